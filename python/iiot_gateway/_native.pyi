@@ -1,0 +1,246 @@
+"""The extension: hot path, journal, MQTT and HTTP client. Private; import from the package's modules."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, final
+
+__version__: str
+debug_build: bool
+
+class ProfileError(ValueError):
+    """A profile file has faults; `faults` holds all of them as (line, message); line 0 means the whole file."""
+
+    faults: list[tuple[int, str]]
+
+class JournalError(Exception):
+    """The journal cannot be used: `kind` is one of locked, unknown_version, damaged, io, full, busy, closed."""
+
+    kind: str
+
+class MqttError(ValueError):
+    """An MQTT setting cannot be used (URL, certificate); the message names it."""
+
+class HttpError(ValueError):
+    """An HTTP setting cannot be used (URL, certificate); the message names it."""
+
+@final
+class Profile:
+    """Rules that turn documents into points. Immutable; shareable between threads."""
+
+    @staticmethod
+    def parse(text: str) -> Profile:
+        """Compile the text of a profile file. Raises ProfileError with every fault."""
+    @property
+    def name(self) -> str: ...
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits of the text's fingerprint."""
+
+@final
+class Decoder:
+    """Decode without a journal: for `decode`, `check` and benchmarks."""
+
+    def __init__(self, profile: Profile, *, topic_prefix: str, tags: dict[str, str], max_document_bytes: int = 65536) -> None: ...
+    def push(self, chunk: bytes, received_at_ns: int) -> Decoded: ...
+    def finish(self, received_at_ns: int) -> Decoded:
+        """The end of the stream: a document that is still open is damaged."""
+
+@final
+class Decoded:
+    """What one chunk gave."""
+
+    documents: int
+    points: int
+    def lines(self) -> bytes: ...
+    def publishes(self) -> bytes:
+        """`topic = payload` a line; ` (retained)` behind those that are."""
+    def rejects(self) -> list[tuple[int, str, str]]:
+        """(byte offset in the stream, reason, excerpt)."""
+
+@final
+class Pacer:
+    """Cuts a recording into pieces by the node's own clock, for playback in real time."""
+
+    def __init__(self, profile: Profile, *, max_document_bytes: int = 65536) -> None: ...
+    def push(self, chunk: bytes) -> list[tuple[int, int]]:
+        """(end offset in the chunk, milliseconds since the first document) for every document with a node time in it, in order."""
+
+@final
+class Journal:
+    """The durable log between sources and sinks. One process at a time; all methods may be called from any thread."""
+
+    @staticmethod
+    def open(
+        path: str,
+        *,
+        sync: Literal["full", "normal"] = "full",
+        max_bytes: int = 268435456,
+        max_age_s: float = 0.0,
+        max_rejects: int = 10000,
+    ) -> Journal:
+        """Open or create; starts the writer and the sync thread. Raises JournalError. `max_age_s` 0 means no limit of age."""
+    @staticmethod
+    def inspect(path: str) -> dict[str, Any]:
+        """`status()` of a journal that no process has open for writing (or of one that has), read-only."""
+    @staticmethod
+    def inspect_rejects(path: str, *, limit: int = 100) -> list[dict[str, Any]]: ...
+    def notes(self) -> list[str]:
+        """What opening found and did (a torn tail dropped, a clock that fell back), for the log."""
+    def status(self) -> dict[str, Any]:
+        """The ledger: {"intake": {...}, "sinks": {name: {...}}, "journal": {...}}; units are frames. See docs/ledger.md."""
+    def rejects(self, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Newest first: {"id", "at_ns", "sink" (None for intake), "source", "position", "point", "reason", "place", "excerpt"}."""
+    def retry_rejects(self, profiles: dict[str, Profile], *, ids: Sequence[int] | None = None) -> dict[str, int]:
+        """Offer rejects again under the profiles now valid a source name: {"accepted", "still_rejected", "gone"}."""
+    def add_source(
+        self,
+        name: str,
+        *,
+        kind: str,
+        profile: Profile,
+        topic_prefix: str,
+        tags: dict[str, str],
+        dedup_window_s: float = 3600.0,
+        time_step_us: int = 1000,
+        replayable: bool = False,
+        max_document_bytes: int = 65536,
+    ) -> Intake:
+        """Begin a live source. A replayable source is held back by the disk; another may keep 16 MB and then loses, counted."""
+    def add_recording(
+        self,
+        name: str,
+        *,
+        fingerprint: str,
+        arguments: str,
+        from_start: bool = False,
+        start_ns: int | None = None,
+        profile: Profile,
+        topic_prefix: str,
+        tags: dict[str, str],
+        dedup_window_s: float = 3600.0,
+        time_step_us: int = 1000,
+        max_document_bytes: int = 65536,
+    ) -> Intake:
+        """Begin or resume a recording. With `start_ns` times follow the node's clock; without, they are those given to `push`.
+        Raises ValueError if it was begun with other `arguments` and `from_start` is not set."""
+    def add_sink(self, name: str, *, profiles: Sequence[str] | None = None) -> None:
+        """Make the sink known; it starts at the oldest kept frame if it is new. Call for every configured sink before any source."""
+    def wait_delivered(self, timeout_s: float) -> bool:
+        """Wait until every added sink has passed every committed frame, or the time-out."""
+    def sync(self, timeout_s: float) -> bool:
+        """Commit and sync everything pushed so far."""
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Commit, sync, checkpoint, stop the threads, release the lock. Idempotent."""
+
+@final
+class Intake:
+    """Where a source pushes bytes. One per source; calls must not overlap."""
+
+    resume_offset: int
+    """For a recording: how many bytes of its stream are settled; push the stream from here."""
+    finished: bool
+    """For a recording: it was delivered to the journal to its end before."""
+    def push(self, chunk: bytes, received_at_ns: int) -> int:
+        """Frame and queue a chunk; never blocks on the disk. Returns how many documents (good or damaged) it completed."""
+    def wait_room(self, timeout_s: float) -> bool:
+        """Wait until less than 4 MB of this source wait for the disk. False on time-out (the disk is full, or slow)."""
+    def finish(self, received_at_ns: int) -> int:
+        """The end of the stream: an open document is damaged; a recording is marked finished."""
+    def restart(self) -> None:
+        """The stream broke (port unplugged, probe-rs ended): an open document is damaged, framing begins anew."""
+    def settled(self, timeout_s: float) -> bool:
+        """Wait until everything pushed is committed."""
+
+@final
+class MqttSink:
+    """The MQTT client and its place in the journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        name: str,
+        *,
+        broker_url: str,
+        client_id: str,
+        availability_topic: str,
+        health_topic: str,
+        protocol: Literal["3.1.1", "5"] = "3.1.1",
+        qos: int = 1,
+        backlog: Literal["replay", "latest"] = "replay",
+        keep_alive_s: float = 30.0,
+        ack_timeout_s: float = 20.0,
+        connect_timeout_s: float = 10.0,
+        inflight: int = 1000,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
+        client_cert_file: str | None = None,
+        client_key_file: str | None = None,
+    ) -> None:
+        """Raises MqttError for a URL or certificate that cannot be used. Schemes: mqtt:// (1883), mqtts:// (8883, TLS or nothing)."""
+    def run_connection(self) -> dict[str, Any]:
+        """Connect, refresh, publish until the connection ends or `stop`. Blocks; releases the interpreter.
+        Returns {"kind", "detail", "connected_s", "delivered"}; kinds: stopped, refused, not_authorized, unreachable, lost, ack_timeout,
+        session_taken_over, tls, protocol, quota."""
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """End `run_connection`: finish what is in flight, say offline, disconnect; after the time-out cut the connection, so that the will speaks."""
+    def publish_health(self, payload: bytes) -> None:
+        """Replace the retained health document; sent when connected."""
+    def state(self) -> dict[str, Any]:
+        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "last_error"}."""
+    @staticmethod
+    def probe(*, broker_url: str, client_id: str, topic: str, protocol: str = "3.1.1", username: str | None = None, password: str | None = None,
+              ca_file: str | None = None, client_cert_file: str | None = None, client_key_file: str | None = None, timeout_s: float = 10.0) -> dict[str, Any]:
+        """Connect, subscribe to `topic`, publish to it, read it back: {"ok", "step", "detail"} where step is the first that failed."""
+
+@final
+class LineSink:
+    """A database sink's reader: lines of the frames behind its cursor."""
+
+    def __init__(self, journal: Journal, name: str) -> None: ...
+    def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int) -> LineBatch | None:
+        """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
+        Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order."""
+    def rewind(self) -> None:
+        """Forget batches handed out and not confirmed: begin again at the stored cursor."""
+    def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = ()) -> None:
+        """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects. Returns when committed."""
+    def cancel(self) -> None:
+        """Make a waiting `next_batch` return None now, and every later one."""
+
+@final
+class LineBatch:
+    """Lines of consecutive frames. Immutable."""
+
+    lines: int
+    frames: int
+    byte_length: int
+    first_position: int
+    end_position: int
+    def line(self, index: int) -> bytes: ...
+
+@final
+class Poster:
+    """A kept HTTP connection that posts line protocol."""
+
+    def __init__(self, url: str, *, headers: dict[str, str], timeout_s: float = 30.0, gzip: bool = True, ca_file: str | None = None) -> None:
+        """`url` is the whole write URL with its query. Raises HttpError."""
+    def post(self, batch: LineBatch, *, first: int = 0, end: int | None = None) -> Answer:
+        """POST lines first..end of the batch. Never raises for what the peer does. Blocks; releases the interpreter."""
+    def get(self, url: str) -> Answer:
+        """GET with the same headers and settings: health checks."""
+    def cancel(self) -> None:
+        """End a `post` that is under way, and every later one, with error "cancelled"."""
+
+@final
+class Answer:
+    """What a request came to: a status, or an error (refused, timeout, tls, dns, reset, cancelled) with status 0."""
+
+    status: int
+    error: str | None
+    detail: str
+    retry_after_s: float | None
+    body: bytes
+    """At most 64 KiB."""
+
+def crossings() -> int:
+    """How many calls have crossed into the extension on the data path since the start; for the benchmark."""
