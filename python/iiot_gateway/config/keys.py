@@ -22,7 +22,10 @@ EXPECTED: dict[Kind, str] = {
     "path": "a path in quotes",
 }
 
-EMPTY_TAGS: Mapping[str, str] = MappingProxyType({})
+
+def nothing() -> Mapping[str, Any]:
+    """Return an empty table that nobody can fill."""
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def texts(doc: str) -> Any:
 
 def tags(doc: str) -> Any:
     """Declare a table of texts, empty by default."""
-    return _declare(EMPTY_TAGS, Key("tags", doc))
+    return field(default_factory=nothing, metadata={"key": Key("tags", doc)})
 
 
 def secret(doc: str) -> Any:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
-from iiot_gateway.config.keys import flag, integer, number, path, secret, tags, text, texts
+from iiot_gateway.config.keys import flag, integer, nothing, number, path, secret, tags, text, texts
 from iiot_gateway.config.secret import Secret
 
 OnStart = Literal["wait", "fail"]
@@ -137,10 +136,10 @@ class Config:
     """The whole configuration. The tables of sources and sinks are by name: `mqtt`, `mqtt.backup`."""
 
     gateway: GatewaySection = field(default_factory=GatewaySection)
-    probe_rs: Mapping[str, ProbeRsSection] = MappingProxyType({})
-    serial: Mapping[str, SerialSection] = MappingProxyType({})
-    mqtt: Mapping[str, MqttSection] = MappingProxyType({})
-    influxdb: Mapping[str, InfluxdbSection] = MappingProxyType({})
+    probe_rs: Mapping[str, ProbeRsSection] = field(default_factory=nothing)
+    serial: Mapping[str, SerialSection] = field(default_factory=nothing)
+    mqtt: Mapping[str, MqttSection] = field(default_factory=nothing)
+    influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
     journal: JournalSection = field(default_factory=JournalSection)
     http: HttpSection = field(default_factory=HttpSection)
     log: LogSection = field(default_factory=LogSection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from iiot_gateway.config.keys import Key
@@ -50,7 +50,7 @@ def _section(name: str, section: type, *, commented: bool = False) -> Iterator[s
         key: Key = field.metadata["key"]
         yield f"## {key.doc}" + (f" ({key.expected()})" if key.choices else "")
         # A secret has no default, so its line stays a comment.
-        yield f"{'# ' if key.kind == 'secret' else mark}{field.name} = {_value(field.default)}"
+        yield f"{'# ' if key.kind == 'secret' else mark}{field.name} = {_value({} if field.default is MISSING else field.default)}"
     yield ""
 
 
