@@ -148,6 +148,10 @@ class Config:
     notes: tuple[str, ...] = ()
     """What was accepted and has no effect."""
 
+    def journal_path(self) -> str:
+        """Return the journal's file."""
+        return str(self.base / self.journal.path)
+
     def topic_prefix(self) -> str:
         """Return the prefix of sources that name none."""
         if self.gateway.topic_prefix:

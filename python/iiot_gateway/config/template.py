@@ -25,6 +25,8 @@ HEAD = """\
 # Relative paths begin at this file's folder.
 """
 
+WITHOUT_MEANING = {"channel_capacity"}
+
 
 def template() -> str:
     """Return the text of the file."""
@@ -47,6 +49,8 @@ def _section(name: str, section: type, *, commented: bool = False) -> Iterator[s
     yield f"## {doc[:1].upper()}{doc[1:]}"
     yield f"{mark}[{name}]"
     for field in fields(section):
+        if field.name in WITHOUT_MEANING:
+            continue
         key: Key = field.metadata["key"]
         yield f"## {key.doc}" + (f" ({key.expected()})" if key.choices else "")
         # A secret has no default, so its line stays a comment.
