@@ -28,7 +28,7 @@ class ProbeRsSection:
     log_format: str = text("", "A defmt log format for --log-format; empty leaves it to probe-rs.")
     rtt_silence_s: float = number(60.0, "Without any byte for so long, status says rtt_silent. 0 never does.", low=0)
     telemetry_silence_s: float = number(900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0)
-    stop_grace_s: float = number(2.0, "How long probe-rs may take to end before it is killed.", low=0, high=60)
+    stop_grace_s: float = number(2.0, "How long probe-rs may take to end before it is killed.", low=0, high=3)
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway], there `lora-bridge`.")
     topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway], there that of [mqtt].")
     tags: Mapping[str, str] = tags("Tags on every point; a source's own come over those of [gateway].")

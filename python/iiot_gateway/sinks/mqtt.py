@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from iiot_gateway._native import JournalError
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import MqttSection
 from iiot_gateway.errors import SinkUnavailable
@@ -59,7 +60,7 @@ class MqttSink:
             tasks.start_soon(self._publish_health)
             while not self._stopping.is_set():
                 self._log.debug(SINK_CONNECTING, broker=self._section.broker_url)
-                ended = await anyio.to_thread.run_sync(self._native.run_connection, limiter=self._thread)
+                ended = await anyio.to_thread.run_sync(self._connection, limiter=self._thread)
                 if ended["kind"] == "stopped" or self._stopping.is_set():
                     break
                 delay_s = self._ended(ended)
@@ -72,6 +73,12 @@ class MqttSink:
         """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
         self._stopping.set()
         await anyio.to_thread.run_sync(self._native.stop, timeout_s)
+
+    def _connection(self) -> dict[str, Any]:
+        try:
+            return self._native.run_connection()
+        except JournalError as error:  # a full disk, say: the connection is over, the journal is not
+            return {"kind": "journal_unavailable", "detail": str(error), "connected_s": 0.0}
 
     def _ended(self, ended: dict[str, Any]) -> float:
         """Take the end of a connection and return how long to wait."""
