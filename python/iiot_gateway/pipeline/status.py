@@ -23,7 +23,7 @@ class StatusView:
 
     def __init__(self, journal: Journal, sources: Sequence[Source], sinks: Sequence[Sink]) -> None:
         self._journal = journal
-        self._sources = sources
+        self.sources = sources
         self._sinks = sinks
         self._started = time.time()
         self._samples: deque[tuple[float, int]] = deque(maxlen=64)
@@ -37,7 +37,7 @@ class StatusView:
             # The journal knows sinks that are configured no more.
             ledger.setdefault("state", "removed")
             ledger.setdefault("last_error", None)
-        document["source"] = {source.name: {"kind": source.kind, **source.status.document()} for source in self._sources}
+        document["source"] = {source.name: {"kind": source.kind, **source.status.document()} for source in self.sources}
         document["gateway"] = {
             "version": __version__,
             "pid": os.getpid(),

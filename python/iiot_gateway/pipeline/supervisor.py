@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskStatus
 
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.errors import SinkUnavailable
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from iiot_gateway._native import Journal
 
 STOP_BUDGET_S = 4.5
+SOURCE_STOP_S = 3.2
+"""A little over what a probe may take to end."""
 SINK_STOP_S = 3.0
 CLOSE_S = 0.7
 SAMPLE_S = 10.0
@@ -70,6 +73,7 @@ class Gateway:
         self._log = get_log()
         self._stopping = anyio.Event()
         self._sources_done = anyio.Event()
+        self._losses_at_end: dict[str, int] = {}
 
     async def run(self, *, once: bool = False, timeout_s: float | None = None) -> int:
         """Run until a signal, or with `once` until everything that the sources gave is delivered. Returns the exit code."""
@@ -97,14 +101,12 @@ class Gateway:
                 with anyio.CancelScope(shield=True):
                     await self._stop(sources)
             tasks.cancel_scope.cancel()
-        if code == EXIT_DELIVERED and self.losses_at_end != before:
-            code = EXIT_SINK_REJECTED if once else EXIT_DELIVERED
+        if once and code == EXIT_DELIVERED and self._losses_at_end != before:
+            code = EXIT_SINK_REJECTED
         self._log.info(GATEWAY_STOPPED)
         return code
 
-    losses_at_end: dict[str, int]
-
-    async def _watch_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    async def _watch_signals(self, *, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             task_status.started()
             async for number in signals:
@@ -172,7 +174,8 @@ class Gateway:
         self._stopping.set()
         systemd.notify(systemd.STOPPING)
         sources.cancel()
-        await self._sources_done.wait()
+        with anyio.move_on_after(SOURCE_STOP_S):
+            await self._sources_done.wait()
         if not await anyio.to_thread.run_sync(self._journal.sync, max(0.2, min(1.0, deadline_s - time.monotonic() - CLOSE_S))):
             self._log.error(JOURNAL_NOT_SYNCED, consequence="what came last may be lost if the power fails now")
         left_s = max(0.2, min(SINK_STOP_S, deadline_s - time.monotonic() - CLOSE_S))
@@ -180,7 +183,7 @@ class Gateway:
             async with anyio.create_task_group() as tasks:
                 for sink in self._sinks:
                     tasks.start_soon(sink.stop, left_s)
-        self.losses_at_end = await anyio.to_thread.run_sync(self._losses)
+        self._losses_at_end = await anyio.to_thread.run_sync(self._losses)
         await anyio.to_thread.run_sync(self._journal.close, CLOSE_S)
 
     def _losses(self) -> dict[str, int]:

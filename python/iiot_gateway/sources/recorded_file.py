@@ -57,7 +57,7 @@ class RecordedFile:
         """How much of the file itself was read, for a progress bar."""
         try:
             return self._raw.tell()
-        except OSError:
+        except (OSError, ValueError):  # a pipe has no position, a closed file neither
             return 0
 
     def chunks(self, skip_bytes: int = 0) -> Iterator[tuple[int | None, bytes]]:

@@ -70,6 +70,10 @@ class ReplaySource:
         finally:
             self.file.close()
 
+    def progress(self) -> tuple[int, int] | None:
+        """Return (bytes of the file read, its size, 0 if unknown); None when it is over."""
+        return None if self.status.state == "finished" else (self.file.position_bytes(), self.file.size_bytes)
+
     async def _play(self, chunks: Iterator[tuple[int | None, bytes]]) -> None:
         resumed = self._intake.resume_offset
         self.status.change(self._log, "running", f"resumed at byte {resumed}" if resumed else "")
