@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iiot_gateway import _native
-from iiot_gateway.config.schema import Config, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
 from iiot_gateway.config.wiring import Origin, origin, probes, profile_files, profile_path
 from iiot_gateway.errors import JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
@@ -54,7 +54,11 @@ def open_journal(config: Config) -> _native.Journal:
     path, section = config.journal_path(), config.journal
     try:
         journal = _native.Journal.open(
-            path, sync=section.sync, max_bytes=section.max_bytes, max_age_s=section.max_age_h * 3600.0, max_rejects=section.max_rejects
+            path,
+            sync=section.sync,
+            max_bytes=section.max_bytes,
+            max_age_s=section.max_age_h * 3600.0,
+            max_rejects=section.max_rejects,
         )
     except _native.JournalError as error:
         raise JournalUnusable(error.kind, path, str(error)) from error
@@ -145,23 +149,27 @@ def broker_settings(section: MqttSection) -> dict[str, Any]:
     }
 
 
-def poster(section: Any) -> _native.Poster:
+def poster(section: InfluxdbSection) -> _native.Poster:
     """Return an HTTP connection for a database section. Raises SettingUnusable."""
     try:
         return _native.Poster(
-            write_url(section), headers=headers(section), timeout_s=section.timeout_s, gzip=section.gzip, ca_file=section.ca_file or None
+            write_url(section),
+            headers=headers(section),
+            timeout_s=section.timeout_s,
+            gzip=section.gzip,
+            ca_file=section.ca_file or None,
         )
     except _native.HttpError as error:
         raise SettingUnusable(str(error)) from error
 
 
 def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
-    for name, section in (*config.mqtt.items(), *config.influxdb.items()):
-        journal.add_sink(name, profiles=section.profiles or None)
+    wanted = {name: section.profiles for name, section in config.mqtt.items()}
+    wanted |= {name: section.profiles for name, section in config.influxdb.items()}
+    for name, profiles in wanted.items():
+        journal.add_sink(name, profiles=profiles or None)
     sinks: list[Sink] = [MqttSink(name, section, _broker(journal, name, section)) for name, section in config.mqtt.items()]
-    sinks += [
-        InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()
-    ]
+    sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
     return sinks
 
 

@@ -1,4 +1,4 @@
-"""The errors of the gateway. The leaf answers the one question a caller has: try again, or not?
+"""The errors of the gateway; the leaf answers the one question of a caller: whether to try again.
 
 GatewayError
 |-- ConfigError            also ValueError; carries every fault, each with its place

@@ -36,7 +36,13 @@ def http_service(listen: str) -> Service:
                 listener = _listen(host.strip("[]"), int(port))
             except OSError as error:
                 if (extra := repeated.allows(error.errno)) is not None:
-                    get_log().error(HTTP_UNAVAILABLE, listen=listen, error=error.strerror, remedy="set http.listen to a free port", **extra)
+                    get_log().error(
+                        HTTP_UNAVAILABLE,
+                        listen=listen,
+                        error=error.strerror,
+                        remedy="set http.listen to a free port",
+                        **extra,
+                    )
                 await anyio.sleep(RETRY_S)
                 continue
             get_log().info(HTTP_LISTENING, listen=listen)

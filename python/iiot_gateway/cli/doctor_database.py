@@ -68,7 +68,9 @@ def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding
         if unreadable:
             return Finding(f"{subject} read back", ok=None, detail=unreadable)
         time.sleep(0.2)
-    remedy = f"the line was taken but is not there: check the retention, and the system's clock (now {time.strftime('%FT%TZ', time.gmtime())})"
+    remedy = (
+        f"the line was taken but is not there: check the retention, and the system's clock (now {time.strftime('%FT%TZ', time.gmtime())})"
+    )
     return Finding(f"{subject} read back", ok=False, detail="the line is not there", remedy=remedy)
 
 
@@ -76,15 +78,19 @@ def _reads(section: InfluxdbSection) -> Iterator[tuple[int, str]]:
     """Ask in the language of each kind of server; the ones that do not know it answer 404 or so."""
     base = section.url.rstrip("/")
     if section.api == "v1":
-        query = urlencode({"db": section.bucket, "q": f"SELECT last(value) FROM {MEASUREMENT}", "epoch": "ms"})
+        query = urlencode({"db": section.bucket, "q": "SELECT last(value) FROM iiot_doctor", "epoch": "ms"})
         status, _detail, body = _request(section, "GET", f"{base}/query?{query}")
         # The value stands as a number, perhaps as 1.7e+12.
         yield status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
         return
     flux = f'from(bucket: "{section.bucket}") |> range(start: -5m) |> filter(fn: (r) => r._measurement == "{MEASUREMENT}") |> last()'
-    query = json.dumps({"query": flux, "type": "flux"}).encode()
+    question = json.dumps({"query": flux, "type": "flux"}).encode()
     status, _detail, body = _request(
-        section, "POST", f"{base}/api/v2/query?{urlencode({'org': section.org})}", query, {"Content-Type": "application/json", "Accept": "application/csv"}
+        section,
+        "POST",
+        f"{base}/api/v2/query?{urlencode({'org': section.org})}",
+        question,
+        {"Content-Type": "application/json", "Accept": "application/csv"},
     )
     yield status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
     if status not in (401, 403):

@@ -26,7 +26,9 @@ def brokers(config: Config) -> Iterator[Finding]:
         subject = f"{name} {section.broker_url}"
         try:
             result = _native.MqttSink.probe(
-                client_id=f"{section.client_id}-doctor", topic=f"{section.topic_prefix}/gateway/doctor", **broker_settings(section)
+                client_id=f"{section.client_id}-doctor",
+                topic=f"{section.topic_prefix}/gateway/doctor",
+                **broker_settings(section),
             )
         except _native.MqttError as error:
             yield Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")

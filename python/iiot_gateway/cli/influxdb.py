@@ -37,7 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete = actions.add_parser("delete", help="delete points")
     delete.add_argument("--from", dest="begin", type=moment_ns, required=True, metavar="ISO-TIME")
     delete.add_argument("--to", dest="end", type=moment_ns, required=True, metavar="ISO-TIME")
-    delete.add_argument("--predicate", default="", metavar="TEXT", help="like _measurement=\"temperature\" AND node=\"node1\"; all by default")
+    delete.add_argument(
+        "--predicate",
+        default="",
+        metavar="TEXT",
+        help='like _measurement="temperature" AND node="node1"; all by default',
+    )
     for action in (init, delete):
         action.add_argument("--dry-run", action="store_true", help="say what would be done")
         action.add_argument("--yes", action="store_true", help="do not ask")
@@ -69,7 +74,11 @@ def client(section: InfluxdbSection, token: str) -> Any:
     from influxdb_client import InfluxDBClient
 
     return InfluxDBClient(
-        url=section.url, token=token, org=section.org, timeout=int(section.timeout_s * 1000), ssl_ca_cert=section.ca_file or None
+        url=section.url,
+        token=token,
+        org=section.org,
+        timeout=int(section.timeout_s * 1000),
+        ssl_ca_cert=section.ca_file or None,
     )
 
 
@@ -114,7 +123,7 @@ def _delete(section: InfluxdbSection, args: argparse.Namespace) -> int:
 
 def iso(moment: int) -> str:
     """Return nanoseconds as the text that InfluxDB takes."""
-    import datetime
+    import datetime as dt
 
-    whole = datetime.datetime.fromtimestamp(moment // 1_000_000_000, tz=datetime.UTC)
+    whole = dt.datetime.fromtimestamp(moment // 1_000_000_000, tz=dt.UTC)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{moment % 1_000_000_000:09d}Z"

@@ -65,7 +65,9 @@ def _set_up(section: InfluxdbSection, args: argparse.Namespace) -> str:
     from influxdb_client import OnboardingRequest, SetupService
 
     if not args.password_file or not args.admin_token_file:
-        raise GatewayError("the server is new: --password-file FILE (the first user's password) and --admin-token-file FILE (is written) are needed")
+        raise GatewayError(
+            "the server is new: --password-file FILE (the first user's password) and --admin-token-file FILE (is written) are needed"
+        )
     if Path(args.admin_token_file).exists():
         raise GatewayError(f"{args.admin_token_file} exists; move it away or name another file")
     request = OnboardingRequest(

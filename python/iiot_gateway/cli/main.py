@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (GatewayError, BaseExceptionGroup) as error:
         known, other = _parted(error)
         if other is not None:
-            raise other
+            raise other from None
         for line in "\n".join(str(leaf) for leaf in known).splitlines():
             print(f"iiot-gateway: {line}", file=sys.stderr)
         return EXIT_ERROR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 from typing import Any
 
@@ -75,7 +75,7 @@ def _retry(config: Config, reject_id: int | None) -> dict[str, int]:
 
 
 def _line(reject: dict[str, Any]) -> str:
-    at = datetime.datetime.fromtimestamp(reject["at_ns"] / 1e9, tz=datetime.UTC).isoformat(timespec="seconds")
+    at = dt.datetime.fromtimestamp(reject["at_ns"] / 1e9, tz=dt.UTC).isoformat(timespec="seconds")
     where = reject["sink"] or "intake"
     place = f" at {reject['place']}" if reject.get("place") else ""
     return f"#{reject['id']}  {at}  {where}  {reject['source']}{place}: {reject['reason']}: {reject['excerpt']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import sys
 from typing import Any
 
@@ -32,13 +32,13 @@ def speed(text: str) -> float | None:
 def moment_ns(text: str) -> int:
     """Read an ISO 8601 time; without a zone it is UTC."""
     try:
-        moment = datetime.datetime.fromisoformat(text)
+        moment = dt.datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a time like 2023-01-04T21:31:22Z, found {text!r}") from None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
+        moment = moment.replace(tzinfo=dt.UTC)
     # In whole numbers: a float holds nanoseconds of today only to the nearest 256.
-    since = moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return (since.days * 86400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
@@ -57,8 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what to play and how."""
     parser.add_argument("file", metavar="FILE", help="the log; - reads standard input")
     parser.add_argument("--speed", type=speed, default=1.0, metavar="N|max", help="times real time; 1 by default")
-    parser.add_argument("--start", type=moment_ns, metavar="ISO-TIME", help="the time of the first document; later ones follow the node's clock")
-    parser.add_argument("--once", action="store_true", help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time")
+    parser.add_argument(
+        "--start",
+        type=moment_ns,
+        metavar="ISO-TIME",
+        help="the time of the first document; later ones follow the node's clock",
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time",
+    )
     parser.add_argument("--from-start", action="store_true", help="begin again; duplicates and clock are forgotten")
     parser.add_argument("--timeout", type=seconds, metavar="S", help="with --once: give up after so many seconds")
     parser.add_argument("--source-name", default="replay", metavar="NAME", help="the source's name in journal and status")
@@ -67,9 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Play until the end (--once) or a signal."""
     config = load(args.config)
-    replay = Replay(
-        path=args.file, source_name=args.source_name, start_ns=args.start, speed=args.speed, from_start=args.from_start
-    )
+    replay = Replay(path=args.file, source_name=args.source_name, start_ns=args.start, speed=args.speed, from_start=args.from_start)
     services = (_progress,) if sys.stderr.isatty() else ()
     try:
         return start(config, replay=replay, once=args.once, timeout_s=args.timeout, services=services)
@@ -88,7 +95,12 @@ async def _progress(view: StatusView) -> None:
         documents = view.sources[0].status.documents
         if total:
             filled = min(30, 30 * done // total)
-            print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {100 * done // total:3d} %  {documents} documents", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r[{'#' * filled}{'.' * (30 - filled)}] {100 * done // total:3d} %  {documents} documents",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
         else:
             print(f"\r{documents} documents", end="", file=sys.stderr, flush=True)
         await anyio.sleep(0.25)

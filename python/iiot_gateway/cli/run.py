@@ -24,7 +24,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def start(
-    config: Config, *, replay: Replay | None = None, once: bool = False, timeout_s: float | None = None, services: tuple[Service, ...] = ()
+    config: Config,
+    *,
+    replay: Replay | None = None,
+    once: bool = False,
+    timeout_s: float | None = None,
+    services: tuple[Service, ...] = (),
 ) -> int:
     """Run a gateway with a configuration; `replay` does the same with a recording for a source."""
     log.configure(config.log.level, config.log.format)

@@ -55,7 +55,12 @@ def load_text(text: str, *, place: str = "config.toml", base: Path = Path(), env
 
 class _Loader:
     def __init__(
-        self, tables: dict[str, Any], lines: dict[tuple[str, ...], int], place: str, base: Path, environ: Mapping[str, str]
+        self,
+        tables: dict[str, Any],
+        lines: dict[tuple[str, ...], int],
+        place: str,
+        base: Path,
+        environ: Mapping[str, str],
     ) -> None:
         self.tables = tables
         self.lines = lines

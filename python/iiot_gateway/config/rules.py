@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection
+from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
 from iiot_gateway.config.wiring import BUILT_IN_PROFILES, profile_path
 
 KeyPath = tuple[str, ...]
@@ -54,7 +54,10 @@ def _clients(sections: Mapping[str, MqttSection]) -> Iterator[tuple[KeyPath, str
     for name, mqtt in sections.items():
         client = (mqtt.broker_url, mqtt.client_id)
         if client in seen:
-            yield (*name.split("."), "client_id"), f"the same as that of [{seen[client]}] on the same broker; they would throw each other out"
+            yield (
+                (*name.split("."), "client_id"),
+                f"the same as that of [{seen[client]}] on the same broker; they would throw each other out",
+            )
         seen.setdefault(client, name)
 
 
@@ -101,15 +104,19 @@ def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[Ke
 
 
 def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    sections = {"gateway": config.gateway, **config.probe_rs, **config.serial}
-    for name, section in (*sections.items(), *config.mqtt.items()):
-        prefix = section.topic_prefix
+    sections: dict[str, ProbeRsSection | SerialSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial}
+    prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
+    prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
+    for name, prefix in prefixes:
         if prefix and (re.search(r"[+#\x00]|//|^/|/$", prefix) or prefix.startswith("$")):
             yield (*name.split("."), "topic_prefix"), PREFIX_FAULT
     for name, section in sections.items():
         if section.profile and not profile_path(config.base, section.profile).is_file():
             known = ", ".join(BUILT_IN_PROFILES)
-            yield (*name.split("."), "profile"), f"there is no profile {section.profile!r}; built in are {known}; a path ends in .toml"
+            yield (
+                (*name.split("."), "profile"),
+                f"there is no profile {section.profile!r}; built in are {known}; a path ends in .toml",
+            )
         for tag, value in section.tags.items():
             if not tag or not value:
                 yield (*name.split("."), "tags"), "a tag without a name or value cannot be written"

@@ -27,7 +27,9 @@ class ProbeRsSection:
     probe_rs_path: str = text("probe-rs", "The probe-rs program: a name on the search path, or a path.")
     log_format: str = text("", "A defmt log format for --log-format; empty leaves it to probe-rs.")
     rtt_silence_s: float = number(60.0, "Without any byte for so long, status says rtt_silent. 0 never does.", low=0)
-    telemetry_silence_s: float = number(900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0)
+    telemetry_silence_s: float = number(
+        900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0
+    )
     stop_grace_s: float = number(2.0, "How long probe-rs may take to end before it is killed.", low=0, high=3)
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway], there `lora-bridge`.")
     topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway], there that of [mqtt].")
@@ -69,7 +71,9 @@ class MqttSection:
     topic_prefix: str = text("iiot", "Begins every topic; also of PREFIX/gateway/status and PREFIX/gateway/health.")
     qos: int = integer(1, "0: at most once, 1: at least once, 2: exactly once.", choices=(0, 1, 2))
     protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
-    backlog: Literal["replay", "latest"] = text("replay", "After an outage: replay sends every value, latest the newest a topic.", "replay", "latest")
+    backlog: Literal["replay", "latest"] = text(
+        "replay", "After an outage: replay sends every value, latest the newest a topic.", "replay", "latest"
+    )
     keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
     ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1)
@@ -98,7 +102,7 @@ class InfluxdbSection:
     batch_lines: int = integer(5000, "Lines a request at most.", low=1, high=100000)
     batch_interval_ms: int = integer(1000, "How long the first line of a request waits for more.", low=0, high=60000)
     timeout_s: float = number(30.0, "A request that takes longer is repeated.", low=0.1)
-    gzip: bool = flag(True, "Compress requests.")  # noqa: FBT003 - the default, named by the function
+    gzip: bool = flag(True, "Compress requests.")
     ca_file: str = path("", "Certificates (PEM) that the server's is checked against; empty takes the system's.")
     on_start: OnStart = text("wait", "If the server is absent at start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
@@ -119,7 +123,7 @@ class JournalSection:
 class HttpSection:
     """`[http]`: /healthz, /readyz and /metrics."""
 
-    enabled: bool = flag(True, "false saves ten megabytes of memory.")  # noqa: FBT003 - as above
+    enabled: bool = flag(True, "false saves ten megabytes of memory.")
     listen: str = text("127.0.0.1:5000", "ADDRESS:PORT.")
 
 
@@ -163,5 +167,10 @@ class Config:
 
 SINGLE: dict[str, type] = {"gateway": GatewaySection, "journal": JournalSection, "http": HttpSection, "log": LogSection}
 """Sections that stand once."""
-MANY: dict[str, type] = {"probe_rs": ProbeRsSection, "serial": SerialSection, "mqtt": MqttSection, "influxdb": InfluxdbSection}
+MANY: dict[str, type] = {
+    "probe_rs": ProbeRsSection,
+    "serial": SerialSection,
+    "mqtt": MqttSection,
+    "influxdb": InfluxdbSection,
+}
 """Sections that may stand several times, each further one with a name."""

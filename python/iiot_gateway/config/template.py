@@ -58,7 +58,7 @@ def _section(name: str, section: type, *, commented: bool = False) -> Iterator[s
     yield ""
 
 
-def _value(value: Any) -> str:
+def _value(value: Any) -> str:  # noqa: PLR0911 - one line a kind
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Secret):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -47,7 +47,7 @@ EXIT_DELIVERED = 0
 EXIT_SINK_REJECTED = 3
 EXIT_NOT_DONE = 4
 
-Service = Callable[[StatusView], Awaitable[None]]
+Service = Callable[[StatusView], Coroutine[Any, Any, None]]
 
 
 class Gateway:

@@ -28,7 +28,7 @@ class Verdict(Enum):
     CANCELLED = "cancelled"
 
 
-def verdict(status: int, error: str | None) -> Verdict:
+def verdict(status: int, error: str | None) -> Verdict:  # noqa: PLR0911 - the table above, a line a row
     """Classify an answer; status 0 means that there was none."""
     if error == "cancelled":
         return Verdict.CANCELLED

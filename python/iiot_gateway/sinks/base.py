@@ -52,4 +52,9 @@ class SinkStatus:
 
     def document(self) -> dict[str, Any]:
         """Return the state for status and metrics."""
-        return {"state": self.state, "last_error": self.last_error or None, "since": self.since, "reconnects": self.reconnects}
+        return {
+            "state": self.state,
+            "last_error": self.last_error or None,
+            "since": self.since,
+            "reconnects": self.reconnects,
+        }

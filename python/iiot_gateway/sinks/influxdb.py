@@ -18,7 +18,14 @@ from iiot_gateway._native import JournalError
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import InfluxdbSection
 from iiot_gateway.errors import SinkUnavailable
-from iiot_gateway.log import SINK_AVAILABLE, SINK_LINES_REJECTED, SINK_NOT_AUTHORIZED, SINK_UNAVAILABLE, Repeated, get_log
+from iiot_gateway.log import (
+    SINK_AVAILABLE,
+    SINK_LINES_REJECTED,
+    SINK_NOT_AUTHORIZED,
+    SINK_UNAVAILABLE,
+    Repeated,
+    get_log,
+)
 from iiot_gateway.sinks.answers import Delivery, Verdict, reason, verdict
 from iiot_gateway.sinks.base import SinkStatus
 
@@ -52,9 +59,7 @@ class InfluxdbSink:
 
     kind = "influxdb"
 
-    def __init__(
-        self, name: str, section: InfluxdbSection, reader: LineSink, poster: Poster, *, backoff: Backoff | None = None
-    ) -> None:
+    def __init__(self, name: str, section: InfluxdbSection, reader: LineSink, poster: Poster, *, backoff: Backoff | None = None) -> None:
         self.name = name
         self.status = SinkStatus()
         self._section = section
@@ -156,7 +161,13 @@ class InfluxdbSink:
                     return False
         if plan.rejects:
             index, why = plan.rejects[0]
-            self._log.error(SINK_LINES_REJECTED, lines=len(plan.rejects), of=batch.lines, first=batch.line(index)[:80].decode("utf-8", "replace"), reason=why)
+            self._log.error(
+                SINK_LINES_REJECTED,
+                lines=len(plan.rejects),
+                of=batch.lines,
+                first=batch.line(index)[:80].decode("utf-8", "replace"),
+                reason=why,
+            )
         return await self._confirm(batch, plan.rejects)
 
     def _post(self, batch: LineBatch, first: int, end: int) -> Answer:

@@ -13,7 +13,14 @@ from iiot_gateway._native import JournalError
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import MqttSection
 from iiot_gateway.errors import SinkUnavailable
-from iiot_gateway.log import SINK_CLIENT_ID_CONFLICT, SINK_CONNECTING, SINK_DISCONNECTED, SINK_NOT_AUTHORIZED, Repeated, get_log
+from iiot_gateway.log import (
+    SINK_CLIENT_ID_CONFLICT,
+    SINK_CONNECTING,
+    SINK_DISCONNECTED,
+    SINK_NOT_AUTHORIZED,
+    Repeated,
+    get_log,
+)
 from iiot_gateway.sinks.base import SinkStatus, StatusDocument
 from iiot_gateway.sinks.takeover import TakeoverDetector
 
@@ -94,7 +101,13 @@ class MqttSink:
             self._status.change("client_id_conflict", f"another client uses the id {self._section.client_id!r}")
             if (extra := self._repeated.allows("conflict")) is not None:
                 remedy = "give each gateway a client_id of its own"
-                self._log.error(SINK_CLIENT_ID_CONFLICT, client_id=self._section.client_id, retry_s=round(delay_s, 1), remedy=remedy, **extra)
+                self._log.error(
+                    SINK_CLIENT_ID_CONFLICT,
+                    client_id=self._section.client_id,
+                    retry_s=round(delay_s, 1),
+                    remedy=remedy,
+                    **extra,
+                )
             return delay_s
         delay_s = self._backoff.next_delay_s(connected_s)
         refused = kind in REFUSALS

@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process
@@ -49,7 +48,12 @@ class ProbeRsSource:
             self.status.change(self._log, ending.condition, ending.detail, bad=True)
             if (extra := self._repeated.allows(ending.condition)) is not None:
                 self._log.warning(
-                    SOURCE_FAILED, condition=ending.condition, detail=ending.detail, remedy=REMEDY[ending.condition], retry_s=round(delay_s, 1), **extra
+                    SOURCE_FAILED,
+                    condition=ending.condition,
+                    detail=ending.detail,
+                    remedy=REMEDY[ending.condition],
+                    retry_s=round(delay_s, 1),
+                    **extra,
                 )
             self.status.restarts += 1
             await anyio.sleep(delay_s)
@@ -59,15 +63,13 @@ class ProbeRsSource:
         if program is None:
             return Ending("tool_not_installed", f"there is no program {self._section.probe_rs_path}"), False
         firmware = self._section.firmware_path
-        if firmware and not Path(firmware).is_file():
+        if firmware and not os.path.isfile(firmware):  # noqa: ASYNC240 - a local stat, before a process is started
             return Ending("firmware_missing", f"there is no file {firmware}"), False
         self.status.change(self._log, "starting", "probe-rs attaches to the chip")
         command = tied_to_parent(shutil.which("setpriv"), [program, *arguments(self._section)])
         self._log.debug(SOURCE_STARTED, command=command)
         try:
-            process = await anyio.open_process(
-                command, stdin=subprocess.DEVNULL, env=environment(os.environ), start_new_session=True
-            )
+            process = await anyio.open_process(command, stdin=subprocess.DEVNULL, env=environment(os.environ), start_new_session=True)
         except OSError as error:
             return Ending("tool_not_installed", f"{program} cannot be run: {error.strerror}"), False
         session = _Session(self, process)
@@ -91,7 +93,12 @@ class ProbeRsSource:
         elif status.last_bytes_at < began_s:
             return
         elif section.telemetry_silence_s and now_s - max(began_s, status.last_document_at) > section.telemetry_silence_s:
-            status.change(self._log, "telemetry_silent", f"lines, but no telemetry for {section.telemetry_silence_s:g} s", bad=True)
+            status.change(
+                self._log,
+                "telemetry_silent",
+                f"lines, but no telemetry for {section.telemetry_silence_s:g} s",
+                bad=True,
+            )
         else:
             status.change(self._log, "running")
 

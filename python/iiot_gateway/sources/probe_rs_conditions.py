@@ -39,18 +39,21 @@ REMEDY: dict[Condition, str] = {
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 # The order counts: what stands first explains what stands below it.
-_TEXTS: tuple[tuple[Condition, re.Pattern[str]], ...] = tuple(
-    (condition, re.compile(pattern, re.IGNORECASE))
-    for condition, pattern in (
-        ("probe_busy", r"probe is already in use|probe is being used|resource busy|\bclaim\w* interface|device or resource busy"),
-        ("unplugged", r"usb communication error|no such device|device (?:was )?disconnected|device not found while|probe was unplugged"),
-        ("several_probes", r"multiple probes were found|more than one probe|ambiguous probe"),
-        ("no_probe", r"no connected probes were found|no debug probes were found|no probes? (?:was |were )?found|probe not found|failed to open (?:the )?(?:debug )?probe"),
-        ("chip_not_found", r"requested chip '.*?' was not found|chip '.*?' was not found|chip .* not found"),
-        ("firmware_missing", r"failed to open (?:binary|elf) file|unable to open (?:the )?(?:binary|elf)|no such file or directory"),
-        ("chip_not_connected", r"connecting to the chip was unsuccessful|no core found|target did not respond|target voltage"),
-    )
-)
+_TEXTS: dict[Condition, re.Pattern[str]] = {
+    "probe_busy": re.compile(r"probe is already in use|probe is being used|\bclaim\w* interface|resource busy", re.IGNORECASE),
+    "unplugged": re.compile(r"usb communication error|no such device|device (?:was )?disconnected|probe was unplugged", re.IGNORECASE),
+    "several_probes": re.compile(r"multiple probes were found|more than one probe|ambiguous probe", re.IGNORECASE),
+    "no_probe": re.compile(
+        r"no (?:connected |debug )?probes? (?:were |was )?found|probe not found|failed to open (?:the )?(?:debug )?probe", re.IGNORECASE
+    ),
+    "chip_not_found": re.compile(r"chip '.*?' was not found|chip .* not found", re.IGNORECASE),
+    "firmware_missing": re.compile(
+        r"failed to open (?:binary|elf) file|unable to open (?:the )?(?:binary|elf)|no such file or directory", re.IGNORECASE
+    ),
+    "chip_not_connected": re.compile(
+        r"connecting to the chip was unsuccessful|no core found|target did not respond|target voltage", re.IGNORECASE
+    ),
+}
 _PANIC = re.compile(r"\bpanicked at\b|\bHardFault\b|stack overflow|the core is locked up", re.IGNORECASE)
 _UNEXPECTED = re.compile(r"firmware exited unexpectedly", re.IGNORECASE)
 _SUCCESS = re.compile(r"firmware exited successfully", re.IGNORECASE)
@@ -77,7 +80,7 @@ def classify(exit_code: int | None, stdout_tail: str, stderr_tail: str, *, had_o
     target = ANSI.sub("", stdout_tail)
     if exit_code == 2 and re.search(r"unexpected argument|usage:|invalid value", errors, re.IGNORECASE):
         return Ending("arguments_refused", _line_with(errors, re.compile("error", re.IGNORECASE)))
-    for condition, pattern in _TEXTS:
+    for condition, pattern in _TEXTS.items():
         if pattern.search(errors):
             # A probe that is gone after it had worked was unplugged, whatever the words.
             seen: Condition = "unplugged" if had_output and condition == "no_probe" else condition

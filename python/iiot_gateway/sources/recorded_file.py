@@ -11,7 +11,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from iiot_gateway.errors import RecordingInvalid
 from iiot_gateway.sources.recording import MAGIC, RecordingReader
@@ -37,10 +37,10 @@ class RecordedFile:
         raw = io.FileIO(0, closefd=False) if path == STANDARD_INPUT else io.FileIO(path)
         self._raw = raw
         self.size_bytes = 0 if path == STANDARD_INPUT else os.fstat(raw.fileno()).st_size
-        buffered = io.BufferedReader(raw, CHUNK_BYTES)
+        buffered: io.BufferedReader[Any] = io.BufferedReader(raw, CHUNK_BYTES)
         if _begins(buffered, b"\x1f\x8b"):
-            buffered = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)), CHUNK_BYTES)
-        self._file: io.BufferedReader = buffered
+            buffered = io.BufferedReader(cast("io.FileIO", gzip.GzipFile(fileobj=buffered)), CHUNK_BYTES)
+        self._file: io.BufferedReader[Any] = buffered
         try:
             self._recording = RecordingReader(cast("BinaryIO", buffered)) if _begins(buffered, MAGIC) else None
         except (OSError, EOFError, zlib.error) as error:
@@ -87,6 +87,6 @@ class RecordedFile:
         self._raw.close()
 
 
-def _begins(file: io.BufferedReader, magic: bytes) -> bool:
+def _begins(file: io.BufferedReader[Any], magic: bytes) -> bool:
     """Look ahead; a pipe that gave less than the magic so far is taken for plain text."""
     return file.peek(len(magic))[: len(magic)] == magic

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import time
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -57,7 +58,12 @@ class SerialSource:
             self.status.change(self._log, condition, detail, bad=True)
             if (extra := self._repeated.allows(condition)) is not None:
                 self._log.warning(
-                    SOURCE_FAILED, condition=condition, detail=detail, remedy=REMEDY[condition], retry_s=round(delay_s, 1), **extra
+                    SOURCE_FAILED,
+                    condition=condition,
+                    detail=detail,
+                    remedy=REMEDY[condition],
+                    retry_s=round(delay_s, 1),
+                    **extra,
                 )
             self.status.restarts += 1
             await anyio.sleep(delay_s)
@@ -128,14 +134,18 @@ def open_port(section: SerialSection) -> Any:
     device = find_port(section.port)
     try:
         port = serial.Serial(
-            device, section.baud, bytesize=section.bytesize, parity=section.parity, stopbits=section.stopbits, timeout=0, exclusive=True
+            device,
+            section.baud,
+            bytesize=section.bytesize,
+            parity=section.parity,
+            stopbits=section.stopbits,
+            timeout=0,
+            exclusive=True,
         )
     except (serial.SerialException, OSError, ValueError) as error:
         raise SourceUnavailable(condition_of(error), f"{device}: {error}") from error
-    try:
+    with suppress(OSError, ValueError, NotImplementedError, AttributeError):  # not that kind of adapter
         port.set_low_latency_mode(True)  # FTDI adapters hold bytes back for 16 ms otherwise
-    except (OSError, ValueError, NotImplementedError, AttributeError):
-        pass  # not that kind of adapter
     return port
 
 
