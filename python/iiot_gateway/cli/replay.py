@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from iiot_gateway.cli.run import start
-from iiot_gateway.compose import Replay
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
-from iiot_gateway.pipeline.status import StatusView
+
+if TYPE_CHECKING:
+    from iiot_gateway.pipeline.status import StatusView
 
 
 def speed(text: str) -> float | None:
@@ -75,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play until the end (--once) or a signal."""
+    from iiot_gateway.compose import Replay
+
     config = load(args.config)
     replay = Replay(path=args.file, source_name=args.source_name, start_ns=args.start, speed=args.speed, from_start=args.from_start)
     services = (_progress,) if sys.stderr.isatty() else ()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from typing import TYPE_CHECKING
 
-import anyio
-
-from iiot_gateway import log
-from iiot_gateway.compose import Replay, build
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
-from iiot_gateway.pipeline.supervisor import Service
+
+if TYPE_CHECKING:
+    from iiot_gateway.compose import Replay
+    from iiot_gateway.pipeline.supervisor import Service
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -32,14 +31,18 @@ def start(
     services: tuple[Service, ...] = (),
 ) -> int:
     """Run a gateway with a configuration; `replay` does the same with a recording for a source."""
+    import anyio
+
+    from iiot_gateway import log
+    from iiot_gateway.compose import build
+
     log.configure(config.log.level, config.log.format)
     if config.http.enabled:
         from iiot_gateway.api.server import http_service
 
         services = (*services, http_service(config.http.listen))
-    return anyio.run(partial(_run, config, replay, services, once=once, timeout_s=timeout_s))
 
+    async def main() -> int:
+        return await build(config, replay=replay, services=services).run(once=once, timeout_s=timeout_s)
 
-async def _run(config: Config, replay: Replay | None, services: tuple[Service, ...], *, once: bool, timeout_s: float | None) -> int:
-    gateway = build(config, replay=replay, services=services)
-    return await gateway.run(once=once, timeout_s=timeout_s)
+    return anyio.run(main)
