@@ -1,0 +1,19 @@
+# The gateway's image: the wheel is built in one stage and installed, without Rust, in the other.
+FROM rust:1-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /build-env && /build-env/bin/pip install --no-cache-dir 'maturin>=1.9.4,<2'
+WORKDIR /src
+COPY . .
+RUN /build-env/bin/maturin build --release --out /wheels
+
+FROM python:3.13-slim-bookworm
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir --compile /wheels/*.whl && rm -r /wheels \
+    && useradd --system --groups dialout --home-dir /data gateway && install -d -o gateway -g gateway -m 0700 /data
+USER gateway
+WORKDIR /data
+VOLUME /data
+EXPOSE 5000
+HEALTHCHECK --interval=30s --timeout=5s CMD ["iiot-gateway", "status"]
+ENTRYPOINT ["iiot-gateway"]
+CMD ["run"]

@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# Sourced by the other scripts, in the project's root: the virtual environment with the built package, made anew only when something changed.
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    say "$(basename "$0"): $*"
+    exit 1
+}
+
+find_python() {
+    local candidate
+    for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
+        if [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# Everything that the installed package is built from. Names, sizes and times show a change within milliseconds; the Python files are
+# used where they lie, so they are not among them.
+stamp_of_sources() {
+    find Cargo.toml Cargo.lock pyproject.toml rust -name target -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort | cksum
+}
+
+# prepare [EXTRA]: make .venv hold the package, with the dependencies of an extra.
+prepare() {
+    local extra=${1:-} stamp_file=".venv/built${1:+-with-$1}" python
+    if [ -x .venv/bin/iiot-gateway ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$(stamp_of_sources)" ]; then
+        return
+    fi
+    command -v cargo >/dev/null 2>&1 || die "Rust is missing: install it from https://rustup.rs (1.89 or later)"
+    command -v cc >/dev/null 2>&1 || die "a C compiler is missing: apt install build-essential"
+    if [ ! -x .venv/bin/python ]; then
+        python="$(find_python)" || die "Python 3.11 or later is missing: apt install python3 python3-venv"
+        say "making the environment in .venv"
+        "$python" -m venv .venv || die "the environment could not be made: apt install python3-venv"
+    fi
+    if [ ! -x .venv/bin/maturin ]; then
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9.4,<2' ||
+            die "maturin could not be installed: is there a way to a package index?"
+    fi
+    say "building the extension; the first time takes some minutes"
+    rm -f .venv/built*
+    VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop --release --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
+    # Compiled once now, so that no start pays for it in time or memory.
+    .venv/bin/python -m compileall -q .venv/lib python 2>/dev/null || true
+    stamp_of_sources >"$stamp_file"
+    if [ -n "$extra" ]; then cp "$stamp_file" .venv/built; fi
+}

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The one command: makes the environment, builds what has changed, and runs the gateway with the arguments given (`run` without any).
+# Relative paths in the arguments begin where it was called.
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+# shellcheck source=scripts/environment.sh
+. "$root/scripts/environment.sh"
+(cd "$root" && prepare)
+if [ $# -eq 0 ]; then set -- run; fi
+exec "$root/.venv/bin/iiot-gateway" "$@"

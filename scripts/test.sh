@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The other command: installs the servers that tests need where it may, builds, and runs everything. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/environment.sh
+. scripts/environment.sh
+
+# program:package of Debian
+needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck)
+PATH="$PATH:/usr/sbin"
+
+install_servers() {
+    local entry missing=() as_root=()
+    for entry in "${needed[@]}"; do
+        command -v "${entry%%:*}" >/dev/null 2>&1 || missing+=("${entry##*:}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
+    if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; then
+        say "installing ${missing[*]}"
+        "${as_root[@]}" apt-get update -qq || true
+        # No service of these is wanted on the machine: the tests start their own.
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || true
+    fi
+    for entry in "${needed[@]}"; do
+        command -v "${entry%%:*}" >/dev/null 2>&1 && continue
+        if [ -n "${CI:-}" ]; then die "${entry##*:} is missing, and in CI no test may be skipped"; fi
+        say "${entry##*:} is missing; its tests are skipped (apt install ${entry##*:})"
+    done
+}
+
+step() {
+    say "== $*"
+    "$@"
+}
+
+install_servers
+prepare dev
+python=.venv/bin/python
+# The test binary of the extension's crate loads the interpreter's library.
+libdir="$($python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")')"
+export LD_LIBRARY_PATH="$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+export PYO3_PYTHON="$PWD/$python"
+
+step cargo fmt --all --check
+step cargo clippy --workspace --all-targets --quiet -- -D warnings
+step cargo test --workspace --quiet
+step .venv/bin/ruff format --check --quiet
+step .venv/bin/ruff check --quiet
+step .venv/bin/mypy
+step $python -m mypy.stubtest iiot_gateway._native --concise
+if command -v shellcheck >/dev/null 2>&1; then step shellcheck -x scripts/*.sh .ci/run; fi
+step $python -m pytest "$@"
+# Briefly, so that the benchmarks cannot rot; scripts/bench.sh measures.
+if compgen -G 'benches/test_*.py' >/dev/null; then
+    step $python -m pytest benches --benchmark-enable --benchmark-min-rounds=1 --benchmark-max-time=0.2 --benchmark-warmup=off -q
+fi
+if compgen -G 'rust/*/benches/*.rs' >/dev/null; then step cargo bench --workspace --quiet --benches -- --test; fi
+if [ -d rust/iiot-core/fuzz ] && cargo fuzz --version >/dev/null 2>&1; then step scripts/fuzz.sh 20; fi
+say "all good"
