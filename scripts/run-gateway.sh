@@ -5,6 +5,6 @@ set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # shellcheck source=scripts/environment.sh
 . "$root/scripts/environment.sh"
-(cd "$root" && prepare)
+(cd "$root" && prepare "")
 if [ $# -eq 0 ]; then set -- run; fi
 exec "$root/.venv/bin/iiot-gateway" "$@"
