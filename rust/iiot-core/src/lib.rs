@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
 mod conclude;
 pub mod demux;
 mod frame_step;
@@ -27,6 +28,7 @@ pub mod scan;
 mod template;
 mod toml_table;
 mod trie;
+pub mod window;
 
 pub use demux::ChannelDemux;
 pub use framed::{DamageReason, Framed, MAX_EXCERPT_BYTES};
