@@ -81,19 +81,59 @@ impl Group {
     }
 
     /// Judge the documents of one push.
-    pub(crate) fn documents(&mut self, state: &State, at: usize, documents: &Documents) -> Result<()> {
-        let Some(source) = state.sources.get(at) else { return Ok(()) };
-        let (mut change, log) = self.changes.remove(&at).unwrap_or_else(|| (source.change(), 0));
+    pub(crate) fn documents(
+        &mut self,
+        state: &State,
+        at: usize,
+        documents: &Documents,
+    ) -> Result<()> {
+        let Some(source) = state.sources.get(at) else {
+            return Ok(());
+        };
+        let (mut change, log) = self
+            .changes
+            .remove(&at)
+            .unwrap_or_else(|| (source.change(), 0));
         for item in &documents.items {
             self.count("received", 1);
             match &item.what {
-                What::Telemetry(telemetry) => self.telemetry(state, source, &mut change, documents, item, telemetry)?,
-                What::Reject { refusal, uptime_ms, counter, whole } => {
-                    let time_ns = time(source, &mut change, item, None, *uptime_ms, *counter, &mut self.counts, &mut self.notes);
+                What::Telemetry(telemetry) => {
+                    self.telemetry(state, source, &mut change, documents, item, telemetry)?
+                }
+                What::Reject {
+                    refusal,
+                    uptime_ms,
+                    counter,
+                    whole,
+                } => {
+                    let time_ns = time(
+                        source,
+                        &mut change,
+                        item,
+                        None,
+                        *uptime_ms,
+                        *counter,
+                        &mut self.counts,
+                        &mut self.notes,
+                    );
                     self.count("rejected", 1);
                     self.count(format!("rejected:{}", refusal.reason), 1);
-                    let document = whole.then(|| documents.arena.get(item.document.clone()).unwrap_or_default().to_vec());
-                    self.reject(source, "document", refusal, time_ns, item.received_at_ns, document, None);
+                    let document = whole.then(|| {
+                        documents
+                            .arena
+                            .get(item.document.clone())
+                            .unwrap_or_default()
+                            .to_vec()
+                    });
+                    self.reject(
+                        source,
+                        "document",
+                        refusal,
+                        time_ns,
+                        item.received_at_ns,
+                        document,
+                        None,
+                    );
                 }
             }
         }
@@ -103,7 +143,10 @@ impl Group {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one row of the reject table")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one row of the reject table"
+    )]
     fn reject(
         &mut self,
         source: &Source,
@@ -139,42 +182,89 @@ impl Group {
         item: &Item,
         t: &Telemetry,
     ) -> Result<()> {
-        let receptions =
-            documents.receptions.get(t.receptions.start as usize..t.receptions.end as usize).unwrap_or_default();
+        let receptions = documents
+            .receptions
+            .get(t.receptions.start as usize..t.receptions.end as usize)
+            .unwrap_or_default();
         let mut clocks = change.clocks.clone();
         let window_ms = match t.uptime_ms {
-            Some(uptime) => clocks.node.advance(uptime, t.counter, source.rules.uptime_bits),
+            Some(uptime) => clocks
+                .node
+                .advance(uptime, t.counter, source.rules.uptime_bits),
             None => item.received_at_ns / 1_000_000,
         };
-        if source.window.is_duplicate(&change.delta, receptions, window_ms, source.rules.window_ms) {
+        if source
+            .window
+            .is_duplicate(&change.delta, receptions, window_ms, source.rules.window_ms)
+        {
             change.clocks.node = clocks.node;
             self.count("duplicate", 1);
             return Ok(());
         }
-        let time_ns =
-            time(source, change, item, t.time_ns, t.uptime_ms, t.counter, &mut self.counts, &mut self.notes);
+        let time_ns = time(
+            source,
+            change,
+            item,
+            t.time_ns,
+            t.uptime_ms,
+            t.counter,
+            &mut self.counts,
+            &mut self.notes,
+        );
         let lost_before = change.delta.lost_on_air;
-        source.window.accept(&mut change.delta, receptions, window_ms);
+        source
+            .window
+            .accept(&mut change.delta, receptions, window_ms);
         let lost = change.delta.lost_on_air - lost_before;
         if lost != 0 {
             self.count("lost_on_air", lost);
         }
         self.count("accepted", 1);
-        let document = documents.arena.get(item.document.clone()).unwrap_or_default();
-        let position = self.append(state, source.rules.origin, source.rules.replayable, time_ns, item.received_at_ns, document)?;
+        let document = documents
+            .arena
+            .get(item.document.clone())
+            .unwrap_or_default();
+        let position = self.append(
+            state,
+            source.rules.origin,
+            source.rules.replayable,
+            time_ns,
+            item.received_at_ns,
+            document,
+        )?;
         for fault in &item.value_faults {
             self.count("values_rejected", 1);
-            self.reject(source, "value", fault, time_ns, item.received_at_ns, None, Some(position));
+            self.reject(
+                source,
+                "value",
+                fault,
+                time_ns,
+                item.received_at_ns,
+                None,
+                Some(position),
+            );
         }
         Ok(())
     }
 
-    fn append(&mut self, state: &State, origin: i64, replayable: bool, time_ns: i64, received_at_ns: i64, document: &[u8]) -> Result<u64> {
-        let fits = self.building.as_ref().is_some_and(|(o, r, b)| *o == origin && *r == replayable && b.bytes() + document.len() <= ROW_BYTES);
+    fn append(
+        &mut self,
+        state: &State,
+        origin: i64,
+        replayable: bool,
+        time_ns: i64,
+        received_at_ns: i64,
+        document: &[u8],
+    ) -> Result<u64> {
+        let fits = self.building.as_ref().is_some_and(|(o, r, b)| {
+            *o == origin && *r == replayable && b.bytes() + document.len() <= ROW_BYTES
+        });
         if !fits {
             self.close_row(state)?;
         }
-        let (_, _, builder) = self.building.get_or_insert_with(|| (origin, replayable, RowBuilder::default()));
+        let (_, _, builder) = self
+            .building
+            .get_or_insert_with(|| (origin, replayable, RowBuilder::default()));
         let position = self.next + builder.count();
         builder.push(time_ns, received_at_ns, document);
         Ok(position)
@@ -191,7 +281,13 @@ impl Group {
 
     /// Write a row and count it for every sink that takes it.
     pub(crate) fn insert(&mut self, state: &State, row: Row) -> Result<()> {
-        self.oldest = prune::make_room(&state.db, state.limits.live_bytes, row.body.len() as u64, self, &state.origins)?;
+        self.oldest = prune::make_room(
+            &state.db,
+            state.limits.live_bytes,
+            row.body.len() as u64,
+            self,
+            &state.origins,
+        )?;
         state
             .db
             .prepare_cached("INSERT INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
@@ -216,14 +312,23 @@ impl Group {
     }
 
     /// Settle a sink's confirmation.
-    pub(crate) fn confirm(&mut self, state: &State, sink: i64, confirmation: Confirmation) -> Result<()> {
-        let Some(found) = self.sinks.iter_mut().find(|s| s.id == sink) else { return Ok(()) };
+    pub(crate) fn confirm(
+        &mut self,
+        state: &State,
+        sink: i64,
+        confirmation: Confirmation,
+    ) -> Result<()> {
+        let Some(found) = self.sinks.iter_mut().find(|s| s.id == sink) else {
+            return Ok(());
+        };
         let name = found.name.clone();
         for r in found.confirm(&state.db, confirmation)? {
             let stored = reject::frame_at(&state.db, &self.rows, r.position)?;
             self.rejects.push(NewReject {
                 sink: Some(sink),
-                source: stored.as_ref().map_or_else(String::new, |f| f.source.clone()),
+                source: stored
+                    .as_ref()
+                    .map_or_else(String::new, |f| f.source.clone()),
                 origin: stored.as_ref().map(|f| f.origin),
                 position: Some(r.position),
                 point: Some(r.point),
@@ -253,10 +358,21 @@ impl Group {
             self.count("lost_journal_unavailable", documents as i64);
         }
         if !self.rejects.is_empty() {
-            self.reject_bytes = reject::store(&state.db, std::mem::take(&mut self.rejects), self.now_ns, &state.limits, self.reject_bytes)?;
+            self.reject_bytes = reject::store(
+                &state.db,
+                std::mem::take(&mut self.rejects),
+                self.now_ns,
+                &state.limits,
+                self.reject_bytes,
+            )?;
         }
         if let Some(max_age_ms) = state.limits.max_age_ms {
-            self.oldest = prune::too_old(&state.db, self.now_ns / 1_000_000 - max_age_ms, self, &state.origins)?;
+            self.oldest = prune::too_old(
+                &state.db,
+                self.now_ns / 1_000_000 - max_age_ms,
+                self,
+                &state.origins,
+            )?;
         }
         self.oldest = prune::passed(&state.db, &self.sinks, self.oldest, self.next)?;
         let mut put = state.db.prepare_cached(
@@ -285,7 +401,10 @@ impl Group {
 }
 
 /// The time of a frame: the document's own, else a recording's by the node's clock, else its arrival; see `design.md`, "Time".
-#[expect(clippy::too_many_arguments, reason = "the parts of one document's time")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one document's time"
+)]
 fn time(
     source: &Source,
     change: &mut Change,
@@ -297,7 +416,11 @@ fn time(
     notes: &mut Vec<String>,
 ) -> i64 {
     let clocks = &mut change.clocks;
-    let node_ms = uptime_ms.map(|uptime| clocks.node.advance(uptime, counter, source.rules.uptime_bits));
+    let node_ms = uptime_ms.map(|uptime| {
+        clocks
+            .node
+            .advance(uptime, counter, source.rules.uptime_bits)
+    });
     if let Some(own) = own {
         return own;
     }
@@ -310,7 +433,10 @@ fn time(
     let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
     if stamp.fell_back {
         *counts.entry("clock_falls".into()).or_default() += 1;
-        notes.push(format!("clock_fell_back: source {} now stamps {}", source.name, stamp.ns));
+        notes.push(format!(
+            "clock_fell_back: source {} now stamps {}",
+            source.name, stamp.ns
+        ));
     }
     stamp.ns
 }

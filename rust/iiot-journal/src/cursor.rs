@@ -41,12 +41,26 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn new(shared: Arc<Shared>, path: &Path, id: i64, name: &str, cursor: u64) -> Result<Self> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        path: &Path,
+        id: i64,
+        name: &str,
+        cursor: u64,
+    ) -> Result<Self> {
         lock(&shared.progress).cursors.insert(id, cursor);
         let db = schema::open_for_reading(path)?;
-        let filter: String = db.query_row("SELECT profiles FROM sink WHERE id=?1", [id], |r| r.get(0))?;
+        let filter: String =
+            db.query_row("SELECT profiles FROM sink WHERE id=?1", [id], |r| r.get(0))?;
         let profiles = (!filter.is_empty()).then(|| filter.split(',').map(str::to_owned).collect());
-        Ok(Self { shared, db, id, name: name.into(), profiles, origins: HashMap::new() })
+        Ok(Self {
+            shared,
+            db,
+            id,
+            name: name.into(),
+            profiles,
+            origins: HashMap::new(),
+        })
     }
 
     /// The sink's name.
@@ -56,7 +70,11 @@ impl Cursor {
 
     /// The first position that is not settled, as committed.
     pub fn position(&self) -> u64 {
-        lock(&self.shared.progress).cursors.get(&self.id).copied().unwrap_or(0)
+        lock(&self.shared.progress)
+            .cursors
+            .get(&self.id)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Behind the last frame that may be sent.
@@ -78,7 +96,10 @@ impl Cursor {
             return Ok(true);
         }
         let origin = self.origin(row.origin)?;
-        Ok(self.profiles.as_ref().is_none_or(|names| names.iter().any(|n| n == origin.profile.name())))
+        Ok(self
+            .profiles
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|n| n == origin.profile.name())))
     }
 
     /// What the frames of a row have in common.
@@ -87,34 +108,65 @@ impl Cursor {
             return Ok(Arc::clone(found));
         }
         let sql = "SELECT o.source, o.topic_prefix, o.tags, p.text FROM origin o JOIN profile p ON p.hash=o.profile WHERE o.id=?1";
-        let stored: Option<(String, String, String, String)> =
-            self.db.query_row(sql, [id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))).optional()?;
+        let stored: Option<(String, String, String, String)> = self
+            .db
+            .query_row(sql, [id], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+            })
+            .optional()?;
         let damaged = |what: String| Error::new(ErrorKind::Damaged, what);
-        let (source, prefix, tags, text) = stored.ok_or_else(|| damaged(format!("origin {id} is missing")))?;
-        let profile = Profile::parse(&text).map_err(|e| damaged(format!("the stored profile of source {source} cannot be read: {e}")))?;
-        let origin = Origin::new(&profile, &prefix, &decode_tags(&tags))
-            .map_err(|e| damaged(format!("the stored prefix and tags of source {source} cannot be used: {e}")))?;
-        let info = Arc::new(OriginInfo { source, profile, origin });
+        let (source, prefix, tags, text) =
+            stored.ok_or_else(|| damaged(format!("origin {id} is missing")))?;
+        let profile = Profile::parse(&text).map_err(|e| {
+            damaged(format!(
+                "the stored profile of source {source} cannot be read: {e}"
+            ))
+        })?;
+        let origin = Origin::new(&profile, &prefix, &decode_tags(&tags)).map_err(|e| {
+            damaged(format!(
+                "the stored prefix and tags of source {source} cannot be used: {e}"
+            ))
+        })?;
+        let info = Arc::new(OriginInfo {
+            source,
+            profile,
+            origin,
+        });
         self.origins.insert(id, Arc::clone(&info));
         Ok(info)
     }
 
     /// The last confirmed value of every topic.
     pub fn topics(&self) -> Result<Vec<TopicValue>> {
-        let mut query = self.db.prepare("SELECT topic, payload, retain, time_ns FROM topic WHERE sink=?1 ORDER BY topic")?;
+        let mut query = self.db.prepare(
+            "SELECT topic, payload, retain, time_ns FROM topic WHERE sink=?1 ORDER BY topic",
+        )?;
         let rows = query.query_map([self.id], |r| {
-            Ok(TopicValue { topic: r.get(0)?, payload: r.get(1)?, retain: r.get(2)?, time_ns: r.get(3)? })
+            Ok(TopicValue {
+                topic: r.get(0)?,
+                payload: r.get(1)?,
+                retain: r.get(2)?,
+                time_ns: r.get(3)?,
+            })
         })?;
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
     /// A handle for confirming, which may be used while another thread reads.
     pub fn confirmer(&self) -> Confirmer {
-        Confirmer { shared: Arc::clone(&self.shared), id: self.id }
+        Confirmer {
+            shared: Arc::clone(&self.shared),
+            id: self.id,
+        }
     }
 
     /// Wait until a frame at `from` or behind may be sent, or `cancelled` says to stop (it is asked at every commit and wake).
-    pub fn wait_readable(&self, from: u64, timeout: Duration, cancelled: impl Fn() -> bool) -> bool {
+    pub fn wait_readable(
+        &self,
+        from: u64,
+        timeout: Duration,
+        cancelled: impl Fn() -> bool,
+    ) -> bool {
         let mut readable = false;
         self.shared.wait_progress(timeout, |p| {
             readable = p.visible > from;
@@ -148,19 +200,28 @@ pub struct Confirmer {
 impl Confirmer {
     /// Queue a confirmation; does not wait for the disk. Returns its ticket.
     pub fn confirm(&self, confirmation: Confirmation) -> Result<u64> {
-        self.shared.send(Message::Confirm { sink: self.id, confirmation })
+        self.shared.send(Message::Confirm {
+            sink: self.id,
+            confirmation,
+        })
     }
 
     /// Wait until a ticket is committed.
     pub fn wait_committed(&self, ticket: u64, timeout: Duration) -> bool {
-        self.shared.wait_progress(timeout, |p| p.committed_ticket >= ticket)
+        self.shared
+            .wait_progress(timeout, |p| p.committed_ticket >= ticket)
     }
 }
 
 pub(crate) fn encode_tags(tags: &[(String, String)]) -> String {
     let mut out = String::new();
     for (key, value) in tags {
-        for part in [key.as_str(), &UNIT.to_string(), value.as_str(), &PAIR.to_string()] {
+        for part in [
+            key.as_str(),
+            &UNIT.to_string(),
+            value.as_str(),
+            &PAIR.to_string(),
+        ] {
             out.push_str(part);
         }
     }
@@ -168,5 +229,8 @@ pub(crate) fn encode_tags(tags: &[(String, String)]) -> String {
 }
 
 fn decode_tags(text: &str) -> Vec<(String, String)> {
-    text.split(PAIR).filter_map(|pair| pair.split_once(UNIT)).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    text.split(PAIR)
+        .filter_map(|pair| pair.split_once(UNIT))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
 }

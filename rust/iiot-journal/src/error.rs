@@ -51,11 +51,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
-        let kind = if error.kind() == std::io::ErrorKind::StorageFull { ErrorKind::Full } else { ErrorKind::Io };
+        let kind = if error.kind() == std::io::ErrorKind::StorageFull {
+            ErrorKind::Full
+        } else {
+            ErrorKind::Io
+        };
         Self::new(kind, format!("{doing} {}: {error}", path.display()))
     }
 

@@ -4,12 +4,14 @@ use crate::commit::State;
 use crate::cursor::encode_tags;
 use crate::error::Result;
 use crate::journal::Journal;
-use crate::queue::{Documents, Item, LIVE_LIMIT_BYTES, Message, ROOM_BYTES, Refusal, Telemetry, What};
+use crate::queue::{
+    Documents, Item, LIVE_LIMIT_BYTES, Message, ROOM_BYTES, Refusal, Telemetry, What,
+};
 use crate::shared::{Shared, lock, now_ns};
 use crate::source::{self, Rules};
 use crate::writer;
-use iiot_core::framer::Framer;
 use iiot_core::framed::Framed;
+use iiot_core::framer::Framer;
 use iiot_core::hash::fingerprint;
 use iiot_core::profile::Profile;
 use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
@@ -77,10 +79,20 @@ pub struct Intake {
 
 impl Journal {
     /// Begin a source, or a recording where the journal says it stopped.
-    pub fn add_source(&self, settings: SourceSettings, recording: Option<RecordingSettings>) -> Result<Intake> {
-        let (profile, max_document_bytes, replayable) = (Arc::clone(&settings.profile), settings.max_document_bytes, settings.replayable);
+    pub fn add_source(
+        &self,
+        settings: SourceSettings,
+        recording: Option<RecordingSettings>,
+    ) -> Result<Intake> {
+        let (profile, max_document_bytes, replayable) = (
+            Arc::clone(&settings.profile),
+            settings.max_document_bytes,
+            settings.replayable,
+        );
         let is_recording = recording.is_some();
-        let (source, position, finished) = self.shared.command(move |state| begin(state, &settings, recording.unwrap_or_default()))?;
+        let (source, position, finished) = self
+            .shared
+            .command(move |state| begin(state, &settings, recording.unwrap_or_default()))?;
         Ok(Intake {
             shared: Arc::clone(&self.shared),
             source,
@@ -99,9 +111,19 @@ impl Journal {
     }
 }
 
-fn begin(state: &mut State, settings: &SourceSettings, recording: RecordingSettings) -> Result<(usize, u64, bool)> {
+fn begin(
+    state: &mut State,
+    settings: &SourceSettings,
+    recording: RecordingSettings,
+) -> Result<(usize, u64, bool)> {
     let (source, profile_name) = writer::transaction(&state.db, || {
-        let origin = origin(state, &settings.name, &settings.profile, &settings.topic_prefix, &encode_tags(&settings.tags))?;
+        let origin = origin(
+            state,
+            &settings.name,
+            &settings.profile,
+            &settings.topic_prefix,
+            &encode_tags(&settings.tags),
+        )?;
         let rules = Rules {
             origin,
             window_ms: i64::try_from(settings.dedup_window.as_millis()).unwrap_or(i64::MAX),
@@ -110,8 +132,14 @@ fn begin(state: &mut State, settings: &SourceSettings, recording: RecordingSetti
             replayable: settings.replayable,
             start_ns: recording.start_ns,
         };
-        let source =
-            source::load(&state.db, &settings.name, &recording.fingerprint, &recording.arguments, recording.from_start, rules)?;
+        let source = source::load(
+            &state.db,
+            &settings.name,
+            &recording.fingerprint,
+            &recording.arguments,
+            recording.from_start,
+            rules,
+        )?;
         Ok((source, settings.profile.name().to_owned()))
     })?;
     state.origins.insert(source.rules.origin, profile_name);
@@ -121,22 +149,39 @@ fn begin(state: &mut State, settings: &SourceSettings, recording: RecordingSetti
 }
 
 /// Find or create an origin, in a transaction of the caller.
-pub(crate) fn origin(state: &State, source: &str, profile: &Profile, prefix: &str, tags: &str) -> Result<i64> {
+pub(crate) fn origin(
+    state: &State,
+    source: &str,
+    profile: &Profile,
+    prefix: &str,
+    tags: &str,
+) -> Result<i64> {
     let hash = profile.hash() as i64;
-    state.db.execute("INSERT OR IGNORE INTO profile VALUES (?1, ?2, ?3)", params![hash, profile.name(), profile.text()])?;
+    state.db.execute(
+        "INSERT OR IGNORE INTO profile VALUES (?1, ?2, ?3)",
+        params![hash, profile.name(), profile.text()],
+    )?;
     state.db.execute(
         "INSERT OR IGNORE INTO origin(source, profile, topic_prefix, tags) VALUES (?1, ?2, ?3, ?4)",
         params![source, hash, prefix, tags],
     )?;
-    let sql = "SELECT id FROM origin WHERE source=?1 AND profile=?2 AND topic_prefix=?3 AND tags=?4";
-    Ok(state.db.query_row(sql, params![source, hash, prefix, tags], |r| r.get(0))?)
+    let sql =
+        "SELECT id FROM origin WHERE source=?1 AND profile=?2 AND topic_prefix=?3 AND tags=?4";
+    Ok(state
+        .db
+        .query_row(sql, params![source, hash, prefix, tags], |r| r.get(0))?)
 }
 
 impl Intake {
     /// Frame, scan and queue a chunk. Never waits for the disk. Returns how many documents, good or damaged, it completed.
     pub fn push(&mut self, chunk: &[u8], received_at_ns: i64) -> Result<usize> {
         let mut documents = Documents::default();
-        let Self { framer, profile, scan, .. } = self;
+        let Self {
+            framer,
+            profile,
+            scan,
+            ..
+        } = self;
         framer.feed_with(chunk, profile, scan, |framed, scan, fault| {
             take(&mut documents, &framed, scan, fault, received_at_ns);
         });
@@ -172,15 +217,26 @@ impl Intake {
             return Ok(0);
         }
         documents.finished = finished;
-        documents.settled = if finished { self.pushed } else { self.base + self.framer.settled() };
+        documents.settled = if finished {
+            self.pushed
+        } else {
+            self.base + self.framer.settled()
+        };
         if !self.replayable {
             let mut queue = lock(&self.shared.queue);
-            if queue.waiting.get(&self.source).is_some_and(|&waiting| waiting > LIVE_LIMIT_BYTES) {
+            if queue
+                .waiting
+                .get(&self.source)
+                .is_some_and(|&waiting| waiting > LIVE_LIMIT_BYTES)
+            {
                 *queue.lost.entry(self.source).or_default() += count as u64;
                 return Ok(count);
             }
         }
-        self.last_ticket = self.shared.send(Message::Documents { source: self.source, documents })?;
+        self.last_ticket = self.shared.send(Message::Documents {
+            source: self.source,
+            documents,
+        })?;
         Ok(count)
     }
 
@@ -190,44 +246,81 @@ impl Intake {
         let (_queue, outcome) = self
             .shared
             .queue_drained
-            .wait_timeout_while(queue, timeout, |q| q.waiting.get(&self.source).is_some_and(|&w| w > ROOM_BYTES) && !q.stopping)
+            .wait_timeout_while(queue, timeout, |q| {
+                q.waiting.get(&self.source).is_some_and(|&w| w > ROOM_BYTES) && !q.stopping
+            })
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         !outcome.timed_out()
     }
 
     /// Wait until everything pushed is committed.
     pub fn settled(&self, timeout: Duration) -> bool {
-        self.shared.wait_progress(timeout, |p| p.committed_ticket >= self.last_ticket)
+        self.shared
+            .wait_progress(timeout, |p| p.committed_ticket >= self.last_ticket)
     }
 }
 
 /// Add a frame to what goes to the writer.
-fn take(documents: &mut Documents, framed: &Framed<'_>, scan: &Scan, fault: Option<ScanFault>, received_at_ns: i64) {
+fn take(
+    documents: &mut Documents,
+    framed: &Framed<'_>,
+    scan: &Scan,
+    fault: Option<ScanFault>,
+    received_at_ns: i64,
+) {
     let start = documents.arena.len();
     let (what, value_faults) = match *framed {
-        Framed::Damaged { reason, excerpt, offset, at, .. } => {
+        Framed::Damaged {
+            reason,
+            excerpt,
+            offset,
+            at,
+            ..
+        } => {
             documents.arena.extend_from_slice(excerpt);
             let refusal = Refusal {
                 reason: reason.name(),
                 place: format!("byte {offset}, wrong at byte {at}: {reason}"),
                 excerpt: quote(excerpt),
             };
-            (What::Reject { refusal, uptime_ms: None, counter: None, whole: false }, Vec::new())
+            (
+                What::Reject {
+                    refusal,
+                    uptime_ms: None,
+                    counter: None,
+                    whole: false,
+                },
+                Vec::new(),
+            )
         }
         Framed::Document { bytes, offset, .. } => {
             documents.arena.extend_from_slice(bytes);
             if let Some(fault) = fault {
-                let refusal = Refusal { reason: reason_name(&fault), place: format!("document at byte {offset}: {fault}"), excerpt: quote(bytes) };
-                (What::Reject { refusal, uptime_ms: scan.uptime_ms(), counter: scan.packet_counter(), whole: true }, Vec::new())
+                let refusal = Refusal {
+                    reason: reason_name(&fault),
+                    place: format!("document at byte {offset}: {fault}"),
+                    excerpt: quote(bytes),
+                };
+                (
+                    What::Reject {
+                        refusal,
+                        uptime_ms: scan.uptime_ms(),
+                        counter: scan.packet_counter(),
+                        whole: true,
+                    },
+                    Vec::new(),
+                )
             } else {
                 let first = documents.receptions.len() as u32;
-                documents.receptions.extend(scan.sequences().iter().map(|s| Reception {
-                    node: fingerprint(scan.node_name(s).as_bytes()),
-                    boot: s.boot,
-                    seq: s.seq,
-                    object: s.object_hash,
-                    modulus: s.modulus,
-                }));
+                documents
+                    .receptions
+                    .extend(scan.sequences().iter().map(|s| Reception {
+                        node: fingerprint(scan.node_name(s).as_bytes()),
+                        boot: s.boot,
+                        seq: s.seq,
+                        object: s.object_hash,
+                        modulus: s.modulus,
+                    }));
                 let telemetry = Telemetry {
                     time_ns: scan.time_ns(),
                     uptime_ms: scan.uptime_ms(),
@@ -243,7 +336,12 @@ fn take(documents: &mut Documents, framed: &Framed<'_>, scan: &Scan, fault: Opti
             }
         }
     };
-    documents.items.push(Item { document: start..documents.arena.len(), received_at_ns, what, value_faults });
+    documents.items.push(Item {
+        document: start..documents.arena.len(),
+        received_at_ns,
+        what,
+        value_faults,
+    });
 }
 
 fn reason_name(fault: &ScanFault) -> &'static str {
@@ -255,5 +353,9 @@ fn reason_name(fault: &ScanFault) -> &'static str {
 
 /// The beginning of a text, escaped.
 fn quote(bytes: &[u8]) -> String {
-    bytes.get(..EXCERPT_BYTES.min(bytes.len())).unwrap_or_default().escape_ascii().to_string()
+    bytes
+        .get(..EXCERPT_BYTES.min(bytes.len()))
+        .unwrap_or_default()
+        .escape_ascii()
+        .to_string()
 }

@@ -28,14 +28,21 @@ impl Lock {
                     ErrorKind::Locked,
                     format!(
                         "another iiot-gateway (process {}) has it open; stop that one, or name another file in [journal] path",
-                        if holder.trim().is_empty() { "unknown" } else { holder.trim() }
+                        if holder.trim().is_empty() {
+                            "unknown"
+                        } else {
+                            holder.trim()
+                        }
                     ),
                 ));
             }
             Err(TryLockError::Error(e)) => return Err(Error::io("cannot lock", &path, &e)),
         }
         // Only for the message above; a full disk must not keep the gateway from starting.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self(file))
     }
 }

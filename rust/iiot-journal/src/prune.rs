@@ -12,7 +12,11 @@ const PAGE_BYTES: u64 = 4096;
 
 /// Bytes of pages in use.
 pub(crate) fn live_bytes(db: &Connection) -> Result<u64> {
-    let read = |sql: &str| -> Result<u64> { Ok(db.prepare_cached(sql)?.query_row([], |r| r.get::<_, i64>(0))? as u64) };
+    let read = |sql: &str| -> Result<u64> {
+        Ok(db
+            .prepare_cached(sql)?
+            .query_row([], |r| r.get::<_, i64>(0))? as u64)
+    };
     Ok((read("PRAGMA page_count")? - read("PRAGMA freelist_count")?) * PAGE_BYTES)
 }
 
@@ -35,7 +39,12 @@ pub(crate) fn make_room(
 }
 
 /// Drop rows committed before a moment. Returns the oldest kept position.
-pub(crate) fn too_old(db: &Connection, before_ms: i64, group: &mut Group, origins: &HashMap<i64, String>) -> Result<u64> {
+pub(crate) fn too_old(
+    db: &Connection,
+    before_ms: i64,
+    group: &mut Group,
+    origins: &HashMap<i64, String>,
+) -> Result<u64> {
     let mut oldest = group.oldest;
     while let Some(end) = drop_oldest(db, Some(before_ms), DropReason::Age, group, origins)? {
         oldest = end;
@@ -55,7 +64,9 @@ fn drop_oldest(
         .prepare_cached("SELECT first, count, origin, only_sink, committed_at_ms FROM frames ORDER BY first LIMIT 1")?
         .query_row([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))
         .optional()?;
-    let Some((first, count, origin, only_sink, committed_at_ms)) = found else { return Ok(None) };
+    let Some((first, count, origin, only_sink, committed_at_ms)) = found else {
+        return Ok(None);
+    };
     if before_ms.is_some_and(|before| committed_at_ms >= before) {
         return Ok(None);
     }
@@ -69,20 +80,25 @@ fn drop_oldest(
             dropped.push((sink.name.clone(), n));
         }
     }
-    db.prepare_cached("DELETE FROM frames WHERE first=?1")?.execute([first as i64])?;
+    db.prepare_cached("DELETE FROM frames WHERE first=?1")?
+        .execute([first as i64])?;
     let cause = match reason {
         DropReason::Full => "journal_full",
         DropReason::Age => "journal_age",
     };
     for (sink, n) in dropped {
-        group.notes.push(format!("frames_dropped: sink {sink} lost {n} frames from position {first} ({cause})"));
+        group.notes.push(format!(
+            "frames_dropped: sink {sink} lost {n} frames from position {first} ({cause})"
+        ));
     }
     Ok(Some(end))
 }
 
 /// Take out the rows that every active sink has passed. Returns the oldest kept position.
 pub(crate) fn passed(db: &Connection, sinks: &[Sink], oldest: u64, next: u64) -> Result<u64> {
-    let Some(cursor) = sinks.iter().map(|s| s.cursor).min() else { return Ok(oldest) };
+    let Some(cursor) = sinks.iter().map(|s| s.cursor).min() else {
+        return Ok(oldest);
+    };
     if cursor <= oldest {
         return Ok(oldest);
     }
@@ -96,7 +112,8 @@ pub(crate) fn passed(db: &Connection, sinks: &[Sink], oldest: u64, next: u64) ->
             .map_or(oldest, |first| first as u64)
     };
     if boundary > oldest {
-        db.prepare_cached("DELETE FROM frames WHERE first < ?1")?.execute(params![boundary as i64])?;
+        db.prepare_cached("DELETE FROM frames WHERE first < ?1")?
+            .execute(params![boundary as i64])?;
     }
     Ok(boundary.max(oldest))
 }

@@ -33,7 +33,12 @@ pub(crate) struct Refusal {
 pub(crate) enum What {
     Telemetry(Telemetry),
     /// The document is a reject; its node's clock is used if it could be read.
-    Reject { refusal: Refusal, uptime_ms: Option<u64>, counter: Option<u64>, whole: bool },
+    Reject {
+        refusal: Refusal,
+        uptime_ms: Option<u64>,
+        counter: Option<u64>,
+        whole: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -58,15 +63,23 @@ pub(crate) struct Documents {
 
 impl Documents {
     pub(crate) fn bytes(&self) -> usize {
-        self.arena.len() + self.items.len() * size_of::<Item>() + self.receptions.len() * size_of::<Reception>()
+        self.arena.len()
+            + self.items.len() * size_of::<Item>()
+            + self.receptions.len() * size_of::<Reception>()
     }
 }
 
 pub(crate) type Command = Box<dyn FnOnce(&mut State) + Send>;
 
 pub(crate) enum Message {
-    Documents { source: usize, documents: Documents },
-    Confirm { sink: i64, confirmation: Confirmation },
+    Documents {
+        source: usize,
+        documents: Documents,
+    },
+    Confirm {
+        sink: i64,
+        confirmation: Confirmation,
+    },
     Command(Command),
 }
 

@@ -27,7 +27,9 @@ impl Ring {
         self.bytes += row.body.len() + ROW_OVERHEAD;
         self.rows.push_back(row);
         while self.bytes > RING_BYTES {
-            let Some(row) = self.rows.pop_front() else { break };
+            let Some(row) = self.rows.pop_front() else {
+                break;
+            };
             self.bytes -= row.body.len() + ROW_OVERHEAD;
         }
     }
@@ -113,7 +115,11 @@ fn from_sql(r: &rusqlite::Row<'_>) -> Result<Row> {
     if crc32fast::hash(&row.body) != r.get::<_, u32>(5)? {
         return Err(Error::new(
             ErrorKind::Damaged,
-            format!("frames {} to {} fail their checksum; the disk or its file is damaged", row.first, row.end() - 1),
+            format!(
+                "frames {} to {} fail their checksum; the disk or its file is damaged",
+                row.first,
+                row.end() - 1
+            ),
         ));
     }
     Ok(row)

@@ -60,9 +60,16 @@ pub(crate) struct StoredFrame {
 }
 
 /// Find a frame in the rows of this group or in the table.
-pub(crate) fn frame_at(db: &Connection, rows: &[Arc<Row>], position: u64) -> Result<Option<StoredFrame>> {
+pub(crate) fn frame_at(
+    db: &Connection,
+    rows: &[Arc<Row>],
+    position: u64,
+) -> Result<Option<StoredFrame>> {
     let stored;
-    let row = match rows.iter().find(|r| r.first <= position && position < r.end()) {
+    let row = match rows
+        .iter()
+        .find(|r| r.first <= position && position < r.end())
+    {
         Some(row) => row.as_ref(),
         None => match crate::reader::row_at(db, position)? {
             Some(row) => {
@@ -72,20 +79,34 @@ pub(crate) fn frame_at(db: &Connection, rows: &[Arc<Row>], position: u64) -> Res
             None => return Ok(None),
         },
     };
-    let source: Option<String> =
-        db.query_row("SELECT source FROM origin WHERE id=?1", [row.origin], |r| r.get(0)).optional()?;
-    Ok(row.frames().find(|f| f.position == position).map(|f| StoredFrame {
-        source: source.unwrap_or_default(),
-        origin: row.origin,
-        time_ns: f.time_ns,
-        received_at_ns: f.received_at_ns,
-        document: f.document.to_vec(),
-    }))
+    let source: Option<String> = db
+        .query_row("SELECT source FROM origin WHERE id=?1", [row.origin], |r| {
+            r.get(0)
+        })
+        .optional()?;
+    Ok(row
+        .frames()
+        .find(|f| f.position == position)
+        .map(|f| StoredFrame {
+            source: source.unwrap_or_default(),
+            origin: row.origin,
+            time_ns: f.time_ns,
+            received_at_ns: f.received_at_ns,
+            document: f.document.to_vec(),
+        }))
 }
 
 /// Store rejects and let the oldest go beyond the limits; counts are kept elsewhere and never fall by this.
-pub(crate) fn store(db: &Connection, mut rejects: Vec<NewReject>, now_ns: i64, limits: &Limits, mut bytes: i64) -> Result<i64> {
-    let excess = rejects.len().saturating_sub(limits.max_rejects.max(0) as usize);
+pub(crate) fn store(
+    db: &Connection,
+    mut rejects: Vec<NewReject>,
+    now_ns: i64,
+    limits: &Limits,
+    mut bytes: i64,
+) -> Result<i64> {
+    let excess = rejects
+        .len()
+        .saturating_sub(limits.max_rejects.max(0) as usize);
     rejects.drain(..excess);
     let mut put = db.prepare_cached(
         "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document)
@@ -111,14 +132,17 @@ pub(crate) fn store(db: &Connection, mut rejects: Vec<NewReject>, now_ns: i64, l
         ])?;
     }
     let count = |db: &Connection| -> Result<i64> {
-        Ok(db.prepare_cached("SELECT count(*) FROM reject")?.query_row([], |r| r.get(0))?)
+        Ok(db
+            .prepare_cached("SELECT count(*) FROM reject")?
+            .query_row([], |r| r.get(0))?)
     };
     let mut kept = count(db)?;
     while kept > 0 && (kept > limits.max_rejects || bytes > limits.reject_bytes) {
         let oldest: (i64, Option<i64>, i64) = db
             .prepare_cached("SELECT id, length(document), length(CAST(excerpt AS BLOB)) FROM reject ORDER BY id LIMIT 1")?
             .query_row([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        db.prepare_cached("DELETE FROM reject WHERE id=?1")?.execute([oldest.0])?;
+        db.prepare_cached("DELETE FROM reject WHERE id=?1")?
+            .execute([oldest.0])?;
         bytes -= oldest.1.unwrap_or(0) + oldest.2 + OVERHEAD;
         kept -= 1;
     }
@@ -143,20 +167,23 @@ pub(crate) fn list(db: &Connection, limit: u64) -> Result<Vec<Reject>> {
         "SELECT r.id, r.at_ns, s.name, r.source, r.kind, r.position, r.point, r.reason, r.place, r.excerpt
          FROM reject r LEFT JOIN sink s ON s.id=r.sink ORDER BY r.id DESC LIMIT ?1",
     )?;
-    let rows = query.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |r: &SqlRow<'_>| {
-        Ok(Reject {
-            id: r.get(0)?,
-            at_ns: r.get(1)?,
-            sink: r.get(2)?,
-            source: r.get(3)?,
-            kind: r.get(4)?,
-            position: r.get::<_, Option<i64>>(5)?.map(|p| p as u64),
-            point: r.get(6)?,
-            reason: r.get(7)?,
-            place: r.get(8)?,
-            excerpt: r.get(9)?,
-        })
-    })?;
+    let rows = query.query_map(
+        [i64::try_from(limit).unwrap_or(i64::MAX)],
+        |r: &SqlRow<'_>| {
+            Ok(Reject {
+                id: r.get(0)?,
+                at_ns: r.get(1)?,
+                sink: r.get(2)?,
+                source: r.get(3)?,
+                kind: r.get(4)?,
+                position: r.get::<_, Option<i64>>(5)?.map(|p| p as u64),
+                point: r.get(6)?,
+                reason: r.get(7)?,
+                place: r.get(8)?,
+                excerpt: r.get(9)?,
+            })
+        },
+    )?;
     Ok(rows.collect::<std::result::Result<_, _>>()?)
 }
 

@@ -27,12 +27,21 @@ pub struct Retried {
 
 impl Journal {
     /// Offer kept rejects again; `profiles` are those of the configured sources by name.
-    pub fn retry_rejects(&self, profiles: HashMap<String, Arc<Profile>>, ids: Option<Vec<i64>>) -> Result<Retried> {
-        self.shared.command(move |state| retry(state, &profiles, ids.as_deref()))
+    pub fn retry_rejects(
+        &self,
+        profiles: HashMap<String, Arc<Profile>>,
+        ids: Option<Vec<i64>>,
+    ) -> Result<Retried> {
+        self.shared
+            .command(move |state| retry(state, &profiles, ids.as_deref()))
     }
 }
 
-fn retry(state: &mut State, profiles: &HashMap<String, Arc<Profile>>, ids: Option<&[i64]>) -> Result<Retried> {
+fn retry(
+    state: &mut State,
+    profiles: &HashMap<String, Arc<Profile>>,
+    ids: Option<&[i64]>,
+) -> Result<Retried> {
     let found = candidates(state, ids)?;
     let mut retried = Retried::default();
     let mut group = Group::new(state, now_ns());
@@ -64,25 +73,45 @@ fn retry(state: &mut State, profiles: &HashMap<String, Arc<Profile>>, ids: Optio
 /// The origin that the reject had, with the profile that is valid now.
 fn origin_under(state: &State, candidate: &Candidate, profile: &Profile) -> Result<i64> {
     let sql = "SELECT topic_prefix, tags FROM origin WHERE id=?1";
-    let (prefix, tags): (String, String) = state.db.query_row(sql, [candidate.origin], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let (prefix, tags): (String, String) = state
+        .db
+        .query_row(sql, [candidate.origin], |r| Ok((r.get(0)?, r.get(1)?)))?;
     origin(state, &candidate.source, profile, &prefix, &tags)
 }
 
-fn accept(state: &State, group: &mut Group, candidate: &Candidate, origin: i64, own_time_ns: Option<i64>) -> Result<()> {
+fn accept(
+    state: &State,
+    group: &mut Group,
+    candidate: &Candidate,
+    origin: i64,
+    own_time_ns: Option<i64>,
+) -> Result<()> {
     let mut builder = RowBuilder::default();
-    builder.push(own_time_ns.unwrap_or(candidate.time_ns), candidate.received_at_ns, &candidate.document);
+    builder.push(
+        own_time_ns.unwrap_or(candidate.time_ns),
+        candidate.received_at_ns,
+        &candidate.document,
+    );
     let row = builder.finish(group.next, origin, candidate.sink, false);
     match candidate.sink {
         None => {
             for (name, by) in [("rejected", -1), ("accepted", 1), ("retried", 1)] {
                 group.count(name, by);
             }
-            state.db.execute("DELETE FROM reject WHERE id=?1", [candidate.id])?;
+            state
+                .db
+                .execute("DELETE FROM reject WHERE id=?1", [candidate.id])?;
         }
         Some(sink) => {
             // It was given to this sink before; inserting the row counts it again.
-            state.db.execute("UPDATE sink SET rejected=rejected-1, accepted=accepted-1 WHERE id=?1", [sink])?;
-            state.db.execute("DELETE FROM reject WHERE sink=?1 AND position=?2", params![sink, candidate.position])?;
+            state.db.execute(
+                "UPDATE sink SET rejected=rejected-1, accepted=accepted-1 WHERE id=?1",
+                [sink],
+            )?;
+            state.db.execute(
+                "DELETE FROM reject WHERE sink=?1 AND position=?2",
+                params![sink, candidate.position],
+            )?;
         }
     }
     group.insert(state, row)

@@ -53,7 +53,13 @@ impl Row {
             bytes.copy_from_slice(&times[at..at + 8]);
             i64::from_le_bytes(bytes)
         };
-        Frames { position: self.first, end: self.end(), time_ns: word(0), received_at_ns: word(8), rest }
+        Frames {
+            position: self.first,
+            end: self.end(),
+            time_ns: word(0),
+            received_at_ns: word(8),
+            rest,
+        }
     }
 }
 
@@ -75,12 +81,20 @@ impl<'a> Iterator for Frames<'a> {
             return None;
         }
         let length = usize::try_from(take_varint(&mut self.rest)?).ok()?;
-        self.time_ns = self.time_ns.wrapping_add(unzigzag(take_varint(&mut self.rest)?));
-        self.received_at_ns = self.received_at_ns.wrapping_add(unzigzag(take_varint(&mut self.rest)?));
+        self.time_ns = self
+            .time_ns
+            .wrapping_add(unzigzag(take_varint(&mut self.rest)?));
+        self.received_at_ns = self
+            .received_at_ns
+            .wrapping_add(unzigzag(take_varint(&mut self.rest)?));
         let (document, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
-        let frame =
-            Frame { position: self.position, time_ns: self.time_ns, received_at_ns: self.received_at_ns, document };
+        let frame = Frame {
+            position: self.position,
+            time_ns: self.time_ns,
+            received_at_ns: self.received_at_ns,
+            document,
+        };
         self.position += 1;
         Some(frame)
     }
@@ -105,7 +119,10 @@ impl RowBuilder {
         }
         push_varint(&mut self.body, document.len() as u64);
         push_varint(&mut self.body, zigzag(time_ns.wrapping_sub(self.time_ns)));
-        push_varint(&mut self.body, zigzag(received_at_ns.wrapping_sub(self.received_at_ns)));
+        push_varint(
+            &mut self.body,
+            zigzag(received_at_ns.wrapping_sub(self.received_at_ns)),
+        );
         self.body.extend_from_slice(document);
         (self.time_ns, self.received_at_ns) = (time_ns, received_at_ns);
         self.count += 1;
@@ -123,7 +140,14 @@ impl RowBuilder {
 
     /// The row, beginning at a position.
     pub fn finish(self, first: u64, origin: i64, only_sink: Option<i64>, replayable: bool) -> Row {
-        Row { first, count: self.count, origin, only_sink, replayable, body: self.body }
+        Row {
+            first,
+            count: self.count,
+            origin,
+            only_sink,
+            replayable,
+            body: self.body,
+        }
     }
 }
 

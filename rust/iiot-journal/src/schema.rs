@@ -46,7 +46,10 @@ CREATE INDEX reject_frame ON reject(sink, position);
 
 /// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
 pub(crate) fn open(path: &Path) -> Result<Connection> {
-    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let db = connect(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )?;
     let (application, version, tables) = identity(&db)?;
     if application == 0 && version == 0 && tables == 0 {
         db.execute_batch("PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE;")?;
@@ -63,7 +66,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     if found != "ok" {
         return Err(Error::new(
             ErrorKind::Damaged,
-            format!("it is damaged ({found}); nothing was changed: move it and its -wal file away to begin anew, and keep them for recovery"),
+            format!(
+                "it is damaged ({found}); nothing was changed: move it and its -wal file away to begin anew, and keep them for recovery"
+            ),
         ));
     }
     Ok(db)
@@ -87,7 +92,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
 
 fn identity(db: &Connection) -> Result<(i64, i64, i64)> {
     let read = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
-    Ok((read("PRAGMA application_id")?, read("PRAGMA user_version")?, read("SELECT count(*) FROM sqlite_schema")?))
+    Ok((
+        read("PRAGMA application_id")?,
+        read("PRAGMA user_version")?,
+        read("SELECT count(*) FROM sqlite_schema")?,
+    ))
 }
 
 fn refuse_unknown(application: i64, version: i64) -> Result<()> {
@@ -100,7 +109,9 @@ fn refuse_unknown(application: i64, version: i64) -> Result<()> {
     if version != VERSION {
         return Err(Error::new(
             ErrorKind::UnknownVersion,
-            format!("it has version {version}, this program knows version {VERSION}; nothing was changed: run the iiot-gateway that wrote it, or name another file in [journal] path"),
+            format!(
+                "it has version {version}, this program knows version {VERSION}; nothing was changed: run the iiot-gateway that wrote it, or name another file in [journal] path"
+            ),
         ));
     }
     Ok(())
@@ -111,7 +122,9 @@ fn set_mode(db: &Connection) -> Result<()> {
     if mode != "wal" {
         return Err(Error::new(
             ErrorKind::Io,
-            format!("write-ahead logging is not possible on this file system (got {mode}); name a local disk in [journal] path"),
+            format!(
+                "write-ahead logging is not possible on this file system (got {mode}); name a local disk in [journal] path"
+            ),
         ));
     }
     // NORMAL: readers see a commit at once; another thread syncs the log. No checkpoint on the writer's thread.

@@ -20,7 +20,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Nanoseconds since 1970 by the host's clock.
 pub(crate) fn now_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +46,11 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn update_visible(&mut self) {
-        while self.unsynced.front().is_some_and(|&first| first < self.synced_head) {
+        while self
+            .unsynced
+            .front()
+            .is_some_and(|&first| first < self.synced_head)
+        {
             self.unsynced.pop_front();
         }
         self.visible = self.unsynced.front().copied().unwrap_or(self.head);
@@ -70,7 +76,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(wal_bytes: u64, next: u64, oldest: u64, cursors: HashMap<i64, u64>) -> Self {
         let pages = wal_bytes / 4096;
-        let progress = Progress { head: next, oldest, visible: next, synced_head: next, cursors, ..Progress::default() };
+        let progress = Progress {
+            head: next,
+            oldest,
+            visible: next,
+            synced_head: next,
+            cursors,
+            ..Progress::default()
+        };
         Self {
             queue: Mutex::default(),
             queue_filled: Condvar::new(),
@@ -101,16 +114,27 @@ impl Shared {
     }
 
     /// Run something on the writer thread and wait for its answer.
-    pub(crate) fn command<T: Send + 'static>(&self, body: impl FnOnce(&mut State) -> Result<T> + Send + 'static) -> Result<T> {
+    pub(crate) fn command<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (answer, received) = std::sync::mpsc::sync_channel(1);
         self.send(Message::Command(Box::new(move |state| {
             let _ = answer.send(body(state));
         })))?;
-        received.recv().unwrap_or_else(|_| Err(crate::writer::closed()))
+        received
+            .recv()
+            .unwrap_or_else(|_| Err(crate::writer::closed()))
     }
 
     /// Tell what a commit came to.
-    pub(crate) fn publish(&self, state: &State, rows: Vec<Arc<Row>>, ticket: u64, done: &[(usize, usize)]) {
+    pub(crate) fn publish(
+        &self,
+        state: &State,
+        rows: Vec<Arc<Row>>,
+        ticket: u64,
+        done: &[(usize, usize)],
+    ) {
         {
             let mut queue = lock(&self.queue);
             for (source, bytes) in done {
@@ -135,7 +159,9 @@ impl Shared {
             lock(&self.notes).extend(state.notes.iter().cloned());
         }
         let mut progress = lock(&self.progress);
-        progress.unsynced.extend(rows.iter().filter(|r| r.replayable).map(|r| r.first));
+        progress
+            .unsynced
+            .extend(rows.iter().filter(|r| r.replayable).map(|r| r.first));
         progress.head = state.next;
         progress.oldest = state.oldest;
         progress.committed_ticket = ticket;
@@ -155,8 +181,14 @@ impl Shared {
             *queue.lost.entry(source).or_default() += documents;
         }
         if queue.stalled.is_none() {
-            let what = if error.kind == ErrorKind::Full { "the disk is full" } else { "the disk refuses" };
-            lock(&self.notes).push(format!("journal_stalled: {what} ({error}); nothing new is accepted until it is writable"));
+            let what = if error.kind == ErrorKind::Full {
+                "the disk is full"
+            } else {
+                "the disk refuses"
+            };
+            lock(&self.notes).push(format!(
+                "journal_stalled: {what} ({error}); nothing new is accepted until it is writable"
+            ));
         }
         queue.stalled = Some(error.to_string());
     }
@@ -164,7 +196,9 @@ impl Shared {
     /// Wait before a failed commit is tried again; ends early when the journal is closed.
     pub(crate) fn wait_retry(&self, time: Duration) {
         let queue = lock(&self.queue);
-        let _ = self.queue_filled.wait_timeout_while(queue, time, |q| !q.stopping);
+        let _ = self
+            .queue_filled
+            .wait_timeout_while(queue, time, |q| !q.stopping);
     }
 
     pub(crate) fn wake(&self) {
@@ -174,18 +208,28 @@ impl Shared {
     }
 
     /// Wait until `done` says so, or the time-out.
-    pub(crate) fn wait_progress(&self, timeout: Duration, mut done: impl FnMut(&Progress) -> bool) -> bool {
+    pub(crate) fn wait_progress(
+        &self,
+        timeout: Duration,
+        mut done: impl FnMut(&Progress) -> bool,
+    ) -> bool {
         let until = Instant::now().checked_add(timeout);
         let mut progress = lock(&self.progress);
         loop {
             if done(&progress) {
                 return true;
             }
-            let left = until.map_or(Duration::from_secs(3600), |u| u.saturating_duration_since(Instant::now()));
+            let left = until.map_or(Duration::from_secs(3600), |u| {
+                u.saturating_duration_since(Instant::now())
+            });
             if left.is_zero() || progress.stopping {
                 return false;
             }
-            progress = self.progress_changed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
+            progress = self
+                .progress_changed
+                .wait_timeout(progress, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }

@@ -81,8 +81,12 @@ impl Confirmation {
         if self.topics.is_empty() {
             self.topics = next.topics;
         } else {
-            let known: HashMap<String, usize> =
-                self.topics.iter().enumerate().map(|(i, t)| (t.topic.clone(), i)).collect();
+            let known: HashMap<String, usize> = self
+                .topics
+                .iter()
+                .enumerate()
+                .map(|(i, t)| (t.topic.clone(), i))
+                .collect();
             for topic in next.topics {
                 match known.get(&topic.topic) {
                     Some(&at) => self.topics[at] = topic,
@@ -96,7 +100,11 @@ impl Confirmation {
 impl Sink {
     /// Does it take frames of this row? `profile` is the name of the row's profile.
     pub(crate) fn takes(&self, only_sink: Option<i64>, profile: &str) -> bool {
-        only_sink.is_none_or(|id| id == self.id) && self.profiles.as_ref().is_none_or(|names| names.iter().any(|n| n == profile))
+        only_sink.is_none_or(|id| id == self.id)
+            && self
+                .profiles
+                .as_ref()
+                .is_none_or(|names| names.iter().any(|n| n == profile))
     }
 
     /// Count an appended row.
@@ -109,7 +117,14 @@ impl Sink {
     }
 
     /// The row goes; what this sink had not settled of it is dropped.
-    pub(crate) fn prune(&mut self, db: &Connection, first: u64, end: u64, taken: bool, reason: DropReason) -> Result<u64> {
+    pub(crate) fn prune(
+        &mut self,
+        db: &Connection,
+        first: u64,
+        end: u64,
+        taken: bool,
+        reason: DropReason,
+    ) -> Result<u64> {
         if self.cursor >= end {
             return Ok(0);
         }
@@ -121,15 +136,22 @@ impl Sink {
         }
         self.cursor = end;
         let sql = match reason {
-            DropReason::Full => "UPDATE sink SET cursor=?2, dropped_full=dropped_full+?3 WHERE id=?1",
+            DropReason::Full => {
+                "UPDATE sink SET cursor=?2, dropped_full=dropped_full+?3 WHERE id=?1"
+            }
             DropReason::Age => "UPDATE sink SET cursor=?2, dropped_age=dropped_age+?3 WHERE id=?1",
         };
-        db.prepare_cached(sql)?.execute(params![self.id, end as i64, dropped as i64])?;
+        db.prepare_cached(sql)?
+            .execute(params![self.id, end as i64, dropped as i64])?;
         Ok(dropped)
     }
 
     /// Settle what a confirmation says. Below the cursor it changes nothing; what was dropped meanwhile stays dropped.
-    pub(crate) fn confirm(&mut self, db: &Connection, mut c: Confirmation) -> Result<Vec<SinkReject>> {
+    pub(crate) fn confirm(
+        &mut self,
+        db: &Connection,
+        mut c: Confirmation,
+    ) -> Result<Vec<SinkReject>> {
         if c.end <= self.cursor {
             return Ok(Vec::new());
         }
@@ -140,8 +162,17 @@ impl Sink {
                 .filter(|(_, _, taken)| *taken)
                 .map(|&(first, end, _)| end.min(self.cursor).saturating_sub(first.max(c.from)))
                 .sum();
-            let kept = c.rejects.iter().filter(|r| r.position >= self.cursor).count();
-            let mut lost: Vec<u64> = c.rejects.iter().filter(|r| r.position < self.cursor).map(|r| r.position).collect();
+            let kept = c
+                .rejects
+                .iter()
+                .filter(|r| r.position >= self.cursor)
+                .count();
+            let mut lost: Vec<u64> = c
+                .rejects
+                .iter()
+                .filter(|r| r.position < self.cursor)
+                .map(|r| r.position)
+                .collect();
             lost.dedup();
             c.rejects.retain(|r| r.position >= self.cursor);
             debug_assert_eq!(kept, c.rejects.len());
@@ -181,9 +212,18 @@ pub(crate) fn activate(
     let filter = profiles.as_ref().map_or_else(String::new, |p| p.join(","));
     type Stored = (i64, String, u64, u64);
     let stored: Option<Stored> = db
-        .query_row("SELECT id, profiles, cursor, head FROM sink WHERE name=?1", [name], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get::<_, i64>(2)? as u64, r.get::<_, i64>(3)? as u64))
-        })
+        .query_row(
+            "SELECT id, profiles, cursor, head FROM sink WHERE name=?1",
+            [name],
+            |r| {
+                Ok((
+                    r.get(0)?,
+                    r.get(1)?,
+                    r.get::<_, i64>(2)? as u64,
+                    r.get::<_, i64>(3)? as u64,
+                ))
+            },
+        )
         .optional()?;
     let (id, old_filter, cursor, head) = match stored {
         Some(found) => found,
@@ -196,11 +236,20 @@ pub(crate) fn activate(
             (db.last_insert_rowid(), filter.clone(), oldest, oldest)
         }
     };
-    let sink = Sink { id, name: name.into(), profiles, cursor: cursor.max(oldest), pruned: VecDeque::new() };
+    let sink = Sink {
+        id,
+        name: name.into(),
+        profiles,
+        cursor: cursor.max(oldest),
+        pruned: VecDeque::new(),
+    };
     let came = count_taken(db, &sink, head.max(oldest), next)? + oldest.saturating_sub(head);
     let queued = count_taken(db, &sink, sink.cursor, next)?;
     if old_filter == filter {
-        db.execute("UPDATE sink SET accepted=accepted+?2 WHERE id=?1", params![id, came as i64])?;
+        db.execute(
+            "UPDATE sink SET accepted=accepted+?2 WHERE id=?1",
+            params![id, came as i64],
+        )?;
         db.execute(
             "UPDATE sink SET dropped_away=accepted-delivered-superseded-rejected-dropped_full-dropped_age-?2 WHERE id=?1",
             params![id, queued as i64],
@@ -242,5 +291,11 @@ pub(crate) fn count_taken(db: &Connection, sink: &Sink, from: u64, end: u64) -> 
 /// A sink for counting only, as the status document needs it.
 pub(crate) fn reader(id: i64, name: String, profiles: &str, cursor: u64) -> Sink {
     let profiles = (!profiles.is_empty()).then(|| profiles.split(',').map(str::to_owned).collect());
-    Sink { id, name, profiles, cursor, pruned: VecDeque::new() }
+    Sink {
+        id,
+        name,
+        profiles,
+        cursor,
+        pruned: VecDeque::new(),
+    }
 }

@@ -40,9 +40,18 @@ impl Clocks {
     }
 
     fn decode(bytes: &[u8], position: u64, finished: bool) -> Option<Self> {
-        let word = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes);
+        let word = |at: usize| {
+            bytes
+                .get(at..at + 8)?
+                .try_into()
+                .ok()
+                .map(i64::from_le_bytes)
+        };
         Some(Self {
-            stamp: StampClock { last_stamp_ns: word(0)?, last_clock_ns: word(8)? },
+            stamp: StampClock {
+                last_stamp_ns: word(0)?,
+                last_clock_ns: word(8)?,
+            },
             node: NodeClock::decode(bytes.get(16..)?)?,
             position,
             finished,
@@ -71,19 +80,24 @@ pub(crate) struct Change {
 
 impl Source {
     pub(crate) fn change(&self) -> Change {
-        Change { clocks: self.clocks.clone(), delta: Delta::default() }
+        Change {
+            clocks: self.clocks.clone(),
+            delta: Delta::default(),
+        }
     }
 
     /// Write a change; returns whether the window must be written whole after the merge.
     pub(crate) fn write(&self, db: &Connection, change: &Change, log: &[u8]) -> Result<()> {
-        db.prepare_cached("UPDATE source SET state=?2, position=?3, finished=?4 WHERE id=?1")?.execute(params![
-            self.id,
-            change.clocks.encode(),
-            change.clocks.position as i64,
-            change.clocks.finished
-        ])?;
+        db.prepare_cached("UPDATE source SET state=?2, position=?3, finished=?4 WHERE id=?1")?
+            .execute(params![
+                self.id,
+                change.clocks.encode(),
+                change.clocks.position as i64,
+                change.clocks.finished
+            ])?;
         if !log.is_empty() {
-            db.prepare_cached("INSERT INTO window_log(source, entries) VALUES (?1, ?2)")?.execute(params![self.id, log])?;
+            db.prepare_cached("INSERT INTO window_log(source, entries) VALUES (?1, ?2)")?
+                .execute(params![self.id, log])?;
         }
         Ok(())
     }
@@ -101,8 +115,10 @@ impl Source {
     /// Write the window whole and drop the log before it, in a transaction of the caller.
     pub(crate) fn compact(&self, db: &Connection) -> Result<usize> {
         let window = self.window.encode();
-        db.prepare_cached("UPDATE source SET window=?2 WHERE id=?1")?.execute(params![self.id, window])?;
-        db.prepare_cached("DELETE FROM window_log WHERE source=?1")?.execute([self.id])?;
+        db.prepare_cached("UPDATE source SET window=?2 WHERE id=?1")?
+            .execute(params![self.id, window])?;
+        db.prepare_cached("DELETE FROM window_log WHERE source=?1")?
+            .execute([self.id])?;
         Ok(window.len())
     }
 }
@@ -121,7 +137,10 @@ pub(crate) fn load(
             "DELETE FROM window_log WHERE source IN (SELECT id FROM source WHERE name=?1 AND fingerprint=?2)",
             [name, fingerprint],
         )?;
-        db.execute("DELETE FROM source WHERE name=?1 AND fingerprint=?2", [name, fingerprint])?;
+        db.execute(
+            "DELETE FROM source WHERE name=?1 AND fingerprint=?2",
+            [name, fingerprint],
+        )?;
     }
     type Stored = (i64, String, i64, bool, Vec<u8>, Vec<u8>);
     let stored: Option<Stored> = db
@@ -138,15 +157,30 @@ pub(crate) fn load(
             params![name, fingerprint, arguments, clocks.encode(), Window::default().encode()],
         )?;
         let id = db.last_insert_rowid();
-        return Ok(Source { id, name: name.into(), rules, clocks, window: Window::default(), log_bytes: 0, window_bytes: 0 });
+        return Ok(Source {
+            id,
+            name: name.into(),
+            rules,
+            clocks,
+            window: Window::default(),
+            log_bytes: 0,
+            window_bytes: 0,
+        });
     };
     if begun_with != arguments {
         return Err(Error::new(
             ErrorKind::Conflict,
-            format!("this recording was begun with other arguments ({begun_with:?}, now {arguments:?}); give those again, or --from-start to begin anew"),
+            format!(
+                "this recording was begun with other arguments ({begun_with:?}, now {arguments:?}); give those again, or --from-start to begin anew"
+            ),
         ));
     }
-    let damaged = |what: &str| Error::new(ErrorKind::Damaged, format!("the {what} of source {name} cannot be read; nothing was changed"));
+    let damaged = |what: &str| {
+        Error::new(
+            ErrorKind::Damaged,
+            format!("the {what} of source {name} cannot be read; nothing was changed"),
+        )
+    };
     let mut window = Window::decode(&window_bytes).ok_or_else(|| damaged("window"))?;
     let mut log_bytes = 0;
     let mut log = db.prepare("SELECT entries FROM window_log WHERE source=?1 ORDER BY id")?;
@@ -154,8 +188,20 @@ pub(crate) fn load(
     while let Some(row) = rows.next()? {
         let entries: Vec<u8> = row.get(0)?;
         log_bytes += entries.len();
-        window.replay(decode_entries(&entries).ok_or_else(|| damaged("window log"))?, rules.window_ms);
+        window.replay(
+            decode_entries(&entries).ok_or_else(|| damaged("window log"))?,
+            rules.window_ms,
+        );
     }
-    let clocks = Clocks::decode(&state, position as u64, finished).ok_or_else(|| damaged("clock"))?;
-    Ok(Source { id, name: name.into(), rules, clocks, window, log_bytes, window_bytes: window_bytes.len() })
+    let clocks =
+        Clocks::decode(&state, position as u64, finished).ok_or_else(|| damaged("clock"))?;
+    Ok(Source {
+        id,
+        name: name.into(),
+        rules,
+        clocks,
+        window,
+        log_bytes,
+        window_bytes: window_bytes.len(),
+    })
 }

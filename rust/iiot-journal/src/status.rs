@@ -77,7 +77,16 @@ pub(crate) fn read(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<Statu
 fn read_in_transaction(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<Status> {
     let mut status = Status::default();
     for name in [
-        "received", "accepted", "duplicate", "rejected", "lost_on_air", "lost_journal_unavailable", "values_rejected", "clock_falls", "retried", "bytes",
+        "received",
+        "accepted",
+        "duplicate",
+        "rejected",
+        "lost_on_air",
+        "lost_journal_unavailable",
+        "values_rejected",
+        "clock_falls",
+        "retried",
+        "bytes",
     ] {
         status.intake.insert(name.into(), 0);
     }
@@ -90,7 +99,9 @@ fn read_in_transaction(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<S
             None => status.intake.insert(name, value),
         };
     }
-    let one = |sql: &str| -> Result<Option<i64>> { Ok(db.prepare_cached(sql)?.query_row([], |r| r.get(0))?) };
+    let one = |sql: &str| -> Result<Option<i64>> {
+        Ok(db.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
+    };
     let next = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1) as u64;
     let end = one("SELECT max(first + count) FROM (SELECT first, count FROM frames ORDER BY first DESC LIMIT 1)")?.map_or(next, |e| e as u64);
     let oldest = one("SELECT min(first) FROM frames")?.map_or(end, |f| f as u64);
@@ -120,7 +131,12 @@ fn read_in_transaction(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<S
         };
         if !active {
             // It holds nothing back: what the others have passed is gone for it, and is stored as dropped when it returns.
-            let kept = entry.delivered + entry.queued + entry.superseded + entry.rejected + entry.dropped_full + entry.dropped_age;
+            let kept = entry.delivered
+                + entry.queued
+                + entry.superseded
+                + entry.rejected
+                + entry.dropped_full
+                + entry.dropped_age;
             entry.dropped_away = entry.accepted.saturating_sub(kept);
         }
         status.sinks.push(entry);
@@ -143,19 +159,32 @@ fn oldest_at(db: &Connection, cursor: u64, end: u64) -> Result<Option<i64>> {
         return Ok(None);
     }
     let sql = "SELECT max(committed_at_ms) FROM (SELECT committed_at_ms FROM frames WHERE first <= ?1 ORDER BY first DESC LIMIT 1)";
-    Ok(db.prepare_cached(sql)?.query_row([cursor as i64], |r| r.get(0))?)
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([cursor as i64], |r| r.get(0))?)
 }
 
 /// Bytes of frames a second over about the last ten minutes: from marks that [`mark`] writes.
 fn rate(db: &Connection, now_ms: i64) -> Result<f64> {
     let mark = |key: &str| -> Result<Option<(i64, i64)>> {
         use rusqlite::OptionalExtension;
-        let text: Option<String> =
-            db.prepare_cached("SELECT value FROM meta WHERE key=?1")?.query_row([key], |r| r.get(0)).optional()?;
-        Ok(text.and_then(|t| t.split_once(' ').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)))))
+        let text: Option<String> = db
+            .prepare_cached("SELECT value FROM meta WHERE key=?1")?
+            .query_row([key], |r| r.get(0))
+            .optional()?;
+        Ok(text.and_then(|t| {
+            t.split_once(' ')
+                .and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)))
+        }))
     };
-    let Some((at, bytes)) = mark("rate_from")? else { return Ok(0.0) };
-    let total: i64 = db.query_row("SELECT coalesce(max(value), 0) FROM counter WHERE name='bytes'", [], |r| r.get(0))?;
+    let Some((at, bytes)) = mark("rate_from")? else {
+        return Ok(0.0);
+    };
+    let total: i64 = db.query_row(
+        "SELECT coalesce(max(value), 0) FROM counter WHERE name='bytes'",
+        [],
+        |r| r.get(0),
+    )?;
     let until = mark("rate_to")?.map_or(now_ms, |(to, _)| to.max(at));
     let span_ms = (until - at).max(1000);
     Ok((total - bytes).max(0) as f64 * 1000.0 / span_ms as f64)
@@ -167,14 +196,29 @@ pub(crate) fn mark(db: &Connection, marks: &mut Marks, now_ms: i64) -> Result<()
     if now_ms - marks.written_ms < 1000 && now_ms >= marks.written_ms {
         return Ok(());
     }
-    let total: i64 = db.query_row("SELECT coalesce(max(value), 0) FROM counter WHERE name='bytes'", [], |r| r.get(0))?;
-    if marks.points.back().is_none_or(|&(at, _)| now_ms - at >= 10_000 || now_ms < at) {
+    let total: i64 = db.query_row(
+        "SELECT coalesce(max(value), 0) FROM counter WHERE name='bytes'",
+        [],
+        |r| r.get(0),
+    )?;
+    if marks
+        .points
+        .back()
+        .is_none_or(|&(at, _)| now_ms - at >= 10_000 || now_ms < at)
+    {
         marks.points.push_back((now_ms, total));
     }
-    while marks.points.len() > 1 && marks.points.front().is_some_and(|&(at, _)| now_ms - at > KEEP_MS) {
+    while marks.points.len() > 1
+        && marks
+            .points
+            .front()
+            .is_some_and(|&(at, _)| now_ms - at > KEEP_MS)
+    {
         marks.points.pop_front();
     }
-    let mut put = db.prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=excluded.value")?;
+    let mut put = db.prepare_cached(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=excluded.value",
+    )?;
     if let Some((at, bytes)) = marks.points.front() {
         put.execute(["rate_from", &format!("{at} {bytes}")])?;
     }

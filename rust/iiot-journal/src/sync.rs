@@ -32,7 +32,10 @@ impl Gate {
     pub(crate) fn enter_writer(&self) {
         let mut state = lock(&self.state);
         while state.wanted {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         state.writing = true;
     }
@@ -46,7 +49,10 @@ impl Gate {
         let mut state = lock(&self.state);
         state.wanted = true;
         while state.writing {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
         let value = body();
@@ -85,7 +91,9 @@ impl Checkpoint {
     pub(crate) fn wait(&self, timeout: Duration) {
         let state = lock(&self.state);
         let before = state.done;
-        let _ = self.changed.wait_timeout_while(state, timeout, |s| s.done == before && !s.stopping);
+        let _ = self
+            .changed
+            .wait_timeout_while(state, timeout, |s| s.done == before && !s.stopping);
     }
 }
 
@@ -94,14 +102,22 @@ pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection) {
     loop {
         let mut state = lock(&shared.checkpoint.state);
         while !state.requested && !state.stopping {
-            state = shared.checkpoint.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = shared
+                .checkpoint
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         if state.stopping {
             return;
         }
         state.requested = false;
         drop(state);
-        let pass = || db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |r| Ok((r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)));
+        let pass = || {
+            db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |r| {
+                Ok((r.get::<_, i64>(1)?, r.get::<_, i64>(2)?))
+            })
+        };
         // Most pages while the writer goes on; the rest, few, without it, so that its next commit begins the log anew.
         let _ = pass();
         shared.gate.without_writer(|| {
@@ -119,7 +135,9 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
         let progress = lock(&shared.progress);
         let mut progress = shared
             .progress_changed
-            .wait_while(progress, |p| p.synced_ticket >= p.committed_ticket && !p.stopping)
+            .wait_while(progress, |p| {
+                p.synced_ticket >= p.committed_ticket && !p.stopping
+            })
             .unwrap_or_else(PoisonError::into_inner);
         if mode == SyncMode::Normal {
             let due = Duration::from_secs(1).saturating_sub(last.elapsed());
@@ -154,7 +172,9 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
                     return;
                 }
                 // Try again with the next group, or in a second.
-                let _ = shared.progress_changed.wait_timeout(progress, Duration::from_secs(1));
+                let _ = shared
+                    .progress_changed
+                    .wait_timeout(progress, Duration::from_secs(1));
                 continue;
             }
         }

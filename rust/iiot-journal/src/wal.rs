@@ -66,14 +66,21 @@ pub fn inspect(path: &Path) -> std::io::Result<WalReport> {
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes)
+    bytes
+        .get(at..at + 4)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u32::from_be_bytes)
 }
 
 fn checksum(bytes: &[u8], big_endian: bool, (mut a, mut b): (u32, u32)) -> (u32, u32) {
     for pair in bytes.chunks_exact(8) {
         let read = |half: &[u8]| {
             let half = half.try_into().unwrap_or([0; 4]);
-            if big_endian { u32::from_be_bytes(half) } else { u32::from_le_bytes(half) }
+            if big_endian {
+                u32::from_be_bytes(half)
+            } else {
+                u32::from_le_bytes(half)
+            }
         };
         let (low, high) = pair.split_at(4);
         a = a.wrapping_add(read(low)).wrapping_add(b);
@@ -115,7 +122,13 @@ mod tests {
             let last = log.len() - 1;
             log[last] ^= 0xff;
         });
-        assert_eq!(torn, WalReport { committed: whole.committed - 1, dropped: 1 });
+        assert_eq!(
+            torn,
+            WalReport {
+                committed: whole.committed - 1,
+                dropped: 1
+            }
+        );
     }
 
     /// What is no log reports nothing.

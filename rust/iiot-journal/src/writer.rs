@@ -23,12 +23,16 @@ thread_local! {
 
 /// Run until the journal is closed and everything that can be committed is.
 pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
-    let counted = state.db.wal_hook(Some(|_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
-        WAL_PAGES.set(pages.unsigned_abs().into());
-        Ok(())
-    }));
+    let counted = state.db.wal_hook(Some(
+        |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+            WAL_PAGES.set(pages.unsigned_abs().into());
+            Ok(())
+        },
+    ));
     if let Err(error) = counted {
-        lock(&shared.notes).push(format!("journal_log_uncounted: {error}; the log is moved at close only"));
+        lock(&shared.notes).push(format!(
+            "journal_log_uncounted: {error}; the log is moved at close only"
+        ));
     }
     let mut marks = Marks::default();
     let mut held: VecDeque<Message> = VecDeque::new();
@@ -81,7 +85,10 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
 fn wait(shared: &Shared, held: &mut VecDeque<Message>) -> (bool, HashMap<usize, u64>) {
     let mut queue = lock(&shared.queue);
     while held.is_empty() && queue.messages.is_empty() && !queue.stopping && queue.lost.is_empty() {
-        let (next, timeout) = shared.queue_filled.wait_timeout(queue, IDLE).unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (next, timeout) = shared
+            .queue_filled
+            .wait_timeout(queue, IDLE)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         queue = next;
         if timeout.timed_out() {
             break;
@@ -100,7 +107,9 @@ fn group_size(held: &VecDeque<Message>, limit: usize) -> usize {
             match message {
                 Message::Command(_) => return false,
                 Message::Documents { documents, .. } => bytes += documents.bytes(),
-                Message::Confirm { confirmation, .. } => bytes += 64 * (1 + confirmation.topics.len() + confirmation.rejects.len()),
+                Message::Confirm { confirmation, .. } => {
+                    bytes += 64 * (1 + confirmation.topics.len() + confirmation.rejects.len())
+                }
             }
             fits
         })
@@ -151,11 +160,15 @@ fn apply(
     let mut confirmations: Vec<(i64, crate::sink::Confirmation)> = Vec::new();
     for message in held.iter().take(count) {
         match message {
-            Message::Documents { source, documents } => group.documents(state, *source, documents)?,
-            Message::Confirm { sink, confirmation } => match confirmations.iter_mut().find(|(s, _)| s == sink) {
-                Some((_, before)) => before.extend(confirmation.clone()),
-                None => confirmations.push((*sink, confirmation.clone())),
-            },
+            Message::Documents { source, documents } => {
+                group.documents(state, *source, documents)?
+            }
+            Message::Confirm { sink, confirmation } => {
+                match confirmations.iter_mut().find(|(s, _)| s == sink) {
+                    Some((_, before)) => before.extend(confirmation.clone()),
+                    None => confirmations.push((*sink, confirmation.clone())),
+                }
+            }
             Message::Command(_) => {}
         }
     }
@@ -169,7 +182,9 @@ fn apply(
 pub(crate) fn write_next(state: &State, next: u64) -> Result<()> {
     state
         .db
-        .prepare_cached("INSERT INTO meta VALUES ('next', ?1) ON CONFLICT DO UPDATE SET value=excluded.value")?
+        .prepare_cached(
+            "INSERT INTO meta VALUES ('next', ?1) ON CONFLICT DO UPDATE SET value=excluded.value",
+        )?
         .execute(params![next as i64])?;
     Ok(())
 }
@@ -177,7 +192,9 @@ pub(crate) fn write_next(state: &State, next: u64) -> Result<()> {
 /// Write windows whole whose log has grown; a failure costs nothing but a longer log.
 fn compact(state: &mut State) {
     for at in 0..state.sources.len() {
-        let Some(source) = state.sources.get(at).filter(|s| s.wants_compaction()) else { continue };
+        let Some(source) = state.sources.get(at).filter(|s| s.wants_compaction()) else {
+            continue;
+        };
         let written = transaction(&state.db, || source.compact(&state.db));
         if let (Ok(bytes), Some(source)) = (written, state.sources.get_mut(at)) {
             source.window_bytes = bytes;
@@ -187,9 +204,16 @@ fn compact(state: &mut State) {
 }
 
 /// Run something in a transaction of its own.
-pub(crate) fn transaction<T>(db: &rusqlite::Connection, body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn transaction<T>(
+    db: &rusqlite::Connection,
+    body: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     db.execute_batch("BEGIN IMMEDIATE")?;
-    match body().and_then(|value| db.execute_batch("COMMIT").map_err(Into::into).map(|()| value)) {
+    match body().and_then(|value| {
+        db.execute_batch("COMMIT")
+            .map_err(Into::into)
+            .map(|()| value)
+    }) {
         Ok(value) => Ok(value),
         Err(error) => {
             let _ = db.execute_batch("ROLLBACK");

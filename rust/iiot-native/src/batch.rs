@@ -23,18 +23,33 @@ impl Lines {
     }
 
     pub(crate) fn start(&self, index: usize) -> usize {
-        index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+        index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// The frame and point of a line.
     pub(crate) fn place(&self, line: usize) -> Option<(u64, u32)> {
-        let at = self.frames.partition_point(|&(_, first)| first <= line).checked_sub(1)?;
+        let at = self
+            .frames
+            .partition_point(|&(_, first)| first <= line)
+            .checked_sub(1)?;
         // Frames without lines share their first line with the next: the last of them has it.
-        self.frames.get(at).map(|&(position, first)| (position, (line - first) as u32))
+        self.frames
+            .get(at)
+            .map(|&(position, first)| (position, (line - first) as u32))
     }
 
     /// Append frames behind `end` until there are `max_lines` or `max_bytes`; false if none were there.
-    pub(crate) fn extend(&mut self, cursor: &mut Cursor, scan: &mut Scan, max_lines: usize, max_bytes: usize) -> Result<bool> {
+    pub(crate) fn extend(
+        &mut self,
+        cursor: &mut Cursor,
+        scan: &mut Scan,
+        max_lines: usize,
+        max_bytes: usize,
+    ) -> Result<bool> {
         let rows = cursor.read(self.end, 256 * 1024)?;
         for row in &rows {
             if !cursor.takes(row)? {
@@ -42,7 +57,8 @@ impl Lines {
                 continue;
             }
             let info: Arc<_> = cursor.origin(row.origin)?;
-            for frame in row.frames().filter(|f| f.position >= self.end) {
+            let from = self.end;
+            for frame in row.frames().filter(|f| f.position >= from) {
                 if self.is_full(max_lines, max_bytes) {
                     return Ok(true);
                 }
@@ -50,9 +66,21 @@ impl Lines {
                 self.end = frame.position + 1;
                 if info.profile.scan(frame.document, scan).is_ok() {
                     let before = self.text.len();
-                    info.profile.write_lines(frame.document, scan, &info.origin, frame.time_ns, &mut self.text);
+                    info.profile.write_lines(
+                        frame.document,
+                        scan,
+                        &info.origin,
+                        frame.time_ns,
+                        &mut self.text,
+                    );
                     let (text, ends) = (&self.text, &mut self.ends);
-                    ends.extend(text.iter().enumerate().skip(before).filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1));
+                    ends.extend(
+                        text.iter()
+                            .enumerate()
+                            .skip(before)
+                            .filter(|(_, b)| **b == b'\n')
+                            .map(|(at, _)| at + 1),
+                    );
                 }
             }
         }

@@ -21,7 +21,11 @@ pub(crate) fn journal(py: Python<'_>, error: &iiot_journal::Error) -> PyErr {
 }
 
 pub(crate) fn profile(py: Python<'_>, error: &CoreProfileError) -> PyErr {
-    let faults: Vec<(usize, String)> = error.faults.iter().map(|f| (f.line, f.message.clone())).collect();
+    let faults: Vec<(usize, String)> = error
+        .faults
+        .iter()
+        .map(|f| (f.line, f.message.clone()))
+        .collect();
     let raised = ProfileError::new_err(error.to_string());
     let _ = raised.value(py).setattr("faults", faults);
     raised

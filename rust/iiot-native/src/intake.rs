@@ -17,7 +17,11 @@ pub(crate) struct Intake {
 
 impl Intake {
     pub(crate) fn new(core: Core) -> Self {
-        Self { resume_offset: core.resume_offset, finished: core.finished, core: Mutex::new(core) }
+        Self {
+            resume_offset: core.resume_offset,
+            finished: core.finished,
+            core: Mutex::new(core),
+        }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -29,7 +33,8 @@ impl Intake {
 impl Intake {
     fn push(&self, py: Python<'_>, chunk: &[u8], received_at_ns: i64) -> PyResult<usize> {
         crossings::count();
-        py.detach(|| self.core().push(chunk, received_at_ns)).map_err(|e| errors::journal(py, &e))
+        py.detach(|| self.core().push(chunk, received_at_ns))
+            .map_err(|e| errors::journal(py, &e))
     }
 
     fn wait_room(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
@@ -39,11 +44,13 @@ impl Intake {
     }
 
     fn finish(&self, py: Python<'_>, received_at_ns: i64) -> PyResult<usize> {
-        py.detach(|| self.core().finish(received_at_ns)).map_err(|e| errors::journal(py, &e))
+        py.detach(|| self.core().finish(received_at_ns))
+            .map_err(|e| errors::journal(py, &e))
     }
 
     fn restart(&self, py: Python<'_>) -> PyResult<usize> {
-        py.detach(|| self.core().restart()).map_err(|e| errors::journal(py, &e))
+        py.detach(|| self.core().restart())
+            .map_err(|e| errors::journal(py, &e))
     }
 
     fn settled(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {

@@ -26,23 +26,43 @@ fn run<T: Send>(py: Python<'_>, body: impl FnOnce() -> Result<T> + Send) -> PyRe
 
 /// Seconds from Python: negative or not a number is an error that names the argument.
 pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value).map_err(|e| PyValueError::new_err(format!("{name} = {value}: {e}")))
+    Duration::try_from_secs_f64(value)
+        .map_err(|e| PyValueError::new_err(format!("{name} = {value}: {e}")))
 }
 
 #[pymethods]
 impl Journal {
     #[staticmethod]
     #[pyo3(signature = (path, *, sync = "full", max_bytes = 268_435_456, max_age_s = 0.0, max_rejects = 10_000))]
-    fn open(py: Python<'_>, path: &str, sync: &str, max_bytes: u64, max_age_s: f64, max_rejects: u64) -> PyResult<Self> {
+    fn open(
+        py: Python<'_>,
+        path: &str,
+        sync: &str,
+        max_bytes: u64,
+        max_age_s: f64,
+        max_rejects: u64,
+    ) -> PyResult<Self> {
         let sync = match sync {
             "full" => SyncMode::Full,
             "normal" => SyncMode::Normal,
-            other => return Err(PyValueError::new_err(format!("sync is {other:?}, expected \"full\" or \"normal\""))),
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "sync is {other:?}, expected \"full\" or \"normal\""
+                )));
+            }
         };
         let max_age = seconds("max_age_s", max_age_s)?;
-        let options = Options { sync, max_bytes, max_age: (!max_age.is_zero()).then_some(max_age), max_rejects };
+        let options = Options {
+            sync,
+            max_bytes,
+            max_age: (!max_age.is_zero()).then_some(max_age),
+            max_rejects,
+        };
         let core = run(py, || Core::open(Path::new(path), &options))?;
-        Ok(Self { core: Arc::new(core), filters: std::sync::Mutex::default() })
+        Ok(Self {
+            core: Arc::new(core),
+            filters: std::sync::Mutex::default(),
+        })
     }
 
     #[staticmethod]
@@ -75,8 +95,16 @@ impl Journal {
 
     #[pyo3(signature = (profiles, *, ids = None))]
     #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
-    fn retry_rejects(&self, py: Python<'_>, profiles: HashMap<String, Py<Profile>>, ids: Option<Vec<i64>>) -> PyResult<BTreeMap<&'static str, u64>> {
-        let profiles = profiles.iter().map(|(name, p)| (name.clone(), Arc::clone(&p.get().core))).collect();
+    fn retry_rejects(
+        &self,
+        py: Python<'_>,
+        profiles: HashMap<String, Py<Profile>>,
+        ids: Option<Vec<i64>>,
+    ) -> PyResult<BTreeMap<&'static str, u64>> {
+        let profiles = profiles
+            .iter()
+            .map(|(name, p)| (name.clone(), Arc::clone(&p.get().core)))
+            .collect();
         let retried = run(py, || self.core.retry_rejects(profiles, ids))?;
         Ok(BTreeMap::from([
             ("accepted", retried.accepted),
@@ -85,7 +113,10 @@ impl Journal {
         ]))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python signature")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python signature"
+    )]
     #[pyo3(signature = (name, *, profile, topic_prefix, tags, dedup_window_s = 3600.0, time_step_us = 1000, replayable = false, max_document_bytes = 65_536))]
     fn add_source(
         &self,
@@ -109,10 +140,15 @@ impl Journal {
             replayable,
             max_document_bytes,
         };
-        Ok(Intake::new(run(py, || self.core.add_source(settings, None))?))
+        Ok(Intake::new(run(py, || {
+            self.core.add_source(settings, None)
+        })?))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python signature")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python signature"
+    )]
     #[pyo3(signature = (name, *, fingerprint, arguments, from_start = false, start_ns = None, profile, topic_prefix, tags, dedup_window_s = 3600.0, time_step_us = 1000, max_document_bytes = 65_536))]
     fn add_recording(
         &self,
@@ -139,16 +175,25 @@ impl Journal {
             replayable: true,
             max_document_bytes,
         };
-        let recording =
-            RecordingSettings { fingerprint: fingerprint.to_owned(), arguments: arguments.to_owned(), from_start, start_ns };
-        Ok(Intake::new(run(py, || self.core.add_source(settings, Some(recording)))?))
+        let recording = RecordingSettings {
+            fingerprint: fingerprint.to_owned(),
+            arguments: arguments.to_owned(),
+            from_start,
+            start_ns,
+        };
+        Ok(Intake::new(run(py, || {
+            self.core.add_source(settings, Some(recording))
+        })?))
     }
 
     /// The sink itself is made later, by `MqttSink` or `LineSink` of the same name.
     #[pyo3(signature = (name, *, profiles = None))]
     fn add_sink(&self, py: Python<'_>, name: &str, profiles: Option<Vec<String>>) -> PyResult<()> {
         run(py, || self.core.add_sink(name, profiles.clone()).map(drop))?;
-        self.filters.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name.to_owned(), profiles);
+        self.filters
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(name.to_owned(), profiles);
         Ok(())
     }
 
@@ -172,9 +217,16 @@ impl Journal {
 impl Journal {
     /// The cursor of a sink that was added.
     pub(crate) fn cursor(&self, py: Python<'_>, name: &str) -> PyResult<iiot_journal::Cursor> {
-        let filter = self.filters.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned();
+        let filter = self
+            .filters
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(name)
+            .cloned();
         let Some(profiles) = filter else {
-            return Err(PyValueError::new_err(format!("sink {name} is not known to the journal: call add_sink first")));
+            return Err(PyValueError::new_err(format!(
+                "sink {name} is not known to the journal: call add_sink first"
+            )));
         };
         run(py, || self.core.add_sink(name, profiles))
     }

@@ -41,118 +41,96 @@ impl LineSink {
         let cursor = journal.cursor(py, name)?;
         let nudge = Box::new(cursor.nudge());
         let (next, confirmer) = (cursor.position(), cursor.confirmer());
-        Ok(Self { confirmer, reader: Mutex::new(Reader { cursor, scan: Scan::new(), next }), nudge, cancelled: AtomicBool::new(false) })
+        Ok(Self {
+            confirmer,
+            reader: Mutex::new(Reader {
+                cursor,
+                scan: Scan::new(),
+                next,
+            }),
+            nudge,
+            cancelled: AtomicBool::new(false),
+        })
     }
 
     #[pyo3(signature = (*, max_lines, max_bytes, linger_ms, timeout_ms))]
-    fn next_batch(&self, py: Python<'_>, max_lines: usize, max_bytes: usize, linger_ms: u64, timeout_ms: u64) -> PyResult<Option<LineBatch>> {
+    fn next_batch(
+        &self,
+        py: Python<'_>,
+        max_lines: usize,
+        max_bytes: usize,
+        linger_ms: u64,
+        timeout_ms: u64,
+    ) -> PyResult<Option<LineBatch>> {
         crossings::count();
         let lines = py
-            .detach(|| self.read(max_lines, max_bytes, Duration::from_millis(linger_ms), Duration::from_millis(timeout_ms)))
+            .detach(|| {
+                self.read(
+                    max_lines,
+                    max_bytes,
+                    Duration::from_millis(linger_ms),
+                    Duration::from_millis(timeout_ms),
+                )
+            })
             .map_err(|e| errors::journal(py, &e))?;
-        Ok(lines.map(|lines| LineBatch { core: Arc::new(lines) }))
-    }
-
-    fn rewind(&self) {
-        let mut reader = self.reader();
-        reader.next = reader.cursor.position();
-    }
-
-    #[pyo3(signature = (batch, *, rejects = Vec::new()))]
-    fn confirm(&self, py: Python<'_>, batch: &LineBatch, rejects: Vec<(usize, String)>) -> PyResult<()> {
-        crossings::count();
-        let lines = &batch.core;
-        let mut refused = Vec::with_capacity(rejects.len());
-        for (index, reason) in rejects {
-            let (Some((position, point)), Some(line)) = (lines.place(index), lines.line(index)) else {
-                return Err(PyIndexError::new_err(format!("line {index} of a batch of {}", lines.ends.len())));
-            };
-            let excerpt = String::from_utf8_lossy(line.trim_ascii_end()).chars().take(200).collect();
-            refused.push(SinkReject { position, point, reason, excerpt });
-        }
-        refused.sort_by_key(|r| (r.position, r.point));
-        let mut positions: Vec<u64> = refused.iter().map(|r| r.position).collect();
-        positions.dedup();
-        let rejected = positions.len() as u64;
-        let confirmation = Confirmation {
-            from: lines.from,
-            end: lines.end,
-            delivered: lines.frames.len() as u64 - rejected,
-            rejected,
-            rejects: refused,
-            ..Confirmation::default()
-        };
-        py.detach(|| self.commit(confirmation)).map_err(|e| errors::journal(py, &e))
-    }
-
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        (self.nudge)();
-    }
-}
-
-impl LineSink {
-    #[new]
-    fn new(py: Python<'_>, journal: &Journal, name: &str) -> PyResult<Self> {
-        let cursor = journal.cursor(py, name)?;
-        let nudge = Box::new(cursor.nudge());
-        let (next, confirmer) = (cursor.position(), cursor.confirmer());
-        Ok(Self { confirmer, reader: Mutex::new(Reader { cursor, scan: Scan::new(), next }), nudge, cancelled: AtomicBool::new(false) })
-    }
-
-    #[pyo3(signature = (*, max_lines, max_bytes, linger_ms, timeout_ms))]
-    fn next_batch(&self, py: Python<'_>, max_lines: usize, max_bytes: usize, linger_ms: u64, timeout_ms: u64) -> PyResult<Option<LineBatch>> {
-        crossings::count();
-        let lines = py
-            .detach(|| self.read(max_lines, max_bytes, Duration::from_millis(linger_ms), Duration::from_millis(timeout_ms)))
-            .map_err(|e| errors::journal(py, &e))?;
-        Ok(lines.map(|lines| LineBatch { core: Arc::new(lines) }))
-    }
-
-    fn rewind(&self) {
-        let mut reader = self.reader();
-        reader.next = reader.cursor.position();
-    }
-
-    #[pyo3(signature = (batch, *, rejects = Vec::new()))]
-    fn confirm(&self, py: Python<'_>, batch: &LineBatch, rejects: Vec<(usize, String)>) -> PyResult<()> {
-        crossings::count();
-        let lines = &batch.core;
-        let mut refused = Vec::with_capacity(rejects.len());
-        for (index, reason) in rejects {
-            let (Some((position, point)), Some(line)) = (lines.place(index), lines.line(index)) else {
-                return Err(PyIndexError::new_err(format!("line {index} of a batch of {}", lines.ends.len())));
-            };
-            let excerpt = String::from_utf8_lossy(line.trim_ascii_end()).chars().take(200).collect();
-            refused.push(SinkReject { position, point, reason, excerpt });
-        }
-        refused.sort_by_key(|r| (r.position, r.point));
-        let mut positions: Vec<u64> = refused.iter().map(|r| r.position).collect();
-        positions.dedup();
-        let rejected = positions.len() as u64;
-        let confirmation = Confirmation {
-            from: lines.from,
-            end: lines.end,
-            delivered: lines.frames.len() as u64 - rejected,
-            rejected,
-            rejects: refused,
-            ..Confirmation::default()
-        };
-        py.detach(|| self.commit(confirmation)).map_err(|e| errors::journal(py, &e))
-    }
-
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        (self.nudge)();
-    }
-
-    /// Wait for the next frame or the time-out, without reading.
-    fn wait(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
-        let timeout = seconds("timeout_s", timeout_s)?;
-        Ok(py.detach(|| {
-            let reader = self.reader();
-            reader.cursor.wait_readable(reader.next, timeout, || self.cancelled.load(Ordering::Acquire))
+        Ok(lines.map(|lines| LineBatch {
+            core: Arc::new(lines),
         }))
+    }
+
+    fn rewind(&self) {
+        let mut reader = self.reader();
+        reader.next = reader.cursor.position();
+    }
+
+    #[pyo3(signature = (batch, *, rejects = Vec::new()))]
+    fn confirm(
+        &self,
+        py: Python<'_>,
+        batch: &LineBatch,
+        rejects: Vec<(usize, String)>,
+    ) -> PyResult<()> {
+        crossings::count();
+        let lines = &batch.core;
+        let mut refused = Vec::with_capacity(rejects.len());
+        for (index, reason) in rejects {
+            let (Some((position, point)), Some(line)) = (lines.place(index), lines.line(index))
+            else {
+                return Err(PyIndexError::new_err(format!(
+                    "line {index} of a batch of {}",
+                    lines.ends.len()
+                )));
+            };
+            let excerpt = String::from_utf8_lossy(line.trim_ascii_end())
+                .chars()
+                .take(200)
+                .collect();
+            refused.push(SinkReject {
+                position,
+                point,
+                reason,
+                excerpt,
+            });
+        }
+        refused.sort_by_key(|r| (r.position, r.point));
+        let mut positions: Vec<u64> = refused.iter().map(|r| r.position).collect();
+        positions.dedup();
+        let rejected = positions.len() as u64;
+        let confirmation = Confirmation {
+            from: lines.from,
+            end: lines.end,
+            delivered: lines.frames.len() as u64 - rejected,
+            rejected,
+            rejects: refused,
+            ..Confirmation::default()
+        };
+        py.detach(|| self.commit(confirmation))
+            .map_err(|e| errors::journal(py, &e))
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        (self.nudge)();
     }
 }
 
@@ -161,14 +139,27 @@ impl LineSink {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, max_lines: usize, max_bytes: usize, linger: Duration, timeout: Duration) -> Result<Option<Lines>, Error> {
+    fn read(
+        &self,
+        max_lines: usize,
+        max_bytes: usize,
+        linger: Duration,
+        timeout: Duration,
+    ) -> Result<Option<Lines>, Error> {
         let cancelled = || self.cancelled.load(Ordering::Acquire);
         let mut reader = self.reader();
         let reader = &mut *reader;
-        if cancelled() || !reader.cursor.wait_readable(reader.next, timeout, cancelled) || cancelled() {
+        if cancelled()
+            || !reader.cursor.wait_readable(reader.next, timeout, cancelled)
+            || cancelled()
+        {
             return Ok(None);
         }
-        let mut lines = Lines { from: reader.next, end: reader.next, ..Lines::default() };
+        let mut lines = Lines {
+            from: reader.next,
+            end: reader.next,
+            ..Lines::default()
+        };
         let until = Instant::now() + linger;
         while !lines.is_full(max_lines, max_bytes) {
             if !lines.extend(&mut reader.cursor, &mut reader.scan, max_lines, max_bytes)? {
@@ -188,7 +179,11 @@ impl LineSink {
     /// Queue the confirmation and wait until it is committed, or the sink is cancelled.
     fn commit(&self, confirmation: Confirmation) -> Result<(), Error> {
         let ticket = self.confirmer.confirm(confirmation)?;
-        while !self.confirmer.wait_committed(ticket, Duration::from_millis(200)) && !self.cancelled.load(Ordering::Acquire) {}
+        while !self
+            .confirmer
+            .wait_committed(ticket, Duration::from_millis(200))
+            && !self.cancelled.load(Ordering::Acquire)
+        {}
         Ok(())
     }
 }
@@ -221,7 +216,9 @@ impl LineBatch {
     }
 
     fn line<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let line = self.core.line(index).ok_or_else(|| PyValueError::new_err(format!("line {index} of {}", self.core.ends.len())))?;
+        let line = self.core.line(index).ok_or_else(|| {
+            PyValueError::new_err(format!("line {index} of {}", self.core.ends.len()))
+        })?;
         Ok(PyBytes::new(py, line))
     }
 }

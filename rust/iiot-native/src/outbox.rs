@@ -32,7 +32,11 @@ impl JournalOutbox {
                 wake();
             }
         }));
-        Self { cursor, scan: Scan::new(), wake }
+        Self {
+            cursor,
+            scan: Scan::new(),
+            wake,
+        }
     }
 }
 
@@ -47,10 +51,23 @@ impl Outbox for JournalOutbox {
 
     fn topics(&mut self) -> Vec<KnownTopic> {
         let known = self.cursor.topics().unwrap_or_default();
-        known.into_iter().map(|t| KnownTopic { topic: t.topic, payload: t.payload, retain: t.retain, time_ns: t.time_ns }).collect()
+        known
+            .into_iter()
+            .map(|t| KnownTopic {
+                topic: t.topic,
+                payload: t.payload,
+                retain: t.retain,
+                time_ns: t.time_ns,
+            })
+            .collect()
     }
 
-    fn read(&mut self, from: u64, max_frames: usize, batch: &mut PublishBatch) -> Result<bool, OutboxError> {
+    fn read(
+        &mut self,
+        from: u64,
+        max_frames: usize,
+        batch: &mut PublishBatch,
+    ) -> Result<bool, OutboxError> {
         let rows = self.cursor.read(from, READ_BYTES).map_err(failed)?;
         let mut left = max_frames;
         let mut any = false;
@@ -70,9 +87,15 @@ impl Outbox for JournalOutbox {
                 if info.profile.scan(frame.document, &mut self.scan).is_err() {
                     continue; // it was accepted under this very profile, so this does not happen
                 }
-                info.profile.publishes(frame.document, &self.scan, &info.origin, |p| {
-                    batch.publish(&[p.topic], p.payload, p.retain, p.point as u32);
-                });
+                info.profile
+                    .publishes(frame.document, &self.scan, &info.origin, |p| {
+                        batch.publish(
+                            &[std::str::from_utf8(p.topic).unwrap_or_default()],
+                            p.payload,
+                            p.retain,
+                            p.point as u32,
+                        );
+                    });
             }
         }
         Ok(any)
@@ -90,15 +113,29 @@ impl Outbox for JournalOutbox {
             rejects: c
                 .rejected
                 .into_iter()
-                .map(|r| SinkReject { position: r.position, point: r.point, reason: r.reason, excerpt: r.topic })
+                .map(|r| SinkReject {
+                    position: r.position,
+                    point: r.point,
+                    reason: r.reason,
+                    excerpt: r.topic,
+                })
                 .collect(),
             topics: c
                 .topics
                 .into_iter()
-                .map(|t| TopicValue { topic: t.topic, payload: t.payload, retain: t.retain, time_ns: t.time_ns })
+                .map(|t| TopicValue {
+                    topic: t.topic,
+                    payload: t.payload,
+                    retain: t.retain,
+                    time_ns: t.time_ns,
+                })
                 .collect(),
         };
-        self.cursor.confirmer().confirm(settled).map(drop).map_err(failed)
+        self.cursor
+            .confirmer()
+            .confirm(settled)
+            .map(drop)
+            .map_err(failed)
     }
 
     fn confirmed(&mut self) -> u64 {

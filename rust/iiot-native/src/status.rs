@@ -4,7 +4,11 @@ use iiot_journal::{Reject, Status};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-pub(crate) fn status_dict(py: Python<'_>, status: &Status, stalled: Option<String>) -> PyResult<Py<PyDict>> {
+pub(crate) fn status_dict(
+    py: Python<'_>,
+    status: &Status,
+    stalled: Option<String>,
+) -> PyResult<Py<PyDict>> {
     let intake = PyDict::new(py);
     for (name, value) in &status.intake {
         intake.set_item(name, value)?;
@@ -20,7 +24,10 @@ pub(crate) fn status_dict(py: Python<'_>, status: &Status, stalled: Option<Strin
             ("delivered", sink.delivered),
             ("queued", sink.queued),
             ("rejected", sink.rejected),
-            ("dropped", sink.dropped_full + sink.dropped_age + sink.dropped_away),
+            (
+                "dropped",
+                sink.dropped_full + sink.dropped_age + sink.dropped_away,
+            ),
             ("superseded", sink.superseded),
         ] {
             entry.set_item(name, value)?;

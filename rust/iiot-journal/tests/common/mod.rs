@@ -1,8 +1,15 @@
 //! What the tests of the journal share: documents, a source, a sink that takes everything.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test uses a part")]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses a part"
+)]
 
 use iiot_core::profile::Profile;
-use iiot_journal::{Confirmation, Cursor, Intake, Journal, Options, SourceSettings, Status, SyncMode};
+use iiot_journal::{
+    Confirmation, Cursor, Intake, Journal, Options, SourceSettings, Status, SyncMode,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +19,8 @@ pub const SECOND: i64 = 1_000_000_000;
 pub const NOON: i64 = 1_700_000_000 * SECOND;
 
 pub fn profile() -> Arc<Profile> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/iiot_gateway/profiles/lora-bridge.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../python/iiot_gateway/profiles/lora-bridge.toml");
     Arc::new(Profile::parse(&std::fs::read_to_string(path).unwrap()).unwrap())
 }
 
@@ -30,7 +38,11 @@ pub fn settings(name: &str) -> SourceSettings {
 }
 
 pub fn options() -> Options {
-    Options { sync: SyncMode::Full, max_bytes: 8 << 20, ..Options::default() }
+    Options {
+        sync: SyncMode::Full,
+        max_bytes: 8 << 20,
+        ..Options::default()
+    }
 }
 
 pub fn open(folder: &Path) -> Journal {
@@ -45,7 +57,10 @@ pub fn document(ts: u64, rx: u64, seq: u64) -> String {
 }
 
 pub fn line(seq: u64) -> String {
-    format!("[INFO] JSON sent via VCP: {}\\n (wk5 src/main.rs:573)\n", document(seq * 10_000, seq, seq))
+    format!(
+        "[INFO] JSON sent via VCP: {}\\n (wk5 src/main.rs:573)\n",
+        document(seq * 10_000, seq, seq)
+    )
 }
 
 /// Push lines `from..to` and wait until they are committed.
@@ -66,7 +81,11 @@ pub fn behind(cursor: &Cursor) -> Vec<(u64, i64, String)> {
         }
         for row in rows {
             for frame in row.frames().filter(|f| f.position >= from) {
-                all.push((frame.position, frame.time_ns, String::from_utf8(frame.document.to_vec()).unwrap()));
+                all.push((
+                    frame.position,
+                    frame.time_ns,
+                    String::from_utf8(frame.document.to_vec()).unwrap(),
+                ));
             }
             from = row.end();
         }
@@ -76,7 +95,12 @@ pub fn behind(cursor: &Cursor) -> Vec<(u64, i64, String)> {
 /// Confirm everything up to `end` as delivered.
 pub fn deliver(cursor: &Cursor, end: u64) {
     let from = cursor.position();
-    let c = Confirmation { from, end, delivered: end - from, ..Confirmation::default() };
+    let c = Confirmation {
+        from,
+        end,
+        delivered: end - from,
+        ..Confirmation::default()
+    };
     let confirmer = cursor.confirmer();
     let ticket = confirmer.confirm(c).unwrap();
     assert!(confirmer.wait_committed(ticket, WAIT));
@@ -85,9 +109,19 @@ pub fn deliver(cursor: &Cursor, end: u64) {
 /// The ledger balances in every line.
 pub fn balanced(status: &Status) {
     let intake = |name: &str| status.intake[name];
-    assert_eq!(intake("received"), intake("accepted") + intake("duplicate") + intake("rejected"), "{status:?}");
+    assert_eq!(
+        intake("received"),
+        intake("accepted") + intake("duplicate") + intake("rejected"),
+        "{status:?}"
+    );
     for sink in &status.sinks {
-        let sum = sink.delivered + sink.queued + sink.rejected + sink.superseded + sink.dropped_full + sink.dropped_age + sink.dropped_away;
+        let sum = sink.delivered
+            + sink.queued
+            + sink.rejected
+            + sink.superseded
+            + sink.dropped_full
+            + sink.dropped_age
+            + sink.dropped_away;
         assert_eq!(sink.accepted, sum, "{sink:?}");
     }
 }
