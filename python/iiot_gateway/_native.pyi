@@ -188,8 +188,19 @@ class MqttSink:
     def state(self) -> dict[str, Any]:
         """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "last_error"}."""
     @staticmethod
-    def probe(*, broker_url: str, client_id: str, topic: str, protocol: str = "3.1.1", username: str | None = None, password: str | None = None,
-              ca_file: str | None = None, client_cert_file: str | None = None, client_key_file: str | None = None, timeout_s: float = 10.0) -> dict[str, Any]:
+    def probe(
+        *,
+        broker_url: str,
+        client_id: str,
+        topic: str,
+        protocol: str = "3.1.1",
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
+        client_cert_file: str | None = None,
+        client_key_file: str | None = None,
+        timeout_s: float = 10.0,
+    ) -> dict[str, Any]:
         """Connect, subscribe to `topic`, publish to it, read it back: {"ok", "step", "detail"} where step is the first that failed."""
 
 @final
@@ -222,7 +233,15 @@ class LineBatch:
 class Poster:
     """A kept HTTP connection that posts line protocol."""
 
-    def __init__(self, url: str, *, headers: dict[str, str], timeout_s: float = 30.0, gzip: bool = True, ca_file: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: dict[str, str],
+        timeout_s: float = 30.0,
+        gzip: bool = True,
+        ca_file: str | None = None,
+    ) -> None:
         """`url` is the whole write URL with its query. Raises HttpError."""
     def post(self, batch: LineBatch, *, first: int = 0, end: int | None = None) -> Answer:
         """POST lines first..end of the batch. Never raises for what the peer does. Blocks; releases the interpreter."""

@@ -1,0 +1,1 @@
+"""The HTTP face; imported only when it is enabled."""

@@ -1,0 +1,51 @@
+"""How long to wait before the next attempt. Pure: it knows neither clock nor sleep."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+
+class Backoff:
+    """Doubling delays with jitter between a first delay and a ceiling.
+
+    An attempt that stayed healthy for `healthy_s` starts the row anew. Jitter takes up to half of the delay away, so that many
+    gateways that lost one broker do not come back in step; it never takes a delay below the first one.
+    """
+
+    def __init__(
+        self,
+        *,
+        first_s: float = 1.0,
+        ceiling_s: float = 60.0,
+        healthy_s: float = 60.0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._first_s = first_s
+        self._ceiling_s = ceiling_s
+        self._healthy_s = healthy_s
+        self._jitter = jitter
+        self._attempt = 0
+
+    @property
+    def attempt(self) -> int:
+        """How many delays were given since the last healthy time."""
+        return self._attempt
+
+    def next_delay_s(self, healthy_for_s: float = 0.0) -> float:
+        """Give the delay before the next attempt, after one that was healthy for so long."""
+        if healthy_for_s >= self._healthy_s:
+            self.reset()
+        # Past 2**16 the ceiling rules anyway; the bound keeps the power finite for ever.
+        delay_s = min(self._ceiling_s, self._first_s * 2.0 ** min(self._attempt, 16))
+        self._attempt += 1
+        return max(self._first_s, delay_s * (1.0 - 0.5 * self._jitter()))
+
+    def longest(self) -> float:
+        """Go to the ceiling at once: the other side has asked to be left alone."""
+        self._attempt = max(self._attempt, 16)
+        return self.next_delay_s()
+
+    def reset(self) -> None:
+        """Begin the row anew."""
+        self._attempt = 0

@@ -1,0 +1,36 @@
+"""`check`: every fault of the configuration and of the profiles that it names, at once; nothing is started."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from iiot_gateway.config.load import load
+from iiot_gateway.config.wiring import profile_files, profile_path
+from iiot_gateway.errors import ConfigError, Fault, ProfileInvalid
+
+
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """Take no arguments but --config."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is configured, or raise ConfigError with every fault."""
+    from iiot_gateway.compose import read_profile
+
+    config = load(args.config)
+    files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
+    faults: list[Fault] = []
+    for path in sorted(files):
+        try:
+            read_profile(path)
+        except ProfileInvalid as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    for note in config.notes:
+        print(f"note: {note}", file=sys.stderr)
+    sources = list(profile_files(config))
+    sinks = [*config.mqtt, *config.influxdb]
+    print(f"good: sources {', '.join(sources) or 'none'}; sinks {', '.join(sinks) or 'none'}; journal {config.journal_path()}")
+    return 0

@@ -1,0 +1,61 @@
+"""`decode FILE`: what a log would give, without a journal and without sending anything."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from iiot_gateway.config.load import load
+from iiot_gateway.config.wiring import origin, profile_path
+from iiot_gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Decoded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the file and what to print of it."""
+    parser.add_argument("file", metavar="FILE", help="a log, plain or gzip, or a recording; - reads standard input")
+    parser.add_argument("--profile", metavar="NAME|FILE", help="the profile; that of the configuration by default")
+    parser.add_argument("--only", choices=["topics", "lines", "rejects"], help="print only these")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print topics, lines and rejects as they come; 1 if there was a reject."""
+    from iiot_gateway import _native
+    from iiot_gateway.compose import read_profile
+    from iiot_gateway.sources.recorded_file import RecordedFile
+
+    config = load(args.config)
+    given = origin(config, "decode", config.gateway)
+    profile = read_profile(profile_path(config.base, args.profile) if args.profile else given.profile)
+    decoder = _native.Decoder(profile, topic_prefix=given.topic_prefix, tags=given.tags, max_document_bytes=given.max_document_bytes)
+    try:
+        file = RecordedFile(args.file)
+        rejects = 0
+        for arrival_ns, chunk in file.chunks():
+            rejects += _print(decoder.push(chunk, time.time_ns() if arrival_ns is None else arrival_ns), args.only)
+        rejects += _print(decoder.finish(time.time_ns()), args.only)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise GatewayError(f"{args.file} cannot be read: {error.strerror}") from error
+    if file.damage:
+        print(f"iiot-gateway: {args.file}: {file.damage}", file=sys.stderr)
+    return 1 if rejects else 0
+
+
+def _print(decoded: Decoded, only: str | None) -> int:
+    out = sys.stdout.buffer
+    if only in (None, "topics"):
+        out.write(decoded.publishes())
+    if only in (None, "lines"):
+        out.write(decoded.lines())
+    rejects = decoded.rejects()
+    if only in (None, "rejects"):
+        for offset, reason, excerpt in rejects:
+            out.write(f"reject at byte {offset}: {reason}: {excerpt}\n".encode())
+    out.flush()
+    return len(rejects)

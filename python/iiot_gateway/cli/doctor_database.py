@@ -1,0 +1,133 @@
+"""What `doctor` tries with each database: a sign of life, one line into `iiot_doctor`, and the line read back.
+
+A write-only token cannot read; then it is said that the line could not be read, which is right for a gateway. VictoriaMetrics
+answers 204 to lines that it does not store, so there the reading back is the proof.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from iiot_gateway.cli.doctor import Finding
+from iiot_gateway.config.schema import Config, InfluxdbSection
+
+TIMEOUT_S = 10.0
+READ_BACK_S = 5.0
+MEASUREMENT = "iiot_doctor"
+
+
+def databases(config: Config) -> Iterator[Finding]:
+    """Try each database."""
+    for name, section in config.influxdb.items():
+        yield from _database(f"{name} {section.url}", section)
+
+
+def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
+    from iiot_gateway.sinks.influxdb import write_url
+
+    base = section.url.rstrip("/")
+    status, detail, _body = _request(section, "GET", f"{base}/ping")
+    if status == 0:
+        remedy = "check url, that the server runs, and that no firewall stands between"
+        yield Finding(subject, ok=False, detail=f"does not answer: {detail}", remedy=remedy)
+        return
+    stamp_ns = time.time_ns() // 1_000_000 * 1_000_000  # VictoriaMetrics keeps milliseconds
+    line = f"{MEASUREMENT},source=doctor value={stamp_ns // 1_000_000} {stamp_ns}"
+    status, detail, body = _request(section, "POST", write_url(section), line.encode())
+    if not 200 <= status < 300:
+        yield Finding(f"{subject} write", ok=False, detail=f"{status} {_words(body) or detail}", remedy=_remedy(status, section))
+        return
+    yield Finding(f"{subject} write", ok=True, detail=f"{status}")
+    yield _read_back(subject, section, stamp_ns)
+
+
+def _remedy(status: int, section: InfluxdbSection) -> str:
+    if status in (401, 403):
+        return "set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `iiot-gateway influxdb init` makes one"
+    if status == 404:
+        return f"create the bucket {section.bucket!r} in the organisation {section.org!r}; `iiot-gateway influxdb init` does"
+    return "read the answer"
+
+
+def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding:
+    value = str(stamp_ns // 1_000_000)
+    deadline_s = time.monotonic() + READ_BACK_S
+    unreadable = ""
+    while time.monotonic() < deadline_s:
+        for status, body in _reads(section):
+            if 200 <= status < 300 and value in body:
+                return Finding(f"{subject} read back", ok=True, detail="the line is there")
+            if status in (401, 403):
+                unreadable = "the token may not read, as it should be for a gateway; whether the line is there cannot be told"
+        if unreadable:
+            return Finding(f"{subject} read back", ok=None, detail=unreadable)
+        time.sleep(0.2)
+    remedy = (
+        f"the line was taken but is not there: check the retention, and the system's clock (now {time.strftime('%FT%TZ', time.gmtime())})"
+    )
+    return Finding(f"{subject} read back", ok=False, detail="the line is not there", remedy=remedy)
+
+
+def _reads(section: InfluxdbSection) -> Iterator[tuple[int, str]]:
+    """Ask in the language of each kind of server; the ones that do not know it answer 404 or so."""
+    base = section.url.rstrip("/")
+    if section.api == "v1":
+        query = urlencode({"db": section.bucket, "q": "SELECT last(value) FROM iiot_doctor", "epoch": "ms"})
+        status, _detail, body = _request(section, "GET", f"{base}/query?{query}")
+        # The value stands as a number, perhaps as 1.7e+12.
+        yield status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
+        return
+    flux = f'from(bucket: "{section.bucket}") |> range(start: -5m) |> filter(fn: (r) => r._measurement == "{MEASUREMENT}") |> last()'
+    question = json.dumps({"query": flux, "type": "flux"}).encode()
+    status, _detail, body = _request(
+        section,
+        "POST",
+        f"{base}/api/v2/query?{urlencode({'org': section.org})}",
+        question,
+        {"Content-Type": "application/json", "Accept": "application/csv"},
+    )
+    yield status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
+    if status not in (401, 403):
+        status, _detail, body = _request(section, "GET", f"{base}/api/v1/export?{urlencode({'match[]': MEASUREMENT + '_value'})}")
+        yield status, body
+
+
+def _numbers(text: str) -> Iterator[float]:
+    for word in text.replace(",", " ").replace("]", " ").replace("[", " ").split():
+        try:
+            yield float(word)
+        except ValueError:
+            continue
+
+
+def _request(
+    section: InfluxdbSection, method: str, url: str, body: bytes | None = None, extra: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Return (status, what went wrong, body); status 0 without an answer. Only http:// and https:// pass the configuration."""
+    import ssl
+
+    from iiot_gateway.sinks.influxdb import headers
+
+    request = urllib.request.Request(url, data=body, method=method, headers={**headers(section), **(extra or {})})  # noqa: S310 - see above
+    context = ssl.create_default_context(cafile=section.ca_file or None) if url.startswith("https:") else None
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context) as answer:  # noqa: S310
+            return answer.status, "", answer.read(1 << 20).decode("utf-8", "replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.reason, error.read(65536).decode("utf-8", "replace")
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return 0, str(getattr(error, "reason", error)), ""
+
+
+def _words(body: str) -> str:
+    try:
+        document: Any = json.loads(body)
+    except ValueError:
+        return " ".join(body.split())[:200]
+    return str(document.get("message", document) if isinstance(document, dict) else document)[:200]

@@ -1,0 +1,40 @@
+"""What `doctor` tries with each broker: publish and read it back, because a 3.1.1 broker acknowledges what its ACL throws away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from iiot_gateway.cli.doctor import Finding
+from iiot_gateway.config.schema import Config
+
+REMEDY = {
+    "connect": "check broker_url, that the broker runs, and that no firewall stands between",
+    "tls": "check ca_file and that the certificate carries the host's name",
+    "authenticate": "check username and password_file",
+    "subscribe": "let the broker's ACL allow this user to read PREFIX/gateway/doctor",
+    "publish": "let the broker's ACL allow this user to write PREFIX/#",
+    "read_back": "let the broker's ACL allow this user to write PREFIX/#; the broker took the message and threw it away",
+}
+
+
+def brokers(config: Config) -> Iterator[Finding]:
+    """Try each broker."""
+    from iiot_gateway import _native
+    from iiot_gateway.compose import broker_settings
+
+    for name, section in config.mqtt.items():
+        subject = f"{name} {section.broker_url}"
+        try:
+            result = _native.MqttSink.probe(
+                client_id=f"{section.client_id}-doctor",
+                topic=f"{section.topic_prefix}/gateway/doctor",
+                **broker_settings(section),
+            )
+        except _native.MqttError as error:
+            yield Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")
+            continue
+        if result["ok"]:
+            yield Finding(subject, ok=True, detail="published and read back")
+        else:
+            step = str(result["step"])
+            yield Finding(subject, ok=False, detail=f"{step}: {result['detail']}", remedy=REMEDY.get(step, REMEDY["connect"]))

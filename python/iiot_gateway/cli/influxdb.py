@@ -1,0 +1,129 @@
+"""`influxdb init|query|delete`: what influxdb-client is good at; imported only here, because it is large.
+
+init    wait until the server is ready, set it up if it is new, make organisation and bucket, a write-only token for the
+        gateway and a read-only one for dashboards, each to a file with mode 0600
+query   run a Flux query, print CSV
+delete  delete a measurement, or all, between two times
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from iiot_gateway.cli.rejects import count
+from iiot_gateway.cli.replay import moment_ns, seconds
+from iiot_gateway.config.load import load
+from iiot_gateway.config.schema import InfluxdbSection
+from iiot_gateway.errors import GatewayError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the three actions."""
+    parser.add_argument("--section", default="influxdb", metavar="NAME", help="which section of the configuration; influxdb by default")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    init = actions.add_parser("init", help="set a server up")
+    init.add_argument("--username", default="admin", help="the first user of a new server")
+    init.add_argument("--password-file", metavar="FILE", help="that user's password; needed for a new server")
+    init.add_argument("--admin-token-file", metavar="FILE", help="a token that may make buckets; written for a new server, else read")
+    init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; for ever by default")
+    init.add_argument("--gateway-token-file", default="gateway.token", metavar="FILE", help="where the write-only token goes")
+    init.add_argument("--dashboard-token-file", default="dashboard.token", metavar="FILE", help="where the read-only token goes")
+    init.add_argument("--wait", type=seconds, default=60.0, metavar="S", help="how long to wait for the server")
+    query = actions.add_parser("query", help="run a Flux query")
+    query.add_argument("flux", help="the query; - reads standard input")
+    delete = actions.add_parser("delete", help="delete points")
+    delete.add_argument("--from", dest="begin", type=moment_ns, required=True, metavar="ISO-TIME")
+    delete.add_argument("--to", dest="end", type=moment_ns, required=True, metavar="ISO-TIME")
+    delete.add_argument(
+        "--predicate",
+        default="",
+        metavar="TEXT",
+        help='like _measurement="temperature" AND node="node1"; all by default',
+    )
+    for action in (init, delete):
+        action.add_argument("--dry-run", action="store_true", help="say what would be done")
+        action.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do one of the three."""
+    config = load(args.config)
+    section = config.influxdb.get(args.section)
+    if section is None:
+        raise GatewayError(f"the configuration has no section [{args.section}]")
+    import urllib3.exceptions
+    from influxdb_client.rest import ApiException
+
+    from iiot_gateway.cli import influxdb_init
+
+    try:
+        if args.action == "init":
+            return influxdb_init.init(section, args, confirm)
+        return _query(section, args) if args.action == "query" else _delete(section, args)
+    except ApiException as error:
+        raise GatewayError(f"{section.url}: {error.status} {error.message or error.reason}") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise GatewayError(f"{section.url}: {error}") from error
+
+
+def client(section: InfluxdbSection, token: str) -> Any:
+    """Return the client of influxdb-client for a section."""
+    from influxdb_client import InfluxDBClient
+
+    return InfluxDBClient(
+        url=section.url,
+        token=token,
+        org=section.org,
+        timeout=int(section.timeout_s * 1000),
+        ssl_ca_cert=section.ca_file or None,
+    )
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal. Raises GatewayError unless the answer is yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise GatewayError("not on a terminal: --yes does it without asking, --dry-run says what would be done")
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise GatewayError("nothing was done")
+
+
+def write_secret(path: str, text: str) -> None:
+    """Write a token to a new file that only its owner can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+def _query(section: InfluxdbSection, args: argparse.Namespace) -> int:
+    flux = sys.stdin.read() if args.flux == "-" else args.flux
+    with client(section, section.token.reveal()) as influxdb:
+        for row in influxdb.query_api().query_raw(flux, org=section.org):
+            sys.stdout.write(row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row))
+    return 0
+
+
+def _delete(section: InfluxdbSection, args: argparse.Namespace) -> int:
+    if args.end <= args.begin:
+        raise GatewayError("--to must be later than --from")
+    what = f"points of {section.bucket} from {iso(args.begin)} to {iso(args.end)}" + (f" where {args.predicate}" if args.predicate else "")
+    if args.dry_run:
+        print(f"would delete {what}")
+        return 0
+    confirm(f"Delete {what}?", yes=args.yes)
+    with client(section, section.token.reveal()) as influxdb:
+        influxdb.delete_api().delete(iso(args.begin), iso(args.end), args.predicate, bucket=section.bucket, org=section.org)
+    print(f"deleted {what}")
+    return 0
+
+
+def iso(moment: int) -> str:
+    """Return nanoseconds as the text that InfluxDB takes."""
+    import datetime as dt
+
+    whole = dt.datetime.fromtimestamp(moment // 1_000_000_000, tz=dt.UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{moment % 1_000_000_000:09d}Z"

@@ -1,0 +1,122 @@
+"""`influxdb init`: the set-up of an InfluxDB 2 server, each step only if it is needed, so that it can be run again."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from iiot_gateway.cli import influxdb
+from iiot_gateway.config.schema import InfluxdbSection
+from iiot_gateway.errors import GatewayError
+
+POLL_S = 0.5
+
+
+def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[..., None]) -> int:
+    """Set the server up; say each step."""
+    token_files = [args.gateway_token_file, args.dashboard_token_file]
+    for file in token_files:
+        if Path(file).exists():
+            raise GatewayError(f"{file} exists; move it away or name another file")
+    _wait_ready(section, args.wait)
+    is_new = _is_new(section)
+    steps = [f"set up the new server with the user {args.username}"] if is_new else []
+    keep = f"{args.retention_days} days" if args.retention_days else "for ever"
+    steps += [
+        f"make the organisation {section.org} and the bucket {section.bucket} (kept {keep}), if they are not there",
+        f"write a token that may only write that bucket to {args.gateway_token_file}",
+        f"write a token that may only read it to {args.dashboard_token_file}",
+    ]
+    if args.dry_run:
+        print("\n".join(f"would {step}" for step in steps))
+        return 0
+    confirm("\n".join(steps) + "\nDo this?", yes=args.yes)
+    admin = _set_up(section, args) if is_new else _admin_token(section, args)
+    with influxdb.client(section, admin) as client:
+        org = _organisation(client, section.org)
+        bucket = _bucket(client, section.bucket, org, (args.retention_days or 0) * 86400)
+        influxdb.write_secret(args.gateway_token_file, _token(client, org, bucket, "write", "iiot-gateway writes"))
+        influxdb.write_secret(args.dashboard_token_file, _token(client, org, bucket, "read", "dashboards read"))
+    print(f"ready: set token_file = {args.gateway_token_file!r} in the section; dashboards take {args.dashboard_token_file}")
+    return 0
+
+
+def _wait_ready(section: InfluxdbSection, wait_s: float) -> None:
+    deadline_s = time.monotonic() + wait_s
+    with influxdb.client(section, "") as client:
+        while not client.ping():
+            if time.monotonic() > deadline_s:
+                raise GatewayError(f"{section.url} was not ready within {wait_s:g} s")
+            time.sleep(POLL_S)
+
+
+def _is_new(section: InfluxdbSection) -> bool:
+    from influxdb_client import SetupService
+
+    with influxdb.client(section, "") as client:
+        return bool(SetupService(client.api_client).get_setup().allowed)
+
+
+def _set_up(section: InfluxdbSection, args: argparse.Namespace) -> str:
+    """Do the first set-up and return the administrator's token."""
+    from influxdb_client import OnboardingRequest, SetupService
+
+    if not args.password_file or not args.admin_token_file:
+        raise GatewayError(
+            "the server is new: --password-file FILE (the first user's password) and --admin-token-file FILE (is written) are needed"
+        )
+    if Path(args.admin_token_file).exists():
+        raise GatewayError(f"{args.admin_token_file} exists; move it away or name another file")
+    request = OnboardingRequest(
+        username=args.username,
+        password=_first_line(args.password_file),
+        org=section.org,
+        bucket=section.bucket,
+        retention_period_seconds=(args.retention_days or 0) * 86400,
+    )
+    with influxdb.client(section, "") as client:
+        token = str(SetupService(client.api_client).post_setup(request).auth.token)
+    influxdb.write_secret(args.admin_token_file, token)
+    return token
+
+
+def _admin_token(section: InfluxdbSection, args: argparse.Namespace) -> str:
+    token = _first_line(args.admin_token_file) if args.admin_token_file else section.token.reveal()
+    if not token:
+        raise GatewayError("the server is set up already: --admin-token-file FILE, a token that may make buckets, is needed")
+    return token
+
+
+def _first_line(path: str) -> str:
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise GatewayError(f"{path} cannot be read: {error.strerror}") from error
+    if not text:
+        raise GatewayError(f"{path} is empty")
+    return text
+
+
+def _organisation(client: Any, name: str) -> Any:
+    api = client.organizations_api()
+    return next((org for org in api.find_organizations() if org.name == name), None) or api.create_organization(name=name)
+
+
+def _bucket(client: Any, name: str, org: Any, retention_s: int) -> Any:
+    from influxdb_client import BucketRetentionRules
+
+    api = client.buckets_api()
+    found = api.find_buckets(name=name, org_id=org.id).buckets
+    rules = [BucketRetentionRules(type="expire", every_seconds=retention_s)] if retention_s else []
+    return found[0] if found else api.create_bucket(bucket_name=name, retention_rules=rules, org_id=org.id)
+
+
+def _token(client: Any, org: Any, bucket: Any, action: str, description: str) -> str:
+    from influxdb_client import Authorization, Permission, PermissionResource
+
+    permission = Permission(action=action, resource=PermissionResource(type="buckets", id=bucket.id, org_id=org.id))
+    authorization = Authorization(org_id=org.id, permissions=[permission], description=description)
+    return str(client.authorizations_api().create_authorization(authorization=authorization).token)

@@ -1,0 +1,84 @@
+"""`iiot-gateway COMMAND`: find the command, import only its file, and turn mistakes into one line.
+
+Exit codes: 0 done, 1 an error with a message, 2 wrong arguments; of `--once`: 3 a sink rejected or dropped, 4 not done in time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from iiot_gateway import __version__
+from iiot_gateway.errors import GatewayError
+
+COMMANDS = {
+    "run": "run the gateway",
+    "replay": "play a recorded log into the same pipeline",
+    "record": "write a source's raw bytes with arrival times to a file",
+    "decode": "print the topics and lines of a log without sending anything",
+    "check": "check the configuration and its profiles",
+    "doctor": "try broker, database, probe, serial port and journal, and say what to do",
+    "status": "print the ledger",
+    "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
+    "influxdb": "set up, query and delete in InfluxDB 2",
+    "config": "`config template` prints a commented configuration with all defaults",
+    "version": "print the version",
+}
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="iiot-gateway", description="Telemetry to MQTT and time-series databases.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    module = None
+    for name, sentence in COMMANDS.items():
+        command = commands.add_parser(name, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
+        command.add_argument("--config", metavar="FILE", help="the configuration; config.toml by default, if it is there")
+        if name == named:
+            module = importlib.import_module(f"iiot_gateway.cli.{name}")
+            module.add_arguments(command)
+    chosen = parser.parse_args(arguments)
+    if module is None:
+        parser.error("a command is needed")
+    try:
+        return int(module.run(chosen))
+    except (GatewayError, BaseExceptionGroup) as error:
+        known, other = _parted(error)
+        if other is not None:
+            raise other from None
+        for line in "\n".join(str(leaf) for leaf in known).splitlines():
+            print(f"iiot-gateway: {line}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); what is left in the buffer must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+
+
+def _parted(error: BaseException) -> tuple[list[BaseException], BaseException | None]:
+    """Part what the operator should read from what is a fault of ours; a task group wraps both."""
+    if isinstance(error, GatewayError):
+        return [error], None
+    if not isinstance(error, BaseExceptionGroup):
+        return [], error
+    known, other = error.split(GatewayError)
+    return ([] if known is None else _leaves(known)), other
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves

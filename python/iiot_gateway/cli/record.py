@@ -1,0 +1,57 @@
+"""`record FILE`: a live source's raw bytes with arrival times, in a file that `replay` plays back."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+import anyio
+
+from iiot_gateway import log
+from iiot_gateway.cli.replay import seconds
+from iiot_gateway.config.load import load
+from iiot_gateway.errors import ConfigError, Fault, GatewayError
+from iiot_gateway.sources.base import Source
+from iiot_gateway.sources.recording import RecordingWriter
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the file and the source."""
+    parser.add_argument("file", metavar="FILE", help="the recording to write; it must not exist")
+    parser.add_argument("--source", metavar="NAME", help="which source, if the configuration has several")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long; without, Ctrl-C ends it")
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record until Ctrl-C."""
+    from iiot_gateway.compose import live_sections, live_sources
+
+    config = load(args.config)
+    log.configure(config.log.level, config.log.format)
+    names = list(live_sections(config))
+    wanted = args.source or (names[0] if len(names) == 1 else None)
+    if not names:
+        raise ConfigError([Fault(args.config or "config.toml", 0, "", "no source: set gateway.chip, or add [serial] with a port")])
+    if wanted not in names:
+        raise GatewayError(f"--source must be one of {', '.join(names)}")
+    try:
+        with open(args.file, "wb" if args.force else "xb") as file:
+            writer = RecordingWriter(file, wanted)
+            anyio.run(_record, live_sources(config, writer, [wanted])[0], args.seconds)
+    except FileExistsError:
+        raise GatewayError(f"{args.file} exists; --force overwrites it") from None
+    except OSError as error:
+        raise GatewayError(f"{args.file} cannot be written: {error.strerror}") from error
+    print(f"{writer.bytes} bytes in {writer.chunks} chunks in {args.file}", file=sys.stderr)
+    return 0
+
+
+async def _record(source: Source, limit_s: float | None) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(source.run)
+        with anyio.move_on_after(limit_s), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _number in signals:
+                break
+        tasks.cancel_scope.cancel()

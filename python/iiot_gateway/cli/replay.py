@@ -1,0 +1,109 @@
+"""`replay FILE`: a recorded log, plain, gzip, made by `record`, or `-` for standard input."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from iiot_gateway.cli.run import start
+from iiot_gateway.config.load import load
+from iiot_gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from iiot_gateway.pipeline.status import StatusView
+
+
+def speed(text: str) -> float | None:
+    """Read `max` or a number above 0."""
+    if text == "max":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected max or a number above 0, found {text!r}")
+    return value
+
+
+def moment_ns(text: str) -> int:
+    """Read an ISO 8601 time; without a zone it is UTC."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a time like 2023-01-04T21:31:22Z, found {text!r}") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    # In whole numbers: a float holds nanoseconds of today only to the nearest 256.
+    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (since.days * 86400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, found {text!r}")
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what to play and how."""
+    parser.add_argument("file", metavar="FILE", help="the log; - reads standard input")
+    parser.add_argument("--speed", type=speed, default=1.0, metavar="N|max", help="times real time; 1 by default")
+    parser.add_argument(
+        "--start",
+        type=moment_ns,
+        metavar="ISO-TIME",
+        help="the time of the first document; later ones follow the node's clock",
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time",
+    )
+    parser.add_argument("--from-start", action="store_true", help="begin again; duplicates and clock are forgotten")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="with --once: give up after so many seconds")
+    parser.add_argument("--source-name", default="replay", metavar="NAME", help="the source's name in journal and status")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play until the end (--once) or a signal."""
+    from iiot_gateway.compose import Replay
+
+    config = load(args.config)
+    replay = Replay(path=args.file, source_name=args.source_name, start_ns=args.start, speed=args.speed, from_start=args.from_start)
+    services = (_progress,) if sys.stderr.isatty() else ()
+    try:
+        return start(config, replay=replay, once=args.once, timeout_s=args.timeout, services=services)
+    except OSError as error:
+        raise GatewayError(f"{args.file} cannot be read: {error.strerror}") from error
+
+
+async def _progress(view: StatusView) -> None:
+    """Draw a bar on standard error, four times a second, until the end of the file."""
+    while True:
+        progress: tuple[int, int] | None = next((s.progress() for s in view.sources if hasattr(s, "progress")), None)
+        state: Any = view.sources[0].status.state
+        if progress is None or state == "finished":
+            return
+        done, total = progress
+        documents = view.sources[0].status.documents
+        if total:
+            filled = min(30, 30 * done // total)
+            print(
+                f"\r[{'#' * filled}{'.' * (30 - filled)}] {100 * done // total:3d} %  {documents} documents",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+        else:
+            print(f"\r{documents} documents", end="", file=sys.stderr, flush=True)
+        await anyio.sleep(0.25)

@@ -1,0 +1,48 @@
+"""`run`: the gateway with the sources of its configuration."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from iiot_gateway.config.load import load
+from iiot_gateway.config.schema import Config
+
+if TYPE_CHECKING:
+    from iiot_gateway.compose import Replay
+    from iiot_gateway.pipeline.supervisor import Service
+
+
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """Take no arguments but --config."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until a signal."""
+    return start(load(args.config))
+
+
+def start(
+    config: Config,
+    *,
+    replay: Replay | None = None,
+    once: bool = False,
+    timeout_s: float | None = None,
+    services: tuple[Service, ...] = (),
+) -> int:
+    """Run a gateway with a configuration; `replay` does the same with a recording for a source."""
+    import anyio
+
+    from iiot_gateway import log
+    from iiot_gateway.compose import build
+
+    log.configure(config.log.level, config.log.format)
+    if config.http.enabled:
+        from iiot_gateway.api.server import http_service
+
+        services = (*services, http_service(config.http.listen))
+
+    async def main() -> int:
+        return await build(config, replay=replay, services=services).run(once=once, timeout_s=timeout_s)
+
+    return anyio.run(main)

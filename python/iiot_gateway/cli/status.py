@@ -1,0 +1,80 @@
+"""`status`: the ledger, from the running gateway or from the journal of a stopped one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from iiot_gateway.config.load import load
+from iiot_gateway.errors import GatewayUnreachable
+
+LEDGER = ("delivered", "queued", "rejected", "dropped", "superseded")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the form of the output."""
+    parser.add_argument("--json", action="store_true", help="print the document as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the document."""
+    document = fetch(args.config)
+    print(json.dumps(document, indent=2) if args.json else table(document))
+    return 0
+
+
+def fetch(config_path: str | None) -> dict[str, Any]:
+    """Ask the gateway, else read its journal. Raises JournalUnusable if there is none."""
+    from iiot_gateway.pipeline.control import ask
+
+    config = load(config_path)
+    try:
+        document: dict[str, Any] = ask(config.journal_path(), {"command": "status"})
+    except GatewayUnreachable:
+        from iiot_gateway.compose import inspect
+        from iiot_gateway.pipeline.status import of_stopped
+
+        return of_stopped(inspect(config))
+    return document
+
+
+def table(document: dict[str, Any]) -> str:
+    """Return the document for people."""
+    gateway, intake, journal = document["gateway"], document["intake"], document["journal"]
+    lines = [
+        f"gateway   {gateway['version']}, up {_duration(gateway['uptime_s'])}, {gateway['frames_per_s']:g} frames/s"
+        if gateway
+        else "gateway   not running",
+        "intake    " + ", ".join(f"{_count(value)} {key.replace('_', ' ')}" for key, value in intake.items() if isinstance(value, int)),
+        "journal   " + _journal(journal),
+    ]
+    if document["sinks"]:
+        lines += ["", f"{'sink':<20}" + "".join(f"{key:>13}" for key in LEDGER) + "  state"]
+    for name, sink in document["sinks"].items():
+        counts = "".join(f"{_count(sink.get(key, 0)):>13}" for key in LEDGER)
+        error = f" ({sink['last_error']})" if sink.get("last_error") else ""
+        lines.append(f"{name:<20}{counts}  {sink['state']}{error}")
+    if document["source"]:
+        lines += ["", f"{'source':<20}{'bytes':>13}{'documents':>13}{'restarts':>13}  state"]
+    for name, source in document["source"].items():
+        detail = f" ({source['detail']})" if source["detail"] else ""
+        counts = "".join(f"{_count(source[key]):>13}" for key in ("bytes", "documents", "restarts"))
+        lines.append(f"{name:<20}{counts}  {source['state']}{detail}")
+    return "\n".join(lines)
+
+
+def _journal(journal: dict[str, Any]) -> str:
+    text = f"{_count(journal.get('frames', 0))} frames in {journal.get('bytes', 0) / 1e6:.1f} MB"
+    hours = journal.get("hours_left")
+    return text if hours is None else f"{text}; at the present rate there is room for {hours:.1f} hours"
+
+
+def _count(value: float) -> str:
+    return f"{value:,}".replace(",", " ")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

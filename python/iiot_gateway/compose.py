@@ -1,0 +1,239 @@
+"""From a configuration to a gateway: the only module that knows concrete classes.
+
+A new source or sink is one file, one section in the schema and one line here. Errors of the extension become errors of
+`errors.py` on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iiot_gateway import _native
+from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.wiring import Origin, origin, probes, profile_files, profile_path
+from iiot_gateway.errors import JournalUnusable, ProfileInvalid, SettingUnusable
+from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
+from iiot_gateway.pipeline.supervisor import Gateway, Service
+from iiot_gateway.sinks.base import Sink
+from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
+from iiot_gateway.sinks.mqtt import MqttSink
+from iiot_gateway.sources.base import Intake, Source
+from iiot_gateway.sources.recorded_file import STANDARD_INPUT, fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What `replay` was asked to play."""
+
+    path: str
+    source_name: str = "replay"
+    start_ns: int | None = None
+    speed: float | None = 1.0
+    """Times real time; None is as fast as possible."""
+    from_start: bool = False
+
+
+def read_profile(path: Path) -> _native.Profile:
+    """Compile a profile file. Raises ProfileInvalid with every fault."""
+    try:
+        return _native.Profile.parse(path.read_text(encoding="utf-8"))
+    except _native.ProfileError as error:
+        raise ProfileInvalid(str(path), error.faults) from error
+    except UnicodeDecodeError as error:
+        raise ProfileInvalid(str(path), [(0, f"not UTF-8 text (byte {error.start})")]) from error
+    except OSError as error:
+        raise ProfileInvalid(str(path), [(0, f"cannot be read: {error.strerror}")]) from error
+
+
+def open_journal(config: Config) -> _native.Journal:
+    """Open the journal. Raises JournalUnusable."""
+    path, section = config.journal_path(), config.journal
+    try:
+        journal = _native.Journal.open(
+            path,
+            sync=section.sync,
+            max_bytes=section.max_bytes,
+            max_age_s=section.max_age_h * 3600.0,
+            max_rejects=section.max_rejects,
+        )
+    except _native.JournalError as error:
+        raise JournalUnusable(error.kind, path, str(error)) from error
+    log = get_log()
+    for note in journal.notes():
+        log.warning(JOURNAL_NOTE, note=note)
+    return journal
+
+
+def inspect(config: Config) -> dict[str, Any]:
+    """Return the ledger of a journal that no gateway has open. Raises JournalUnusable."""
+    path = config.journal_path()
+    try:
+        return _native.Journal.inspect(path)
+    except _native.JournalError as error:
+        raise JournalUnusable(error.kind, path, str(error)) from error
+
+
+def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
+    """Return the rejects of a journal that no gateway has open. Raises JournalUnusable."""
+    path = config.journal_path()
+    try:
+        return _native.Journal.inspect_rejects(path, limit=limit)
+    except _native.JournalError as error:
+        raise JournalUnusable(error.kind, path, str(error)) from error
+
+
+def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -> dict[str, int]:
+    """Offer rejects again under the profile files as they are now."""
+    profiles = {name: read_profile(path) for name, path in profile_files(config).items()}
+    # A recording has no section; what it gave goes by the profile that `replay` would take.
+    for known in journal.rejects(limit=1_000_000):
+        profiles.setdefault(known["source"], read_profile(profile_path(config.base, config.gateway.profile)))
+    try:
+        return journal.retry_rejects(profiles, ids=ids)
+    except _native.JournalError as error:
+        raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
+
+
+def build(config: Config, *, replay: Replay | None = None, services: Sequence[Service] = ()) -> Gateway:
+    """Open the journal, make its sinks known, then its sources. Raises GatewayError; the journal is closed then."""
+    for note in config.notes:
+        get_log().info(CONFIG_NOTE, note=note)
+    journal = open_journal(config)
+    try:
+        sinks = _sinks(config, journal)
+        sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal)
+    except _native.JournalError as error:
+        journal.close()
+        raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
+    except (_native.MqttError, _native.HttpError) as error:
+        journal.close()
+        raise SettingUnusable(str(error)) from error
+    except BaseException:
+        journal.close()
+        raise
+    commands = {
+        "rejects": lambda request: journal.rejects(limit=int(request.get("limit", 100))),
+        "retry": lambda request: retry(config, journal, None if request.get("id") is None else [int(request["id"])]),
+    }
+    gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services)
+    for sink in sinks:
+        if isinstance(sink, MqttSink):
+            sink.health = gateway.view.health
+    return gateway
+
+
+def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[Source]:
+    """Return live sources that push into something else than the journal, for `record`."""
+    return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
+
+
+def live_sections(config: Config) -> dict[str, ProbeRsSection | SerialSection]:
+    """Return the section of every live source by its name."""
+    return {**probes(config), **config.serial}
+
+
+def broker_settings(section: MqttSection) -> dict[str, Any]:
+    """Return the keywords that every connection to this broker takes."""
+    return {
+        "broker_url": section.broker_url,
+        "protocol": section.protocol,
+        "username": section.username or None,
+        "password": section.password.reveal() or None,
+        "ca_file": section.ca_file or None,
+        "client_cert_file": section.client_cert_file or None,
+        "client_key_file": section.client_key_file or None,
+    }
+
+
+def poster(section: InfluxdbSection) -> _native.Poster:
+    """Return an HTTP connection for a database section. Raises SettingUnusable."""
+    try:
+        return _native.Poster(
+            write_url(section),
+            headers=headers(section),
+            timeout_s=section.timeout_s,
+            gzip=section.gzip,
+            ca_file=section.ca_file or None,
+        )
+    except _native.HttpError as error:
+        raise SettingUnusable(str(error)) from error
+
+
+def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
+    wanted = {name: section.profiles for name, section in config.mqtt.items()}
+    wanted |= {name: section.profiles for name, section in config.influxdb.items()}
+    for name, profiles in wanted.items():
+        journal.add_sink(name, profiles=profiles or None)
+    sinks: list[Sink] = [MqttSink(name, section, _broker(journal, name, section)) for name, section in config.mqtt.items()]
+    sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
+    return sinks
+
+
+def _broker(journal: _native.Journal, name: str, section: MqttSection) -> _native.MqttSink:
+    return _native.MqttSink(
+        journal,
+        name,
+        client_id=section.client_id,
+        availability_topic=f"{section.topic_prefix}/gateway/status",
+        health_topic=f"{section.topic_prefix}/gateway/health",
+        qos=section.qos,
+        backlog=section.backlog,
+        keep_alive_s=section.keep_alive_s,
+        ack_timeout_s=section.ack_timeout_s,
+        connect_timeout_s=section.connect_timeout_s,
+        inflight=section.inflight,
+        **broker_settings(section),
+    )
+
+
+def _live(config: Config, journal: _native.Journal) -> list[Source]:
+    sources: list[Source] = []
+    for name, section in live_sections(config).items():
+        given = origin(config, name, section)
+        kind = "serial" if isinstance(section, SerialSection) else "probe_rs"
+        intake = journal.add_source(name, kind=kind, **_origin_settings(given))
+        sources.append(_source(name, section, intake))
+    return sources
+
+
+def _source(name: str, section: ProbeRsSection | SerialSection, intake: Intake) -> Source:
+    if isinstance(section, SerialSection):
+        from iiot_gateway.sources.serial import SerialSource
+
+        return SerialSource(name, section, intake)
+    from iiot_gateway.sources.probe_rs import ProbeRsSource
+
+    return ProbeRsSource(name, section, intake)
+
+
+def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
+    from iiot_gateway.sources.replay import ReplaySource
+
+    given = origin(config, replay.source_name, config.gateway)
+    settings = _origin_settings(given)
+    intake = journal.add_recording(
+        replay.source_name,
+        fingerprint=fingerprint(replay.path),
+        arguments=json.dumps({"start_ns": replay.start_ns}),
+        from_start=replay.from_start or replay.path == STANDARD_INPUT,
+        start_ns=replay.start_ns,
+        **settings,
+    )
+    pacer = None
+    if replay.speed is not None:
+        pacer = _native.Pacer(settings["profile"], max_document_bytes=given.max_document_bytes)
+    return ReplaySource(replay.source_name, replay.path, intake, speed=replay.speed, pacer=pacer)
+
+
+def _origin_settings(given: Origin) -> dict[str, Any]:
+    return {
+        "profile": read_profile(given.profile),
+        "topic_prefix": given.topic_prefix,
+        "tags": given.tags,
+        "dedup_window_s": given.dedup_window_s,
+        "max_document_bytes": given.max_document_bytes,
+    }

@@ -1,0 +1,1 @@
+"""The configuration: one TOML file, typed and frozen after loading."""

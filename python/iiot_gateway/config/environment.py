@@ -1,0 +1,52 @@
+"""The environment over the file: `IIOT_SECTION__KEY`, and the four names that InfluxDB's own tools know.
+
+IIOT_MQTT__BROKER_URL=...         [mqtt] broker_url
+IIOT_MQTT__BACKUP__BROKER_URL=... [mqtt.backup] broker_url
+INFLUXDB_TOKEN (_URL, _ORG, _BUCKET)  [influxdb], if that section is there
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any
+
+from iiot_gateway.config.keys import Key
+from iiot_gateway.config.schema import MANY, SINGLE
+
+PREFIX = "IIOT_"
+INFLUXDB_NAMES = {f"INFLUXDB_{key.upper()}": key for key in ("token", "url", "org", "bucket")}
+
+Path = tuple[str, ...]
+
+
+def overrides(environ: Mapping[str, str], tables: Mapping[str, Any]) -> dict[Path, tuple[str, Any]]:
+    """Return what the environment sets: path -> (name of the variable, value in the key's kind as far as it can be read)."""
+    found: dict[Path, tuple[str, Any]] = {}
+    if "influxdb" in tables:
+        for name, key in INFLUXDB_NAMES.items():
+            if environ.get(name):
+                found["influxdb", key] = (name, environ[name])
+    for name, text in environ.items():
+        if name.startswith(PREFIX) and "__" in name:
+            path = tuple(part.lower() for part in name[len(PREFIX) :].split("__"))
+            found[path] = (name, _read(text, _key_of(path)))
+    return found
+
+
+def _key_of(path: Path) -> Key | None:
+    section = SINGLE.get(path[0]) or MANY.get(path[0])
+    if section is None:
+        return None
+    declared: tuple[Field[Any], ...] = fields(section)
+    return next((f.metadata["key"] for f in declared if f.name == path[-1]), None)
+
+
+def _read(text: str, key: Key | None) -> Any:
+    if key is None or key.kind in ("text", "path", "secret"):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # the check of kinds says what was expected

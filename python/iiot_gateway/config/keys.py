@@ -1,0 +1,94 @@
+"""How one key of the configuration is declared: its kind, its default, its limits and its sentence for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from iiot_gateway.config.secret import Secret
+
+Kind = Literal["text", "integer", "number", "flag", "texts", "tags", "secret", "path"]
+
+EXPECTED: dict[Kind, str] = {
+    "text": "text in quotes",
+    "integer": "a whole number",
+    "number": "a number",
+    "flag": "true or false",
+    "texts": 'a list of texts, like ["a", "b"]',
+    "tags": 'a table of texts, like { site = "north" }',
+    "secret": "text in quotes",
+    "path": "a path in quotes",
+}
+
+
+def nothing() -> Mapping[str, Any]:
+    """Return an empty table that nobody can fill."""
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The declaration of one key."""
+
+    kind: Kind
+    doc: str
+    choices: tuple[str | int, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def expected(self) -> str:
+        """Say what a right value looks like."""
+        if self.choices:
+            return "one of " + ", ".join(f'"{c}"' if isinstance(c, str) else str(c) for c in self.choices)
+        text = EXPECTED[self.kind]
+        if self.low is not None and self.high is not None:
+            return f"{text} from {self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"{text}, {self.low:g} or more"
+        return text
+
+
+def _declare(default: Any, key: Key) -> Any:
+    return field(default=default, metadata={"key": key})
+
+
+def text(default: str, doc: str, *choices: str) -> Any:
+    """Declare a text."""
+    return _declare(default, Key("text", doc, choices))
+
+
+def path(default: str, doc: str) -> Any:
+    """Declare a path; a relative one begins at the folder of the configuration file."""
+    return _declare(default, Key("path", doc))
+
+
+def integer(default: int, doc: str, *, low: int | None = None, high: int | None = None, choices: tuple[int, ...] = ()) -> Any:
+    """Declare a whole number."""
+    return _declare(default, Key("integer", doc, choices, low, high))
+
+
+def number(default: float, doc: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """Declare a number."""
+    return _declare(default, Key("number", doc, (), low, high))
+
+
+def flag(default: bool, doc: str) -> Any:  # noqa: FBT001 - the default of the key, always given by place
+    """Declare a switch."""
+    return _declare(default, Key("flag", doc))
+
+
+def texts(doc: str) -> Any:
+    """Declare a list of texts, empty by default."""
+    return _declare((), Key("texts", doc))
+
+
+def tags(doc: str) -> Any:
+    """Declare a table of texts, empty by default."""
+    return field(default_factory=nothing, metadata={"key": Key("tags", doc)})
+
+
+def secret(doc: str) -> Any:
+    """Declare a secret, without a default."""
+    return _declare(Secret(), Key("secret", doc))

@@ -1,0 +1,208 @@
+"""Load a configuration file: every fault at once, each with its line, what was expected and the nearest known key."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from iiot_gateway.config import rules
+from iiot_gateway.config.environment import overrides
+from iiot_gateway.config.keys import Key
+from iiot_gateway.config.locate import line_of_keys, nearest_line
+from iiot_gateway.config.schema import MANY, SINGLE, Config
+from iiot_gateway.config.secret import Secret
+from iiot_gateway.errors import ConfigError, Fault
+
+DEFAULT_FILE = "config.toml"
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+SECRET_FILES = {"password_file": "password", "token_file": "token"}
+
+
+def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """Load the named file, or `config.toml` if it is there, and the environment over it.
+
+    Raises ConfigError with every fault.
+    """
+    environ = os.environ if environ is None else environ
+    if path is None and not Path(DEFAULT_FILE).exists():
+        return load_text("", place=DEFAULT_FILE, base=Path.cwd(), environ=environ)
+    place = path or DEFAULT_FILE
+    try:
+        text = Path(place).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError([Fault(place, 0, "", f"not UTF-8 text (byte {error.start})")]) from error
+    except OSError as error:
+        raise ConfigError([Fault(place, 0, "", f"cannot be read: {error.strerror}")]) from error
+    return load_text(text, place=place, base=Path(place).resolve().parent, environ=environ)
+
+
+def load_text(text: str, *, place: str = "config.toml", base: Path = Path(), environ: Mapping[str, str] | None = None) -> Config:
+    """Load the text of a configuration file; see `load`."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError([Fault(place, int(line[1]) if line else 0, "", f"not valid TOML: {error}")]) from error
+    return _Loader(tables, line_of_keys(text), place, base, environ or {}).load()
+
+
+class _Loader:
+    def __init__(
+        self,
+        tables: dict[str, Any],
+        lines: dict[tuple[str, ...], int],
+        place: str,
+        base: Path,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.tables = tables
+        self.lines = lines
+        self.place = place
+        self.base = base
+        self.faults: list[Fault] = []
+        self.from_environment: dict[tuple[str, ...], str] = {}
+        for path, (name, value) in overrides(environ, tables).items():
+            self.set(path, name, value)
+
+    def set(self, path: tuple[str, ...], variable: str, value: Any) -> None:
+        table = self.tables
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                self.faults.append(Fault(variable, 0, ".".join(path), "the file has a value where this names a section"))
+                return
+        table[path[-1]] = value
+        self.from_environment[path] = variable
+
+    def fault(self, path: tuple[str, ...], message: str) -> None:
+        if path in self.from_environment:
+            self.faults.append(Fault(self.from_environment[path], 0, ".".join(path), message))
+        else:
+            self.faults.append(Fault(self.place, nearest_line(self.lines, path), ".".join(path), message))
+
+    def load(self) -> Config:
+        sections: dict[str, Any] = {}
+        for name, table in self.tables.items():
+            if name not in SINGLE and name not in MANY:
+                self.fault((name,), f"unknown section{_nearest(name, [*SINGLE, *MANY])}")
+            elif not isinstance(table, dict):
+                self.fault((name,), "expected a section")
+            elif name in SINGLE:
+                sections[name] = self.section(SINGLE[name], (name,), table)
+            else:
+                sections[name] = MappingProxyType(self.many(MANY[name], name, table))
+        config = Config(**sections, base=self.base, notes=tuple(self.notes()))
+        for path, message in rules.faults(config, set(self.lines) | set(self.from_environment)):
+            self.fault(path, message)
+        if self.faults:
+            raise ConfigError(sorted(self.faults, key=lambda fault: (fault.line, fault.place)))
+        return config
+
+    def notes(self) -> list[str]:
+        gateway = self.tables.get("gateway")
+        if isinstance(gateway, dict) and "channel_capacity" in gateway:
+            return ["gateway.channel_capacity has no meaning here: the journal is the only queue, and it is bounded by journal.max_bytes"]
+        return []
+
+    def many(self, section: type, name: str, table: dict[str, Any]) -> dict[str, Any]:
+        """Read `[name]` and each `[name.other]`; a table that holds nothing but named ones is no section itself."""
+        known = {f.name for f in fields(section)}
+        named = {key: value for key, value in table.items() if isinstance(value, dict) and key not in known}
+        own = {key: value for key, value in table.items() if key not in named}
+        found: dict[str, Any] = {}
+        if name == "probe_rs" and own:
+            self.fault((name, next(iter(own))), "expected [probe_rs.NAME]; the first probe stands in [gateway]")
+        elif own or (not named and name != "probe_rs"):
+            found[name] = self.section(section, (name,), own)
+        for key, value in named.items():
+            if NAME.fullmatch(key):
+                found[f"{name}.{key}"] = self.section(section, (name, key), value)
+            else:
+                self.fault((name, key), "expected a name of letters, digits, _ and -")
+        return found
+
+    def section(self, section: type, path: tuple[str, ...], table: dict[str, Any]) -> Any:
+        keys: dict[str, Key] = {f.name: f.metadata["key"] for f in fields(section)}
+        values: dict[str, Any] = {}
+        for name, value in table.items():
+            place = (*path, name)
+            if name not in keys:
+                self.fault(place, f"unknown key{_nearest(name, list(keys))}")
+                continue
+            key = keys[name]
+            good, read = _convert(value, key)
+            if not good:
+                self.fault(place, f"expected {key.expected()}, found {_shown(value, key)}")
+                continue
+            if key.kind == "path" and read:
+                read = str(self.base / Path(read).expanduser())
+            values[name] = read
+        loaded = section(**values)
+        for file_key, secret_key in SECRET_FILES.items():
+            if values.get(file_key):
+                loaded = self.secret_from_file(loaded, (*path, file_key), secret_key)
+        return loaded
+
+    def secret_from_file(self, section: Any, path: tuple[str, ...], secret_key: str) -> Any:
+        file = getattr(section, path[-1])
+        own = (*path[:-1], secret_key)
+        if getattr(section, secret_key):
+            if own in self.from_environment:
+                return section  # the environment stands over the file
+            self.fault(path, f"{secret_key} is set as well; keep one of the two")
+            return section
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            self.fault(path, f"{file} cannot be read: {reason}")
+            return section
+        if not text:
+            self.fault(path, f"{file} is empty")
+        return replace(section, **{secret_key: Secret(text)})
+
+
+def _convert(value: Any, key: Key) -> tuple[bool, Any]:
+    """Return whether the value has the key's kind and keeps its limits, and the value as it is stored."""
+    match key.kind:
+        case "text" | "path":
+            good = isinstance(value, str) and (not key.choices or value in key.choices)
+        case "secret":
+            return isinstance(value, str), Secret(value) if isinstance(value, str) else value
+        case "flag":
+            good = isinstance(value, bool)
+        case "integer":
+            good = isinstance(value, int) and not isinstance(value, bool) and (not key.choices or value in key.choices)
+        case "number":
+            good = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - not NaN
+            value = float(value) if good else value
+        case "texts":
+            good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+            value = tuple(value) if good else value
+        case "tags":
+            good = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+            value = MappingProxyType(dict(value)) if good else value
+    if good and key.low is not None and value < key.low:
+        good = False
+    if good and key.high is not None and value > key.high:
+        good = False
+    return good, value
+
+
+def _shown(value: Any, key: Key) -> str:
+    if key.kind == "secret":
+        return f"a {type(value).__name__}"  # the value itself may be the secret
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(known)}"

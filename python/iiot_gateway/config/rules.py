@@ -1,0 +1,127 @@
+"""What keys must be to each other: rules over a loaded configuration, each fault with its path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.wiring import BUILT_IN_PROFILES, profile_path
+
+KeyPath = tuple[str, ...]
+
+USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
+PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
+
+
+def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]:
+    """Give every broken rule; `given` are the key paths that somebody wrote."""
+    yield from _probe(("gateway",), config.gateway, given, needs_chip=False)
+    for name, probe in config.probe_rs.items():
+        yield from _probe(tuple(name.split(".")), probe, given, needs_chip=True)
+    for name, serial in config.serial.items():
+        if not serial.port:
+            yield (*name.split("."), "port"), "is needed: a device, or VID:PID[:SERIAL]"
+    yield from _clients(config.mqtt)
+    for name, mqtt in config.mqtt.items():
+        yield from _mqtt(tuple(name.split(".")), mqtt)
+    for name, influxdb in config.influxdb.items():
+        yield from _influxdb(tuple(name.split(".")), influxdb)
+    yield from _prefixes_and_profiles(config)
+    if not _listen(config.http.listen):
+        yield ("http", "listen"), "expected ADDRESS:PORT"
+
+
+def _probe(path: KeyPath, probe: ProbeRsSection, given: set[KeyPath], *, needs_chip: bool) -> Iterator[tuple[KeyPath, str]]:
+    if not probe.chip:
+        for key in ("probe_id", "firmware_path"):
+            if (*path, key) in given and getattr(probe, key):
+                yield (*path, "chip"), f"is needed beside {key}"
+                return
+        if needs_chip:
+            yield (*path, "chip"), "is needed"
+        return
+    if probe.mode == "run" and not probe.firmware_path:
+        yield (*path, "firmware_path"), 'is needed with mode = "run"'
+    if probe.probe_id and not USB.fullmatch(probe.probe_id):
+        yield (*path, "probe_id"), "expected VID:PID or VID:PID:SERIAL in hexadecimal, as `probe-rs list` prints it"
+
+
+def _clients(sections: Mapping[str, MqttSection]) -> Iterator[tuple[KeyPath, str]]:
+    seen: dict[tuple[str, str], str] = {}
+    for name, mqtt in sections.items():
+        client = (mqtt.broker_url, mqtt.client_id)
+        if client in seen:
+            yield (
+                (*name.split("."), "client_id"),
+                f"the same as that of [{seen[client]}] on the same broker; they would throw each other out",
+            )
+        seen.setdefault(client, name)
+
+
+def _mqtt(path: KeyPath, mqtt: MqttSection) -> Iterator[tuple[KeyPath, str]]:
+    yield from _url((*path, "broker_url"), mqtt.broker_url, ("mqtt", "mqtts"))
+    if not mqtt.client_id:
+        yield (*path, "client_id"), "must not be empty"
+    if bool(mqtt.client_cert_file) != bool(mqtt.client_key_file):
+        yield (*path, "client_cert_file"), "client_cert_file and client_key_file go together"
+    if mqtt.password and not mqtt.username:
+        yield (*path, "username"), "is needed beside a password"
+    for key in ("ca_file", "client_cert_file", "client_key_file"):
+        file = getattr(mqtt, key)
+        if file and not mqtt.broker_url.startswith("mqtts:"):
+            yield (*path, key), "has no meaning without mqtts://"
+        elif file and not Path(file).is_file():
+            yield (*path, key), f"there is no file {file}"
+
+
+def _influxdb(path: KeyPath, influxdb: InfluxdbSection) -> Iterator[tuple[KeyPath, str]]:
+    yield from _url((*path, "url"), influxdb.url, ("http", "https"))
+    if not influxdb.bucket:
+        yield (*path, "bucket"), "must not be empty"
+    if influxdb.ca_file and not Path(influxdb.ca_file).is_file():
+        yield (*path, "ca_file"), f"there is no file {influxdb.ca_file}"
+
+
+def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
+    expected = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        yield path, "expected a URL with a port from 1 to 65535"
+        return
+    if parts.scheme not in schemes:
+        yield path, f"expected a URL that begins with {expected}, found {parts.scheme or url[:40]!r}"
+    elif not parts.hostname:
+        yield path, "the URL names no host"
+    elif port == 0:
+        yield path, "expected a port from 1 to 65535"
+    if parts.username or parts.password:
+        yield path, "a user or password in a URL ends up in logs; use the keys made for them"
+
+
+def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    sections: dict[str, ProbeRsSection | SerialSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial}
+    prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
+    prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
+    for name, prefix in prefixes:
+        if prefix and (re.search(r"[+#\x00]|//|^/|/$", prefix) or prefix.startswith("$")):
+            yield (*name.split("."), "topic_prefix"), PREFIX_FAULT
+    for name, section in sections.items():
+        if section.profile and not profile_path(config.base, section.profile).is_file():
+            known = ", ".join(BUILT_IN_PROFILES)
+            yield (
+                (*name.split("."), "profile"),
+                f"there is no profile {section.profile!r}; built in are {known}; a path ends in .toml",
+            )
+        for tag, value in section.tags.items():
+            if not tag or not value:
+                yield (*name.split("."), "tags"), "a tag without a name or value cannot be written"
+
+
+def _listen(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdigit() and 0 <= int(port) < 65536

@@ -1,0 +1,176 @@
+"""Every section and key of the configuration, with defaults that work on one machine.
+
+The templates, the documentation and the loader read these declarations; there is no second list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from iiot_gateway.config.keys import flag, integer, nothing, number, path, secret, tags, text, texts
+from iiot_gateway.config.secret import Secret
+
+OnStart = Literal["wait", "fail"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRsSection:
+    """`[probe_rs.NAME]`: a further debug probe; the same keys as `[gateway]`."""
+
+    probe_id: str = text("", "The probe, VID:PID or VID:PID:SERIAL as `probe-rs list` prints it; needed when several are plugged in.")
+    chip: str = text("", "The chip of the node. Set, it makes this probe a source.")
+    firmware_path: str = path("", "The firmware (ELF) that runs on the node; run mode flashes it, both modes decode its log with it.")
+    mode: Literal["run", "attach"] = text("run", "run: flash if needed, reset and listen. attach: listen only.", "run", "attach")
+    probe_rs_path: str = text("probe-rs", "The probe-rs program: a name on the search path, or a path.")
+    log_format: str = text("", "A defmt log format for --log-format; empty leaves it to probe-rs.")
+    rtt_silence_s: float = number(60.0, "Without any byte for so long, status says rtt_silent. 0 never does.", low=0)
+    telemetry_silence_s: float = number(
+        900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0
+    )
+    stop_grace_s: float = number(2.0, "How long probe-rs may take to end before it is killed.", low=0, high=3)
+    profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway], there `lora-bridge`.")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway], there that of [mqtt].")
+    tags: Mapping[str, str] = tags("Tags on every point; a source's own come over those of [gateway].")
+    dedup_window_s: float = number(3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0)
+    max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySection(ProbeRsSection):
+    """`[gateway]`: what holds for all sources, and the first debug probe."""
+
+    channel_capacity: int = integer(100, "Of the original gateway. Without meaning here: the journal is the only queue.", low=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialSection:
+    """`[serial]`, `[serial.NAME]`: a serial port."""
+
+    port: str = text("", "A device (/dev/ttyACM0), or VID:PID[:SERIAL] of a USB adapter wherever it turns up.")
+    baud: int = integer(115200, "Bits a second.", low=50, high=12000000)
+    bytesize: int = integer(8, "Data bits.", choices=(5, 6, 7, 8))
+    parity: Literal["N", "E", "O"] = text("N", "N none, E even, O odd.", "N", "E", "O")
+    stopbits: int = integer(1, "Stop bits.", choices=(1, 2))
+    silence_s: float = number(900.0, "Without telemetry for so long, status says telemetry_silent. 0 never does.", low=0)
+    profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    dedup_window_s: float = number(3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0)
+    max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSection:
+    """`[mqtt]`, `[mqtt.NAME]`: a broker; one topic a metric."""
+
+    broker_url: str = text("mqtt://localhost:1883", "mqtt:// (port 1883) or mqtts:// (port 8883, TLS or nothing).")
+    client_id: str = text("iiot-gateway", "Must differ between gateways on one broker.")
+    topic_prefix: str = text("iiot", "Begins every topic; also of PREFIX/gateway/status and PREFIX/gateway/health.")
+    qos: int = integer(1, "0: at most once, 1: at least once, 2: exactly once.", choices=(0, 1, 2))
+    protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
+    backlog: Literal["replay", "latest"] = text(
+        "replay", "After an outage: replay sends every value, latest the newest a topic.", "replay", "latest"
+    )
+    keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
+    ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1)
+    connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1)
+    inflight: int = integer(1000, "Publishes under way at once.", low=1, high=65535)
+    username: str = text("", "Empty connects without one.")
+    password: Secret = secret("Better by IIOT_MQTT__PASSWORD or password_file.")
+    password_file: str = path("", "A file that holds the password and nothing else.")
+    ca_file: str = path("", "Certificates (PEM) that the broker's is checked against; empty takes the system's.")
+    client_cert_file: str = path("", "The gateway's own certificate (PEM).")
+    client_key_file: str = path("", "The key of that certificate (PEM).")
+    health_interval_s: float = number(60.0, "Seconds between health documents.", low=1)
+    on_start: OnStart = text("wait", "If the broker is absent at start: wait for it, or fail.", "wait", "fail")
+    profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfluxdbSection:
+    """`[influxdb]`, `[influxdb.NAME]`: InfluxDB 2 or 3, VictoriaMetrics, or InfluxDB 1 with api = "v1"."""
+
+    url: str = text("http://localhost:8086", "http:// or https:// of the server.")
+    org: str = text("iiot", "Organisation (api v2).")
+    bucket: str = text("telemetry", "Bucket; the database with api v1.")
+    token: Secret = secret("Better by INFLUXDB_TOKEN or token_file.")
+    token_file: str = path("", "A file that holds the token and nothing else; `influxdb init` writes one.")
+    api: Literal["v2", "v1"] = text("v2", "v2 posts to /api/v2/write, v1 to /write?db=BUCKET.", "v2", "v1")
+    batch_lines: int = integer(5000, "Lines a request at most.", low=1, high=100000)
+    batch_interval_ms: int = integer(1000, "How long the first line of a request waits for more.", low=0, high=60000)
+    timeout_s: float = number(30.0, "A request that takes longer is repeated.", low=0.1)
+    gzip: bool = flag(True, "Compress requests.")
+    ca_file: str = path("", "Certificates (PEM) that the server's is checked against; empty takes the system's.")
+    on_start: OnStart = text("wait", "If the server is absent at start: wait for it, or fail.", "wait", "fail")
+    profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSection:
+    """`[journal]`: the durable log between sources and sinks."""
+
+    path: str = path("iiot-gateway.db", "The journal's file.")
+    sync: Literal["full", "normal"] = text("full", "full: to the disk after each group; normal: once a second.", "full", "normal")
+    max_bytes: int = integer(268435456, "At this size the oldest frames go, counted as dropped.", low=1048576)
+    max_age_h: float = number(0.0, "Frames older than this go, counted as dropped. 0 keeps them.", low=0)
+    max_rejects: int = integer(10000, "How many rejects are kept with their text; all are counted.", low=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSection:
+    """`[http]`: /healthz, /readyz and /metrics."""
+
+    enabled: bool = flag(True, "false saves ten megabytes of memory.")
+    listen: str = text("127.0.0.1:5000", "ADDRESS:PORT.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSection:
+    """`[log]`: to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = text("info", "The least that is logged.", "debug", "info", "warning", "error")
+    format: Literal["auto", "json", "console"] = text("auto", "auto: console on a terminal, JSON otherwise.", "auto", "json", "console")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration. The tables of sources and sinks are by name: `mqtt`, `mqtt.backup`."""
+
+    gateway: GatewaySection = field(default_factory=GatewaySection)
+    probe_rs: Mapping[str, ProbeRsSection] = field(default_factory=nothing)
+    serial: Mapping[str, SerialSection] = field(default_factory=nothing)
+    mqtt: Mapping[str, MqttSection] = field(default_factory=nothing)
+    influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
+    journal: JournalSection = field(default_factory=JournalSection)
+    http: HttpSection = field(default_factory=HttpSection)
+    log: LogSection = field(default_factory=LogSection)
+    base: Path = Path()
+    """The folder that relative paths begin at."""
+    notes: tuple[str, ...] = ()
+    """What was accepted and has no effect."""
+
+    def journal_path(self) -> str:
+        """Return the journal's file."""
+        return str(self.base / self.journal.path)
+
+    def topic_prefix(self) -> str:
+        """Return the prefix of sources that name none."""
+        if self.gateway.topic_prefix:
+            return self.gateway.topic_prefix
+        for section in self.mqtt.values():
+            return section.topic_prefix
+        return MqttSection().topic_prefix
+
+
+SINGLE: dict[str, type] = {"gateway": GatewaySection, "journal": JournalSection, "http": HttpSection, "log": LogSection}
+"""Sections that stand once."""
+MANY: dict[str, type] = {
+    "probe_rs": ProbeRsSection,
+    "serial": SerialSection,
+    "mqtt": MqttSection,
+    "influxdb": InfluxdbSection,
+}
+"""Sections that may stand several times, each further one with a name."""

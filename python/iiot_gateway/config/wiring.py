@@ -1,0 +1,55 @@
+"""From sections to what each source needs: its name, profile file, prefix and tags. Pure but for the list of built-in profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from iiot_gateway.config.schema import Config, ProbeRsSection, SerialSection
+
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+BUILT_IN_PROFILES = tuple(sorted(file.stem for file in PROFILES.glob("*.toml")))
+DEFAULT_PROFILE = "lora-bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the journal is told of a source."""
+
+    name: str
+    profile: Path
+    topic_prefix: str
+    tags: dict[str, str]
+    dedup_window_s: float
+    max_document_bytes: int
+
+
+def profile_path(base: Path, profile: str) -> Path:
+    """Return the file of a profile: a path if it ends in .toml, else the name of one that is built in."""
+    if profile.endswith(".toml"):
+        return base / Path(profile).expanduser()
+    return PROFILES / f"{profile or DEFAULT_PROFILE}.toml"
+
+
+def origin(config: Config, name: str, section: ProbeRsSection | SerialSection) -> Origin:
+    """Join a source's own keys with those that [gateway] gives to all."""
+    return Origin(
+        name=name,
+        profile=profile_path(config.base, section.profile or config.gateway.profile),
+        topic_prefix=section.topic_prefix or config.topic_prefix(),
+        tags={**config.gateway.tags, **section.tags},
+        dedup_window_s=section.dedup_window_s,
+        max_document_bytes=section.max_document_bytes,
+    )
+
+
+def probes(config: Config) -> dict[str, ProbeRsSection]:
+    """Return every probe by its source's name; that of [gateway] is called `probe_rs`."""
+    first = {"probe_rs": config.gateway} if config.gateway.chip else {}
+    return {**first, **config.probe_rs}
+
+
+def profile_files(config: Config) -> dict[str, Path]:
+    """Return the profile file of every configured source, by the source's name."""
+    sources: dict[str, ProbeRsSection | SerialSection] = {**probes(config), **config.serial}
+    return {name: origin(config, name, section).profile for name, section in sources.items()}

@@ -1,0 +1,99 @@
+"""The errors of the gateway; the leaf answers the one question of a caller: whether to try again.
+
+GatewayError
+|-- ConfigError            also ValueError; carries every fault, each with its place
+|-- ProfileInvalid         also ValueError; carries every fault of one profile file
+|-- SourceError
+|   |-- SourceUnavailable      retry
+|   `-- SourceExited           carries the condition, the exit code and the last lines of stderr
+|-- RecordingInvalid       also ValueError; not a recording, or of an unknown version
+|-- SinkError
+|   |-- SinkUnavailable        retry; ends the program only with on_start = "fail"
+|   `-- SettingUnusable        do not retry; a URL or certificate that cannot be used
+|-- JournalUnusable        do not retry: locked, damaged, of an unknown version
+`-- GatewayUnreachable     no gateway answers on the control socket
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class GatewayError(Exception):
+    """Any error that the gateway raises on purpose; its text is fit for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a file; line 0 means the file as a whole or the environment."""
+
+    place: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.place}:{self.line}" if self.line else self.place
+        return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
+
+
+class ConfigError(GatewayError, ValueError):
+    """The configuration cannot be used."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(str(fault) for fault in faults))
+
+
+class ProfileInvalid(GatewayError, ValueError):
+    """A profile file cannot be used."""
+
+    def __init__(self, place: str, faults: list[tuple[int, str]]) -> None:
+        self.faults = [Fault(place, line, "", message) for line, message in faults]
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class SourceError(GatewayError):
+    """A source cannot give bytes."""
+
+
+class SourceUnavailable(SourceError):
+    """The source is not there now; try again."""
+
+
+class SourceExited(SourceError):
+    """The program behind a source ended."""
+
+    def __init__(self, condition: str, detail: str, exit_code: int | None) -> None:
+        self.condition = condition
+        self.detail = detail
+        self.exit_code = exit_code
+        super().__init__(f"{condition}: {detail}")
+
+
+class RecordingInvalid(GatewayError, ValueError):
+    """A recording cannot be read."""
+
+
+class SinkError(GatewayError):
+    """A sink cannot deliver."""
+
+
+class SinkUnavailable(SinkError):
+    """The other side is not there now; try again."""
+
+
+class SettingUnusable(SinkError, ValueError):
+    """A URL or certificate of a sink cannot be used."""
+
+
+class JournalUnusable(GatewayError):
+    """The journal cannot be opened or used."""
+
+    def __init__(self, kind: str, path: str, detail: str) -> None:
+        self.kind = kind
+        super().__init__(f"the journal {path} cannot be used ({kind}): {detail}")
+
+
+class GatewayUnreachable(GatewayError):
+    """No gateway answers on the control socket beside the journal."""

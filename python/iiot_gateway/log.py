@@ -1,0 +1,94 @@
+"""Logging: one event is one constant name with keys and values, to standard error.
+
+Events of the gateway are the constants below. `Repeated` keeps an error that comes again and again from filling a disk: the
+first is logged, then one a minute that says how many were left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+GATEWAY_STARTED = "gateway_started"
+GATEWAY_STOPPING = "gateway_stopping"
+GATEWAY_STOPPED = "gateway_stopped"
+CONFIG_NOTE = "config_note"
+JOURNAL_NOTE = "journal_note"
+JOURNAL_NOT_SYNCED = "journal_not_synced"
+FRAMES_DROPPED = "frames_dropped"
+FRAMES_LOST = "frames_lost"
+SOURCE_STARTED = "source_started"
+SOURCE_STATE = "source_state"
+SOURCE_FAILED = "source_failed"
+SOURCE_FINISHED = "source_finished"
+SOURCE_OUTPUT = "source_output"
+RECORDING_TORN = "recording_torn"
+SINK_CONNECTING = "sink_connecting"
+SINK_DISCONNECTED = "sink_disconnected"
+SINK_CLIENT_ID_CONFLICT = "sink_client_id_conflict"
+SINK_AVAILABLE = "sink_available"
+SINK_UNAVAILABLE = "sink_unavailable"
+SINK_NOT_AUTHORIZED = "sink_not_authorized"
+SINK_LINES_REJECTED = "sink_lines_rejected"
+HTTP_LISTENING = "http_listening"
+HTTP_UNAVAILABLE = "http_unavailable"
+CONTROL_UNAVAILABLE = "control_unavailable"
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+def configure(level: str = "info", form: str = "auto") -> None:
+    """Set logging up for the whole process; once, by the command that runs."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else structlog.processors.JSONRenderer()
+    )
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if not console:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_log(**bound: Any) -> Log:
+    """Return a logger with names bound to it."""
+    log: Log = structlog.get_logger()
+    return log.bind(**bound)
+
+
+class Repeated:
+    """Logs the first of a kind of error, then at most one an interval, with the count of those left out."""
+
+    def __init__(self, interval_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._kind: object = None
+        self._last_s = 0.0
+        self._suppressed = 0
+
+    def allows(self, kind: object) -> dict[str, int] | None:
+        """Return what to add to the log line, or None if this one is to be left out."""
+        now_s = self._clock()
+        if kind == self._kind and now_s - self._last_s < self._interval_s:
+            self._suppressed += 1
+            return None
+        suppressed, self._suppressed = self._suppressed, 0
+        self._kind, self._last_s = kind, now_s
+        return {"suppressed": suppressed} if suppressed else {}
+
+    def reset(self) -> None:
+        """Forget: all is well again."""
+        self._kind, self._suppressed = None, 0

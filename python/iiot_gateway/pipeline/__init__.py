@@ -1,0 +1,1 @@
+"""Start, stop and status of sources and sinks around one journal."""

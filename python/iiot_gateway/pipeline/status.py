@@ -1,0 +1,71 @@
+"""The status document: the journal's ledger with what sources and sinks say of themselves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from iiot_gateway import __version__
+from iiot_gateway.sinks.base import Sink
+from iiot_gateway.sources.base import Source
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Journal
+
+RATE_WINDOW_S = 60.0
+
+
+class StatusView:
+    """Builds the document of a running gateway. `document` reads the journal: call it from a worker thread."""
+
+    def __init__(self, journal: Journal, sources: Sequence[Source], sinks: Sequence[Sink]) -> None:
+        self._journal = journal
+        self.sources = sources
+        self._sinks = sinks
+        self._started = time.time()
+        self._samples: deque[tuple[float, int]] = deque(maxlen=64)
+
+    def document(self) -> dict[str, Any]:
+        """Return {"gateway", "intake", "sinks", "journal", "source"}; units are frames."""
+        document = self._journal.status()
+        for sink in self._sinks:
+            document["sinks"].setdefault(sink.name, {}).update(kind=sink.kind, **sink.status.document())
+        for ledger in document["sinks"].values():
+            # The journal knows sinks that are configured no more.
+            ledger.setdefault("state", "removed")
+            ledger.setdefault("last_error", None)
+        document["source"] = {source.name: {"kind": source.kind, **source.status.document()} for source in self.sources}
+        document["gateway"] = {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(time.time() - self._started, 3),
+            "frames_per_s": round(self._rate(int(document["intake"].get("received", 0))), 3),
+        }
+        return document
+
+    def health(self) -> dict[str, Any]:
+        """Return the document for the health topic: the ledger, without the texts of errors."""
+        document = self.document()
+        sinks = {name: {key: value for key, value in sink.items() if key != "last_error"} for name, sink in document["sinks"].items()}
+        sources = {name: {"state": source["state"], "restarts": source["restarts"]} for name, source in document["source"].items()}
+        return {**document, "sinks": sinks, "source": sources}
+
+    def _rate(self, received: int) -> float:
+        now_s = time.monotonic()
+        while self._samples and now_s - self._samples[0][0] > RATE_WINDOW_S:
+            self._samples.popleft()
+        if not self._samples or now_s - self._samples[-1][0] >= 1.0:
+            self._samples.append((now_s, received))
+        first_s, first = self._samples[0]
+        return (received - first) / (now_s - first_s) if now_s > first_s else 0.0
+
+
+def of_stopped(ledger: dict[str, Any]) -> dict[str, Any]:
+    """Complete the ledger of a journal that no gateway has open."""
+    for sink in ledger["sinks"].values():
+        sink.setdefault("state", "stopped")
+        sink.setdefault("last_error", None)
+    return {**ledger, "source": {}, "gateway": None}

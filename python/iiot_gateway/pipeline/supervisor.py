@@ -1,0 +1,207 @@
+"""One task a source, one a sink, and the order in which they start and stop.
+
+Start: control socket, sinks, sources, READY. Stop (SIGINT, SIGTERM): sources, sync, sinks, journal; under five seconds, and
+everything accepted is then either delivered or in the journal.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskStatus
+
+from iiot_gateway.backoff import Backoff
+from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.log import (
+    FRAMES_DROPPED,
+    FRAMES_LOST,
+    GATEWAY_STARTED,
+    GATEWAY_STOPPED,
+    GATEWAY_STOPPING,
+    JOURNAL_NOT_SYNCED,
+    SINK_UNAVAILABLE,
+    SOURCE_FAILED,
+    get_log,
+)
+from iiot_gateway.pipeline import control, systemd
+from iiot_gateway.pipeline.status import StatusView
+from iiot_gateway.sinks.base import Sink
+from iiot_gateway.sources.base import Source
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Journal
+
+STOP_BUDGET_S = 4.5
+SOURCE_STOP_S = 3.2
+"""A little over what a probe may take to end."""
+SINK_STOP_S = 3.0
+CLOSE_S = 0.7
+SAMPLE_S = 10.0
+
+EXIT_DELIVERED = 0
+EXIT_SINK_REJECTED = 3
+EXIT_NOT_DONE = 4
+
+Service = Callable[[StatusView], Coroutine[Any, Any, None]]
+
+
+class Gateway:
+    """The running gateway."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        journal_path: str,
+        sources: Sequence[Source],
+        sinks: Sequence[Sink],
+        *,
+        commands: dict[str, control.Handler],
+        services: Sequence[Service] = (),
+    ) -> None:
+        self.view = StatusView(journal, sources, sinks)
+        self._journal = journal
+        self._journal_path = journal_path
+        self._sources = sources
+        self._sinks = sinks
+        self._commands = {"status": lambda _request: self.view.document(), **commands}
+        self._services = services
+        self._log = get_log()
+        self._stopping = anyio.Event()
+        self._sources_done = anyio.Event()
+        self._losses_at_end: dict[str, int] = {}
+
+    async def run(self, *, once: bool = False, timeout_s: float | None = None) -> int:
+        """Run until a signal, or with `once` until everything that the sources gave is delivered. Returns the exit code."""
+        before = await anyio.to_thread.run_sync(self._losses)
+        code = EXIT_DELIVERED
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._watch_signals)
+            tasks.start_soon(control.serve, control.socket_path(self._journal_path), self._commands)
+            tasks.start_soon(systemd.feed_watchdog)
+            tasks.start_soon(self._sample)
+            for service in self._services:
+                tasks.start_soon(service, self.view)
+            for sink in self._sinks:
+                tasks.start_soon(self._keep_sink, sink)
+            sources = anyio.CancelScope()
+            tasks.start_soon(self._run_sources, sources)
+            self._log.info(GATEWAY_STARTED, sources=[s.name for s in self._sources], sinks=[s.name for s in self._sinks])
+            systemd.notify(systemd.READY)
+            try:
+                if once:
+                    code = await self._until_delivered(timeout_s)
+                else:
+                    await self._stopping.wait()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._stop(sources)
+            tasks.cancel_scope.cancel()
+        if once and code == EXIT_DELIVERED and self._losses_at_end != before:
+            code = EXIT_SINK_REJECTED
+        self._log.info(GATEWAY_STOPPED)
+        return code
+
+    async def _watch_signals(self, *, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                self._log.info(GATEWAY_STOPPING, signal=signal.Signals(number).name)
+                self._stopping.set()
+
+    async def _run_sources(self, scope: anyio.CancelScope) -> None:
+        try:
+            with scope:
+                async with anyio.create_task_group() as tasks:
+                    for source in self._sources:
+                        tasks.start_soon(self._keep_source, source)
+        finally:
+            self._sources_done.set()
+
+    async def _keep_source(self, source: Source) -> None:
+        """Run a source; a fault in its code stops neither the gateway nor the source for good."""
+        backoff = Backoff()
+        while True:
+            began_s = time.monotonic()
+            try:
+                await source.run()
+            except Exception as error:
+                source.status.change(get_log(source=source.name), "failed", repr(error)[:200], bad=True)
+                self._log.exception(SOURCE_FAILED, source=source.name)
+                source.status.restarts += 1
+                await anyio.sleep(backoff.next_delay_s(time.monotonic() - began_s))
+            else:
+                return
+
+    async def _keep_sink(self, sink: Sink) -> None:
+        """Run a sink; see `_keep_source`. Only an absent peer with on_start = "fail" ends the gateway."""
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            try:
+                await sink.run()
+            except SinkUnavailable:
+                raise
+            except Exception as error:
+                sink.status.change("failed", repr(error)[:200])
+                self._log.exception(SINK_UNAVAILABLE, sink=sink.name)
+                await anyio.sleep(backoff.next_delay_s(time.monotonic() - began_s))
+            else:
+                return
+
+    async def _until_delivered(self, timeout_s: float | None) -> int:
+        with anyio.move_on_after(timeout_s) as limit:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._cancel_on_stop, tasks.cancel_scope)
+                await self._sources_done.wait()
+                while not await anyio.to_thread.run_sync(self._journal.sync, 0.5):
+                    pass
+                while not await anyio.to_thread.run_sync(self._journal.wait_delivered, 0.5):
+                    pass
+                tasks.cancel_scope.cancel()
+        return EXIT_NOT_DONE if limit.cancelled_caught or self._stopping.is_set() else EXIT_DELIVERED
+
+    async def _cancel_on_stop(self, scope: anyio.CancelScope) -> None:
+        await self._stopping.wait()
+        scope.cancel()
+
+    async def _stop(self, sources: anyio.CancelScope) -> None:
+        deadline_s = time.monotonic() + STOP_BUDGET_S
+        self._stopping.set()
+        systemd.notify(systemd.STOPPING)
+        sources.cancel()
+        with anyio.move_on_after(SOURCE_STOP_S):
+            await self._sources_done.wait()
+        if not await anyio.to_thread.run_sync(self._journal.sync, max(0.2, min(1.0, deadline_s - time.monotonic() - CLOSE_S))):
+            self._log.error(JOURNAL_NOT_SYNCED, consequence="what came last may be lost if the power fails now")
+        left_s = max(0.2, min(SINK_STOP_S, deadline_s - time.monotonic() - CLOSE_S))
+        with anyio.move_on_after(left_s + 0.2):
+            async with anyio.create_task_group() as tasks:
+                for sink in self._sinks:
+                    tasks.start_soon(sink.stop, left_s)
+        self._losses_at_end = await anyio.to_thread.run_sync(self._losses)
+        await anyio.to_thread.run_sync(self._journal.close, CLOSE_S)
+
+    def _losses(self) -> dict[str, int]:
+        """Count what sinks did not take."""
+        sinks: dict[str, Any] = self._journal.status()["sinks"]
+        return {sink.name: sum(sinks.get(sink.name, {}).get(key, 0) for key in ("rejected", "dropped")) for sink in self._sinks}
+
+    async def _sample(self) -> None:
+        """Keep the rate of the last minute, and say loudly what was lost since the last look."""
+        seen: dict[str, int] = {}
+        while True:
+            document = await anyio.to_thread.run_sync(self.view.document)
+            counts = {name: int(sink.get("dropped", 0)) for name, sink in document["sinks"].items()}
+            for name, dropped in counts.items():
+                if dropped > seen.get(name, dropped):
+                    self._log.error(FRAMES_DROPPED, sink=name, frames=dropped - seen[name], reason="journal_full")
+            lost = int(document["intake"].get("lost", 0))
+            if lost > seen.get("", lost):
+                self._log.error(FRAMES_LOST, frames=lost - seen[""], reason="journal_unavailable")
+            seen = {**counts, "": lost}
+            await anyio.sleep(SAMPLE_S)

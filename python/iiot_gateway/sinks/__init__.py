@@ -1,0 +1,1 @@
+"""Where points go: one file a sink."""

@@ -1,0 +1,96 @@
+"""What a database's answer means, and how to find the bad lines of a refused batch. Pure: no socket, no clock.
+
+2xx           the lines are in
+400, 422      some line is bad: halve until it is found (422 wrote the rest; writing again overwrites, so it is harmless)
+413           too large: halve; a single line that is too large is bad
+401, 403, 404 nothing is wrong with the lines: wait and shout
+429, 503      wait as long as the peer asks
+5xx, network  wait and try again
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Verdict(Enum):
+    """What to do after an answer."""
+
+    ACCEPTED = "accepted"
+    BAD_LINES = "bad_lines"
+    TOO_LARGE = "too_large"
+    WAIT = "wait"
+    """The peer is not there or not ready."""
+    REFUSED = "refused"
+    """The peer does not want us: a person must act."""
+    CANCELLED = "cancelled"
+
+
+def verdict(status: int, error: str | None) -> Verdict:  # noqa: PLR0911 - the table above, a line a row
+    """Classify an answer; status 0 means that there was none."""
+    if error == "cancelled":
+        return Verdict.CANCELLED
+    if status == 0:
+        return Verdict.REFUSED if error == "tls" else Verdict.WAIT
+    if 200 <= status < 300:
+        return Verdict.ACCEPTED
+    if status in (400, 422):
+        return Verdict.BAD_LINES
+    if status == 413:
+        return Verdict.TOO_LARGE
+    if status in (408, 425, 429) or status >= 500:
+        return Verdict.WAIT
+    return Verdict.REFUSED
+
+
+def reason(status: int, body: bytes, detail: str) -> str:
+    """Return the peer's own words, short enough for a log and a reject."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        text = str(document.get("message") or document.get("error") or text)
+    text = " ".join((text or detail).split())
+    return f"{status} {text}"[:240] if status else text[:240]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Lines first..end of a batch."""
+
+    first: int
+    end: int
+
+
+class Delivery:
+    """The plan of one batch: which range to post next, until every line is either in or known to be bad.
+
+    Ask `next` for a range, post it, and say with one of the other methods what came of it. Waiting is not its business: a range
+    that was not settled is simply given again.
+    """
+
+    def __init__(self, lines: int) -> None:
+        self._open = [Range(0, lines)] if lines else []
+        self.rejects: list[tuple[int, str]] = []
+
+    def next(self) -> Range | None:
+        """Return the range to post, None when all is settled."""
+        return self._open[-1] if self._open else None
+
+    def accepted(self) -> None:
+        """Take note that the range is in."""
+        self._open.pop()
+
+    def refused(self, why: str) -> None:
+        """Halve the range that holds a bad line; a range of one line is the bad line."""
+        whole = self._open.pop()
+        if whole.end - whole.first == 1:
+            self.rejects.append((whole.first, why))
+            return
+        middle = (whole.first + whole.end) // 2
+        # The first half lies on top: lines go out in their order.
+        self._open += [Range(middle, whole.end), Range(whole.first, middle)]

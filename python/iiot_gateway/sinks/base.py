@@ -1,0 +1,60 @@
+"""What a sink is: something with a name that delivers from the journal until it is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+StatusDocument = Callable[[], dict[str, Any]]
+
+
+class Sink(Protocol):
+    """A sink; the journal keeps its place under its name."""
+
+    @property
+    def name(self) -> str:
+        """The name in configuration, journal and metrics."""
+
+    @property
+    def kind(self) -> str:
+        """The kind: mqtt, influxdb."""
+
+    @property
+    def status(self) -> SinkStatus:
+        """What the sink does now."""
+
+    async def run(self) -> None:
+        """Deliver until `stop`. Raises SinkUnavailable only if the peer is absent at start and on_start is "fail"."""
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let `run` return within the time: finish what is under way or leave it to the next start."""
+
+
+@dataclass(slots=True)
+class SinkStatus:
+    """The state of a sink, kept by the sink itself; times are Unix seconds."""
+
+    state: str = "starting"
+    last_error: str = ""
+    since: float = field(default_factory=time.time)
+    reconnects: int = 0
+    was_available: bool = False
+
+    def change(self, state: str, error: str | None = None) -> None:
+        """Enter a state; an error stays until another one or a success replaces it."""
+        if state != self.state:
+            self.state, self.since = state, time.time()
+        if error is not None:
+            self.last_error = error
+        self.was_available = self.was_available or state == "connected"
+
+    def document(self) -> dict[str, Any]:
+        """Return the state for status and metrics."""
+        return {
+            "state": self.state,
+            "last_error": self.last_error or None,
+            "since": self.since,
+            "reconnects": self.reconnects,
+        }

@@ -1,0 +1,217 @@
+"""The database sink: lines from the journal to a write URL, each batch confirmed when the database has it.
+
+One task prepares the next batch while another posts the present one. A batch that cannot be posted is kept and tried again;
+after a longer outage the prepared ones are dropped and read anew, because the journal may have pruned them meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import anyio
+import anyio.to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from iiot_gateway._native import JournalError
+from iiot_gateway.backoff import Backoff
+from iiot_gateway.config.schema import InfluxdbSection
+from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.log import (
+    SINK_AVAILABLE,
+    SINK_LINES_REJECTED,
+    SINK_NOT_AUTHORIZED,
+    SINK_UNAVAILABLE,
+    Repeated,
+    get_log,
+)
+from iiot_gateway.sinks.answers import Delivery, Verdict, reason, verdict
+from iiot_gateway.sinks.base import SinkStatus
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Answer, LineBatch, LineSink, Poster
+
+MAX_BATCH_BYTES = 8 << 20
+REWIND_AFTER_S = 30.0
+LONGEST_RETRY_AFTER_S = 3600.0
+WAIT_FOR_FRAME_MS = 1000
+
+Prepared = tuple[int, "LineBatch"]
+
+
+def write_url(section: InfluxdbSection) -> str:
+    """Return the URL that lines are posted to."""
+    base = section.url.rstrip("/")
+    if section.api == "v1":
+        return f"{base}/write?{urlencode({'db': section.bucket, 'precision': 'ns'})}"
+    return f"{base}/api/v2/write?{urlencode({'org': section.org, 'bucket': section.bucket, 'precision': 'ns'})}"
+
+
+def headers(section: InfluxdbSection) -> dict[str, str]:
+    """Return the headers of every request; the token is among them, so do not log them."""
+    token = section.token.reveal()
+    return {"Authorization": f"Token {token}"} if token else {}
+
+
+class InfluxdbSink:
+    """Posts to one database."""
+
+    kind = "influxdb"
+
+    def __init__(self, name: str, section: InfluxdbSection, reader: LineSink, poster: Poster, *, backoff: Backoff | None = None) -> None:
+        self.name = name
+        self.status = SinkStatus()
+        self._section = section
+        self._reader = reader
+        self._poster = poster
+        self._backoff = backoff or Backoff()
+        self._stopping = anyio.Event()
+        self._done = anyio.Event()
+        # Raised at each rewind; batches of an older generation were forgotten by the extension and are thrown away.
+        self._generation = 0
+        self._reading = anyio.Lock()
+        self._failing_since_s: float | None = None
+        self._log = get_log(sink=name)
+        self._repeated = Repeated()
+
+    async def run(self) -> None:
+        """Wait until the database is there, then deliver until `stop`."""
+        try:
+            self._reader.rewind()
+            if await self._available():
+                await self._deliver_all()
+        finally:
+            self._done.set()
+        self.status.change("stopped")
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let the request under way finish; after the time-out it is cancelled and sent again at the next start."""
+        self._stopping.set()
+        self._reader.cancel()
+        with anyio.move_on_after(timeout_s):
+            await self._done.wait()
+        self._poster.cancel()
+
+    async def _available(self) -> bool:
+        """Ask for a sign of life until there is one; False when stopped meanwhile."""
+        url = self._section.url.rstrip("/") + "/ping"
+        self.status.change("connecting")
+        while not self._stopping.is_set():
+            answer = await anyio.to_thread.run_sync(self._poster.get, url)
+            if answer.status and answer.status < 500:
+                self._recovered()  # even "who are you" is a sign of life; the write will say what is wrong
+                return True
+            error = reason(answer.status, answer.body, answer.error or answer.detail)
+            if self._section.on_start == "fail":
+                raise SinkUnavailable(f"[{self.name}] {self._section.url}: {error}")
+            await self._pause(self._failed(Verdict.WAIT, answer, error))
+        return False
+
+    async def _deliver_all(self) -> None:
+        send, receive = anyio.create_memory_object_stream[Prepared](0)
+        async with anyio.create_task_group() as tasks, receive:
+            tasks.start_soon(self._prepare, send)
+            await self._deliver_prepared(receive)
+            tasks.cancel_scope.cancel()
+
+    async def _prepare(self, send: MemoryObjectSendStream[Prepared]) -> None:
+        async with send:
+            while not self._stopping.is_set():
+                async with self._reading:
+                    generation = self._generation
+                    batch = await anyio.to_thread.run_sync(self._next_batch)
+                if batch is not None:
+                    await send.send((generation, batch))
+
+    def _next_batch(self) -> LineBatch | None:
+        return self._reader.next_batch(
+            max_lines=self._section.batch_lines,
+            max_bytes=MAX_BATCH_BYTES,
+            linger_ms=self._section.batch_interval_ms,
+            timeout_ms=WAIT_FOR_FRAME_MS,
+        )
+
+    async def _deliver_prepared(self, receive: MemoryObjectReceiveStream[Prepared]) -> None:
+        async for generation, batch in receive:
+            if generation == self._generation and not await self._deliver(batch):
+                if self._stopping.is_set():
+                    return
+                async with self._reading:  # no batch is being read, so none can slip between the two lines
+                    self._reader.rewind()
+                    self._generation += 1
+
+    async def _deliver(self, batch: LineBatch) -> bool:
+        """Post and confirm a batch; False if it was given up and must be read again."""
+        plan = Delivery(batch.lines)
+        while (part := plan.next()) is not None:
+            answer = await anyio.to_thread.run_sync(self._post, batch, part.first, part.end)
+            judged = verdict(answer.status, answer.error)
+            error = reason(answer.status, answer.body, answer.error or answer.detail)
+            if judged is Verdict.ACCEPTED:
+                plan.accepted()
+                self._recovered()
+            elif judged in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
+                plan.refused(error)
+            elif judged is Verdict.CANCELLED:
+                return False
+            else:
+                await self._pause(self._failed(judged, answer, error))
+                if self._stopping.is_set() or self._outage_s() > REWIND_AFTER_S:
+                    return False
+        if plan.rejects:
+            index, why = plan.rejects[0]
+            self._log.error(
+                SINK_LINES_REJECTED,
+                lines=len(plan.rejects),
+                of=batch.lines,
+                first=batch.line(index)[:80].decode("utf-8", "replace"),
+                reason=why,
+            )
+        return await self._confirm(batch, plan.rejects)
+
+    def _post(self, batch: LineBatch, first: int, end: int) -> Answer:
+        return self._poster.post(batch, first=first, end=end)
+
+    async def _confirm(self, batch: LineBatch, rejects: list[tuple[int, str]]) -> bool:
+        try:
+            await anyio.to_thread.run_sync(lambda: self._reader.confirm(batch, rejects=rejects))
+        except JournalError as error:
+            # A full disk: the lines are in the database, and writing them again overwrites them.
+            self.status.change("journal_unavailable", str(error))
+            await self._pause(self._backoff.next_delay_s())
+            return False
+        return True
+
+    def _recovered(self) -> None:
+        if self.status.state != "connected":
+            self._log.info(SINK_AVAILABLE, url=self._section.url)
+            self.status.change("connected", "")
+            self._repeated.reset()
+        self._failing_since_s = None
+        self._backoff.reset()
+
+    def _failed(self, judged: Verdict, answer: Answer, error: str) -> float:
+        """Take a failure and return how long to wait."""
+        if self._failing_since_s is None:
+            self._failing_since_s = time.monotonic()
+            self.status.reconnects += 1
+        delay_s = self._backoff.next_delay_s()
+        if answer.retry_after_s is not None:
+            delay_s = min(max(answer.retry_after_s, 0.1), LONGEST_RETRY_AFTER_S)
+        refused = judged is Verdict.REFUSED
+        self.status.change("refused" if refused else "disconnected", error)
+        if (extra := self._repeated.allows(error)) is not None:
+            if refused:
+                remedy = "check url, org, bucket and token; the lines wait in the journal"
+                self._log.error(SINK_NOT_AUTHORIZED, error=error, retry_s=round(delay_s, 1), remedy=remedy, **extra)
+            else:
+                self._log.warning(SINK_UNAVAILABLE, error=error, retry_s=round(delay_s, 1), **extra)
+        return delay_s
+
+    def _outage_s(self) -> float:
+        return 0.0 if self._failing_since_s is None else time.monotonic() - self._failing_since_s
+
+    async def _pause(self, delay_s: float) -> None:
+        with anyio.move_on_after(delay_s):
+            await self._stopping.wait()

@@ -1,0 +1,127 @@
+"""The MQTT sink: one call a connection into the extension; here is decided when to connect again and what is said about it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway._native import JournalError
+from iiot_gateway.backoff import Backoff
+from iiot_gateway.config.schema import MqttSection
+from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.log import (
+    SINK_CLIENT_ID_CONFLICT,
+    SINK_CONNECTING,
+    SINK_DISCONNECTED,
+    SINK_NOT_AUTHORIZED,
+    Repeated,
+    get_log,
+)
+from iiot_gateway.sinks.base import SinkStatus, StatusDocument
+from iiot_gateway.sinks.takeover import TakeoverDetector
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import MqttSink as NativeMqttSink
+
+REFUSALS = ("not_authorized", "refused", "tls", "protocol")
+"""Ends that a person must look at; waiting alone will not mend them."""
+
+
+class MqttSink:
+    """Keeps one connection to one broker."""
+
+    kind = "mqtt"
+
+    def __init__(self, name: str, section: MqttSection, native: NativeMqttSink, *, backoff: Backoff | None = None) -> None:
+        self.name = name
+        self._status = SinkStatus()
+        self.health: StatusDocument | None = None
+        """Gives the health document; set before `run` by whoever has the whole picture."""
+        self._section = section
+        self._native = native
+        self._backoff = backoff or Backoff()
+        self._takeover = TakeoverDetector()
+        self._stopping = anyio.Event()
+        # A thread of its own: a connection lasts for days and must not take a place from the short calls of others.
+        self._thread = anyio.CapacityLimiter(1)
+        self._log = get_log(sink=name)
+        self._repeated = Repeated()
+
+    @property
+    def status(self) -> SinkStatus:
+        """What the sink does now; between connections Python knows, during one the extension does."""
+        native = self._native.state()
+        if native["state"] in ("connecting", "refreshing", "connected"):
+            self._status.change(native["state"])
+            if native["state"] == "connected":
+                self._status.last_error = ""
+        return self._status
+
+    async def run(self) -> None:
+        """Connect again and again until `stop`."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._publish_health)
+            while not self._stopping.is_set():
+                self._log.debug(SINK_CONNECTING, broker=self._section.broker_url)
+                ended = await anyio.to_thread.run_sync(self._connection, limiter=self._thread)
+                if ended["kind"] == "stopped" or self._stopping.is_set():
+                    break
+                delay_s = self._ended(ended)
+                with anyio.move_on_after(delay_s):
+                    await self._stopping.wait()
+            tasks.cancel_scope.cancel()
+        self._status.change("stopped")
+
+    async def stop(self, timeout_s: float) -> None:
+        """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
+        self._stopping.set()
+        await anyio.to_thread.run_sync(self._native.stop, timeout_s)
+
+    def _connection(self) -> dict[str, Any]:
+        try:
+            return self._native.run_connection()
+        except JournalError as error:  # a full disk, say: the connection is over, the journal is not
+            return {"kind": "journal_unavailable", "detail": str(error), "connected_s": 0.0}
+
+    def _ended(self, ended: dict[str, Any]) -> float:
+        """Take the end of a connection and return how long to wait."""
+        kind, detail, connected_s = str(ended["kind"]), str(ended["detail"]), float(ended["connected_s"])
+        error = f"{kind}: {detail}" if detail else kind
+        if connected_s > 0:
+            self._status.was_available = True
+        elif self._section.on_start == "fail" and not self._status.was_available:
+            raise SinkUnavailable(f"[{self.name}] {self._section.broker_url}: {error}")
+        self._status.reconnects += 1
+        if self._takeover.observe(kind, connected_s):
+            delay_s = self._backoff.longest()
+            self._status.change("client_id_conflict", f"another client uses the id {self._section.client_id!r}")
+            if (extra := self._repeated.allows("conflict")) is not None:
+                remedy = "give each gateway a client_id of its own"
+                self._log.error(
+                    SINK_CLIENT_ID_CONFLICT,
+                    client_id=self._section.client_id,
+                    retry_s=round(delay_s, 1),
+                    remedy=remedy,
+                    **extra,
+                )
+            return delay_s
+        delay_s = self._backoff.next_delay_s(connected_s)
+        refused = kind in REFUSALS
+        self._status.change("refused" if refused else "disconnected", error)
+        if (extra := self._repeated.allows(kind)) is not None:
+            event = SINK_NOT_AUTHORIZED if kind == "not_authorized" else SINK_DISCONNECTED
+            log = self._log.error if refused else self._log.warning
+            log(event, kind=kind, detail=detail, connected_s=round(connected_s, 1), retry_s=round(delay_s, 1), **extra)
+        return delay_s
+
+    async def _publish_health(self) -> None:
+        while True:
+            if self.health is not None:
+                # The ledger is read from the journal, so not on the loop.
+                document = await anyio.to_thread.run_sync(self.health)
+                self._native.publish_health(json.dumps({"time": round(time.time(), 3), **document}, separators=(",", ":")).encode())
+            await anyio.sleep(self._section.health_interval_s)

@@ -1,0 +1,81 @@
+"""What a source is: something with a name that pushes bytes into an intake until it is cancelled."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from iiot_gateway.log import SOURCE_STATE, Log
+
+
+class Intake(Protocol):
+    """Where bytes go: the extension's intake, or the file that `record` writes."""
+
+    def push(self, chunk: bytes, received_at_ns: int, /) -> int:
+        """Take a chunk; return how many documents it completed. Never waits for a disk."""
+
+    def restart(self) -> None:
+        """Take note that the stream broke."""
+
+
+class Source(Protocol):
+    """A source; one instance, one stream."""
+
+    @property
+    def name(self) -> str:
+        """The name in configuration, journal and metrics."""
+
+    @property
+    def kind(self) -> str:
+        """The kind: probe_rs, serial, replay."""
+
+    @property
+    def status(self) -> SourceStatus:
+        """What the source does now."""
+
+    async def run(self) -> None:
+        """Push until the stream ends for good. Cancelling loses nothing that was read."""
+
+
+@dataclass(slots=True)
+class SourceStatus:
+    """The state of a source, kept by the source itself; times are Unix seconds."""
+
+    state: str = "starting"
+    detail: str = ""
+    since: float = field(default_factory=time.time)
+    restarts: int = 0
+    bytes: int = 0
+    last_bytes_at: float = 0.0
+    documents: int = 0
+    last_document_at: float = 0.0
+
+    def received(self, length: int, documents: int) -> None:
+        """Count a chunk."""
+        now = time.time()
+        self.bytes += length
+        self.last_bytes_at = now
+        if documents:
+            self.documents += documents
+            self.last_document_at = now
+
+    def change(self, log: Log, state: str, detail: str = "", *, bad: bool = False) -> None:
+        """Enter a state; a change is logged once."""
+        if state == self.state and detail == self.detail:
+            return
+        self.state, self.detail, self.since = state, detail, time.time()
+        (log.warning if bad else log.info)(SOURCE_STATE, state=state, detail=detail)
+
+    def document(self) -> dict[str, Any]:
+        """Return the state for status and metrics."""
+        return {
+            "state": self.state,
+            "detail": self.detail,
+            "since": self.since,
+            "restarts": self.restarts,
+            "bytes": self.bytes,
+            "last_bytes_at": self.last_bytes_at or None,
+            "documents": self.documents,
+            "last_document_at": self.last_document_at or None,
+        }

@@ -1,0 +1,82 @@
+r"""The file that `record` writes and `replay` reads: raw bytes with their arrival times.
+
+    iiot-recording 1 <name of the source>\n
+    @<unix nanoseconds> <length>\n<length raw bytes>\n
+    @...
+
+The file may be cut anywhere, by a full disk or a loss of power: the reader gives every whole chunk and then tells how many
+bytes of a torn one it left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from iiot_gateway.errors import RecordingInvalid
+
+MAGIC = b"iiot-recording "
+VERSION = 1
+_HEAD = re.compile(rb"@(\d{1,19}) (\d{1,10})\n")
+_LONGEST_HEAD = 34
+MAX_CHUNK_BYTES = 1 << 26
+
+
+class RecordingWriter:
+    """Writes a recording. It takes bytes as an intake does, so any live source can be recorded."""
+
+    def __init__(self, file: BinaryIO, source: str) -> None:
+        self._file = file
+        self.bytes = 0
+        self.chunks = 0
+        name = re.sub(r"[^\x21-\x7e]", "_", source) or "_"
+        file.write(MAGIC + f"{VERSION} {name}\n".encode())
+        file.flush()
+
+    def push(self, chunk: bytes, received_at_ns: int) -> int:
+        """Write a chunk through to the operating system; 0, because nobody looks for documents here."""
+        self._file.write(b"@%d %d\n%b\n" % (received_at_ns, len(chunk), chunk))
+        self._file.flush()
+        self.bytes += len(chunk)
+        self.chunks += 1
+        return 0
+
+    def restart(self) -> None:
+        """Nothing to note: the arrival times show the gap."""
+
+
+class RecordingReader:
+    """Reads a recording from a file that stands at its beginning."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.torn_bytes = 0
+        """After the last chunk: how many bytes of a torn one were left out."""
+        header = file.readline(256)
+        version, _, name = header.removeprefix(MAGIC).rstrip(b"\n").partition(b" ")
+        if not header.startswith(MAGIC) or not header.endswith(b"\n"):
+            raise RecordingInvalid("not a recording: the first line does not begin with 'iiot-recording'")
+        if version != str(VERSION).encode():
+            raise RecordingInvalid(f"a recording of version {version[:20]!r}; this gateway reads version {VERSION}")
+        self.source = name.decode("ascii", "replace")
+
+    def chunks(self) -> Iterator[tuple[int, bytes]]:
+        """Give (arrival in Unix nanoseconds, bytes) of every whole chunk."""
+        while head := self._file.readline(_LONGEST_HEAD):
+            match = _HEAD.fullmatch(head)
+            length = int(match[2]) if match else 0
+            if match is None or length > MAX_CHUNK_BYTES:
+                self.torn_bytes = len(head) + self._rest()
+                return
+            chunk = self._file.read(length + 1)
+            if len(chunk) != length + 1 or not chunk.endswith(b"\n"):
+                self.torn_bytes = len(head) + len(chunk) + self._rest()
+                return
+            yield int(match[1]), chunk[:-1]
+
+    def _rest(self) -> int:
+        count = 0
+        while piece := self._file.read(65536):
+            count += len(piece)
+        return count

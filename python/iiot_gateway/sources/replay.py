@@ -1,0 +1,129 @@
+"""The replay source: a recorded log at N times its speed, or as fast as the journal takes it; goes on where it was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway.log import RECORDING_TORN, SOURCE_FINISHED, get_log
+from iiot_gateway.sources.base import Intake, SourceStatus
+from iiot_gateway.sources.recorded_file import RecordedFile
+
+
+class RecordingIntake(Intake, Protocol):
+    """The intake of a recording."""
+
+    @property
+    def resume_offset(self) -> int:
+        """How many bytes of the stream are settled."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was played to its end before."""
+
+    def wait_room(self, timeout_s: float, /) -> bool:
+        """Wait until the disk has caught up."""
+
+    def finish(self, received_at_ns: int, /) -> int:
+        """End the stream."""
+
+
+class Pacer(Protocol):
+    """Cuts chunks at documents and tells their node time."""
+
+    def push(self, chunk: bytes, /) -> list[tuple[int, int]]:
+        """(end offset, milliseconds since the first document)."""
+
+
+class ReplaySource:
+    """Plays one recorded file, once."""
+
+    kind = "replay"
+
+    def __init__(self, name: str, path: str, intake: RecordingIntake, *, speed: float | None = None, pacer: Pacer | None = None) -> None:
+        """Play at `speed` times real time; None is as fast as possible. A pacer gives node times where the file has no arrival times."""
+        self.name = name
+        self.status = SourceStatus()
+        self.file = RecordedFile(path)
+        self._intake = intake
+        self._speed = speed
+        self._pacer = pacer
+        self._log = get_log(source=name)
+        self._clock: _PlayClock | None = None
+
+    async def run(self) -> None:
+        """Play to the end. Cancelling loses nothing: the journal knows how far it came."""
+        try:
+            if self._intake.finished:
+                self.status.change(self._log, "finished", "was played to its end before; --from-start plays it again")
+                return
+            await self._play(self.file.chunks(self._intake.resume_offset))
+            self.status.documents += self._intake.finish(time.time_ns())
+            if self.file.damage:
+                self._log.warning(RECORDING_TORN, detail=self.file.damage)
+            self.status.change(self._log, "finished", self.file.damage)
+            self._log.info(SOURCE_FINISHED, bytes=self.status.bytes, documents=self.status.documents)
+        finally:
+            self.file.close()
+
+    def progress(self) -> tuple[int, int] | None:
+        """Return (bytes of the file read, its size, 0 if unknown); None when it is over."""
+        return None if self.status.state == "finished" else (self.file.position_bytes(), self.file.size_bytes)
+
+    async def _play(self, chunks: Iterator[tuple[int | None, bytes]]) -> None:
+        resumed = self._intake.resume_offset
+        self.status.change(self._log, "running", f"resumed at byte {resumed}" if resumed else "")
+        # Reading standard input can block for ever; a cancelled read is left to its thread.
+        while (item := await anyio.to_thread.run_sync(self._next, chunks, abandon_on_cancel=True)) is not None:
+            arrival_ns, chunk = item
+            if not chunk:
+                self.status.change(self._log, "waiting_for_disk", "the journal's disk is full or slow", bad=True)
+                continue
+            self.status.change(self._log, "running")
+            if self._speed is None:
+                self._push(chunk, arrival_ns)
+            elif arrival_ns is not None:
+                await self._until(arrival_ns / 1e6)
+                self._push(chunk, arrival_ns)
+            else:
+                await self._in_pieces(chunk)
+
+    def _next(self, chunks: Iterator[tuple[int | None, bytes]]) -> tuple[int | None, bytes] | None:
+        """Wait for room, then read: one thread hop a chunk. An empty chunk means that there is no room yet."""
+        if not self._intake.wait_room(1.0):
+            return None, b""
+        return next(chunks, None)
+
+    async def _in_pieces(self, chunk: bytes) -> None:
+        at = 0
+        for end, node_ms in self._pacer.push(chunk) if self._pacer else ():
+            await self._until(float(node_ms))
+            self._push(chunk[at:end], None)
+            at = end
+        if at < len(chunk):
+            self._push(chunk[at:], None)
+
+    async def _until(self, recorded_ms: float) -> None:
+        if self._clock is None:
+            self._clock = _PlayClock(recorded_ms, time.monotonic(), self._speed or 1.0)
+        await anyio.sleep(self._clock.wait_s(recorded_ms, time.monotonic()))
+
+    def _push(self, chunk: bytes, arrival_ns: int | None) -> None:
+        self.status.received(len(chunk), self._intake.push(chunk, time.time_ns() if arrival_ns is None else arrival_ns))
+
+
+class _PlayClock:
+    """Recorded time against the clock on the wall."""
+
+    def __init__(self, recorded_ms: float, now_s: float, speed: float) -> None:
+        self._first_ms = recorded_ms
+        self._began_s = now_s
+        self._speed = speed
+
+    def wait_s(self, recorded_ms: float, now_s: float) -> float:
+        """How long until this moment is due; never negative."""
+        return max(0.0, self._began_s + (recorded_ms - self._first_ms) / 1000.0 / self._speed - now_s)

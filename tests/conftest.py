@@ -1,0 +1,93 @@
+"""Fixtures for all tests: a time limit, a clean environment, and real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+import structlog
+from servers import Influxd, Mosquitto, Server, VictoriaMetrics, find_program
+
+LIMIT_S = 20
+SLOW_LIMIT_S = 600
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The gateway runs on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End a test that hangs."""
+    limit_s = SLOW_LIMIT_S if request.node.get_closest_marker("slow") else LIMIT_S
+
+    def expire(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"the test took more than {limit_s} s")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(limit_s)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the developer has set for his own gateway out of the tests."""
+    for name in list(os.environ):
+        if name.startswith(("IIOT_", "INFLUXDB_TOKEN", "INFLUXDB_URL", "INFLUXDB_ORG", "INFLUXDB_BUCKET", "PROBE_RS_", "NOTIFY_SOCKET")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def events() -> Iterator[list[dict[str, object]]]:
+    """Return the list that log events go to."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured  # type: ignore[misc]
+
+
+@pytest.fixture
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Return a function that starts a server of a class; all are ended after the test."""
+    running: list[Server] = []
+
+    def start(kind: type[Server], **settings: object) -> Server:
+        if find_program(*kind.programs) is None:
+            message = f"{kind.programs[0]} is not installed; scripts/test.sh installs it"
+            if os.environ.get("CI"):
+                pytest.fail(message)
+            pytest.skip(message)
+        folder: Path = tmp_path_factory.mktemp(kind.__name__.lower())
+        server = kind(folder, **settings)  # type: ignore[arg-type]
+        running.append(server)
+        return server.start()
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def mosquitto(launch: Callable[..., Mosquitto]) -> Mosquitto:
+    """A broker that takes anybody."""
+    return launch(Mosquitto)
+
+
+@pytest.fixture
+def victoria_metrics(launch: Callable[..., VictoriaMetrics]) -> VictoriaMetrics:
+    """A database that answers 204 to everything."""
+    return launch(VictoriaMetrics)
+
+
+@pytest.fixture
+def influxd(launch: Callable[..., Influxd]) -> Influxd:
+    """A database that is strict about lines; it has the database `telemetry`."""
+    server = launch(Influxd)
+    server.create_database("telemetry")
+    return server

@@ -1,0 +1,249 @@
+"""Real servers for tests: each on free ports with a folder of its own, ready when `start` returns.
+
+A server keeps its port and folder over `kill9` and `restart`, so a test can pull it away from under the gateway.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+READY_S = 20.0
+POLL_S = 0.02
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on; ports are given out by the kernel in turn, so it stays free for a while."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def until(condition: Callable[[], bool], what: str, timeout_s: float = READY_S) -> None:
+    """Wait for a condition that has no event to wait for. Raises TimeoutError that says what did not come."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"{what} did not come within {timeout_s:g} s")
+        time.sleep(POLL_S)
+
+
+def find_program(*names: str) -> str | None:
+    """Return the path of the first program that is installed; Debian puts some where a user's path does not look."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+class Server:
+    """A program that listens."""
+
+    programs: tuple[str, ...] = ()
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log_path = folder / "server.log"
+
+    def command(self, program: str) -> list[str]:
+        """Return the command line."""
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        """Tell whether it answers."""
+        with socket.socket() as sock:
+            sock.settimeout(0.5)
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def start(self) -> Self:
+        """Start and wait until it answers."""
+        program = find_program(*self.programs)
+        assert program is not None, f"{self.programs[0]} is not installed"
+        with self.log_path.open("ab") as log:
+            # Its own session: Ctrl-C in the test run must not reach it before the test has ended it.
+            self.process = subprocess.Popen(self.command(program), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = self.process
+
+        def is_up() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(f"{program} ended with {process.returncode}:\n{self.log_path.read_text(errors='replace')[-2000:]}")
+            return self.is_ready()
+
+        until(is_up, program)
+        return self
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGTERM)
+
+    def kill9(self) -> None:
+        """End it as a loss of power to the process would."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start it again on the same port and folder."""
+        if self.process is not None:
+            self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Let it hold its connections and answer nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(number)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+
+class HttpServer(Server):
+    """A server with a health URL."""
+
+    health = "/ping"
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, timeout_s: float = 10.0) -> bytes:
+        """GET a path and return the body."""
+        with urllib.request.urlopen(self.url + path, timeout=timeout_s) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def post(self, path: str, body: bytes, timeout_s: float = 10.0) -> int:
+        """POST and return the status."""
+        request = urllib.request.Request(self.url + path, data=body, method="POST")
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+            return int(answer.status)
+
+    def is_ready(self) -> bool:
+        """Tell whether the health URL answers well."""
+        try:
+            self.get(self.health, 0.5)
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+
+class Mosquitto(Server):
+    """Mosquitto without persistence: what was retained is gone after a restart, which is the harder case."""
+
+    programs = ("mosquitto",)
+
+    def __init__(self, folder: Path, *, extra: str = "") -> None:
+        super().__init__(folder)
+        self.extra = extra
+
+    @property
+    def url(self) -> str:
+        """The broker's URL."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def command(self, program: str) -> list[str]:
+        """Write the configuration and return the command line."""
+        file = self.folder / "mosquitto.conf"
+        anonymous = "" if "allow_anonymous" in self.extra else "allow_anonymous true\n"
+        file.write_text(
+            f"listener {self.port} 127.0.0.1\npersistence false\n{anonymous}max_inflight_messages 0\nmax_queued_messages 0\n{self.extra}\n"
+        )
+        return [program, "-c", str(file), "-v"]
+
+
+class VictoriaMetrics(HttpServer):
+    """VictoriaMetrics that keeps old times and does not double a point that was sent twice."""
+
+    programs = ("victoria-metrics",)
+    health = "/health"
+
+    def command(self, program: str) -> list[str]:
+        """Return the command line."""
+        return [
+            program,
+            f"-storageDataPath={self.folder / 'data'}",
+            f"-httpListenAddr=127.0.0.1:{self.port}",
+            "-retentionPeriod=100y",
+            "-dedup.minScrapeInterval=1ms",
+            "-search.latencyOffset=0s",
+            "-memory.allowedBytes=128MB",
+        ]
+
+    def flush(self) -> None:
+        """Make what was written readable now."""
+        self.get("/internal/force_flush")
+
+    def export(self, match: str) -> bytes:
+        """Return every point of the matching series, a JSON document a line."""
+        self.flush()
+        return self.get("/api/v1/export?" + urllib.parse.urlencode({"match[]": match, "reduce_mem_usage": "1"}), 60.0)
+
+
+class Influxd(HttpServer):
+    """InfluxDB 1.6: a second real parser of line protocol, with /write and InfluxQL."""
+
+    programs = ("influxd",)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.rpc_port = free_port()
+
+    def command(self, program: str) -> list[str]:
+        """Write the configuration and return the command line."""
+        file = self.folder / "influxdb.conf"
+        file.write_text(
+            f"""
+reporting-disabled = true
+bind-address = "127.0.0.1:{self.rpc_port}"
+[meta]
+  dir = "{self.folder}/meta"
+[data]
+  dir = "{self.folder}/data"
+  wal-dir = "{self.folder}/wal"
+[monitor]
+  store-enabled = false
+[http]
+  bind-address = "127.0.0.1:{self.port}"
+  log-enabled = false
+[ifql]
+  enabled = false
+"""
+        )
+        return [program, "run", "-config", str(file)]
+
+    def query(self, text: str, database: str = "") -> bytes:
+        """Run InfluxQL and return the JSON."""
+        return self.get("/query?" + urllib.parse.urlencode({"q": text, "db": database, "epoch": "ns"}))
+
+    def create_database(self, name: str) -> None:
+        """Make a database."""
+        self.post("/query?" + urllib.parse.urlencode({"q": f"CREATE DATABASE {name}"}), b"")

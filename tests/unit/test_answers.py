@@ -1,0 +1,90 @@
+"""What answers mean, and that bisecting finds exactly the bad lines."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iiot_gateway.sinks.answers import Delivery, Range, Verdict, reason, verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        (204, None, Verdict.ACCEPTED),
+        (200, None, Verdict.ACCEPTED),
+        (400, None, Verdict.BAD_LINES),
+        (422, None, Verdict.BAD_LINES),
+        (413, None, Verdict.TOO_LARGE),
+        (401, None, Verdict.REFUSED),
+        (403, None, Verdict.REFUSED),
+        (404, None, Verdict.REFUSED),
+        (301, None, Verdict.REFUSED),
+        (429, None, Verdict.WAIT),
+        (503, None, Verdict.WAIT),
+        (500, None, Verdict.WAIT),
+        (0, "refused", Verdict.WAIT),
+        (0, "timeout", Verdict.WAIT),
+        (0, "tls", Verdict.REFUSED),
+        (0, "cancelled", Verdict.CANCELLED),
+    ],
+)
+def test_an_answer_has_one_meaning(status: int, error: str | None, expected: Verdict) -> None:
+    """Every row of the table in the module holds."""
+    assert verdict(status, error) is expected
+
+
+def test_the_reason_is_the_peers_own_message() -> None:
+    """A reject carries what the database said, not JSON around it."""
+    assert reason(422, b'{"code":"unprocessable entity","message":"field type conflict"}', "") == "422 field type conflict"
+    assert reason(400, b"not json", "") == "400 not json"
+    assert reason(0, b"", "refused") == "refused"
+
+
+def play(lines: int, bad: set[int], partial: bool) -> tuple[list[int], Delivery, int]:  # noqa: FBT001
+    """Be a database that refuses ranges with a bad line; a partial one (422) writes the good lines of a refused range."""
+    written: list[int] = []
+    plan = Delivery(lines)
+    requests = 0
+    while (part := plan.next()) is not None:
+        requests += 1
+        numbers = range(part.first, part.end)
+        good = [number for number in numbers if number not in bad]
+        if len(good) == len(numbers):
+            written += good
+            plan.accepted()
+        else:
+            if partial:
+                written += good
+            plan.refused("bad")
+    return written, plan, requests
+
+
+@given(st.integers(0, 300).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, max(0, n - 1)), max_size=n))), st.booleans())
+def test_bisecting_finds_exactly_the_bad_lines(batch: tuple[int, set[int]], partial: bool) -> None:  # noqa: FBT001
+    """Every good line is written, every bad one is a reject, for a database that writes nothing (400) or the rest (422)."""
+    lines, bad = batch
+    bad &= set(range(lines))
+
+    written, plan, _requests = play(lines, bad, partial)
+
+    assert [index for index, _why in plan.rejects] == sorted(bad)
+    assert set(written) == set(range(lines)) - bad
+    if not partial:
+        assert written == sorted(written), "lines go out in their order"
+
+
+def test_one_bad_line_of_5000_costs_few_requests() -> None:
+    """The search halves: two requests a level and the first."""
+    _written, plan, requests = play(5000, {1234}, partial=False)
+
+    assert [index for index, _why in plan.rejects] == [1234]
+    assert requests <= 1 + 2 * 13
+
+
+def test_a_range_that_was_not_settled_is_given_again() -> None:
+    """Waiting changes nothing in the plan."""
+    plan = Delivery(10)
+
+    assert plan.next() == plan.next() == Range(0, 10)

@@ -1,0 +1,256 @@
+"""The configuration: every fault at once, with its place; defaults, environment, secrets."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iiot_gateway.config.load import load, load_text
+from iiot_gateway.config.locate import line_of_keys, nearest_line
+from iiot_gateway.config.schema import Config, GatewaySection, HttpSection, InfluxdbSection, JournalSection, LogSection, MqttSection
+from iiot_gateway.config.secret import Secret
+from iiot_gateway.config.template import template
+from iiot_gateway.config.wiring import origin, probes
+from iiot_gateway.errors import ConfigError
+
+ORIGINAL = """\
+# Week 7 MQTT + InfluxDB Gateway Configuration
+
+[mqtt]
+broker_url = "mqtt://localhost:1883"
+client_id = "iiot-gateway"
+topic_prefix = "iiot"
+qos = 1
+
+[influxdb]
+url = "http://localhost:8086"
+org = "my-org"
+bucket = "telemetry"
+token = "my-super-secret-auth-token"
+
+[gateway]
+probe_id = "0483:374b:066DFF3833584B3043115433"
+chip = "STM32F446RETx"
+firmware_path = "firmware/target/thumbv7em-none-eabihf/release/node2-firmware"
+channel_capacity = 100
+"""
+
+
+def faults_of(text: str, environ: dict[str, str] | None = None) -> list[str]:
+    """Return the faults of a configuration as text."""
+    with pytest.raises(ConfigError) as caught:
+        load_text(text, environ=environ)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_the_file_of_the_original_gateway_loads_unchanged() -> None:
+    """Its keys mean the same here, and the one without meaning is noted."""
+    config = load_text(ORIGINAL)
+
+    assert config.mqtt == {"mqtt": MqttSection()}
+    assert config.influxdb == {"influxdb": InfluxdbSection(org="my-org", token=Secret("my-super-secret-auth-token"))}
+    assert list(probes(config)) == ["probe_rs"]
+    assert config.gateway.chip == "STM32F446RETx"
+    assert len(config.notes) == 1
+    assert "channel_capacity" in config.notes[0]
+
+
+def test_the_template_loads_equal_to_the_defaults() -> None:
+    """What `config template` prints changes nothing."""
+    config = load_text(template())
+
+    assert config == Config(mqtt={"mqtt": MqttSection()}, influxdb={"influxdb": InfluxdbSection()})
+    assert (config.gateway, config.journal, config.http, config.log) == (GatewaySection(), JournalSection(), HttpSection(), LogSection())
+
+
+def test_the_commented_part_of_the_template_loads_too() -> None:
+    """Taking the comment marks away leaves only the port to be named."""
+    uncommented = re.sub(r"^# (\[\w+\]|\w+ =)", r"\1", template(), flags=re.MULTILINE)
+
+    assert [fault.partition(": ")[2] for fault in faults_of(uncommented)] == ["serial.port: is needed: a device, or VID:PID[:SERIAL]"]
+
+
+def test_every_fault_is_reported_at_once_with_line_and_nearest_key() -> None:
+    """One run of `check` shows all that must be mended."""
+    text = """\
+[mqtt]
+borker_url = "mqtt://localhost"
+qos = 3
+password = 7
+[mqtt.backup]
+keep_alive_s = "long"
+[influxdb]
+url = "mqtts://localhost"
+gzip = 1
+tags = { a = 1 }
+[jurnal]
+[gateway]
+tags = { site = 1 }
+profile = "lora-brigde"
+firmware_path = "node.elf"
+"""
+
+    assert faults_of(text, {"IIOT_HTTP__LISTEN": "5000"}) == [
+        "IIOT_HTTP__LISTEN: http.listen: expected ADDRESS:PORT",
+        'config.toml:2: mqtt.borker_url: unknown key; did you mean "broker_url"?',
+        "config.toml:3: mqtt.qos: expected one of 0, 1, 2, found 3",
+        "config.toml:4: mqtt.password: expected text in quotes, found a int",
+        "config.toml:5: mqtt.backup.client_id: the same as that of [mqtt] on the same broker; they would throw each other out",
+        "config.toml:6: mqtt.backup.keep_alive_s: expected a number from 1 to 65535, found 'long'",
+        "config.toml:8: influxdb.url: expected a URL that begins with http:// or https://, found 'mqtts'",
+        "config.toml:9: influxdb.gzip: expected true or false, found 1",
+        'config.toml:10: influxdb.tags.a: unknown key; did you mean "api"?',
+        'config.toml:11: jurnal: unknown section; did you mean "journal"?',
+        "config.toml:12: gateway.chip: is needed beside firmware_path",
+        "config.toml:13: gateway.tags: expected a table of texts, like { site = \"north\" }, found {'site': 1}",
+        "config.toml:14: gateway.profile: there is no profile 'lora-brigde'; built in are " + built_in() + "; a path ends in .toml",
+    ]
+
+
+def built_in() -> str:
+    """Return the names of the profiles in the package."""
+    from iiot_gateway.config.wiring import BUILT_IN_PROFILES
+
+    return ", ".join(BUILT_IN_PROFILES)
+
+
+def test_text_that_is_not_toml_is_reported_with_its_line() -> None:
+    """A missing quote is found by its line."""
+    (fault,) = faults_of('[mqtt]\nbroker_url = "mqtt://x\n')
+
+    assert fault.startswith("config.toml:2: not valid TOML")
+
+
+def test_a_named_file_that_is_missing_is_an_error_and_the_default_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file the gateway has its defaults; a file that was asked for must be there."""
+    monkeypatch.chdir(tmp_path)
+
+    assert load(None, {}).mqtt == {}
+    with pytest.raises(ConfigError, match=r"other\.toml: cannot be read: No such file"):
+        load("other.toml", {})
+
+
+def test_the_environment_stands_over_the_file() -> None:
+    """Every key can be set from outside, in its own kind."""
+    environ = {
+        "IIOT_MQTT__QOS": "2",
+        "IIOT_MQTT__BACKUP__BROKER_URL": "mqtt://other",
+        "IIOT_GATEWAY__TAGS": '{ site = "north" }',
+        "IIOT_HTTP__ENABLED": "false",
+        "INFLUXDB_TOKEN": "t1",
+        "INFLUXDB_BUCKET": "b",
+        "IIOT_INFLUXDB__BUCKET": "c",
+        "PATH": "/bin",
+    }
+
+    config = load_text("[mqtt]\nqos = 1\n[influxdb]\n", environ=environ)
+
+    assert config.mqtt == {"mqtt": MqttSection(qos=2), "mqtt.backup": MqttSection(broker_url="mqtt://other")}
+    assert config.gateway.tags == {"site": "north"}
+    assert config.http.enabled is False
+    assert config.influxdb == {"influxdb": InfluxdbSection(bucket="c", token=Secret("t1"))}
+
+
+def test_influxdb_variables_alone_make_no_sink() -> None:
+    """A token that another tool has in its environment starts nothing."""
+    assert load_text("", environ={"INFLUXDB_TOKEN": "t", "INFLUXDB_URL": "http://x"}).influxdb == {}
+
+
+def test_a_secret_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
+    """Neither repr nor a fault carries it."""
+    (tmp_path / "token").write_text("hush\n")
+
+    config = load_text('[influxdb]\ntoken_file = "token"\n[mqtt]\nusername = "u"\npassword = "hush"\n', base=tmp_path)
+
+    assert config.influxdb["influxdb"].token.reveal() == "hush"
+    assert config.mqtt["mqtt"].password.reveal() == "hush"
+    assert "hush" not in repr(config)
+    assert "hush" not in "".join(faults_of('[mqtt]\npassword = ["hush"]\n'))
+
+
+def test_a_secret_file_that_cannot_be_read_is_a_fault_with_its_line(tmp_path: Path) -> None:
+    """The path is told."""
+    with pytest.raises(ConfigError, match=r"config\.toml:3: influxdb\.token_file: .*nothing cannot be read: No such file"):
+        load_text('[influxdb]\nbucket = "b"\ntoken_file = "nothing"\n', base=tmp_path)
+
+
+def test_a_url_with_a_password_is_refused() -> None:
+    """Such a URL would end up in logs."""
+    assert "a user or password in a URL" in faults_of('[mqtt]\nbroker_url = "mqtt://u:p@localhost"\n')[0]
+
+
+def test_sources_inherit_from_gateway_and_mqtt() -> None:
+    """Tags join, a source's own come over the common ones; the prefix falls back to that of the broker."""
+    config = load_text(
+        '[gateway]\ntags = { site = "north", line = "1" }\n[mqtt]\ntopic_prefix = "plant"\n'
+        '[serial.a]\nport = "/dev/ttyACM0"\ntags = { line = "2" }\n[serial.b]\nport = "0483:374b"\ntopic_prefix = "b"\n'
+    )
+
+    first, second = (origin(config, name, section) for name, section in config.serial.items())
+
+    assert (first.name, first.topic_prefix, first.tags) == ("serial.a", "plant", {"site": "north", "line": "2"})
+    assert (second.name, second.topic_prefix, second.tags) == ("serial.b", "b", {"site": "north", "line": "1"})
+    assert first.profile.name == "lora-bridge.toml"
+
+
+def test_a_section_of_named_tables_only_is_no_sink_itself() -> None:
+    """[influxdb.a] and [influxdb.b] are two sinks, not three."""
+    assert list(load_text("[influxdb.a]\n[influxdb.b]\n").influxdb) == ["influxdb.a", "influxdb.b"]
+
+
+def test_lines_are_found_in_every_form_that_toml_has() -> None:
+    """Dotted keys, quoted keys, inline tables, and brackets or line ends within strings mislead nobody."""
+    text = '''\
+a.b = "x # ] } ="   # comment = 1
+"c d" = [
+  1, "]", # ]
+  { k = 1 },
+]
+[t."u v".w] # head
+x = """
+y = 1
+[no]
+"""
+z = { p = 'q = 1', r.s = { t = 2 } }
+[[arr]]
+k = 1
+'''
+
+    lines = line_of_keys(text)
+
+    assert lines == {
+        ("a",): 1,
+        ("a", "b"): 1,
+        ("c d",): 2,
+        ("t",): 6,
+        ("t", "u v"): 6,
+        ("t", "u v", "w"): 6,
+        ("t", "u v", "w", "x"): 7,
+        ("t", "u v", "w", "z"): 11,
+        ("t", "u v", "w", "z", "p"): 11,
+        ("t", "u v", "w", "z", "r"): 11,
+        ("t", "u v", "w", "z", "r", "s"): 11,
+        ("t", "u v", "w", "z", "r", "s", "t"): 11,
+        ("arr",): 12,
+        ("arr", "k"): 13,
+    }
+    assert nearest_line(lines, ("t", "other")) == 6
+
+
+@given(st.text(alphabet=st.sampled_from('ab.=[]{}"\'#\\ \n,1'), max_size=60))
+def test_locating_ends_and_finds_every_top_level_key(text: str) -> None:
+    """Any text ends the scan; for valid TOML each top-level key has a line that shows it."""
+    lines = line_of_keys(text)
+
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return
+    for key in tables:
+        if key.isalnum():
+            assert key in text.split("\n")[lines[(key,)] - 1]
