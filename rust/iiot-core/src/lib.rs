@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The rules of the gateway without any input or output: time, sockets and files belong to those who call.
+//!
+//! Bytes go through a [`framer::Framer`], which finds documents; a [`profile::Profile`] says what a document means, a [`scan::Scan`] holds what it
+//! found there, and an [`origin::Origin`] turns that into lines and topics.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+mod conclude;
+pub mod demux;
+mod frame_step;
+pub mod framed;
+pub mod framer;
+pub mod hash;
+pub mod json;
+mod json_text;
+mod line;
+pub mod moment;
+mod observe;
+pub mod origin;
+mod path;
+pub mod profile;
+mod profile_file;
+pub mod publish;
+mod render;
+mod resync;
+pub mod scan;
+mod template;
+mod toml_table;
+mod trie;
+pub mod window;
+
+pub use demux::ChannelDemux;
+pub use framed::{DamageReason, Framed, MAX_EXCERPT_BYTES};
+pub use framer::Framer;
+pub use origin::{Origin, OriginError};
+pub use profile::{Profile, ProfileError, ProfileFault};
+pub use publish::Publish;
+pub use scan::{NodeKey, Scan, ScanFault, ScanFaultReason, Sequence, ValueFault, ValueFaultReason};

@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The durable log between sources and sinks: the only queue, the only place where a frame is accepted.
+//!
+//! A [`Journal`] owns one SQLite file and three threads: the writer (group commits), the sync thread (the loss of power) and
+//! the checkpoint thread. Sources push through an [`Intake`]; a sink reads through a [`Cursor`] and confirms through it.
+
+mod commit;
+mod cursor;
+mod error;
+mod intake;
+mod journal;
+mod lock;
+mod prune;
+mod queue;
+mod reader;
+mod reject;
+mod retry;
+mod row;
+mod schema;
+mod shared;
+mod sink;
+mod source;
+mod status;
+mod sync;
+mod wal;
+mod writer;
+
+pub use cursor::{Confirmer, Cursor, OriginInfo};
+pub use error::{Error, ErrorKind, Result};
+pub use intake::{Intake, RecordingSettings, SourceSettings};
+pub use journal::{Journal, Options};
+pub use reject::Reject;
+pub use retry::Retried;
+pub use row::{Frame, Frames, Row};
+pub use sink::{Confirmation, SinkReject, TopicValue};
+pub use status::{FileStatus, SinkStatus, Status};
+pub use sync::SyncMode;
+pub use wal::{WalReport, inspect as inspect_wal};
+
+pub(crate) use shared::{Shared, lock, now_ns};

@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The extension module `iiot_gateway._native`: registrations only.
+
+mod batch;
+mod crossings;
+mod decode;
+mod errors;
+mod http;
+mod intake;
+mod journal;
+mod lines;
+mod mqtt;
+mod outbox;
+mod status;
+
+use pyo3::prelude::*;
+
+/// Hot path, journal, MQTT and HTTP client of `iiot_gateway`.
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("debug_build", cfg!(debug_assertions))?;
+    errors::register(module)?;
+    decode::register(module)?;
+    journal::register(module)?;
+    lines::register(module)?;
+    mqtt::register(module)?;
+    http::register(module)?;
+    crossings::register(module)
+}

@@ -1,0 +1,344 @@
+//! From noted values to points, clock and sequences: types are checked here, and a wrong one costs that value only.
+
+use crate::hash::fingerprint;
+use crate::json::Kind;
+use crate::moment::TimeFormat;
+use crate::observe::push_capture;
+use crate::profile::{Rules, SequenceRule, ValueType};
+use crate::render::push_template;
+use crate::scan::{
+    MAX_WILDCARD_POINTS, NodeKey, PointRef, Scan, Sequence, Value, ValueFault, ValueFaultReason,
+};
+use crate::trie::Slot;
+
+/// Numbers with at most so many digits and no exponent are finite as a 64-bit float.
+const SURELY_FINITE_BYTES: u32 = 300;
+
+/// Forget the results of the last document.
+pub(crate) fn clear(scan: &mut Scan) {
+    scan.points.clear();
+    scan.sequences.clear();
+    scan.names.clear();
+    scan.value_faults.clear();
+    (scan.uptime_ms, scan.packet_counter, scan.time_ns) = (None, None, None);
+}
+
+#[inline]
+pub(crate) fn conclude(rules: &Rules, document: &[u8], scan: &mut Scan) {
+    clear(scan);
+    for (index, metric) in rules.metrics.iter().enumerate() {
+        if metric.wildcards > 0 {
+            continue;
+        }
+        let Some(&value) = scan.values.get(metric.slot as usize) else {
+            continue;
+        };
+        match usable(value, metric.value_type, document) {
+            Ok(true) => scan.points.push(PointRef {
+                metric: index as u32,
+                captures: 0,
+                value,
+            }),
+            Ok(false) => {}
+            Err(reason) => add_fault(rules, document, scan, metric.slot, None, value, reason),
+        }
+    }
+    if !scan.found.is_empty() {
+        wildcard_points(rules, document, scan);
+    }
+    scan.uptime_ms = rules
+        .uptime
+        .and_then(|slot| fixed_count(rules, document, scan, slot));
+    scan.packet_counter = rules
+        .packet_counter
+        .and_then(|slot| fixed_count(rules, document, scan, slot));
+    if let Some((slot, format)) = rules.time {
+        scan.time_ns = time(rules, document, scan, slot, format);
+    }
+    for rule in &rules.sequences {
+        if rule.wildcards == 0 {
+            single_sequence(rules, rule, document, scan);
+        } else {
+            wildcard_sequences(rules, rule, document, scan);
+        }
+    }
+}
+
+/// Whether the value makes a point; an error if something is there that cannot.
+#[inline]
+fn usable(value: Value, value_type: ValueType, document: &[u8]) -> Result<bool, ValueFaultReason> {
+    match (value.kind, value_type) {
+        (Kind::Missing | Kind::Null, _) => Ok(false),
+        (Kind::Number, ValueType::Number | ValueType::Any)
+            if value.end - value.start <= SURELY_FINITE_BYTES =>
+        {
+            Ok(true)
+        }
+        (Kind::Number | Kind::Scientific, ValueType::Number | ValueType::Any) => {
+            let text = std::str::from_utf8(value.text(document)).unwrap_or_default();
+            if text.parse::<f64>().is_ok_and(f64::is_finite) {
+                Ok(true)
+            } else {
+                Err(ValueFaultReason::OutOfRange)
+            }
+        }
+        (Kind::Bool, ValueType::Bool | ValueType::Any)
+        | (Kind::String | Kind::EscapedString, ValueType::String | ValueType::Any) => Ok(true),
+        (_, ValueType::Number) => Err(ValueFaultReason::NotANumber),
+        (_, ValueType::Bool) => Err(ValueFaultReason::NotABoolean),
+        (_, ValueType::String) => Err(ValueFaultReason::NotAString),
+        (_, ValueType::Any) => Err(ValueFaultReason::NotAScalar),
+    }
+}
+
+fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
+    let found = std::mem::take(&mut scan.found);
+    let mut room = MAX_WILDCARD_POINTS;
+    'values: for value in &found {
+        for (index, metric) in rules
+            .metrics
+            .iter()
+            .enumerate()
+            .filter(|(_, metric)| metric.slot == value.slot)
+        {
+            match usable(value.value, metric.value_type, document) {
+                Ok(true) if room == 0 => {
+                    scan.overflowed = Some(value.value);
+                    break 'values;
+                }
+                Ok(true) => {
+                    room -= 1;
+                    scan.points.push(PointRef {
+                        metric: index as u32,
+                        captures: value.captures,
+                        value: value.value,
+                    });
+                }
+                Ok(false) => {}
+                Err(reason) => add_fault(
+                    rules,
+                    document,
+                    scan,
+                    value.slot,
+                    Some(value.captures),
+                    value.value,
+                    reason,
+                ),
+            }
+        }
+    }
+    if let Some(value) = scan.overflowed {
+        let (start, end) = (value.start as usize, value.end as usize);
+        scan.value_faults.push(ValueFault {
+            path: "*".to_owned(),
+            reason: ValueFaultReason::TooMany,
+            start,
+            end,
+        });
+    }
+    scan.found = found;
+}
+
+fn time(
+    rules: &Rules,
+    document: &[u8],
+    scan: &mut Scan,
+    slot: Slot,
+    format: TimeFormat,
+) -> Option<i64> {
+    let value = scan.values.get(slot as usize).copied()?;
+    let wanted = if format == TimeFormat::Rfc3339 {
+        Kind::String
+    } else {
+        Kind::Number
+    };
+    let time = match value.kind {
+        Kind::Missing | Kind::Null => return None,
+        kind if kind == wanted => format.read(value.text(document)),
+        _ => None,
+    };
+    if time.is_none() {
+        add_fault(
+            rules,
+            document,
+            scan,
+            slot,
+            None,
+            value,
+            ValueFaultReason::NotATime,
+        );
+    }
+    time
+}
+
+fn single_sequence(rules: &Rules, rule: &SequenceRule, document: &[u8], scan: &mut Scan) {
+    let object = match rule.object {
+        Some(slot) => scan
+            .values
+            .get(slot as usize)
+            .map(|value| value.text(document))
+            .unwrap_or_default(),
+        None => document,
+    };
+    let Some(seq) = fixed_count(rules, document, scan, rule.seq) else {
+        return;
+    };
+    let boot = rule
+        .boot
+        .and_then(|slot| fixed_count(rules, document, scan, slot));
+    let object_hash = fingerprint(object);
+    let node = push_node(rule, document, scan, 0);
+    scan.sequences.push(Sequence {
+        node,
+        boot,
+        seq,
+        modulus: rule.modulus,
+        object_hash,
+    });
+}
+
+/// The objects of a wildcard rule come behind what is in them; both paths begin with the object's.
+fn wildcard_sequences(rules: &Rules, rule: &SequenceRule, document: &[u8], scan: &mut Scan) {
+    let found = std::mem::take(&mut scan.found);
+    for (index, object) in found
+        .iter()
+        .enumerate()
+        .filter(|(_, object)| Some(object.slot) == rule.object)
+    {
+        if scan.sequences.len() >= MAX_WILDCARD_POINTS {
+            break;
+        }
+        let (mut seq, mut boot) = (None, None);
+        let inside = found.get(..index).unwrap_or_default().iter().rev();
+        for value in inside.take_while(|value| value.value.start >= object.value.start) {
+            if value.slot == rule.seq {
+                seq = count(
+                    rules,
+                    document,
+                    scan,
+                    value.slot,
+                    Some(value.captures),
+                    value.value,
+                );
+            } else if Some(value.slot) == rule.boot {
+                boot = count(
+                    rules,
+                    document,
+                    scan,
+                    value.slot,
+                    Some(value.captures),
+                    value.value,
+                );
+            }
+        }
+        if let Some(seq) = seq {
+            let object_hash = fingerprint(object.value.text(document));
+            let node = push_node(rule, document, scan, object.captures);
+            scan.sequences.push(Sequence {
+                node,
+                boot,
+                seq,
+                modulus: rule.modulus,
+                object_hash,
+            });
+        }
+    }
+    scan.found = found;
+}
+
+fn push_node(rule: &SequenceRule, document: &[u8], scan: &mut Scan, captures: u32) -> NodeKey {
+    let start = scan.names.len() as u32;
+    if let Some(name) = rule.node.fixed() {
+        scan.names.push_str(name);
+    } else {
+        let mut name = Vec::new();
+        push_template(&rule.node, document, scan, captures, &mut name);
+        scan.names.push_str(&String::from_utf8_lossy(&name));
+    }
+    NodeKey {
+        start,
+        end: scan.names.len() as u32,
+    }
+}
+
+fn fixed_count(rules: &Rules, document: &[u8], scan: &mut Scan, slot: Slot) -> Option<u64> {
+    let value = scan.values.get(slot as usize).copied()?;
+    count(rules, document, scan, slot, None, value)
+}
+
+/// A whole number that fits 64 bits.
+fn count(
+    rules: &Rules,
+    document: &[u8],
+    scan: &mut Scan,
+    slot: Slot,
+    captures: Option<u32>,
+    value: Value,
+) -> Option<u64> {
+    if matches!(value.kind, Kind::Missing | Kind::Null) {
+        return None;
+    }
+    let number = if value.kind == Kind::Number {
+        whole_number(value.text(document))
+    } else {
+        None
+    };
+    if number.is_none() {
+        add_fault(
+            rules,
+            document,
+            scan,
+            slot,
+            captures,
+            value,
+            ValueFaultReason::NotACount,
+        );
+    }
+    number
+}
+
+fn whole_number(text: &[u8]) -> Option<u64> {
+    let mut number: u64 = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(number)
+}
+
+#[cold]
+fn add_fault(
+    rules: &Rules,
+    document: &[u8],
+    scan: &mut Scan,
+    slot: Slot,
+    captures: Option<u32>,
+    value: Value,
+    reason: ValueFaultReason,
+) {
+    if scan.value_faults.len() >= MAX_WILDCARD_POINTS {
+        return;
+    }
+    let Some(wanted) = rules.trie.wanted.get(slot as usize) else {
+        return;
+    };
+    let mut path = wanted.path.to_string();
+    if let Some(first) = captures {
+        for number in 0..wanted.wildcards.len() {
+            let mut text = Vec::new();
+            if let Some(capture) = scan.captures.get(first as usize + number) {
+                push_capture(document, *capture, &mut text);
+            }
+            path = path.replacen('*', &String::from_utf8_lossy(&text), 1);
+        }
+    }
+    scan.value_faults.push(ValueFault {
+        path,
+        reason,
+        start: value.start as usize,
+        end: value.end as usize,
+    });
+}

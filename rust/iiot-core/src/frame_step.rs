@@ -1,0 +1,214 @@
+//! One step of framing over bytes that somebody else holds: to the next frame, or to the place from which more bytes are needed.
+
+use memchr::memchr;
+
+use crate::framed::DamageReason;
+use crate::framer::ReadDocument;
+use crate::json::Syntax;
+use crate::resync::{Found, Skip};
+
+/// Blanks allowed between a document's opening brace and what follows it.
+const MAX_LEADING_BLANKS: usize = 64;
+
+/// A document that comes in small pieces is read again from its start at each; no more than this many times its length altogether, and then
+/// only each time it has doubled. So work stays linear whatever is sent.
+const READ_AGAIN_FACTOR: usize = 256;
+const READ_AGAIN_ALLOWANCE: usize = 64 * 1024;
+
+/// What a step came to. `consumed` counts from the start of the bytes given; what is behind it must be given again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Frame { consumed: usize, ended: Ended },
+    NeedMore { consumed: usize },
+}
+
+/// A frame by its offsets in the stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ended {
+    Document {
+        offset: u64,
+        end: u64,
+    },
+    Damaged {
+        reason: DamageReason,
+        offset: u64,
+        at: u64,
+        end: u64,
+    },
+}
+
+impl Ended {
+    pub(crate) fn end(&self) -> u64 {
+        match *self {
+            Self::Document { end, .. } | Self::Damaged { end, .. } => end,
+        }
+    }
+}
+
+/// What is remembered between steps.
+#[derive(Debug)]
+pub(crate) struct Stepper {
+    max_document_bytes: usize,
+    /// Set while the rest of a damaged document is thrown away.
+    skip: Skip,
+    /// How many bytes of the open document were read, all attempts together, and in the last one.
+    work: usize,
+    last_length: usize,
+}
+
+impl Stepper {
+    pub(crate) fn new(max_document_bytes: usize) -> Self {
+        Self {
+            max_document_bytes,
+            skip: Skip::default(),
+            work: 0,
+            last_length: 0,
+        }
+    }
+
+    /// The first bytes of the damaged document that ended last.
+    pub(crate) fn excerpt(&self) -> &[u8] {
+        self.skip.excerpt()
+    }
+
+    /// Go on to the next frame in `input`, whose first byte has the stream offset `base`. `last` says that nothing will follow.
+    #[inline]
+    pub(crate) fn step<R: ReadDocument>(
+        &mut self,
+        input: &[u8],
+        base: u64,
+        last: bool,
+        reader: &mut R,
+    ) -> Step {
+        if self.skip.is_active() {
+            return self.skip_on(input, 0, base, last);
+        }
+        let mut from = 0;
+        loop {
+            let Some(rest) = input.get(from..) else {
+                return Step::NeedMore {
+                    consumed: input.len(),
+                };
+            };
+            let Some(found) = memchr(b'{', rest) else {
+                return Step::NeedMore {
+                    consumed: input.len(),
+                };
+            };
+            let start = from + found;
+            match starts_document(input, start) {
+                Some(true) => {}
+                Some(false) => {
+                    from = start + 1;
+                    continue;
+                }
+                None if last => {
+                    return Step::NeedMore {
+                        consumed: input.len(),
+                    };
+                }
+                None => return Step::NeedMore { consumed: start },
+            }
+            return self.read(input, start, base, last, reader);
+        }
+    }
+
+    #[inline]
+    fn read<R: ReadDocument>(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        base: u64,
+        last: bool,
+        reader: &mut R,
+    ) -> Step {
+        let held = input.len() - start;
+        let length = held.min(self.max_document_bytes);
+        if self.work > 0 && !last && held <= self.max_document_bytes && !self.may_read_again(length)
+        {
+            return Step::NeedMore { consumed: start };
+        }
+        let document = input.get(start..start + length).unwrap_or_default();
+        let offset = base + start as u64;
+        match reader.read(document) {
+            Ok(length) => {
+                self.work = 0;
+                let consumed = start + length;
+                Step::Frame {
+                    consumed,
+                    ended: Ended::Document {
+                        offset,
+                        end: base + consumed as u64,
+                    },
+                }
+            }
+            Err(fault) if fault.syntax == Syntax::Incomplete && length == held && !last => {
+                self.work += length;
+                self.last_length = length;
+                Step::NeedMore { consumed: start }
+            }
+            Err(fault) => {
+                self.work = 0;
+                let (reason, at) = match fault.syntax {
+                    Syntax::Incomplete if length < held => (DamageReason::TooLong, start + length),
+                    Syntax::Incomplete => (crate::framer::OPEN_AT_END, input.len()),
+                    syntax => (DamageReason::from(syntax), start + fault.at),
+                };
+                let opens = matches!(
+                    fault.syntax,
+                    Syntax::ExpectedKey | Syntax::ExpectedCommaOrBrace
+                );
+                self.skip.begin(reason, offset, base + at as u64, opens);
+                self.skip_on(input, start, base, last)
+            }
+        }
+    }
+
+    fn may_read_again(&self, length: usize) -> bool {
+        length >= 2 * self.last_length
+            || self.work + length <= READ_AGAIN_FACTOR * length + READ_AGAIN_ALLOWANCE
+    }
+
+    fn skip_on(&mut self, input: &[u8], from: usize, base: u64, last: bool) -> Step {
+        match self.skip.search(input, from, base, last) {
+            Found::Resume { consumed } => {
+                let (reason, offset, at) = self.skip.end(base + consumed as u64);
+                Step::Frame {
+                    consumed,
+                    ended: Ended::Damaged {
+                        reason,
+                        offset,
+                        at,
+                        end: base + consumed as u64,
+                    },
+                }
+            }
+            Found::Nothing { consumed } => Step::NeedMore { consumed },
+        }
+    }
+}
+
+/// Whether the brace at `start` begins a document; `None` if that depends on bytes to come.
+#[inline]
+fn starts_document(input: &[u8], start: usize) -> Option<bool> {
+    match input.get(start + 1) {
+        Some(b'"' | b'}') => Some(true),
+        Some(b' ' | b'\t' | b'\r') => {
+            Some(opens_with(input, start, b'"')? || opens_with(input, start, b'}')?)
+        }
+        Some(_) => Some(false),
+        None => None,
+    }
+}
+
+/// Whether `wanted` follows the brace at `start`, blanks between allowed; `None` if that depends on bytes to come.
+pub(crate) fn opens_with(input: &[u8], start: usize, wanted: u8) -> Option<bool> {
+    for offset in 1..=MAX_LEADING_BLANKS + 1 {
+        match input.get(start + offset) {
+            Some(b' ' | b'\t' | b'\r') => {}
+            Some(&byte) => return Some(byte == wanted),
+            None => return None,
+        }
+    }
+    Some(false)
+}

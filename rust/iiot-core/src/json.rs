@@ -1,0 +1,257 @@
+//! The JSON parser that everything here shares: strict RFC 8259, one pass, and whoever wants to see the values looks over its shoulder.
+//!
+//! A document is one line: a raw line feed anywhere in it is a fault. Nesting ends at [`MAX_DEPTH`]. Running out of bytes is told apart from a
+//! fault, and no verdict depends on bytes behind the place where it was reached, so a longer prefix never changes an earlier verdict.
+
+use crate::json_text::{number_end, string_end};
+
+/// How deep objects and arrays may be nested.
+pub const MAX_DEPTH: usize = 64;
+
+/// What kind of value a place in a document holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Nothing was there.
+    #[default]
+    Missing,
+    /// `null`, treated as missing.
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// A number, kept as its text.
+    Number,
+    /// A number with an exponent: one that may be out of range.
+    Scientific,
+    /// A string without escapes; the range holds the text between the quotes.
+    String,
+    /// A string with escapes; the range holds the raw text between the quotes.
+    EscapedString,
+    /// An object, braces included.
+    Object,
+    /// An array, brackets included.
+    Array,
+}
+
+/// Why a text is not a JSON document on one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Syntax {
+    /// The bytes ended inside the document. More may make it whole.
+    Incomplete,
+    /// A raw line feed.
+    LineFeed,
+    /// An object needs a key in quotes here.
+    ExpectedKey,
+    /// A key needs its colon here.
+    ExpectedColon,
+    /// A value must stand here.
+    ExpectedValue,
+    /// An object goes on with a comma or ends with a brace here.
+    ExpectedCommaOrBrace,
+    /// An array goes on with a comma or ends with a bracket here.
+    ExpectedCommaOrBracket,
+    /// Not how JSON writes a number.
+    BadNumber,
+    /// An escape that JSON does not know, or half of a surrogate pair.
+    BadEscape,
+    /// A control character inside a string.
+    ControlCharacter,
+    /// Bytes that are not UTF-8.
+    BadUtf8,
+    /// Nested deeper than [`MAX_DEPTH`].
+    TooDeep,
+}
+
+/// A fault and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyntaxFault {
+    /// What is wrong.
+    pub syntax: Syntax,
+    /// Offset in the document of the first byte that cannot be right.
+    pub at: usize,
+}
+
+pub(crate) type Outcome<T> = Result<T, SyntaxFault>;
+
+pub(crate) fn fault<T>(syntax: Syntax, at: usize) -> Outcome<T> {
+    Err(SyntaxFault { syntax, at })
+}
+
+/// What an observer says about a place: where it is in the observer's own map. `None` means that nothing below is of interest.
+pub(crate) type Place = u32;
+
+/// A place below which nothing is of interest.
+pub(crate) const NOWHERE: Place = u32::MAX;
+
+/// Looks over the parser's shoulder. Ranges are offsets in the document.
+pub(crate) trait Observer {
+    /// A key of the object at `parent`; `start..end` is between the quotes. Returns the place of its value.
+    fn key(
+        &mut self,
+        bytes: &[u8],
+        parent: Place,
+        depth: usize,
+        start: usize,
+        end: usize,
+        escaped: bool,
+    ) -> Place;
+    /// The item `index` of the array at `parent`.
+    fn item(&mut self, parent: Place, depth: usize, index: usize) -> Place;
+    /// A string, number, boolean or null at `place`.
+    fn scalar(&mut self, place: Place, kind: Kind, start: usize, end: usize);
+    /// An object or array begins at `place`.
+    fn open(&mut self, place: Place, depth: usize, kind: Kind, start: usize);
+    /// It ended.
+    fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize);
+}
+
+/// Sees nothing: for those who only need to know where a document ends.
+pub(crate) struct Blind;
+
+impl Observer for Blind {
+    fn key(&mut self, _: &[u8], _: Place, _: usize, _: usize, _: usize, _: bool) -> Place {
+        NOWHERE
+    }
+    fn item(&mut self, _: Place, _: usize, _: usize) -> Place {
+        NOWHERE
+    }
+    fn scalar(&mut self, _: Place, _: Kind, _: usize, _: usize) {}
+    fn open(&mut self, _: Place, _: usize, _: Kind, _: usize) {}
+    fn close(&mut self, _: Place, _: Kind, _: usize, _: usize) {}
+}
+
+/// Read the object at the start of `bytes`; the root is place 0. Returns the offset behind it.
+pub(crate) fn read_document<O: Observer>(bytes: &[u8], observer: &mut O) -> Outcome<usize> {
+    let mut reader = Reader { bytes, observer };
+    match bytes.first() {
+        Some(b'{') => reader.object(0, 0, 0),
+        Some(b'\n') => fault(Syntax::LineFeed, 0),
+        Some(_) => fault(Syntax::ExpectedValue, 0),
+        None => fault(Syntax::Incomplete, 0),
+    }
+}
+
+struct Reader<'a, O> {
+    bytes: &'a [u8],
+    observer: &'a mut O,
+}
+
+impl<O: Observer> Reader<'_, O> {
+    /// The first byte at or behind `at` that is not blank, and where it is.
+    #[inline]
+    fn peek(&self, mut at: usize) -> Outcome<(u8, usize)> {
+        loop {
+            match self.bytes.get(at) {
+                Some(b' ' | b'\t' | b'\r') => at += 1,
+                Some(b'\n') => return fault(Syntax::LineFeed, at),
+                Some(&byte) => return Ok((byte, at)),
+                None => return fault(Syntax::Incomplete, at),
+            }
+        }
+    }
+
+    fn object(&mut self, start: usize, place: Place, depth: usize) -> Outcome<usize> {
+        if depth >= MAX_DEPTH {
+            return fault(Syntax::TooDeep, start);
+        }
+        self.observer.open(place, depth, Kind::Object, start);
+        let (byte, mut at) = self.peek(start + 1)?;
+        if byte == b'}' {
+            self.observer.close(place, Kind::Object, start, at + 1);
+            return Ok(at + 1);
+        }
+        loop {
+            let (byte, key_at) = self.peek(at)?;
+            if byte != b'"' {
+                return fault(Syntax::ExpectedKey, key_at);
+            }
+            let (quote, escaped) = string_end(self.bytes, key_at + 1)?;
+            let below = self
+                .observer
+                .key(self.bytes, place, depth, key_at + 1, quote, escaped);
+            let (byte, colon) = self.peek(quote + 1)?;
+            if byte != b':' {
+                return fault(Syntax::ExpectedColon, colon);
+            }
+            let end = self.value(colon + 1, below, depth)?;
+            let (byte, next) = self.peek(end)?;
+            match byte {
+                b',' => at = next + 1,
+                b'}' => {
+                    self.observer.close(place, Kind::Object, start, next + 1);
+                    return Ok(next + 1);
+                }
+                _ => return fault(Syntax::ExpectedCommaOrBrace, next),
+            }
+        }
+    }
+
+    fn array(&mut self, start: usize, place: Place, depth: usize) -> Outcome<usize> {
+        if depth >= MAX_DEPTH {
+            return fault(Syntax::TooDeep, start);
+        }
+        self.observer.open(place, depth, Kind::Array, start);
+        let (byte, mut at) = self.peek(start + 1)?;
+        if byte == b']' {
+            self.observer.close(place, Kind::Array, start, at + 1);
+            return Ok(at + 1);
+        }
+        let mut index = 0;
+        loop {
+            let below = self.observer.item(place, depth, index);
+            index += 1;
+            let end = self.value(at, below, depth)?;
+            let (byte, next) = self.peek(end)?;
+            match byte {
+                b',' => at = next + 1,
+                b']' => {
+                    self.observer.close(place, Kind::Array, start, next + 1);
+                    return Ok(next + 1);
+                }
+                _ => return fault(Syntax::ExpectedCommaOrBracket, next),
+            }
+        }
+    }
+
+    #[inline]
+    fn value(&mut self, at: usize, place: Place, depth: usize) -> Outcome<usize> {
+        let (byte, start) = self.peek(at)?;
+        let (kind, from, to, end) = match byte {
+            b'"' => {
+                let (quote, escaped) = string_end(self.bytes, start + 1)?;
+                let kind = if escaped {
+                    Kind::EscapedString
+                } else {
+                    Kind::String
+                };
+                (kind, start + 1, quote, quote + 1)
+            }
+            b'-' | b'0'..=b'9' => {
+                let (end, kind) = number_end(self.bytes, start)?;
+                (kind, start, end, end)
+            }
+            b'{' => return self.object(start, place, depth + 1),
+            b'[' => return self.array(start, place, depth + 1),
+            b't' => self.word(start, b"true", Kind::Bool)?,
+            b'f' => self.word(start, b"false", Kind::Bool)?,
+            b'n' => self.word(start, b"null", Kind::Null)?,
+            _ => return fault(Syntax::ExpectedValue, start),
+        };
+        self.observer.scalar(place, kind, from, to);
+        Ok(end)
+    }
+
+    fn word(&self, start: usize, word: &[u8], kind: Kind) -> Outcome<(Kind, usize, usize, usize)> {
+        for (index, &letter) in word.iter().enumerate() {
+            match self.bytes.get(start + index) {
+                Some(&byte) if byte == letter => {}
+                Some(b'\n') => return fault(Syntax::LineFeed, start + index),
+                Some(_) => return fault(Syntax::ExpectedValue, start + index),
+                None => return fault(Syntax::Incomplete, start + index),
+            }
+        }
+        let end = start + word.len();
+        Ok((kind, start, end, end))
+    }
+}

@@ -1,0 +1,194 @@
+//! A profile together with what the configuration adds to it: topic prefix and tags. Texts that do not depend on a document are made here, once.
+
+use std::fmt;
+
+use crate::profile::{Metric, Profile};
+use crate::render::{push_escaped_measurement, push_escaped_tag};
+use crate::template::Template;
+use crate::trie::Slot;
+
+/// A profile's lines and topics as far as they are known before any document.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// By metric.
+    pub(crate) heads: Vec<Head>,
+    pub(crate) topics: Vec<Option<Topic>>,
+}
+
+/// Everything of a line before its value.
+#[derive(Clone, Debug)]
+pub(crate) enum Head {
+    Fixed(Block),
+    Rendered {
+        measurement: Template<Slot>,
+        tags: Vec<(Vec<u8>, TagValue)>,
+        field: Vec<u8>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum TagValue {
+    Fixed(Vec<u8>),
+    Rendered(Template<Slot>),
+}
+
+/// A topic, prefix included.
+#[derive(Clone, Debug)]
+pub(crate) enum Topic {
+    Fixed(Vec<u8>),
+    Rendered {
+        prefix: Vec<u8>,
+        topic: Template<Slot>,
+    },
+}
+
+/// A text, with its first bytes in a block of fixed size: copying a whole block is much faster than copying as many bytes as needed.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) text: Vec<u8>,
+    pub(crate) first: [u8; Block::SIZE],
+}
+
+impl Block {
+    pub(crate) const SIZE: usize = 64;
+
+    fn new(text: Vec<u8>) -> Self {
+        let mut first = [0; Self::SIZE];
+        for (to, from) in first.iter_mut().zip(&text) {
+            *to = *from;
+        }
+        Self { text, first }
+    }
+}
+
+/// A topic prefix or tag that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// The topic prefix holds a wildcard (`+`, `#`) or NUL.
+    TopicPrefix(String),
+    /// A tag has no key.
+    EmptyTagKey,
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TopicPrefix(prefix) => write!(
+                formatter,
+                "topic prefix {prefix:?} holds `+`, `#` or NUL, which topics cannot"
+            ),
+            Self::EmptyTagKey => formatter.write_str("a tag has an empty key"),
+        }
+    }
+}
+
+impl std::error::Error for OriginError {}
+
+impl Origin {
+    /// Join a profile with a topic prefix (may be empty) and tags for every line. Where a metric has a tag of the same key, the metric's counts.
+    pub fn new(
+        profile: &Profile,
+        topic_prefix: &str,
+        tags: &[(String, String)],
+    ) -> Result<Self, OriginError> {
+        if topic_prefix.contains(['+', '#', '\0']) {
+            return Err(OriginError::TopicPrefix(topic_prefix.to_owned()));
+        }
+        if tags.iter().any(|(key, _)| key.is_empty()) {
+            return Err(OriginError::EmptyTagKey);
+        }
+        let mut prefix = topic_prefix.trim_end_matches('/').as_bytes().to_vec();
+        if !prefix.is_empty() {
+            prefix.push(b'/');
+        }
+        let metrics = &profile.rules.metrics;
+        Ok(Self {
+            heads: metrics.iter().map(|metric| head(metric, tags)).collect(),
+            topics: metrics
+                .iter()
+                .map(|metric| {
+                    metric
+                        .topic
+                        .as_ref()
+                        .map(|template| topic(&prefix, template))
+                })
+                .collect(),
+        })
+    }
+}
+
+fn topic(prefix: &[u8], template: &Template<Slot>) -> Topic {
+    match template.fixed() {
+        Some(text) => Topic::Fixed([prefix, text.as_bytes()].concat()),
+        None => Topic::Rendered {
+            prefix: prefix.to_vec(),
+            topic: template.clone(),
+        },
+    }
+}
+
+fn head(metric: &Metric, shared: &[(String, String)]) -> Head {
+    let mut tags: Vec<(Vec<u8>, TagValue)> = Vec::new();
+    for (key, template) in &metric.tags {
+        tags.push((
+            escaped(key),
+            template.fixed().map_or_else(
+                || TagValue::Rendered(template.clone()),
+                |text| TagValue::Fixed(escaped(text)),
+            ),
+        ));
+    }
+    for (key, value) in shared {
+        let key = escaped(key);
+        if !tags.iter().any(|(known, _)| *known == key) {
+            tags.push((key, TagValue::Fixed(escaped(value))));
+        }
+    }
+    tags.retain(|(_, value)| !matches!(value, TagValue::Fixed(text) if text.is_empty()));
+    tags.sort_by(|(left, _), (right, _)| left.cmp(right));
+
+    let mut field = vec![b' '];
+    push_escaped_tag(metric.field.as_bytes(), &mut field);
+    field.push(b'=');
+    let fixed_tags: Option<Vec<(&Vec<u8>, &Vec<u8>)>> = tags
+        .iter()
+        .map(|(key, value)| {
+            if let TagValue::Fixed(text) = value {
+                Some((key, text))
+            } else {
+                None
+            }
+        })
+        .collect();
+    match (metric.measurement.fixed(), fixed_tags) {
+        (Some(measurement), Some(fixed)) => {
+            let mut text = Vec::new();
+            push_escaped_measurement(measurement.as_bytes(), &mut text);
+            for (key, value) in fixed {
+                push_tag(key, value, &mut text);
+            }
+            text.extend_from_slice(&field);
+            Head::Fixed(Block::new(text))
+        }
+        _ => Head::Rendered {
+            measurement: metric.measurement.clone(),
+            tags,
+            field,
+        },
+    }
+}
+
+fn escaped(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_escaped_tag(text.as_bytes(), &mut out);
+    out
+}
+
+/// Append one tag, comma first; key and value are escaped already.
+pub(crate) fn push_tag(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.push(b',');
+    out.extend_from_slice(key);
+    out.push(b'=');
+    out.extend_from_slice(value);
+}

@@ -1,0 +1,115 @@
+//! From values, wildcards and templates to text: plain, as a topic level, as a piece of line protocol.
+
+use crate::json::Kind;
+use crate::json_text::unescape;
+use crate::observe::push_capture;
+use crate::scan::{Scan, Value};
+use crate::template::{Part, Template};
+use crate::trie::Slot;
+
+/// Append the text of a value: a string without quotes and escapes, anything else as written; nothing for null, objects and arrays.
+pub(crate) fn push_value(document: &[u8], value: Value, out: &mut Vec<u8>) {
+    match value.kind {
+        Kind::Bool | Kind::Number | Kind::Scientific | Kind::String => {
+            out.extend_from_slice(value.text(document));
+        }
+        Kind::EscapedString => unescape(value.text(document), out),
+        Kind::Missing | Kind::Null | Kind::Object | Kind::Array => {}
+    }
+}
+
+/// Append the text of one part of a template; `captures` is where its point's captures begin.
+fn push_part(part: &Part<Slot>, document: &[u8], scan: &Scan, captures: u32, out: &mut Vec<u8>) {
+    match part {
+        Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Part::Value(slot) => push_value(
+            document,
+            scan.values.get(*slot as usize).copied().unwrap_or_default(),
+            out,
+        ),
+        Part::Wildcard(number) => {
+            if let Some(capture) = scan.captures.get(captures as usize + number) {
+                push_capture(document, *capture, out);
+            }
+        }
+    }
+}
+
+/// Append a template's text.
+pub(crate) fn push_template(
+    template: &Template<Slot>,
+    document: &[u8],
+    scan: &Scan,
+    captures: u32,
+    out: &mut Vec<u8>,
+) {
+    for part in &template.parts {
+        push_part(part, document, scan, captures, out);
+    }
+}
+
+/// Append a template's text as a topic: what comes from the document cannot add levels or wildcards, and is never empty.
+pub(crate) fn push_topic(
+    template: &Template<Slot>,
+    document: &[u8],
+    scan: &Scan,
+    captures: u32,
+    out: &mut Vec<u8>,
+) {
+    for part in &template.parts {
+        let start = out.len();
+        push_part(part, document, scan, captures, out);
+        if matches!(part, Part::Text(_)) {
+            continue;
+        }
+        if out.len() == start {
+            out.push(b'_');
+        }
+        for byte in out.get_mut(start..).unwrap_or_default() {
+            if matches!(*byte, b'+' | b'#' | b'/' | 0) {
+                *byte = b'_';
+            }
+        }
+    }
+}
+
+/// Append `raw` as a tag key, a tag value or a field key: commas, spaces and equals signs are escaped. A backslash has no escape that every database reads,
+/// and a control character none at all: both become `_`.
+pub(crate) fn push_escaped_tag(raw: &[u8], out: &mut Vec<u8>) {
+    push_escaped(raw, b", =", out);
+}
+
+/// Append `raw` as a measurement. Empty ones become `_`, and so does a `#` at the start, which would make the line a comment.
+pub(crate) fn push_escaped_measurement(raw: &[u8], out: &mut Vec<u8>) {
+    match raw.split_first() {
+        None => out.push(b'_'),
+        Some((b'#', rest)) => {
+            out.push(b'_');
+            push_escaped(rest, b", ", out);
+        }
+        Some(_) => push_escaped(raw, b", ", out),
+    }
+}
+
+fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
+    for &byte in raw {
+        match byte {
+            0..=0x1f | 0x7f | b'\\' => out.push(b'_'),
+            _ if special.contains(&byte) => out.extend_from_slice(&[b'\\', byte]),
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// Append `raw` as a string field, quotes included. Control characters become spaces: a line stays one line.
+pub(crate) fn push_string_field(raw: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for &byte in raw {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..=0x1f | 0x7f => out.push(b' '),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}

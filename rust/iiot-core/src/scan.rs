@@ -1,0 +1,248 @@
+//! What a profile found in one document: ranges of its text, no copies. Made once and used for document after document.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::json::{Kind, Place, Syntax};
+use crate::trie::Slot;
+
+/// Most points, and most values of any use, that wildcards may give in one document.
+pub const MAX_WILDCARD_POINTS: usize = 1024;
+pub(crate) const MAX_WILDCARD_VALUES: usize = 8 * MAX_WILDCARD_POINTS;
+
+/// A value's place in the document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub(crate) kind: Kind,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Value {
+    pub(crate) fn text<'a>(&self, document: &'a [u8]) -> &'a [u8] {
+        document
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+}
+
+/// What a wildcard matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capture {
+    Key { start: u32, end: u32, escaped: bool },
+    Item(u32),
+}
+
+/// A value that was found through wildcards; `captures` is where its first capture stands in `Scan::captures`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) slot: Slot,
+    pub(crate) place: Place,
+    pub(crate) value: Value,
+    pub(crate) captures: u32,
+}
+
+/// A usable point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PointRef {
+    pub(crate) metric: u32,
+    pub(crate) captures: u32,
+    pub(crate) value: Value,
+}
+
+/// A node's count of what it sent, for telling duplicates and losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// The node; [`Scan::node_name`] gives its name.
+    pub node: NodeKey,
+    /// A number that changes when the node restarts, if it sends one.
+    pub boot: Option<u64>,
+    /// The sequence number.
+    pub seq: u64,
+    /// The sequence number counts modulo this, if the profile says so.
+    pub modulus: Option<u64>,
+    /// Fingerprint of the raw text of the node's object.
+    pub object_hash: u64,
+}
+
+/// The name of a node within its scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeKey {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// A value that the profile wanted and could not use. The rest of the document is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueFault {
+    /// The path as the profile writes it, wildcards replaced by what they matched.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: ValueFaultReason,
+    /// The value's range in the document.
+    pub start: usize,
+    /// The first byte behind it.
+    pub end: usize,
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ValueFaultReason {
+    /// The profile wants a number.
+    NotANumber,
+    /// The profile wants `true` or `false`.
+    NotABoolean,
+    /// The profile wants a text.
+    NotAString,
+    /// The profile wants one value, not an object or an array.
+    NotAScalar,
+    /// The profile wants a whole number that is not negative and fits 64 bits.
+    NotACount,
+    /// Not a time in the format that the profile names.
+    NotATime,
+    /// Too large for any database: not finite as a 64-bit float.
+    OutOfRange,
+    /// The document has more than [`MAX_WILDCARD_POINTS`] points; this one and those behind it are left out.
+    TooMany,
+}
+
+impl fmt::Display for ValueFaultReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NotANumber => "not a number",
+            Self::NotABoolean => "not true or false",
+            Self::NotAString => "not a string",
+            Self::NotAScalar => "not a single value",
+            Self::NotACount => "not a whole number from 0 to 2^64-1",
+            Self::NotATime => "not a time in the profile's format",
+            Self::OutOfRange => "out of range",
+            Self::TooMany => "more points in one document than allowed",
+        })
+    }
+}
+
+/// Why a document gives nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanFault {
+    /// What is wrong.
+    pub reason: ScanFaultReason,
+    /// Where in the document.
+    pub at: usize,
+}
+
+/// Why a document gives nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScanFaultReason {
+    /// Not one JSON object on one line.
+    NotADocument(Syntax),
+    /// A whole document, with something behind it.
+    BytesBehind,
+    /// Longer than 2^32 bytes.
+    TooLong,
+    /// None of the paths that the profile looks for held a usable value.
+    NothingUsable {
+        /// The paths, separated by commas.
+        looked_for: Arc<str>,
+    },
+}
+
+impl fmt::Display for ScanFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            ScanFaultReason::NotADocument(syntax) => {
+                write!(
+                    formatter,
+                    "{} at byte {}",
+                    crate::framed::DamageReason::from(*syntax),
+                    self.at
+                )
+            }
+            ScanFaultReason::BytesBehind => write!(
+                formatter,
+                "bytes behind the document, from byte {}",
+                self.at
+            ),
+            ScanFaultReason::TooLong => {
+                formatter.write_str("the document is longer than 2^32 bytes")
+            }
+            ScanFaultReason::NothingUsable { looked_for } => {
+                write!(formatter, "no usable value; looked for {looked_for}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ScanFault {}
+
+/// What a profile found in a document. Valid together with that document's bytes, until the next scan.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// By slot.
+    pub(crate) values: Vec<Value>,
+    pub(crate) found: Vec<Found>,
+    pub(crate) captures: Vec<Capture>,
+    /// By place: the `document` in which it was seen last.
+    pub(crate) seen: Vec<u32>,
+    pub(crate) document: u32,
+    /// A wildcard gave more than is kept.
+    pub(crate) overflowed: Option<Value>,
+    /// What profile the tables above are laid out for.
+    pub(crate) profile: Option<u64>,
+    /// By depth, while reading: what was matched there, and how much was found before.
+    pub(crate) trail: Vec<Capture>,
+    pub(crate) found_before: Vec<u32>,
+
+    pub(crate) points: Vec<PointRef>,
+    pub(crate) uptime_ms: Option<u64>,
+    pub(crate) packet_counter: Option<u64>,
+    pub(crate) time_ns: Option<i64>,
+    pub(crate) sequences: Vec<Sequence>,
+    pub(crate) names: String,
+    pub(crate) value_faults: Vec<ValueFault>,
+}
+
+impl Scan {
+    /// An empty scan.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many usable points the document has: lines it gives.
+    pub fn points(&self) -> usize {
+        self.points.len()
+    }
+
+    /// The node's clock, as far as the document tells it (it wraps: see [`crate::profile::Profile::uptime_bits`]).
+    pub fn uptime_ms(&self) -> Option<u64> {
+        self.uptime_ms
+    }
+
+    /// How many packets the receiver had received.
+    pub fn packet_counter(&self) -> Option<u64> {
+        self.packet_counter
+    }
+
+    /// The document's own absolute time, in nanoseconds since 1970.
+    pub fn time_ns(&self) -> Option<i64> {
+        self.time_ns
+    }
+
+    /// The sequence numbers of the nodes in the document.
+    pub fn sequences(&self) -> &[Sequence] {
+        &self.sequences
+    }
+
+    /// The name of a node of [`Scan::sequences`].
+    pub fn node_name(&self, sequence: &Sequence) -> &str {
+        self.names
+            .get(sequence.node.start as usize..sequence.node.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// Values that were there and could not be used.
+    pub fn value_faults(&self) -> &[ValueFault] {
+        &self.value_faults
+    }
+}

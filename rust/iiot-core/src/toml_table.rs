@@ -1,0 +1,300 @@
+//! A TOML table that knows which of its keys were asked for, so that the others can be refused with the nearest one that would be right.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::profile::ProfileFault;
+
+/// The faults found so far.
+pub(crate) struct Faults<'t> {
+    text: &'t str,
+    faults: Vec<ProfileFault>,
+}
+
+impl<'t> Faults<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            faults: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Add a fault at a byte of the text; `None` means the whole file.
+    pub(crate) fn add(&mut self, at: Option<usize>, message: &str) {
+        let before = at.and_then(|at| self.text.as_bytes().get(..at));
+        let line = before.map_or(0, |before| 1 + memchr::memchr_iter(b'\n', before).count());
+        self.faults.push(ProfileFault {
+            line,
+            message: message.to_owned(),
+        });
+    }
+
+    /// Add a fault about a value that is none of those allowed.
+    pub(crate) fn add_choice(
+        &mut self,
+        at: Option<usize>,
+        key: &str,
+        seen: &str,
+        allowed: &[&str],
+    ) {
+        let nearest = nearest(seen, allowed.iter().copied())
+            .map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+        self.add(
+            at,
+            &format!(
+                "{key}: expected one of {}, found `{seen}`{nearest}",
+                allowed.join(", ")
+            ),
+        );
+    }
+
+    pub(crate) fn into_result<T>(mut self, value: T) -> Result<T, Vec<ProfileFault>> {
+        if self.faults.is_empty() {
+            return Ok(value);
+        }
+        self.faults.sort_by_key(|fault| fault.line);
+        self.faults.dedup();
+        Err(self.faults)
+    }
+}
+
+/// A table and what was asked of it.
+pub(crate) struct Table<'a> {
+    entries: &'a DeTable<'a>,
+    span: Option<Range<usize>>,
+    name: &'static str,
+    asked: Vec<String>,
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn new(
+        table: &'a DeTable<'a>,
+        span: Option<Range<usize>>,
+        name: &'static str,
+    ) -> Self {
+        Self {
+            entries: table,
+            span,
+            name,
+            asked: Vec::new(),
+        }
+    }
+
+    /// Where the value of `key` stands, or, for an empty key, the table.
+    pub(crate) fn at(&self, key: &str) -> Option<usize> {
+        if key.is_empty() {
+            return self.span.as_ref().map(|span| span.start);
+        }
+        self.entries.get(key).map(|value| value.span().start)
+    }
+
+    fn get(&mut self, key: &str) -> Option<(&'a DeValue<'a>, Range<usize>)> {
+        self.asked.push(key.to_owned());
+        let value = self.entries.get(key)?;
+        Some((value.get_ref(), value.span()))
+    }
+
+    fn mistyped(
+        &self,
+        key: &str,
+        expected: &str,
+        value: &DeValue<'_>,
+        span: &Range<usize>,
+        faults: &mut Faults<'_>,
+    ) {
+        let seen = kind(value);
+        let dot = if self.name.is_empty() { "" } else { "." };
+        faults.add(
+            Some(span.start),
+            &format!("{}{dot}{key}: expected {expected}, found {seen}", self.name),
+        );
+    }
+
+    pub(crate) fn string(&mut self, key: &str, faults: &mut Faults<'_>) -> Option<String> {
+        match self.get(key)? {
+            (DeValue::String(text), _) => Some(text.clone().into_owned()),
+            (other, span) => {
+                self.mistyped(key, "a string", other, &span, faults);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn required_string(&mut self, key: &str, faults: &mut Faults<'_>) -> Option<String> {
+        if !self.entries.contains_key(key) {
+            let of = if self.name.is_empty() {
+                String::new()
+            } else {
+                format!("{}: ", self.name)
+            };
+            faults.add(self.at(""), &format!("{of}`{key}` is missing"));
+        }
+        self.string(key, faults)
+    }
+
+    pub(crate) fn boolean(&mut self, key: &str, faults: &mut Faults<'_>) -> Option<bool> {
+        match self.get(key)? {
+            (DeValue::Boolean(value), _) => Some(*value),
+            (other, span) => {
+                self.mistyped(key, "true or false", other, &span, faults);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn integer(
+        &mut self,
+        key: &str,
+        least: i64,
+        most: i64,
+        faults: &mut Faults<'_>,
+    ) -> Option<i64> {
+        let (value, span) = self.get(key)?;
+        let number = match value {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.mistyped(
+                key,
+                &format!("a whole number from {least} to {most}"),
+                value,
+                &span,
+                faults,
+            );
+        }
+        number
+    }
+
+    /// A table below this one.
+    pub(crate) fn table(
+        &mut self,
+        key: &'static str,
+        faults: &mut Faults<'_>,
+    ) -> Option<Table<'a>> {
+        match self.get(key)? {
+            (DeValue::Table(table), span) => Some(Table::new(table, Some(span), key)),
+            (other, span) => {
+                self.mistyped(key, "a table", other, &span, faults);
+                None
+            }
+        }
+    }
+
+    /// The tables of an array of tables.
+    pub(crate) fn tables(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Vec<Table<'a>> {
+        let Some((value, span)) = self.get(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value else {
+            self.mistyped(
+                key,
+                &format!("tables, each under [[{key}]]"),
+                value,
+                &span,
+                faults,
+            );
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for item in items {
+            match item.get_ref() {
+                DeValue::Table(table) => tables.push(Table::new(table, Some(item.span()), key)),
+                other => self.mistyped(key, "a table", other, &item.span(), faults),
+            }
+        }
+        tables
+    }
+
+    /// A table whose values are all strings.
+    pub(crate) fn strings(
+        &mut self,
+        key: &'static str,
+        faults: &mut Faults<'_>,
+    ) -> Vec<(String, String)> {
+        let Some(table) = self.table(key, faults) else {
+            return Vec::new();
+        };
+        let mut pairs = Vec::new();
+        for (name, value) in table.entries {
+            match value.get_ref() {
+                DeValue::String(text) => pairs.push((
+                    name.get_ref().clone().into_owned(),
+                    text.clone().into_owned(),
+                )),
+                other => table.mistyped(name.get_ref(), "a string", other, &value.span(), faults),
+            }
+        }
+        pairs
+    }
+
+    /// Add a fault for every key that was not asked for.
+    pub(crate) fn refuse_others(&self, faults: &mut Faults<'_>) {
+        for key in self.entries.keys() {
+            let name = key.get_ref().as_ref();
+            if self.asked.iter().any(|asked| asked == name) {
+                continue;
+            }
+            let of = if self.name.is_empty() {
+                String::new()
+            } else {
+                format!(" in `{}`", self.name)
+            };
+            let nearest = nearest(name, self.asked.iter().map(String::as_str));
+            let hint = nearest.map_or_else(
+                || format!("; known are {}", self.asked.join(", ")),
+                |near| format!("; did you mean `{near}`?"),
+            );
+            faults.add(
+                Some(key.span().start),
+                &format!("unknown key `{name}`{of}{hint}"),
+            );
+        }
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the string {text:?}"),
+        DeValue::Integer(number) => format!("{number}"),
+        DeValue::Float(number) => format!("{number}"),
+        DeValue::Boolean(value) => format!("{value}"),
+        DeValue::Datetime(time) => format!("the time {time}"),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// The candidate that differs by the fewest insertions, deletions and replacements, if these are few.
+fn nearest<'n>(seen: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let allowed = 1 + seen.chars().count() / 3;
+    candidates
+        .map(|name| (edits(seen, name), name))
+        .filter(|(edits, _)| *edits <= allowed)
+        .min()
+        .map(|(_, name)| name)
+}
+
+fn edits(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, one) in left.chars().enumerate() {
+        let mut next = vec![index + 1];
+        for ((other, above), diagonal) in right.iter().zip(row.iter().skip(1)).zip(&row) {
+            let beside = next.last().copied().unwrap_or(0);
+            next.push(
+                (diagonal + usize::from(*other != one))
+                    .min(above + 1)
+                    .min(beside + 1),
+            );
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}

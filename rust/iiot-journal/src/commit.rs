@@ -1,0 +1,442 @@
+//! One group: the documents, confirmations and prunings of one transaction, and the state they leave.
+//!
+//! Everything a group changes is kept apart from [`State`] until COMMIT succeeded, so that a full disk changes nothing.
+
+use crate::error::Result;
+use crate::prune;
+use crate::queue::{Documents, Item, Refusal, Telemetry, What};
+use crate::reject::{self, NewReject};
+use crate::row::{Row, RowBuilder};
+use crate::sink::{Confirmation, Sink};
+use crate::source::{Change, Source};
+use iiot_core::window::encode_entries;
+use rusqlite::{Connection, params};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A row's body is closed at this size, so that a reader never holds much more than it wants.
+const ROW_BYTES: usize = 256 * 1024;
+
+/// Limits of the journal file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of live pages.
+    pub live_bytes: u64,
+    pub max_age_ms: Option<i64>,
+    pub max_rejects: i64,
+    /// Bytes of kept rejected documents.
+    pub reject_bytes: i64,
+}
+
+/// What is committed, as far as the writer needs it at hand.
+pub(crate) struct State {
+    pub db: Connection,
+    pub limits: Limits,
+    pub next: u64,
+    pub oldest: u64,
+    pub sources: Vec<Source>,
+    pub sinks: Vec<Sink>,
+    /// Name of the profile of each origin.
+    pub origins: HashMap<i64, String>,
+    pub reject_bytes: i64,
+    /// Events for the log, taken by `Journal::notes`.
+    pub notes: Vec<String>,
+}
+
+/// What a group of messages came to.
+pub(crate) struct Group {
+    pub next: u64,
+    pub oldest: u64,
+    pub sinks: Vec<Sink>,
+    pub rows: Vec<Arc<Row>>,
+    changes: HashMap<usize, (Change, usize)>,
+    counts: HashMap<Cow<'static, str>, i64>,
+    rejects: Vec<NewReject>,
+    pub reject_bytes: i64,
+    pub notes: Vec<String>,
+    building: Option<(i64, bool, RowBuilder)>,
+    now_ns: i64,
+}
+
+impl Group {
+    pub(crate) fn new(state: &State, now_ns: i64) -> Self {
+        Self {
+            next: state.next,
+            oldest: state.oldest,
+            sinks: state.sinks.clone(),
+            rows: Vec::new(),
+            changes: HashMap::new(),
+            counts: HashMap::new(),
+            rejects: Vec::new(),
+            reject_bytes: state.reject_bytes,
+            notes: Vec::new(),
+            building: None,
+            now_ns,
+        }
+    }
+
+    pub(crate) fn count(&mut self, name: impl Into<Cow<'static, str>>, by: i64) {
+        *self.counts.entry(name.into()).or_default() += by;
+    }
+
+    /// Judge the documents of one push.
+    pub(crate) fn documents(
+        &mut self,
+        state: &State,
+        at: usize,
+        documents: &Documents,
+    ) -> Result<()> {
+        let Some(source) = state.sources.get(at) else {
+            return Ok(());
+        };
+        let (mut change, log) = self
+            .changes
+            .remove(&at)
+            .unwrap_or_else(|| (source.change(), 0));
+        for item in &documents.items {
+            self.count("received", 1);
+            match &item.what {
+                What::Telemetry(telemetry) => {
+                    self.telemetry(state, source, &mut change, documents, item, telemetry)?
+                }
+                What::Reject {
+                    refusal,
+                    uptime_ms,
+                    counter,
+                    whole,
+                } => {
+                    let time_ns = time(
+                        source,
+                        &mut change,
+                        item,
+                        None,
+                        *uptime_ms,
+                        *counter,
+                        &mut self.counts,
+                        &mut self.notes,
+                    );
+                    self.count("rejected", 1);
+                    self.count(format!("rejected:{}", refusal.reason), 1);
+                    let document = whole.then(|| {
+                        documents
+                            .arena
+                            .get(item.document.clone())
+                            .unwrap_or_default()
+                            .to_vec()
+                    });
+                    self.reject(
+                        source,
+                        "document",
+                        refusal,
+                        time_ns,
+                        item.received_at_ns,
+                        document,
+                        None,
+                    );
+                }
+            }
+        }
+        change.clocks.position = change.clocks.position.max(documents.settled);
+        change.clocks.finished |= documents.finished;
+        self.changes.insert(at, (change, log));
+        Ok(())
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one row of the reject table"
+    )]
+    fn reject(
+        &mut self,
+        source: &Source,
+        kind: &'static str,
+        refusal: &Refusal,
+        time_ns: i64,
+        received_at_ns: i64,
+        document: Option<Vec<u8>>,
+        position: Option<u64>,
+    ) {
+        self.rejects.push(NewReject {
+            sink: None,
+            source: source.name.clone(),
+            origin: Some(source.rules.origin),
+            position,
+            point: None,
+            reason: refusal.reason.to_owned(),
+            place: refusal.place.clone(),
+            excerpt: refusal.excerpt.clone(),
+            kind,
+            time_ns,
+            received_at_ns,
+            document,
+        });
+    }
+
+    fn telemetry(
+        &mut self,
+        state: &State,
+        source: &Source,
+        change: &mut Change,
+        documents: &Documents,
+        item: &Item,
+        t: &Telemetry,
+    ) -> Result<()> {
+        let receptions = documents
+            .receptions
+            .get(t.receptions.start as usize..t.receptions.end as usize)
+            .unwrap_or_default();
+        let mut clocks = change.clocks.clone();
+        let window_ms = match t.uptime_ms {
+            Some(uptime) => clocks
+                .node
+                .advance(uptime, t.counter, source.rules.uptime_bits),
+            None => item.received_at_ns / 1_000_000,
+        };
+        if source
+            .window
+            .is_duplicate(&change.delta, receptions, window_ms, source.rules.window_ms)
+        {
+            change.clocks.node = clocks.node;
+            self.count("duplicate", 1);
+            return Ok(());
+        }
+        let time_ns = time(
+            source,
+            change,
+            item,
+            t.time_ns,
+            t.uptime_ms,
+            t.counter,
+            &mut self.counts,
+            &mut self.notes,
+        );
+        let lost_before = change.delta.lost_on_air;
+        source
+            .window
+            .accept(&mut change.delta, receptions, window_ms);
+        let lost = change.delta.lost_on_air - lost_before;
+        if lost != 0 {
+            self.count("lost_on_air", lost);
+        }
+        self.count("accepted", 1);
+        let document = documents
+            .arena
+            .get(item.document.clone())
+            .unwrap_or_default();
+        let position = self.append(
+            state,
+            source.rules.origin,
+            source.rules.replayable,
+            time_ns,
+            item.received_at_ns,
+            document,
+        )?;
+        for fault in &item.value_faults {
+            self.count("values_rejected", 1);
+            self.reject(
+                source,
+                "value",
+                fault,
+                time_ns,
+                item.received_at_ns,
+                None,
+                Some(position),
+            );
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        state: &State,
+        origin: i64,
+        replayable: bool,
+        time_ns: i64,
+        received_at_ns: i64,
+        document: &[u8],
+    ) -> Result<u64> {
+        let fits = self.building.as_ref().is_some_and(|(o, r, b)| {
+            *o == origin && *r == replayable && b.bytes() + document.len() <= ROW_BYTES
+        });
+        if !fits {
+            self.close_row(state)?;
+        }
+        let (_, _, builder) = self
+            .building
+            .get_or_insert_with(|| (origin, replayable, RowBuilder::default()));
+        let position = self.next + builder.count();
+        builder.push(time_ns, received_at_ns, document);
+        Ok(position)
+    }
+
+    /// Write the row that is being built.
+    pub(crate) fn close_row(&mut self, state: &State) -> Result<()> {
+        if let Some((origin, replayable, builder)) = self.building.take() {
+            let row = builder.finish(self.next, origin, None, replayable);
+            self.insert(state, row)?;
+        }
+        Ok(())
+    }
+
+    /// Write a row and count it for every sink that takes it.
+    pub(crate) fn insert(&mut self, state: &State, row: Row) -> Result<()> {
+        self.oldest = prune::make_room(
+            &state.db,
+            state.limits.live_bytes,
+            row.body.len() as u64,
+            self,
+            &state.origins,
+        )?;
+        state
+            .db
+            .prepare_cached("INSERT INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(params![
+                row.first as i64,
+                row.count as i64,
+                row.origin,
+                row.only_sink,
+                row.replayable,
+                self.now_ns / 1_000_000,
+                crc32fast::hash(&row.body),
+                row.body
+            ])?;
+        let profile = state.origins.get(&row.origin).map_or("", String::as_str);
+        for sink in &self.sinks {
+            sink.append(&state.db, &row, profile)?;
+        }
+        self.count("bytes", row.body.len() as i64);
+        self.next = row.end();
+        self.rows.push(Arc::new(row));
+        Ok(())
+    }
+
+    /// Settle a sink's confirmation.
+    pub(crate) fn confirm(
+        &mut self,
+        state: &State,
+        sink: i64,
+        confirmation: Confirmation,
+    ) -> Result<()> {
+        let Some(found) = self.sinks.iter_mut().find(|s| s.id == sink) else {
+            return Ok(());
+        };
+        let name = found.name.clone();
+        for r in found.confirm(&state.db, confirmation)? {
+            let stored = reject::frame_at(&state.db, &self.rows, r.position)?;
+            self.rejects.push(NewReject {
+                sink: Some(sink),
+                source: stored
+                    .as_ref()
+                    .map_or_else(String::new, |f| f.source.clone()),
+                origin: stored.as_ref().map(|f| f.origin),
+                position: Some(r.position),
+                point: Some(r.point),
+                reason: r.reason,
+                place: format!("sink {name}, position {}, point {}", r.position, r.point),
+                excerpt: r.excerpt,
+                kind: "sink",
+                time_ns: stored.as_ref().map_or(0, |f| f.time_ns),
+                received_at_ns: stored.as_ref().map_or(0, |f| f.received_at_ns),
+                document: stored.map(|f| f.document),
+            });
+        }
+        Ok(())
+    }
+
+    /// Write what is left to write: rows, source states, counts, rejects, prunings.
+    pub(crate) fn finish(&mut self, state: &State, lost: &HashMap<usize, u64>) -> Result<()> {
+        self.close_row(state)?;
+        for (at, (change, log)) in &mut self.changes {
+            if let Some(source) = state.sources.get(*at) {
+                let entries = encode_entries(&change.delta.entries);
+                *log = entries.len();
+                source.write(&state.db, change, &entries)?;
+            }
+        }
+        for &documents in lost.values() {
+            self.count("lost_journal_unavailable", documents as i64);
+        }
+        if !self.rejects.is_empty() {
+            self.reject_bytes = reject::store(
+                &state.db,
+                std::mem::take(&mut self.rejects),
+                self.now_ns,
+                &state.limits,
+                self.reject_bytes,
+            )?;
+        }
+        if let Some(max_age_ms) = state.limits.max_age_ms {
+            self.oldest = prune::too_old(
+                &state.db,
+                self.now_ns / 1_000_000 - max_age_ms,
+                self,
+                &state.origins,
+            )?;
+        }
+        self.oldest = prune::passed(&state.db, &self.sinks, self.oldest, self.next)?;
+        let mut put = state.db.prepare_cached(
+            "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=value+excluded.value",
+        )?;
+        for (name, by) in &self.counts {
+            put.execute(params![name, by])?;
+        }
+        Ok(())
+    }
+
+    /// Take over what was committed. Returns the sources whose window should be written whole.
+    pub(crate) fn merge(self, state: &mut State) -> Vec<Arc<Row>> {
+        state.next = self.next;
+        state.oldest = self.oldest;
+        state.sinks = self.sinks;
+        state.reject_bytes = self.reject_bytes;
+        state.notes.extend(self.notes);
+        for (at, (change, log)) in self.changes {
+            if let Some(source) = state.sources.get_mut(at) {
+                source.merge(change, log);
+            }
+        }
+        self.rows
+    }
+}
+
+/// The time of a frame: the document's own, else a recording's by the node's clock, else its arrival; see `design.md`, "Time".
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one document's time"
+)]
+fn time(
+    source: &Source,
+    change: &mut Change,
+    item: &Item,
+    own: Option<i64>,
+    uptime_ms: Option<u64>,
+    counter: Option<u64>,
+    counts: &mut HashMap<Cow<'static, str>, i64>,
+    notes: &mut Vec<String>,
+) -> i64 {
+    let clocks = &mut change.clocks;
+    let node_ms = uptime_ms.map(|uptime| {
+        clocks
+            .node
+            .advance(uptime, counter, source.rules.uptime_bits)
+    });
+    if let Some(own) = own {
+        return own;
+    }
+    let clock_ns = match (source.rules.start_ns, node_ms) {
+        (Some(start), Some(ms)) => start.saturating_add(ms.saturating_mul(1_000_000)),
+        (Some(start), None) if clocks.stamp.last_clock_ns == i64::MIN => start,
+        (Some(_), None) => clocks.stamp.last_clock_ns,
+        (None, _) => item.received_at_ns,
+    };
+    let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
+    if stamp.fell_back {
+        *counts.entry("clock_falls".into()).or_default() += 1;
+        notes.push(format!(
+            "clock_fell_back: source {} now stamps {}",
+            source.name, stamp.ns
+        ));
+    }
+    stamp.ns
+}

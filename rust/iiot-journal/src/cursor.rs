@@ -1,0 +1,236 @@
+//! A sink's way to the journal: read behind its cursor, confirm, know what is durable.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::queue::Message;
+use crate::reader;
+use crate::row::Row;
+use crate::schema;
+use crate::shared::{Shared, Wake, lock};
+use crate::sink::{Confirmation, TopicValue};
+use iiot_core::origin::Origin;
+use iiot_core::profile::Profile;
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Separates keys, values and pairs in the stored tags; no tag may hold them.
+const UNIT: char = '\u{1f}';
+const PAIR: char = '\u{1e}';
+
+/// What all frames of a row have in common, ready for decoding.
+#[derive(Debug)]
+pub struct OriginInfo {
+    /// The source's name.
+    pub source: String,
+    /// The profile the frames were accepted under.
+    pub profile: Profile,
+    /// The profile with prefix and tags, as lines and topics need it.
+    pub origin: Origin,
+}
+
+/// One sink's reader. Not shared between threads, but may move between them.
+pub struct Cursor {
+    shared: Arc<Shared>,
+    db: Connection,
+    id: i64,
+    name: String,
+    profiles: Option<Vec<String>>,
+    origins: HashMap<i64, Arc<OriginInfo>>,
+}
+
+impl Cursor {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        path: &Path,
+        id: i64,
+        name: &str,
+        cursor: u64,
+    ) -> Result<Self> {
+        lock(&shared.progress).cursors.insert(id, cursor);
+        let db = schema::open_for_reading(path)?;
+        let filter: String =
+            db.query_row("SELECT profiles FROM sink WHERE id=?1", [id], |r| r.get(0))?;
+        let profiles = (!filter.is_empty()).then(|| filter.split(',').map(str::to_owned).collect());
+        Ok(Self {
+            shared,
+            db,
+            id,
+            name: name.into(),
+            profiles,
+            origins: HashMap::new(),
+        })
+    }
+
+    /// The sink's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The first position that is not settled, as committed.
+    pub fn position(&self) -> u64 {
+        lock(&self.shared.progress)
+            .cursors
+            .get(&self.id)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Behind the last frame that may be sent.
+    pub fn visible(&self) -> u64 {
+        lock(&self.shared.progress).visible
+    }
+
+    /// Rows from the one that holds `from`, about `max_bytes` of them; the first may begin before `from`, or behind it if older ones are gone.
+    pub fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Arc<Row>>> {
+        reader::read(&self.shared.ring, &self.db, from, self.visible(), max_bytes)
+    }
+
+    /// Does this sink take the frames of a row?
+    pub fn takes(&mut self, row: &Row) -> Result<bool> {
+        if row.only_sink.is_some_and(|id| id != self.id) {
+            return Ok(false);
+        }
+        if self.profiles.is_none() {
+            return Ok(true);
+        }
+        let origin = self.origin(row.origin)?;
+        Ok(self
+            .profiles
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|n| n == origin.profile.name())))
+    }
+
+    /// What the frames of a row have in common.
+    pub fn origin(&mut self, id: i64) -> Result<Arc<OriginInfo>> {
+        if let Some(found) = self.origins.get(&id) {
+            return Ok(Arc::clone(found));
+        }
+        let sql = "SELECT o.source, o.topic_prefix, o.tags, p.text FROM origin o JOIN profile p ON p.hash=o.profile WHERE o.id=?1";
+        let stored: Option<(String, String, String, String)> = self
+            .db
+            .query_row(sql, [id], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+            })
+            .optional()?;
+        let damaged = |what: String| Error::new(ErrorKind::Damaged, what);
+        let (source, prefix, tags, text) =
+            stored.ok_or_else(|| damaged(format!("origin {id} is missing")))?;
+        let profile = Profile::parse(&text).map_err(|e| {
+            damaged(format!(
+                "the stored profile of source {source} cannot be read: {e}"
+            ))
+        })?;
+        let origin = Origin::new(&profile, &prefix, &decode_tags(&tags)).map_err(|e| {
+            damaged(format!(
+                "the stored prefix and tags of source {source} cannot be used: {e}"
+            ))
+        })?;
+        let info = Arc::new(OriginInfo {
+            source,
+            profile,
+            origin,
+        });
+        self.origins.insert(id, Arc::clone(&info));
+        Ok(info)
+    }
+
+    /// The last confirmed value of every topic.
+    pub fn topics(&self) -> Result<Vec<TopicValue>> {
+        let mut query = self.db.prepare(
+            "SELECT topic, payload, retain, time_ns FROM topic WHERE sink=?1 ORDER BY topic",
+        )?;
+        let rows = query.query_map([self.id], |r| {
+            Ok(TopicValue {
+                topic: r.get(0)?,
+                payload: r.get(1)?,
+                retain: r.get(2)?,
+                time_ns: r.get(3)?,
+            })
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// A handle for confirming, which may be used while another thread reads.
+    pub fn confirmer(&self) -> Confirmer {
+        Confirmer {
+            shared: Arc::clone(&self.shared),
+            id: self.id,
+        }
+    }
+
+    /// Wait until a frame at `from` or behind may be sent, or `cancelled` says to stop (it is asked at every commit and wake).
+    pub fn wait_readable(
+        &self,
+        from: u64,
+        timeout: Duration,
+        cancelled: impl Fn() -> bool,
+    ) -> bool {
+        let mut readable = false;
+        self.shared.wait_progress(timeout, |p| {
+            readable = p.visible > from;
+            readable || cancelled()
+        });
+        readable
+    }
+
+    /// Wake whoever waits in `wait_readable`, so that it asks `cancelled`.
+    pub fn nudge(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || {
+            drop(lock(&shared.progress));
+            shared.progress_changed.notify_all();
+        }
+    }
+
+    /// Call `wake` after every commit and sync.
+    pub fn on_progress(&self, wake: Wake) {
+        lock(&self.shared.wakers).push(wake);
+    }
+}
+
+/// Moves a sink's cursor.
+#[derive(Clone)]
+pub struct Confirmer {
+    shared: Arc<Shared>,
+    id: i64,
+}
+
+impl Confirmer {
+    /// Queue a confirmation; does not wait for the disk. Returns its ticket.
+    pub fn confirm(&self, confirmation: Confirmation) -> Result<u64> {
+        self.shared.send(Message::Confirm {
+            sink: self.id,
+            confirmation,
+        })
+    }
+
+    /// Wait until a ticket is committed.
+    pub fn wait_committed(&self, ticket: u64, timeout: Duration) -> bool {
+        self.shared
+            .wait_progress(timeout, |p| p.committed_ticket >= ticket)
+    }
+}
+
+pub(crate) fn encode_tags(tags: &[(String, String)]) -> String {
+    let mut out = String::new();
+    for (key, value) in tags {
+        for part in [
+            key.as_str(),
+            &UNIT.to_string(),
+            value.as_str(),
+            &PAIR.to_string(),
+        ] {
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+fn decode_tags(text: &str) -> Vec<(String, String)> {
+    text.split(PAIR)
+        .filter_map(|pair| pair.split_once(UNIT))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
+}

@@ -1,0 +1,361 @@
+//! Where a source pushes bytes: framing and scanning happen here, on the caller's thread; judgement and storage on the writer's.
+
+use crate::commit::State;
+use crate::cursor::encode_tags;
+use crate::error::Result;
+use crate::journal::Journal;
+use crate::queue::{
+    Documents, Item, LIVE_LIMIT_BYTES, Message, ROOM_BYTES, Refusal, Telemetry, What,
+};
+use crate::shared::{Shared, lock, now_ns};
+use crate::source::{self, Rules};
+use crate::writer;
+use iiot_core::framed::Framed;
+use iiot_core::framer::Framer;
+use iiot_core::hash::fingerprint;
+use iiot_core::profile::Profile;
+use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
+use iiot_core::window::Reception;
+use rusqlite::params;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest quotation of a refused document.
+const EXCERPT_BYTES: usize = 200;
+
+/// How a source is taken in.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// Its name; the journal keeps its clock and window under it.
+    pub name: String,
+    /// What its documents mean.
+    pub profile: Arc<Profile>,
+    /// In front of every topic.
+    pub topic_prefix: String,
+    /// On every point.
+    pub tags: Vec<(String, String)>,
+    /// How long a repeat is a duplicate.
+    pub dedup_window: Duration,
+    /// Stamps advance by at least this.
+    pub time_step_us: u32,
+    /// It can give its frames again: it is held back by the disk, and sinks see frames once they are synced.
+    pub replayable: bool,
+    /// A longer document is damaged.
+    pub max_document_bytes: usize,
+}
+
+/// What makes a source a recording, which is read once.
+#[derive(Debug, Clone, Default)]
+pub struct RecordingSettings {
+    /// Of the content.
+    pub fingerprint: String,
+    /// What else must be the same when it goes on.
+    pub arguments: String,
+    /// Begin again, whatever is known of it.
+    pub from_start: bool,
+    /// The time of the first document; later ones follow the node's clock.
+    pub start_ns: Option<i64>,
+}
+
+/// A source's place in the journal. Calls must not overlap; a mutex around it will do.
+pub struct Intake {
+    shared: Arc<Shared>,
+    source: usize,
+    replayable: bool,
+    recording: bool,
+    /// For a recording: push its stream from here.
+    pub resume_offset: u64,
+    /// For a recording: it was read to its end before.
+    pub finished: bool,
+    profile: Arc<Profile>,
+    scan: Scan,
+    framer: Framer,
+    /// Stream offset at which the framer began.
+    base: u64,
+    pushed: u64,
+    last_ticket: u64,
+    max_document_bytes: usize,
+}
+
+impl Journal {
+    /// Begin a source, or a recording where the journal says it stopped.
+    pub fn add_source(
+        &self,
+        settings: SourceSettings,
+        recording: Option<RecordingSettings>,
+    ) -> Result<Intake> {
+        let (profile, max_document_bytes, replayable) = (
+            Arc::clone(&settings.profile),
+            settings.max_document_bytes,
+            settings.replayable,
+        );
+        let is_recording = recording.is_some();
+        let (source, position, finished) = self
+            .shared
+            .command(move |state| begin(state, &settings, recording.unwrap_or_default()))?;
+        Ok(Intake {
+            shared: Arc::clone(&self.shared),
+            source,
+            replayable,
+            recording: is_recording,
+            resume_offset: position,
+            finished,
+            profile,
+            scan: Scan::new(),
+            framer: Framer::new(max_document_bytes),
+            base: position,
+            pushed: position,
+            last_ticket: 0,
+            max_document_bytes,
+        })
+    }
+}
+
+fn begin(
+    state: &mut State,
+    settings: &SourceSettings,
+    recording: RecordingSettings,
+) -> Result<(usize, u64, bool)> {
+    let (source, profile_name) = writer::transaction(&state.db, || {
+        let origin = origin(
+            state,
+            &settings.name,
+            &settings.profile,
+            &settings.topic_prefix,
+            &encode_tags(&settings.tags),
+        )?;
+        let rules = Rules {
+            origin,
+            window_ms: i64::try_from(settings.dedup_window.as_millis()).unwrap_or(i64::MAX),
+            step_ns: i64::from(settings.time_step_us) * 1000,
+            uptime_bits: settings.profile.uptime_bits(),
+            replayable: settings.replayable,
+            start_ns: recording.start_ns,
+        };
+        let source = source::load(
+            &state.db,
+            &settings.name,
+            &recording.fingerprint,
+            &recording.arguments,
+            recording.from_start,
+            rules,
+        )?;
+        Ok((source, settings.profile.name().to_owned()))
+    })?;
+    state.origins.insert(source.rules.origin, profile_name);
+    let (position, finished) = (source.clocks.position, source.clocks.finished);
+    state.sources.push(source);
+    Ok((state.sources.len() - 1, position, finished))
+}
+
+/// Find or create an origin, in a transaction of the caller.
+pub(crate) fn origin(
+    state: &State,
+    source: &str,
+    profile: &Profile,
+    prefix: &str,
+    tags: &str,
+) -> Result<i64> {
+    let hash = profile.hash() as i64;
+    state.db.execute(
+        "INSERT OR IGNORE INTO profile VALUES (?1, ?2, ?3)",
+        params![hash, profile.name(), profile.text()],
+    )?;
+    state.db.execute(
+        "INSERT OR IGNORE INTO origin(source, profile, topic_prefix, tags) VALUES (?1, ?2, ?3, ?4)",
+        params![source, hash, prefix, tags],
+    )?;
+    let sql =
+        "SELECT id FROM origin WHERE source=?1 AND profile=?2 AND topic_prefix=?3 AND tags=?4";
+    Ok(state
+        .db
+        .query_row(sql, params![source, hash, prefix, tags], |r| r.get(0))?)
+}
+
+impl Intake {
+    /// Frame, scan and queue a chunk. Never waits for the disk. Returns how many documents, good or damaged, it completed.
+    pub fn push(&mut self, chunk: &[u8], received_at_ns: i64) -> Result<usize> {
+        let mut documents = Documents::default();
+        let Self {
+            framer,
+            profile,
+            scan,
+            ..
+        } = self;
+        framer.feed_with(chunk, profile, scan, |framed, scan, fault| {
+            take(&mut documents, &framed, scan, fault, received_at_ns);
+        });
+        self.pushed += chunk.len() as u64;
+        self.send(documents, false)
+    }
+
+    /// The end of the stream: an open document is damaged; a recording is marked as read to its end.
+    pub fn finish(&mut self, received_at_ns: i64) -> Result<usize> {
+        let documents = self.open_documents(received_at_ns);
+        self.send(documents, self.recording)
+    }
+
+    /// The stream broke: an open document is damaged, framing begins anew.
+    pub fn restart(&mut self) -> Result<usize> {
+        let documents = self.open_documents(now_ns());
+        self.framer = Framer::new(self.max_document_bytes);
+        self.base = self.pushed;
+        self.send(documents, false)
+    }
+
+    fn open_documents(&mut self, received_at_ns: i64) -> Documents {
+        let mut documents = Documents::default();
+        while let Some(framed) = self.framer.finish() {
+            take(&mut documents, &framed, &self.scan, None, received_at_ns);
+        }
+        documents
+    }
+
+    fn send(&mut self, mut documents: Documents, finished: bool) -> Result<usize> {
+        let count = documents.items.len();
+        if count == 0 && !finished {
+            return Ok(0);
+        }
+        documents.finished = finished;
+        documents.settled = if finished {
+            self.pushed
+        } else {
+            self.base + self.framer.settled()
+        };
+        if !self.replayable {
+            let mut queue = lock(&self.shared.queue);
+            if queue
+                .waiting
+                .get(&self.source)
+                .is_some_and(|&waiting| waiting > LIVE_LIMIT_BYTES)
+            {
+                *queue.lost.entry(self.source).or_default() += count as u64;
+                return Ok(count);
+            }
+        }
+        self.last_ticket = self.shared.send(Message::Documents {
+            source: self.source,
+            documents,
+        })?;
+        Ok(count)
+    }
+
+    /// Wait until little of this source waits for the disk.
+    pub fn wait_room(&self, timeout: Duration) -> bool {
+        let queue = lock(&self.shared.queue);
+        let (_queue, outcome) = self
+            .shared
+            .queue_drained
+            .wait_timeout_while(queue, timeout, |q| {
+                q.waiting.get(&self.source).is_some_and(|&w| w > ROOM_BYTES) && !q.stopping
+            })
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        !outcome.timed_out()
+    }
+
+    /// Wait until everything pushed is committed.
+    pub fn settled(&self, timeout: Duration) -> bool {
+        self.shared
+            .wait_progress(timeout, |p| p.committed_ticket >= self.last_ticket)
+    }
+}
+
+/// Add a frame to what goes to the writer.
+fn take(
+    documents: &mut Documents,
+    framed: &Framed<'_>,
+    scan: &Scan,
+    fault: Option<ScanFault>,
+    received_at_ns: i64,
+) {
+    let start = documents.arena.len();
+    let (what, value_faults) = match *framed {
+        Framed::Damaged {
+            reason,
+            excerpt,
+            offset,
+            at,
+            ..
+        } => {
+            documents.arena.extend_from_slice(excerpt);
+            let refusal = Refusal {
+                reason: reason.name(),
+                place: format!("byte {offset}, wrong at byte {at}: {reason}"),
+                excerpt: quote(excerpt),
+            };
+            (
+                What::Reject {
+                    refusal,
+                    uptime_ms: None,
+                    counter: None,
+                    whole: false,
+                },
+                Vec::new(),
+            )
+        }
+        Framed::Document { bytes, offset, .. } => {
+            documents.arena.extend_from_slice(bytes);
+            if let Some(fault) = fault {
+                let refusal = Refusal {
+                    reason: reason_name(&fault),
+                    place: format!("document at byte {offset}: {fault}"),
+                    excerpt: quote(bytes),
+                };
+                (
+                    What::Reject {
+                        refusal,
+                        uptime_ms: scan.uptime_ms(),
+                        counter: scan.packet_counter(),
+                        whole: true,
+                    },
+                    Vec::new(),
+                )
+            } else {
+                let first = documents.receptions.len() as u32;
+                documents
+                    .receptions
+                    .extend(scan.sequences().iter().map(|s| Reception {
+                        node: fingerprint(scan.node_name(s).as_bytes()),
+                        boot: s.boot,
+                        seq: s.seq,
+                        object: s.object_hash,
+                        modulus: s.modulus,
+                    }));
+                let telemetry = Telemetry {
+                    time_ns: scan.time_ns(),
+                    uptime_ms: scan.uptime_ms(),
+                    counter: scan.packet_counter(),
+                    receptions: first..documents.receptions.len() as u32,
+                };
+                let faults = scan.value_faults().iter().map(|f| Refusal {
+                    reason: "wrong_type",
+                    place: format!("document at byte {offset}, {}: {}", f.path, f.reason),
+                    excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
+                });
+                (What::Telemetry(telemetry), faults.collect())
+            }
+        }
+    };
+    documents.items.push(Item {
+        document: start..documents.arena.len(),
+        received_at_ns,
+        what,
+        value_faults,
+    });
+}
+
+fn reason_name(fault: &ScanFault) -> &'static str {
+    match fault.reason {
+        ScanFaultReason::NothingUsable { .. } => "nothing_usable",
+        _ => "not_a_document",
+    }
+}
+
+/// The beginning of a text, escaped.
+fn quote(bytes: &[u8]) -> String {
+    bytes
+        .get(..EXCERPT_BYTES.min(bytes.len()))
+        .unwrap_or_default()
+        .escape_ascii()
+        .to_string()
+}

@@ -1,0 +1,354 @@
+//! Opening, closing and asking a journal.
+
+use crate::commit::{Limits, State};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lock::{Lock, with_suffix};
+use crate::reject::{self, Reject};
+use crate::shared::{Shared, lock, now_ns};
+use crate::status::{self, Status};
+use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
+use crate::{schema, sink, wal, writer};
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The log is as large as this at most; bounded also by its share of `max_bytes`.
+const WAL_BYTES: u64 = 16_000_000;
+
+/// How a journal is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// When commits are synced.
+    pub sync: SyncMode,
+    /// Bytes of the file and its log together; at least 1 MiB.
+    pub max_bytes: u64,
+    /// Frames older than this (since their commit) go.
+    pub max_age: Option<Duration>,
+    /// Rejects kept.
+    pub max_rejects: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sync: SyncMode::Full,
+            max_bytes: 256 << 20,
+            max_age: None,
+            max_rejects: 10_000,
+        }
+    }
+}
+
+struct Threads {
+    writer: JoinHandle<State>,
+    sync: JoinHandle<()>,
+    checkpoint: JoinHandle<()>,
+}
+
+/// The durable log. All methods may be called from any thread.
+pub struct Journal {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) path: PathBuf,
+    max_bytes: u64,
+    threads: Mutex<Option<Threads>>,
+    reader: Mutex<Option<Connection>>,
+    lock: Mutex<Option<Lock>>,
+}
+
+impl Journal {
+    /// Open or create a journal and start its threads.
+    pub fn open(path: &Path, options: &Options) -> Result<Self> {
+        Self::open_inner(path, options).map_err(|e| e.at(path))
+    }
+
+    fn open_inner(path: &Path, options: &Options) -> Result<Self> {
+        if options.max_bytes < 1 << 20 {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "max_bytes is {}, at least 1048576 is needed",
+                    options.max_bytes
+                ),
+            ));
+        }
+        let held = Lock::take(path)?;
+        let log_path = with_suffix(path, "-wal");
+        let report =
+            wal::inspect(&log_path).map_err(|e| Error::io("cannot read", &log_path, &e))?;
+        drop(schema::open(path)?);
+        let wal_bytes = WAL_BYTES.min(options.max_bytes / 4);
+        let live_bytes = options.max_bytes - wal_bytes;
+        let mut notes = Vec::new();
+        let reserved = reserve(path, live_bytes);
+        let db = schema::open(path)?;
+        let was_open: Option<i64> = db
+            .query_row("SELECT value FROM meta WHERE key='open'", [], |r| r.get(0))
+            .optional()?;
+        if was_open == Some(1) {
+            notes.push(format!(
+                "journal_recovered: the gateway ended without closing it; {} pages of whole commits kept, {} pages of an unfinished one dropped",
+                report.committed, report.dropped
+            ));
+        }
+        db.execute_batch("INSERT INTO meta VALUES ('open', 1) ON CONFLICT DO UPDATE SET value=1")?;
+        db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
+        let log = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&log_path)
+            .map_err(|e| Error::io("cannot open", &log_path, &e))?;
+        // The log is opened by path as well, but it carries no locks.
+        match reserved.and_then(|()| reserve(&log_path, wal_bytes)) {
+            Ok(()) => keep_room(&db, live_bytes)?,
+            Err(error) => notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used")),
+        }
+        let one = |sql: &str| -> Result<Option<i64>> {
+            Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
+        };
+        let stored = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1) as u64;
+        let end = one("SELECT first + count FROM frames ORDER BY first DESC LIMIT 1")?.unwrap_or(0)
+            as u64;
+        let next = stored.max(end);
+        let oldest = one("SELECT min(first) FROM frames")?.map_or(next, |f| f as u64);
+        let state = State {
+            limits: Limits {
+                live_bytes,
+                max_age_ms: options
+                    .max_age
+                    .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+                max_rejects: i64::try_from(options.max_rejects).unwrap_or(i64::MAX),
+                reject_bytes: (live_bytes / 8) as i64,
+            },
+            next,
+            oldest,
+            sources: Vec::new(),
+            sinks: Vec::new(),
+            origins: origins(&db)?,
+            reject_bytes: reject::total_bytes(&db)?,
+            notes: Vec::new(),
+            db,
+        };
+        let shared = Arc::new(Shared::new(wal_bytes, next, oldest, HashMap::new()));
+        *lock(&shared.notes) = notes;
+        let reader = schema::open_for_reading(path)?;
+        let checkpointer = schema::open(path)?;
+        keep_room_if_reserved(&checkpointer, path, live_bytes)?;
+        let threads = spawn(&shared, state, checkpointer, log, options.sync)?;
+        Ok(Self {
+            shared,
+            path: path.to_owned(),
+            max_bytes: options.max_bytes,
+            threads: Mutex::new(Some(threads)),
+            reader: Mutex::new(Some(reader)),
+            lock: Mutex::new(Some(held)),
+        })
+    }
+
+    /// Make a sink known. A new one begins at the oldest kept frame. Call for every sink before the first source.
+    pub fn add_sink(&self, name: &str, profiles: Option<Vec<String>>) -> Result<Cursor> {
+        let owned = name.to_owned();
+        let (id, cursor) = self.shared.command(move |state| {
+            let sink = writer::transaction(&state.db, || {
+                sink::activate(&state.db, &owned, profiles, state.oldest, state.next)
+            })?;
+            let (id, cursor) = (sink.id, sink.cursor);
+            state.sinks.retain(|s| s.id != id);
+            state.sinks.push(sink);
+            Ok((id, cursor))
+        })?;
+        Cursor::new(Arc::clone(&self.shared), &self.path, id, name, cursor)
+    }
+
+    /// What happened that an operator should read, since the last call.
+    pub fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.shared.notes))
+    }
+
+    /// The ledger.
+    pub fn status(&self) -> Result<Status> {
+        self.with_reader(|db| status::read(db, self.max_bytes, now_ns() / 1_000_000))
+    }
+
+    /// Why nothing is accepted at the moment, if so.
+    pub fn stalled(&self) -> Option<String> {
+        lock(&self.shared.queue).stalled.clone()
+    }
+
+    /// The ledger of a journal, without opening it for writing.
+    pub fn inspect(path: &Path) -> Result<Status> {
+        let read = || {
+            status::read(
+                &schema::open_for_reading(path)?,
+                Options::default().max_bytes,
+                now_ns() / 1_000_000,
+            )
+        };
+        read().map_err(|e| e.at(path))
+    }
+
+    /// The kept rejects of a journal, newest first, without opening it for writing.
+    pub fn inspect_rejects(path: &Path, limit: u64) -> Result<Vec<Reject>> {
+        let read = || reject::list(&schema::open_for_reading(path)?, limit);
+        read().map_err(|e| e.at(path))
+    }
+
+    /// The kept rejects, newest first.
+    pub fn rejects(&self, limit: u64) -> Result<Vec<Reject>> {
+        self.with_reader(|db| reject::list(db, limit))
+    }
+
+    fn with_reader<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        body(lock(&self.reader).as_ref().ok_or_else(writer::closed)?)
+    }
+
+    /// Wait until every sink has passed every committed frame.
+    pub fn wait_delivered(&self, timeout: Duration) -> bool {
+        let ticket = lock(&self.shared.queue).last_ticket;
+        self.shared.wait_progress(timeout, |p| {
+            p.committed_ticket >= ticket && p.cursors.values().all(|&cursor| cursor >= p.head)
+        })
+    }
+
+    /// Commit and sync everything pushed so far.
+    pub fn sync(&self, timeout: Duration) -> bool {
+        let ticket = lock(&self.shared.queue).last_ticket;
+        lock(&self.shared.progress).sync_now = true;
+        self.shared.progress_changed.notify_all();
+        self.shared
+            .wait_progress(timeout, |p| p.synced_ticket >= ticket)
+    }
+
+    /// Commit, sync, move the log into the file, end the threads, release the lock. Everything after it fails with `Closed`.
+    ///
+    /// If the disk does not answer within the time-out the threads are left to it, and the next start recovers.
+    pub fn close(&self, timeout: Duration) -> Result<()> {
+        let Some(threads) = lock(&self.threads).take() else {
+            return Ok(());
+        };
+        lock(&self.shared.queue).stopping = true;
+        self.shared.queue_filled.notify_all();
+        if !self.shared.wait_progress(timeout, |p| p.writer_ended) {
+            return Err(Error::new(
+                ErrorKind::Io,
+                "the disk does not answer; what was committed is safe, the next start recovers",
+            )
+            .at(&self.path));
+        }
+        let state = threads.writer.join();
+        lock(&self.shared.progress).stopping = true;
+        self.shared.progress_changed.notify_all();
+        self.shared.checkpoint.stop();
+        lock(&self.reader).take();
+        let _ = threads.sync.join();
+        let _ = threads.checkpoint.join();
+        if let Ok(state) = state {
+            // Best effort: without it the next start recovers and says so.
+            let _ = state.db.execute_batch(
+                "UPDATE meta SET value=0 WHERE key='open'; PRAGMA wal_checkpoint(PASSIVE);",
+            );
+            let file = File::open(&self.path).and_then(|f| f.sync_data());
+            drop(state);
+            file.map_err(|e| Error::io("cannot sync", &self.path, &e))?;
+        }
+        self.shared.wake();
+        lock(&self.lock).take();
+        Ok(())
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _ = self.close(Duration::from_secs(3));
+    }
+}
+
+fn spawn(
+    shared: &Arc<Shared>,
+    state: State,
+    checkpointer: Connection,
+    log: File,
+    mode: SyncMode,
+) -> Result<Threads> {
+    let named = |name: &str| {
+        std::thread::Builder::new()
+            .name(name.into())
+            .stack_size(512 * 1024)
+    };
+    let failed =
+        |e: std::io::Error| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}"));
+    let for_writer = Arc::clone(shared);
+    let writer = named("journal-write")
+        .spawn(move || {
+            let state = writer::run(&for_writer, state);
+            lock(&for_writer.progress).writer_ended = true;
+            for_writer.progress_changed.notify_all();
+            state
+        })
+        .map_err(failed)?;
+    let for_sync = Arc::clone(shared);
+    let sync = named("journal-sync")
+        .spawn(move || sync_thread(&for_sync, &log, mode))
+        .map_err(failed)?;
+    let for_checkpoint = Arc::clone(shared);
+    let checkpoint = named("journal-move")
+        .spawn(move || checkpoint_thread(&for_checkpoint, &checkpointer))
+        .map_err(failed)?;
+    Ok(Threads {
+        writer,
+        sync,
+        checkpoint,
+    })
+}
+
+/// Names of the profiles of all origins.
+pub(crate) fn origins(db: &Connection) -> Result<HashMap<i64, String>> {
+    let mut query =
+        db.prepare("SELECT o.id, p.name FROM origin o JOIN profile p ON p.hash=o.profile")?;
+    let rows = query.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
+/// Reserve the room on the disk, so that a disk that others fill cannot stop the intake before `max_bytes` is used.
+///
+/// Call while no connection is open: closing any descriptor of the file drops this process's POSIX locks on it.
+fn reserve(path: &Path, bytes: u64) -> Result<()> {
+    let failed =
+        |e: &std::io::Error| Error::io(&format!("{bytes} bytes cannot be reserved for"), path, e);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|e| failed(&e))?;
+    let before = file.metadata().map_err(|e| failed(&e))?.len();
+    if before >= bytes {
+        return Ok(());
+    }
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes).map_err(|e| {
+        // Give back what was taken on the way.
+        let _ = file.set_len(before);
+        failed(&e.into())
+    })
+}
+
+/// A checkpoint cuts the file to whole chunks, so that the reserved room stays.
+fn keep_room(db: &Connection, bytes: u64) -> Result<()> {
+    let mut chunk = i32::try_from(bytes / 4096 * 4096).unwrap_or(1 << 30);
+    Ok(db.file_control(
+        Some(rusqlite::MAIN_DB),
+        rusqlite::FileControl::ChunkSize(&mut chunk),
+    )?)
+}
+
+fn keep_room_if_reserved(db: &Connection, path: &Path, bytes: u64) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(file) if file.len() >= bytes => keep_room(db, bytes),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,109 @@
+//! What waits for the writer thread: framed documents, confirmations and commands. Holds nothing that is accepted.
+
+use crate::commit::State;
+use crate::sink::Confirmation;
+use iiot_core::window::Reception;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+
+/// A live source may keep this much before it loses; a replayable one is held back long before.
+pub(crate) const LIVE_LIMIT_BYTES: usize = 16 << 20;
+/// A replayable source waits above this.
+pub(crate) const ROOM_BYTES: usize = 4 << 20;
+
+/// A document as its profile understood it.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    pub time_ns: Option<i64>,
+    pub uptime_ms: Option<u64>,
+    pub counter: Option<u64>,
+    /// Which of the batch's receptions.
+    pub receptions: Range<u32>,
+}
+
+/// Something of which nothing can be used, or a value that cannot.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub reason: &'static str,
+    pub place: String,
+    pub excerpt: String,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    Telemetry(Telemetry),
+    /// The document is a reject; its node's clock is used if it could be read.
+    Reject {
+        refusal: Refusal,
+        uptime_ms: Option<u64>,
+        counter: Option<u64>,
+        whole: bool,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub document: Range<usize>,
+    pub received_at_ns: i64,
+    pub what: What,
+    /// Values of the wrong type in a document that is otherwise good.
+    pub value_faults: Vec<Refusal>,
+}
+
+/// What one push of one source gave.
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
+    pub arena: Vec<u8>,
+    pub items: Vec<Item>,
+    pub receptions: Vec<Reception>,
+    /// Stream offset behind the last settled document.
+    pub settled: u64,
+    pub finished: bool,
+}
+
+impl Documents {
+    pub(crate) fn bytes(&self) -> usize {
+        self.arena.len()
+            + self.items.len() * size_of::<Item>()
+            + self.receptions.len() * size_of::<Reception>()
+    }
+}
+
+pub(crate) type Command = Box<dyn FnOnce(&mut State) + Send>;
+
+pub(crate) enum Message {
+    Documents {
+        source: usize,
+        documents: Documents,
+    },
+    Confirm {
+        sink: i64,
+        confirmation: Confirmation,
+    },
+    Command(Command),
+}
+
+#[derive(Default)]
+pub(crate) struct Queue {
+    pub messages: VecDeque<Message>,
+    /// Number of the last message put in; a message's number is its ticket.
+    pub last_ticket: u64,
+    /// Bytes waiting a source.
+    pub waiting: HashMap<usize, usize>,
+    /// Documents that a live source lost because the disk took nothing, a source; counted with its next commit.
+    pub lost: HashMap<usize, u64>,
+    pub stopping: bool,
+    /// The disk takes nothing; why.
+    pub stalled: Option<String>,
+}
+
+impl Queue {
+    pub(crate) fn put(&mut self, message: Message) -> u64 {
+        if let Message::Documents { source, documents } = &message {
+            *self.waiting.entry(*source).or_default() += documents.bytes();
+        }
+        self.messages.push_back(message);
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+}

@@ -1,0 +1,126 @@
+//! Reading rows: recent ones from memory, older ones from the file. No transaction is held between two reads.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::row::Row;
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The rows committed last, so that a sink that keeps up never reads the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Ring {
+    rows: VecDeque<Arc<Row>>,
+    bytes: usize,
+}
+
+/// Memory that the ring may take.
+const RING_BYTES: usize = 4 << 20;
+const ROW_OVERHEAD: usize = 96;
+
+impl Ring {
+    pub(crate) fn push(&mut self, row: Arc<Row>) {
+        if self.rows.back().is_some_and(|last| last.end() != row.first) {
+            // Rows that were written beside the ring lie between: only the file has all.
+            self.rows.clear();
+            self.bytes = 0;
+        }
+        self.bytes += row.body.len() + ROW_OVERHEAD;
+        self.rows.push_back(row);
+        while self.bytes > RING_BYTES {
+            let Some(row) = self.rows.pop_front() else {
+                break;
+            };
+            self.bytes -= row.body.len() + ROW_OVERHEAD;
+        }
+    }
+
+    /// Rows from the one that holds `from`, up to about `max_bytes`; `None` if it begins later.
+    fn read(&self, from: u64, visible: u64, max_bytes: usize) -> Option<Vec<Arc<Row>>> {
+        let at = self.rows.partition_point(|row| row.end() <= from);
+        if self.rows.get(at).is_none_or(|row| row.first > from) {
+            return None;
+        }
+        let mut bytes = 0;
+        let rows = self.rows.range(at..).take_while(|row| {
+            let fits = row.first < visible && bytes < max_bytes;
+            bytes += row.body.len();
+            fits
+        });
+        Some(rows.cloned().collect())
+    }
+
+    /// Forget rows that every sink has passed.
+    pub(crate) fn trim(&mut self, oldest: u64) {
+        while self.rows.front().is_some_and(|row| row.end() <= oldest) {
+            if let Some(row) = self.rows.pop_front() {
+                self.bytes -= row.body.len() + ROW_OVERHEAD;
+            }
+        }
+    }
+}
+
+/// Read rows from the one that holds `from`, or the oldest kept behind it; never beyond `visible`.
+pub(crate) fn read(
+    ring: &std::sync::Mutex<Ring>,
+    db: &Connection,
+    from: u64,
+    visible: u64,
+    max_bytes: usize,
+) -> Result<Vec<Arc<Row>>> {
+    if from >= visible {
+        return Ok(Vec::new());
+    }
+    if let Some(rows) = crate::lock(ring).read(from, visible, max_bytes) {
+        return Ok(rows);
+    }
+    let mut query = db.prepare_cached(
+        "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames
+         WHERE first >= coalesce((SELECT max(first) FROM frames WHERE first <= ?1), 0) ORDER BY first",
+    )?;
+    let mut found = query.query([from as i64])?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(r) = found.next()? {
+        let row = from_sql(r)?;
+        if row.first >= visible || bytes >= max_bytes {
+            break;
+        }
+        bytes += row.body.len();
+        if row.end() > from {
+            rows.push(Arc::new(row));
+        }
+    }
+    Ok(rows)
+}
+
+/// The row that holds a position.
+pub(crate) fn row_at(db: &Connection, position: u64) -> Result<Option<Row>> {
+    let sql = "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+    let row = db
+        .prepare_cached(sql)?
+        .query_row([position as i64], |r| Ok(from_sql(r)))
+        .optional()?
+        .transpose()?;
+    Ok(row.filter(|row| position < row.end()))
+}
+
+fn from_sql(r: &rusqlite::Row<'_>) -> Result<Row> {
+    let row = Row {
+        first: r.get::<_, i64>(0)? as u64,
+        count: r.get::<_, i64>(1)? as u64,
+        origin: r.get(2)?,
+        only_sink: r.get(3)?,
+        replayable: r.get(4)?,
+        body: r.get(6)?,
+    };
+    if crc32fast::hash(&row.body) != r.get::<_, u32>(5)? {
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            format!(
+                "frames {} to {} fail their checksum; the disk or its file is damaged",
+                row.first,
+                row.end() - 1
+            ),
+        ));
+    }
+    Ok(row)
+}

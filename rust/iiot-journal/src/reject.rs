@@ -1,0 +1,226 @@
+//! What can never be delivered: kept with its reason up to a limit, listed, and offered again after a profile was mended.
+
+use crate::commit::{Limits, State};
+use crate::error::Result;
+use crate::row::Row;
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use std::sync::Arc;
+
+/// A document is kept for a second try only up to this size.
+const DOCUMENT_BYTES: usize = 4096;
+
+#[derive(Debug)]
+pub(crate) struct NewReject {
+    pub sink: Option<i64>,
+    pub source: String,
+    pub origin: Option<i64>,
+    pub position: Option<u64>,
+    pub point: Option<u32>,
+    pub reason: String,
+    pub place: String,
+    pub excerpt: String,
+    pub kind: &'static str,
+    pub time_ns: i64,
+    pub received_at_ns: i64,
+    pub document: Option<Vec<u8>>,
+}
+
+/// A kept reject, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Rises with time.
+    pub id: i64,
+    /// When it was stored, nanoseconds since 1970.
+    pub at_ns: i64,
+    /// The sink that refused it; none for the intake.
+    pub sink: Option<String>,
+    /// The source it came from.
+    pub source: String,
+    /// document, value or sink.
+    pub kind: String,
+    /// The frame's position, if it was accepted.
+    pub position: Option<u64>,
+    /// Which point of the frame.
+    pub point: Option<u32>,
+    /// Why.
+    pub reason: String,
+    /// Where.
+    pub place: String,
+    /// The beginning of what was refused.
+    pub excerpt: String,
+}
+
+/// The frame behind a sink's reject.
+pub(crate) struct StoredFrame {
+    pub source: String,
+    pub origin: i64,
+    pub time_ns: i64,
+    pub received_at_ns: i64,
+    pub document: Vec<u8>,
+}
+
+/// Find a frame in the rows of this group or in the table.
+pub(crate) fn frame_at(
+    db: &Connection,
+    rows: &[Arc<Row>],
+    position: u64,
+) -> Result<Option<StoredFrame>> {
+    let stored;
+    let row = match rows
+        .iter()
+        .find(|r| r.first <= position && position < r.end())
+    {
+        Some(row) => row.as_ref(),
+        None => match crate::reader::row_at(db, position)? {
+            Some(row) => {
+                stored = row;
+                &stored
+            }
+            None => return Ok(None),
+        },
+    };
+    let source: Option<String> = db
+        .query_row("SELECT source FROM origin WHERE id=?1", [row.origin], |r| {
+            r.get(0)
+        })
+        .optional()?;
+    Ok(row
+        .frames()
+        .find(|f| f.position == position)
+        .map(|f| StoredFrame {
+            source: source.unwrap_or_default(),
+            origin: row.origin,
+            time_ns: f.time_ns,
+            received_at_ns: f.received_at_ns,
+            document: f.document.to_vec(),
+        }))
+}
+
+/// Store rejects and let the oldest go beyond the limits; counts are kept elsewhere and never fall by this.
+pub(crate) fn store(
+    db: &Connection,
+    mut rejects: Vec<NewReject>,
+    now_ns: i64,
+    limits: &Limits,
+    mut bytes: i64,
+) -> Result<i64> {
+    let excess = rejects
+        .len()
+        .saturating_sub(limits.max_rejects.max(0) as usize);
+    rejects.drain(..excess);
+    let mut put = db.prepare_cached(
+        "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    for r in rejects {
+        let document = r.document.filter(|d| d.len() <= DOCUMENT_BYTES);
+        bytes += weight(document.as_deref(), &r.excerpt);
+        put.execute(params![
+            now_ns,
+            r.sink,
+            r.source,
+            r.origin,
+            r.position.map(|p| p as i64),
+            r.point,
+            r.reason,
+            r.place,
+            r.excerpt,
+            r.kind,
+            r.time_ns,
+            r.received_at_ns,
+            document
+        ])?;
+    }
+    let count = |db: &Connection| -> Result<i64> {
+        Ok(db
+            .prepare_cached("SELECT count(*) FROM reject")?
+            .query_row([], |r| r.get(0))?)
+    };
+    let mut kept = count(db)?;
+    while kept > 0 && (kept > limits.max_rejects || bytes > limits.reject_bytes) {
+        let oldest: (i64, Option<i64>, i64) = db
+            .prepare_cached("SELECT id, length(document), length(CAST(excerpt AS BLOB)) FROM reject ORDER BY id LIMIT 1")?
+            .query_row([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        db.prepare_cached("DELETE FROM reject WHERE id=?1")?
+            .execute([oldest.0])?;
+        bytes -= oldest.1.unwrap_or(0) + oldest.2 + OVERHEAD;
+        kept -= 1;
+    }
+    Ok(bytes)
+}
+
+const OVERHEAD: i64 = 200;
+
+fn weight(document: Option<&[u8]>, excerpt: &str) -> i64 {
+    document.map_or(0, |d| d.len() as i64) + excerpt.len() as i64 + OVERHEAD
+}
+
+/// What the kept rejects weigh.
+pub(crate) fn total_bytes(db: &Connection) -> Result<i64> {
+    let sql = "SELECT coalesce(sum(coalesce(length(document), 0) + length(CAST(excerpt AS BLOB)) + ?1), 0) FROM reject";
+    Ok(db.query_row(sql, [OVERHEAD], |r| r.get(0))?)
+}
+
+/// The newest first.
+pub(crate) fn list(db: &Connection, limit: u64) -> Result<Vec<Reject>> {
+    let mut query = db.prepare(
+        "SELECT r.id, r.at_ns, s.name, r.source, r.kind, r.position, r.point, r.reason, r.place, r.excerpt
+         FROM reject r LEFT JOIN sink s ON s.id=r.sink ORDER BY r.id DESC LIMIT ?1",
+    )?;
+    let rows = query.query_map(
+        [i64::try_from(limit).unwrap_or(i64::MAX)],
+        |r: &SqlRow<'_>| {
+            Ok(Reject {
+                id: r.get(0)?,
+                at_ns: r.get(1)?,
+                sink: r.get(2)?,
+                source: r.get(3)?,
+                kind: r.get(4)?,
+                position: r.get::<_, Option<i64>>(5)?.map(|p| p as u64),
+                point: r.get(6)?,
+                reason: r.get(7)?,
+                place: r.get(8)?,
+                excerpt: r.get(9)?,
+            })
+        },
+    )?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
+/// A reject that may be offered again.
+pub(crate) struct Candidate {
+    pub id: i64,
+    pub sink: Option<i64>,
+    pub source: String,
+    pub origin: i64,
+    pub position: Option<i64>,
+    pub time_ns: i64,
+    pub received_at_ns: i64,
+    pub document: Vec<u8>,
+}
+
+/// Rejects with a whole document, oldest first, one a frame; all, or those named.
+pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candidate>> {
+    let mut query = state.db.prepare(
+        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document FROM reject
+         WHERE document IS NOT NULL AND origin IS NOT NULL AND kind IN ('document', 'sink')
+         GROUP BY sink, coalesce(position, -id) ORDER BY 1",
+    )?;
+    let rows = query.query_map([], |r| {
+        Ok(Candidate {
+            id: r.get(0)?,
+            sink: r.get(1)?,
+            source: r.get(2)?,
+            origin: r.get(3)?,
+            position: r.get(4)?,
+            time_ns: r.get(5)?,
+            received_at_ns: r.get(6)?,
+            document: r.get(7)?,
+        })
+    })?;
+    let mut found: Vec<Candidate> = rows.collect::<std::result::Result<_, _>>()?;
+    if let Some(ids) = ids {
+        found.retain(|c| ids.contains(&c.id));
+    }
+    Ok(found)
+}

@@ -1,0 +1,133 @@
+//! The SQLite file: its tables, its version, and how it is opened.
+
+use crate::error::{Error, ErrorKind, Result};
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+
+/// `PRAGMA application_id`: "iiot".
+const APPLICATION_ID: i64 = 0x6969_6f74;
+/// `PRAGMA user_version` that this code writes and reads.
+const VERSION: i64 = 1;
+
+/// Version 1.
+///
+/// `frames.first` is the position of a row's first frame; positions count accepted frames from 1 and are never given twice.
+/// `origin` says once what all frames of a row have in common. `source.state` and `window` are written by [`crate::source`];
+/// `window_log` holds receptions accepted since `window` was written.
+const TABLES: &str = "
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE profile(hash INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE origin(
+  id INTEGER PRIMARY KEY, source TEXT NOT NULL, profile INTEGER NOT NULL, topic_prefix TEXT NOT NULL, tags TEXT NOT NULL,
+  UNIQUE(source, profile, topic_prefix, tags));
+CREATE TABLE source(
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, arguments TEXT NOT NULL,
+  position INTEGER NOT NULL, finished INTEGER NOT NULL, state BLOB NOT NULL, window BLOB NOT NULL,
+  UNIQUE(name, fingerprint));
+CREATE TABLE window_log(id INTEGER PRIMARY KEY, source INTEGER NOT NULL, entries BLOB NOT NULL);
+CREATE TABLE frames(
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, origin INTEGER NOT NULL, only_sink INTEGER, replayable INTEGER NOT NULL,
+  committed_at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE sink(
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, profiles TEXT NOT NULL, active INTEGER NOT NULL,
+  cursor INTEGER NOT NULL, head INTEGER NOT NULL, accepted INTEGER NOT NULL, delivered INTEGER NOT NULL,
+  superseded INTEGER NOT NULL, rejected INTEGER NOT NULL, dropped_full INTEGER NOT NULL, dropped_age INTEGER NOT NULL,
+  dropped_away INTEGER NOT NULL);
+CREATE TABLE topic(
+  sink INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL, time_ns INTEGER NOT NULL,
+  PRIMARY KEY(sink, topic)) WITHOUT ROWID;
+CREATE TABLE reject(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL, sink INTEGER, source TEXT NOT NULL, origin INTEGER,
+  position INTEGER, point INTEGER, reason TEXT NOT NULL, place TEXT NOT NULL, excerpt TEXT NOT NULL,
+  kind TEXT NOT NULL, time_ns INTEGER NOT NULL, received_at_ns INTEGER NOT NULL, document BLOB);
+CREATE INDEX reject_frame ON reject(sink, position);
+";
+
+/// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
+pub(crate) fn open(path: &Path) -> Result<Connection> {
+    let db = connect(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )?;
+    let (application, version, tables) = identity(&db)?;
+    if application == 0 && version == 0 && tables == 0 {
+        db.execute_batch("PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE;")?;
+        set_mode(&db)?;
+        db.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
+        ))?;
+        return Ok(db);
+    }
+    refuse_unknown(application, version)?;
+    set_mode(&db)?;
+    // Reads every page: damage is better found now than in the middle of an outage.
+    let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            format!(
+                "it is damaged ({found}); nothing was changed: move it and its -wal file away to begin anew, and keep them for recovery"
+            ),
+        ));
+    }
+    Ok(db)
+}
+
+/// Open for reading what another connection, or nobody, writes.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let (application, version, _) = identity(&db)?;
+    refuse_unknown(application, version)?;
+    db.execute_batch("PRAGMA cache_size=-256;")?;
+    Ok(db)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(db)
+}
+
+fn identity(db: &Connection) -> Result<(i64, i64, i64)> {
+    let read = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
+    Ok((
+        read("PRAGMA application_id")?,
+        read("PRAGMA user_version")?,
+        read("SELECT count(*) FROM sqlite_schema")?,
+    ))
+}
+
+fn refuse_unknown(application: i64, version: i64) -> Result<()> {
+    if application != APPLICATION_ID {
+        return Err(Error::new(
+            ErrorKind::UnknownVersion,
+            "it is an SQLite file, but not a journal of iiot-gateway; nothing was changed: name another file in [journal] path",
+        ));
+    }
+    if version != VERSION {
+        return Err(Error::new(
+            ErrorKind::UnknownVersion,
+            format!(
+                "it has version {version}, this program knows version {VERSION}; nothing was changed: run the iiot-gateway that wrote it, or name another file in [journal] path"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn set_mode(db: &Connection) -> Result<()> {
+    let mode: String = db.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Error::new(
+            ErrorKind::Io,
+            format!(
+                "write-ahead logging is not possible on this file system (got {mode}); name a local disk in [journal] path"
+            ),
+        ));
+    }
+    // NORMAL: readers see a commit at once; another thread syncs the log. No checkpoint on the writer's thread.
+    db.execute_batch("PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;")?;
+    Ok(())
+}

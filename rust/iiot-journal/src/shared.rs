@@ -1,0 +1,235 @@
+//! What the threads of a journal share: the queue, the progress, the recent rows, and who is to be woken.
+
+use crate::commit::State;
+use crate::error::{Error, ErrorKind, Result};
+use crate::queue::{Message, Queue};
+use crate::reader::Ring;
+use crate::row::Row;
+use crate::sync::{Checkpoint, Gate};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Called after a commit, a confirmation or a sync; must not block.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that panicked while it held the lock left the data as of some step; every step here leaves it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nanoseconds since 1970 by the host's clock.
+pub(crate) fn now_ns() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Behind the last committed frame.
+    pub head: u64,
+    pub oldest: u64,
+    /// Behind the last frame that sinks may see.
+    pub visible: u64,
+    pub committed_ticket: u64,
+    pub synced_ticket: u64,
+    pub synced_head: u64,
+    /// First positions of committed rows whose source can give them again and that are not synced.
+    unsynced: VecDeque<u64>,
+    pub cursors: HashMap<i64, u64>,
+    pub sync_now: bool,
+    pub sync_error: Option<String>,
+    pub writer_ended: bool,
+    pub stopping: bool,
+}
+
+impl Progress {
+    pub(crate) fn update_visible(&mut self) {
+        while self
+            .unsynced
+            .front()
+            .is_some_and(|&first| first < self.synced_head)
+        {
+            self.unsynced.pop_front();
+        }
+        self.visible = self.unsynced.front().copied().unwrap_or(self.head);
+    }
+}
+
+pub(crate) struct Shared {
+    pub queue: Mutex<Queue>,
+    pub queue_filled: Condvar,
+    pub queue_drained: Condvar,
+    pub progress: Mutex<Progress>,
+    pub progress_changed: Condvar,
+    pub ring: Mutex<Ring>,
+    pub wakers: Mutex<Vec<Wake>>,
+    pub notes: Mutex<Vec<String>>,
+    pub gate: Gate,
+    pub checkpoint: Checkpoint,
+    pub group_bytes: usize,
+    pub wal_pages_soft: u64,
+    pub wal_pages_hard: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(wal_bytes: u64, next: u64, oldest: u64, cursors: HashMap<i64, u64>) -> Self {
+        let pages = wal_bytes / 4096;
+        let progress = Progress {
+            head: next,
+            oldest,
+            visible: next,
+            synced_head: next,
+            cursors,
+            ..Progress::default()
+        };
+        Self {
+            queue: Mutex::default(),
+            queue_filled: Condvar::new(),
+            queue_drained: Condvar::new(),
+            progress: Mutex::new(progress),
+            progress_changed: Condvar::new(),
+            ring: Mutex::default(),
+            wakers: Mutex::default(),
+            notes: Mutex::default(),
+            gate: Gate::default(),
+            checkpoint: Checkpoint::default(),
+            group_bytes: (wal_bytes / 4).clamp(64 << 10, 2 << 20) as usize,
+            wal_pages_soft: pages / 2,
+            wal_pages_hard: pages,
+        }
+    }
+
+    /// Put a message in the queue; its ticket, or an error if the journal is closed.
+    pub(crate) fn send(&self, message: Message) -> Result<u64> {
+        let mut queue = lock(&self.queue);
+        if queue.stopping {
+            return Err(crate::writer::closed());
+        }
+        let ticket = queue.put(message);
+        drop(queue);
+        self.queue_filled.notify_one();
+        Ok(ticket)
+    }
+
+    /// Run something on the writer thread and wait for its answer.
+    pub(crate) fn command<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, received) = std::sync::mpsc::sync_channel(1);
+        self.send(Message::Command(Box::new(move |state| {
+            let _ = answer.send(body(state));
+        })))?;
+        received
+            .recv()
+            .unwrap_or_else(|_| Err(crate::writer::closed()))
+    }
+
+    /// Tell what a commit came to.
+    pub(crate) fn publish(
+        &self,
+        state: &State,
+        rows: Vec<Arc<Row>>,
+        ticket: u64,
+        done: &[(usize, usize)],
+    ) {
+        {
+            let mut queue = lock(&self.queue);
+            for (source, bytes) in done {
+                if let Some(waiting) = queue.waiting.get_mut(source) {
+                    *waiting = waiting.saturating_sub(*bytes);
+                }
+            }
+            if queue.stalled.take().is_some() {
+                lock(&self.notes).push("journal_writable_again: what waited is committed".into());
+            }
+        }
+        self.queue_drained.notify_all();
+        {
+            let mut ring = lock(&self.ring);
+            for row in &rows {
+                ring.push(Arc::clone(row));
+            }
+            ring.trim(state.oldest);
+        }
+        if !state.notes.is_empty() {
+            // The clone is small: notes are rare.
+            lock(&self.notes).extend(state.notes.iter().cloned());
+        }
+        let mut progress = lock(&self.progress);
+        progress
+            .unsynced
+            .extend(rows.iter().filter(|r| r.replayable).map(|r| r.first));
+        progress.head = state.next;
+        progress.oldest = state.oldest;
+        progress.committed_ticket = ticket;
+        for sink in &state.sinks {
+            progress.cursors.insert(sink.id, sink.cursor);
+        }
+        progress.update_visible();
+        drop(progress);
+        self.progress_changed.notify_all();
+        self.wake();
+    }
+
+    /// A commit failed; what waits stays. Tells it once.
+    pub(crate) fn stall(&self, error: &Error, lost: HashMap<usize, u64>) {
+        let mut queue = lock(&self.queue);
+        for (source, documents) in lost {
+            *queue.lost.entry(source).or_default() += documents;
+        }
+        if queue.stalled.is_none() {
+            let what = if error.kind == ErrorKind::Full {
+                "the disk is full"
+            } else {
+                "the disk refuses"
+            };
+            lock(&self.notes).push(format!(
+                "journal_stalled: {what} ({error}); nothing new is accepted until it is writable"
+            ));
+        }
+        queue.stalled = Some(error.to_string());
+    }
+
+    /// Wait before a failed commit is tried again; ends early when the journal is closed.
+    pub(crate) fn wait_retry(&self, time: Duration) {
+        let queue = lock(&self.queue);
+        let _ = self
+            .queue_filled
+            .wait_timeout_while(queue, time, |q| !q.stopping);
+    }
+
+    pub(crate) fn wake(&self) {
+        for wake in lock(&self.wakers).iter() {
+            wake();
+        }
+    }
+
+    /// Wait until `done` says so, or the time-out.
+    pub(crate) fn wait_progress(
+        &self,
+        timeout: Duration,
+        mut done: impl FnMut(&Progress) -> bool,
+    ) -> bool {
+        let until = Instant::now().checked_add(timeout);
+        let mut progress = lock(&self.progress);
+        loop {
+            if done(&progress) {
+                return true;
+            }
+            let left = until.map_or(Duration::from_secs(3600), |u| {
+                u.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() || progress.stopping {
+                return false;
+            }
+            progress = self
+                .progress_changed
+                .wait_timeout(progress, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}

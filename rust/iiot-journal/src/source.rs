@@ -1,0 +1,207 @@
+//! What the journal keeps of a source: its clock, its window of receptions, and how far a recording was read.
+
+use crate::error::{Error, ErrorKind, Result};
+use iiot_core::clock::{NodeClock, StampClock};
+use iiot_core::window::{Delta, Window, decode_entries};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// The window is written whole again when the receptions logged since weigh more than this and more than the window.
+const LOG_BYTES: usize = 64 * 1024;
+
+/// How documents of a source are judged.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub origin: i64,
+    pub window_ms: i64,
+    pub step_ns: i64,
+    pub uptime_bits: u32,
+    pub replayable: bool,
+    /// A recording's first document gets this time, and later ones what the node's clock says.
+    pub start_ns: Option<i64>,
+}
+
+/// The part of a source that changes with its frames; small, so that a group works on a copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Clocks {
+    pub stamp: StampClock,
+    pub node: NodeClock,
+    /// First byte of the stream that is not settled.
+    pub position: u64,
+    pub finished: bool,
+}
+
+impl Clocks {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(48);
+        out.extend_from_slice(&self.stamp.last_stamp_ns.to_le_bytes());
+        out.extend_from_slice(&self.stamp.last_clock_ns.to_le_bytes());
+        self.node.encode(&mut out);
+        out
+    }
+
+    fn decode(bytes: &[u8], position: u64, finished: bool) -> Option<Self> {
+        let word = |at: usize| {
+            bytes
+                .get(at..at + 8)?
+                .try_into()
+                .ok()
+                .map(i64::from_le_bytes)
+        };
+        Some(Self {
+            stamp: StampClock {
+                last_stamp_ns: word(0)?,
+                last_clock_ns: word(8)?,
+            },
+            node: NodeClock::decode(bytes.get(16..)?)?,
+            position,
+            finished,
+        })
+    }
+}
+
+/// A source as it is committed.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub id: i64,
+    pub name: String,
+    pub rules: Rules,
+    pub clocks: Clocks,
+    pub window: Window,
+    pub log_bytes: usize,
+    pub window_bytes: usize,
+}
+
+/// A source's changes within a group.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub clocks: Clocks,
+    pub delta: Delta,
+}
+
+impl Source {
+    pub(crate) fn change(&self) -> Change {
+        Change {
+            clocks: self.clocks.clone(),
+            delta: Delta::default(),
+        }
+    }
+
+    /// Write a change; returns whether the window must be written whole after the merge.
+    pub(crate) fn write(&self, db: &Connection, change: &Change, log: &[u8]) -> Result<()> {
+        db.prepare_cached("UPDATE source SET state=?2, position=?3, finished=?4 WHERE id=?1")?
+            .execute(params![
+                self.id,
+                change.clocks.encode(),
+                change.clocks.position as i64,
+                change.clocks.finished
+            ])?;
+        if !log.is_empty() {
+            db.prepare_cached("INSERT INTO window_log(source, entries) VALUES (?1, ?2)")?
+                .execute(params![self.id, log])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn merge(&mut self, change: Change, log_bytes: usize) {
+        self.clocks = change.clocks;
+        self.window.merge(change.delta, self.rules.window_ms);
+        self.log_bytes += log_bytes;
+    }
+
+    pub(crate) fn wants_compaction(&self) -> bool {
+        self.log_bytes > LOG_BYTES.max(2 * self.window_bytes)
+    }
+
+    /// Write the window whole and drop the log before it, in a transaction of the caller.
+    pub(crate) fn compact(&self, db: &Connection) -> Result<usize> {
+        let window = self.window.encode();
+        db.prepare_cached("UPDATE source SET window=?2 WHERE id=?1")?
+            .execute(params![self.id, window])?;
+        db.prepare_cached("DELETE FROM window_log WHERE source=?1")?
+            .execute([self.id])?;
+        Ok(window.len())
+    }
+}
+
+/// Find or create a source's row, in a transaction of the caller. `fingerprint` is empty for a live source.
+pub(crate) fn load(
+    db: &Connection,
+    name: &str,
+    fingerprint: &str,
+    arguments: &str,
+    from_start: bool,
+    rules: Rules,
+) -> Result<Source> {
+    if from_start {
+        db.execute(
+            "DELETE FROM window_log WHERE source IN (SELECT id FROM source WHERE name=?1 AND fingerprint=?2)",
+            [name, fingerprint],
+        )?;
+        db.execute(
+            "DELETE FROM source WHERE name=?1 AND fingerprint=?2",
+            [name, fingerprint],
+        )?;
+    }
+    type Stored = (i64, String, i64, bool, Vec<u8>, Vec<u8>);
+    let stored: Option<Stored> = db
+        .query_row(
+            "SELECT id, arguments, position, finished, state, window FROM source WHERE name=?1 AND fingerprint=?2",
+            [name, fingerprint],
+            |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)),
+        )
+        .optional()?;
+    let Some((id, begun_with, position, finished, state, window_bytes)) = stored else {
+        let clocks = Clocks::default();
+        db.execute(
+            "INSERT INTO source(name, fingerprint, arguments, position, finished, state, window) VALUES (?1, ?2, ?3, 0, 0, ?4, ?5)",
+            params![name, fingerprint, arguments, clocks.encode(), Window::default().encode()],
+        )?;
+        let id = db.last_insert_rowid();
+        return Ok(Source {
+            id,
+            name: name.into(),
+            rules,
+            clocks,
+            window: Window::default(),
+            log_bytes: 0,
+            window_bytes: 0,
+        });
+    };
+    if begun_with != arguments {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "this recording was begun with other arguments ({begun_with:?}, now {arguments:?}); give those again, or --from-start to begin anew"
+            ),
+        ));
+    }
+    let damaged = |what: &str| {
+        Error::new(
+            ErrorKind::Damaged,
+            format!("the {what} of source {name} cannot be read; nothing was changed"),
+        )
+    };
+    let mut window = Window::decode(&window_bytes).ok_or_else(|| damaged("window"))?;
+    let mut log_bytes = 0;
+    let mut log = db.prepare("SELECT entries FROM window_log WHERE source=?1 ORDER BY id")?;
+    let mut rows = log.query([id])?;
+    while let Some(row) = rows.next()? {
+        let entries: Vec<u8> = row.get(0)?;
+        log_bytes += entries.len();
+        window.replay(
+            decode_entries(&entries).ok_or_else(|| damaged("window log"))?,
+            rules.window_ms,
+        );
+    }
+    let clocks =
+        Clocks::decode(&state, position as u64, finished).ok_or_else(|| damaged("clock"))?;
+    Ok(Source {
+        id,
+        name: name.into(),
+        rules,
+        clocks,
+        window,
+        log_bytes,
+        window_bytes: window_bytes.len(),
+    })
+}

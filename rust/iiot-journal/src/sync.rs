@@ -1,0 +1,185 @@
+//! Two threads beside the writer: one makes commits survive the loss of power, one moves the log into the file.
+
+use crate::{Shared, lock};
+use rusqlite::Connection;
+use std::fs::File;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// When a commit is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// After each group.
+    Full,
+    /// Each second.
+    Normal,
+}
+
+/// Keeps the writer out while the last pages of the log are moved, so that the log can begin anew. Fair to the checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    writing: bool,
+    wanted: bool,
+}
+
+impl Gate {
+    pub(crate) fn enter_writer(&self) {
+        let mut state = lock(&self.state);
+        while state.wanted {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.writing = true;
+    }
+
+    pub(crate) fn leave_writer(&self) {
+        lock(&self.state).writing = false;
+        self.changed.notify_all();
+    }
+
+    fn without_writer<T>(&self, body: impl FnOnce() -> T) -> T {
+        let mut state = lock(&self.state);
+        state.wanted = true;
+        while state.writing {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        let value = body();
+        lock(&self.state).wanted = false;
+        self.changed.notify_all();
+        value
+    }
+}
+
+/// A request for a checkpoint, and its completion.
+#[derive(Debug, Default)]
+pub(crate) struct Checkpoint {
+    state: Mutex<CheckpointState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct CheckpointState {
+    requested: bool,
+    stopping: bool,
+    done: u64,
+}
+
+impl Checkpoint {
+    pub(crate) fn request(&self) {
+        lock(&self.state).requested = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn stop(&self) {
+        lock(&self.state).stopping = true;
+        self.changed.notify_all();
+    }
+
+    /// Wait until the next checkpoint is done.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        let state = lock(&self.state);
+        let before = state.done;
+        let _ = self
+            .changed
+            .wait_timeout_while(state, timeout, |s| s.done == before && !s.stopping);
+    }
+}
+
+/// The checkpoint thread. A reader in the way only delays it: it tries again at the next request.
+pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection) {
+    loop {
+        let mut state = lock(&shared.checkpoint.state);
+        while !state.requested && !state.stopping {
+            state = shared
+                .checkpoint
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.stopping {
+            return;
+        }
+        state.requested = false;
+        drop(state);
+        let pass = || {
+            db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |r| {
+                Ok((r.get::<_, i64>(1)?, r.get::<_, i64>(2)?))
+            })
+        };
+        // Most pages while the writer goes on; the rest, few, without it, so that its next commit begins the log anew.
+        let _ = pass();
+        shared.gate.without_writer(|| {
+            let _ = pass();
+        });
+        lock(&shared.checkpoint.state).done += 1;
+        shared.checkpoint.changed.notify_all();
+    }
+}
+
+/// The sync thread.
+pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
+    let mut last = Instant::now();
+    loop {
+        let progress = lock(&shared.progress);
+        let mut progress = shared
+            .progress_changed
+            .wait_while(progress, |p| {
+                p.synced_ticket >= p.committed_ticket && !p.stopping
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if mode == SyncMode::Normal {
+            let due = Duration::from_secs(1).saturating_sub(last.elapsed());
+            progress = shared
+                .progress_changed
+                .wait_timeout_while(progress, due, |p| !p.sync_now && !p.stopping)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        if progress.synced_ticket >= progress.committed_ticket {
+            if progress.stopping {
+                return;
+            }
+            continue;
+        }
+        let (ticket, head) = (progress.committed_ticket, progress.head);
+        progress.sync_now = false;
+        drop(progress);
+        let outcome = log.sync_data();
+        last = Instant::now();
+        let mut progress = lock(&shared.progress);
+        match outcome {
+            Ok(()) => {
+                progress.synced_ticket = ticket;
+                progress.synced_head = head;
+                progress.update_visible();
+                progress.sync_error = None;
+            }
+            Err(error) => {
+                progress.sync_error = Some(error.to_string());
+                if progress.stopping {
+                    return;
+                }
+                // Try again with the next group, or in a second.
+                let _ = shared
+                    .progress_changed
+                    .wait_timeout(progress, Duration::from_secs(1));
+                continue;
+            }
+        }
+        drop(progress);
+        shared.progress_changed.notify_all();
+        shared.wake();
+    }
+}

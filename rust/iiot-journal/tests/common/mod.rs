@@ -1,0 +1,127 @@
+//! What the tests of the journal share: documents, a source, a sink that takes everything.
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses a part"
+)]
+
+use iiot_core::profile::Profile;
+use iiot_journal::{
+    Confirmation, Cursor, Intake, Journal, Options, SourceSettings, Status, SyncMode,
+};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const WAIT: Duration = Duration::from_secs(20);
+pub const SECOND: i64 = 1_000_000_000;
+pub const NOON: i64 = 1_700_000_000 * SECOND;
+
+pub fn profile() -> Arc<Profile> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../python/iiot_gateway/profiles/lora-bridge.toml");
+    Arc::new(Profile::parse(&std::fs::read_to_string(path).unwrap()).unwrap())
+}
+
+pub fn settings(name: &str) -> SourceSettings {
+    SourceSettings {
+        name: name.into(),
+        profile: profile(),
+        topic_prefix: "iiot".into(),
+        tags: Vec::new(),
+        dedup_window: Duration::from_secs(3600),
+        time_step_us: 1000,
+        replayable: false,
+        max_document_bytes: 65_536,
+    }
+}
+
+pub fn options() -> Options {
+    Options {
+        sync: SyncMode::Full,
+        max_bytes: 8 << 20,
+        ..Options::default()
+    }
+}
+
+pub fn open(folder: &Path) -> Journal {
+    Journal::open(&folder.join("journal.db"), &options()).unwrap()
+}
+
+/// A document of the contract; `seq` makes it distinct.
+pub fn document(ts: u64, rx: u64, seq: u64) -> String {
+    format!(
+        r#"{{"ts":{ts},"id":"N2","n1":{{"t":27.6,"h":54.1,"g":84190,"seq":{seq}}},"n2":{{"t":26.8,"h":48.8}},"sig":{{"rssi":-39,"snr":13}},"sts":{{"rx":{rx},"err":0}}}}"#
+    )
+}
+
+pub fn line(seq: u64) -> String {
+    format!(
+        "[INFO] JSON sent via VCP: {}\\n (wk5 src/main.rs:573)\n",
+        document(seq * 10_000, seq, seq)
+    )
+}
+
+/// Push lines `from..to` and wait until they are committed.
+pub fn push(intake: &mut Intake, from: u64, to: u64) {
+    let text: String = (from..to).map(line).collect();
+    intake.push(text.as_bytes(), NOON).unwrap();
+    assert!(intake.settled(WAIT));
+}
+
+/// Everything behind a cursor: position, time, document.
+pub fn behind(cursor: &Cursor) -> Vec<(u64, i64, String)> {
+    let mut from = cursor.position();
+    let mut all = Vec::new();
+    loop {
+        let rows = cursor.read(from, 1 << 20).unwrap();
+        if rows.is_empty() {
+            return all;
+        }
+        for row in rows {
+            for frame in row.frames().filter(|f| f.position >= from) {
+                all.push((
+                    frame.position,
+                    frame.time_ns,
+                    String::from_utf8(frame.document.to_vec()).unwrap(),
+                ));
+            }
+            from = row.end();
+        }
+    }
+}
+
+/// Confirm everything up to `end` as delivered.
+pub fn deliver(cursor: &Cursor, end: u64) {
+    let from = cursor.position();
+    let c = Confirmation {
+        from,
+        end,
+        delivered: end - from,
+        ..Confirmation::default()
+    };
+    let confirmer = cursor.confirmer();
+    let ticket = confirmer.confirm(c).unwrap();
+    assert!(confirmer.wait_committed(ticket, WAIT));
+}
+
+/// The ledger balances in every line.
+pub fn balanced(status: &Status) {
+    let intake = |name: &str| status.intake[name];
+    assert_eq!(
+        intake("received"),
+        intake("accepted") + intake("duplicate") + intake("rejected"),
+        "{status:?}"
+    );
+    for sink in &status.sinks {
+        let sum = sink.delivered
+            + sink.queued
+            + sink.rejected
+            + sink.superseded
+            + sink.dropped_full
+            + sink.dropped_age
+            + sink.dropped_away;
+        assert_eq!(sink.accepted, sum, "{sink:?}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Lines of consecutive frames: what a database sink posts and confirms.
+
+use iiot_core::scan::Scan;
+use iiot_journal::{Cursor, Result};
+use std::sync::Arc;
+
+/// Line protocol of the frames of `from..end` that the sink takes.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    pub from: u64,
+    pub end: u64,
+    pub text: Vec<u8>,
+    /// Where each line ends in `text`, behind its line feed.
+    pub ends: Vec<usize>,
+    /// Position of each frame and its first line.
+    pub frames: Vec<(u64, usize)>,
+}
+
+impl Lines {
+    pub(crate) fn line(&self, index: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(index)?;
+        self.text.get(self.start(index)..end)
+    }
+
+    pub(crate) fn start(&self, index: usize) -> usize {
+        index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The frame and point of a line.
+    pub(crate) fn place(&self, line: usize) -> Option<(u64, u32)> {
+        let at = self
+            .frames
+            .partition_point(|&(_, first)| first <= line)
+            .checked_sub(1)?;
+        // Frames without lines share their first line with the next: the last of them has it.
+        self.frames
+            .get(at)
+            .map(|&(position, first)| (position, (line - first) as u32))
+    }
+
+    /// Append frames behind `end` until there are `max_lines` or `max_bytes`; false if none were there.
+    pub(crate) fn extend(
+        &mut self,
+        cursor: &mut Cursor,
+        scan: &mut Scan,
+        max_lines: usize,
+        max_bytes: usize,
+    ) -> Result<bool> {
+        let rows = cursor.read(self.end, 256 * 1024)?;
+        for row in &rows {
+            if !cursor.takes(row)? {
+                self.end = row.end();
+                continue;
+            }
+            let info: Arc<_> = cursor.origin(row.origin)?;
+            let from = self.end;
+            for frame in row.frames().filter(|f| f.position >= from) {
+                if self.is_full(max_lines, max_bytes) {
+                    return Ok(true);
+                }
+                self.frames.push((frame.position, self.ends.len()));
+                self.end = frame.position + 1;
+                if info.profile.scan(frame.document, scan).is_ok() {
+                    let before = self.text.len();
+                    info.profile.write_lines(
+                        frame.document,
+                        scan,
+                        &info.origin,
+                        frame.time_ns,
+                        &mut self.text,
+                    );
+                    let (text, ends) = (&self.text, &mut self.ends);
+                    ends.extend(
+                        text.iter()
+                            .enumerate()
+                            .skip(before)
+                            .filter(|(_, b)| **b == b'\n')
+                            .map(|(at, _)| at + 1),
+                    );
+                }
+            }
+        }
+        Ok(!rows.is_empty())
+    }
+
+    pub(crate) fn is_full(&self, max_lines: usize, max_bytes: usize) -> bool {
+        self.ends.len() >= max_lines || self.text.len() >= max_bytes
+    }
+}

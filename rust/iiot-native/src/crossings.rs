@@ -1,0 +1,19 @@
+//! How often the data path crosses into the extension: the figure of a benchmark.
+
+use pyo3::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static CROSSINGS: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn count() {
+    CROSSINGS.fetch_add(1, Ordering::Relaxed);
+}
+
+#[pyfunction]
+fn crossings() -> u64 {
+    CROSSINGS.load(Ordering::Relaxed)
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(crossings, module)?)
+}

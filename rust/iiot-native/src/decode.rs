@@ -1,0 +1,255 @@
+//! `Profile`, `Decoder`, `Pacer`: decoding without a journal.
+
+use crate::errors;
+use iiot_core::clock::NodeClock;
+use iiot_core::scan::Scan;
+use iiot_core::{Framed, Framer, Origin};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Rules that turn documents into points.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct Profile {
+    pub core: Arc<iiot_core::Profile>,
+}
+
+#[pymethods]
+impl Profile {
+    #[staticmethod]
+    fn parse(py: Python<'_>, text: &str) -> PyResult<Self> {
+        let core = iiot_core::Profile::parse(text).map_err(|e| errors::profile(py, &e))?;
+        Ok(Self {
+            core: Arc::new(core),
+        })
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.core.name()
+    }
+
+    #[getter]
+    fn hash(&self) -> String {
+        format!("{:016x}", self.core.hash())
+    }
+}
+
+struct Decoding {
+    framer: Framer,
+    scan: Scan,
+}
+
+/// Decode without a journal.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct Decoder {
+    profile: Arc<iiot_core::Profile>,
+    origin: Origin,
+    state: Mutex<Decoding>,
+}
+
+/// What one chunk gave.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+#[derive(Default)]
+pub(crate) struct Decoded {
+    #[pyo3(get)]
+    documents: usize,
+    #[pyo3(get)]
+    points: usize,
+    lines: Vec<u8>,
+    publishes: Vec<u8>,
+    rejects: Vec<(u64, String, String)>,
+}
+
+#[pymethods]
+impl Decoder {
+    #[new]
+    #[pyo3(signature = (profile, *, topic_prefix, tags, max_document_bytes = 65_536))]
+    fn new(
+        profile: &Profile,
+        topic_prefix: &str,
+        tags: BTreeMap<String, String>,
+        max_document_bytes: usize,
+    ) -> PyResult<Self> {
+        let tags: Vec<_> = tags.into_iter().collect();
+        let origin = Origin::new(&profile.core, topic_prefix, &tags)
+            .map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let state = Decoding {
+            framer: Framer::new(max_document_bytes),
+            scan: Scan::new(),
+        };
+        Ok(Self {
+            profile: Arc::clone(&profile.core),
+            origin,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// With `publishes` off only lines are written, which is what a benchmark compares.
+    #[pyo3(signature = (chunk, received_at_ns, *, publishes = true))]
+    fn push(&self, py: Python<'_>, chunk: &[u8], received_at_ns: i64, publishes: bool) -> Decoded {
+        py.detach(|| {
+            let mut decoded = Decoded::default();
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let Decoding { framer, scan } = &mut *state;
+            framer.feed_with(chunk, &self.profile, scan, |framed, scan, fault| {
+                let fault = fault.map(|f| (f.at, f.to_string()));
+                self.take(
+                    &mut decoded,
+                    &framed,
+                    scan,
+                    fault,
+                    received_at_ns,
+                    publishes,
+                );
+            });
+            decoded
+        })
+    }
+
+    /// The end of the stream: a document that is still open is damaged.
+    fn finish(&self, received_at_ns: i64) -> Decoded {
+        let mut decoded = Decoded::default();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Decoding { framer, scan } = &mut *state;
+        while let Some(framed) = framer.finish() {
+            self.take(&mut decoded, &framed, scan, None, received_at_ns, true);
+        }
+        decoded
+    }
+}
+
+impl Decoder {
+    fn take(
+        &self,
+        to: &mut Decoded,
+        framed: &Framed<'_>,
+        scan: &Scan,
+        fault: Option<(usize, String)>,
+        received_at_ns: i64,
+        publishes: bool,
+    ) {
+        to.documents += 1;
+        let excerpt = |bytes: &[u8]| {
+            bytes
+                .get(..bytes.len().min(200))
+                .unwrap_or_default()
+                .escape_ascii()
+                .to_string()
+        };
+        match (*framed, fault) {
+            (
+                Framed::Damaged {
+                    reason,
+                    excerpt: bytes,
+                    at,
+                    ..
+                },
+                _,
+            ) => to.rejects.push((at, reason.to_string(), excerpt(bytes))),
+            (Framed::Document { bytes, offset, .. }, Some((at, why))) => {
+                to.rejects.push((offset + at as u64, why, excerpt(bytes)))
+            }
+            (Framed::Document { bytes, offset, .. }, None) => {
+                let time_ns = scan.time_ns().unwrap_or(received_at_ns);
+                to.points +=
+                    self.profile
+                        .write_lines(bytes, scan, &self.origin, time_ns, &mut to.lines);
+                for f in scan.value_faults() {
+                    to.rejects.push((
+                        offset + f.start as u64,
+                        format!("{}: {}", f.path, f.reason),
+                        excerpt(bytes.get(f.start..f.end).unwrap_or_default()),
+                    ));
+                }
+                if publishes {
+                    self.profile.publishes(bytes, scan, &self.origin, |p| {
+                        to.publishes.extend_from_slice(p.topic);
+                        to.publishes.extend_from_slice(b" = ");
+                        to.publishes.extend_from_slice(p.payload);
+                        to.publishes.extend_from_slice(if p.retain {
+                            b" (retained)\n"
+                        } else {
+                            b"\n"
+                        });
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Decoded {
+    fn lines<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.lines)
+    }
+
+    fn publishes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.publishes)
+    }
+
+    fn rejects(&self) -> Vec<(u64, String, String)> {
+        self.rejects.clone()
+    }
+}
+
+struct Pacing {
+    framer: Framer,
+    scan: Scan,
+    clock: NodeClock,
+    pushed: u64,
+}
+
+/// Cuts a recording into pieces by the node's own clock.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct Pacer {
+    profile: Arc<iiot_core::Profile>,
+    state: Mutex<Pacing>,
+}
+
+#[pymethods]
+impl Pacer {
+    #[new]
+    #[pyo3(signature = (profile, *, max_document_bytes = 65_536))]
+    fn new(profile: &Profile, max_document_bytes: usize) -> Self {
+        let state = Pacing {
+            framer: Framer::new(max_document_bytes),
+            scan: Scan::new(),
+            clock: NodeClock::default(),
+            pushed: 0,
+        };
+        Self {
+            profile: Arc::clone(&profile.core),
+            state: Mutex::new(state),
+        }
+    }
+
+    fn push(&self, chunk: &[u8]) -> Vec<(u64, i64)> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pacing {
+            framer,
+            scan,
+            clock,
+            pushed,
+        } = &mut *state;
+        let mut pieces = Vec::new();
+        framer.feed_with(chunk, &self.profile, scan, |framed, scan, _| {
+            if let (Framed::Document { end, .. }, Some(uptime)) = (framed, scan.uptime_ms()) {
+                let ms = clock.advance(uptime, scan.packet_counter(), self.profile.uptime_bits());
+                pieces.push((end.saturating_sub(*pushed), ms));
+            }
+        });
+        *pushed += chunk.len() as u64;
+        pieces
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Profile>()?;
+    module.add_class::<Decoder>()?;
+    module.add_class::<Decoded>()?;
+    module.add_class::<Pacer>()
+}

@@ -1,0 +1,119 @@
+//! `Poster` and `Answer`: one POST a call.
+
+use crate::crossings;
+use crate::errors::HttpError;
+use crate::journal::seconds;
+use crate::lines::LineBatch;
+use iiot_http::{Config, Poster as Core};
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::collections::BTreeMap;
+
+/// A kept HTTP connection that posts line protocol.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct Poster {
+    core: Core,
+}
+
+/// What a request came to.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct Answer {
+    core: iiot_http::Answer,
+}
+
+#[pymethods]
+impl Poster {
+    #[new]
+    #[pyo3(signature = (url, *, headers, timeout_s = 30.0, gzip = true, ca_file = None))]
+    fn new(
+        url: String,
+        headers: BTreeMap<String, String>,
+        timeout_s: f64,
+        gzip: bool,
+        ca_file: Option<String>,
+    ) -> PyResult<Self> {
+        let config = Config {
+            url,
+            headers: headers.into_iter().collect(),
+            timeout: seconds("timeout_s", timeout_s)?,
+            gzip,
+            ca_file,
+        };
+        Ok(Self {
+            core: Core::new(config).map_err(|e| HttpError::new_err(e.to_string()))?,
+        })
+    }
+
+    #[pyo3(signature = (batch, *, first = 0, end = None))]
+    fn post(
+        &self,
+        py: Python<'_>,
+        batch: &LineBatch,
+        first: usize,
+        end: Option<usize>,
+    ) -> PyResult<Answer> {
+        crossings::count();
+        let lines = &batch.core;
+        let end = end.unwrap_or(lines.ends.len());
+        let Some(body) = lines.text.get(lines.start(first)..lines.start(end)) else {
+            return Err(PyIndexError::new_err(format!(
+                "lines {first}..{end} of a batch of {}",
+                lines.ends.len()
+            )));
+        };
+        Ok(Answer {
+            core: py.detach(|| self.core.post(body)),
+        })
+    }
+
+    /// POST bytes as they are, for what is no batch (a benchmark, the doctor's line).
+    fn post_bytes(&self, py: Python<'_>, body: &[u8]) -> Answer {
+        Answer {
+            core: py.detach(|| self.core.post(body)),
+        }
+    }
+
+    fn get(&self, py: Python<'_>, url: &str) -> Answer {
+        Answer {
+            core: py.detach(|| self.core.get(url)),
+        }
+    }
+
+    fn cancel(&self) {
+        self.core.cancel();
+    }
+}
+
+#[pymethods]
+impl Answer {
+    #[getter]
+    fn status(&self) -> u16 {
+        self.core.status
+    }
+
+    #[getter]
+    fn error(&self) -> Option<&'static str> {
+        self.core.failure.map(iiot_http::Failure::as_str)
+    }
+
+    #[getter]
+    fn detail(&self) -> &str {
+        &self.core.detail
+    }
+
+    #[getter]
+    fn retry_after_s(&self) -> Option<f64> {
+        self.core.retry_after.map(|d| d.as_secs_f64())
+    }
+
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.core.body)
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Poster>()?;
+    module.add_class::<Answer>()
+}

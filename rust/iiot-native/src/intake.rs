@@ -1,0 +1,60 @@
+//! `Intake`: chunks of bytes down, numbers up.
+
+use crate::{crossings, errors, journal::seconds};
+use iiot_journal::Intake as Core;
+use pyo3::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Where a source pushes bytes.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct Intake {
+    core: Mutex<Core>,
+    #[pyo3(get)]
+    resume_offset: u64,
+    #[pyo3(get)]
+    finished: bool,
+}
+
+impl Intake {
+    pub(crate) fn new(core: Core) -> Self {
+        Self {
+            resume_offset: core.resume_offset,
+            finished: core.finished,
+            core: Mutex::new(core),
+        }
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Intake {
+    fn push(&self, py: Python<'_>, chunk: &[u8], received_at_ns: i64) -> PyResult<usize> {
+        crossings::count();
+        py.detach(|| self.core().push(chunk, received_at_ns))
+            .map_err(|e| errors::journal(py, &e))
+    }
+
+    fn wait_room(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
+        crossings::count();
+        let timeout = seconds("timeout_s", timeout_s)?;
+        Ok(py.detach(|| self.core().wait_room(timeout)))
+    }
+
+    fn finish(&self, py: Python<'_>, received_at_ns: i64) -> PyResult<usize> {
+        py.detach(|| self.core().finish(received_at_ns))
+            .map_err(|e| errors::journal(py, &e))
+    }
+
+    fn restart(&self, py: Python<'_>) -> PyResult<usize> {
+        py.detach(|| self.core().restart())
+            .map_err(|e| errors::journal(py, &e))
+    }
+
+    fn settled(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
+        let timeout = seconds("timeout_s", timeout_s)?;
+        Ok(py.detach(|| self.core().settled(timeout)))
+    }
+}

@@ -1,0 +1,229 @@
+//! `LineSink` and `LineBatch`: a database sink's reader.
+
+use crate::batch::Lines;
+use crate::journal::Journal;
+use crate::{crossings, errors};
+use iiot_core::scan::Scan;
+use iiot_journal::{Confirmation, Confirmer, Cursor, Error, SinkReject};
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+struct Reader {
+    cursor: Cursor,
+    scan: Scan,
+    /// Behind the last batch handed out.
+    next: u64,
+}
+
+/// A database sink's reader: lines of the frames behind its cursor.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct LineSink {
+    reader: Mutex<Reader>,
+    confirmer: Confirmer,
+    nudge: Box<dyn Fn() + Send + Sync>,
+    cancelled: AtomicBool,
+}
+
+/// Lines of consecutive frames.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct LineBatch {
+    pub core: Arc<Lines>,
+}
+
+#[pymethods]
+impl LineSink {
+    #[new]
+    fn new(py: Python<'_>, journal: &Journal, name: &str) -> PyResult<Self> {
+        let cursor = journal.cursor(py, name)?;
+        let nudge = Box::new(cursor.nudge());
+        let (next, confirmer) = (cursor.position(), cursor.confirmer());
+        Ok(Self {
+            confirmer,
+            reader: Mutex::new(Reader {
+                cursor,
+                scan: Scan::new(),
+                next,
+            }),
+            nudge,
+            cancelled: AtomicBool::new(false),
+        })
+    }
+
+    #[pyo3(signature = (*, max_lines, max_bytes, linger_ms, timeout_ms))]
+    fn next_batch(
+        &self,
+        py: Python<'_>,
+        max_lines: usize,
+        max_bytes: usize,
+        linger_ms: u64,
+        timeout_ms: u64,
+    ) -> PyResult<Option<LineBatch>> {
+        crossings::count();
+        let lines = py
+            .detach(|| {
+                self.read(
+                    max_lines,
+                    max_bytes,
+                    Duration::from_millis(linger_ms),
+                    Duration::from_millis(timeout_ms),
+                )
+            })
+            .map_err(|e| errors::journal(py, &e))?;
+        Ok(lines.map(|lines| LineBatch {
+            core: Arc::new(lines),
+        }))
+    }
+
+    fn rewind(&self) {
+        let mut reader = self.reader();
+        reader.next = reader.cursor.position();
+    }
+
+    #[pyo3(signature = (batch, *, rejects = Vec::new()))]
+    fn confirm(
+        &self,
+        py: Python<'_>,
+        batch: &LineBatch,
+        rejects: Vec<(usize, String)>,
+    ) -> PyResult<()> {
+        crossings::count();
+        let lines = &batch.core;
+        let mut refused = Vec::with_capacity(rejects.len());
+        for (index, reason) in rejects {
+            let (Some((position, point)), Some(line)) = (lines.place(index), lines.line(index))
+            else {
+                return Err(PyIndexError::new_err(format!(
+                    "line {index} of a batch of {}",
+                    lines.ends.len()
+                )));
+            };
+            let excerpt = String::from_utf8_lossy(line.trim_ascii_end())
+                .chars()
+                .take(200)
+                .collect();
+            refused.push(SinkReject {
+                position,
+                point,
+                reason,
+                excerpt,
+            });
+        }
+        refused.sort_by_key(|r| (r.position, r.point));
+        let mut positions: Vec<u64> = refused.iter().map(|r| r.position).collect();
+        positions.dedup();
+        let rejected = positions.len() as u64;
+        let confirmation = Confirmation {
+            from: lines.from,
+            end: lines.end,
+            delivered: lines.frames.len() as u64 - rejected,
+            rejected,
+            rejects: refused,
+            ..Confirmation::default()
+        };
+        py.detach(|| self.commit(confirmation))
+            .map_err(|e| errors::journal(py, &e))
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        (self.nudge)();
+    }
+}
+
+impl LineSink {
+    fn reader(&self) -> std::sync::MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(
+        &self,
+        max_lines: usize,
+        max_bytes: usize,
+        linger: Duration,
+        timeout: Duration,
+    ) -> Result<Option<Lines>, Error> {
+        let cancelled = || self.cancelled.load(Ordering::Acquire);
+        let mut reader = self.reader();
+        let reader = &mut *reader;
+        if cancelled()
+            || !reader.cursor.wait_readable(reader.next, timeout, cancelled)
+            || cancelled()
+        {
+            return Ok(None);
+        }
+        let mut lines = Lines {
+            from: reader.next,
+            end: reader.next,
+            ..Lines::default()
+        };
+        let until = Instant::now() + linger;
+        while !lines.is_full(max_lines, max_bytes) {
+            if !lines.extend(&mut reader.cursor, &mut reader.scan, max_lines, max_bytes)? {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() || !reader.cursor.wait_readable(lines.end, left, cancelled) {
+                    break;
+                }
+            }
+            if cancelled() {
+                break;
+            }
+        }
+        reader.next = lines.end;
+        Ok((lines.end > lines.from).then_some(lines))
+    }
+
+    /// Queue the confirmation and wait until it is committed, or the sink is cancelled.
+    fn commit(&self, confirmation: Confirmation) -> Result<(), Error> {
+        let ticket = self.confirmer.confirm(confirmation)?;
+        while !self
+            .confirmer
+            .wait_committed(ticket, Duration::from_millis(200))
+            && !self.cancelled.load(Ordering::Acquire)
+        {}
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl LineBatch {
+    #[getter]
+    fn lines(&self) -> usize {
+        self.core.ends.len()
+    }
+
+    #[getter]
+    fn frames(&self) -> usize {
+        self.core.frames.len()
+    }
+
+    #[getter]
+    fn byte_length(&self) -> usize {
+        self.core.text.len()
+    }
+
+    #[getter]
+    fn first_position(&self) -> u64 {
+        self.core.from
+    }
+
+    #[getter]
+    fn end_position(&self) -> u64 {
+        self.core.end
+    }
+
+    fn line<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let line = self.core.line(index).ok_or_else(|| {
+            PyValueError::new_err(format!("line {index} of {}", self.core.ends.len()))
+        })?;
+        Ok(PyBytes::new(py, line))
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<LineSink>()?;
+    module.add_class::<LineBatch>()
+}

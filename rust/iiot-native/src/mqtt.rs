@@ -1,0 +1,182 @@
+//! `MqttSink`: one call a connection.
+
+use crate::crossings;
+use crate::errors::MqttError;
+use crate::journal::{Journal, seconds};
+use crate::outbox::JournalOutbox;
+use iiot_mqtt::{Backlog, Config, ConfigError, Protocol, Sink};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::sync::{Mutex, PoisonError};
+
+/// The MQTT client and its place in the journal.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct MqttSink {
+    core: Sink,
+    outbox: Mutex<JournalOutbox>,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn refused(error: ConfigError) -> PyErr {
+    MqttError::new_err(error.to_string())
+}
+
+fn protocol(name: &str) -> PyResult<Protocol> {
+    match name {
+        "3.1.1" => Ok(Protocol::V311),
+        "5" => Ok(Protocol::V5),
+        other => Err(PyValueError::new_err(format!(
+            "protocol is {other:?}, expected \"3.1.1\" or \"5\""
+        ))),
+    }
+}
+
+#[pymethods]
+impl MqttSink {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python signature"
+    )]
+    #[new]
+    #[pyo3(signature = (
+        journal, name, *, broker_url, client_id, availability_topic, health_topic, protocol = "3.1.1", qos = 1, backlog = "replay",
+        keep_alive_s = 30.0, ack_timeout_s = 20.0, connect_timeout_s = 10.0, inflight = 1000, username = None, password = None,
+        ca_file = None, client_cert_file = None, client_key_file = None
+    ))]
+    fn new(
+        py: Python<'_>,
+        journal: &Journal,
+        name: &str,
+        broker_url: String,
+        client_id: String,
+        availability_topic: String,
+        health_topic: String,
+        protocol: &str,
+        qos: u8,
+        backlog: &str,
+        keep_alive_s: f64,
+        ack_timeout_s: f64,
+        connect_timeout_s: f64,
+        inflight: u16,
+        username: Option<String>,
+        password: Option<String>,
+        ca_file: Option<String>,
+        client_cert_file: Option<String>,
+        client_key_file: Option<String>,
+    ) -> PyResult<Self> {
+        let backlog = match backlog {
+            "replay" => Backlog::Replay,
+            "latest" => Backlog::Latest,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "backlog is {other:?}, expected \"replay\" or \"latest\""
+                )));
+            }
+        };
+        let config = Config {
+            availability_topic,
+            health_topic,
+            protocol: self::protocol(protocol)?,
+            qos,
+            backlog,
+            keep_alive: seconds("keep_alive_s", keep_alive_s)?,
+            ack_timeout: seconds("ack_timeout_s", ack_timeout_s)?,
+            connect_timeout: seconds("connect_timeout_s", connect_timeout_s)?,
+            inflight,
+            username,
+            password,
+            ca_file,
+            client_cert_file,
+            client_key_file,
+            ..Config::new(broker_url, client_id)
+        };
+        let core = Sink::new(config).map_err(refused)?;
+        Ok(Self {
+            core,
+            outbox: Mutex::new(JournalOutbox::new(journal.cursor(py, name)?)),
+        })
+    }
+
+    fn run_connection(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        crossings::count();
+        let ended = py.detach(|| {
+            let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+            self.core.run_connection(&mut *outbox)
+        });
+        let entry = PyDict::new(py);
+        entry.set_item("kind", ended.kind.as_str())?;
+        entry.set_item("detail", ended.detail)?;
+        entry.set_item("connected_s", ended.connected.as_secs_f64())?;
+        entry.set_item("delivered", ended.delivered)?;
+        Ok(entry.unbind())
+    }
+
+    #[pyo3(signature = (timeout_s = 3.0))]
+    fn stop(&self, timeout_s: f64) -> PyResult<()> {
+        self.core.stop(seconds("timeout_s", timeout_s)?);
+        Ok(())
+    }
+
+    fn publish_health(&self, payload: Vec<u8>) {
+        self.core.publish_health(payload);
+    }
+
+    fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let state = self.core.state();
+        let entry = PyDict::new(py);
+        entry.set_item("state", state.phase.as_str())?;
+        entry.set_item("in_flight", state.in_flight)?;
+        entry.set_item("late", state.late)?;
+        entry.set_item("refreshed", state.refreshed)?;
+        entry.set_item("publishes", state.publishes)?;
+        entry.set_item("last_error", state.last_error)?;
+        Ok(entry.unbind())
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python signature"
+    )]
+    #[staticmethod]
+    #[pyo3(signature = (
+        *, broker_url, client_id, topic, protocol = "3.1.1", username = None, password = None, ca_file = None, client_cert_file = None,
+        client_key_file = None, timeout_s = 10.0
+    ))]
+    fn probe(
+        py: Python<'_>,
+        broker_url: String,
+        client_id: String,
+        topic: &str,
+        protocol: &str,
+        username: Option<String>,
+        password: Option<String>,
+        ca_file: Option<String>,
+        client_cert_file: Option<String>,
+        client_key_file: Option<String>,
+        timeout_s: f64,
+    ) -> PyResult<Py<PyDict>> {
+        let config = Config {
+            protocol: self::protocol(protocol)?,
+            username,
+            password,
+            ca_file,
+            client_cert_file,
+            client_key_file,
+            ..Config::new(broker_url, client_id)
+        };
+        let timeout = seconds("timeout_s", timeout_s)?;
+        let report = py
+            .detach(|| iiot_mqtt::probe(config, topic, timeout))
+            .map_err(refused)?;
+        let entry = PyDict::new(py);
+        entry.set_item("ok", report.failed.is_none())?;
+        entry.set_item("step", report.failed.map(iiot_mqtt::ProbeStep::as_str))?;
+        entry.set_item("detail", report.detail)?;
+        Ok(entry.unbind())
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<MqttSink>()
+}
