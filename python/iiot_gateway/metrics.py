@@ -11,6 +11,7 @@ from typing import Any
 Sample = tuple[dict[str, str], float]
 
 INTAKE_FRAMES = "iiot_intake_frames_total"
+INTAKE_REJECTS = "iiot_intake_rejects_total"
 INTAKE_RATE = "iiot_intake_rate_frames_per_second"
 SINK_FRAMES = "iiot_sink_frames_total"
 SINK_QUEUED = "iiot_sink_queued_frames"
@@ -30,8 +31,9 @@ GATEWAY_UPTIME = "iiot_gateway_uptime_seconds"
 METRICS: dict[str, tuple[str, str]] = {
     INTAKE_FRAMES: (
         "counter",
-        "Frames at intake, by what was done with them; received is the sum of the others, lost_on_air stands beside.",
+        "Frames at intake, by what was done with them; received = accepted + duplicate + rejected.",
     ),
+    INTAKE_REJECTS: ("counter", "Frames rejected at intake, by reason."),
     INTAKE_RATE: ("gauge", "Frames received a second over the last minute."),
     SINK_FRAMES: ("counter", "Frames of a sink by what became of them."),
     SINK_QUEUED: ("gauge", "Frames in the journal that the sink has not passed: its lag."),
@@ -49,6 +51,7 @@ METRICS: dict[str, tuple[str, str]] = {
     GATEWAY_UPTIME: ("gauge", "Seconds since the start."),
 }
 
+_INTAKE = ("received", "accepted", "duplicate", "rejected", "lost_on_air", "lost_journal_unavailable")
 _OUTCOMES = ("accepted", "delivered", "rejected", "dropped", "superseded")
 
 
@@ -66,9 +69,11 @@ def render(document: dict[str, Any]) -> str:
 
 
 def _samples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:  # noqa: C901 - one line a metric
-    for outcome, value in document["intake"].items():
-        if isinstance(value, int):
-            yield INTAKE_FRAMES, {"outcome": outcome}, value
+    for outcome in _INTAKE:
+        if outcome in document["intake"]:
+            yield INTAKE_FRAMES, {"outcome": outcome}, document["intake"][outcome]
+    for reason, value in document["intake"].get("reject_reasons", {}).items():
+        yield INTAKE_REJECTS, {"reason": reason}, value
     for name, sink in document["sinks"].items():
         for outcome in _OUTCOMES:
             if outcome in sink:

@@ -9,6 +9,7 @@ from typing import Any
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayUnreachable
 
+INTAKE = ("received", "accepted", "duplicate", "rejected", "lost_on_air")
 LEDGER = ("delivered", "queued", "rejected", "dropped", "superseded")
 
 
@@ -46,7 +47,7 @@ def table(document: dict[str, Any]) -> str:
         f"gateway   {gateway['version']}, up {_duration(gateway['uptime_s'])}, {gateway['frames_per_s']:g} frames/s"
         if gateway
         else "gateway   not running",
-        "intake    " + ", ".join(f"{_count(value)} {key.replace('_', ' ')}" for key, value in intake.items() if isinstance(value, int)),
+        "intake    " + ", ".join(f"{_count(intake.get(key, 0))} {key.replace('_', ' ')}" for key in INTAKE),
         "journal   " + _journal(journal),
     ]
     if document["sinks"]:

@@ -66,6 +66,6 @@ class StatusView:
 def of_stopped(ledger: dict[str, Any]) -> dict[str, Any]:
     """Complete the ledger of a journal that no gateway has open."""
     for sink in ledger["sinks"].values():
-        sink.setdefault("state", "stopped")
+        sink.setdefault("state", "stopped" if sink.get("active", True) else "removed")
         sink.setdefault("last_error", None)
     return {**ledger, "source": {}, "gateway": None}

@@ -193,15 +193,15 @@ class Gateway:
 
     async def _sample(self) -> None:
         """Keep the rate of the last minute, and say loudly what was lost since the last look."""
-        seen: dict[str, int] = {}
+        seen: dict[tuple[str, str], int] = {}
         while True:
             document = await anyio.to_thread.run_sync(self.view.document)
-            counts = {name: int(sink.get("dropped", 0)) for name, sink in document["sinks"].items()}
-            for name, dropped in counts.items():
-                if dropped > seen.get(name, dropped):
-                    self._log.error(FRAMES_DROPPED, sink=name, frames=dropped - seen[name], reason="journal_full")
-            lost = int(document["intake"].get("lost", 0))
-            if lost > seen.get("", lost):
-                self._log.error(FRAMES_LOST, frames=lost - seen[""], reason="journal_unavailable")
-            seen = {**counts, "": lost}
+            counts = {("intake", "journal_unavailable"): int(document["intake"].get("lost_journal_unavailable", 0))}
+            for name, sink in document["sinks"].items():
+                counts |= {(name, reason): int(count) for reason, count in sink.get("dropped_reasons", {}).items()}
+            for (name, reason), count in counts.items():
+                new = count - seen.get((name, reason), count)
+                if new > 0:
+                    self._log.error(FRAMES_LOST if name == "intake" else FRAMES_DROPPED, at=name, frames=new, reason=reason)
+            seen = counts
             await anyio.sleep(SAMPLE_S)
