@@ -6,7 +6,6 @@ A new source or sink is one file, one section in the schema and one line here. E
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from iiot_gateway import _native
 from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
 from iiot_gateway.config.wiring import Origin, origin, probes, profile_files, profile_path
-from iiot_gateway.errors import JournalUnusable, ProfileInvalid, SettingUnusable
+from iiot_gateway.errors import GatewayError, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.sinks.base import Sink
@@ -215,14 +214,17 @@ def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
 
     given = origin(config, replay.source_name, config.gateway)
     settings = _origin_settings(given)
-    intake = journal.add_recording(
-        replay.source_name,
-        fingerprint=fingerprint(replay.path),
-        arguments=json.dumps({"start_ns": replay.start_ns}),
-        from_start=replay.from_start or replay.path == STANDARD_INPUT,
-        start_ns=replay.start_ns,
-        **settings,
-    )
+    try:
+        intake = journal.add_recording(
+            replay.source_name,
+            fingerprint=fingerprint(replay.path),
+            arguments="no --start" if replay.start_ns is None else f"--start at {replay.start_ns} ns",
+            from_start=replay.from_start or replay.path == STANDARD_INPUT,
+            start_ns=replay.start_ns,
+            **settings,
+        )
+    except ValueError as error:
+        raise GatewayError(f"{replay.path}: {error}") from error
     pacer = None
     if replay.speed is not None:
         pacer = _native.Pacer(settings["profile"], max_document_bytes=given.max_document_bytes)

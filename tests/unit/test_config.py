@@ -242,7 +242,7 @@ k = 1
     assert nearest_line(lines, ("t", "other")) == 6
 
 
-@given(st.text(alphabet=st.sampled_from('ab.=[]{}"\'#\\ \n,1'), max_size=60))
+@given(st.text(alphabet=st.sampled_from("ab.=[]{}\"'#\\ \n,1"), max_size=60))
 def test_locating_ends_and_finds_every_top_level_key(text: str) -> None:
     """Any text ends the scan; for valid TOML each top-level key has a line that shows it."""
     lines = line_of_keys(text)

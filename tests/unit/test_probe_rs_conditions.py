@@ -19,7 +19,12 @@ ENDINGS = {
     "chip_not_found": (1, "", "Error: The requested chip 'STM32F446ZZ' was not found in the list of known targets.\n", False),
     "chip_not_connected": (1, "", FLASHED + "Error: Connecting to the chip was unsuccessful.\n", False),
     "firmware_missing": (1, "", "Error: Failed to open binary file.\n\nCaused by:\n    No such file or directory (os error 2)\n", False),
-    "firmware_panicked": (1, LINE + "[ERROR] panicked at src/main.rs:12:5: index out of bounds\nFirmware exited unexpectedly: Exception\n", FLASHED, True),
+    "firmware_panicked": (
+        1,
+        LINE + "[ERROR] panicked at src/main.rs:12:5: index out of bounds\nFirmware exited unexpectedly: Exception\n",
+        FLASHED,
+        True,
+    ),
     "firmware_panicked by fault": (1, LINE + "Firmware exited unexpectedly: Exception\n", FLASHED, True),
     "firmware_ended": (0, LINE + "Firmware exited successfully\n", FLASHED, True),
     "unplugged": (1, LINE, FLASHED + "Error: A USB Communication Error occurred: device disconnected\n", True),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
+from iiot_gateway.errors import JournalUnusable
 
 if TYPE_CHECKING:
     from iiot_gateway.compose import Replay
@@ -34,6 +35,7 @@ def start(
     import anyio
 
     from iiot_gateway import log
+    from iiot_gateway._native import JournalError
     from iiot_gateway.compose import build
 
     log.configure(config.log.level, config.log.format)
@@ -45,4 +47,9 @@ def start(
     async def main() -> int:
         return await build(config, replay=replay, services=services).run(once=once, timeout_s=timeout_s)
 
-    return anyio.run(main)
+    try:
+        return anyio.run(main)
+    except* JournalError as group:
+        detail = str(group.exceptions[0])
+        failed = JournalUnusable("failed", config.journal_path(), detail)
+    raise failed
