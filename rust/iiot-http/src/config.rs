@@ -1,0 +1,174 @@
+//! Where to post and how, checked before the first request.
+
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+use rustls_pki_types::ServerName;
+use rustls_pki_types::pem::PemObject;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a [`crate::Poster`] needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The whole write URL with its query; `http://` or `https://`.
+    pub url: String,
+    /// Sent with every request, for example `Authorization`.
+    pub headers: Vec<(String, String)>,
+    /// For one request, connecting included.
+    pub timeout: Duration,
+    /// Compress bodies (gzip, level 1).
+    pub gzip: bool,
+    /// PEM certificates to trust instead of the system's.
+    pub ca_file: Option<String>,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Its name.
+    pub setting: &'static str,
+    message: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(setting: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            setting,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.setting, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Where a URL leads.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub host: String,
+    pub port: u16,
+    pub authority: HeaderValue,
+    /// Path and query.
+    pub path: String,
+    pub tls: Option<ServerName<'static>>,
+}
+
+impl Target {
+    /// Take a URL apart.
+    pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
+        let wrong = |what: String| ConfigError::new("url", format!("{url:?} {what}"));
+        let uri: Uri = url.parse().map_err(|e| wrong(format!("is no URL: {e}")))?;
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wrong("must begin with http:// or https://".into())),
+        };
+        let host = uri
+            .host()
+            .ok_or_else(|| wrong("names no host".into()))?
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let authority = uri
+            .authority()
+            .map_or("", |a| a.as_str().rsplit('@').next().unwrap_or_default());
+        let tls = if secure {
+            Some(ServerName::try_from(host.clone()).map_err(|_| {
+                wrong("names a host that a certificate cannot be checked against".into())
+            })?)
+        } else {
+            None
+        };
+        Ok(Self {
+            port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            authority: HeaderValue::from_str(authority)
+                .map_err(|e| wrong(format!("cannot be sent as a host: {e}")))?,
+            path: uri
+                .path_and_query()
+                .map_or_else(|| "/".to_owned(), ToString::to_string),
+            host,
+            tls,
+        })
+    }
+}
+
+/// Check and convert headers.
+pub(crate) fn headers(
+    pairs: &[(String, String)],
+) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
+    pairs
+        .iter()
+        .map(|(name, value)| {
+            let wrong = |what: &str| ConfigError::new("headers", format!("{name:?} {what}"));
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                wrong("has a value that no header may have (a line end in a token file?)")
+            })?;
+            value.set_sensitive(true);
+            Ok((
+                HeaderName::try_from(name).map_err(|_| wrong("is no header name"))?,
+                value,
+            ))
+        })
+        .collect()
+}
+
+/// The certificates to trust.
+pub(crate) fn tls(ca_file: Option<&str>) -> Result<Arc<rustls::ClientConfig>, ConfigError> {
+    let mut roots = rustls::RootCertStore::empty();
+    if let Some(path) = ca_file {
+        let wrong = |what: String| ConfigError::new("ca_file", format!("{path}: {what}"));
+        let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+        for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
+            roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(wrong("holds no PEM certificate".into()));
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(ConfigError::new(
+                "ca_file",
+                "is not set, and the system has no trusted certificates",
+            ));
+        }
+    }
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .map_err(|e| ConfigError::new("url", format!("TLS cannot be used: {e}")))?;
+    Ok(Arc::new(
+        builder.with_root_certificates(roots).with_no_client_auth(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Port, host header and path come from the URL; IPv6 and user names are understood.
+    #[test]
+    fn a_url_is_taken_apart() {
+        let target =
+            Target::parse("http://user:word@[::1]:8086/api/v2/write?org=o&bucket=b").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("::1", 8086));
+        assert_eq!(target.authority, "[::1]:8086");
+        assert_eq!(target.path, "/api/v2/write?org=o&bucket=b");
+        assert_eq!(Target::parse("https://db.example").unwrap().port, 443);
+    }
+
+    /// What is no HTTP URL is refused with the schemes that are.
+    #[test]
+    fn other_schemes_are_refused() {
+        let error = Target::parse("ftp://db.example/").unwrap_err();
+        assert!(error.to_string().contains("http:// or https://"), "{error}");
+        assert!(headers(&[("Authorization".into(), "Token a\nb".into())]).is_err());
+    }
+}
