@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::json::{Kind, Place, Syntax};
+use crate::shapes::Shapes;
 use crate::trie::Slot;
 
 /// Most points, and most values of any use, that wildcards may give in one document.
@@ -193,6 +194,10 @@ pub struct Scan {
     /// By depth, while reading: what was matched there, and how much was found before.
     pub(crate) trail: Vec<Capture>,
     pub(crate) found_before: Vec<u32>,
+
+    /// A key came twice in an object, and what the first one left was forgotten.
+    pub(crate) forgot: bool,
+    pub(crate) shapes: Shapes,
 
     pub(crate) points: Vec<PointRef>,
     pub(crate) uptime_ms: Option<u64>,
