@@ -108,6 +108,22 @@ pub enum ValueFaultReason {
     TooMany,
 }
 
+impl ValueFaultReason {
+    /// A short name that stays the same, for counters and stored rejects.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotANumber => "not_a_number",
+            Self::NotABoolean => "not_a_boolean",
+            Self::NotAString => "not_a_string",
+            Self::NotAScalar => "not_a_scalar",
+            Self::NotACount => "not_a_count",
+            Self::NotATime => "not_a_time",
+            Self::OutOfRange => "out_of_range",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
 impl fmt::Display for ValueFaultReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -147,6 +163,18 @@ pub enum ScanFaultReason {
         /// The paths, separated by commas.
         looked_for: Arc<str>,
     },
+}
+
+impl ScanFaultReason {
+    /// A short name that stays the same, for counters and stored rejects.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotADocument(syntax) => crate::framed::DamageReason::from(*syntax).name(),
+            Self::BytesBehind => "bytes_behind",
+            Self::TooLong => "too_long",
+            Self::NothingUsable { .. } => "nothing_usable",
+        }
+    }
 }
 
 impl fmt::Display for ScanFault {
