@@ -12,6 +12,8 @@ use crate::framed::{DamageReason, Framed};
 use crate::json::{Blind, Outcome, read_document};
 use crate::profile::Profile;
 use crate::scan::{Scan, ScanFault};
+use crate::shape::Shape;
+use crate::shapes::{Shapes, collect};
 
 /// How much of a chunk is added to a document that began in an earlier one before trying again; doubled each time.
 const FIRST_PIECE: usize = 1024;
@@ -20,6 +22,7 @@ const FIRST_PIECE: usize = 1024;
 #[derive(Debug)]
 pub struct Framer {
     stepper: Stepper,
+    plain: Plain,
     /// What was pushed and is not consumed.
     buffer: Vec<u8>,
     /// Stream offset of the first byte of `buffer`.
@@ -34,11 +37,26 @@ pub(crate) trait ReadDocument {
     fn read(&mut self, bytes: &[u8]) -> Outcome<usize>;
 }
 
-struct Plain;
+/// Reads documents without looking at their values.
+#[derive(Debug, Default)]
+struct Plain {
+    shapes: Shapes,
+}
 
 impl ReadDocument for Plain {
     fn read(&mut self, bytes: &[u8]) -> Outcome<usize> {
-        read_document(bytes, &mut Blind)
+        if let Some(end) = self.shapes.read(bytes) {
+            return Ok(end);
+        }
+        let end = read_document(bytes, &mut Blind)?;
+        if self.shapes.is_learning()
+            && let Some(document) = bytes.get(..end)
+            && let Some(tokens) = collect(document, Blind)?
+            && let Some(shape) = Shape::of(document, &tokens, &Scan::new())
+        {
+            self.shapes.remember(shape);
+        }
+        Ok(end)
     }
 }
 
@@ -62,6 +80,7 @@ impl Framer {
         let stepper = Stepper::new(max_document_bytes);
         Self {
             stepper,
+            plain: Plain::default(),
             buffer: Vec::new(),
             base: 0,
             at: 0,
@@ -83,7 +102,10 @@ impl Framer {
         reason = "it lends from the framer, which an iterator cannot"
     )]
     pub fn next(&mut self) -> Option<Framed<'_>> {
-        let ended = self.step_buffer(&mut Plain)?;
+        let mut plain = std::mem::take(&mut self.plain);
+        let ended = self.step_buffer(&mut plain);
+        self.plain = plain;
+        let ended = ended?;
         Some(show(ended, &self.buffer, self.base, self.stepper.excerpt()))
     }
 
@@ -108,7 +130,9 @@ impl Framer {
 
     /// Take in a chunk and show every frame that it completes. Copies nothing but what the next chunk has to complete.
     pub fn feed(&mut self, chunk: &[u8], mut visit: impl FnMut(Framed<'_>)) {
-        self.feed_reader(chunk, &mut Plain, |_, framed| visit(framed));
+        let mut plain = std::mem::take(&mut self.plain);
+        self.feed_reader(chunk, &mut plain, |_, framed| visit(framed));
+        self.plain = plain;
     }
 
     /// [`Framer::feed`], scanning by `profile` in the same pass: the fastest way from bytes to points.
@@ -139,7 +163,7 @@ impl Framer {
         let tail = self.buffer.get(self.at..).unwrap_or_default();
         let step = self
             .stepper
-            .step(tail, self.base + self.at as u64, true, &mut Plain);
+            .step(tail, self.base + self.at as u64, true, &mut self.plain);
         let ended = self.stepped(step)?;
         Some(show(ended, &self.buffer, self.base, self.stepper.excerpt()))
     }

@@ -25,6 +25,8 @@ pub mod publish;
 mod render;
 mod resync;
 pub mod scan;
+mod shape;
+mod shapes;
 mod template;
 mod toml_table;
 mod trie;

@@ -19,6 +19,7 @@ impl<'a> Noting<'a> {
         if scan.profile != Some(profile) || scan.document == u32::MAX {
             scan.profile = Some(profile);
             scan.document = 0;
+            scan.shapes.forget();
             scan.seen.clear();
             scan.seen.resize(trie.spots.len(), 0);
             scan.values.resize(trie.wanted.len(), Value::default());
@@ -31,6 +32,7 @@ impl<'a> Noting<'a> {
         scan.found.clear();
         scan.captures.clear();
         scan.overflowed = None;
+        scan.forgot = false;
         Self { trie, scan }
     }
 
@@ -70,6 +72,7 @@ impl<'a> Noting<'a> {
     /// A key came a second time: forget what the first one left.
     #[cold]
     fn forget_single(&mut self, spot: &Spot, place: Place) {
+        self.scan.forgot = true;
         for &slot in &spot.fixed_below {
             if let Some(held) = self.scan.values.get_mut(slot as usize) {
                 *held = Value::default();
@@ -93,6 +96,7 @@ impl<'a> Noting<'a> {
         if self.scan.found.len() <= before {
             return;
         }
+        let count = self.scan.found.len();
         let Some(&key) = self.scan.trail.get(depth) else {
             return;
         };
@@ -117,6 +121,7 @@ impl<'a> Noting<'a> {
             };
             !same_key(bytes, *held, key)
         });
+        self.scan.forgot |= self.scan.found.len() < count;
     }
 }
 

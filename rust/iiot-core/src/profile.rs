@@ -8,7 +8,9 @@ use crate::hash::fingerprint;
 use crate::json::{Outcome, read_document};
 use crate::moment::TimeFormat;
 use crate::observe::Noting;
-use crate::scan::{Scan, ScanFault, ScanFaultReason};
+use crate::scan::{Scan, ScanFault, ScanFaultReason, Value};
+use crate::shape::Shape;
+use crate::shapes::collect;
 use crate::template::Template;
 use crate::trie::{Slot, Trie};
 
@@ -169,7 +171,40 @@ impl Profile {
     /// First half of a scan: read the document at the start of `bytes`, noting values. Returns the offset behind it.
     #[inline]
     pub(crate) fn read(&self, bytes: &[u8], scan: &mut Scan) -> Outcome<usize> {
-        read_document(bytes, &mut Noting::begin(&self.rules.trie, self.hash, scan))
+        if scan.profile == Some(self.hash)
+            && let Some(end) = scan.shapes.read(bytes)
+        {
+            scan.values.fill(Value::default());
+            scan.found.clear();
+            scan.captures.clear();
+            scan.overflowed = None;
+            let Scan {
+                shapes,
+                values,
+                found,
+                captures,
+                ..
+            } = scan;
+            shapes.apply(values, found, captures);
+            return Ok(end);
+        }
+        self.parse_document(bytes, scan)
+    }
+
+    /// Read a document whose shape is not known, and remember it.
+    fn parse_document(&self, bytes: &[u8], scan: &mut Scan) -> Outcome<usize> {
+        let end = read_document(bytes, &mut Noting::begin(&self.rules.trie, self.hash, scan))?;
+        if scan.shapes.is_learning()
+            && let Some(document) = bytes.get(..end)
+            && let Some(tokens) =
+                collect(document, Noting::begin(&self.rules.trie, self.hash, scan))?
+            && !scan.forgot
+            && scan.overflowed.is_none()
+            && let Some(shape) = Shape::of(document, &tokens, scan)
+        {
+            scan.shapes.remember(shape);
+        }
+        Ok(end)
     }
 
     /// Second half: make points, clock and sequences of the values noted.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::json::{Kind, Place, Syntax};
+use crate::shapes::Shapes;
 use crate::trie::Slot;
 
 /// Most points, and most values of any use, that wildcards may give in one document.
@@ -107,6 +108,22 @@ pub enum ValueFaultReason {
     TooMany,
 }
 
+impl ValueFaultReason {
+    /// A short name that stays the same, for counters and stored rejects.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotANumber => "not_a_number",
+            Self::NotABoolean => "not_a_boolean",
+            Self::NotAString => "not_a_string",
+            Self::NotAScalar => "not_a_scalar",
+            Self::NotACount => "not_a_count",
+            Self::NotATime => "not_a_time",
+            Self::OutOfRange => "out_of_range",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
 impl fmt::Display for ValueFaultReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -146,6 +163,18 @@ pub enum ScanFaultReason {
         /// The paths, separated by commas.
         looked_for: Arc<str>,
     },
+}
+
+impl ScanFaultReason {
+    /// A short name that stays the same, for counters and stored rejects.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotADocument(syntax) => crate::framed::DamageReason::from(*syntax).name(),
+            Self::BytesBehind => "bytes_behind",
+            Self::TooLong => "too_long",
+            Self::NothingUsable { .. } => "nothing_usable",
+        }
+    }
 }
 
 impl fmt::Display for ScanFault {
@@ -193,6 +222,10 @@ pub struct Scan {
     /// By depth, while reading: what was matched there, and how much was found before.
     pub(crate) trail: Vec<Capture>,
     pub(crate) found_before: Vec<u32>,
+
+    /// A key came twice in an object, and what the first one left was forgotten.
+    pub(crate) forgot: bool,
+    pub(crate) shapes: Shapes,
 
     pub(crate) points: Vec<PointRef>,
     pub(crate) uptime_ms: Option<u64>,

@@ -1,5 +1,7 @@
 //! What the original gateway promised for its documents, and what the built-in profiles add to it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use iiot_core::{Framed, Framer, Origin, Profile, Scan};
 
 fn lora_bridge() -> Profile {

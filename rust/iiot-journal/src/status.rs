@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::prune::live_bytes;
 use crate::sink::{count_taken, reader};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
 /// What became of everything received. Units are frames unless the name says otherwise.
@@ -100,7 +100,7 @@ fn read_in_transaction(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<S
         };
     }
     let one = |sql: &str| -> Result<Option<i64>> {
-        Ok(db.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
+        Ok(db.prepare_cached(sql)?.query_row([], |r| r.get::<_, Option<i64>>(0)).optional()?.flatten())
     };
     let next = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1) as u64;
     let end = one("SELECT max(first + count) FROM (SELECT first, count FROM frames ORDER BY first DESC LIMIT 1)")?.map_or(next, |e| e as u64);
@@ -167,7 +167,6 @@ fn oldest_at(db: &Connection, cursor: u64, end: u64) -> Result<Option<i64>> {
 /// Bytes of frames a second over about the last ten minutes: from marks that [`mark`] writes.
 fn rate(db: &Connection, now_ms: i64) -> Result<f64> {
     let mark = |key: &str| -> Result<Option<(i64, i64)>> {
-        use rusqlite::OptionalExtension;
         let text: Option<String> = db
             .prepare_cached("SELECT value FROM meta WHERE key=?1")?
             .query_row([key], |r| r.get(0))

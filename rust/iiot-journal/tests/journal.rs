@@ -10,6 +10,17 @@ use iiot_journal::{
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// A journal without a frame has a ledger of zeros.
+#[test]
+fn an_empty_journal_has_a_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    journal.add_sink("mqtt", None).unwrap();
+    let status = journal.status().unwrap();
+    balanced(&status);
+    assert_eq!((status.journal.frames, status.sinks[0].accepted), (0, 0));
+}
+
 /// What was pushed is read back in order, each frame with a time of its own.
 #[test]
 fn frames_are_read_back_in_order_with_distinct_times() {

@@ -1,1 +1,27 @@
-//! Placeholder.
+//! One connection of an MQTT sink: it delivers a journal's frames and knows exactly what was acknowledged.
+//!
+//! The journal is the only truth. Whatever the client library queues is disposable: when a connection ends, for whatever
+//! reason, its queues are dropped, and the next one begins at the journal's cursor. When to connect again is the caller's.
+
+#![forbid(unsafe_code)]
+
+mod acknowledge;
+mod client;
+mod client_v4;
+mod client_v5;
+mod config;
+mod connection;
+mod outbox;
+mod policy;
+mod probe;
+mod refresh;
+mod sink;
+mod stage;
+mod transport;
+
+pub use client::EndKind;
+pub use config::{Config, ConfigError, Protocol};
+pub use outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
+pub use policy::Backlog;
+pub use probe::{ProbeReport, ProbeStep, probe};
+pub use sink::{Ended, Phase, Sink, State};

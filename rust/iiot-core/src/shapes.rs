@@ -1,0 +1,158 @@
+//! Remembers the last few shapes, and gives up for a while where documents have too many.
+
+use crate::json::{Kind, Observer, Outcome, Place, read_document};
+use crate::scan::{Capture, Found, Value};
+use crate::shape::{MAX_TOKENS, Shape};
+
+/// Shapes remembered. Each one that does not match costs a comparison of the first bytes, mostly.
+const MAX_SHAPES: usize = 4;
+/// A document that matched earns this, up to the bound; one that did not costs that; below zero nothing is tried for so many documents.
+const EARNED: i32 = 1;
+const MAX_CREDIT: i32 = 64;
+const COST: i32 = 4;
+const PAUSE_DOCUMENTS: u32 = 256;
+
+/// The shapes seen last in one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Shapes {
+    shapes: Vec<Shape>,
+    recent: usize,
+    next: usize,
+    credit: i32,
+    pause: u32,
+    tokens: Vec<Value>,
+}
+
+impl Shapes {
+    pub(crate) fn forget(&mut self) {
+        self.shapes.clear();
+        (self.recent, self.next, self.credit, self.pause) = (0, 0, 0, 0);
+    }
+
+    /// Read the document at the start of `bytes`, if it has a remembered shape. Returns its end.
+    #[inline]
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.pause > 0 {
+            self.pause -= 1;
+            return None;
+        }
+        let recent = self.shapes.get(self.recent)?;
+        let end = match recent.read(bytes, &mut self.tokens) {
+            Some(end) => Some(end),
+            None => self.read_others(bytes),
+        };
+        match end {
+            Some(_) => self.credit = MAX_CREDIT.min(self.credit + EARNED),
+            None => self.pay(),
+        }
+        end
+    }
+
+    #[cold]
+    fn read_others(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (number, shape) in self.shapes.iter().enumerate() {
+            if number != self.recent
+                && let Some(end) = shape.read(bytes, &mut self.tokens)
+            {
+                self.recent = number;
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn pay(&mut self) {
+        self.credit -= COST;
+        if self.credit < 0 {
+            (self.credit, self.pause) = (MAX_CREDIT / 2, PAUSE_DOCUMENTS);
+        }
+    }
+
+    /// Put the values of the document read last where a scan keeps them.
+    #[inline]
+    pub(crate) fn apply(
+        &self,
+        values: &mut [Value],
+        found: &mut Vec<Found>,
+        captures: &mut Vec<Capture>,
+    ) {
+        if let Some(shape) = self.shapes.get(self.recent) {
+            shape.apply(&self.tokens, values, found, captures);
+        }
+    }
+
+    /// Whether documents of new shapes should be learnt now.
+    pub(crate) fn is_learning(&self) -> bool {
+        self.pause == 0
+    }
+
+    /// Remember a shape in the place of the oldest.
+    pub(crate) fn remember(&mut self, shape: Shape) {
+        if self.shapes.is_empty() {
+            self.credit = MAX_CREDIT / 2;
+        }
+        if self.shapes.len() < MAX_SHAPES {
+            self.recent = self.shapes.len();
+            self.shapes.push(shape);
+            return;
+        }
+        if let Some(oldest) = self.shapes.get_mut(self.next) {
+            *oldest = shape;
+            self.recent = self.next;
+        }
+        self.next = (self.next + 1) % MAX_SHAPES;
+    }
+}
+
+/// Collects tokens for a shape on the way, and lets another observer do its work.
+pub(crate) struct Collecting<'a, O> {
+    pub(crate) inner: O,
+    pub(crate) tokens: &'a mut Vec<Value>,
+}
+
+/// Read the document at the start of `bytes` again, for its tokens. `None` if it has too many.
+pub(crate) fn collect<O: Observer>(bytes: &[u8], inner: O) -> Outcome<Option<Vec<Value>>> {
+    let mut tokens = Vec::new();
+    read_document(
+        bytes,
+        &mut Collecting {
+            inner,
+            tokens: &mut tokens,
+        },
+    )?;
+    Ok((tokens.len() <= MAX_TOKENS).then_some(tokens))
+}
+
+impl<O: Observer> Observer for Collecting<'_, O> {
+    fn key(
+        &mut self,
+        bytes: &[u8],
+        parent: Place,
+        depth: usize,
+        start: usize,
+        end: usize,
+        escaped: bool,
+    ) -> Place {
+        self.inner.key(bytes, parent, depth, start, end, escaped)
+    }
+    fn item(&mut self, parent: Place, depth: usize, index: usize) -> Place {
+        self.inner.item(parent, depth, index)
+    }
+    fn scalar(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
+        if self.tokens.len() <= MAX_TOKENS {
+            self.tokens.push(Value {
+                kind,
+                start: start as u32,
+                end: end as u32,
+            });
+        }
+        self.inner.scalar(place, kind, start, end);
+    }
+    fn open(&mut self, place: Place, depth: usize, kind: Kind, start: usize) {
+        self.inner.open(place, depth, kind, start);
+    }
+    fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
+        self.inner.close(place, kind, start, end);
+    }
+}

@@ -1,0 +1,405 @@
+//! A second decoder, slow and plain, over `serde_json` and `toml`: what it says of a document must be what the first one says.
+
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "tests and fuzz targets each use a part"
+)]
+
+use iiot_core::{Origin, Profile, Scan, hash::fingerprint};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// What a document comes to. Lists are sorted: the order of points is not the oracle's business.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    pub is_document: bool,
+    pub lines: Vec<String>,
+    pub topics: Vec<String>,
+    pub sequences: Vec<String>,
+    pub uptime_ms: Option<u64>,
+    pub packet_counter: Option<u64>,
+    pub time_ns: Option<i64>,
+}
+
+const TIME_NS: i64 = -5;
+
+/// What the decoder says. `scan` may have been used before, for anything.
+pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
+    let origin = Origin::new(profile, "p", &[("shared".into(), "s".into())]).unwrap();
+    let mut verdict = Verdict::default();
+    match profile.scan(document, scan) {
+        Ok(()) => assert!(scan.points() > 0),
+        Err(fault) if fault.reason.name() == "nothing_usable" => assert_eq!(scan.points(), 0),
+        Err(_) => {
+            assert!(
+                scan.points() == 0 && scan.sequences().is_empty() && scan.uptime_ms().is_none()
+            );
+            return verdict;
+        }
+    }
+    verdict.is_document = true;
+    let mut out = b"kept ".to_vec();
+    let count = profile.write_lines(document, scan, &origin, TIME_NS, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    verdict.lines = text
+        .strip_prefix("kept ")
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!((verdict.lines.len(), scan.points()), (count, count));
+    profile.publishes(document, scan, &origin, |publish| {
+        let (topic, payload) = (
+            String::from_utf8_lossy(publish.topic),
+            String::from_utf8_lossy(publish.payload),
+        );
+        verdict
+            .topics
+            .push(format!("{topic} = {payload} {}", publish.retain));
+    });
+    for sequence in scan.sequences() {
+        let name = scan.node_name(sequence);
+        verdict.sequences.push(format!(
+            "{name} {:?} {} {}",
+            sequence.boot, sequence.seq, sequence.object_hash
+        ));
+    }
+    (verdict.uptime_ms, verdict.packet_counter, verdict.time_ns) =
+        (scan.uptime_ms(), scan.packet_counter(), scan.time_ns());
+    for fault in scan.value_faults() {
+        assert!(fault.start <= fault.end && fault.end <= document.len());
+    }
+    verdict.sort()
+}
+
+impl Verdict {
+    fn sort(mut self) -> Self {
+        self.lines.sort();
+        self.topics.sort();
+        self.sequences.sort();
+        self
+    }
+}
+
+enum Tree {
+    Null,
+    Bool,
+    Number,
+    String(String),
+    Array(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+struct Node {
+    raw: String,
+    tree: Tree,
+}
+
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Vec<(String, Box<RawValue>)>;
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(pairs)
+    }
+}
+
+fn parse(raw: &str, depth: usize) -> Option<Node> {
+    let tree = match raw.as_bytes().first()? {
+        b'{' if depth < 64 => {
+            let pairs = serde_json::Deserializer::from_str(raw)
+                .deserialize_map(Pairs)
+                .ok()?;
+            let mut object: Vec<(String, Node)> = Vec::new();
+            for (key, value) in pairs {
+                let node = parse(value.get(), depth + 1)?;
+                object.retain(|(known, _)| *known != key);
+                object.push((key, node));
+            }
+            Tree::Object(object)
+        }
+        b'[' if depth < 64 => {
+            let items: Vec<Box<RawValue>> = serde_json::from_str(raw).ok()?;
+            Tree::Array(
+                items
+                    .iter()
+                    .map(|item| parse(item.get(), depth + 1))
+                    .collect::<Option<_>>()?,
+            )
+        }
+        b'{' | b'[' => return None,
+        b'"' => Tree::String(serde_json::from_str(raw).ok()?),
+        b't' | b'f' => Tree::Bool,
+        b'n' => Tree::Null,
+        _ => Tree::Number,
+    };
+    Some(Node {
+        raw: raw.to_owned(),
+        tree,
+    })
+}
+
+/// Every value that a path matches, with what its wildcards matched.
+fn find<'n>(node: &'n Node, path: &str) -> Vec<(Vec<String>, &'n Node)> {
+    let mut found = vec![(Vec::new(), node)];
+    for step in path.replace('[', ".[").split('.') {
+        let mut next = Vec::new();
+        for (captures, node) in found {
+            let index = step
+                .strip_prefix('[')
+                .map(|rest| rest.trim_end_matches(']'));
+            let any = step == "*" || index == Some("*");
+            let mut keep = |text: String, below: &'n Node| {
+                let captures: Vec<String> = captures
+                    .iter()
+                    .cloned()
+                    .chain(any.then_some(text))
+                    .collect();
+                next.push((captures, below));
+            };
+            match &node.tree {
+                Tree::Object(pairs) if index.is_none() || any => {
+                    for (key, below) in pairs.iter().filter(|(key, _)| any || key == step) {
+                        keep(key.clone(), below);
+                    }
+                }
+                Tree::Array(items) if index.is_some() || any => {
+                    let wanted = index.and_then(|index| index.parse::<usize>().ok());
+                    for (number, below) in items
+                        .iter()
+                        .enumerate()
+                        .filter(|(number, _)| any || wanted == Some(*number))
+                    {
+                        keep(number.to_string(), below);
+                    }
+                }
+                _ => {}
+            }
+        }
+        found = next;
+    }
+    found
+}
+
+fn text(node: &Node) -> String {
+    match &node.tree {
+        Tree::String(text) => text.clone(),
+        Tree::Bool | Tree::Number => node.raw.clone(),
+        _ => String::new(),
+    }
+}
+
+fn fill(template: &str, root: &Node, captures: &[String], topic: bool) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (hole, behind) = behind.split_once('}').unwrap();
+        let mut value = match hole.parse::<usize>() {
+            Ok(number) => captures[number - 1].clone(),
+            Err(_) => find(root, hole)
+                .first()
+                .map(|(_, node)| text(node))
+                .unwrap_or_default(),
+        };
+        if topic {
+            value = if value.is_empty() {
+                "_".to_owned()
+            } else {
+                value.replace(['+', '#', '/', '\0'], "_")
+            };
+        }
+        out += before;
+        out += &value;
+        rest = behind;
+    }
+    out + rest
+}
+
+fn escape(text: &str, special: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        match character {
+            '\0'..='\x1f' | '\x7f' | '\\' => out.push('_'),
+            _ if special.contains(character) => out.extend(['\\', character]),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+fn count(root: &Node, path: &str) -> Option<u64> {
+    find(root, path).first().and_then(|(_, node)| {
+        if matches!(node.tree, Tree::Number) {
+            node.raw.parse().ok()
+        } else {
+            None
+        }
+    })
+}
+
+fn string<'t>(table: &'t toml::Table, key: &str) -> Option<&'t str> {
+    table.get(key).and_then(toml::Value::as_str)
+}
+
+fn tables<'t>(table: &'t toml::Table, key: &str) -> impl Iterator<Item = &'t toml::Table> {
+    table
+        .get(key)
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(toml::Value::as_table)
+}
+
+/// What the oracle says. Only times in `unix_ms` are known to it.
+pub fn expected(profile: &str, document: &[u8]) -> Verdict {
+    let profile: toml::Table = profile.parse().unwrap();
+    let mut verdict = Verdict::default();
+    let Ok(document) = std::str::from_utf8(document) else {
+        return verdict;
+    };
+    if document.contains('\n') || !document.starts_with('{') || !document.ends_with('}') {
+        return verdict;
+    }
+    if serde_json::from_str::<&RawValue>(document).is_err() {
+        return verdict;
+    }
+    let Some(root) = parse(document, 0) else {
+        return verdict;
+    };
+    verdict.is_document = true;
+    for metric in tables(&profile, "metric") {
+        for (captures, node) in find(&root, string(metric, "path").unwrap()) {
+            push_point(metric, &root, &captures, node, &mut verdict);
+        }
+    }
+    for rule in tables(&profile, "sequence") {
+        let whole = vec![(Vec::new(), &root)];
+        let object_path = string(rule, "object");
+        let objects = object_path.map_or(whole, |path| find(&root, path));
+        for (captures, object) in objects {
+            let below = |path: &str| -> Option<u64> {
+                match object_path.and_then(|prefix| path.strip_prefix(prefix)) {
+                    Some(rest) => count(object, rest.trim_start_matches('.')),
+                    None => count(&root, path),
+                }
+            };
+            if let Some(seq) = below(string(rule, "seq").unwrap()) {
+                let boot = string(rule, "boot").and_then(below);
+                let name = fill(string(rule, "node").unwrap(), &root, &captures, false);
+                verdict.sequences.push(format!(
+                    "{name} {boot:?} {seq} {}",
+                    fingerprint(object.raw.as_bytes())
+                ));
+            }
+        }
+    }
+    let clock = profile.get("clock").and_then(toml::Value::as_table);
+    verdict.uptime_ms = clock.and_then(|clock| count(&root, string(clock, "uptime_ms")?));
+    verdict.packet_counter = clock.and_then(|clock| count(&root, string(clock, "packet_counter")?));
+    let time = profile.get("time").and_then(toml::Value::as_table);
+    verdict.time_ns =
+        time.and_then(|time| milliseconds(find(&root, string(time, "path")?).first()?.1));
+    verdict.sort()
+}
+
+fn milliseconds(node: &Node) -> Option<i64> {
+    if !matches!(node.tree, Tree::Number) || node.raw.contains(['e', 'E']) {
+        return None;
+    }
+    let (whole, decimals) = node.raw.split_once('.').unwrap_or((&node.raw, ""));
+    let digits: String = decimals.chars().chain("000000".chars()).take(6).collect();
+    let nanos = format!("{}{digits}", whole.trim_start_matches('-'))
+        .parse::<i64>()
+        .ok()?;
+    Some(if node.raw.starts_with('-') {
+        -nanos
+    } else {
+        nanos
+    })
+}
+
+fn push_point(
+    metric: &toml::Table,
+    root: &Node,
+    captures: &[String],
+    node: &Node,
+    verdict: &mut Verdict,
+) {
+    let wanted = string(metric, "type").unwrap_or("number");
+    let usable = match node.tree {
+        Tree::Number => {
+            matches!(wanted, "number" | "any") && node.raw.parse::<f64>().unwrap().is_finite()
+        }
+        Tree::Bool => matches!(wanted, "bool" | "any"),
+        Tree::String(_) => matches!(wanted, "string" | "any"),
+        _ => false,
+    };
+    if !usable {
+        return;
+    }
+    let mut line = fill(
+        string(metric, "measurement").unwrap(),
+        root,
+        captures,
+        false,
+    );
+    line = match line.strip_prefix('#') {
+        _ if line.is_empty() => "_".to_owned(),
+        Some(rest) => format!("_{}", escape(rest, ", ")),
+        None => escape(&line, ", "),
+    };
+    let mut tags = vec![("shared".to_owned(), "s".to_owned())];
+    for (key, template) in metric
+        .get("tags")
+        .and_then(toml::Value::as_table)
+        .into_iter()
+        .flatten()
+    {
+        tags.push((
+            key.clone(),
+            fill(template.as_str().unwrap(), root, captures, false),
+        ));
+    }
+    tags.sort();
+    for (key, value) in tags.iter().filter(|(_, value)| !value.is_empty()) {
+        line += &format!(",{}={}", escape(key, ", ="), escape(value, ", ="));
+    }
+    let value = match &node.tree {
+        Tree::String(text) => {
+            let spaced: String = text
+                .chars()
+                .map(|c| {
+                    if matches!(c, '\0'..='\x1f' | '\x7f') {
+                        ' '
+                    } else {
+                        c
+                    }
+                })
+                .collect();
+            format!("\"{}\"", spaced.replace('\\', "\\\\").replace('"', "\\\""))
+        }
+        _ => node.raw.clone(),
+    };
+    verdict
+        .lines
+        .push(format!("{line} value={value} {TIME_NS}"));
+    if let Some(topic) = string(metric, "topic") {
+        let retain = metric
+            .get("retain")
+            .and_then(toml::Value::as_bool)
+            .unwrap_or(false);
+        verdict.topics.push(format!(
+            "p/{} = {} {retain}",
+            fill(topic, root, captures, true),
+            text(node)
+        ));
+    }
+}

@@ -1,0 +1,117 @@
+//! Runs the shared vectors of `tests/vectors/decode`: the package in Python runs the same files.
+//!
+//! With `IIOT_BLESS=1` the expected parts are written anew from what came out; read the difference before committing it.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use iiot_core::{Framed, Framer, Origin, Profile, Scan};
+use serde_json::{Map, Value, json};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/decode")
+}
+
+fn profile(name: &str) -> Profile {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../../python/iiot_gateway/profiles/{name}.toml"));
+    Profile::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// What comes out of a vector's input, cut into chunks of `size`.
+fn run(vector: &Value, size: usize) -> Map<String, Value> {
+    let profile = profile(vector["profile"].as_str().unwrap());
+    let tags: Vec<(String, String)> = serde_json::from_value(vector["tags"].clone()).unwrap();
+    let origin = Origin::new(&profile, vector["topic_prefix"].as_str().unwrap(), &tags).unwrap();
+    let time_ns = vector["time_ns"].as_i64().unwrap();
+    let (mut framer, mut scan) = (
+        Framer::new(vector["max_document_bytes"].as_u64().unwrap() as usize),
+        Scan::new(),
+    );
+    let (mut frames, mut lines, mut topics, mut rejects, mut faults) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+
+    let mut see = |framed: Framed<'_>| match framed {
+        Framed::Document { bytes, offset, end } => {
+            frames.push(
+                json!({"document": String::from_utf8_lossy(bytes), "offset": offset, "end": end}),
+            );
+            if let Err(fault) = profile.scan(bytes, &mut scan) {
+                rejects.push(json!({"offset": offset, "reason": fault.reason.name()}));
+            }
+            for fault in scan.value_faults() {
+                faults.push(json!({"path": fault.path, "reason": fault.reason.name()}));
+            }
+            profile.write_lines(bytes, &scan, &origin, time_ns, &mut lines);
+            profile.publishes(bytes, &scan, &origin, |publish| {
+                let (topic, payload) = (
+                    String::from_utf8_lossy(publish.topic),
+                    String::from_utf8_lossy(publish.payload),
+                );
+                topics.push(format!(
+                    "{topic} = {payload}{}",
+                    if publish.retain { " (retained)" } else { "" }
+                ));
+            });
+        }
+        Framed::Damaged {
+            reason,
+            excerpt,
+            offset,
+            at,
+            end,
+        } => {
+            let excerpt = String::from_utf8_lossy(excerpt);
+            frames.push(json!({"damaged": reason.name(), "offset": offset, "at": at, "end": end}));
+            rejects.push(json!({"offset": offset, "reason": reason.name(), "excerpt": excerpt}));
+        }
+    };
+    for chunk in vector["input"].as_str().unwrap().as_bytes().chunks(size) {
+        framer.push(chunk);
+        while let Some(framed) = framer.next() {
+            see(framed);
+        }
+    }
+    while let Some(framed) = framer.finish() {
+        see(framed);
+    }
+
+    let lines: Vec<&str> = std::str::from_utf8(&lines).unwrap().lines().collect();
+    let expected = json!({"frames": frames, "lines": lines, "topics": topics, "rejects": rejects, "value_faults": faults});
+    expected.as_object().unwrap().clone()
+}
+
+#[test]
+fn every_vector_gives_what_it_expects_in_any_chunking() {
+    //! Frames, lines, topics and rejects are those of the file.
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    });
+    paths.sort();
+    assert!(paths.len() >= 20, "found {} vectors only", paths.len());
+
+    for path in paths {
+        let mut vector: Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        for size in [usize::MAX, 7, 1] {
+            let expected = run(&vector, size.min(1 << 20));
+            if std::env::var_os("IIOT_BLESS").is_some() && size == usize::MAX {
+                vector["expected"] = Value::Object(expected.clone());
+                std::fs::write(&path, serde_json::to_string_pretty(&vector).unwrap() + "\n")
+                    .unwrap();
+            }
+            assert_eq!(
+                vector["expected"],
+                Value::Object(expected),
+                "{} in chunks of {size}",
+                path.display()
+            );
+        }
+    }
+}

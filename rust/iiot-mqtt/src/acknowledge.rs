@@ -1,0 +1,204 @@
+//! What was sent and not yet acknowledged, in the order of sending. Pure.
+//!
+//! ```text
+//!  front                                                         back
+//!  [point ✓][point …][frame end][point ✓][point ✓][frame end][point …]   entries, one sequence
+//!      1        2                   4        5                   (unbound: no packet id yet)
+//! ```
+//!
+//! The client gives packet ids in the order in which it was given publishes, so the oldest entry without an id gets the next
+//! one. Acknowledgements come in any order; entries leave at the front only, so a frame's end leaves after every publish up to it.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// What the broker said to one publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It has it.
+    Accepted,
+    /// It will never take it, for this reason.
+    Rejected(String),
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    Answered(Answer),
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    item: T,
+    state: State,
+    /// Sent at QoS 0: answered by the next closing entry's acknowledgement.
+    silent: bool,
+    closes: bool,
+}
+
+/// How a publish is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// By a packet of its own.
+    Itself,
+    /// Not at all (QoS 0): by the next `Closing` one.
+    Silently,
+    /// By a packet of its own, which also stands for all silent ones before it.
+    Closing,
+}
+
+/// The sequence of entries.
+#[derive(Debug)]
+pub struct Ledger<T> {
+    entries: VecDeque<Entry<T>>,
+    /// Sequence number of the front entry.
+    base: u64,
+    /// Sent, and without a packet id yet; oldest first.
+    unbound: VecDeque<u64>,
+    /// By packet id: sequence number + 1 of its entry, 0 for none.
+    bound: Vec<u64>,
+    in_flight: usize,
+    silent: usize,
+    front_since: Option<Instant>,
+}
+
+impl<T> Default for Ledger<T> {
+    fn default() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            base: 0,
+            unbound: VecDeque::new(),
+            bound: Vec::new(),
+            in_flight: 0,
+            silent: 0,
+            front_since: None,
+        }
+    }
+}
+
+impl<T> Ledger<T> {
+    /// A publish was handed to the client.
+    pub fn sent(&mut self, item: T, how: Acknowledged, now: Instant) {
+        self.unbound
+            .push_back(self.base + self.entries.len() as u64);
+        let silent = how == Acknowledged::Silently;
+        self.entries.push_back(Entry {
+            item,
+            state: State::Waiting,
+            silent,
+            closes: how == Acknowledged::Closing,
+        });
+        self.in_flight += 1;
+        self.silent += usize::from(silent);
+        self.front_since.get_or_insert(now);
+    }
+
+    /// Something that needs no publish stands at this place: a frame's end, or a point refused without asking.
+    pub fn note(&mut self, item: T, answer: Answer) {
+        self.entries.push_back(Entry {
+            item,
+            state: State::Answered(answer),
+            silent: false,
+            closes: false,
+        });
+    }
+
+    /// The client sent the next publish under this packet id (0 at QoS 0). `false` if there was none to send.
+    pub fn bind(&mut self, packet_id: u16) -> bool {
+        let Some(sequence) = self.unbound.pop_front() else {
+            return false;
+        };
+        if packet_id != 0 {
+            let index = usize::from(packet_id);
+            if self.bound.len() <= index {
+                self.bound.resize(index + 1, 0);
+            }
+            if let Some(slot) = self.bound.get_mut(index) {
+                *slot = sequence + 1;
+            }
+        }
+        true
+    }
+
+    /// What waits under a packet id.
+    pub fn waiting(&self, packet_id: u16) -> Option<&T> {
+        let sequence = self
+            .bound
+            .get(usize::from(packet_id))
+            .copied()?
+            .checked_sub(1)?;
+        self.entries
+            .get(sequence.checked_sub(self.base)? as usize)
+            .map(|entry| &entry.item)
+    }
+
+    /// The broker answered a packet id. `false` if nothing waits under it.
+    pub fn acknowledge(&mut self, packet_id: u16, answer: Answer) -> bool {
+        let Some(slot) = self.bound.get_mut(usize::from(packet_id)) else {
+            return false;
+        };
+        let Some(index) = std::mem::take(slot)
+            .checked_sub(1)
+            .and_then(|sequence| sequence.checked_sub(self.base))
+        else {
+            return false;
+        };
+        let Some(entry) = self.entries.get_mut(index as usize) else {
+            return false;
+        };
+        if matches!(entry.state, State::Answered(_)) {
+            return false;
+        }
+        entry.state = State::Answered(answer);
+        self.in_flight -= 1;
+        if entry.closes {
+            for earlier in self
+                .entries
+                .iter_mut()
+                .take(index as usize)
+                .filter(|entry| entry.silent)
+            {
+                if matches!(earlier.state, State::Waiting) {
+                    earlier.state = State::Answered(Answer::Accepted);
+                    self.in_flight -= 1;
+                    self.silent -= 1;
+                }
+            }
+        }
+        true
+    }
+
+    /// Take the front entry if it is answered. Call until `None` after acknowledgements.
+    pub fn pop(&mut self, now: Instant) -> Option<(T, Answer)> {
+        if !matches!(self.entries.front()?.state, State::Answered(_)) {
+            return None;
+        }
+        let entry = self.entries.pop_front()?;
+        self.base += 1;
+        self.front_since = (self.in_flight > 0).then_some(now);
+        match entry.state {
+            State::Answered(answer) => Some((entry.item, answer)),
+            State::Waiting => None,
+        }
+    }
+
+    /// How many publishes wait for their acknowledgement.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many of them wait for a closing one.
+    pub fn silent(&self) -> usize {
+        self.silent
+    }
+
+    /// Nothing is left, neither waiting nor to be taken.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Since when the oldest publish has been waited for: it was sent, or the one before it answered.
+    pub fn waiting_since(&self) -> Option<Instant> {
+        self.front_since.filter(|_| self.in_flight > 0)
+    }
+}

@@ -1,0 +1,188 @@
+//! What this crate needs of an MQTT client library, the same for both protocol versions.
+
+use std::fmt;
+use std::future::Future;
+
+use bytes::Bytes;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndKind {
+    /// `stop` was called.
+    Stopped,
+    /// The broker refused the connection, for a reason that may pass.
+    Refused,
+    /// Credentials, or an authorisation to publish, are missing.
+    NotAuthorized,
+    /// No connection could be made within the time.
+    Unreachable,
+    /// It was there and broke.
+    Lost,
+    /// The broker did not acknowledge a publish within the time.
+    AckTimeout,
+    /// Another client connected under the same id.
+    SessionTakenOver,
+    /// TLS failed: certificate, name, or a peer that does not speak it.
+    Tls,
+    /// The peer does not keep to the protocol.
+    Protocol,
+    /// The broker's quota is used up.
+    Quota,
+    /// The journal could not be read or confirmed to.
+    Journal,
+}
+
+impl EndKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Refused => "refused",
+            Self::NotAuthorized => "not_authorized",
+            Self::Unreachable => "unreachable",
+            Self::Lost => "lost",
+            Self::AckTimeout => "ack_timeout",
+            Self::SessionTakenOver => "session_taken_over",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::Quota => "quota",
+            Self::Journal => "journal",
+        }
+    }
+}
+
+impl fmt::Display for EndKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An end with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: EndKind,
+    pub detail: String,
+}
+
+impl Failure {
+    pub fn new(kind: EndKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.detail)
+    }
+}
+
+/// A failure carried through the client library as the error of our own connector.
+impl std::error::Error for Failure {}
+
+/// What the broker allows, from its CONNACK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub in_flight: u16,
+    pub qos: u8,
+    pub retain: bool,
+    pub packet_bytes: usize,
+}
+
+impl Limits {
+    /// The protocol's own limits: a remaining length has four bytes.
+    pub const NONE: Self = Self {
+        in_flight: u16::MAX,
+        qos: 2,
+        retain: true,
+        packet_bytes: 268_435_455,
+    };
+}
+
+/// The broker's last word on one publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Accepted,
+    QuotaExceeded,
+    NotAuthorized,
+    Rejected(String),
+}
+
+/// What happened on the connection.
+#[derive(Debug)]
+pub enum Signal {
+    Connected(Limits),
+    /// The next publish handed over went out under this packet id.
+    Sent(u16),
+    Answered(u16, Verdict),
+    /// A SUBACK: granted or not, a filter.
+    Subscribed(Vec<bool>),
+    Message {
+        topic: Bytes,
+        payload: Bytes,
+        retain: bool,
+    },
+    /// Our DISCONNECT went out.
+    Disconnected,
+    Other,
+}
+
+/// The half that is polled. A `poll` under way must not be dropped while the connection is to live on: it may have counted a
+/// publish as sent that it has not written yet.
+pub trait Events {
+    fn poll(&mut self) -> impl Future<Output = Result<Signal, Failure>>;
+    /// What was read before the error that `poll` returned.
+    fn left_over(&mut self) -> Vec<Signal>;
+}
+
+/// The half that takes requests. Nothing blocks; the caller keeps to the window.
+pub trait Requests {
+    /// `false` if the topic cannot be published to.
+    fn publish(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) -> bool;
+    fn subscribe(&self, filters: Vec<String>);
+    fn unsubscribe(&self, filters: Vec<String>);
+    /// Send DISCONNECT now, ahead of everything.
+    fn disconnect(&self);
+}
+
+/// What both versions' options are made from.
+#[derive(Clone)]
+pub struct Setup {
+    pub client_id: String,
+    pub credentials: Option<(String, Option<String>)>,
+    pub keep_alive_s: u16,
+    pub in_flight: u16,
+    /// Last will: topic; its payload is `offline`, retained.
+    pub will_topic: Option<String>,
+    pub transport: crate::transport::Transport,
+    pub connect_timeout: std::time::Duration,
+}
+
+/// Packets taken from the request queue before a flush.
+pub const REQUEST_BATCH: usize = 256;
+
+/// The kind and text of a failure that came through the library: our connector's own, or TLS's.
+pub fn failure_within(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(failure) = error.downcast_ref::<Failure>() {
+            return Some(failure.clone());
+        }
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(Failure::new(EndKind::Tls, tls.to_string()));
+        }
+        // `io::Error::source` skips the error it wraps, so look at it here.
+        if let Some(inner) = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            && let Some(failure) = failure_within(inner)
+        {
+            return Some(failure);
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,395 @@
+//! The settings of an MQTT sink, checked: URL, topics, certificates.
+
+use std::fmt;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use crate::policy::Backlog;
+use crate::transport::Transport;
+
+/// Which MQTT is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT 3.1.1.
+    V311,
+    /// MQTT 5.
+    V5,
+}
+
+/// Everything a sink must be told.
+#[derive(Clone)]
+pub struct Config {
+    /// `mqtt://` or `tcp://` (1883), `mqtts://` or `ssl://` (8883; TLS or nothing), with user and password if they are not given below.
+    pub broker_url: String,
+    /// Client id.
+    pub client_id: String,
+    /// Where `online` and `offline` go, retained; empty for none.
+    pub availability_topic: String,
+    /// Where the health document goes, retained; empty for none.
+    pub health_topic: String,
+    /// Which MQTT.
+    pub protocol: Protocol,
+    /// 0, 1 or 2.
+    pub qos: u8,
+    /// What to do with frames that queue up.
+    pub backlog: Backlog,
+    /// Ping interval of an idle connection; whole seconds are sent.
+    pub keep_alive: Duration,
+    /// How long the oldest publish may wait for its acknowledgement.
+    pub ack_timeout: Duration,
+    /// From the first lookup to the CONNACK.
+    pub connect_timeout: Duration,
+    /// Publishes sent and not yet acknowledged, at most.
+    pub inflight: u16,
+    /// Stands over the URL's.
+    pub username: Option<String>,
+    /// Stands over the URL's.
+    pub password: Option<String>,
+    /// Trust these certificates (PEM) instead of the system's.
+    pub ca_file: Option<String>,
+    /// Certificate chain of the client (PEM).
+    pub client_cert_file: Option<String>,
+    /// Its key (PEM).
+    pub client_key_file: Option<String>,
+}
+
+impl Config {
+    /// The defaults around a URL and a client id.
+    pub fn new(broker_url: impl Into<String>, client_id: impl Into<String>) -> Self {
+        Self {
+            broker_url: broker_url.into(),
+            client_id: client_id.into(),
+            availability_topic: String::new(),
+            health_topic: String::new(),
+            protocol: Protocol::V311,
+            qos: 1,
+            backlog: Backlog::Replay,
+            keep_alive: Duration::from_secs(30),
+            ack_timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(10),
+            inflight: 1000,
+            username: None,
+            password: None,
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Without secrets: a URL may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("client_id", &self.client_id)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A setting cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Its name.
+    pub setting: &'static str,
+    /// What is wrong with it and what would be right.
+    pub message: String,
+}
+
+impl ConfigError {
+    fn new(setting: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            setting,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The parts of a broker's URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BrokerUrl {
+    pub tls: bool,
+    pub host: String,
+    pub port: u16,
+    pub username: Option<String>,
+    pub password: Option<String>,
+}
+
+impl BrokerUrl {
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let wrong = |message: &str| ConfigError::new("broker_url", message);
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| {
+            wrong("has no scheme; expected mqtt://host[:port] or mqtts://host[:port] (tcp:// and ssl:// mean the same)")
+        })?;
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "mqtt" | "tcp" => false,
+            "mqtts" | "ssl" => true,
+            other => {
+                let shown: String = other.chars().take(40).collect();
+                return Err(ConfigError::new(
+                    "broker_url",
+                    format!(
+                        "scheme {shown:?} is not known; accepted are mqtt, tcp (plain), mqtts, ssl (TLS)"
+                    ),
+                ));
+            }
+        };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if rest.len() > authority.len() + 1 {
+            return Err(wrong(
+                "has something behind the port; expected scheme://host:port",
+            ));
+        }
+        let (user_info, host_port) = match authority.rsplit_once('@') {
+            Some((user_info, host_port)) => (Some(user_info), host_port),
+            None => (None, authority),
+        };
+        let (username, password) = match user_info.map(|info| {
+            info.split_once(':')
+                .map_or((info, None), |(u, p)| (u, Some(p)))
+        }) {
+            Some((user, password)) => (
+                Some(percent_decoded(user)?),
+                password.map(percent_decoded).transpose()?,
+            ),
+            None => (None, None),
+        };
+        let (host, port) = match host_port.strip_prefix('[') {
+            Some(inner) => {
+                let (host, behind) = inner
+                    .split_once(']')
+                    .ok_or_else(|| wrong("the bracket of the IPv6 address is not closed"))?;
+                if host.parse::<std::net::Ipv6Addr>().is_err() {
+                    return Err(wrong("there is no IPv6 address between the brackets"));
+                }
+                (
+                    host,
+                    behind.strip_prefix(':').or(if behind.is_empty() {
+                        None
+                    } else {
+                        Some(behind)
+                    }),
+                )
+            }
+            None => host_port
+                .split_once(':')
+                .map_or((host_port, None), |(host, port)| (host, Some(port))),
+        };
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(wrong("has no host"));
+        }
+        let port = match port {
+            None => {
+                if tls {
+                    8883
+                } else {
+                    1883
+                }
+            }
+            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
+                wrong("the port is not a number from 1 to 65535 (an IPv6 address needs brackets)")
+            })?,
+        };
+        Ok(Self {
+            tls,
+            host: host.to_owned(),
+            port,
+            username,
+            password,
+        })
+    }
+}
+
+fn percent_decoded(text: &str) -> Result<String, ConfigError> {
+    let wrong = || {
+        ConfigError::new(
+            "broker_url",
+            "user name or password is not well percent-encoded",
+        )
+    };
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || {
+            bytes
+                .next()
+                .and_then(|byte| char::from(byte).to_digit(16))
+                .ok_or_else(wrong)
+        };
+        decoded.push((digit()? * 16 + digit()?) as u8);
+    }
+    String::from_utf8(decoded).map_err(|_| wrong())
+}
+
+/// A configuration that was found good, with what it led to.
+#[derive(Clone)]
+pub(crate) struct Checked {
+    pub config: Config,
+    pub transport: Transport,
+    pub credentials: Option<(String, Option<String>)>,
+    pub keep_alive_s: u16,
+}
+
+pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
+    let url = BrokerUrl::parse(&config.broker_url)?;
+    if config.client_id.is_empty() {
+        return Err(ConfigError::new("client_id", "is empty"));
+    }
+    if config.qos > 2 {
+        return Err(ConfigError::new(
+            "qos",
+            format!("is {}; expected 0, 1 or 2", config.qos),
+        ));
+    }
+    if config.inflight == 0 {
+        return Err(ConfigError::new("inflight", "is 0; expected 1 to 65535"));
+    }
+    for (setting, topic) in [
+        ("availability_topic", &config.availability_topic),
+        ("health_topic", &config.health_topic),
+    ] {
+        if topic.contains(['#', '+', '\0']) || topic.len() > 60_000 {
+            return Err(ConfigError::new(
+                setting,
+                "is not a topic to publish to (wildcard, NUL or too long)",
+            ));
+        }
+    }
+    for (setting, time) in [
+        ("ack_timeout_s", config.ack_timeout),
+        ("connect_timeout_s", config.connect_timeout),
+    ] {
+        if time.is_zero() {
+            return Err(ConfigError::new(setting, "is 0"));
+        }
+    }
+    let whole_s = config.keep_alive.as_secs() + u64::from(config.keep_alive.subsec_nanos() > 0);
+    let keep_alive_s =
+        u16::try_from(whole_s).map_err(|_| ConfigError::new("keep_alive_s", "is above 65535"))?;
+    let tls = if url.tls {
+        Some((tls_config(&config)?, server_name(&url.host)?))
+    } else {
+        None
+    };
+    if !url.tls && (config.ca_file.is_some() || config.client_cert_file.is_some()) {
+        return Err(ConfigError::new(
+            "broker_url",
+            "certificates are configured, but the scheme is a plain one; expected mqtts://",
+        ));
+    }
+    let username = config.username.clone().or(url.username);
+    let password = config.password.clone().or(url.password);
+    let credentials = match (username, password) {
+        (Some(user), password) => Some((user, password)),
+        (None, Some(_)) => {
+            return Err(ConfigError::new(
+                "username",
+                "is missing, but a password is given",
+            ));
+        }
+        (None, None) => None,
+    };
+    let transport = Transport {
+        host: url.host,
+        port: url.port,
+        tls,
+    };
+    Ok(Checked {
+        config,
+        transport,
+        credentials,
+        keep_alive_s,
+    })
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, ConfigError> {
+    ServerName::try_from(host.to_owned()).map_err(|_| {
+        ConfigError::new(
+            "broker_url",
+            "the host is not a name that a certificate can be checked against",
+        )
+    })
+}
+
+fn tls_config(config: &Config) -> Result<Arc<rustls::ClientConfig>, ConfigError> {
+    let mut roots = rustls::RootCertStore::empty();
+    match &config.ca_file {
+        Some(path) => {
+            for certificate in certificates("ca_file", path)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| ConfigError::new("ca_file", format!("{path}: {error}")))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(ConfigError::new(
+                    "ca_file",
+                    "is not set, and the system has no trusted certificates",
+                ));
+            }
+        }
+    }
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .map_err(|error| ConfigError::new("broker_url", format!("TLS cannot be used: {error}")))?
+    .with_root_certificates(roots);
+    let tls = match (&config.client_cert_file, &config.client_key_file) {
+        (Some(chain), Some(key)) => {
+            let chain = certificates("client_cert_file", chain)?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| ConfigError::new("client_key_file", format!("{key}: {error}")))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| ConfigError::new("client_cert_file", error.to_string()))?
+        }
+        (None, None) => builder.with_no_client_auth(),
+        (Some(_), None) => {
+            return Err(ConfigError::new(
+                "client_key_file",
+                "is missing; a client certificate needs its key",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(ConfigError::new(
+                "client_cert_file",
+                "is missing; a client key needs its certificate",
+            ));
+        }
+    };
+    Ok(Arc::new(tls))
+}
+
+fn certificates(
+    setting: &'static str,
+    path: &str,
+) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let wrong = |what: String| ConfigError::new(setting, format!("{path}: {what}"));
+    let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|error| wrong(error.to_string()))?;
+    if found.is_empty() {
+        Err(wrong("holds no PEM certificate".to_owned()))
+    } else {
+        Ok(found)
+    }
+}

@@ -1,0 +1,687 @@
+//! One connection, from CONNECT to its end: the loop that feeds the client, takes its answers and confirms.
+//!
+//! ```text
+//! connecting ─ CONNACK ─► refreshing ─► live ─ stop ─► draining ─► saying offline ─► leaving
+//!                  └── nothing known ──►┘
+//! ```
+//!
+//! The poll of the client is never dropped half-way (it may have counted a publish that it has not written yet). The client is
+//! fed when it has nothing to say, and every `ACKS_A_PUMP` answers in between, so that the broker never runs dry: a client
+//! that waits for its window to empty before it writes again meets Nagle's delay in the broker and falls to 2,000 a second.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::select;
+use tokio::time::{Sleep, sleep_until};
+
+use crate::acknowledge::{Acknowledged, Answer, Ledger};
+use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal, Verdict};
+use crate::config::Config;
+use crate::outbox::{Outbox, OutboxError};
+use crate::refresh::{Action, Refresh};
+use crate::sink::{Ended, Memory, Phase, Shared};
+use crate::stage::{self, Aside, Item, Next, Stage, Tally};
+
+/// Answers taken before the client is fed again.
+const ACKS_A_PUMP: u32 = 64;
+/// Frames confirmed at once when the broker keeps answering.
+const FRAMES_A_CONFIRMATION: u64 = 256;
+/// The longest an acknowledged frame waits for its confirmation.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(5);
+/// Bytes of a PUBLISH beside topic and payload, at most.
+const PUBLISH_OVERHEAD: usize = 16;
+
+/// What a connection works with.
+pub struct Context<'a> {
+    pub config: &'a Config,
+    pub shared: &'a Shared,
+    pub memory: &'a mut Memory,
+    pub outbox: &'a mut dyn Outbox,
+    pub clock: &'a dyn Fn() -> i64,
+    /// The first position to send.
+    pub from: u64,
+}
+
+/// Prepare the topics for a connection that begins at `from`: find out what may have been sent before.
+pub fn survey(
+    outbox: &mut dyn Outbox,
+    memory: &mut Memory,
+    from: u64,
+    now_ns: i64,
+) -> Result<(), Failure> {
+    let until = match memory.maybe_until {
+        Some(until) => until,
+        // Nothing that comes after this moment can have been sent by an earlier process.
+        None => {
+            let until = from.saturating_add(outbox.send_ahead());
+            stage::existing_end(outbox, from, until).map_err(journal)?
+        }
+    };
+    memory.maybe_until = Some(until);
+    memory.topics.begin(until);
+    stage::survey(outbox, from, until, &mut memory.topics, now_ns).map_err(journal)
+}
+
+fn journal(error: OutboxError) -> Failure {
+    Failure::new(EndKind::Journal, error.0)
+}
+
+/// Run it to its end.
+pub async fn run<E: Events, R: Requests>(
+    context: Context<'_>,
+    mut events: E,
+    requests: R,
+) -> Ended {
+    let mut session = Session::new(context, requests);
+    let failure = match session.drive(&mut events).await {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    // Answers that were read before the error count.
+    for signal in events.left_over() {
+        if session.on_signal(signal).is_err() {
+            break;
+        }
+    }
+    session.end(failure)
+}
+
+enum Never {}
+
+#[derive(Debug)]
+enum Step {
+    Connecting,
+    Refreshing(Refresh),
+    Live,
+    Draining,
+    SayingOffline,
+    Leaving,
+}
+
+struct Session<'a, R> {
+    context: Context<'a>,
+    requests: R,
+    step: Step,
+    limits: Limits,
+    window: usize,
+    qos: u8,
+    ledger: Ledger<Item>,
+    stage: Stage,
+    tally: Tally,
+    tally_since: Option<Instant>,
+    to_refresh: VecDeque<u32>,
+    /// QoS 0 publishes behind the last marker.
+    unclosed: usize,
+    health_version: u64,
+    answers: u32,
+    connect_by: Instant,
+    connected_at: Option<Instant>,
+    delivered: u64,
+}
+
+impl<'a, R: Requests> Session<'a, R> {
+    fn new(context: Context<'a>, requests: R) -> Self {
+        let stage = Stage::new(context.from, context.config.backlog);
+        Self {
+            requests,
+            step: Step::Connecting,
+            limits: Limits::NONE,
+            window: usize::from(context.config.inflight),
+            qos: context.config.qos,
+            ledger: Ledger::default(),
+            stage,
+            tally: Tally::default(),
+            tally_since: None,
+            to_refresh: VecDeque::new(),
+            unclosed: 0,
+            health_version: 0,
+            answers: 0,
+            connect_by: Instant::now() + context.config.connect_timeout,
+            connected_at: None,
+            delivered: 0,
+            context,
+        }
+    }
+
+    async fn drive<E: Events>(&mut self, events: &mut E) -> Result<Never, Failure> {
+        let mut alarm = pin!(sleep_until(self.deadline().into()));
+        loop {
+            let signal = self.next_signal(events, alarm.as_mut()).await?;
+            self.on_signal(signal)?;
+            if self.answers >= ACKS_A_PUMP {
+                self.answers = 0;
+                self.pump()?;
+                self.confirm_if_due(Instant::now(), false)?;
+            }
+        }
+    }
+
+    async fn next_signal<E: Events>(
+        &mut self,
+        events: &mut E,
+        mut alarm: Pin<&mut Sleep>,
+    ) -> Result<Signal, Failure> {
+        let mut poll = pin!(events.poll());
+        let shared = self.context.shared;
+        loop {
+            if let Some(signal) = ready(poll.as_mut()).await {
+                return signal;
+            }
+            self.answers = 0;
+            if self.on_quiet()? {
+                continue;
+            }
+            let deadline = self.deadline().into();
+            if deadline < alarm.deadline() || alarm.is_elapsed() {
+                alarm.as_mut().reset(deadline);
+            }
+            select! {
+                biased;
+                signal = poll.as_mut() => return signal,
+                () = shared.wake.notified() => {}
+                () = alarm.as_mut() => alarm.as_mut().reset(self.deadline().into()),
+            }
+        }
+    }
+
+    /// The client has nothing to say: look at the clock, feed it, confirm. True if it was fed.
+    fn on_quiet(&mut self) -> Result<bool, Failure> {
+        let now = Instant::now();
+        self.on_time(now)?;
+        let fed = self.pump()?;
+        self.confirm_if_due(now, true)?;
+        self.context
+            .shared
+            .in_flight
+            .store(self.ledger.in_flight() as u64, Ordering::Relaxed);
+        Ok(fed)
+    }
+
+    /// When `on_time` has something to do at the latest.
+    fn deadline(&self) -> Instant {
+        let config = self.context.config;
+        let far = Instant::now() + Duration::from_secs(3600);
+        let waiting = self
+            .ledger
+            .waiting_since()
+            .map(|since| since + config.ack_timeout);
+        let confirm = self.tally_since.map(|since| since + CONFIRM_WITHIN);
+        let step = match &self.step {
+            Step::Connecting => Some(self.connect_by),
+            Step::Refreshing(refresh) => Some(refresh.deadline()),
+            _ => None,
+        };
+        [waiting, confirm, step, self.context.shared.stop_by()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(far, |first| first.min(far))
+    }
+
+    fn on_time(&mut self, now: Instant) -> Result<(), Failure> {
+        if let Some(stop_by) = self.context.shared.stop_by() {
+            self.on_stop(now, stop_by)?;
+        }
+        if matches!(self.step, Step::Connecting) && now >= self.connect_by {
+            return Err(Failure::new(
+                EndKind::Unreachable,
+                "no CONNACK within the connect time-out",
+            ));
+        }
+        if let Step::Refreshing(refresh) = &mut self.step {
+            let action = refresh.on_time(now, &self.context.memory.topics);
+            self.act(action);
+        }
+        if let Some(since) = self.ledger.waiting_since()
+            && now >= since + self.context.config.ack_timeout
+        {
+            let detail = format!(
+                "the oldest of {} publishes was not acknowledged within {:?}",
+                self.ledger.in_flight(),
+                self.context.config.ack_timeout
+            );
+            return Err(Failure::new(EndKind::AckTimeout, detail));
+        }
+        Ok(())
+    }
+
+    fn on_stop(&mut self, now: Instant, stop_by: Instant) -> Result<(), Failure> {
+        if matches!(self.step, Step::Connecting) {
+            return Err(Failure::new(
+                EndKind::Stopped,
+                "stopped before the connection was made",
+            ));
+        }
+        if now >= stop_by {
+            return Err(Failure::new(
+                EndKind::Stopped,
+                "cut after the grace; the will speaks",
+            ));
+        }
+        if matches!(self.step, Step::Refreshing(_) | Step::Live) {
+            self.to_refresh.clear();
+            self.step = Step::Draining;
+        }
+        if matches!(self.step, Step::Draining) && self.ledger.in_flight() == 0 && self.unclosed == 0
+        {
+            self.confirm_if_due(now, true)?;
+            self.step = Step::SayingOffline;
+            let topic = self.context.config.availability_topic.clone();
+            if topic.is_empty() {
+                self.leave();
+            } else {
+                self.publish_aside(Aside::Offline, &topic, Bytes::from_static(b"offline"), true);
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.step = Step::Leaving;
+        self.requests.disconnect();
+    }
+
+    fn on_signal(&mut self, signal: Signal) -> Result<(), Failure> {
+        match signal {
+            Signal::Connected(limits) => self.on_connected(limits)?,
+            Signal::Sent(id) => drop(self.ledger.bind(id)),
+            Signal::Answered(id, verdict) => self.on_answer(id, verdict)?,
+            Signal::Subscribed(granted) => {
+                if let Step::Refreshing(refresh) = &mut self.step {
+                    let action = refresh.on_answer(&granted, &self.context.memory.topics);
+                    self.act(action);
+                }
+            }
+            Signal::Message {
+                topic,
+                payload,
+                retain,
+            } => {
+                if let Step::Refreshing(refresh) = &mut self.step {
+                    let action = refresh.on_message(
+                        &topic,
+                        &payload,
+                        retain,
+                        &self.context.memory.topics,
+                        Instant::now(),
+                    );
+                    self.act(action);
+                }
+            }
+            Signal::Disconnected => return Err(Failure::new(EndKind::Stopped, "disconnected")),
+            Signal::Other => {}
+        }
+        Ok(())
+    }
+
+    fn on_connected(&mut self, limits: Limits) -> Result<(), Failure> {
+        let now = Instant::now();
+        self.connected_at = Some(now);
+        self.limits = limits;
+        self.window = self.window.min(usize::from(limits.in_flight)).max(1);
+        if limits.qos == 0 {
+            return Err(Failure::new(
+                EndKind::Protocol,
+                "the broker takes QoS 0 only, so nothing could be confirmed",
+            ));
+        }
+        self.qos = self.qos.min(limits.qos);
+        let topic = self.context.config.availability_topic.clone();
+        if !topic.is_empty() {
+            self.publish_aside(Aside::Online, &topic, Bytes::from_static(b"online"), true);
+        }
+        let known = self.context.memory.topics.to_refresh();
+        if known.is_empty() || !limits.retain {
+            self.go_live();
+        } else {
+            let marker = format!(
+                "{}/{:x}",
+                self.marker_topic("refresh"),
+                (self.context.clock)()
+            );
+            self.step = Step::Refreshing(Refresh::begin(known, marker, now));
+            self.context.shared.enter(Phase::Refreshing);
+            self.subscribe_step();
+        }
+        Ok(())
+    }
+
+    fn go_live(&mut self) {
+        self.step = Step::Live;
+        self.context.shared.enter(Phase::Connected);
+    }
+
+    /// Beside the availability topic, so that whoever allows the one allows the other.
+    fn marker_topic(&self, name: &str) -> String {
+        let config = self.context.config;
+        let neighbour = [&config.availability_topic, &config.health_topic]
+            .into_iter()
+            .find(|topic| !topic.is_empty());
+        let parent = neighbour.map_or(config.client_id.as_str(), |topic| {
+            topic
+                .rsplit_once('/')
+                .map_or(topic.as_str(), |(parent, _)| parent)
+        });
+        format!("{parent}/{name}")
+    }
+
+    fn subscribe_step(&mut self) {
+        if let Step::Refreshing(refresh) = &self.step {
+            self.requests
+                .subscribe(refresh.filters(&self.context.memory.topics));
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Wait => {}
+            Action::PublishMarker => {
+                if let Step::Refreshing(refresh) = &self.step {
+                    let marker = refresh.marker().to_owned();
+                    self.publish_aside(Aside::RefreshMarker, &marker, Bytes::new(), false);
+                }
+            }
+            Action::StepDone {
+                leave,
+                lacking,
+                last,
+            } => {
+                self.requests.unsubscribe(leave);
+                self.to_refresh.extend(lacking);
+                if last {
+                    self.go_live();
+                } else {
+                    self.subscribe_step();
+                }
+            }
+        }
+    }
+
+    fn on_answer(&mut self, id: u16, verdict: Verdict) -> Result<(), Failure> {
+        self.answers += 1;
+        let place = |ledger: &Ledger<Item>| match ledger.waiting(id) {
+            Some(Item::Point(point)) => format!(
+                " (topic {:?})",
+                self.context.memory.topics.name(point.topic)
+            ),
+            _ => String::new(),
+        };
+        let answer = match verdict {
+            Verdict::Accepted => Answer::Accepted,
+            Verdict::QuotaExceeded => {
+                return Err(Failure::new(
+                    EndKind::Quota,
+                    format!("the broker's quota is exceeded{}", place(&self.ledger)),
+                ));
+            }
+            Verdict::NotAuthorized if matches!(self.ledger.waiting(id), Some(Item::Aside(aside)) if *aside != Aside::WindowMarker) =>
+            {
+                self.context
+                    .shared
+                    .fail("not authorised to publish availability, health or a retained value");
+                Answer::Accepted
+            }
+            Verdict::NotAuthorized => {
+                return Err(Failure::new(
+                    EndKind::NotAuthorized,
+                    format!("not authorised to publish{}", place(&self.ledger)),
+                ));
+            }
+            Verdict::Rejected(reason) => Answer::Rejected(reason),
+        };
+        self.ledger.acknowledge(id, answer);
+        let now = Instant::now();
+        while let Some((item, answer)) = self.ledger.pop(now) {
+            self.on_done(item, answer, now);
+        }
+        Ok(())
+    }
+
+    fn on_done(&mut self, item: Item, answer: Answer, now: Instant) {
+        match item {
+            Item::Point(point) => self.tally.point(point, answer, &self.context.memory.topics),
+            Item::FrameEnd {
+                position,
+                superseded,
+            } => {
+                self.tally.frame_end(position, superseded);
+                self.tally_since.get_or_insert(now);
+            }
+            Item::Gap { end } => {
+                self.tally.gap(end);
+                self.tally_since.get_or_insert(now);
+            }
+            Item::Aside(Aside::Offline) => self.leave(),
+            Item::Aside(_) => {}
+        }
+    }
+
+    /// Hand the client what its window takes. True if it got something.
+    fn pump(&mut self) -> Result<bool, Failure> {
+        if !matches!(self.step, Step::Live | Step::Refreshing(_)) {
+            return Ok(self.close_window());
+        }
+        let now = Instant::now();
+        let now_ns = (self.context.clock)();
+        let mut fed = self.pump_health();
+        let mut sent = 0;
+        while self.ledger.in_flight() < self.window {
+            if let Some(topic) = self.to_refresh.pop_front() {
+                self.publish_known(topic);
+                fed = true;
+                continue;
+            }
+            if !matches!(self.step, Step::Live) {
+                break;
+            }
+            match self.stage.next(&mut self.context.memory.topics, now_ns) {
+                Next::Send(point) => sent += u64::from(self.publish_point(point, now)),
+                Next::FrameEnd {
+                    position,
+                    superseded,
+                } => self.note(
+                    Item::FrameEnd {
+                        position,
+                        superseded,
+                    },
+                    now,
+                ),
+                Next::Gap { end } => self.note(Item::Gap { end }, now),
+                Next::Empty => {
+                    if !self.refill(now_ns)? {
+                        break;
+                    }
+                }
+            }
+        }
+        self.context
+            .shared
+            .publishes
+            .fetch_add(sent, Ordering::Relaxed);
+        Ok(self.close_window() || fed || sent > 0)
+    }
+
+    fn refill(&mut self, now_ns: i64) -> Result<bool, Failure> {
+        let Context { outbox, memory, .. } = &mut self.context;
+        let limit = outbox
+            .confirmed()
+            .saturating_add(outbox.send_ahead().max(1));
+        let before = self.stage.next_position();
+        let some = self
+            .stage
+            .refill(*outbox, limit, &mut memory.topics, now_ns)
+            .map_err(journal)?;
+        Ok(some && self.stage.next_position() > before)
+    }
+
+    fn note(&mut self, item: Item, now: Instant) {
+        if self.ledger.is_empty() {
+            self.on_done(item, Answer::Accepted, now);
+        } else {
+            self.ledger.note(item, Answer::Accepted);
+        }
+    }
+
+    fn publish_point(&mut self, point: stage::Point, now: Instant) -> bool {
+        let retain = point.retain && self.limits.retain;
+        let name = self.context.memory.topics.name(point.topic);
+        let refusal =
+            if name.len() + point.payload.len() + PUBLISH_OVERHEAD > self.limits.packet_bytes {
+                Some("packet_too_large")
+            } else if name.is_empty() || name.len() > usize::from(u16::MAX) || name.contains('\0') {
+                Some("topic_name_invalid")
+            } else if !self
+                .requests
+                .publish(name, point.payload.clone(), self.qos, retain)
+            {
+                Some("topic_name_invalid")
+            } else {
+                None
+            };
+        if let Some(reason) = refusal {
+            if self.ledger.is_empty() {
+                self.tally.point(
+                    point,
+                    Answer::Rejected(reason.to_owned()),
+                    &self.context.memory.topics,
+                );
+            } else {
+                self.ledger
+                    .note(Item::Point(point), Answer::Rejected(reason.to_owned()));
+            }
+            return false;
+        }
+        if point.late {
+            self.context.shared.late.fetch_add(1, Ordering::Relaxed);
+        }
+        let how = if self.qos == 0 {
+            Acknowledged::Silently
+        } else {
+            Acknowledged::Itself
+        };
+        self.ledger.sent(Item::Point(point), how, now);
+        if self.qos == 0 {
+            self.unclosed += 1;
+            if self.unclosed >= (self.window / 4).max(1) {
+                self.close_window();
+            }
+        }
+        true
+    }
+
+    fn close_window(&mut self) -> bool {
+        if self.unclosed == 0 {
+            return false;
+        }
+        self.unclosed = 0;
+        let topic = self.marker_topic("marker");
+        if self.requests.publish(&topic, Bytes::new(), 1, false) {
+            self.ledger.sent(
+                Item::Aside(Aside::WindowMarker),
+                Acknowledged::Closing,
+                Instant::now(),
+            );
+        }
+        true
+    }
+
+    fn publish_known(&mut self, topic: u32) {
+        let topics = &self.context.memory.topics;
+        let Some(known) = topics.known(topic) else {
+            return;
+        };
+        let payload = Bytes::copy_from_slice(&known.payload);
+        let name = topics.name(topic).to_owned();
+        self.publish_aside(Aside::Refresh, &name, payload, true);
+        self.context
+            .shared
+            .refreshed
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn publish_aside(&mut self, aside: Aside, topic: &str, payload: Bytes, retain: bool) {
+        let qos = self.qos.max(1);
+        if self
+            .requests
+            .publish(topic, payload, qos, retain && self.limits.retain)
+        {
+            self.ledger
+                .sent(Item::Aside(aside), Acknowledged::Itself, Instant::now());
+        }
+    }
+
+    fn pump_health(&mut self) -> bool {
+        let topic = &self.context.config.health_topic;
+        if topic.is_empty() {
+            return false;
+        }
+        let Some((document, version)) = self.context.shared.health_since(self.health_version)
+        else {
+            return false;
+        };
+        self.health_version = version;
+        let topic = topic.clone();
+        self.publish_aside(Aside::Health, &topic, document, true);
+        true
+    }
+
+    /// Confirm what was acknowledged: at once when nothing else is under way, else in larger steps.
+    fn confirm_if_due(&mut self, now: Instant, quiet: bool) -> Result<(), Failure> {
+        let Some(frames) = self.tally.frames() else {
+            return Ok(());
+        };
+        let waited = self
+            .tally_since
+            .is_some_and(|since| now >= since + CONFIRM_WITHIN);
+        if waited
+            || frames >= FRAMES_A_CONFIRMATION
+            || (quiet && self.ledger.in_flight() < self.window / 2)
+        {
+            self.confirm()?;
+        }
+        Ok(())
+    }
+
+    fn confirm(&mut self) -> Result<(), Failure> {
+        let Context { outbox, memory, .. } = &mut self.context;
+        let confirmation = self.tally.take(&mut memory.topics);
+        self.tally_since = None;
+        self.delivered += confirmation.delivered;
+        let end = confirmation.end;
+        outbox.confirm(confirmation).map_err(journal)?;
+        memory.confirmed_end = memory.confirmed_end.max(end);
+        Ok(())
+    }
+
+    fn end(&mut self, mut failure: Failure) -> Ended {
+        if self.tally.frames().is_some()
+            && let Err(error) = self.confirm()
+        {
+            failure = error;
+        }
+        let memory = &mut self.context.memory;
+        memory.maybe_until = memory.maybe_until.max(Some(self.stage.sent_end()));
+        let connected = self.connected_at.map_or(Duration::ZERO, |at| at.elapsed());
+        Ended {
+            kind: failure.kind,
+            detail: failure.detail,
+            connected,
+            delivered: self.delivered,
+        }
+    }
+}
+
+/// The future's output if it is ready now.
+async fn ready<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}

@@ -1,0 +1,176 @@
+//! Does this broker take and give what we publish? For `doctor`.
+
+use std::pin::pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use crate::client::{EndKind, Events, Failure, Requests, Signal, Verdict};
+use crate::config::{Config, ConfigError, Protocol, check};
+use crate::sink::setup;
+use crate::{client_v4, client_v5};
+
+/// The steps of a probe, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeStep {
+    /// CONNECT to CONNACK.
+    Connect,
+    /// SUBSCRIBE granted.
+    Subscribe,
+    /// PUBLISH acknowledged.
+    Publish,
+    /// The message came back.
+    ReadBack,
+}
+
+impl ProbeStep {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Subscribe => "subscribe",
+            Self::Publish => "publish",
+            Self::ReadBack => "read_back",
+        }
+    }
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// The first step that failed, or `None`.
+    pub failed: Option<ProbeStep>,
+    /// Why it ended so.
+    pub kind: Option<EndKind>,
+    /// For people.
+    pub detail: String,
+}
+
+/// Connect, subscribe to `topic`, publish to it (unretained, QoS 1), read it back, disconnect. Blocks up to `within`.
+/// Without a last will and without availability messages, whatever the configuration says.
+pub fn probe(config: Config, topic: &str, within: Duration) -> Result<ProbeReport, ConfigError> {
+    let config = Config {
+        availability_topic: String::new(),
+        health_topic: String::new(),
+        ..config
+    };
+    let checked = check(config)?;
+    let setup = setup(&checked);
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Ok(ProbeReport {
+                failed: Some(ProbeStep::Connect),
+                kind: Some(EndKind::Unreachable),
+                detail: error.to_string(),
+            });
+        }
+    };
+    let report = runtime.block_on(async {
+        match checked.config.protocol {
+            Protocol::V311 => {
+                let (mut events, requests) = client_v4::connection(&setup);
+                run(&mut events, &requests, topic, within).await
+            }
+            Protocol::V5 => {
+                let (mut events, requests) = client_v5::connection(&setup);
+                run(&mut events, &requests, topic, within).await
+            }
+        }
+    });
+    runtime.shutdown_background();
+    Ok(report)
+}
+
+async fn run<E: Events, R: Requests>(
+    events: &mut E,
+    requests: &R,
+    topic: &str,
+    within: Duration,
+) -> ProbeReport {
+    let mut step = ProbeStep::Connect;
+    let (kind, detail) = match timeout(within, steps(events, requests, topic, &mut step)).await {
+        Ok(Ok(())) => {
+            return ProbeReport {
+                failed: None,
+                kind: None,
+                detail: "published and read back".to_owned(),
+            };
+        }
+        Ok(Err(failure)) => (failure.kind, failure.detail),
+        Err(_) if step == ProbeStep::Connect => (
+            EndKind::Unreachable,
+            format!("no CONNACK within {within:?}"),
+        ),
+        Err(_) => (EndKind::AckTimeout, format!("no answer within {within:?}")),
+    };
+    ProbeReport {
+        failed: Some(step),
+        kind: Some(kind),
+        detail,
+    }
+}
+
+async fn steps<E: Events, R: Requests>(
+    events: &mut E,
+    requests: &R,
+    topic: &str,
+    step: &mut ProbeStep,
+) -> Result<(), Failure> {
+    let nonce = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos());
+    let payload = Bytes::from(format!("probe {nonce}"));
+    let mut came_back = false;
+    loop {
+        match pin!(events.poll()).await? {
+            Signal::Connected(_) => {
+                *step = ProbeStep::Subscribe;
+                requests.subscribe(vec![topic.to_owned()]);
+            }
+            Signal::Subscribed(granted) if granted == [true] => {
+                *step = ProbeStep::Publish;
+                if !requests.publish(topic, payload.clone(), 1, false) {
+                    return Err(Failure::new(
+                        EndKind::Protocol,
+                        "this topic cannot be published to",
+                    ));
+                }
+            }
+            Signal::Subscribed(_) => {
+                return Err(Failure::new(
+                    EndKind::NotAuthorized,
+                    "the broker does not grant the subscription",
+                ));
+            }
+            Signal::Answered(_, Verdict::Accepted) => *step = ProbeStep::ReadBack,
+            Signal::Answered(_, Verdict::QuotaExceeded) => {
+                return Err(Failure::new(
+                    EndKind::Quota,
+                    "the broker's quota is exceeded",
+                ));
+            }
+            Signal::Answered(_, Verdict::NotAuthorized) => {
+                return Err(Failure::new(
+                    EndKind::NotAuthorized,
+                    "not authorised to publish",
+                ));
+            }
+            Signal::Answered(_, Verdict::Rejected(reason)) => {
+                return Err(Failure::new(EndKind::Refused, reason));
+            }
+            Signal::Message { payload: got, .. } => came_back |= got == payload,
+            Signal::Disconnected => return Ok(()),
+            Signal::Sent(_) | Signal::Other => {}
+        }
+        if came_back && *step == ProbeStep::ReadBack {
+            requests.disconnect();
+            came_back = false;
+        }
+    }
+}

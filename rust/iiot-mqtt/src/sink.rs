@@ -1,0 +1,319 @@
+//! The sink as its owner sees it: run a connection, stop, health, state.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::client::{EndKind, Failure, Setup};
+use crate::config::{Checked, Config, ConfigError, Protocol, check};
+use crate::connection::{self, Context};
+use crate::outbox::Outbox;
+use crate::policy::{FAR_AHEAD_NS, Topics};
+use crate::{client_v4, client_v5};
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Why.
+    pub kind: EndKind,
+    /// For people.
+    pub detail: String,
+    /// From the CONNACK to the end; zero if there was none.
+    pub connected: Duration,
+    /// Frames delivered by this connection.
+    pub delivered: u64,
+}
+
+/// Where a sink stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// No connection is being run.
+    Disconnected,
+    /// Waiting for the CONNACK.
+    Connecting,
+    /// Comparing retained values.
+    Refreshing,
+    /// Publishing.
+    Connected,
+    /// `stop` was called.
+    Stopped,
+}
+
+impl Phase {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Connecting => "connecting",
+            Self::Refreshing => "refreshing",
+            Self::Connected => "connected",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A look at a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Publishes sent and not acknowledged.
+    pub in_flight: u64,
+    /// Points sent late since the start.
+    pub late: u64,
+    /// Retained values published again because the broker lacked them, since the start.
+    pub refreshed: u64,
+    /// Publishes of points sent since the start.
+    pub publishes: u64,
+    /// The last thing that went wrong; empty for nothing.
+    pub last_error: String,
+}
+
+/// What the connection's thread and others share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    visible: Mutex<Visible>,
+    pub in_flight: AtomicU64,
+    pub late: AtomicU64,
+    pub refreshed: AtomicU64,
+    pub publishes: AtomicU64,
+    pub wake: Notify,
+}
+
+#[derive(Debug)]
+struct Visible {
+    phase: Phase,
+    last_error: String,
+    health: Option<Bytes>,
+    health_version: u64,
+    stop_by: Option<Instant>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Visible> {
+        self.visible.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn enter(&self, phase: Phase) {
+        self.lock().phase = phase;
+    }
+
+    pub fn fail(&self, error: impl Into<String>) {
+        self.lock().last_error = error.into();
+    }
+
+    pub fn stop_by(&self) -> Option<Instant> {
+        self.lock().stop_by
+    }
+
+    /// The health document, if it is another than the one of this version.
+    pub fn health_since(&self, version: u64) -> Option<(Bytes, u64)> {
+        let visible = self.lock();
+        visible
+            .health
+            .clone()
+            .filter(|_| visible.health_version != version)
+            .map(|health| (health, visible.health_version))
+    }
+}
+
+/// What a sink remembers from connection to connection.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub topics: Topics,
+    pub loaded: bool,
+    /// Frames before this position may have been sent by an earlier connection or process.
+    pub maybe_until: Option<u64>,
+    /// Frames before this position are confirmed, if perhaps not yet committed.
+    pub confirmed_end: u64,
+}
+
+/// One MQTT sink. All methods may be called from any thread.
+pub struct Sink {
+    checked: Checked,
+    shared: Arc<Shared>,
+    memory: Mutex<Memory>,
+    clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+}
+
+impl Sink {
+    /// Check the configuration; nothing is connected yet.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Self::with_clock(config, Arc::new(wall_clock_ns))
+    }
+
+    /// The same with another wall clock: nanoseconds since 1970.
+    pub fn with_clock(
+        config: Config,
+        clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    ) -> Result<Self, ConfigError> {
+        let checked = check(config)?;
+        let visible = Visible {
+            phase: Phase::Disconnected,
+            last_error: String::new(),
+            health: None,
+            health_version: 0,
+            stop_by: None,
+        };
+        let memory = Memory {
+            topics: Topics::new(checked.config.backlog),
+            loaded: false,
+            maybe_until: None,
+            confirmed_end: 0,
+        };
+        let shared = Shared {
+            visible: Mutex::new(visible),
+            in_flight: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            refreshed: AtomicU64::new(0),
+            publishes: AtomicU64::new(0),
+            wake: Notify::new(),
+        };
+        Ok(Self {
+            checked,
+            shared: Arc::new(shared),
+            memory: Mutex::new(memory),
+            clock,
+        })
+    }
+
+    /// Connect, refresh, publish until the connection ends or `stop`. Blocks. One call at a time; another one waits.
+    pub fn run_connection(&self, outbox: &mut dyn Outbox) -> Ended {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.enter(Phase::Connecting);
+        let ended = self.run(outbox, &mut memory);
+        self.shared.in_flight.store(0, Ordering::Relaxed);
+        if ended.kind == EndKind::Stopped {
+            self.shared.enter(Phase::Stopped);
+        } else {
+            self.shared.enter(Phase::Disconnected);
+            self.shared
+                .fail(format!("{}: {}", ended.kind, ended.detail));
+        }
+        ended
+    }
+
+    fn run(&self, outbox: &mut dyn Outbox, memory: &mut Memory) -> Ended {
+        let ended_early = |failure: Failure| Ended {
+            kind: failure.kind,
+            detail: failure.detail,
+            connected: Duration::ZERO,
+            delivered: 0,
+        };
+        let wake = Arc::clone(&self.shared);
+        outbox.subscribe(Arc::new(move || wake.wake.notify_one()));
+        let clock = || (self.clock)();
+        if !memory.loaded {
+            load(outbox, memory, clock());
+        }
+        let from = outbox.cursor().max(memory.confirmed_end);
+        if let Err(failure) = connection::survey(outbox, memory, from, clock()) {
+            return ended_early(failure);
+        }
+        let runtime = match tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                return ended_early(Failure::new(
+                    EndKind::Unreachable,
+                    format!("no event loop: {error}"),
+                ));
+            }
+        };
+        let setup = setup(&self.checked);
+        let context = Context {
+            config: &self.checked.config,
+            shared: &self.shared,
+            memory,
+            outbox,
+            clock: &clock,
+            from,
+        };
+        let ended = match self.checked.config.protocol {
+            Protocol::V311 => {
+                let _in_runtime = runtime.enter();
+                let (events, requests) = client_v4::connection(&setup);
+                runtime.block_on(connection::run(context, events, requests))
+            }
+            Protocol::V5 => {
+                let _in_runtime = runtime.enter();
+                let (events, requests) = client_v5::connection(&setup);
+                runtime.block_on(connection::run(context, events, requests))
+            }
+        };
+        // A name lookup may still be running in the runtime's thread; nobody waits for it.
+        runtime.shutdown_background();
+        ended
+    }
+
+    /// End `run_connection`, now and for good: finish what is in flight, say `offline`, disconnect; after the grace cut the
+    /// connection, so that the will speaks. Returns at once; `run_connection` returns within the grace.
+    pub fn stop(&self, grace: Duration) {
+        self.shared.lock().stop_by = Some(Instant::now() + grace);
+        self.shared.wake.notify_one();
+    }
+
+    /// Replace the retained health document. Sent when connected; an older one that was not sent yet is forgotten.
+    pub fn publish_health(&self, document: Vec<u8>) {
+        let mut visible = self.shared.lock();
+        visible.health = Some(Bytes::from(document));
+        visible.health_version += 1;
+        drop(visible);
+        self.shared.wake.notify_one();
+    }
+
+    /// A look at it.
+    pub fn state(&self) -> State {
+        let visible = self.shared.lock();
+        State {
+            phase: visible.phase,
+            in_flight: self.shared.in_flight.load(Ordering::Relaxed),
+            late: self.shared.late.load(Ordering::Relaxed),
+            refreshed: self.shared.refreshed.load(Ordering::Relaxed),
+            publishes: self.shared.publishes.load(Ordering::Relaxed),
+            last_error: visible.last_error.clone(),
+        }
+    }
+}
+
+fn load(outbox: &mut dyn Outbox, memory: &mut Memory, now_ns: i64) {
+    for known in outbox.topics() {
+        let id = memory.topics.intern(&known.topic);
+        // A clock that was set back must not make every value late.
+        let far = known.time_ns > now_ns.saturating_add(FAR_AHEAD_NS);
+        memory.topics.confirm(
+            id,
+            &known.payload,
+            known.retain,
+            if far { i64::MIN } else { known.time_ns },
+        );
+    }
+    memory.loaded = true;
+}
+
+pub(crate) fn setup(checked: &Checked) -> Setup {
+    let config = &checked.config;
+    Setup {
+        client_id: config.client_id.clone(),
+        credentials: checked.credentials.clone(),
+        keep_alive_s: checked.keep_alive_s,
+        in_flight: config.inflight,
+        will_topic: Some(config.availability_topic.clone()).filter(|topic| !topic.is_empty()),
+        transport: checked.transport.clone(),
+        connect_timeout: config.connect_timeout,
+    }
+}
+
+fn wall_clock_ns() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
+}

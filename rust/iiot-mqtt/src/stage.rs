@@ -1,0 +1,407 @@
+//! From read batches to publishes, and from acknowledgements to confirmations. No I/O but the outbox's.
+
+use bytes::Bytes;
+
+use crate::acknowledge::Answer;
+use crate::outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
+use crate::policy::{Backlog, Candidate, Topics, Verdict};
+
+/// Frames decoded at once: enough to keep the window full, few enough that a small window holds little back.
+const FRAMES_A_READ: usize = 256;
+/// With `latest`, more frames at once mean fewer values sent.
+const FRAMES_A_READ_LATEST: usize = 2048;
+
+/// What stands in the ledger.
+#[derive(Debug)]
+pub enum Item {
+    /// A value.
+    Point(Point),
+    /// All publishes of the frame at this position stand before this.
+    FrameEnd {
+        position: u64,
+        /// None was sent although there were some.
+        superseded: bool,
+    },
+    /// No frames from the last one to here.
+    Gap { end: u64 },
+    /// A publish outside the journal.
+    Aside(Aside),
+}
+
+/// A value on its way.
+#[derive(Debug, Clone)]
+pub struct Point {
+    pub topic: u32,
+    pub position: u64,
+    pub point: u32,
+    pub payload: Bytes,
+    /// The retain flag it is sent with.
+    pub retain: bool,
+    pub late: bool,
+    /// When acknowledged it is the topic's last known value.
+    keep: bool,
+    newest_ns: i64,
+}
+
+/// Publishes outside the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    Online,
+    Offline,
+    Health,
+    Refresh,
+    RefreshMarker,
+    /// Closes a window of QoS 0 publishes.
+    WindowMarker,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Next {
+    Send(Point),
+    FrameEnd {
+        position: u64,
+        superseded: bool,
+    },
+    Gap {
+        end: u64,
+    },
+    /// The batch is used up; `refill`.
+    Empty,
+}
+
+/// The batch being sent.
+#[derive(Debug)]
+pub struct Stage {
+    batch: PublishBatch,
+    arena: Bytes,
+    /// Topic of each publish of the batch.
+    topics: Vec<u32>,
+    collapse: bool,
+    backlog: Backlog,
+    frame: usize,
+    publish: u32,
+    sent_in_frame: bool,
+    /// Where the next read begins.
+    next_position: u64,
+    /// The position behind the last frame of which a publish was handed out.
+    sent_end: u64,
+}
+
+impl Stage {
+    pub fn new(from: u64, backlog: Backlog) -> Self {
+        Self {
+            batch: PublishBatch::new(),
+            arena: Bytes::new(),
+            topics: Vec::new(),
+            collapse: false,
+            backlog,
+            frame: 0,
+            publish: 0,
+            sent_in_frame: false,
+            next_position: from,
+            sent_end: from,
+        }
+    }
+
+    pub fn sent_end(&self) -> u64 {
+        self.sent_end
+    }
+
+    pub fn next_position(&self) -> u64 {
+        self.next_position
+    }
+
+    /// Read the next batch, of frames before `limit` only. `false` if there is nothing.
+    pub fn refill(
+        &mut self,
+        outbox: &mut dyn Outbox,
+        limit: u64,
+        topics: &mut Topics,
+        now_ns: i64,
+    ) -> Result<bool, OutboxError> {
+        let room = limit.saturating_sub(self.next_position) as usize;
+        let most = if self.backlog == Backlog::Latest {
+            FRAMES_A_READ_LATEST
+        } else {
+            FRAMES_A_READ
+        };
+        if room == 0 {
+            return Ok(false);
+        }
+        self.batch.clear();
+        self.frame = 0;
+        self.publish = 0;
+        if !outbox.read(self.next_position, room.min(most), &mut self.batch)?
+            || self.batch.end() <= self.next_position
+        {
+            self.batch.clear();
+            return Ok(false);
+        }
+        number(&self.batch, topics, &mut self.topics);
+        self.collapse = self.backlog == Backlog::Latest && self.batch.frames() > 1;
+        if self.collapse {
+            topics.begin_batch();
+            for_each(&self.batch, &self.topics, |candidate| {
+                topics.offer(candidate, now_ns)
+            });
+        }
+        self.arena = self.batch.take_arena();
+        self.next_position = self.batch.end();
+        Ok(true)
+    }
+
+    pub fn next(&mut self, topics: &mut Topics, now_ns: i64) -> Next {
+        loop {
+            let Some(frame) = self.batch.frames.get(self.frame).copied() else {
+                let end = self.next_position;
+                if self.batch.frames.is_empty() || self.frame > self.batch.frames.len() {
+                    return Next::Empty;
+                }
+                self.frame += 1;
+                let last = self
+                    .batch
+                    .frames
+                    .last()
+                    .map_or(0, |frame| frame.position + 1);
+                return if end > last {
+                    Next::Gap { end }
+                } else {
+                    Next::Empty
+                };
+            };
+            if self.publish == frame.count {
+                let superseded = frame.count > 0 && !self.sent_in_frame;
+                self.frame += 1;
+                self.publish = 0;
+                self.sent_in_frame = false;
+                return Next::FrameEnd {
+                    position: frame.position,
+                    superseded,
+                };
+            }
+            let index = self.publish;
+            self.publish += 1;
+            let at = (frame.first + index) as usize;
+            let (Some(span), Some(topic)) =
+                (self.batch.publishes.get(at), self.topics.get(at).copied())
+            else {
+                continue;
+            };
+            let candidate = Candidate {
+                topic,
+                position: frame.position,
+                index,
+                time_ns: frame.time_ns,
+                retain: span.retain,
+            };
+            if let Verdict::Send { retain, late } = topics.decide(candidate, self.collapse, now_ns)
+            {
+                self.sent_in_frame = true;
+                self.sent_end = self.sent_end.max(frame.position + 1);
+                return Next::Send(Point {
+                    topic,
+                    position: frame.position,
+                    point: span.point,
+                    payload: self.arena.slice(span.payload()),
+                    retain,
+                    late,
+                    keep: !late && retain == span.retain,
+                    newest_ns: topics.newest_ns(topic),
+                });
+            }
+        }
+    }
+}
+
+fn number(batch: &PublishBatch, topics: &mut Topics, numbers: &mut Vec<u32>) {
+    numbers.clear();
+    for span in &batch.publishes {
+        // The parts were `&str`, so this cannot fail.
+        numbers.push(
+            topics.intern(std::str::from_utf8(batch.bytes(span.topic())).unwrap_or_default()),
+        );
+    }
+}
+
+fn for_each(batch: &PublishBatch, numbers: &[u32], mut take: impl FnMut(Candidate)) {
+    for frame in &batch.frames {
+        let span = frame.first as usize..(frame.first + frame.count) as usize;
+        let publishes = batch.publishes.get(span.clone()).unwrap_or_default();
+        let numbers = numbers.get(span).unwrap_or_default();
+        for (index, (publish, topic)) in (0..).zip(publishes.iter().zip(numbers)) {
+            take(Candidate {
+                topic: *topic,
+                position: frame.position,
+                index,
+                time_ns: frame.time_ns,
+                retain: publish.retain,
+            });
+        }
+    }
+}
+
+/// Read what may have been sent before, `from..until`, so that `Topics` knows which values keep their retain flag.
+pub fn survey(
+    outbox: &mut dyn Outbox,
+    from: u64,
+    until: u64,
+    topics: &mut Topics,
+    now_ns: i64,
+) -> Result<(), OutboxError> {
+    let mut batch = PublishBatch::new();
+    let mut numbers = Vec::new();
+    let mut at = from;
+    while at < until {
+        batch.clear();
+        if !outbox.read(at, ((until - at) as usize).min(FRAMES_A_READ), &mut batch)?
+            || batch.end() <= at
+        {
+            break;
+        }
+        number(&batch, topics, &mut numbers);
+        for_each(&batch, &numbers, |candidate| {
+            if candidate.position < until {
+                topics.survey(candidate, now_ns);
+            }
+        });
+        at = batch.end();
+    }
+    Ok(())
+}
+
+/// The end of what exists in `from..until`.
+pub fn existing_end(outbox: &mut dyn Outbox, from: u64, until: u64) -> Result<u64, OutboxError> {
+    let mut batch = PublishBatch::new();
+    let mut at = from;
+    while at < until {
+        batch.clear();
+        if !outbox.read(at, ((until - at) as usize).min(FRAMES_A_READ), &mut batch)?
+            || batch.end() <= at
+        {
+            break;
+        }
+        at = batch.end();
+    }
+    Ok(at.min(until))
+}
+
+/// A confirmation being put together from entries that left the ledger, in order.
+#[derive(Debug, Default)]
+pub struct Tally {
+    confirmation: Confirmation,
+    frames: u64,
+    moved: bool,
+    /// Of the frame whose end has not come yet.
+    open: Open,
+    /// Topics that moved, with their newest value.
+    topics: Vec<Point>,
+    /// By topic: its place in `topics` + 1.
+    places: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    rejected: Vec<PointReject>,
+    points: u64,
+    late_points: u64,
+}
+
+impl Tally {
+    /// A value was answered.
+    pub fn point(&mut self, point: Point, answer: Answer, topics: &Topics) {
+        match answer {
+            Answer::Rejected(reason) => {
+                let topic = topics.name(point.topic).to_owned();
+                self.open.rejected.push(PointReject {
+                    position: point.position,
+                    point: point.point,
+                    reason,
+                    topic,
+                });
+            }
+            Answer::Accepted => {
+                self.open.points += 1;
+                self.open.late_points += u64::from(point.late);
+                if point.keep {
+                    self.keep(point);
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, point: Point) {
+        let id = point.topic as usize;
+        if self.places.len() <= id {
+            self.places.resize(id + 1, 0);
+        }
+        let Some(place) = self.places.get_mut(id) else {
+            return;
+        };
+        match (*place as usize)
+            .checked_sub(1)
+            .and_then(|place| self.topics.get_mut(place))
+        {
+            Some(kept) => *kept = point,
+            None => {
+                self.topics.push(point);
+                *place = self.topics.len() as u32;
+            }
+        }
+    }
+
+    /// A frame is through.
+    pub fn frame_end(&mut self, position: u64, superseded: bool) {
+        let open = std::mem::take(&mut self.open);
+        let confirmation = &mut self.confirmation;
+        match (open.rejected.is_empty(), superseded) {
+            (false, _) => {}
+            (true, true) => confirmation.superseded += 1,
+            (true, false) => confirmation.delivered += 1,
+        }
+        confirmation.rejected.extend(open.rejected);
+        confirmation.points += open.points;
+        confirmation.late_points += open.late_points;
+        self.frames += 1;
+        self.reach(position, position + 1);
+    }
+
+    /// No frames up to here.
+    pub fn gap(&mut self, end: u64) {
+        self.reach(end, end);
+    }
+
+    fn reach(&mut self, begin: u64, end: u64) {
+        if !self.moved {
+            self.confirmation.begin = begin;
+        }
+        self.moved = true;
+        self.confirmation.end = end;
+    }
+
+    /// Frames that wait to be confirmed; `None` if the cursor would not move.
+    pub fn frames(&self) -> Option<u64> {
+        self.moved.then_some(self.frames)
+    }
+
+    /// Take the confirmation, and tell `topics` what is known now.
+    pub fn take(&mut self, topics: &mut Topics) -> Confirmation {
+        let mut confirmation = std::mem::take(&mut self.confirmation);
+        self.frames = 0;
+        self.moved = false;
+        confirmation.topics.reserve(self.topics.len());
+        for point in self.topics.drain(..) {
+            if let Some(place) = self.places.get_mut(point.topic as usize) {
+                *place = 0;
+            }
+            topics.confirm(point.topic, &point.payload, point.retain, point.newest_ns);
+            confirmation.topics.push(KnownTopic {
+                topic: topics.name(point.topic).to_owned(),
+                payload: point.payload.to_vec(),
+                retain: point.retain,
+                time_ns: point.newest_ns,
+            });
+        }
+        confirmation
+    }
+}
