@@ -193,7 +193,6 @@ def _live(config: Config, journal: _native.Journal) -> list[Source]:
     sources: list[Source] = []
     for name, section in live_sections(config).items():
         given = origin(config, name, section)
-        kind = "serial" if isinstance(section, SerialSection) else "probe_rs"
         intake = journal.add_source(name, **_origin_settings(given))
         sources.append(_source(name, section, intake))
     return sources
