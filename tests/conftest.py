@@ -10,6 +10,7 @@ from types import FrameType
 
 import pytest
 import structlog
+
 from servers import Influxd, Mosquitto, Server, VictoriaMetrics, find_program
 
 LIMIT_S = 20

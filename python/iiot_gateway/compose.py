@@ -21,7 +21,6 @@ from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
 from iiot_gateway.sources.base import Intake, Source
-from iiot_gateway.sources.recorded_file import STANDARD_INPUT, fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +192,6 @@ def _live(config: Config, journal: _native.Journal) -> list[Source]:
     sources: list[Source] = []
     for name, section in live_sections(config).items():
         given = origin(config, name, section)
-        kind = "serial" if isinstance(section, SerialSection) else "probe_rs"
         intake = journal.add_source(name, **_origin_settings(given))
         sources.append(_source(name, section, intake))
     return sources
@@ -210,6 +208,7 @@ def _source(name: str, section: ProbeRsSection | SerialSection, intake: Intake) 
 
 
 def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
+    from iiot_gateway.sources.recorded_file import STANDARD_INPUT, fingerprint
     from iiot_gateway.sources.replay import ReplaySource
 
     given = origin(config, replay.source_name, config.gateway)

@@ -13,13 +13,13 @@ from typing import Any
 
 import anyio
 import pytest
-from servers import until
 
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import ProbeRsSection
 from iiot_gateway.sources.probe_rs import ProbeRsSource
 from iiot_gateway.sources.probe_rs_command import arguments, environment
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
+from servers import until
 
 FAKE = Path(__file__).parent.parent / "peers" / "fake_probe_rs.py"
 LINE = '[INFO ] JSON sent via VCP: {"ts":5000,"id":"N2"}\\n (node2_firmware src/main.rs:573)\n'

@@ -42,7 +42,7 @@ def test_an_ending_is_told_by_its_words(case: str) -> None:
 
     ending = classify(code, stdout, stderr, had_output=had_output)
 
-    assert ending.condition == case.split(" ")[0]
+    assert ending.condition == case.partition(" ")[0]
     assert ending.detail
 
 

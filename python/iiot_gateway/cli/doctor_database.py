@@ -18,7 +18,8 @@ from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config, InfluxdbSection
 
 TIMEOUT_S = 10.0
-READ_BACK_S = 5.0
+READ_BACK_S = 15.0
+"""VictoriaMetrics shows a new series after up to ten seconds."""
 MEASUREMENT = "iiot_doctor"
 
 
@@ -67,7 +68,7 @@ def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding
                 unreadable = "the token may not read, as it should be for a gateway; whether the line is there cannot be told"
         if unreadable:
             return Finding(f"{subject} read back", ok=None, detail=unreadable)
-        time.sleep(0.2)
+        time.sleep(0.3)
     remedy = (
         f"the line was taken but is not there: check the retention, and the system's clock (now {time.strftime('%FT%TZ', time.gmtime())})"
     )
@@ -94,6 +95,8 @@ def _reads(section: InfluxdbSection) -> Iterator[tuple[int, str]]:
     )
     yield status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
     if status not in (401, 403):
+        # VictoriaMetrics only: let what was written be seen now. It may be forbidden there, then it takes its time.
+        _request(section, "GET", f"{base}/internal/force_flush")
         status, _detail, body = _request(section, "GET", f"{base}/api/v1/export?{urlencode({'match[]': MEASUREMENT + '_value'})}")
         yield status, body
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -204,5 +203,7 @@ def _shown(value: Any, key: Key) -> str:
 
 
 def _nearest(name: str, known: list[str]) -> str:
+    import difflib  # half a megabyte that a right configuration does not need
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(known)}"
