@@ -65,7 +65,7 @@ class Gateway:
         self.process = None
         return code
 
-    def wait(self, timeout_s: float = 300.0) -> int:
+    def wait(self, timeout_s: float = 90.0) -> int:
         """Wait until it ends by itself."""
         assert self.process is not None
         code = self.process.wait(timeout_s)

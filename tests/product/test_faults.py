@@ -137,7 +137,7 @@ def test_a_full_disk_pauses_the_replay_and_loses_nothing(
 
     stalled = gateway.until(lambda s: s["journal"]["stalled"], "the full disk in the status")
     assert_balanced(stalled)
-    assert "journal_stalled" in gateway.log()
+    until(lambda: "journal_stalled" in gateway.log(), "the full disk in the log")
     filler.unlink()
     gate.answer = None
     code = gateway.wait()
