@@ -173,6 +173,11 @@ impl Framer {
         self.settled
     }
 
+    /// How many bytes are held for a document that is not complete: never more than `max_document_bytes` and the last chunk.
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.len().saturating_sub(self.at)
+    }
+
     fn step_buffer<R: ReadDocument>(&mut self, reader: &mut R) -> Option<Ended> {
         let tail = self.buffer.get(self.at..).unwrap_or_default();
         let step = self
