@@ -77,7 +77,8 @@ impl ReadDocument for Scanning<'_> {
 impl Framer {
     /// A framer at offset 0 of its stream. A document longer than `max_document_bytes` is damaged.
     pub fn new(max_document_bytes: usize) -> Self {
-        let stepper = Stepper::new(max_document_bytes);
+        // Offsets within a document have 32 bits.
+        let stepper = Stepper::new(max_document_bytes.min(u32::MAX as usize));
         Self {
             stepper,
             plain: Plain::default(),
