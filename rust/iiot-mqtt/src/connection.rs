@@ -34,6 +34,9 @@ const ACKS_A_PUMP: u32 = 64;
 const FRAMES_A_CONFIRMATION: u64 = 256;
 /// The longest an acknowledged frame waits for its confirmation.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(5);
+/// At `QoS 2` a broker keeps state for every publish, and MQTT 3.1.1 has no way to say how many it takes: Mosquitto's default is
+/// 20, and behind its queue it drops the connection.
+const QOS2_WINDOW: usize = 20;
 /// Bytes of a PUBLISH beside topic and payload, at most.
 const PUBLISH_OVERHEAD: usize = 16;
 
@@ -55,13 +58,12 @@ pub fn survey(
     from: u64,
     now_ns: i64,
 ) -> Result<(), Failure> {
-    let until = match memory.maybe_until {
-        Some(until) => until,
+    let until = if let Some(until) = memory.maybe_until {
+        until
+    } else {
         // Nothing that comes after this moment can have been sent by an earlier process.
-        None => {
-            let until = from.saturating_add(outbox.send_ahead());
-            stage::existing_end(outbox, from, until).map_err(journal)?
-        }
+        let until = from.saturating_add(outbox.send_ahead());
+        stage::existing_end(outbox, from, until).map_err(journal)?
     };
     memory.maybe_until = Some(until);
     memory.topics.begin(until);
@@ -116,7 +118,7 @@ struct Session<'a, R> {
     tally: Tally,
     tally_since: Option<Instant>,
     to_refresh: VecDeque<u32>,
-    /// QoS 0 publishes behind the last marker.
+    /// `QoS 0` publishes behind the last marker.
     unclosed: usize,
     health_version: u64,
     answers: u32,
@@ -332,6 +334,9 @@ impl<'a, R: Requests> Session<'a, R> {
             ));
         }
         self.qos = self.qos.min(limits.qos);
+        if self.qos == 2 {
+            self.window = self.window.min(QOS2_WINDOW);
+        }
         let topic = self.context.config.availability_topic.clone();
         if !topic.is_empty() {
             self.publish_aside(Aside::Online, &topic, Bytes::from_static(b"online"), true);
@@ -531,19 +536,20 @@ impl<'a, R: Requests> Session<'a, R> {
     fn publish_point(&mut self, point: stage::Point, now: Instant) -> bool {
         let retain = point.retain && self.limits.retain;
         let name = self.context.memory.topics.name(point.topic);
-        let refusal =
-            if name.len() + point.payload.len() + PUBLISH_OVERHEAD > self.limits.packet_bytes {
-                Some("packet_too_large")
-            } else if name.is_empty() || name.len() > usize::from(u16::MAX) || name.contains('\0') {
-                Some("topic_name_invalid")
-            } else if !self
+        let size = name.len() + point.payload.len() + PUBLISH_OVERHEAD;
+        let possible =
+            !name.is_empty() && u16::try_from(name.len()).is_ok() && !name.contains('\0');
+        let refusal = if size > self.limits.packet_bytes {
+            Some("packet_too_large")
+        } else if possible
+            && self
                 .requests
                 .publish(name, point.payload.clone(), self.qos, retain)
-            {
-                Some("topic_name_invalid")
-            } else {
-                None
-            };
+        {
+            None
+        } else {
+            Some("topic_name_invalid")
+        };
         if let Some(reason) = refusal {
             if self.ledger.is_empty() {
                 self.tally.point(
@@ -665,7 +671,7 @@ impl<'a, R: Requests> Session<'a, R> {
         {
             failure = error;
         }
-        let memory = &mut self.context.memory;
+        let memory = &mut *self.context.memory;
         memory.maybe_until = memory.maybe_until.max(Some(self.stage.sent_end()));
         let connected = self.connected_at.map_or(Duration::ZERO, |at| at.elapsed());
         Ended {

@@ -47,7 +47,7 @@ impl Transport {
                     return self.secure(tcp).await;
                 }
                 Ok(Err(error)) => last = error.to_string(),
-                Err(_) => last = "no answer".to_owned(),
+                Err(_) => "no answer".clone_into(&mut last),
             }
         }
         Err(unreachable(last))

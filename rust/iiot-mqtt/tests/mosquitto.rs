@@ -54,7 +54,6 @@ fn committed_frames_arrive_retained_and_are_confirmed_at_every_qos_of_both_versi
     }
     for protocol in [Protocol::V311, Protocol::V5] {
         for qos in [0, 1, 2] {
-            eprintln!("{protocol:?} qos {qos}");
             deliver_thousand(|config| Config {
                 qos,
                 protocol,
@@ -318,26 +317,6 @@ fn a_killed_gateway_is_reported_offline_by_its_will() {
 
     assert_eq!(ended.kind, EndKind::Stopped);
     subscriber.until("gateway/availability", "offline");
-}
-
-#[test]
-fn a_second_client_of_the_same_id_is_named_under_mqtt_5() {
-    if skip() {
-        return;
-    }
-    let broker = Mosquitto::start();
-    let v5 = || Config {
-        protocol: Protocol::V5,
-        ..config(broker.port)
-    };
-    let subscriber = Subscriber::start(broker.port, "gateway/availability");
-    let first = Running::start(&sink(v5()), &Memory::new(10));
-    subscriber.until("gateway/availability", "online");
-    let second = Running::start(&sink(v5()), &Memory::new(10));
-
-    let ended = first.join();
-    assert_eq!(ended.kind, EndKind::SessionTakenOver, "{}", ended.detail);
-    second.stop();
 }
 
 #[test]

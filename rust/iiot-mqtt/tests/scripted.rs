@@ -479,3 +479,44 @@ fn a_topic_that_cannot_be_published_to_is_rejected_and_costs_one_point() {
     assert_eq!(places, [(0, 0), (1, 0)]);
     assert_eq!((memory.total().delivered, memory.total().points), (0, 1));
 }
+
+#[test]
+fn an_mqtt_5_disconnect_says_that_the_session_was_taken_over() {
+    let broker = Scripted::start(|_, peer| {
+        peer.accept();
+        peer.write(&[0xE0, 2, 0x8E, 0]);
+        peer.drain();
+        String::new()
+    });
+
+    let ended = ended_at(broker.port, &Memory::new(10), |config| {
+        config.protocol = Protocol::V5
+    });
+
+    assert_eq!(ended.kind, EndKind::SessionTakenOver, "{}", ended.detail);
+}
+
+#[test]
+fn acknowledgements_that_come_with_the_end_of_the_connection_count() {
+    let broker = Scripted::start(|_, peer| {
+        peer.accept();
+        let mut answers = Vec::new();
+        while answers.len() < 4 * 4 {
+            let publish = peer.publish().unwrap();
+            answers.extend([0x40, 2]);
+            answers.extend(publish.id.to_be_bytes());
+        }
+        // A packet that no broker sends ends the connection.
+        answers.extend([0xF0, 0]);
+        peer.write(&answers);
+        peer.drain();
+        String::new()
+    });
+    let memory = Memory::new(10);
+    memory.commit(frames(3));
+
+    let ended = ended_at(broker.port, &memory, |_| {});
+
+    let found = (ended.kind, memory.cursor(), ended.delivered);
+    assert_eq!(found, (EndKind::Protocol, 3, 3), "{}", ended.detail);
+}
