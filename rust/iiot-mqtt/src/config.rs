@@ -309,6 +309,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         host: url.host,
         port: url.port,
         tls,
+        waiting: Arc::default(),
     };
     Ok(Checked {
         config,
