@@ -14,7 +14,7 @@ from http_gate import HttpGate
 from recordings import Expected, expect, generated
 from servers import Mosquitto, VictoriaMetrics, until
 from subscribers import Subscriber, retained
-from test_recording import assert_counts, exported, sinks
+from test_replayed_recording import assert_counts, exported, sinks
 
 pytestmark = pytest.mark.slow
 

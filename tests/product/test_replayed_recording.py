@@ -63,7 +63,7 @@ def assert_counts(status: dict[str, Any], expected: Expected) -> None:
 
 def assert_every_value_once_in_order(subscriber: Subscriber, expected: Expected) -> None:
     """The subscriber saw every value of every topic once and in order, as text."""
-    last = expected.topics()[-1]
+    last = f"iiot/{expected.topics()[-1]}"
     subscriber.wait(lambda s: len(s.messages[last]) >= expected.accepted, "the last value")
     for topic in expected.topics():
         assert subscriber.values(f"iiot/{topic}") == expected.values(topic), topic
