@@ -1,5 +1,6 @@
 //! Against a real Mosquitto: what arrives, what stays retained, what is confirmed.
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
 
 mod support;
 
