@@ -384,7 +384,7 @@ fn tls_is_spoken_with_a_trusted_broker_only() {
 }
 
 #[test]
-fn a_probe_says_which_step_failed() {
+fn a_probe_publishes_and_reads_back() {
     if skip() {
         return;
     }

@@ -7,7 +7,7 @@ mod support;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use iiot_mqtt::{Config, EndKind, PointReject, Protocol};
+use iiot_mqtt::{Config, EndKind, PointReject, ProbeStep, Protocol, probe};
 use support::peer::{Peer, Publish, Scripted};
 use support::{Memory, PATIENCE, Running, config, sink, value};
 
@@ -520,4 +520,40 @@ fn acknowledgements_that_come_with_the_end_of_the_connection_count() {
 
     let found = (ended.kind, memory.cursor(), ended.delivered);
     assert_eq!(found, (EndKind::Protocol, 3, 3), "{}", ended.detail);
+}
+
+#[test]
+fn a_probe_names_the_first_step_that_failed() {
+    let broker = Scripted::start(|number, peer| {
+        peer.expect_connect();
+        peer.connack(if number == 0 { 5 } else { 0 }, &[]);
+        while let Some((first, body)) = peer.read() {
+            match (first >> 4, number) {
+                // SUBSCRIBE: refused, then granted.
+                (8, 1) => peer.write(&[0x90, 3, body[0], body[1], 0x80]),
+                (8, _) => peer.write(&[0x90, 3, body[0], body[1], 0]),
+                // PUBLISH: acknowledged by the fourth, and given back by none.
+                (3, 3) => {
+                    let id = 2 + usize::from(body[1]);
+                    peer.write(&[0x40, 2, body[id], body[id + 1]]);
+                }
+                _ => {}
+            }
+        }
+        String::new()
+    });
+    let within = Duration::from_millis(300);
+
+    let found: Vec<_> = (0..4)
+        .map(|_| probe(config(broker.port), "probe/x", within).unwrap())
+        .map(|report| (report.failed, report.kind))
+        .collect();
+
+    let expected = [
+        (ProbeStep::Connect, EndKind::NotAuthorized),
+        (ProbeStep::Subscribe, EndKind::NotAuthorized),
+        (ProbeStep::Publish, EndKind::AckTimeout),
+        (ProbeStep::ReadBack, EndKind::AckTimeout),
+    ];
+    assert_eq!(found, expected.map(|(step, kind)| (Some(step), Some(kind))));
 }
