@@ -24,6 +24,7 @@ from iiot_gateway.log import (
     GATEWAY_STOPPED,
     GATEWAY_STOPPING,
     JOURNAL_NOT_SYNCED,
+    JOURNAL_NOTE,
     SINK_UNAVAILABLE,
     SOURCE_FAILED,
     get_log,
@@ -42,6 +43,7 @@ SOURCE_STOP_S = 3.2
 SINK_STOP_S = 3.0
 CLOSE_S = 0.7
 SAMPLE_S = 10.0
+NOTES_S = 0.5
 
 EXIT_DELIVERED = 0
 EXIT_SINK_REJECTED = 3
@@ -84,6 +86,7 @@ class Gateway:
             tasks.start_soon(control.serve, control.socket_path(self._journal_path), self._commands)
             tasks.start_soon(systemd.feed_watchdog)
             tasks.start_soon(self._sample)
+            tasks.start_soon(self._tell_notes)
             for service in self._services:
                 tasks.start_soon(service, self.view)
             for sink in self._sinks:
@@ -190,6 +193,13 @@ class Gateway:
         """Count what sinks did not take."""
         sinks: dict[str, Any] = self._journal.status()["sinks"]
         return {sink.name: sum(sinks.get(sink.name, {}).get(key, 0) for key in ("rejected", "dropped")) for sink in self._sinks}
+
+    async def _tell_notes(self) -> None:
+        """Say what the journal has to say (a full disk, a clock that fell back) soon after it happened."""
+        while True:
+            for note in self._journal.notes():
+                self._log.warning(JOURNAL_NOTE, note=note)
+            await anyio.sleep(NOTES_S)
 
     async def _sample(self) -> None:
         """Keep the rate of the last minute, and say loudly what was lost since the last look."""

@@ -26,21 +26,18 @@ pub(crate) fn clear(scan: &mut Scan) {
 #[inline]
 pub(crate) fn conclude(rules: &Rules, document: &[u8], scan: &mut Scan) {
     clear(scan);
-    for (index, metric) in rules.metrics.iter().enumerate() {
-        if metric.wildcards > 0 {
-            continue;
-        }
-        let Some(&value) = scan.values.get(metric.slot as usize) else {
+    for &(metric, slot, value_type) in &rules.single_metrics {
+        let Some(&value) = scan.values.get(slot as usize) else {
             continue;
         };
-        match usable(value, metric.value_type, document) {
+        match usable(value, value_type, document) {
             Ok(true) => scan.points.push(PointRef {
-                metric: index as u32,
+                metric,
                 captures: 0,
                 value,
             }),
             Ok(false) => {}
-            Err(reason) => add_fault(rules, document, scan, metric.slot, None, value, reason),
+            Err(reason) => add_fault(rules, document, scan, slot, None, value, reason),
         }
     }
     if !scan.found.is_empty() {

@@ -77,7 +77,8 @@ impl ReadDocument for Scanning<'_> {
 impl Framer {
     /// A framer at offset 0 of its stream. A document longer than `max_document_bytes` is damaged.
     pub fn new(max_document_bytes: usize) -> Self {
-        let stepper = Stepper::new(max_document_bytes);
+        // Offsets within a document have 32 bits.
+        let stepper = Stepper::new(max_document_bytes.min(u32::MAX as usize));
         Self {
             stepper,
             plain: Plain::default(),
@@ -171,6 +172,11 @@ impl Framer {
     /// Stream offset of the first byte behind the last frame: a fresh framer that starts there gives the same further frames.
     pub fn settled(&self) -> u64 {
         self.settled
+    }
+
+    /// How many bytes are held for a document that is not complete: never more than `max_document_bytes` and the last chunk.
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.len().saturating_sub(self.at)
     }
 
     fn step_buffer<R: ReadDocument>(&mut self, reader: &mut R) -> Option<Ended> {

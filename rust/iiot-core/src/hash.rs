@@ -3,6 +3,8 @@
 //! Eight bytes at a time are folded in by a 64x64 -> 128 bit multiplication, the halves of which are added without carry (the mixing step of
 //! wyhash). Not meant to resist those who look for collisions.
 
+use std::hash::Hasher;
+
 const SEED: u64 = 0xa076_1d64_78bd_642f;
 const FACTOR: u64 = 0xe703_7ed1_a0b4_28db;
 
@@ -24,6 +26,22 @@ pub fn fingerprint(bytes: &[u8]) -> u64 {
     }
     state = mix(state ^ u64::from_le_bytes(last), FACTOR);
     mix(state ^ SEED, FACTOR)
+}
+
+/// For sets of fingerprints: they need no more hashing.
+#[derive(Debug, Default)]
+pub(crate) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = fingerprint(bytes);
+    }
+    fn write_u64(&mut self, fingerprint: u64) {
+        self.0 = fingerprint;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[cfg(test)]

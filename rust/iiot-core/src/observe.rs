@@ -2,10 +2,17 @@
 //!
 //! Of duplicate keys the last one counts, with everything below it, as in `serde_json`: whatever an earlier one left is forgotten.
 
+use crate::hash::fingerprint;
 use crate::json::{Kind, MAX_DEPTH, NOWHERE, Observer, Place};
 use crate::json_text::unescape;
 use crate::scan::{Capture, Found, MAX_WILDCARD_VALUES, Scan, Value};
 use crate::trie::{Spot, Trie};
+
+/// Room for this many keys is kept from document to document.
+const KEPT_KEYS: usize = 1024;
+
+/// Spreads small numbers over 64 bits.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 pub(crate) struct Noting<'a> {
     trie: &'a Trie,
@@ -26,6 +33,7 @@ impl<'a> Noting<'a> {
             let depths = if trie.has_wildcards { MAX_DEPTH } else { 0 };
             scan.trail.resize(depths, Capture::Item(0));
             scan.found_before.resize(depths, 0);
+            scan.opened.resize(depths, 0);
         }
         scan.document += 1;
         scan.values.fill(Value::default());
@@ -33,6 +41,8 @@ impl<'a> Noting<'a> {
         scan.captures.clear();
         scan.overflowed = None;
         scan.forgot = false;
+        scan.keys.clear();
+        scan.keys.shrink_to(KEPT_KEYS);
         Self { trie, scan }
     }
 
@@ -81,6 +91,14 @@ impl<'a> Noting<'a> {
         self.scan
             .found
             .retain(|found| !(place..spot.end).contains(&found.place));
+    }
+
+    /// Whether the object that is being read at `depth` may have had this key before. One in 2^64 times it had not.
+    fn came_before(&mut self, place: Place, depth: usize, name: &[u8]) -> bool {
+        let object = self.scan.opened.get(depth).copied().unwrap_or(0);
+        let key =
+            fingerprint(name) ^ (u64::from(object) << 32 | u64::from(place)).wrapping_mul(SPREAD);
+        !self.scan.keys.insert(key)
     }
 
     /// Forget what an earlier key of the same name left in the object that is being read at `depth`.
@@ -144,13 +162,16 @@ impl Observer for Noting<'_> {
             return NOWHERE;
         };
         let raw = bytes.get(start..end).unwrap_or_default();
-        let (place, by_wildcard) = if escaped {
-            let mut key = Vec::new();
-            unescape(raw, &mut key);
-            spot.below_key(&key)
+        let unescaped;
+        let name = if escaped {
+            let mut text = Vec::new();
+            unescape(raw, &mut text);
+            unescaped = text;
+            unescaped.as_slice()
         } else {
-            spot.below_key(raw)
+            raw
         };
+        let (place, by_wildcard) = spot.below_key(name);
         let Some(below) = trie.spot(place) else {
             return NOWHERE;
         };
@@ -169,7 +190,7 @@ impl Observer for Noting<'_> {
                     self.forget_single(below, place);
                 }
             }
-        } else {
+        } else if self.came_before(place, depth, name) {
             self.forget_same_key(bytes, below, place, depth, by_wildcard);
         }
         place
@@ -205,11 +226,13 @@ impl Observer for Noting<'_> {
     }
 
     #[inline]
-    fn open(&mut self, place: Place, depth: usize, _: Kind, _: usize) {
+    fn open(&mut self, place: Place, depth: usize, _: Kind, start: usize) {
         if place != NOWHERE
             && let Some(before) = self.scan.found_before.get_mut(depth)
+            && let Some(opened) = self.scan.opened.get_mut(depth)
         {
             *before = self.scan.found.len() as u32;
+            *opened = start as u32;
         }
     }
 

@@ -58,6 +58,8 @@ pub(crate) struct Rules {
     pub(crate) time: Option<(Slot, TimeFormat)>,
     pub(crate) sequences: Vec<SequenceRule>,
     pub(crate) metrics: Vec<Metric>,
+    /// Number, slot and type of the metrics without wildcards, close together: every document asks for all of them.
+    pub(crate) single_metrics: Vec<(u32, Slot, ValueType)>,
     pub(crate) trie: Trie,
 }
 

@@ -61,6 +61,12 @@ pub(crate) fn read(text: &str) -> Result<Rules, Vec<ProfileFault>> {
     if faults.is_empty() && !rules.trie.build() {
         faults.add(None, "too many combinations of wildcards and names");
     }
+    let numbered = (0..)
+        .zip(&rules.metrics)
+        .filter(|(_, metric)| metric.wildcards == 0);
+    rules.single_metrics = numbered
+        .map(|(number, metric)| (number, metric.slot, metric.value_type))
+        .collect();
     faults.into_result(rules)
 }
 

@@ -1,8 +1,11 @@
 //! What a profile found in one document: ranges of its text, no copies. Made once and used for document after document.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
+use crate::hash::AsIs;
 use crate::json::{Kind, Place, Syntax};
 use crate::shapes::Shapes;
 use crate::trie::Slot;
@@ -222,6 +225,9 @@ pub struct Scan {
     /// By depth, while reading: what was matched there, and how much was found before.
     pub(crate) trail: Vec<Capture>,
     pub(crate) found_before: Vec<u32>,
+    /// Where the object at each depth begins, and fingerprints of the keys that wildcards matched.
+    pub(crate) opened: Vec<u32>,
+    pub(crate) keys: HashSet<u64, BuildHasherDefault<AsIs>>,
 
     /// A key came twice in an object, and what the first one left was forgotten.
     pub(crate) forgot: bool,

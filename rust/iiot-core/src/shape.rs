@@ -24,8 +24,8 @@ pub(crate) const MAX_TOKENS: usize = 256;
 /// A block of a literal and what follows it.
 #[derive(Clone, Debug)]
 struct Step {
-    text: u128,
-    mask: u128,
+    text: [u64; 2],
+    mask: [u64; 2],
     length: usize,
     then: Then,
 }
@@ -142,7 +142,7 @@ impl Shape {
             } else {
                 Then::Literal
             };
-            let (text, mask) = (u128::from_le_bytes(text), u128::from_le_bytes(mask));
+            let (text, mask) = (halves(&text), halves(&mask));
             self.steps.push(Step {
                 text,
                 mask,
@@ -161,10 +161,12 @@ impl Shape {
         for step in &self.steps {
             let rest = bytes.get(at..)?;
             if let Some(block) = rest.first_chunk::<BLOCK>() {
-                if u128::from_le_bytes(*block) & step.mask != step.text {
+                let [one, other] = halves(block);
+                if (one & step.mask[0]) ^ step.text[0] | (other & step.mask[1]) ^ step.text[1] != 0
+                {
                     return None;
                 }
-            } else if !rest.starts_with(step.text.to_le_bytes().get(..step.length)?) {
+            } else if !step.starts(rest) {
                 return None;
             }
             at += step.length;
@@ -232,6 +234,24 @@ impl Shape {
             });
         }
     }
+}
+
+impl Step {
+    /// Whether `rest`, which may be shorter than a block, starts with the literal.
+    #[cold]
+    fn starts(&self, rest: &[u8]) -> bool {
+        let text = self
+            .text
+            .iter()
+            .flat_map(|half| half.to_le_bytes())
+            .take(self.length);
+        rest.len() >= self.length && text.eq(rest.iter().copied().take(self.length))
+    }
+}
+
+fn halves(block: &[u8; BLOCK]) -> [u64; 2] {
+    let whole = u128::from_le_bytes(*block);
+    [whole as u64, (whole >> 64) as u64]
 }
 
 /// Where a value is held: as a token, if it is one.

@@ -15,7 +15,7 @@ const PAUSE_DOCUMENTS: u32 = 256;
 /// The shapes seen last in one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    shapes: Vec<Shape>,
+    known: Vec<Shape>,
     recent: usize,
     next: usize,
     credit: i32,
@@ -25,7 +25,7 @@ pub(crate) struct Shapes {
 
 impl Shapes {
     pub(crate) fn forget(&mut self) {
-        self.shapes.clear();
+        self.known.clear();
         (self.recent, self.next, self.credit, self.pause) = (0, 0, 0, 0);
     }
 
@@ -36,7 +36,7 @@ impl Shapes {
             self.pause -= 1;
             return None;
         }
-        let recent = self.shapes.get(self.recent)?;
+        let recent = self.known.get(self.recent)?;
         let end = match recent.read(bytes, &mut self.tokens) {
             Some(end) => Some(end),
             None => self.read_others(bytes),
@@ -50,7 +50,7 @@ impl Shapes {
 
     #[cold]
     fn read_others(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (number, shape) in self.shapes.iter().enumerate() {
+        for (number, shape) in self.known.iter().enumerate() {
             if number != self.recent
                 && let Some(end) = shape.read(bytes, &mut self.tokens)
             {
@@ -77,7 +77,7 @@ impl Shapes {
         found: &mut Vec<Found>,
         captures: &mut Vec<Capture>,
     ) {
-        if let Some(shape) = self.shapes.get(self.recent) {
+        if let Some(shape) = self.known.get(self.recent) {
             shape.apply(&self.tokens, values, found, captures);
         }
     }
@@ -89,15 +89,15 @@ impl Shapes {
 
     /// Remember a shape in the place of the oldest.
     pub(crate) fn remember(&mut self, shape: Shape) {
-        if self.shapes.is_empty() {
+        if self.known.is_empty() {
             self.credit = MAX_CREDIT / 2;
         }
-        if self.shapes.len() < MAX_SHAPES {
-            self.recent = self.shapes.len();
-            self.shapes.push(shape);
+        if self.known.len() < MAX_SHAPES {
+            self.recent = self.known.len();
+            self.known.push(shape);
             return;
         }
-        if let Some(oldest) = self.shapes.get_mut(self.next) {
+        if let Some(oldest) = self.known.get_mut(self.next) {
             *oldest = shape;
             self.recent = self.next;
         }

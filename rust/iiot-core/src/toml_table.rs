@@ -273,7 +273,7 @@ fn kind(value: &DeValue<'_>) -> String {
 
 /// The candidate that differs by the fewest insertions, deletions and replacements, if these are few.
 fn nearest<'n>(seen: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let allowed = 1 + seen.chars().count() / 3;
+    let allowed = 1.max(seen.chars().count() / 3);
     candidates
         .map(|name| (edits(seen, name), name))
         .filter(|(edits, _)| *edits <= allowed)

@@ -29,12 +29,12 @@ fn run(vector: &Value, size: usize) -> Map<String, Value> {
         Framer::new(vector["max_document_bytes"].as_u64().unwrap() as usize),
         Scan::new(),
     );
-    let (mut frames, mut lines, mut topics, mut rejects, mut faults) =
+    let (mut seen, mut lines, mut topics, mut rejects, mut faults) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
 
     let mut see = |framed: Framed<'_>| match framed {
         Framed::Document { bytes, offset, end } => {
-            frames.push(
+            seen.push(
                 json!({"document": String::from_utf8_lossy(bytes), "offset": offset, "end": end}),
             );
             if let Err(fault) = profile.scan(bytes, &mut scan) {
@@ -63,7 +63,7 @@ fn run(vector: &Value, size: usize) -> Map<String, Value> {
             end,
         } => {
             let excerpt = String::from_utf8_lossy(excerpt);
-            frames.push(json!({"damaged": reason.name(), "offset": offset, "at": at, "end": end}));
+            seen.push(json!({"damaged": reason.name(), "offset": offset, "at": at, "end": end}));
             rejects.push(json!({"offset": offset, "reason": reason.name(), "excerpt": excerpt}));
         }
     };
@@ -78,7 +78,7 @@ fn run(vector: &Value, size: usize) -> Map<String, Value> {
     }
 
     let lines: Vec<&str> = std::str::from_utf8(&lines).unwrap().lines().collect();
-    let expected = json!({"frames": frames, "lines": lines, "topics": topics, "rejects": rejects, "value_faults": faults});
+    let expected = json!({"frames": seen, "lines": lines, "topics": topics, "rejects": rejects, "value_faults": faults});
     expected.as_object().unwrap().clone()
 }
 

@@ -81,7 +81,7 @@ impl Journal {
         let report =
             wal::inspect(&log_path).map_err(|e| Error::io("cannot read", &log_path, &e))?;
         drop(schema::open(path)?);
-        let wal_bytes = WAL_BYTES.min(options.max_bytes / 4);
+        let mut wal_bytes = WAL_BYTES.min(options.max_bytes / 4);
         let live_bytes = options.max_bytes - wal_bytes;
         let mut notes = Vec::new();
         let reserved = reserve(path, live_bytes);
@@ -105,7 +105,11 @@ impl Journal {
         // The log is opened by path as well, but it carries no locks.
         match reserved.and_then(|()| reserve(&log_path, wal_bytes)) {
             Ok(()) => keep_room(&db, live_bytes)?,
-            Err(error) => notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used")),
+            Err(error) => {
+                // On a small disk the log must leave room for the file that it is moved into.
+                wal_bytes = wal_bytes.min(free_bytes(path) / 4).max(256 << 10);
+                notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
+            }
         }
         let one = |sql: &str| -> Result<Option<i64>> {
             Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
@@ -335,6 +339,11 @@ fn reserve(path: &Path, bytes: u64) -> Result<()> {
         let _ = file.set_len(before);
         failed(&e.into())
     })
+}
+
+/// Bytes free for this user on the disk of a path; 0 if it cannot be asked.
+fn free_bytes(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// A checkpoint cuts the file to whole chunks, so that the reserved room stays.

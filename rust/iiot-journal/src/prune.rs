@@ -72,25 +72,12 @@ fn drop_oldest(
     }
     let (first, end) = (first as u64, (first + count) as u64);
     let profile = origins.get(&origin).map_or("", String::as_str);
-    let mut dropped = Vec::new();
     for sink in &mut group.sinks {
         let taken = sink.takes(only_sink, profile);
-        let n = sink.prune(db, first, end, taken, reason)?;
-        if n > 0 {
-            dropped.push((sink.name.clone(), n));
-        }
+        sink.prune(db, first, end, taken, reason)?;
     }
     db.prepare_cached("DELETE FROM frames WHERE first=?1")?
         .execute([first as i64])?;
-    let cause = match reason {
-        DropReason::Full => "journal_full",
-        DropReason::Age => "journal_age",
-    };
-    for (sink, n) in dropped {
-        group.notes.push(format!(
-            "frames_dropped: sink {sink} lost {n} frames from position {first} ({cause})"
-        ));
-    }
     Ok(Some(end))
 }
 

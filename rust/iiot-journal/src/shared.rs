@@ -130,7 +130,7 @@ impl Shared {
     /// Tell what a commit came to.
     pub(crate) fn publish(
         &self,
-        state: &State,
+        state: &mut State,
         rows: Vec<Arc<Row>>,
         ticket: u64,
         done: &[(usize, usize)],
@@ -154,10 +154,7 @@ impl Shared {
             }
             ring.trim(state.oldest);
         }
-        if !state.notes.is_empty() {
-            // The clone is small: notes are rare.
-            lock(&self.notes).extend(state.notes.iter().cloned());
-        }
+        lock(&self.notes).append(&mut state.notes);
         let mut progress = lock(&self.progress);
         progress
             .unsynced

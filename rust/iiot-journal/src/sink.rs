@@ -124,9 +124,9 @@ impl Sink {
         end: u64,
         taken: bool,
         reason: DropReason,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         if self.cursor >= end {
-            return Ok(0);
+            return Ok(());
         }
         let from = self.cursor.max(first);
         let dropped = if taken { end - from } else { 0 };
@@ -143,7 +143,7 @@ impl Sink {
         };
         db.prepare_cached(sql)?
             .execute(params![self.id, end as i64, dropped as i64])?;
-        Ok(dropped)
+        Ok(())
     }
 
     /// Settle what a confirmation says. Below the cursor it changes nothing; what was dropped meanwhile stays dropped.

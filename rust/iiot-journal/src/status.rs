@@ -100,7 +100,11 @@ fn read_in_transaction(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<S
         };
     }
     let one = |sql: &str| -> Result<Option<i64>> {
-        Ok(db.prepare_cached(sql)?.query_row([], |r| r.get::<_, Option<i64>>(0)).optional()?.flatten())
+        Ok(db
+            .prepare_cached(sql)?
+            .query_row([], |r| r.get::<_, Option<i64>>(0))
+            .optional()?
+            .flatten())
     };
     let next = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1) as u64;
     let end = one("SELECT max(first + count) FROM (SELECT first, count FROM frames ORDER BY first DESC LIMIT 1)")?.map_or(next, |e| e as u64);

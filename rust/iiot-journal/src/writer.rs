@@ -47,7 +47,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
                 shared.gate.enter_writer();
                 command(&mut state);
                 shared.gate.leave_writer();
-                shared.publish(&state, Vec::new(), first_ticket, &[]);
+                shared.publish(&mut state, Vec::new(), first_ticket, &[]);
                 first_ticket += 1;
             }
             continue;
@@ -59,7 +59,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
         match outcome {
             Ok((rows, done)) => {
                 first_ticket += count as u64;
-                shared.publish(&state, rows, first_ticket - 1, &done);
+                shared.publish(&mut state, rows, first_ticket - 1, &done);
                 compact(&mut state);
             }
             Err(error) => {

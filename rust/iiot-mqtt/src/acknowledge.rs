@@ -31,7 +31,7 @@ enum State {
 struct Entry<T> {
     item: T,
     state: State,
-    /// Sent at QoS 0: answered by the next closing entry's acknowledgement.
+    /// Sent at `QoS 0`: answered by the next closing entry's acknowledgement.
     silent: bool,
     closes: bool,
 }
@@ -41,7 +41,7 @@ struct Entry<T> {
 pub enum Acknowledged {
     /// By a packet of its own.
     Itself,
-    /// Not at all (QoS 0): by the next `Closing` one.
+    /// Not at all (`QoS 0`): by the next `Closing` one.
     Silently,
     /// By a packet of its own, which also stands for all silent ones before it.
     Closing,
@@ -58,7 +58,6 @@ pub struct Ledger<T> {
     /// By packet id: sequence number + 1 of its entry, 0 for none.
     bound: Vec<u64>,
     in_flight: usize,
-    silent: usize,
     front_since: Option<Instant>,
 }
 
@@ -70,7 +69,6 @@ impl<T> Default for Ledger<T> {
             unbound: VecDeque::new(),
             bound: Vec::new(),
             in_flight: 0,
-            silent: 0,
             front_since: None,
         }
     }
@@ -89,7 +87,6 @@ impl<T> Ledger<T> {
             closes: how == Acknowledged::Closing,
         });
         self.in_flight += 1;
-        self.silent += usize::from(silent);
         self.front_since.get_or_insert(now);
     }
 
@@ -103,7 +100,7 @@ impl<T> Ledger<T> {
         });
     }
 
-    /// The client sent the next publish under this packet id (0 at QoS 0). `false` if there was none to send.
+    /// The client sent the next publish under this packet id (0 at `QoS 0`). `false` if there was none to send.
     pub fn bind(&mut self, packet_id: u16) -> bool {
         let Some(sequence) = self.unbound.pop_front() else {
             return false;
@@ -161,7 +158,6 @@ impl<T> Ledger<T> {
                 if matches!(earlier.state, State::Waiting) {
                     earlier.state = State::Answered(Answer::Accepted);
                     self.in_flight -= 1;
-                    self.silent -= 1;
                 }
             }
         }
@@ -187,11 +183,6 @@ impl<T> Ledger<T> {
         self.in_flight
     }
 
-    /// How many of them wait for a closing one.
-    pub fn silent(&self) -> usize {
-        self.silent
-    }
-
     /// Nothing is left, neither waiting nor to be taken.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -200,5 +191,118 @@ impl<T> Ledger<T> {
     /// Since when the oldest publish has been waited for: it was sent, or the one before it answered.
     pub fn waiting_since(&self) -> Option<Instant> {
         self.front_since.filter(|_| self.in_flight > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn drained(ledger: &mut Ledger<u32>) -> Vec<u32> {
+        std::iter::from_fn(|| ledger.pop(Instant::now()))
+            .map(|(item, _)| item)
+            .collect()
+    }
+
+    #[test]
+    fn an_acknowledgement_out_of_order_waits_for_those_before_it() {
+        let mut ledger = Ledger::default();
+        for (item, id) in [(1, 7), (2, 8), (3, 9)] {
+            ledger.sent(item, Acknowledged::Itself, Instant::now());
+            ledger.bind(id);
+        }
+
+        ledger.acknowledge(9, Answer::Accepted);
+        ledger.acknowledge(8, Answer::Rejected("no".into()));
+        assert_eq!(drained(&mut ledger), []);
+        ledger.acknowledge(7, Answer::Accepted);
+
+        assert_eq!(drained(&mut ledger), [1, 2, 3]);
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn a_packet_id_acknowledges_once_and_serves_again() {
+        let mut ledger = Ledger::default();
+        ledger.sent(1, Acknowledged::Itself, Instant::now());
+        ledger.bind(1);
+
+        assert!(ledger.acknowledge(1, Answer::Accepted));
+        assert!(!ledger.acknowledge(1, Answer::Accepted));
+        assert!(!ledger.acknowledge(2, Answer::Accepted));
+        assert_eq!(drained(&mut ledger), [1]);
+        ledger.sent(2, Acknowledged::Itself, Instant::now());
+        ledger.bind(1);
+
+        assert_eq!(ledger.waiting(1), Some(&2));
+        assert!(ledger.acknowledge(1, Answer::Accepted));
+    }
+
+    #[test]
+    fn a_closing_one_speaks_for_the_silent_ones_before_it() {
+        let mut ledger = Ledger::default();
+        for (item, how, id) in [
+            (1, Acknowledged::Silently, 0),
+            (2, Acknowledged::Closing, 5),
+            (3, Acknowledged::Silently, 0),
+        ] {
+            ledger.sent(item, how, Instant::now());
+            ledger.bind(id);
+        }
+
+        ledger.acknowledge(5, Answer::Accepted);
+
+        assert_eq!(drained(&mut ledger), [1, 2]);
+        assert_eq!(ledger.in_flight(), 1);
+    }
+
+    proptest! {
+        /// Random frames, random orders of acknowledgement: what has left never goes past a publish that was not acknowledged.
+        #[test]
+        fn nothing_leaves_past_an_unacknowledged_publish(
+            frames in prop::collection::vec(0_u32..4, 1..60),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
+            window in 1_usize..12,
+        ) {
+            let mut ledger = Ledger::default();
+            let mut to_send = frames.iter().enumerate().flat_map(|(frame, count)| {
+                (0..*count).map(move |_| (frame, true)).chain([(frame, false)])
+            });
+            let mut waiting: Vec<(u16, usize)> = Vec::new();
+            let mut free: Vec<u16> = (1..=window as u16).rev().collect();
+            let mut ended = 0;
+            let mut order = order.into_iter();
+            loop {
+                while ledger.in_flight() < window {
+                    match to_send.next() {
+                        Some((frame, true)) => {
+                            ledger.sent((frame, true), Acknowledged::Itself, Instant::now());
+                            let id = free.pop().unwrap();
+                            prop_assert!(ledger.bind(id));
+                            waiting.push((id, frame));
+                        }
+                        Some(end) => ledger.note(end, Answer::Accepted),
+                        None => break,
+                    }
+                }
+                while let Some(((frame, publish), _)) = ledger.pop(Instant::now()) {
+                    if !publish {
+                        prop_assert_eq!(frame, ended);
+                        prop_assert!(waiting.iter().all(|(_, waits)| *waits > frame));
+                        ended += 1;
+                    }
+                }
+                if waiting.is_empty() {
+                    break;
+                }
+                let next = order.next().map_or(0, |index| index.index(waiting.len()));
+                let (id, _) = waiting.remove(next);
+                prop_assert!(ledger.acknowledge(id, Answer::Accepted));
+                free.push(id);
+            }
+            prop_assert_eq!(ended, frames.len());
+            prop_assert!(ledger.is_empty());
+        }
     }
 }

@@ -134,7 +134,8 @@ pub enum Signal {
 /// publish as sent that it has not written yet.
 pub trait Events {
     fn poll(&mut self) -> impl Future<Output = Result<Signal, Failure>>;
-    /// What was read before the error that `poll` returned.
+    /// What was read before the error that `poll` returned, as far as the library kept it (that of MQTT 5 does not: what
+    /// those answers confirmed is sent once more).
     fn left_over(&mut self) -> Vec<Signal>;
 }
 

@@ -27,9 +27,11 @@ pub fn connection(setup: &Setup) -> (V4Events, V4Requests) {
         .set_max_packet_size(Limits::NONE.packet_bytes, Limits::NONE.packet_bytes);
     match &setup.credentials {
         Some((user, Some(password))) => {
-            drop(options.set_credentials(user.clone(), password.clone().into_bytes()))
+            options.set_credentials(user.clone(), password.clone().into_bytes());
         }
-        Some((user, None)) => drop(options.set_username(user.clone())),
+        Some((user, None)) => {
+            options.set_username(user.clone());
+        }
         None => {}
     }
     if let Some(topic) = &setup.will_topic {
@@ -137,11 +139,11 @@ fn failure(error: &ConnectionError) -> Failure {
             EndKind::Protocol
         }
         ConnectionError::MqttState(
-            StateError::ConnectionAborted | StateError::AwaitPingResp | StateError::Io(_),
+            StateError::ConnectionAborted
+            | StateError::AwaitPingResp
+            | StateError::Io(_)
+            | StateError::Deserialization(rumqttc_v4::mqttbytes::Error::Io(_)),
         ) => EndKind::Lost,
-        ConnectionError::MqttState(StateError::Deserialization(
-            rumqttc_v4::mqttbytes::Error::Io(_),
-        )) => EndKind::Lost,
         ConnectionError::MqttState(_) => EndKind::Protocol,
         _ => EndKind::Lost,
     };

@@ -28,9 +28,11 @@ pub fn connection(setup: &Setup) -> (V5Events, V5Requests) {
         .set_unlimited_incoming_packet_size();
     match &setup.credentials {
         Some((user, Some(password))) => {
-            drop(options.set_credentials(user.clone(), password.clone().into_bytes()))
+            options.set_credentials(user.clone(), password.clone().into_bytes());
         }
-        Some((user, None)) => drop(options.set_username(user.clone())),
+        Some((user, None)) => {
+            options.set_username(user.clone());
+        }
         None => {}
     }
     if let Some(topic) = &setup.will_topic {
@@ -204,11 +206,11 @@ fn failure(error: &ConnectionError) -> Failure {
             )
         }
         ConnectionError::MqttState(
-            StateError::ConnectionAborted | StateError::AwaitPingResp | StateError::Io(_),
+            StateError::ConnectionAborted
+            | StateError::AwaitPingResp
+            | StateError::Io(_)
+            | StateError::Deserialization(rumqttc_v5::mqttbytes::Error::Io(_)),
         ) => Failure::new(EndKind::Lost, error.to_string()),
-        ConnectionError::MqttState(StateError::Deserialization(
-            rumqttc_v5::mqttbytes::Error::Io(_),
-        )) => Failure::new(EndKind::Lost, error.to_string()),
         ConnectionError::MqttState(_)
         | ConnectionError::NotConnAck(_)
         | ConnectionError::SessionStateMismatch { .. } => {

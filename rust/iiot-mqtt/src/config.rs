@@ -309,6 +309,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         host: url.host,
         port: url.port,
         tls,
+        waiting: Arc::default(),
     };
     Ok(Checked {
         config,
@@ -329,22 +330,17 @@ fn server_name(host: &str) -> Result<ServerName<'static>, ConfigError> {
 
 fn tls_config(config: &Config) -> Result<Arc<rustls::ClientConfig>, ConfigError> {
     let mut roots = rustls::RootCertStore::empty();
-    match &config.ca_file {
-        Some(path) => {
-            for certificate in certificates("ca_file", path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| ConfigError::new("ca_file", format!("{path}: {error}")))?;
-            }
+    if let Some(path) = &config.ca_file {
+        for certificate in certificates("ca_file", path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| ConfigError::new("ca_file", format!("{path}: {error}")))?;
         }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(ConfigError::new(
-                    "ca_file",
-                    "is not set, and the system has no trusted certificates",
-                ));
-            }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            let message = "is not set, and the system has no trusted certificates";
+            return Err(ConfigError::new("ca_file", message));
         }
     }
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
@@ -391,5 +387,142 @@ fn certificates(
         Err(wrong("holds no PEM certificate".to_owned()))
     } else {
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Result<BrokerUrl, String> {
+        BrokerUrl::parse(url).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn urls_give_host_port_and_credentials() {
+        let plain = |tls, host: &str, port| {
+            let (host, username, password) = (host.to_owned(), None, None);
+            Ok(BrokerUrl {
+                tls,
+                host,
+                port,
+                username,
+                password,
+            })
+        };
+        assert_eq!(parsed("mqtt://broker"), plain(false, "broker", 1883));
+        assert_eq!(parsed("tcp://broker:1884/"), plain(false, "broker", 1884));
+        assert_eq!(parsed("MQTTS://broker"), plain(true, "broker", 8883));
+        assert_eq!(parsed("ssl://[::1]:8884"), plain(true, "::1", 8884));
+        assert_eq!(parsed("mqtt://[fe80::1]"), plain(false, "fe80::1", 1883));
+        let url = parsed("mqtt://us%40er:p%3Aw:d@broker").unwrap();
+        assert_eq!(
+            (url.username.as_deref(), url.password.as_deref()),
+            (Some("us@er"), Some("p:w:d"))
+        );
+    }
+
+    #[test]
+    fn a_scheme_that_is_not_known_names_those_that_are() {
+        let error = parsed("ws://broker").unwrap_err();
+
+        assert_eq!(
+            error,
+            "broker_url: scheme \"ws\" is not known; accepted are mqtt, tcp (plain), mqtts, ssl (TLS)"
+        );
+    }
+
+    #[test]
+    fn urls_that_cannot_be_used_are_refused_without_showing_the_password() {
+        for url in [
+            "broker",
+            "mqtt://",
+            "mqtt://u:secret@",
+            "mqtt://b:0",
+            "mqtt://b:x",
+            "mqtt://::1",
+            "mqtt://[::1",
+            "mqtt://[x]",
+            "mqtt://u:secret%zz@b",
+            "mqtt://b/path",
+        ] {
+            let error = parsed(url).unwrap_err();
+
+            assert!(
+                error.starts_with("broker_url: ") && !error.contains("secret"),
+                "{url}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn settings_that_cannot_be_used_are_named() {
+        let base = || Config::new("mqtt://b", "id");
+        let cases = [
+            (
+                "client_id",
+                Config {
+                    client_id: String::new(),
+                    ..base()
+                },
+            ),
+            ("qos", Config { qos: 3, ..base() }),
+            (
+                "inflight",
+                Config {
+                    inflight: 0,
+                    ..base()
+                },
+            ),
+            (
+                "availability_topic",
+                Config {
+                    availability_topic: "a/#".into(),
+                    ..base()
+                },
+            ),
+            (
+                "ack_timeout_s",
+                Config {
+                    ack_timeout: Duration::ZERO,
+                    ..base()
+                },
+            ),
+            (
+                "keep_alive_s",
+                Config {
+                    keep_alive: Duration::from_secs(70_000),
+                    ..base()
+                },
+            ),
+            (
+                "username",
+                Config {
+                    password: Some("p".into()),
+                    ..base()
+                },
+            ),
+            (
+                "broker_url",
+                Config {
+                    ca_file: Some("ca".into()),
+                    ..base()
+                },
+            ),
+            (
+                "ca_file",
+                Config {
+                    ca_file: Some("/no/such/file".into()),
+                    broker_url: "mqtts://b".into(),
+                    ..base()
+                },
+            ),
+        ];
+        for (setting, config) in cases {
+            assert_eq!(
+                check(config).err().map(|error| error.setting),
+                Some(setting)
+            );
+        }
     }
 }

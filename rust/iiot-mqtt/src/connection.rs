@@ -9,10 +9,12 @@
 //! fed when it has nothing to say, and every `ACKS_A_PUMP` answers in between, so that the broker never runs dry: a client
 //! that waits for its window to empty before it writes again meets Nagle's delay in the broker and falls to 2,000 a second.
 
+mod feed;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -20,22 +22,21 @@ use bytes::Bytes;
 use tokio::select;
 use tokio::time::{Sleep, sleep_until};
 
-use crate::acknowledge::{Acknowledged, Answer, Ledger};
+use crate::acknowledge::{Answer, Ledger};
 use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal, Verdict};
 use crate::config::Config;
 use crate::outbox::{Outbox, OutboxError};
 use crate::refresh::{Action, Refresh};
 use crate::sink::{Ended, Memory, Phase, Shared};
-use crate::stage::{self, Aside, Item, Next, Stage, Tally};
+use crate::stage::{self, Aside, Item, Stage, Tally};
 
 /// Answers taken before the client is fed again.
 const ACKS_A_PUMP: u32 = 64;
-/// Frames confirmed at once when the broker keeps answering.
-const FRAMES_A_CONFIRMATION: u64 = 256;
 /// The longest an acknowledged frame waits for its confirmation.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(5);
-/// Bytes of a PUBLISH beside topic and payload, at most.
-const PUBLISH_OVERHEAD: usize = 16;
+/// At `QoS 2` a broker keeps state for every publish, and MQTT 3.1.1 has no way to say how many it takes: Mosquitto's default is
+/// 20, and behind its queue it drops the connection.
+const QOS2_WINDOW: usize = 20;
 
 /// What a connection works with.
 pub struct Context<'a> {
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     pub clock: &'a dyn Fn() -> i64,
     /// The first position to send.
     pub from: u64,
+    /// Tell the stream that there is nothing to send.
+    pub waiting: &'a AtomicBool,
 }
 
 /// Prepare the topics for a connection that begins at `from`: find out what may have been sent before.
@@ -55,13 +58,12 @@ pub fn survey(
     from: u64,
     now_ns: i64,
 ) -> Result<(), Failure> {
-    let until = match memory.maybe_until {
-        Some(until) => until,
+    let until = if let Some(until) = memory.maybe_until {
+        until
+    } else {
         // Nothing that comes after this moment can have been sent by an earlier process.
-        None => {
-            let until = from.saturating_add(outbox.send_ahead());
-            stage::existing_end(outbox, from, until).map_err(journal)?
-        }
+        let until = from.saturating_add(outbox.send_ahead());
+        stage::existing_end(outbox, from, until).map_err(journal)?
     };
     memory.maybe_until = Some(until);
     memory.topics.begin(until);
@@ -116,7 +118,7 @@ struct Session<'a, R> {
     tally: Tally,
     tally_since: Option<Instant>,
     to_refresh: VecDeque<u32>,
-    /// QoS 0 publishes behind the last marker.
+    /// `QoS 0` publishes behind the last marker.
     unclosed: usize,
     health_version: u64,
     answers: u32,
@@ -196,6 +198,8 @@ impl<'a, R: Requests> Session<'a, R> {
         self.on_time(now)?;
         let fed = self.pump()?;
         self.confirm_if_due(now, true)?;
+        let waiting = !fed && self.ledger.in_flight() < self.window;
+        self.context.waiting.store(waiting, Ordering::Relaxed);
         self.context
             .shared
             .in_flight
@@ -332,6 +336,9 @@ impl<'a, R: Requests> Session<'a, R> {
             ));
         }
         self.qos = self.qos.min(limits.qos);
+        if self.qos == 2 {
+            self.window = self.window.min(QOS2_WINDOW);
+        }
         let topic = self.context.config.availability_topic.clone();
         if !topic.is_empty() {
             self.publish_aside(Aside::Online, &topic, Bytes::from_static(b"online"), true);
@@ -355,20 +362,6 @@ impl<'a, R: Requests> Session<'a, R> {
     fn go_live(&mut self) {
         self.step = Step::Live;
         self.context.shared.enter(Phase::Connected);
-    }
-
-    /// Beside the availability topic, so that whoever allows the one allows the other.
-    fn marker_topic(&self, name: &str) -> String {
-        let config = self.context.config;
-        let neighbour = [&config.availability_topic, &config.health_topic]
-            .into_iter()
-            .find(|topic| !topic.is_empty());
-        let parent = neighbour.map_or(config.client_id.as_str(), |topic| {
-            topic
-                .rsplit_once('/')
-                .map_or(topic.as_str(), |(parent, _)| parent)
-        });
-        format!("{parent}/{name}")
     }
 
     fn subscribe_step(&mut self) {
@@ -462,210 +455,13 @@ impl<'a, R: Requests> Session<'a, R> {
         }
     }
 
-    /// Hand the client what its window takes. True if it got something.
-    fn pump(&mut self) -> Result<bool, Failure> {
-        if !matches!(self.step, Step::Live | Step::Refreshing(_)) {
-            return Ok(self.close_window());
-        }
-        let now = Instant::now();
-        let now_ns = (self.context.clock)();
-        let mut fed = self.pump_health();
-        let mut sent = 0;
-        while self.ledger.in_flight() < self.window {
-            if let Some(topic) = self.to_refresh.pop_front() {
-                self.publish_known(topic);
-                fed = true;
-                continue;
-            }
-            if !matches!(self.step, Step::Live) {
-                break;
-            }
-            match self.stage.next(&mut self.context.memory.topics, now_ns) {
-                Next::Send(point) => sent += u64::from(self.publish_point(point, now)),
-                Next::FrameEnd {
-                    position,
-                    superseded,
-                } => self.note(
-                    Item::FrameEnd {
-                        position,
-                        superseded,
-                    },
-                    now,
-                ),
-                Next::Gap { end } => self.note(Item::Gap { end }, now),
-                Next::Empty => {
-                    if !self.refill(now_ns)? {
-                        break;
-                    }
-                }
-            }
-        }
-        self.context
-            .shared
-            .publishes
-            .fetch_add(sent, Ordering::Relaxed);
-        Ok(self.close_window() || fed || sent > 0)
-    }
-
-    fn refill(&mut self, now_ns: i64) -> Result<bool, Failure> {
-        let Context { outbox, memory, .. } = &mut self.context;
-        let limit = outbox
-            .confirmed()
-            .saturating_add(outbox.send_ahead().max(1));
-        let before = self.stage.next_position();
-        let some = self
-            .stage
-            .refill(*outbox, limit, &mut memory.topics, now_ns)
-            .map_err(journal)?;
-        Ok(some && self.stage.next_position() > before)
-    }
-
-    fn note(&mut self, item: Item, now: Instant) {
-        if self.ledger.is_empty() {
-            self.on_done(item, Answer::Accepted, now);
-        } else {
-            self.ledger.note(item, Answer::Accepted);
-        }
-    }
-
-    fn publish_point(&mut self, point: stage::Point, now: Instant) -> bool {
-        let retain = point.retain && self.limits.retain;
-        let name = self.context.memory.topics.name(point.topic);
-        let refusal =
-            if name.len() + point.payload.len() + PUBLISH_OVERHEAD > self.limits.packet_bytes {
-                Some("packet_too_large")
-            } else if name.is_empty() || name.len() > usize::from(u16::MAX) || name.contains('\0') {
-                Some("topic_name_invalid")
-            } else if !self
-                .requests
-                .publish(name, point.payload.clone(), self.qos, retain)
-            {
-                Some("topic_name_invalid")
-            } else {
-                None
-            };
-        if let Some(reason) = refusal {
-            if self.ledger.is_empty() {
-                self.tally.point(
-                    point,
-                    Answer::Rejected(reason.to_owned()),
-                    &self.context.memory.topics,
-                );
-            } else {
-                self.ledger
-                    .note(Item::Point(point), Answer::Rejected(reason.to_owned()));
-            }
-            return false;
-        }
-        if point.late {
-            self.context.shared.late.fetch_add(1, Ordering::Relaxed);
-        }
-        let how = if self.qos == 0 {
-            Acknowledged::Silently
-        } else {
-            Acknowledged::Itself
-        };
-        self.ledger.sent(Item::Point(point), how, now);
-        if self.qos == 0 {
-            self.unclosed += 1;
-            if self.unclosed >= (self.window / 4).max(1) {
-                self.close_window();
-            }
-        }
-        true
-    }
-
-    fn close_window(&mut self) -> bool {
-        if self.unclosed == 0 {
-            return false;
-        }
-        self.unclosed = 0;
-        let topic = self.marker_topic("marker");
-        if self.requests.publish(&topic, Bytes::new(), 1, false) {
-            self.ledger.sent(
-                Item::Aside(Aside::WindowMarker),
-                Acknowledged::Closing,
-                Instant::now(),
-            );
-        }
-        true
-    }
-
-    fn publish_known(&mut self, topic: u32) {
-        let topics = &self.context.memory.topics;
-        let Some(known) = topics.known(topic) else {
-            return;
-        };
-        let payload = Bytes::copy_from_slice(&known.payload);
-        let name = topics.name(topic).to_owned();
-        self.publish_aside(Aside::Refresh, &name, payload, true);
-        self.context
-            .shared
-            .refreshed
-            .fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn publish_aside(&mut self, aside: Aside, topic: &str, payload: Bytes, retain: bool) {
-        let qos = self.qos.max(1);
-        if self
-            .requests
-            .publish(topic, payload, qos, retain && self.limits.retain)
-        {
-            self.ledger
-                .sent(Item::Aside(aside), Acknowledged::Itself, Instant::now());
-        }
-    }
-
-    fn pump_health(&mut self) -> bool {
-        let topic = &self.context.config.health_topic;
-        if topic.is_empty() {
-            return false;
-        }
-        let Some((document, version)) = self.context.shared.health_since(self.health_version)
-        else {
-            return false;
-        };
-        self.health_version = version;
-        let topic = topic.clone();
-        self.publish_aside(Aside::Health, &topic, document, true);
-        true
-    }
-
-    /// Confirm what was acknowledged: at once when nothing else is under way, else in larger steps.
-    fn confirm_if_due(&mut self, now: Instant, quiet: bool) -> Result<(), Failure> {
-        let Some(frames) = self.tally.frames() else {
-            return Ok(());
-        };
-        let waited = self
-            .tally_since
-            .is_some_and(|since| now >= since + CONFIRM_WITHIN);
-        if waited
-            || frames >= FRAMES_A_CONFIRMATION
-            || (quiet && self.ledger.in_flight() < self.window / 2)
-        {
-            self.confirm()?;
-        }
-        Ok(())
-    }
-
-    fn confirm(&mut self) -> Result<(), Failure> {
-        let Context { outbox, memory, .. } = &mut self.context;
-        let confirmation = self.tally.take(&mut memory.topics);
-        self.tally_since = None;
-        self.delivered += confirmation.delivered;
-        let end = confirmation.end;
-        outbox.confirm(confirmation).map_err(journal)?;
-        memory.confirmed_end = memory.confirmed_end.max(end);
-        Ok(())
-    }
-
     fn end(&mut self, mut failure: Failure) -> Ended {
         if self.tally.frames().is_some()
             && let Err(error) = self.confirm()
         {
             failure = error;
         }
-        let memory = &mut self.context.memory;
+        let memory = &mut *self.context.memory;
         memory.maybe_until = memory.maybe_until.max(Some(self.stage.sent_end()));
         let connected = self.connected_at.map_or(Duration::ZERO, |at| at.elapsed());
         Ended {

@@ -47,7 +47,7 @@ pub struct ProbeReport {
     pub detail: String,
 }
 
-/// Connect, subscribe to `topic`, publish to it (unretained, QoS 1), read it back, disconnect. Blocks up to `within`.
+/// Connect, subscribe to `topic`, publish to it (unretained, `QoS 1`), read it back, disconnect. Blocks up to `within`.
 /// Without a last will and without availability messages, whatever the configuration says.
 pub fn probe(config: Config, topic: &str, within: Duration) -> Result<ProbeReport, ConfigError> {
     let config = Config {

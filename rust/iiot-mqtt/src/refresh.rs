@@ -184,3 +184,91 @@ impl Refresh {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Backlog;
+
+    fn known(count: u32) -> Topics {
+        let mut topics = Topics::new(Backlog::Replay);
+        for n in 0..count {
+            let id = topics.intern(&format!("t/{n}"));
+            topics.confirm(id, b"v", true, 0);
+        }
+        topics
+    }
+
+    #[test]
+    fn what_did_not_come_or_came_otherwise_is_lacking() {
+        let (topics, now) = (known(3), Instant::now());
+        let mut refresh = Refresh::begin(vec![0, 1, 2], "m".into(), now);
+
+        assert_eq!(refresh.filters(&topics), ["t/0", "t/1", "t/2", "m"]);
+        assert_eq!(
+            refresh.on_message(b"t/0", b"v", true, &topics, now),
+            Action::Wait
+        );
+        assert_eq!(
+            refresh.on_answer(&[true; 4], &topics),
+            Action::PublishMarker
+        );
+        refresh.on_message(b"t/1", b"other", true, &topics, now);
+        // Somebody publishes live: that says nothing about what is retained.
+        refresh.on_message(b"t/2", b"v", false, &topics, now);
+        let action = refresh.on_message(b"m", b"", false, &topics, now);
+
+        let leave = ["t/0", "t/1", "t/2", "m"].map(str::to_owned).into();
+        assert_eq!(
+            action,
+            Action::StepDone {
+                leave,
+                lacking: vec![1, 2],
+                last: true
+            }
+        );
+    }
+
+    #[test]
+    fn many_topics_are_compared_a_hundred_at_a_time() {
+        let (topics, now) = (known(250), Instant::now());
+        let mut refresh = Refresh::begin((0..250).collect(), "m".into(), now);
+
+        let mut sizes = Vec::new();
+        loop {
+            let filters = refresh.filters(&topics).len();
+            sizes.push(filters);
+            refresh.on_answer(&vec![true; filters], &topics);
+            if let Action::StepDone { last: true, .. } =
+                refresh.on_message(b"m", b"", false, &topics, now)
+            {
+                break;
+            }
+        }
+
+        assert_eq!(sizes, [101, 101, 51]);
+    }
+
+    #[test]
+    fn a_refusal_or_silence_gives_everything_up() {
+        let (topics, now) = (known(150), Instant::now());
+        let everything = |action| matches!(action, Action::StepDone { lacking, last: true, .. } if lacking.len() == 150);
+        let begin = || Refresh::begin((0..150).collect(), "m".into(), now);
+
+        let mut granted = vec![true; 101];
+        granted[100] = false;
+        assert!(everything(begin().on_answer(&granted, &topics)));
+        assert_eq!(
+            begin().on_time(now + ANSWER_TIMEOUT / 2, &topics),
+            Action::Wait
+        );
+        assert!(everything(begin().on_time(now + ANSWER_TIMEOUT, &topics)));
+        let mut answered = begin();
+        answered.on_answer(&[true; 101], &topics);
+        assert_eq!(
+            answered.on_time(now + ANSWER_TIMEOUT, &topics),
+            Action::Wait
+        );
+        assert!(everything(answered.on_time(now + TIMEOUT, &topics)));
+    }
+}

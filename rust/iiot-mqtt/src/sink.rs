@@ -234,6 +234,7 @@ impl Sink {
             outbox,
             clock: &clock,
             from,
+            waiting: &self.checked.transport.waiting,
         };
         let ended = match self.checked.config.protocol {
             Protocol::V311 => {

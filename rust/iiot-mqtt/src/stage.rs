@@ -33,7 +33,7 @@ pub enum Item {
 pub struct Point {
     pub topic: u32,
     pub position: u64,
-    pub point: u32,
+    pub number: u32,
     pub payload: Bytes,
     /// The retain flag it is sent with.
     pub retain: bool,
@@ -51,7 +51,7 @@ pub enum Aside {
     Health,
     Refresh,
     RefreshMarker,
-    /// Closes a window of QoS 0 publishes.
+    /// Closes a window of `QoS 0` publishes.
     WindowMarker,
 }
 
@@ -143,7 +143,7 @@ impl Stage {
         if self.collapse {
             topics.begin_batch();
             for_each(&self.batch, &self.topics, |candidate| {
-                topics.offer(candidate, now_ns)
+                topics.offer(candidate, now_ns);
             });
         }
         self.arena = self.batch.take_arena();
@@ -202,7 +202,7 @@ impl Stage {
                 return Next::Send(Point {
                     topic,
                     position: frame.position,
-                    point: span.point,
+                    number: span.point,
                     payload: self.arena.slice(span.payload()),
                     retain,
                     late,
@@ -315,7 +315,7 @@ impl Tally {
                 let topic = topics.name(point.topic).to_owned();
                 self.open.rejected.push(PointReject {
                     position: point.position,
-                    point: point.point,
+                    point: point.number,
                     reason,
                     topic,
                 });
@@ -338,15 +338,14 @@ impl Tally {
         let Some(place) = self.places.get_mut(id) else {
             return;
         };
-        match (*place as usize)
+        let kept = (*place as usize)
             .checked_sub(1)
-            .and_then(|place| self.topics.get_mut(place))
-        {
-            Some(kept) => *kept = point,
-            None => {
-                self.topics.push(point);
-                *place = self.topics.len() as u32;
-            }
+            .and_then(|place| self.topics.get_mut(place));
+        if let Some(kept) = kept {
+            *kept = point;
+        } else {
+            self.topics.push(point);
+            *place = self.topics.len() as u32;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Transport {
     pub host: String,
     pub port: u16,
     pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    /// There is nothing to send, so what comes is to be acknowledged at once; see `Stream::acknowledge_at_once`.
+    pub waiting: Arc<AtomicBool>,
 }
 
 impl Transport {
@@ -47,37 +50,63 @@ impl Transport {
                     return self.secure(tcp).await;
                 }
                 Ok(Err(error)) => last = error.to_string(),
-                Err(_) => last = "no answer".to_owned(),
+                Err(_) => "no answer".clone_into(&mut last),
             }
         }
         Err(unreachable(last))
     }
 
     async fn secure(&self, tcp: TcpStream) -> io::Result<Stream> {
+        let waiting = Arc::clone(&self.waiting);
         let Some((config, name)) = &self.tls else {
-            return Ok(Stream::Plain(tcp));
+            return Ok(Stream {
+                bytes: Bytes::Plain(tcp),
+                waiting,
+            });
         };
         let connected = TlsConnector::from(config.clone())
             .connect(name.clone(), tcp)
             .await;
-        let failed = |error: io::Error| {
-            io::Error::other(Failure::new(
-                EndKind::Tls,
-                format!("{}:{}: {error}", self.host, self.port),
-            ))
-        };
-        connected
-            .map(|tls| Stream::Tls(Box::new(tls)))
-            .map_err(failed)
+        match connected {
+            Ok(tls) => Ok(Stream {
+                bytes: Bytes::Tls(Box::new(tls)),
+                waiting,
+            }),
+            Err(error) => {
+                let detail = format!("{}:{}: {error}", self.host, self.port);
+                Err(io::Error::other(Failure::new(EndKind::Tls, detail)))
+            }
+        }
     }
 }
 
-/// A connected stream.
-pub enum Stream {
-    /// TCP.
+enum Bytes {
     Plain(TcpStream),
-    /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A connected stream.
+pub struct Stream {
+    bytes: Bytes,
+    waiting: Arc<AtomicBool>,
+}
+
+impl Stream {
+    /// A broker that leaves Nagle's algorithm on (Mosquitto's default) sends one PUBACK and holds the others back until that
+    /// one's segment is acknowledged. What we send acknowledges it; if there is nothing to send, our kernel would take 40 ms
+    /// over it. The option does not last, so it is set at each such read.
+    #[cfg(target_os = "linux")]
+    fn acknowledge_at_once(&self) {
+        let tcp = match &self.bytes {
+            Bytes::Plain(tcp) => tcp,
+            Bytes::Tls(tls) => tls.get_ref().0,
+        };
+        // Without it everything works, later.
+        drop(tcp.set_quickack(true));
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn acknowledge_at_once(&self) {}
 }
 
 impl AsyncRead for Stream {
@@ -86,10 +115,16 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let polled = match &mut this.bytes {
+            Bytes::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Bytes::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        };
+        if buffer.filled().len() > before && this.waiting.load(Ordering::Relaxed) {
+            this.acknowledge_at_once();
         }
+        polled
     }
 }
 
@@ -99,23 +134,23 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Bytes::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Bytes::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Bytes::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 }

@@ -39,17 +39,17 @@ pub fn shifted(frame: &Owned, by: u64) -> Owned {
 
 /// The frames of a stream pushed in chunks of the given sizes, over and over, with what is settled behind each.
 pub fn pushed(stream: &[u8], sizes: &[usize], max: usize) -> Vec<(Owned, u64)> {
-    let (mut framer, mut frames) = (Framer::new(max), Vec::new());
+    let (mut framer, mut seen) = (Framer::new(max), Vec::new());
     for chunk in cut(stream, sizes) {
         framer.push(chunk);
         while let Some(frame) = framer.next().map(owned) {
-            frames.push((frame, framer.settled()));
+            seen.push((frame, framer.settled()));
         }
     }
     while let Some(frame) = framer.finish().map(owned) {
-        frames.push((frame, framer.settled()));
+        seen.push((frame, framer.settled()));
     }
-    frames
+    seen
 }
 
 fn cut<'s>(stream: &'s [u8], sizes: &[usize]) -> Vec<&'s [u8]> {
@@ -66,18 +66,18 @@ fn cut<'s>(stream: &'s [u8], sizes: &[usize]) -> Vec<&'s [u8]> {
 }
 
 fn fed(stream: &[u8], sizes: &[usize], max: usize) -> Vec<Owned> {
-    let (mut framer, mut frames) = (Framer::new(max), Vec::new());
+    let (mut framer, mut seen) = (Framer::new(max), Vec::new());
     for chunk in cut(stream, sizes) {
-        framer.feed(chunk, |framed| frames.push(owned(framed)));
+        framer.feed(chunk, |framed| seen.push(owned(framed)));
     }
     while let Some(frame) = framer.finish().map(owned) {
-        frames.push(frame);
+        seen.push(frame);
     }
-    frames
+    seen
 }
 
 fn fed_with(stream: &[u8], sizes: &[usize], max: usize, profile: &Profile) -> Vec<Owned> {
-    let (mut framer, mut scan, mut frames, mut points) =
+    let (mut framer, mut scan, mut seen, mut points) =
         (Framer::new(max), Scan::new(), Vec::new(), Vec::new());
     for chunk in cut(stream, sizes) {
         framer.feed_with(chunk, profile, &mut scan, |framed, scan, fault| {
@@ -87,13 +87,13 @@ fn fed_with(stream: &[u8], sizes: &[usize], max: usize, profile: &Profile) -> Ve
                 assert_eq!(points_before, again.points());
                 points.push(points_before);
             }
-            frames.push(owned(framed));
+            seen.push(owned(framed));
         });
     }
     while let Some(frame) = framer.finish().map(owned) {
-        frames.push(frame);
+        seen.push(frame);
     }
-    frames
+    seen
 }
 
 /// Check everything.

@@ -370,7 +370,7 @@ fn push_point(
     }
     tags.sort();
     for (key, value) in tags.iter().filter(|(_, value)| !value.is_empty()) {
-        line += &format!(",{}={}", escape(key, ", ="), escape(value, ", ="));
+        line.push_str(&[",", &escape(key, ", ="), "=", &escape(value, ", =")].concat());
     }
     let value = match &node.tree {
         Tree::String(text) => {

@@ -81,7 +81,7 @@ impl Mosquitto {
             .extra
             .replace("{port}", &self.port.to_string())
             .replace("{folder}", &self.folder.path().display().to_string());
-        std::fs::write(&file, format!("{listener}persistence false\nlog_dest stderr\nlog_type notice\nlog_type error\nmax_queued_messages 0\n{extra}\n")).unwrap();
+        std::fs::write(&file, format!("{listener}persistence false\nlog_dest stderr\nlog_type information\nlog_type error\nmax_queued_messages 0\n{extra}\n")).unwrap();
         let mut child = Command::new(program("mosquitto").unwrap())
             .arg("-c")
             .arg(&file)
@@ -173,7 +173,9 @@ impl Subscriber {
                         let topic = String::from_utf8(body[2..2 + length].to_vec()).unwrap();
                         let mut rest = &body[2 + length..];
                         if first & 6 != 0 {
-                            reader.write_all(&packet(0x40, &rest[..2])).unwrap();
+                            if reader.write_all(&packet(0x40, &rest[..2])).is_err() {
+                                return;
+                            }
                             rest = &rest[2..];
                         }
                         let message = Message {
@@ -190,9 +192,10 @@ impl Subscriber {
             }
         });
         wait.recv_timeout(PATIENCE).unwrap();
+        // At QoS 1, so that it queues behind what was retained.
         let mut publish = string(&marker);
-        publish.push(b'.');
-        stream.write_all(&packet(0x30, &publish)).unwrap();
+        publish.extend([0, 1, b'.']);
+        stream.write_all(&packet(0x32, &publish)).unwrap();
         Self {
             messages,
             marker,
@@ -224,5 +227,52 @@ impl Subscriber {
 impl Drop for Subscriber {
     fn drop(&mut self) {
         drop(self.stream.shutdown(std::net::Shutdown::Both));
+    }
+}
+
+/// A certificate authority and a server certificate for localhost.
+pub struct Certificates(tempfile::TempDir);
+
+impl Certificates {
+    pub fn make() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let openssl = |arguments: &str| {
+            let status = Command::new("openssl")
+                .args(arguments.split(' '))
+                .current_dir(&folder)
+                .stderr(Stdio::null())
+                .status();
+            assert!(status.unwrap().success(), "openssl {arguments}");
+        };
+        std::fs::write(
+            folder.path().join("san.ext"),
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        )
+        .unwrap();
+        openssl(
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca",
+        );
+        openssl(
+            "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost",
+        );
+        openssl(
+            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile san.ext",
+        );
+        // Mosquitto gives up root before it reads them.
+        for file in ["ca.pem", "server.pem", "server.key"] {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(
+                folder.path().join(file),
+                std::fs::Permissions::from_mode(0o644),
+            )
+            .unwrap();
+        }
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self(folder)
+    }
+
+    pub fn folder(&self) -> String {
+        self.0.path().display().to_string()
     }
 }

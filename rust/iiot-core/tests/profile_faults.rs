@@ -1,0 +1,177 @@
+//! A profile file tells all its faults at once, each with its line and what would be right.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use iiot_core::{Origin, OriginError, Profile, Scan, ScanFaultReason};
+
+fn faults(text: &str) -> Vec<String> {
+    let error = Profile::parse(text).unwrap_err();
+    error
+        .faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.line, fault.message))
+        .collect()
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    //! Unknown keys with the nearest known one, wrong types, missing keys, wrong paths and templates.
+    let text = r#"name = "a b"
+descripton = "x"
+[clock]
+uptime_ms = "n*"
+uptime_bits = 65
+[time]
+path = "at"
+format = "unix_sec"
+[[sequence]]
+node = "n"
+object = "nodes.*"
+seq = "seq"
+[[metric]]
+path = "n1.t"
+topic = "node1/+"
+mesurement = "t"
+tags = { node = 1 }
+type = "int"
+retain = "yes"
+[[metric]]
+path = "n1..h"
+measurement = "{1}"
+topic = "{n1.x"
+"#;
+    assert_eq!(
+        faults(text),
+        [
+            "1: name: expected letters, digits, `-` and `_` only",
+            "2: unknown key `descripton`; did you mean `description`?",
+            "4: uptime_ms: path `n*`: expected a key, `*` or a key in quotes, found `n*`",
+            "5: clock.uptime_bits: expected a whole number from 1 to 64, found 65",
+            "8: format: expected one of unix_s, unix_ms, unix_us, unix_ns, rfc3339, found `unix_sec`; did you mean `unix_s`?",
+            "12: seq: `seq` must begin with `object`, if there are wildcards, and have no others",
+            "13: metric: `measurement` is missing",
+            "15: topic: expected a topic without `+`, `#` and NUL that is not empty and neither begins nor ends with `/`",
+            "16: unknown key `mesurement` in `metric`; did you mean `measurement`?",
+            "17: tags.node: expected a string, found 1",
+            "18: type: expected one of number, bool, string, any, found `int`",
+            "19: metric.retain: expected true or false, found the string \"yes\"",
+            "21: path: path `n1..h`: expected a key, `*` or a key in quotes, found ``",
+            "22: measurement: `{1}`: {1} needs 1 wildcards in the path, which has 0",
+            "23: topic: `{n1.x`: a brace is not closed",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_line() {
+    //! The parser's own message, and the faults of what could be read.
+    let seen = faults("name = \"a\"\n[[metric]\npath = \"a\"\n");
+    assert!(
+        seen.iter().any(|fault| fault.starts_with("2: ")),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_profile_without_metrics_is_refused() {
+    //! It could never give a point.
+    assert_eq!(
+        faults("name = \"a\""),
+        ["0: at least one [[metric]] is needed"]
+    );
+}
+
+const SMALL: &str = "name = \"small\"\n[[metric]]\npath = \"a.b\"\nmeasurement = \"m\"\n[[metric]]\npath = \"c\"\nmeasurement = \"n\"\n";
+
+#[test]
+fn a_document_without_any_value_tells_what_was_looked_for() {
+    //! The fault names the paths.
+    let fault = Profile::parse(SMALL)
+        .unwrap()
+        .scan(b"{\"x\":1}", &mut Scan::new())
+        .unwrap_err();
+    assert_eq!(fault.to_string(), "no usable value; looked for a.b, c");
+}
+
+#[test]
+fn only_whole_documents_are_scanned() {
+    //! Bytes behind, halves and line feeds are told with their place.
+    let (profile, mut scan) = (Profile::parse(SMALL).unwrap(), Scan::new());
+    let mut place = |document: &str| profile.scan(document.as_bytes(), &mut scan).unwrap_err();
+    assert_eq!(place("{\"c\":1} ").reason, ScanFaultReason::BytesBehind);
+    assert_eq!(
+        place("{\"c\":1").to_string(),
+        "the stream ended inside the document at byte 6"
+    );
+    assert_eq!(
+        place("{\"c\":\n1}").to_string(),
+        "the line ended inside the document at byte 5"
+    );
+    assert_eq!(place("").at, 0);
+}
+
+#[test]
+fn a_scan_may_be_used_with_one_profile_after_another() {
+    //! Nothing of the other profile's documents shows.
+    let other = SMALL.replace("\"c\"", "\"d\"").replace("small", "other");
+    let (one, other, mut scan) = (
+        Profile::parse(SMALL).unwrap(),
+        Profile::parse(&other).unwrap(),
+        Scan::new(),
+    );
+    let document = b"{\"a\":{\"b\":1},\"c\":2,\"d\":3}";
+    for _ in 0..3 {
+        for (profile, line) in [
+            (&one, "m value=1 9\nn value=2 9\n"),
+            (&other, "m value=1 9\nn value=3 9\n"),
+        ] {
+            let (origin, mut out) = (Origin::new(profile, "", &[]).unwrap(), Vec::new());
+            profile.scan(document, &mut scan).unwrap();
+            profile.write_lines(document, &scan, &origin, 9, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), line);
+        }
+    }
+}
+
+#[test]
+fn prefixes_with_wildcards_and_tags_without_keys_are_refused() {
+    //! They would make topics and lines that nobody accepts.
+    let profile = Profile::parse(SMALL).unwrap();
+    assert_eq!(
+        Origin::new(&profile, "a/#", &[]).unwrap_err(),
+        OriginError::TopicPrefix("a/#".into())
+    );
+    assert_eq!(
+        Origin::new(&profile, "a", &[(String::new(), "x".into())]).unwrap_err(),
+        OriginError::EmptyTagKey
+    );
+}
+
+#[test]
+fn wildcards_give_a_bounded_number_of_points() {
+    //! 1,024 points; what is more is told once.
+    let profile = Profile::parse(
+        "name = \"w\"\n[[metric]]\npath = \"*\"\nmeasurement = \"m\"\ntags = { key = \"{1}\" }\n",
+    )
+    .unwrap();
+    let pairs: Vec<String> = (0..20_000)
+        .map(|index| format!("\"k{index}\":{index}"))
+        .collect();
+    let mut scan = Scan::new();
+    profile
+        .scan(format!("{{{}}}", pairs.join(",")).as_bytes(), &mut scan)
+        .unwrap();
+    assert_eq!((scan.points(), scan.value_faults().len()), (1024, 1));
+    assert_eq!(scan.value_faults()[0].reason.name(), "too_many");
+}
+
+#[test]
+fn the_text_and_its_fingerprint_are_kept() {
+    //! Journals store both.
+    let profile = Profile::parse(SMALL).unwrap();
+    assert_eq!((profile.name(), profile.text()), ("small", SMALL));
+    assert_eq!(
+        profile.hash(),
+        iiot_core::hash::fingerprint(SMALL.as_bytes())
+    );
+}

@@ -1,0 +1,56 @@
+"""Fixtures of the product tests: a gateway process, a subscriber, a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from gateways import Gateway
+from recordings import Expected, expect, generated, shared_recording
+from servers import Mosquitto
+from subscribers import Subscriber
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway in a folder of its own; ended after the test."""
+    it = Gateway(tmp_path / "gateway")
+    yield it
+    it.end()
+
+
+@pytest.fixture
+def subscribe() -> Iterator[Callable[..., Subscriber]]:
+    """Return a function that starts a subscriber of a broker."""
+    running: list[Subscriber] = []
+
+    def start(broker: Mosquitto, pattern: str = "iiot/#") -> Subscriber:
+        subscriber = Subscriber(broker.port, pattern)
+        running.append(subscriber)
+        return subscriber.start()
+
+    yield start
+    for subscriber in running:
+        subscriber.stop()
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recording of a real node where there is one, else one of the same shape."""
+    if (shared := shared_recording()) is not None:
+        return shared
+    return made(tmp_path_factory.mktemp("recording"), 5_000)
+
+
+@pytest.fixture(scope="session")
+def expected(recording: Path) -> Expected:
+    """What a right gateway finds in the recording."""
+    return expect(recording)
+
+
+def made(folder: Path, packets: int) -> Path:
+    """Write a generated log."""
+    path = folder / "generated.log"
+    path.write_bytes(generated(packets))
+    return path
