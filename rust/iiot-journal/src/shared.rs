@@ -131,7 +131,7 @@ impl Shared {
     pub(crate) fn publish(
         &self,
         state: &mut State,
-        rows: Vec<Arc<Row>>,
+        rows: &[Arc<Row>],
         ticket: u64,
         done: &[(usize, usize)],
     ) {
@@ -149,7 +149,7 @@ impl Shared {
         self.queue_drained.notify_all();
         {
             let mut ring = lock(&self.ring);
-            for row in &rows {
+            for row in rows {
                 ring.push(Arc::clone(row));
             }
             ring.trim(state.oldest);

@@ -47,7 +47,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
                 shared.gate.enter_writer();
                 command(&mut state);
                 shared.gate.leave_writer();
-                shared.publish(&mut state, Vec::new(), first_ticket, &[]);
+                shared.publish(&mut state, &[], first_ticket, &[]);
                 first_ticket += 1;
             }
             continue;
@@ -59,7 +59,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
         match outcome {
             Ok((rows, done)) => {
                 first_ticket += count as u64;
-                shared.publish(&mut state, rows, first_ticket - 1, &done);
+                shared.publish(&mut state, &rows, first_ticket - 1, &done);
                 compact(&mut state);
             }
             Err(error) => {
@@ -108,7 +108,7 @@ fn group_size(held: &VecDeque<Message>, limit: usize) -> usize {
                 Message::Command(_) => return false,
                 Message::Documents { documents, .. } => bytes += documents.bytes(),
                 Message::Confirm { confirmation, .. } => {
-                    bytes += 64 * (1 + confirmation.topics.len() + confirmation.rejects.len())
+                    bytes += 64 * (1 + confirmation.topics.len() + confirmation.rejects.len());
                 }
             }
             fits
@@ -161,7 +161,7 @@ fn apply(
     for message in held.iter().take(count) {
         match message {
             Message::Documents { source, documents } => {
-                group.documents(state, *source, documents)?
+                group.documents(state, *source, documents)?;
             }
             Message::Confirm { sink, confirmation } => {
                 match confirmations.iter_mut().find(|(s, _)| s == sink) {

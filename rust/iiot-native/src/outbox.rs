@@ -18,6 +18,7 @@ pub(crate) struct JournalOutbox {
     wake: Arc<Mutex<Option<Wake>>>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn failed(error: iiot_journal::Error) -> OutboxError {
     OutboxError(error.to_string())
 }
