@@ -68,7 +68,8 @@ class HttpGate:
                     target.close()
                 self._reply(answer.status, {}, content)
 
-            do_GET = do_POST
+            def do_GET(self) -> None:
+                self.do_POST()
 
             def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
                 self.send_response(status)

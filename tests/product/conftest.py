@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from gateways import Gateway
 from recordings import Expected, expect, generated, shared_recording
 from servers import Mosquitto

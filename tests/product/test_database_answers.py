@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted_database import TAKEN, Reply, ScriptedDatabase
+
 from gateways import START, Gateway, assert_balanced
 from recordings import Expected, expect, generated
-from scripted_database import TAKEN, Reply, ScriptedDatabase
 
 pytestmark = pytest.mark.slow
 

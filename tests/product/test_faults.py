@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gateways import START, START_MS, Gateway, assert_balanced
 from http_gate import HttpGate
+from test_replayed_recording import assert_counts, exported, sinks
+
+from gateways import START, START_MS, Gateway, assert_balanced
 from recordings import Expected, expect, generated
 from servers import Mosquitto, VictoriaMetrics, until
 from subscribers import Subscriber, retained
-from test_replayed_recording import assert_counts, exported, sinks
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +87,12 @@ def test_fifty_kills_lose_and_double_nothing(
 
 
 def test_broker_database_and_gateway_fail_together(
-    gateway: Gateway, launch: Callable[..., Mosquitto], victoria_metrics: VictoriaMetrics, gate: HttpGate, recording: Path, expected: Expected
+    gateway: Gateway,
+    launch: Callable[..., Mosquitto],
+    victoria_metrics: VictoriaMetrics,
+    gate: HttpGate,
+    recording: Path,
+    expected: Expected,
 ) -> None:
     """The broker is killed and restarted empty five times, the database is away, then busy, the gateway is killed now and then."""
     broker = launch(Mosquitto)
@@ -124,7 +130,13 @@ def test_broker_database_and_gateway_fail_together(
 
 
 def test_a_full_disk_pauses_the_replay_and_loses_nothing(
-    gateway: Gateway, mosquitto: Mosquitto, victoria_metrics: VictoriaMetrics, gate: HttpGate, small_disk: Path, recording: Path, expected: Expected
+    gateway: Gateway,
+    mosquitto: Mosquitto,
+    victoria_metrics: VictoriaMetrics,
+    gate: HttpGate,
+    small_disk: Path,
+    recording: Path,
+    expected: Expected,
 ) -> None:
     """While the journal's disk is full nothing new is accepted; with room again everything is, once."""
     gateway.configure(sinks(mosquitto, gate.url), journal=small_disk / "journal.db")
@@ -173,5 +185,5 @@ def in_order_with_repeats(seen: list[str], wanted: list[str]) -> bool:
         if not next_places:
             return False
         places = next_places
-        furthest = max(furthest, max(places))
+        furthest = max(furthest, *places)
     return furthest == len(wanted) - 1

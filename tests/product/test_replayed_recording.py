@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from gateways import START, START_MS, Gateway, assert_balanced
 from recordings import Expected
 from servers import Influxd, Mosquitto, VictoriaMetrics
@@ -186,7 +187,8 @@ def test_the_same_through_probe_rs(
     tool.chmod(0o755)
     gateway.configure(
         sinks(mosquitto, victoria_metrics.url)
-        + f'[gateway]\nprobe_id = "0483:374b:066DFF3833584B3043115433"\nchip = "STM32F446RETx"\nfirmware_path = "{firmware}"\nprobe_rs_path = "{tool}"\n'
+        + '[gateway]\nprobe_id = "0483:374b:066DFF3833584B3043115433"\nchip = "STM32F446RETx"\n'
+        + f'firmware_path = "{firmware}"\nprobe_rs_path = "{tool}"\n'
     )
     subscriber = subscribe(mosquitto)
 

@@ -83,7 +83,7 @@ impl LineSink {
         reader.next = reader.cursor.position();
     }
 
-    #[pyo3(signature = (batch, *, rejects = Vec::new()))]
+    #[pyo3(signature = (batch, *, rejects = Vec::new()), text_signature = "($self, batch, *, rejects=())")]
     fn confirm(
         &self,
         py: Python<'_>,
