@@ -3,7 +3,27 @@
 from collections.abc import Sequence
 from typing import Any, Literal, Self, final
 
-__all__: list[str]
+__all__ = [
+    "__version__",
+    "debug_build",
+    "ProfileError",
+    "JournalError",
+    "MqttError",
+    "HttpError",
+    "Profile",
+    "Decoder",
+    "Decoded",
+    "Pacer",
+    "Journal",
+    "Intake",
+    "LineSink",
+    "LineBatch",
+    "MqttSink",
+    "Poster",
+    "Answer",
+    "crossings",
+]
+
 __version__: str
 debug_build: bool
 
