@@ -173,9 +173,11 @@ class Mosquitto(Server):
     def command(self, program: str) -> list[str]:
         """Write the configuration and return the command line."""
         file = self.folder / "mosquitto.conf"
+        # As root it would become another user, who may not read the folders of the tests.
+        user = "user root\n" if os.geteuid() == 0 else ""
         anonymous = "" if "allow_anonymous" in self.extra else "allow_anonymous true\n"
         file.write_text(
-            f"listener {self.port} 127.0.0.1\npersistence false\n{anonymous}max_inflight_messages 0\nmax_queued_messages 0\n{self.extra}\n"
+            f"{user}listener {self.port} 127.0.0.1\npersistence false\n{anonymous}max_inflight_messages 0\nmax_queued_messages 0\n{self.extra}\n"
         )
         return [program, "-c", str(file), "-v"]
 

@@ -12,6 +12,7 @@ import pytest
 from http_gate import HttpGate
 from test_replayed_recording import assert_counts, exported, sinks
 
+from disks import fill
 from gateways import START, START_MS, Gateway, assert_balanced
 from recordings import Expected, expect, generated
 from servers import Mosquitto, VictoriaMetrics, until
@@ -28,21 +29,6 @@ def gate(victoria_metrics: VictoriaMetrics) -> Iterator[HttpGate]:
     gate = HttpGate(victoria_metrics.port)
     yield gate
     gate.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of four megabytes; needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        message = f"a small disk needs the right to mount: {done.stderr.strip()}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def assert_all_there(gateway: Gateway, broker: Mosquitto, database: VictoriaMetrics, expected: Expected) -> None:
@@ -156,17 +142,6 @@ def test_a_full_disk_pauses_the_replay_and_loses_nothing(
 
     assert code == 0, gateway.log()[-3000:]
     assert_all_there(gateway, mosquitto, victoria_metrics, expected)
-
-
-def fill(path: Path) -> None:
-    """Take all the room there is."""
-    with path.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            try:
-                while file.write(bytes(size)):
-                    pass
-            except OSError:
-                continue
 
 
 def in_order_with_repeats(seen: list[str], wanted: list[str]) -> bool:

@@ -132,11 +132,7 @@ impl Outbox for JournalOutbox {
                 })
                 .collect(),
         };
-        self.cursor
-            .confirmer()
-            .confirm(settled)
-            .map(drop)
-            .map_err(failed)
+        self.cursor.confirmer().confirm(settled).map_err(failed)
     }
 
     fn confirmed(&mut self) -> u64 {
