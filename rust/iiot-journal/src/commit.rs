@@ -2,7 +2,8 @@
 //!
 //! Everything a group changes is kept apart from [`State`] until COMMIT succeeded, so that a full disk changes nothing.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::free_bytes;
 use crate::prune;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use crate::reject::{self, NewReject};
@@ -13,16 +14,19 @@ use iiot_core::window::encode_entries;
 use rusqlite::{Connection, params};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A row's body is closed at this size, so that a reader never holds much more than it wants.
 const ROW_BYTES: usize = 256 * 1024;
 
 /// Limits of the journal file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Bytes of live pages.
     pub live_bytes: u64,
+    /// Where no room could be reserved: this much of the disk stays free, so that sinks can still confirm and the log be moved.
+    pub keep_free: Option<(PathBuf, u64)>,
     pub max_age_ms: Option<i64>,
     pub max_rejects: i64,
     /// Bytes of kept rejected documents.
@@ -281,6 +285,16 @@ impl Group {
 
     /// Write a row and count it for every sink that takes it.
     pub(crate) fn insert(&mut self, state: &State, row: Row) -> Result<()> {
+        if let Some((path, bytes)) = &state.limits.keep_free {
+            // Pages that are free within the file need nothing of the disk.
+            let free = free_bytes(path) + prune::free_page_bytes(&state.db)?;
+            if free < *bytes + row.body.len() as u64 {
+                return Err(Error::new(
+                    ErrorKind::Full,
+                    format!("{free} bytes are left on it, {bytes} are kept for what sinks confirm"),
+                ));
+            }
+        }
         self.oldest = prune::make_room(
             &state.db,
             state.limits.live_bytes,

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// The log is as large as this at most; bounded also by its share of `max_bytes`.
 const WAL_BYTES: u64 = 16_000_000;
+/// Beside the log's own size, what is left free on a disk on which no room could be reserved.
+const MARGIN_BYTES: u64 = 256 << 10;
 
 /// How a journal is kept.
 #[derive(Debug, Clone)]
@@ -102,12 +104,21 @@ impl Journal {
             .write(true)
             .open(&log_path)
             .map_err(|e| Error::io("cannot open", &log_path, &e))?;
+        let mut keep_free = None;
         // The log is opened by path as well, but it carries no locks.
         match reserved.and_then(|()| reserve(&log_path, wal_bytes)) {
             Ok(()) => keep_room(&db, live_bytes)?,
             Err(error) => {
                 // On a small disk the log must leave room for the file that it is moved into.
                 wal_bytes = wal_bytes.min(free_bytes(path) / 4).max(256 << 10);
+                let log_reserved = reserve(&log_path, wal_bytes).is_ok();
+                keep_free = Some(
+                    if log_reserved {
+                        wal_bytes
+                    } else {
+                        2 * wal_bytes
+                    } + MARGIN_BYTES,
+                );
                 notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
             }
         }
@@ -122,6 +133,7 @@ impl Journal {
         let state = State {
             limits: Limits {
                 live_bytes,
+                keep_free: keep_free.map(|bytes| (path.to_owned(), bytes)),
                 max_age_ms: options
                     .max_age
                     .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
@@ -335,7 +347,7 @@ fn reserve(path: &Path, bytes: u64) -> Result<()> {
 }
 
 /// Bytes free for this user on the disk of a path; 0 if it cannot be asked.
-fn free_bytes(path: &Path) -> u64 {
+pub(crate) fn free_bytes(path: &Path) -> u64 {
     rustix::fs::statvfs(path).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 

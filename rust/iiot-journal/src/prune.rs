@@ -12,12 +12,18 @@ const PAGE_BYTES: u64 = 4096;
 
 /// Bytes of pages in use.
 pub(crate) fn live_bytes(db: &Connection) -> Result<u64> {
-    let read = |sql: &str| -> Result<u64> {
-        Ok(db
-            .prepare_cached(sql)?
-            .query_row([], |r| r.get::<_, i64>(0))? as u64)
-    };
-    Ok((read("PRAGMA page_count")? - read("PRAGMA freelist_count")?) * PAGE_BYTES)
+    Ok(pages(db, "PRAGMA page_count")? * PAGE_BYTES - free_page_bytes(db)?)
+}
+
+/// Bytes of pages that are in the file and not in use.
+pub(crate) fn free_page_bytes(db: &Connection) -> Result<u64> {
+    Ok(pages(db, "PRAGMA freelist_count")? * PAGE_BYTES)
+}
+
+fn pages(db: &Connection, sql: &str) -> Result<u64> {
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([], |r| r.get::<_, i64>(0))? as u64)
 }
 
 /// Drop the oldest rows until `bytes` more fit. Returns the oldest kept position.

@@ -90,6 +90,8 @@ pub(crate) struct Queue {
     pub stopping: bool,
     /// The disk takes nothing; why.
     pub stalled: Option<String>,
+    pub stall_told_at: Option<std::time::Instant>,
+    pub stall_is_told: bool,
 }
 
 impl Queue {

@@ -10,6 +10,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// How often a disk that keeps filling is told of.
+const QUIET: Duration = Duration::from_secs(30);
+
 /// Called after a commit, a confirmation or a sync; must not block.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -145,7 +148,7 @@ impl Shared {
                     *waiting = waiting.saturating_sub(*bytes);
                 }
             }
-            if queue.stalled.take().is_some() {
+            if queue.stalled.take().is_some() && std::mem::take(&mut queue.stall_is_told) {
                 lock(&self.notes).push("journal_writable_again: what waited is committed".into());
             }
         }
@@ -186,7 +189,10 @@ impl Shared {
         for (source, documents) in lost {
             *queue.lost.entry(source).or_default() += documents;
         }
-        if queue.stalled.is_none() {
+        // A disk that is full and not full in turns is told now and then, not each time.
+        if queue.stalled.is_none() && queue.stall_told_at.is_none_or(|at| at.elapsed() > QUIET) {
+            queue.stall_told_at = Some(Instant::now());
+            queue.stall_is_told = true;
             let what = if error.kind == ErrorKind::Full {
                 "the disk is full"
             } else {
