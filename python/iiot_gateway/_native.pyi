@@ -149,8 +149,10 @@ class Journal:
         """Wait until every added sink has passed every committed frame, or the time-out."""
     def sync(self, timeout_s: float) -> bool:
         """Commit and sync everything pushed so far."""
-    def close(self, timeout_s: float = 3.0) -> None:
-        """Commit, sync, checkpoint, stop the threads, release the lock. Idempotent."""
+    def close(self, timeout_s: float = 3.0) -> int:
+        """Commit, sync, checkpoint, stop the threads, release the lock. Idempotent.
+
+        Returns how many documents of live sources could not be committed: they are lost."""
 
 @final
 class Intake:
@@ -222,7 +224,7 @@ class MqttSink:
         client_key_file: str | None = None,
         timeout_s: float = 10.0,
     ) -> dict[str, Any]:
-        """Connect, subscribe to `topic`, publish to it, read it back: {"ok", "step", "detail"} where step is the first that failed."""
+        """Connect, subscribe to `topic`, publish to it, read it back: {"ok", "step", "kind", "detail"}: the first step that failed and, as `run_connection` names it, why."""
 
 @final
 class LineSink:

@@ -90,6 +90,12 @@ impl NodeClock {
         self.base_ms.saturating_add(uptime)
     }
 
+    /// The node time of the last document; none before the first.
+    pub fn now_ms(&self) -> Option<i64> {
+        let uptime = i64::try_from(self.last_uptime_ms).unwrap_or(i64::MAX);
+        self.started.then(|| self.base_ms.saturating_add(uptime))
+    }
+
     /// Write the state for storage.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(self.started) | (u8::from(self.last_counter.is_some()) << 1));
@@ -176,6 +182,7 @@ mod tests {
         let mut clock = NodeClock::default();
         clock.advance(12_000, Some(1), 32);
         assert_eq!(clock.advance(22_000, Some(2), 32), 10_000);
+        assert_eq!(clock.now_ms(), Some(10_000));
         assert_eq!(clock.advance(5_000, Some(1), 32), 15_000);
         assert_eq!(clock.advance(15_000, Some(2), 32), 25_000);
     }

@@ -10,6 +10,7 @@ use crate::reject::{self, NewReject};
 use crate::row::{Row, RowBuilder};
 use crate::sink::{Confirmation, Sink};
 use crate::source::{Change, Source};
+use iiot_core::clock::StampClock;
 use iiot_core::window::encode_entries;
 use rusqlite::{Connection, params};
 use std::borrow::Cow;
@@ -195,7 +196,10 @@ impl Group {
             Some(uptime) => clocks
                 .node
                 .advance(uptime, t.counter, source.rules.uptime_bits),
-            None => item.received_at_ns / 1_000_000,
+            None => clocks
+                .node
+                .now_ms()
+                .unwrap_or(item.received_at_ns / 1_000_000),
         };
         if source
             .window
@@ -336,7 +340,9 @@ impl Group {
             return Ok(());
         };
         let name = found.name.clone();
-        for r in found.confirm(&state.db, confirmation)? {
+        let settled = found.confirm(&state.db, confirmation)?;
+        self.notes.extend(settled.note);
+        for r in settled.rejects {
             let stored = reject::frame_at(&state.db, &self.rows, r.position)?;
             self.rejects.push(NewReject {
                 sink: Some(sink),
@@ -444,8 +450,12 @@ fn time(
         (Some(_), None) => clocks.stamp.last_clock_ns,
         (None, _) => item.received_at_ns,
     };
+    if std::mem::take(&mut clocks.seeded) && clock_ns < clocks.stamp.last_clock_ns {
+        // It has arrival times of its own, which lie before what was played last: nothing to keep apart from.
+        clocks.stamp = StampClock::default();
+    }
     let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
-    if stamp.fell_back {
+    if stamp.fell_back && !source.rules.recording {
         *counts.entry("clock_falls".into()).or_default() += 1;
         notes.push(format!(
             "clock_fell_back: source {} now stamps {}",

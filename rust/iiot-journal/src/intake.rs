@@ -14,7 +14,7 @@ use iiot_core::framed::Framed;
 use iiot_core::framer::Framer;
 use iiot_core::hash::fingerprint;
 use iiot_core::profile::Profile;
-use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
+use iiot_core::scan::{Scan, ScanFault};
 use iiot_core::window::Reception;
 use rusqlite::params;
 use std::sync::Arc;
@@ -130,6 +130,7 @@ fn begin(
             step_ns: i64::from(settings.time_step_us) * 1000,
             uptime_bits: settings.profile.uptime_bits(),
             replayable: settings.replayable,
+            recording: !recording.fingerprint.is_empty(),
             start_ns: recording.start_ns,
         };
         let source = source::load(
@@ -297,7 +298,7 @@ fn take(
             documents.arena.extend_from_slice(bytes);
             if let Some(fault) = fault {
                 let refusal = Refusal {
-                    reason: reason_name(&fault),
+                    reason: fault.reason.name(),
                     place: format!("document at byte {offset}: {fault}"),
                     excerpt: quote(bytes),
                 };
@@ -342,13 +343,6 @@ fn take(
         what,
         value_faults,
     });
-}
-
-fn reason_name(fault: &ScanFault) -> &'static str {
-    match fault.reason {
-        ScanFaultReason::NothingUsable { .. } => "nothing_usable",
-        _ => "not_a_document",
-    }
 }
 
 /// The beginning of a text, escaped.

@@ -81,12 +81,12 @@ impl Journal {
         let log_path = with_suffix(path, "-wal");
         let report =
             wal::inspect(&log_path).map_err(|e| Error::io("cannot read", &log_path, &e))?;
-        drop(schema::open(path)?);
+        drop(schema::open(path, true)?);
         let mut wal_bytes = WAL_BYTES.min(options.max_bytes / 4);
         let live_bytes = options.max_bytes - wal_bytes;
         let mut notes = Vec::new();
         let reserved = reserve(path, live_bytes);
-        let db = schema::open(path)?;
+        let db = schema::open(path, false)?;
         let was_open: Option<i64> = db
             .query_row("SELECT value FROM meta WHERE key='open'", [], |r| r.get(0))
             .optional()?;
@@ -97,7 +97,7 @@ impl Journal {
             ));
         }
         db.execute_batch("INSERT INTO meta VALUES ('open', 1) ON CONFLICT DO UPDATE SET value=1")?;
-        db.execute("INSERT INTO meta VALUES ('max_bytes', ?1) ON CONFLICT DO UPDATE SET value=excluded.value", [options.max_bytes as i64])?;
+        db.execute("INSERT INTO meta VALUES ('max_bytes', ?1), ('live_bytes', ?2) ON CONFLICT DO UPDATE SET value=excluded.value", [options.max_bytes as i64, live_bytes as i64])?;
         db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
         let log = OpenOptions::new()
             .read(true)
@@ -149,10 +149,10 @@ impl Journal {
             notes: Vec::new(),
             db,
         };
-        let shared = Arc::new(Shared::new(wal_bytes, next, oldest, HashMap::new()));
+        let shared = Arc::new(Shared::new(wal_bytes, next, HashMap::new()));
         *lock(&shared.notes) = notes;
         let reader = schema::open_for_reading(path)?;
-        let checkpointer = schema::open(path)?;
+        let checkpointer = schema::open(path, false)?;
         keep_room_if_reserved(&checkpointer, path, live_bytes)?;
         let threads = spawn(&shared, state, checkpointer, log, options.sync)?;
         Ok(Self {
@@ -168,9 +168,10 @@ impl Journal {
     pub fn add_sink(&self, name: &str, profiles: Option<Vec<String>>) -> Result<Cursor> {
         let owned = name.to_owned();
         let (id, cursor) = self.shared.command(move |state| {
-            let sink = writer::transaction(&state.db, || {
+            let (sink, note) = writer::transaction(&state.db, || {
                 sink::activate(&state.db, &owned, profiles, state.oldest, state.next)
             })?;
+            state.notes.extend(note);
             let (id, cursor) = (sink.id, sink.cursor);
             state.sinks.retain(|s| s.id != id);
             state.sinks.push(sink);
@@ -191,7 +192,8 @@ impl Journal {
 
     /// Why nothing is accepted at the moment, if so.
     pub fn stalled(&self) -> Option<String> {
-        lock(&self.shared.queue).stalled.clone()
+        let unsynced = lock(&self.shared.progress).sync_error.clone();
+        lock(&self.shared.queue).stalled.clone().or(unsynced)
     }
 
     /// The ledger of a journal, without opening it for writing.
@@ -234,10 +236,12 @@ impl Journal {
 
     /// Commit, sync, move the log into the file, end the threads, release the lock. Everything after it fails with `Closed`.
     ///
+    /// Returns how many documents of live sources could not be committed: they are lost, and counted if the disk took that much.
+    ///
     /// If the disk does not answer within the time-out the threads are left to it, and the next start recovers.
-    pub fn close(&self, timeout: Duration) -> Result<()> {
+    pub fn close(&self, timeout: Duration) -> Result<u64> {
         let Some(threads) = lock(&self.threads).take() else {
-            return Ok(());
+            return Ok(0);
         };
         lock(&self.shared.queue).stopping = true;
         self.shared.queue_filled.notify_all();
@@ -266,7 +270,7 @@ impl Journal {
         }
         self.shared.wake();
         lock(&self.lock).take();
-        Ok(())
+        Ok(lock(&self.shared.progress).uncommitted)
     }
 }
 

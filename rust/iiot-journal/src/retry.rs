@@ -4,7 +4,7 @@ use crate::commit::{Group, State};
 use crate::error::Result;
 use crate::intake::origin;
 use crate::journal::Journal;
-use crate::reject::{Candidate, candidates};
+use crate::reject::{Candidate, candidates, total_bytes};
 use crate::row::RowBuilder;
 use crate::shared::now_ns;
 use crate::writer::{transaction, write_next};
@@ -42,30 +42,40 @@ fn retry(
     profiles: &HashMap<String, Arc<Profile>>,
     ids: Option<&[i64]>,
 ) -> Result<Retried> {
-    let found = candidates(state, ids)?;
     let mut retried = Retried::default();
-    let mut group = Group::new(state, now_ns());
-    let mut names = HashMap::new();
-    transaction(&state.db, || {
-        for candidate in &found {
-            let Some(profile) = profiles.get(&candidate.source) else {
-                retried.without_source += 1;
-                continue;
-            };
-            let mut scan = Scan::new();
-            if profile.scan(&candidate.document, &mut scan).is_err() || scan.points() == 0 {
+    let mut usable = Vec::new();
+    for candidate in candidates(state, ids)? {
+        let mut scan = Scan::new();
+        match profiles.get(&candidate.source) {
+            None => retried.without_source += 1,
+            Some(profile)
+                if profile.scan(&candidate.document, &mut scan).is_err() || scan.points() == 0 =>
+            {
                 retried.still_rejected += 1;
-                continue;
             }
-            let origin = origin_under(state, candidate, profile)?;
-            names.insert(origin, profile.name().to_owned());
-            accept(state, &mut group, candidate, origin, scan.time_ns())?;
-            retried.accepted += 1;
+            Some(profile) => usable.push((candidate, Arc::clone(profile), scan.time_ns())),
+        }
+    }
+    let origins = transaction(&state.db, || {
+        usable
+            .iter()
+            .map(|(candidate, profile, _)| origin_under(state, candidate, profile))
+            .collect::<Result<Vec<_>>>()
+    })?;
+    for (origin, (_, profile, _)) in origins.iter().zip(&usable) {
+        state.origins.insert(*origin, profile.name().to_owned());
+    }
+    let mut group = Group::new(state, now_ns());
+    transaction(&state.db, || {
+        for (origin, (candidate, _, own_time_ns)) in origins.iter().zip(&usable) {
+            accept(state, &mut group, candidate, *origin, *own_time_ns)?;
         }
         group.finish(state, &HashMap::new())?;
-        write_next(state, group.next)
+        write_next(state, group.next)?;
+        group.reject_bytes = total_bytes(&state.db)?;
+        Ok(())
     })?;
-    state.origins.extend(names);
+    retried.accepted = usable.len() as u64;
     group.merge(state);
     Ok(retried)
 }
@@ -98,6 +108,7 @@ fn accept(
             for (name, by) in [("rejected", -1), ("accepted", 1), ("retried", 1)] {
                 group.count(name, by);
             }
+            group.count(format!("rejected:{}", candidate.reason), -1);
             state
                 .db
                 .execute("DELETE FROM reject WHERE id=?1", [candidate.id])?;

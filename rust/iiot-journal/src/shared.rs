@@ -32,7 +32,6 @@ pub(crate) fn now_ns() -> i64 {
 pub(crate) struct Progress {
     /// Behind the last committed frame.
     pub head: u64,
-    pub oldest: u64,
     /// Behind the last frame that sinks may see.
     pub visible: u64,
     pub committed_ticket: u64,
@@ -47,6 +46,8 @@ pub(crate) struct Progress {
     pub sync_now: bool,
     pub sync_error: Option<String>,
     pub writer_ended: bool,
+    /// Documents of live sources that could not be committed before the end.
+    pub uncommitted: u64,
     pub stopping: bool,
 }
 
@@ -80,11 +81,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(wal_bytes: u64, next: u64, oldest: u64, cursors: HashMap<i64, u64>) -> Self {
+    pub(crate) fn new(wal_bytes: u64, next: u64, cursors: HashMap<i64, u64>) -> Self {
         let pages = wal_bytes / 4096;
         let progress = Progress {
             head: next,
-            oldest,
             visible: next,
             synced_head: next,
             cursors,
@@ -171,7 +171,6 @@ impl Shared {
             .unsynced
             .extend(rows.iter().filter(|r| r.replayable).map(|r| r.first));
         progress.head = state.next;
-        progress.oldest = state.oldest;
         progress.committed_ticket = ticket;
         progress.commits += 1;
         for sink in &state.sinks {

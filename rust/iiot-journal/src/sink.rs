@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::row::Row;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 /// A sink as it is committed.
 #[derive(Debug, Clone)]
@@ -14,8 +14,6 @@ pub(crate) struct Sink {
     pub profiles: Option<Vec<String>>,
     /// First position it has not settled.
     pub cursor: u64,
-    /// Ranges that were pruned under it and that a confirmation may still arrive for: first, end, taken.
-    pruned: VecDeque<(u64, u64, bool)>,
 }
 
 /// Why frames were dropped before a sink had them.
@@ -130,10 +128,6 @@ impl Sink {
         }
         let from = self.cursor.max(first);
         let dropped = if taken { end - from } else { 0 };
-        self.pruned.push_back((from, end, taken));
-        if self.pruned.len() > 4096 {
-            self.pruned.pop_front();
-        }
         self.cursor = end;
         let sql = match reason {
             DropReason::Full => {
@@ -147,55 +141,53 @@ impl Sink {
     }
 
     /// Settle what a confirmation says. Below the cursor it changes nothing; what was dropped meanwhile stays dropped.
-    pub(crate) fn confirm(
-        &mut self,
-        db: &Connection,
-        mut c: Confirmation,
-    ) -> Result<Vec<SinkReject>> {
+    ///
+    /// How many frames it settles is counted from the rows that are still there, not taken from the sink; should the sink have
+    /// counted otherwise, the note says so.
+    pub(crate) fn confirm(&mut self, db: &Connection, mut c: Confirmation) -> Result<Settled> {
+        let mut settled = Settled::default();
         if c.end <= self.cursor {
-            return Ok(Vec::new());
+            return Ok(settled);
         }
-        if c.from < self.cursor {
-            let mut gone: u64 = self
-                .pruned
-                .iter()
-                .filter(|(_, _, taken)| *taken)
-                .map(|&(first, end, _)| end.min(self.cursor).saturating_sub(first.max(c.from)))
-                .sum();
-            let kept = c
-                .rejects
-                .iter()
-                .filter(|r| r.position >= self.cursor)
-                .count();
-            let mut lost: Vec<u64> = c
-                .rejects
-                .iter()
-                .filter(|r| r.position < self.cursor)
-                .map(|r| r.position)
-                .collect();
-            lost.dedup();
-            c.rejects.retain(|r| r.position >= self.cursor);
-            debug_assert_eq!(kept, c.rejects.len());
-            c.rejected -= c.rejected.min(lost.len() as u64);
-            gone -= gone.min(lost.len() as u64);
-            let delivered = c.delivered.min(gone);
-            c.delivered -= delivered;
-            c.superseded -= c.superseded.min(gone - delivered);
+        let taken = count_taken(db, self, self.cursor, c.end)?;
+        c.rejects.retain(|r| r.position >= self.cursor);
+        let mut refused: Vec<u64> = c.rejects.iter().map(|r| r.position).collect();
+        refused.dedup();
+        let rejected = (refused.len() as u64).min(taken);
+        let superseded = c.superseded.min(taken - rejected);
+        let delivered = taken - rejected - superseded;
+        let nothing_dropped = c.from == self.cursor;
+        if nothing_dropped
+            && (delivered, superseded, rejected) != (c.delivered, c.superseded, c.rejected)
+        {
+            settled.note = Some(format!(
+                "ledger_mismatch: sink {} confirmed {} delivered, {} superseded, {} rejected up to position {}; the journal counts {delivered}, {superseded}, {rejected}",
+                self.name, c.delivered, c.superseded, c.rejected, c.end
+            ));
         }
-        self.pruned.clear();
         self.cursor = c.end;
         db.prepare_cached(
             "UPDATE sink SET cursor=?2, delivered=delivered+?3, superseded=superseded+?4, rejected=rejected+?5 WHERE id=?1",
         )?
-        .execute(params![self.id, c.end as i64, c.delivered as i64, c.superseded as i64, c.rejected as i64])?;
+        .execute(params![self.id, c.end as i64, delivered as i64, superseded as i64, rejected as i64])?;
         let mut put = db.prepare_cached(
             "INSERT INTO topic VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET payload=excluded.payload, retain=excluded.retain, time_ns=excluded.time_ns",
         )?;
         for t in &c.topics {
             put.execute(params![self.id, t.topic, t.payload, t.retain, t.time_ns])?;
         }
-        Ok(c.rejects)
+        settled.rejects = c.rejects;
+        Ok(settled)
     }
+}
+
+/// What a confirmation came to.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// Points to be stored as rejects.
+    pub rejects: Vec<SinkReject>,
+    /// For the log: sink and journal count differently.
+    pub note: Option<String>,
 }
 
 /// Make a sink known and active, in a transaction of the caller.
@@ -208,7 +200,7 @@ pub(crate) fn activate(
     profiles: Option<Vec<String>>,
     oldest: u64,
     next: u64,
-) -> Result<Sink> {
+) -> Result<(Sink, Option<String>)> {
     let filter = profiles.as_ref().map_or_else(String::new, |p| p.join(","));
     let stored: Option<(i64, String, u64, u64)> = db
         .query_row(
@@ -239,19 +231,36 @@ pub(crate) fn activate(
         name: name.into(),
         profiles,
         cursor: cursor.max(oldest),
-        pruned: VecDeque::new(),
     };
-    let came = count_taken(db, &sink, head.max(oldest), next)? + oldest.saturating_sub(head);
     let queued = count_taken(db, &sink, sink.cursor, next)?;
+    let mut note = None;
     if old_filter == filter {
+        // Frames that came while it was away: the kept ones are counted; of those that are gone again only a sink without a
+        // filter can say that they were its own.
+        let gone = if profiles_of(&filter).is_none() {
+            oldest.saturating_sub(head)
+        } else {
+            0
+        };
+        let came = count_taken(db, &sink, head.max(sink.cursor), next)? + gone;
         db.execute(
             "UPDATE sink SET accepted=accepted+?2 WHERE id=?1",
             params![id, came as i64],
         )?;
-        db.execute(
-            "UPDATE sink SET dropped_away=accepted-delivered-superseded-rejected-dropped_full-dropped_age-?2 WHERE id=?1",
-            params![id, queued as i64],
-        )?;
+        let sql = "SELECT accepted-delivered-superseded-rejected-dropped_full-dropped_age-dropped_away FROM sink WHERE id=?1";
+        let unsettled: i64 = db.query_row(sql, [id], |r| r.get(0))?;
+        let missing = unsettled - queued as i64;
+        if missing != 0 {
+            if cursor >= oldest {
+                note = Some(format!(
+                    "ledger_mismatch: sink {name} lacks {missing} frames although nothing was taken out under it"
+                ));
+            }
+            db.execute(
+                "UPDATE sink SET dropped_away=dropped_away+?2 WHERE id=?1",
+                params![id, missing],
+            )?;
+        }
     } else {
         // Other frames are its own from now on: what it had settled stays, what waits is counted anew.
         db.execute(
@@ -263,7 +272,7 @@ pub(crate) fn activate(
         "UPDATE sink SET profiles=?2, active=1, cursor=?3, head=?4 WHERE id=?1",
         params![id, filter, sink.cursor as i64, next as i64],
     )?;
-    Ok(sink)
+    Ok((sink, note))
 }
 
 /// How many kept frames of `from..end` the sink takes.
@@ -288,12 +297,16 @@ pub(crate) fn count_taken(db: &Connection, sink: &Sink, from: u64, end: u64) -> 
 
 /// A sink for counting only, as the status document needs it.
 pub(crate) fn reader(id: i64, name: String, profiles: &str, cursor: u64) -> Sink {
-    let profiles = (!profiles.is_empty()).then(|| profiles.split(',').map(str::to_owned).collect());
+    let profiles = profiles_of(profiles);
     Sink {
         id,
         name,
         profiles,
         cursor,
-        pruned: VecDeque::new(),
     }
+}
+
+/// The stored filter: names parted by commas, nothing for all.
+fn profiles_of(stored: &str) -> Option<Vec<String>> {
+    (!stored.is_empty()).then(|| stored.split(',').map(str::to_owned).collect())
 }

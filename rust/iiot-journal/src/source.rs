@@ -16,6 +16,8 @@ pub(crate) struct Rules {
     pub step_ns: i64,
     pub uptime_bits: u32,
     pub replayable: bool,
+    /// Its clock is the recording's: that it falls back is no event of this machine.
+    pub recording: bool,
     /// A recording's first document gets this time, and later ones what the node's clock says.
     pub start_ns: Option<i64>,
 }
@@ -28,6 +30,8 @@ pub(crate) struct Clocks {
     /// First byte of the stream that is not settled.
     pub position: u64,
     pub finished: bool,
+    /// `stamp` is another recording's of the same source, until the first frame.
+    pub seeded: bool,
 }
 
 impl Clocks {
@@ -55,6 +59,7 @@ impl Clocks {
             node: NodeClock::decode(bytes.get(16..)?)?,
             position,
             finished,
+            seeded: false,
         })
     }
 }
@@ -123,6 +128,22 @@ impl Source {
     }
 }
 
+/// The furthest stamp that a source of this name gave.
+fn last_stamp(db: &Connection, name: &str) -> Result<StampClock> {
+    let mut states = db.prepare("SELECT state FROM source WHERE name=?1")?;
+    let mut rows = states.query([name])?;
+    let mut last = StampClock::default();
+    while let Some(row) = rows.next()? {
+        let state: Vec<u8> = row.get(0)?;
+        if let Some(clocks) =
+            Clocks::decode(&state, 0, false).filter(|c| c.stamp.last_stamp_ns > last.last_stamp_ns)
+        {
+            last = clocks.stamp;
+        }
+    }
+    Ok(last)
+}
+
 /// Id, arguments, position, finished, state, window.
 type Stored = (i64, String, i64, bool, Vec<u8>, Vec<u8>);
 
@@ -135,6 +156,12 @@ pub(crate) fn load(
     from_start: bool,
     rules: Rules,
 ) -> Result<Source> {
+    // Stamps of one source never repeat, also over several recordings that are stamped as they are read.
+    let stamp = if rules.start_ns.is_none() {
+        last_stamp(db, name)?
+    } else {
+        StampClock::default()
+    };
     if from_start {
         db.execute(
             "DELETE FROM window_log WHERE source IN (SELECT id FROM source WHERE name=?1 AND fingerprint=?2)",
@@ -153,7 +180,11 @@ pub(crate) fn load(
         )
         .optional()?;
     let Some((id, begun_with, position, finished, state, window_bytes)) = stored else {
-        let clocks = Clocks::default();
+        let clocks = Clocks {
+            stamp,
+            seeded: true,
+            ..Clocks::default()
+        };
         db.execute(
             "INSERT INTO source(name, fingerprint, arguments, position, finished, state, window) VALUES (?1, ?2, ?3, 0, 0, ?4, ?5)",
             params![name, fingerprint, arguments, clocks.encode(), Window::default().encode()],

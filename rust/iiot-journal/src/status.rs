@@ -148,12 +148,13 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
     let rate = rate(db, now_ms)?;
     let bytes = live_bytes(db)?;
     let max_bytes = one("SELECT value FROM meta WHERE key='max_bytes'")?.unwrap_or(0) as u64;
+    let live_limit = one("SELECT value FROM meta WHERE key='live_bytes'")?.unwrap_or(0) as u64;
     status.journal = FileStatus {
         frames: end - oldest,
         bytes,
         max_bytes,
         bytes_per_s: rate,
-        hours_left: (rate > 0.0).then(|| max_bytes.saturating_sub(bytes) as f64 / rate / 3600.0),
+        hours_left: (rate > 0.0).then(|| live_limit.saturating_sub(bytes) as f64 / rate / 3600.0),
         rejects: one("SELECT count(*) FROM reject")?.unwrap_or(0) as u64,
     };
     Ok(status)

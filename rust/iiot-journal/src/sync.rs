@@ -163,18 +163,17 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
                 progress.synced_commits = commits;
                 progress.synced_head = head;
                 progress.update_visible();
-                progress.sync_error = None;
             }
             Err(error) => {
-                progress.sync_error = Some(error.to_string());
-                if progress.stopping {
-                    return;
-                }
-                // Try again with the next group, or in a second.
-                let _ = shared
-                    .progress_changed
-                    .wait_timeout(progress, Duration::from_secs(1));
-                continue;
+                // The system may have thrown the pages away and call the next attempt a success, so none is trusted again:
+                // what needs a sync waits, until a person has looked at the disk and started the gateway anew.
+                let told = format!(
+                    "the disk could not be synced ({error}); look at the disk, then start the gateway again"
+                );
+                progress.sync_error = Some(told.clone());
+                drop(progress);
+                lock(&shared.notes).push(format!("journal_unsynced: {told}"));
+                return;
             }
         }
         drop(progress);

@@ -69,7 +69,12 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
                     shared.advance(&mut state, &rows, first_ticket - 1);
                 }
                 if stopping {
-                    break; // not accepted: the sources still have it, or it is counted as lost
+                    // Not accepted. What can be given again is no loss; the rest is counted, if the disk takes that much.
+                    let lost = uncommitted(&state, &work);
+                    lock(&shared.progress).uncommitted = lost.values().sum();
+                    work.lost = lost;
+                    let _ = commit(shared, &mut state, &mut work, 0, &mut marks);
+                    break;
                 }
                 limit = (limit / 2).max(1);
                 shared.checkpoint.request();
@@ -84,6 +89,22 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
         }
     }
     state
+}
+
+/// Documents of live sources among the work, a source.
+fn uncommitted(state: &State, work: &Work) -> HashMap<usize, u64> {
+    let mut lost = HashMap::new();
+    for message in &work.messages {
+        if let Message::Documents { source, documents } = message
+            && state
+                .sources
+                .get(*source)
+                .is_some_and(|s| !s.rules.replayable)
+        {
+            *lost.entry(*source).or_default() += documents.items.len() as u64;
+        }
+    }
+    lost
 }
 
 /// What was taken from the queue and is not committed.

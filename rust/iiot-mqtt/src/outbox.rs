@@ -15,7 +15,7 @@ pub trait Outbox: Send {
     /// How many frames may be sent beyond the stored cursor.
     fn send_ahead(&self) -> u64;
     /// The last confirmed value of every topic.
-    fn topics(&mut self) -> Vec<KnownTopic>;
+    fn topics(&mut self) -> Result<Vec<KnownTopic>, OutboxError>;
     /// Append the publishes of at most `max_frames` frames at positions from `from` on, and set the batch's end.
     /// `false` if nothing is there yet.
     fn read(

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::client::{EndKind, Failure, Setup};
 use crate::config::{Checked, Config, ConfigError, Protocol, check};
 use crate::connection::{self, Context};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, OutboxError};
 use crate::policy::{FAR_AHEAD_NS, Topics};
 use crate::{client_v4, client_v5};
 
@@ -207,7 +207,10 @@ impl Sink {
         outbox.subscribe(Arc::new(move || wake.wake.notify_one()));
         let clock = || (self.clock)();
         if !memory.loaded {
-            load(outbox, memory, clock());
+            // Without it a retained value could go back: rather no connection now.
+            if let Err(error) = load(outbox, memory, clock()) {
+                return ended_early(Failure::new(EndKind::Journal, error.to_string()));
+            }
         }
         let from = outbox.cursor().max(memory.confirmed_end);
         if let Err(failure) = connection::survey(outbox, memory, from, clock()) {
@@ -283,8 +286,8 @@ impl Sink {
     }
 }
 
-fn load(outbox: &mut dyn Outbox, memory: &mut Memory, now_ns: i64) {
-    for known in outbox.topics() {
+fn load(outbox: &mut dyn Outbox, memory: &mut Memory, now_ns: i64) -> Result<(), OutboxError> {
+    for known in outbox.topics()? {
         let id = memory.topics.intern(&known.topic);
         // A clock that was set back must not make every value late.
         let far = known.time_ns > now_ns.saturating_add(FAR_AHEAD_NS);
@@ -296,6 +299,7 @@ fn load(outbox: &mut dyn Outbox, memory: &mut Memory, now_ns: i64) {
         );
     }
     memory.loaded = true;
+    Ok(())
 }
 
 pub(crate) fn setup(checked: &Checked) -> Setup {

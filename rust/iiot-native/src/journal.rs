@@ -208,7 +208,7 @@ impl Journal {
     }
 
     #[pyo3(signature = (timeout_s = 3.0))]
-    fn close(&self, py: Python<'_>, timeout_s: f64) -> PyResult<()> {
+    fn close(&self, py: Python<'_>, timeout_s: f64) -> PyResult<u64> {
         let timeout = seconds("timeout_s", timeout_s)?;
         run(py, || self.core.close(timeout))
     }

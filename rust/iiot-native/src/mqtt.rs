@@ -172,6 +172,7 @@ impl MqttSink {
         let entry = PyDict::new(py);
         entry.set_item("ok", report.failed.is_none())?;
         entry.set_item("step", report.failed.map(iiot_mqtt::ProbeStep::as_str))?;
+        entry.set_item("kind", report.kind.map(iiot_mqtt::EndKind::as_str))?;
         entry.set_item("detail", report.detail)?;
         Ok(entry.unbind())
     }

@@ -50,9 +50,9 @@ impl Outbox for JournalOutbox {
         SEND_AHEAD_FRAMES
     }
 
-    fn topics(&mut self) -> Vec<KnownTopic> {
-        let known = self.cursor.topics().unwrap_or_default();
-        known
+    fn topics(&mut self) -> Result<Vec<KnownTopic>, OutboxError> {
+        let known = self.cursor.topics().map_err(failed)?;
+        Ok(known
             .into_iter()
             .map(|t| KnownTopic {
                 topic: t.topic,
@@ -60,7 +60,7 @@ impl Outbox for JournalOutbox {
                 retain: t.retain,
                 time_ns: t.time_ns,
             })
-            .collect()
+            .collect())
     }
 
     fn read(

@@ -127,8 +127,8 @@ impl Outbox for Memory {
         self.with(|inner| inner.send_ahead)
     }
 
-    fn topics(&mut self) -> Vec<KnownTopic> {
-        self.with(|inner| inner.known.values().cloned().collect())
+    fn topics(&mut self) -> Result<Vec<KnownTopic>, OutboxError> {
+        self.with(|inner| Ok(inner.known.values().cloned().collect()))
     }
 
     fn read(
