@@ -18,6 +18,8 @@ from gateways import Gateway
 from peers import PROFILE, Bare, configuration, connected, servers
 
 PIPE_BYTES = 1 << 20
+FIRST_LINE = b"[INFO] boot\n"
+"""Not a document: `replay -` looks at the first bytes before it does anything else."""
 
 
 def feed(descriptor: int, text: bytes) -> None:
@@ -40,6 +42,7 @@ def through_the_gateway(folder: Path, log: Path, packets: int) -> tuple[float, f
         with Bare("count", mqtt=broker.port, until=packets * METRICS) as subscriber:
             gateway.start("replay", "-", "--speed", "max", stdin=reading)
             os.close(reading)
+            os.write(writing, FIRST_LINE)
             connected(gateway, "mqtt", "influxdb")
             before = gateway.ask()["gateway"]["crossings"]
             began_s = time.monotonic()

@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 from documents import log_line
+from end_to_end import FIRST_LINE
 from figures import Report, number
 from gateways import Gateway
 from peers import configuration, connected, servers
@@ -89,6 +90,7 @@ def under_load(folder: Path, length_s: float) -> tuple[float, list[tuple[float, 
     try:
         process = gateway.start("replay", "-", "--speed", "max", stdin=reading)
         os.close(reading)
+        os.write(writing, FIRST_LINE)
         connected(gateway, "mqtt", "influxdb")
         feeder = Feeder(writing)
         feeder.start()
