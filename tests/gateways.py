@@ -40,7 +40,12 @@ class Gateway:
         """Start a command without waiting for it."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(*arguments), stdin=settings.pop("stdin", subprocess.DEVNULL), stdout=log, stderr=log, cwd=self.folder, **settings
+                self.command(*arguments),
+                stdin=settings.pop("stdin", subprocess.DEVNULL),
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                **settings,
             )
         return self.process
 

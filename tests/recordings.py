@@ -43,20 +43,23 @@ def shared_recording() -> Path | None:
 def generated(packets: int, *, seed: int = 1) -> bytes:
     """Return a probe-rs log with repeats, gaps, damaged documents, a wrap of the uptime and other log lines."""
     rng = random.Random(seed)  # noqa: S311 - the same log each time
-    uptime, seq, received, errors = WRAP_MS - packets * 3_000, 1, 0, 0
+    uptime, seq, errors = WRAP_MS - packets * 3_000, 1, 0
     out: list[str] = []
     last = ""
-    for _ in range(packets):
+    for received in range(1, packets + 1):
         uptime += rng.randrange(5_000, 15_000)
-        received += 1
         errors += rng.random() < 0.01
         if not last or rng.random() > 0.1:
             seq += 1 if rng.random() > 0.02 else 3
             temperature, humidity = round(rng.uniform(-5, 35), 1), rng.randrange(20, 99)
-            last = f'{{"t":{temperature:g},"h":{humidity},"g":{rng.randrange(50_000, 90_000)},"bat":{rng.randrange(3500, 3700)},"seq":{seq}}}'
+            last = (
+                f'{{"t":{temperature:g},"h":{humidity},"g":{rng.randrange(50_000, 90_000)},"bat":{rng.randrange(3500, 3700)},"seq":{seq}}}'
+            )
         document = (
-            f'{{"ts":{uptime % WRAP_MS},"id":"N2","n1":{last},"n2":{{"t":{rng.randrange(180, 280) / 10:g},"h":{rng.randrange(30, 60)}}},'
-            f'"sig":{{"rssi":{rng.randrange(-127, -40)},"snr":{rng.randrange(-200, 130) / 10:g}}},"sts":{{"rx":{received},"err":{errors}}}}}'
+            f'{{"ts":{uptime % WRAP_MS},"id":"N2","n1":{last},'
+            f'"n2":{{"t":{rng.randrange(180, 280) / 10:g},"h":{rng.randrange(30, 60)}}},'
+            f'"sig":{{"rssi":{rng.randrange(-127, -40)},"snr":{rng.randrange(-200, 130) / 10:g}}},'
+            f'"sts":{{"rx":{received},"err":{errors}}}}}'
         )
         if rng.random() < 0.004:
             document = document[: rng.randrange(20, len(document) - 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from typing import Any, Self
 
@@ -66,11 +67,16 @@ class Subscriber:
             self._changed.notify_all()
 
 
-def retained(port: int, pattern: str = "iiot/#", *, expect: set[str]) -> dict[str, str]:
-    """Return what a new subscriber gets retained; waits until every expected topic came."""
-    subscriber = Subscriber(port, pattern).start()
-    try:
-        subscriber.wait(lambda s: expect <= {t for t, seen in s.messages.items() if seen and seen[0][1]}, f"retained {expect}")
-        return {topic: seen[0][0] for topic, seen in subscriber.messages.items() if seen and seen[0][1]}
-    finally:
-        subscriber.stop()
+def retained(port: int, pattern: str = "iiot/#", *, expect: set[str], timeout_s: float = 30.0) -> dict[str, str]:
+    """Return what a new subscriber gets retained; asks again until every expected topic is there."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        subscriber = Subscriber(port, pattern).start()
+        try:
+            subscriber.catch_up()  # retained values come before anything that is published after the subscription
+        finally:
+            subscriber.stop()
+        found = {topic: seen[0][0] for topic, seen in subscriber.messages.items() if seen and seen[0][1]}
+        if expect <= set(found):
+            return found
+        assert time.monotonic() < deadline_s, f"not retained: {expect - set(found)}"

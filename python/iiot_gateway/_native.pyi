@@ -1,7 +1,28 @@
 """The extension: hot path, journal, MQTT and HTTP client. Private; import from the package's modules."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, Self, final
+
+__all__ = [
+    "Answer",
+    "Decoded",
+    "Decoder",
+    "HttpError",
+    "Intake",
+    "Journal",
+    "JournalError",
+    "LineBatch",
+    "LineSink",
+    "MqttError",
+    "MqttSink",
+    "Pacer",
+    "Poster",
+    "Profile",
+    "ProfileError",
+    "__version__",
+    "crossings",
+    "debug_build",
+]
 
 __version__: str
 debug_build: bool
@@ -12,7 +33,7 @@ class ProfileError(ValueError):
     faults: list[tuple[int, str]]
 
 class JournalError(Exception):
-    """The journal cannot be used: `kind` is one of locked, unknown_version, damaged, io, full, busy, closed."""
+    """The journal cannot be used: `kind` is one of locked, unknown_version, damaged, io, full, closed."""
 
     kind: str
 
@@ -39,8 +60,9 @@ class Profile:
 class Decoder:
     """Decode without a journal: for `decode`, `check` and benchmarks."""
 
-    def __init__(self, profile: Profile, *, topic_prefix: str, tags: dict[str, str], max_document_bytes: int = 65536) -> None: ...
-    def push(self, chunk: bytes, received_at_ns: int) -> Decoded: ...
+    def __new__(cls, profile: Profile, *, topic_prefix: str, tags: dict[str, str], max_document_bytes: int = 65536) -> Self: ...
+    def push(self, chunk: bytes, received_at_ns: int, *, publishes: bool = True) -> Decoded:
+        """Decode a chunk. With `publishes` off only lines are written."""
     def finish(self, received_at_ns: int) -> Decoded:
         """The end of the stream: a document that is still open is damaged."""
 
@@ -60,7 +82,7 @@ class Decoded:
 class Pacer:
     """Cuts a recording into pieces by the node's own clock, for playback in real time."""
 
-    def __init__(self, profile: Profile, *, max_document_bytes: int = 65536) -> None: ...
+    def __new__(cls, profile: Profile, *, max_document_bytes: int = 65536) -> Self: ...
     def push(self, chunk: bytes) -> list[tuple[int, int]]:
         """(end offset in the chunk, milliseconds since the first document) for every document with a node time in it, in order."""
 
@@ -95,7 +117,6 @@ class Journal:
         self,
         name: str,
         *,
-        kind: str,
         profile: Profile,
         topic_prefix: str,
         tags: dict[str, str],
@@ -154,8 +175,8 @@ class Intake:
 class MqttSink:
     """The MQTT client and its place in the journal."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         journal: Journal,
         name: str,
         *,
@@ -175,12 +196,12 @@ class MqttSink:
         ca_file: str | None = None,
         client_cert_file: str | None = None,
         client_key_file: str | None = None,
-    ) -> None:
+    ) -> Self:
         """Raises MqttError for a URL or certificate that cannot be used. Schemes: mqtt:// (1883), mqtts:// (8883, TLS or nothing)."""
     def run_connection(self) -> dict[str, Any]:
         """Connect, refresh, publish until the connection ends or `stop`. Blocks; releases the interpreter.
         Returns {"kind", "detail", "connected_s", "delivered"}; kinds: stopped, refused, not_authorized, unreachable, lost, ack_timeout,
-        session_taken_over, tls, protocol, quota."""
+        session_taken_over, tls, protocol, quota, journal."""
     def stop(self, timeout_s: float = 3.0) -> None:
         """End `run_connection`: finish what is in flight, say offline, disconnect; after the time-out cut the connection, so that the will speaks."""
     def publish_health(self, payload: bytes) -> None:
@@ -207,7 +228,7 @@ class MqttSink:
 class LineSink:
     """A database sink's reader: lines of the frames behind its cursor."""
 
-    def __init__(self, journal: Journal, name: str) -> None: ...
+    def __new__(cls, journal: Journal, name: str) -> Self: ...
     def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int) -> LineBatch | None:
         """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
         Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order."""
@@ -233,18 +254,20 @@ class LineBatch:
 class Poster:
     """A kept HTTP connection that posts line protocol."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         url: str,
         *,
         headers: dict[str, str],
         timeout_s: float = 30.0,
         gzip: bool = True,
         ca_file: str | None = None,
-    ) -> None:
+    ) -> Self:
         """`url` is the whole write URL with its query. Raises HttpError."""
     def post(self, batch: LineBatch, *, first: int = 0, end: int | None = None) -> Answer:
         """POST lines first..end of the batch. Never raises for what the peer does. Blocks; releases the interpreter."""
+    def post_bytes(self, body: bytes) -> Answer:
+        """POST bytes as they are: for what is no batch (a benchmark)."""
     def get(self, url: str) -> Answer:
         """GET with the same headers and settings: health checks."""
     def cancel(self) -> None:

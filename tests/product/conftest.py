@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from gateways import Gateway
 from recordings import Expected, expect, generated, shared_recording
 from servers import Mosquitto
@@ -54,3 +57,18 @@ def made(folder: Path, packets: int) -> Path:
     path = folder / "generated.log"
     path.write_bytes(generated(packets))
     return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes; needs the right to mount."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        message = f"a small disk needs the right to mount: {done.stderr.strip()}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

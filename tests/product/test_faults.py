@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gateways import START, START_MS, Gateway, assert_balanced
 from http_gate import HttpGate
+from test_replayed_recording import assert_counts, exported, sinks
+
+from disks import fill
+from gateways import START, START_MS, Gateway, assert_balanced
 from recordings import Expected, expect, generated
 from servers import Mosquitto, VictoriaMetrics, until
 from subscribers import Subscriber, retained
-from test_recording import assert_counts, exported, sinks
 
 pytestmark = pytest.mark.slow
 
@@ -27,21 +29,6 @@ def gate(victoria_metrics: VictoriaMetrics) -> Iterator[HttpGate]:
     gate = HttpGate(victoria_metrics.port)
     yield gate
     gate.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of four megabytes; needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        message = f"a small disk needs the right to mount: {done.stderr.strip()}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def assert_all_there(gateway: Gateway, broker: Mosquitto, database: VictoriaMetrics, expected: Expected) -> None:
@@ -86,7 +73,12 @@ def test_fifty_kills_lose_and_double_nothing(
 
 
 def test_broker_database_and_gateway_fail_together(
-    gateway: Gateway, launch: Callable[..., Mosquitto], victoria_metrics: VictoriaMetrics, gate: HttpGate, recording: Path, expected: Expected
+    gateway: Gateway,
+    launch: Callable[..., Mosquitto],
+    victoria_metrics: VictoriaMetrics,
+    gate: HttpGate,
+    recording: Path,
+    expected: Expected,
 ) -> None:
     """The broker is killed and restarted empty five times, the database is away, then busy, the gateway is killed now and then."""
     broker = launch(Mosquitto)
@@ -124,7 +116,13 @@ def test_broker_database_and_gateway_fail_together(
 
 
 def test_a_full_disk_pauses_the_replay_and_loses_nothing(
-    gateway: Gateway, mosquitto: Mosquitto, victoria_metrics: VictoriaMetrics, gate: HttpGate, small_disk: Path, recording: Path, expected: Expected
+    gateway: Gateway,
+    mosquitto: Mosquitto,
+    victoria_metrics: VictoriaMetrics,
+    gate: HttpGate,
+    small_disk: Path,
+    recording: Path,
+    expected: Expected,
 ) -> None:
     """While the journal's disk is full nothing new is accepted; with room again everything is, once."""
     gateway.configure(sinks(mosquitto, gate.url), journal=small_disk / "journal.db")
@@ -146,17 +144,6 @@ def test_a_full_disk_pauses_the_replay_and_loses_nothing(
     assert_all_there(gateway, mosquitto, victoria_metrics, expected)
 
 
-def fill(path: Path) -> None:
-    """Take all the room there is."""
-    with path.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            try:
-                while file.write(bytes(size)):
-                    pass
-            except OSError:
-                continue
-
-
 def in_order_with_repeats(seen: list[str], wanted: list[str]) -> bool:
     """Every value was seen; after each kill the sending may begin again somewhere before, and goes on in order."""
     # Positions that the last value seen may have; a value either follows one of them or begins again at one not beyond the furthest.
@@ -173,5 +160,5 @@ def in_order_with_repeats(seen: list[str], wanted: list[str]) -> bool:
         if not next_places:
             return False
         places = next_places
-        furthest = max(furthest, max(places))
+        furthest = max(furthest, *places)
     return furthest == len(wanted) - 1

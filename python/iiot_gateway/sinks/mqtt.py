@@ -65,16 +65,27 @@ class MqttSink:
         """Connect again and again until `stop`."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._publish_health)
-            while not self._stopping.is_set():
-                self._log.debug(SINK_CONNECTING, broker=self._section.broker_url)
-                ended = await anyio.to_thread.run_sync(self._connection, limiter=self._thread)
-                if ended["kind"] == "stopped" or self._stopping.is_set():
-                    break
-                delay_s = self._ended(ended)
-                with anyio.move_on_after(delay_s):
-                    await self._stopping.wait()
+            absent = await self._connect_again()
             tasks.cancel_scope.cancel()
+        # Raised out here, because a task group would wrap it.
+        if absent is not None:
+            raise absent
         self._status.change("stopped")
+
+    async def _connect_again(self) -> SinkUnavailable | None:
+        """Keep connecting until `stop`; return early with the error if the broker is absent at start and that is to end the gateway."""
+        while not self._stopping.is_set():
+            self._log.debug(SINK_CONNECTING, broker=self._section.broker_url)
+            ended = await anyio.to_thread.run_sync(self._connection, limiter=self._thread)
+            if ended["kind"] == "stopped" or self._stopping.is_set():
+                return None
+            try:
+                delay_s = self._ended(ended)
+            except SinkUnavailable as error:
+                return error
+            with anyio.move_on_after(delay_s):
+                await self._stopping.wait()
+        return None
 
     async def stop(self, timeout_s: float) -> None:
         """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""

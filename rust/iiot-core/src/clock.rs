@@ -17,7 +17,10 @@ pub struct StampClock {
 
 impl Default for StampClock {
     fn default() -> Self {
-        Self { last_stamp_ns: i64::MIN, last_clock_ns: i64::MIN }
+        Self {
+            last_stamp_ns: i64::MIN,
+            last_clock_ns: i64::MIN,
+        }
     }
 }
 
@@ -33,14 +36,19 @@ pub struct Stamp {
 impl StampClock {
     /// The stamp for a frame at `clock_ns`.
     pub fn stamp(&mut self, clock_ns: i64, step_ns: i64) -> Stamp {
-        let fell_back = self.last_clock_ns != i64::MIN && clock_ns < self.last_clock_ns.saturating_sub(SMALL_FALL_NS);
+        let fell_back = self.last_clock_ns != i64::MIN
+            && clock_ns < self.last_clock_ns.saturating_sub(SMALL_FALL_NS);
         let ns = if fell_back || self.last_stamp_ns == i64::MIN {
             clock_ns
         } else {
             clock_ns.max(self.last_stamp_ns.saturating_add(step_ns))
         };
         self.last_stamp_ns = ns;
-        self.last_clock_ns = if fell_back { clock_ns } else { self.last_clock_ns.max(clock_ns) };
+        self.last_clock_ns = if fell_back {
+            clock_ns
+        } else {
+            self.last_clock_ns.max(clock_ns)
+        };
         Stamp { ns, fell_back }
     }
 }
@@ -71,7 +79,9 @@ impl NodeClock {
                 (Some(before), Some(now)) => now > before,
                 _ => last > range / 2,
             };
-            self.base_ms = self.base_ms.saturating_add(if wrapped { range } else { last });
+            self.base_ms = self
+                .base_ms
+                .saturating_add(if wrapped { range } else { last });
         }
         self.last_uptime_ms = uptime_ms;
         if counter.is_some() {
@@ -91,7 +101,12 @@ impl NodeClock {
     /// Read what `encode` wrote; `None` if it is something else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (flags, rest) = bytes.split_first()?;
-        let word = |at: usize| rest.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+        let word = |at: usize| {
+            rest.get(at..at + 8)?
+                .try_into()
+                .ok()
+                .map(u64::from_le_bytes)
+        };
         Some(Self {
             started: flags & 1 != 0,
             last_uptime_ms: word(0)?,
@@ -121,8 +136,20 @@ mod tests {
         let mut clock = StampClock::default();
         let noon = 1_000_000_000_000;
         clock.stamp(noon, STEP);
-        assert_eq!(clock.stamp(noon - 59_000_000_000, STEP), Stamp { ns: noon + STEP, fell_back: false });
-        assert_eq!(clock.stamp(noon - 61_000_000_000, STEP), Stamp { ns: noon - 61_000_000_000, fell_back: true });
+        assert_eq!(
+            clock.stamp(noon - 59_000_000_000, STEP),
+            Stamp {
+                ns: noon + STEP,
+                fell_back: false
+            }
+        );
+        assert_eq!(
+            clock.stamp(noon - 61_000_000_000, STEP),
+            Stamp {
+                ns: noon - 61_000_000_000,
+                fell_back: true
+            }
+        );
     }
 
     /// A burst that pushed the stamps minutes ahead is not mistaken for a clock that fell back.

@@ -33,7 +33,9 @@ pub struct Reception {
 impl Reception {
     fn fingerprint(&self) -> u64 {
         let mut h = mix(self.node ^ 0x9e37_79b9_7f4a_7c15);
-        h = mix(h ^ self.boot.map_or(0x5bd1_e995, |b| mix(b ^ 0xff51_afd7_ed55_8ccd)));
+        h = mix(h ^ self
+            .boot
+            .map_or(0x5bd1_e995, |b| mix(b ^ 0xff51_afd7_ed55_8ccd)));
         h = mix(h ^ self.seq);
         mix(h ^ self.object)
     }
@@ -59,12 +61,24 @@ impl Track {
     /// The change in frames lost on air that this sequence number means.
     fn advance(&mut self, r: &Reception) -> i64 {
         if self.boot != r.boot {
-            *self = Self { boot: r.boot, last: r.seq, missing: Vec::new() };
+            *self = Self {
+                boot: r.boot,
+                last: r.seq,
+                missing: Vec::new(),
+            };
             return 0;
         }
-        if let Some(found) = self.missing.iter().position(|&(from, to)| from <= r.seq && r.seq < to) {
+        if let Some(found) = self
+            .missing
+            .iter()
+            .position(|&(from, to)| from <= r.seq && r.seq < to)
+        {
             let (from, to) = self.missing.swap_remove(found);
-            self.missing.extend([(from, r.seq), (r.seq + 1, to)].into_iter().filter(|(a, b)| a < b));
+            self.missing.extend(
+                [(from, r.seq), (r.seq + 1, to)]
+                    .into_iter()
+                    .filter(|(a, b)| a < b),
+            );
             return -1;
         }
         let ahead = match r.modulus {
@@ -120,7 +134,13 @@ pub struct Delta {
 
 impl Window {
     /// Is every one of these a repeat of something accepted within `window_ms`? A document without sequences never is.
-    pub fn is_duplicate(&self, delta: &Delta, receptions: &[Reception], time_ms: i64, window_ms: i64) -> bool {
+    pub fn is_duplicate(
+        &self,
+        delta: &Delta,
+        receptions: &[Reception],
+        time_ms: i64,
+        window_ms: i64,
+    ) -> bool {
         !receptions.is_empty()
             && receptions.iter().all(|r| {
                 let key = r.fingerprint();
@@ -136,12 +156,22 @@ impl Window {
     pub fn accept(&self, delta: &mut Delta, receptions: &[Reception], time_ms: i64) {
         for r in receptions {
             delta.seen.insert(r.fingerprint(), time_ms);
-            delta.entries.push(Entry { reception: *r, time_ms });
+            delta.entries.push(Entry {
+                reception: *r,
+                time_ms,
+            });
             if !delta.tracks.contains_key(&r.node) {
                 match self.tracks.get(&r.node) {
                     Some(track) => delta.tracks.insert(r.node, track.clone()),
                     None if self.tracks.len() + delta.tracks.len() < MAX_NODES => {
-                        delta.tracks.insert(r.node, Track { boot: r.boot, last: r.seq, missing: Vec::new() });
+                        delta.tracks.insert(
+                            r.node,
+                            Track {
+                                boot: r.boot,
+                                last: r.seq,
+                                missing: Vec::new(),
+                            },
+                        );
                         continue;
                     }
                     None => continue,
@@ -222,8 +252,17 @@ impl Window {
             let boot = input.u64()?;
             let last = input.u64()?;
             let ranges = u16::from_le_bytes(input.take::<2>()?);
-            let missing = (0..ranges).map(|_| Some((input.u64()?, input.u64()?))).collect::<Option<_>>()?;
-            window.tracks.insert(node, Track { boot: has_boot.then_some(boot), last, missing });
+            let missing = (0..ranges)
+                .map(|_| Some((input.u64()?, input.u64()?)))
+                .collect::<Option<_>>()?;
+            window.tracks.insert(
+                node,
+                Track {
+                    boot: has_boot.then_some(boot),
+                    last,
+                    missing,
+                },
+            );
         }
         input.0.is_empty().then_some(window)
     }
@@ -241,7 +280,11 @@ impl Window {
 /// Accepted receptions, for storage: each u64 node, u8 flags (1 boot, 2 modulus), u64 seq, u64 object, i64 time, then boot, modulus.
 pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
     let mut out = Vec::with_capacity(entries.len() * 34);
-    for Entry { reception: r, time_ms } in entries {
+    for Entry {
+        reception: r,
+        time_ms,
+    } in entries
+    {
         out.extend_from_slice(&r.node.to_le_bytes());
         out.push(u8::from(r.boot.is_some()) | (u8::from(r.modulus.is_some()) << 1));
         out.extend_from_slice(&r.seq.to_le_bytes());
@@ -262,9 +305,26 @@ pub fn decode_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
         let node = input.u64()?;
         let flags = input.u8()?;
         let (seq, object, time_ms) = (input.u64()?, input.u64()?, input.u64()? as i64);
-        let boot = if flags & 1 == 0 { None } else { Some(input.u64()?) };
-        let modulus = if flags & 2 == 0 { None } else { Some(input.u64()?) };
-        entries.push(Entry { reception: Reception { node, boot, seq, object, modulus }, time_ms });
+        let boot = if flags & 1 == 0 {
+            None
+        } else {
+            Some(input.u64()?)
+        };
+        let modulus = if flags & 2 == 0 {
+            None
+        } else {
+            Some(input.u64()?)
+        };
+        entries.push(Entry {
+            reception: Reception {
+                node,
+                boot,
+                seq,
+                object,
+                modulus,
+            },
+            time_ms,
+        });
     }
     Some(entries)
 }
@@ -293,7 +353,13 @@ mod tests {
     use super::*;
 
     fn reception(seq: u64) -> Reception {
-        Reception { node: 1, boot: None, seq, object: seq * 7, modulus: None }
+        Reception {
+            node: 1,
+            boot: None,
+            seq,
+            object: seq * 7,
+            modulus: None,
+        }
     }
 
     fn accept(window: &mut Window, r: Reception, at: i64) -> i64 {
@@ -316,8 +382,22 @@ mod tests {
 
         assert!(is_duplicate(&window, reception(5), 3_600_000));
         assert!(!is_duplicate(&window, reception(5), 3_600_001));
-        assert!(!is_duplicate(&window, Reception { object: 1, ..reception(5) }, 10));
-        assert!(!is_duplicate(&window, Reception { boot: Some(0), ..reception(5) }, 10));
+        assert!(!is_duplicate(
+            &window,
+            Reception {
+                object: 1,
+                ..reception(5)
+            },
+            10
+        ));
+        assert!(!is_duplicate(
+            &window,
+            Reception {
+                boot: Some(0),
+                ..reception(5)
+            },
+            10
+        ));
     }
 
     /// What a delta holds is seen by the next frame of the same group, and is gone if the delta is thrown away.
@@ -347,7 +427,10 @@ mod tests {
     #[test]
     fn a_wrap_of_the_sequence_counts_its_gap() {
         let mut window = Window::default();
-        let at = |seq| Reception { modulus: Some(256), ..reception(seq) };
+        let at = |seq| Reception {
+            modulus: Some(256),
+            ..reception(seq)
+        };
         accept(&mut window, at(254), 0);
         assert_eq!(accept(&mut window, at(1), 1), 2);
     }
@@ -358,7 +441,14 @@ mod tests {
         let mut window = Window::default();
         accept(&mut window, reception(5), 0);
         let stored = window.encode();
-        let entry = Entry { reception: Reception { boot: Some(3), modulus: Some(9), ..reception(8) }, time_ms: 7 };
+        let entry = Entry {
+            reception: Reception {
+                boot: Some(3),
+                modulus: Some(9),
+                ..reception(8)
+            },
+            time_ms: 7,
+        };
         let log = encode_entries(&[entry]);
 
         let mut read = Window::decode(&stored).unwrap();

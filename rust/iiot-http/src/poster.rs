@@ -33,7 +33,8 @@ pub struct Poster {
 
 #[derive(Debug)]
 struct Connection {
-    runtime: Runtime,
+    /// Taken only by the drop.
+    runtime: Option<Runtime>,
     sender: Option<Sender>,
 }
 
@@ -63,7 +64,7 @@ impl Poster {
             tls,
             config,
             connection: Mutex::new(Connection {
-                runtime,
+                runtime: Some(runtime),
                 sender: None,
             }),
             cancelled: AtomicBool::new(false),
@@ -101,6 +102,9 @@ impl Poster {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let Connection { runtime, sender } = &mut *connection;
+        let Some(runtime) = runtime else {
+            return Answer::failed(Failure::Cancelled, "closed");
+        };
         runtime.block_on(async {
             let cancelled = self.cancel.notified();
             tokio::pin!(cancelled);
@@ -235,6 +239,21 @@ impl Poster {
             }
         }
         Ok(answer)
+    }
+}
+
+impl Drop for Poster {
+    fn drop(&mut self) {
+        // An ordinary drop would wait for a name lookup that is still under way.
+        if let Some(runtime) = self
+            .connection
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .runtime
+            .take()
+        {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -98,7 +98,7 @@ impl Group {
             self.count("received", 1);
             match &item.what {
                 What::Telemetry(telemetry) => {
-                    self.telemetry(state, source, &mut change, documents, item, telemetry)?
+                    self.telemetry(state, source, &mut change, documents, item, telemetry)?;
                 }
                 What::Reject {
                     refusal,

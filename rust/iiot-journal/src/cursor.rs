@@ -1,7 +1,7 @@
 //! A sink's way to the journal: read behind its cursor, confirm, know what is durable.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::queue::Message;
+use crate::queue::add_confirmation;
 use crate::reader;
 use crate::row::Row;
 use crate::schema;
@@ -198,18 +198,23 @@ pub struct Confirmer {
 }
 
 impl Confirmer {
-    /// Queue a confirmation; does not wait for the disk. Returns its ticket.
-    pub fn confirm(&self, confirmation: Confirmation) -> Result<u64> {
-        self.shared.send(Message::Confirm {
-            sink: self.id,
-            confirmation,
-        })
+    /// Queue a confirmation; does not wait for the disk.
+    pub fn confirm(&self, confirmation: Confirmation) -> Result<()> {
+        let mut queue = lock(&self.shared.queue);
+        if queue.stopping {
+            return Err(crate::writer::closed());
+        }
+        add_confirmation(&mut queue.confirmations, self.id, confirmation);
+        drop(queue);
+        self.shared.queue_filled.notify_one();
+        Ok(())
     }
 
-    /// Wait until a ticket is committed.
-    pub fn wait_committed(&self, ticket: u64, timeout: Duration) -> bool {
-        self.shared
-            .wait_progress(timeout, |p| p.committed_ticket >= ticket)
+    /// Wait until everything before `end` is settled, and that is committed.
+    pub fn wait_settled(&self, end: u64, timeout: Duration) -> bool {
+        self.shared.wait_progress(timeout, |p| {
+            p.cursors.get(&self.id).is_some_and(|&cursor| cursor >= end)
+        })
     }
 }
 

@@ -92,7 +92,7 @@ impl Journal {
         let is_recording = recording.is_some();
         let (source, position, finished) = self
             .shared
-            .command(move |state| begin(state, &settings, recording.unwrap_or_default()))?;
+            .command(move |state| begin(state, &settings, &recording.unwrap_or_default()))?;
         Ok(Intake {
             shared: Arc::clone(&self.shared),
             source,
@@ -114,7 +114,7 @@ impl Journal {
 fn begin(
     state: &mut State,
     settings: &SourceSettings,
-    recording: RecordingSettings,
+    recording: &RecordingSettings,
 ) -> Result<(usize, u64, bool)> {
     let (source, profile_name) = writer::transaction(&state.db, || {
         let origin = origin(

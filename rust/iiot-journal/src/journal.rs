@@ -54,7 +54,6 @@ struct Threads {
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
     pub(crate) path: PathBuf,
-    max_bytes: u64,
     threads: Mutex<Option<Threads>>,
     reader: Mutex<Option<Connection>>,
     lock: Mutex<Option<Lock>>,
@@ -96,6 +95,7 @@ impl Journal {
             ));
         }
         db.execute_batch("INSERT INTO meta VALUES ('open', 1) ON CONFLICT DO UPDATE SET value=1")?;
+        db.execute("INSERT INTO meta VALUES ('max_bytes', ?1) ON CONFLICT DO UPDATE SET value=excluded.value", [options.max_bytes as i64])?;
         db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
         let log = OpenOptions::new()
             .read(true)
@@ -146,7 +146,6 @@ impl Journal {
         Ok(Self {
             shared,
             path: path.to_owned(),
-            max_bytes: options.max_bytes,
             threads: Mutex::new(Some(threads)),
             reader: Mutex::new(Some(reader)),
             lock: Mutex::new(Some(held)),
@@ -175,7 +174,7 @@ impl Journal {
 
     /// The ledger.
     pub fn status(&self) -> Result<Status> {
-        self.with_reader(|db| status::read(db, self.max_bytes, now_ns() / 1_000_000))
+        self.with_reader(|db| status::read(db, Some(now_ns() / 1_000_000)))
     }
 
     /// Why nothing is accepted at the moment, if so.
@@ -185,13 +184,7 @@ impl Journal {
 
     /// The ledger of a journal, without opening it for writing.
     pub fn inspect(path: &Path) -> Result<Status> {
-        let read = || {
-            status::read(
-                &schema::open_for_reading(path)?,
-                Options::default().max_bytes,
-                now_ns() / 1_000_000,
-            )
-        };
+        let read = || status::read(&schema::open_for_reading(path)?, None);
         read().map_err(|e| e.at(path))
     }
 

@@ -72,20 +72,15 @@ impl Documents {
 pub(crate) type Command = Box<dyn FnOnce(&mut State) + Send>;
 
 pub(crate) enum Message {
-    Documents {
-        source: usize,
-        documents: Documents,
-    },
-    Confirm {
-        sink: i64,
-        confirmation: Confirmation,
-    },
+    Documents { source: usize, documents: Documents },
     Command(Command),
 }
 
 #[derive(Default)]
 pub(crate) struct Queue {
     pub messages: VecDeque<Message>,
+    /// At most one a sink; they need no place in the line, because they concern frames that are committed.
+    pub confirmations: Vec<(i64, Confirmation)>,
     /// Number of the last message put in; a message's number is its ticket.
     pub last_ticket: u64,
     /// Bytes waiting a source.
@@ -98,6 +93,10 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.confirmations.is_empty() && self.lost.is_empty()
+    }
+
     pub(crate) fn put(&mut self, message: Message) -> u64 {
         if let Message::Documents { source, documents } = &message {
             *self.waiting.entry(*source).or_default() += documents.bytes();
@@ -105,5 +104,17 @@ impl Queue {
         self.messages.push_back(message);
         self.last_ticket += 1;
         self.last_ticket
+    }
+}
+
+/// Add a sink's confirmation behind those that wait.
+pub(crate) fn add_confirmation(
+    waiting: &mut Vec<(i64, Confirmation)>,
+    sink: i64,
+    next: Confirmation,
+) {
+    match waiting.iter_mut().find(|(id, _)| *id == sink) {
+        Some((_, before)) => before.extend(next),
+        None => waiting.push((sink, next)),
     }
 }

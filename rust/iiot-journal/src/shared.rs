@@ -34,6 +34,9 @@ pub(crate) struct Progress {
     pub visible: u64,
     pub committed_ticket: u64,
     pub synced_ticket: u64,
+    /// Commits so far, confirmations among them, and how many of them are synced.
+    pub commits: u64,
+    pub synced_commits: u64,
     pub synced_head: u64,
     /// First positions of committed rows whose source can give them again and that are not synced.
     unsynced: VecDeque<u64>,
@@ -131,7 +134,7 @@ impl Shared {
     pub(crate) fn publish(
         &self,
         state: &mut State,
-        rows: Vec<Arc<Row>>,
+        rows: &[Arc<Row>],
         ticket: u64,
         done: &[(usize, usize)],
     ) {
@@ -147,9 +150,14 @@ impl Shared {
             }
         }
         self.queue_drained.notify_all();
+        self.advance(state, rows, ticket);
+    }
+
+    /// Show a commit to sinks and to whoever waits for it.
+    pub(crate) fn advance(&self, state: &mut State, rows: &[Arc<Row>], ticket: u64) {
         {
             let mut ring = lock(&self.ring);
-            for row in &rows {
+            for row in rows {
                 ring.push(Arc::clone(row));
             }
             ring.trim(state.oldest);
@@ -162,6 +170,7 @@ impl Shared {
         progress.head = state.next;
         progress.oldest = state.oldest;
         progress.committed_ticket = ticket;
+        progress.commits += 1;
         for sink in &state.sinks {
             progress.cursors.insert(sink.id, sink.cursor);
         }

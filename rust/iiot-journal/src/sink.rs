@@ -210,8 +210,7 @@ pub(crate) fn activate(
     next: u64,
 ) -> Result<Sink> {
     let filter = profiles.as_ref().map_or_else(String::new, |p| p.join(","));
-    type Stored = (i64, String, u64, u64);
-    let stored: Option<Stored> = db
+    let stored: Option<(i64, String, u64, u64)> = db
         .query_row(
             "SELECT id, profiles, cursor, head FROM sink WHERE name=?1",
             [name],
@@ -225,16 +224,15 @@ pub(crate) fn activate(
             },
         )
         .optional()?;
-    let (id, old_filter, cursor, head) = match stored {
-        Some(found) => found,
-        None => {
-            db.execute(
-                "INSERT INTO sink(name, profiles, active, cursor, head, accepted, delivered, superseded, rejected, dropped_full, dropped_age, dropped_away)
-                 VALUES (?1, ?2, 1, ?3, ?3, 0, 0, 0, 0, 0, 0, 0)",
-                params![name, filter, oldest as i64],
-            )?;
-            (db.last_insert_rowid(), filter.clone(), oldest, oldest)
-        }
+    let (id, old_filter, cursor, head) = if let Some(found) = stored {
+        found
+    } else {
+        db.execute(
+            "INSERT INTO sink(name, profiles, active, cursor, head, accepted, delivered, superseded, rejected, dropped_full, dropped_age, dropped_away)
+             VALUES (?1, ?2, 1, ?3, ?3, 0, 0, 0, 0, 0, 0, 0)",
+            params![name, filter, oldest as i64],
+        )?;
+        (db.last_insert_rowid(), filter.clone(), oldest, oldest)
     };
     let sink = Sink {
         id,

@@ -123,6 +123,9 @@ impl Source {
     }
 }
 
+/// Id, arguments, position, finished, state, window.
+type Stored = (i64, String, i64, bool, Vec<u8>, Vec<u8>);
+
 /// Find or create a source's row, in a transaction of the caller. `fingerprint` is empty for a live source.
 pub(crate) fn load(
     db: &Connection,
@@ -142,7 +145,6 @@ pub(crate) fn load(
             [name, fingerprint],
         )?;
     }
-    type Stored = (i64, String, i64, bool, Vec<u8>, Vec<u8>);
     let stored: Option<Stored> = db
         .query_row(
             "SELECT id, arguments, position, finished, state, window FROM source WHERE name=?1 AND fingerprint=?2",

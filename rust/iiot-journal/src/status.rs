@@ -66,15 +66,15 @@ pub struct FileStatus {
     pub rejects: u64,
 }
 
-/// Read the ledger.
-pub(crate) fn read(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<Status> {
+/// Read the ledger; `now_ms` of a running gateway, none for a journal that nobody writes.
+pub(crate) fn read(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
     db.execute_batch("BEGIN")?;
-    let status = read_in_transaction(db, max_bytes, now_ms);
+    let status = read_in_transaction(db, now_ms);
     db.execute_batch("COMMIT")?;
     status
 }
 
-fn read_in_transaction(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<Status> {
+fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
     let mut status = Status::default();
     for name in [
         "received",
@@ -147,6 +147,7 @@ fn read_in_transaction(db: &Connection, max_bytes: u64, now_ms: i64) -> Result<S
     }
     let rate = rate(db, now_ms)?;
     let bytes = live_bytes(db)?;
+    let max_bytes = one("SELECT value FROM meta WHERE key='max_bytes'")?.unwrap_or(0) as u64;
     status.journal = FileStatus {
         frames: end - oldest,
         bytes,
@@ -169,7 +170,7 @@ fn oldest_at(db: &Connection, cursor: u64, end: u64) -> Result<Option<i64>> {
 }
 
 /// Bytes of frames a second over about the last ten minutes: from marks that [`mark`] writes.
-fn rate(db: &Connection, now_ms: i64) -> Result<f64> {
+fn rate(db: &Connection, now_ms: Option<i64>) -> Result<f64> {
     let mark = |key: &str| -> Result<Option<(i64, i64)>> {
         let text: Option<String> = db
             .prepare_cached("SELECT value FROM meta WHERE key=?1")?
@@ -188,7 +189,10 @@ fn rate(db: &Connection, now_ms: i64) -> Result<f64> {
         [],
         |r| r.get(0),
     )?;
-    let until = mark("rate_to")?.map_or(now_ms, |(to, _)| to.max(at));
+    let until = match now_ms {
+        Some(now) => now,
+        None => mark("rate_to")?.map_or(at, |(to, _)| to),
+    };
     let span_ms = (until - at).max(1000);
     Ok((total - bytes).max(0) as f64 * 1000.0 / span_ms as f64)
 }

@@ -135,9 +135,7 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
         let progress = lock(&shared.progress);
         let mut progress = shared
             .progress_changed
-            .wait_while(progress, |p| {
-                p.synced_ticket >= p.committed_ticket && !p.stopping
-            })
+            .wait_while(progress, |p| p.synced_commits == p.commits && !p.stopping)
             .unwrap_or_else(PoisonError::into_inner);
         if mode == SyncMode::Normal {
             let due = Duration::from_secs(1).saturating_sub(last.elapsed());
@@ -147,13 +145,13 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        if progress.synced_ticket >= progress.committed_ticket {
+        if progress.synced_commits == progress.commits {
             if progress.stopping {
                 return;
             }
             continue;
         }
-        let (ticket, head) = (progress.committed_ticket, progress.head);
+        let (ticket, head, commits) = (progress.committed_ticket, progress.head, progress.commits);
         progress.sync_now = false;
         drop(progress);
         let outcome = log.sync_data();
@@ -162,6 +160,7 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
         match outcome {
             Ok(()) => {
                 progress.synced_ticket = ticket;
+                progress.synced_commits = commits;
                 progress.synced_head = head;
                 progress.update_visible();
                 progress.sync_error = None;

@@ -2,7 +2,8 @@
 
 use crate::commit::{Group, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::queue::Message;
+use crate::queue::{Message, add_confirmation};
+use crate::sink::Confirmation;
 use crate::status::{Marks, mark};
 use crate::{Shared, lock, now_ns};
 use rusqlite::params;
@@ -35,38 +36,42 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
         ));
     }
     let mut marks = Marks::default();
-    let mut held: VecDeque<Message> = VecDeque::new();
+    let mut work = Work::default();
     let mut first_ticket = 1;
+    let mut limit = shared.group_bytes;
     loop {
-        let (stopping, lost) = wait(shared, &mut held);
-        if held.is_empty() && stopping {
+        let stopping = wait(shared, &mut work);
+        if work.is_empty() && stopping {
             break;
         }
-        if let Some(Message::Command(_)) = held.front() {
-            if let Some(Message::Command(command)) = held.pop_front() {
+        if matches!(work.messages.front(), Some(Message::Command(_))) {
+            if let Some(Message::Command(command)) = work.messages.pop_front() {
                 shared.gate.enter_writer();
                 command(&mut state);
                 shared.gate.leave_writer();
-                shared.publish(&mut state, Vec::new(), first_ticket, &[]);
+                shared.publish(&mut state, &[], first_ticket, &[]);
                 first_ticket += 1;
             }
             continue;
         }
-        let count = group_size(&held, shared.group_bytes);
-        shared.gate.enter_writer();
-        let outcome = commit(&mut state, &mut held, count, &lost, &mut marks);
-        shared.gate.leave_writer();
-        match outcome {
+        let count = group_size(&work.messages, limit);
+        match commit(shared, &mut state, &mut work, count, &mut marks) {
             Ok((rows, done)) => {
                 first_ticket += count as u64;
-                shared.publish(&mut state, rows, first_ticket - 1, &done);
+                limit = (limit * 2).min(shared.group_bytes);
+                shared.publish(&mut state, &rows, first_ticket - 1, &done);
                 compact(&mut state);
             }
             Err(error) => {
-                shared.stall(&error, lost);
+                shared.stall(&error, std::mem::take(&mut work.lost));
+                // What sinks have confirmed frees room, and needs little.
+                if let Ok((rows, _)) = commit(shared, &mut state, &mut work, 0, &mut marks) {
+                    shared.advance(&mut state, &rows, first_ticket - 1);
+                }
                 if stopping {
                     break; // not accepted: the sources still have it, or it is counted as lost
                 }
+                limit = (limit / 2).max(1);
                 shared.checkpoint.request();
                 shared.wait_retry(RETRY);
             }
@@ -81,10 +86,25 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
     state
 }
 
-/// Wait for messages; moves them into `held`, with what live sources lost.
-fn wait(shared: &Shared, held: &mut VecDeque<Message>) -> (bool, HashMap<usize, u64>) {
+/// What was taken from the queue and is not committed.
+#[derive(Default)]
+struct Work {
+    messages: VecDeque<Message>,
+    confirmations: Vec<(i64, Confirmation)>,
+    /// Documents that live sources lost, a source.
+    lost: HashMap<usize, u64>,
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.confirmations.is_empty() && self.lost.is_empty()
+    }
+}
+
+/// Wait for work, and take all there is. Returns whether the journal is being closed.
+fn wait(shared: &Shared, work: &mut Work) -> bool {
     let mut queue = lock(&shared.queue);
-    while held.is_empty() && queue.messages.is_empty() && !queue.stopping && queue.lost.is_empty() {
+    while work.is_empty() && queue.is_empty() && !queue.stopping {
         let (next, timeout) = shared
             .queue_filled
             .wait_timeout(queue, IDLE)
@@ -94,8 +114,14 @@ fn wait(shared: &Shared, held: &mut VecDeque<Message>) -> (bool, HashMap<usize, 
             break;
         }
     }
-    held.append(&mut queue.messages);
-    (queue.stopping, std::mem::take(&mut queue.lost))
+    work.messages.append(&mut queue.messages);
+    for (sink, confirmation) in queue.confirmations.drain(..) {
+        add_confirmation(&mut work.confirmations, sink, confirmation);
+    }
+    for (source, documents) in queue.lost.drain() {
+        *work.lost.entry(source).or_default() += documents;
+    }
+    queue.stopping
 }
 
 /// How many messages from the front make one group.
@@ -107,9 +133,6 @@ fn group_size(held: &VecDeque<Message>, limit: usize) -> usize {
             match message {
                 Message::Command(_) => return false,
                 Message::Documents { documents, .. } => bytes += documents.bytes(),
-                Message::Confirm { confirmation, .. } => {
-                    bytes += 64 * (1 + confirmation.topics.len() + confirmation.rejects.len())
-                }
             }
             fits
         })
@@ -118,30 +141,22 @@ fn group_size(held: &VecDeque<Message>, limit: usize) -> usize {
 
 type Done = (Vec<Arc<crate::row::Row>>, Vec<(usize, usize)>);
 
+/// Commit the first `count` messages with every confirmation and loss; on an error all of them are still in `work`.
 fn commit(
+    shared: &Shared,
     state: &mut State,
-    held: &mut VecDeque<Message>,
+    work: &mut Work,
     count: usize,
-    lost: &HashMap<usize, u64>,
     marks: &mut Marks,
 ) -> Result<Done> {
-    let now_ns = now_ns();
-    let mut group = Group::new(state, now_ns);
-    state.db.execute_batch("BEGIN IMMEDIATE")?;
-    let outcome = apply(state, &mut group, held, count, lost).and_then(|()| {
-        mark(&state.db, marks, now_ns / 1_000_000)?;
-        write_next(state, group.next)?;
-        state.db.execute_batch("COMMIT")?;
-        Ok(())
-    });
-    if let Err(error) = outcome {
-        // SQLite may have rolled back itself (a full disk); then this says so and changes nothing.
-        let _ = state.db.execute_batch("ROLLBACK");
-        *marks = Marks::default();
-        return Err(error);
-    }
+    shared.gate.enter_writer();
+    let outcome = transact(state, work, count, marks);
+    shared.gate.leave_writer();
+    let group = outcome?;
+    work.confirmations.clear();
+    work.lost.clear();
     let mut done = Vec::new();
-    for message in held.drain(..count) {
+    for message in work.messages.drain(..count) {
         if let Message::Documents { source, documents } = message {
             done.push((source, documents.bytes()));
         }
@@ -149,33 +164,36 @@ fn commit(
     Ok((group.merge(state), done))
 }
 
-fn apply(
-    state: &State,
-    group: &mut Group,
-    held: &VecDeque<Message>,
-    count: usize,
-    lost: &HashMap<usize, u64>,
-) -> Result<()> {
-    // One write a sink: a sink that confirms often costs no more than one that confirms seldom.
-    let mut confirmations: Vec<(i64, crate::sink::Confirmation)> = Vec::new();
-    for message in held.iter().take(count) {
-        match message {
-            Message::Documents { source, documents } => {
-                group.documents(state, *source, documents)?
-            }
-            Message::Confirm { sink, confirmation } => {
-                match confirmations.iter_mut().find(|(s, _)| s == sink) {
-                    Some((_, before)) => before.extend(confirmation.clone()),
-                    None => confirmations.push((*sink, confirmation.clone())),
-                }
-            }
-            Message::Command(_) => {}
+fn transact(state: &State, work: &Work, count: usize, marks: &mut Marks) -> Result<Group> {
+    let now_ns = now_ns();
+    let mut group = Group::new(state, now_ns);
+    state.db.execute_batch("BEGIN IMMEDIATE")?;
+    let outcome = apply(state, &mut group, work, count).and_then(|()| {
+        mark(&state.db, marks, now_ns / 1_000_000)?;
+        write_next(state, group.next)?;
+        Ok(state.db.execute_batch("COMMIT")?)
+    });
+    match outcome {
+        Ok(()) => Ok(group),
+        Err(error) => {
+            // SQLite may have rolled back itself (a full disk); then this says so and changes nothing.
+            let _ = state.db.execute_batch("ROLLBACK");
+            *marks = Marks::default();
+            Err(error)
         }
     }
-    for (sink, confirmation) in confirmations {
-        group.confirm(state, sink, confirmation)?;
+}
+
+fn apply(state: &State, group: &mut Group, work: &Work, count: usize) -> Result<()> {
+    for (sink, confirmation) in &work.confirmations {
+        group.confirm(state, *sink, confirmation.clone())?;
     }
-    group.finish(state, lost)
+    for message in work.messages.iter().take(count) {
+        if let Message::Documents { source, documents } = message {
+            group.documents(state, *source, documents)?;
+        }
+    }
+    group.finish(state, &work.lost)
 }
 
 /// Positions are never given twice, also when the table is empty.

@@ -291,7 +291,6 @@ fn a_confirmation_of_dropped_frames_counts_each_once() {
     assert!(cursor.position() > 1, "some were dropped");
 
     let confirmer = cursor.confirmer();
-    let mut ticket = 0;
     for from in (1..10_001).step_by(1000) {
         let c = Confirmation {
             from,
@@ -299,9 +298,9 @@ fn a_confirmation_of_dropped_frames_counts_each_once() {
             delivered: 1000,
             ..Confirmation::default()
         };
-        ticket = confirmer.confirm(c).unwrap();
+        confirmer.confirm(c).unwrap();
     }
-    assert!(confirmer.wait_committed(ticket, WAIT));
+    assert!(confirmer.wait_settled(10_001, WAIT));
 
     let status = journal.status().unwrap();
     balanced(&status);
@@ -340,8 +339,8 @@ fn rejects_of_a_sink_are_stored_listed_and_retried_to_that_sink_only() {
         rejects: vec![reject],
         ..Confirmation::default()
     };
-    let ticket = db.confirmer().confirm(c).unwrap();
-    assert!(db.confirmer().wait_committed(ticket, WAIT));
+    db.confirmer().confirm(c).unwrap();
+    assert!(db.confirmer().wait_settled(4, WAIT));
     let listed = journal.rejects(10).unwrap();
     assert_eq!(
         (
@@ -566,15 +565,14 @@ fn a_sink_takes_only_its_profiles() {
 
     let rows = none.read(1, 1 << 20).unwrap();
     assert!(!none.takes(&rows[0]).unwrap());
-    let ticket = none
-        .confirmer()
+    none.confirmer()
         .confirm(Confirmation {
             from: 1,
             end: 11,
             ..Confirmation::default()
         })
         .unwrap();
-    assert!(none.confirmer().wait_committed(ticket, WAIT));
+    assert!(none.confirmer().wait_settled(11, WAIT));
 
     let status = journal.status().unwrap();
     balanced(&status);
@@ -610,8 +608,8 @@ fn confirmed_topics_survive() {
             topics: vec![topic.clone()],
             ..Confirmation::default()
         };
-        let ticket = cursor.confirmer().confirm(c).unwrap();
-        assert!(cursor.confirmer().wait_committed(ticket, WAIT));
+        cursor.confirmer().confirm(c).unwrap();
+        assert!(cursor.confirmer().wait_settled(2, WAIT));
     }
     let journal = open(folder.path());
     assert_eq!(

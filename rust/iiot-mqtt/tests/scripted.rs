@@ -1,12 +1,13 @@
 //! Against brokers that do exactly what the test says.
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
 
 mod support;
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use iiot_mqtt::{Config, EndKind, PointReject, Protocol};
+use iiot_mqtt::{Config, EndKind, PointReject, ProbeStep, Protocol, probe};
 use support::peer::{Peer, Publish, Scripted};
 use support::{Memory, PATIENCE, Running, config, sink, value};
 
@@ -43,7 +44,7 @@ fn a_withheld_puback_ends_the_connection_and_nothing_behind_it_is_confirmed() {
     memory.commit(frames(10));
 
     let ended = ended_at(broker.port, &memory, |config| {
-        config.ack_timeout = Duration::from_millis(200)
+        config.ack_timeout = Duration::from_millis(200);
     });
 
     assert_eq!((ended.kind, memory.cursor()), (EndKind::AckTimeout, 3));
@@ -70,10 +71,10 @@ fn the_next_connection_begins_at_the_cursor_and_resends_without_retain_but_for_t
             }
         } else {
             peer.serve(|publish| {
-                is_data(publish)
-                    .then(|| drop(sender.send((publish.payload.clone(), publish.retain))))
-                    .is_some()
-                    || true
+                !is_data(publish)
+                    || sender
+                        .send((publish.payload.clone(), publish.retain))
+                        .is_ok()
             });
         }
         String::new()
@@ -253,7 +254,7 @@ fn connack_refusals_have_their_kinds() {
         });
 
         let ended = ended_at(broker.port, &Memory::new(10), |config| {
-            config.protocol = protocol
+            config.protocol = protocol;
         });
 
         assert_eq!(ended.kind, kind, "{protocol:?} {code:#x}: {}", ended.detail);
@@ -490,7 +491,7 @@ fn an_mqtt_5_disconnect_says_that_the_session_was_taken_over() {
     });
 
     let ended = ended_at(broker.port, &Memory::new(10), |config| {
-        config.protocol = Protocol::V5
+        config.protocol = Protocol::V5;
     });
 
     assert_eq!(ended.kind, EndKind::SessionTakenOver, "{}", ended.detail);
@@ -519,4 +520,40 @@ fn acknowledgements_that_come_with_the_end_of_the_connection_count() {
 
     let found = (ended.kind, memory.cursor(), ended.delivered);
     assert_eq!(found, (EndKind::Protocol, 3, 3), "{}", ended.detail);
+}
+
+#[test]
+fn a_probe_names_the_first_step_that_failed() {
+    let broker = Scripted::start(|number, peer| {
+        peer.expect_connect();
+        peer.connack(if number == 0 { 5 } else { 0 }, &[]);
+        while let Some((first, body)) = peer.read() {
+            match (first >> 4, number) {
+                // SUBSCRIBE: refused, then granted.
+                (8, 1) => peer.write(&[0x90, 3, body[0], body[1], 0x80]),
+                (8, _) => peer.write(&[0x90, 3, body[0], body[1], 0]),
+                // PUBLISH: acknowledged by the fourth, and given back by none.
+                (3, 3) => {
+                    let id = 2 + usize::from(body[1]);
+                    peer.write(&[0x40, 2, body[id], body[id + 1]]);
+                }
+                _ => {}
+            }
+        }
+        String::new()
+    });
+    let within = Duration::from_millis(300);
+
+    let found: Vec<_> = (0..4)
+        .map(|_| probe(config(broker.port), "probe/x", within).unwrap())
+        .map(|report| (report.failed, report.kind))
+        .collect();
+
+    let expected = [
+        (ProbeStep::Connect, EndKind::NotAuthorized),
+        (ProbeStep::Subscribe, EndKind::NotAuthorized),
+        (ProbeStep::Publish, EndKind::AckTimeout),
+        (ProbeStep::ReadBack, EndKind::AckTimeout),
+    ];
+    assert_eq!(found, expected.map(|(step, kind)| (Some(step), Some(kind))));
 }

@@ -1,6 +1,7 @@
-//! Against the bare client library in the same run: nine retained QoS 1 publishes a frame to a real Mosquitto.
+//! Against the bare client library in the same run: nine retained `QoS 1` publishes a frame to a real Mosquitto.
 //! The figures mean something in release only: `cargo test --release -p iiot-mqtt --test throughput -- --ignored --nocapture`.
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
 
 mod support;
 

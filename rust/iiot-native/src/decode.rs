@@ -150,7 +150,7 @@ impl Decoder {
                 _,
             ) => to.rejects.push((at, reason.to_string(), excerpt(bytes))),
             (Framed::Document { bytes, offset, .. }, Some((at, why))) => {
-                to.rejects.push((offset + at as u64, why, excerpt(bytes)))
+                to.rejects.push((offset + at as u64, why, excerpt(bytes)));
             }
             (Framed::Document { bytes, offset, .. }, None) => {
                 let time_ns = scan.time_ns().unwrap_or(received_at_ns);

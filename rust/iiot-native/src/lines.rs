@@ -83,7 +83,7 @@ impl LineSink {
         reader.next = reader.cursor.position();
     }
 
-    #[pyo3(signature = (batch, *, rejects = Vec::new()))]
+    #[pyo3(signature = (batch, *, rejects = Vec::new()), text_signature = "($self, batch, *, rejects=())")]
     fn confirm(
         &self,
         py: Python<'_>,
@@ -178,10 +178,9 @@ impl LineSink {
 
     /// Queue the confirmation and wait until it is committed, or the sink is cancelled.
     fn commit(&self, confirmation: Confirmation) -> Result<(), Error> {
-        let ticket = self.confirmer.confirm(confirmation)?;
-        while !self
-            .confirmer
-            .wait_committed(ticket, Duration::from_millis(200))
+        let end = confirmation.end;
+        self.confirmer.confirm(confirmation)?;
+        while !self.confirmer.wait_settled(end, Duration::from_millis(200))
             && !self.cancelled.load(Ordering::Acquire)
         {}
         Ok(())

@@ -18,6 +18,7 @@ pub(crate) struct JournalOutbox {
     wake: Arc<Mutex<Option<Wake>>>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn failed(error: iiot_journal::Error) -> OutboxError {
     OutboxError(error.to_string())
 }
@@ -131,11 +132,7 @@ impl Outbox for JournalOutbox {
                 })
                 .collect(),
         };
-        self.cursor
-            .confirmer()
-            .confirm(settled)
-            .map(drop)
-            .map_err(failed)
+        self.cursor.confirmer().confirm(settled).map_err(failed)
     }
 
     fn confirmed(&mut self) -> u64 {

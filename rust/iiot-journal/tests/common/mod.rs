@@ -102,8 +102,8 @@ pub fn deliver(cursor: &Cursor, end: u64) {
         ..Confirmation::default()
     };
     let confirmer = cursor.confirmer();
-    let ticket = confirmer.confirm(c).unwrap();
-    assert!(confirmer.wait_committed(ticket, WAIT));
+    confirmer.confirm(c).unwrap();
+    assert!(confirmer.wait_settled(end, WAIT));
 }
 
 /// The ledger balances in every line.

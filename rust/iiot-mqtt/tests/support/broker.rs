@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -99,6 +100,7 @@ impl Mosquitto {
             }
             seen.push_str(&line);
         }
+        drop(child.wait());
         panic!("mosquitto did not start: {seen}");
     }
 
@@ -133,7 +135,7 @@ pub struct Message {
     pub retain: bool,
 }
 
-/// A raw MQTT 3.1.1 subscriber at QoS 1, which answers everything.
+/// A raw MQTT 3.1.1 subscriber at `QoS 1`, which answers everything.
 pub struct Subscriber {
     messages: Receiver<Message>,
     pub marker: String,
@@ -260,14 +262,12 @@ impl Certificates {
         );
         // Mosquitto gives up root before it reads them.
         for file in ["ca.pem", "server.pem", "server.key"] {
-            use std::os::unix::fs::PermissionsExt;
             std::fs::set_permissions(
                 folder.path().join(file),
                 std::fs::Permissions::from_mode(0o644),
             )
             .unwrap();
         }
-        use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
     }

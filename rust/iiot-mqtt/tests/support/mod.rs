@@ -19,7 +19,7 @@ pub struct Value {
     pub retain: bool,
 }
 
-pub fn value(topic: &str, payload: impl ToString) -> Value {
+pub fn value(topic: &str, payload: impl std::fmt::Display) -> Value {
     Value {
         topic: topic.to_owned(),
         payload: payload.to_string(),

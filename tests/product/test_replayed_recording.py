@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from gateways import START, START_MS, Gateway, assert_balanced
 from recordings import Expected
 from servers import Influxd, Mosquitto, VictoriaMetrics
@@ -63,7 +64,7 @@ def assert_counts(status: dict[str, Any], expected: Expected) -> None:
 
 def assert_every_value_once_in_order(subscriber: Subscriber, expected: Expected) -> None:
     """The subscriber saw every value of every topic once and in order, as text."""
-    last = expected.topics()[-1]
+    last = f"iiot/{expected.topics()[-1]}"
     subscriber.wait(lambda s: len(s.messages[last]) >= expected.accepted, "the last value")
     for topic in expected.topics():
         assert subscriber.values(f"iiot/{topic}") == expected.values(topic), topic
@@ -186,7 +187,8 @@ def test_the_same_through_probe_rs(
     tool.chmod(0o755)
     gateway.configure(
         sinks(mosquitto, victoria_metrics.url)
-        + f'[gateway]\nprobe_id = "0483:374b:066DFF3833584B3043115433"\nchip = "STM32F446RETx"\nfirmware_path = "{firmware}"\nprobe_rs_path = "{tool}"\n'
+        + '[gateway]\nprobe_id = "0483:374b:066DFF3833584B3043115433"\nchip = "STM32F446RETx"\n'
+        + f'firmware_path = "{firmware}"\nprobe_rs_path = "{tool}"\n'
     )
     subscriber = subscribe(mosquitto)
 

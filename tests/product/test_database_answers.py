@@ -1,0 +1,190 @@
+"""What the gateway does with each answer of a database: against a scripted one, because a real one gives few of them on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripted_database import TAKEN, Reply, ScriptedDatabase
+
+from gateways import START, Gateway, assert_balanced
+from recordings import Expected, expect, generated
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A small recording."""
+    path = tmp_path / "small.log"
+    path.write_bytes(generated(300, seed=11))
+    return path
+
+
+@pytest.fixture
+def small(log: Path) -> Expected:
+    """What is in it."""
+    return expect(log)
+
+
+@pytest.fixture
+def database() -> Iterator[ScriptedDatabase]:
+    """A database that takes everything, until a test tells it otherwise."""
+    database = ScriptedDatabase(lambda _lines: TAKEN)
+    yield database
+    database.close()
+
+
+def section(database: ScriptedDatabase, more: str = "") -> str:
+    """Return the configuration of the sink."""
+    return f'[influxdb]\nurl = "{database.url}"\norg = "o"\nbucket = "b"\ntoken = "secret-token"\n{more}\n'
+
+
+def points(expected: Expected) -> int:
+    """How many points the accepted documents give."""
+    return sum(len(expected.values(topic)) for topic in expected.topics())
+
+
+def replay(gateway: Gateway, log: Path, *more: str) -> int:
+    """Play it to the end; returns the exit code."""
+    gateway.start("replay", str(log), "--start", START, "--speed", "max", "--once", *more)
+    return gateway.wait()
+
+
+def is_bad(line: str) -> bool:
+    """Refuse some pressure-free series: gas resistance above 80,000."""
+    return line.startswith("gas_resistance") and float(line.split(" ")[1].removeprefix("value=")) > 80_000
+
+
+def strict(status: int, database: ScriptedDatabase) -> Reply:
+    """Refuse a request with a bad line: 400 writes nothing, 422 writes the rest."""
+
+    def judge(lines: list[str]) -> Reply:
+        bad = [line for line in lines if is_bad(line)]
+        if not bad:
+            return TAKEN
+        if status == 422:
+            database.take([line for line in lines if not is_bad(line)])
+        return status, {}, {"code": "invalid", "message": f"field type conflict: {bad[0].split(',')[0]}"}
+
+    database.judge = judge
+    return TAKEN
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_bad_lines_are_found_stored_and_the_rest_is_written(
+    status: int, gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected
+) -> None:
+    """A refused batch is halved until the bad lines are found; they are listed with the database's words, the rest is in."""
+    strict(status, database)
+    gateway.configure(section(database))
+
+    code = replay(gateway, log)
+
+    bad = [value for value in small.values("node1/gas_resistance") if float(value) > 80_000]
+    assert code == 3, gateway.log()[-2000:]
+    assert len(database.taken) == points(small) - len(bad)
+    status_document = gateway.status()
+    assert_balanced(status_document)
+    assert status_document["sinks"]["influxdb"]["rejected"] == len(bad)
+    assert status_document["sinks"]["influxdb"]["delivered"] == small.accepted - len(bad)
+    listed = json.loads(gateway.run("rejects", "--json", "--limit", "100000").stdout)
+    ours = [reject for reject in listed if reject["sink"] == "influxdb"]
+    assert len(ours) == len(bad)
+    assert all("field type conflict: gas_resistance" in reject["reason"] for reject in ours)
+    assert all(reject["excerpt"].startswith("gas_resistance,node=node1") for reject in ours)
+
+
+def test_rejects_are_sent_again_on_demand(gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected) -> None:
+    """`rejects retry` offers them again: with the database mended all is delivered and the ledger balances."""
+    strict(400, database)
+    gateway.configure(section(database))
+    assert replay(gateway, log) == 3
+    database.judge = lambda _lines: TAKEN
+
+    done = gateway.run("rejects", "retry")
+    assert done.returncode == 0, done.stderr
+    gateway.start("run")
+    status = gateway.until(lambda s: s["sinks"]["influxdb"]["delivered"] == small.accepted, "the delivery of the rejects")
+
+    assert_balanced(status)
+    assert status["sinks"]["influxdb"]["rejected"] == 0
+    assert len(database.taken) == points(small)
+    assert gateway.stop() == 0
+
+
+def test_a_batch_that_is_too_large_is_split(gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected) -> None:
+    """413 halves the batch until it fits; nothing is rejected."""
+    database.judge = lambda lines: TAKEN if len(lines) <= 100 else (413, {}, {"message": "too large"})
+    gateway.configure(section(database))
+
+    assert replay(gateway, log) == 0
+    assert len(database.taken) == points(small)
+
+
+def test_a_busy_database_sets_the_pace(gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected) -> None:
+    """429 and 503 are waited out, as long as Retry-After asks; nothing is rejected."""
+    replies = iter([(429, {"Retry-After": "1"}, {"message": "slow"}), (503, {}, {"message": "starting"})])
+    database.judge = lambda _lines: next(replies, TAKEN)
+    gateway.configure(section(database))
+
+    assert replay(gateway, log) == 0
+    assert len(database.taken) == points(small)
+    assert database.answers[:3] == [429, 503, 204]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_database_that_refuses_us_is_waited_for_loudly(
+    status: int, gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected
+) -> None:
+    """A wrong token or bucket rejects nothing: the lines wait, the log says what to check, and never the token."""
+    database.judge = lambda _lines: (status, {}, {"message": "unauthorized access"})
+    gateway.configure(section(database))
+    gateway.start("replay", str(log), "--start", START, "--speed", "max", "--once")
+
+    seen = gateway.until(lambda s: s["sinks"]["influxdb"]["state"] == "refused", "the refusal in the status")
+    assert "unauthorized access" in seen["sinks"]["influxdb"]["last_error"]
+    assert seen["sinks"]["influxdb"]["rejected"] == 0
+    database.judge = lambda _lines: TAKEN
+    assert gateway.wait() == 0
+
+    assert len(database.taken) == points(small)
+    assert '"level": "error"' in gateway.log()
+    assert "secret-token" not in gateway.log()
+    assert database.tokens == {"Token secret-token"}
+
+
+def test_once_gives_up_after_its_timeout_and_keeps_what_it_has(
+    gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected
+) -> None:
+    """Exit code 4 says that it was not done in time; the next run finishes the rest, each point once."""
+    database.judge = lambda _lines: (503, {}, None)
+    gateway.configure(section(database))
+
+    assert replay(gateway, log, "--timeout", "2") == 4
+    waiting = gateway.status()
+    assert_balanced(waiting)
+    assert waiting["sinks"]["influxdb"]["queued"] == small.accepted
+    database.judge = lambda _lines: TAKEN
+    assert replay(gateway, log) == 0
+
+    assert len(database.taken) == points(small)
+
+
+def test_a_database_that_is_absent_at_start_is_waited_for(gateway: Gateway, log: Path, small: Expected) -> None:
+    """The gateway starts, journals and delivers when the database appears."""
+    probe = ScriptedDatabase(lambda _lines: TAKEN)
+    address = probe.url
+    probe.close()
+    gateway.configure(f'[influxdb]\nurl = "{address}"\norg = "o"\nbucket = "b"\ntoken = "t"\n')
+    gateway.start("replay", str(log), "--start", START, "--speed", "max", "--once")
+    gateway.until(lambda s: s["sinks"]["influxdb"]["queued"] == small.accepted, "the queue")
+    assert gateway.stop() in (0, 4)
+    database = ScriptedDatabase(lambda _lines: TAKEN)
+    gateway.configure(section(database))
+
+    assert replay(gateway, log) == 0
+    assert len(database.taken) == points(small)
+    database.close()
