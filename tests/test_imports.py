@@ -31,7 +31,7 @@ MAY_IMPORT = {
 
 NATIVE = {
     "compose.py": "makes journal, intakes and clients",
-    "pipeline/status.py": "the type of the journal",
+    "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the type of the journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",

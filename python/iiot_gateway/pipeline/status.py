@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import __version__
+from iiot_gateway._native import crossings
 from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sources.base import Source
 
@@ -43,6 +44,7 @@ class StatusView:
             "pid": os.getpid(),
             "uptime_s": round(time.time() - self._started, 3),
             "frames_per_s": round(self._rate(int(document["intake"].get("received", 0))), 3),
+            "crossings": crossings(),
         }
         return document
 

@@ -21,6 +21,8 @@ use std::time::Duration;
 const WAL_BYTES: u64 = 16_000_000;
 /// Beside the log's own size, what is left free on a disk on which no room could be reserved.
 const MARGIN_BYTES: u64 = 256 << 10;
+/// As the schema sets it.
+const PAGE_BYTES: u64 = 4096;
 
 /// How a journal is kept.
 #[derive(Debug, Clone)]
@@ -83,7 +85,8 @@ impl Journal {
             wal::inspect(&log_path).map_err(|e| Error::io("cannot read", &log_path, &e))?;
         drop(schema::open(path, true)?);
         let mut wal_bytes = WAL_BYTES.min(options.max_bytes / 4);
-        let live_bytes = options.max_bytes - wal_bytes;
+        // Whole pages: SQLite counts a part of one as a page, finds the file too short for it and takes as much room once more.
+        let live_bytes = (options.max_bytes - wal_bytes) / PAGE_BYTES * PAGE_BYTES;
         let mut notes = Vec::new();
         let reserved = reserve(path, live_bytes);
         let db = schema::open(path, false)?;
@@ -357,7 +360,7 @@ pub(crate) fn free_bytes(path: &Path) -> u64 {
 
 /// A checkpoint cuts the file to whole chunks, so that the reserved room stays.
 fn keep_room(db: &Connection, bytes: u64) -> Result<()> {
-    let mut chunk = i32::try_from(bytes / 4096 * 4096).unwrap_or(1 << 30);
+    let mut chunk = i32::try_from(bytes).unwrap_or(1 << 30);
     Ok(db.file_control(
         Some(rusqlite::MAIN_DB),
         rusqlite::FileControl::ChunkSize(&mut chunk),

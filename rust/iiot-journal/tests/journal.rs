@@ -271,6 +271,31 @@ fn at_the_limit_the_oldest_go_and_are_counted() {
     assert!(status.journal.bytes <= 1 << 20);
 }
 
+/// The file stays within its limit when the log is moved into it, also if the limit is no whole number of pages.
+#[test]
+fn the_file_stays_within_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let max_bytes = (1 << 20) + 1000;
+    let journal = Journal::open(
+        &path,
+        &Options {
+            max_bytes,
+            ..options()
+        },
+    )
+    .unwrap();
+    journal.add_sink("slow", None).unwrap();
+    let mut intake = journal.add_source(settings("a"), None).unwrap();
+
+    for step in 0..50 {
+        push(&mut intake, 1 + step * 100, 101 + step * 100);
+    }
+    journal.close(WAIT).unwrap();
+
+    assert!(std::fs::metadata(&path).unwrap().len() <= max_bytes);
+}
+
 /// A confirmation of frames that were dropped meanwhile counts each of them once.
 #[test]
 fn a_confirmation_of_dropped_frames_counts_each_once() {

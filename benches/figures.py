@@ -1,0 +1,72 @@
+"""The figures of a run: names, goals, and what each was measured beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+GOALS: dict[str, tuple[str, float]] = {
+    "decode_packets_per_s": (">=", 3_000_000),
+    "decode_vs_stock_python": (">=", 150),
+    "decode_vs_fstrings": (">=", 20),
+    "end_to_end_packets_per_s": ("", 0),
+    "end_to_end_vs_bare": (">=", 0.90),
+    "backlog_points_per_s": (">=", 500_000),
+    "backlog_vs_bare": (">=", 0.80),
+    "latency_added_p50_ms": ("<=", 0.3),
+    "latency_p99_vs_bare": ("<=", 1.5),
+    "rss_rest_mb": ("<=", 35),
+    "rss_rest_http_mb": ("<=", 45),
+    "rss_peak_mb": ("<=", 64),
+    "rss_slope_mb_per_hour": ("<=", 1),
+    "crossings_per_1000_frames": ("<=", 20),
+}
+"""Every figure in the order of printing, with the side of its goal that is good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured value."""
+
+    name: str
+    value: float
+    beside: str
+    """What it is compared with in the same run, and the spread."""
+
+    def verdict(self) -> str:
+        """Return `yes`, `no`, or nothing where there is no goal."""
+        side, goal = GOALS[self.name]
+        if not side:
+            return ""
+        return "yes" if (self.value >= goal if side == ">=" else self.value <= goal) else "no"
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects figures and prints each as it comes."""
+
+    figures: list[Figure] = field(default_factory=list)
+
+    def add(self, name: str, value: float, beside: str) -> None:
+        """Take a figure."""
+        figure = Figure(name, value, beside)
+        side, goal = GOALS[name]
+        self.figures.append(figure)
+        wanted = f"{side} {number(goal)}" if side else "-"
+        print(f"{name:<27} {number(value):>10}  {wanted:>12}  {figure.verdict():<3}  {beside}", flush=True)
+
+    def values(self) -> dict[str, float]:
+        """Return name -> value."""
+        return {figure.name: figure.value for figure in self.figures}
+
+
+HEADING = f"{'figure':<27} {'value':>10}  {'goal':>12}  {'met':<3}  beside it, in the same run"
+
+
+def number(value: float) -> str:
+    """Return a number with three figures, thousands parted."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def spread(values: list[float]) -> str:
+    """Return least and greatest."""
+    return f"{number(min(values))} to {number(max(values))}"

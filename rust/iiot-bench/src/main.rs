@@ -1,0 +1,75 @@
+//! The bare side of the benchmarks: the gateway's clients with pre-rendered messages and lines, and one subscriber that counts.
+//!
+//! ```text
+//! iiot-bench flood --log FILE --profile FILE [--mqtt PORT] [--url URL]   publish and post everything, as fast as the servers take it
+//! iiot-bench count --mqtt PORT --until N                                 subscribe at QoS 1 and say when N messages came
+//! iiot-bench latency --log FILE --profile FILE --mqtt PORT --fd N --rate N   lines into a descriptor, interleaved with bare publishes
+//! ```
+//!
+//! Each says `ready` when it is connected. `flood` and `latency` then wait for a line on standard input, so that whoever started them
+//! has the clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark may fail by panicking"
+)]
+#![allow(clippy::print_stdout, reason = "standard output is how it answers")]
+
+mod broker;
+mod count;
+mod flood;
+mod latency;
+mod render;
+
+use std::collections::HashMap;
+use std::io::Write;
+
+/// `--name value` pairs.
+struct Arguments(HashMap<String, String>);
+
+impl Arguments {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.get(name)
+            .unwrap_or_else(|| panic!("--{name} is missing"))
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> T {
+        self.text(name)
+            .parse()
+            .unwrap_or_else(|_| panic!("--{name} is no number"))
+    }
+}
+
+/// Tell whoever started us.
+fn say(line: &str) {
+    println!("{line}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// Say `ready` and wait for the word.
+fn wait_for_go() {
+    say("ready");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+}
+
+fn main() {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().expect("a command");
+    let mut arguments = HashMap::new();
+    while let Some(name) = words.next() {
+        let value = words.next().expect("a value");
+        arguments.insert(name.trim_start_matches('-').to_owned(), value);
+    }
+    let arguments = Arguments(arguments);
+    match command.as_str() {
+        "flood" => flood::run(&arguments),
+        "count" => count::run(&arguments),
+        "latency" => latency::run(&arguments),
+        other => panic!("unknown command {other}"),
+    }
+}
