@@ -114,14 +114,22 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         journal.close()
         raise
     commands = {
-        "rejects": lambda request: journal.rejects(limit=int(request.get("limit", 100))),
-        "retry": lambda request: retry(config, journal, None if request.get("id") is None else [int(request["id"])]),
+        "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
+        "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
     gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services)
     for sink in sinks:
         if isinstance(sink, MqttSink):
             sink.health = gateway.view.health
     return gateway
+
+
+def _whole(request: dict[str, Any], key: str, default: int) -> int:
+    """Read a whole number above 0 out of a request. Raises ValueError."""
+    value = request.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
+        raise ValueError(f"{key}: expected a whole number above 0, found {value!r}")
+    return value
 
 
 def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[Source]:

@@ -14,6 +14,7 @@ from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import MqttSection
 from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.log import (
+    JOURNAL_NOT_READ,
     SINK_CLIENT_ID_CONFLICT,
     SINK_CONNECTING,
     SINK_DISCONNECTED,
@@ -132,7 +133,11 @@ class MqttSink:
     async def _publish_health(self) -> None:
         while True:
             if self.health is not None:
-                # The ledger is read from the journal, so not on the loop.
-                document = await anyio.to_thread.run_sync(self.health)
-                self._native.publish_health(json.dumps({"time": round(time.time(), 3), **document}, separators=(",", ":")).encode())
+                try:
+                    # The ledger is read from the journal, so not on the loop.
+                    document = await anyio.to_thread.run_sync(self.health)
+                except JournalError as error:  # the topic keeps the last document; the connection must not end for it
+                    self._log.debug(JOURNAL_NOT_READ, error=str(error))
+                else:
+                    self._native.publish_health(json.dumps({"time": round(time.time(), 3), **document}, separators=(",", ":")).encode())
             await anyio.sleep(self._section.health_interval_s)
