@@ -177,7 +177,8 @@ class Mosquitto(Server):
         user = "user root\n" if os.geteuid() == 0 else ""
         anonymous = "" if "allow_anonymous" in self.extra else "allow_anonymous true\n"
         file.write_text(
-            f"{user}listener {self.port} 127.0.0.1\npersistence false\n{anonymous}max_inflight_messages 0\nmax_queued_messages 0\n{self.extra}\n"
+            f"{user}listener {self.port} 127.0.0.1\npersistence false\n{anonymous}"
+            f"max_inflight_messages 0\nmax_queued_messages 0\n{self.extra}\n"
         )
         return [program, "-c", str(file), "-v"]
 
