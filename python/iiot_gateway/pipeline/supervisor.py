@@ -16,7 +16,7 @@ import anyio.to_thread
 from anyio.abc import TaskStatus
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.errors import RecordingUnreadable, SinkUnavailable
 from iiot_gateway.log import (
     FRAMES_DROPPED,
     FRAMES_LOST,
@@ -129,12 +129,14 @@ class Gateway:
             self._sources_done.set()
 
     async def _keep_source(self, source: Source) -> None:
-        """Run a source; a fault in its code stops neither the gateway nor the source for good."""
+        """Run a source; a fault in its code stops neither the gateway nor the source for good. Only an unreadable recording does."""
         backoff = Backoff()
         while True:
             began_s = time.monotonic()
             try:
                 await source.run()
+            except RecordingUnreadable:
+                raise
             except Exception as error:
                 source.status.change(get_log(source=source.name), "failed", repr(error)[:200], bad=True)
                 self._log.exception(SOURCE_FAILED, source=source.name)
