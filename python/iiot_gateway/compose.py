@@ -66,9 +66,17 @@ def open_journal(config: Config) -> _native.Journal:
     return journal
 
 
+def _existing(config: Config) -> str:
+    """Return the journal's file. Raises GatewayError if there is none yet."""
+    path = config.journal_path()
+    if not Path(path).exists():
+        raise GatewayError(f"there is no journal yet at {path}; `run` makes it")
+    return path
+
+
 def inspect(config: Config) -> dict[str, Any]:
     """Return the ledger of a journal that no gateway has open. Raises JournalUnusable."""
-    path = config.journal_path()
+    path = _existing(config)
     try:
         return _native.Journal.inspect(path)
     except _native.JournalError as error:
@@ -77,7 +85,7 @@ def inspect(config: Config) -> dict[str, Any]:
 
 def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
     """Return the rejects of a journal that no gateway has open. Raises JournalUnusable."""
-    path = config.journal_path()
+    path = _existing(config)
     try:
         return _native.Journal.inspect_rejects(path, limit=limit)
     except _native.JournalError as error:
