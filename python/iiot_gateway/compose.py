@@ -224,7 +224,7 @@ def _source(name: str, section: ProbeRsSection | SerialSection, intake: Intake) 
 
 
 def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
-    from iiot_gateway.sources.recorded_file import STANDARD_INPUT, fingerprint
+    from iiot_gateway.sources.recorded_file import fingerprint, is_stream
     from iiot_gateway.sources.replay import ReplaySource
 
     given = origin(config, replay.source_name, config.gateway)
@@ -234,7 +234,7 @@ def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
             replay.source_name,
             fingerprint=fingerprint(replay.path),
             arguments="no --start" if replay.start_ns is None else f"--start at {replay.start_ns} ns",
-            from_start=replay.from_start or replay.path == STANDARD_INPUT,
+            from_start=replay.from_start or is_stream(replay.path),
             start_ns=replay.start_ns,
             **settings,
         )
