@@ -23,6 +23,7 @@ class Journal:
         self.failing = False
         self.looks = 0
         self.closed = False
+        self.uncommitted: int | None = None
 
     def status(self) -> dict[str, Any]:
         """Count the look."""
@@ -44,9 +45,10 @@ class Journal:
         """Be fast."""
         return True
 
-    def close(self, _timeout_s: float) -> None:
+    def close(self, _timeout_s: float) -> int | None:
         """Remember."""
         self.closed = True
+        return self.uncommitted
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +80,17 @@ async def test_a_status_that_cannot_be_read_is_logged_and_tried_again(tmp_path: 
     assert 1 <= len(said) <= 2, "one line for each of the two who look"
     assert said[0]["error"] == "disk I/O error"
     assert journal.closed
+
+
+@pytest.mark.parametrize(("uncommitted", "code"), [(None, 0), (0, 0), (7, 4)])
+async def test_documents_that_were_never_committed_are_said_with_their_number(
+    tmp_path: Any, events: list[dict[str, Any]], uncommitted: int | None, code: int
+) -> None:
+    """What the disk did not take until the end is lost, and the log and the exit code say so."""
+    journal = Journal()
+    journal.uncommitted = uncommitted
+
+    assert await Gateway(journal, str(tmp_path / "journal.db"), [], [], commands={}).run(once=True) == code  # type: ignore[arg-type]
+
+    said = [event["frames"] for event in events if event["event"] == "frames_lost"]
+    assert said == ([uncommitted] if uncommitted else [])

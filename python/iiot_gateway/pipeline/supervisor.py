@@ -78,6 +78,7 @@ class Gateway:
         self._stopping = anyio.Event()
         self._sources_done = anyio.Event()
         self._losses_at_end: dict[str, int] = {}
+        self._uncommitted = 0
         self._seen: dict[tuple[str, str], int] = {}
 
     async def run(self, *, once: bool = False, timeout_s: float | None = None) -> int:
@@ -107,6 +108,8 @@ class Gateway:
                 with anyio.CancelScope(shield=True):
                     await self._stop(sources)
             tasks.cancel_scope.cancel()
+        if once and code == EXIT_DELIVERED and self._uncommitted:
+            code = EXIT_NOT_DONE
         if once and code == EXIT_DELIVERED and self._losses_at_end != before:
             code = EXIT_SINK_REJECTED
         self._log.info(GATEWAY_STOPPED)
@@ -192,7 +195,10 @@ class Gateway:
                 for sink in self._sinks:
                     tasks.start_soon(sink.stop, left_s)
         self._losses_at_end = await anyio.to_thread.run_sync(self._losses)
-        await anyio.to_thread.run_sync(self._journal.close, CLOSE_S)
+        close: Callable[[float], int | None] = self._journal.close
+        if uncommitted := await anyio.to_thread.run_sync(close, CLOSE_S):
+            self._log.error(FRAMES_LOST, at="intake", frames=uncommitted, reason="never_committed")
+            self._uncommitted = uncommitted
 
     def _losses(self) -> dict[str, int]:
         """Count what sinks did not take."""
