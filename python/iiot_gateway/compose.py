@@ -95,13 +95,39 @@ def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
 def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -> dict[str, int]:
     """Offer rejects again under the profile files as they are now."""
     profiles = {name: read_profile(path) for name, path in profile_files(config).items()}
-    # A recording has no section; what it gave goes by the profile that `replay` would take.
-    for known in journal.rejects(limit=1_000_000):
-        profiles.setdefault(known["source"], read_profile(profile_path(config.base, config.gateway.profile)))
     try:
-        return journal.retry_rejects(profiles, ids=ids)
+        known = journal.rejects(limit=1_000_000)
+        # A recording has no section; what it gave goes by the profile that `replay` would take.
+        for source in {reject["source"] for reject in known} - set(profiles):
+            profiles[source] = read_profile(profile_path(config.base, config.gateway.profile))
+        wanted = known if ids is None else _named(known, ids)
+        result = journal.retry_rejects(profiles, ids=None if ids is None else [reject["id"] for reject in wanted])
     except _native.JournalError as error:
         raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
+    values = sum(reject["kind"] == "value" for reject in wanted)
+    documents = {_document(reject) for reject in wanted if reject["kind"] != "value"}
+    without_document = max(0, len(documents) - sum(result.values()))
+    if ids is not None and without_document:
+        names = ", ".join(f"#{number}" for number in ids)
+        raise GatewayError(f"{names} cannot be offered again: the document was too long to be kept with it")
+    return {**result, "cannot_be_retried": values + without_document}
+
+
+def _named(known: list[dict[str, Any]], ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the rejects of these documents. Raises GatewayError for one that is not there or has no document of its own."""
+    by_id = {reject["id"]: reject for reject in known}
+    for number in ids:
+        if number not in by_id:
+            raise GatewayError(f"there is no reject #{number}; `rejects` lists those that are kept")
+        if by_id[number]["kind"] == "value":
+            raise GatewayError(f"#{number} cannot be offered again: its document was accepted without this value")
+    documents = {_document(by_id[number]) for number in ids}
+    return [reject for reject in known if reject["kind"] != "value" and _document(reject) in documents]
+
+
+def _document(reject: dict[str, Any]) -> tuple[Any, ...]:
+    """Tell rejects of one document from others: a sink may have refused several lines of it, and they go again together."""
+    return (reject["sink"], reject["position"]) if reject["position"] is not None else (reject["sink"], None, reject["id"])
 
 
 def build(config: Config, *, replay: Replay | None = None, services: Sequence[Service] = ()) -> Gateway:
