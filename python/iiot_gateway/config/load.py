@@ -141,7 +141,11 @@ class _Loader:
                 self.fault(place, f"expected {key.expected()}, found {_shown(value, key)}")
                 continue
             if key.kind == "path" and read:
-                read = str(self.base / Path(read).expanduser())
+                try:
+                    read = str(self.base / Path(read).expanduser())
+                except RuntimeError:
+                    self.fault(place, f"there is no home folder of {Path(read).parts[0]}")
+                    continue
             values[name] = read
         loaded = section(**values)
         for file_key, secret_key in SECRET_FILES.items():
@@ -172,7 +176,7 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
     """Return whether the value has the key's kind and keeps its limits, and the value as it is stored."""
     match key.kind:
         case "text" | "path":
-            good = isinstance(value, str) and (not key.choices or value in key.choices)
+            good = isinstance(value, str) and "\0" not in value and (not key.choices or value in key.choices)
         case "secret":
             return isinstance(value, str), Secret(value) if isinstance(value, str) else value
         case "flag":
@@ -180,7 +184,8 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
         case "integer":
             good = isinstance(value, int) and not isinstance(value, bool) and (not key.choices or value in key.choices)
         case "number":
-            good = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - not NaN
+            # Compared before it is made a float, which not every whole number can be.
+            good = isinstance(value, int | float) and not isinstance(value, bool) and _within(value, key)
             value = float(value) if good else value
         case "texts":
             good = isinstance(value, list) and all(isinstance(item, str) for item in value)
@@ -188,11 +193,14 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
         case "tags":
             good = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
             value = MappingProxyType(dict(value)) if good else value
-    if good and key.low is not None and value < key.low:
-        good = False
-    if good and key.high is not None and value > key.high:
-        good = False
+    if good and key.kind == "integer":
+        good = _within(value, key)
     return good, value
+
+
+def _within(value: float, key: Key) -> bool:
+    """Tell whether a number keeps its limits; nan keeps none."""
+    return (key.low is None or value >= key.low) and (key.high is None or value <= key.high)
 
 
 def _shown(value: Any, key: Key) -> str:

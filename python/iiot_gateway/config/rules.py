@@ -30,6 +30,8 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
     yield from _prefixes_and_profiles(config)
+    if not config.journal.path:
+        yield ("journal", "path"), "must not be empty"
     if not _listen(config.http.listen):
         yield ("http", "listen"), "expected ADDRESS:PORT"
 
