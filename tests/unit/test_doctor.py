@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from iiot_gateway.cli.doctor_database import databases
+from iiot_gateway.cli.doctor_mqtt import remedy
 from iiot_gateway.config.load import load_text
 
 
@@ -59,3 +60,26 @@ def test_the_token_is_not_carried_to_another_host(servers: tuple[ThreadingHTTPSe
     assert findings[-1].ok is False
     assert f"redirect to http://127.0.0.1:{second}" in findings[-1].detail
     assert "url" in findings[-1].remedy
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "words"),
+    [
+        ("connect", "not_authorized", "check username and password_file"),
+        ("connect", "tls", "check ca_file"),
+        ("connect", "unreachable", "firewall"),
+        ("connect", "refused", "client_id"),
+        ("connect", None, "firewall"),
+        ("authenticate", None, "check username and password_file"),
+        ("subscribe", "not_authorized", "allow this user to read"),
+        ("publish", "not_authorized", "allow this user to write"),
+        ("publish", "unreachable", "firewall"),
+        ("read_back", "", "threw it away"),
+        ("something_new", "something_new", "firewall"),
+    ],
+)
+def test_the_remedy_is_for_what_went_wrong(step: str, kind: str | None, words: str) -> None:
+    """A wrong password is no firewall."""
+    report = {"ok": False, "step": step, "detail": "", **({} if kind is None else {"kind": kind})}
+
+    assert words in remedy(report)
