@@ -66,9 +66,17 @@ def open_journal(config: Config) -> _native.Journal:
     return journal
 
 
+def _existing(config: Config) -> str:
+    """Return the journal's file. Raises GatewayError if there is none yet."""
+    path = config.journal_path()
+    if not Path(path).exists():
+        raise GatewayError(f"there is no journal yet at {path}; `run` makes it")
+    return path
+
+
 def inspect(config: Config) -> dict[str, Any]:
     """Return the ledger of a journal that no gateway has open. Raises JournalUnusable."""
-    path = config.journal_path()
+    path = _existing(config)
     try:
         return _native.Journal.inspect(path)
     except _native.JournalError as error:
@@ -77,7 +85,7 @@ def inspect(config: Config) -> dict[str, Any]:
 
 def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
     """Return the rejects of a journal that no gateway has open. Raises JournalUnusable."""
-    path = config.journal_path()
+    path = _existing(config)
     try:
         return _native.Journal.inspect_rejects(path, limit=limit)
     except _native.JournalError as error:
@@ -87,13 +95,39 @@ def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
 def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -> dict[str, int]:
     """Offer rejects again under the profile files as they are now."""
     profiles = {name: read_profile(path) for name, path in profile_files(config).items()}
-    # A recording has no section; what it gave goes by the profile that `replay` would take.
-    for known in journal.rejects(limit=1_000_000):
-        profiles.setdefault(known["source"], read_profile(profile_path(config.base, config.gateway.profile)))
     try:
-        return journal.retry_rejects(profiles, ids=ids)
+        known = journal.rejects(limit=1_000_000)
+        # A recording has no section; what it gave goes by the profile that `replay` would take.
+        for source in {reject["source"] for reject in known} - set(profiles):
+            profiles[source] = read_profile(profile_path(config.base, config.gateway.profile))
+        wanted = known if ids is None else _named(known, ids)
+        result = journal.retry_rejects(profiles, ids=None if ids is None else [reject["id"] for reject in wanted])
     except _native.JournalError as error:
         raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
+    values = sum(reject["kind"] == "value" for reject in wanted)
+    documents = {_document(reject) for reject in wanted if reject["kind"] != "value"}
+    without_document = max(0, len(documents) - sum(result.values()))
+    if ids is not None and without_document:
+        names = ", ".join(f"#{number}" for number in ids)
+        raise GatewayError(f"{names} cannot be offered again: the document was too long to be kept with it")
+    return {**result, "cannot_be_retried": values + without_document}
+
+
+def _named(known: list[dict[str, Any]], ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the rejects of these documents. Raises GatewayError for one that is not there or has no document of its own."""
+    by_id = {reject["id"]: reject for reject in known}
+    for number in ids:
+        if number not in by_id:
+            raise GatewayError(f"there is no reject #{number}; `rejects` lists those that are kept")
+        if by_id[number]["kind"] == "value":
+            raise GatewayError(f"#{number} cannot be offered again: its document was accepted without this value")
+    documents = {_document(by_id[number]) for number in ids}
+    return [reject for reject in known if reject["kind"] != "value" and _document(reject) in documents]
+
+
+def _document(reject: dict[str, Any]) -> tuple[Any, ...]:
+    """Tell rejects of one document from others: a sink may have refused several lines of it, and they go again together."""
+    return (reject["sink"], reject["position"]) if reject["position"] is not None else (reject["sink"], None, reject["id"])
 
 
 def build(config: Config, *, replay: Replay | None = None, services: Sequence[Service] = ()) -> Gateway:
@@ -114,14 +148,22 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         journal.close()
         raise
     commands = {
-        "rejects": lambda request: journal.rejects(limit=int(request.get("limit", 100))),
-        "retry": lambda request: retry(config, journal, None if request.get("id") is None else [int(request["id"])]),
+        "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
+        "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
     gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services)
     for sink in sinks:
         if isinstance(sink, MqttSink):
             sink.health = gateway.view.health
     return gateway
+
+
+def _whole(request: dict[str, Any], key: str, default: int) -> int:
+    """Read a whole number above 0 out of a request. Raises ValueError."""
+    value = request.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
+        raise ValueError(f"{key}: expected a whole number above 0, found {value!r}")
+    return value
 
 
 def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[Source]:
@@ -208,7 +250,7 @@ def _source(name: str, section: ProbeRsSection | SerialSection, intake: Intake) 
 
 
 def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
-    from iiot_gateway.sources.recorded_file import STANDARD_INPUT, fingerprint
+    from iiot_gateway.sources.recorded_file import fingerprint, is_stream
     from iiot_gateway.sources.replay import ReplaySource
 
     given = origin(config, replay.source_name, config.gateway)
@@ -218,7 +260,7 @@ def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
             replay.source_name,
             fingerprint=fingerprint(replay.path),
             arguments="no --start" if replay.start_ns is None else f"--start at {replay.start_ns} ns",
-            from_start=replay.from_start or replay.path == STANDARD_INPUT,
+            from_start=replay.from_start or is_stream(replay.path),
             start_ns=replay.start_ns,
             **settings,
         )

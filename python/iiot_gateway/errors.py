@@ -5,7 +5,8 @@ GatewayError
 |-- ProfileInvalid         also ValueError; carries every fault of one profile file
 |-- SourceError
 |   |-- SourceUnavailable      retry
-|   `-- SourceExited           carries the condition, the exit code and the last lines of stderr
+|   |-- SourceExited           carries the condition, the exit code and the last lines of stderr
+|   `-- RecordingUnreadable    do not retry; ends the program
 |-- RecordingInvalid       also ValueError; not a recording, or of an unknown version
 |-- SinkError
 |   |-- SinkUnavailable        retry; ends the program only with on_start = "fail"
@@ -69,6 +70,10 @@ class SourceExited(SourceError):
         self.detail = detail
         self.exit_code = exit_code
         super().__init__(f"{condition}: {detail}")
+
+
+class RecordingUnreadable(SourceError):
+    """A recording could not be read any further."""
 
 
 class RecordingInvalid(GatewayError, ValueError):

@@ -5,19 +5,30 @@ Names are iiot_<noun>_<unit>[_total]. Counters are the ledger's: they come from 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 Sample = tuple[dict[str, str], float]
 
 INTAKE_FRAMES = "iiot_intake_frames_total"
-INTAKE_REJECTS = "iiot_intake_rejects_total"
+INTAKE_REJECTED = "iiot_intake_rejected_total"
+INTAKE_RETRIED = "iiot_intake_retried_total"
+INTAKE_LOST_ON_AIR = "iiot_intake_lost_on_air_frames"
 INTAKE_RATE = "iiot_intake_rate_frames_per_second"
 SINK_FRAMES = "iiot_sink_frames_total"
+SINK_REJECTED = "iiot_sink_rejected_frames"
+SINK_DROPPED = "iiot_sink_dropped_frames_total"
+SINK_LAG = "iiot_sink_lag_seconds"
+SINK_PUBLISHES = "iiot_sink_publishes_total"
+SINK_LATE = "iiot_sink_late_publishes_total"
+SINK_REFRESHED = "iiot_sink_refreshed_topics_total"
+SINK_IN_FLIGHT = "iiot_sink_in_flight_publishes"
 SINK_QUEUED = "iiot_sink_queued_frames"
 SINK_CONNECTED = "iiot_sink_connected"
 SINK_RECONNECTS = "iiot_sink_reconnects_total"
 JOURNAL_BYTES = "iiot_journal_bytes"
+JOURNAL_MAX_BYTES = "iiot_journal_max_bytes"
 JOURNAL_FRAMES = "iiot_journal_frames"
 JOURNAL_HOURS_LEFT = "iiot_journal_hours_left"
 SOURCE_BYTES = "iiot_source_bytes_total"
@@ -31,15 +42,25 @@ GATEWAY_UPTIME = "iiot_gateway_uptime_seconds"
 METRICS: dict[str, tuple[str, str]] = {
     INTAKE_FRAMES: (
         "counter",
-        "Frames at intake, by what was done with them; received = accepted + duplicate + rejected.",
+        "Frames at intake, by what was done with them; received = accepted + duplicate + rejected - retried (their own metrics).",
     ),
-    INTAKE_REJECTS: ("counter", "Frames rejected at intake, by reason."),
+    INTAKE_REJECTED: ("counter", "Frames rejected at intake, by reason; also those that were accepted later, by a retry."),
+    INTAKE_RETRIED: ("counter", "Rejects of the intake that a retry made accepted frames."),
+    INTAKE_LOST_ON_AIR: ("gauge", "Sequence numbers that never came; falls when a late frame arrives."),
     INTAKE_RATE: ("gauge", "Frames received a second over the last minute."),
     SINK_FRAMES: ("counter", "Frames of a sink by what became of them."),
+    SINK_REJECTED: ("gauge", "Frames that the other side refused; falls when a retry offers them again."),
+    SINK_DROPPED: ("counter", "Frames that went before the sink had them, by reason."),
     SINK_QUEUED: ("gauge", "Frames in the journal that the sink has not passed: its lag."),
+    SINK_LAG: ("gauge", "How long the oldest queued frame has waited in the journal."),
+    SINK_PUBLISHES: ("counter", "Publishes sent since the start."),
+    SINK_LATE: ("counter", "Values sent since the start that were older than the newest of their topic."),
+    SINK_REFRESHED: ("counter", "Retained topics brought up to date since the start, after a connection was made."),
+    SINK_IN_FLIGHT: ("gauge", "Publishes that wait for their acknowledgement."),
     SINK_CONNECTED: ("gauge", "1 while the sink delivers."),
     SINK_RECONNECTS: ("counter", "Connections or outages that ended since the start."),
-    JOURNAL_BYTES: ("gauge", "Size of the journal on the disk."),
+    JOURNAL_BYTES: ("gauge", "Size of the journal: pages in use."),
+    JOURNAL_MAX_BYTES: ("gauge", "At this size the oldest frames go."),
     JOURNAL_FRAMES: ("gauge", "Frames in the journal."),
     JOURNAL_HOURS_LEFT: ("gauge", "How long the free room holds at the present rate."),
     SOURCE_BYTES: ("counter", "Bytes read since the start."),
@@ -51,14 +72,22 @@ METRICS: dict[str, tuple[str, str]] = {
     GATEWAY_UPTIME: ("gauge", "Seconds since the start."),
 }
 
-_INTAKE = ("received", "accepted", "duplicate", "rejected", "lost_on_air", "lost_journal_unavailable")
-_OUTCOMES = ("accepted", "delivered", "rejected", "dropped", "superseded")
+# Counters only rise: what a retry or a late frame can lower is a gauge of its own.
+_INTAKE = ("received", "accepted", "duplicate", "lost_journal_unavailable")
+_OUTCOMES = ("accepted", "delivered", "superseded")
+_DETAILS = {
+    SINK_RECONNECTS: "reconnects",
+    SINK_PUBLISHES: "publishes",
+    SINK_LATE: "late",
+    SINK_REFRESHED: "refreshed",
+    SINK_IN_FLIGHT: "in_flight",
+}
 
 
-def render(document: dict[str, Any]) -> str:
+def render(document: dict[str, Any], now_s: float | None = None) -> str:
     """Return the status document in Prometheus' text format."""
     samples: dict[str, list[Sample]] = {}
-    for name, labels, value in _samples(document):
+    for name, labels, value in _samples(document, time.time() if now_s is None else now_s):
         samples.setdefault(name, []).append((labels, value))
     lines: list[str] = []
     for name, (kind, help_text) in METRICS.items():
@@ -68,22 +97,17 @@ def render(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _samples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:  # noqa: C901, PLR0912 - one branch a metric
-    for outcome in _INTAKE:
-        if outcome in document["intake"]:
-            yield INTAKE_FRAMES, {"outcome": outcome}, document["intake"][outcome]
-    for reason, value in document["intake"].get("reject_reasons", {}).items():
-        yield INTAKE_REJECTS, {"reason": reason}, value
+def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict[str, str], float]]:
+    yield from _intake(document["intake"])
     for name, sink in document["sinks"].items():
-        for outcome in _OUTCOMES:
-            if outcome in sink:
-                yield SINK_FRAMES, {"sink": name, "outcome": outcome}, sink[outcome]
-        yield SINK_QUEUED, {"sink": name}, sink.get("queued", 0)
-        yield SINK_CONNECTED, {"sink": name}, int(sink["state"] == "connected")
-        if "reconnects" in sink:
-            yield SINK_RECONNECTS, {"sink": name}, sink["reconnects"]
+        yield from _sink(name, sink, now_s)
     journal = document["journal"]
-    for metric, key in ((JOURNAL_BYTES, "bytes"), (JOURNAL_FRAMES, "frames"), (JOURNAL_HOURS_LEFT, "hours_left")):
+    for metric, key in (
+        (JOURNAL_BYTES, "bytes"),
+        (JOURNAL_MAX_BYTES, "max_bytes"),
+        (JOURNAL_FRAMES, "frames"),
+        (JOURNAL_HOURS_LEFT, "hours_left"),
+    ):
         if journal.get(key) is not None:
             yield metric, {}, journal[key]
     for name, source in document["source"].items():
@@ -97,6 +121,33 @@ def _samples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], fl
         yield GATEWAY_INFO, {"version": gateway["version"]}, 1
         yield GATEWAY_UPTIME, {}, gateway["uptime_s"]
         yield INTAKE_RATE, {}, gateway["frames_per_s"]
+
+
+def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:
+    for outcome in _INTAKE:
+        if outcome in intake:
+            yield INTAKE_FRAMES, {"outcome": outcome}, intake[outcome]
+    for reason, value in intake.get("reject_reasons", {}).items():
+        yield INTAKE_REJECTED, {"reason": reason}, value
+    yield INTAKE_RETRIED, {}, intake.get("retried", 0)
+    yield INTAKE_LOST_ON_AIR, {}, intake.get("lost_on_air", 0)
+
+
+def _sink(name: str, sink: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict[str, str], float]]:
+    for outcome in _OUTCOMES:
+        if outcome in sink:
+            yield SINK_FRAMES, {"sink": name, "outcome": outcome}, sink[outcome]
+    for reason, value in sink.get("dropped_reasons", {}).items():
+        yield SINK_DROPPED, {"sink": name, "reason": reason}, value
+    labels = {"sink": name}
+    yield SINK_REJECTED, labels, sink.get("rejected", 0)
+    yield SINK_QUEUED, labels, sink.get("queued", 0)
+    oldest_ms = sink.get("oldest_queued_at_ms")
+    yield SINK_LAG, labels, 0 if oldest_ms is None else round(max(0.0, now_s - oldest_ms / 1000), 3)
+    yield SINK_CONNECTED, labels, int(sink["state"] == "connected")
+    for metric, key in _DETAILS.items():
+        if key in sink:
+            yield metric, labels, sink[key]
 
 
 def _labels(labels: dict[str, str]) -> str:

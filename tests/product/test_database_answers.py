@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from scripted_database import TAKEN, Reply, ScriptedDatabase
 
 from gateways import START, Gateway, assert_balanced
 from recordings import Expected, expect, generated
+from servers import VictoriaMetrics
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +156,86 @@ def test_a_database_that_refuses_us_is_waited_for_loudly(
     assert '"level": "error"' in gateway.log()
     assert "secret-token" not in gateway.log()
     assert database.tokens == {"Token secret-token"}
+
+
+WRONG_PATH: Reply = (400, {}, {"message": "unsupported path requested"})
+
+
+def test_a_database_that_refuses_every_line_costs_no_line(gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected) -> None:
+    """A wrong path answers 400 to everything: that is said with its remedy, nothing is rejected, and once mended all is delivered."""
+    database.judge = lambda _lines: WRONG_PATH
+    gateway.configure(section(database))
+    gateway.start("replay", str(log), "--start", START, "--speed", "max", "--once")
+
+    seen = gateway.until(lambda s: s["sinks"]["influxdb"]["state"] == "refused", "the refusal in the status")
+    assert seen["sinks"]["influxdb"]["rejected"] == 0
+    assert seen["sinks"]["influxdb"]["delivered"] == 0
+    assert "unsupported path" in seen["sinks"]["influxdb"]["last_error"]
+    assert len(database.requests) < 100, "the search for a good line is bounded"
+    database.judge = lambda _lines: TAKEN
+    assert gateway.wait() == 0, gateway.log()[-2000:]
+
+    assert len(database.taken) == points(small)
+    assert gateway.status()["sinks"]["influxdb"]["delivered"] == small.accepted
+    assert "the database refuses every line" in gateway.log()
+
+
+def test_a_wrong_path_of_a_real_database_rejects_nothing(
+    gateway: Gateway, victoria_metrics: VictoriaMetrics, log: Path, small: Expected
+) -> None:
+    """VictoriaMetrics answers 400 to a path that it does not know; after the URL was mended all is there."""
+    text = f'[influxdb]\nurl = "{victoria_metrics.url}%s"\norg = "o"\nbucket = "b"\n'
+    gateway.configure(text % "/wrong")
+    assert replay(gateway, log, "--timeout", "4") == 4
+    waiting = gateway.status()
+    assert waiting["sinks"]["influxdb"]["queued"] == small.accepted
+    assert waiting["sinks"]["influxdb"]["rejected"] == 0
+    gateway.configure(text % "")
+
+    assert replay(gateway, log) == 0
+    assert gateway.status()["sinks"]["influxdb"]["delivered"] == small.accepted
+
+
+def test_a_batch_of_bad_lines_alone_is_rejected_where_the_database_takes_a_line_it_took_before(
+    gateway: Gateway, database: ScriptedDatabase, log: Path, tmp_path: Path
+) -> None:
+    """After a good delivery, a batch of nothing but bad lines is proven bad by posting a known line again; new lines then go through."""
+    good, refuse = '{"ts":%d,"id":"N2","n1":{"t":7.1,"seq":%d}}\n', '{"ts":%d,"id":"N2","n1":{"g":90000,"seq":%d}}\n'
+    strict(400, database)
+    gateway.configure(section(database, "batch_interval_ms = 0"))
+    reading, writing = os.pipe()
+    gateway.start("replay", "-", "--speed", "max", "--once", stdin=reading)
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        print(good % (1000, 1), end="", file=pipe, flush=True)
+        gateway.until(lambda s: s["sinks"]["influxdb"]["delivered"] == 1, "the good line")
+        print(refuse % (2000, 2), end="", file=pipe, flush=True)
+        seen = gateway.until(lambda s: s["sinks"]["influxdb"]["rejected"] == 1, "the reject")
+        assert_balanced(seen)
+        print(good % (3000, 3), end="", file=pipe, flush=True)
+
+    assert gateway.wait() == 3
+    assert len(database.taken) == 2
+
+
+def test_a_path_that_goes_wrong_later_rejects_nothing(gateway: Gateway, database: ScriptedDatabase) -> None:
+    """Lines were taken before, but the known line is refused as well now: the lines wait until the database takes it again."""
+    line = '{"ts":%d,"id":"N2","n1":{"t":7.1,"seq":%d}}\n'
+    gateway.configure(section(database, "batch_interval_ms = 0"))
+    reading, writing = os.pipe()
+    gateway.start("replay", "-", "--speed", "max", "--once", stdin=reading)
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        print(line % (1000, 1), end="", file=pipe, flush=True)
+        gateway.until(lambda s: s["sinks"]["influxdb"]["delivered"] == 1, "the first line")
+        database.judge = lambda _lines: WRONG_PATH
+        print(line % (2000, 2), end="", file=pipe, flush=True)
+        seen = gateway.until(lambda s: s["sinks"]["influxdb"]["state"] == "refused", "the refusal")
+        assert seen["sinks"]["influxdb"]["rejected"] == 0
+        database.judge = lambda _lines: TAKEN
+
+    assert gateway.wait() == 0
+    assert len(database.taken) == 2
 
 
 def test_once_gives_up_after_its_timeout_and_keeps_what_it_has(

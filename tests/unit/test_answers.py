@@ -58,6 +58,8 @@ def play(lines: int, bad: set[int], partial: bool) -> tuple[list[int], Delivery,
             if partial:
                 written += good
             plan.refused("bad")
+            if plan.in_doubt:
+                plan.believe()  # the database takes good lines
     return written, plan, requests
 
 
@@ -88,3 +90,56 @@ def test_a_range_that_was_not_settled_is_given_again() -> None:
     plan = Delivery(10)
 
     assert plan.next() == plan.next() == Range(0, 10)
+
+
+def test_a_database_that_refuses_everything_is_doubted_after_few_requests() -> None:
+    """No line of 5,000 is believed bad, the search ends early, and each later look costs one request and its proof."""
+    plan = Delivery(5000)
+    requests = 0
+    while not plan.in_doubt:
+        requests += 1
+        plan.refused("400 unsupported path requested")
+
+    assert requests <= 40
+    assert 0 < len(plan.scouts()) <= 16
+    plan.doubt()
+    assert plan.rejects == []
+    assert plan.next() == Range(0, 5000)
+    plan.refused("400 unsupported path requested")
+    assert plan.in_doubt
+    plan.doubt()
+    assert plan.next() == Range(0, 5000)
+    plan.accepted()
+    assert (plan.next(), plan.rejects) == (None, [])
+
+
+def test_what_was_in_before_the_doubt_is_not_sent_again() -> None:
+    """The doubt is about the lines behind the last one that is in."""
+    plan = Delivery(4)
+    plan.refused("bad")
+    plan.accepted()
+    plan.refused("bad")
+    plan.refused("bad")
+    plan.refused("bad")
+    assert plan.in_doubt
+
+    plan.doubt()
+
+    assert plan.next() == Range(2, 4)
+
+
+def test_a_line_alone_is_believed_bad_only_after_a_proof() -> None:
+    """One line that is refused says nothing about the line."""
+    plan = Delivery(1)
+    plan.refused("bad")
+    assert plan.in_doubt
+    plan.doubt()
+    plan.refused("bad")
+    assert plan.in_doubt
+    plan.believe()
+    assert plan.next() == Range(0, 1), "what was refused in doubt is looked at anew"
+    plan.refused("bad")
+    assert plan.in_doubt
+    plan.believe()
+
+    assert (plan.next(), plan.rejects) == (None, [(0, "bad")])

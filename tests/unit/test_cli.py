@@ -31,6 +31,7 @@ def test_every_command_has_a_file_and_a_help(capsys: pytest.CaptureFixture[str])
         (["replay", "x", "--start", "yesterday"], "expected a time like 2023-01-04T21:31:22Z, found 'yesterday'"),
         (["replay", "x", "--once", "--timeout", "-1"], "expected seconds above 0"),
         (["rejects", "--limit", "none"], "expected a whole number above 0, found 'none'"),
+        (["replay", "x", "--start", "9999-12-31"], "expected a time between the years 1970 and 2262"),
         (["config"], "required: action"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -12,7 +14,17 @@ from hypothesis import strategies as st
 
 from iiot_gateway.config.load import load, load_text
 from iiot_gateway.config.locate import line_of_keys, nearest_line
-from iiot_gateway.config.schema import Config, GatewaySection, HttpSection, InfluxdbSection, JournalSection, LogSection, MqttSection
+from iiot_gateway.config.schema import (
+    MANY,
+    SINGLE,
+    Config,
+    GatewaySection,
+    HttpSection,
+    InfluxdbSection,
+    JournalSection,
+    LogSection,
+    MqttSection,
+)
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.template import template
 from iiot_gateway.config.wiring import origin, probes
@@ -254,3 +266,41 @@ def test_locating_ends_and_finds_every_top_level_key(text: str) -> None:
     for key in tables:
         if key.isalnum():
             assert key in text.split("\n")[lines[(key,)] - 1]
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "expected"),
+    [
+        ("journal", "max_bytes = 99999999999999999999", "expected a whole number from 1048576 to 17592186044416"),
+        ("journal", f"max_bytes = 1{'0' * 400}", "expected a whole number from 1048576 to 17592186044416"),
+        ("journal", "max_age_h = inf", "expected a number from 0 to 876000"),
+        ("journal", "max_age_h = 1e300", "expected a number from 0 to 876000"),
+        ("journal", f"max_age_h = 1{'0' * 400}", "expected a number from 0 to 876000"),
+        ("journal", "max_rejects = 99999999999999999999", "expected a whole number from 0 to 10000000"),
+        ("journal", 'path = "~there-is-no-such-user/x.db"', "there is no home folder of ~there-is-no-such-user"),
+        ("journal", 'path = "a\\u0000b"', "expected a path in quotes"),
+        ("journal", 'path = ""', "must not be empty"),
+        ("mqtt", "ack_timeout_s = inf", "expected a number from 1 to 3600"),
+        ("mqtt", "health_interval_s = nan", "expected a number from 1 to 86400"),
+        ("influxdb", "timeout_s = 1e300", "expected a number from 0.1 to 3600"),
+        ("gateway", "dedup_window_s = inf", "expected a number from 0 to 31622400"),
+        ("gateway", "dedup_window_s = -inf", "expected a number from 0 to 31622400"),
+        ("gateway", 'profile = "~there-is-no-such-user/x.toml"', "there is no profile '~there-is-no-such-user/x.toml'"),
+    ],
+)
+def test_a_value_that_nothing_could_use_is_a_fault(section: str, setting: str, expected: str) -> None:
+    """What passes the check does not end in a traceback later."""
+    (fault,) = faults_of(f"[{section}]\n{setting}\n")
+
+    assert fault.startswith(f"config.toml:2: {section}.{setting.partition(' ')[0]}: {expected}")
+
+
+def test_every_number_has_finite_limits() -> None:
+    """A key that is added later cannot forget them."""
+    for section in (*SINGLE.values(), *MANY.values()):
+        for field in dataclasses.fields(section):
+            key = field.metadata["key"]
+            if key.kind in ("integer", "number") and not key.choices:
+                assert key.low is not None, field.name
+                assert key.high is not None, field.name
+                assert math.isfinite(key.high), field.name

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiot_gateway.errors import RecordingInvalid
-from iiot_gateway.sources.recorded_file import RecordedFile, fingerprint
+from iiot_gateway.sources.recorded_file import RecordedFile, fingerprint, is_stream
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
 
 CHUNKS = st.lists(st.tuples(st.integers(0, 2**62), st.binary(max_size=200)), max_size=12)
@@ -107,6 +109,24 @@ def test_a_cut_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert len(read) > len(log) // 2
     assert log.startswith(read)
     assert "cut or damaged" in file.damage
+
+
+def test_a_named_pipe_is_read_once_and_not_for_its_fingerprint(tmp_path: Path) -> None:
+    """What a pipe gives is all played; taking its fingerprint would eat it."""
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    assert is_stream(path)
+    assert fingerprint(path) == fingerprint("-")
+    writer = threading.Thread(target=lambda: Path(path).write_bytes(b"[INFO ] a line\n"))
+    writer.start()
+
+    file = RecordedFile(path)
+    read = list(file.chunks())
+    writer.join()
+
+    assert read == [(None, b"[INFO ] a line\n")]
+    assert file.size_bytes == 0
+    file.close()
 
 
 def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from iiot_gateway.config.load import load
+from iiot_gateway.config.load import examine
 from iiot_gateway.config.wiring import profile_files, profile_path
-from iiot_gateway.errors import ConfigError, Fault, ProfileInvalid
+from iiot_gateway.errors import ConfigError, ProfileInvalid
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -18,10 +18,9 @@ def run(args: argparse.Namespace) -> int:
     """Print what is configured, or raise ConfigError with every fault."""
     from iiot_gateway.compose import read_profile
 
-    config = load(args.config)
+    config, faults = examine(args.config)
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
-    faults: list[Fault] = []
-    for path in sorted(files):
+    for path in sorted(file for file in files if file.is_file()):  # of one that is not there the configuration's faults tell
         try:
             read_profile(path)
         except ProfileInvalid as error:

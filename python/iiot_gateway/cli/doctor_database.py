@@ -51,6 +51,8 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
 def _remedy(status: int, section: InfluxdbSection) -> str:
     if status in (401, 403):
         return "set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `iiot-gateway influxdb init` makes one"
+    if 300 <= status < 400:
+        return "set url to the server itself: the gateway follows no redirect, because it would carry the token to another host"
     if status == 404:
         return f"create the bucket {section.bucket!r} in the organisation {section.org!r}; `iiot-gateway influxdb init` does"
     return "read the answer"
@@ -117,12 +119,21 @@ def _request(
 
     from iiot_gateway.sinks.influxdb import headers
 
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        """A redirect would carry the token to another host."""
+
+        def redirect_request(self, *_args: Any) -> None:
+            return None
+
     request = urllib.request.Request(url, data=body, method=method, headers={**headers(section), **(extra or {})})  # noqa: S310 - see above
     context = ssl.create_default_context(cafile=section.ca_file or None) if url.startswith("https:") else None
+    opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context) as answer:  # noqa: S310
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
             return answer.status, "", answer.read(1 << 20).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
+        if 300 <= error.code < 400:
+            return error.code, f"a redirect to {error.headers.get('Location', 'nowhere')}, which is not followed", ""
         return error.code, error.reason, error.read(65536).decode("utf-8", "replace")
     except (urllib.error.URLError, OSError, ValueError) as error:
         return 0, str(getattr(error, "reason", error)), ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config
@@ -15,6 +16,23 @@ REMEDY = {
     "publish": "let the broker's ACL allow this user to write PREFIX/#",
     "read_back": "let the broker's ACL allow this user to write PREFIX/#; the broker took the message and threw it away",
 }
+
+REMEDY_OF_KIND = {
+    "not_authorized": REMEDY["authenticate"],
+    "tls": REMEDY["tls"],
+    "unreachable": REMEDY["connect"],
+    "refused": "read the broker's words: it does not take this client_id or this protocol, or has no room",
+    "protocol": "check protocol, and that an MQTT broker and nothing else listens at broker_url",
+}
+"""Why the connection did not come about says more than the step at which that was seen."""
+
+
+def remedy(report: dict[str, Any]) -> str:
+    """Say what to do about a trial that failed."""
+    step, kind = str(report["step"]), report.get("kind")
+    if kind == "not_authorized" and step in ("subscribe", "publish", "read_back"):
+        return REMEDY[step]  # the password was right
+    return REMEDY_OF_KIND.get(str(kind)) or REMEDY.get(step, REMEDY["connect"])
 
 
 def brokers(config: Config) -> Iterator[Finding]:
@@ -37,4 +55,4 @@ def brokers(config: Config) -> Iterator[Finding]:
             yield Finding(subject, ok=True, detail="published and read back")
         else:
             step = str(result["step"])
-            yield Finding(subject, ok=False, detail=f"{step}: {result['detail']}", remedy=REMEDY.get(step, REMEDY["connect"]))
+            yield Finding(subject, ok=False, detail=f"{step}: {result['detail']}", remedy=remedy(result))

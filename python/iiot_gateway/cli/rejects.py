@@ -14,7 +14,7 @@ from iiot_gateway.errors import GatewayError, GatewayUnreachable
 
 def count(text: str) -> int:
     """Read a whole number above 0."""
-    if not text.isdigit() or int(text) == 0:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:20]) < 2**63:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
     return int(text)
 

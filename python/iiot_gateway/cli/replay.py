@@ -40,7 +40,10 @@ def moment_ns(text: str) -> int:
         moment = moment.replace(tzinfo=dt.UTC)
     # In whole numbers: a float holds nanoseconds of today only to the nearest 256.
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return (since.days * 86400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    nanoseconds = (since.days * 86400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    if not 0 <= nanoseconds < 2**63:
+        raise argparse.ArgumentTypeError(f"expected a time between the years 1970 and 2262, found {text!r}")
+    return nanoseconds
 
 
 def seconds(text: str) -> float:

@@ -44,10 +44,13 @@ class Key:
             return "one of " + ", ".join(f'"{c}"' if isinstance(c, str) else str(c) for c in self.choices)
         text = EXPECTED[self.kind]
         if self.low is not None and self.high is not None:
-            return f"{text} from {self.low:g} to {self.high:g}"
-        if self.low is not None:
-            return f"{text}, {self.low:g} or more"
+            return f"{text} from {_plain(self.low)} to {_plain(self.high)}"
         return text
+
+
+def _plain(limit: float) -> str:
+    """Write a limit without an exponent."""
+    return str(int(limit)) if limit == int(limit) else f"{limit:g}"
 
 
 def _declare(default: Any, key: Key) -> Any:
@@ -64,13 +67,18 @@ def path(default: str, doc: str) -> Any:
     return _declare(default, Key("path", doc))
 
 
-def integer(default: int, doc: str, *, low: int | None = None, high: int | None = None, choices: tuple[int, ...] = ()) -> Any:
-    """Declare a whole number."""
-    return _declare(default, Key("integer", doc, choices, low, high))
+def integer(default: int, doc: str, *, low: int, high: int) -> Any:
+    """Declare a whole number; both limits are needed, because a file may hold any number."""
+    return _declare(default, Key("integer", doc, (), low, high))
 
 
-def number(default: float, doc: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """Declare a number."""
+def choice(default: int, doc: str, *choices: int) -> Any:
+    """Declare one of a few whole numbers."""
+    return _declare(default, Key("integer", doc, choices))
+
+
+def number(default: float, doc: str, *, low: float, high: float) -> Any:
+    """Declare a number; both limits are needed, because a file may hold any number, and inf."""
     return _declare(default, Key("number", doc, (), low, high))
 
 

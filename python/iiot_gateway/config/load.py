@@ -14,7 +14,7 @@ from typing import Any
 from iiot_gateway.config import rules
 from iiot_gateway.config.environment import overrides
 from iiot_gateway.config.keys import Key
-from iiot_gateway.config.locate import line_of_keys, nearest_line
+from iiot_gateway.config.locate import line_of_keys, nearest_line, nearest_name
 from iiot_gateway.config.schema import MANY, SINGLE, Config
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.errors import ConfigError, Fault
@@ -29,9 +29,19 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> C
 
     Raises ConfigError with every fault.
     """
+    return _faultless(*examine(path, environ))
+
+
+def load_text(text: str, *, place: str = "config.toml", base: Path = Path(), environ: Mapping[str, str] | None = None) -> Config:
+    """Load the text of a configuration file; see `load`."""
+    return _faultless(*_examine_text(text, place, base, environ or {}))
+
+
+def examine(path: str | None = None, environ: Mapping[str, str] | None = None) -> tuple[Config, list[Fault]]:
+    """Load as far as it goes, and return every fault: for who wants to look further. Raises ConfigError if it is no TOML at all."""
     environ = os.environ if environ is None else environ
     if path is None and not Path(DEFAULT_FILE).exists():
-        return load_text("", place=DEFAULT_FILE, base=Path.cwd(), environ=environ)
+        return _examine_text("", DEFAULT_FILE, Path.cwd(), environ)
     place = path or DEFAULT_FILE
     try:
         text = Path(place).read_text(encoding="utf-8")
@@ -39,17 +49,22 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> C
         raise ConfigError([Fault(place, 0, "", f"not UTF-8 text (byte {error.start})")]) from error
     except OSError as error:
         raise ConfigError([Fault(place, 0, "", f"cannot be read: {error.strerror}")]) from error
-    return load_text(text, place=place, base=Path(place).resolve().parent, environ=environ)
+    return _examine_text(text, place, Path(place).resolve().parent, environ)
 
 
-def load_text(text: str, *, place: str = "config.toml", base: Path = Path(), environ: Mapping[str, str] | None = None) -> Config:
-    """Load the text of a configuration file; see `load`."""
+def _examine_text(text: str, place: str, base: Path, environ: Mapping[str, str]) -> tuple[Config, list[Fault]]:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError([Fault(place, int(line[1]) if line else 0, "", f"not valid TOML: {error}")]) from error
-    return _Loader(tables, line_of_keys(text), place, base, environ or {}).load()
+    return _Loader(tables, line_of_keys(text), place, base, environ).load()
+
+
+def _faultless(config: Config, faults: list[Fault]) -> Config:
+    if faults:
+        raise ConfigError(faults)
+    return config
 
 
 class _Loader:
@@ -86,11 +101,11 @@ class _Loader:
         else:
             self.faults.append(Fault(self.place, nearest_line(self.lines, path), ".".join(path), message))
 
-    def load(self) -> Config:
+    def load(self) -> tuple[Config, list[Fault]]:
         sections: dict[str, Any] = {}
         for name, table in self.tables.items():
             if name not in SINGLE and name not in MANY:
-                self.fault((name,), f"unknown section{_nearest(name, [*SINGLE, *MANY])}")
+                self.fault((name,), f"unknown section{nearest_name(name, [*SINGLE, *MANY])}")
             elif not isinstance(table, dict):
                 self.fault((name,), "expected a section")
             elif name in SINGLE:
@@ -100,9 +115,7 @@ class _Loader:
         config = Config(**sections, base=self.base, notes=tuple(self.notes()))
         for path, message in rules.faults(config, set(self.lines) | set(self.from_environment)):
             self.fault(path, message)
-        if self.faults:
-            raise ConfigError(sorted(self.faults, key=lambda fault: (fault.line, fault.place)))
-        return config
+        return config, sorted(self.faults, key=lambda fault: (fault.line, fault.place))
 
     def notes(self) -> list[str]:
         gateway = self.tables.get("gateway")
@@ -133,7 +146,7 @@ class _Loader:
         for name, value in table.items():
             place = (*path, name)
             if name not in keys:
-                self.fault(place, f"unknown key{_nearest(name, list(keys))}")
+                self.fault(place, f"unknown key{nearest_name(name, list(keys))}")
                 continue
             key = keys[name]
             good, read = _convert(value, key)
@@ -141,7 +154,11 @@ class _Loader:
                 self.fault(place, f"expected {key.expected()}, found {_shown(value, key)}")
                 continue
             if key.kind == "path" and read:
-                read = str(self.base / Path(read).expanduser())
+                try:
+                    read = str(self.base / Path(read).expanduser())
+                except RuntimeError:
+                    self.fault(place, f"there is no home folder of {Path(read).parts[0]}")
+                    continue
             values[name] = read
         loaded = section(**values)
         for file_key, secret_key in SECRET_FILES.items():
@@ -172,7 +189,7 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
     """Return whether the value has the key's kind and keeps its limits, and the value as it is stored."""
     match key.kind:
         case "text" | "path":
-            good = isinstance(value, str) and (not key.choices or value in key.choices)
+            good = isinstance(value, str) and "\0" not in value and (not key.choices or value in key.choices)
         case "secret":
             return isinstance(value, str), Secret(value) if isinstance(value, str) else value
         case "flag":
@@ -180,7 +197,8 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
         case "integer":
             good = isinstance(value, int) and not isinstance(value, bool) and (not key.choices or value in key.choices)
         case "number":
-            good = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - not NaN
+            # Compared before it is made a float, which not every whole number can be.
+            good = isinstance(value, int | float) and not isinstance(value, bool) and _within(value, key)
             value = float(value) if good else value
         case "texts":
             good = isinstance(value, list) and all(isinstance(item, str) for item in value)
@@ -188,11 +206,14 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
         case "tags":
             good = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
             value = MappingProxyType(dict(value)) if good else value
-    if good and key.low is not None and value < key.low:
-        good = False
-    if good and key.high is not None and value > key.high:
-        good = False
+    if good and key.kind == "integer":
+        good = _within(value, key)
     return good, value
+
+
+def _within(value: float, key: Key) -> bool:
+    """Tell whether a number keeps its limits; nan keeps none."""
+    return (key.low is None or value >= key.low) and (key.high is None or value <= key.high)
 
 
 def _shown(value: Any, key: Key) -> str:
@@ -200,10 +221,3 @@ def _shown(value: Any, key: Key) -> str:
         return f"a {type(value).__name__}"  # the value itself may be the secret
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    import difflib  # half a megabyte that a right configuration does not need
-
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(known)}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from iiot_gateway.config.locate import nearest_name
 from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
-from iiot_gateway.config.wiring import BUILT_IN_PROFILES, profile_path
+from iiot_gateway.config.wiring import BUILT_IN_PROFILES, profile_files, profile_path
 
 KeyPath = tuple[str, ...]
 
@@ -30,6 +32,9 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
     yield from _prefixes_and_profiles(config)
+    yield from _wanted_profiles(config)
+    if not config.journal.path:
+        yield ("journal", "path"), "must not be empty"
     if not _listen(config.http.listen):
         yield ("http", "listen"), "expected ADDRESS:PORT"
 
@@ -120,6 +125,28 @@ def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
         for tag, value in section.tags.items():
             if not tag or not value:
                 yield (*name.split("."), "tags"), "a tag without a name or value cannot be written"
+
+
+def _wanted_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Find sinks that wait for a profile that nobody has: they would get nothing, for ever and in silence."""
+    sinks: dict[str, MqttSection | InfluxdbSection] = {**config.mqtt, **config.influxdb}
+    if not any(sink.profiles for sink in sinks.values()):
+        return
+    files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
+    known = sorted({*BUILT_IN_PROFILES, *(name for file in files if (name := _profile_name(file)))})
+    for name, sink in sinks.items():
+        for wanted in sink.profiles:
+            if wanted not in known:
+                yield (*name.split("."), "profiles"), f"there is no profile {wanted!r}{nearest_name(wanted, known)}"
+
+
+def _profile_name(file: Path) -> str | None:
+    """Return the name that a profile gives itself, None if it cannot be read; that is another fault."""
+    try:
+        name = tomllib.loads(file.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _listen(text: str) -> bool:

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from iiot_gateway.config.keys import flag, integer, nothing, number, path, secret, tags, text, texts
+from iiot_gateway.config.keys import choice, flag, integer, nothing, number, path, secret, tags, text, texts
 from iiot_gateway.config.secret import Secret
+
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
+YEAR_S = 366 * DAY_S
 
 OnStart = Literal["wait", "fail"]
 
@@ -26,15 +30,17 @@ class ProbeRsSection:
     mode: Literal["run", "attach"] = text("run", "run: flash if needed, reset and listen. attach: listen only.", "run", "attach")
     probe_rs_path: str = text("probe-rs", "The probe-rs program: a name on the search path, or a path.")
     log_format: str = text("", "A defmt log format for --log-format; empty leaves it to probe-rs.")
-    rtt_silence_s: float = number(60.0, "Without any byte for so long, status says rtt_silent. 0 never does.", low=0)
+    rtt_silence_s: float = number(60.0, "Without any byte for so long, status says rtt_silent. 0 never does.", low=0, high=YEAR_S)
     telemetry_silence_s: float = number(
-        900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0
+        900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0, high=YEAR_S
     )
     stop_grace_s: float = number(2.0, "How long probe-rs may take to end before it is killed.", low=0, high=3)
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway], there `lora-bridge`.")
     topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway], there that of [mqtt].")
     tags: Mapping[str, str] = tags("Tags on every point; a source's own come over those of [gateway].")
-    dedup_window_s: float = number(3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0)
+    dedup_window_s: float = number(
+        3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
     max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
 
 
@@ -42,7 +48,9 @@ class ProbeRsSection:
 class GatewaySection(ProbeRsSection):
     """`[gateway]`: what holds for all sources, and the first debug probe."""
 
-    channel_capacity: int = integer(100, "Of the original gateway. Without meaning here: the journal is the only queue.", low=0)
+    channel_capacity: int = integer(
+        100, "Of the original gateway. Without meaning here: the journal is the only queue.", low=0, high=2**31 - 1
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +59,16 @@ class SerialSection:
 
     port: str = text("", "A device (/dev/ttyACM0), or VID:PID[:SERIAL] of a USB adapter wherever it turns up.")
     baud: int = integer(115200, "Bits a second.", low=50, high=12000000)
-    bytesize: int = integer(8, "Data bits.", choices=(5, 6, 7, 8))
+    bytesize: int = choice(8, "Data bits.", 5, 6, 7, 8)
     parity: Literal["N", "E", "O"] = text("N", "N none, E even, O odd.", "N", "E", "O")
-    stopbits: int = integer(1, "Stop bits.", choices=(1, 2))
-    silence_s: float = number(900.0, "Without telemetry for so long, status says telemetry_silent. 0 never does.", low=0)
+    stopbits: int = choice(1, "Stop bits.", 1, 2)
+    silence_s: float = number(900.0, "Without telemetry for so long, status says telemetry_silent. 0 never does.", low=0, high=YEAR_S)
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
     topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
     tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
-    dedup_window_s: float = number(3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0)
+    dedup_window_s: float = number(
+        3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
     max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
 
 
@@ -69,14 +79,14 @@ class MqttSection:
     broker_url: str = text("mqtt://localhost:1883", "mqtt:// (port 1883) or mqtts:// (port 8883, TLS or nothing).")
     client_id: str = text("iiot-gateway", "Must differ between gateways on one broker.")
     topic_prefix: str = text("iiot", "Begins every topic; also of PREFIX/gateway/status and PREFIX/gateway/health.")
-    qos: int = integer(1, "0: at most once, 1: at least once, 2: exactly once.", choices=(0, 1, 2))
+    qos: int = choice(1, "0: at most once, 1: at least once, 2: exactly once.", 0, 1, 2)
     protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
     backlog: Literal["replay", "latest"] = text(
         "replay", "After an outage: replay sends every value, latest the newest a topic.", "replay", "latest"
     )
     keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
-    ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1)
-    connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1)
+    ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1, high=HOUR_S)
+    connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
     inflight: int = integer(1000, "Publishes under way at once.", low=1, high=65535)
     username: str = text("", "Empty connects without one.")
     password: Secret = secret("Better by IIOT_MQTT__PASSWORD or password_file.")
@@ -84,7 +94,7 @@ class MqttSection:
     ca_file: str = path("", "Certificates (PEM) that the broker's is checked against; empty takes the system's.")
     client_cert_file: str = path("", "The gateway's own certificate (PEM).")
     client_key_file: str = path("", "The key of that certificate (PEM).")
-    health_interval_s: float = number(60.0, "Seconds between health documents.", low=1)
+    health_interval_s: float = number(60.0, "Seconds between health documents.", low=1, high=DAY_S)
     on_start: OnStart = text("wait", "If the broker is absent at start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
 
@@ -101,7 +111,7 @@ class InfluxdbSection:
     api: Literal["v2", "v1"] = text("v2", "v2 posts to /api/v2/write, v1 to /write?db=BUCKET.", "v2", "v1")
     batch_lines: int = integer(5000, "Lines a request at most.", low=1, high=100000)
     batch_interval_ms: int = integer(1000, "How long the first line of a request waits for more.", low=0, high=60000)
-    timeout_s: float = number(30.0, "A request that takes longer is repeated.", low=0.1)
+    timeout_s: float = number(30.0, "A request that takes longer is repeated.", low=0.1, high=HOUR_S)
     gzip: bool = flag(True, "Compress requests.")
     ca_file: str = path("", "Certificates (PEM) that the server's is checked against; empty takes the system's.")
     on_start: OnStart = text("wait", "If the server is absent at start: wait for it, or fail.", "wait", "fail")
@@ -114,9 +124,9 @@ class JournalSection:
 
     path: str = path("iiot-gateway.db", "The journal's file.")
     sync: Literal["full", "normal"] = text("full", "full: to the disk after each group; normal: once a second.", "full", "normal")
-    max_bytes: int = integer(268435456, "At this size the oldest frames go, counted as dropped.", low=1048576)
-    max_age_h: float = number(0.0, "Frames older than this go, counted as dropped. 0 keeps them.", low=0)
-    max_rejects: int = integer(10000, "How many rejects are kept with their text; all are counted.", low=0)
+    max_bytes: int = integer(268435456, "At this size the oldest frames go, counted as dropped.", low=1048576, high=2**44)
+    max_age_h: float = number(0.0, "Frames older than this go, counted as dropped. 0 keeps them.", low=0, high=876000)
+    max_rejects: int = integer(10000, "How many rejects are kept with their text; all are counted.", low=0, high=10_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ class Origin:
 def profile_path(base: Path, profile: str) -> Path:
     """Return the file of a profile: a path if it ends in .toml, else the name of one that is built in."""
     if profile.endswith(".toml"):
-        return base / Path(profile).expanduser()
+        # A ~ of nobody stays as it is: there is no such file then.
+        return base / os.path.expanduser(profile)
     return PROFILES / f"{profile or DEFAULT_PROFILE}.toml"
 
 

@@ -71,7 +71,9 @@ async def serve(path: str, commands: dict[str, Handler]) -> None:
         return
 
     async def answer(stream: SocketStream) -> None:
-        with suppress(anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead, anyio.DelimiterNotFound):
+        with suppress(
+            anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead, anyio.DelimiterNotFound
+        ):
             with anyio.move_on_after(REQUEST_TIMEOUT_S):
                 async with stream:
                     line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_REQUEST_BYTES)
@@ -90,12 +92,12 @@ def _reply(commands: dict[str, Handler], line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
         handler = commands[request["command"]]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return {"ok": False, "error": f"expected a command of {', '.join(commands)}"}
     try:
         return {"ok": True, "result": handler(request)}
-    except (GatewayError, ValueError) as error:
-        return {"ok": False, "error": str(error)}
+    except Exception as error:  # whoever asks must not be able to end the gateway
+        return {"ok": False, "error": str(error) or repr(error)}
 
 
 def ask(journal_path: str, request: dict[str, Any], timeout_s: float = REQUEST_TIMEOUT_S) -> Any:

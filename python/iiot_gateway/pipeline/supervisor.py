@@ -16,17 +16,19 @@ import anyio.to_thread
 from anyio.abc import TaskStatus
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.errors import RecordingUnreadable, SinkUnavailable
 from iiot_gateway.log import (
     FRAMES_DROPPED,
     FRAMES_LOST,
     GATEWAY_STARTED,
     GATEWAY_STOPPED,
     GATEWAY_STOPPING,
+    JOURNAL_NOT_READ,
     JOURNAL_NOT_SYNCED,
     JOURNAL_NOTE,
     SINK_UNAVAILABLE,
     SOURCE_FAILED,
+    Repeated,
     get_log,
 )
 from iiot_gateway.pipeline import control, systemd
@@ -76,6 +78,8 @@ class Gateway:
         self._stopping = anyio.Event()
         self._sources_done = anyio.Event()
         self._losses_at_end: dict[str, int] = {}
+        self._uncommitted = 0
+        self._seen: dict[tuple[str, str], int] = {}
 
     async def run(self, *, once: bool = False, timeout_s: float | None = None) -> int:
         """Run until a signal, or with `once` until everything that the sources gave is delivered. Returns the exit code."""
@@ -85,8 +89,8 @@ class Gateway:
             await tasks.start(self._watch_signals)
             tasks.start_soon(control.serve, control.socket_path(self._journal_path), self._commands)
             tasks.start_soon(systemd.feed_watchdog)
-            tasks.start_soon(self._sample)
-            tasks.start_soon(self._tell_notes)
+            tasks.start_soon(self._again_and_again, self._sample, SAMPLE_S)
+            tasks.start_soon(self._again_and_again, self._tell_notes, NOTES_S)
             for service in self._services:
                 tasks.start_soon(service, self.view)
             for sink in self._sinks:
@@ -104,6 +108,8 @@ class Gateway:
                 with anyio.CancelScope(shield=True):
                     await self._stop(sources)
             tasks.cancel_scope.cancel()
+        if once and code == EXIT_DELIVERED and self._uncommitted:
+            code = EXIT_NOT_DONE
         if once and code == EXIT_DELIVERED and self._losses_at_end != before:
             code = EXIT_SINK_REJECTED
         self._log.info(GATEWAY_STOPPED)
@@ -126,12 +132,14 @@ class Gateway:
             self._sources_done.set()
 
     async def _keep_source(self, source: Source) -> None:
-        """Run a source; a fault in its code stops neither the gateway nor the source for good."""
+        """Run a source; a fault in its code stops neither the gateway nor the source for good. Only an unreadable recording does."""
         backoff = Backoff()
         while True:
             began_s = time.monotonic()
             try:
                 await source.run()
+            except RecordingUnreadable:
+                raise
             except Exception as error:
                 source.status.change(get_log(source=source.name), "failed", repr(error)[:200], bad=True)
                 self._log.exception(SOURCE_FAILED, source=source.name)
@@ -187,31 +195,40 @@ class Gateway:
                 for sink in self._sinks:
                     tasks.start_soon(sink.stop, left_s)
         self._losses_at_end = await anyio.to_thread.run_sync(self._losses)
-        await anyio.to_thread.run_sync(self._journal.close, CLOSE_S)
+        close: Callable[[float], int | None] = self._journal.close
+        if uncommitted := await anyio.to_thread.run_sync(close, CLOSE_S):
+            self._log.error(FRAMES_LOST, at="intake", frames=uncommitted, reason="never_committed")
+            self._uncommitted = uncommitted
 
     def _losses(self) -> dict[str, int]:
         """Count what sinks did not take."""
         sinks: dict[str, Any] = self._journal.status()["sinks"]
         return {sink.name: sum(sinks.get(sink.name, {}).get(key, 0) for key in ("rejected", "dropped")) for sink in self._sinks}
 
+    async def _again_and_again(self, look: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
+        """Look for ever; a look that fails is logged and tried again, because what is only said must not end what is done."""
+        repeated = Repeated()
+        while True:
+            try:
+                await look()
+            except Exception as error:
+                if (extra := repeated.allows(str(error))) is not None:
+                    self._log.warning(JOURNAL_NOT_READ, error=str(error) or repr(error), **extra)
+            await anyio.sleep(every_s)
+
     async def _tell_notes(self) -> None:
         """Say what the journal has to say (a full disk, a clock that fell back) soon after it happened."""
-        while True:
-            for note in self._journal.notes():
-                self._log.warning(JOURNAL_NOTE, note=note)
-            await anyio.sleep(NOTES_S)
+        for note in self._journal.notes():
+            self._log.warning(JOURNAL_NOTE, note=note)
 
     async def _sample(self) -> None:
         """Keep the rate of the last minute, and say loudly what was lost since the last look."""
-        seen: dict[tuple[str, str], int] = {}
-        while True:
-            document = await anyio.to_thread.run_sync(self.view.document)
-            counts = {("intake", "journal_unavailable"): int(document["intake"].get("lost_journal_unavailable", 0))}
-            for name, sink in document["sinks"].items():
-                counts |= {(name, reason): int(count) for reason, count in sink.get("dropped_reasons", {}).items()}
-            for (name, reason), count in counts.items():
-                new = count - seen.get((name, reason), count)
-                if new > 0:
-                    self._log.error(FRAMES_LOST if name == "intake" else FRAMES_DROPPED, at=name, frames=new, reason=reason)
-            seen = counts
-            await anyio.sleep(SAMPLE_S)
+        document = await anyio.to_thread.run_sync(self.view.document)
+        counts = {("intake", "journal_unavailable"): int(document["intake"].get("lost_journal_unavailable", 0))}
+        for name, sink in document["sinks"].items():
+            counts |= {(name, reason): int(count) for reason, count in sink.get("dropped_reasons", {}).items()}
+        for (name, reason), count in counts.items():
+            new = count - self._seen.get((name, reason), count)
+            if new > 0:
+                self._log.error(FRAMES_LOST if name == "intake" else FRAMES_DROPPED, at=name, frames=new, reason=reason)
+        self._seen = counts

@@ -41,6 +41,8 @@ class SinkStatus:
     since: float = field(default_factory=time.time)
     reconnects: int = 0
     was_available: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+    """What only this kind of sink can tell."""
 
     def change(self, state: str, error: str | None = None) -> None:
         """Enter a state; an error stays until another one or a success replaces it."""
@@ -57,4 +59,5 @@ class SinkStatus:
             "last_error": self.last_error or None,
             "since": self.since,
             "reconnects": self.reconnects,
+            **self.details,
         }

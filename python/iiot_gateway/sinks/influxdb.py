@@ -7,6 +7,9 @@ after a longer outage the prepared ones are dropped and read anew, because the j
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -22,6 +25,7 @@ from iiot_gateway.log import (
     SINK_AVAILABLE,
     SINK_LINES_REJECTED,
     SINK_NOT_AUTHORIZED,
+    SINK_REFUSES_ALL,
     SINK_UNAVAILABLE,
     Repeated,
     get_log,
@@ -37,7 +41,19 @@ REWIND_AFTER_S = 30.0
 LONGEST_RETRY_AFTER_S = 3600.0
 WAIT_FOR_FRAME_MS = 1000
 
+REFUSED_REMEDY = "check url, org, bucket and token; the lines wait in the journal"
+REFUSES_ALL_REMEDY = "check url, org, bucket; the database refuses every line, so they are not believed to be bad and wait in the journal"
+
 Prepared = tuple[int, "LineBatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of a request."""
+
+    verdict: Verdict
+    error: str
+    retry_after_s: float | None
 
 
 def write_url(section: InfluxdbSection) -> str:
@@ -72,6 +88,8 @@ class InfluxdbSink:
         self._generation = 0
         self._reading = anyio.Lock()
         self._failing_since_s: float | None = None
+        # The last line that the database took: posted again, it tells whether it still takes lines.
+        self._canary: bytes | None = None
         self._log = get_log(sink=name)
         self._repeated = Repeated()
 
@@ -105,7 +123,7 @@ class InfluxdbSink:
             error = reason(answer.status, answer.body, answer.error or answer.detail)
             if self._section.on_start == "fail":
                 raise SinkUnavailable(f"[{self.name}] {self._section.url}: {error}")
-            await self._pause(self._failed(Verdict.WAIT, answer, error))
+            await self._pause(self._failed(_Tried(Verdict.WAIT, error, answer.retry_after_s)))
         return False
 
     async def _deliver_all(self) -> None:
@@ -145,20 +163,30 @@ class InfluxdbSink:
         """Post and confirm a batch; False if it was given up and must be read again."""
         plan = Delivery(batch.lines)
         while (part := plan.next()) is not None:
-            answer = await anyio.to_thread.run_sync(self._post, batch, part.first, part.end)
-            judged = verdict(answer.status, answer.error)
-            error = reason(answer.status, answer.body, answer.error or answer.detail)
-            if judged is Verdict.ACCEPTED:
+            tried = await self._try(self._poster.post, batch, first=part.first, end=part.end)
+            remedy = REFUSED_REMEDY
+            if tried.verdict is Verdict.ACCEPTED:
                 plan.accepted()
+                self._canary = batch.line(part.end - 1)
                 self._recovered()
-            elif judged in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
-                plan.refused(error)
-            elif judged is Verdict.CANCELLED:
+                continue
+            if tried.verdict in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
+                plan.refused(tried.error)
+                if not plan.in_doubt:
+                    continue
+                tried = await self._prove(batch, plan) or tried
+                if tried.verdict is Verdict.ACCEPTED:
+                    plan.believe()
+                    self._recovered()
+                    continue
+                plan.doubt()
+                if tried.verdict in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
+                    tried, remedy = replace(tried, verdict=Verdict.REFUSED), REFUSES_ALL_REMEDY
+            if tried.verdict is Verdict.CANCELLED:
                 return False
-            else:
-                await self._pause(self._failed(judged, answer, error))
-                if self._stopping.is_set() or self._outage_s() > REWIND_AFTER_S:
-                    return False
+            await self._pause(self._failed(tried, remedy))
+            if self._stopping.is_set() or self._outage_s() > REWIND_AFTER_S:
+                return False
         if plan.rejects:
             index, why = plan.rejects[0]
             self._log.error(
@@ -170,8 +198,25 @@ class InfluxdbSink:
             )
         return await self._confirm(batch, plan.rejects)
 
-    def _post(self, batch: LineBatch, first: int, end: int) -> Answer:
-        return self._poster.post(batch, first=first, end=end)
+    async def _prove(self, batch: LineBatch, plan: Delivery) -> _Tried | None:
+        """Find out whether the database takes good lines: one that it took before, else some from all over the batch.
+
+        Writing a line again overwrites it. Returns the first answer that is no refusal of the line, else the last one.
+        """
+        lines = [*([self._canary] if self._canary else []), *(batch.line(index) for index in plan.scouts())]
+        tried = None
+        for line in lines:
+            tried = await self._try(self._poster.post_bytes, line)
+            if tried.verdict is Verdict.ACCEPTED:
+                self._canary = line
+            if tried.verdict not in (Verdict.BAD_LINES, Verdict.TOO_LARGE) or self._stopping.is_set():
+                break
+        return tried
+
+    async def _try(self, ask: Callable[..., Answer], *arguments: object, **named: object) -> _Tried:
+        answer = await anyio.to_thread.run_sync(partial(ask, *arguments, **named))
+        error = reason(answer.status, answer.body, answer.error or answer.detail)
+        return _Tried(verdict(answer.status, answer.error), error, answer.retry_after_s)
 
     async def _confirm(self, batch: LineBatch, rejects: list[tuple[int, str]]) -> bool:
         try:
@@ -191,22 +236,22 @@ class InfluxdbSink:
         self._failing_since_s = None
         self._backoff.reset()
 
-    def _failed(self, judged: Verdict, answer: Answer, error: str) -> float:
+    def _failed(self, tried: _Tried, remedy: str = REFUSED_REMEDY) -> float:
         """Take a failure and return how long to wait."""
         if self._failing_since_s is None:
             self._failing_since_s = time.monotonic()
             self.status.reconnects += 1
         delay_s = self._backoff.next_delay_s()
-        if answer.retry_after_s is not None:
-            delay_s = min(max(answer.retry_after_s, 0.1), LONGEST_RETRY_AFTER_S)
-        refused = judged is Verdict.REFUSED
-        self.status.change("refused" if refused else "disconnected", error)
-        if (extra := self._repeated.allows(error)) is not None:
+        if tried.retry_after_s is not None:
+            delay_s = min(max(tried.retry_after_s, 0.1), LONGEST_RETRY_AFTER_S)
+        refused = tried.verdict is Verdict.REFUSED
+        self.status.change("refused" if refused else "disconnected", tried.error)
+        if (extra := self._repeated.allows(tried.error)) is not None:
             if refused:
-                remedy = "check url, org, bucket and token; the lines wait in the journal"
-                self._log.error(SINK_NOT_AUTHORIZED, error=error, retry_s=round(delay_s, 1), remedy=remedy, **extra)
+                event = SINK_REFUSES_ALL if remedy is REFUSES_ALL_REMEDY else SINK_NOT_AUTHORIZED
+                self._log.error(event, error=tried.error, retry_s=round(delay_s, 1), remedy=remedy, **extra)
             else:
-                self._log.warning(SINK_UNAVAILABLE, error=error, retry_s=round(delay_s, 1), **extra)
+                self._log.warning(SINK_UNAVAILABLE, error=tried.error, retry_s=round(delay_s, 1), **extra)
         return delay_s
 
     def _outage_s(self) -> float:

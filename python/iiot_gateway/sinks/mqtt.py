@@ -14,6 +14,8 @@ from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import MqttSection
 from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.log import (
+    JOURNAL_NOT_READ,
+    SINK_AVAILABLE,
     SINK_CLIENT_ID_CONFLICT,
     SINK_CONNECTING,
     SINK_DISCONNECTED,
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
+DETAILS = ("in_flight", "late", "refreshed", "publishes")
+"""What the status takes over from the extension."""
+WATCH_S = 0.5
+DENIED_S = 3600.0
+"""A right that is missing is said once an hour."""
 
 
 class MqttSink:
@@ -50,21 +57,28 @@ class MqttSink:
         self._thread = anyio.CapacityLimiter(1)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
+        self._denied = Repeated(DENIED_S)
+        self._told = False
+        self._ended_with = ""
 
     @property
     def status(self) -> SinkStatus:
         """What the sink does now; between connections Python knows, during one the extension does."""
         native = self._native.state()
+        self._status.details = {key: native[key] for key in DETAILS}
         if native["state"] in ("connecting", "refreshing", "connected"):
             self._status.change(native["state"])
             if native["state"] == "connected":
-                self._status.last_error = ""
+                # The extension keeps how the connection before this one ended; that is mended now.
+                error = str(native["last_error"])
+                self._status.last_error = "" if error == self._ended_with else error
         return self._status
 
     async def run(self) -> None:
         """Connect again and again until `stop`."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._publish_health)
+            tasks.start_soon(self._watch)
             absent = await self._connect_again()
             tasks.cancel_scope.cancel()
         # Raised out here, because a task group would wrap it.
@@ -76,7 +90,11 @@ class MqttSink:
         """Keep connecting until `stop`; return early with the error if the broker is absent at start and that is to end the gateway."""
         while not self._stopping.is_set():
             self._log.debug(SINK_CONNECTING, broker=self._section.broker_url)
+            self._told = False
             ended = await anyio.to_thread.run_sync(self._connection, limiter=self._thread)
+            self._ended_with = str(self._native.state()["last_error"])
+            if float(ended["connected_s"]) > 0:
+                self._tell_available()
             if ended["kind"] == "stopped" or self._stopping.is_set():
                 return None
             try:
@@ -86,6 +104,22 @@ class MqttSink:
             with anyio.move_on_after(delay_s):
                 await self._stopping.wait()
         return None
+
+    async def _watch(self) -> None:
+        """Say that the broker is there soon after it is, and what it does not let us do; for ever."""
+        while True:
+            status = self.status
+            if status.state == "connected":
+                self._tell_available()
+                if status.last_error and (extra := self._denied.allows(status.last_error)) is not None:
+                    self._log.error(SINK_NOT_AUTHORIZED, detail=status.last_error, **extra)
+            await anyio.sleep(WATCH_S)
+
+    def _tell_available(self) -> None:
+        """Say it once a connection."""
+        if not self._told:
+            self._told = True
+            self._log.info(SINK_AVAILABLE, broker=self._section.broker_url)
 
     async def stop(self, timeout_s: float) -> None:
         """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
@@ -132,7 +166,11 @@ class MqttSink:
     async def _publish_health(self) -> None:
         while True:
             if self.health is not None:
-                # The ledger is read from the journal, so not on the loop.
-                document = await anyio.to_thread.run_sync(self.health)
-                self._native.publish_health(json.dumps({"time": round(time.time(), 3), **document}, separators=(",", ":")).encode())
+                try:
+                    # The ledger is read from the journal, so not on the loop.
+                    document = await anyio.to_thread.run_sync(self.health)
+                except JournalError as error:  # the topic keeps the last document; the connection must not end for it
+                    self._log.debug(JOURNAL_NOT_READ, error=str(error))
+                else:
+                    self._native.publish_health(json.dumps({"time": round(time.time(), 3), **document}, separators=(",", ":")).encode())
             await anyio.sleep(self._section.health_interval_s)

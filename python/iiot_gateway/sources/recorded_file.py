@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
@@ -20,9 +21,14 @@ CHUNK_BYTES = 262144
 STANDARD_INPUT = "-"
 
 
+def is_stream(path: str) -> bool:
+    """Tell whether this can be read only once: standard input, a named pipe, a process substitution, a device."""
+    return path == STANDARD_INPUT or not stat.S_ISREG(os.stat(path).st_mode)
+
+
 def fingerprint(path: str) -> str:
-    """Return the fingerprint of a file's content; standard input has none and is the same each time."""
-    if path == STANDARD_INPUT:
+    """Return the fingerprint of a file's content; a stream has none that could be taken and is the same each time."""
+    if is_stream(path):
         return "standard-input"
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -36,7 +42,7 @@ class RecordedFile:
         # Standard input is read as it comes: a large buffer, but one read a chunk.
         raw = io.FileIO(0, closefd=False) if path == STANDARD_INPUT else io.FileIO(path)
         self._raw = raw
-        self.size_bytes = 0 if path == STANDARD_INPUT else os.fstat(raw.fileno()).st_size
+        self.size_bytes = 0 if is_stream(path) else os.fstat(raw.fileno()).st_size
         buffered: io.BufferedReader[Any] = io.BufferedReader(raw, CHUNK_BYTES)
         if _begins(buffered, b"\x1f\x8b"):
             buffered = io.BufferedReader(cast("io.FileIO", gzip.GzipFile(fileobj=buffered)), CHUNK_BYTES)

@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 import anyio.to_thread
 
+from iiot_gateway.errors import RecordingUnreadable
 from iiot_gateway.log import RECORDING_TORN, SOURCE_FINISHED, get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
 from iiot_gateway.sources.recorded_file import RecordedFile
@@ -47,6 +48,7 @@ class ReplaySource:
     def __init__(self, name: str, path: str, intake: RecordingIntake, *, speed: float | None = None, pacer: Pacer | None = None) -> None:
         """Play at `speed` times real time; None is as fast as possible. A pacer gives node times where the file has no arrival times."""
         self.name = name
+        self._path = path
         self.status = SourceStatus()
         self.file = RecordedFile(path)
         self._intake = intake
@@ -96,7 +98,10 @@ class ReplaySource:
         """Wait for room, then read: one thread hop a chunk. An empty chunk means that there is no room yet."""
         if not self._intake.wait_room(1.0):
             return None, b""
-        return next(chunks, None)
+        try:
+            return next(chunks, None)
+        except OSError as error:
+            raise RecordingUnreadable(f"{self._path} cannot be read any further: {error.strerror or error}") from error
 
     async def _in_pieces(self, chunk: bytes) -> None:
         at = 0

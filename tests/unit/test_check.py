@@ -1,0 +1,41 @@
+"""`check` shows at once all that must be mended, in the configuration and in the profiles that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iiot_gateway.cli.main import main
+from iiot_gateway.config.load import load_text
+from iiot_gateway.errors import ConfigError
+
+
+def test_faults_of_the_configuration_and_of_a_profile_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Mending the one must not bring the other to light."""
+    (tmp_path / "mine.toml").write_text('name = "mine"\nunknown = 1\n')
+    (tmp_path / "config.toml").write_text('[gateway]\nprofile = "mine.toml"\n[mqtt]\nqos = 9\n')
+
+    code = main(["check", "--config", str(tmp_path / "config.toml")])
+
+    err = capsys.readouterr().err
+    assert code == 1
+    assert "config.toml:4: mqtt.qos: expected one of 0, 1, 2" in err
+    assert "mine.toml" in err
+    assert "Traceback" not in err
+
+
+def test_a_sink_that_asks_for_a_profile_that_nobody_has_is_a_fault() -> None:
+    """It would get nothing; the nearest name is said."""
+    with pytest.raises(ConfigError) as caught:
+        load_text('[mqtt]\nprofiles = ["lora-brige"]\n')
+
+    assert str(caught.value) == "config.toml:2: mqtt.profiles: there is no profile 'lora-brige'; did you mean \"lora-bridge\"?"
+
+
+def test_a_sink_may_ask_for_built_in_profiles_and_for_those_of_sources(tmp_path: Path) -> None:
+    """A profile's name is the one that its file gives it."""
+    (tmp_path / "mine.toml").write_text('name = "greenhouse"\n')
+    text = '[serial]\nport = "/dev/ttyACM0"\nprofile = "mine.toml"\n[influxdb]\nprofiles = ["greenhouse", "chirpstack", "lora-bridge"]\n'
+
+    assert load_text(text, base=tmp_path).influxdb["influxdb"].profiles == ("greenhouse", "chirpstack", "lora-bridge")

@@ -1,0 +1,85 @@
+"""What `doctor` says about peers that answer in an odd way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from iiot_gateway.cli.doctor_database import databases
+from iiot_gateway.cli.doctor_mqtt import remedy
+from iiot_gateway.config.load import load_text
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Sends everybody elsewhere, and remembers who came."""
+
+    seen: list[tuple[int, str | None]]
+    elsewhere: str
+
+    def do_GET(self) -> None:
+        """Redirect."""
+        self.seen.append((self.server.server_address[1], self.headers["Authorization"]))  # type: ignore[index]
+        self.send_response(302)
+        self.send_header("Location", self.elsewhere + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        """Redirect."""
+        self.do_GET()
+
+    def log_message(self, *_args: Any) -> None:
+        """Be silent."""
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[ThreadingHTTPServer, ThreadingHTTPServer]]:
+    """Two servers."""
+    pair = (ThreadingHTTPServer(("127.0.0.1", 0), Redirecting), ThreadingHTTPServer(("127.0.0.1", 0), Redirecting))
+    for server in pair:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield pair
+    for server in pair:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_token_is_not_carried_to_another_host(servers: tuple[ThreadingHTTPServer, ThreadingHTTPServer]) -> None:
+    """A redirect is reported with its target and not followed."""
+    first, second = (server.server_address[1] for server in servers)
+    Redirecting.seen, Redirecting.elsewhere = [], f"http://127.0.0.1:{second}"
+    config = load_text(f'[influxdb]\nurl = "http://127.0.0.1:{first}"\ntoken = "secret"\n')
+
+    findings = list(databases(config))
+
+    assert {port for port, _token in Redirecting.seen} == {first}
+    assert findings[-1].ok is False
+    assert f"redirect to http://127.0.0.1:{second}" in findings[-1].detail
+    assert "url" in findings[-1].remedy
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "words"),
+    [
+        ("connect", "not_authorized", "check username and password_file"),
+        ("connect", "tls", "check ca_file"),
+        ("connect", "unreachable", "firewall"),
+        ("connect", "refused", "client_id"),
+        ("connect", None, "firewall"),
+        ("authenticate", None, "check username and password_file"),
+        ("subscribe", "not_authorized", "allow this user to read"),
+        ("publish", "not_authorized", "allow this user to write"),
+        ("publish", "unreachable", "firewall"),
+        ("read_back", "", "threw it away"),
+        ("something_new", "something_new", "firewall"),
+    ],
+)
+def test_the_remedy_is_for_what_went_wrong(step: str, kind: str | None, words: str) -> None:
+    """A wrong password is no firewall."""
+    report = {"ok": False, "step": step, "detail": "", **({} if kind is None else {"kind": kind})}
+
+    assert words in remedy(report)

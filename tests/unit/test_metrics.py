@@ -1,0 +1,99 @@
+"""The metrics as Prometheus' own parser reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from iiot_gateway.metrics import METRICS, render
+
+NOW_S = 1_700_000_000.0
+
+
+def document() -> dict[str, Any]:
+    """Return a status document with everything in it."""
+    return {
+        "gateway": {"version": "0.1.0", "uptime_s": 5.5, "frames_per_s": 2.0},
+        "intake": {
+            "received": 100,
+            "accepted": 80,
+            "duplicate": 12,
+            "rejected": 8,
+            "retried": 2,
+            "lost_on_air": 7,
+            "lost_journal_unavailable": 0,
+            "reject_reasons": {"not JSON": 6, 'a "reason" with \\ and\na line': 4},
+        },
+        "sinks": {
+            "mqtt": {
+                "state": "connected",
+                "accepted": 80,
+                "delivered": 70,
+                "queued": 4,
+                "rejected": 1,
+                "dropped": 5,
+                "superseded": 0,
+                "dropped_reasons": {"journal_full": 5, "journal_age": 0, "sink_away": 0},
+                "oldest_queued_at_ms": int(NOW_S * 1000) - 12_500,
+                "reconnects": 1,
+                "in_flight": 3,
+                "late": 2,
+                "refreshed": 9,
+                "publishes": 700,
+            },
+            "gone": {"state": "removed", "oldest_queued_at_ms": None},
+        },
+        "journal": {"bytes": 4096, "max_bytes": 268435456, "frames": 4, "hours_left": 31.5},
+        "source": {
+            "serial": {"state": "running", "bytes": 10, "documents": 1, "restarts": 0, "last_document_at": NOW_S},
+        },
+    }
+
+
+def read(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Return (name, label values) -> value."""
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_prometheus_reads_every_metric_with_its_type_and_help() -> None:
+    """Each has a TYPE and a HELP that the parser takes, and all of the table are there."""
+    families = {family.name: family for family in text_string_to_metric_families(render(document(), NOW_S))}
+
+    for name, (kind, help_text) in METRICS.items():
+        family = families[name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (kind, help_text), name
+        assert (kind == "counter") == name.endswith("_total"), name
+
+
+def test_each_number_of_the_ledger_has_its_metric() -> None:
+    """Reasons survive their quotes, and lag is seconds."""
+    values = read(render(document(), NOW_S))
+
+    assert values["iiot_intake_rejected_total", ("not JSON",)] == 6
+    assert values["iiot_intake_rejected_total", ('a "reason" with \\ and\na line',)] == 4
+    assert values["iiot_intake_retried_total", ()] == 2
+    assert values["iiot_intake_lost_on_air_frames", ()] == 7
+    assert values["iiot_sink_lag_seconds", ("mqtt",)] == 12.5
+    assert values["iiot_sink_lag_seconds", ("gone",)] == 0
+    assert values["iiot_sink_dropped_frames_total", ("mqtt", "journal_full")] == 5
+    assert values["iiot_sink_in_flight_publishes", ("mqtt",)] == 3
+    assert values["iiot_sink_publishes_total", ("mqtt",)] == 700
+    assert values["iiot_journal_max_bytes", ()] == 268435456
+    assert values["iiot_journal_hours_left", ()] == 31.5
+
+
+def test_what_can_fall_is_no_counter() -> None:
+    """A retry lowers rejected, a late frame lowers lost on air: a counter that falls looks like a restart."""
+    after = document()
+    after["intake"] |= {"accepted": 81, "rejected": 7, "retried": 3, "lost_on_air": 6}
+    after["sinks"]["mqtt"] |= {"rejected": 0, "queued": 5}
+    before_text, after_text = render(document(), NOW_S), render(after, NOW_S)
+
+    for name, labels in read(before_text):
+        if name.endswith("_total"):
+            assert read(after_text)[name, labels] >= read(before_text)[name, labels], name
