@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from gateways import Gateway
-from servers import Mosquitto, VictoriaMetrics
+from servers import Mosquitto, VictoriaMetrics, until
 
 ROOT = Path(__file__).parent.parent
 PROFILE = ROOT / "python" / "iiot_gateway" / "profiles" / "lora-bridge.toml"
@@ -26,7 +26,7 @@ class QuietMosquitto(Mosquitto):
 
 
 class CountingDatabase(VictoriaMetrics):
-    """VictoriaMetrics that is asked for nothing but how many rows came in."""
+    """VictoriaMetrics that is asked for nothing but how many rows came in, and that only after a measurement."""
 
     @property
     def write_url(self) -> str:
@@ -34,11 +34,16 @@ class CountingDatabase(VictoriaMetrics):
         return self.url + WRITE_PATH
 
     def rows(self) -> int:
-        """Return how many points were written so far."""
+        """Return how many points were written, as of a second ago: it keeps its own figures for so long."""
         for line in self.get("/metrics").splitlines():
             if line.startswith(b'vm_rows_inserted_total{type="influx"}'):
                 return int(line.rsplit(b" ", 1)[1])
         return 0
+
+    def expect_rows(self, points: int) -> None:
+        """Wait until it has so many points, and see that it has no more. Raises TimeoutError, AssertionError."""
+        until(lambda: self.rows() >= points, f"the last of {points} points", 10)
+        assert self.rows() == points, f"{self.rows()} points came, {points} were sent"
 
 
 def servers(folder: Path) -> tuple[QuietMosquitto, CountingDatabase]:
