@@ -1,0 +1,413 @@
+//! A node's side: send, wait, send again, keep for later.
+//!
+//! ```text
+//!           offer                 retry_ms over, tries left
+//!   Idle ──────────► Waiting ◄────────────────────────────┐
+//!    ▲  ▲              │  └──────────────────────────────┘
+//!    │  │   ACK        │ tries used up: the other side is silent
+//!    │  └─ Resting ◄───┤ (what is kept waits for the next offer, or a minute)
+//!    │                 │ ACK with CMD_PENDING
+//!    └── Listening ◄───┘
+//! ```
+//!
+//! What goes first: answers, the info after a start, the newest reading; then, while the other side answers, what is left from the oldest on.
+//! Every packet keeps its sequence number for good, so that one whose acknowledgements were all lost is still recognised an hour later.
+
+use crate::airtime::Modulation;
+use crate::duty::{Allowance, Duty};
+use crate::link::outbox::{Entry, Outbox, Uplink};
+use crate::link::timing::{LATE_MS, Timing, share};
+use crate::packet::{Ack, Command, EncodeError, Flags, Header, MAX_PACKET_BYTES, Packet, Payload};
+
+/// Times that a packet is sent again before the other side counts as silent.
+const RETRIES: u8 = 3;
+
+/// After so many packets without an answer each further one is sent once only, until one is answered.
+const QUIET_AFTER: u8 = 3;
+
+/// While the other side is silent, what is kept is tried this often even where nothing new is offered.
+const PROBE_MS: u32 = 60_000;
+
+/// Who a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderConfig {
+    /// Its address.
+    pub address: u8,
+    /// The gateway node's address.
+    pub gateway: u8,
+    /// Drawn at start.
+    pub boot: u16,
+    /// The modulation of the radio.
+    pub modulation: Modulation,
+}
+
+/// What became of what was offered: offered = acknowledged + the three kinds of dropped + kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SenderCounters {
+    /// Packets to be delivered.
+    pub offered: u32,
+    /// Packets that the other side has.
+    pub acknowledged: u32,
+    /// Dropped because newer ones needed the room.
+    pub dropped_full: u32,
+    /// Dropped because the receiver could no longer tell them from a repeat.
+    pub dropped_outdated: u32,
+    /// Dropped because this channel never allows a frame so long.
+    pub dropped_never_allowed: u32,
+    /// Frames sent.
+    pub transmitted: u32,
+    /// Of those, how many were sent again.
+    pub retransmitted: u32,
+    /// Times that all tries of a packet went unanswered.
+    pub gave_up: u32,
+}
+
+impl SenderCounters {
+    /// Packets that will not arrive.
+    pub const fn dropped(&self) -> u32 {
+        self.dropped_full
+            .saturating_add(self.dropped_outdated)
+            .saturating_add(self.dropped_never_allowed)
+    }
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// Hand these first bytes of the buffer to the radio.
+    Transmit {
+        /// How many.
+        bytes: usize,
+        /// The module's address of who shall have them.
+        to: u8,
+    },
+    /// Nothing before this time, unless something is offered or received.
+    Wait {
+        /// Poll again then.
+        until_ms: u64,
+    },
+    /// Nothing until something is offered.
+    Idle,
+}
+
+/// What a received packet was to the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The other side has this packet.
+    Acknowledged {
+        /// Its number.
+        seq: u16,
+        /// How well it was heard.
+        ack: Ack,
+        /// A command follows.
+        command_pending: bool,
+    },
+    /// A command for this node, in the window that it was promised for; a [`crate::link::CommandGuard`] says whether to obey. Outside the
+    /// window commands are ignored, so that a flood of them cannot fill the outbox with refusals.
+    Command {
+        /// The command.
+        command: Command,
+        /// It was sent before.
+        is_retry: bool,
+    },
+    /// Not for this node, or nothing that it waits for.
+    Ignored,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// A packet is on air or was, and this is how long its acknowledgement may take.
+    Waiting {
+        seq: u16,
+        until_ms: u64,
+    },
+    /// A command may come.
+    Listening {
+        until_ms: u64,
+    },
+    /// An acknowledgement came; the channel is left to others for a moment before what is kept follows.
+    Resting {
+        until_ms: u64,
+    },
+}
+
+/// The sending side of one node, which keeps up to `N` packets.
+#[derive(Clone, Debug)]
+pub struct Sender<const N: usize> {
+    config: SenderConfig,
+    timing: Timing,
+    outbox: Outbox<N>,
+    state: State,
+    /// Packets in a row that nobody answered.
+    unanswered: u8,
+    /// While the other side is silent: when to try it again.
+    probe_ms: u64,
+    /// The packet whose tries are not used up, and when the first of them was.
+    trying: Option<(u16, u64)>,
+    counters: SenderCounters,
+}
+
+impl<const N: usize> Sender<N> {
+    /// A sender that has said nothing yet.
+    pub fn new(config: SenderConfig) -> Self {
+        Self {
+            config,
+            timing: Timing::new(config.modulation),
+            outbox: Outbox::new(0),
+            state: State::Idle,
+            unanswered: 0,
+            probe_ms: 0,
+            trying: None,
+            counters: SenderCounters::default(),
+        }
+    }
+
+    /// What became of what was offered.
+    pub const fn counters(&self) -> SenderCounters {
+        self.counters
+    }
+
+    /// Packets kept.
+    pub fn kept(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The newest sequence number given out, against which commands expire.
+    pub fn newest_seq(&self) -> u16 {
+        self.outbox.next_seq().wrapping_sub(1)
+    }
+
+    /// Whether the last packet was answered.
+    pub const fn is_answered(&self) -> bool {
+        self.unanswered == 0
+    }
+
+    /// Take something to deliver; drops the oldest reading where there is no more room. Returns its sequence number.
+    pub fn offer(&mut self, uplink: Uplink, now_ms: u64) -> Result<u16, EncodeError> {
+        uplink.payload(0).check()?;
+        let (seq, evicted) = self.outbox.push(uplink, now_ms);
+        self.counters.offered = self.counters.offered.saturating_add(1);
+        if let Some(evicted) = evicted {
+            self.counters.dropped_full = self.counters.dropped_full.saturating_add(1);
+            self.forget(evicted.seq);
+        }
+        while let Some(outdated) = self.outbox.remove_outdated() {
+            self.counters.dropped_outdated = self.counters.dropped_outdated.saturating_add(1);
+            self.forget(outdated.seq);
+        }
+        if matches!(uplink, Uplink::Answer(_)) && matches!(self.state, State::Listening { .. }) {
+            self.state = State::Idle;
+        }
+        self.probe_ms = now_ms;
+        Ok(seq)
+    }
+
+    /// What is no longer kept is no longer waited for.
+    fn forget(&mut self, seq: u16) {
+        if self.trying.is_some_and(|(trying, _)| trying == seq) {
+            self.trying = None;
+        }
+        if matches!(self.state, State::Waiting { seq: waiting, .. } if waiting == seq) {
+            self.state = State::Idle;
+        }
+    }
+
+    /// Find out what to do. `random` spreads retries; each call may get the same or another.
+    pub fn poll(
+        &mut self,
+        now_ms: u64,
+        random: u32,
+        duty: &mut Duty,
+        buffer: &mut [u8; MAX_PACKET_BYTES],
+    ) -> Poll {
+        match self.state {
+            State::Waiting { until_ms, .. }
+            | State::Listening { until_ms }
+            | State::Resting { until_ms }
+                if now_ms < until_ms =>
+            {
+                return Poll::Wait { until_ms };
+            }
+            State::Waiting { seq, .. } => self.timed_out(seq, now_ms, random),
+            State::Idle | State::Listening { .. } | State::Resting { .. } => {}
+        }
+        self.state = State::Idle;
+        // Each turn sends, waits, or drops an entry.
+        while let Some(entry) = self.choose(now_ms) {
+            if let Some(poll) = self.transmit(entry, now_ms, random, duty, buffer) {
+                return poll;
+            }
+        }
+        if self.outbox.len() == 0 {
+            Poll::Idle
+        } else {
+            Poll::Wait {
+                until_ms: self.probe_ms.max(now_ms.saturating_add(1)),
+            }
+        }
+    }
+
+    fn choose(&mut self, now_ms: u64) -> Option<Entry> {
+        if let Some((seq, _)) = self.trying {
+            return self.outbox.get_mut(seq).map(|entry| *entry);
+        }
+        let silent = self.unanswered > 0;
+        if silent && now_ms < self.probe_ms {
+            return None;
+        }
+        if let Some(urgent) = self.outbox.urgent() {
+            return Some(urgent);
+        }
+        let newest = self.outbox.newest()?;
+        if silent || !newest.was_sent {
+            Some(newest)
+        } else {
+            self.outbox.oldest()
+        }
+    }
+
+    fn timed_out(&mut self, seq: u16, now_ms: u64, random: u32) {
+        let most = if self.unanswered >= QUIET_AFTER {
+            0
+        } else {
+            RETRIES
+        };
+        let Some(entry) = self.outbox.get_mut(seq) else {
+            return;
+        };
+        if entry.tries <= most {
+            return;
+        }
+        entry.tries = 0;
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.counters.gave_up = self.counters.gave_up.saturating_add(1);
+        let began_ms = self.trying.take().map_or(now_ms, |(_, began_ms)| began_ms);
+        // What was offered meanwhile is the next probe, at once.
+        if self.probe_ms <= began_ms {
+            let wait_ms = PROBE_MS.saturating_add(share(PROBE_MS / 4, random));
+            self.probe_ms = now_ms.saturating_add(u64::from(wait_ms));
+        }
+    }
+
+    fn transmit(
+        &mut self,
+        entry: Entry,
+        now_ms: u64,
+        random: u32,
+        duty: &mut Duty,
+        buffer: &mut [u8; MAX_PACKET_BYTES],
+    ) -> Option<Poll> {
+        let age_ms = now_ms.saturating_sub(entry.offered_ms);
+        let age_ms = if age_ms < LATE_MS {
+            0
+        } else {
+            u32::try_from(age_ms).unwrap_or(u32::MAX)
+        };
+        let SenderConfig {
+            address,
+            gateway,
+            boot,
+            modulation,
+        } = self.config;
+        let flags = Flags::ACK_REQ.with_if(Flags::RETRY, entry.was_sent);
+        let header = Header {
+            flags,
+            src: address,
+            dst: gateway,
+            boot,
+            seq: entry.seq,
+        };
+        let encoded = Packet {
+            header,
+            payload: entry.uplink.payload(age_ms),
+        }
+        .encode(buffer);
+        // An entry that cannot be encoded was refused when it was offered.
+        let bytes = encoded.unwrap_or(0);
+        let allowance = if bytes == 0 {
+            Allowance::Never
+        } else {
+            duty.take(now_ms, modulation.airtime_us(bytes))
+        };
+        match allowance {
+            Allowance::Granted => {}
+            Allowance::Wait { until_ms } => {
+                // By then something newer may be worth more.
+                self.trying = None;
+                return Some(Poll::Wait { until_ms });
+            }
+            Allowance::Never => {
+                self.outbox.remove(entry.seq);
+                self.forget(entry.seq);
+                self.counters.dropped_never_allowed =
+                    self.counters.dropped_never_allowed.saturating_add(1);
+                return None;
+            }
+        }
+        self.counters.transmitted = self.counters.transmitted.saturating_add(1);
+        self.counters.retransmitted = self
+            .counters
+            .retransmitted
+            .saturating_add(u32::from(entry.was_sent));
+        let wait_ms = self.timing.retry_ms(bytes, entry.tries, random);
+        if let Some(kept) = self.outbox.get_mut(entry.seq) {
+            kept.tries = kept.tries.saturating_add(1);
+            kept.was_sent = true;
+        }
+        self.state = State::Waiting {
+            seq: entry.seq,
+            until_ms: now_ms.saturating_add(u64::from(wait_ms)),
+        };
+        Some(Poll::Transmit { bytes, to: gateway })
+    }
+
+    /// Take a packet that the radio has received.
+    pub fn receive(&mut self, packet: &Packet, now_ms: u64, random: u32) -> Received {
+        let header = packet.header;
+        if header.dst != self.config.address || header.src != self.config.gateway {
+            return Received::Ignored;
+        }
+        match packet.payload {
+            Payload::Ack(ack) if header.boot == self.config.boot => {
+                self.acknowledged(header, ack, now_ms, random)
+            }
+            Payload::Command(command) if matches!(self.state, State::Listening { .. }) => {
+                Received::Command {
+                    command,
+                    is_retry: header.flags.has(Flags::RETRY),
+                }
+            }
+            _ => Received::Ignored,
+        }
+    }
+
+    fn acknowledged(&mut self, header: Header, ack: Ack, now_ms: u64, random: u32) -> Received {
+        let Some(entry) = self.outbox.remove(header.seq) else {
+            return Received::Ignored;
+        };
+        self.counters.acknowledged = self.counters.acknowledged.saturating_add(1);
+        self.unanswered = 0;
+        if self.trying.is_some_and(|(trying, _)| trying == entry.seq) {
+            self.trying = None;
+        }
+        let command_pending = header.flags.has(Flags::CMD_PENDING);
+        // A late acknowledgement, of a packet given up long ago, does not end the wait for another.
+        let was_awaited = !matches!(self.state, State::Waiting { seq, .. } if seq != entry.seq);
+        if command_pending {
+            self.state = State::Listening {
+                until_ms: now_ms.saturating_add(u64::from(self.timing.listen_ms())),
+            };
+        } else if was_awaited {
+            let rest_ms = share(self.timing.ack_timeout_ms(MAX_PACKET_BYTES), random);
+            self.state = State::Resting {
+                until_ms: now_ms.saturating_add(u64::from(rest_ms)),
+            };
+        }
+        Received::Acknowledged {
+            seq: entry.seq,
+            ack,
+            command_pending,
+        }
+    }
+}
