@@ -1,7 +1,7 @@
 //! A gateway's commands: each waits for a packet of its node, follows the acknowledgement, and is sent again until it is answered or too late.
 
 use crate::duty::{Allowance, Duty};
-use crate::link::sender::Poll;
+use crate::link::exchange::Poll;
 use crate::link::timing::Timing;
 use crate::packet::{Answer, Command, Flags, Header, MAX_PACKET_BYTES, Packet, Payload};
 

@@ -1,7 +1,7 @@
 //! What a node still has to say: recent readings and answers, in their order, the oldest reading going first when there is no more room.
 
 use crate::link::window::WINDOW_PACKETS;
-use crate::packet::{Answer, Info, Payload, Reading};
+use crate::packet::{Answer, Info, Payload, Reading, Status};
 
 /// What a node sends and wants acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,15 @@ pub enum Uplink {
 }
 
 impl Uplink {
+    /// Somebody stands there and waits for it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Reading(reading) => reading.status.has(Status::BUTTON),
+            Self::Info(_) => false,
+            Self::Answer(_) => true,
+        }
+    }
+
     /// As it goes on air after waiting for `age_ms`.
     pub(crate) fn payload(self, age_ms: u32) -> Payload {
         match self {

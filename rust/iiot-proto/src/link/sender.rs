@@ -13,11 +13,11 @@
 //! What goes first: answers, the info after a start, the newest reading; then, while the other side answers, what is left from the oldest on.
 //! Every packet keeps its sequence number for good, so that one whose acknowledgements were all lost is still recognised an hour later.
 
-use crate::airtime::Modulation;
 use crate::duty::{Allowance, Duty};
+use crate::link::exchange::{Poll, Received, SenderConfig, SenderCounters};
 use crate::link::outbox::{Entry, Outbox, Uplink};
 use crate::link::timing::{LATE_MS, Timing, share};
-use crate::packet::{Ack, Command, EncodeError, Flags, Header, MAX_PACKET_BYTES, Packet, Payload};
+use crate::packet::{Ack, EncodeError, Flags, Header, MAX_PACKET_BYTES, Packet, Payload};
 
 /// Times that a packet is sent again before the other side counts as silent.
 const RETRIES: u8 = 3;
@@ -25,94 +25,14 @@ const RETRIES: u8 = 3;
 /// After so many packets without an answer each further one is sent once only, until one is answered.
 const QUIET_AFTER: u8 = 3;
 
+/// Steps of bad luck that make one doubling of the time by which a first try is put off, and that a try without an answer adds.
+const UNLUCKY_STEPS: u8 = 4;
+
+/// Three doublings.
+const MOST_UNLUCKY: u8 = 12;
+
 /// While the other side is silent, what is kept is tried this often even where nothing new is offered.
 const PROBE_MS: u32 = 60_000;
-
-/// Who a node is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SenderConfig {
-    /// Its address.
-    pub address: u8,
-    /// The gateway node's address.
-    pub gateway: u8,
-    /// Drawn at start.
-    pub boot: u16,
-    /// The modulation of the radio.
-    pub modulation: Modulation,
-}
-
-/// What became of what was offered: offered = acknowledged + the three kinds of dropped + kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct SenderCounters {
-    /// Packets to be delivered.
-    pub offered: u32,
-    /// Packets that the other side has.
-    pub acknowledged: u32,
-    /// Dropped because newer ones needed the room.
-    pub dropped_full: u32,
-    /// Dropped because the receiver could no longer tell them from a repeat.
-    pub dropped_outdated: u32,
-    /// Dropped because this channel never allows a frame so long.
-    pub dropped_never_allowed: u32,
-    /// Frames sent.
-    pub transmitted: u32,
-    /// Of those, how many were sent again.
-    pub retransmitted: u32,
-    /// Times that all tries of a packet went unanswered.
-    pub gave_up: u32,
-}
-
-impl SenderCounters {
-    /// Packets that will not arrive.
-    pub const fn dropped(&self) -> u32 {
-        self.dropped_full
-            .saturating_add(self.dropped_outdated)
-            .saturating_add(self.dropped_never_allowed)
-    }
-}
-
-/// What to do now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poll {
-    /// Hand these first bytes of the buffer to the radio.
-    Transmit {
-        /// How many.
-        bytes: usize,
-        /// The module's address of who shall have them.
-        to: u8,
-    },
-    /// Nothing before this time, unless something is offered or received.
-    Wait {
-        /// Poll again then.
-        until_ms: u64,
-    },
-    /// Nothing until something is offered.
-    Idle,
-}
-
-/// What a received packet was to the sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// The other side has this packet.
-    Acknowledged {
-        /// Its number.
-        seq: u16,
-        /// How well it was heard.
-        ack: Ack,
-        /// A command follows.
-        command_pending: bool,
-    },
-    /// A command for this node, in the window that it was promised for; a [`crate::link::CommandGuard`] says whether to obey. Outside the
-    /// window commands are ignored, so that a flood of them cannot fill the outbox with refusals.
-    Command {
-        /// The command.
-        command: Command,
-        /// It was sent before.
-        is_retry: bool,
-    },
-    /// Not for this node, or nothing that it waits for.
-    Ignored,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -145,6 +65,10 @@ pub struct Sender<const N: usize> {
     probe_ms: u64,
     /// The packet whose tries are not used up, and when the first of them was.
     trying: Option<(u16, u64)>,
+    /// Up to [`MOST_UNLUCKY`]: [`UNLUCKY_STEPS`] more for each try that was not answered, one less for each first try that was.
+    unlucky: u8,
+    /// The first try that comes next was put off already.
+    is_put_off: bool,
     counters: SenderCounters,
 }
 
@@ -159,6 +83,8 @@ impl<const N: usize> Sender<N> {
             unanswered: 0,
             probe_ms: 0,
             trying: None,
+            unlucky: 0,
+            is_put_off: false,
             counters: SenderCounters::default(),
         }
     }
@@ -166,6 +92,11 @@ impl<const N: usize> Sender<N> {
     /// What became of what was offered.
     pub const fn counters(&self) -> SenderCounters {
         self.counters
+    }
+
+    /// The boot id of this run.
+    pub const fn boot(&self) -> u16 {
+        self.config.boot
     }
 
     /// Packets kept.
@@ -235,6 +166,10 @@ impl<const N: usize> Sender<N> {
         self.state = State::Idle;
         // Each turn sends, waits, or drops an entry.
         while let Some(entry) = self.choose(now_ms) {
+            if let Some(until_ms) = self.put_off(entry, now_ms, random) {
+                self.state = State::Resting { until_ms };
+                return Poll::Wait { until_ms };
+            }
             if let Some(poll) = self.transmit(entry, now_ms, random, duty, buffer) {
                 return poll;
             }
@@ -267,7 +202,21 @@ impl<const N: usize> Sender<N> {
         }
     }
 
+    /// Two nodes that measure at the same moment would meet at every first try. Who was unlucky before begins a little later.
+    fn put_off(&mut self, entry: Entry, now_ms: u64, random: u32) -> Option<u64> {
+        let is_awaited = entry.uplink.is_awaited();
+        if entry.tries > 0 || is_awaited || self.unlucky == 0 || self.is_put_off {
+            return None;
+        }
+        self.is_put_off = true;
+        let doublings = u32::from(self.unlucky.min(MOST_UNLUCKY) / UNLUCKY_STEPS);
+        let timeout_ms = self.timing.ack_timeout_ms(MAX_PACKET_BYTES);
+        let put_off_ms = share(timeout_ms.saturating_mul(1 << doublings), random);
+        (put_off_ms > 0).then(|| now_ms.saturating_add(u64::from(put_off_ms)))
+    }
+
     fn timed_out(&mut self, seq: u16, now_ms: u64, random: u32) {
+        self.unlucky = self.unlucky.saturating_add(UNLUCKY_STEPS).min(MOST_UNLUCKY);
         let most = if self.unanswered >= QUIET_AFTER {
             0
         } else {
@@ -355,6 +304,7 @@ impl<const N: usize> Sender<N> {
             kept.tries = kept.tries.saturating_add(1);
             kept.was_sent = true;
         }
+        self.is_put_off = false;
         self.state = State::Waiting {
             seq: entry.seq,
             until_ms: now_ms.saturating_add(u64::from(wait_ms)),
@@ -388,6 +338,9 @@ impl<const N: usize> Sender<N> {
         };
         self.counters.acknowledged = self.counters.acknowledged.saturating_add(1);
         self.unanswered = 0;
+        if entry.tries == 1 {
+            self.unlucky = self.unlucky.saturating_sub(1);
+        }
         if self.trying.is_some_and(|(trying, _)| trying == entry.seq) {
             self.trying = None;
         }
