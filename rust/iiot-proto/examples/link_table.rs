@@ -31,15 +31,15 @@ fn delivery(frames: u64) {
         "{frames} frames a row; 3 nodes, a reading every 10 s, SF7/125 kHz, EU868 at 10 %; 0.5 % doubled, 1 % damaged, collisions"
     );
     println!(
-        "| loss each way | bursts | original delivered | original doubled | delivered | doubled | false | frames a reading | commands done / not | fullest hour |"
+        "| loss each way | bursts | original delivered | original doubled | delivered | doubled | false | delay, half / 99 % | frames a reading | commands done / not | fullest hour |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for loss in LOSSES {
         for bursts in [false, true] {
             let before = World::new(original_plan(loss, bursts, frames.min(100_000))).run();
             let report = World::new(plan(loss, bursts, frames)).run();
             println!(
-                "| {loss} % | {} | {:.2} % | {} | {:.4} % ({} of {}) | {} | {} | {:.2} | {} / {} | {:.2} % |",
+                "| {loss} % | {} | {:.2} % | {} | {:.4} % ({} of {}) | {} | {} | {:.2} s / {:.1} s | {:.2} | {} / {} | {:.2} % |",
                 if bursts { "yes" } else { "no" },
                 before.delivery() * 100.0,
                 before.doubled,
@@ -48,6 +48,8 @@ fn delivery(frames: u64) {
                 report.offered,
                 report.doubled,
                 report.false_readings,
+                f64::from(report.delay_ms.0) / 1000.0,
+                f64::from(report.delay_ms.1) / 1000.0,
                 report.frames as f64 / report.offered as f64,
                 report.commands_done,
                 report.commands_unanswered,

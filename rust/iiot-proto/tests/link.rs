@@ -5,7 +5,8 @@
 mod sim;
 
 use sim::channel::Air;
-use sim::world::{Plan, Protocol, Report, World};
+use sim::plan::{Plan, Protocol, Report};
+use sim::world::World;
 use sim::{LOSSES, original_plan, plan};
 
 fn run(plan: Plan) -> Report {

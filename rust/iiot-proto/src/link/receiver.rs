@@ -209,3 +209,95 @@ impl<const N: usize> Receiver<N> {
 fn count(counter: &mut u32) {
     *counter = counter.saturating_add(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{MAX_PACKET_BYTES, Reading};
+
+    fn receive<const N: usize>(
+        receiver: &mut Receiver<N>,
+        src: u8,
+        boot: u16,
+        seq: u16,
+    ) -> Incoming {
+        let header = Header {
+            flags: Flags::ACK_REQ,
+            src,
+            dst: 2,
+            boot,
+            seq,
+        };
+        let mut buffer = [0; MAX_PACKET_BYTES];
+        let length = Packet {
+            header,
+            payload: Payload::Reading(Reading::default()),
+        }
+        .encode(&mut buffer)
+        .unwrap();
+        receiver.receive(&buffer[..length], -50, 9, u64::from(seq))
+    }
+
+    fn is_new(incoming: Incoming) -> bool {
+        matches!(incoming, Incoming::Delivered { .. })
+    }
+
+    /// The same number of another node or of another run is another packet.
+    #[test]
+    fn source_and_boot_id_tell_packets_apart() {
+        let mut receiver = Receiver::<4>::new(2);
+        for (src, boot) in [(1, 7), (3, 7), (1, 8)] {
+            assert!(is_new(receive(&mut receiver, src, boot, 5)));
+        }
+        for (src, boot) in [(1, 7), (3, 7), (1, 8)] {
+            assert!(!is_new(receive(&mut receiver, src, boot, 5)));
+        }
+    }
+
+    /// A node that restarts for ever makes the gateway forget its own runs, and nobody else's.
+    #[test]
+    fn a_restarting_node_forgets_only_itself() {
+        let mut receiver = Receiver::<4>::new(2);
+        assert!(is_new(receive(&mut receiver, 3, 1, 0)));
+        assert!(is_new(receive(&mut receiver, 4, 1, 0)));
+        for boot in 0..100 {
+            assert!(is_new(receive(&mut receiver, 1, boot, boot)));
+        }
+        assert!(
+            !is_new(receive(&mut receiver, 3, 1, 0)) && !is_new(receive(&mut receiver, 4, 1, 0))
+        );
+        assert_eq!(receiver.counters().forgotten, 98);
+    }
+
+    /// A whole packet whose payload makes no sense is acknowledged, once counted as rejected, then as a repeat.
+    #[test]
+    fn a_packet_without_sense_is_acknowledged() {
+        let mut frame = std::vec![0x21, 1, 1, 2, 0, 7, 0, 5, 0x80];
+        frame.extend(crate::crc::crc16(&frame).to_be_bytes());
+        let mut receiver = Receiver::<2>::new(2);
+        let Incoming::Rejected {
+            error,
+            ack: Some(ack),
+            ..
+        } = receiver.receive(&frame, -50, 9, 0)
+        else {
+            panic!("it was not rejected");
+        };
+        assert_eq!((error.at, ack.node), (8, 1));
+        assert!(matches!(
+            receiver.receive(&frame, -50, 9, 0),
+            Incoming::Repeat { ack: Some(_), .. }
+        ));
+    }
+
+    /// Damaged bytes, packets for others and acknowledgements are answered with silence.
+    #[test]
+    fn what_is_not_ours_is_answered_with_silence() {
+        let mut receiver = Receiver::<2>::new(9);
+        assert_eq!(receive(&mut receiver, 1, 7, 0), Incoming::NotForUs);
+        assert!(matches!(
+            receiver.receive(b"\xff", -50, 9, 0),
+            Incoming::Damaged(_)
+        ));
+    }
+}

@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a simulation may fail by panicking")]
 
 pub mod channel;
+mod gateway;
+mod node;
 pub mod original;
+pub mod plan;
 pub mod world;
 
 use channel::Air;
 use iiot_proto::airtime::Modulation;
 use iiot_proto::duty::{DEFAULT_EU868_HZ, DutyRule};
-use world::{Plan, Protocol};
+use plan::{Plan, Protocol};
 
 /// Loss each way, in percent, of the table.
 pub const LOSSES: [u32; 4] = [0, 5, 20, 40];
