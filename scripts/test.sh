@@ -45,6 +45,11 @@ export PYO3_PYTHON="$PWD/$python"
 step cargo fmt --all --check
 step cargo clippy --workspace --all-targets --quiet -- -D warnings
 step cargo test --workspace --quiet
+if [ -n "${CI:-}" ]; then
+    # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
+    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --release --quiet -p iiot-proto --test mutations
+    step cargo run --release --quiet -p iiot-proto --example link_table
+fi
 step .venv/bin/ruff format --check --quiet
 step .venv/bin/ruff check --quiet
 step .venv/bin/mypy

@@ -1,0 +1,32 @@
+//! The reliable link as state machines: what to send, when to send it again, what to believe.
+//!
+//! ```text
+//!  sensor node                                gateway node
+//!  offer ─► Outbox ─► Sender ── packet ─────► Receiver ─► delivered once
+//!             ▲         ▲ └──── ACK ◄──────────┘ │ again for a repeat
+//!             └─ no ACK ┘                        │ CMD_PENDING
+//!  CommandGuard ◄────── window ◄── command ── Downlink
+//! ```
+//!
+//! Nobody here knows what time it is or draws a number: both are arguments. Time is milliseconds since any fixed moment.
+
+mod downlink;
+mod exchange;
+mod guard;
+mod outbox;
+mod receiver;
+mod sender;
+mod timing;
+mod window;
+
+pub use downlink::{Downlink, DownlinkError, Fate, Finished};
+pub use exchange::{Poll, Received, SenderConfig, SenderCounters};
+pub use guard::{CommandGuard, Verdict};
+pub use outbox::Uplink;
+pub use receiver::{AckDue, Incoming, Receiver, ReceiverCounters};
+pub use sender::Sender;
+pub use timing::{ACK_FRAME_BYTES, ACK_TURNAROUND_MS, Timing};
+pub use window::WINDOW_PACKETS;
+
+/// Packets that a node keeps unless it has less memory: ten minutes of readings every ten seconds, in about 3 KiB.
+pub const DEFAULT_OUTBOX: usize = 64;
