@@ -69,7 +69,8 @@ impl Documents {
     }
 }
 
-pub(crate) type Command = Box<dyn FnOnce(&mut State) + Send>;
+/// Runs on the writer's thread; what it returns is called once the change can be seen by everybody.
+pub(crate) type Command = Box<dyn FnOnce(&mut State) -> Box<dyn FnOnce() + Send> + Send>;
 
 pub(crate) enum Message {
     Documents { source: usize, documents: Documents },

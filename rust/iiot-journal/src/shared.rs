@@ -126,7 +126,10 @@ impl Shared {
     ) -> Result<T> {
         let (answer, received) = std::sync::mpsc::sync_channel(1);
         self.send(Message::Command(Box::new(move |state| {
-            let _ = answer.send(body(state));
+            let outcome = body(state);
+            Box::new(move || {
+                let _ = answer.send(outcome);
+            })
         })))?;
         received
             .recv()

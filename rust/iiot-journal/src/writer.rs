@@ -47,9 +47,10 @@ pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
         if matches!(work.messages.front(), Some(Message::Command(_))) {
             if let Some(Message::Command(command)) = work.messages.pop_front() {
                 shared.gate.enter_writer();
-                command(&mut state);
+                let tell = command(&mut state);
                 shared.gate.leave_writer();
                 shared.publish(&mut state, &[], first_ticket, &[]);
+                tell();
                 first_ticket += 1;
             }
             continue;
