@@ -147,11 +147,12 @@ class InfluxdbSink:
         while (part := plan.next()) is not None:
             answer = await anyio.to_thread.run_sync(self._post, batch, part.first, part.end)
             judged = verdict(answer.status, answer.error)
-            error = reason(answer.status, answer.body, answer.error or answer.detail)
             if judged is Verdict.ACCEPTED:
                 plan.accepted()
                 self._recovered()
-            elif judged in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
+                continue
+            error = reason(answer.status, answer.body, answer.error or answer.detail)
+            if judged in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
                 plan.refused(error)
             elif judged is Verdict.CANCELLED:
                 return False
