@@ -53,7 +53,8 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "rust": output_of("rustc", "--version"),
         "mosquitto": output_of("mosquitto", "-h"),
-        "victoria-metrics": output_of("victoria-metrics", "-version"),
+        # Debian's does not know its own version.
+        "victoria-metrics": output_of("victoria-metrics", "-version") or output_of("dpkg-query", "-W", "victoria-metrics"),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 

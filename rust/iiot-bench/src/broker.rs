@@ -58,7 +58,7 @@ pub struct Received<'a> {
     pub retain: bool,
 }
 
-/// Subscribes at QoS 1 and acknowledges everything, one write a read.
+/// Subscribes at `QoS` 1 and acknowledges everything, one write a read.
 pub struct Subscriber {
     stream: TcpStream,
     buffer: Vec<u8>,

@@ -56,10 +56,10 @@ pub fn run(arguments: &Arguments) {
                 .unwrap();
         }
     }
-    let lanes = arrivals.recv_timeout(PATIENCE).expect("every message");
+    let arrived = arrivals.recv_timeout(PATIENCE).expect("every message");
     for (name, sent, lane) in [
-        ("gateway", &written, &lanes[0]),
-        ("bare", &published, &lanes[1]),
+        ("gateway", &written, &arrived[0]),
+        ("bare", &published, &arrived[1]),
     ] {
         let mut ms: Vec<f64> = sent
             .iter()
