@@ -89,26 +89,31 @@ impl Poster {
 impl Answer {
     #[getter]
     fn status(&self) -> u16 {
+        crossings::count();
         self.core.status
     }
 
     #[getter]
     fn error(&self) -> Option<&'static str> {
+        crossings::count();
         self.core.failure.map(iiot_http::Failure::as_str)
     }
 
     #[getter]
     fn detail(&self) -> &str {
+        crossings::count();
         &self.core.detail
     }
 
     #[getter]
     fn retry_after_s(&self) -> Option<f64> {
+        crossings::count();
         self.core.retry_after.map(|d| d.as_secs_f64())
     }
 
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        crossings::count();
         PyBytes::new(py, &self.core.body)
     }
 }

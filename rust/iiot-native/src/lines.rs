@@ -191,26 +191,31 @@ impl LineSink {
 impl LineBatch {
     #[getter]
     fn lines(&self) -> usize {
+        crossings::count();
         self.core.ends.len()
     }
 
     #[getter]
     fn frames(&self) -> usize {
+        crossings::count();
         self.core.frames.len()
     }
 
     #[getter]
     fn byte_length(&self) -> usize {
+        crossings::count();
         self.core.text.len()
     }
 
     #[getter]
     fn first_position(&self) -> u64 {
+        crossings::count();
         self.core.from
     }
 
     #[getter]
     fn end_position(&self) -> u64 {
+        crossings::count();
         self.core.end
     }
 
