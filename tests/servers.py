@@ -248,5 +248,10 @@ bind-address = "127.0.0.1:{self.rpc_port}"
         return self.get("/query?" + urllib.parse.urlencode({"q": text, "db": database, "epoch": "ns"}))
 
     def create_database(self, name: str) -> None:
-        """Make a database."""
-        self.post("/query?" + urllib.parse.urlencode({"q": f"CREATE DATABASE {name}"}), b"")
+        """Make a database, and wait until it is there: it answers pings before it takes every command."""
+
+        def is_there() -> bool:
+            self.post("/query?" + urllib.parse.urlencode({"q": f"CREATE DATABASE {name}"}), b"")
+            return f'["{name}"]'.encode() in self.query("SHOW DATABASES")
+
+        until(is_there, f"the database {name}")
