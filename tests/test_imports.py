@@ -37,7 +37,7 @@ NATIVE = {
     "sinks/mqtt.py": "the type of the client and the journal's error",
     "cli/decode.py": "decodes without a journal",
     "cli/doctor_mqtt.py": "the broker's trial",
-    "cli/run.py": "the journal's error",
+    "cli/run.py": "the journal's error, and the allocator before there are threads",
     "cli/version.py": "the extension's version",
 }
 """The modules that know the extension, each with its reason."""

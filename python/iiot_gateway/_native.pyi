@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "crossings",
     "debug_build",
+    "share_arena",
 ]
 
 __version__: str
@@ -288,3 +289,6 @@ class Answer:
 
 def crossings() -> int:
     """How many calls have crossed into the extension on the data path since the start; for the benchmark."""
+
+def share_arena() -> bool:
+    """Let all threads allocate from one arena, if this is glibc: memory that one has freed serves the others. Call before threads start."""

@@ -35,9 +35,10 @@ def start(
     import anyio
 
     from iiot_gateway import log
-    from iiot_gateway._native import JournalError
+    from iiot_gateway._native import JournalError, share_arena
     from iiot_gateway.compose import build
 
+    share_arena()  # before there are threads
     log.configure(config.log.level, config.log.format)
     if config.http.enabled:
         from iiot_gateway.api.server import http_service

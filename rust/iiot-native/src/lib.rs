@@ -8,6 +8,7 @@ mod http;
 mod intake;
 mod journal;
 mod lines;
+mod memory;
 mod mqtt;
 mod outbox;
 mod status;
@@ -25,5 +26,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lines::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
+    memory::register(module)?;
     crossings::register(module)
 }
