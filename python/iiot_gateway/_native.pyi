@@ -238,7 +238,9 @@ class LineSink:
     def rewind(self) -> None:
         """Forget batches handed out and not confirmed: begin again at the stored cursor."""
     def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = ()) -> None:
-        """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects. Returns when committed."""
+        """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects.
+
+        Returns when the confirmation before this one is committed; this one is, at the latest, when the journal is closed."""
     def cancel(self) -> None:
         """Make a waiting `next_batch` return None now, and every later one."""
 
