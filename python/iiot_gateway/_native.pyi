@@ -194,6 +194,7 @@ class MqttSink:
         ack_timeout_s: float = 20.0,
         connect_timeout_s: float = 10.0,
         inflight: int = 1000,
+        max_topics: int = 100000,
         username: str | None = None,
         password: str | None = None,
         ca_file: str | None = None,
@@ -210,7 +211,7 @@ class MqttSink:
     def publish_health(self, payload: bytes) -> None:
         """Replace the retained health document; sent when connected."""
     def state(self) -> dict[str, Any]:
-        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "last_error"}."""
+        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "unlisted", "last_error"}."""
     @staticmethod
     def probe(
         *,

@@ -226,6 +226,7 @@ def _broker(journal: _native.Journal, name: str, section: MqttSection) -> _nativ
         ack_timeout_s=section.ack_timeout_s,
         connect_timeout_s=section.connect_timeout_s,
         inflight=section.inflight,
+        max_topics=section.max_topics,
         **broker_settings(section),
     )
 

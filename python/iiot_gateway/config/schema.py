@@ -88,6 +88,9 @@ class MqttSection:
     ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1, high=HOUR_S)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
     inflight: int = integer(1000, "Publishes under way at once.", low=1, high=65535)
+    max_topics: int = integer(
+        100_000, "Topics that are remembered; values of further ones are sent with retain off.", low=1, high=10_000_000
+    )
     username: str = text("", "Empty connects without one.")
     password: Secret = secret("Better by IIOT_MQTT__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")

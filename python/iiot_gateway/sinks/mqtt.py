@@ -20,6 +20,7 @@ from iiot_gateway.log import (
     SINK_CONNECTING,
     SINK_DISCONNECTED,
     SINK_NOT_AUTHORIZED,
+    SINK_TOO_MANY_TOPICS,
     Repeated,
     get_log,
 )
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
-DETAILS = ("in_flight", "late", "refreshed", "publishes")
+DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted")
 """What the status takes over from the extension."""
 WATCH_S = 0.5
 DENIED_S = 3600.0
 """A right that is missing is said once an hour."""
+CROWDED_REMEDY = (
+    "raise mqtt.max_topics, or look for a source that makes up node names; retained values of further topics are not kept up to date"
+)
 
 
 class MqttSink:
@@ -59,6 +63,7 @@ class MqttSink:
         self._repeated = Repeated()
         self._denied = Repeated(DENIED_S)
         self._told = False
+        self._crowded = False
         self._ended_with = ""
 
     @property
@@ -95,6 +100,7 @@ class MqttSink:
             self._ended_with = str(self._native.state()["last_error"])
             if float(ended["connected_s"]) > 0:
                 self._tell_available()
+                self._tell_crowded()
             if ended["kind"] == "stopped" or self._stopping.is_set():
                 return None
             try:
@@ -113,6 +119,7 @@ class MqttSink:
                 self._tell_available()
                 if status.last_error and (extra := self._denied.allows(status.last_error)) is not None:
                     self._log.error(SINK_NOT_AUTHORIZED, detail=status.last_error, **extra)
+                self._tell_crowded()
             await anyio.sleep(WATCH_S)
 
     def _tell_available(self) -> None:
@@ -120,6 +127,12 @@ class MqttSink:
         if not self._told:
             self._told = True
             self._log.info(SINK_AVAILABLE, broker=self._section.broker_url)
+
+    def _tell_crowded(self) -> None:
+        """Say once that there are more topics than are remembered."""
+        if not self._crowded and self._native.state()["unlisted"]:
+            self._crowded = True
+            self._log.warning(SINK_TOO_MANY_TOPICS, max_topics=self._section.max_topics, remedy=CROWDED_REMEDY)
 
     async def stop(self, timeout_s: float) -> None:
         """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
