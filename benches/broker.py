@@ -24,9 +24,7 @@ def built_in(folder: Path, log: Path, packets: int) -> float:
     """Flood the broker of a gateway that has nothing else to do."""
     gateway, port = Gateway(folder / "gateway"), free_port()
     controller, device = os.openpty()
-    gateway.configure(
-        f'[mqtt]\nbroker_url = "embedded"\n[broker]\nlisten = "127.0.0.1:{port}"\n[serial]\nport = "{os.ttyname(device)}"\n'
-    )
+    gateway.configure(f'[mqtt]\nbroker_url = "embedded"\n[broker]\nlisten = "127.0.0.1:{port}"\n[serial]\nport = "{os.ttyname(device)}"\n')
     try:
         gateway.start("run")
         gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "connected", "the broker")

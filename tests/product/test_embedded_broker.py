@@ -196,15 +196,15 @@ def test_a_last_will_is_published_when_a_client_vanishes(idle: Gateway, port: in
 
 def test_a_password_is_asked_for(gateway: Gateway, port: int) -> None:
     """The gateway's own sink knows it; others must."""
-    secret = "s3cret"
-    (gateway.folder / "password").write_text(f"{secret}\n")
+    words = "correct horse"
+    (gateway.folder / "password").write_text(f"{words}\n")
     run(gateway, port, 'username = "site"\npassword_file = "password"\n')
 
-    for username, password in (("", ""), ("site", "wrong"), ("other", "s3cret"), ("site", "s3cre")):
+    for username, password in (("", ""), ("site", "wrong"), ("other", "correct horse"), ("site", "correct")):
         with pytest.raises(ConnectionError, match=r"[Nn]ot authorized|[Bb]ad user"):
             connect(port, username=username, password=password)
-    close(connect(port, username="site", password=secret))
-    assert secret not in gateway.log()
+    close(connect(port, username="site", password=words))
+    assert words not in gateway.log()
 
 
 def test_a_taken_port_is_said_and_the_gateway_goes_on_when_it_is_free(
