@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import backlog
+import broker
 import decode
 import end_to_end
 import latency
@@ -22,7 +23,7 @@ from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker")
 
 
 def output_of(*command: str) -> str:
@@ -75,7 +76,7 @@ def main() -> int:
     print(f"\n{HEADING}", flush=True)
     report = Report()
     folder = Path(tempfile.mkdtemp(prefix="iiot-bench-"))
-    modules = {"end_to_end": end_to_end, "backlog": backlog, "latency": latency, "memory": memory}
+    modules = {"end_to_end": end_to_end, "backlog": backlog, "latency": latency, "memory": memory, "broker": broker}
     try:
         for group in args.only:
             if group == "decode":

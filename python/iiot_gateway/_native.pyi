@@ -5,6 +5,8 @@ from typing import Any, Literal, Self, final
 
 __all__ = [
     "Answer",
+    "Broker",
+    "BrokerError",
     "Decoded",
     "Decoder",
     "HttpError",
@@ -43,6 +45,32 @@ class MqttError(ValueError):
 
 class HttpError(ValueError):
     """An HTTP setting cannot be used (URL, certificate); the message names it."""
+
+class BrokerError(Exception):
+    """The built-in broker cannot be started; the message says why."""
+
+@final
+class Broker:
+    """A running MQTT broker (3.1.1 and 5 on one port), on a thread of its own. It ends with the object."""
+
+    @staticmethod
+    def start(
+        listen: str,
+        *,
+        path: str,
+        own_clients: Sequence[str] = (),
+        username: str | None = None,
+        password: str | None = None,
+    ) -> Broker:
+        """Start it and wait until it listens at ADDRESS:PORT. `path` is the file that retained values are kept in; those of `own_clients` are
+        not, they publish them again themselves. With a user name every client must give it. Raises BrokerError, or ValueError for `listen`."""
+    port: int
+    def has_ended(self) -> bool:
+        """It stopped, by `stop` or by a fault."""
+    def counts(self) -> dict[str, Any]:
+        """{"clients": connected now, "received": PUBLISH packets in, "sent": PUBLISH packets out}."""
+    def stop(self, timeout_s: float) -> bool:
+        """Disconnect the clients and stop listening. False if that takes longer."""
 
 @final
 class Profile:

@@ -8,6 +8,7 @@ from typing import Any
 
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.schema import (
+    BrokerSection,
     GatewaySection,
     HttpSection,
     InfluxdbSection,
@@ -35,6 +36,7 @@ def template() -> str:
         *_section("gateway", GatewaySection),
         *_section("serial", SerialSection, commented=True),
         *_section("mqtt", MqttSection),
+        *_section("broker", BrokerSection),
         *_section("influxdb", InfluxdbSection),
         *_section("journal", JournalSection),
         *_section("http", HttpSection),

@@ -29,12 +29,14 @@ from iiot_gateway.sinks.takeover import TakeoverDetector
 
 if TYPE_CHECKING:
     from iiot_gateway._native import MqttSink as NativeMqttSink
+    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
 DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted")
 """What the status takes over from the extension."""
 WATCH_S = 0.5
+BROKER_STOP_S = 0.5
 DENIED_S = 3600.0
 """A right that is missing is said once an hour."""
 CROWDED_REMEDY = (
@@ -47,13 +49,22 @@ class MqttSink:
 
     kind = "mqtt"
 
-    def __init__(self, name: str, section: MqttSection, native: NativeMqttSink, *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        section: MqttSection,
+        native: NativeMqttSink,
+        *,
+        embedded: EmbeddedBroker | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
         self.name = name
         self._status = SinkStatus()
         self.health: StatusDocument | None = None
         """Gives the health document; set before `run` by whoever has the whole picture."""
         self._section = section
         self._native = native
+        self._embedded = embedded
         self._backoff = backoff or Backoff()
         self._takeover = TakeoverDetector()
         self._stopping = anyio.Event()
@@ -138,12 +149,18 @@ class MqttSink:
         """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
         self._stopping.set()
         await anyio.to_thread.run_sync(self._native.stop, timeout_s)
+        if self._embedded is not None:
+            await anyio.to_thread.run_sync(self._embedded.release, self._section.client_id, BROKER_STOP_S)
 
     def _connection(self) -> dict[str, Any]:
         try:
+            if self._embedded is not None:
+                self._embedded.ensure()
             return self._native.run_connection()
         except JournalError as error:  # a full disk, say: the connection is over, the journal is not
             return {"kind": "journal_unavailable", "detail": str(error), "connected_s": 0.0}
+        except SinkUnavailable as error:
+            return {"kind": "refused", "detail": str(error), "connected_s": 0.0}
 
     def _ended(self, ended: dict[str, Any]) -> float:
         """Take the end of a connection and return how long to wait."""

@@ -1,6 +1,7 @@
 //! The extension module `iiot_gateway._native`: registrations only.
 
 mod batch;
+mod broker;
 mod crossings;
 mod decode;
 mod errors;
@@ -26,6 +27,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lines::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
+    broker::register(module)?;
     memory::register(module)?;
     crossings::register(module)
 }
