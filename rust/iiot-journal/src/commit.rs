@@ -18,8 +18,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A row's body is closed at this size, so that a reader never holds much more than it wants.
-const ROW_BYTES: usize = 256 * 1024;
+/// A row's body is closed at this size: a reader never holds much more than it wants, and the allocator keeps such blocks at hand.
+const ROW_BYTES: usize = 120 * 1024;
 
 /// Limits of the journal file.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use crate::batch::Lines;
 use crate::journal::Journal;
 use crate::{crossings, errors};
 use iiot_core::scan::Scan;
-use iiot_journal::{Confirmation, Confirmer, Cursor, Error, SinkReject};
+use iiot_journal::{Confirmation, Confirmer, Cursor, Error, Row, SinkReject};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -43,6 +43,10 @@ struct Reader {
     scan: Scan,
     /// Behind the last batch handed out.
     next: u64,
+    /// The row that it ended in.
+    rest: Option<Arc<Row>>,
+    /// Bytes of the last batch: the next one will need about as many.
+    usual_bytes: usize,
 }
 
 /// A database sink's reader: lines of the frames behind its cursor.
@@ -76,6 +80,8 @@ impl LineSink {
                 cursor,
                 scan: Scan::new(),
                 next,
+                rest: None,
+                usual_bytes: 0,
             }),
             nudge,
             cancelled: Flag::default(),
@@ -112,6 +118,7 @@ impl LineSink {
         // What is queued needs no second sending: it is committed before the journal closes.
         let confirmed = self.confirmed.load(Ordering::Acquire);
         reader.next = reader.cursor.position().max(confirmed);
+        reader.rest = None;
     }
 
     #[pyo3(signature = (batch, *, rejects = Vec::new()), text_signature = "($self, batch, *, rejects=())")]
@@ -189,11 +196,18 @@ impl LineSink {
         let mut lines = Lines {
             from: reader.next,
             end: reader.next,
+            text: Vec::with_capacity(reader.usual_bytes),
             ..Lines::default()
         };
         let until = Instant::now() + linger;
         while !lines.is_full(max_lines, max_bytes) {
-            if !lines.extend(&mut reader.cursor, &mut reader.scan, max_lines, max_bytes)? {
+            if !lines.extend(
+                &mut reader.cursor,
+                &mut reader.rest,
+                &mut reader.scan,
+                max_lines,
+                max_bytes,
+            )? {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     break;
@@ -206,6 +220,7 @@ impl LineSink {
             }
         }
         reader.next = lines.end;
+        reader.usual_bytes = lines.text.len() + lines.text.len() / 16;
         Ok((lines.end > lines.from).then_some(lines))
     }
 

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-/// Blocks of this size and above come from the system and go back to it at once: batches and bodies, a few a second. By itself glibc
+/// Blocks of this size and above come from the system and go back to it at once: large batches, a few a second. By itself glibc
 /// raises this limit to the largest block it has seen freed, and keeps what lies between them for ever.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES: libc::c_int = 128 << 10;
