@@ -18,6 +18,7 @@ from iiot_gateway.errors import GatewayError, JournalUnusable, ProfileInvalid, S
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.sinks.base import Sink
+from iiot_gateway.sinks.history import HistorySink
 from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
 from iiot_gateway.sources.base import Intake, Source
@@ -206,10 +207,12 @@ def poster(section: InfluxdbSection) -> _native.Poster:
 def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
     wanted = {name: section.profiles for name, section in config.mqtt.items()}
     wanted |= {name: section.profiles for name, section in config.influxdb.items()}
+    wanted |= {name: section.profiles for name, section in config.history.items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
     sinks: list[Sink] = [MqttSink(name, section, _broker(journal, name, section)) for name, section in config.mqtt.items()]
     sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
+    sinks += [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
     return sinks
 
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::json::Kind;
 use crate::line::push_head;
-use crate::origin::{Head, Origin};
+use crate::origin::{Head, Origin, Topic};
 use crate::profile::Profile;
 use crate::publish::topic_text;
 use crate::render::push_value;
@@ -60,7 +60,7 @@ impl Profile {
                 Kind::Missing | Kind::Null | Kind::Object | Kind::Array => continue,
             };
             let topic = origin.topics.get(metric).and_then(Option::as_ref);
-            let fixed = matches!(head, Head::Fixed(_)) && topic.is_none_or(|t| t.is_fixed());
+            let fixed = matches!(head, Head::Fixed(_)) && topic.is_none_or(Topic::is_fixed);
             let series = if let Head::Fixed(block) = head {
                 block.text.as_slice()
             } else {

@@ -105,6 +105,7 @@ impl From<rusqlite::Error> for Error {
                 format!("{error}; make room on its disk, or lower [history] max_bytes"),
             ),
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::damaged(error),
+            Some(Code::OperationInterrupted) => Self::closed(),
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
                 Self::new(ErrorKind::Busy, error.to_string())
             }

@@ -67,6 +67,7 @@ impl Feed {
             cursor,
             scan: Scan::new(),
             slots: HashMap::new(),
+            // No writer has it.
             generation: 0,
         }
     }

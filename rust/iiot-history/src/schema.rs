@@ -32,8 +32,13 @@ CREATE TABLE rollup(
 ";
 
 /// Open for writing; a new file gets its tables, a known one is checked page by page, any other is refused and left as it is.
-pub(crate) fn open(path: &Path) -> Result<Connection> {
-    let db = connect(
+///
+/// `cancelled` is asked while it is checked, which takes as long as reading it.
+pub(crate) fn open(
+    path: &Path,
+    cancelled: impl FnMut() -> bool + Send + 'static,
+) -> Result<Connection> {
+    let mut db = connect(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     )?;
@@ -49,7 +54,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     } else {
         refuse_unknown(identity)?;
         set_mode(&db)?;
+        db.progress_handler(10_000, Some(cancelled))?;
         let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        db.progress_handler(0, None::<fn() -> bool>)?;
         if found != "ok" {
             return Err(Error::damaged(found));
         }

@@ -68,8 +68,11 @@ pub(crate) fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-/// Measurement, tags and field out of a key.
-pub(crate) fn parse(key: &[u8]) -> Result<(String, Vec<(String, String)>, String)> {
+/// Measurement, tags and field.
+pub(crate) type Parts = (String, Vec<(String, String)>, String);
+
+/// The parts of a key.
+pub(crate) fn parse(key: &[u8]) -> Result<Parts> {
     let mut rest = key.iter().peekable();
     let measurement = piece(&mut rest, b", ");
     let mut tags = Vec::new();

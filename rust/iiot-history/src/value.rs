@@ -107,9 +107,9 @@ fn decimal(text: &[u8]) -> Option<Value> {
     };
     // Only what is written the one way that `text` writes it: no leading zeros, no `-0`, digits on both sides of the point.
     let leading = whole > 1 && digits.first() == Some(&b'0');
-    let written =
-        whole > 0 && !leading && !(negative && mantissa == 0) && !(has_point && scale == 0);
-    written.then_some(value)
+    let otherwise =
+        whole == 0 || leading || (negative && mantissa == 0) || (has_point && scale == 0);
+    (!otherwise).then_some(value)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::{blocks, rollup, schema, series};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// With more series than this in memory all are forgotten after a commit, so that names from documents cannot fill it.
 const MAX_SLOTS: usize = 10_000;
@@ -56,17 +57,23 @@ pub struct Writer {
     slots: Vec<Slot>,
     by_key: HashMap<Vec<u8>, usize>,
     pending: usize,
-    /// Raised when slots were forgotten; numbers from before are void.
+    /// Another one when slots were forgotten, and for another writer: numbers from before are void.
     generation: u64,
     pruned_before_ns: i64,
 }
 
 impl Writer {
     /// Open or make a history. Reads every page of an old one: damage is better found now.
-    pub fn open(path: &Path, limits: Limits) -> Result<Self> {
+    ///
+    /// That ends early, with an error, once `cancelled` says so.
+    pub fn open(
+        path: &Path,
+        limits: Limits,
+        cancelled: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<Self> {
         let open = || {
             let lock = Lock::take(path)?;
-            Ok((schema::open(path)?, lock))
+            Ok((schema::open(path, cancelled)?, lock))
         };
         Ok(Self {
             db: Some(open().map_err(|e: Error| e.at(path))?),
@@ -75,7 +82,7 @@ impl Writer {
             slots: Vec::new(),
             by_key: HashMap::new(),
             pending: 0,
-            generation: 0,
+            generation: next_generation(),
             pruned_before_ns: i64::MIN,
         })
     }
@@ -131,7 +138,7 @@ impl Writer {
         if self.slots.len() > MAX_SLOTS {
             self.slots.clear();
             self.by_key.clear();
-            self.generation += 1;
+            self.generation = next_generation();
         }
         self.pending = 0;
     }
@@ -232,6 +239,11 @@ fn store_series(db: &Connection, slot: &mut Slot, stored: &mut Stored) -> Result
     }
     row.points += inserted;
     series::save(db, &row)
+}
+
+fn next_generation() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// In the order of their times; of several at one time the last counts.

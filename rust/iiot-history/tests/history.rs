@@ -280,12 +280,12 @@ fn a_second_writer_is_refused() {
     let history = History::new();
     let mut first = history.writer();
 
-    let error = Writer::open(&history.path, Limits::default())
+    let error = Writer::open(&history.path, Limits::default(), || false)
         .err()
         .unwrap();
     assert_eq!(error.kind, ErrorKind::Busy);
     first.close();
-    assert!(Writer::open(&history.path, Limits::default()).is_ok());
+    assert!(Writer::open(&history.path, Limits::default(), || false).is_ok());
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn a_file_that_is_no_history_is_refused_and_left_as_it_is() {
     for (what, kind, bytes) in cases {
         fs::write(&history.path, &bytes).unwrap();
 
-        let error = Writer::open(&history.path, Limits::default())
+        let error = Writer::open(&history.path, Limits::default(), || false)
             .err()
             .unwrap();
 
@@ -380,4 +380,18 @@ fn a_closed_reader_says_so() {
 
     assert_eq!(reader.series().err().unwrap().kind, ErrorKind::Closed);
     assert_eq!(reader.last(None).err().unwrap().kind, ErrorKind::Closed);
+}
+
+#[test]
+fn checking_a_large_file_can_be_cancelled() {
+    //! So that a gateway stops in time while its history is being checked.
+    let history = History::new();
+    store(&mut history.writer(), &steady(400_000, SECOND));
+
+    let error = Writer::open(&history.path, Limits::default(), || true)
+        .err()
+        .unwrap();
+
+    assert_eq!(error.kind, ErrorKind::Closed, "{error}");
+    assert!(Writer::open(&history.path, Limits::default(), || false).is_ok());
 }

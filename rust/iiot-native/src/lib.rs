@@ -4,6 +4,7 @@ mod batch;
 mod crossings;
 mod decode;
 mod errors;
+mod history;
 mod http;
 mod intake;
 mod journal;
@@ -24,6 +25,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     decode::register(module)?;
     journal::register(module)?;
     lines::register(module)?;
+    history::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
     memory::register(module)?;

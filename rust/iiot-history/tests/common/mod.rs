@@ -1,4 +1,5 @@
 //! A history as simple as can be, to compare with: a map from series and time to text, and every bucket computed from scratch.
+#![allow(clippy::unwrap_used, dead_code)] // a fixture that fails is a failed test; not every test file uses all of it
 
 use iiot_core::point::PointKind;
 use iiot_history::{Function, Limits, Range, Reader, Stored, Value, Writer};
@@ -100,7 +101,7 @@ impl History {
     }
 
     pub fn limited(&self, limits: Limits) -> Writer {
-        Writer::open(&self.path, limits).unwrap()
+        Writer::open(&self.path, limits, || false).unwrap()
     }
 
     pub fn reader(&self) -> Reader {
