@@ -21,6 +21,9 @@ SECOND_NS = 1_000_000_000
 DAY_S = 86_400
 START_NS = 1_703_721_600 * SECOND_NS
 """A whole day: 2023-12-28T00:00:00Z."""
+PACKETS = 13 * DAY_S
+"""Ten million points."""
+SHORT_PACKETS = 3 * DAY_S
 BATCH_POINTS = 50_000
 ROUNDS = 15
 
@@ -85,8 +88,8 @@ def ask(reader: _native.HistoryReader, series: int, days: int, every_s: int) -> 
 
 
 def run(report: Report, folder: Path, *, short: bool) -> None:
-    """Fill, store, ask. The short form has a fifth of the ten million points."""
-    packets = (222_223 if short else 1_111_112) // DAY_S * DAY_S + DAY_S
+    """Fill, store, ask. The short form has fewer days."""
+    packets = SHORT_PACKETS if short else PACKETS
     points, days = packets * METRICS, packets // DAY_S
     journal = fill(folder, packets)
     path = folder / "history.db"

@@ -36,6 +36,8 @@ NATIVE = {
     "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",
+    "cli/history.py": "questions to the history",
+    "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",
     "cli/doctor_mqtt.py": "the broker's trial",
     "cli/run.py": "the journal's error, and the allocator before there are threads",
@@ -50,7 +52,12 @@ KNOWS_CONCRETE = {
     "cli/doctor_local.py": {"sources.serial"},  # opens a port as the source would
     "cli/doctor_database.py": {"sinks.influxdb"},  # posts to the URL that the sink would
 }
-HEAVY = {"influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"}, "starlette": {"api/app.py"}, "uvicorn": {"api/server.py"}}
+HEAVY = {
+    "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"},
+    "pyarrow": {"cli/export.py"},
+    "starlette": {"api/app.py"},
+    "uvicorn": {"api/server.py"},
+}
 """Large packages and the only files that may import them."""
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "try broker, database, probe, serial port and journal, and say what to do",
     "status": "print the ledger",
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
+    "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",
     "config": "`config template` prints a commented configuration with all defaults",
     "version": "print the version",
