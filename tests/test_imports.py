@@ -41,11 +41,12 @@ NATIVE = {
     "cli/decode.py": "decodes without a journal",
     "cli/doctor_mqtt.py": "the broker's trial",
     "cli/run.py": "the journal's error, and the allocator before there are threads",
+    "cli/simulate.py": "simulates without a journal",
     "cli/version.py": "the extension's version",
 }
 """The modules that know the extension, each with its reason."""
 
-CONCRETE = {"sources.probe_rs", "sources.serial", "sources.replay", "sinks.mqtt", "sinks.influxdb", "sinks.history"}
+CONCRETE = {"sources.probe_rs", "sources.serial", "sources.simulate", "sources.replay", "sinks.mqtt", "sinks.influxdb", "sinks.history"}
 """Modules with a concrete source or sink: `compose` alone makes one."""
 KNOWS_CONCRETE = {
     "compose.py": CONCRETE,

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "run the gateway",
     "replay": "play a recorded log into the same pipeline",
     "record": "write a source's raw bytes with arrival times to a file",
+    "simulate": "print the log of nodes that do not exist",
     "decode": "print the topics and lines of a log without sending anything",
     "check": "check the configuration and its profiles",
     "doctor": "try broker, database, probe, serial port and journal, and say what to do",

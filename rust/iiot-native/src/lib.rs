@@ -12,6 +12,7 @@ mod lines;
 mod memory;
 mod mqtt;
 mod outbox;
+mod simulate;
 mod status;
 
 use pyo3::prelude::*;
@@ -28,6 +29,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     history::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
+    simulate::register(module)?;
     memory::register(module)?;
     crossings::register(module)
 }
