@@ -9,6 +9,9 @@ __all__ = [
     "BrokerError",
     "Decoded",
     "Decoder",
+    "HistoryError",
+    "HistoryReader",
+    "HistorySink",
     "HttpError",
     "Intake",
     "Journal",
@@ -21,6 +24,7 @@ __all__ = [
     "Poster",
     "Profile",
     "ProfileError",
+    "Simulator",
     "__version__",
     "crossings",
     "debug_build",
@@ -37,6 +41,11 @@ class ProfileError(ValueError):
 
 class JournalError(Exception):
     """The journal cannot be used: `kind` is one of locked, unknown_version, damaged, io, full, closed."""
+
+    kind: str
+
+class HistoryError(Exception):
+    """The history cannot be used: `kind` is one of missing, unknown_version, damaged, io, full, closed, busy."""
 
     kind: str
 
@@ -285,6 +294,45 @@ class LineBatch:
     def line(self, index: int) -> bytes: ...
 
 @final
+class HistorySink:
+    """A history sink's way from the journal into its file; the points never become Python objects."""
+
+    def __new__(cls, journal: Journal, name: str) -> Self: ...
+    def open(self, path: str, *, max_age_s: float = 0.0, max_bytes: int = 0) -> None:
+        """Open or make the file; an old one is read to the end, to find damage now. 0 is without limit. Raises HistoryError. Blocks."""
+    def deliver(self, *, max_points: int, linger_ms: int, timeout_ms: int) -> dict[str, int] | None:
+        """Store the points behind the sink's cursor and confirm their frames: waits up to `timeout_ms` for a first frame, then `linger_ms` for more.
+        Returns {"frames", "inserted", "replaced", "unchanged", "pruned"}: frames confirmed, and points; None on time-out, or when not open.
+        Raises HistoryError or JournalError; nothing is confirmed then, and the next call begins anew. Blocks; releases the interpreter."""
+    def size(self) -> dict[str, int] | None:
+        """{"series", "points", "bytes"}; None when not open. Waits for a `deliver` under way."""
+    def cancel(self) -> None:
+        """Make a waiting `deliver` return now, and every later one."""
+    def close(self) -> None:
+        """Close the file, once a `deliver` under way has returned."""
+
+@final
+class HistoryReader:
+    """Questions to a history file, also while a gateway writes it. Read-only; usable from any thread. Times are nanoseconds since 1970."""
+
+    def __new__(cls, path: str) -> Self:
+        """Raises HistoryError."""
+    def series(self) -> list[dict[str, Any]]:
+        """[{"id": int, "measurement": str, "tags": dict[str, str], "field": str, "topic": str | None, "first_ns": int, "last_ns": int, "points": int}]."""
+    def last(self, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """The last point of each series: [{"id": int, "time_ns": int, "value": str}], the value as the text that came. An id without points is left out."""
+    def range(
+        self, id: int, start_ns: int, end_ns: int, *, every_ns: int = 0, agg: str = "mean", limit: int = 100000
+    ) -> tuple[list[int], list[float | None]]:
+        """Times and values of [start, end). `every_ns` 0: points. Else buckets that begin at whole multiples of it since 1970; empty ones are left out.
+
+        `agg`: mean, min, max, sum, count, first, last; of numbers, true being 1; a text is counted and has no value (None). Raises ValueError,
+        with the remedy, for an unknown series or agg and where there are more than `limit` values; HistoryError otherwise."""
+    def texts(self, id: int, start_ns: int, end_ns: int, *, limit: int = 100000) -> tuple[list[int], list[str]]:
+        """Times and texts, as they came, of the first `limit` points of [start, end); to go on, ask from behind the last time."""
+    def close(self) -> None: ...
+
+@final
 class Poster:
     """A kept HTTP connection that posts line protocol."""
 
@@ -317,6 +365,21 @@ class Answer:
     retry_after_s: float | None
     body: bytes
     """At most 64 KiB."""
+
+@final
+class Simulator:
+    """Sensor nodes that do not exist, and the log that probe-rs would print for their receiver. The same arguments give the same bytes."""
+
+    def __new__(cls, *, nodes: int, rate_per_s: float, seed: int, start_ns: int) -> Self:
+        """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`. Raises ValueError."""
+    @property
+    def next_ns(self) -> int:
+        """When the next reading is sent, in simulated time."""
+    def advance(self, until_ns: int, *, max_readings: int) -> bytes:
+        """The log of everything that happens before a time, but of `max_readings` at most. Releases the interpreter."""
+    def counts(self) -> dict[str, int]:
+        """What has happened so far: {"readings", "lost", "damaged", "documents", "duplicates", "node_restarts", "receiver_restarts"};
+        documents = readings - lost - damaged + duplicates."""
 
 def crossings() -> int:
     """How many calls have crossed into the extension on the data path since the start; for the benchmark."""

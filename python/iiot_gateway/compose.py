@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from iiot_gateway import _native
-from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
 from iiot_gateway.config.wiring import Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
 from iiot_gateway.errors import GatewayError, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
+from iiot_gateway.sinks.history import HistorySink
 from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
 from iiot_gateway.sources.base import Intake, Source
@@ -172,9 +173,9 @@ def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[S
     return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
 
 
-def live_sections(config: Config) -> dict[str, ProbeRsSection | SerialSection]:
+def live_sections(config: Config) -> dict[str, SourceSection]:
     """Return the section of every live source by its name."""
-    return {**probes(config), **config.serial}
+    return {**probes(config), **config.serial, **config.simulate}
 
 
 def broker_settings(config: Config, section: MqttSection) -> dict[str, Any]:
@@ -208,6 +209,7 @@ def poster(section: InfluxdbSection) -> _native.Poster:
 def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
     wanted = {name: section.profiles for name, section in config.mqtt.items()}
     wanted |= {name: section.profiles for name, section in config.influxdb.items()}
+    wanted |= {name: section.profiles for name, section in config.history.items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
     clients = embedded_clients(config)
@@ -217,6 +219,7 @@ def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
         broker = embedded if section.broker_url == EMBEDDED else None
         sinks.append(MqttSink(name, section, _broker(config, journal, name, section), embedded=broker))
     sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
+    sinks += [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
     return sinks
 
 
@@ -247,11 +250,15 @@ def _live(config: Config, journal: _native.Journal) -> list[Source]:
     return sources
 
 
-def _source(name: str, section: ProbeRsSection | SerialSection, intake: Intake) -> Source:
+def _source(name: str, section: SourceSection, intake: Intake) -> Source:
     if isinstance(section, SerialSection):
         from iiot_gateway.sources.serial import SerialSource
 
         return SerialSource(name, section, intake)
+    if isinstance(section, SimulateSection):
+        from iiot_gateway.sources.simulate import SimulateSource
+
+        return SimulateSource(name, section, intake, _native.Simulator)
     from iiot_gateway.sources.probe_rs import ProbeRsSource
 
     return ProbeRsSource(name, section, intake)

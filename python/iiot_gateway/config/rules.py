@@ -10,12 +10,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from iiot_gateway.config.locate import nearest_name
-from iiot_gateway.config.schema import EMBEDDED, BrokerSection, Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import (
+    EMBEDDED,
+    BrokerSection,
+    Config,
+    HistorySection,
+    InfluxdbSection,
+    MqttSection,
+    ProbeRsSection,
+    SourceSection,
+)
 from iiot_gateway.config.wiring import BUILT_IN_PROFILES, profile_files, profile_path
 
 KeyPath = tuple[str, ...]
 
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
+MIN_HISTORY_BYTES = 1048576
 PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
 
 
@@ -34,6 +44,7 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
         yield from _broker(config.broker)
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
+    yield from _histories(config)
     yield from _prefixes_and_profiles(config)
     yield from _wanted_profiles(config)
     if not config.journal.path:
@@ -112,6 +123,18 @@ def _influxdb(path: KeyPath, influxdb: InfluxdbSection) -> Iterator[tuple[KeyPat
         yield (*path, "ca_file"), f"there is no file {influxdb.ca_file}"
 
 
+def _histories(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    seen = {config.journal_path(): "journal"}
+    for name, history, file in config.histories():
+        if not history.path:
+            yield (*name.split("."), "path"), "must not be empty"
+        elif file in seen:
+            yield (*name.split("."), "path"), f"the same file as that of [{seen[file]}]; each needs its own"
+        seen.setdefault(file, name)
+        if 0 < history.max_bytes < MIN_HISTORY_BYTES:
+            yield (*name.split("."), "max_bytes"), f"expected 0, or at least {MIN_HISTORY_BYTES}"
+
+
 def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
@@ -131,7 +154,7 @@ def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[Ke
 
 
 def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    sections: dict[str, ProbeRsSection | SerialSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial}
+    sections: dict[str, SourceSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial, **config.simulate}
     prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
     prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
     for name, prefix in prefixes:
@@ -151,7 +174,7 @@ def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 def _wanted_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
     """Find sinks that wait for a profile that nobody has: they would get nothing, for ever and in silence."""
-    sinks: dict[str, MqttSection | InfluxdbSection] = {**config.mqtt, **config.influxdb}
+    sinks: dict[str, MqttSection | InfluxdbSection | HistorySection] = {**config.mqtt, **config.influxdb, **config.history}
     if not any(sink.profiles for sink in sinks.values()):
         return
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}

@@ -10,12 +10,14 @@ from iiot_gateway.config.keys import Key
 from iiot_gateway.config.schema import (
     BrokerSection,
     GatewaySection,
+    HistorySection,
     HttpSection,
     InfluxdbSection,
     JournalSection,
     LogSection,
     MqttSection,
     SerialSection,
+    SimulateSection,
 )
 from iiot_gateway.config.secret import Secret
 
@@ -35,9 +37,11 @@ def template() -> str:
         HEAD,
         *_section("gateway", GatewaySection),
         *_section("serial", SerialSection, commented=True),
+        *_section("simulate", SimulateSection, commented=True),
         *_section("mqtt", MqttSection),
         *_section("broker", BrokerSection),
         *_section("influxdb", InfluxdbSection),
+        *_section("history", HistorySection, commented=True),
         *_section("journal", JournalSection),
         *_section("http", HttpSection),
         *_section("log", LogSection),

@@ -5,6 +5,7 @@ mod broker;
 mod crossings;
 mod decode;
 mod errors;
+mod history;
 mod http;
 mod intake;
 mod journal;
@@ -12,6 +13,7 @@ mod lines;
 mod memory;
 mod mqtt;
 mod outbox;
+mod simulate;
 mod status;
 
 use pyo3::prelude::*;
@@ -25,8 +27,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     decode::register(module)?;
     journal::register(module)?;
     lines::register(module)?;
+    history::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
+    simulate::register(module)?;
     broker::register(module)?;
     memory::register(module)?;
     crossings::register(module)
