@@ -172,6 +172,27 @@ fn write_any(
     tail: &Tail,
     out: &mut Vec<u8>,
 ) {
+    if !push_head(document, scan, origin, point, out) {
+        return;
+    }
+    if matches!(point.value.kind, Kind::String | Kind::EscapedString) {
+        let mut raw = Vec::new();
+        push_value(document, point.value, &mut raw);
+        push_string_field(&raw, out);
+    } else {
+        out.extend_from_slice(point.value.text(document));
+    }
+    out.extend_from_slice(tail.text());
+}
+
+/// Append everything of a point's line before its value; false if the origin does not know its metric.
+pub(crate) fn push_head(
+    document: &[u8],
+    scan: &Scan,
+    origin: &Origin,
+    point: PointRef,
+    out: &mut Vec<u8>,
+) -> bool {
     match origin.heads.get(point.metric as usize) {
         Some(Head::Fixed(head)) => out.extend_from_slice(&head.text),
         Some(Head::Rendered {
@@ -197,16 +218,9 @@ fn write_any(
             }
             out.extend_from_slice(field);
         }
-        None => return,
+        None => return false,
     }
-    if matches!(point.value.kind, Kind::String | Kind::EscapedString) {
-        let mut raw = Vec::new();
-        push_value(document, point.value, &mut raw);
-        push_string_field(&raw, out);
-    } else {
-        out.extend_from_slice(point.value.text(document));
-    }
-    out.extend_from_slice(tail.text());
+    true
 }
 
 #[cfg(test)]

@@ -42,10 +42,9 @@ impl Profile {
             };
             let topic = match topic {
                 Topic::Fixed(text) => text.as_slice(),
-                Topic::Rendered { prefix, topic } => {
+                Topic::Rendered { .. } => {
                     rendered.clear();
-                    rendered.extend_from_slice(prefix);
-                    push_topic(topic, document, scan, point.captures, &mut rendered);
+                    push_whole_topic(topic, document, scan, point.captures, &mut rendered);
                     rendered.as_slice()
                 }
             };
@@ -62,6 +61,23 @@ impl Profile {
                 retain: metric.retain,
                 point: number,
             });
+        }
+    }
+}
+
+/// Append a topic, prefix included.
+pub(crate) fn push_whole_topic(
+    topic: &Topic,
+    document: &[u8],
+    scan: &Scan,
+    captures: u32,
+    out: &mut Vec<u8>,
+) {
+    match topic {
+        Topic::Fixed(text) => out.extend_from_slice(text),
+        Topic::Rendered { prefix, topic } => {
+            out.extend_from_slice(prefix);
+            push_topic(topic, document, scan, captures, out);
         }
     }
 }
