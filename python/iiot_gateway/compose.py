@@ -137,6 +137,8 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     journal = open_journal(config)
     try:
         sinks = _sinks(config, journal)
+        # Before any frame comes: it shows what the journal still holds first.
+        live = _native.Live(journal) if config.http.enabled else None
         sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal)
     except _native.JournalError as error:
         journal.close()
@@ -151,7 +153,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
         "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
-    gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services)
+    gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services, live=live)
     for sink in sinks:
         if isinstance(sink, MqttSink):
             sink.health = gateway.view.health

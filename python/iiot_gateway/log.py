@@ -39,6 +39,8 @@ SINK_REFUSES_ALL = "sink_refuses_all"
 SINK_LINES_REJECTED = "sink_lines_rejected"
 HTTP_LISTENING = "http_listening"
 HTTP_UNAVAILABLE = "http_unavailable"
+LIVE_UNAVAILABLE = "live_unavailable"
+PAGE_NOT_BUILT = "page_not_built"
 CONTROL_UNAVAILABLE = "control_unavailable"
 
 Log = structlog.typing.FilteringBoundLogger
