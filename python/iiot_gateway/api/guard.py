@@ -29,6 +29,7 @@ HEADERS = {
 }
 PROTECTED = ("/api/v1/", "/metrics")
 """What holds data. The page itself holds none; it asks for the token."""
+DESCRIPTION = "/api/v1/openapi.json"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -66,7 +67,7 @@ class Guard:
                 f"this gateway is not called {host[:80]!r}",
                 "open it as http://localhost, or name the host in http.allowed_hosts",
             )
-        if self._token is None or not scope["path"].startswith(PROTECTED):
+        if self._token is None or not scope["path"].startswith(PROTECTED) or scope["path"] == DESCRIPTION:
             return None
         if self.is_authorized(scope):
             return None

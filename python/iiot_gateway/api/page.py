@@ -19,7 +19,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
-    ".webmanifest": "application/manifest+json",
+    ".txt": "text/plain; charset=utf-8",
 }
 NOT_BUILT = """\
 iiot-gateway runs. There is no web page, because this checkout was built without npm: install nodejs and npm

@@ -1,0 +1,60 @@
+// The one sentence: does data flow, and if not, where does it stop.
+
+import { duration } from "./format";
+import type { Store } from "./store";
+
+const HEADLINES = {
+  flowing: "Data flows",
+  waiting: "Waiting for data",
+  held: "Partly held up",
+  stopped: "Nothing comes in",
+};
+
+const SIGNS = { flowing: "✓", waiting: "…", held: "!", stopped: "✕", offline: "✕", connecting: "…" };
+
+export function Banner({ store }: { store: Store }) {
+  const { connection, status } = store;
+  if (connection.state === "offline") {
+    const since = duration((Date.now() - connection.sinceMs) / 1000);
+    return (
+      <section class="banner offline" role="alert" data-testid="banner">
+        <span class="sign">{SIGNS.offline}</span>
+        <div>
+          <h1>Offline</h1>
+          <p>
+            {connection.why ? `The gateway refuses: ${connection.why}.` : "The gateway does not answer."} What you see is {since} old. Trying again by
+            itself.
+          </p>
+        </div>
+        <button type="button" onClick={store.retry}>
+          Try now
+        </button>
+      </section>
+    );
+  }
+  if (!status || connection.state === "connecting") {
+    return (
+      <section class="banner connecting" data-testid="banner">
+        <span class="sign">{SIGNS.connecting}</span>
+        <div>
+          <h1>Connecting</h1>
+          <p>Asking the gateway.</p>
+        </div>
+      </section>
+    );
+  }
+  const { state, text, stops } = status.verdict;
+  const others = stops.filter((stop) => stop.text !== text);
+  return (
+    <section class={`banner ${state}`} role="status" data-testid="banner">
+      <span class="sign">{SIGNS[state]}</span>
+      <div>
+        <h1>{HEADLINES[state]}</h1>
+        <p>{text}</p>
+        {others.map((stop) => (
+          <p key={stop.name}>{stop.text}</p>
+        ))}
+      </div>
+    </section>
+  );
+}
