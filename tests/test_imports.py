@@ -34,6 +34,7 @@ NATIVE = {
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values",
+    "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",
     "cli/decode.py": "decodes without a journal",
@@ -43,7 +44,7 @@ NATIVE = {
 }
 """The modules that know the extension, each with its reason."""
 
-CONCRETE = {"sources.probe_rs", "sources.serial", "sources.replay", "sinks.mqtt", "sinks.influxdb"}
+CONCRETE = {"sources.probe_rs", "sources.serial", "sources.replay", "sinks.mqtt", "sinks.influxdb", "sinks.history"}
 """Modules with a concrete source or sink: `compose` alone makes one."""
 KNOWS_CONCRETE = {
     "compose.py": CONCRETE,

@@ -7,6 +7,9 @@ __all__ = [
     "Answer",
     "Decoded",
     "Decoder",
+    "HistoryError",
+    "HistoryReader",
+    "HistorySink",
     "HttpError",
     "Intake",
     "Journal",
@@ -36,6 +39,11 @@ class ProfileError(ValueError):
 
 class JournalError(Exception):
     """The journal cannot be used: `kind` is one of locked, unknown_version, damaged, io, full, closed."""
+
+    kind: str
+
+class HistoryError(Exception):
+    """The history cannot be used: `kind` is one of missing, unknown_version, damaged, io, full, closed, busy."""
 
     kind: str
 
@@ -268,6 +276,45 @@ class Live:
         """Everything, with the samples for sparklines."""
     def changes(self, since: int) -> bytes:
         """What changed after version `since`: series that are new, and values."""
+
+@final
+class HistorySink:
+    """A history sink's way from the journal into its file; the points never become Python objects."""
+
+    def __new__(cls, journal: Journal, name: str) -> Self: ...
+    def open(self, path: str, *, max_age_s: float = 0.0, max_bytes: int = 0) -> None:
+        """Open or make the file; an old one is read to the end, to find damage now. 0 is without limit. Raises HistoryError. Blocks."""
+    def deliver(self, *, max_points: int, linger_ms: int, timeout_ms: int) -> dict[str, int] | None:
+        """Store the points behind the sink's cursor and confirm their frames: waits up to `timeout_ms` for a first frame, then `linger_ms` for more.
+        Returns {"frames", "inserted", "replaced", "unchanged", "pruned"}: frames confirmed, and points; None on time-out, or when not open.
+        Raises HistoryError or JournalError; nothing is confirmed then, and the next call begins anew. Blocks; releases the interpreter."""
+    def size(self) -> dict[str, int] | None:
+        """{"series", "points", "bytes"}; None when not open. Waits for a `deliver` under way."""
+    def cancel(self) -> None:
+        """Make a waiting `deliver` return now, and every later one."""
+    def close(self) -> None:
+        """Close the file, once a `deliver` under way has returned."""
+
+@final
+class HistoryReader:
+    """Questions to a history file, also while a gateway writes it. Read-only; usable from any thread. Times are nanoseconds since 1970."""
+
+    def __new__(cls, path: str) -> Self:
+        """Raises HistoryError."""
+    def series(self) -> list[dict[str, Any]]:
+        """[{"id": int, "measurement": str, "tags": dict[str, str], "field": str, "topic": str | None, "first_ns": int, "last_ns": int, "points": int}]."""
+    def last(self, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """The last point of each series: [{"id": int, "time_ns": int, "value": str}], the value as the text that came. An id without points is left out."""
+    def range(
+        self, id: int, start_ns: int, end_ns: int, *, every_ns: int = 0, agg: str = "mean", limit: int = 100000
+    ) -> tuple[list[int], list[float | None]]:
+        """Times and values of [start, end). `every_ns` 0: points. Else buckets that begin at whole multiples of it since 1970; empty ones are left out.
+
+        `agg`: mean, min, max, sum, count, first, last; of numbers, true being 1; a text is counted and has no value (None). Raises ValueError,
+        with the remedy, for an unknown series or agg and where there are more than `limit` values; HistoryError otherwise."""
+    def texts(self, id: int, start_ns: int, end_ns: int, *, limit: int = 100000) -> tuple[list[int], list[str]]:
+        """Times and texts, as they came, of the first `limit` points of [start, end); to go on, ask from behind the last time."""
+    def close(self) -> None: ...
 
 @final
 class Poster:

@@ -6,18 +6,22 @@ A new source or sink is one file, one section in the schema and one line here. E
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from iiot_gateway import _native
 from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
 from iiot_gateway.config.wiring import Origin, origin, probes, profile_files, profile_path
-from iiot_gateway.errors import GatewayError, JournalUnusable, ProfileInvalid, SettingUnusable
+from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.supervisor import Gateway, Service
+from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
+from iiot_gateway.sinks.history import HistorySink
 from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
 from iiot_gateway.sources.base import Intake, Source
@@ -153,11 +157,35 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
         "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
-    gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services, live=live)
+    gateway = Gateway(
+        journal,
+        config.journal_path(),
+        sources,
+        sinks,
+        commands=commands,
+        services=services,
+        live=live,
+        open_history=history_for_pages(config),
+    )
     for sink in sinks:
         if isinstance(sink, MqttSink):
             sink.health = gateway.view.health
     return gateway
+
+
+def history_for_pages(config: Config) -> OpenHistory | None:
+    """Return how to read the history that pages ask: the first one. None if none is configured."""
+    return next((partial(reading_history, path) for _name, _section, path in config.histories()), None)
+
+
+@contextmanager
+def reading_history(path: str) -> Iterator[History]:
+    """Open a history for reading. Raises HistoryUnusable, also for what goes wrong within."""
+    try:
+        with closing(_native.HistoryReader(path)) as reader:
+            yield reader
+    except _native.HistoryError as error:
+        raise HistoryUnusable(error.kind, str(error)) from error
 
 
 def _whole(request: dict[str, Any], key: str, default: int) -> int:
@@ -208,10 +236,12 @@ def poster(section: InfluxdbSection) -> _native.Poster:
 def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
     wanted = {name: section.profiles for name, section in config.mqtt.items()}
     wanted |= {name: section.profiles for name, section in config.influxdb.items()}
+    wanted |= {name: section.profiles for name, section in config.history.items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
     sinks: list[Sink] = [MqttSink(name, section, _broker(journal, name, section)) for name, section in config.mqtt.items()]
     sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
+    sinks += [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
     return sinks
 
 

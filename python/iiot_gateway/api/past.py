@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from typing import Any
 
 from iiot_gateway.api.parameters import MAX_MS, choice, refuse_unknown, whole
@@ -73,7 +72,9 @@ def _with_history(views: Views, read: Callable[[History], Any]) -> Any:
     if views.open_history is None:
         raise NO_HISTORY
     try:
-        with closing(views.open_history()) as history:
+        with views.open_history() as history:
             return read(history)
+    except ValueError as error:
+        raise Problem(400, "parameter_invalid", str(error)) from error
     except HistoryUnusable as error:
         raise Problem(STATUS_OF.get(error.kind, 503), f"history_{error.kind}", str(error), REMEDIES.get(error.kind, "")) from error

@@ -9,13 +9,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from iiot_gateway.config.locate import nearest_name
-from iiot_gateway.config.schema import Config, HttpSection, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import Config, HistorySection, HttpSection, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
 from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_path
 
 KeyPath = tuple[str, ...]
 
 TOKEN = re.compile(r"[!-~]{8,200}")
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
+MIN_HISTORY_BYTES = 1048576
 PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
 
 
@@ -32,6 +33,7 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
         yield from _mqtt(tuple(name.split(".")), mqtt)
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
+    yield from _histories(config)
     yield from _prefixes_and_profiles(config)
     yield from _wanted_profiles(config)
     if not config.journal.path:
@@ -90,6 +92,18 @@ def _influxdb(path: KeyPath, influxdb: InfluxdbSection) -> Iterator[tuple[KeyPat
         yield (*path, "ca_file"), f"there is no file {influxdb.ca_file}"
 
 
+def _histories(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    seen = {config.journal_path(): "journal"}
+    for name, history, file in config.histories():
+        if not history.path:
+            yield (*name.split("."), "path"), "must not be empty"
+        elif file in seen:
+            yield (*name.split("."), "path"), f"the same file as that of [{seen[file]}]; each needs its own"
+        seen.setdefault(file, name)
+        if 0 < history.max_bytes < MIN_HISTORY_BYTES:
+            yield (*name.split("."), "max_bytes"), f"expected 0, or at least {MIN_HISTORY_BYTES}"
+
+
 def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
@@ -129,7 +143,7 @@ def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 def _wanted_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
     """Find sinks that wait for a profile that nobody has: they would get nothing, for ever and in silence."""
-    sinks: dict[str, MqttSection | InfluxdbSection] = {**config.mqtt, **config.influxdb}
+    sinks: dict[str, MqttSection | InfluxdbSection | HistorySection] = {**config.mqtt, **config.influxdb, **config.history}
     if not any(sink.profiles for sink in sinks.values()):
         return
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}

@@ -119,6 +119,19 @@ class InfluxdbSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySection:
+    """`[history]`, `[history.NAME]`: every point in a file on this machine, for the web page, the API and `history`."""
+
+    path: str = path("history.db", "The history's file.")
+    max_age_d: float = number(0.0, "Points older than this go. 0 keeps them.", low=0, high=36600)
+    max_bytes: int = integer(1073741824, "With more bytes in use the oldest points go; about 4 a point. 0 is no limit.", low=0, high=2**44)
+    commit_interval_ms: int = integer(
+        1000, "How long the first frame of a commit waits for more; longer spares SD cards.", low=0, high=60000
+    )
+    profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSection:
     """`[journal]`: the durable log between sources and sinks."""
 
@@ -158,6 +171,7 @@ class Config:
     serial: Mapping[str, SerialSection] = field(default_factory=nothing)
     mqtt: Mapping[str, MqttSection] = field(default_factory=nothing)
     influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
+    history: Mapping[str, HistorySection] = field(default_factory=nothing)
     journal: JournalSection = field(default_factory=JournalSection)
     http: HttpSection = field(default_factory=HttpSection)
     log: LogSection = field(default_factory=LogSection)
@@ -169,6 +183,10 @@ class Config:
     def journal_path(self) -> str:
         """Return the journal's file."""
         return str(self.base / self.journal.path)
+
+    def histories(self) -> list[tuple[str, HistorySection, str]]:
+        """Return name, section and file of every history."""
+        return [(name, section, str(self.base / section.path)) for name, section in self.history.items()]
 
     def topic_prefix(self) -> str:
         """Return the prefix of sources that name none."""
@@ -186,5 +204,6 @@ MANY: dict[str, type] = {
     "serial": SerialSection,
     "mqtt": MqttSection,
     "influxdb": InfluxdbSection,
+    "history": HistorySection,
 }
 """Sections that may stand several times, each further one with a name."""

@@ -9,6 +9,7 @@ from typing import Any
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.schema import (
     GatewaySection,
+    HistorySection,
     HttpSection,
     InfluxdbSection,
     JournalSection,
@@ -36,6 +37,7 @@ def template() -> str:
         *_section("serial", SerialSection, commented=True),
         *_section("mqtt", MqttSection),
         *_section("influxdb", InfluxdbSection),
+        *_section("history", HistorySection, commented=True),
         *_section("journal", JournalSection),
         *_section("http", HttpSection),
         *_section("log", LogSection),

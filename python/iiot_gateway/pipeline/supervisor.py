@@ -33,7 +33,7 @@ from iiot_gateway.log import (
 )
 from iiot_gateway.pipeline import control, systemd
 from iiot_gateway.pipeline.status import StatusView
-from iiot_gateway.pipeline.views import History, Views
+from iiot_gateway.pipeline.views import OpenHistory, Views
 from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sources.base import Source
 
@@ -68,7 +68,7 @@ class Gateway:
         commands: dict[str, control.Handler],
         services: Sequence[Service] = (),
         live: Live | None = None,
-        open_history: Callable[[], History] | None = None,
+        open_history: OpenHistory | None = None,
     ) -> None:
         self.view = StatusView(journal, sources, sinks)
         self.views = Views(status=self.view, rejects=lambda limit: journal.rejects(limit=limit), live=live, open_history=open_history)

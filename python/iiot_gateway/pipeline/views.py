@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class History(Protocol):
-    """The stored points, for reading. Its errors have a `kind`."""
+    """The stored points, for reading."""
 
     def series(self) -> list[dict[str, Any]]:
         """Every series: {"id", "measurement", "tags", "field", "topic", "first_ns", "last_ns", "points"}."""
@@ -21,10 +22,14 @@ class History(Protocol):
     def range(
         self, number: int, start_ns: int, end_ns: int, /, *, every_ns: int = 0, agg: str = "mean", limit: int = 100_000
     ) -> tuple[list[int], list[float | None]]:
-        """Points of a series from `start_ns` to before `end_ns`: times in nanoseconds, and values."""
+        """Points of a series from `start_ns` to before `end_ns`: times in nanoseconds, and values.
 
-    def close(self) -> None:
-        """Let the file go."""
+        Raises ValueError for a wrong question.
+        """
+
+
+OpenHistory = Callable[[], AbstractContextManager[History]]
+"""Raises HistoryUnusable, also for what goes wrong within."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,5 +41,5 @@ class Views:
     """The newest rejects, at most so many."""
     live: Live | None = None
     """None unless somebody may look."""
-    open_history: Callable[[], History] | None = None
+    open_history: OpenHistory | None = None
     """None without a [history] section."""

@@ -8,6 +8,7 @@
 mod document;
 mod link;
 mod live;
+mod name;
 mod samples;
 mod table;
 

@@ -1,6 +1,7 @@
 //! Following the journal: decode what was committed since the last look, at the pace of whoever asks.
 
 use crate::link::{LinkTable, Signal};
+use crate::name::write_key;
 use crate::table::{Table, Value};
 use iiot_core::hash::fingerprint;
 use iiot_core::scan::Scan;
@@ -10,7 +11,7 @@ use iiot_journal::{OriginInfo, Result, Row, Tap};
 pub struct Live {
     pub(crate) tap: Tap,
     scan: Scan,
-    name: Vec<u8>,
+    key: Vec<u8>,
     signal: Signal,
     pub(crate) table: Table,
     pub(crate) links: LinkTable,
@@ -30,7 +31,7 @@ impl Live {
         Ok(Self {
             tap,
             scan: Scan::new(),
-            name: Vec::new(),
+            key: Vec::new(),
             signal: Signal::default(),
             table,
             links: LinkTable::default(),
@@ -57,7 +58,7 @@ impl Live {
         let version = self.version;
         let Self {
             scan,
-            name,
+            key,
             signal,
             table,
             links,
@@ -69,18 +70,15 @@ impl Live {
             }
             signal.clear();
             info.profile
-                .observations(frame.document, scan, &info.origin, |o| {
-                    let known = o
-                        .named_by_metric
-                        .then(|| table.of_metric(row.origin, o.metric))
-                        .flatten();
+                .points(frame.document, scan, &info.origin, |point| {
+                    let known = point
+                        .fixed
+                        .and_then(|metric| table.of_metric(row.origin, metric));
                     let at = known.or_else(|| {
-                        name.clear();
-                        info.profile
-                            .write_name(frame.document, scan, &info.origin, o.point, name);
-                        let at = table.named(name, &info.source, version)?;
-                        if o.named_by_metric {
-                            table.set_metric(row.origin, o.metric, at);
+                        write_key(point.topic, point.series, key);
+                        let at = table.keyed(key, &info.source, version)?;
+                        if let Some(metric) = point.fixed {
+                            table.set_metric(row.origin, metric, at);
                         }
                         Some(at)
                     });
@@ -89,20 +87,20 @@ impl Live {
                         return;
                     };
                     let value = Value {
-                        text: o.text,
-                        kind: o.kind,
+                        text: point.value,
+                        kind: point.kind,
                         time_ns: frame.time_ns,
                         received_at_ns: frame.received_at_ns,
                     };
                     table.set(at, value, version);
                     if let Some(series) = table.series.get(at) {
-                        signal.take(&series.name.measurement, o.text);
+                        signal.take(&series.name.measurement, point.value);
                     }
                 });
             if let [sequence] = scan.sequences() {
                 let node = scan.node_name(sequence);
-                let key = fingerprint(node.as_bytes());
-                if let Some(link) = links.of_node(row.origin, key, &info.source, node) {
+                let hash = fingerprint(node.as_bytes());
+                if let Some(link) = links.of_node(row.origin, hash, &info.source, node) {
                     link.received(signal, frame.received_at_ns, version);
                 }
             }

@@ -1,7 +1,8 @@
 //! The newest value of every series, within a limit of series.
 
+use crate::name::SeriesName;
 use crate::samples::Samples;
-use iiot_core::{SeriesName, ValueKind};
+use iiot_core::point::PointKind;
 use std::collections::HashMap;
 
 /// At most this many series are shown; values of further ones are counted.
@@ -13,7 +14,7 @@ pub(crate) struct Series {
     pub name: SeriesName,
     /// Empty until a frame of this process has named it.
     pub source: String,
-    pub kind: ValueKind,
+    pub kind: PointKind,
     /// As it came.
     pub text: Vec<u8>,
     pub time_ns: i64,
@@ -30,7 +31,7 @@ pub(crate) struct Series {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Value<'a> {
     pub text: &'a [u8],
-    pub kind: ValueKind,
+    pub kind: PointKind,
     pub time_ns: i64,
     pub received_at_ns: i64,
 }
@@ -38,7 +39,7 @@ pub(crate) struct Value<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub series: Vec<Series>,
-    by_name: HashMap<Vec<u8>, usize>,
+    by_key: HashMap<Vec<u8>, usize>,
     by_topic: HashMap<String, usize>,
     by_metric: HashMap<(i64, u32), usize>,
     /// Values that came for series beyond the limit.
@@ -52,15 +53,13 @@ impl Table {
             return;
         }
         let kind = match std::str::from_utf8(&text) {
-            Ok("true" | "false") => ValueKind::Bool,
-            Ok(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => ValueKind::Number,
-            _ => ValueKind::Text,
+            Ok("true" | "false") => PointKind::Bool,
+            Ok(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => PointKind::Number,
+            _ => PointKind::String,
         };
         let name = SeriesName {
             topic: Some(topic.clone()),
-            measurement: String::new(),
-            tags: Vec::new(),
-            field: String::new(),
+            ..SeriesName::default()
         };
         self.by_topic.insert(topic, self.series.len());
         self.series.push(Series {
@@ -86,12 +85,12 @@ impl Table {
         self.by_metric.insert((origin, metric), at);
     }
 
-    /// The place of a series by its written name; a new one is added while there is room.
-    pub(crate) fn named(&mut self, name: &[u8], source: &str, version: u64) -> Option<usize> {
-        if let Some(&at) = self.by_name.get(name) {
+    /// The place of a series by its key; a new one is added while there is room.
+    pub(crate) fn keyed(&mut self, key: &[u8], source: &str, version: u64) -> Option<usize> {
+        if let Some(&at) = self.by_key.get(key) {
             return Some(at);
         }
-        let read = SeriesName::read(name);
+        let read = SeriesName::read(key);
         let remembered = read
             .topic
             .as_ref()
@@ -102,7 +101,7 @@ impl Table {
             series.name = read;
             source.clone_into(&mut series.source);
             series.added = version;
-            self.by_name.insert(name.to_vec(), at);
+            self.by_key.insert(key.to_vec(), at);
             return Some(at);
         }
         if self.series.len() >= MAX_SERIES {
@@ -112,11 +111,11 @@ impl Table {
         if let Some(topic) = &read.topic {
             self.by_topic.insert(topic.clone(), at);
         }
-        self.by_name.insert(name.to_vec(), at);
+        self.by_key.insert(key.to_vec(), at);
         self.series.push(Series {
             name: read,
             source: source.to_owned(),
-            kind: ValueKind::Number,
+            kind: PointKind::Number,
             text: Vec::new(),
             time_ns: i64::MIN,
             received_at_ns: 0,
@@ -144,11 +143,11 @@ impl Table {
         series.time_ns = value.time_ns;
         series.received_at_ns = value.received_at_ns;
         let number = match value.kind {
-            ValueKind::Number => std::str::from_utf8(value.text)
+            PointKind::Number => std::str::from_utf8(value.text)
                 .ok()
                 .and_then(|text| text.parse().ok()),
-            ValueKind::Bool => Some(f64::from(u8::from(value.text == b"true"))),
-            ValueKind::Text => None,
+            PointKind::Bool => Some(f64::from(u8::from(value.text == b"true"))),
+            PointKind::String => None,
         };
         if let Some(number) = number {
             series

@@ -4,6 +4,7 @@ mod batch;
 mod crossings;
 mod decode;
 mod errors;
+mod history;
 mod http;
 mod intake;
 mod journal;
@@ -26,6 +27,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     journal::register(module)?;
     lines::register(module)?;
     live::register(module)?;
+    history::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
     memory::register(module)?;
