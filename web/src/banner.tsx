@@ -2,13 +2,15 @@
 
 import { duration } from "./format";
 import type { Store } from "./store";
+import type { Status } from "./types";
 
-const HEADLINES = {
-  flowing: "Data flows",
-  waiting: "Waiting for data",
-  held: "Partly held up",
-  stopped: "Nothing comes in",
-};
+function headline({ state, stops }: Status["verdict"]): string {
+  const first = stops[0];
+  if (state === "flowing") return "Data flows";
+  if (state === "waiting") return "Waiting for data";
+  if (state === "stopped") return "Nothing comes in";
+  return first ? `Held up at ${first.name}` : "Held up";
+}
 
 const SIGNS = { flowing: "✓", waiting: "…", held: "!", stopped: "✕", offline: "✕", connecting: "…" };
 
@@ -49,7 +51,7 @@ export function Banner({ store }: { store: Store }) {
     <section class={`banner ${state}`} role="status" data-testid="banner">
       <span class="sign">{SIGNS[state]}</span>
       <div>
-        <h1>{HEADLINES[state]}</h1>
+        <h1>{headline(status.verdict)}</h1>
         <p>{text}</p>
         {others.map((stop) => (
           <p key={stop.name}>{stop.text}</p>

@@ -141,7 +141,10 @@ async function ask(stored: StoredSeries[], view: Window, agg: string, nowMs: num
   // A recording of another day has nothing to show of the last hour: its newest points are.
   const stale = view.endMs === null && newest < nowMs - view.lengthMs;
   const endMs = Math.ceil(view.endMs ?? (stale ? newest + 1 : nowMs));
-  const startMs = Math.floor(endMs - view.lengthMs);
+  // What was not stored yet is no reason for an empty half of a chart.
+  const beganMs = Math.min(...stored.map((series) => series.first_ms));
+  const earliestMs = view.endMs === null ? Math.min(beganMs, endMs - MINUTE) : Number.NEGATIVE_INFINITY;
+  const startMs = Math.floor(Math.max(endMs - view.lengthMs, earliestMs));
   const ranges = await Promise.all(
     stored.map((series) => get<Range>(`/api/v1/range?id=${series.id}&start_ms=${startMs}&end_ms=${endMs}&agg=${agg}`, signal)),
   );
@@ -154,7 +157,7 @@ async function ask(stored: StoredSeries[], view: Window, agg: string, nowMs: num
   const total = count(stored[0]?.points ?? 0);
   const which = stale ? `The newest points are of ${moment(newest)}. ` : "";
   const empty = ranges.every((range) => range.values.every((value) => value === null)) ? "Nothing is stored of this time. " : "";
-  return { lines, rangeMs: [startMs, endMs], note: `${empty}${which}${agg} of each ${duration(every)}; ${total} points stored. Drag to zoom.` };
+  return { lines, rangeMs: [startMs, endMs], note: `${empty}${which}The ${agg} of every ${duration(every)}; ${total} points are stored. Drag to zoom.` };
 }
 
 function nameOf(series: StoredSeries): string {

@@ -12,6 +12,7 @@ export interface Line {
 const HEIGHT = 260;
 /** A line is broken where points are this many times as far apart as usual. */
 const GAP = 6;
+const DAY_MS = 86_400_000;
 
 export class Plot {
   private readonly plot: uPlot;
@@ -33,7 +34,7 @@ export class Plot {
         height: HEIGHT,
         ms: 1,
         scales: { x: { range: () => rangeMs }, y: { range: (_plot, low, high) => padded(low, high) } },
-        axes: [{ ...axis }, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((tick) => `${+tick.toPrecision(6)}`) }],
+        axes: [{ ...axis, values: (_plot, ticks, _axis, _space, step) => ticks.map((tick, at) => clock(tick, ticks[at - 1], step)) }, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((tick) => `${+tick.toPrecision(6)}`) }],
         cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
         hooks: {
           setSelect: [
@@ -64,6 +65,16 @@ export class Plot {
     this.observer.disconnect();
     this.plot.destroy();
   }
+}
+
+/** A tick of the time axis: 24 hours, and the day where it begins. */
+function clock(ms: number, before: number | undefined, stepMs: number): string {
+  const time = new Date(ms);
+  const day = time.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  if (stepMs >= DAY_MS) return day;
+  const seconds = stepMs < 60_000 ? ({ second: "2-digit" } as const) : {};
+  const text = time.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hour12: false, ...seconds });
+  return before === undefined || new Date(before).getDate() !== time.getDate() ? `${text}\n${day}` : text;
 }
 
 function padded(low: number | null, high: number | null): [number, number] {

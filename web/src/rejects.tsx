@@ -36,7 +36,7 @@ export function Rejects({ status, nowMs }: { status: Status; nowMs: number }) {
               {reject.sink ? `refused by ${reject.sink}` : `from ${reject.source}`}
               {reject.place ? `, ${reject.place}` : ""}
             </p>
-            {reject.excerpt ? <code>{reject.excerpt}</code> : null}
+            {reject.excerpt ? <code>{reject.excerpt.replaceAll('\\"', '"')}</code> : null}
           </li>
         ))}
       </ul>

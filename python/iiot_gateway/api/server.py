@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +75,12 @@ class BoundedProtocol(H11Protocol):
 
     def _abort_after(self, seconds: float) -> None:
         self._no_limit()
-        self._limit = self.loop.call_later(seconds, self.transport.abort)
+        self._limit = self.loop.call_later(seconds, self._cut)
+
+    def _cut(self) -> None:
+        # Without lingering the kernel lets go of what is unsent as well, and the other side learns of it.
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _no_limit(self) -> None:
         if self._limit is not None:
