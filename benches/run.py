@@ -16,13 +16,14 @@ from pathlib import Path
 import backlog
 import decode
 import end_to_end
+import history
 import latency
 import memory
 from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "history")
 
 
 def output_of(*command: str) -> str:
@@ -75,7 +76,7 @@ def main() -> int:
     print(f"\n{HEADING}", flush=True)
     report = Report()
     folder = Path(tempfile.mkdtemp(prefix="iiot-bench-"))
-    modules = {"end_to_end": end_to_end, "backlog": backlog, "latency": latency, "memory": memory}
+    modules = {"end_to_end": end_to_end, "backlog": backlog, "latency": latency, "memory": memory, "history": history}
     try:
         for group in args.only:
             if group == "decode":

@@ -37,21 +37,29 @@ NATIVE = {
     "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",
+    "cli/history.py": "questions to the history",
+    "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",
     "cli/doctor_mqtt.py": "the broker's trial",
     "cli/run.py": "the journal's error, and the allocator before there are threads",
+    "cli/simulate.py": "simulates without a journal",
     "cli/version.py": "the extension's version",
 }
 """The modules that know the extension, each with its reason."""
 
-CONCRETE = {"sources.probe_rs", "sources.serial", "sources.replay", "sinks.mqtt", "sinks.influxdb", "sinks.history"}
+CONCRETE = {"sources.probe_rs", "sources.serial", "sources.simulate", "sources.replay", "sinks.mqtt", "sinks.influxdb", "sinks.history"}
 """Modules with a concrete source or sink: `compose` alone makes one."""
 KNOWS_CONCRETE = {
     "compose.py": CONCRETE,
     "cli/doctor_local.py": {"sources.serial"},  # opens a port as the source would
     "cli/doctor_database.py": {"sinks.influxdb"},  # posts to the URL that the sink would
 }
-HEAVY = {"influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"}, "starlette": {"api/app.py"}, "uvicorn": {"api/server.py"}}
+HEAVY = {
+    "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"},
+    "pyarrow": {"cli/export.py"},
+    "starlette": {"api/app.py"},
+    "uvicorn": {"api/server.py"},
+}
 """Large packages and the only files that may import them."""
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Poster",
     "Profile",
     "ProfileError",
+    "Simulator",
     "__version__",
     "crossings",
     "debug_build",
@@ -349,6 +350,21 @@ class Answer:
     retry_after_s: float | None
     body: bytes
     """At most 64 KiB."""
+
+@final
+class Simulator:
+    """Sensor nodes that do not exist, and the log that probe-rs would print for their receiver. The same arguments give the same bytes."""
+
+    def __new__(cls, *, nodes: int, rate_per_s: float, seed: int, start_ns: int) -> Self:
+        """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`. Raises ValueError."""
+    @property
+    def next_ns(self) -> int:
+        """When the next reading is sent, in simulated time."""
+    def advance(self, until_ns: int, *, max_readings: int) -> bytes:
+        """The log of everything that happens before a time, but of `max_readings` at most. Releases the interpreter."""
+    def counts(self) -> dict[str, int]:
+        """What has happened so far: {"readings", "lost", "damaged", "documents", "duplicates", "node_restarts", "receiver_restarts"};
+        documents = readings - lost - damaged + duplicates."""
 
 def crossings() -> int:
     """How many calls have crossed into the extension on the data path since the start; for the benchmark."""

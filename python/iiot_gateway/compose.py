@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from iiot_gateway import _native
-from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
 from iiot_gateway.config.wiring import Origin, origin, probes, profile_files, profile_path
 from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
@@ -201,9 +201,9 @@ def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[S
     return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
 
 
-def live_sections(config: Config) -> dict[str, ProbeRsSection | SerialSection]:
+def live_sections(config: Config) -> dict[str, SourceSection]:
     """Return the section of every live source by its name."""
-    return {**probes(config), **config.serial}
+    return {**probes(config), **config.serial, **config.simulate}
 
 
 def broker_settings(section: MqttSection) -> dict[str, Any]:
@@ -271,11 +271,15 @@ def _live(config: Config, journal: _native.Journal) -> list[Source]:
     return sources
 
 
-def _source(name: str, section: ProbeRsSection | SerialSection, intake: Intake) -> Source:
+def _source(name: str, section: SourceSection, intake: Intake) -> Source:
     if isinstance(section, SerialSection):
         from iiot_gateway.sources.serial import SerialSource
 
         return SerialSource(name, section, intake)
+    if isinstance(section, SimulateSection):
+        from iiot_gateway.sources.simulate import SimulateSource
+
+        return SimulateSource(name, section, intake, _native.Simulator)
     from iiot_gateway.sources.probe_rs import ProbeRsSource
 
     return ProbeRsSource(name, section, intake)

@@ -12,7 +12,7 @@ GatewayError
 |   |-- SinkUnavailable        retry; ends the program only with on_start = "fail"
 |   `-- SettingUnusable        do not retry; a URL or certificate that cannot be used
 |-- JournalUnusable        do not retry: locked, damaged, of an unknown version
-|-- HistoryUnusable        as JournalUnusable; also busy, closed, missing: ask again later
+|-- HistoryUnusable        do not retry: missing, damaged, of an unknown version
 `-- GatewayUnreachable     no gateway answers on the control socket
 """
 
@@ -102,11 +102,11 @@ class JournalUnusable(GatewayError):
 
 
 class HistoryUnusable(GatewayError):
-    """The history cannot be read; `kind` as HistoryError of the extension has it."""
+    """A history cannot be read."""
 
     def __init__(self, kind: str, detail: str) -> None:
         self.kind = kind
-        super().__init__(detail)
+        super().__init__(f"the history cannot be read ({kind}): {detail}")
 
 
 class GatewayUnreachable(GatewayError):

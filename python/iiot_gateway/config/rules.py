@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from iiot_gateway.config.locate import nearest_name
-from iiot_gateway.config.schema import Config, HistorySection, HttpSection, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import Config, HistorySection, HttpSection, InfluxdbSection, MqttSection, ProbeRsSection, SourceSection
 from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_path
 
 KeyPath = tuple[str, ...]
@@ -123,7 +123,7 @@ def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[Ke
 
 
 def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    sections: dict[str, ProbeRsSection | SerialSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial}
+    sections: dict[str, SourceSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial, **config.simulate}
     prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
     prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
     for name, prefix in prefixes:

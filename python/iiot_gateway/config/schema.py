@@ -73,6 +73,30 @@ class SerialSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateSection:
+    """`[simulate]`, `[simulate.NAME]`: sensor nodes that do not exist, printed as probe-rs would print them."""
+
+    nodes: int = integer(3, "Sensor nodes beside the receiver, which is node2: node1, node3, node4 and so on.", low=1, high=100000)
+    rate_per_s: float = number(
+        0.5,
+        "Readings a second, of all nodes together. 0 is as fast as the journal takes them; each node measures every 10 s then.",
+        low=0,
+        high=1e6,
+    )
+    seed: int = integer(1, "Another seed is another place, with other weather.", low=0, high=2**63 - 1)
+    profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    dedup_window_s: float = number(
+        3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
+    max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
+
+
+SourceSection = ProbeRsSection | SerialSection | SimulateSection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSection:
     """`[mqtt]`, `[mqtt.NAME]`: a broker; one topic a metric."""
 
@@ -124,7 +148,7 @@ class HistorySection:
 
     path: str = path("history.db", "The history's file.")
     max_age_d: float = number(0.0, "Points older than this go. 0 keeps them.", low=0, high=36600)
-    max_bytes: int = integer(1073741824, "With more bytes in use the oldest points go; about 4 a point. 0 is no limit.", low=0, high=2**44)
+    max_bytes: int = integer(1073741824, "With more bytes in use the oldest points go; about 3 a point. 0 is no limit.", low=0, high=2**44)
     commit_interval_ms: int = integer(
         1000, "How long the first frame of a commit waits for more; longer spares SD cards.", low=0, high=60000
     )
@@ -169,6 +193,7 @@ class Config:
     gateway: GatewaySection = field(default_factory=GatewaySection)
     probe_rs: Mapping[str, ProbeRsSection] = field(default_factory=nothing)
     serial: Mapping[str, SerialSection] = field(default_factory=nothing)
+    simulate: Mapping[str, SimulateSection] = field(default_factory=nothing)
     mqtt: Mapping[str, MqttSection] = field(default_factory=nothing)
     influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
     history: Mapping[str, HistorySection] = field(default_factory=nothing)
@@ -202,6 +227,7 @@ SINGLE: dict[str, type] = {"gateway": GatewaySection, "journal": JournalSection,
 MANY: dict[str, type] = {
     "probe_rs": ProbeRsSection,
     "serial": SerialSection,
+    "simulate": SimulateSection,
     "mqtt": MqttSection,
     "influxdb": InfluxdbSection,
     "history": HistorySection,

@@ -16,6 +16,7 @@ from iiot_gateway.config.schema import (
     LogSection,
     MqttSection,
     SerialSection,
+    SimulateSection,
 )
 from iiot_gateway.config.secret import Secret
 
@@ -35,6 +36,7 @@ def template() -> str:
         HEAD,
         *_section("gateway", GatewaySection),
         *_section("serial", SerialSection, commented=True),
+        *_section("simulate", SimulateSection, commented=True),
         *_section("mqtt", MqttSection),
         *_section("influxdb", InfluxdbSection),
         *_section("history", HistorySection, commented=True),

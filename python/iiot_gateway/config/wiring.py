@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from iiot_gateway.config.schema import Config, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import Config, ProbeRsSection, SourceSection
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 BUILT_IN_PROFILES = tuple(sorted(file.stem for file in PROFILES.glob("*.toml")))
@@ -34,7 +34,7 @@ def profile_path(base: Path, profile: str) -> Path:
     return PROFILES / f"{profile or DEFAULT_PROFILE}.toml"
 
 
-def origin(config: Config, name: str, section: ProbeRsSection | SerialSection) -> Origin:
+def origin(config: Config, name: str, section: SourceSection) -> Origin:
     """Join a source's own keys with those that [gateway] gives to all."""
     return Origin(
         name=name,
@@ -54,7 +54,7 @@ def probes(config: Config) -> dict[str, ProbeRsSection]:
 
 def profile_files(config: Config) -> dict[str, Path]:
     """Return the profile file of every configured source, by the source's name."""
-    sources: dict[str, ProbeRsSection | SerialSection] = {**probes(config), **config.serial}
+    sources: dict[str, SourceSection] = {**probes(config), **config.serial, **config.simulate}
     return {name: origin(config, name, section).profile for name, section in sources.items()}
 
 

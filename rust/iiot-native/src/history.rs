@@ -158,6 +158,7 @@ impl HistoryReader {
     }
 
     #[pyo3(signature = (ids = None))]
+    #[expect(clippy::needless_pass_by_value, reason = "made of the Python list")]
     fn last<'py>(
         &self,
         py: Python<'py>,

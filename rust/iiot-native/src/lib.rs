@@ -13,6 +13,7 @@ mod live;
 mod memory;
 mod mqtt;
 mod outbox;
+mod simulate;
 mod status;
 
 use pyo3::prelude::*;
@@ -30,6 +31,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     history::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
+    simulate::register(module)?;
     memory::register(module)?;
     crossings::register(module)
 }

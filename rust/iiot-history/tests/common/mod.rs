@@ -161,7 +161,7 @@ pub fn assert_same(history: &History, model: &Model) {
     assert_eq!(content(&history.path), expected);
     let reader = history.reader();
     for series in reader.series().unwrap() {
-        let number: u8 = series.measurement[1..].parse().unwrap();
+        let number: u8 = series.measurement.trim_start_matches('m').parse().unwrap();
         let (start, end) = (series.first_ns + 7 * SECOND, series.last_ns - 3 * SECOND);
         for every in [SECOND * 7, MINUTE, 5 * MINUTE, HOUR, DAY, MINUTE + SECOND] {
             for (start, end) in [
