@@ -27,9 +27,9 @@ stamp_of_sources() {
 
 # prepare_page: build the web page from web/ if something changed. Without npm the gateway runs all the same, and says that it has no page.
 prepare_page() {
-    local page=python/iiot_gateway/web stamp
+    local page=python/iiot_gateway/web/index.html stamp_file=web/node_modules/.built stamp
     stamp="$(find web -name node_modules -prune -o -type f -printf '%p %s %T@\n' | LC_ALL=C sort | cksum)"
-    if [ -f "$page/built" ] && [ "$(cat "$page/built")" = "$stamp" ]; then return; fi
+    if [ -f "$page" ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$stamp" ]; then return; fi
     if ! command -v npm >/dev/null 2>&1; then
         say "npm is missing, so there is no new web page (apt install nodejs npm); the gateway runs without"
         return 1
@@ -39,7 +39,7 @@ prepare_page() {
         say "the web page could not be built; its own words stand above, and the gateway runs without"
         return 1
     fi
-    printf '%s\n' "$stamp" >"$page/built"
+    printf '%s\n' "$stamp" >"$stamp_file"
 }
 
 # prepare [EXTRA]: make .venv hold the package, with the dependencies of an extra.

@@ -224,7 +224,7 @@ def test_an_address_that_others_reach_needs_a_token_before_anything_starts(tmp_p
 
 def test_a_page_of_another_site_cannot_ask_by_a_rebound_name(gateway: Callable[..., Watched]) -> None:
     """The Host that a browser sends must be one of this machine, or a configured one."""
-    watched = gateway(http='allowed_hosts = ["plant.example"]')
+    watched = gateway(http='allowed_hosts = ["Plant.example"]')
 
     answers = {
         name: watched.get("/api/v1/status", Host=name)[0]
@@ -298,6 +298,16 @@ def test_the_page_limit_may_forbid_pages_and_nothing_else(gateway: Callable[...,
     assert watched.refusal("/api/v1/live") == (503, "too_many_pages")
     assert watched.get("/api/v1/live")[1]["retry-after"] == "10"
     assert watched.get("/api/v1/latest")[0] == 200
+
+
+def test_asking_for_the_heads_of_the_stream_opens_no_page(gateway: Callable[..., Watched]) -> None:
+    """HEAD ends at once."""
+    watched = gateway(http="max_pages = 1")
+
+    with watched.connect(LIVE.replace(b"GET", b"HEAD")) as head:
+        assert b"text/event-stream" in head.recv(1000)
+        with watched.events() as events:
+            assert next(events)[0] == "latest"
 
 
 def test_after_a_restart_the_last_values_are_there_before_any_frame_comes(gateway: Callable[..., Watched], mosquitto: Mosquitto) -> None:

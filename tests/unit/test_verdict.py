@@ -30,7 +30,7 @@ def test_data_flows_when_every_part_does_its_work() -> None:
     """All parts are named."""
     found = judge({"serial": source()}, {"mqtt": sink(), "history": sink(), "old": sink(state="removed")})
 
-    assert found == {"state": "flowing", "text": "Data flows from serial to mqtt and history.", "stops": []}
+    assert found == {"state": "flowing", "text": "Frames come from serial and reach mqtt and history.", "stops": []}
 
 
 def test_a_sink_that_is_away_holds_up_and_its_frames_are_safe() -> None:

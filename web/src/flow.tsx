@@ -97,7 +97,7 @@ export function Flow({ status, nowMs, live }: { status: Status; nowMs: number; l
           {journal.stalled ? <p class="detail error">{journal.stalled}</p> : null}
           <dl>
             <Figure label="coming in" value={rate(status.gateway.frames_per_s)} />
-            <Figure label="room for" value={journal.hours_left === null ? "–" : room(journal.hours_left)} />
+            <Figure label="room for an outage" value={journal.hours_left === null ? "–" : room(journal.hours_left)} />
             <Figure label="used" value={`${bytes(journal.bytes)} of ${bytes(journal.max_bytes)}`} />
           </dl>
           <meter min={0} max={1} high={0.8} value={full} aria-label="How full the journal is" />

@@ -1,6 +1,6 @@
 // What the page knows, and the connection that keeps it so: it recovers by itself, and says since when it is cut off.
 
-import { Refused, readEvents } from "./api";
+import { Refused, hasToken, readEvents } from "./api";
 import type { Changes, Latest, Link, Sample, Series, Status, Value } from "./types";
 
 /** The gateway says something about every second. */
@@ -81,8 +81,7 @@ export class Store {
 
   private lost(error: unknown): void {
     if (error instanceof Refused && error.status === 401) {
-      this.connection = { state: "token", wrong: this.tries > 0 };
-      this.tries++;
+      this.connection = { state: "token", wrong: hasToken() };
     } else {
       const why = error instanceof Refused && error.status ? `${error.problem.message}; ${error.problem.remedy}` : "";
       const sinceMs = this.connection.state === "offline" ? this.connection.sinceMs : Date.now();

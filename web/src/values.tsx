@@ -52,7 +52,7 @@ export function Values({ store, chosen, onOpen }: { store: Store; chosen: number
   const [wanted, setWanted] = useState("");
   const [all, setAll] = useState(false);
   const nowMs = store.nowMs();
-  const matching = [...store.series.values()].filter((series) => matches(series, wanted));
+  const matching = [...store.series.values()].filter((series) => matches(series, wanted)).sort(byGroup);
   const shown = all ? matching : matching.slice(0, SHOWN);
   const groups = new Map<string, Series[]>();
   for (const series of shown) groups.set(groupOf(series), [...(groups.get(groupOf(series)) ?? []), series]);
@@ -94,6 +94,14 @@ export function Values({ store, chosen, onOpen }: { store: Store; chosen: number
       ) : null}
     </section>
   );
+}
+
+const ORDER = new Intl.Collator("en", { numeric: true });
+
+/** Nodes in the order of their numbers; what belongs to none of them comes last. Within a group as they came. */
+function byGroup(a: Series, b: Series): number {
+  const last = (series: Series) => Number(groupOf(series) === "signal" || groupOf(series) === "stats");
+  return last(a) - last(b) || ORDER.compare(groupOf(a), groupOf(b)) || a.id - b.id;
 }
 
 function matches(series: Series, wanted: string): boolean {

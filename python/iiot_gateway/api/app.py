@@ -19,7 +19,7 @@ from iiot_gateway.api.feed import Feed
 from iiot_gateway.api.guard import App, Guard
 from iiot_gateway.api.parameters import refuse_unknown, whole
 from iiot_gateway.api.problem import METHOD_NOT_ALLOWED, NOT_FOUND, Problem
-from iiot_gateway.api.stream import EventStream
+from iiot_gateway.api.stream import EVENTS_TYPE, EventStream
 from iiot_gateway.config.schema import HttpSection
 from iiot_gateway.log import PAGE_NOT_BUILT, get_log
 from iiot_gateway.metrics import render
@@ -78,6 +78,8 @@ def _api(views: Views, feed: Feed) -> list[Route]:
 
     async def live(request: Request) -> Any:
         refuse_unknown(request.query_params, ())
+        if request.method == "HEAD":
+            return Response(headers={"content-type": EVENTS_TYPE, **FRESH})
         feed.open_page()
         return EventStream(feed)
 

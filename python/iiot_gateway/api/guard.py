@@ -41,7 +41,7 @@ class Guard:
         self._token = _digest(section.token.reveal()) if section.token else None
         host = listen_host(section.listen)
         # Another site's name that was rebound to a loopback address arrives as Host. Elsewhere the token keeps such a site out.
-        self._hosts = LOCAL_NAMES | {host, *section.allowed_hosts} if is_loopback(host) else None
+        self._hosts = LOCAL_NAMES | {host, *(name.lower() for name in section.allowed_hosts)} if is_loopback(host) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""

@@ -9,7 +9,8 @@ import anyio
 from iiot_gateway.api.feed import Feed
 from iiot_gateway.api.guard import Receive, Scope, Send
 
-HEADERS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"))
+EVENTS_TYPE = "text/event-stream; charset=utf-8"
+HEADERS = ((b"content-type", EVENTS_TYPE.encode()), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"))
 
 
 class EventStream:

@@ -47,8 +47,8 @@ def verdict(document: dict[str, Any], now_s: float) -> dict[str, Any]:
         return {"state": "held", "text": stops[0]["text"], "stops": stops}
     if quiet := " ".join(_quiet(sources, now_s)):
         return {"state": "waiting", "text": quiet, "stops": stops}
-    where = " and ".join(sinks) if sinks else "the journal; no sink is configured"
-    return {"state": "flowing", "text": f"Data flows from {' and '.join(sources)} to {where}.", "stops": stops}
+    where = f"reach {' and '.join(sinks)}" if sinks else "stay in the journal; no sink is configured"
+    return {"state": "flowing", "text": f"Frames come from {' and '.join(sources)} and {where}.", "stops": stops}
 
 
 def _of_source(name: str, source: dict[str, Any]) -> str:
