@@ -140,10 +140,12 @@ def test_without_a_history_the_chart_shows_what_came_and_says_why(visit: Callabl
     watched.begin()
     try:
         watched.feed(line(1), line(2, temperature="21"))
-        page = visit(watched.url).live()
+        seen = visit(watched.url)
+        page = seen.live()
         page.get_by_test_id(TILE).click()
 
         expect(page.get_by_test_id("chart-note")).to_contain_text("No history is kept: add a [history] section")
+        assert seen.complaints == []
     finally:
         watched.end()
 
@@ -181,6 +183,7 @@ def test_the_page_names_the_place_where_data_stops(
     expect(page.get_by_test_id("banner")).to_contain_text("Held up at mqtt", timeout=WAIT_MS)
     expect(page.get_by_test_id("box-mqtt")).to_have_class(re.compile("bad"))
     expect(page.get_by_test_id("box-history")).to_have_class(re.compile("good"))
+    expect(page).to_have_title("Held up at mqtt – iiot-gateway")  # noqa: RUF001 - a dash
 
     mosquitto.start()
     expect(page.get_by_test_id("banner")).to_contain_text("Data flows", timeout=30_000)

@@ -1,7 +1,7 @@
 // The page: what stands where.
 
 import { useEffect, useReducer, useState } from "preact/hooks";
-import { Banner } from "./banner";
+import { Banner, headline } from "./banner";
 import { Chart } from "./chart";
 import { Flow } from "./flow";
 import { count, duration } from "./format";
@@ -24,6 +24,11 @@ export function App({ store }: { store: Store }) {
   useEffect(() => themes.apply(theme), [theme]);
 
   const { connection, status } = store;
+  const troubled = connection.state === "live" && status && status.verdict.state !== "flowing";
+  const title = connection.state === "offline" ? "Offline – iiot-gateway" : troubled ? `${headline(status.verdict)} – iiot-gateway` : "iiot-gateway";
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
   const state = connection.state;
   const series = chosen === null ? undefined : store.series.get(chosen);
   const nowMs = store.nowMs();

@@ -4,12 +4,13 @@ import { duration } from "./format";
 import type { Store } from "./store";
 import type { Status } from "./types";
 
-function headline({ state, stops }: Status["verdict"]): string {
-  const first = stops[0];
+export function headline({ state, text, stops }: Status["verdict"]): string {
   if (state === "flowing") return "Data flows";
   if (state === "waiting") return "Waiting for data";
   if (state === "stopped") return "Nothing comes in";
-  return first ? `Held up at ${first.name}` : "Held up";
+  const first = stops.find((stop) => stop.text === text);
+  if (!first) return "Held up";
+  return first.kind === "source" ? `${first.name} is silent` : `Held up at ${first.name}`;
 }
 
 const SIGNS = { flowing: "✓", waiting: "…", held: "!", stopped: "✕", offline: "✕", connecting: "…" };

@@ -19,6 +19,11 @@ const RANGES: [string, number][] = [
 ];
 const AGGREGATES = ["mean", "min", "max"];
 const MAX_LINES = 6;
+const NO_HISTORY = new Refused(404, {
+  error: "no_history",
+  message: "no history is kept",
+  remedy: "add a [history] section to the configuration and start the gateway again",
+});
 
 interface Window {
   lengthMs: number;
@@ -49,6 +54,7 @@ export function Chart({ store, series, theme, onClose }: { store: Store; series:
     const abort = new AbortController();
     const load = async () => {
       try {
+        if (!isKept(store)) throw NO_HISTORY;
         const stored = (await get<{ series: StoredSeries[] }>("/api/v1/series", abort.signal)).series;
         const own = stored.find((candidate) => isSame(candidate, series));
         const alike = stored.filter((candidate) => candidate !== own && candidate.measurement === series.measurement && candidate.field === series.field);
@@ -122,6 +128,10 @@ export function Chart({ store, series, theme, onClose }: { store: Store; series:
       </p>
     </section>
   );
+}
+
+function isKept(store: Store): boolean {
+  return Object.values(store.status?.sinks ?? {}).some((sink) => sink.kind === "history" && sink.state !== "removed");
 }
 
 /** Series of the page and of the history have numbers of their own. */
