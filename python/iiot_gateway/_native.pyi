@@ -5,6 +5,8 @@ from typing import Any, Literal, Self, final
 
 __all__ = [
     "Answer",
+    "Broker",
+    "BrokerError",
     "Decoded",
     "Decoder",
     "HistoryError",
@@ -53,6 +55,32 @@ class MqttError(ValueError):
 
 class HttpError(ValueError):
     """An HTTP setting cannot be used (URL, certificate); the message names it."""
+
+class BrokerError(Exception):
+    """The built-in broker cannot be started; the message says why."""
+
+@final
+class Broker:
+    """A running MQTT broker (3.1.1 and 5 on one port), on a thread of its own. It ends with the object."""
+
+    @staticmethod
+    def start(
+        listen: str,
+        *,
+        path: str,
+        own_clients: Sequence[str] = (),
+        username: str | None = None,
+        password: str | None = None,
+    ) -> Broker:
+        """Start it and wait until it listens at ADDRESS:PORT. `path` is the file that retained values are kept in; those of `own_clients` are
+        not, they publish them again themselves. With a user name every client must give it. Raises BrokerError, or ValueError for `listen`."""
+    port: int
+    def has_ended(self) -> bool:
+        """It stopped, by `stop` or by a fault."""
+    def counts(self) -> dict[str, Any]:
+        """{"clients": connected now, "received": PUBLISH packets in, "sent": PUBLISH packets out}."""
+    def stop(self, timeout_s: float) -> bool:
+        """Disconnect the clients and stop listening. False if that takes longer."""
 
 @final
 class Profile:
@@ -204,6 +232,7 @@ class MqttSink:
         ack_timeout_s: float = 20.0,
         connect_timeout_s: float = 10.0,
         inflight: int = 1000,
+        max_topics: int = 100000,
         username: str | None = None,
         password: str | None = None,
         ca_file: str | None = None,
@@ -220,7 +249,7 @@ class MqttSink:
     def publish_health(self, payload: bytes) -> None:
         """Replace the retained health document; sent when connected."""
     def state(self) -> dict[str, Any]:
-        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "last_error"}."""
+        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "unlisted", "last_error"}."""
     @staticmethod
     def probe(
         *,
@@ -248,7 +277,9 @@ class LineSink:
     def rewind(self) -> None:
         """Forget batches handed out and not confirmed: begin again at the stored cursor."""
     def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = ()) -> None:
-        """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects. Returns when committed."""
+        """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects.
+
+        Returns when the confirmation before this one is committed; this one is, at the latest, when the journal is closed."""
     def cancel(self) -> None:
         """Make a waiting `next_batch` return None now, and every later one."""
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from iiot_gateway import _native
-from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
-from iiot_gateway.config.wiring import Origin, origin, probes, profile_files, profile_path
+from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
+from iiot_gateway.config.wiring import Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
 from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
+from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 from iiot_gateway.sinks.history import HistorySink
 from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
@@ -206,13 +207,14 @@ def live_sections(config: Config) -> dict[str, SourceSection]:
     return {**probes(config), **config.serial, **config.simulate}
 
 
-def broker_settings(section: MqttSection) -> dict[str, Any]:
+def broker_settings(config: Config, section: MqttSection) -> dict[str, Any]:
     """Return the keywords that every connection to this broker takes."""
+    url, username, password = broker_access(config, section)
     return {
-        "broker_url": section.broker_url,
+        "broker_url": url,
         "protocol": section.protocol,
-        "username": section.username or None,
-        "password": section.password.reveal() or None,
+        "username": username or None,
+        "password": password or None,
         "ca_file": section.ca_file or None,
         "client_cert_file": section.client_cert_file or None,
         "client_key_file": section.client_key_file or None,
@@ -239,13 +241,18 @@ def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
     wanted |= {name: section.profiles for name, section in config.history.items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
-    sinks: list[Sink] = [MqttSink(name, section, _broker(journal, name, section)) for name, section in config.mqtt.items()]
+    clients = embedded_clients(config)
+    embedded = EmbeddedBroker(config.broker, str(config.base / config.broker.path), clients) if clients else None
+    sinks: list[Sink] = []
+    for name, section in config.mqtt.items():
+        broker = embedded if section.broker_url == EMBEDDED else None
+        sinks.append(MqttSink(name, section, _broker(config, journal, name, section), embedded=broker))
     sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
     sinks += [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
     return sinks
 
 
-def _broker(journal: _native.Journal, name: str, section: MqttSection) -> _native.MqttSink:
+def _broker(config: Config, journal: _native.Journal, name: str, section: MqttSection) -> _native.MqttSink:
     return _native.MqttSink(
         journal,
         name,
@@ -258,7 +265,8 @@ def _broker(journal: _native.Journal, name: str, section: MqttSection) -> _nativ
         ack_timeout_s=section.ack_timeout_s,
         connect_timeout_s=section.connect_timeout_s,
         inflight=section.inflight,
-        **broker_settings(section),
+        max_topics=section.max_topics,
+        **broker_settings(config, section),
     )
 
 

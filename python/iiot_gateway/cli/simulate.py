@@ -30,6 +30,13 @@ def rate(text: str) -> float | None:
     return value
 
 
+def seed(text: str) -> int:
+    """Read a whole number that the extension takes."""
+    if not (text.isascii() and text.isdigit()) or int(text[:20]) >= 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**63 - 1}, found {text!r}")
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how many nodes, and how fast."""
     parser.add_argument("--nodes", type=count, default=3, metavar="N", help="sensor nodes: node1, node3, node4 and so on; 3 by default")
@@ -40,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R|max",
         help="readings a second, of all nodes together; 1 by default; max does not wait, and each node measures every 10 s",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same start: same bytes; 1 by default")
+    parser.add_argument("--seed", type=seed, default=1, metavar="N", help="same seed, same start: same bytes; 1 by default")
     parser.add_argument("--start", type=moment_ns, metavar="ISO-TIME", help="when it begins, by the nodes' clock; now by default")
     parser.add_argument("--count", type=count, metavar="N", help="end after so many readings; without, Ctrl-C ends it")
 
@@ -50,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     start_ns = time.time_ns() if args.start is None else args.start
     rate_per_s = args.rate or args.nodes / EVERY_S
     try:
-        simulator = Simulator(nodes=args.nodes, rate_per_s=rate_per_s, seed=args.seed, start_ns=start_ns)
-    except (ValueError, OverflowError) as error:
+        simulator = Simulator(nodes=min(args.nodes, 2**32 - 1), rate_per_s=rate_per_s, seed=args.seed, start_ns=start_ns)
+    except ValueError as error:
         print(f"iiot-gateway: {error}", file=sys.stderr)
         return 2
     try:

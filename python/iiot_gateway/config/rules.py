@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from iiot_gateway.config.locate import nearest_name
-from iiot_gateway.config.schema import Config, HistorySection, HttpSection, InfluxdbSection, MqttSection, ProbeRsSection, SourceSection
+from iiot_gateway.config.schema import (
+    EMBEDDED,
+    BrokerSection,
+    Config,
+    HistorySection,
+    HttpSection,
+    InfluxdbSection,
+    MqttSection,
+    ProbeRsSection,
+    SourceSection,
+)
 from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_path
 
 KeyPath = tuple[str, ...]
@@ -31,6 +42,8 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     yield from _clients(config.mqtt)
     for name, mqtt in config.mqtt.items():
         yield from _mqtt(tuple(name.split(".")), mqtt)
+    if any(mqtt.broker_url == EMBEDDED for mqtt in config.mqtt.values()):
+        yield from _broker(config.broker)
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
     yield from _histories(config)
@@ -69,7 +82,12 @@ def _clients(sections: Mapping[str, MqttSection]) -> Iterator[tuple[KeyPath, str
 
 
 def _mqtt(path: KeyPath, mqtt: MqttSection) -> Iterator[tuple[KeyPath, str]]:
-    yield from _url((*path, "broker_url"), mqtt.broker_url, ("mqtt", "mqtts"))
+    if mqtt.broker_url == EMBEDDED:
+        for key in ("username", "password"):
+            if getattr(mqtt, key):
+                yield (*path, key), f"stands in [broker] when broker_url is {EMBEDDED!r}"
+    else:
+        yield from _url((*path, "broker_url"), mqtt.broker_url, ("mqtt", "mqtts"))
     if not mqtt.client_id:
         yield (*path, "client_id"), "must not be empty"
     if bool(mqtt.client_cert_file) != bool(mqtt.client_key_file):
@@ -82,6 +100,20 @@ def _mqtt(path: KeyPath, mqtt: MqttSection) -> Iterator[tuple[KeyPath, str]]:
             yield (*path, key), "has no meaning without mqtts://"
         elif file and not Path(file).is_file():
             yield (*path, key), f"there is no file {file}"
+
+
+def _broker(broker: BrokerSection) -> Iterator[tuple[KeyPath, str]]:
+    host, _, port = broker.listen.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        address = None
+    if address is None or not port.isdigit() or not 0 < int(port) < 65536:
+        yield ("broker", "listen"), "expected ADDRESS:PORT in numbers, like 127.0.0.1:1883"
+    elif not (address.is_loopback or broker.username or broker.allow_anonymous):
+        yield ("broker", "listen"), "other machines reach it there: set username and password, or allow_anonymous = true"
+    if bool(broker.username) != bool(broker.password):
+        yield ("broker", "username"), "username and password go together"
 
 
 def _influxdb(path: KeyPath, influxdb: InfluxdbSection) -> Iterator[tuple[KeyPath, str]]:

@@ -17,6 +17,9 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 YEAR_S = 366 * DAY_S
 
+EMBEDDED = "embedded"
+"""As broker_url: the broker of [broker]."""
+
 OnStart = Literal["wait", "fail"]
 
 
@@ -100,7 +103,9 @@ SourceSection = ProbeRsSection | SerialSection | SimulateSection
 class MqttSection:
     """`[mqtt]`, `[mqtt.NAME]`: a broker; one topic a metric."""
 
-    broker_url: str = text("mqtt://localhost:1883", "mqtt:// (port 1883) or mqtts:// (port 8883, TLS or nothing).")
+    broker_url: str = text(
+        "mqtt://localhost:1883", 'mqtt:// (port 1883), mqtts:// (port 8883, TLS or nothing), or "embedded" for the broker of [broker].'
+    )
     client_id: str = text("iiot-gateway", "Must differ between gateways on one broker.")
     topic_prefix: str = text("iiot", "Begins every topic; also of PREFIX/gateway/status and PREFIX/gateway/health.")
     qos: int = choice(1, "0: at most once, 1: at least once, 2: exactly once.", 0, 1, 2)
@@ -112,6 +117,9 @@ class MqttSection:
     ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1, high=HOUR_S)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
     inflight: int = integer(1000, "Publishes under way at once.", low=1, high=65535)
+    max_topics: int = integer(
+        100_000, "Topics that are remembered; values of further ones are sent with retain off.", low=1, high=10_000_000
+    )
     username: str = text("", "Empty connects without one.")
     password: Secret = secret("Better by IIOT_MQTT__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")
@@ -121,6 +129,18 @@ class MqttSection:
     health_interval_s: float = number(60.0, "Seconds between health documents.", low=1, high=DAY_S)
     on_start: OnStart = text("wait", "If the broker is absent at start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSection:
+    """`[broker]`: the built-in MQTT broker, which runs if an [mqtt] section has broker_url = "embedded"."""
+
+    listen: str = text("127.0.0.1:1883", "ADDRESS:PORT in numbers; 0.0.0.0 lets other machines in, with a username or allow_anonymous.")
+    username: str = text("", "What every client must give; empty asks for nothing.")
+    password: Secret = secret("Better by IIOT_BROKER__PASSWORD or password_file.")
+    password_file: str = path("", "A file that holds the password and nothing else.")
+    allow_anonymous: bool = flag(False, "true lets everybody in also from other machines.")
+    path: str = path("iiot-broker.db", "Where retained values of other clients are kept.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +217,7 @@ class Config:
     mqtt: Mapping[str, MqttSection] = field(default_factory=nothing)
     influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
     history: Mapping[str, HistorySection] = field(default_factory=nothing)
+    broker: BrokerSection = field(default_factory=BrokerSection)
     journal: JournalSection = field(default_factory=JournalSection)
     http: HttpSection = field(default_factory=HttpSection)
     log: LogSection = field(default_factory=LogSection)
@@ -222,7 +243,13 @@ class Config:
         return MqttSection().topic_prefix
 
 
-SINGLE: dict[str, type] = {"gateway": GatewaySection, "journal": JournalSection, "http": HttpSection, "log": LogSection}
+SINGLE: dict[str, type] = {
+    "gateway": GatewaySection,
+    "broker": BrokerSection,
+    "journal": JournalSection,
+    "http": HttpSection,
+    "log": LogSection,
+}
 """Sections that stand once."""
 MANY: dict[str, type] = {
     "probe_rs": ProbeRsSection,

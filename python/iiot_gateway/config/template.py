@@ -8,6 +8,7 @@ from typing import Any
 
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.schema import (
+    BrokerSection,
     GatewaySection,
     HistorySection,
     HttpSection,
@@ -38,6 +39,7 @@ def template() -> str:
         *_section("serial", SerialSection, commented=True),
         *_section("simulate", SimulateSection, commented=True),
         *_section("mqtt", MqttSection),
+        *_section("broker", BrokerSection),
         *_section("influxdb", InfluxdbSection),
         *_section("history", HistorySection, commented=True),
         *_section("journal", JournalSection),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from iiot_gateway.config.schema import Config, ProbeRsSection, SourceSection
+from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection, ProbeRsSection, SourceSection
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 BUILT_IN_PROFILES = tuple(sorted(file.stem for file in PROFILES.glob("*.toml")))
@@ -44,6 +44,20 @@ def origin(config: Config, name: str, section: SourceSection) -> Origin:
         dedup_window_s=section.dedup_window_s,
         max_document_bytes=section.max_document_bytes,
     )
+
+
+def embedded_clients(config: Config) -> list[str]:
+    """Return the client id of every sink that publishes to the built-in broker."""
+    return [section.client_id for section in config.mqtt.values() if section.broker_url == EMBEDDED]
+
+
+def broker_access(config: Config, section: MqttSection) -> tuple[str, str, str]:
+    """Return the URL of a section's broker, the user name and the password."""
+    if section.broker_url != EMBEDDED:
+        return section.broker_url, section.username, section.password.reveal()
+    host, _, port = config.broker.listen.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - where it listens, not where we do
+    return f"mqtt://{host}:{port}", config.broker.username, config.broker.password.reveal()
 
 
 def probes(config: Config) -> dict[str, ProbeRsSection]:

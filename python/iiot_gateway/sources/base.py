@@ -31,7 +31,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """The kind: probe_rs, serial, replay."""
+        """The kind: probe_rs, serial, simulate, replay."""
 
     @property
     def status(self) -> SourceStatus:

@@ -54,6 +54,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Frames that sinks may not see before they are synced.
+    pub(crate) fn awaits_sync(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
     pub(crate) fn update_visible(&mut self) {
         while self
             .unsynced
@@ -193,8 +198,9 @@ impl Shared {
         }
         progress.update_visible();
         drop(progress);
-        self.progress_changed.notify_all();
+        // Those who publish first: the threads that wait for progress sync and collect, and take a core while they do.
         self.wake();
+        self.progress_changed.notify_all();
     }
 
     /// A commit failed; what waits stays. Tells it once.

@@ -10,6 +10,7 @@ create_exception!(iiot_gateway._native, JournalError, PyException);
 create_exception!(iiot_gateway._native, HistoryError, PyException);
 create_exception!(iiot_gateway._native, MqttError, PyValueError);
 create_exception!(iiot_gateway._native, HttpError, PyValueError);
+create_exception!(iiot_gateway._native, BrokerError, PyException);
 
 pub(crate) fn journal(py: Python<'_>, error: &iiot_journal::Error) -> PyErr {
     if error.kind == iiot_journal::ErrorKind::Conflict {
@@ -47,5 +48,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("JournalError", py.get_type::<JournalError>())?;
     module.add("HistoryError", py.get_type::<HistoryError>())?;
     module.add("MqttError", py.get_type::<MqttError>())?;
+    module.add("BrokerError", py.get_type::<BrokerError>())?;
     module.add("HttpError", py.get_type::<HttpError>())
 }

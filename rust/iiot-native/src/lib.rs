@@ -1,6 +1,7 @@
 //! The extension module `iiot_gateway._native`: registrations only.
 
 mod batch;
+mod broker;
 mod crossings;
 mod decode;
 mod errors;
@@ -32,6 +33,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     mqtt::register(module)?;
     http::register(module)?;
     simulate::register(module)?;
+    broker::register(module)?;
     memory::register(module)?;
     crossings::register(module)
 }
