@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/environment.sh
 
 # program:package of Debian
-needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck)
+needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck npm:npm
+    chromium:chromium)
 PATH="$PATH:/usr/sbin"
 
 install_servers() {
@@ -36,6 +37,10 @@ step() {
 
 install_servers
 prepare dev
+if [ -n "${CI:-}" ] || command -v npm >/dev/null 2>&1; then
+    step prepare_page
+    step npm --prefix web run --silent check
+fi
 python=.venv/bin/python
 # The test binary of the extension's crate loads the interpreter's library.
 libdir="$($python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")')"

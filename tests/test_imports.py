@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "sinks": LEAVES | {"config", "log", "sinks", "_native"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
     "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "_native"},
-    "api": LEAVES | {"api", "log", "metrics", "pipeline"},
+    "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
     "cli": LEAVES | {"config", "log", "metrics", "compose", "pipeline", "sources", "sinks", "cli", "api", "_native"},
 }
@@ -32,7 +32,8 @@ MAY_IMPORT = {
 NATIVE = {
     "compose.py": "makes journal, intakes and clients",
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
-    "pipeline/supervisor.py": "the type of the journal",
+    "pipeline/supervisor.py": "the types of the journal and of the live values",
+    "pipeline/views.py": "the type of the live values",
     "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",

@@ -18,6 +18,7 @@ __all__ = [
     "JournalError",
     "LineBatch",
     "LineSink",
+    "Live",
     "MqttError",
     "MqttSink",
     "Pacer",
@@ -292,6 +293,21 @@ class LineBatch:
     first_position: int
     end_position: int
     def line(self, index: int) -> bytes: ...
+
+@final
+class Live:
+    """The newest value of every topic and of every node's link. Beside the sinks: it has no ledger and holds nothing back.
+
+    Its documents are UTF-8 JSON (docs: /api/v1/openapi.json, schemas Latest and Changes); values are text as they came, times milliseconds since 1970."""
+
+    def __new__(cls, journal: Journal, *, max_bytes: int = 1048576) -> Self:
+        """Begin with what the journal still holds and what its sinks have confirmed. `max_bytes` of frames are kept between two `follow`s."""
+    def follow(self) -> int:
+        """Decode what was committed since the last call; returns the version, which rises if something was. Releases the interpreter."""
+    def latest(self) -> bytes:
+        """Everything, with the samples for sparklines."""
+    def changes(self, since: int) -> bytes:
+        """What changed after version `since`: series that are new, and values."""
 
 @final
 class HistorySink:

@@ -6,17 +6,20 @@ A new source or sink is one file, one section in the schema and one line here. E
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from iiot_gateway import _native
 from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
 from iiot_gateway.config.wiring import Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
-from iiot_gateway.errors import GatewayError, JournalUnusable, ProfileInvalid, SettingUnusable
+from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.supervisor import Gateway, Service
+from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 from iiot_gateway.sinks.history import HistorySink
@@ -139,6 +142,8 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     journal = open_journal(config)
     try:
         sinks = _sinks(config, journal)
+        # Before any frame comes: it shows what the journal still holds first.
+        live = _native.Live(journal) if config.http.enabled else None
         sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal)
     except _native.JournalError as error:
         journal.close()
@@ -153,11 +158,35 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
         "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
-    gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services)
+    gateway = Gateway(
+        journal,
+        config.journal_path(),
+        sources,
+        sinks,
+        commands=commands,
+        services=services,
+        live=live,
+        open_history=history_for_pages(config),
+    )
     for sink in sinks:
         if isinstance(sink, MqttSink):
             sink.health = gateway.view.health
     return gateway
+
+
+def history_for_pages(config: Config) -> OpenHistory | None:
+    """Return how to read the history that pages ask: the first one. None if none is configured."""
+    return next((partial(reading_history, path) for _name, _section, path in config.histories()), None)
+
+
+@contextmanager
+def reading_history(path: str) -> Iterator[History]:
+    """Open a history for reading. Raises HistoryUnusable, also for what goes wrong within."""
+    try:
+        with closing(_native.HistoryReader(path)) as reader:
+            yield reader
+    except _native.HistoryError as error:
+        raise HistoryUnusable(error.kind, str(error)) from error
 
 
 def _whole(request: dict[str, Any], key: str, default: int) -> int:

@@ -43,6 +43,8 @@ SINK_LINES_REJECTED = "sink_lines_rejected"
 HISTORY_PRUNED = "history_pruned"
 HTTP_LISTENING = "http_listening"
 HTTP_UNAVAILABLE = "http_unavailable"
+LIVE_UNAVAILABLE = "live_unavailable"
+PAGE_NOT_BUILT = "page_not_built"
 CONTROL_UNAVAILABLE = "control_unavailable"
 
 Log = structlog.typing.FilteringBoundLogger

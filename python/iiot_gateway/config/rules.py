@@ -15,15 +15,17 @@ from iiot_gateway.config.schema import (
     BrokerSection,
     Config,
     HistorySection,
+    HttpSection,
     InfluxdbSection,
     MqttSection,
     ProbeRsSection,
     SourceSection,
 )
-from iiot_gateway.config.wiring import BUILT_IN_PROFILES, profile_files, profile_path
+from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_path
 
 KeyPath = tuple[str, ...]
 
+TOKEN = re.compile(r"[!-~]{8,200}")
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
 MIN_HISTORY_BYTES = 1048576
 PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
@@ -49,8 +51,7 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     yield from _wanted_profiles(config)
     if not config.journal.path:
         yield ("journal", "path"), "must not be empty"
-    if not _listen(config.http.listen):
-        yield ("http", "listen"), "expected ADDRESS:PORT"
+    yield from _http(config.http)
 
 
 def _probe(path: KeyPath, probe: ProbeRsSection, given: set[KeyPath], *, needs_chip: bool) -> Iterator[tuple[KeyPath, str]]:
@@ -192,6 +193,18 @@ def _profile_name(file: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return name if isinstance(name, str) else None
+
+
+def _http(http: HttpSection) -> Iterator[tuple[KeyPath, str]]:
+    if not _listen(http.listen):
+        yield ("http", "listen"), "expected ADDRESS:PORT"
+    elif http.enabled and not http.token and not is_loopback(listen_host(http.listen)):
+        yield (
+            ("http", "token"),
+            f"is needed, because others can reach {http.listen}: set IIOT_HTTP__TOKEN or token_file, or listen on 127.0.0.1",
+        )
+    if http.token and not TOKEN.fullmatch(http.token.reveal()):
+        yield ("http", "token"), "expected 8 to 200 printable ASCII characters without spaces: it travels in a header"
 
 
 def _listen(text: str) -> bool:

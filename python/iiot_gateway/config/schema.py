@@ -188,10 +188,14 @@ class JournalSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSection:
-    """`[http]`: /healthz, /readyz and /metrics."""
+    """`[http]`: the web page, /api/v1/, /healthz, /readyz and /metrics."""
 
     enabled: bool = flag(True, "false saves ten megabytes of memory.")
-    listen: str = text("127.0.0.1:5000", "ADDRESS:PORT.")
+    listen: str = text("127.0.0.1:5000", "ADDRESS:PORT. Other than loopback needs a token.")
+    token: Secret = secret("Asked of everybody, if set. Better by IIOT_HTTP__TOKEN or token_file.")
+    token_file: str = path("", "A file that holds the token and nothing else.")
+    allowed_hosts: tuple[str, ...] = texts("Further names that browsers may call a loopback address by, for a proxy in front.")
+    max_pages: int = integer(64, "Pages and `tail`s that may watch at once; further ones are told to come later.", low=0, high=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

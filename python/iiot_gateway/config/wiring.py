@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection, ProbeRsSection, SourceSection
@@ -69,3 +70,16 @@ def profile_files(config: Config) -> dict[str, Path]:
     """Return the profile file of every configured source, by the source's name."""
     sources: dict[str, SourceSection] = {**probes(config), **config.serial, **config.simulate}
     return {name: origin(config, name, section).profile for name, section in sources.items()}
+
+
+def listen_host(listen: str) -> str:
+    """Return the address of ADDRESS:PORT, without the brackets of an IPv6 one."""
+    return listen.rpartition(":")[0].strip("[]")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address; a name other than localhost may be anybody's."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -2,10 +2,12 @@
 
 use crate::commit::State;
 use crate::error::{Error, ErrorKind, Result};
+use crate::links::Links;
 use crate::queue::{Message, Queue};
 use crate::reader::Ring;
 use crate::row::Row;
 use crate::sync::{Checkpoint, Gate};
+use crate::tap::TapRing;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -76,6 +78,8 @@ pub(crate) struct Shared {
     pub progress: Mutex<Progress>,
     pub progress_changed: Condvar,
     pub ring: Mutex<Ring>,
+    pub tap: Mutex<TapRing>,
+    pub links: Mutex<Links>,
     pub wakers: Mutex<Vec<Wake>>,
     pub notes: Mutex<Vec<String>>,
     pub gate: Gate,
@@ -102,6 +106,8 @@ impl Shared {
             progress: Mutex::new(progress),
             progress_changed: Condvar::new(),
             ring: Mutex::default(),
+            tap: Mutex::default(),
+            links: Mutex::default(),
             wakers: Mutex::default(),
             notes: Mutex::default(),
             gate: Gate::default(),
@@ -172,6 +178,12 @@ impl Shared {
                 ring.push(Arc::clone(row));
             }
             ring.trim(state.oldest);
+        }
+        if !rows.is_empty() {
+            lock(&self.tap).push(rows);
+        }
+        if !state.links.is_empty() {
+            state.links.drain_into(&mut lock(&self.links));
         }
         lock(&self.notes).append(&mut state.notes);
         let mut progress = lock(&self.progress);

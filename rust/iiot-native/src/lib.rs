@@ -10,6 +10,7 @@ mod http;
 mod intake;
 mod journal;
 mod lines;
+mod live;
 mod memory;
 mod mqtt;
 mod outbox;
@@ -27,6 +28,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     decode::register(module)?;
     journal::register(module)?;
     lines::register(module)?;
+    live::register(module)?;
     history::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
