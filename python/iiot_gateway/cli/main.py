@@ -17,6 +17,7 @@ from iiot_gateway.errors import GatewayError
 
 COMMANDS = {
     "run": "run the gateway",
+    "demo": "simulated nodes, a broker, a history and a web page, on this machine alone",
     "replay": "play a recorded log into the same pipeline",
     "record": "write a source's raw bytes with arrival times to a file",
     "simulate": "print the log of nodes that do not exist",
