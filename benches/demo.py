@@ -14,10 +14,9 @@ from pathlib import Path
 
 from figures import Report, number
 from gateways import Gateway, assert_balanced
+from iiot_gateway.cli.demo import CONFIG
 from memory import kilobytes, slope
 from servers import until
-
-from iiot_gateway.cli.demo import CONFIG
 
 RATE = 1000
 NODES = 50
