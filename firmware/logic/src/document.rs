@@ -27,8 +27,8 @@ pub type Document = heapless::String<MAX_DOCUMENT_BYTES>;
 pub struct Own {
     /// Milliseconds since its start, modulo 2^32.
     pub uptime_ms: u32,
-    /// Its own sensor.
-    pub climate: Result<Climate, Fault>,
+    /// Its own sensor; `None` before the first measurement.
+    pub climate: Option<Result<Climate, Fault>>,
     /// Packets delivered since its start.
     pub delivered: u32,
     /// Frames that came damaged.
@@ -125,16 +125,16 @@ fn write_info(out: &mut Document, info: &Info) -> fmt::Result {
 }
 
 fn write_own(out: &mut Document, own: &Own) -> fmt::Result {
-    out.write_str(",\"n2\":{")?;
     match own.climate {
-        Ok(climate) => write!(
+        Some(Ok(climate)) => write!(
             out,
-            "\"t\":{},\"h\":{},\"st\":0}}",
+            ",\"n2\":{{\"t\":{},\"h\":{},\"st\":0}}",
             Hundredths(i32::from(climate.temperature_centidegrees)),
             Hundredths(i32::from(climate.humidity_centipercent))
         ),
-        Err(Fault::Silent) => out.write_str("\"st\":1}"),
-        Err(Fault::Damaged) => out.write_str("\"st\":2}"),
+        Some(Err(Fault::Silent)) => out.write_str(",\"n2\":{\"st\":1}"),
+        Some(Err(Fault::Damaged)) => out.write_str(",\"n2\":{\"st\":2}"),
+        None => Ok(()),
     }
 }
 
@@ -165,10 +165,10 @@ mod tests {
 
     const OWN: Own = Own {
         uptime_ms: 12_000,
-        climate: Ok(Climate {
+        climate: Some(Ok(Climate {
             temperature_centidegrees: 2_680,
             humidity_centipercent: 4_880,
-        }),
+        })),
         delivered: 1,
         damaged: 0,
     };
@@ -223,7 +223,7 @@ mod tests {
             ..Reading::default()
         };
         let own = Own {
-            climate: Err(Fault::Silent),
+            climate: Some(Err(Fault::Silent)),
             ..OWN
         };
         let document = document(&delivery(4, Payload::Reading(faulty)), &own).unwrap();
@@ -260,10 +260,10 @@ mod tests {
     fn the_longest_document_fits() {
         let own = Own {
             uptime_ms: u32::MAX,
-            climate: Ok(Climate {
+            climate: Some(Ok(Climate {
                 temperature_centidegrees: -4_000,
                 humidity_centipercent: 10_000,
-            }),
+            })),
             delivered: u32::MAX,
             damaged: u32::MAX,
         };

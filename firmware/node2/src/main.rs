@@ -55,7 +55,7 @@ mod app {
     #[shared]
     struct Shared {
         node: GatewayNode,
-        climate: Result<Climate, Fault>,
+        climate: Option<Result<Climate, Fault>>,
         watch: Watch<3>,
     }
 
@@ -112,7 +112,7 @@ mod app {
         (
             Shared {
                 node: GatewayNode::new(&board.settings, board.start),
-                climate: Err(Fault::Silent),
+                climate: None,
                 watch: Watch::new(now_ms()),
             },
             Local {

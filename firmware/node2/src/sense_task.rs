@@ -52,7 +52,7 @@ pub async fn run(mut cx: Context<'_>) {
             Err(sht3x::Error::Bus(_)) => Err(Fault::Silent),
             Err(sht3x::Error::Checksum { .. }) => Err(Fault::Damaged),
         };
-        cx.shared.climate.lock(|climate| *climate = measured);
+        cx.shared.climate.lock(|climate| *climate = Some(measured));
         let lines = cx.shared.node.lock(|node| picture(node, measured));
         // A display that does not answer is set up again the next time; nothing else depends on it.
         let _ = screen.show(&lines);
