@@ -76,7 +76,7 @@ pub struct Board {
     pub battery: Battery,
     /// The green LED.
     pub led: PA5<Output>,
-    /// The blue button; pressing it raises EXTI15_10.
+    /// The blue button; pressing it raises `EXTI15_10`.
     pub button: PC13<Input>,
     /// Runs from now on.
     pub watchdog: IndependentWatchdog,
@@ -102,25 +102,24 @@ impl Board {
         let mut rcc = device.RCC.freeze(clocks);
         let mut syscfg = device.SYSCFG.constrain(&mut rcc);
         let mut exti = device.EXTI;
-        let (gpioa, gpiob, gpioc) = (
-            device.GPIOA.split(&mut rcc),
-            device.GPIOB.split(&mut rcc),
-            device.GPIOC.split(&mut rcc),
-        );
+        let port_a = device.GPIOA.split(&mut rcc);
+        let port_b = device.GPIOB.split(&mut rcc);
+        let port_c = device.GPIOC.split(&mut rcc);
 
-        let mut button = gpioc.pc13.into_floating_input();
+        let mut button = port_c.pc13.into_floating_input();
         button.make_interrupt_source(&mut syscfg);
         button.trigger_on_edge(&mut exti, Edge::Falling);
         button.enable_interrupt(&mut exti);
 
         let config = || serial::config::Config::default().baudrate(BAUD.bps());
         // The pins and the rate are right, so these cannot fail; a node without UART could only be reset anyway.
-        let (tx, mut rx) = Serial::new(device.UART4, (gpioc.pc10, gpioc.pc11), config(), &mut rcc)
-            .unwrap_or_else(|_| defmt::panic!("UART4"))
-            .split();
+        let (tx, mut rx) =
+            Serial::new(device.UART4, (port_c.pc10, port_c.pc11), config(), &mut rcc)
+                .unwrap_or_else(|_| defmt::panic!("UART4"))
+                .split();
         rx.listen();
         let radio = Port { tx, rx };
-        let (tx, mut rx) = Serial::new(device.USART2, (gpioa.pa2, gpioa.pa3), config(), &mut rcc)
+        let (tx, mut rx) = Serial::new(device.USART2, (port_a.pa2, port_a.pa3), config(), &mut rcc)
             .unwrap_or_else(|_| defmt::panic!("USART2"))
             .split();
         rx.listen();
@@ -129,14 +128,19 @@ impl Board {
         #[cfg(not(feature = "qemu"))]
         let bus = stm32f4xx_hal::i2c::I2c::new(
             device.I2C1,
-            (gpiob.pb8, gpiob.pb9),
+            (port_b.pb8, port_b.pb9),
             stm32f4xx_hal::i2c::Mode::standard(100.kHz()),
             &mut rcc,
         );
         #[cfg(feature = "qemu")]
         let bus = bridge::Bus::new(
-            Serial::new(device.USART3, (gpiob.pb10, gpiob.pb11), config(), &mut rcc)
-                .unwrap_or_else(|_| defmt::panic!("USART3")),
+            Serial::new(
+                device.USART3,
+                (port_b.pb10, port_b.pb11),
+                config(),
+                &mut rcc,
+            )
+            .unwrap_or_else(|_| defmt::panic!("USART3")),
         );
         let mut battery = Battery::new(device.ADC1, &mut rcc);
 
@@ -165,7 +169,7 @@ impl Board {
             host,
             bus,
             battery,
-            led: gpioa.pa5.into_push_pull_output(),
+            led: port_a.pa5.into_push_pull_output(),
             button,
             watchdog,
             settings,

@@ -52,8 +52,11 @@ impl Sht3x {
             let [high, low] = raw.to_be_bytes();
             [high, low, rest as u8]
         };
-        let ([a, b, c], [d, e, f]) = (with_crc(self.raw.0), with_crc(self.raw.1));
-        [a ^ self.damage, b, c, d, e, f]
+        let mut answer = [0; 6];
+        answer[..3].copy_from_slice(&with_crc(self.raw.0));
+        answer[3..].copy_from_slice(&with_crc(self.raw.1));
+        answer[0] ^= self.damage;
+        answer
     }
 }
 

@@ -35,19 +35,18 @@ pub struct Own {
     pub damaged: u32,
 }
 
-/// The document of a delivery; `None` for an answer, which is no telemetry.
+/// The document of a delivery. That of an answer tells only that its packet came, so that nobody takes it for lost.
 pub fn document(delivery: &Delivery, own: &Own) -> Option<Document> {
     let mut out = Document::new();
     write_document(&mut out, delivery, own).ok()?;
-    (!out.is_empty()).then_some(out)
+    Some(out)
 }
 
 fn write_document(out: &mut Document, delivery: &Delivery, own: &Own) -> fmt::Result {
     let header = delivery.packet.header;
     let age_ms = match &delivery.packet.payload {
         Payload::Reading(reading) => reading.age_ms,
-        Payload::Info(_) => 0,
-        _ => return Ok(()),
+        _ => 0,
     };
     write!(out, "{{\"ts\":{},\"id\":\"N2\",", own.uptime_ms)?;
     if age_ms > 0 {
@@ -160,7 +159,7 @@ impl fmt::Display for Hundredths {
 mod tests {
     use super::*;
     use iiot_proto::Packet;
-    use iiot_proto::packet::{Answer, Flags, Header, Status};
+    use iiot_proto::packet::{Answer, Flags, Header, Outcome, Status};
     use std::string::ToString;
 
     const OWN: Own = Own {
@@ -302,9 +301,14 @@ mod tests {
         assert!(document(&delivery(254, Payload::Reading(late)), &own).is_some());
     }
 
-    /// What a node is comes in its first packet; an answer to a command is no telemetry.
+    /// What the documents say is what the gateway's profile is tested with.
     #[test]
-    fn an_info_is_a_document_and_an_answer_is_none() {
+    fn documents_are_those_of_the_shared_vectors() {
+        let faulty = Reading {
+            status: Status::SHT31_SILENT.with(Status::BME680_SILENT),
+            battery_mv: Some(3_300),
+            ..Reading::default()
+        };
         let info = Info {
             protocol: 1,
             firmware: VERSION,
@@ -316,17 +320,65 @@ mod tests {
             dropped: 0,
             radio_errors: 0,
         };
-        let document_of_info = document(&delivery(1, Payload::Info(info)), &OWN).unwrap();
-        assert!(document_of_info.contains(
-            r#""n1":{"fw":"0.1.0","proto":1,"reset":"watchdog","up":0,"int":10,"tx":0,"retx":0,"drop":0,"rerr":0,"seq":5,"boot":4711}"#
-        ));
         let answer = Answer {
-            counter: 1,
-            outcome: iiot_proto::packet::Outcome::Done,
-            value: 0,
-            mac: 0,
+            counter: 7,
+            outcome: Outcome::Done,
+            value: 1,
+            mac: 0x14f0_0f00,
         };
-        assert_eq!(document(&delivery(1, Payload::Answer(answer)), &OWN), None);
+        let late = Reading {
+            age_ms: 35_000,
+            ..reading()
+        };
+        let of = |delivered, climate, uptime_ms| Own {
+            uptime_ms,
+            climate,
+            delivered,
+            ..OWN
+        };
+        for (vector, src, seq, payload, own) in [
+            (
+                include_str!("../../../tests/vectors/decode/node-reading.json"),
+                1,
+                5,
+                Payload::Reading(reading()),
+                OWN,
+            ),
+            (
+                include_str!("../../../tests/vectors/decode/node-info.json"),
+                1,
+                0,
+                Payload::Info(info),
+                of(1, None, 40),
+            ),
+            (
+                include_str!("../../../tests/vectors/decode/node-further-faulty.json"),
+                4,
+                5,
+                Payload::Reading(faulty),
+                of(2, Some(Err(Fault::Silent)), 12_000),
+            ),
+            (
+                include_str!("../../../tests/vectors/decode/node-late.json"),
+                1,
+                5,
+                Payload::Reading(late),
+                OWN,
+            ),
+            (
+                include_str!("../../../tests/vectors/decode/node-answer.json"),
+                1,
+                6,
+                Payload::Answer(answer),
+                of(3, OWN.climate, 12_000),
+            ),
+        ] {
+            let mut delivery = delivery(src, payload);
+            delivery.packet.header.seq = seq;
+            let document = document(&delivery, &own).unwrap();
+            let quoted = document.replace('"', "\\\"").replace('\n', "\\n");
+            assert!(vector.contains(&quoted), "{document}");
+        }
     }
 
     /// Hundredths between zero and minus one keep their sign.

@@ -137,7 +137,7 @@ impl GatewayNode {
                 ..
             } = event
             {
-                let frame = Vec::from_iter(data.iter().copied().take(MAX_PACKET_BYTES + 1));
+                let frame = data.iter().copied().take(MAX_PACKET_BYTES + 1).collect();
                 // A chunk holds fewer frames than there is room for; any more are as good as lost on air.
                 let _ = frames.push((frame, rssi_dbm, snr_db));
             }

@@ -16,6 +16,7 @@
 extern crate std;
 
 pub mod assess;
+pub mod clock;
 pub mod dice;
 pub mod document;
 pub mod gateway_node;

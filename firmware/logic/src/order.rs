@@ -184,7 +184,9 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> std::string::String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(std::string::String::new(), |text, byte| {
+            format!("{text}{byte:02x}")
+        })
     }
 
     fn push(text: &[u8]) -> Vec<Result<Order, OrderFault>> {

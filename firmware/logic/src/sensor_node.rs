@@ -23,6 +23,9 @@ pub const MAX_INTERVAL_S: u16 = 3600;
 /// A node that was told to start anew does so once its answer has arrived, or after this time.
 const REBOOT_MS: u64 = 10_000;
 
+/// What a node is, and how it has fared, is told at its start and then this often.
+const INFO_MS: u64 = 3_600_000;
+
 /// Ask again after this time where nothing is due: the caller shows that it is alive by it.
 const IDLE_MS: u64 = 1_000;
 
@@ -58,6 +61,9 @@ pub struct SensorNode {
     heard: Option<Ack>,
     told_errors: u16,
     told_dropped: u32,
+    reset_cause: ResetCause,
+    /// When it last told what it is.
+    info_ms: u64,
 }
 
 impl SensorNode {
@@ -65,26 +71,13 @@ impl SensorNode {
     pub fn new(settings: &Settings, start: Start) -> Self {
         let setup = settings.radio();
         let rule = setup.check().unwrap_or(NOTHING);
-        let mut sender = Sender::new(SenderConfig {
+        let sender = Sender::new(SenderConfig {
             address: settings.address,
             gateway: settings.gateway,
             boot: start.boot,
             modulation: setup.modulation,
         });
-        let info = Info {
-            protocol: PROTOCOL_VERSION,
-            firmware: VERSION,
-            reset_cause: start.reset_cause,
-            uptime_s: 0,
-            interval_s: settings.interval_s,
-            transmitted: 0,
-            retransmitted: 0,
-            dropped: 0,
-            radio_errors: 0,
-        };
-        // An info always has a place on the wire.
-        let _ = sender.offer(Uplink::Info(info), 0);
-        Self {
+        let mut node = Self {
             radio: Radio::new(setup),
             parser: Parser::default(),
             sender,
@@ -101,7 +94,30 @@ impl SensorNode {
             heard: None,
             told_errors: 0,
             told_dropped: 0,
-        }
+            reset_cause: start.reset_cause,
+            info_ms: 0,
+        };
+        node.offer_info(0);
+        node
+    }
+
+    fn offer_info(&mut self, now_ms: u64) {
+        let (sent, errors) = (self.sender.counters(), self.radio.counters().errors());
+        let saturated = |counter: u32| u16::try_from(counter).unwrap_or(u16::MAX);
+        let info = Info {
+            protocol: PROTOCOL_VERSION,
+            firmware: VERSION,
+            reset_cause: self.reset_cause,
+            uptime_s: u32::try_from(now_ms / 1_000).unwrap_or(u32::MAX),
+            interval_s: self.interval_s,
+            transmitted: saturated(sent.transmitted),
+            retransmitted: saturated(sent.retransmitted),
+            dropped: saturated(sent.dropped()),
+            radio_errors: errors,
+        };
+        self.info_ms = now_ms;
+        // An info always has a place on the wire.
+        let _ = self.sender.offer(Uplink::Info(info), now_ms);
     }
 
     /// Seconds between two readings, as they were last commanded.
@@ -146,6 +162,9 @@ impl SensorNode {
 
     /// Take a reading to deliver. What went wrong with radio and outbox since the last one goes with it.
     pub fn offer(&mut self, reading: Reading, now_ms: u64) {
+        if now_ms.saturating_sub(self.info_ms) >= INFO_MS {
+            self.offer_info(now_ms);
+        }
         let (errors, dropped) = (
             self.radio.counters().errors(),
             self.sender.counters().dropped(),

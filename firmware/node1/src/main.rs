@@ -5,15 +5,33 @@
 mod radio_task;
 mod sense_task;
 
+use core::cell::Cell;
+
+use cortex_m::interrupt::{self, Mutex};
+use logic::clock::Clock;
 use panic_probe as _;
 use rtic_monotonics::systick::prelude::*;
 
 systick_monotonic!(Mono, 1_000);
 defmt::timestamp!("{=u64:ms}", now_ms());
 
+/// The system's clock, widened.
+static CLOCK: Mutex<Cell<Clock>> = Mutex::new(Cell::new(Clock::new()));
+
 /// Milliseconds since the start.
 fn now_ms() -> u64 {
-    Mono::now().as_ticks()
+    // Read inside, so that no task can store an older value after a newer one.
+    interrupt::free(|section| {
+        let mut clock = CLOCK.borrow(section).get();
+        let now_ms = clock.widen(Mono::now().as_ticks());
+        CLOCK.borrow(section).set(clock);
+        now_ms
+    })
+}
+
+/// A time to wait; all of them are short.
+fn span(ms: u64) -> fugit::MillisDurationU32 {
+    fugit::MillisDurationU32::from_ticks(ms as u32)
 }
 
 /// The node's address, unless its settings name another.
@@ -31,7 +49,7 @@ enum Watched {
 
 #[rtic::app(device = board::pac, dispatchers = [SPI1, SPI2, SPI3], peripherals = true)]
 mod app {
-    use super::{ADDRESS, Mono, RADIO_BYTES, now_ms, radio_task, sense_task};
+    use super::{ADDRESS, Mono, RADIO_BYTES, now_ms, radio_task, sense_task, span};
     use board::{Battery, Board, Bus, pac};
     use heapless::spsc::{Consumer, Producer, Queue};
     use logic::SensorNode;
@@ -150,7 +168,7 @@ mod app {
             if cx.shared.watch.lock(|watch| watch.is_well(now_ms)) {
                 cx.local.watchdog.feed();
             }
-            Mono::delay(500_u64.millis()).await;
+            Mono::delay(span(500)).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use rtic_monotonics::systick::prelude::*;
 use stm32f4xx_hal::prelude::*;
 
 use crate::app::radio::Context;
-use crate::{Mono, Watched, now_ms};
+use crate::{Mono, Watched, now_ms, span};
 
 /// Bytes that are taken at once.
 const CHUNK_BYTES: usize = 64;
@@ -58,7 +58,7 @@ pub async fn run(mut cx: Context<'_>) {
             }
             Next::Wait { .. } if cx.local.bytes.ready() => {}
             Next::Wait { until_ms } => {
-                let wait = until_ms.saturating_sub(now_ms).max(1).millis();
+                let wait = span(until_ms.saturating_sub(now_ms).max(1));
                 let _ = Mono::timeout_after(wait, cx.local.wake.wait()).await;
             }
         }

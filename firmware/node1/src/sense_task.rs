@@ -17,7 +17,7 @@ use rtic::Mutex;
 use rtic_monotonics::systick::prelude::*;
 
 use crate::app::sense::Context;
-use crate::{Mono, Watched, now_ms};
+use crate::{Mono, Watched, now_ms, span};
 
 /// How often it shows that it is alive.
 const STEP_MS: u64 = 1_000;
@@ -27,7 +27,7 @@ struct Asleep;
 
 impl DelayNs for Asleep {
     fn delay_ns(&mut self, ns: u32) {
-        let until = Mono::now() + u64::from(ns.div_ceil(1_000_000)).millis();
+        let until = Mono::now() + span(u64::from(ns.div_ceil(1_000_000)));
         // One tick more: the first one may be about to end.
         while Mono::now() <= until {
             cortex_m::asm::wfi();
@@ -48,7 +48,8 @@ pub async fn run(mut cx: Context<'_>) {
             .watch
             .lock(|watch| watch.seen(Watched::Sense as usize, now_ms));
         if by_button || now_ms >= due_ms {
-            let climate = sht3x::measure(&mut device, &mut Asleep).map_err(fault_of_sht3x);
+            let climate =
+                sht3x::measure(&mut device, &mut Asleep).map_err(|error| fault_of_sht3x(&error));
             let air = air(&mut bme680, &mut device);
             let battery_mv = cx.local.battery.millivolts(&mut bus.borrow_mut());
             let climate = climate.map(|measured| Climate {
@@ -67,23 +68,23 @@ pub async fn run(mut cx: Context<'_>) {
                 Err(_) => Status::DISPLAY_SILENT,
             };
             // The rhythm is kept where it can be; the button begins a new one.
-            let interval_ms = u64::from(interval_s) * 1_000;
-            due_ms = if by_button || due_ms + interval_ms <= now_ms {
-                now_ms + interval_ms
+            let rhythm_ms = u64::from(interval_s) * 1_000;
+            due_ms = if by_button || due_ms + rhythm_ms <= now_ms {
+                now_ms + rhythm_ms
             } else {
-                due_ms + interval_ms
+                due_ms + rhythm_ms
             };
         }
         let interval_s = cx.shared.node.lock(|node| node.interval_s());
         due_ms = due_ms.min(now_ms + u64::from(interval_s) * 1_000);
         let wait_ms = due_ms.saturating_sub(now_ms).clamp(1, STEP_MS);
-        by_button = Mono::timeout_after(wait_ms.millis(), cx.local.press.wait())
+        by_button = Mono::timeout_after(span(wait_ms), cx.local.press.wait())
             .await
             .is_ok();
     }
 }
 
-fn fault_of_sht3x<E>(error: sht3x::Error<E>) -> Fault {
+fn fault_of_sht3x<E>(error: &sht3x::Error<E>) -> Fault {
     match error {
         sht3x::Error::Bus(_) => Fault::Silent,
         sht3x::Error::Checksum { .. } => Fault::Damaged,

@@ -2,6 +2,7 @@
 
 use iiot_proto::link::Fate;
 use iiot_proto::packet::Payload;
+use logic::GatewayNode;
 use logic::document::{Own, document};
 use logic::order::{Line, OrderReader, answer_line, over_line, refused_line};
 use rtic::Mutex;
@@ -12,7 +13,7 @@ use stm32f4xx_hal::prelude::*;
 use stm32f4xx_hal::serial::Tx;
 
 use crate::app::host::Context;
-use crate::{Mono, Watched, now_ms};
+use crate::{Mono, Watched, now_ms, span};
 
 /// How often it shows that it is alive.
 const STEP_MS: u64 = 1_000;
@@ -48,11 +49,10 @@ pub async fn run(mut cx: Context<'_>) {
                 print(cx.local.terminal, cx.local.host_tx, &line);
             }
         }
-        while let Some(delivery) = cx.shared.node.lock(|node| node.take_delivery()) {
+        while let Some(delivery) = cx.shared.node.lock(GatewayNode::take_delivery) {
             if let Payload::Answer(answer) = delivery.packet.payload {
                 let line = answer_line(delivery.packet.header.src, &answer);
                 print(cx.local.terminal, cx.local.host_tx, &line);
-                continue;
             }
             let counters = cx.shared.node.lock(|node| node.counters());
             let own = Own {
@@ -65,7 +65,7 @@ pub async fn run(mut cx: Context<'_>) {
                 print(cx.local.terminal, cx.local.host_tx, &document);
             }
         }
-        while let Some(finished) = cx.shared.node.lock(|node| node.take_finished()) {
+        while let Some(finished) = cx.shared.node.lock(GatewayNode::take_finished) {
             let why = match finished.fate {
                 // The answer itself was printed when it came.
                 Fate::Answered(_) => continue,
@@ -76,7 +76,7 @@ pub async fn run(mut cx: Context<'_>) {
             print(cx.local.terminal, cx.local.host_tx, &line);
         }
         if !cx.local.host_bytes.ready() {
-            let _ = Mono::timeout_after(STEP_MS.millis(), cx.local.host_wake.wait()).await;
+            let _ = Mono::timeout_after(span(STEP_MS), cx.local.host_wake.wait()).await;
         }
     }
 }

@@ -16,7 +16,7 @@ use rtic::Mutex;
 use rtic_monotonics::systick::prelude::*;
 
 use crate::app::sense::Context;
-use crate::{Mono, Watched, now_ms};
+use crate::{Mono, Watched, now_ms, span};
 
 /// Between two measurements; also how often it shows that it is alive.
 const STEP_MS: u64 = 2_000;
@@ -26,7 +26,7 @@ struct Asleep;
 
 impl DelayNs for Asleep {
     fn delay_ns(&mut self, ns: u32) {
-        let until = Mono::now() + u64::from(ns.div_ceil(1_000_000)).millis();
+        let until = Mono::now() + span(u64::from(ns.div_ceil(1_000_000)));
         // One tick more: the first one may be about to end.
         while Mono::now() <= until {
             cortex_m::asm::wfi();
@@ -56,7 +56,7 @@ pub async fn run(mut cx: Context<'_>) {
         let lines = cx.shared.node.lock(|node| picture(node, measured));
         // A display that does not answer is set up again the next time; nothing else depends on it.
         let _ = screen.show(&lines);
-        Mono::delay(STEP_MS.millis()).await;
+        Mono::delay(span(STEP_MS)).await;
     }
 }
 
@@ -91,9 +91,10 @@ fn picture(node: &GatewayNode, own: Result<Climate, Fault>) -> [Line; 6] {
         Err(_) => write!(here, "here --"),
     };
     let errors = node.radio_counters().errors();
-    let _ = match node.is_up() {
-        true => write!(radio, "radio up, err{errors}"),
-        false => write!(radio, "radio silent"),
+    let _ = if node.is_up() {
+        write!(radio, "radio up, err{errors}")
+    } else {
+        write!(radio, "radio silent")
     };
     lines
 }

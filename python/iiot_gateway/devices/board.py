@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -75,17 +75,27 @@ class _Line(asyncio.Protocol):
     def __init__(self) -> None:
         self.take: Callable[[bytes], object] = len
         self.transport: asyncio.WriteTransport | None = None
+        self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.WriteTransport):
             self.transport = transport
+            self.closed.clear()
 
     def data_received(self, data: bytes) -> None:
         self.take(data)
 
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base's signature
+        self.closed.set()
+
     def write(self, data: bytes) -> None:
         if self.transport is not None:
             self.transport.write(data)
+
+    async def close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+            await self.closed.wait()
 
 
 class Board:
@@ -113,6 +123,11 @@ class Board:
         self._servers.append(await self._loop.create_unix_server(lambda: self._radio_line, self.folder / RADIO))
         if self.plan.powered:
             await self.power_on()
+
+    def reseed(self) -> None:
+        """Let the node find other noise at its next start."""
+        self.plan = replace(self.plan, seed=self.plan.seed + 1000)
+        (self.folder / SETTINGS).write_bytes(self.plan.settings())
 
     async def power_on(self) -> None:
         """Give the node power. Raises GatewayError if the machine does not start."""
@@ -147,6 +162,8 @@ class Board:
     async def stop(self) -> None:
         """End the machine and its sockets."""
         await self.power_off()
+        for line in (self._radio_line, self._chip_line):
+            await line.close()
         for server in self._servers:
             server.close()
 

@@ -1,4 +1,4 @@
-//! From raw values to physical ones, in integers: the formulas of the data sheet (section 3.3) and of Bosch's BME68x API.
+//! From raw values to physical ones, in integers: the formulas of the data sheet (section 3.3) and of the interface that Bosch publishes for it.
 //!
 //! Intermediate values are 64 bits wide, so that no calibration and no raw value whatever overflows.
 

@@ -145,7 +145,7 @@ impl Bme680 {
         // Humidity x1; temperature x2, pressure x16, forced mode; no filter.
         write(bus, Register::ControlHumidity, 0b001)?;
         write(bus, Register::Config, 0)?;
-        write(bus, Register::ControlMeasuring, 0b010_101_01)?;
+        write(bus, Register::ControlMeasuring, 2 << 5 | 5 << 2 | 1)?;
         delay.delay_ms(MEASURING_MS);
         for _ in 0..TRIES {
             let field: [u8; 15] = read(bus, Register::Field)?;

@@ -33,10 +33,10 @@ proptest! {
         prop_assert_eq!(heater, bus.bme680.registers[Register::HeaterResistance as usize]);
         let own = own.unwrap();
         prop_assert!((f32::from(own.temperature_centidegrees) / 100.0 - other.temperature).abs() < 0.02);
-        prop_assert!((own.pressure_pa as f32 - other.pressure).abs() < 20.0, "{} {}", own.pressure_pa, other.pressure);
+        prop_assert!((f64::from(own.pressure_pa) - f64::from(other.pressure)).abs() < 20.0, "{} {}", own.pressure_pa, other.pressure);
         prop_assert!((f32::from(own.humidity_centipercent) / 100.0 - other.humidity).abs() < 0.1);
-        let gas = own.gas_resistance_ohm.map_or(0.0, |ohm| ohm as f32);
-        let theirs = other.gas_resistance.unwrap_or(0.0);
+        let gas = own.gas_resistance_ohm.map_or(0.0, f64::from);
+        let theirs = f64::from(other.gas_resistance.unwrap_or(0.0));
         prop_assert!((gas - theirs).abs() <= 1.0 + theirs / 500.0, "{gas} {theirs}");
     }
 
