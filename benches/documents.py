@@ -12,10 +12,10 @@ METRICS = 9
 """Values in the original's document, each a topic and a line."""
 
 
-def log_line(rng: random.Random, packet: int) -> str:
-    """Return the original's log line for one packet."""
+def log_line(rng: random.Random, packet: int, step_ms: int = 10) -> str:
+    """Return the original's log line for one packet, so many milliseconds of the node's clock behind the one before."""
     return (
-        f'[INFO] JSON sent via VCP: {{"ts":{12_000 + packet * 10 % 2**31},"id":"N2",'
+        f'[INFO] JSON sent via VCP: {{"ts":{12_000 + packet * step_ms % 2**31},"id":"N2",'
         f'"n1":{{"t":{rng.randrange(150, 350) / 10},"h":{rng.randrange(300, 800) / 10},"g":{rng.randrange(50_000, 90_000)}}},'
         f'"n2":{{"t":{rng.randrange(150, 350) / 10},"h":{rng.randrange(300, 800) / 10}}},'
         f'"sig":{{"rssi":{rng.randrange(-120, -30)},"snr":{rng.randrange(-20, 14)}}},'

@@ -19,6 +19,11 @@ GOALS: dict[str, tuple[str, float]] = {
     "rss_peak_mb": ("<=", 64),
     "rss_slope_mb_per_hour": ("<=", 1),
     "crossings_per_1000_frames": ("<=", 20),
+    "history_points_per_s": (">=", 100_000),
+    "history_day_ms": ("<=", 50),
+    "history_day_without_rollups_ms": ("", 0),
+    "history_bytes_per_point": ("", 0),
+    "broker_qos1_publishes_per_s": (">=", 20_000),
 }
 """Every figure in the order of printing, with the side of its goal that is good."""
 

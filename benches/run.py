@@ -14,15 +14,17 @@ import time
 from pathlib import Path
 
 import backlog
+import broker
 import decode
 import end_to_end
+import history
 import latency
 import memory
 from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history")
 
 
 def output_of(*command: str) -> str:
@@ -75,7 +77,7 @@ def main() -> int:
     print(f"\n{HEADING}", flush=True)
     report = Report()
     folder = Path(tempfile.mkdtemp(prefix="iiot-bench-"))
-    modules = {"end_to_end": end_to_end, "backlog": backlog, "latency": latency, "memory": memory}
+    modules = {"end_to_end": end_to_end, "backlog": backlog, "latency": latency, "memory": memory, "broker": broker, "history": history}
     try:
         for group in args.only:
             if group == "decode":

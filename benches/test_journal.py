@@ -44,6 +44,7 @@ def test_through_the_journal(benchmark: Any, tmp_path: Path) -> None:
 
     assert benchmark.pedantic(through, setup=chunk, rounds=5) == PACKETS * METRICS
 
+    assert journal.wait_delivered(5.0)
     sink = journal.status()["sinks"]["database"]
     assert sink["accepted"] == sink["delivered"]
     assert sink["accepted"] % PACKETS == 0

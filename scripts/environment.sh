@@ -25,9 +25,27 @@ stamp_of_sources() {
     find Cargo.toml Cargo.lock pyproject.toml rust -name target -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort | cksum
 }
 
+# prepare_page: build the web page from web/ if something changed. Without npm the gateway runs all the same, and says that it has no page.
+prepare_page() {
+    local page=python/iiot_gateway/web/index.html stamp_file=web/node_modules/.built stamp
+    stamp="$(find web -name node_modules -prune -o -type f -printf '%p %s %T@\n' | LC_ALL=C sort | cksum)"
+    if [ -f "$page" ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$stamp" ]; then return; fi
+    if ! command -v npm >/dev/null 2>&1; then
+        say "npm is missing, so there is no new web page (apt install nodejs npm); the gateway runs without"
+        return 1
+    fi
+    say "building the web page"
+    if ! (cd web && npm ci --silent --ignore-scripts && npm run --silent build); then
+        say "the web page could not be built; its own words stand above, and the gateway runs without"
+        return 1
+    fi
+    printf '%s\n' "$stamp" >"$stamp_file"
+}
+
 # prepare [EXTRA]: make .venv hold the package, with the dependencies of an extra.
 prepare() {
     local extra=${1:-} stamp_file=".venv/built${1:+-with-$1}" python
+    prepare_page || true
     if [ -x .venv/bin/iiot-gateway ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$(stamp_of_sources)" ]; then
         return
     fi

@@ -6,8 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/environment.sh
 
 # program:package of Debian
-needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck
-    qemu-system-arm:qemu-system-arm)
+needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck npm:npm
+    chromium:chromium qemu-system-arm:qemu-system-arm)
 PATH="$PATH:/usr/sbin"
 
 # The firmware is compiled by rustup's toolchain where the target can be had, else by Debian's.
@@ -46,6 +46,10 @@ step() {
 
 install_servers
 prepare dev
+if [ -n "${CI:-}" ] || command -v npm >/dev/null 2>&1; then
+    step prepare_page
+    step npm --prefix web run --silent check
+fi
 python=.venv/bin/python
 # The test binary of the extension's crate loads the interpreter's library.
 libdir="$($python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")')"

@@ -40,9 +40,13 @@ class Subscriber:
 
     def catch_up(self) -> None:
         """Wait until everything that the broker has by now was seen: a message of our own goes behind it."""
-        marker = f"{id(self)}-{len(self.messages['iiot/test/marker'])}"
-        self._client.publish("iiot/test/marker", marker, qos=1)
-        self.wait(lambda s: s.last("iiot/test/marker") == marker, "the marker")
+        self.catch_up_on("iiot/test/marker")
+
+    def catch_up_on(self, topic: str) -> None:
+        """Do so with a topic that the pattern takes."""
+        marker = f"{id(self)}-{len(self.messages[topic])}"
+        self._client.publish(topic, marker, qos=1)
+        self.wait(lambda s: s.last(topic) == marker, "the marker")
 
     def values(self, topic: str) -> list[str]:
         """Return the live values of a topic in order."""
@@ -73,7 +77,8 @@ def retained(port: int, pattern: str = "iiot/#", *, expect: set[str], timeout_s:
     while True:
         subscriber = Subscriber(port, pattern).start()
         try:
-            subscriber.catch_up()  # retained values come before anything that is published after the subscription
+            # Retained values come before anything that is published after the subscription.
+            subscriber.catch_up_on(pattern.replace("#", "test/marker"))
         finally:
             subscriber.stop()
         found = {topic: seen[0][0] for topic, seen in subscriber.messages.items() if seen and seen[0][1]}

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
     "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "_native"},
     "devices": LEAVES | {"devices"},
-    "api": LEAVES | {"api", "log", "metrics", "pipeline"},
+    "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
     "cli": LEAVES | {"config", "devices", "log", "metrics", "compose", "pipeline", "sources", "sinks", "cli", "api", "_native"},
 }
@@ -33,24 +33,36 @@ MAY_IMPORT = {
 NATIVE = {
     "compose.py": "makes journal, intakes and clients",
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
-    "pipeline/supervisor.py": "the type of the journal",
+    "pipeline/supervisor.py": "the types of the journal and of the live values",
+    "pipeline/views.py": "the type of the live values",
+    "sinks/embedded_broker.py": "starts and stops the broker",
+    "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",
+    "cli/history.py": "questions to the history",
+    "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",
+    "cli/doctor_history.py": "opens a history as the commands do",
     "cli/doctor_mqtt.py": "the broker's trial",
     "cli/run.py": "the journal's error, and the allocator before there are threads",
+    "cli/simulate.py": "simulates without a journal",
     "cli/version.py": "the extension's version",
 }
 """The modules that know the extension, each with its reason."""
 
-CONCRETE = {"sources.probe_rs", "sources.serial", "sources.replay", "sinks.mqtt", "sinks.influxdb"}
+CONCRETE = {"sources.probe_rs", "sources.serial", "sources.simulate", "sources.replay", "sinks.mqtt", "sinks.influxdb", "sinks.history"}
 """Modules with a concrete source or sink: `compose` alone makes one."""
 KNOWS_CONCRETE = {
     "compose.py": CONCRETE,
     "cli/doctor_local.py": {"sources.serial"},  # opens a port as the source would
     "cli/doctor_database.py": {"sinks.influxdb"},  # posts to the URL that the sink would
 }
-HEAVY = {"influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"}, "starlette": {"api/app.py"}, "uvicorn": {"api/server.py"}}
+HEAVY = {
+    "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"},
+    "pyarrow": {"cli/export.py"},
+    "starlette": {"api/app.py"},
+    "uvicorn": {"api/server.py"},
+}
 """Large packages and the only files that may import them."""
 
 

@@ -5,20 +5,27 @@ from typing import Any, Literal, Self, final
 
 __all__ = [
     "Answer",
+    "Broker",
+    "BrokerError",
     "Decoded",
     "Decoder",
+    "HistoryError",
+    "HistoryReader",
+    "HistorySink",
     "HttpError",
     "Intake",
     "Journal",
     "JournalError",
     "LineBatch",
     "LineSink",
+    "Live",
     "MqttError",
     "MqttSink",
     "Pacer",
     "Poster",
     "Profile",
     "ProfileError",
+    "Simulator",
     "__version__",
     "crossings",
     "debug_build",
@@ -38,11 +45,42 @@ class JournalError(Exception):
 
     kind: str
 
+class HistoryError(Exception):
+    """The history cannot be used: `kind` is one of missing, unknown_version, damaged, io, full, closed, busy."""
+
+    kind: str
+
 class MqttError(ValueError):
     """An MQTT setting cannot be used (URL, certificate); the message names it."""
 
 class HttpError(ValueError):
     """An HTTP setting cannot be used (URL, certificate); the message names it."""
+
+class BrokerError(Exception):
+    """The built-in broker cannot be started; the message says why."""
+
+@final
+class Broker:
+    """A running MQTT broker (3.1.1 and 5 on one port), on a thread of its own. It ends with the object."""
+
+    @staticmethod
+    def start(
+        listen: str,
+        *,
+        path: str,
+        own_clients: Sequence[str] = (),
+        username: str | None = None,
+        password: str | None = None,
+    ) -> Broker:
+        """Start it and wait until it listens at ADDRESS:PORT. `path` is the file that retained values are kept in; those of `own_clients` are
+        not, they publish them again themselves. With a user name every client must give it. Raises BrokerError, or ValueError for `listen`."""
+    port: int
+    def has_ended(self) -> bool:
+        """It stopped, by `stop` or by a fault."""
+    def counts(self) -> dict[str, Any]:
+        """{"clients": connected now, "received": PUBLISH packets in, "sent": PUBLISH packets out}."""
+    def stop(self, timeout_s: float) -> bool:
+        """Disconnect the clients and stop listening. False if that takes longer."""
 
 @final
 class Profile:
@@ -194,6 +232,7 @@ class MqttSink:
         ack_timeout_s: float = 20.0,
         connect_timeout_s: float = 10.0,
         inflight: int = 1000,
+        max_topics: int = 100000,
         username: str | None = None,
         password: str | None = None,
         ca_file: str | None = None,
@@ -210,7 +249,7 @@ class MqttSink:
     def publish_health(self, payload: bytes) -> None:
         """Replace the retained health document; sent when connected."""
     def state(self) -> dict[str, Any]:
-        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "last_error"}."""
+        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "unlisted", "last_error"}."""
     @staticmethod
     def probe(
         *,
@@ -238,7 +277,9 @@ class LineSink:
     def rewind(self) -> None:
         """Forget batches handed out and not confirmed: begin again at the stored cursor."""
     def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = ()) -> None:
-        """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects. Returns when committed."""
+        """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects.
+
+        Returns when the confirmation before this one is committed; this one is, at the latest, when the journal is closed."""
     def cancel(self) -> None:
         """Make a waiting `next_batch` return None now, and every later one."""
 
@@ -252,6 +293,60 @@ class LineBatch:
     first_position: int
     end_position: int
     def line(self, index: int) -> bytes: ...
+
+@final
+class Live:
+    """The newest value of every topic and of every node's link. Beside the sinks: it has no ledger and holds nothing back.
+
+    Its documents are UTF-8 JSON (docs: /api/v1/openapi.json, schemas Latest and Changes); values are text as they came, times milliseconds since 1970."""
+
+    def __new__(cls, journal: Journal, *, max_bytes: int = 1048576) -> Self:
+        """Begin with what the journal still holds and what its sinks have confirmed. `max_bytes` of frames are kept between two `follow`s."""
+    def follow(self) -> int:
+        """Decode what was committed since the last call; returns the version, which rises if something was. Releases the interpreter."""
+    def latest(self) -> bytes:
+        """Everything, with the samples for sparklines."""
+    def changes(self, since: int) -> bytes:
+        """What changed after version `since`: series that are new, and values."""
+
+@final
+class HistorySink:
+    """A history sink's way from the journal into its file; the points never become Python objects."""
+
+    def __new__(cls, journal: Journal, name: str) -> Self: ...
+    def open(self, path: str, *, max_age_s: float = 0.0, max_bytes: int = 0) -> None:
+        """Open or make the file; an old one is read to the end, to find damage now. 0 is without limit. Raises HistoryError. Blocks."""
+    def deliver(self, *, max_points: int, linger_ms: int, timeout_ms: int) -> dict[str, int] | None:
+        """Store the points behind the sink's cursor and confirm their frames: waits up to `timeout_ms` for a first frame, then `linger_ms` for more.
+        Returns {"frames", "inserted", "replaced", "unchanged", "pruned"}: frames confirmed, and points; None on time-out, or when not open.
+        Raises HistoryError or JournalError; nothing is confirmed then, and the next call begins anew. Blocks; releases the interpreter."""
+    def size(self) -> dict[str, int] | None:
+        """{"series", "points", "bytes"}; None when not open. Waits for a `deliver` under way."""
+    def cancel(self) -> None:
+        """Make a waiting `deliver` return now, and every later one."""
+    def close(self) -> None:
+        """Close the file, once a `deliver` under way has returned."""
+
+@final
+class HistoryReader:
+    """Questions to a history file, also while a gateway writes it. Read-only; usable from any thread. Times are nanoseconds since 1970."""
+
+    def __new__(cls, path: str) -> Self:
+        """Raises HistoryError."""
+    def series(self) -> list[dict[str, Any]]:
+        """[{"id": int, "measurement": str, "tags": dict[str, str], "field": str, "topic": str | None, "first_ns": int, "last_ns": int, "points": int}]."""
+    def last(self, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """The last point of each series: [{"id": int, "time_ns": int, "value": str}], the value as the text that came. An id without points is left out."""
+    def range(
+        self, id: int, start_ns: int, end_ns: int, *, every_ns: int = 0, agg: str = "mean", limit: int = 100000
+    ) -> tuple[list[int], list[float | None]]:
+        """Times and values of [start, end). `every_ns` 0: points. Else buckets that begin at whole multiples of it since 1970; empty ones are left out.
+
+        `agg`: mean, min, max, sum, count, first, last; of numbers, true being 1; a text is counted and has no value (None). Raises ValueError,
+        with the remedy, for an unknown series or agg and where there are more than `limit` values; HistoryError otherwise."""
+    def texts(self, id: int, start_ns: int, end_ns: int, *, limit: int = 100000) -> tuple[list[int], list[str]]:
+        """Times and texts, as they came, of the first `limit` points of [start, end); to go on, ask from behind the last time."""
+    def close(self) -> None: ...
 
 @final
 class Poster:
@@ -286,6 +381,21 @@ class Answer:
     retry_after_s: float | None
     body: bytes
     """At most 64 KiB."""
+
+@final
+class Simulator:
+    """Sensor nodes that do not exist, and the log that probe-rs would print for their receiver. The same arguments give the same bytes."""
+
+    def __new__(cls, *, nodes: int, rate_per_s: float, seed: int, start_ns: int) -> Self:
+        """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`. Raises ValueError."""
+    @property
+    def next_ns(self) -> int:
+        """When the next reading is sent, in simulated time."""
+    def advance(self, until_ns: int, *, max_readings: int) -> bytes:
+        """The log of everything that happens before a time, but of `max_readings` at most. Releases the interpreter."""
+    def counts(self) -> dict[str, int]:
+        """What has happened so far: {"readings", "lost", "damaged", "documents", "duplicates", "node_restarts", "receiver_restarts"};
+        documents = readings - lost - damaged + duplicates."""
 
 def crossings() -> int:
     """How many calls have crossed into the extension on the data path since the start; for the benchmark."""

@@ -6,18 +6,23 @@ A new source or sink is one file, one section in the schema and one line here. E
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from iiot_gateway import _native
-from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
-from iiot_gateway.config.wiring import Origin, origin, probes, profile_files, profile_path
-from iiot_gateway.errors import GatewayError, JournalUnusable, ProfileInvalid, SettingUnusable
+from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
+from iiot_gateway.config.wiring import Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
+from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.supervisor import Gateway, Service
+from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
+from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
+from iiot_gateway.sinks.history import HistorySink
 from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
 from iiot_gateway.sources.base import Intake, Source
@@ -137,6 +142,8 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     journal = open_journal(config)
     try:
         sinks = _sinks(config, journal)
+        # Before any frame comes: it shows what the journal still holds first.
+        live = _native.Live(journal) if config.http.enabled else None
         sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal)
     except _native.JournalError as error:
         journal.close()
@@ -151,11 +158,35 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
         "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
-    gateway = Gateway(journal, config.journal_path(), sources, sinks, commands=commands, services=services)
+    gateway = Gateway(
+        journal,
+        config.journal_path(),
+        sources,
+        sinks,
+        commands=commands,
+        services=services,
+        live=live,
+        open_history=history_for_pages(config),
+    )
     for sink in sinks:
         if isinstance(sink, MqttSink):
             sink.health = gateway.view.health
     return gateway
+
+
+def history_for_pages(config: Config) -> OpenHistory | None:
+    """Return how to read the history that pages ask: the first one. None if none is configured."""
+    return next((partial(reading_history, path) for _name, _section, path in config.histories()), None)
+
+
+@contextmanager
+def reading_history(path: str) -> Iterator[History]:
+    """Open a history for reading. Raises HistoryUnusable, also for what goes wrong within."""
+    try:
+        with closing(_native.HistoryReader(path)) as reader:
+            yield reader
+    except _native.HistoryError as error:
+        raise HistoryUnusable(error.kind, str(error)) from error
 
 
 def _whole(request: dict[str, Any], key: str, default: int) -> int:
@@ -171,18 +202,19 @@ def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[S
     return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
 
 
-def live_sections(config: Config) -> dict[str, ProbeRsSection | SerialSection]:
+def live_sections(config: Config) -> dict[str, SourceSection]:
     """Return the section of every live source by its name."""
-    return {**probes(config), **config.serial}
+    return {**probes(config), **config.serial, **config.simulate}
 
 
-def broker_settings(section: MqttSection) -> dict[str, Any]:
+def broker_settings(config: Config, section: MqttSection) -> dict[str, Any]:
     """Return the keywords that every connection to this broker takes."""
+    url, username, password = broker_access(config, section)
     return {
-        "broker_url": section.broker_url,
+        "broker_url": url,
         "protocol": section.protocol,
-        "username": section.username or None,
-        "password": section.password.reveal() or None,
+        "username": username or None,
+        "password": password or None,
         "ca_file": section.ca_file or None,
         "client_cert_file": section.client_cert_file or None,
         "client_key_file": section.client_key_file or None,
@@ -206,14 +238,21 @@ def poster(section: InfluxdbSection) -> _native.Poster:
 def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
     wanted = {name: section.profiles for name, section in config.mqtt.items()}
     wanted |= {name: section.profiles for name, section in config.influxdb.items()}
+    wanted |= {name: section.profiles for name, section in config.history.items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
-    sinks: list[Sink] = [MqttSink(name, section, _broker(journal, name, section)) for name, section in config.mqtt.items()]
+    clients = embedded_clients(config)
+    embedded = EmbeddedBroker(config.broker, str(config.base / config.broker.path), clients) if clients else None
+    sinks: list[Sink] = []
+    for name, section in config.mqtt.items():
+        broker = embedded if section.broker_url == EMBEDDED else None
+        sinks.append(MqttSink(name, section, _broker(config, journal, name, section), embedded=broker))
     sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
+    sinks += [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
     return sinks
 
 
-def _broker(journal: _native.Journal, name: str, section: MqttSection) -> _native.MqttSink:
+def _broker(config: Config, journal: _native.Journal, name: str, section: MqttSection) -> _native.MqttSink:
     return _native.MqttSink(
         journal,
         name,
@@ -226,7 +265,8 @@ def _broker(journal: _native.Journal, name: str, section: MqttSection) -> _nativ
         ack_timeout_s=section.ack_timeout_s,
         connect_timeout_s=section.connect_timeout_s,
         inflight=section.inflight,
-        **broker_settings(section),
+        max_topics=section.max_topics,
+        **broker_settings(config, section),
     )
 
 
@@ -239,11 +279,15 @@ def _live(config: Config, journal: _native.Journal) -> list[Source]:
     return sources
 
 
-def _source(name: str, section: ProbeRsSection | SerialSection, intake: Intake) -> Source:
+def _source(name: str, section: SourceSection, intake: Intake) -> Source:
     if isinstance(section, SerialSection):
         from iiot_gateway.sources.serial import SerialSource
 
         return SerialSource(name, section, intake)
+    if isinstance(section, SimulateSection):
+        from iiot_gateway.sources.simulate import SimulateSource
+
+        return SimulateSource(name, section, intake, _native.Simulator)
     from iiot_gateway.sources.probe_rs import ProbeRsSource
 
     return ProbeRsSource(name, section, intake)

@@ -12,6 +12,7 @@ GatewayError
 |   |-- SinkUnavailable        retry; ends the program only with on_start = "fail"
 |   `-- SettingUnusable        do not retry; a URL or certificate that cannot be used
 |-- JournalUnusable        do not retry: locked, damaged, of an unknown version
+|-- HistoryUnusable        do not retry: missing, damaged, of an unknown version
 `-- GatewayUnreachable     no gateway answers on the control socket
 """
 
@@ -98,6 +99,14 @@ class JournalUnusable(GatewayError):
     def __init__(self, kind: str, path: str, detail: str) -> None:
         self.kind = kind
         super().__init__(f"the journal {path} cannot be used ({kind}): {detail}")
+
+
+class HistoryUnusable(GatewayError):
+    """A history cannot be read."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        self.kind = kind
+        super().__init__(f"the history cannot be read ({kind}): {detail}")
 
 
 class GatewayUnreachable(GatewayError):

@@ -25,6 +25,9 @@ SINK_LATE = "iiot_sink_late_publishes_total"
 SINK_REFRESHED = "iiot_sink_refreshed_topics_total"
 SINK_IN_FLIGHT = "iiot_sink_in_flight_publishes"
 SINK_QUEUED = "iiot_sink_queued_frames"
+SINK_HISTORY_POINTS = "iiot_sink_history_points"
+SINK_HISTORY_BYTES = "iiot_sink_history_bytes"
+SINK_HISTORY_PRUNED = "iiot_sink_history_pruned_points_total"
 SINK_CONNECTED = "iiot_sink_connected"
 SINK_RECONNECTS = "iiot_sink_reconnects_total"
 JOURNAL_BYTES = "iiot_journal_bytes"
@@ -57,6 +60,9 @@ METRICS: dict[str, tuple[str, str]] = {
     SINK_LATE: ("counter", "Values sent since the start that were older than the newest of their topic."),
     SINK_REFRESHED: ("counter", "Retained topics brought up to date since the start, after a connection was made."),
     SINK_IN_FLIGHT: ("gauge", "Publishes that wait for their acknowledgement."),
+    SINK_HISTORY_POINTS: ("gauge", "Points in a history."),
+    SINK_HISTORY_BYTES: ("gauge", "Size of a history: pages in use."),
+    SINK_HISTORY_PRUNED: ("counter", "Points that a history's limits of age and size took away since the start."),
     SINK_CONNECTED: ("gauge", "1 while the sink delivers."),
     SINK_RECONNECTS: ("counter", "Connections or outages that ended since the start."),
     JOURNAL_BYTES: ("gauge", "Size of the journal: pages in use."),
@@ -81,6 +87,9 @@ _DETAILS = {
     SINK_LATE: "late",
     SINK_REFRESHED: "refreshed",
     SINK_IN_FLIGHT: "in_flight",
+    SINK_HISTORY_POINTS: "points",
+    SINK_HISTORY_BYTES: "bytes",
+    SINK_HISTORY_PRUNED: "pruned_points",
 }
 
 

@@ -76,6 +76,26 @@ def test_every_value_arrives_once_and_in_order(
     assert gateway.status()["sinks"]["mqtt"]["delivered"] == small.accepted
 
 
+def test_values_of_topics_beyond_the_limit_arrive_and_are_not_retained(
+    gateway: Gateway, mosquitto: Mosquitto, subscribe: Callable[..., Subscriber], log: Path, small: Expected
+) -> None:
+    """Names that a device makes up cost no memory without end, and no value."""
+    subscriber = subscribe(mosquitto)
+    gateway.configure(section(mosquitto, "max_topics = 2"))
+
+    assert replay(gateway, log) == 0, gateway.log()[-2000:]
+
+    subscriber.catch_up()
+    for topic in small.topics():
+        assert subscriber.values(f"iiot/{topic}") == small.values(topic), topic
+    found = retained(mosquitto.port, expect={"iiot/gateway/status"})
+    kept = {topic: value for topic, value in found.items() if "/gateway/" not in topic}
+    assert len(kept) == 2
+    assert kept.items() <= last_retained(small).items()
+    assert gateway.status()["sinks"]["mqtt"]["delivered"] == small.accepted
+    assert "sink_too_many_topics" in gateway.log()
+
+
 def test_mqtts_with_a_password_means_tls(
     gateway: Gateway, launch: Callable[..., Mosquitto], tmp_path: Path, log: Path, small: Expected
 ) -> None:

@@ -62,6 +62,9 @@ def test_the_installed_wheel_works_without_its_sources(program: str, tmp_path: P
     (tmp_path / "config.toml").write_text(template.stdout)
     checked = run(program, tmp_path, "check")
     assert checked.returncode == 0, checked.stderr
+    page = Path(program).parent.parent.glob("lib/python*/site-packages/iiot_gateway/web/index.html")
+    built = (ROOT / "python" / "iiot_gateway" / "web" / "index.html").is_file()
+    assert bool(list(page)) == built, "the wheel carries the page"
 
     log = tmp_path / "generated.log"
     log.write_bytes(generated(300, seed=5))

@@ -42,6 +42,7 @@ def document() -> dict[str, Any]:
                 "refreshed": 9,
                 "publishes": 700,
             },
+            "history": {"state": "connected", "oldest_queued_at_ms": None, "points": 1000, "bytes": 4096, "pruned_points": 3},
             "gone": {"state": "removed", "oldest_queued_at_ms": None},
         },
         "journal": {"bytes": 4096, "max_bytes": 268435456, "frames": 4, "hours_left": 31.5},

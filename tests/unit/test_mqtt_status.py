@@ -30,6 +30,7 @@ class Native:
             "late": 1,
             "refreshed": 2,
             "publishes": 40,
+            "unlisted": 0,
             "last_error": "",
         }
 

@@ -1,1 +1,1 @@
-"""The HTTP face; imported only when it is enabled."""
+"""The HTTP face: a web page, a JSON API and what monitoring asks for. Read-only; imported only when it is enabled."""

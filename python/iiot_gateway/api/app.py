@@ -1,41 +1,149 @@
-"""The HTTP routes: /healthz, /readyz, /metrics. `/api/v1/` is kept free for what comes later."""
+"""The HTTP routes. `openapi.json` beside this file describes those of `/api/v1/`; a test holds the two against each other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from iiot_gateway.api import page, past
+from iiot_gateway.api.feed import Feed
+from iiot_gateway.api.guard import App, Guard
+from iiot_gateway.api.parameters import refuse_unknown, whole
+from iiot_gateway.api.problem import METHOD_NOT_ALLOWED, NOT_FOUND, Problem
+from iiot_gateway.api.stream import EVENTS_TYPE, EventStream
+from iiot_gateway.config.schema import HttpSection
+from iiot_gateway.log import PAGE_NOT_BUILT, get_log
 from iiot_gateway.metrics import render
-from iiot_gateway.pipeline.status import StatusView
+from iiot_gateway.pipeline.views import Views
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FRESH = {"cache-control": "no-store"}
+OPENAPI = Path(__file__).with_name("openapi.json")
+MAX_REJECTS = 1000
 
 
-def make_app(view: StatusView) -> Starlette:
+def make_app(views: Views, feed: Feed, section: HttpSection) -> App:
     """Return the application over a running gateway."""
+    starlette = Starlette(
+        routes=[*_monitoring(feed), *_api(views, feed), *_page()],
+        exception_handlers={Problem: _say, HTTPException: _say_http, Exception: _say_fault},
+    )
+    return Guard(starlette, section)
 
+
+def _monitoring(feed: Feed) -> list[Route]:
     async def healthz(_request: Request) -> Response:
         """Say that the process and its event loop live."""
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok"}, headers=FRESH)
 
     async def readyz(_request: Request) -> Response:
         """Say whether every sink delivers; 503 names those that do not. Frames are journalled all the same."""
-        document = await run_in_threadpool(view.document)
+        document = await feed.status()
         waiting = {name: sink["state"] for name, sink in document["sinks"].items() if sink["state"] not in ("connected", "removed")}
-        return JSONResponse({"ready": not waiting, "waiting": waiting}, status_code=503 if waiting else 200)
+        return JSONResponse({"ready": not waiting, "waiting": waiting}, status_code=503 if waiting else 200, headers=FRESH)
 
     async def metrics(_request: Request) -> Response:
         """Give the ledger, lag, sizes, rates and states to Prometheus."""
-        document = await run_in_threadpool(view.document)
-        return PlainTextResponse(render(document), media_type=METRICS_TYPE)
+        return PlainTextResponse(render(await feed.status()), media_type=METRICS_TYPE, headers=FRESH)
 
-    async def nothing_here(_request: Request, _error: Exception) -> Response:
-        return JSONResponse({"error": "not found"}, status_code=404)
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
-    return Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
-        exception_handlers={404: nothing_here},
-    )
+
+def _api(views: Views, feed: Feed) -> list[Route]:
+    description = OPENAPI.read_bytes()
+
+    async def in_thread(call: Callable[[], Any]) -> Response:
+        return JSONResponse(await anyio.to_thread.run_sync(call, limiter=feed.threads), headers=FRESH)
+
+    async def openapi(request: Request) -> Response:
+        refuse_unknown(request.query_params, ())
+        return Response(description, media_type="application/json", headers={"cache-control": "no-cache"})
+
+    async def status(request: Request) -> Response:
+        refuse_unknown(request.query_params, ())
+        return JSONResponse(await feed.status(), headers=FRESH)
+
+    async def latest(request: Request) -> Response:
+        refuse_unknown(request.query_params, ())
+        return Response(await feed.latest(), media_type="application/json", headers=FRESH)
+
+    async def live(request: Request) -> Any:
+        refuse_unknown(request.query_params, ())
+        if request.method == "HEAD":
+            return Response(headers={"content-type": EVENTS_TYPE, **FRESH})
+        feed.open_page()
+        return EventStream(feed)
+
+    async def rejects(request: Request) -> Response:
+        refuse_unknown(request.query_params, ("limit",))
+        limit = whole(request.query_params, "limit", low=1, high=MAX_REJECTS, default=50)
+        return await in_thread(lambda: {"rejects": [_reject(entry) for entry in views.rejects(limit)]})
+
+    async def series(request: Request) -> Response:
+        refuse_unknown(request.query_params, ())
+        return await in_thread(partial(past.series, views))
+
+    async def points(request: Request) -> Response:
+        return await in_thread(partial(past.points, views, dict(request.query_params)))
+
+    routes = {
+        "openapi.json": openapi,
+        "status": status,
+        "latest": latest,
+        "live": live,
+        "rejects": rejects,
+        "series": series,
+        "range": points,
+    }
+    return [Route(f"/api/v1/{name}", handler, methods=["GET"]) for name, handler in routes.items()]
+
+
+def _page() -> list[Route]:
+    assets = page.load()
+    if not assets:
+        get_log().info(PAGE_NOT_BUILT, remedy="install nodejs and npm, run scripts/build-web.sh, and start again")
+
+        async def not_built(_request: Request) -> Response:
+            return PlainTextResponse(page.NOT_BUILT, headers=FRESH)
+
+        return [Route("/", not_built)]
+
+    def of(asset: page.Asset) -> Callable[[Request], Any]:
+        async def give(request: Request) -> Response:
+            if request.headers.get("if-none-match") == asset.headers["etag"]:
+                return Response(status_code=304, headers=asset.headers)
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                return Response(asset.packed, headers={**asset.headers, "content-encoding": "gzip"})
+            return Response(asset.body, headers=asset.headers)
+
+        return give
+
+    return [Route(path, of(asset)) for path, asset in {**assets, "/": assets["/" + page.INDEX]}.items()]
+
+
+def _reject(entry: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: entry[key] for key in ("id", "sink", "source", "kind", "position", "point", "reason", "place", "excerpt")}
+    return {**kept, "at_ms": entry["at_ns"] // 1_000_000}
+
+
+async def _say(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - it is registered for nothing else
+    return Response(error.body(), status_code=error.status, headers={**FRESH, **error.headers}, media_type="application/json")
+
+
+async def _say_http(request: Request, error: Exception) -> Response:
+    method = isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED.status
+    return await _say(request, METHOD_NOT_ALLOWED if method else NOT_FOUND)
+
+
+async def _say_fault(request: Request, error: Exception) -> Response:
+    return await _say(request, Problem(500, "internal", str(error) or repr(error), "the gateway's log says more"))

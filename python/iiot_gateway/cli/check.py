@@ -30,6 +30,6 @@ def run(args: argparse.Namespace) -> int:
     for note in config.notes:
         print(f"note: {note}", file=sys.stderr)
     sources = list(profile_files(config))
-    sinks = [*config.mqtt, *config.influxdb]
+    sinks = [*config.mqtt, *config.influxdb, *config.history]
     print(f"good: sources {', '.join(sources) or 'none'}; sinks {', '.join(sinks) or 'none'}; journal {config.journal_path()}")
     return 0

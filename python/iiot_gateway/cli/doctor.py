@@ -28,10 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line a finding; 1 if one is bad."""
-    from iiot_gateway.cli import doctor_database, doctor_local, doctor_mqtt
+    from iiot_gateway.cli import doctor_database, doctor_history, doctor_local, doctor_mqtt
 
     trials: list[Callable[[Config], Iterator[Finding]]] = [
         doctor_local.journal,
+        doctor_history.histories,
         doctor_local.probes,
         doctor_local.serial_ports,
         doctor_mqtt.brokers,

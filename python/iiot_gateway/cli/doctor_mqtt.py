@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 from iiot_gateway.cli.doctor import Finding
-from iiot_gateway.config.schema import Config
+from iiot_gateway.config.schema import EMBEDDED, Config
 
 REMEDY = {
     "connect": "check broker_url, that the broker runs, and that no firewall stands between",
@@ -42,11 +44,14 @@ def brokers(config: Config) -> Iterator[Finding]:
 
     for name, section in config.mqtt.items():
         subject = f"{name} {section.broker_url}"
+        if section.broker_url == EMBEDDED and (finding := _embedded(subject, config)) is not None:
+            yield finding
+            continue
         try:
             result = _native.MqttSink.probe(
                 client_id=f"{section.client_id}-doctor",
                 topic=f"{section.topic_prefix}/gateway/doctor",
-                **broker_settings(section),
+                **broker_settings(config, section),
             )
         except _native.MqttError as error:
             yield Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")
@@ -56,3 +61,18 @@ def brokers(config: Config) -> Iterator[Finding]:
         else:
             step = str(result["step"])
             yield Finding(subject, ok=False, detail=f"{step}: {result['detail']}", remedy=remedy(result))
+
+
+def _embedded(subject: str, config: Config) -> Finding | None:
+    """Judge the built-in broker of a gateway that does not run; None if something listens there and can be tried."""
+    host, _, port = config.broker.listen.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return None
+            return Finding(subject, ok=False, detail=f"{config.broker.listen}: {error.strerror}", remedy="correct broker.listen")
+    return Finding(subject, ok=True, detail=f"{config.broker.listen} is free; the broker starts there with the gateway")

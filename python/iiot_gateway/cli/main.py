@@ -17,13 +17,16 @@ from iiot_gateway.errors import GatewayError
 
 COMMANDS = {
     "run": "run the gateway",
+    "demo": "simulated nodes, a broker, a history and a web page, on this machine alone",
     "replay": "play a recorded log into the same pipeline",
     "record": "write a source's raw bytes with arrival times to a file",
+    "simulate": "print the log of nodes that do not exist",
     "decode": "print the topics and lines of a log without sending anything",
     "check": "check the configuration and its profiles",
     "doctor": "try broker, database, probe, serial port and journal, and say what to do",
     "status": "print the ledger",
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
+    "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",
     "config": "`config template` prints a commented configuration with all defaults",
     "version": "print the version",

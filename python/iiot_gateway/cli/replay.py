@@ -14,7 +14,7 @@ from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from iiot_gateway.pipeline.status import StatusView
+    from iiot_gateway.pipeline.views import Views
 
 
 def speed(text: str) -> float | None:
@@ -90,15 +90,15 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError(f"{args.file} cannot be read: {error.strerror}") from error
 
 
-async def _progress(view: StatusView) -> None:
+async def _progress(views: Views) -> None:
     """Draw a bar on standard error, four times a second, until the end of the file."""
     while True:
-        progress: tuple[int, int] | None = next((s.progress() for s in view.sources if hasattr(s, "progress")), None)
-        state: Any = view.sources[0].status.state
+        progress: tuple[int, int] | None = next((s.progress() for s in views.status.sources if hasattr(s, "progress")), None)
+        state: Any = views.status.sources[0].status.state
         if progress is None or state == "finished":
             return
         done, total = progress
-        documents = view.sources[0].status.documents
+        documents = views.status.sources[0].status.documents
         if total:
             filled = min(30, 30 * done // total)
             print(

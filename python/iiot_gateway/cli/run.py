@@ -43,7 +43,7 @@ def start(
     if config.http.enabled:
         from iiot_gateway.api.server import http_service
 
-        services = (*services, http_service(config.http.listen))
+        services = (*services, http_service(config.http))
 
     async def main() -> int:
         return await build(config, replay=replay, services=services).run(once=once, timeout_s=timeout_s)

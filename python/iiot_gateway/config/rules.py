@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -9,12 +10,24 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from iiot_gateway.config.locate import nearest_name
-from iiot_gateway.config.schema import Config, InfluxdbSection, MqttSection, ProbeRsSection, SerialSection
-from iiot_gateway.config.wiring import BUILT_IN_PROFILES, profile_files, profile_path
+from iiot_gateway.config.schema import (
+    EMBEDDED,
+    BrokerSection,
+    Config,
+    HistorySection,
+    HttpSection,
+    InfluxdbSection,
+    MqttSection,
+    ProbeRsSection,
+    SourceSection,
+)
+from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_path
 
 KeyPath = tuple[str, ...]
 
+TOKEN = re.compile(r"[!-~]{8,200}")
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
+MIN_HISTORY_BYTES = 1048576
 PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
 
 
@@ -29,14 +42,16 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     yield from _clients(config.mqtt)
     for name, mqtt in config.mqtt.items():
         yield from _mqtt(tuple(name.split(".")), mqtt)
+    if any(mqtt.broker_url == EMBEDDED for mqtt in config.mqtt.values()):
+        yield from _broker(config.broker)
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
+    yield from _histories(config)
     yield from _prefixes_and_profiles(config)
     yield from _wanted_profiles(config)
     if not config.journal.path:
         yield ("journal", "path"), "must not be empty"
-    if not _listen(config.http.listen):
-        yield ("http", "listen"), "expected ADDRESS:PORT"
+    yield from _http(config.http)
 
 
 def _probe(path: KeyPath, probe: ProbeRsSection, given: set[KeyPath], *, needs_chip: bool) -> Iterator[tuple[KeyPath, str]]:
@@ -67,7 +82,12 @@ def _clients(sections: Mapping[str, MqttSection]) -> Iterator[tuple[KeyPath, str
 
 
 def _mqtt(path: KeyPath, mqtt: MqttSection) -> Iterator[tuple[KeyPath, str]]:
-    yield from _url((*path, "broker_url"), mqtt.broker_url, ("mqtt", "mqtts"))
+    if mqtt.broker_url == EMBEDDED:
+        for key in ("username", "password"):
+            if getattr(mqtt, key):
+                yield (*path, key), f"stands in [broker] when broker_url is {EMBEDDED!r}"
+    else:
+        yield from _url((*path, "broker_url"), mqtt.broker_url, ("mqtt", "mqtts"))
     if not mqtt.client_id:
         yield (*path, "client_id"), "must not be empty"
     if bool(mqtt.client_cert_file) != bool(mqtt.client_key_file):
@@ -82,12 +102,38 @@ def _mqtt(path: KeyPath, mqtt: MqttSection) -> Iterator[tuple[KeyPath, str]]:
             yield (*path, key), f"there is no file {file}"
 
 
+def _broker(broker: BrokerSection) -> Iterator[tuple[KeyPath, str]]:
+    host, _, port = broker.listen.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        address = None
+    if address is None or not port.isdigit() or not 0 < int(port) < 65536:
+        yield ("broker", "listen"), "expected ADDRESS:PORT in numbers, like 127.0.0.1:1883"
+    elif not (address.is_loopback or broker.username or broker.allow_anonymous):
+        yield ("broker", "listen"), "other machines reach it there: set username and password, or allow_anonymous = true"
+    if bool(broker.username) != bool(broker.password):
+        yield ("broker", "username"), "username and password go together"
+
+
 def _influxdb(path: KeyPath, influxdb: InfluxdbSection) -> Iterator[tuple[KeyPath, str]]:
     yield from _url((*path, "url"), influxdb.url, ("http", "https"))
     if not influxdb.bucket:
         yield (*path, "bucket"), "must not be empty"
     if influxdb.ca_file and not Path(influxdb.ca_file).is_file():
         yield (*path, "ca_file"), f"there is no file {influxdb.ca_file}"
+
+
+def _histories(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    seen = {config.journal_path(): "journal"}
+    for name, history, file in config.histories():
+        if not history.path:
+            yield (*name.split("."), "path"), "must not be empty"
+        elif file in seen:
+            yield (*name.split("."), "path"), f"the same file as that of [{seen[file]}]; each needs its own"
+        seen.setdefault(file, name)
+        if 0 < history.max_bytes < MIN_HISTORY_BYTES:
+            yield (*name.split("."), "max_bytes"), f"expected 0, or at least {MIN_HISTORY_BYTES}"
 
 
 def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
@@ -109,7 +155,7 @@ def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[Ke
 
 
 def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    sections: dict[str, ProbeRsSection | SerialSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial}
+    sections: dict[str, SourceSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial, **config.simulate}
     prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
     prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
     for name, prefix in prefixes:
@@ -129,7 +175,7 @@ def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 def _wanted_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
     """Find sinks that wait for a profile that nobody has: they would get nothing, for ever and in silence."""
-    sinks: dict[str, MqttSection | InfluxdbSection] = {**config.mqtt, **config.influxdb}
+    sinks: dict[str, MqttSection | InfluxdbSection | HistorySection] = {**config.mqtt, **config.influxdb, **config.history}
     if not any(sink.profiles for sink in sinks.values()):
         return
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
@@ -147,6 +193,18 @@ def _profile_name(file: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return name if isinstance(name, str) else None
+
+
+def _http(http: HttpSection) -> Iterator[tuple[KeyPath, str]]:
+    if not _listen(http.listen):
+        yield ("http", "listen"), "expected ADDRESS:PORT"
+    elif http.enabled and not http.token and not is_loopback(listen_host(http.listen)):
+        yield (
+            ("http", "token"),
+            f"is needed, because others can reach {http.listen}: set IIOT_HTTP__TOKEN or token_file, or listen on 127.0.0.1",
+        )
+    if http.token and not TOKEN.fullmatch(http.token.reveal()):
+        yield ("http", "token"), "expected 8 to 200 printable ASCII characters without spaces: it travels in a header"
 
 
 def _listen(text: str) -> bool:

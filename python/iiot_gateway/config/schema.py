@@ -17,6 +17,9 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 YEAR_S = 366 * DAY_S
 
+EMBEDDED = "embedded"
+"""As broker_url: the broker of [broker]."""
+
 OnStart = Literal["wait", "fail"]
 
 
@@ -73,10 +76,36 @@ class SerialSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateSection:
+    """`[simulate]`, `[simulate.NAME]`: sensor nodes that do not exist, printed as probe-rs would print them."""
+
+    nodes: int = integer(3, "Sensor nodes beside the receiver, which is node2: node1, node3, node4 and so on.", low=1, high=100000)
+    rate_per_s: float = number(
+        0.5,
+        "Readings a second, of all nodes together. 0 is as fast as the journal takes them; each node measures every 10 s then.",
+        low=0,
+        high=1e6,
+    )
+    seed: int = integer(1, "Another seed is another place, with other weather.", low=0, high=2**63 - 1)
+    profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    dedup_window_s: float = number(
+        3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
+    max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
+
+
+SourceSection = ProbeRsSection | SerialSection | SimulateSection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSection:
     """`[mqtt]`, `[mqtt.NAME]`: a broker; one topic a metric."""
 
-    broker_url: str = text("mqtt://localhost:1883", "mqtt:// (port 1883) or mqtts:// (port 8883, TLS or nothing).")
+    broker_url: str = text(
+        "mqtt://localhost:1883", 'mqtt:// (port 1883), mqtts:// (port 8883, TLS or nothing), or "embedded" for the broker of [broker].'
+    )
     client_id: str = text("iiot-gateway", "Must differ between gateways on one broker.")
     topic_prefix: str = text("iiot", "Begins every topic; also of PREFIX/gateway/status and PREFIX/gateway/health.")
     qos: int = choice(1, "0: at most once, 1: at least once, 2: exactly once.", 0, 1, 2)
@@ -88,6 +117,9 @@ class MqttSection:
     ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1, high=HOUR_S)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
     inflight: int = integer(1000, "Publishes under way at once.", low=1, high=65535)
+    max_topics: int = integer(
+        100_000, "Topics that are remembered; values of further ones are sent with retain off.", low=1, high=10_000_000
+    )
     username: str = text("", "Empty connects without one.")
     password: Secret = secret("Better by IIOT_MQTT__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")
@@ -97,6 +129,18 @@ class MqttSection:
     health_interval_s: float = number(60.0, "Seconds between health documents.", low=1, high=DAY_S)
     on_start: OnStart = text("wait", "If the broker is absent at start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSection:
+    """`[broker]`: the built-in MQTT broker, which runs if an [mqtt] section has broker_url = "embedded"."""
+
+    listen: str = text("127.0.0.1:1883", "ADDRESS:PORT in numbers; 0.0.0.0 lets other machines in, with a username or allow_anonymous.")
+    username: str = text("", "What every client must give; empty asks for nothing.")
+    password: Secret = secret("Better by IIOT_BROKER__PASSWORD or password_file.")
+    password_file: str = path("", "A file that holds the password and nothing else.")
+    allow_anonymous: bool = flag(False, "true lets everybody in also from other machines.")
+    path: str = path("iiot-broker.db", "Where retained values of other clients are kept.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +163,19 @@ class InfluxdbSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySection:
+    """`[history]`, `[history.NAME]`: every point in a file on this machine, for the web page, the API and `history`."""
+
+    path: str = path("history.db", "The history's file.")
+    max_age_d: float = number(0.0, "Points older than this go. 0 keeps them.", low=0, high=36600)
+    max_bytes: int = integer(1073741824, "With more bytes in use the oldest points go; about 3 a point. 0 is no limit.", low=0, high=2**44)
+    commit_interval_ms: int = integer(
+        1000, "How long the first frame of a commit waits for more; longer spares SD cards.", low=0, high=60000
+    )
+    profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSection:
     """`[journal]`: the durable log between sources and sinks."""
 
@@ -131,10 +188,14 @@ class JournalSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSection:
-    """`[http]`: /healthz, /readyz and /metrics."""
+    """`[http]`: the web page, /api/v1/, /healthz, /readyz and /metrics."""
 
     enabled: bool = flag(True, "false saves ten megabytes of memory.")
-    listen: str = text("127.0.0.1:5000", "ADDRESS:PORT.")
+    listen: str = text("127.0.0.1:5000", "ADDRESS:PORT. Other than loopback needs a token.")
+    token: Secret = secret("Asked of everybody, if set. Better by IIOT_HTTP__TOKEN or token_file.")
+    token_file: str = path("", "A file that holds the token and nothing else.")
+    allowed_hosts: tuple[str, ...] = texts("Further names that browsers may call a loopback address by, for a proxy in front.")
+    max_pages: int = integer(64, "Pages and `tail`s that may watch at once; further ones are told to come later.", low=0, high=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +213,11 @@ class Config:
     gateway: GatewaySection = field(default_factory=GatewaySection)
     probe_rs: Mapping[str, ProbeRsSection] = field(default_factory=nothing)
     serial: Mapping[str, SerialSection] = field(default_factory=nothing)
+    simulate: Mapping[str, SimulateSection] = field(default_factory=nothing)
     mqtt: Mapping[str, MqttSection] = field(default_factory=nothing)
     influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
+    history: Mapping[str, HistorySection] = field(default_factory=nothing)
+    broker: BrokerSection = field(default_factory=BrokerSection)
     journal: JournalSection = field(default_factory=JournalSection)
     http: HttpSection = field(default_factory=HttpSection)
     log: LogSection = field(default_factory=LogSection)
@@ -166,6 +230,10 @@ class Config:
         """Return the journal's file."""
         return str(self.base / self.journal.path)
 
+    def histories(self) -> list[tuple[str, HistorySection, str]]:
+        """Return name, section and file of every history."""
+        return [(name, section, str(self.base / section.path)) for name, section in self.history.items()]
+
     def topic_prefix(self) -> str:
         """Return the prefix of sources that name none."""
         if self.gateway.topic_prefix:
@@ -175,12 +243,20 @@ class Config:
         return MqttSection().topic_prefix
 
 
-SINGLE: dict[str, type] = {"gateway": GatewaySection, "journal": JournalSection, "http": HttpSection, "log": LogSection}
+SINGLE: dict[str, type] = {
+    "gateway": GatewaySection,
+    "broker": BrokerSection,
+    "journal": JournalSection,
+    "http": HttpSection,
+    "log": LogSection,
+}
 """Sections that stand once."""
 MANY: dict[str, type] = {
     "probe_rs": ProbeRsSection,
     "serial": SerialSection,
+    "simulate": SimulateSection,
     "mqtt": MqttSection,
     "influxdb": InfluxdbSection,
+    "history": HistorySection,
 }
 """Sections that may stand several times, each further one with a name."""

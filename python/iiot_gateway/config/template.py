@@ -8,13 +8,16 @@ from typing import Any
 
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.schema import (
+    BrokerSection,
     GatewaySection,
+    HistorySection,
     HttpSection,
     InfluxdbSection,
     JournalSection,
     LogSection,
     MqttSection,
     SerialSection,
+    SimulateSection,
 )
 from iiot_gateway.config.secret import Secret
 
@@ -34,8 +37,11 @@ def template() -> str:
         HEAD,
         *_section("gateway", GatewaySection),
         *_section("serial", SerialSection, commented=True),
+        *_section("simulate", SimulateSection, commented=True),
         *_section("mqtt", MqttSection),
+        *_section("broker", BrokerSection),
         *_section("influxdb", InfluxdbSection),
+        *_section("history", HistorySection, commented=True),
         *_section("journal", JournalSection),
         *_section("http", HttpSection),
         *_section("log", LogSection),

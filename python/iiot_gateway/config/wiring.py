@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
-from iiot_gateway.config.schema import Config, ProbeRsSection, SerialSection
+from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection, ProbeRsSection, SourceSection
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 BUILT_IN_PROFILES = tuple(sorted(file.stem for file in PROFILES.glob("*.toml")))
@@ -33,7 +34,7 @@ def profile_path(base: Path, profile: str) -> Path:
     return PROFILES / f"{profile or DEFAULT_PROFILE}.toml"
 
 
-def origin(config: Config, name: str, section: ProbeRsSection | SerialSection) -> Origin:
+def origin(config: Config, name: str, section: SourceSection) -> Origin:
     """Join a source's own keys with those that [gateway] gives to all."""
     return Origin(
         name=name,
@@ -45,6 +46,20 @@ def origin(config: Config, name: str, section: ProbeRsSection | SerialSection) -
     )
 
 
+def embedded_clients(config: Config) -> list[str]:
+    """Return the client id of every sink that publishes to the built-in broker."""
+    return [section.client_id for section in config.mqtt.values() if section.broker_url == EMBEDDED]
+
+
+def broker_access(config: Config, section: MqttSection) -> tuple[str, str, str]:
+    """Return the URL of a section's broker, the user name and the password."""
+    if section.broker_url != EMBEDDED:
+        return section.broker_url, section.username, section.password.reveal()
+    host, _, port = config.broker.listen.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - where it listens, not where we do
+    return f"mqtt://{host}:{port}", config.broker.username, config.broker.password.reveal()
+
+
 def probes(config: Config) -> dict[str, ProbeRsSection]:
     """Return every probe by its source's name; that of [gateway] is called `probe_rs`."""
     first = {"probe_rs": config.gateway} if config.gateway.chip else {}
@@ -53,5 +68,18 @@ def probes(config: Config) -> dict[str, ProbeRsSection]:
 
 def profile_files(config: Config) -> dict[str, Path]:
     """Return the profile file of every configured source, by the source's name."""
-    sources: dict[str, ProbeRsSection | SerialSection] = {**probes(config), **config.serial}
+    sources: dict[str, SourceSection] = {**probes(config), **config.serial, **config.simulate}
     return {name: origin(config, name, section).profile for name, section in sources.items()}
+
+
+def listen_host(listen: str) -> str:
+    """Return the address of ADDRESS:PORT, without the brackets of an IPv6 one."""
+    return listen.rpartition(":")[0].strip("[]")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address; a name other than localhost may be anybody's."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

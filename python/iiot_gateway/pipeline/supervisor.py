@@ -33,11 +33,12 @@ from iiot_gateway.log import (
 )
 from iiot_gateway.pipeline import control, systemd
 from iiot_gateway.pipeline.status import StatusView
+from iiot_gateway.pipeline.views import OpenHistory, Views
 from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sources.base import Source
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import Journal
+    from iiot_gateway._native import Journal, Live
 
 STOP_BUDGET_S = 4.5
 SOURCE_STOP_S = 3.2
@@ -51,7 +52,7 @@ EXIT_DELIVERED = 0
 EXIT_SINK_REJECTED = 3
 EXIT_NOT_DONE = 4
 
-Service = Callable[[StatusView], Coroutine[Any, Any, None]]
+Service = Callable[[Views], Coroutine[Any, Any, None]]
 
 
 class Gateway:
@@ -66,8 +67,11 @@ class Gateway:
         *,
         commands: dict[str, control.Handler],
         services: Sequence[Service] = (),
+        live: Live | None = None,
+        open_history: OpenHistory | None = None,
     ) -> None:
         self.view = StatusView(journal, sources, sinks)
+        self.views = Views(status=self.view, rejects=lambda limit: journal.rejects(limit=limit), live=live, open_history=open_history)
         self._journal = journal
         self._journal_path = journal_path
         self._sources = sources
@@ -92,7 +96,7 @@ class Gateway:
             tasks.start_soon(self._again_and_again, self._sample, SAMPLE_S)
             tasks.start_soon(self._again_and_again, self._tell_notes, NOTES_S)
             for service in self._services:
-                tasks.start_soon(service, self.view)
+                tasks.start_soon(service, self.views)
             for sink in self._sinks:
                 tasks.start_soon(self._keep_sink, sink)
             sources = anyio.CancelScope()

@@ -19,7 +19,7 @@ class Sink(Protocol):
 
     @property
     def kind(self) -> str:
-        """The kind: mqtt, influxdb."""
+        """The kind: mqtt, influxdb, history."""
 
     @property
     def status(self) -> SinkStatus:

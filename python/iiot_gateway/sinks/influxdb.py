@@ -56,6 +56,9 @@ class _Tried:
     retry_after_s: float | None
 
 
+_TAKEN = _Tried(Verdict.ACCEPTED, "", None)
+
+
 def write_url(section: InfluxdbSection) -> str:
     """Return the URL that lines are posted to."""
     base = section.url.rstrip("/")
@@ -215,8 +218,12 @@ class InfluxdbSink:
 
     async def _try(self, ask: Callable[..., Answer], *arguments: object, **named: object) -> _Tried:
         answer = await anyio.to_thread.run_sync(partial(ask, *arguments, **named))
-        error = reason(answer.status, answer.body, answer.error or answer.detail)
-        return _Tried(verdict(answer.status, answer.error), error, answer.retry_after_s)
+        status = answer.status
+        failure = None if status else answer.error
+        judged = verdict(status, failure)
+        if judged is Verdict.ACCEPTED:
+            return _TAKEN
+        return _Tried(judged, reason(status, answer.body, failure or answer.detail), answer.retry_after_s)
 
     async def _confirm(self, batch: LineBatch, rejects: list[tuple[int, str]]) -> bool:
         try:

@@ -20,6 +20,7 @@ from iiot_gateway.log import (
     SINK_CONNECTING,
     SINK_DISCONNECTED,
     SINK_NOT_AUTHORIZED,
+    SINK_TOO_MANY_TOPICS,
     Repeated,
     get_log,
 )
@@ -28,14 +29,19 @@ from iiot_gateway.sinks.takeover import TakeoverDetector
 
 if TYPE_CHECKING:
     from iiot_gateway._native import MqttSink as NativeMqttSink
+    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
-DETAILS = ("in_flight", "late", "refreshed", "publishes")
+DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted")
 """What the status takes over from the extension."""
 WATCH_S = 0.5
+BROKER_STOP_S = 0.5
 DENIED_S = 3600.0
 """A right that is missing is said once an hour."""
+CROWDED_REMEDY = (
+    "raise mqtt.max_topics, or look for a source that makes up node names; retained values of further topics are not kept up to date"
+)
 
 
 class MqttSink:
@@ -43,13 +49,22 @@ class MqttSink:
 
     kind = "mqtt"
 
-    def __init__(self, name: str, section: MqttSection, native: NativeMqttSink, *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        section: MqttSection,
+        native: NativeMqttSink,
+        *,
+        embedded: EmbeddedBroker | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
         self.name = name
         self._status = SinkStatus()
         self.health: StatusDocument | None = None
         """Gives the health document; set before `run` by whoever has the whole picture."""
         self._section = section
         self._native = native
+        self._embedded = embedded
         self._backoff = backoff or Backoff()
         self._takeover = TakeoverDetector()
         self._stopping = anyio.Event()
@@ -59,6 +74,7 @@ class MqttSink:
         self._repeated = Repeated()
         self._denied = Repeated(DENIED_S)
         self._told = False
+        self._crowded = False
         self._ended_with = ""
 
     @property
@@ -95,6 +111,7 @@ class MqttSink:
             self._ended_with = str(self._native.state()["last_error"])
             if float(ended["connected_s"]) > 0:
                 self._tell_available()
+                self._tell_crowded()
             if ended["kind"] == "stopped" or self._stopping.is_set():
                 return None
             try:
@@ -113,6 +130,7 @@ class MqttSink:
                 self._tell_available()
                 if status.last_error and (extra := self._denied.allows(status.last_error)) is not None:
                     self._log.error(SINK_NOT_AUTHORIZED, detail=status.last_error, **extra)
+                self._tell_crowded()
             await anyio.sleep(WATCH_S)
 
     def _tell_available(self) -> None:
@@ -121,16 +139,28 @@ class MqttSink:
             self._told = True
             self._log.info(SINK_AVAILABLE, broker=self._section.broker_url)
 
+    def _tell_crowded(self) -> None:
+        """Say once that there are more topics than are remembered."""
+        if not self._crowded and self._native.state()["unlisted"]:
+            self._crowded = True
+            self._log.warning(SINK_TOO_MANY_TOPICS, max_topics=self._section.max_topics, remedy=CROWDED_REMEDY)
+
     async def stop(self, timeout_s: float) -> None:
         """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
         self._stopping.set()
         await anyio.to_thread.run_sync(self._native.stop, timeout_s)
+        if self._embedded is not None:
+            await anyio.to_thread.run_sync(self._embedded.release, self._section.client_id, BROKER_STOP_S)
 
     def _connection(self) -> dict[str, Any]:
         try:
+            if self._embedded is not None:
+                self._embedded.ensure()
             return self._native.run_connection()
         except JournalError as error:  # a full disk, say: the connection is over, the journal is not
             return {"kind": "journal_unavailable", "detail": str(error), "connected_s": 0.0}
+        except SinkUnavailable as error:
+            return {"kind": "refused", "detail": str(error), "connected_s": 0.0}
 
     def _ended(self, ended: dict[str, Any]) -> float:
         """Take the end of a connection and return how long to wait."""

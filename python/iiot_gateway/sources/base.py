@@ -15,6 +15,9 @@ class Intake(Protocol):
     def push(self, chunk: bytes, received_at_ns: int, /) -> int:
         """Take a chunk; return how many documents it completed. Never waits for a disk."""
 
+    def wait_room(self, timeout_s: float, /) -> bool:
+        """Wait until the disk has caught up; False on time-out."""
+
     def restart(self) -> None:
         """Take note that the stream broke."""
 
@@ -28,7 +31,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """The kind: probe_rs, serial, replay."""
+        """The kind: probe_rs, serial, simulate, replay."""
 
     @property
     def status(self) -> SourceStatus:

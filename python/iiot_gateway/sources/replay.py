@@ -26,9 +26,6 @@ class RecordingIntake(Intake, Protocol):
     def finished(self) -> bool:
         """Whether it was played to its end before."""
 
-    def wait_room(self, timeout_s: float, /) -> bool:
-        """Wait until the disk has caught up."""
-
     def finish(self, received_at_ns: int, /) -> int:
         """End the stream."""
 

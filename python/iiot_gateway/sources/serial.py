@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import time
 from contextlib import suppress
@@ -17,8 +16,8 @@ from iiot_gateway.config.schema import SerialSection
 from iiot_gateway.errors import SourceUnavailable
 from iiot_gateway.log import SOURCE_FAILED, Repeated, get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
+from iiot_gateway.sources.descriptor import read_chunks
 
-CHUNK_BYTES = 65536
 USB_PATTERN = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})(?::(.+))?")
 REMEDY = {
     "port_missing": "plug the adapter in, or correct the port; `ls /dev/serial/by-id` shows what is there",
@@ -70,21 +69,22 @@ class SerialSource:
 
     async def _listen(self, port: Any) -> None:
         self.status.change(self._log, "running", port.port)
-        descriptor: int = port.fileno()
         began_s = time.time()
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch, began_s, port.port)
-                while True:
-                    await anyio.wait_readable(descriptor)
-                    chunk = _read(descriptor)
-                    if chunk:
-                        self.status.received(len(chunk), self._intake.push(chunk, time.time_ns()))
-        except* SourceUnavailable as group:
-            raise group.exceptions[0] from None
+                await read_chunks(port.fileno(), self._take)
+                tasks.cancel_scope.cancel()
+        except* OSError as group:
+            error = group.exceptions[0]
+            raise SourceUnavailable("unplugged", getattr(error, "strerror", None) or str(error)) from error
         finally:
             port.close()
             self._intake.restart()
+        raise SourceUnavailable("unplugged", "the device hung up")
+
+    def _take(self, chunk: bytes) -> None:
+        self.status.received(len(chunk), self._intake.push(chunk, time.time_ns()))
 
     async def _watch(self, began_s: float, port: str) -> None:
         limit_s = self._section.silence_s
@@ -94,19 +94,6 @@ class SerialSource:
                 self.status.change(self._log, "telemetry_silent", f"no telemetry for {limit_s:g} s", bad=True)
             else:
                 self.status.change(self._log, "running", port)
-
-
-def _read(descriptor: int) -> bytes:
-    """Read what is there; b"" if another reader was faster. Raises SourceUnavailable when the device is gone."""
-    try:
-        chunk = os.read(descriptor, CHUNK_BYTES)
-    except BlockingIOError:
-        return b""
-    except OSError as error:
-        raise SourceUnavailable("unplugged", error.strerror or str(error)) from error
-    if not chunk:  # readable without bytes: the other end hung up
-        raise SourceUnavailable("unplugged", "the device hung up")
-    return chunk
 
 
 def find_port(port: str) -> str:

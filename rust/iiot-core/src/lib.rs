@@ -19,6 +19,7 @@ pub mod moment;
 mod observe;
 pub mod origin;
 mod path;
+pub mod point;
 pub mod profile;
 mod profile_file;
 pub mod publish;

@@ -172,22 +172,44 @@ fn write_any(
     tail: &Tail,
     out: &mut Vec<u8>,
 ) {
-    match origin.heads.get(point.metric as usize) {
-        Some(Head::Fixed(head)) => out.extend_from_slice(&head.text),
-        Some(Head::Rendered {
+    let Some(head) = origin.heads.get(point.metric as usize) else {
+        return;
+    };
+    push_head(head, document, scan, point.captures, out);
+    if matches!(point.value.kind, Kind::String | Kind::EscapedString) {
+        let mut raw = Vec::new();
+        push_value(document, point.value, &mut raw);
+        push_string_field(&raw, out);
+    } else {
+        out.extend_from_slice(point.value.text(document));
+    }
+    out.extend_from_slice(tail.text());
+}
+
+/// Append everything of a line before its value.
+pub(crate) fn push_head(
+    head: &Head,
+    document: &[u8],
+    scan: &Scan,
+    captures: u32,
+    out: &mut Vec<u8>,
+) {
+    match head {
+        Head::Fixed(head) => out.extend_from_slice(&head.text),
+        Head::Rendered {
             measurement,
             tags,
             field,
-        }) => {
+        } => {
             let mut raw = Vec::new();
-            push_template(measurement, document, scan, point.captures, &mut raw);
+            push_template(measurement, document, scan, captures, &mut raw);
             push_escaped_measurement(&raw, out);
             for (key, value) in tags {
                 match value {
                     TagValue::Fixed(text) => push_tag(key, text, out),
                     TagValue::Rendered(template) => {
                         raw.clear();
-                        push_template(template, document, scan, point.captures, &mut raw);
+                        push_template(template, document, scan, captures, &mut raw);
                         if !raw.is_empty() {
                             push_tag(key, b"", out);
                             push_escaped_tag(&raw, out);
@@ -197,16 +219,7 @@ fn write_any(
             }
             out.extend_from_slice(field);
         }
-        None => return,
     }
-    if matches!(point.value.kind, Kind::String | Kind::EscapedString) {
-        let mut raw = Vec::new();
-        push_value(document, point.value, &mut raw);
-        push_string_field(&raw, out);
-    } else {
-        out.extend_from_slice(point.value.text(document));
-    }
-    out.extend_from_slice(tail.text());
 }
 
 #[cfg(test)]

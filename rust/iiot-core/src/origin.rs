@@ -42,6 +42,13 @@ pub(crate) enum Topic {
     },
 }
 
+impl Topic {
+    /// Whether it is the same for every document.
+    pub(crate) fn is_fixed(&self) -> bool {
+        matches!(self, Self::Fixed(_))
+    }
+}
+
 /// A text, with its first bytes in a block of fixed size: copying a whole block is much faster than copying as many bytes as needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {

@@ -40,15 +40,7 @@ impl Profile {
             let Some(Some(topic)) = origin.topics.get(point.metric as usize) else {
                 continue;
             };
-            let topic = match topic {
-                Topic::Fixed(text) => text.as_slice(),
-                Topic::Rendered { prefix, topic } => {
-                    rendered.clear();
-                    rendered.extend_from_slice(prefix);
-                    push_topic(topic, document, scan, point.captures, &mut rendered);
-                    rendered.as_slice()
-                }
-            };
+            let topic = topic_text(topic, document, scan, point.captures, &mut rendered);
             let payload = if point.value.kind == Kind::EscapedString {
                 let mut text = Vec::new();
                 push_value(document, point.value, &mut text);
@@ -62,6 +54,25 @@ impl Profile {
                 retain: metric.retain,
                 point: number,
             });
+        }
+    }
+}
+
+/// The text of a topic; `rendered` is room for one that depends on the document.
+pub(crate) fn topic_text<'a>(
+    topic: &'a Topic,
+    document: &[u8],
+    scan: &Scan,
+    captures: u32,
+    rendered: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    match topic {
+        Topic::Fixed(text) => text,
+        Topic::Rendered { prefix, topic } => {
+            rendered.clear();
+            rendered.extend_from_slice(prefix);
+            push_topic(topic, document, scan, captures, rendered);
+            rendered
         }
     }
 }

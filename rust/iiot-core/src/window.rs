@@ -130,6 +130,8 @@ pub struct Delta {
     pub entries: Vec<Entry>,
     /// The change in frames lost on air.
     pub lost_on_air: i64,
+    /// The same a node, in the order it was found.
+    pub lost_by_node: Vec<(u64, i64)>,
 }
 
 impl Window {
@@ -178,7 +180,11 @@ impl Window {
                 };
             }
             if let Some(track) = delta.tracks.get_mut(&r.node) {
-                delta.lost_on_air += track.advance(r);
+                let lost = track.advance(r);
+                if lost != 0 {
+                    delta.lost_on_air += lost;
+                    delta.lost_by_node.push((r.node, lost));
+                }
             }
         }
     }

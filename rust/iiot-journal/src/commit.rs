@@ -4,6 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::free_bytes;
+use crate::links::{LinkCounts, Links};
 use crate::prune;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use crate::reject::{self, NewReject};
@@ -19,8 +20,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A row's body is closed at this size, so that a reader never holds much more than it wants.
-const ROW_BYTES: usize = 256 * 1024;
+/// A row's body is closed at this size: a reader never holds much more than it wants, and the allocator keeps such blocks at hand.
+const ROW_BYTES: usize = 120 * 1024;
 
 /// Limits of the journal file.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub reject_bytes: i64,
     /// Events for the log, taken by `Journal::notes`.
     pub notes: Vec<String>,
+    /// What nodes' links did, until it can be seen.
+    pub links: Links,
 }
 
 /// What a group of messages came to.
@@ -62,6 +65,7 @@ pub(crate) struct Group {
     pub reject_bytes: i64,
     pub notes: Vec<String>,
     building: Option<(i64, bool, RowBuilder)>,
+    links: Links,
     now_ns: i64,
 }
 
@@ -78,6 +82,7 @@ impl Group {
             reject_bytes: state.reject_bytes,
             notes: Vec::new(),
             building: None,
+            links: Links::default(),
             now_ns,
         }
     }
@@ -208,6 +213,13 @@ impl Group {
         {
             change.clocks.node = clocks.node;
             self.count("duplicate", 1);
+            for reception in receptions {
+                let counts = LinkCounts {
+                    duplicate: 1,
+                    ..LinkCounts::default()
+                };
+                self.links.add(&source.name, reception.node, counts);
+            }
             return Ok(());
         }
         let stamp_ns = time(
@@ -229,6 +241,20 @@ impl Group {
         let lost = change.delta.lost_on_air - lost_before;
         if lost != 0 {
             self.count("lost_on_air", lost);
+        }
+        for reception in receptions {
+            let counts = LinkCounts {
+                accepted: 1,
+                ..LinkCounts::default()
+            };
+            self.links.add(&source.name, reception.node, counts);
+        }
+        for (node, lost_on_air) in change.delta.lost_by_node.drain(..) {
+            let counts = LinkCounts {
+                lost_on_air,
+                ..LinkCounts::default()
+            };
+            self.links.add(&source.name, node, counts);
         }
         self.count("accepted", 1);
         let document = documents
@@ -408,7 +434,8 @@ impl Group {
     }
 
     /// Take over what was committed. Returns the sources whose window should be written whole.
-    pub(crate) fn merge(self, state: &mut State) -> Vec<Arc<Row>> {
+    pub(crate) fn merge(mut self, state: &mut State) -> Vec<Arc<Row>> {
+        self.links.drain_into(&mut state.links);
         state.next = self.next;
         state.oldest = self.oldest;
         state.sinks = self.sinks;

@@ -1,6 +1,7 @@
 //! A sink's way to the journal: read behind its cursor, confirm, know what is durable.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::origins::Origins;
 use crate::queue::add_confirmation;
 use crate::reader;
 use crate::row::Row;
@@ -9,8 +10,7 @@ use crate::shared::{Shared, Wake, lock};
 use crate::sink::{Confirmation, TopicValue};
 use iiot_core::origin::Origin;
 use iiot_core::profile::Profile;
-use rusqlite::{Connection, OptionalExtension};
-use std::collections::HashMap;
+use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct Cursor {
     id: i64,
     name: String,
     profiles: Option<Vec<String>>,
-    origins: HashMap<i64, Arc<OriginInfo>>,
+    origins: Origins,
 }
 
 impl Cursor {
@@ -59,7 +59,7 @@ impl Cursor {
             id,
             name: name.into(),
             profiles,
-            origins: HashMap::new(),
+            origins: Origins::default(),
         })
     }
 
@@ -104,36 +104,7 @@ impl Cursor {
 
     /// What the frames of a row have in common.
     pub fn origin(&mut self, id: i64) -> Result<Arc<OriginInfo>> {
-        if let Some(found) = self.origins.get(&id) {
-            return Ok(Arc::clone(found));
-        }
-        let sql = "SELECT o.source, o.topic_prefix, o.tags, p.text FROM origin o JOIN profile p ON p.hash=o.profile WHERE o.id=?1";
-        let stored: Option<(String, String, String, String)> = self
-            .db
-            .query_row(sql, [id], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
-            })
-            .optional()?;
-        let damaged = |what: String| Error::new(ErrorKind::Damaged, what);
-        let (source, prefix, tags, text) =
-            stored.ok_or_else(|| damaged(format!("origin {id} is missing")))?;
-        let profile = Profile::parse(&text).map_err(|e| {
-            damaged(format!(
-                "the stored profile of source {source} cannot be read: {e}"
-            ))
-        })?;
-        let origin = Origin::new(&profile, &prefix, &decode_tags(&tags)).map_err(|e| {
-            damaged(format!(
-                "the stored prefix and tags of source {source} cannot be used: {e}"
-            ))
-        })?;
-        let info = Arc::new(OriginInfo {
-            source,
-            profile,
-            origin,
-        });
-        self.origins.insert(id, Arc::clone(&info));
-        Ok(info)
+        self.origins.get(&self.db, id)
     }
 
     /// The last confirmed value of every topic.
@@ -233,7 +204,7 @@ pub(crate) fn encode_tags(tags: &[(String, String)]) -> String {
     out
 }
 
-fn decode_tags(text: &str) -> Vec<(String, String)> {
+pub(crate) fn decode_tags(text: &str) -> Vec<(String, String)> {
     text.split(PAIR)
         .filter_map(|pair| pair.split_once(UNIT))
         .map(|(k, v)| (k.to_owned(), v.to_owned()))

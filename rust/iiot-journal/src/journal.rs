@@ -150,6 +150,7 @@ impl Journal {
             origins: origins(&db)?,
             reject_bytes: reject::total_bytes(&db)?,
             notes: Vec::new(),
+            links: crate::links::Links::default(),
             db,
         };
         let shared = Arc::new(Shared::new(wal_bytes, next, HashMap::new()));

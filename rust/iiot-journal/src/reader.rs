@@ -92,6 +92,25 @@ pub(crate) fn read(
     Ok(rows)
 }
 
+/// The newest rows, about `max_bytes` of them, in the order of their positions; none from `end` on.
+pub(crate) fn newest(db: &Connection, end: u64, max_bytes: usize) -> Result<Vec<Arc<Row>>> {
+    let mut query = db.prepare(
+        "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames WHERE first < ?1 ORDER BY first DESC",
+    )?;
+    let mut found = query.query([end as i64])?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(r) = found.next()? {
+        let row = from_sql(r)?;
+        bytes += row.body.len();
+        if bytes > max_bytes {
+            break;
+        }
+        rows.push(Arc::new(row));
+    }
+    rows.reverse();
+    Ok(rows)
+}
+
 /// The row that holds a position.
 pub(crate) fn row_at(db: &Connection, position: u64) -> Result<Option<Row>> {
     let sql = "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames WHERE first <= ?1 ORDER BY first DESC LIMIT 1";

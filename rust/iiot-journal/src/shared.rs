@@ -2,10 +2,12 @@
 
 use crate::commit::State;
 use crate::error::{Error, ErrorKind, Result};
+use crate::links::Links;
 use crate::queue::{Message, Queue};
 use crate::reader::Ring;
 use crate::row::Row;
 use crate::sync::{Checkpoint, Gate};
+use crate::tap::TapRing;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -52,6 +54,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Frames that sinks may not see before they are synced.
+    pub(crate) fn awaits_sync(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
     pub(crate) fn update_visible(&mut self) {
         while self
             .unsynced
@@ -71,6 +78,8 @@ pub(crate) struct Shared {
     pub progress: Mutex<Progress>,
     pub progress_changed: Condvar,
     pub ring: Mutex<Ring>,
+    pub tap: Mutex<TapRing>,
+    pub links: Mutex<Links>,
     pub wakers: Mutex<Vec<Wake>>,
     pub notes: Mutex<Vec<String>>,
     pub gate: Gate,
@@ -97,6 +106,8 @@ impl Shared {
             progress: Mutex::new(progress),
             progress_changed: Condvar::new(),
             ring: Mutex::default(),
+            tap: Mutex::default(),
+            links: Mutex::default(),
             wakers: Mutex::default(),
             notes: Mutex::default(),
             gate: Gate::default(),
@@ -168,6 +179,12 @@ impl Shared {
             }
             ring.trim(state.oldest);
         }
+        if !rows.is_empty() {
+            lock(&self.tap).push(rows);
+        }
+        if !state.links.is_empty() {
+            state.links.drain_into(&mut lock(&self.links));
+        }
         lock(&self.notes).append(&mut state.notes);
         let mut progress = lock(&self.progress);
         progress
@@ -181,8 +198,9 @@ impl Shared {
         }
         progress.update_visible();
         drop(progress);
-        self.progress_changed.notify_all();
+        // Those who publish first: the threads that wait for progress sync and collect, and take a core while they do.
         self.wake();
+        self.progress_changed.notify_all();
     }
 
     /// A commit failed; what waits stays. Tells it once.

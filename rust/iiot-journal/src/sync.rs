@@ -6,6 +6,9 @@ use std::fs::File;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Nobody waits for the sync of live frames: sinks have them at the commit, and publishing them comes first.
+const LIVE_DELAY: Duration = Duration::from_millis(2);
+
 /// When a commit is synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
@@ -137,14 +140,18 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
             .progress_changed
             .wait_while(progress, |p| p.synced_commits == p.commits && !p.stopping)
             .unwrap_or_else(PoisonError::into_inner);
-        if mode == SyncMode::Normal {
-            let due = Duration::from_secs(1).saturating_sub(last.elapsed());
-            progress = shared
-                .progress_changed
-                .wait_timeout_while(progress, due, |p| !p.sync_now && !p.stopping)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let due = match mode {
+            SyncMode::Full => LIVE_DELAY,
+            SyncMode::Normal => Duration::from_secs(1).saturating_sub(last.elapsed()),
+        };
+        progress = shared
+            .progress_changed
+            .wait_timeout_while(progress, due, |p| {
+                let awaited = mode == SyncMode::Full && p.awaits_sync();
+                !awaited && !p.sync_now && !p.stopping
+            })
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
         if progress.synced_commits == progress.commits {
             if progress.stopping {
                 return;

@@ -45,6 +45,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Publishes sent and not yet acknowledged, at most.
     pub inflight: u16,
+    /// Topics whose last value and time are remembered, at most; a further one is sent with retain off.
+    pub max_topics: u32,
     /// Stands over the URL's.
     pub username: Option<String>,
     /// Stands over the URL's.
@@ -72,6 +74,7 @@ impl Config {
             ack_timeout: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(10),
             inflight: 1000,
+            max_topics: 100_000,
             username: None,
             password: None,
             ca_file: None,

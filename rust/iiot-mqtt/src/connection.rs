@@ -399,10 +399,9 @@ impl<'a, R: Requests> Session<'a, R> {
     fn on_answer(&mut self, id: u16, verdict: Verdict) -> Result<(), Failure> {
         self.answers += 1;
         let place = |ledger: &Ledger<Item>| match ledger.waiting(id) {
-            Some(Item::Point(point)) => format!(
-                " (topic {:?})",
-                self.context.memory.topics.name(point.topic)
-            ),
+            Some(Item::Point(point)) => {
+                format!(" (topic {:?})", point.name(&self.context.memory.topics))
+            }
             _ => String::new(),
         };
         let answer = match verdict {

@@ -6,8 +6,14 @@
 //!   keeps its retain flag; sending the others with it would take the topic back and forth;
 //! - *far*: a value from more than a day ahead is sent, but never becomes the newest, or one wrong clock would make all
 //!   later values late.
+//!
+//! A topic's newest time has to be remembered, so topics are limited: one beyond the limit is sent with retain off, because nobody
+//! could tell whether its value would take the retained one back.
 
 use std::collections::HashMap;
+
+/// Number of every topic beyond the limit: it has a name on the wire and no memory here.
+pub const UNLISTED: u32 = u32::MAX;
 
 /// Times further ahead of the wall clock than this never become a topic's newest.
 pub const FAR_AHEAD_NS: i64 = 24 * 3600 * 1_000_000_000;
@@ -85,12 +91,14 @@ pub struct Topics {
     previous: u32,
     backlog: Backlog,
     maybe_until: u64,
+    limit: usize,
 }
 
 impl Topics {
-    /// None known yet.
-    pub fn new(backlog: Backlog) -> Self {
+    /// None known yet; at most `limit` will be.
+    pub fn new(backlog: Backlog, limit: u32) -> Self {
         Self {
+            limit: limit as usize,
             ids: HashMap::new(),
             list: Vec::new(),
             follower: Vec::new(),
@@ -100,7 +108,7 @@ impl Topics {
         }
     }
 
-    /// The number of a topic.
+    /// The number of a topic; [`UNLISTED`] if it is new and the limit is reached.
     pub fn intern(&mut self, name: &str) -> u32 {
         let guess = self
             .follower
@@ -117,7 +125,8 @@ impl Topics {
         }
         let id = match self.ids.get(name) {
             Some(id) => *id,
-            None => self.add(name),
+            None if self.list.len() < self.limit => self.add(name),
+            None => return UNLISTED,
         };
         if let Some(slot) = self.follower.get_mut(self.previous as usize) {
             *slot = id;
@@ -251,7 +260,10 @@ impl Topics {
         let maybe_sent = candidate.position < self.maybe_until;
         let backlog = self.backlog;
         let Some(topic) = self.list.get_mut(candidate.topic as usize) else {
-            return Verdict::Supersede;
+            return Verdict::Send {
+                retain: false,
+                late: false,
+            };
         };
         let place = Some((candidate.position, candidate.index));
         if collapse && topic.batch_winner != place {
@@ -299,7 +311,7 @@ mod tests {
     }
 
     fn topics(backlog: Backlog) -> Topics {
-        let mut topics = Topics::new(backlog);
+        let mut topics = Topics::new(backlog, 1000);
         topics.intern("a");
         topics.intern("b");
         topics.begin(0);
@@ -312,7 +324,7 @@ mod tests {
 
     #[test]
     fn names_keep_their_numbers() {
-        let mut topics = Topics::new(Backlog::Replay);
+        let mut topics = Topics::new(Backlog::Replay, 1000);
 
         let first: Vec<u32> = ["x", "y", "x", "z", "y"]
             .map(|name| topics.intern(name))
@@ -323,6 +335,26 @@ mod tests {
             (topics.name(2), topics.find(b"y"), topics.find(b"?")),
             ("z", Some(1), None)
         );
+    }
+
+    #[test]
+    fn a_topic_beyond_the_limit_is_sent_without_retain_and_not_remembered() {
+        for backlog in [Backlog::Replay, Backlog::Latest] {
+            let mut topics = Topics::new(backlog, 2);
+            topics.intern("a");
+            topics.intern("b");
+
+            let beyond = topics.intern("c");
+
+            assert_eq!((beyond, topics.find(b"c")), (UNLISTED, None));
+            assert_eq!(topics.intern("b"), 1);
+            topics.begin_batch();
+            topics.offer(candidate(beyond, 0, NOW), NOW);
+            for time_ns in [NOW, NOW - 5] {
+                let verdict = topics.decide(candidate(beyond, 0, time_ns), true, NOW);
+                assert_eq!(verdict, sent(false, false));
+            }
+        }
     }
 
     #[test]

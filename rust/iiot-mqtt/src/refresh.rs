@@ -191,7 +191,7 @@ mod tests {
     use crate::policy::Backlog;
 
     fn known(count: u32) -> Topics {
-        let mut topics = Topics::new(Backlog::Replay);
+        let mut topics = Topics::new(Backlog::Replay, u32::MAX);
         for n in 0..count {
             let id = topics.intern(&format!("t/{n}"));
             topics.confirm(id, b"v", true, 0);

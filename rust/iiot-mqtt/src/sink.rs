@@ -68,6 +68,8 @@ pub struct State {
     pub refreshed: u64,
     /// Publishes of points sent since the start.
     pub publishes: u64,
+    /// Those of them whose topic is beyond `max_topics`: sent with retain off.
+    pub unlisted: u64,
     /// The last thing that went wrong; empty for nothing.
     pub last_error: String,
 }
@@ -80,6 +82,7 @@ pub(crate) struct Shared {
     pub late: AtomicU64,
     pub refreshed: AtomicU64,
     pub publishes: AtomicU64,
+    pub unlisted: AtomicU64,
     pub wake: Notify,
 }
 
@@ -159,7 +162,7 @@ impl Sink {
             stop_by: None,
         };
         let memory = Memory {
-            topics: Topics::new(checked.config.backlog),
+            topics: Topics::new(checked.config.backlog, checked.config.max_topics),
             loaded: false,
             maybe_until: None,
             confirmed_end: 0,
@@ -170,6 +173,7 @@ impl Sink {
             late: AtomicU64::new(0),
             refreshed: AtomicU64::new(0),
             publishes: AtomicU64::new(0),
+            unlisted: AtomicU64::new(0),
             wake: Notify::new(),
         };
         Ok(Self {
@@ -281,6 +285,7 @@ impl Sink {
             late: self.shared.late.load(Ordering::Relaxed),
             refreshed: self.shared.refreshed.load(Ordering::Relaxed),
             publishes: self.shared.publishes.load(Ordering::Relaxed),
+            unlisted: self.shared.unlisted.load(Ordering::Relaxed),
             last_error: visible.last_error.clone(),
         }
     }

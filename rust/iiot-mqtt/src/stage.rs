@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::acknowledge::Answer;
 use crate::outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
-use crate::policy::{Backlog, Candidate, Topics, Verdict};
+use crate::policy::{Backlog, Candidate, Topics, UNLISTED, Verdict};
 
 /// Frames decoded at once: enough to keep the window full, few enough that a small window holds little back.
 const FRAMES_A_READ: usize = 256;
@@ -32,6 +32,8 @@ pub enum Item {
 #[derive(Debug, Clone)]
 pub struct Point {
     pub topic: u32,
+    /// The name of a topic that `Topics` does not hold.
+    unlisted: Option<Box<str>>,
     pub position: u64,
     pub number: u32,
     pub payload: Bytes,
@@ -41,6 +43,20 @@ pub struct Point {
     /// When acknowledged it is the topic's last known value.
     keep: bool,
     newest_ns: i64,
+}
+
+impl Point {
+    /// The topic's name.
+    pub fn name<'a>(&'a self, topics: &'a Topics) -> &'a str {
+        self.unlisted
+            .as_deref()
+            .unwrap_or_else(|| topics.name(self.topic))
+    }
+
+    /// Its topic is beyond the limit.
+    pub fn is_unlisted(&self) -> bool {
+        self.unlisted.is_some()
+    }
 }
 
 /// Publishes outside the journal.
@@ -199,14 +215,19 @@ impl Stage {
             {
                 self.sent_in_frame = true;
                 self.sent_end = self.sent_end.max(frame.position + 1);
+                let unlisted = (topic == UNLISTED).then(|| {
+                    let name = self.arena.get(span.topic()).unwrap_or_default();
+                    String::from_utf8_lossy(name).into()
+                });
                 return Next::Send(Point {
                     topic,
+                    keep: !late && retain == span.retain && unlisted.is_none(),
+                    unlisted,
                     position: frame.position,
                     number: span.point,
                     payload: self.arena.slice(span.payload()),
                     retain,
                     late,
-                    keep: !late && retain == span.retain,
                     newest_ns: topics.newest_ns(topic),
                 });
             }
@@ -312,7 +333,7 @@ impl Tally {
     pub fn point(&mut self, point: Point, answer: Answer, topics: &Topics) {
         match answer {
             Answer::Rejected(reason) => {
-                let topic = topics.name(point.topic).to_owned();
+                let topic = point.name(topics).to_owned();
                 self.open.rejected.push(PointReject {
                     position: point.position,
                     point: point.number,

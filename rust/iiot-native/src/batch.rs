@@ -1,7 +1,7 @@
 //! Lines of consecutive frames: what a database sink posts and confirms.
 
 use iiot_core::scan::Scan;
-use iiot_journal::{Cursor, Result};
+use iiot_journal::{Cursor, Result, Row};
 use std::sync::Arc;
 
 /// Line protocol of the frames of `from..end` that the sink takes.
@@ -42,15 +42,23 @@ impl Lines {
             .map(|&(position, first)| (position, (line - first) as u32))
     }
 
-    /// Append frames behind `end` until there are `max_lines` or `max_bytes`; false if none were there.
+    /// Append frames behind `end` until there are `max_lines` or `max_bytes`; false if none were there. `rest` is a row of which
+    /// the batch before took a part: it is not read from the disk again.
     pub(crate) fn extend(
         &mut self,
         cursor: &mut Cursor,
+        rest: &mut Option<Arc<Row>>,
         scan: &mut Scan,
         max_lines: usize,
         max_bytes: usize,
     ) -> Result<bool> {
-        let rows = cursor.read(self.end, 256 * 1024)?;
+        let begun = rest
+            .take()
+            .filter(|row| (row.first..row.end()).contains(&self.end));
+        let rows = match begun {
+            Some(row) => vec![row],
+            None => cursor.read(self.end, 256 * 1024)?,
+        };
         for row in &rows {
             if !cursor.takes(row)? {
                 self.end = row.end();
@@ -60,6 +68,7 @@ impl Lines {
             let from = self.end;
             for frame in row.frames().filter(|f| f.position >= from) {
                 if self.is_full(max_lines, max_bytes) {
+                    *rest = Some(Arc::clone(row));
                     return Ok(true);
                 }
                 self.frames.push((frame.position, self.ends.len()));

@@ -7,8 +7,10 @@ use pyo3::prelude::*;
 
 create_exception!(iiot_gateway._native, ProfileError, PyValueError);
 create_exception!(iiot_gateway._native, JournalError, PyException);
+create_exception!(iiot_gateway._native, HistoryError, PyException);
 create_exception!(iiot_gateway._native, MqttError, PyValueError);
 create_exception!(iiot_gateway._native, HttpError, PyValueError);
+create_exception!(iiot_gateway._native, BrokerError, PyException);
 
 pub(crate) fn journal(py: Python<'_>, error: &iiot_journal::Error) -> PyErr {
     if error.kind == iiot_journal::ErrorKind::Conflict {
@@ -16,6 +18,15 @@ pub(crate) fn journal(py: Python<'_>, error: &iiot_journal::Error) -> PyErr {
     }
     let raised = JournalError::new_err(error.to_string());
     // A plain attribute of a fresh exception cannot fail to be set.
+    let _ = raised.value(py).setattr("kind", error.kind.name());
+    raised
+}
+
+pub(crate) fn history(py: Python<'_>, error: &iiot_history::Error) -> PyErr {
+    if error.kind == iiot_history::ErrorKind::Invalid {
+        return PyValueError::new_err(error.to_string());
+    }
+    let raised = HistoryError::new_err(error.to_string());
     let _ = raised.value(py).setattr("kind", error.kind.name());
     raised
 }
@@ -35,6 +46,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("ProfileError", py.get_type::<ProfileError>())?;
     module.add("JournalError", py.get_type::<JournalError>())?;
+    module.add("HistoryError", py.get_type::<HistoryError>())?;
     module.add("MqttError", py.get_type::<MqttError>())?;
+    module.add("BrokerError", py.get_type::<BrokerError>())?;
     module.add("HttpError", py.get_type::<HttpError>())
 }

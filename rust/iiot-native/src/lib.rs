@@ -1,16 +1,20 @@
 //! The extension module `iiot_gateway._native`: registrations only.
 
 mod batch;
+mod broker;
 mod crossings;
 mod decode;
 mod errors;
+mod history;
 mod http;
 mod intake;
 mod journal;
 mod lines;
+mod live;
 mod memory;
 mod mqtt;
 mod outbox;
+mod simulate;
 mod status;
 
 use pyo3::prelude::*;
@@ -24,8 +28,12 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     decode::register(module)?;
     journal::register(module)?;
     lines::register(module)?;
+    live::register(module)?;
+    history::register(module)?;
     mqtt::register(module)?;
     http::register(module)?;
+    simulate::register(module)?;
+    broker::register(module)?;
     memory::register(module)?;
     crossings::register(module)
 }

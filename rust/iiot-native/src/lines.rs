@@ -4,19 +4,49 @@ use crate::batch::Lines;
 use crate::journal::Journal;
 use crate::{crossings, errors};
 use iiot_core::scan::Scan;
-use iiot_journal::{Confirmation, Confirmer, Cursor, Error, SinkReject};
+use iiot_journal::{Confirmation, Confirmer, Cursor, Error, Row, SinkReject};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How often a batch that is not full looks for more frames.
+const COLLECT_EVERY: Duration = Duration::from_millis(20);
+
+/// Set once; can be waited for.
+#[derive(Default)]
+struct Flag {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Flag {
+    fn set(&self) {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    fn is_set(&self) -> bool {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, timeout: Duration) {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_timeout_while(set, timeout, |set| !*set));
+    }
+}
 
 struct Reader {
     cursor: Cursor,
     scan: Scan,
     /// Behind the last batch handed out.
     next: u64,
+    /// The row that it ended in.
+    rest: Option<Arc<Row>>,
+    /// Bytes of the last batch: the next one will need about as many.
+    usual_bytes: usize,
 }
 
 /// A database sink's reader: lines of the frames behind its cursor.
@@ -24,8 +54,10 @@ struct Reader {
 pub(crate) struct LineSink {
     reader: Mutex<Reader>,
     confirmer: Confirmer,
+    /// Behind the last confirmation queued.
+    confirmed: AtomicU64,
     nudge: Box<dyn Fn() + Send + Sync>,
-    cancelled: AtomicBool,
+    cancelled: Flag,
 }
 
 /// Lines of consecutive frames.
@@ -43,13 +75,16 @@ impl LineSink {
         let (next, confirmer) = (cursor.position(), cursor.confirmer());
         Ok(Self {
             confirmer,
+            confirmed: AtomicU64::new(next),
             reader: Mutex::new(Reader {
                 cursor,
                 scan: Scan::new(),
                 next,
+                rest: None,
+                usual_bytes: 0,
             }),
             nudge,
-            cancelled: AtomicBool::new(false),
+            cancelled: Flag::default(),
         })
     }
 
@@ -80,7 +115,10 @@ impl LineSink {
 
     fn rewind(&self) {
         let mut reader = self.reader();
-        reader.next = reader.cursor.position();
+        // What is queued needs no second sending: it is committed before the journal closes.
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        reader.next = reader.cursor.position().max(confirmed);
+        reader.rest = None;
     }
 
     #[pyo3(signature = (batch, *, rejects = Vec::new()), text_signature = "($self, batch, *, rejects=())")]
@@ -129,7 +167,7 @@ impl LineSink {
     }
 
     fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
+        self.cancelled.set();
         (self.nudge)();
     }
 }
@@ -146,7 +184,7 @@ impl LineSink {
         linger: Duration,
         timeout: Duration,
     ) -> Result<Option<Lines>, Error> {
-        let cancelled = || self.cancelled.load(Ordering::Acquire);
+        let cancelled = || self.cancelled.is_set();
         let mut reader = self.reader();
         let reader = &mut *reader;
         if cancelled()
@@ -158,31 +196,45 @@ impl LineSink {
         let mut lines = Lines {
             from: reader.next,
             end: reader.next,
+            text: Vec::with_capacity(reader.usual_bytes),
             ..Lines::default()
         };
         let until = Instant::now() + linger;
         while !lines.is_full(max_lines, max_bytes) {
-            if !lines.extend(&mut reader.cursor, &mut reader.scan, max_lines, max_bytes)? {
+            if !lines.extend(
+                &mut reader.cursor,
+                &mut reader.rest,
+                &mut reader.scan,
+                max_lines,
+                max_bytes,
+            )? {
                 let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() || !reader.cursor.wait_readable(lines.end, left, cancelled) {
+                if left.is_zero() {
                     break;
                 }
+                // Not woken by each commit: it would take a core from those who publish the frame.
+                self.cancelled.wait(left.min(COLLECT_EVERY));
             }
             if cancelled() {
                 break;
             }
         }
         reader.next = lines.end;
+        reader.usual_bytes = lines.text.len() + lines.text.len() / 16;
         Ok((lines.end > lines.from).then_some(lines))
     }
 
-    /// Queue the confirmation and wait until it is committed, or the sink is cancelled.
+    /// Queue the confirmation once the one before it is committed, so that the commit goes on while the next batch is sent.
     fn commit(&self, confirmation: Confirmation) -> Result<(), Error> {
+        let before = self.confirmed.load(Ordering::Acquire);
+        while !self
+            .confirmer
+            .wait_settled(before, Duration::from_millis(200))
+            && !self.cancelled.is_set()
+        {}
         let end = confirmation.end;
         self.confirmer.confirm(confirmation)?;
-        while !self.confirmer.wait_settled(end, Duration::from_millis(200))
-            && !self.cancelled.load(Ordering::Acquire)
-        {}
+        self.confirmed.store(end, Ordering::Release);
         Ok(())
     }
 }

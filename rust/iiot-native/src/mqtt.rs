@@ -41,8 +41,8 @@ impl MqttSink {
     #[new]
     #[pyo3(signature = (
         journal, name, *, broker_url, client_id, availability_topic, health_topic, protocol = "3.1.1", qos = 1, backlog = "replay",
-        keep_alive_s = 30.0, ack_timeout_s = 20.0, connect_timeout_s = 10.0, inflight = 1000, username = None, password = None,
-        ca_file = None, client_cert_file = None, client_key_file = None
+        keep_alive_s = 30.0, ack_timeout_s = 20.0, connect_timeout_s = 10.0, inflight = 1000, max_topics = 100_000, username = None,
+        password = None, ca_file = None, client_cert_file = None, client_key_file = None
     ))]
     fn new(
         py: Python<'_>,
@@ -59,6 +59,7 @@ impl MqttSink {
         ack_timeout_s: f64,
         connect_timeout_s: f64,
         inflight: u16,
+        max_topics: u32,
         username: Option<String>,
         password: Option<String>,
         ca_file: Option<String>,
@@ -84,6 +85,7 @@ impl MqttSink {
             ack_timeout: seconds("ack_timeout_s", ack_timeout_s)?,
             connect_timeout: seconds("connect_timeout_s", connect_timeout_s)?,
             inflight,
+            max_topics,
             username,
             password,
             ca_file,
@@ -130,6 +132,7 @@ impl MqttSink {
         entry.set_item("late", state.late)?;
         entry.set_item("refreshed", state.refreshed)?;
         entry.set_item("publishes", state.publishes)?;
+        entry.set_item("unlisted", state.unlisted)?;
         entry.set_item("last_error", state.last_error)?;
         Ok(entry.unbind())
     }

@@ -85,7 +85,7 @@ impl<R: Requests> Session<'_, R> {
 
     fn publish_point(&mut self, point: stage::Point, now: Instant) -> bool {
         let retain = point.retain && self.limits.retain;
-        let name = self.context.memory.topics.name(point.topic);
+        let name = point.name(&self.context.memory.topics);
         let size = name.len() + point.payload.len() + PUBLISH_OVERHEAD;
         let possible =
             !name.is_empty() && u16::try_from(name.len()).is_ok() && !name.contains('\0');
@@ -113,8 +113,12 @@ impl<R: Requests> Session<'_, R> {
             }
             return false;
         }
+        let shared = self.context.shared;
         if point.late {
-            self.context.shared.late.fetch_add(1, Ordering::Relaxed);
+            shared.late.fetch_add(1, Ordering::Relaxed);
+        }
+        if point.is_unlisted() {
+            shared.unlisted.fetch_add(1, Ordering::Relaxed);
         }
         let how = if self.qos == 0 {
             Acknowledged::Silently

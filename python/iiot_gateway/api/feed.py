@@ -1,0 +1,153 @@
+"""What pages watch: one task looks at the gateway for all of them, and each takes what it has not had at its own pace.
+
+Nothing waits in a queue for a page. One that reads slowly gets the newest state next time; one that does not read at all is cut off
+by the server. While nobody looks, a look every two seconds keeps the table near the present, and nothing is written.
+
+Events: `latest` (the schema Latest) first; then `changes` (Changes), at most four a second, and `status` (Status) every second.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.log import LIVE_UNAVAILABLE, Repeated, get_log
+from iiot_gateway.pipeline.verdict import verdict
+from iiot_gateway.pipeline.views import Views
+
+LOOK_S = 0.25
+IDLE_LOOK_S = 2.0
+STATUS_S = 1.0
+STATUS_AGE_S = 0.9
+"""A status document serves everybody who asks within this time: making it reads the journal."""
+STATUS_SHARE = 20
+"""A status that takes long (a long backlog is counted) is made this many times as seldom as it takes."""
+
+
+class Feed:
+    """The live values and the status, for any number of readers."""
+
+    def __init__(self, views: Views, max_pages: int) -> None:
+        self.pages = 0
+        self._views = views
+        self._max_pages = max_pages
+        # Sinks wait in threads of the common pool; what pages ask for must not take those.
+        self.threads = anyio.CapacityLimiter(4)
+        self._status_lock = anyio.Lock()
+        self._status: dict[str, Any] = {}
+        self._status_made_s = float("-inf")
+        self._status_takes_s = 0.0
+        self._status_number = 0
+        self._status_event = b""
+        self._version = 0
+        self._latest = (0, b"")
+        self._changes = (0, 0, b"")
+        self._moved = anyio.Event()
+        self._opened = anyio.Event()
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        repeated = Repeated()
+        while True:
+            try:
+                await self._look()
+            except Exception as error:
+                if (extra := repeated.allows(str(error))) is not None:
+                    get_log().warning(LIVE_UNAVAILABLE, error=str(error) or repr(error), **extra)
+            if self.pages:
+                await anyio.sleep(LOOK_S)
+            else:
+                with anyio.move_on_after(IDLE_LOOK_S):
+                    await self._opened.wait()
+
+    async def _look(self) -> None:
+        live = self._views.live
+        moved = False
+        if live is not None:
+            version = await anyio.to_thread.run_sync(live.follow, limiter=self.threads)
+            moved, before, self._version = version != self._version, self._version, version
+            if moved and self.pages:
+                self._changes = (before, version, await anyio.to_thread.run_sync(live.changes, before, limiter=self.threads))
+        if self.pages and time.monotonic() - self._status_made_s >= max(STATUS_S, STATUS_SHARE * self._status_takes_s):
+            await self.status()
+            moved = True
+        if moved:
+            self._moved.set()
+            self._moved = anyio.Event()
+
+    async def status(self) -> dict[str, Any]:
+        """Return the status document with the verdict; at most a second old."""
+        async with self._status_lock:
+            began_s = time.monotonic()
+            if began_s - self._status_made_s >= STATUS_AGE_S:
+                document = await anyio.to_thread.run_sync(self._views.status.document, limiter=self.threads)
+                now_s = time.time()
+                self._status = {**document, "verdict": verdict(document, now_s), "now_ms": int(now_s * 1000)}
+                self._status_event = _event("status", json.dumps(self._status, separators=(",", ":")).encode())
+                self._status_made_s = time.monotonic()
+                self._status_takes_s = self._status_made_s - began_s
+                self._status_number += 1
+            return self._status
+
+    async def latest(self) -> bytes:
+        """Return the newest value of everything."""
+        live = self._views.live
+        if live is None:
+            raise Problem(503, "no_live_values", "the live values are not there", "start the gateway with `run`")
+        version = await anyio.to_thread.run_sync(live.follow, limiter=self.threads)
+        if self._latest[0] != version:
+            self._latest = (version, await anyio.to_thread.run_sync(live.latest, limiter=self.threads))
+        return self._latest[1]
+
+    def open_page(self) -> None:
+        """Count a page in. Raises Problem if there are too many."""
+        if self.pages >= self._max_pages:
+            raise Problem(
+                503,
+                "too_many_pages",
+                f"{self.pages} pages are open already",
+                "close some, or raise http.max_pages",
+                {"retry-after": "10"},
+            )
+        self.pages += 1
+        self._opened.set()
+
+    def close_page(self) -> None:
+        """Count a page out."""
+        self.pages -= 1
+        if not self.pages:
+            self._opened = anyio.Event()
+
+    async def events(self) -> AsyncGenerator[bytes]:
+        """Give server-sent events for one page, for ever."""
+        latest = await self.latest()
+        version, status_number = self._latest[0], 0
+        yield _event("latest", latest)
+        await self.status()
+        while True:
+            moved = self._moved
+            if status_number != self._status_number:
+                status_number = self._status_number
+                yield self._status_event
+            if version < self._version:
+                yield _event("changes", await self._changes_since(version))
+                version = self._version
+            await moved.wait()
+
+    async def _changes_since(self, version: int) -> bytes:
+        before, now, changes = self._changes
+        if before == version and now == self._version:
+            return changes
+        live = self._views.live
+        return b"{}" if live is None else await anyio.to_thread.run_sync(live.changes, version, limiter=self.threads)
+
+
+def _event(name: str, data: bytes) -> bytes:
+    """Write one event; JSON without line feeds is one line of data."""
+    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

@@ -1,0 +1,107 @@
+"""Who may ask: the Host that a browser was told, the token, and the headers that keep a page to itself. Plain ASGI."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from hashlib import sha256
+from typing import Any
+
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.config.schema import HttpSection
+from iiot_gateway.config.wiring import is_loopback, listen_host
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+PROTECTED = ("/api/v1/", "/metrics")
+"""What holds data. The page itself holds none; it asks for the token."""
+DESCRIPTION = "/api/v1/openapi.json"
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Guard:
+    """Stands before the application."""
+
+    def __init__(self, app: App, section: HttpSection) -> None:
+        self._app = app
+        self._token = _digest(section.token.reveal()) if section.token else None
+        host = listen_host(section.listen)
+        # Another site's name that was rebound to a loopback address arrives as Host. Elsewhere the token keeps such a site out.
+        self._hosts = LOCAL_NAMES | {host, *(name.lower() for name in section.allowed_hosts)} if is_loopback(host) else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *((k.encode(), v.encode()) for k, v in HEADERS.items())]
+            await send(message)
+
+        if problem := self._problem(scope):
+            await respond(problem, send_with_headers)
+        else:
+            await self._app(scope, receive, send_with_headers)
+
+    def _problem(self, scope: Scope) -> Problem | None:
+        headers = dict(scope["headers"])
+        if self._hosts is not None and b"host" in headers and (host := _host_name(headers[b"host"])) not in self._hosts:
+            return Problem(
+                421,
+                "unknown_host",
+                f"this gateway is not called {host[:80]!r}",
+                "open it as http://localhost, or name the host in http.allowed_hosts",
+            )
+        if self._token is None or not scope["path"].startswith(PROTECTED) or scope["path"] == DESCRIPTION:
+            return None
+        if self.is_authorized(scope):
+            return None
+        return Problem(
+            401,
+            "token_needed",
+            "the token is missing or wrong",
+            "send it as `Authorization: Bearer TOKEN`; it is [http] token of the gateway's configuration",
+            {"www-authenticate": "Bearer"},
+        )
+
+    def is_authorized(self, scope: Scope) -> bool:
+        """Tell whether the request has the token, in a time that does not depend on it; everybody is if there is none."""
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        kind, _, token = given.partition(b" ")
+        return self._token is None or (kind.lower() == b"bearer" and hmac.compare_digest(sha256(token.strip()).digest(), self._token))
+
+
+async def respond(problem: Problem, send: Send, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Write a problem."""
+    body = problem.body()
+    start = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    start += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": [*start, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
+
+
+def _host_name(header: bytes) -> str:
+    """Return the name of a Host header, without port and brackets."""
+    text = header.decode("latin-1").strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.rpartition(":")[0] if ":" in text else text

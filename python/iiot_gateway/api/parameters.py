@@ -1,0 +1,39 @@
+"""Reading the query of a request: every fault is a Problem that names the parameter and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from iiot_gateway.api.problem import Problem
+
+MAX_MS = 9_223_372_036_854
+"""The last millisecond that nanoseconds in 64 bits can tell."""
+
+
+def refuse_unknown(query: Mapping[str, str], known: Iterable[str]) -> None:
+    """Raise Problem for a parameter that does nothing: a misspelt one would silently be left out."""
+    for name in query:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise Problem(400, "unknown_parameter", f"there is no parameter {name[:40]!r}", f"known here: {listed}")
+
+
+def whole(query: Mapping[str, str], name: str, *, low: int, high: int, default: int | None = None) -> int:
+    """Read a whole number. Raises Problem; a parameter without a default must be there."""
+    text = query.get(name)
+    if text is None:
+        if default is None:
+            raise Problem(400, "parameter_missing", f"{name} is needed", f"a whole number from {low} to {high}")
+        return default
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20 and low <= int(text) <= high):
+        raise Problem(400, "parameter_invalid", f"{name}: found {text[:40]!r}", f"expected a whole number from {low} to {high}")
+    return int(text)
+
+
+def choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """Read one of a few words; the first is the default. Raises Problem."""
+    text = query.get(name, choices[0])
+    if text not in choices:
+        raise Problem(400, "parameter_invalid", f"{name}: found {text[:40]!r}", f"expected one of {', '.join(choices)}")
+    return text

@@ -1,0 +1,116 @@
+"""`demo`: everything on one machine and nothing installed, from a configuration that can be pointed at real servers later."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from iiot_gateway.config.load import load
+from iiot_gateway.config.schema import Config
+from iiot_gateway.errors import GatewayError
+
+FOLDER = "iiot-demo"
+NAME = "config.toml"
+CONFIG = """\
+# Made by `iiot-gateway demo`, and yours from now on: it is never written again.
+# To go on with real servers add their sections ([influxdb], [mqtt.site]) and a real source ([serial], [gateway]); what is not
+# needed any more may go. `iiot-gateway config template` shows every key; `iiot-gateway run` runs it without this command.
+
+[simulate]
+nodes = 3
+rate_per_s = 3
+
+[mqtt]
+broker_url = "embedded"
+topic_prefix = "iiot"
+
+[broker]
+listen = "127.0.0.1:1883"
+
+[history]
+path = "history.db"
+
+[journal]
+path = "journal.db"
+
+[http]
+listen = "127.0.0.1:5000"
+
+[log]
+level = "warning"
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take a folder."""
+    parser.add_argument(
+        "--folder", metavar="DIR", default=FOLDER, help=f"where its files are, {FOLDER} by default; a second start goes on there"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the configuration if there is none, say where to look, and run until Ctrl-C."""
+    if args.config:
+        raise GatewayError("demo has a configuration of its own; `iiot-gateway run --config FILE` runs another")
+    path = prepared(Path(args.folder))
+    config = with_free_ports(load(str(path)))
+    for line in greeting(config, path):
+        print(line, flush=True)
+    from iiot_gateway.cli.run import start
+
+    return start(config)
+
+
+def prepared(folder: Path) -> Path:
+    """Return the configuration file, made if it is not there. Raises GatewayError."""
+    path = folder / NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(CONFIG, encoding="utf-8")
+    except OSError as error:
+        raise GatewayError(f"{path} cannot be written: {error.strerror}; name another folder with --folder") from error
+    return path
+
+
+def with_free_ports(config: Config) -> Config:
+    """Return the configuration with addresses that nobody else listens on, and say which ones are others than it names."""
+    broker, page = free_address(config.broker.listen), free_address(config.http.listen)
+    for what, wanted, found in (("broker", config.broker.listen, broker), ("page", config.http.listen, page)):
+        if found != wanted:
+            print(f"iiot-gateway: {wanted} is taken by another program; this time the {what} is at {found}", file=sys.stderr)
+    return replace(config, broker=replace(config.broker, listen=broker), http=replace(config.http, listen=page))
+
+
+def free_address(listen: str) -> str:
+    """Return the address itself if its port is free, else the same host with a port that is."""
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    for number in (int(port), 0):
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((host.strip("[]"), number))
+            except OSError:
+                continue
+            return f"{host}:{trial.getsockname()[1]}"
+    return listen  # starting will say what is wrong with it
+
+
+def greeting(config: Config, path: Path) -> list[str]:
+    """Return what a newcomer needs to know."""
+    host, _, port = config.broker.listen.rpartition(":")
+    prefix = config.topic_prefix()
+    nodes = sum(section.nodes for section in config.simulate.values())
+    return [
+        f"iiot-gateway demo: {nodes} simulated nodes, an MQTT broker, a history and a web page; all on this machine.",
+        f"  page     http://{config.http.listen}/",
+        f"  values   mosquitto_sub -h {host} -p {port} -t '{prefix}/+/temperature' -v",
+        f"  history  iiot-gateway history --config {path}",
+        f"  status   iiot-gateway status --config {path}",
+        f"  go on    edit {path}, then: iiot-gateway run --config {path}",
+        "Ctrl-C ends it; a second start continues the history.",
+    ]

@@ -1,0 +1,18 @@
+"""Lengths of time as people write them: `90s`, `5m`, `1h`, `7d`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+PATTERN = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)", re.ASCII)
+
+
+def duration_ns(text: str) -> int:
+    """Read a length of time above 0; return nanoseconds."""
+    found = PATTERN.fullmatch(text)
+    length_ns = int(found[1]) * UNITS_NS[found[2]] if found else 0
+    if not 0 < length_ns < 2**63:
+        raise argparse.ArgumentTypeError(f"expected a length of time like 30s, 5m, 1h or 7d, found {text!r}")
+    return length_ns

@@ -1,0 +1,45 @@
+"""What a running gateway shows of itself to services beside it (HTTP): read-only, and from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from iiot_gateway.pipeline.status import StatusView
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Live
+
+
+class History(Protocol):
+    """The stored points, for reading."""
+
+    def series(self) -> list[dict[str, Any]]:
+        """Every series: {"id", "measurement", "tags", "field", "topic", "first_ns", "last_ns", "points"}."""
+
+    def range(
+        self, number: int, start_ns: int, end_ns: int, /, *, every_ns: int = 0, agg: str = "mean", limit: int = 100_000
+    ) -> tuple[list[int], list[float | None]]:
+        """Points of a series from `start_ns` to before `end_ns`: times in nanoseconds, and values.
+
+        Raises ValueError for a wrong question.
+        """
+
+
+OpenHistory = Callable[[], AbstractContextManager[History]]
+"""Raises HistoryUnusable, also for what goes wrong within."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """The calls block, so they belong into worker threads."""
+
+    status: StatusView
+    rejects: Callable[[int], list[dict[str, Any]]]
+    """The newest rejects, at most so many."""
+    live: Live | None = None
+    """None unless somebody may look."""
+    open_history: OpenHistory | None = None
+    """None without a [history] section."""

@@ -1,0 +1,59 @@
+"""The built-in broker: started before a sink connects to it, stopped after the last one left."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from iiot_gateway import _native
+from iiot_gateway.config.schema import BrokerSection
+from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.log import BROKER_STARTED, BROKER_STOPPED, get_log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+START_REMEDY = 'name another address in broker.listen; or, if a broker listens there, set mqtt.broker_url = "mqtt://{listen}"'
+
+
+class EmbeddedBroker:
+    """One broker for all sinks that publish to it. Its methods block and may be called from any thread."""
+
+    def __init__(self, section: BrokerSection, path: str, clients: Sequence[str]) -> None:
+        self._section = section
+        self._path = path
+        self._clients = list(clients)
+        self._users = set(clients)
+        self._lock = threading.Lock()
+        self._running: _native.Broker | None = None
+        self._log = get_log(broker=section.listen)
+
+    def ensure(self) -> None:
+        """Start it if it does not run. Raises SinkUnavailable with what is wrong and what to do."""
+        with self._lock:
+            if self._running is not None and not self._running.has_ended():
+                return
+            section = self._section
+            try:
+                self._running = _native.Broker.start(
+                    section.listen,
+                    path=self._path,
+                    own_clients=self._clients,
+                    username=section.username or None,
+                    password=section.password.reveal() or None,
+                )
+            except _native.BrokerError as error:
+                raise SinkUnavailable(
+                    f"the built-in broker cannot be started: {error}; {START_REMEDY.format(listen=section.listen)}"
+                ) from error
+            self._log.info(BROKER_STARTED, listen=section.listen, retained=self._path)
+
+    def release(self, client: str, timeout_s: float) -> None:
+        """Take note that a sink is done with it; the last one stops it."""
+        with self._lock:
+            self._users.discard(client)
+            if self._users or self._running is None:
+                return
+            ended = self._running.stop(timeout_s)
+            self._running = None
+        self._log.info(BROKER_STOPPED, in_time=ended)

@@ -1,0 +1,345 @@
+//! The built-in MQTT broker (3.1.1 and 5 on one port), for whoever has none: `mqtt5` on a thread of its own.
+//!
+//! What the library lacks is here: a password without a file of hashes, and retained values that survive a kill without a sync for
+//! each (its file storage takes 800 publishes a second). The gateway's own values are not stored: its sink knows them from the
+//! journal and publishes them again when it connects.
+
+mod retained;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mqtt5::broker::auth::{AuthProvider, AuthResult};
+use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
+use mqtt5::broker::server::BrokerShutdownHandle;
+use mqtt5::broker::sys_topics::BrokerStats;
+use mqtt5::broker::{
+    BrokerEventHandler, ClientPublishEvent, MqttBroker, PublishAction, RetainedSetEvent,
+};
+use mqtt5::packet::connect::ConnectPacket;
+use mqtt5::packet::publish::PublishPacket;
+use mqtt5::protocol::v5::reason_codes::ReasonCode;
+
+pub use retained::{RetainedError, RetainedStore, RetainedValue};
+
+const MAX_CLIENTS: usize = 1000;
+/// A longer packet ends its connection.
+const MAX_PACKET_BYTES: usize = 1 << 20;
+/// Further retained topics are delivered and not kept.
+const MAX_RETAINED: usize = 100_000;
+/// What waits for a client that is away or slow.
+const MAX_QUEUED: usize = 10_000;
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How the broker is run.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// User and password that every client must give; none lets everybody in.
+    pub credentials: Option<(String, String)>,
+    /// Clients whose retained values are not stored, because they publish them again themselves.
+    pub own_clients: Vec<String>,
+    /// Where the retained values of other clients are kept.
+    pub store: PathBuf,
+}
+
+/// Why the broker does not run.
+#[derive(Debug)]
+pub enum BrokerError {
+    /// Another program listens there.
+    AddressTaken(SocketAddr),
+    /// The address cannot be listened on.
+    Address(SocketAddr, std::io::Error),
+    /// The file of retained values cannot be used.
+    Store(PathBuf, RetainedError),
+    /// The library's own words.
+    Library(String),
+}
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddressTaken(address) => {
+                write!(f, "{address} is taken by another program")
+            }
+            Self::Address(address, error) => {
+                write!(f, "{address} cannot be listened on: {error}")
+            }
+            Self::Store(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Library(detail) => f.write_str(detail),
+        }
+    }
+}
+
+impl std::error::Error for BrokerError {}
+
+/// What it has done since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Clients that are connected now.
+    pub clients: usize,
+    /// PUBLISH packets received.
+    pub received: u64,
+    /// PUBLISH packets sent.
+    pub sent: u64,
+}
+
+/// A running broker. Dropping it stops it.
+pub struct Broker {
+    address: SocketAddr,
+    stats: Arc<BrokerStats>,
+    shutdown: BrokerShutdownHandle,
+    ended: Mutex<Receiver<()>>,
+}
+
+impl Broker {
+    /// Start it and wait until it listens.
+    pub fn start(settings: Settings) -> Result<Self, BrokerError> {
+        // Asked here, because the library's error has no kind.
+        match TcpListener::bind(settings.listen) {
+            Ok(free) => drop(free),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                return Err(BrokerError::AddressTaken(settings.listen));
+            }
+            Err(error) => return Err(BrokerError::Address(settings.listen, error)),
+        }
+        let store = RetainedStore::open(&settings.store)
+            .map_err(|error| BrokerError::Store(settings.store.clone(), error))?;
+        let (started, starting) = channel();
+        let (end, ended) = channel();
+        let thread = std::thread::Builder::new().name("mqtt-broker".into());
+        thread
+            .spawn(move || {
+                let outcome = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(|error| BrokerError::Library(error.to_string()));
+                match outcome {
+                    Ok(runtime) => runtime.block_on(run(settings, store, &started)),
+                    Err(error) => drop(started.send(Err(error))),
+                }
+                drop(end);
+            })
+            .map_err(|error| BrokerError::Library(error.to_string()))?;
+        let (address, stats, shutdown) = starting.recv_timeout(START_TIMEOUT).map_err(|_| {
+            BrokerError::Library(format!("it did not listen within {START_TIMEOUT:?}"))
+        })??;
+        Ok(Self {
+            address,
+            stats,
+            shutdown,
+            ended: Mutex::new(ended),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has done.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            clients: self.stats.clients_connected.load(Ordering::Relaxed),
+            received: self.stats.publish_received.load(Ordering::Relaxed),
+            sent: self.stats.publish_sent.load(Ordering::Relaxed),
+        }
+    }
+
+    /// It does not run any more.
+    pub fn has_ended(&self) -> bool {
+        self.wait_end(Duration::ZERO)
+    }
+
+    /// Disconnect the clients and stop listening. False if it takes longer than the time-out.
+    pub fn stop(&self, timeout: Duration) -> bool {
+        self.shutdown.shutdown();
+        self.wait_end(timeout)
+    }
+
+    fn wait_end(&self, timeout: Duration) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.shutdown.shutdown();
+    }
+}
+
+type Started = Result<(SocketAddr, Arc<BrokerStats>, BrokerShutdownHandle), BrokerError>;
+
+async fn run(settings: Settings, store: RetainedStore, started: &std::sync::mpsc::Sender<Started>) {
+    let values = match store.values() {
+        Ok(values) => values,
+        Err(error) => {
+            drop(started.send(Err(BrokerError::Store(settings.store, error))));
+            return;
+        }
+    };
+    let listen = settings.listen;
+    let keeper = Arc::new(Keeper {
+        own_clients: settings.own_clients.into_iter().collect(),
+        state: Mutex::new(KeeperState {
+            own_topics: HashSet::new(),
+            store,
+        }),
+    });
+    let storage = StorageConfig::new()
+        .with_backend(StorageBackend::Memory)
+        .with_max_queued_messages_per_client(MAX_QUEUED);
+    let config = BrokerConfig::new()
+        .with_bind_address(listen)
+        .with_max_clients(MAX_CLIENTS)
+        .with_max_packet_size(MAX_PACKET_BYTES)
+        .with_max_retained_messages(MAX_RETAINED)
+        .with_sys_topics_enabled(false)
+        .with_storage(storage);
+    let mut broker = match MqttBroker::with_config(config.with_event_handler(keeper)).await {
+        Ok(broker) => broker.with_auth_provider(Arc::new(Door {
+            credentials: settings.credentials,
+        })),
+        Err(error) => {
+            drop(started.send(Err(BrokerError::Library(error.to_string()))));
+            return;
+        }
+    };
+    // Nobody is connected yet, so this only fills the broker's memory.
+    for value in values {
+        let mut publish = PublishPacket::new(value.topic, value.payload, value.qos.into());
+        publish.retain = true;
+        broker.router().route_message(&publish, None).await;
+    }
+    let address = broker.local_addr().unwrap_or(listen);
+    let mut ready = broker.ready_receiver();
+    let told = (address, broker.stats(), broker.shutdown_handle());
+    let tell = async {
+        if ready.wait_for(|ready| *ready).await.is_ok() {
+            drop(started.send(Ok(told)));
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        outcome = broker.run() => if let Err(error) = outcome {
+            drop(started.send(Err(BrokerError::Library(error.to_string()))));
+        },
+        () = tell => {}
+    }
+}
+
+/// Lets clients in.
+struct Door {
+    credentials: Option<(String, String)>,
+}
+
+impl Door {
+    fn opens_to(&self, connect: &ConnectPacket) -> bool {
+        let Some((user, password)) = &self.credentials else {
+            return true;
+        };
+        let given = connect.username.as_deref().unwrap_or_default();
+        let secret = connect.password.as_deref().unwrap_or_default();
+        // Both are always compared, each in a time that says nothing of where they differ.
+        equal(user.as_bytes(), given.as_bytes()) & equal(password.as_bytes(), secret)
+    }
+}
+
+fn equal(left: &[u8], right: &[u8]) -> bool {
+    let differing = left
+        .iter()
+        .zip(right)
+        .fold(left.len() ^ right.len(), |differing, (a, b)| {
+            differing | usize::from(a ^ b)
+        });
+    std::hint::black_box(differing) == 0
+}
+
+type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl AuthProvider for Door {
+    fn authenticate<'a>(
+        &'a self,
+        connect: &'a ConnectPacket,
+        _client: SocketAddr,
+    ) -> Later<'a, mqtt5::Result<AuthResult>> {
+        let result = if self.opens_to(connect) {
+            AuthResult::success()
+        } else {
+            AuthResult::fail(ReasonCode::BadUsernameOrPassword)
+        };
+        Box::pin(std::future::ready(Ok(result)))
+    }
+
+    fn authorize_publish<'a>(
+        &'a self,
+        _client: &str,
+        _user: Option<&'a str>,
+        _topic: &'a str,
+    ) -> Later<'a, bool> {
+        Box::pin(std::future::ready(true))
+    }
+
+    fn authorize_subscribe<'a>(
+        &'a self,
+        _client: &str,
+        _user: Option<&'a str>,
+        _filter: &'a str,
+    ) -> Later<'a, bool> {
+        Box::pin(std::future::ready(true))
+    }
+}
+
+/// Stores the retained values of other clients before they are acknowledged.
+struct Keeper {
+    own_clients: HashSet<String>,
+    state: Mutex<KeeperState>,
+}
+
+struct KeeperState {
+    /// Topics that one of our own clients published last.
+    own_topics: HashSet<Arc<str>>,
+    store: RetainedStore,
+}
+
+impl BrokerEventHandler for Keeper {
+    fn on_client_publish(&self, event: ClientPublishEvent) -> Later<'_, PublishAction> {
+        if event.retain {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.own_clients.contains(&*event.client_id) {
+                state.own_topics.remove(&event.topic);
+            } else if !state.own_topics.contains(&event.topic)
+                && state.own_topics.len() < MAX_RETAINED
+            {
+                // It was perhaps another's before.
+                state.store.remove(&event.topic);
+                state.own_topics.insert(event.topic);
+            }
+        }
+        Box::pin(std::future::ready(PublishAction::Continue))
+    }
+
+    fn on_retained_set(&self, event: RetainedSetEvent) -> Later<'_, ()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.own_topics.contains(&event.topic) {
+            if event.cleared {
+                state.store.remove(&event.topic);
+            } else {
+                state
+                    .store
+                    .put(&event.topic, &event.payload, event.qos as u8);
+            }
+        }
+        Box::pin(std::future::ready(()))
+    }
+}

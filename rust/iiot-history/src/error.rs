@@ -1,0 +1,115 @@
+//! What can be wrong with a history file, and what to do about it.
+
+use std::fmt;
+use std::path::Path;
+
+/// What to do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// There is no such file yet: the sink makes it.
+    Missing,
+    /// Written by a later program, or no history at all: name another file, or run that program.
+    UnknownVersion,
+    /// Move it away and begin anew.
+    Damaged,
+    /// The disk fails, or forbids.
+    Io,
+    /// Make room.
+    Full,
+    /// A call behind `close`.
+    Closed,
+    /// Another gateway, or another section, has it open for writing.
+    Busy,
+    /// Not the file but the question is wrong.
+    Invalid,
+}
+
+impl ErrorKind {
+    /// The name that Python uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::UnknownVersion => "unknown_version",
+            Self::Damaged => "damaged",
+            Self::Io => "io",
+            Self::Full => "full",
+            Self::Closed => "closed",
+            Self::Busy => "busy",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// A kind and a sentence for the operator.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// What to do about it.
+    pub kind: ErrorKind,
+    message: String,
+}
+
+/// The result of everything here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn damaged(what: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::Damaged,
+            format!(
+                "it is damaged ({what}); nothing was changed: move it and its -wal file away to begin anew, and keep them for recovery"
+            ),
+        )
+    }
+
+    pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        let kind = if error.kind() == std::io::ErrorKind::StorageFull {
+            ErrorKind::Full
+        } else {
+            ErrorKind::Io
+        };
+        Self::new(kind, format!("{doing} {}: {error}", path.display()))
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "it is closed")
+    }
+
+    /// The same error, saying which file it is about.
+    pub(crate) fn at(mut self, path: &Path) -> Self {
+        self.message = format!("history {}: {}", path.display(), self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        match error.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::new(
+                ErrorKind::Full,
+                format!("{error}; make room on its disk, or lower [history] max_bytes"),
+            ),
+            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::damaged(error),
+            Some(Code::OperationInterrupted) => Self::closed(),
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+                Self::new(ErrorKind::Busy, error.to_string())
+            }
+            _ => Self::new(ErrorKind::Io, error.to_string()),
+        }
+    }
+}

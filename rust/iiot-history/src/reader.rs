@@ -1,0 +1,170 @@
+//! Asking a history, beside whoever writes it: every answer is of one moment.
+
+use crate::error::{Error, Result};
+use crate::query::{self, Range, invalid};
+use crate::{blocks, schema, series};
+use rusqlite::{Connection, OptionalExtension};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A series and what there is of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Its number in this file, never given twice.
+    pub id: i64,
+    /// As in line protocol.
+    pub measurement: String,
+    /// In the order of their keys.
+    pub tags: Vec<(String, String)>,
+    /// As in line protocol.
+    pub field: String,
+    /// The topic that it is published under, prefix included.
+    pub topic: Option<String>,
+    /// The time of its first point.
+    pub first_ns: i64,
+    /// The time of its last point.
+    pub last_ns: i64,
+    /// How many there are.
+    pub points: u64,
+}
+
+/// The last point of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// The series.
+    pub id: i64,
+    /// When.
+    pub time_ns: i64,
+    /// The text as it came.
+    pub value: String,
+}
+
+/// A connection that only reads. All methods may be called from any thread; they take turns.
+pub struct Reader {
+    db: Mutex<Option<Connection>>,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Open a history that is there.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self {
+            db: Mutex::new(Some(
+                schema::open_for_reading(path).map_err(|e| e.at(path))?,
+            )),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Every series, in the order in which they came.
+    pub fn series(&self) -> Result<Vec<Series>> {
+        self.ask(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT id, first_ns, last_ns, points, key, topic FROM series ORDER BY id",
+            )?;
+            let mut rows = query.query([])?;
+            let mut all = Vec::new();
+            while let Some(r) = rows.next()? {
+                let row = series::row(r)?;
+                let (measurement, tags, field) = series::parse(&r.get::<_, Vec<u8>>(4)?)?;
+                all.push(Series {
+                    id: row.id,
+                    measurement,
+                    tags,
+                    field,
+                    topic: r.get(5)?,
+                    first_ns: row.first_ns,
+                    last_ns: row.last_ns,
+                    points: row.points,
+                });
+            }
+            Ok(all)
+        })
+    }
+
+    /// The last points of some series, or of all; series without points are left out.
+    pub fn last(&self, ids: Option<&[i64]>) -> Result<Vec<Last>> {
+        self.ask(|db| {
+            let ids = match ids {
+                Some(ids) => ids.to_vec(),
+                None => db
+                    .prepare_cached("SELECT id FROM series ORDER BY id")?
+                    .query_map([], |r| r.get(0))?
+                    .collect::<std::result::Result<_, _>>()?,
+            };
+            let mut all = Vec::with_capacity(ids.len());
+            for id in ids {
+                if let Some(sample) = blocks::last(db, id)? {
+                    all.push(Last {
+                        id,
+                        time_ns: sample.time_ns,
+                        value: sample.value.text(),
+                    });
+                }
+            }
+            Ok(all)
+        })
+    }
+
+    /// Points or buckets of a series as columns: times, and values where there is one.
+    pub fn range(&self, id: i64, range: &Range) -> Result<(Vec<i64>, Vec<Option<f64>>)> {
+        self.ask(|db| {
+            known(db, id)?;
+            query::range(db, id, range)
+        })
+    }
+
+    /// The first `limit` points of a range, their values as the text that came. To go on, ask from behind the last time.
+    pub fn texts(
+        &self,
+        id: i64,
+        start_ns: i64,
+        end_ns: i64,
+        limit: usize,
+    ) -> Result<(Vec<i64>, Vec<String>)> {
+        self.ask(|db| {
+            known(db, id)?;
+            let (mut times, mut texts) = (Vec::new(), Vec::new());
+            blocks::scan(db, id, start_ns, end_ns, |samples| {
+                for sample in samples.iter().take(limit - times.len()) {
+                    times.push(sample.time_ns);
+                    texts.push(sample.value.text());
+                }
+                times.len() < limit
+            })?;
+            Ok((times, texts))
+        })
+    }
+
+    /// Close the file. Everything after it fails.
+    pub fn close(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+        // Who panicked left a connection, which a new transaction finds as it is in the file.
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let db = self.lock();
+        let answer = db
+            .as_ref()
+            .ok_or_else(Error::closed)
+            .and_then(|db| schema::transaction(db, "BEGIN", || body(db)));
+        answer.map_err(|e| e.at(&self.path))
+    }
+}
+
+fn known(db: &Connection, id: i64) -> Result<()> {
+    let found: Option<i64> = db
+        .prepare_cached("SELECT id FROM series WHERE id=?1")?
+        .query_row([id], |r| r.get(0))
+        .optional()?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(invalid(format!(
+            "there is no series {id}; `iiot-gateway history` lists those that are there"
+        ))),
+    }
+}

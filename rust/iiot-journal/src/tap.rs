@@ -1,0 +1,137 @@
+//! A look at what is committed, for those who show it: no cursor, no ledger, holds nothing back.
+//!
+//! Committed rows are kept in a ring of bounded size until the next look. Who looks too seldom gets the newest of them and is told how
+//! many frames were left out.
+
+use crate::cursor::OriginInfo;
+use crate::error::Result;
+use crate::journal::Journal;
+use crate::links::LinkCounts;
+use crate::origins::Origins;
+use crate::reader;
+use crate::row::Row;
+use crate::schema;
+use crate::shared::{Shared, lock};
+use rusqlite::Connection;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What a row costs beside its body.
+const ROW_OVERHEAD: usize = 96;
+
+/// Committed rows that nobody has looked at.
+#[derive(Debug, Default)]
+pub(crate) struct TapRing {
+    rows: VecDeque<Arc<Row>>,
+    bytes: usize,
+    /// 0 while there is no tap: nothing is kept then.
+    max_bytes: usize,
+    left_out: u64,
+}
+
+impl TapRing {
+    pub(crate) fn push(&mut self, rows: &[Arc<Row>]) {
+        if self.max_bytes == 0 {
+            return;
+        }
+        // What a sink is offered again was shown when it came.
+        for row in rows.iter().filter(|row| row.only_sink.is_none()) {
+            self.bytes += row.body.len() + ROW_OVERHEAD;
+            self.rows.push_back(Arc::clone(row));
+        }
+        while self.bytes > self.max_bytes && self.rows.len() > 1 {
+            if let Some(row) = self.rows.pop_front() {
+                self.bytes -= row.body.len() + ROW_OVERHEAD;
+                self.left_out += row.count;
+            }
+        }
+    }
+}
+
+/// Rows since the last look.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// In the order of their positions.
+    pub rows: Vec<Arc<Row>>,
+    /// Frames that were committed before these and were not kept.
+    pub left_out: u64,
+}
+
+/// The last value of a topic that a sink has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastValue {
+    /// The whole topic.
+    pub topic: String,
+    /// What was published.
+    pub payload: Vec<u8>,
+    /// The time of the frame it came from, nanoseconds since 1970.
+    pub time_ns: i64,
+}
+
+/// Follows a running journal. There is one a journal: a second one takes the first one's rows.
+pub struct Tap {
+    shared: Arc<Shared>,
+    db: Connection,
+    origins: Origins,
+}
+
+impl Journal {
+    /// Begin to follow: the first look gives the newest kept frames. `max_bytes` are kept between two looks; above 0.
+    pub fn tap(&self, max_bytes: usize) -> Result<Tap> {
+        let db = schema::open_for_reading(&self.path)?;
+        {
+            let mut ring = lock(&self.shared.tap);
+            let head = lock(&self.shared.progress).head;
+            ring.max_bytes = max_bytes.max(1);
+            ring.push(&reader::newest(&db, head, max_bytes)?);
+        }
+        Ok(Tap {
+            shared: Arc::clone(&self.shared),
+            db,
+            origins: Origins::default(),
+        })
+    }
+}
+
+impl Tap {
+    /// Take what was committed since the last look.
+    pub fn look(&mut self) -> Look {
+        let mut ring = lock(&self.shared.tap);
+        ring.bytes = 0;
+        Look {
+            rows: std::mem::take(&mut ring.rows).into(),
+            left_out: std::mem::take(&mut ring.left_out),
+        }
+    }
+
+    /// What the frames of a row have in common.
+    pub fn origin(&mut self, id: i64) -> Result<Arc<OriginInfo>> {
+        self.origins.get(&self.db, id)
+    }
+
+    /// What a node's link did since the start; `node` is the fingerprint of its name.
+    pub fn link(&self, source: &str, node: u64) -> Option<LinkCounts> {
+        lock(&self.shared.links).get(source, node)
+    }
+
+    /// The last confirmed value of every topic, the newest of all sinks.
+    pub fn last_values(&self) -> Result<Vec<LastValue>> {
+        let mut query = self.db.prepare(
+            "SELECT topic, payload, max(time_ns) FROM topic GROUP BY topic ORDER BY topic",
+        )?;
+        let rows = query.query_map([], |r| {
+            Ok(LastValue {
+                topic: r.get(0)?,
+                payload: r.get(1)?,
+                time_ns: r.get(2)?,
+            })
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        *lock(&self.shared.tap) = TapRing::default();
+    }
+}

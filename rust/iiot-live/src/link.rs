@@ -1,0 +1,111 @@
+//! Every node's link: what its radio signal was, and what came of its packets.
+//!
+//! A frame that holds the sequence of one node tells of one packet of that node, so the values of the measurements `rssi` and `snr` in it
+//! are those of this packet.
+
+use crate::samples::Samples;
+use std::collections::HashMap;
+
+/// At most this many links are shown.
+const MAX_LINKS: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    pub source: String,
+    pub node: String,
+    /// Fingerprint of the node's name.
+    pub key: u64,
+    pub rssi_dbm: Vec<u8>,
+    pub snr_db: Vec<u8>,
+    pub rssi_samples: Samples,
+    pub last_received_at_ns: i64,
+    pub changed: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LinkTable {
+    pub links: Vec<Link>,
+    by_node: HashMap<(i64, u64), usize>,
+}
+
+impl LinkTable {
+    /// The link of a node of an origin; a new one is added while there is room.
+    pub(crate) fn of_node(
+        &mut self,
+        origin: i64,
+        key: u64,
+        source: &str,
+        node: &str,
+    ) -> Option<&mut Link> {
+        let at = if let Some(&at) = self.by_node.get(&(origin, key)) {
+            at
+        } else {
+            // A source whose profile changed has a new origin and the same nodes.
+            let known = self
+                .links
+                .iter()
+                .position(|link| link.key == key && link.source == source);
+            let at = known.unwrap_or(self.links.len());
+            if at >= MAX_LINKS {
+                return None;
+            }
+            if known.is_none() {
+                self.links.push(Link {
+                    source: source.to_owned(),
+                    node: node.to_owned(),
+                    key,
+                    ..Link::default()
+                });
+            }
+            self.by_node.insert((origin, key), at);
+            at
+        };
+        self.links.get_mut(at)
+    }
+}
+
+impl Link {
+    /// A packet came.
+    pub(crate) fn received(&mut self, signal: &Signal, received_at_ns: i64, version: u64) {
+        self.last_received_at_ns = received_at_ns;
+        self.changed = version;
+        for (from, to) in [
+            (&signal.rssi_dbm, &mut self.rssi_dbm),
+            (&signal.snr_db, &mut self.snr_db),
+        ] {
+            if !from.is_empty() {
+                to.clone_from(from);
+            }
+        }
+        if let Some(rssi) = std::str::from_utf8(&signal.rssi_dbm)
+            .ok()
+            .and_then(|text| text.parse().ok())
+        {
+            self.rssi_samples.push(received_at_ns / 1_000_000, rssi);
+        }
+    }
+}
+
+/// The signal figures of one frame, as text; empty if it has none.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    pub rssi_dbm: Vec<u8>,
+    pub snr_db: Vec<u8>,
+}
+
+impl Signal {
+    pub(crate) fn clear(&mut self) {
+        self.rssi_dbm.clear();
+        self.snr_db.clear();
+    }
+
+    pub(crate) fn take(&mut self, measurement: &str, text: &[u8]) {
+        let to = match measurement {
+            "rssi" => &mut self.rssi_dbm,
+            "snr" => &mut self.snr_db,
+            _ => return,
+        };
+        to.clear();
+        to.extend_from_slice(text);
+    }
+}

@@ -1,0 +1,109 @@
+//! Following the journal: decode what was committed since the last look, at the pace of whoever asks.
+
+use crate::link::{LinkTable, Signal};
+use crate::name::write_key;
+use crate::table::{Table, Value};
+use iiot_core::hash::fingerprint;
+use iiot_core::scan::Scan;
+use iiot_journal::{OriginInfo, Result, Row, Tap};
+
+/// The newest values of a running gateway.
+pub struct Live {
+    pub(crate) tap: Tap,
+    scan: Scan,
+    key: Vec<u8>,
+    signal: Signal,
+    pub(crate) table: Table,
+    pub(crate) links: LinkTable,
+    /// Rises with every look that found something.
+    pub(crate) version: u64,
+    /// Frames that came faster than somebody looked.
+    pub(crate) frames_left_out: u64,
+}
+
+impl Live {
+    /// Begin with the last values that sinks have confirmed.
+    pub fn new(tap: Tap) -> Result<Self> {
+        let mut table = Table::default();
+        for value in tap.last_values()? {
+            table.remember(value.topic, value.payload, value.time_ns, 1);
+        }
+        Ok(Self {
+            tap,
+            scan: Scan::new(),
+            key: Vec::new(),
+            signal: Signal::default(),
+            table,
+            links: LinkTable::default(),
+            version: 1,
+            frames_left_out: 0,
+        })
+    }
+
+    /// Decode what was committed since the last call. Returns the version of the table.
+    pub fn follow(&mut self) -> Result<u64> {
+        let look = self.tap.look();
+        self.frames_left_out += look.left_out;
+        if !look.rows.is_empty() {
+            self.version += 1;
+        }
+        for row in &look.rows {
+            let info = self.tap.origin(row.origin)?;
+            self.take(row, &info);
+        }
+        Ok(self.version)
+    }
+
+    fn take(&mut self, row: &Row, info: &OriginInfo) {
+        let version = self.version;
+        let Self {
+            scan,
+            key,
+            signal,
+            table,
+            links,
+            ..
+        } = self;
+        for frame in row.frames() {
+            if info.profile.scan(frame.document, scan).is_err() {
+                continue;
+            }
+            signal.clear();
+            info.profile
+                .points(frame.document, scan, &info.origin, |point| {
+                    let known = point
+                        .fixed
+                        .and_then(|metric| table.of_metric(row.origin, metric));
+                    let at = known.or_else(|| {
+                        write_key(point.topic, point.series, key);
+                        let at = table.keyed(key, &info.source, version)?;
+                        if let Some(metric) = point.fixed {
+                            table.set_metric(row.origin, metric, at);
+                        }
+                        Some(at)
+                    });
+                    let Some(at) = at else {
+                        table.values_not_shown += 1;
+                        return;
+                    };
+                    let value = Value {
+                        text: point.value,
+                        kind: point.kind,
+                        time_ns: frame.time_ns,
+                        received_at_ns: frame.received_at_ns,
+                    };
+                    table.set(at, value, version);
+                    if let Some(series) = table.series.get(at) {
+                        signal.take(&series.name.measurement, point.value);
+                    }
+                });
+            if let [sequence] = scan.sequences() {
+                let node = scan.node_name(sequence);
+                let hash = fingerprint(node.as_bytes());
+                if let Some(link) = links.of_node(row.origin, hash, &info.source, node) {
+                    link.received(signal, frame.received_at_ns, version);
+                }
+            }
+        }
+    }
+}

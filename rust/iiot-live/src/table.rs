@@ -1,0 +1,158 @@
+//! The newest value of every series, within a limit of series.
+
+use crate::name::SeriesName;
+use crate::samples::Samples;
+use iiot_core::point::PointKind;
+use std::collections::HashMap;
+
+/// At most this many series are shown; values of further ones are counted.
+pub const MAX_SERIES: usize = 4096;
+
+/// One series as it is now.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub name: SeriesName,
+    /// Empty until a frame of this process has named it.
+    pub source: String,
+    pub kind: PointKind,
+    /// As it came.
+    pub text: Vec<u8>,
+    pub time_ns: i64,
+    pub received_at_ns: i64,
+    /// Values seen since the start.
+    pub count: u64,
+    pub samples: Samples,
+    /// The version of the table in which it became known, and the one in which it changed last.
+    pub added: u64,
+    pub changed: u64,
+}
+
+/// A value of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value<'a> {
+    pub text: &'a [u8],
+    pub kind: PointKind,
+    pub time_ns: i64,
+    pub received_at_ns: i64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub series: Vec<Series>,
+    by_key: HashMap<Vec<u8>, usize>,
+    by_topic: HashMap<String, usize>,
+    by_metric: HashMap<(i64, u32), usize>,
+    /// Values that came for series beyond the limit.
+    pub values_not_shown: u64,
+}
+
+impl Table {
+    /// A value known from before this process, of which only the topic is known.
+    pub(crate) fn remember(&mut self, topic: String, text: Vec<u8>, time_ns: i64, version: u64) {
+        if self.series.len() >= MAX_SERIES || self.by_topic.contains_key(&topic) {
+            return;
+        }
+        let kind = match std::str::from_utf8(&text) {
+            Ok("true" | "false") => PointKind::Bool,
+            Ok(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => PointKind::Number,
+            _ => PointKind::String,
+        };
+        let name = SeriesName {
+            topic: Some(topic.clone()),
+            ..SeriesName::default()
+        };
+        self.by_topic.insert(topic, self.series.len());
+        self.series.push(Series {
+            name,
+            source: String::new(),
+            kind,
+            text,
+            time_ns,
+            received_at_ns: time_ns,
+            count: 0,
+            samples: Samples::default(),
+            added: version,
+            changed: version,
+        });
+    }
+
+    /// The place of a series whose name is the same in every frame of an origin.
+    pub(crate) fn of_metric(&self, origin: i64, metric: u32) -> Option<usize> {
+        self.by_metric.get(&(origin, metric)).copied()
+    }
+
+    pub(crate) fn set_metric(&mut self, origin: i64, metric: u32, at: usize) {
+        self.by_metric.insert((origin, metric), at);
+    }
+
+    /// The place of a series by its key; a new one is added while there is room.
+    pub(crate) fn keyed(&mut self, key: &[u8], source: &str, version: u64) -> Option<usize> {
+        if let Some(&at) = self.by_key.get(key) {
+            return Some(at);
+        }
+        let read = SeriesName::read(key);
+        let remembered = read
+            .topic
+            .as_ref()
+            .and_then(|topic| self.by_topic.get(topic).copied());
+        if let Some((at, series)) = remembered.and_then(|at| Some((at, self.series.get_mut(at)?)))
+            && series.source.is_empty()
+        {
+            series.name = read;
+            source.clone_into(&mut series.source);
+            series.added = version;
+            self.by_key.insert(key.to_vec(), at);
+            return Some(at);
+        }
+        if self.series.len() >= MAX_SERIES {
+            return None;
+        }
+        let at = self.series.len();
+        if let Some(topic) = &read.topic {
+            self.by_topic.insert(topic.clone(), at);
+        }
+        self.by_key.insert(key.to_vec(), at);
+        self.series.push(Series {
+            name: read,
+            source: source.to_owned(),
+            kind: PointKind::Number,
+            text: Vec::new(),
+            time_ns: i64::MIN,
+            received_at_ns: 0,
+            count: 0,
+            samples: Samples::default(),
+            added: version,
+            changed: version,
+        });
+        Some(at)
+    }
+
+    /// Take a value. One with an older time than the newest counts, and is not shown: it came late.
+    pub(crate) fn set(&mut self, at: usize, value: Value<'_>, version: u64) {
+        let Some(series) = self.series.get_mut(at) else {
+            return;
+        };
+        series.count += 1;
+        series.changed = version;
+        if value.time_ns < series.time_ns {
+            return;
+        }
+        series.kind = value.kind;
+        series.text.clear();
+        series.text.extend_from_slice(value.text);
+        series.time_ns = value.time_ns;
+        series.received_at_ns = value.received_at_ns;
+        let number = match value.kind {
+            PointKind::Number => std::str::from_utf8(value.text)
+                .ok()
+                .and_then(|text| text.parse().ok()),
+            PointKind::Bool => Some(f64::from(u8::from(value.text == b"true"))),
+            PointKind::String => None,
+        };
+        if let Some(number) = number {
+            series
+                .samples
+                .push(value.received_at_ns / 1_000_000, number);
+        }
+    }
+}

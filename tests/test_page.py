@@ -1,0 +1,246 @@
+"""The web page in a real browser: values move, charts draw, trouble shows where it is, and nothing leaves the machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import iiot_gateway
+from servers import Mosquitto, find_program, until
+from watched import Watched, line
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105
+TILE = "tile-iiot/node1/temperature"
+WAIT_MS = 15_000
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium without a window."""
+    program = find_program("chromium")
+    built = (Path(iiot_gateway.__file__).parent / "web" / "index.html").is_file()
+    if program is None or not built:
+        message = "chromium is not installed" if built else "the page is not built; scripts/build-web.sh builds it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        # A browser as root has no sandbox of its own.
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
+    """A function that starts a gateway with a history; all are ended after the test."""
+    running: list[Watched] = []
+
+    def begin(sections: str = "", *arguments: str, **settings: str) -> Watched:
+        running.append(Watched(tmp_path / str(len(running)), f'{sections}\n[history]\npath = "history.db"\n', **settings))
+        running[-1].begin(*arguments)
+        return running[-1]
+
+    yield begin
+    for started in running:
+        started.end()
+
+
+class Seen:
+    """A page, with what it asked for and what it complained of."""
+
+    def __init__(self, browser: Browser, url: str, **settings: object) -> None:
+        self.context = browser.new_context(**settings)  # type: ignore[arg-type]
+        self.context.set_default_timeout(WAIT_MS)
+        self.complaints: list[str] = []
+        self.asked: set[str] = set()
+        self.page: Page = self.context.new_page()
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.context.on("request", lambda request: self.asked.add(re.sub(r"^(\w+://[^/]*).*", r"\1", request.url)))
+        self.page.goto(url)
+
+    def live(self) -> Page:
+        """Wait until it is connected."""
+        expect(self.page.get_by_test_id("connection")).to_have_text("Live", timeout=WAIT_MS)
+        return self.page
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Seen]]:
+    """A function that opens a page; all are closed after the test."""
+    opened: list[Seen] = []
+
+    def open_page(url: str, **settings: object) -> Seen:
+        opened.append(Seen(browser, url, **settings))
+        return opened[-1]
+
+    yield open_page
+    for seen in opened:
+        seen.context.close()
+
+
+def test_values_move_as_telemetry_comes_and_nothing_is_asked_of_others(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """No reload, no word of complaint, no request that leaves the gateway."""
+    watched = gateway()
+    seen = visit(watched.url)
+    page = seen.live()
+    expect(page.get_by_text("No value has come yet")).to_be_visible()
+
+    for seq, temperature in enumerate(("21.50", "22.75", "-3"), 1):
+        watched.feed(line(seq, temperature=temperature))
+        expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text(temperature, timeout=WAIT_MS)
+
+    expect(page.get_by_test_id("banner")).to_contain_text("Data flows")
+    expect(page.get_by_test_id("link-node1")).to_contain_text("-80 dBm")
+    expect(page.get_by_test_id("intake")).to_have_text(re.compile(r"^3 received = 3 accepted \+ 0 duplicate \+ 0 rejected$"))
+    assert page.get_by_test_id(TILE).locator("polyline").count() == 1
+    assert seen.complaints == []
+    assert seen.asked == {watched.url}
+
+
+def test_a_chart_draws_what_the_history_holds(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """From the keyboard: the tile is opened with Enter, another range chosen; the line is on the canvas."""
+    began = datetime.now(UTC) - timedelta(seconds=60)
+    watched = gateway("", "--start", began.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    watched.feed(*(line(seq, temperature=str(seq)) for seq in range(1, 40)))
+    until(lambda: watched.document("status")["sinks"]["history"]["delivered"] == 39, "the history")
+    page = visit(watched.url).live()
+
+    page.get_by_test_id(TILE).focus()
+    page.keyboard.press("Enter")
+
+    chart = page.get_by_test_id("chart")
+    expect(chart).to_have_attribute("data-points", "39", timeout=WAIT_MS)
+    expect(page.get_by_test_id("chart-note")).to_contain_text("39 points are stored")
+    drawn = """canvas => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let coloured = 0;
+        for (let at = 0; at < data.length; at += 4) coloured += data[at + 3] > 200 && Math.abs(data[at] - data[at + 1]) > 60;
+        return coloured;
+    }"""
+    assert chart.locator("canvas").evaluate(drawn) > 100
+    page.get_by_role("button", name="15 min").click()
+    expect(page.get_by_role("button", name="15 min")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Close the chart").click()
+    expect(chart).to_have_count(0)
+
+
+def test_without_a_history_the_chart_shows_what_came_and_says_why(visit: Callable[..., Seen], tmp_path: Path) -> None:
+    """The page says what to add."""
+    watched = Watched(tmp_path)
+    watched.begin()
+    try:
+        watched.feed(line(1), line(2, temperature="21"))
+        seen = visit(watched.url)
+        page = seen.live()
+        page.get_by_test_id(TILE).click()
+
+        expect(page.get_by_test_id("chart-note")).to_contain_text("No history is kept: add a [history] section")
+        assert seen.complaints == []
+    finally:
+        watched.end()
+
+
+def test_a_killed_gateway_shows_as_offline_and_the_page_recovers_by_itself(
+    gateway: Callable[..., Watched], visit: Callable[..., Seen]
+) -> None:
+    """The last values stay in sight; nobody reloads anything."""
+    watched = gateway()
+    watched.feed(line(1, temperature="11.1"))
+    page = visit(watched.url).live()
+    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("11.1")
+
+    watched.end()
+    expect(page.get_by_test_id("connection")).to_have_text("Offline", timeout=WAIT_MS)
+    expect(page.get_by_test_id("banner")).to_contain_text("The gateway does not answer")
+    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("11.1")
+
+    watched.begin()
+    watched.feed(line(2, temperature="12.2"))
+    expect(page.get_by_test_id("connection")).to_have_text("Live", timeout=WAIT_MS)
+    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("12.2", timeout=WAIT_MS)
+
+
+def test_the_page_names_the_place_where_data_stops(
+    gateway: Callable[..., Watched], visit: Callable[..., Seen], mosquitto: Mosquitto
+) -> None:
+    """A broker that goes away is named, its box is marked, and both clear when it is back."""
+    watched = gateway(f'[mqtt]\nbroker_url = "{mosquitto.url}"\n')
+    watched.feed(line(1))
+    page = visit(watched.url).live()
+    expect(page.get_by_test_id("box-mqtt")).to_have_class(re.compile("good"), timeout=WAIT_MS)
+
+    mosquitto.kill9()
+    expect(page.get_by_test_id("banner")).to_contain_text("Held up at mqtt", timeout=WAIT_MS)
+    expect(page.get_by_test_id("box-mqtt")).to_have_class(re.compile("bad"))
+    expect(page.get_by_test_id("box-history")).to_have_class(re.compile("good"))
+    expect(page).to_have_title("Held up at mqtt – iiot-gateway")  # noqa: RUF001 - a dash
+
+    mosquitto.start()
+    expect(page.get_by_test_id("banner")).to_contain_text("Data flows", timeout=30_000)
+
+
+def test_rejects_appear_with_their_reason(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """And what the device sent is shown as text, whatever it is."""
+    watched = gateway()
+    page = visit(watched.url).live()
+
+    watched.feed(b'{"<img src=x onerror=alert(1)>":1}\n')
+
+    expect(page.get_by_text("Nothing usable")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".rejects code")).to_have_text('{"<img src=x onerror=alert(1)>":1}')
+
+
+def test_a_gateway_with_a_token_asks_for_it(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """A wrong one is said to be wrong; the right one shows the values."""
+    watched = gateway(http=f'token = "{TOKEN}"')
+    watched.feed(line(1, temperature="17.5"))
+    page = visit(watched.url).page
+
+    page.get_by_label("Token").fill("something-else")
+    page.get_by_role("button", name="Show the gateway").click()
+    expect(page.get_by_text("does not take this token")).to_be_visible()
+    page.get_by_label("Token").fill(TOKEN)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("17.5", timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_phone_in_light_and_dark(gateway: Callable[..., Watched], visit: Callable[..., Seen], scheme: str) -> None:
+    """Nothing is wider than the screen, and the colours follow the device until somebody chooses."""
+    watched = gateway()
+    watched.feed(*(line(seq) for seq in range(1, 5)))
+    page = visit(watched.url, viewport={"width": 390, "height": 844}, color_scheme=scheme, is_mobile=True, has_touch=True).live()
+    page.get_by_test_id(TILE).tap()
+    expect(page.get_by_test_id("chart")).not_to_have_attribute("data-points", "0", timeout=WAIT_MS)
+    luminance = "() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0] < 128"
+
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(luminance) == (scheme == "dark")
+    page.get_by_role("button", name="Light colours" if scheme == "dark" else "Dark colours").tap()
+    assert page.evaluate(luminance) == (scheme == "light")
+
+
+def test_four_thousand_series_are_shown_within_bounds(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """The first ones, a filter over all, and a word about those beyond the limit."""
+    watched = gateway()
+    nodes = [f'"n{number}":{{"t":{number}}}' for number in range(5000)]
+    watched.feed(*(b'{"nodes":{' + ",".join(nodes[at : at + 500]).encode() + b"}}\n" for at in range(0, 5000, 500)))
+    until(lambda: len(watched.document("latest")["series"]) == 4096, "4,096 series")
+    page = visit(watched.url).live()
+
+    expect(page.get_by_text("Show all 4096")).to_be_visible()
+    assert page.locator(".tile").count() < 200
+    page.get_by_label("Filter the values").fill("n4000/")
+    expect(page.locator(".tile")).to_have_count(1)
+    expect(page.get_by_text("There are more than 4096 series")).to_be_visible()

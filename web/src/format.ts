@@ -1,0 +1,84 @@
+// Numbers, times and names for people.
+
+import type { Series } from "./types";
+
+const UNITS: Record<string, string> = {
+  celsius: "°C",
+  percent: "%",
+  hpa: "hPa",
+  ohms: "Ω",
+  millivolts: "mV",
+  volts: "V",
+  dbm: "dBm",
+  db: "dB",
+  lux: "lx",
+  seconds: "s",
+};
+
+const ACRONYMS: Record<string, string> = { rssi: "RSSI", snr: "SNR", crc: "CRC", co2: "CO₂" };
+
+export function unitOf(series: Series): string {
+  return series.unit ? (UNITS[series.unit] ?? series.unit) : "";
+}
+
+export function words(name: string): string {
+  const text = name
+    .split("_")
+    .map((word) => ACRONYMS[word] ?? word)
+    .join(" ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** The metric's name: its measurement, or the last level of its topic. */
+export function titleOf(series: Series): string {
+  const name = words(series.measurement || series.topic?.split("/").pop() || "value");
+  return series.field && series.field !== "value" ? `${name} (${series.field})` : name;
+}
+
+/** What the metric belongs to: its node, else the level of the topic before the last. */
+export function groupOf(series: Series): string {
+  return series.tags["node"] ?? series.tags["device"] ?? series.topic?.split("/").slice(-2)[0] ?? series.source;
+}
+
+/** Groups thousands of long whole numbers; a number is otherwise shown as it came. */
+export function valueText(series: Series): string {
+  if (series.kind === "number" && /^-?\d{5,15}$/.test(series.value)) return count(Number(series.value));
+  return series.value;
+}
+
+export function count(value: number): string {
+  return Math.round(value).toLocaleString("en-US").replaceAll(",", "\u202f");
+}
+
+export function bytes(value: number): string {
+  return value < 1e6 ? `${(value / 1e3).toFixed(0)} kB` : value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`;
+}
+
+export function rate(perSecond: number): string {
+  if (perSecond === 0) return "0 /s";
+  return perSecond < 1 ? `${(perSecond * 60).toFixed(1)} /min` : `${perSecond < 10 ? perSecond.toFixed(1) : count(perSecond)} /s`;
+}
+
+export function duration(seconds: number): string {
+  const steps: [number, string][] = [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+  ];
+  for (const [length, unit] of steps) if (seconds >= length) return `${count(Math.floor(seconds / length))} ${unit}`;
+  return `${Math.max(0, Math.floor(seconds))} s`;
+}
+
+/** How long the journal's room lasts. */
+export function room(hours: number): string {
+  if (hours >= 24 * 365) return "more than a year";
+  return hours >= 48 ? `${count(hours / 24)} days` : hours >= 1 ? `${count(hours)} h` : `${count(hours * 60)} min`;
+}
+
+export function age(ms: number): string {
+  return ms < 1500 ? "now" : `${duration(ms / 1000)} ago`;
+}
+
+export function moment(ms: number): string {
+  return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+}

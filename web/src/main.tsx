@@ -1,0 +1,11 @@
+// The page's entry.
+
+import { render } from "preact";
+import { App } from "./app";
+import { Store } from "./store";
+import "./page.css";
+
+const store = new Store();
+const place = document.getElementById("app");
+if (place) render(<App store={store} />, place);
+void store.run();
