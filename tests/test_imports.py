@@ -24,9 +24,10 @@ MAY_IMPORT = {
     "sinks": LEAVES | {"config", "log", "sinks", "_native"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
     "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "_native"},
+    "devices": LEAVES | {"devices"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
-    "cli": LEAVES | {"config", "log", "metrics", "compose", "pipeline", "sources", "sinks", "cli", "api", "_native"},
+    "cli": LEAVES | {"config", "devices", "log", "metrics", "compose", "pipeline", "sources", "sinks", "cli", "api", "_native"},
 }
 
 NATIVE = {
