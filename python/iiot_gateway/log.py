@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import structlog
+from iiot_gateway._structlog import structlog
 
 GATEWAY_STARTED = "gateway_started"
 GATEWAY_STOPPING = "gateway_stopping"
