@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import tty
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from iiot_gateway.devices.board import QEMU
 from iiot_gateway.devices.simulation import Simulation
@@ -59,3 +61,18 @@ class Port:
     def close(self) -> None:
         """Let go of it."""
         os.close(self.descriptor)
+
+
+def documents(lines: list[bytes]) -> list[dict[str, Any]]:
+    """Return the documents among the lines; the port may have been opened in the middle of the first line."""
+    return [json.loads(line) for line in lines if line.startswith(b'{"ts"') and line.endswith(b"}")]
+
+
+def readings(lines: list[bytes], node: int) -> list[dict[str, Any]]:
+    """Return what a node sent, beside infos and answers."""
+    found = []
+    for document in documents(lines):
+        part = document.get("n1") if node == 1 else document.get("nodes", {}).get(f"node{node}")
+        if part is not None and "st" in part:
+            found.append({**part, "age": document.get("age", 0)})
+    return found
