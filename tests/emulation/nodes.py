@@ -10,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from iiot_gateway.devices.board import QEMU
 from iiot_gateway.devices.simulation import Simulation
 from servers import find_program, until
 
 FIRMWARE = Path(__file__).parents[2] / "firmware" / "target" / "qemu"
+CI = "CI" in os.environ
 KEY = bytes(range(16))
 GATEWAY = 2
 
@@ -28,6 +31,14 @@ def missing() -> str:
     if not all((FIRMWARE / name).is_file() for name in ("node1-firmware", "node2-firmware")):
         return "the firmware is not built; scripts/build-firmware.sh qemu builds it"
     return ""
+
+
+def require() -> None:
+    """Skip what needs the emulation where it is not there; in CI that is a failure."""
+    if reason := missing():
+        if CI:
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 class Port:
