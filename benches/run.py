@@ -16,6 +16,7 @@ from pathlib import Path
 import backlog
 import broker
 import decode
+import demo
 import end_to_end
 import history
 import latency
@@ -24,7 +25,7 @@ from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "demo")
 
 
 def output_of(*command: str) -> str:
@@ -77,7 +78,15 @@ def main() -> int:
     print(f"\n{HEADING}", flush=True)
     report = Report()
     folder = Path(tempfile.mkdtemp(prefix="iiot-bench-"))
-    modules = {"end_to_end": end_to_end, "backlog": backlog, "latency": latency, "memory": memory, "broker": broker, "history": history}
+    modules = {
+        "end_to_end": end_to_end,
+        "backlog": backlog,
+        "latency": latency,
+        "memory": memory,
+        "broker": broker,
+        "history": history,
+        "demo": demo,
+    }
     try:
         for group in args.only:
             if group == "decode":

@@ -7,11 +7,20 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError
 
+if TYPE_CHECKING:
+    from iiot_gateway.pipeline.views import Views
+
+PATIENCE_S = 10.0
+"""Whatever the broker does, the addresses are said then."""
 FOLDER = "iiot-demo"
 NAME = "config.toml"
 CONFIG = """\
@@ -57,11 +66,20 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError("demo has a configuration of its own; `iiot-gateway run --config FILE` runs another")
     path = prepared(Path(args.folder))
     config = with_free_ports(load(str(path)))
-    for line in greeting(config, path):
-        print(line, flush=True)
     from iiot_gateway.cli.run import start
 
-    return start(config)
+    async def greet(views: Views) -> None:
+        """Say where to look once something is there to be seen."""
+        with anyio.move_on_after(PATIENCE_S):
+            while "connected" not in (sink["state"] for sink in await anyio.to_thread.run_sync(_sinks, views)):  # noqa: ASYNC110 - no event
+                await anyio.sleep(0.1)
+        print("\n".join(greeting(config, path)), flush=True)
+
+    return start(config, services=(greet,))
+
+
+def _sinks(views: Views) -> list[dict[str, Any]]:
+    return [sink for name, sink in views.status.document()["sinks"].items() if name.startswith("mqtt")]
 
 
 def prepared(folder: Path) -> Path:
