@@ -33,6 +33,7 @@ MAY_IMPORT = {
 
 NATIVE = {
     "compose.py": "makes journal, intakes and clients",
+    "pipeline/downlink.py": "signs commands and reads answers; the type of the mailbox",
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values",

@@ -45,6 +45,10 @@ HTTP_LISTENING = "http_listening"
 HTTP_UNAVAILABLE = "http_unavailable"
 LIVE_UNAVAILABLE = "live_unavailable"
 PAGE_NOT_BUILT = "page_not_built"
+DOWNLINK_SENT = "downlink_sent"
+DOWNLINK_ANSWERED = "downlink_answered"
+DOWNLINK_REFUSED = "downlink_refused"
+DOWNLINK_DISCONNECTED = "downlink_disconnected"
 CONTROL_UNAVAILABLE = "control_unavailable"
 
 Log = structlog.typing.FilteringBoundLogger

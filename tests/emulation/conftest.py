@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import FIRMWARE, GATEWAY, KEY, Port, Simulate, missing
+from nodes import FIRMWARE, GATEWAY, KEY, Port, Simulate, require
 
 from gateways import Gateway
 from iiot_gateway.devices.air import AirPlan
@@ -21,10 +20,7 @@ from subscribers import Subscriber
 @pytest.fixture
 def simulate(tmp_path: Path) -> Iterator[Simulate]:
     """Return a function that starts the gateway node and sensor nodes in one air."""
-    if reason := missing():
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    require()
     running: list[Simulation] = []
 
     def start(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nodes import GATEWAY, Port, Simulate
+from nodes import GATEWAY, Port, Simulate, documents, readings
 
 from iiot_gateway.devices.air import AirPlan
 from iiot_gateway.devices.simulation import Simulation
@@ -15,21 +14,6 @@ from iiot_gateway.devices.simulation import Simulation
 pytestmark = [pytest.mark.slow]
 
 Listen = Callable[[Simulation], Port]
-
-
-def documents(lines: list[bytes]) -> list[dict[str, Any]]:
-    """Return the documents among the lines; the port may have been opened in the middle of the first line."""
-    return [json.loads(line) for line in lines if line.startswith(b'{"ts"') and line.endswith(b"}")]
-
-
-def readings(lines: list[bytes], node: int) -> list[dict[str, Any]]:
-    """Return what a node sent, beside infos and answers."""
-    found = []
-    for document in documents(lines):
-        part = document.get("n1") if node == 1 else document.get("nodes", {}).get(f"node{node}")
-        if part is not None and "st" in part:
-            found.append({**part, "age": document.get("age", 0)})
-    return found
 
 
 def assert_once(found: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ mod client_v4;
 mod client_v5;
 mod config;
 mod connection;
+mod mailbox;
 mod outbox;
 mod policy;
 mod probe;
@@ -21,6 +22,7 @@ mod transport;
 
 pub use client::EndKind;
 pub use config::{Config, ConfigError, Protocol};
+pub use mailbox::{Letter, Mailbox};
 pub use outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
 pub use policy::Backlog;
 pub use probe::{ProbeReport, ProbeStep, probe};

@@ -4,6 +4,7 @@ mod batch;
 mod broker;
 mod crossings;
 mod decode;
+mod downlink;
 mod errors;
 mod history;
 mod http;
@@ -31,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     live::register(module)?;
     history::register(module)?;
     mqtt::register(module)?;
+    downlink::register(module)?;
     http::register(module)?;
     simulate::register(module)?;
     broker::register(module)?;

@@ -22,7 +22,7 @@ fn refused(error: ConfigError) -> PyErr {
     MqttError::new_err(error.to_string())
 }
 
-fn protocol(name: &str) -> PyResult<Protocol> {
+pub(crate) fn protocol(name: &str) -> PyResult<Protocol> {
     match name {
         "3.1.1" => Ok(Protocol::V311),
         "5" => Ok(Protocol::V5),
