@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "sources": LEAVES | {"config", "log", "sources"},
     "sinks": LEAVES | {"config", "log", "sinks", "_native"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
-    "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "_native"},
+    "home_assistant": LEAVES | {"log", "pipeline", "home_assistant", "_native"},
+    "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
     "cli": LEAVES | {"config", "log", "metrics", "compose", "pipeline", "sources", "sinks", "cli", "api", "_native"},
@@ -38,6 +39,7 @@ NATIVE = {
     "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",
+    "home_assistant/discovery.py": "the types of its connection and of the live values",
     "cli/history.py": "questions to the history",
     "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",

@@ -46,6 +46,11 @@ HTTP_UNAVAILABLE = "http_unavailable"
 LIVE_UNAVAILABLE = "live_unavailable"
 PAGE_NOT_BUILT = "page_not_built"
 CONTROL_UNAVAILABLE = "control_unavailable"
+DISCOVERY_ANNOUNCED = "discovery_announced"
+DISCOVERY_REPEATED = "discovery_repeated"
+DISCOVERY_REMOVED = "discovery_removed"
+DISCOVERY_UNAVAILABLE = "discovery_unavailable"
+DISCOVERY_NOT_READ_BACK = "discovery_not_read_back"
 
 Log = structlog.typing.FilteringBoundLogger
 

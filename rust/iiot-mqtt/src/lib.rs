@@ -9,6 +9,7 @@ mod acknowledge;
 mod client;
 mod client_v4;
 mod client_v5;
+mod companion;
 mod config;
 mod connection;
 mod outbox;
@@ -20,6 +21,7 @@ mod stage;
 mod transport;
 
 pub use client::EndKind;
+pub use companion::{Companion, Message};
 pub use config::{Config, ConfigError, Protocol};
 pub use outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
 pub use policy::Backlog;

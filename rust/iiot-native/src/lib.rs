@@ -2,6 +2,7 @@
 
 mod batch;
 mod broker;
+mod companion;
 mod crossings;
 mod decode;
 mod errors;
@@ -31,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     live::register(module)?;
     history::register(module)?;
     mqtt::register(module)?;
+    companion::register(module)?;
     http::register(module)?;
     simulate::register(module)?;
     broker::register(module)?;

@@ -18,11 +18,11 @@ pub(crate) struct MqttSink {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn refused(error: ConfigError) -> PyErr {
+pub(crate) fn refused(error: ConfigError) -> PyErr {
     MqttError::new_err(error.to_string())
 }
 
-fn protocol(name: &str) -> PyResult<Protocol> {
+pub(crate) fn protocol(name: &str) -> PyResult<Protocol> {
     match name {
         "3.1.1" => Ok(Protocol::V311),
         "5" => Ok(Protocol::V5),
