@@ -1,7 +1,8 @@
 """Home Assistant's published rules for MQTT discovery, as far as sensors and binary sensors go.
 
-Sources: www.home-assistant.io, MQTT (discovery topic, removal, birth message), MQTT sensor and MQTT binary sensor (variables); developers.home-assistant.io,
-Sensor entity (device classes with their units and state classes), Entity (categories); the same tables as Home Assistant Core's sensor/const.py enforces them. `faults` finds what a document breaks.
+Sources: www.home-assistant.io, MQTT (discovery topics, removal, birth message), MQTT sensor, MQTT binary sensor (their variables);
+developers.home-assistant.io, Sensor entity (device classes, their units and state classes) and Entity (categories), as the tables
+in sensor/const.py of Home Assistant Core enforce them. `faults` finds what a document breaks.
 """
 
 from __future__ import annotations
