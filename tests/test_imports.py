@@ -32,6 +32,7 @@ MAY_IMPORT = {
 
 NATIVE = {
     "compose.py": "makes journal, intakes and clients",
+    "pipeline/live.py": "the type of the live values",
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values",
@@ -61,6 +62,7 @@ KNOWS_CONCRETE = {
 HEAVY = {
     "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"},
     "pyarrow": {"cli/export.py"},
+    "rich": {"cli/tail_view.py"},
     "starlette": {"api/app.py"},
     "uvicorn": {"api/server.py"},
 }

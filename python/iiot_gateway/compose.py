@@ -20,6 +20,7 @@ from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, 
 from iiot_gateway.home_assistant.discovery import Discovery, Plan
 from iiot_gateway.home_assistant.entities import Announcer
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
+from iiot_gateway.pipeline.live import LiveValues
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
@@ -157,7 +158,9 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     except BaseException:
         journal.close()
         raise
+    watched = LiveValues(lambda: live or _native.Live(journal))
     commands = {
+        "live": watched.answer,
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
         "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
