@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
-    "cli": LEAVES | {"config", "log", "metrics", "compose", "pipeline", "sources", "sinks", "cli", "api", "_native"},
+    "cli": LEAVES | {"config", "log", "metrics", "compose", "pipeline", "sources", "sinks", "home_assistant", "cli", "api", "_native"},
 }
 
 NATIVE = {

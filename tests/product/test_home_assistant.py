@@ -170,6 +170,9 @@ def test_a_broker_that_does_not_let_it_announce_costs_no_value(
     seen = len(values.messages["iiot/node1/temperature"])
     values.wait(lambda s: len(s.messages["iiot/node1/temperature"]) > seen, "further values")
     assert gateway.ask()["sinks"]["mqtt"]["state"] == "connected"
+    doctor = gateway.run("doctor")
+    assert doctor.returncode == 1
+    assert "to write homeassistant/+/iiot-gateway/#" in doctor.stdout
 
 
 def test_it_goes_over_the_built_in_broker_and_its_documents_survive_a_kill(gateway: Gateway, subscribe: Callable[..., Subscriber]) -> None:
@@ -194,6 +197,22 @@ def test_it_goes_over_the_built_in_broker_and_its_documents_survive_a_kill(gatew
         assert gateway.stop() == 0
     finally:
         later.stop()
+
+
+def test_a_broker_hears_only_of_what_its_sink_takes(gateway: Gateway, mosquitto: Mosquitto, subscribe: Callable[..., Subscriber]) -> None:
+    """A sensor that never gets a value would be a lie."""
+    home = subscribe(mosquitto, ALL)
+    configure(gateway, mosquitto.url, more="[history]\n")
+    gateway.config.write_text(gateway.config.read_text().replace("[mqtt]", '[mqtt]\nprofiles = ["chirpstack"]'))
+    gateway.start("run")
+    gateway.until(lambda s: s["sinks"]["history"]["delivered"] > 10, "some packets")
+    home.wait(lambda s: GATEWAY in present(s), "the gateway")
+
+    home.publish("homeassistant/status", "online")
+    home.wait(lambda s: len(s.messages[GATEWAY]) == 2, "the answer to the birth")
+    home.catch_up_on(f"{PREFIX}/test/marker")
+
+    assert set(present(home)) == {GATEWAY}
 
 
 def test_off_by_default_it_makes_no_connection(gateway: Gateway, mosquitto: Mosquitto, subscribe: Callable[..., Subscriber]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from gateways import Gateway
+from iiot_gateway.errors import GatewayError
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 
@@ -212,6 +213,17 @@ def test_a_small_window_says_what_it_leaves_out(busy: Gateway, terminals: list[T
 
     small.until(rb"\.\.\. and 10 more; a pattern or a larger window shows them")
     empty.until(rb"no topic matches iiot/x; waiting\. 16 are there")
+
+
+def test_a_wrong_question_on_the_control_socket_is_refused(busy: Gateway) -> None:
+    """And what belongs to another process is answered with everything."""
+    whole = busy.ask("live")
+    with pytest.raises(GatewayError, match="since: expected a version"):
+        busy.ask("live", since=-1)
+
+    assert len(whole["added"]) == 16
+    assert len(busy.ask("live", since=whole["version"], run="another")["added"]) == 16
+    assert busy.ask("live", since=whole["version"], run=whole["run"])["added"] == []
 
 
 def test_a_terminal_gets_lines_if_that_is_wanted(busy: Gateway, terminals: list[Terminal]) -> None:

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from home_assistant_rules import faults
+from iiot_gateway.config.load import load_text
+from iiot_gateway.errors import ConfigError
 from iiot_gateway.home_assistant.entities import Announcer, Entities, entity_of, node_in, node_of
 from iiot_gateway.home_assistant.units import UNITS, meaning_of
 
@@ -172,3 +174,16 @@ def test_a_series_of_which_only_the_topic_is_known_waits_for_its_first_frame() -
     entities.take({**series("iiot/node1/hidden"), "topic": None})
 
     assert entities.documents == {}
+
+
+def test_every_fault_of_the_section_is_told() -> None:
+    """Discovery needs a broker, and topics that can be."""
+    text = '[home_assistant]\ndiscovery = true\nmqtt = ["mqtt.site"]\ndiscovery_prefix = "home/#"\nstatus_topic = ""\nexpire_after_s = -1\n'
+
+    with pytest.raises(ConfigError) as raised:
+        load_text(text)
+
+    assert [(fault.line, fault.key) for fault in raised.value.faults] == [
+        (line, f"home_assistant.{key}")
+        for line, key in [(2, "discovery"), (3, "mqtt"), (4, "discovery_prefix"), (5, "status_topic"), (6, "expire_after_s")]
+    ]
