@@ -17,8 +17,8 @@ from iiot_gateway.errors import GatewayUnreachable
 
 STATUS_S = 1.0
 STALE_MS = 60_000
-FRAME_LINES = 7
-"""Headings, the gateway's line and the last line."""
+FRAME_LINES = 5
+"""The gateway's line, two headings, the line between, and the last line."""
 GOOD_STATES = ("connected", "stopped")
 
 
@@ -49,7 +49,7 @@ def picture(feed: Feed, status: dict[str, Any] | None, patterns: Sequence[str], 
     parts: list[Any] = [_gateway(status, gone=gone)]
     sinks = status["sinks"] if status else {}
     if sinks:
-        parts.append(_sinks(sinks))
+        parts += [_sinks(sinks), Text()]
     topics = sorted(feed.topics.values(), key=lambda topic: topic.name)
     room = max(1, height - FRAME_LINES - len(sinks))
     if not topics:

@@ -209,7 +209,7 @@ class HttpSection:
     token: Secret = secret("Asked of everybody, if set. Better by IIOT_HTTP__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     allowed_hosts: tuple[str, ...] = texts("Further names that browsers may call a loopback address by, for a proxy in front.")
-    max_pages: int = integer(64, "Pages and `tail`s that may watch at once; further ones are told to come later.", low=0, high=1000)
+    max_pages: int = integer(64, "Pages that may watch at once; further ones are told to come later.", low=0, high=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
