@@ -38,6 +38,10 @@ class Subscriber:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        """Publish a message of somebody else, and wait for its acknowledgement."""
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
     def catch_up(self) -> None:
         """Wait until everything that the broker has by now was seen: a message of our own goes behind it."""
         self.catch_up_on("iiot/test/marker")

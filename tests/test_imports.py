@@ -24,16 +24,24 @@ MAY_IMPORT = {
     "sources": LEAVES | {"config", "log", "sources"},
     "sinks": LEAVES | {"config", "log", "sinks", "_native"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
-    "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "_native"},
+    "home_assistant": LEAVES | {"log", "pipeline", "home_assistant", "_native"},
+    "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
     "devices": LEAVES | {"devices"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
-    "cli": LEAVES | {"config", "devices", "log", "metrics", "compose", "pipeline", "sources", "sinks", "cli", "api", "_native"},
+    "cli": LEAVES
+    | {"config", "devices", "log", "metrics", "compose", "pipeline", "sources", "sinks", "home_assistant", "cli", "api", "_native"},
 }
 
 NATIVE = {
     "compose.py": "makes journal, intakes and clients",
-    "pipeline/downlink.py": "signs commands and reads answers; the type of the mailbox",
+    "home_assistant": LEAVES | {"log", "pipeline", "home_assistant", "_native"},
+    "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
+    "devices": LEAVES | {"devices"},
+    "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
+    # `run` starts the HTTP face, so that nothing below the leaves knows it.
+    "cli": LEAVES
+    | {"config", "devices", "log", "metrics", "compose", "pipeline", "sources", "sinks", "home_assistant", "cli", "api", "_native"},
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values",
@@ -41,6 +49,7 @@ NATIVE = {
     "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",
     "sinks/mqtt.py": "the type of the client and the journal's error",
+    "home_assistant/discovery.py": "the types of its connection and of the live values",
     "cli/history.py": "questions to the history",
     "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",
@@ -62,6 +71,7 @@ KNOWS_CONCRETE = {
 HEAVY = {
     "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"},
     "pyarrow": {"cli/export.py"},
+    "rich": {"cli/tail_view.py"},
     "starlette": {"api/app.py"},
     "uvicorn": {"api/server.py"},
 }

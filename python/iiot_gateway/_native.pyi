@@ -20,6 +20,7 @@ __all__ = [
     "LineSink",
     "Live",
     "Mailbox",
+    "MqttCompanion",
     "MqttError",
     "MqttSink",
     "Pacer",
@@ -312,6 +313,38 @@ class MqttSink:
         timeout_s: float = 10.0,
     ) -> dict[str, Any]:
         """Connect, subscribe to `topic`, publish to it, read it back: {"ok", "step", "kind", "detail"}: the first step that failed and, as `run_connection` names it, why."""
+
+@final
+class MqttCompanion:
+    """A connection beside a sink's, for what belongs to no ledger: retained documents out, messages of subscriptions in."""
+
+    def __new__(
+        cls,
+        *,
+        broker_url: str,
+        client_id: str,
+        subscriptions: Sequence[str],
+        protocol: Literal["3.1.1", "5"] = "3.1.1",
+        keep_alive_s: float = 30.0,
+        ack_timeout_s: float = 20.0,
+        connect_timeout_s: float = 10.0,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
+        client_cert_file: str | None = None,
+        client_key_file: str | None = None,
+    ) -> Self:
+        """`subscriptions` are topic filters, taken at QoS 0. Raises MqttError for a URL or certificate that cannot be used."""
+    def run_connection(self) -> dict[str, Any]:
+        """Connect and subscribe, publish and receive until the connection ends or `stop`. Blocks; releases the interpreter.
+        Returns {"kind", "detail", "connected_s"}, with the kinds of `MqttSink.run_connection`. What was not sent is forgotten."""
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Hand over a retained document, sent at QoS 1; an empty one removes what the broker keeps. Without a connection it goes nowhere."""
+    def receive(self, known: int, timeout_s: float) -> tuple[int, list[tuple[str, bytes, bool]]]:
+        """Wait for messages, or until another connection stands than the `known` one. Gives the number of the one that stands (0: none;
+        each has a new one) and (topic, payload, came as retained) in order. Releases the interpreter."""
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """End `run_connection`, now and for good; what was handed over goes out first, within the time."""
 
 @final
 class LineSink:

@@ -17,7 +17,10 @@ from iiot_gateway import _native
 from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
 from iiot_gateway.config.wiring import Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
 from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
+from iiot_gateway.home_assistant.discovery import Discovery, Plan
+from iiot_gateway.home_assistant.entities import Announcer
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
+from iiot_gateway.pipeline.live import LiveValues
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
@@ -143,8 +146,9 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     try:
         sinks = _sinks(config, journal)
         # Before any frame comes: it shows what the journal still holds first.
-        live = _native.Live(journal) if config.http.enabled else None
+        live = _native.Live(journal) if config.http.enabled or config.home_assistant.discovery else None
         sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal)
+        discoveries = _discoveries(config, sinks) if config.home_assistant.discovery else []
     except _native.JournalError as error:
         journal.close()
         raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
@@ -154,7 +158,9 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     except BaseException:
         journal.close()
         raise
+    watched = LiveValues(lambda: live or _native.Live(journal))
     commands = {
+        "live": watched.answer,
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
         "retry": lambda request: retry(config, journal, None if request.get("id") is None else [_whole(request, "id", 0)]),
     }
@@ -164,7 +170,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         sources,
         sinks,
         commands=commands,
-        services=(*services, *([] if replay else _downlink(config, sources))),
+        services=[*services, *discoveries, *([] if replay else _downlink(config, sources))],
         live=live,
         open_history=history_for_pages(config),
     )
@@ -293,6 +299,42 @@ def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
         raise SettingUnusable(str(error)) from error
     key = bytes.fromhex(section.key.reveal())
     return [Downlink(mailbox, gate, key=key, prefix=prefix, valid_s=section.valid_s).run]
+
+
+def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
+    section = config.home_assistant
+    profiles = {source: read_profile(path).name for source, path in profile_files(config).items()}
+    # A recording has no section; it goes by the profile of [gateway].
+    other = read_profile(profile_path(config.base, config.gateway.profile)).name
+    by_name = {sink.name: sink for sink in sinks}
+
+    def discovery(name: str, mqtt: MqttSection) -> Discovery:
+        client_id = f"{mqtt.client_id}-discovery"
+        announcer = Announcer(
+            prefix=section.discovery_prefix,
+            client_id=mqtt.client_id,
+            status_topic=f"{mqtt.topic_prefix}/gateway/status",
+            expire_after_s=section.expire_after_s,
+        )
+        plan = Plan(
+            sink=name,
+            announcer=announcer,
+            home_status_topic=section.status_topic,
+            retired=section.retired,
+            takes=lambda source: not mqtt.profiles or profiles.get(source, other) in mqtt.profiles,
+            is_connected=lambda: by_name[name].status.state == "connected",
+        )
+        companion = _native.MqttCompanion(
+            client_id=client_id,
+            subscriptions=plan.subscriptions(),
+            keep_alive_s=mqtt.keep_alive_s,
+            ack_timeout_s=mqtt.ack_timeout_s,
+            connect_timeout_s=mqtt.connect_timeout_s,
+            **broker_settings(config, mqtt),
+        )
+        return Discovery(plan, companion)
+
+    return [discovery(name, mqtt) for name, mqtt in config.mqtt.items() if not section.mqtt or name in section.mqtt]
 
 
 def _live(config: Config, journal: _native.Journal) -> list[Source]:

@@ -50,6 +50,11 @@ DOWNLINK_ANSWERED = "downlink_answered"
 DOWNLINK_REFUSED = "downlink_refused"
 DOWNLINK_DISCONNECTED = "downlink_disconnected"
 CONTROL_UNAVAILABLE = "control_unavailable"
+DISCOVERY_ANNOUNCED = "discovery_announced"
+DISCOVERY_REPEATED = "discovery_repeated"
+DISCOVERY_REMOVED = "discovery_removed"
+DISCOVERY_UNAVAILABLE = "discovery_unavailable"
+DISCOVERY_NOT_READ_BACK = "discovery_not_read_back"
 
 Log = structlog.typing.FilteringBoundLogger
 

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from iiot_gateway.cli.doctor import Finding
-from iiot_gateway.config.schema import EMBEDDED, Config
+from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection
 
 REMEDY = {
     "connect": "check broker_url, that the broker runs, and that no firewall stands between",
     "tls": "check ca_file and that the certificate carries the host's name",
     "authenticate": "check username and password_file",
-    "subscribe": "let the broker's ACL allow this user to read PREFIX/gateway/doctor",
-    "publish": "let the broker's ACL allow this user to write PREFIX/#",
-    "read_back": "let the broker's ACL allow this user to write PREFIX/#; the broker took the message and threw it away",
+    "subscribe": "let the broker's ACL allow this user to read {topic}",
+    "publish": "let the broker's ACL allow this user to write {rights}",
+    "read_back": "let the broker's ACL allow this user to write {rights}; the broker took the message and threw it away",
 }
 
 REMEDY_OF_KIND = {
@@ -29,38 +29,44 @@ REMEDY_OF_KIND = {
 """Why the connection did not come about says more than the step at which that was seen."""
 
 
-def remedy(report: dict[str, Any]) -> str:
-    """Say what to do about a trial that failed."""
+def remedy(report: dict[str, Any], topic: str = "PREFIX/gateway/doctor", rights: str = "PREFIX/#") -> str:
+    """Say what to do about a trial that failed on a topic; `rights` is the filter that the gateway must be able to write to."""
     step, kind = str(report["step"]), report.get("kind")
-    if kind == "not_authorized" and step in ("subscribe", "publish", "read_back"):
-        return REMEDY[step]  # the password was right
-    return REMEDY_OF_KIND.get(str(kind)) or REMEDY.get(step, REMEDY["connect"])
+    # Where a right is missing the password was right.
+    found = REMEDY_OF_KIND.get(str(kind)) if kind != "not_authorized" or step == "connect" else None
+    return (found or REMEDY.get(step, REMEDY["connect"])).format(topic=topic, rights=rights)
 
 
 def brokers(config: Config) -> Iterator[Finding]:
-    """Try each broker."""
-    from iiot_gateway import _native
-    from iiot_gateway.compose import broker_settings
+    """Try each broker, and Home Assistant's topics where they are used."""
+    from iiot_gateway.home_assistant.entities import identifier
 
+    home = config.home_assistant
     for name, section in config.mqtt.items():
         subject = f"{name} {section.broker_url}"
         if section.broker_url == EMBEDDED and (finding := _embedded(subject, config)) is not None:
             yield finding
             continue
-        try:
-            result = _native.MqttSink.probe(
-                client_id=f"{section.client_id}-doctor",
-                topic=f"{section.topic_prefix}/gateway/doctor",
-                **broker_settings(config, section),
-            )
-        except _native.MqttError as error:
-            yield Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")
-            continue
-        if result["ok"]:
-            yield Finding(subject, ok=True, detail="published and read back")
-        else:
-            step = str(result["step"])
-            yield Finding(subject, ok=False, detail=f"{step}: {result['detail']}", remedy=remedy(result))
+        found = _tried(subject, config, section, f"{section.topic_prefix}/gateway/doctor", f"{section.topic_prefix}/#")
+        yield found
+        if found.ok and home.discovery and (not home.mqtt or name in home.mqtt):
+            # Home Assistant takes note of topics that end in /config only.
+            own, prefix = identifier(section.client_id), home.discovery_prefix
+            yield _tried(f"{name} discovery", config, section, f"{prefix}/sensor/{own}/doctor", f"{prefix}/+/{own}/#")
+
+
+def _tried(subject: str, config: Config, section: MqttSection, topic: str, rights: str) -> Finding:
+    """Publish to a topic and read it back."""
+    from iiot_gateway import _native
+    from iiot_gateway.compose import broker_settings
+
+    try:
+        result = _native.MqttSink.probe(client_id=f"{section.client_id}-doctor", topic=topic, **broker_settings(config, section))
+    except _native.MqttError as error:
+        return Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")
+    if result["ok"]:
+        return Finding(subject, ok=True, detail="published and read back")
+    return Finding(subject, ok=False, detail=f"{result['step']}: {result['detail']}", remedy=remedy(result, topic, rights))
 
 
 def _embedded(subject: str, config: Config) -> Finding | None:

@@ -12,6 +12,7 @@ from iiot_gateway._native import HistoryError, HistoryReader
 from iiot_gateway.cli.durations import duration_ns
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns
+from iiot_gateway.cli.topics import topic_matches
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError, HistoryUnusable
 
@@ -109,14 +110,6 @@ def chosen(known: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any
             )
         found |= {series["id"]: series for series in matching}
     return list(found.values())
-
-
-def topic_matches(pattern: str, topic: str) -> bool:
-    """Tell whether a pattern with + and # means a topic."""
-    wanted, levels = pattern.split("/"), topic.split("/")
-    if wanted[-1] == "#":
-        wanted, levels = wanted[:-1], levels[: len(wanted) - 1]
-    return len(wanted) == len(levels) and all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))
 
 
 def span(series: list[dict[str, Any]], args: argparse.Namespace, since_ns: int | None) -> tuple[int, int]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "check the configuration and its profiles",
     "doctor": "try broker, database, probe, serial port and journal, and say what to do",
     "status": "print the ledger",
+    "tail": "watch values as they come; lines when piped",
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
     "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",

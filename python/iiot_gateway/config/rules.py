@@ -48,6 +48,7 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
     yield from _histories(config)
+    yield from _home_assistant(config)
     yield from _prefixes_and_profiles(config)
     yield from _wanted_profiles(config)
     if not config.journal.path:
@@ -138,6 +139,23 @@ def _histories(config: Config) -> Iterator[tuple[KeyPath, str]]:
             yield (*name.split("."), "max_bytes"), f"expected 0, or at least {MIN_HISTORY_BYTES}"
 
 
+def _home_assistant(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    section = config.home_assistant
+    if section.discovery and not config.mqtt:
+        yield ("home_assistant", "discovery"), "needs an [mqtt] section: the broker that Home Assistant listens to"
+    for name in section.mqtt:
+        if name not in config.mqtt:
+            yield ("home_assistant", "mqtt"), f"there is no section [{name}]{nearest_name(name, list(config.mqtt))}"
+    for key in ("discovery_prefix", "status_topic"):
+        if not _is_prefix(getattr(section, key)):
+            yield ("home_assistant", key), PREFIX_FAULT
+
+
+def _is_prefix(text: str) -> bool:
+    """Tell whether a text can begin topics."""
+    return bool(text) and not text.startswith("$") and not re.search(r"[+#\x00]|//|^/|/$", text)
+
+
 def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
@@ -161,7 +179,7 @@ def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
     prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
     prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
     for name, prefix in prefixes:
-        if prefix and (re.search(r"[+#\x00]|//|^/|/$", prefix) or prefix.startswith("$")):
+        if prefix and not _is_prefix(prefix):
             yield (*name.split("."), "topic_prefix"), PREFIX_FAULT
     for name, section in sections.items():
         if section.profile and not profile_path(config.base, section.profile).is_file():

@@ -176,6 +176,20 @@ class HistorySection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HomeAssistantSection:
+    """`[home_assistant]`: tells Home Assistant of every metric that goes to its broker (MQTT discovery)."""
+
+    discovery: bool = flag(False, "true announces a device a node, and a sensor a metric.")
+    mqtt: tuple[str, ...] = texts('Which brokers, by the names of their sections: ["mqtt", "mqtt.site"]; empty takes all.')
+    discovery_prefix: str = text("homeassistant", "Home Assistant's discovery prefix.")
+    status_topic: str = text("homeassistant/status", "Where Home Assistant says online; everything is announced again then.")
+    expire_after_s: int = integer(
+        0, "Without a new value for so long, Home Assistant shows a sensor as unavailable. 0 never does.", low=0, high=YEAR_S
+    )
+    retired: tuple[str, ...] = texts("Nodes that are gone, by name: their sensors are removed from Home Assistant.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSection:
     """`[journal]`: the durable log between sources and sinks."""
 
@@ -195,7 +209,7 @@ class HttpSection:
     token: Secret = secret("Asked of everybody, if set. Better by IIOT_HTTP__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     allowed_hosts: tuple[str, ...] = texts("Further names that browsers may call a loopback address by, for a proxy in front.")
-    max_pages: int = integer(64, "Pages and `tail`s that may watch at once; further ones are told to come later.", low=0, high=1000)
+    max_pages: int = integer(64, "Pages that may watch at once; further ones are told to come later.", low=0, high=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +243,7 @@ class Config:
     influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
     history: Mapping[str, HistorySection] = field(default_factory=nothing)
     broker: BrokerSection = field(default_factory=BrokerSection)
+    home_assistant: HomeAssistantSection = field(default_factory=HomeAssistantSection)
     journal: JournalSection = field(default_factory=JournalSection)
     downlink: DownlinkSection = field(default_factory=DownlinkSection)
     http: HttpSection = field(default_factory=HttpSection)
@@ -258,6 +273,7 @@ class Config:
 SINGLE: dict[str, type] = {
     "gateway": GatewaySection,
     "broker": BrokerSection,
+    "home_assistant": HomeAssistantSection,
     "journal": JournalSection,
     "downlink": DownlinkSection,
     "http": HttpSection,

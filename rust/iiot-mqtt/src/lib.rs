@@ -9,6 +9,7 @@ mod acknowledge;
 mod client;
 mod client_v4;
 mod client_v5;
+mod companion;
 mod config;
 mod connection;
 mod mailbox;
@@ -21,6 +22,7 @@ mod stage;
 mod transport;
 
 pub use client::EndKind;
+pub use companion::{Companion, Message};
 pub use config::{Config, ConfigError, Protocol};
 pub use mailbox::{Letter, Mailbox};
 pub use outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};

@@ -2,6 +2,7 @@
 
 mod batch;
 mod broker;
+mod companion;
 mod crossings;
 mod decode;
 mod downlink;
@@ -33,6 +34,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     history::register(module)?;
     mqtt::register(module)?;
     downlink::register(module)?;
+    companion::register(module)?;
     http::register(module)?;
     simulate::register(module)?;
     broker::register(module)?;

@@ -18,7 +18,7 @@ pub(crate) struct MqttSink {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn refused(error: ConfigError) -> PyErr {
+pub(crate) fn refused(error: ConfigError) -> PyErr {
     MqttError::new_err(error.to_string())
 }
 

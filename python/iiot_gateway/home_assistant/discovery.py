@@ -1,0 +1,224 @@
+"""Announce what the gateway publishes to Home Assistant, over a connection of its own beside a sink's.
+
+The broker is the memory: the documents are retained, and at each connection the gateway first reads its own back. So a node that has
+not been heard since a restart stays, one that is retired goes, and nothing is written that is there already. When Home Assistant says
+that it has started, everything is published once more.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway.backoff import Backoff
+from iiot_gateway.home_assistant.entities import Announcer, Entities, Node, node_in
+from iiot_gateway.log import (
+    DISCOVERY_ANNOUNCED,
+    DISCOVERY_NOT_READ_BACK,
+    DISCOVERY_REMOVED,
+    DISCOVERY_REPEATED,
+    DISCOVERY_UNAVAILABLE,
+    LIVE_UNAVAILABLE,
+    Repeated,
+    get_log,
+)
+from iiot_gateway.pipeline.views import Views
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Live, MqttCompanion
+
+BORN = b"online"
+LOOK_S = 1.0
+WATCH_S = 0.25
+"""How often it is asked whether the sink is connected: before that no connection is tried."""
+READ_BACK_S = 10.0
+STOP_S = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is announced at one broker, and how."""
+
+    sink: str
+    """The sink that publishes the values there."""
+    announcer: Announcer
+    home_status_topic: str
+    """Where Home Assistant says that it has started."""
+    retired: Sequence[str]
+    takes: Callable[[str], bool]
+    """Whether the sink publishes what a source gives."""
+    is_connected: Callable[[], bool]
+    """Whether the sink has its connection."""
+
+    def subscriptions(self) -> list[str]:
+        """Return the filters that the connection needs."""
+        return [self.announcer.own_documents(), self.home_status_topic]
+
+
+class Discovery:
+    """The announcements at one broker. A service of the gateway: runs until it is cancelled, and loses nothing by that."""
+
+    def __init__(self, plan: Plan, companion: MqttCompanion) -> None:
+        self._plan = plan
+        self._companion = companion
+        self._entities = Entities(plan.announcer)
+        self._held: dict[str, bytes] = {}
+        """What the broker has."""
+        self._sent: dict[str, bytes] = {}
+        """What this connection has published or found there; what somebody else removes stays away until the next birth."""
+        self._read_back_by_s: float | None = None
+        """Until when the gateway's own document is waited for: it comes behind everything that was there before."""
+        self._unsettled = False
+        self._version = 0
+        self._looked_s = float("-inf")
+        # Threads of their own: the connection lasts for days, and waiting for messages must not take a place from short calls.
+        self._threads = anyio.CapacityLimiter(2)
+        self._repeated = Repeated()
+        self._log = get_log(sink=plan.sink)
+
+    async def __call__(self, views: Views) -> None:
+        """Announce until cancelled. Needs live values."""
+        live = views.live
+        if live is None:
+            raise RuntimeError("discovery without live values")
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stay_connected)
+                await self._announce(live)
+        finally:
+            self._companion.stop(STOP_S)
+
+    async def _stay_connected(self) -> None:
+        backoff = Backoff()
+        while True:
+            while not self._plan.is_connected():  # noqa: ASYNC110 - the extension knows, and has no event for it
+                await anyio.sleep(WATCH_S)
+            ended = await anyio.to_thread.run_sync(self._companion.run_connection, limiter=self._threads, abandon_on_cancel=True)
+            kind, detail, connected_s = str(ended["kind"]), str(ended["detail"]), float(ended["connected_s"])
+            delay_s = backoff.next_delay_s(connected_s)
+            # Where the sink has lost its connection as well, that is said once, by the sink.
+            if self._plan.is_connected() and (extra := self._repeated.allows(kind)) is not None:
+                remedy = f"the broker must let {self._plan.announcer.client_id} read and write {self._plan.announcer.own_documents()}"
+                self._log.warning(DISCOVERY_UNAVAILABLE, kind=kind, detail=detail, retry_s=round(delay_s, 1), remedy=remedy, **extra)
+            await anyio.sleep(delay_s)
+
+    async def _announce(self, live: Live) -> None:
+        connection = 0
+        while True:
+            now, messages = await anyio.to_thread.run_sync(
+                self._companion.receive, connection, LOOK_S, limiter=self._threads, abandon_on_cancel=True
+            )
+            if now != connection:
+                connection = now
+                self._begin(connected=connection > 0)
+            for topic, payload, retained in messages:
+                self._take(topic, payload, retained=retained)
+            if time.monotonic() - self._looked_s >= LOOK_S:
+                await self._look(live)
+            if connection and self._has_read_back() and self._unsettled:
+                self._settle()
+
+    async def _look(self, live: Live) -> None:
+        """Learn what is published by now."""
+        self._looked_s = time.monotonic()
+        try:
+            version = await anyio.to_thread.run_sync(live.follow)
+            if version == self._version:
+                return
+            before, self._version = self._version, version
+            changes: dict[str, Any] = json.loads(await anyio.to_thread.run_sync(live.changes, before))
+        except Exception as error:  # the journal cannot be read now; what is announced stays
+            if (extra := self._repeated.allows(str(error))) is not None:
+                self._log.warning(LIVE_UNAVAILABLE, error=str(error) or repr(error), **extra)
+            return
+        self._unsettled = True
+        for series in changes["added"]:
+            if self._plan.takes(series["source"]):
+                self._entities.take(series)
+        for value in changes["changed"]:
+            self._entities.change(value["id"], value["kind"])
+
+    def _begin(self, *, connected: bool) -> None:
+        self._held, self._sent, self._read_back_by_s = {}, {}, None
+        self._unsettled = True
+        if connected:
+            self._read_back_by_s = time.monotonic() + READ_BACK_S
+            self._publish(*self._plan.announcer.gateway_document())
+
+    def _take(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        if topic == self._plan.home_status_topic:
+            # A retained one tells of a birth long ago.
+            if payload == BORN and not retained:
+                self._repeat()
+            return
+        self._unsettled = True
+        if payload:
+            self._held[topic] = payload
+        else:
+            self._held.pop(topic, None)
+        if topic == self._plan.announcer.gateway_document()[0] and not retained:
+            self._read_back_by_s = None
+
+    def _has_read_back(self) -> bool:
+        if self._read_back_by_s is None:
+            return True
+        if time.monotonic() < self._read_back_by_s:
+            return False
+        self._read_back_by_s = None
+        self._log.error(
+            DISCOVERY_NOT_READ_BACK,
+            waited_s=READ_BACK_S,
+            consequence="Home Assistant may not see the gateway, and nodes that are retired may stay",
+            remedy=f"let the broker's ACL allow this user to write and read {self._plan.announcer.own_documents()}",
+        )
+        return True
+
+    def _settle(self) -> None:
+        """Bring the broker to what is wanted there."""
+        self._unsettled = False
+        written: set[str] = set()
+        for topic, document in self._entities.documents.items():
+            node = self._entities.nodes[topic]
+            if self._sent.get(topic) == document or self._is_retired(node):
+                continue
+            if self._held.get(topic) == document:
+                self._sent[topic] = document
+                continue
+            self._publish(topic, document)
+            written.add(node.name)
+        if written:
+            self._log.info(DISCOVERY_ANNOUNCED, nodes=sorted(written), entities=len(self._entities.documents))
+        owners = {topic: node_in(document) for topic, document in self._held.items()}
+        gone = {topic: owner for topic, owner in owners.items() if owner is not None and self._is_retired(owner)}
+        withdrawn = self._entities.withdrawn & set(self._held)
+        for topic in gone.keys() | withdrawn:
+            self._publish(topic, b"")
+            del self._held[topic]
+        if gone:
+            self._log.info(DISCOVERY_REMOVED, nodes=sorted({node.name for node in gone.values()}), entities=len(gone))
+
+    def _repeat(self) -> None:
+        """Publish everything once more: Home Assistant has started."""
+        documents = {**self._held, **self._entities.documents}
+        wanted = {topic: document for topic, document in documents.items() if not self._is_gone(topic, document)}
+        self._publish(*self._plan.announcer.gateway_document())
+        for topic, document in wanted.items():
+            self._publish(topic, document)
+        self._log.info(DISCOVERY_REPEATED, entities=len(wanted))
+
+    def _is_gone(self, topic: str, document: bytes) -> bool:
+        node = node_in(document)
+        return topic in self._entities.withdrawn or node is None or self._is_retired(node)
+
+    def _is_retired(self, node: Node) -> bool:
+        return any(node.is_called(name) for name in self._plan.retired)
+
+    def _publish(self, topic: str, document: bytes) -> None:
+        self._sent[topic] = document
+        self._companion.publish(topic, document)

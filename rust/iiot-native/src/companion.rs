@@ -1,0 +1,95 @@
+//! `MqttCompanion`: a connection beside a sink's, for what belongs to no ledger.
+
+use crate::journal::seconds;
+use crate::mqtt::{protocol, refused};
+use iiot_mqtt::{Companion, Config};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+/// A connection of its own: retained documents out, messages in.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct MqttCompanion {
+    core: Companion,
+}
+
+type Messages<'py> = Vec<(String, Bound<'py, PyBytes>, bool)>;
+
+#[pymethods]
+impl MqttCompanion {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python signature"
+    )]
+    #[new]
+    #[pyo3(signature = (
+        *, broker_url, client_id, subscriptions, protocol = "3.1.1", keep_alive_s = 30.0, ack_timeout_s = 20.0, connect_timeout_s = 10.0,
+        username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None
+    ))]
+    fn new(
+        broker_url: String,
+        client_id: String,
+        subscriptions: Vec<String>,
+        protocol: &str,
+        keep_alive_s: f64,
+        ack_timeout_s: f64,
+        connect_timeout_s: f64,
+        username: Option<String>,
+        password: Option<String>,
+        ca_file: Option<String>,
+        client_cert_file: Option<String>,
+        client_key_file: Option<String>,
+    ) -> PyResult<Self> {
+        let config = Config {
+            protocol: self::protocol(protocol)?,
+            keep_alive: seconds("keep_alive_s", keep_alive_s)?,
+            ack_timeout: seconds("ack_timeout_s", ack_timeout_s)?,
+            connect_timeout: seconds("connect_timeout_s", connect_timeout_s)?,
+            username,
+            password,
+            ca_file,
+            client_cert_file,
+            client_key_file,
+            ..Config::new(broker_url, client_id)
+        };
+        let core = Companion::new(config, subscriptions).map_err(refused)?;
+        Ok(Self { core })
+    }
+
+    fn run_connection(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let ended = py.detach(|| self.core.run_connection());
+        let entry = PyDict::new(py);
+        entry.set_item("kind", ended.kind.as_str())?;
+        entry.set_item("detail", ended.detail)?;
+        entry.set_item("connected_s", ended.connected.as_secs_f64())?;
+        Ok(entry.unbind())
+    }
+
+    fn publish(&self, topic: String, payload: Vec<u8>) {
+        self.core.publish(topic, payload);
+    }
+
+    fn receive<'py>(
+        &self,
+        py: Python<'py>,
+        known: u64,
+        timeout_s: f64,
+    ) -> PyResult<(u64, Messages<'py>)> {
+        let within = seconds("timeout_s", timeout_s)?;
+        let (connection, messages) = py.detach(|| self.core.receive(known, within));
+        let messages = messages
+            .into_iter()
+            .map(|m| (m.topic, PyBytes::new(py, &m.payload), m.retained))
+            .collect();
+        Ok((connection, messages))
+    }
+
+    #[pyo3(signature = (timeout_s = 1.0))]
+    fn stop(&self, timeout_s: f64) -> PyResult<()> {
+        self.core.stop(seconds("timeout_s", timeout_s)?);
+        Ok(())
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<MqttCompanion>()
+}
