@@ -52,10 +52,6 @@ class Subscriber:
         self._client.publish(topic, marker, qos=1)
         self.wait(lambda s: s.last(topic) == marker, "the marker")
 
-    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
-        """Say something oneself."""
-        self._client.publish(topic, payload, qos=1, retain=retain)
-
     def values(self, topic: str) -> list[str]:
         """Return the live values of a topic in order."""
         return [payload for payload, retained in self.messages[topic] if not retained]
