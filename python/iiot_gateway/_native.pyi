@@ -77,8 +77,8 @@ class Broker:
     port: int
     def has_ended(self) -> bool:
         """It stopped, by `stop` or by a fault."""
-    def counts(self) -> dict[str, Any]:
-        """{"clients": connected now, "received": PUBLISH packets in, "sent": PUBLISH packets out}."""
+    def not_stored(self) -> int:
+        """How many changes of other clients' retained values the file has not taken since the start; never waits."""
     def stop(self, timeout_s: float) -> bool:
         """Disconnect the clients and stop listening. False if that takes longer."""
 
