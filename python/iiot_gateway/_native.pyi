@@ -401,4 +401,5 @@ def crossings() -> int:
     """How many calls have crossed into the extension on the data path since the start; for the benchmark."""
 
 def share_arena() -> bool:
-    """Let all threads allocate from one arena, if this is glibc: memory that one has freed serves the others. Call before threads start."""
+    """Let all threads allocate from one arena, if this is glibc: memory that one has freed serves the others, and large blocks
+    go back to the system at once. Call before threads start."""
