@@ -116,6 +116,18 @@ def test_ranges_come_out_of_the_history(gateway: Callable[..., Watched]) -> None
     assert sum(total["values"]) == sum(points["values"])
 
 
+def test_a_sum_that_no_float_holds_is_null(gateway: Callable[..., Watched]) -> None:
+    """JSON has no infinity; the other answers are there."""
+    watched = gateway('[history]\npath = "history.db"\n')
+    watched.feed(line(1, temperature="1e308"), line(2, temperature="1e308"))
+    until(lambda: watched.document("status")["sinks"]["history"]["delivered"] == 2, "two frames in the history")
+    (series,) = (s for s in watched.document("series")["series"] if s["topic"] == TOPIC)
+    ask = f"range?id={series['id']}&start_ms={series['first_ms']}&end_ms={series['last_ms'] + 1}&every_ms=86400000"
+
+    assert watched.document(f"{ask}&agg=mean")["values"] == [None]
+    assert watched.document(f"{ask}&agg=max")["values"] == [1e308]
+
+
 def test_wrong_questions_are_refused_with_a_remedy(gateway: Callable[..., Watched]) -> None:
     """Each names the parameter; none ends as a fault of the gateway."""
     watched = gateway('[history]\npath = "history.db"\n')

@@ -81,8 +81,8 @@ class Broker:
     port: int
     def has_ended(self) -> bool:
         """It stopped, by `stop` or by a fault."""
-    def counts(self) -> dict[str, Any]:
-        """{"clients": connected now, "received": PUBLISH packets in, "sent": PUBLISH packets out}."""
+    def not_stored(self) -> int:
+        """How many changes of other clients' retained values the file has not taken since the start; never waits."""
     def stop(self, timeout_s: float) -> bool:
         """Disconnect the clients and stop listening. False if that takes longer."""
 
@@ -481,4 +481,5 @@ def crossings() -> int:
     """How many calls have crossed into the extension on the data path since the start; for the benchmark."""
 
 def share_arena() -> bool:
-    """Let all threads allocate from one arena, if this is glibc: memory that one has freed serves the others. Call before threads start."""
+    """Let all threads allocate from one arena, if this is glibc: memory that one has freed serves the others, and large blocks
+    go back to the system at once. Call before threads start."""

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,20 @@ def test_values_that_others_retained_survive_a_stop_and_a_kill(idle: Gateway, po
 
     found = retained(port, "plant/#", expect={"plant/setpoint"})
     assert found == {"plant/setpoint": "21"}
+
+
+def test_a_retained_value_that_its_file_does_not_take_is_delivered_and_said(idle: Gateway, port: int) -> None:
+    """The log names the file and what to do; the value holds until the gateway ends."""
+    with closing(sqlite3.connect(idle.folder / "iiot-broker.db")) as file:
+        file.execute("DROP TABLE retained")
+    client = connect(port)
+    publish(client, "plant/setpoint", "20", retain=True)
+    close(client)
+
+    until(lambda: "broker_not_stored" in idle.log(), "the word about the file")
+
+    assert "broker.path" in idle.log()
+    assert retained(port, "plant/#", expect={"plant/setpoint"}) == {"plant/setpoint": "20"}
 
 
 def test_the_gateways_own_values_survive_a_kill(gateway: Gateway, port: int, tmp_path: Path) -> None:

@@ -27,13 +27,19 @@ async def endless(_scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0)
 
 
+async def brief(_scope: Any, _receive: Any, send: Any) -> None:
+    """Answer at once, and keep the connection."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
 @contextmanager
-def serving(max_connections: int = 8) -> Iterator[int]:
+def serving(max_connections: int = 8, app: Any = endless) -> Iterator[int]:
     """Serve on a free port with the gateway's protocol; give the port."""
     protocol = type("Protocol", (server.BoundedProtocol,), {"max_connections": max_connections})
     listener = server._listen("127.0.0.1", 0)
     listener.listen()
-    config = uvicorn.Config(endless, http=protocol, ws="none", log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, http=protocol, ws="none", log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     serve = server._Server(config)
     thread = threading.Thread(target=serve.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -69,6 +75,18 @@ def test_a_connection_that_asks_nothing_is_cut_off(monkeypatch: pytest.MonkeyPat
         slow.sendall(b"GET / HTTP/1.1\r\nHost: local")
 
         assert read_to_end(silent) == b""
+        assert read_to_end(slow) == b""
+
+
+def test_half_a_request_behind_a_whole_one_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a connection that was served once could be held for ever."""
+    monkeypatch.setattr(server, "FIRST_REQUEST_S", 0.2)
+
+    with serving(app=brief) as port, connect(port) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert slow.recv(1 << 20).startswith(b"HTTP/1.1 ")
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: local")
+
         assert read_to_end(slow) == b""
 
 

@@ -30,6 +30,7 @@ RETRY_S = 10.0
 SPARE_CONNECTIONS = 64
 """Beside those of the pages: for requests that are answered at once."""
 FIRST_REQUEST_S = 10.0
+"""How long a connection may take for its first request, and for a further one that has begun."""
 SLOW_READER_S = 20.0
 CROWDED = Problem(503, "too_many_connections", "the gateway has too many connections", "close some pages", {"retry-after": "10"})
 
@@ -57,8 +58,14 @@ class BoundedProtocol(H11Protocol):
         self._no_limit()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Read; half a request behind a whole one has the time of a first one."""
+        super().data_received(data)
+        if self._limit is None and self.cycle is not None and self.cycle.response_complete:
+            self._abort_after(FIRST_REQUEST_S)
+
     def handle_events(self) -> None:
-        """Read requests; the first whole one ends the wait for it."""
+        """Read requests; a whole one ends the wait for it."""
         super().handle_events()
         if self.cycle is not None:
             self._no_limit()

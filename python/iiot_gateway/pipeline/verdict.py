@@ -5,7 +5,7 @@
 
 flowing  frames come in and every sink has them
 waiting  nothing is wrong, and nothing has come for a while
-held     frames come in and are kept in the journal; a sink does not take them
+held     frames come in and are kept in the journal; a sink does not take them, or one of several sources gives none
 stopped  nothing comes in
 """
 

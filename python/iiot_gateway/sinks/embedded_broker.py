@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from iiot_gateway import _native
 from iiot_gateway.config.schema import BrokerSection
 from iiot_gateway.errors import SinkUnavailable
-from iiot_gateway.log import BROKER_STARTED, BROKER_STOPPED, get_log
+from iiot_gateway.log import BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 START_REMEDY = 'name another address in broker.listen; or, if a broker listens there, set mqtt.broker_url = "mqtt://{listen}"'
 
+STORE_REMEDY = "make room on its disk, or name another file in broker.path; what is not stored ends with the gateway"
+
 
 class EmbeddedBroker:
-    """One broker for all sinks that publish to it. Its methods block and may be called from any thread."""
+    """One broker for all sinks that publish to it. Its methods block, but for one that says so, and may be called from any thread."""
 
     def __init__(self, section: BrokerSection, path: str, clients: Sequence[str]) -> None:
         self._section = section
@@ -26,6 +28,8 @@ class EmbeddedBroker:
         self._users = set(clients)
         self._lock = threading.Lock()
         self._running: _native.Broker | None = None
+        self._not_stored = 0
+        self._repeated = Repeated()
         self._log = get_log(broker=section.listen)
 
     def ensure(self) -> None:
@@ -46,7 +50,17 @@ class EmbeddedBroker:
                 raise SinkUnavailable(
                     f"the built-in broker cannot be started: {error}; {START_REMEDY.format(listen=section.listen)}"
                 ) from error
+            self._not_stored = 0
             self._log.info(BROKER_STARTED, listen=section.listen, retained=self._path)
+
+    def tell_not_stored(self) -> None:
+        """Say that retained values of other clients did not reach the file. Never waits."""
+        running = self._running
+        if running is None or (count := running.not_stored()) <= self._not_stored:
+            return
+        self._not_stored = count
+        if (extra := self._repeated.allows(BROKER_NOT_STORED)) is not None:
+            self._log.error(BROKER_NOT_STORED, values=count, path=self._path, remedy=STORE_REMEDY, **extra)
 
     def release(self, client: str, timeout_s: float) -> None:
         """Take note that a sink is done with it; the last one stops it."""

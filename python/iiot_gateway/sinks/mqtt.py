@@ -131,6 +131,8 @@ class MqttSink:
                 if status.last_error and (extra := self._denied.allows(status.last_error)) is not None:
                     self._log.error(SINK_NOT_AUTHORIZED, detail=status.last_error, **extra)
                 self._tell_crowded()
+            if self._embedded is not None:
+                self._embedded.tell_not_stored()
             await anyio.sleep(WATCH_S)
 
     def _tell_available(self) -> None:

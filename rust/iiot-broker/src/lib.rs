@@ -12,7 +12,7 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,6 @@ use std::time::Duration;
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
 use mqtt5::broker::server::BrokerShutdownHandle;
-use mqtt5::broker::sys_topics::BrokerStats;
 use mqtt5::broker::{
     BrokerEventHandler, ClientPublishEvent, MqttBroker, PublishAction, RetainedSetEvent,
 };
@@ -82,21 +81,10 @@ impl fmt::Display for BrokerError {
 
 impl std::error::Error for BrokerError {}
 
-/// What it has done since it was started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Clients that are connected now.
-    pub clients: usize,
-    /// PUBLISH packets received.
-    pub received: u64,
-    /// PUBLISH packets sent.
-    pub sent: u64,
-}
-
 /// A running broker. Dropping it stops it.
 pub struct Broker {
     address: SocketAddr,
-    stats: Arc<BrokerStats>,
+    not_stored: Arc<AtomicU64>,
     shutdown: BrokerShutdownHandle,
     ended: Mutex<Receiver<()>>,
 }
@@ -114,6 +102,7 @@ impl Broker {
         }
         let store = RetainedStore::open(&settings.store)
             .map_err(|error| BrokerError::Store(settings.store.clone(), error))?;
+        let not_stored = store.failed();
         let (started, starting) = channel();
         let (end, ended) = channel();
         let thread = std::thread::Builder::new().name("mqtt-broker".into());
@@ -130,12 +119,12 @@ impl Broker {
                 drop(end);
             })
             .map_err(|error| BrokerError::Library(error.to_string()))?;
-        let (address, stats, shutdown) = starting.recv_timeout(START_TIMEOUT).map_err(|_| {
+        let (address, shutdown) = starting.recv_timeout(START_TIMEOUT).map_err(|_| {
             BrokerError::Library(format!("it did not listen within {START_TIMEOUT:?}"))
         })??;
         Ok(Self {
             address,
-            stats,
+            not_stored,
             shutdown,
             ended: Mutex::new(ended),
         })
@@ -146,13 +135,9 @@ impl Broker {
         self.address
     }
 
-    /// What it has done.
-    pub fn counts(&self) -> Counts {
-        Counts {
-            clients: self.stats.clients_connected.load(Ordering::Relaxed),
-            received: self.stats.publish_received.load(Ordering::Relaxed),
-            sent: self.stats.publish_sent.load(Ordering::Relaxed),
-        }
+    /// Changes of other clients' retained values that the file did not take: they hold until the process ends.
+    pub fn not_stored(&self) -> u64 {
+        self.not_stored.load(Ordering::Relaxed)
     }
 
     /// It does not run any more.
@@ -178,7 +163,7 @@ impl Drop for Broker {
     }
 }
 
-type Started = Result<(SocketAddr, Arc<BrokerStats>, BrokerShutdownHandle), BrokerError>;
+type Started = Result<(SocketAddr, BrokerShutdownHandle), BrokerError>;
 
 async fn run(settings: Settings, store: RetainedStore, started: &std::sync::mpsc::Sender<Started>) {
     let values = match store.values() {
@@ -223,7 +208,7 @@ async fn run(settings: Settings, store: RetainedStore, started: &std::sync::mpsc
     }
     let address = broker.local_addr().unwrap_or(listen);
     let mut ready = broker.ready_receiver();
-    let told = (address, broker.stats(), broker.shutdown_handle());
+    let told = (address, broker.shutdown_handle());
     let tell = async {
         if ready.wait_for(|ready| *ready).await.is_ok() {
             drop(started.send(Ok(told)));

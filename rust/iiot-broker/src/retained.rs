@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, params};
 
@@ -58,8 +60,7 @@ impl From<rusqlite::Error> for RetainedError {
 /// The file.
 pub struct RetainedStore {
     db: Connection,
-    /// Values that could not be written; the broker goes on with what it has in memory.
-    pub failed: u64,
+    failed: Arc<AtomicU64>,
 }
 
 impl RetainedStore {
@@ -81,7 +82,15 @@ impl RetainedStore {
              PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};
              CREATE TABLE IF NOT EXISTS retained(topic TEXT PRIMARY KEY, payload BLOB NOT NULL, qos INTEGER NOT NULL) WITHOUT ROWID;"
         ))?;
-        Ok(Self { db, failed: 0 })
+        Ok(Self {
+            db,
+            failed: Arc::default(),
+        })
+    }
+
+    /// How many changes could not be written; the broker goes on with what it has in memory.
+    pub fn failed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.failed)
     }
 
     /// All of them.
@@ -105,7 +114,8 @@ impl RetainedStore {
             .db
             .prepare_cached("INSERT OR REPLACE INTO retained VALUES (?1, ?2, ?3)")
             .and_then(|mut put| put.execute(params![topic, payload, qos]));
-        self.failed += u64::from(done.is_err());
+        self.failed
+            .fetch_add(u64::from(done.is_err()), Ordering::Relaxed);
     }
 
     /// Forget a value.
@@ -114,7 +124,8 @@ impl RetainedStore {
             .db
             .prepare_cached("DELETE FROM retained WHERE topic=?1")
             .and_then(|mut remove| remove.execute([topic]));
-        self.failed += u64::from(done.is_err());
+        self.failed
+            .fetch_add(u64::from(done.is_err()), Ordering::Relaxed);
     }
 }
 
@@ -141,7 +152,7 @@ mod tests {
             qos,
         };
         assert_eq!(kept, [value("a", b"2", 2), value("c", b"", 1)]);
-        assert_eq!(store.failed, 0);
+        assert_eq!(store.failed().load(Ordering::Relaxed), 0);
         Ok(())
     }
 

@@ -114,19 +114,20 @@ impl Aggregate {
         self.last = next.last;
     }
 
-    /// What a question wants; nothing if there is no number to make it of.
+    /// What a question wants; nothing if there is no number to make it of, or none that a float holds.
     pub fn get(&self, function: Function) -> Option<f64> {
         if function == Function::Count {
             return Some(self.count as f64);
         }
-        (self.numbers > 0).then(|| match function {
+        let number = match function {
             Function::Mean => self.sum.float() / self.numbers as f64,
             Function::Min => self.min,
             Function::Max => self.max,
             Function::Sum => self.sum.float(),
             Function::First => self.first,
             Function::Last | Function::Count => self.last,
-        })
+        };
+        (self.numbers > 0 && number.is_finite()).then_some(number)
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -281,6 +282,16 @@ mod tests {
 
         assert_eq!(all.get(Function::Count), Some(1.0));
         assert_eq!(all.get(Function::Mean), None);
+    }
+
+    #[test]
+    fn a_sum_that_no_float_holds_is_no_answer() {
+        //! Infinity is no JSON.
+        let all = of(["1e308", "1e308"]);
+
+        assert_eq!(all.get(Function::Sum), None);
+        assert_eq!(all.get(Function::Mean), None);
+        assert_eq!(all.get(Function::Max), Some(1e308));
     }
 
     proptest! {

@@ -5,7 +5,6 @@ use crate::journal::seconds;
 use iiot_broker::{Broker as Core, Settings};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use std::net::SocketAddr;
 
 /// A running MQTT broker.
@@ -51,13 +50,8 @@ impl Broker {
         self.core.has_ended()
     }
 
-    fn counts(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        let counts = self.core.counts();
-        let entry = PyDict::new(py);
-        entry.set_item("clients", counts.clients)?;
-        entry.set_item("received", counts.received)?;
-        entry.set_item("sent", counts.sent)?;
-        Ok(entry.unbind())
+    fn not_stored(&self) -> u64 {
+        self.core.not_stored()
     }
 
     fn stop(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
