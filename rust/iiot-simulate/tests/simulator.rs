@@ -50,7 +50,7 @@ fn read(log: &[u8]) -> Seen {
             continue;
         };
         profile.scan(bytes, &mut scan).unwrap();
-        assert_eq!(scan.points(), 11);
+        assert_eq!(scan.points(), 14);
         assert!(scan.value_faults().is_empty());
         let sequence = scan.sequences()[0];
         seen.sequences.push((
