@@ -7,13 +7,22 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # program:package of Debian
 needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck npm:npm
-    chromium:chromium)
+    chromium:chromium qemu-system-arm:qemu-system-arm)
 PATH="$PATH:/usr/sbin"
+
+# The firmware is compiled by rustup's toolchain where the target can be had, else by Debian's.
+firmware_target=thumbv7em-none-eabihf
+if ! { command -v rustup >/dev/null 2>&1 && timeout 120 rustup target add "$firmware_target" >/dev/null 2>&1; }; then
+    needed+=(/usr/bin/rustc:rustc-web /usr/bin/cargo:cargo-web /usr/bin/lld-19:lld-19 /usr/bin/clippy-driver:rust-web-clippy
+        /usr/lib/rustlib/src/rust/library/core/Cargo.toml:rust-web-src)
+fi
+
+has() { command -v "$1" >/dev/null 2>&1 || [ -f "$1" ]; }
 
 install_servers() {
     local entry missing=() as_root=()
     for entry in "${needed[@]}"; do
-        command -v "${entry%%:*}" >/dev/null 2>&1 || missing+=("${entry##*:}")
+        has "${entry%%:*}" || missing+=("${entry##*:}")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
@@ -24,7 +33,7 @@ install_servers() {
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || true
     fi
     for entry in "${needed[@]}"; do
-        command -v "${entry%%:*}" >/dev/null 2>&1 && continue
+        has "${entry%%:*}" && continue
         if [ -n "${CI:-}" ]; then die "${entry##*:} is missing, and in CI no test may be skipped"; fi
         say "${entry##*:} is missing; its tests are skipped (apt install ${entry##*:})"
     done
@@ -48,8 +57,12 @@ export LD_LIBRARY_PATH="$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export PYO3_PYTHON="$PWD/$python"
 
 step cargo fmt --all --check
+step cargo fmt --manifest-path firmware/Cargo.toml --all --check
 step cargo clippy --workspace --all-targets --quiet -- -D warnings
 step cargo test --workspace --quiet
+step cargo clippy --manifest-path firmware/Cargo.toml -p logic -p drivers --all-targets --quiet -- -D warnings
+step cargo test --manifest-path firmware/Cargo.toml -p logic -p drivers --quiet
+if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then step scripts/build-firmware.sh lint qemu board; fi
 if [ -n "${CI:-}" ]; then
     # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
     step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --release --quiet -p iiot-proto --test mutations
@@ -59,7 +72,7 @@ step .venv/bin/ruff format --check --quiet
 step .venv/bin/ruff check --quiet
 step .venv/bin/mypy
 step $python -m mypy.stubtest iiot_gateway._native --concise
-if command -v shellcheck >/dev/null 2>&1; then step shellcheck -x scripts/*.sh .ci/run; fi
+if command -v shellcheck >/dev/null 2>&1; then step shellcheck -x scripts/*.sh scripts/fake-probe-rs .ci/run; fi
 step $python -m pytest "$@"
 # Briefly, so that the benchmarks cannot rot; scripts/bench.sh measures.
 if compgen -G 'benches/test_*.py' >/dev/null; then

@@ -145,6 +145,23 @@ def test_without_a_history_the_answer_says_how_to_get_one(gateway: Callable[...,
     assert "[history]" in json.loads(body)["remedy"]
 
 
+def test_a_history_that_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """The file is left as it is; live values and the ledger are there."""
+    watched = Watched(tmp_path, '[history]\npath = "history.db"\n')
+    (tmp_path / "history.db").write_bytes(b"no history, " * 1000)
+    watched.begin()
+    try:
+        watched.feed(line(1))
+        until(lambda: watched.series(TOPIC) is not None, "the value")
+
+        assert watched.refusal("/api/v1/series") == (500, "history_damaged")
+        assert watched.refusal("/api/v1/range?id=1&start_ms=0&end_ms=1") == (500, "history_damaged")
+        until(lambda: watched.document("status")["verdict"]["state"] == "held", "the word about the history")
+    finally:
+        watched.end()
+    assert (tmp_path / "history.db").read_bytes() == b"no history, " * 1000
+
+
 def test_the_description_names_every_route_and_no_other() -> None:
     """A route that is added must be described."""
     routes = {route.path for route in _api(None, None)}  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ __all__ = [
     "LineBatch",
     "LineSink",
     "Live",
+    "Mailbox",
     "MqttCompanion",
     "MqttError",
     "MqttSink",
@@ -30,7 +31,9 @@ __all__ = [
     "__version__",
     "crossings",
     "debug_build",
+    "read_answer",
     "share_arena",
+    "sign_command",
 ]
 
 __version__: str
@@ -212,6 +215,50 @@ class Intake:
         """The stream broke (port unplugged, probe-rs ended): an open document is damaged, framing begins anew."""
     def settled(self, timeout_s: float) -> bool:
         """Wait until everything pushed is committed."""
+
+@final
+class Mailbox:
+    """A connection of its own to a broker: messages of the filters in, answers out. It says nothing of the gateway's state."""
+
+    def __new__(
+        cls,
+        filters: list[str],
+        *,
+        broker_url: str,
+        client_id: str,
+        protocol: Literal["3.1.1", "5"] = "3.1.1",
+        keep_alive_s: float = 30.0,
+        connect_timeout_s: float = 10.0,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
+        client_cert_file: str | None = None,
+        client_key_file: str | None = None,
+    ) -> Self:
+        """Raises MqttError for settings that cannot be."""
+
+    def run_connection(self) -> dict[str, str]:
+        """Connect, subscribe and serve until the connection ends; return its `kind` and `detail`. Releases the interpreter."""
+
+    def receive(self, timeout_s: float) -> list[tuple[str, bytes, bool]]:
+        """Return (topic, payload, came as retained) of what has come, waiting for the first. Of 256 that nobody fetches the oldest go."""
+
+    def post(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Publish at QoS 1 as soon as there is a broker, again if need be; false if 256 wait already."""
+
+    def take_refused(self) -> str | None:
+        """Return the last topic that the broker refused to take, with its reason, once."""
+
+    def stop(self) -> None:
+        """End the connection and whoever waits in `receive`, for good."""
+
+def sign_command(
+    key: bytes, *, node: int, boot: int, until_seq: int, counter: int, action: Literal["interval_s", "led", "reboot"], value: int
+) -> bytes:
+    """Return the payload of a command (19 bytes) with its code. Raises ValueError for another action or a key that has not 16 bytes."""
+
+def read_answer(key: bytes, *, node: int, payload: bytes) -> dict[str, Any] | None:
+    """Return `counter`, `outcome` and `value` of an answer's payload; None if its code is not that of the key."""
 
 @final
 class MqttSink:

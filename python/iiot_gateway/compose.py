@@ -170,7 +170,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         sources,
         sinks,
         commands=commands,
-        services=[*services, *discoveries],
+        services=[*services, *discoveries, *([] if replay else _downlink(config, sources))],
         live=live,
         open_history=history_for_pages(config),
     )
@@ -274,6 +274,31 @@ def _broker(config: Config, journal: _native.Journal, name: str, section: MqttSe
         max_topics=section.max_topics,
         **broker_settings(config, section),
     )
+
+
+def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
+    """Return the service that takes commands for sensor nodes; none without a key. Raises SettingUnusable."""
+    section = config.downlink
+    if not section.key:
+        return []
+    from iiot_gateway.pipeline.downlink import Downlink
+    from iiot_gateway.sources.serial import SerialSource
+
+    broker = config.mqtt[section.sink]
+    gate = next(source for source in sources if source.name == section.source and isinstance(source, SerialSource))
+    prefix = origin(config, section.source, config.serial[section.source]).topic_prefix
+    try:
+        mailbox = _native.Mailbox(
+            [f"{prefix}/+/set/+"],
+            client_id=f"{broker.client_id}-downlink",
+            keep_alive_s=broker.keep_alive_s,
+            connect_timeout_s=broker.connect_timeout_s,
+            **broker_settings(config, broker),
+        )
+    except _native.MqttError as error:
+        raise SettingUnusable(str(error)) from error
+    key = bytes.fromhex(section.key.reveal())
+    return [Downlink(mailbox, gate, key=key, prefix=prefix, valid_s=section.valid_s).run]
 
 
 def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import structlog
+from iiot_gateway._structlog import structlog
 
 GATEWAY_STARTED = "gateway_started"
 GATEWAY_STOPPING = "gateway_stopping"
@@ -45,6 +45,10 @@ HTTP_LISTENING = "http_listening"
 HTTP_UNAVAILABLE = "http_unavailable"
 LIVE_UNAVAILABLE = "live_unavailable"
 PAGE_NOT_BUILT = "page_not_built"
+DOWNLINK_SENT = "downlink_sent"
+DOWNLINK_ANSWERED = "downlink_answered"
+DOWNLINK_REFUSED = "downlink_refused"
+DOWNLINK_DISCONNECTED = "downlink_disconnected"
 CONTROL_UNAVAILABLE = "control_unavailable"
 DISCOVERY_ANNOUNCED = "discovery_announced"
 DISCOVERY_REPEATED = "discovery_repeated"

@@ -4,6 +4,10 @@ import { render } from "preact";
 import { App } from "./app";
 import { Store } from "./store";
 import "./page.css";
+import "./flow.css";
+import "./values.css";
+import "./tables.css";
+import "./narrow.css";
 
 const store = new Store();
 const place = document.getElementById("app");

@@ -136,8 +136,9 @@ class Feed:
                 status_number = self._status_number
                 yield self._status_event
             if version < self._version:
-                yield _event("changes", await self._changes_since(version))
-                version = self._version
+                # What comes while this page reads belongs to its next event.
+                shown, version = version, self._version
+                yield _event("changes", await self._changes_since(shown))
             await moved.wait()
 
     async def _changes_since(self, version: int) -> bytes:

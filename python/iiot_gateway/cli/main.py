@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "run the gateway",
     "demo": "simulated nodes, a broker, a history and a web page, on this machine alone",
     "replay": "play a recorded log into the same pipeline",
+    "twin": "run the nodes' firmware in QEMU, with radios and air, and the gateway behind it",
     "record": "write a source's raw bytes with arrival times to a file",
     "simulate": "print the log of nodes that do not exist",
     "decode": "print the topics and lines of a log without sending anything",

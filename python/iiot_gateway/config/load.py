@@ -21,7 +21,7 @@ from iiot_gateway.errors import ConfigError, Fault
 
 DEFAULT_FILE = "config.toml"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
-SECRET_FILES = {"password_file": "password", "token_file": "token"}
+SECRET_FILES = {"password_file": "password", "token_file": "token", "key_file": "key"}
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:

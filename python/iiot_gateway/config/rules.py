@@ -26,6 +26,7 @@ from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_ho
 KeyPath = tuple[str, ...]
 
 TOKEN = re.compile(r"[!-~]{8,200}")
+KEY = re.compile(r"[0-9A-Fa-f]{32}")
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
 MIN_HISTORY_BYTES = 1048576
 PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
@@ -52,6 +53,7 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     yield from _wanted_profiles(config)
     if not config.journal.path:
         yield ("journal", "path"), "must not be empty"
+    yield from _downlink(config)
     yield from _http(config.http)
 
 
@@ -211,6 +213,18 @@ def _profile_name(file: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return name if isinstance(name, str) else None
+
+
+def _downlink(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    downlink = config.downlink
+    if not downlink.key:
+        return
+    if not KEY.fullmatch(downlink.key.reveal()):
+        yield ("downlink", "key"), "expected 32 hexadecimal digits"
+    if downlink.source not in config.serial:
+        yield ("downlink", "source"), f"there is no serial source {downlink.source!r}{nearest_name(downlink.source, sorted(config.serial))}"
+    if downlink.sink not in config.mqtt:
+        yield ("downlink", "sink"), f"there is no broker {downlink.sink!r}{nearest_name(downlink.sink, sorted(config.mqtt))}"
 
 
 def _http(http: HttpSection) -> Iterator[tuple[KeyPath, str]]:

@@ -221,6 +221,17 @@ class LogSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DownlinkSection:
+    """`[downlink]`: commands from PREFIX/NODE/set/NAME to sensor nodes. A key turns it on."""
+
+    key: Secret = secret("The nodes' key, 32 hexadecimal digits (IIOT_NODE_KEY of their build). Better by IIOT_DOWNLINK__KEY or key_file.")
+    key_file: str = path("", "A file that holds the key and nothing else.")
+    source: str = text("serial", "The serial source at whose other end the gateway node is.")
+    sink: str = text("mqtt", "The section of the broker on which commands are asked for.")
+    valid_s: int = integer(120, "A command that could not be sent within so many seconds expires.", low=1, high=3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration. The tables of sources and sinks are by name: `mqtt`, `mqtt.backup`."""
 
@@ -234,6 +245,7 @@ class Config:
     broker: BrokerSection = field(default_factory=BrokerSection)
     home_assistant: HomeAssistantSection = field(default_factory=HomeAssistantSection)
     journal: JournalSection = field(default_factory=JournalSection)
+    downlink: DownlinkSection = field(default_factory=DownlinkSection)
     http: HttpSection = field(default_factory=HttpSection)
     log: LogSection = field(default_factory=LogSection)
     base: Path = Path()
@@ -263,6 +275,7 @@ SINGLE: dict[str, type] = {
     "broker": BrokerSection,
     "home_assistant": HomeAssistantSection,
     "journal": JournalSection,
+    "downlink": DownlinkSection,
     "http": HttpSection,
     "log": LogSection,
 }

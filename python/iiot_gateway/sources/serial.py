@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +43,20 @@ class SerialSource:
         self._backoff = backoff or Backoff()
         self._log = get_log(source=name)
         self._repeated = Repeated()
+        self._descriptor: int | None = None
+        self.listener: Callable[[bytes], None] | None = None
+        """Hears every chunk too, on the reading thread."""
+
+    def write(self, data: bytes) -> None:
+        """Write to the device, all of it or nothing. Raises SourceUnavailable."""
+        if self._descriptor is None:
+            raise SourceUnavailable(self.status.state, self.status.detail)
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            raise SourceUnavailable("unplugged", error.strerror or str(error)) from error
+        if written < len(data):
+            raise SourceUnavailable("port_failed", f"the device took {written} of {len(data)} bytes")
 
     async def run(self) -> None:
         """Open, read until the port is gone, and again."""
@@ -73,18 +89,22 @@ class SerialSource:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch, began_s, port.port)
+                self._descriptor = port.fileno()
                 await read_chunks(port.fileno(), self._take)
                 tasks.cancel_scope.cancel()
         except* OSError as group:
             error = group.exceptions[0]
             raise SourceUnavailable("unplugged", getattr(error, "strerror", None) or str(error)) from error
         finally:
+            self._descriptor = None
             port.close()
             self._intake.restart()
         raise SourceUnavailable("unplugged", "the device hung up")
 
     def _take(self, chunk: bytes) -> None:
         self.status.received(len(chunk), self._intake.push(chunk, time.time_ns()))
+        if self.listener is not None:
+            self.listener(chunk)
 
     async def _watch(self, began_s: float, port: str) -> None:
         limit_s = self._section.silence_s

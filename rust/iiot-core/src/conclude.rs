@@ -21,6 +21,7 @@ pub(crate) fn clear(scan: &mut Scan) {
     scan.names.clear();
     scan.value_faults.clear();
     (scan.uptime_ms, scan.packet_counter, scan.time_ns) = (None, None, None);
+    scan.age_ms = None;
 }
 
 #[inline]
@@ -48,6 +49,9 @@ pub(crate) fn conclude(rules: &Rules, document: &[u8], scan: &mut Scan) {
         .and_then(|slot| fixed_count(rules, document, scan, slot));
     scan.packet_counter = rules
         .packet_counter
+        .and_then(|slot| fixed_count(rules, document, scan, slot));
+    scan.age_ms = rules
+        .age
         .and_then(|slot| fixed_count(rules, document, scan, slot));
     if let Some((slot, format)) = rules.time {
         scan.time_ns = time(rules, document, scan, slot, format);

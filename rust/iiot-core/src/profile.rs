@@ -55,6 +55,7 @@ pub(crate) struct Rules {
     pub(crate) uptime: Option<Slot>,
     pub(crate) uptime_bits: u32,
     pub(crate) packet_counter: Option<Slot>,
+    pub(crate) age: Option<Slot>,
     pub(crate) time: Option<(Slot, TimeFormat)>,
     pub(crate) sequences: Vec<SequenceRule>,
     pub(crate) metrics: Vec<Metric>,

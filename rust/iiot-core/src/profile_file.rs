@@ -8,6 +8,7 @@
 //! uptime_ms = "ts"                      # path of the milliseconds since the node started
 //! uptime_bits = 32                      # it wraps there (1 to 64; 32 by default)
 //! packet_counter = "sts.rx"             # path of a count that only a restart lowers
+//! age_ms = "age"                        # path of the milliseconds that the values had waited at their node
 //!
 //! [time]                                # the document's own time
 //! path = "at"
@@ -87,6 +88,7 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
             .integer("uptime_bits", 1, 64, faults)
             .map_or(32, |bits| bits as u32);
         rules.packet_counter = single(&mut clock, "packet_counter", &mut rules.trie, faults);
+        rules.age = single(&mut clock, "age_ms", &mut rules.trie, faults);
         clock.refuse_others(faults);
     }
     if let Some(mut time) = root.table("time", faults) {

@@ -237,6 +237,7 @@ pub struct Scan {
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) packet_counter: Option<u64>,
     pub(crate) time_ns: Option<i64>,
+    pub(crate) age_ms: Option<u64>,
     pub(crate) sequences: Vec<Sequence>,
     pub(crate) names: String,
     pub(crate) value_faults: Vec<ValueFault>,
@@ -268,6 +269,17 @@ impl Scan {
         self.time_ns
     }
 
+    /// How long the document's values had waited at their node, if it says so.
+    pub fn age_ms(&self) -> Option<u64> {
+        self.age_ms
+    }
+
+    /// The document's own time, else that of its arrival, which was `stamp_ns`, less what its values had waited.
+    pub fn time_or(&self, stamp_ns: i64) -> i64 {
+        self.time_ns
+            .unwrap_or_else(|| earlier(stamp_ns, self.age_ms))
+    }
+
     /// The sequence numbers of the nodes in the document.
     pub fn sequences(&self) -> &[Sequence] {
         &self.sequences
@@ -284,4 +296,12 @@ impl Scan {
     pub fn value_faults(&self) -> &[ValueFault] {
         &self.value_faults
     }
+}
+
+/// A time so many milliseconds before `stamp_ns`.
+pub fn earlier(stamp_ns: i64, age_ms: Option<u64>) -> i64 {
+    let waited_ns = i64::try_from(age_ms.unwrap_or(0))
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000);
+    stamp_ns.saturating_sub(waited_ns)
 }

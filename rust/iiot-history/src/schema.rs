@@ -10,6 +10,8 @@ use std::time::Duration;
 const APPLICATION_ID: i64 = 0x6969_6f68;
 /// `PRAGMA user_version` that this code writes and reads.
 const VERSION: i64 = 1;
+/// Whether to go on is asked after so many pages of a check (a step of SQLite's progress handler is a page there, or an instruction).
+const CHECKED_PAGES: i32 = 100;
 
 /// Version 1.
 ///
@@ -54,7 +56,7 @@ pub(crate) fn open(
     } else {
         refuse_unknown(identity)?;
         set_mode(&db)?;
-        db.progress_handler(10_000, Some(cancelled))?;
+        db.progress_handler(CHECKED_PAGES, Some(cancelled))?;
         let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         db.progress_handler(0, None::<fn() -> bool>)?;
         if found != "ok" {

@@ -12,6 +12,7 @@ use crate::row::{Row, RowBuilder};
 use crate::sink::{Confirmation, Sink};
 use crate::source::{Change, Source};
 use iiot_core::clock::StampClock;
+use iiot_core::scan::earlier;
 use iiot_core::window::encode_entries;
 use rusqlite::{Connection, params};
 use std::borrow::Cow;
@@ -221,7 +222,7 @@ impl Group {
             }
             return Ok(());
         }
-        let time_ns = time(
+        let stamp_ns = time(
             source,
             change,
             item,
@@ -231,6 +232,8 @@ impl Group {
             &mut self.counts,
             &mut self.notes,
         );
+        // Readings of one node lie further apart than its ages are inexact, so their times stay distinct.
+        let time_ns = t.time_ns.unwrap_or_else(|| earlier(stamp_ns, t.age_ms));
         let lost_before = change.delta.lost_on_air;
         source
             .window

@@ -324,6 +324,7 @@ fn take(
                     }));
                 let telemetry = Telemetry {
                     time_ns: scan.time_ns(),
+                    age_ms: scan.age_ms(),
                     uptime_ms: scan.uptime_ms(),
                     counter: scan.packet_counter(),
                     receptions: first..documents.receptions.len() as u32,

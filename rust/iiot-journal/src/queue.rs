@@ -15,6 +15,7 @@ pub(crate) const ROOM_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     pub time_ns: Option<i64>,
+    pub age_ms: Option<u64>,
     pub uptime_ms: Option<u64>,
     pub counter: Option<u64>,
     /// Which of the batch's receptions.

@@ -92,7 +92,8 @@ pub(crate) fn read(
     Ok(rows)
 }
 
-/// The newest rows, about `max_bytes` of them, in the order of their positions; none from `end` on.
+/// The newest rows, about `max_bytes` of them, in the order of their positions; none from `end` on, and none from before a damaged one,
+/// which is for the sinks to tell of.
 pub(crate) fn newest(db: &Connection, end: u64, max_bytes: usize) -> Result<Vec<Arc<Row>>> {
     let mut query = db.prepare(
         "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames WHERE first < ?1 ORDER BY first DESC",
@@ -100,7 +101,10 @@ pub(crate) fn newest(db: &Connection, end: u64, max_bytes: usize) -> Result<Vec<
     let mut found = query.query([end as i64])?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while let Some(r) = found.next()? {
-        let row = from_sql(r)?;
+        let row = match from_sql(r) {
+            Err(error) if error.kind == ErrorKind::Damaged => break,
+            row => row?,
+        };
         bytes += row.body.len();
         if bytes > max_bytes {
             break;

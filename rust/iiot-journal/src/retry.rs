@@ -53,7 +53,14 @@ fn retry(
             {
                 retried.still_rejected += 1;
             }
-            Some(profile) => usable.push((candidate, Arc::clone(profile), scan.time_ns())),
+            Some(profile) => {
+                // A frame that a sink refused has its time already; a document that was never a frame has only that of its arrival.
+                let time_ns = match candidate.sink {
+                    Some(_) => scan.time_ns().unwrap_or(candidate.time_ns),
+                    None => scan.time_or(candidate.time_ns),
+                };
+                usable.push((candidate, Arc::clone(profile), time_ns));
+            }
         }
     }
     let origins = transaction(&state.db, || {
@@ -67,8 +74,8 @@ fn retry(
     }
     let mut group = Group::new(state, now_ns());
     transaction(&state.db, || {
-        for (origin, (candidate, _, own_time_ns)) in origins.iter().zip(&usable) {
-            accept(state, &mut group, candidate, *origin, *own_time_ns)?;
+        for (origin, (candidate, _, time_ns)) in origins.iter().zip(&usable) {
+            accept(state, &mut group, candidate, *origin, *time_ns)?;
         }
         group.finish(state, &HashMap::new())?;
         write_next(state, group.next)?;
@@ -94,14 +101,10 @@ fn accept(
     group: &mut Group,
     candidate: &Candidate,
     origin: i64,
-    own_time_ns: Option<i64>,
+    time_ns: i64,
 ) -> Result<()> {
     let mut builder = RowBuilder::default();
-    builder.push(
-        own_time_ns.unwrap_or(candidate.time_ns),
-        candidate.received_at_ns,
-        &candidate.document,
-    );
+    builder.push(time_ns, candidate.received_at_ns, &candidate.document);
     let row = builder.finish(group.next, origin, candidate.sink, false);
     match candidate.sink {
         None => {

@@ -84,6 +84,8 @@ impl Journal {
             let head = lock(&self.shared.progress).head;
             ring.max_bytes = max_bytes.max(1);
             ring.push(&reader::newest(&db, head, max_bytes)?);
+            // Nobody could have looked at them before.
+            ring.left_out = 0;
         }
         Ok(Tap {
             shared: Arc::clone(&self.shared),

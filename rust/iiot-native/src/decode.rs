@@ -153,7 +153,7 @@ impl Decoder {
                 to.rejects.push((offset + at as u64, why, excerpt(bytes)));
             }
             (Framed::Document { bytes, offset, .. }, None) => {
-                let time_ns = scan.time_ns().unwrap_or(received_at_ns);
+                let time_ns = scan.time_or(received_at_ns);
                 to.points +=
                     self.profile
                         .write_lines(bytes, scan, &self.origin, time_ns, &mut to.lines);

@@ -5,6 +5,7 @@ mod broker;
 mod companion;
 mod crossings;
 mod decode;
+mod downlink;
 mod errors;
 mod history;
 mod http;
@@ -32,6 +33,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     live::register(module)?;
     history::register(module)?;
     mqtt::register(module)?;
+    downlink::register(module)?;
     companion::register(module)?;
     http::register(module)?;
     simulate::register(module)?;

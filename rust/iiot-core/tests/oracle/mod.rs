@@ -20,6 +20,7 @@ pub struct Verdict {
     pub uptime_ms: Option<u64>,
     pub packet_counter: Option<u64>,
     pub time_ns: Option<i64>,
+    pub age_ms: Option<u64>,
 }
 
 const TIME_NS: i64 = -5;
@@ -67,6 +68,7 @@ pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
     }
     (verdict.uptime_ms, verdict.packet_counter, verdict.time_ns) =
         (scan.uptime_ms(), scan.packet_counter(), scan.time_ns());
+    verdict.age_ms = scan.age_ms();
     for fault in scan.value_faults() {
         assert!(fault.start <= fault.end && fault.end <= document.len());
     }
@@ -304,6 +306,7 @@ pub fn expected(profile: &str, document: &[u8]) -> Verdict {
     let clock = profile.get("clock").and_then(toml::Value::as_table);
     verdict.uptime_ms = clock.and_then(|clock| count(&root, string(clock, "uptime_ms")?));
     verdict.packet_counter = clock.and_then(|clock| count(&root, string(clock, "packet_counter")?));
+    verdict.age_ms = clock.and_then(|clock| count(&root, string(clock, "age_ms")?));
     let time = profile.get("time").and_then(toml::Value::as_table);
     verdict.time_ns =
         time.and_then(|time| milliseconds(find(&root, string(time, "path")?).first()?.1));

@@ -170,6 +170,22 @@ impl Command {
         writer.put_u16(self.argument)
     }
 
+    /// The payload as it goes on the wire, for those who hand a command on.
+    pub fn to_payload(&self) -> [u8; Self::BYTES] {
+        let mut payload = [0; Self::BYTES];
+        let written = self.write(&mut Writer::new(&mut payload));
+        debug_assert!(written.is_ok());
+        payload
+    }
+
+    /// Read what [`Self::to_payload`] wrote. The offset of a fault counts from its start.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload, 0);
+        let read = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(read)
+    }
+
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.write_covered(writer)?;
         writer.put_u32(self.mac)
@@ -237,6 +253,22 @@ impl Answer {
         writer.put_u32(self.counter)?;
         writer.put_u8(self.outcome as u8)?;
         writer.put_u16(self.value)
+    }
+
+    /// The payload as it goes on the wire, for those who hand an answer on.
+    pub fn to_payload(&self) -> [u8; Self::BYTES] {
+        let mut payload = [0; Self::BYTES];
+        let written = self.write(&mut Writer::new(&mut payload));
+        debug_assert!(written.is_ok());
+        payload
+    }
+
+    /// Read what [`Self::to_payload`] wrote. The offset of a fault counts from its start.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload, 0);
+        let read = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(read)
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {

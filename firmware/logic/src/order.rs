@@ -1,0 +1,257 @@
+//! What the gateway process writes to the gateway node, a line each, and what it is told of it.
+//!
+//! ```text
+//!  to the node      command <node> <valid for, s> <payload of the command, 38 hexadecimal digits>
+//!  from the node    answer <node> <payload of the answer, 22 hexadecimal digits>
+//!                   over <node> <counter> expired | unanswered | full
+//!                   refused <why>
+//! ```
+//!
+//! None of the lines holds a brace, so that whoever looks for documents in the same stream passes over them. The gateway node cannot check a
+//! command's code, because it does not hold the key: the sensor node does.
+
+use core::fmt::{self, Write};
+
+use iiot_proto::packet::{Answer, Command};
+
+use crate::settings::nibble;
+
+/// The longest line that is taken.
+const LINE_BYTES: usize = 64;
+
+/// The longest that a command is kept.
+const MAX_VALID_S: u16 = 3_600;
+
+/// A line to the gateway process.
+pub type Line = heapless::String<64>;
+
+/// A command that came from the gateway process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The node it is for.
+    pub node: u8,
+    /// How long it is kept.
+    pub valid_s: u16,
+    /// The command.
+    pub command: Command,
+}
+
+/// Why a line was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderFault {
+    /// No line is so long.
+    TooLong,
+    /// It does not begin with `command`.
+    NotACommand,
+    /// The node's address is not a number from 1 to 254.
+    Node,
+    /// The time is not a number from 1 to 3600.
+    ValidFor,
+    /// The payload is not 38 hexadecimal digits, or something follows it.
+    Payload,
+}
+
+impl fmt::Display for OrderFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::TooLong => "a line has at most 64 bytes",
+            Self::NotACommand => "a line begins with command",
+            Self::Node => "a node is a number from 1 to 254",
+            Self::ValidFor => "valid for 1 to 3600 seconds",
+            Self::Payload => "a payload has 38 hexadecimal digits",
+        })
+    }
+}
+
+/// Puts bytes together to lines.
+#[derive(Clone, Debug, Default)]
+pub struct OrderReader {
+    line: heapless::Vec<u8, LINE_BYTES>,
+    too_long: bool,
+}
+
+impl OrderReader {
+    /// Nothing has come yet.
+    pub const fn new() -> Self {
+        Self {
+            line: heapless::Vec::new(),
+            too_long: false,
+        }
+    }
+
+    /// Take a byte; an order or a fault is there with the line's end. Empty lines are nothing.
+    pub fn push(&mut self, byte: u8) -> Option<Result<Order, OrderFault>> {
+        if byte != b'\n' {
+            self.too_long |= self.line.push(byte).is_err();
+            return None;
+        }
+        let line = self.line.trim_ascii();
+        let order = match () {
+            () if self.too_long => Some(Err(OrderFault::TooLong)),
+            () if line.is_empty() => None,
+            () => Some(read(line)),
+        };
+        self.line.clear();
+        self.too_long = false;
+        order
+    }
+}
+
+fn read(line: &[u8]) -> Result<Order, OrderFault> {
+    let mut words = line.split(|byte| *byte == b' ');
+    if words.next() != Some(b"command") {
+        return Err(OrderFault::NotACommand);
+    }
+    let node = number(words.next(), 254).ok_or(OrderFault::Node)?;
+    let valid_s = number(words.next(), MAX_VALID_S).ok_or(OrderFault::ValidFor)?;
+    let digits = words.next().unwrap_or_default();
+    let mut payload = [0; Command::BYTES];
+    let pairs = digits.chunks_exact(2);
+    if digits.len() != 2 * payload.len() || words.next().is_some() {
+        return Err(OrderFault::Payload);
+    }
+    for (byte, pair) in payload.iter_mut().zip(pairs) {
+        match pair {
+            [high, low] => {
+                let (Some(high), Some(low)) = (nibble(*high), nibble(*low)) else {
+                    return Err(OrderFault::Payload);
+                };
+                *byte = high << 4 | low;
+            }
+            _ => return Err(OrderFault::Payload),
+        }
+    }
+    let command = Command::from_payload(&payload).map_err(|_| OrderFault::Payload)?;
+    Ok(Order {
+        node: node as u8,
+        valid_s,
+        command,
+    })
+}
+
+/// A number from 1 to `most`.
+fn number(word: Option<&[u8]>, most: u16) -> Option<u16> {
+    let text = core::str::from_utf8(word?).ok()?;
+    text.parse()
+        .ok()
+        .filter(|number| (1..=most).contains(number))
+}
+
+/// What became of a command, as the node said it.
+pub fn answer_line(node: u8, answer: &Answer) -> Line {
+    let mut line = Line::new();
+    // Sixty-four bytes hold the longest line; a test says so.
+    let _ = write!(line, "answer {node} ");
+    for byte in answer.to_payload() {
+        let _ = write!(line, "{byte:02x}");
+    }
+    let _ = line.push('\n');
+    line
+}
+
+/// A command is over without an answer.
+pub fn over_line(node: u8, counter: u32, why: &str) -> Line {
+    let mut line = Line::new();
+    let _ = writeln!(line, "over {node} {counter} {why}");
+    line
+}
+
+/// A line was not understood.
+pub fn refused_line(fault: OrderFault) -> Line {
+    let mut line = Line::new();
+    let _ = writeln!(line, "refused {fault}");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iiot_proto::mac::Key;
+    use iiot_proto::packet::{Action, Outcome};
+    use std::format;
+    use std::vec::Vec;
+
+    fn command() -> Command {
+        let key = Key::new([7; 16]);
+        Command::sign(
+            &key,
+            1,
+            0xB007,
+            100,
+            4_000_000_000,
+            Action::SetLed { on: true },
+        )
+    }
+
+    fn hex(bytes: &[u8]) -> std::string::String {
+        bytes.iter().fold(std::string::String::new(), |text, byte| {
+            format!("{text}{byte:02x}")
+        })
+    }
+
+    fn push(text: &[u8]) -> Vec<Result<Order, OrderFault>> {
+        let mut reader = OrderReader::new();
+        text.iter().filter_map(|byte| reader.push(*byte)).collect()
+    }
+
+    /// A command comes through as it was signed, with either line end.
+    #[test]
+    fn a_command_is_read() {
+        let line = format!("\ncommand 1 60 {}\r\n\n", hex(&command().to_payload()));
+        assert_eq!(
+            push(line.as_bytes()),
+            [Ok(Order {
+                node: 1,
+                valid_s: 60,
+                command: command(),
+            })]
+        );
+    }
+
+    /// Each fault is told by its name, and the line after it is read.
+    #[test]
+    fn a_bad_line_costs_one_line() {
+        let good = hex(&command().to_payload());
+        for (line, fault) in [
+            (format!("comand 1 60 {good}"), OrderFault::NotACommand),
+            (format!("command 0 60 {good}"), OrderFault::Node),
+            (format!("command 255 60 {good}"), OrderFault::Node),
+            (format!("command 1 0 {good}"), OrderFault::ValidFor),
+            (format!("command 1 3601 {good}"), OrderFault::ValidFor),
+            (format!("command 1 60 {good}0"), OrderFault::Payload),
+            (format!("command 1 60 {good} x"), OrderFault::Payload),
+            (format!("command 1 60 g{}", &good[1..]), OrderFault::Payload),
+            (format!("command 1 60 {good}{good}"), OrderFault::TooLong),
+            ("\u{fffd} 1".into(), OrderFault::NotACommand),
+        ] {
+            let both = format!("{line}\ncommand 1 60 {good}\n");
+            let orders = push(both.as_bytes());
+            assert_eq!(orders[0], Err(fault), "{line}");
+            assert!(orders[1].is_ok() && orders.len() == 2, "{line}");
+        }
+    }
+
+    /// The longest lines fit, and none of them can be taken for a document.
+    #[test]
+    fn lines_fit_and_hold_no_brace() {
+        let key = Key::new([7; 16]);
+        let answer = Answer::sign(&key, 254, u32::MAX, Outcome::NotPossible, u16::MAX);
+        let faults = [
+            OrderFault::TooLong,
+            OrderFault::NotACommand,
+            OrderFault::Node,
+            OrderFault::ValidFor,
+            OrderFault::Payload,
+        ];
+        let lines = faults.into_iter().map(refused_line).chain([
+            answer_line(254, &answer),
+            over_line(254, u32::MAX, "unanswered"),
+        ]);
+        for line in lines {
+            assert!(
+                line.ends_with('\n') && !line.contains(['{', '}', '"']),
+                "{line}"
+            );
+        }
+    }
+}

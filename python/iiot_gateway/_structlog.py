@@ -1,0 +1,16 @@
+"""structlog without what it takes along if it finds it, for tracebacks in colour and another kind of threads: six megabytes resident."""
+
+from __future__ import annotations
+
+import sys
+
+_kept_out = [name for name in ("rich", "greenlet") if name not in sys.modules]
+for _name in _kept_out:
+    sys.modules[_name] = None  # type: ignore[assignment]  # importing it fails as if it were not installed
+
+import structlog  # noqa: E402
+
+for _name in _kept_out:
+    del sys.modules[_name]
+
+__all__ = ["structlog"]

@@ -1,0 +1,93 @@
+"""`twin`: the whole system on a desk: nodes in QEMU, the air between them, and the gateway with its web page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from iiot_gateway.config.load import load
+from iiot_gateway.config.schema import DownlinkSection, SerialSection
+from iiot_gateway.config.secret import Secret
+from iiot_gateway.devices.air import AirPlan
+from iiot_gateway.devices.board import NodePlan
+from iiot_gateway.devices.simulation import Simulation
+from iiot_gateway.errors import GatewayError
+
+GATEWAY_ADDRESS = 2
+MOST_NODES = 8
+"""The gateway node remembers two runs each of so many."""
+SOURCE = "twin"
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of a whole number between two."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, found {text!r}")
+        return int(text)
+
+    return read
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how many nodes, and how bad the air is."""
+    parser.add_argument("--nodes", type=whole(1, MOST_NODES), default=3, metavar="N", help="sensor nodes; 3 by default")
+    parser.add_argument("--loss", type=whole(0, 90), default=0, metavar="PERCENT", help="frames that are lost, each way")
+    parser.add_argument("--bursts", action="store_true", help="lose them in bursts of twenty seconds")
+    parser.add_argument("--interval", type=whole(1, 3600), default=10, metavar="S", help="seconds between two readings; 10 by default")
+    parser.add_argument(
+        "--firmware", default="firmware/target/qemu", metavar="FOLDER", help="where scripts/build-firmware.sh put it; firmware/target/qemu"
+    )
+
+
+def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
+    """Return the gateway node and the sensor nodes, which stand further and further away."""
+    folder, seed = Path(args.firmware), int.from_bytes(os.urandom(2), "big")
+    addresses = [address for address in range(1, args.nodes + 2) if address != GATEWAY_ADDRESS]
+    gateway = NodePlan(firmware=folder / "node2-firmware", address=GATEWAY_ADDRESS, seed=seed, distance_m=0.0)
+    return [
+        gateway,
+        *(
+            NodePlan(
+                firmware=folder / "node1-firmware",
+                address=address,
+                interval_s=args.interval,
+                seed=seed + address,
+                key=key,
+                distance_m=100.0 * (number + 1),
+            )
+            for number, address in enumerate(addresses[: args.nodes])
+        ),
+    ]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until a signal. Raises GatewayError if there is no QEMU or no firmware."""
+    from iiot_gateway.cli.run import start
+
+    config = load(args.config)
+    if SOURCE in config.serial:
+        raise GatewayError(f"the configuration has a source {SOURCE!r} already; give [serial.{SOURCE}] another name")
+    key = bytes.fromhex(config.downlink.key.reveal()) if config.downlink.key else secrets.token_bytes(16)
+    air = AirPlan(loss=args.loss / 100, bursts=args.bursts, seed=int.from_bytes(os.urandom(4), "big"))
+    with tempfile.TemporaryDirectory(prefix="iiot-twin-") as folder, Simulation(Path(folder), plans(args, key), air) as simulation:
+        for address, board in simulation.boards.items():
+            # Each its own weather, so that the page has something to tell apart.
+            board.chips.sht31.temperature = 18.0 + 1.5 * address
+            board.chips.sht31.humidity = 40.0 + 3.0 * address
+        port = simulation.boards[GATEWAY_ADDRESS].port
+        config = replace(config, serial={**config.serial, SOURCE: SerialSection(port=port)})
+        if config.mqtt:
+            sink = config.downlink.sink if config.downlink.sink in config.mqtt else next(iter(config.mqtt))
+            config = replace(config, downlink=DownlinkSection(key=Secret(key.hex()), source=SOURCE, sink=sink))
+        print(f"{args.nodes} nodes and a gateway node run in QEMU; {args.loss} % of all frames are lost each way", file=sys.stderr)
+        if config.http.enabled:
+            print(f"the page is at http://{config.http.listen}/", file=sys.stderr)
+        return start(config)

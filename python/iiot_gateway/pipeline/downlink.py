@@ -1,0 +1,226 @@
+"""Commands to sensor nodes: asked for over MQTT, signed here, sent through the gateway node, answered over MQTT.
+
+    PREFIX/node1/set/interval_s   30          ->  command 1 120 <signed>   to the gateway node's serial port
+    PREFIX/node1/state/interval_s {"outcome":"done","value":30,...}  <-  answer 1 <signed>   from it
+
+A command is bound to the run of the node that was heard last and to its next packets, so one that comes too late or a second time is
+refused by the node itself. What is refused here never leaves: unknown names, values out of range, retained messages (each start would
+repeat them), nodes not heard yet.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway._native import read_answer, sign_command
+from iiot_gateway.backoff import Backoff
+from iiot_gateway.errors import SourceUnavailable
+from iiot_gateway.log import DOWNLINK_ANSWERED, DOWNLINK_DISCONNECTED, DOWNLINK_REFUSED, DOWNLINK_SENT, Repeated, get_log
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Mailbox
+    from iiot_gateway.pipeline.views import Views
+
+NEXT_PACKETS = 64
+"""How many more packets of a node may come before a command to it is too late."""
+GRACE_S = 30.0
+"""How long after its time a command's fate may still be told."""
+MAX_LINE_BYTES = 4096
+RECEIVE_S = 0.5
+MOST_PENDING = 64
+LED = {"0": 0, "off": 0, "false": 0, "1": 1, "on": 1, "true": 1}
+Name = Literal["interval_s", "led", "reboot"]
+EXPECTED = {"interval_s": "a whole number from 1 to 3600", "led": "on or off", "reboot": "nothing, or 1"}
+
+
+class Gate(Protocol):
+    """The source at whose other end the gateway node is."""
+
+    listener: Callable[[bytes], None] | None
+
+    def write(self, data: bytes) -> None:
+        """Write to the node. Raises SourceUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command that is under way."""
+
+    name: str
+    until_s: float
+
+
+def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
+    """Read what is asked for; None if it is not what `EXPECTED` says."""
+    text = payload.decode("utf-8", "replace").strip().lower()
+    if name == "interval_s" and text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 3600:
+        return "interval_s", int(text)
+    if name == "led" and text in LED:
+        return "led", LED[text]
+    if name == "reboot" and text in ("", "1"):
+        return "reboot", 0
+    return None
+
+
+class Downlink:
+    """Takes commands for one gateway node. `hear` is called on the source's thread, the rest anywhere."""
+
+    def __init__(self, mailbox: Mailbox, gate: Gate, *, key: bytes, prefix: str, valid_s: int) -> None:
+        self._mailbox = mailbox
+        self._gate = gate
+        self._key = key
+        self._prefix = prefix
+        self._valid_s = valid_s
+        self._lock = threading.Lock()
+        self._newest: dict[int, tuple[int, int]] = {}
+        self._asked: dict[tuple[int, int], Asked] = {}
+        self._counter = 0
+        self._rest = b""
+        self._log = get_log(part="downlink")
+        self._repeated = Repeated()
+        gate.listener = self.hear
+
+    async def run(self, _views: Views) -> None:
+        """Serve until cancelled."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._connect)
+                tasks.start_soon(self._fetch)
+                tasks.start_soon(self._stop_when_cancelled)
+        finally:
+            self._mailbox.stop()
+
+    async def _stop_when_cancelled(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            # The two threads end only so.
+            self._mailbox.stop()
+
+    async def _connect(self) -> None:
+        backoff, thread = Backoff(), anyio.CapacityLimiter(1)
+        while True:
+            began_s = time.monotonic()
+            ended = await anyio.to_thread.run_sync(self._mailbox.run_connection, limiter=thread)
+            if (extra := self._repeated.allows(ended["kind"])) is not None:
+                self._log.warning(DOWNLINK_DISCONNECTED, **ended, **extra)
+            await anyio.sleep(backoff.next_delay_s(time.monotonic() - began_s))
+
+    async def _fetch(self) -> None:
+        thread = anyio.CapacityLimiter(1)
+        while True:
+            for topic, payload, retained in await anyio.to_thread.run_sync(partial(self._mailbox.receive, RECEIVE_S), limiter=thread):
+                self.ask(topic, payload, retained=retained)
+            self._forget_old()
+            if (refused := self._mailbox.take_refused()) is not None:
+                self._log.error(DOWNLINK_REFUSED, by="broker", reason=refused)
+
+    def ask(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
+        """Take a message on PREFIX/NODE/set/NAME."""
+        node_name, _set, name = topic.removeprefix(f"{self._prefix}/").rpartition("/set/")
+        number = node_name.removeprefix("node")
+        node = int(number) if number.isascii() and number.isdigit() and len(number) <= 3 else 0
+        if retained:
+            self._tell(node_name, name, "refused", reason="the message was retained; each start would repeat it")
+        elif name not in EXPECTED:
+            self._tell(node_name, name, "unknown", reason=f"expected one of {', '.join(EXPECTED)}")
+        elif (wanted := value_of(name, payload)) is None:
+            self._tell(node_name, name, "out_of_range", reason=f"expected {EXPECTED[name]}")
+        elif (known := self._newest.get(node)) is None:
+            self._tell(node_name, name, "refused", reason="the node has not been heard yet")
+        elif len(self._asked) >= MOST_PENDING:
+            self._tell(node_name, name, "refused", reason=f"{MOST_PENDING} commands are under way already")
+        else:
+            self._send(node, wanted, known)
+
+    def _send(self, node: int, wanted: tuple[Name, int], known: tuple[int, int]) -> None:
+        name, value = wanted
+        boot, seq = known
+        with self._lock:
+            # It only rises, over restarts too, as long as nobody gives more than a command a second.
+            self._counter = counter = max(self._counter + 1, int(time.time()) & 0xFFFFFFFF)
+            self._asked[node, counter] = Asked(name, time.monotonic() + self._valid_s + GRACE_S)
+        until_seq = (seq + NEXT_PACKETS) & 0xFFFF
+        payload = sign_command(self._key, node=node, boot=boot, until_seq=until_seq, counter=counter, action=name, value=value)
+        try:
+            self._gate.write(f"command {node} {self._valid_s} {payload.hex()}\n".encode())
+        except SourceUnavailable as error:
+            self._finish(node, counter, "refused", reason=f"the gateway node cannot be reached: {error}")
+        else:
+            self._log.info(DOWNLINK_SENT, node=node, name=name, value=value, counter=counter)
+
+    def hear(self, chunk: bytes) -> None:
+        """Take what the gateway node prints, in any chunks."""
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        self._rest = rest[-MAX_LINE_BYTES:]
+        for line in lines:
+            start = line.find(b'{"ts"')
+            if start >= 0:
+                self._note(line[start:])
+            else:
+                self._judge(line.decode("ascii", "replace").split())
+
+    def _note(self, document: bytes) -> None:
+        """Remember the run and the newest packet of each node in a document."""
+        try:
+            parts: dict[str, Any] = json.loads(document)
+            nodes = {"node1": parts.get("n1"), **parts.get("nodes", {})}
+            for name, values in nodes.items():
+                if values and "age" not in parts:
+                    self._newest[int(name.removeprefix("node"))] = (int(values["boot"]), int(values["seq"]))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return  # the intake says what is wrong with it
+
+    def _judge(self, words: list[str]) -> None:
+        """Take a line that tells of a command."""
+        try:
+            match words:
+                case ["answer", node, payload]:
+                    self._answered(int(node), bytes.fromhex(payload))
+                case ["over", node, counter, fate]:
+                    self._finish(
+                        int(node), int(counter), fate, reason="the node did not answer in time" if fate != "full" else "too many wait"
+                    )
+                case ["refused", *reason]:
+                    self._log.error(DOWNLINK_REFUSED, by="gateway node", reason=" ".join(reason))
+        except ValueError:
+            return  # not a line of ours
+
+    def _answered(self, node: int, payload: bytes) -> None:
+        answer = read_answer(self._key, node=node, payload=payload)
+        if answer is None:
+            self._log.error(DOWNLINK_REFUSED, by="gateway", reason=f"an answer of node {node} does not hold the key's code")
+            return
+        self._finish(node, answer["counter"], answer["outcome"], value=answer["value"])
+
+    def _finish(self, node: int, counter: int, outcome: str, *, value: int | None = None, reason: str = "") -> None:
+        with self._lock:
+            asked = self._asked.pop((node, counter), None)
+        if asked is None:
+            return
+        self._tell(f"node{node}", asked.name, outcome, value=value, counter=counter, reason=reason)
+        self._log.info(DOWNLINK_ANSWERED, node=node, name=asked.name, outcome=outcome, value=value, counter=counter)
+
+    def _forget_old(self) -> None:
+        now_s = time.monotonic()
+        with self._lock:
+            old = [key for key, asked in self._asked.items() if asked.until_s < now_s]
+        for node, counter in old:
+            self._finish(node, counter, "unanswered", reason="the gateway node said nothing of it")
+
+    def _tell(
+        self, node_name: str, name: str, outcome: str, *, value: int | None = None, counter: int | None = None, reason: str = ""
+    ) -> None:
+        document = {"outcome": outcome, "value": value, "counter": counter, "reason": reason}
+        payload = json.dumps({key: value for key, value in document.items() if value not in (None, "")})
+        if not self._mailbox.post(f"{self._prefix}/{node_name}/state/{name}", payload.encode(), retain=True):
+            self._log.error(DOWNLINK_REFUSED, by="gateway", reason="too many answers wait for the broker")

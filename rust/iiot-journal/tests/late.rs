@@ -1,0 +1,40 @@
+//! A document that says how long its values had waited gets the time at which they were measured.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod common;
+
+use common::{NOON, SECOND, WAIT, behind, document, open, settings};
+
+fn late(age_ms: u64, seq: u64) -> String {
+    format!(r#"{{"ts":5,"id":"N2","age":{age_ms},"n1":{{"t":1.5,"seq":{seq}}}}}"#)
+}
+
+#[test]
+fn values_that_waited_get_their_own_time() {
+    //! Whatever else came between, and without changing the times of those that did not wait.
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let cursor = journal.add_sink("mqtt", None).unwrap();
+    let mut intake = journal.add_source(settings("serial"), None).unwrap();
+
+    for text in [
+        document(10_000, 1, 30),
+        late(25_000, 28),
+        late(15_000, 29),
+        document(20_000, 2, 31),
+    ] {
+        intake.push(format!("{text}\n").as_bytes(), NOON).unwrap();
+    }
+    assert!(intake.settled(WAIT));
+
+    let step = SECOND / 1000;
+    let times: Vec<i64> = behind(&cursor)
+        .iter()
+        .map(|(_, time_ns, _)| time_ns - NOON)
+        .collect();
+    assert_eq!(
+        times,
+        [0, step - 25 * SECOND, 2 * step - 15 * SECOND, 3 * step]
+    );
+}
