@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from home_assistant_rules import faults
 from iiot_gateway.config.load import load_text
+from iiot_gateway.config.wiring import BUILT_IN_PROFILES, PROFILES
 from iiot_gateway.errors import ConfigError
 from iiot_gateway.home_assistant.entities import Announcer, Entities, entity_of, node_in, node_of
 from iiot_gateway.home_assistant.units import UNITS, meaning_of
@@ -72,6 +74,15 @@ def test_every_unit_of_the_table_keeps_the_rules() -> None:
             document = described(ANNOUNCER, series("iiot/node1/value", node="node1", unit=str(unit)))
 
             assert document["unit_of_measurement"] == meaning.unit, unit
+
+
+def test_every_unit_of_the_built_in_profiles_is_in_the_table() -> None:
+    """A profile that is added names units that Home Assistant can be told."""
+    texts = [(PROFILES / f"{name}.toml").read_text() for name in BUILT_IN_PROFILES]
+    units = {metric["tags"]["unit"] for text in texts for metric in tomllib.loads(text)["metric"] if "unit" in metric.get("tags", {})}
+
+    assert {"celsius", "dbm"} <= units
+    assert {unit for unit in units if meaning_of(unit, "").unit not in {meaning.unit for meaning in UNITS}} == set()
 
 
 def test_a_metric_is_a_sensor_of_its_node_and_the_node_a_device_behind_the_gateway() -> None:

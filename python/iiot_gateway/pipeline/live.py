@@ -1,7 +1,7 @@
 """The newest values for the control socket: `{"command": "live"}`, asked again and again by `tail`.
 
 `run` names this process and `since` the version that the asker has, both from the answer before; without them, and behind a restart,
-every series is new. The answer is the schema Changes of the HTTP API with `run` in it.
+every series is new. The answer is the schema Changes of the HTTP API, without what only charts need, and with `run` in it.
 """
 
 from __future__ import annotations
@@ -41,4 +41,6 @@ class LiveValues:
         live = self.live()
         live.follow()
         document: dict[str, Any] = json.loads(live.changes(since if request.get("run") == self._run else 0))
-        return {"run": self._run, **document}
+        for series in document["added"]:
+            del series["samples"]
+        return {"run": self._run, "version": document["version"], "added": document["added"], "changed": document["changed"]}
