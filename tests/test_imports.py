@@ -35,13 +35,8 @@ MAY_IMPORT = {
 
 NATIVE = {
     "compose.py": "makes journal, intakes and clients",
-    "home_assistant": LEAVES | {"log", "pipeline", "home_assistant", "_native"},
-    "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
-    "devices": LEAVES | {"devices"},
-    "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
-    # `run` starts the HTTP face, so that nothing below the leaves knows it.
-    "cli": LEAVES
-    | {"config", "devices", "log", "metrics", "compose", "pipeline", "sources", "sinks", "home_assistant", "cli", "api", "_native"},
+    "pipeline/downlink.py": "signs commands and reads answers; the type of its connection",
+    "pipeline/live.py": "the type of the live values",
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values",
