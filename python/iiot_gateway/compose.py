@@ -11,24 +11,24 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
 from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
 from iiot_gateway.config.wiring import Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
 from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
-from iiot_gateway.home_assistant.discovery import Discovery, Plan
-from iiot_gateway.home_assistant.entities import Announcer
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.live import LiveValues
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
-from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
-from iiot_gateway.sinks.history import HistorySink
 from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
 from iiot_gateway.sources.base import Intake, Source
+
+if TYPE_CHECKING:
+    from iiot_gateway.home_assistant.discovery import Discovery
+    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,15 +247,33 @@ def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
     wanted |= {name: section.profiles for name, section in config.history.items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
-    clients = embedded_clients(config)
-    embedded = EmbeddedBroker(config.broker, str(config.base / config.broker.path), clients) if clients else None
+    embedded = _embedded(config)
     sinks: list[Sink] = []
     for name, section in config.mqtt.items():
         broker = embedded if section.broker_url == EMBEDDED else None
         sinks.append(MqttSink(name, section, _broker(config, journal, name, section), embedded=broker))
     sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
-    sinks += [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
-    return sinks
+    return sinks + _histories(config, journal)
+
+
+# What most gateways do without is imported where it is wanted: each module stays in memory for months.
+
+
+def _histories(config: Config, journal: _native.Journal) -> list[Sink]:
+    if not config.history:
+        return []
+    from iiot_gateway.sinks.history import HistorySink
+
+    return [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
+
+
+def _embedded(config: Config) -> EmbeddedBroker | None:
+    clients = embedded_clients(config)
+    if not clients:
+        return None
+    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
+
+    return EmbeddedBroker(config.broker, str(config.base / config.broker.path), clients)
 
 
 def _broker(config: Config, journal: _native.Journal, name: str, section: MqttSection) -> _native.MqttSink:
@@ -302,6 +320,9 @@ def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
 
 
 def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
+    from iiot_gateway.home_assistant.discovery import Discovery, Plan
+    from iiot_gateway.home_assistant.entities import Announcer
+
     section = config.home_assistant
     profiles = {source: read_profile(path).name for source, path in profile_files(config).items()}
     # A recording has no section; it goes by the profile of [gateway].
