@@ -11,6 +11,7 @@ import pytest
 from gateways import Gateway, assert_balanced
 from home_assistant_rules import faults
 from servers import Mosquitto, free_port, until
+from simulated import topics
 from subscribers import Subscriber
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -18,12 +19,10 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 PREFIX = "homeassistant"
 ALL = f"{PREFIX}/#"
 GATEWAY = f"{PREFIX}/binary_sensor/iiot-gateway/gateway/config"
-NODE3 = {
-    f"{PREFIX}/sensor/iiot-gateway/iiot-node3-{metric}/config"
-    for metric in ("temperature", "humidity", "gas_resistance", "pressure", "battery")
-}
-METRICS = 5 + 2 + 2 + 2 + 5
-"""Of node1, of node2 (the receiver), of the signal, of the counters, of node3."""
+TOPICS = topics(2)
+"""Of what `configure` lets run."""
+OF_NODE3 = {topic for topic in TOPICS if topic.startswith("iiot/node3/")}
+NODE3 = {f"{PREFIX}/sensor/iiot-gateway/{topic.replace('/', '-')}/config" for topic in OF_NODE3}
 
 
 def configure(gateway: Gateway, broker_url: str, *, nodes: int = 2, keys: str = "", more: str = "") -> None:
@@ -38,9 +37,15 @@ def present(home: Subscriber) -> dict[str, str]:
     return {topic: document for topic, document in last.items() if document}
 
 
-def wait_for(home: Subscriber, count: int) -> dict[str, str]:
-    """Wait for so many documents beside that of the gateway."""
-    home.wait(lambda s: len(present(s)) == count + 1, f"{count} sensors")
+def sensors(home: Subscriber) -> dict[str, dict[str, Any]]:
+    """Return the documents of sensors by their state topics."""
+    read = (json.loads(document) for topic, document in present(home).items() if topic != GATEWAY)
+    return {document["state_topic"]: document for document in read}
+
+
+def wait_for(home: Subscriber, wanted: set[str]) -> dict[str, str]:
+    """Wait until the gateway and a sensor of each of these topics, and of no other, are announced."""
+    home.wait(lambda s: GATEWAY in present(s) and set(sensors(s)) == wanted, f"sensors of {sorted(wanted)}")
     return present(home)
 
 
@@ -52,18 +57,18 @@ def test_every_metric_is_announced_and_each_document_keeps_the_rules(
     configure(gateway, mosquitto.url)
     gateway.start("run")
 
-    documents = wait_for(home, METRICS)
+    documents = wait_for(home, TOPICS)
 
     assert [fault for topic, document in documents.items() for fault in faults(PREFIX, topic, document.encode())] == []
     read = [json.loads(document) for document in documents.values()]
     assert len({document["unique_id"] for document in read}) == len(read)
-    sensors = {document["state_topic"]: document for document in read}
-    values.wait(lambda s: set(sensors) <= set(s.messages), "a value of every sensor")
+    values.wait(lambda s: set(s.messages) >= TOPICS, "a value of every sensor")
     assert {document["device"]["name"] for document in read} == {"iiot-gateway", "node1", "node2", "node3", "signal", "stats"}
     devices = {identifier for document in read for identifier in document["device"]["identifiers"]}
     assert {document["device"].get("via_device", "iiot-gateway") for document in read} <= devices
-    assert values.last(sensors["iiot/node1/temperature"]["availability_topic"]) == "online"
-    assert (sensors["iiot/node1/battery"]["device_class"], sensors["iiot/node1/battery"]["unit_of_measurement"]) == ("voltage", "mV")
+    assert values.last(sensors(home)["iiot/node1/temperature"]["availability_topic"]) == "online"
+    battery = sensors(home)["iiot/node1/battery"]
+    assert (battery["device_class"], battery["unit_of_measurement"]) == ("voltage", "mV")
     assert gateway.stop() == 0
     assert_balanced(gateway.status())
     assert values.messages["iiot/gateway/status"][-1][0] == "offline"
@@ -77,7 +82,7 @@ def test_a_birth_is_answered_with_everything_and_nothing_else_is_repeated(
     home.publish("homeassistant/status", "online", retain=True)
     configure(gateway, mosquitto.url)
     gateway.start("run")
-    documents = wait_for(home, METRICS)
+    documents = wait_for(home, TOPICS)
     assert {len(home.messages[topic]) for topic in documents} == {1}
 
     home.publish("homeassistant/status", "offline")
@@ -97,7 +102,7 @@ def test_after_a_restart_silent_nodes_stay_and_nothing_is_written_anew(
     home = subscribe(mosquitto, ALL)
     configure(gateway, mosquitto.url)
     gateway.start("run")
-    documents = wait_for(home, METRICS)
+    documents = wait_for(home, TOPICS)
     gateway.kill9()
     for file in gateway.folder.glob("journal.db*"):
         file.unlink()
@@ -118,12 +123,12 @@ def test_a_retired_node_is_removed_and_stays_away(gateway: Gateway, mosquitto: M
     home = subscribe(mosquitto, ALL)
     configure(gateway, mosquitto.url)
     gateway.start("run")
-    before = wait_for(home, METRICS)
+    before = wait_for(home, TOPICS)
     assert gateway.stop() == 0
 
     configure(gateway, mosquitto.url, keys='retired = ["node3"]')
     gateway.start("run")
-    after = wait_for(home, METRICS - len(NODE3))
+    after = wait_for(home, TOPICS - OF_NODE3)
     home.publish("homeassistant/status", "online")
     home.wait(lambda s: len(s.messages[GATEWAY]) == 3, "the answer to the birth")
     home.catch_up_on(f"{PREFIX}/test/marker")
@@ -141,7 +146,7 @@ def test_a_broker_that_forgot_everything_is_told_again(
     home = subscribe(mosquitto, ALL)
     configure(gateway, mosquitto.url)
     gateway.start("run")
-    documents = wait_for(home, METRICS)
+    documents = wait_for(home, TOPICS)
 
     mosquitto.kill9()
     mosquitto.start()
@@ -183,7 +188,7 @@ def test_it_goes_over_the_built_in_broker_and_its_documents_survive_a_kill(gatew
     gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "connected", "the broker")
     home = Subscriber(port, ALL).start()
     try:
-        documents = wait_for(home, METRICS)
+        documents = wait_for(home, TOPICS)
     finally:
         home.stop()
     gateway.kill9()
@@ -193,7 +198,7 @@ def test_it_goes_over_the_built_in_broker_and_its_documents_survive_a_kill(gatew
     gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "connected", "the broker again")
     later = Subscriber(port, ALL).start()
     try:
-        assert wait_for(later, METRICS) == documents
+        assert wait_for(later, TOPICS) == documents
         assert gateway.stop() == 0
     finally:
         later.stop()
