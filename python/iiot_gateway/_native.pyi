@@ -81,6 +81,8 @@ class Broker:
     port: int
     def has_ended(self) -> bool:
         """It stopped, by `stop` or by a fault."""
+    def end_reason(self) -> str | None:
+        """Why it does not run any more; None while it runs."""
     def not_stored(self) -> int:
         """How many changes of other clients' retained values the file has not taken since the start; never waits."""
     def stop(self, timeout_s: float) -> bool:
