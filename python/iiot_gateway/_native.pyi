@@ -81,6 +81,8 @@ class Broker:
     port: int
     def has_ended(self) -> bool:
         """It stopped, by `stop` or by a fault."""
+    def end_reason(self) -> str | None:
+        """Why it does not run any more; None while it runs."""
     def not_stored(self) -> int:
         """How many changes of other clients' retained values the file has not taken since the start; never waits."""
     def stop(self, timeout_s: float) -> bool:
@@ -394,8 +396,8 @@ class HistorySink:
     """A history sink's way from the journal into its file; the points never become Python objects."""
 
     def __new__(cls, journal: Journal, name: str) -> Self: ...
-    def open(self, path: str, *, max_age_s: float = 0.0, max_bytes: int = 0) -> None:
-        """Open or make the file; an old one is read to the end, to find damage now. 0 is without limit. Raises HistoryError. Blocks."""
+    def open(self, path: str, *, max_age_s: float = 0.0, max_bytes: int = 0, check: bool = True) -> None:
+        """Open or make the file; with `check` an old one is read to the end, to find damage now. 0 is without limit. Raises HistoryError. Blocks."""
     def deliver(self, *, max_points: int, linger_ms: int, timeout_ms: int) -> dict[str, int] | None:
         """Store the points behind the sink's cursor and confirm their frames: waits up to `timeout_ms` for a first frame, then `linger_ms` for more.
         Returns {"frames", "inserted", "replaced", "unchanged", "pruned"}: frames confirmed, and points; None on time-out, or when not open.
@@ -418,12 +420,13 @@ class HistoryReader:
     def last(self, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """The last point of each series: [{"id": int, "time_ns": int, "value": str}], the value as the text that came. An id without points is left out."""
     def range(
-        self, id: int, start_ns: int, end_ns: int, *, every_ns: int = 0, agg: str = "mean", limit: int = 100000
+        self, id: int, start_ns: int, end_ns: int, *, every_ns: int = 0, agg: str = "mean", limit: int = 100000, timeout_s: float = 0.0
     ) -> tuple[list[int], list[float | None]]:
         """Times and values of [start, end). `every_ns` 0: points. Else buckets that begin at whole multiples of it since 1970; empty ones are left out.
 
         `agg`: mean, min, max, sum, count, first, last; of numbers, true being 1; a text is counted and has no value (None). Raises ValueError,
-        with the remedy, for an unknown series or agg and where there are more than `limit` values; HistoryError otherwise."""
+        with the remedy, for an unknown series or agg and where there are more than `limit` values; HistoryError otherwise,
+        of the kind "timeout" where reading takes longer than `timeout_s` (0 is without limit)."""
     def texts(self, id: int, start_ns: int, end_ns: int, *, limit: int = 100000) -> tuple[list[int], list[str]]:
         """Times and texts, as they came, of the first `limit` points of [start, end); to go on, ask from behind the last time."""
     def close(self) -> None: ...

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -61,8 +62,8 @@ def _monitoring(feed: Feed) -> list[Route]:
 def _api(views: Views, feed: Feed) -> list[Route]:
     description = OPENAPI.read_bytes()
 
-    async def in_thread(call: Callable[[], Any]) -> Response:
-        return JSONResponse(await anyio.to_thread.run_sync(call, limiter=feed.threads), headers=FRESH)
+    async def in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter) -> Response:
+        return JSONResponse(await anyio.to_thread.run_sync(call, limiter=limiter), headers=FRESH)
 
     async def openapi(request: Request) -> Response:
         refuse_unknown(request.query_params, ())
@@ -86,14 +87,14 @@ def _api(views: Views, feed: Feed) -> list[Route]:
     async def rejects(request: Request) -> Response:
         refuse_unknown(request.query_params, ("limit",))
         limit = whole(request.query_params, "limit", low=1, high=MAX_REJECTS, default=50)
-        return await in_thread(lambda: {"rejects": [_reject(entry) for entry in views.rejects(limit)]})
+        return await in_thread(lambda: {"rejects": [_reject(entry) for entry in views.rejects(limit)]}, feed.threads)
 
     async def series(request: Request) -> Response:
         refuse_unknown(request.query_params, ())
-        return await in_thread(partial(past.series, views))
+        return await in_thread(partial(past.series, views), feed.history_threads)
 
     async def points(request: Request) -> Response:
-        return await in_thread(partial(past.points, views, dict(request.query_params)))
+        return await in_thread(partial(past.points, views, dict(request.query_params)), feed.history_threads)
 
     routes = {
         "openapi.json": openapi,

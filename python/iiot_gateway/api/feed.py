@@ -39,6 +39,8 @@ class Feed:
         self._max_pages = max_pages
         # Sinks wait in threads of the common pool; what pages ask for must not take those.
         self.threads = anyio.CapacityLimiter(4)
+        # What reads the history may take seconds; status and live values must not wait for that.
+        self.history_threads = anyio.CapacityLimiter(2)
         self._status_lock = anyio.Lock()
         self._status: dict[str, Any] = {}
         self._status_made_s = float("-inf")

@@ -12,11 +12,18 @@ from iiot_gateway.pipeline.views import History, Views
 
 MAX_POINTS = 10_000
 DEFAULT_POINTS = 600
+TIMEOUT_S = 5.0
+"""A width that no roll-up fits reads every point; nobody who draws waits longer, and a thread is taken meanwhile."""
 AGGREGATES = ("mean", "min", "max", "sum", "count", "first", "last")
 NS = 1_000_000
 NO_HISTORY = Problem(404, "no_history", "no history is kept", "add a [history] section to the configuration and start the gateway again")
 STATUS_OF = {"missing": 404, "invalid": 400, "damaged": 500, "unknown_version": 500, "io": 500}
-REMEDIES = {"missing": "it is made with the first points", "busy": "ask again", "closed": "the gateway is stopping"}
+REMEDIES = {
+    "missing": "it is made with the first points",
+    "busy": "ask again",
+    "closed": "the gateway is stopping",
+    "timeout": "ask for a shorter range, or an every_ms that is a whole number of minutes",
+}
 STEPS_MS = tuple(s * 1000 for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400))
 
 
@@ -41,7 +48,7 @@ def points(views: Views, query: Mapping[str, str]) -> dict[str, Any]:
     def read(history: History) -> tuple[list[int], list[float | None]]:
         if not any(entry["id"] == number for entry in history.series()):
             raise Problem(404, "unknown_series", f"there is no series {number}", "/api/v1/series lists those that are stored")
-        return history.range(number, start_ms * NS, end_ms * NS, every_ns=every_ms * NS, agg=agg, limit=MAX_POINTS + 1)
+        return history.range(number, start_ms * NS, end_ms * NS, every_ns=every_ms * NS, agg=agg, limit=MAX_POINTS + 1, timeout_s=TIMEOUT_S)
 
     times, values = _with_history(views, read)
     if len(times) > MAX_POINTS:

@@ -20,11 +20,20 @@ class History(Protocol):
         """Every series: {"id", "measurement", "tags", "field", "topic", "first_ns", "last_ns", "points"}."""
 
     def range(
-        self, number: int, start_ns: int, end_ns: int, /, *, every_ns: int = 0, agg: str = "mean", limit: int = 100_000
+        self,
+        number: int,
+        start_ns: int,
+        end_ns: int,
+        /,
+        *,
+        every_ns: int = 0,
+        agg: str = "mean",
+        limit: int = 100_000,
+        timeout_s: float = 0.0,
     ) -> tuple[list[int], list[float | None]]:
         """Points of a series from `start_ns` to before `end_ns`: times in nanoseconds, and values.
 
-        Raises ValueError for a wrong question.
+        Raises ValueError for a wrong question, HistoryUnusable of the kind "timeout" where `timeout_s` (0: none) is not enough.
         """
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iiot_gateway import _native
 from iiot_gateway.config.schema import BrokerSection
 from iiot_gateway.errors import SinkUnavailable
-from iiot_gateway.log import BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
+from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,11 @@ class EmbeddedBroker:
     def ensure(self) -> None:
         """Start it if it does not run. Raises SinkUnavailable with what is wrong and what to do."""
         with self._lock:
-            if self._running is not None and not self._running.has_ended():
-                return
+            if self._running is not None:
+                if (reason := self._running.end_reason()) is None:
+                    return
+                self._running = None
+                self._log.error(BROKER_ENDED, error=reason, remedy="it is started again; the frames wait in the journal")
             section = self._section
             try:
                 self._running = _native.Broker.start(

@@ -48,6 +48,8 @@ class HistorySink:
         self._thread = anyio.CapacityLimiter(1)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
+        # Reading a large file to its end takes minutes: once a run, and again where damage was found.
+        self._checked = False
         self._pruned = 0
         self._measured_s = float("-inf")
 
@@ -87,7 +89,9 @@ class HistorySink:
 
     def _open(self) -> None:
         section = self._section
-        self._native.open(self._path, max_age_s=section.max_age_d * DAY_S, max_bytes=section.max_bytes)
+        max_age_s = section.max_age_d * DAY_S
+        self._native.open(self._path, max_age_s=max_age_s, max_bytes=section.max_bytes, check=not self._checked)
+        self._checked = True
 
     def _deliver(self) -> dict[str, int] | None:
         return self._native.deliver(max_points=MAX_BATCH_POINTS, linger_ms=self._section.commit_interval_ms, timeout_ms=WAIT_FOR_FRAME_MS)
@@ -111,6 +115,8 @@ class HistorySink:
         """Take a failure and return how long to wait."""
         delay_s = self._backoff.next_delay_s()
         kind = error.kind if isinstance(error, HistoryError) else "journal_unavailable"
+        if kind == "damaged":
+            self._checked = False
         self.status.reconnects += 1
         self.status.change("disconnected", f"{kind}: {error}")
         if (extra := self._repeated.allows(kind)) is not None:

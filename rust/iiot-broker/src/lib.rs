@@ -27,6 +27,8 @@ use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::packet::publish::PublishPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
+use tokio::sync::oneshot;
+
 pub use retained::{RetainedError, RetainedStore, RetainedValue};
 
 const MAX_CLIENTS: usize = 1000;
@@ -37,6 +39,8 @@ const MAX_RETAINED: usize = 100_000;
 /// What waits for a client that is away or slow.
 const MAX_QUEUED: usize = 10_000;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a start that was given up may take to let go of address and file.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the broker is run.
 #[derive(Clone)]
@@ -87,11 +91,16 @@ pub struct Broker {
     not_stored: Arc<AtomicU64>,
     shutdown: BrokerShutdownHandle,
     ended: Mutex<Receiver<()>>,
+    reason: Arc<Mutex<Option<String>>>,
 }
 
 impl Broker {
     /// Start it and wait until it listens.
     pub fn start(settings: Settings) -> Result<Self, BrokerError> {
+        Self::start_within(settings, START_TIMEOUT)
+    }
+
+    fn start_within(settings: Settings, timeout: Duration) -> Result<Self, BrokerError> {
         // Asked here, because the library's error has no kind.
         match TcpListener::bind(settings.listen) {
             Ok(free) => drop(free),
@@ -105,6 +114,9 @@ impl Broker {
         let not_stored = store.failed();
         let (started, starting) = channel();
         let (end, ended) = channel();
+        let (keep, kept) = oneshot::channel::<()>();
+        let reason = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&reason);
         let thread = std::thread::Builder::new().name("mqtt-broker".into());
         thread
             .spawn(move || {
@@ -112,21 +124,41 @@ impl Broker {
                     .enable_all()
                     .build()
                     .map_err(|error| BrokerError::Library(error.to_string()));
-                match outcome {
-                    Ok(runtime) => runtime.block_on(run(settings, store, &started)),
-                    Err(error) => drop(started.send(Err(error))),
+                let outcome = outcome.and_then(|runtime| {
+                    runtime.block_on(async {
+                        tokio::select! {
+                            outcome = run(settings, store, &started) => outcome,
+                            () = given_up(kept) => Ok(()),
+                        }
+                    })
+                });
+                let words = match &outcome {
+                    Ok(()) => "it was stopped".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+                if let Err(error) = outcome {
+                    // Whoever started it may be waiting still.
+                    drop(started.send(Err(error)));
                 }
                 drop(end);
             })
             .map_err(|error| BrokerError::Library(error.to_string()))?;
-        let (address, shutdown) = starting.recv_timeout(START_TIMEOUT).map_err(|_| {
-            BrokerError::Library(format!("it did not listen within {START_TIMEOUT:?}"))
-        })??;
+        let Ok(outcome) = starting.recv_timeout(timeout) else {
+            drop(keep);
+            let _ = ended.recv_timeout(GIVE_UP_TIMEOUT);
+            let detail = format!("it did not listen within {timeout:?}");
+            return Err(BrokerError::Library(detail));
+        };
+        let (address, shutdown) = outcome?;
+        // It fails only for a thread that has ended, which `has_ended` says.
+        let _ = keep.send(());
         Ok(Self {
             address,
             not_stored,
             shutdown,
             ended: Mutex::new(ended),
+            reason,
         })
     }
 
@@ -143,6 +175,19 @@ impl Broker {
     /// It does not run any more.
     pub fn has_ended(&self) -> bool {
         self.wait_end(Duration::ZERO)
+    }
+
+    /// Why it does not run any more; none while it runs.
+    pub fn end_reason(&self) -> Option<String> {
+        if !self.has_ended() {
+            return None;
+        }
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(
+            reason
+                .clone()
+                .unwrap_or_else(|| "its thread panicked".to_owned()),
+        )
     }
 
     /// Disconnect the clients and stop listening. False if it takes longer than the time-out.
@@ -165,14 +210,21 @@ impl Drop for Broker {
 
 type Started = Result<(SocketAddr, BrokerShutdownHandle), BrokerError>;
 
-async fn run(settings: Settings, store: RetainedStore, started: &std::sync::mpsc::Sender<Started>) {
-    let values = match store.values() {
-        Ok(values) => values,
-        Err(error) => {
-            drop(started.send(Err(BrokerError::Store(settings.store, error))));
-            return;
-        }
-    };
+/// Returns when nobody waits for the start any more, never after it.
+async fn given_up(kept: oneshot::Receiver<()>) {
+    if kept.await.is_ok() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn run(
+    settings: Settings,
+    store: RetainedStore,
+    started: &std::sync::mpsc::Sender<Started>,
+) -> Result<(), BrokerError> {
+    let values = store
+        .values()
+        .map_err(|error| BrokerError::Store(settings.store, error))?;
     let listen = settings.listen;
     let keeper = Arc::new(Keeper {
         own_clients: settings.own_clients.into_iter().collect(),
@@ -191,15 +243,13 @@ async fn run(settings: Settings, store: RetainedStore, started: &std::sync::mpsc
         .with_max_retained_messages(MAX_RETAINED)
         .with_sys_topics_enabled(false)
         .with_storage(storage);
-    let mut broker = match MqttBroker::with_config(config.with_event_handler(keeper)).await {
-        Ok(broker) => broker.with_auth_provider(Arc::new(Door {
+    let library = |error: mqtt5::MqttError| BrokerError::Library(error.to_string());
+    let mut broker = MqttBroker::with_config(config.with_event_handler(keeper))
+        .await
+        .map_err(library)?
+        .with_auth_provider(Arc::new(Door {
             credentials: settings.credentials,
-        })),
-        Err(error) => {
-            drop(started.send(Err(BrokerError::Library(error.to_string()))));
-            return;
-        }
-    };
+        }));
     // Nobody is connected yet, so this only fills the broker's memory.
     for value in values {
         let mut publish = PublishPacket::new(value.topic, value.payload, value.qos.into());
@@ -216,10 +266,8 @@ async fn run(settings: Settings, store: RetainedStore, started: &std::sync::mpsc
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        outcome = broker.run() => if let Err(error) = outcome {
-            drop(started.send(Err(BrokerError::Library(error.to_string()))));
-        },
-        () = tell => {}
+        outcome = broker.run() => outcome.map_err(library),
+        () = tell => Ok(()),
     }
 }
 
@@ -326,5 +374,43 @@ impl BrokerEventHandler for Keeper {
             }
         }
         Box::pin(std::future::ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(folder: &tempfile::TempDir, listen: SocketAddr) -> Settings {
+        Settings {
+            listen,
+            credentials: None,
+            own_clients: Vec::new(),
+            store: folder.path().join("broker.db"),
+        }
+    }
+
+    #[test]
+    fn a_start_that_was_given_up_leaves_the_address_free() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let folder = tempfile::tempdir()?;
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+
+        assert!(Broker::start_within(settings(&folder, listen), Duration::ZERO).is_err());
+
+        assert_eq!(Broker::start(settings(&folder, listen))?.address(), listen);
+        Ok(())
+    }
+
+    #[test]
+    fn the_reason_of_an_end_is_kept() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let broker = Broker::start(settings(&folder, "127.0.0.1:0".parse()?))?;
+        assert_eq!(broker.end_reason(), None);
+
+        assert!(broker.stop(START_TIMEOUT));
+
+        assert_eq!(broker.end_reason().as_deref(), Some("it was stopped"));
+        Ok(())
     }
 }

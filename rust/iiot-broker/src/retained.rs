@@ -4,12 +4,15 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
 /// "iiot" + 'b', in the file's header.
 const APPLICATION_ID: i32 = 0x6969_6f62;
 const VERSION: i32 = 1;
+/// How long a change waits for another program's lock: no client is served meanwhile.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A retained value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +85,7 @@ impl RetainedStore {
              PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};
              CREATE TABLE IF NOT EXISTS retained(topic TEXT PRIMARY KEY, payload BLOB NOT NULL, qos INTEGER NOT NULL) WITHOUT ROWID;"
         ))?;
+        db.busy_timeout(BUSY_TIMEOUT)?;
         Ok(Self {
             db,
             failed: Arc::default(),
@@ -153,6 +157,27 @@ mod tests {
         };
         assert_eq!(kept, [value("a", b"2", 2), value("c", b"", 1)]);
         assert_eq!(store.failed().load(Ordering::Relaxed), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_change_hardly_waits_for_another_programs_lock_and_is_counted() -> Result<(), RetainedError>
+    {
+        let folder = tempfile::tempdir().map_err(|_| RetainedError::Foreign(0, 0))?;
+        let path = folder.path().join("broker.db");
+        let mut store = RetainedStore::open(&path)?;
+        let other = Connection::open(&path)?;
+        other.execute_batch("BEGIN IMMEDIATE")?;
+
+        let begun = std::time::Instant::now();
+        store.put("a", b"1", 1);
+
+        // SQLite's own time-out, as rusqlite sets it, is 5 s.
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(store.failed().load(Ordering::Relaxed), 1);
+        other.execute_batch("ROLLBACK")?;
+        store.put("a", b"2", 1);
+        assert_eq!(store.values()?.len(), 1);
         Ok(())
     }
 

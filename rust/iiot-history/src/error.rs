@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Closed,
     /// Another gateway, or another section, has it open for writing.
     Busy,
+    /// The answer would take longer than whoever asks waits: ask for less.
+    Timeout,
     /// Not the file but the question is wrong.
     Invalid,
 }
@@ -35,6 +37,7 @@ impl ErrorKind {
             Self::Full => "full",
             Self::Closed => "closed",
             Self::Busy => "busy",
+            Self::Timeout => "timeout",
             Self::Invalid => "invalid",
         }
     }

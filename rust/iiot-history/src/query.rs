@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::rollup::{TIERS, floor};
 use crate::{blocks, rollup};
 use rusqlite::Connection;
+use std::time::Duration;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct Range {
     pub function: Function,
     /// The most points or buckets.
     pub limit: usize,
+    /// The longest that the answer may take; none waits for as long as reading takes.
+    pub timeout: Option<Duration>,
 }
 
 type Columns = (Vec<i64>, Vec<Option<f64>>);

@@ -1,12 +1,15 @@
 //! Asking a history, beside whoever writes it: every answer is of one moment.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Range, invalid};
 use crate::{blocks, schema, series};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+/// The time is looked at after so many of SQLite's instructions: some ten blocks.
+const TIMED_STEPS: i32 = 100;
 /// A series and what there is of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
@@ -108,7 +111,7 @@ impl Reader {
 
     /// Points or buckets of a series as columns: times, and values where there is one.
     pub fn range(&self, id: i64, range: &Range) -> Result<(Vec<i64>, Vec<Option<f64>>)> {
-        self.ask(|db| {
+        self.ask_within(range.timeout, |db| {
             known(db, id)?;
             query::range(db, id, range)
         })
@@ -147,13 +150,40 @@ impl Reader {
     }
 
     fn ask<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let db = self.lock();
-        let answer = db
-            .as_ref()
-            .ok_or_else(Error::closed)
-            .and_then(|db| schema::transaction(db, "BEGIN", || body(db)));
+        self.ask_within(None, body)
+    }
+
+    fn ask_within<T>(
+        &self,
+        timeout: Option<Duration>,
+        body: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        let mut db = self.lock();
+        let answer = db.as_mut().ok_or_else(Error::closed).and_then(|db| {
+            let Some(timeout) = timeout else {
+                return schema::transaction(db, "BEGIN", || body(db));
+            };
+            let begun = Instant::now();
+            db.progress_handler(TIMED_STEPS, Some(move || begun.elapsed() >= timeout))?;
+            let answer = schema::transaction(db, "BEGIN", || body(db));
+            db.progress_handler(0, None::<fn() -> bool>)?;
+            // Nothing but the handler interrupts a reader.
+            answer.map_err(|e| match e.kind {
+                ErrorKind::Closed => too_slow(timeout),
+                _ => e,
+            })
+        });
         answer.map_err(|e| e.at(&self.path))
     }
+}
+
+fn too_slow(timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!(
+            "reading this range takes longer than {timeout:?}; ask for a shorter one, or for an every that is a whole number of minutes"
+        ),
+    )
 }
 
 fn known(db: &Connection, id: i64) -> Result<()> {

@@ -33,11 +33,12 @@ CREATE TABLE rollup(
   PRIMARY KEY(series, tier, start_ns)) WITHOUT ROWID;
 ";
 
-/// Open for writing; a new file gets its tables, a known one is checked page by page, any other is refused and left as it is.
+/// Open for writing; a new file gets its tables, a known one is checked page by page if `check` says so, any other is refused and left as it is.
 ///
 /// `cancelled` is asked while it is checked, which takes as long as reading it.
 pub(crate) fn open(
     path: &Path,
+    check: bool,
     cancelled: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Connection> {
     let mut db = connect(
@@ -56,11 +57,13 @@ pub(crate) fn open(
     } else {
         refuse_unknown(identity)?;
         set_mode(&db)?;
-        db.progress_handler(CHECKED_PAGES, Some(cancelled))?;
-        let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        db.progress_handler(0, None::<fn() -> bool>)?;
-        if found != "ok" {
-            return Err(Error::damaged(found));
+        if check {
+            db.progress_handler(CHECKED_PAGES, Some(cancelled))?;
+            let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            db.progress_handler(0, None::<fn() -> bool>)?;
+            if found != "ok" {
+                return Err(Error::damaged(found));
+            }
         }
     }
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;

@@ -63,17 +63,18 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Open or make a history. Reads every page of an old one: damage is better found now.
+    /// Open or make a history. With `check` every page of an old one is read: damage is better found now.
     ///
     /// That ends early, with an error, once `cancelled` says so.
     pub fn open(
         path: &Path,
         limits: Limits,
+        check: bool,
         cancelled: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Self> {
         let open = || {
             let lock = Lock::take(path)?;
-            Ok((schema::open(path, cancelled)?, lock))
+            Ok((schema::open(path, check, cancelled)?, lock))
         };
         Ok(Self {
             db: Some(open().map_err(|e: Error| e.at(path))?),

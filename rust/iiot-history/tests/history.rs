@@ -169,6 +169,7 @@ fn texts_booleans_and_strange_numbers_come_out_as_they_came_in() {
         every_ns: 0,
         function: Function::Mean,
         limit: 100,
+        timeout: None,
     };
     let (_, numbers) = reader.range(series.id, &points).unwrap();
     assert_eq!(numbers[..3], [Some(54.1), Some(54.1), Some(1e5)]);
@@ -189,6 +190,7 @@ fn a_range_that_holds_too_much_is_refused_with_the_remedy() {
             every_ns,
             function: Function::Mean,
             limit,
+            timeout: None,
         };
         reader.range(id, &range).map(|(times, _)| times.len())
     };
@@ -280,12 +282,12 @@ fn a_second_writer_is_refused() {
     let history = History::new();
     let mut first = history.writer();
 
-    let error = Writer::open(&history.path, Limits::default(), || false)
+    let error = Writer::open(&history.path, Limits::default(), true, || false)
         .err()
         .unwrap();
     assert_eq!(error.kind, ErrorKind::Busy);
     first.close();
-    assert!(Writer::open(&history.path, Limits::default(), || false).is_ok());
+    assert!(Writer::open(&history.path, Limits::default(), true, || false).is_ok());
 }
 
 #[test]
@@ -329,7 +331,7 @@ fn a_file_that_is_no_history_is_refused_and_left_as_it_is() {
     for (what, kind, bytes) in cases {
         fs::write(&history.path, &bytes).unwrap();
 
-        let error = Writer::open(&history.path, Limits::default(), || false)
+        let error = Writer::open(&history.path, Limits::default(), true, || false)
             .err()
             .unwrap();
 
@@ -388,10 +390,37 @@ fn checking_a_large_file_can_be_cancelled() {
     let history = History::new();
     store(&mut history.writer(), &steady(400_000, SECOND));
 
-    let error = Writer::open(&history.path, Limits::default(), || true)
+    let error = Writer::open(&history.path, Limits::default(), true, || true)
         .err()
         .unwrap();
 
     assert_eq!(error.kind, ErrorKind::Closed, "{error}");
-    assert!(Writer::open(&history.path, Limits::default(), || false).is_ok());
+    // Without a check there is nothing to cancel.
+    assert!(Writer::open(&history.path, Limits::default(), false, || true).is_ok());
+    assert!(Writer::open(&history.path, Limits::default(), true, || false).is_ok());
+}
+
+#[test]
+fn a_range_that_takes_too_long_ends_with_a_remedy_and_the_reader_goes_on() {
+    //! A width that no roll-up fits, so that every point is read.
+    let history = History::new();
+    store(&mut history.writer(), &steady(400_000, SECOND));
+    let reader = history.reader();
+    let mut range = Range {
+        start_ns: i64::MIN,
+        end_ns: i64::MAX,
+        every_ns: DAY + 1,
+        function: Function::Mean,
+        limit: 10_000,
+        timeout: Some(Duration::ZERO),
+    };
+
+    let error = reader.range(1, &range).err().unwrap();
+
+    assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("whole number of minutes"));
+    range.timeout = Some(Duration::from_secs(600));
+    assert!(!reader.range(1, &range).unwrap().0.is_empty());
+    range.timeout = None;
+    assert!(!reader.range(1, &range).unwrap().0.is_empty());
 }

@@ -50,6 +50,10 @@ impl Broker {
         self.core.has_ended()
     }
 
+    fn end_reason(&self) -> Option<String> {
+        self.core.end_reason()
+    }
+
     fn not_stored(&self) -> u64 {
         self.core.not_stored()
     }

@@ -37,8 +37,15 @@ impl HistorySink {
         })
     }
 
-    #[pyo3(signature = (path, *, max_age_s = 0.0, max_bytes = 0))]
-    fn open(&self, py: Python<'_>, path: &str, max_age_s: f64, max_bytes: u64) -> PyResult<()> {
+    #[pyo3(signature = (path, *, max_age_s = 0.0, max_bytes = 0, check = true))]
+    fn open(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        max_age_s: f64,
+        max_bytes: u64,
+        check: bool,
+    ) -> PyResult<()> {
         let max_age = seconds("max_age_s", max_age_s)?;
         let limits = Limits {
             max_age: (!max_age.is_zero()).then_some(max_age),
@@ -49,7 +56,7 @@ impl HistorySink {
             let mut writer = lock(&self.writer);
             // The lock of the file before is released first: it may be the same.
             *writer = None;
-            *writer = Some(Writer::open(Path::new(path), limits, move || {
+            *writer = Some(Writer::open(Path::new(path), limits, check, move || {
                 cancelled.load(Ordering::Acquire)
             })?);
             Ok(())
@@ -178,7 +185,7 @@ impl HistoryReader {
             .collect()
     }
 
-    #[pyo3(signature = (id, start_ns, end_ns, *, every_ns = 0, agg = "mean", limit = 100_000))]
+    #[pyo3(signature = (id, start_ns, end_ns, *, every_ns = 0, agg = "mean", limit = 100_000, timeout_s = 0.0))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn range(
         &self,
@@ -189,7 +196,9 @@ impl HistoryReader {
         every_ns: i64,
         agg: &str,
         limit: usize,
+        timeout_s: f64,
     ) -> PyResult<(Vec<i64>, Vec<Option<f64>>)> {
+        let timeout = seconds("timeout_s", timeout_s)?;
         let function = Function::named(agg).ok_or_else(|| {
             PyValueError::new_err(format!(
                 "agg is {agg:?}, expected one of {}",
@@ -202,6 +211,7 @@ impl HistoryReader {
             every_ns,
             function,
             limit,
+            timeout: (!timeout.is_zero()).then_some(timeout),
         };
         py.detach(|| self.core.range(id, &range))
             .map_err(|e| errors::history(py, &e))

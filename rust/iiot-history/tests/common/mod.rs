@@ -101,7 +101,7 @@ impl History {
     }
 
     pub fn limited(&self, limits: Limits) -> Writer {
-        Writer::open(&self.path, limits, || false).unwrap()
+        Writer::open(&self.path, limits, true, || false).unwrap()
     }
 
     pub fn reader(&self) -> Reader {
@@ -175,6 +175,7 @@ pub fn assert_same(history: &History, model: &Model) {
                         every_ns: every,
                         function,
                         limit: usize::MAX,
+                        timeout: None,
                     };
                     let (times, values) = reader.range(series.id, &range).unwrap();
                     let found: Vec<_> = times
