@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from iiot_gateway.config.load import load
@@ -33,9 +32,6 @@ def start(
     services: tuple[Service, ...] = (),
 ) -> int:
     """Run a gateway with a configuration; `replay` does the same with a recording for a source."""
-    # structlog loads rich wherever it is installed (for `tail`, say): four megabytes that a gateway does not use.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-
     import anyio
 
     from iiot_gateway import log
