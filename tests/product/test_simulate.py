@@ -16,7 +16,7 @@ from iiot_gateway._native import HistoryReader, Simulator
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 
-POINTS = 11
+POINTS = 14
 """Of each document: five of the node, two of the receiver, two of the signal, two of the counters."""
 
 
