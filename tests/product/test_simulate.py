@@ -17,7 +17,7 @@ from iiot_gateway._native import HistoryReader, Simulator
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 
 POINTS = 14
-"""Of each document: five of the node, two of the receiver, two of the signal, two of the counters."""
+"""Of each document: six of the node, four of the receiver, two of the signal, two of the counters."""
 
 
 def simulate(*arguments: str) -> tuple[bytes, dict[str, int]]:
