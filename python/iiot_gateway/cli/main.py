@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = next((word for word in arguments if not word.startswith("-")), None)
     module = None
-    for name, sentence in COMMANDS.items():
+    # Only the parser that is wanted: `run` keeps it in memory for months. A wrong command gets the list of all.
+    wanted = {named: COMMANDS[named]} if named in COMMANDS else COMMANDS
+    for name, sentence in wanted.items():
         command = commands.add_parser(name, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
         command.add_argument("--config", metavar="FILE", help="the configuration; config.toml by default, if it is there")
         if name == named:
