@@ -1,6 +1,6 @@
 """The extension: hot path, journal, MQTT and HTTP client. Private; import from the package's modules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, final
 
 __all__ = [
@@ -209,6 +209,13 @@ class Intake:
     """For a recording: it was delivered to the journal to its end before."""
     def push(self, chunk: bytes, received_at_ns: int) -> int:
         """Frame and queue a chunk; never blocks on the disk. Returns how many documents (good or damaged) it completed."""
+    def read(self, descriptor: int, stop: int, listener: Callable[[bytes], object] | None = None) -> bytes:
+        """Push what can be read from a descriptor, until its other end hangs up or `stop` does; releases the interpreter throughout.
+
+        The listener hears every chunk, on this thread. Return the last 4,096 bytes. Raises OSError when the device is gone.
+        """
+    def traffic(self) -> tuple[int, float, int, float]:
+        """What `read` has read: bytes, the Unix time in seconds of the last ones (0 for never), documents, the time of the last one."""
     def wait_room(self, timeout_s: float) -> bool:
         """Wait until less than 4 MB of this source wait for the disk. False on time-out (the disk is full, or slow)."""
     def finish(self, received_at_ns: int) -> int:
