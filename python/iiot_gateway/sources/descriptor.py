@@ -21,17 +21,22 @@ async def read_descriptor(descriptor: int, intake: Intake, listener: Listener | 
 
     Cancelling returns once the chunk in hand is taken: nothing that was read is lost.
     """
-    tail = b""
+    tail, gone = b"", None
     stopped, stop = os.pipe()
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_close_when_cancelled, stop)
             # The thread is this source's for as long as it listens, so it takes none of the pool's places.
             limiter = anyio.CapacityLimiter(1)
-            tail = await anyio.to_thread.run_sync(partial(intake.read, descriptor, stopped, listener), limiter=limiter)
+            try:
+                tail = await anyio.to_thread.run_sync(partial(intake.read, descriptor, stopped, listener), limiter=limiter)
+            except OSError as error:
+                gone = error  # out of the group as it is
             tasks.cancel_scope.cancel()
     finally:
         os.close(stopped)
+    if gone is not None:
+        raise gone
     return tail
 
 

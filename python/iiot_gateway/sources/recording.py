@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from iiot_gateway.errors import RecordingInvalid
+from iiot_gateway.errors import RecordingInvalid, RecordingUnwritable
 from iiot_gateway.sources.base import Listener
 from iiot_gateway.sources.descriptor import read_chunks
 
@@ -41,9 +41,13 @@ class RecordingWriter:
         file.flush()
 
     def push(self, chunk: bytes, received_at_ns: int) -> int:
-        """Write a chunk through to the operating system; 0, because nobody looks for documents here."""
-        self._file.write(b"@%d %d\n%b\n" % (received_at_ns, len(chunk), chunk))
-        self._file.flush()
+        """Write a chunk through to the operating system; 0, because nobody looks for documents here. Raises RecordingUnwritable."""
+        try:
+            self._file.write(b"@%d %d\n%b\n" % (received_at_ns, len(chunk), chunk))
+            self._file.flush()
+        except OSError as error:
+            # Not as an OSError: the device that the bytes came from is all right.
+            raise RecordingUnwritable(f"the recording cannot be written any further: {error.strerror}") from error
         self.bytes += len(chunk)
         self.chunks += 1
         self._last_at = received_at_ns / 1e9
