@@ -360,15 +360,17 @@ class LineSink:
     """A database sink's reader: lines of the frames behind its cursor."""
 
     def __new__(cls, journal: Journal, name: str) -> Self: ...
-    def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int) -> LineBatch | None:
+    def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int, gzip: bool = False) -> LineBatch | None:
         """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
-        Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order."""
+        Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order. `gzip` for a poster that compresses: the
+        whole batch is compressed here, while another is posted."""
     def rewind(self) -> None:
         """Forget batches handed out and not confirmed: begin again at the stored cursor."""
-    def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = ()) -> None:
+    def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = (), wait: bool = True) -> bool:
         """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects.
 
-        Returns when the confirmation before this one is committed; this one is, at the latest, when the journal is closed."""
+        Returns when the confirmation before this one is committed; this one is, at the latest, when the journal is closed. Without `wait` it never
+        blocks: False if the one before is not committed yet, and nothing was confirmed."""
     def cancel(self) -> None:
         """Make a waiting `next_batch` return None now, and every later one."""
 
