@@ -7,7 +7,8 @@ use crate::observe::push_capture;
 use crate::profile::{Rules, SequenceRule, ValueType};
 use crate::render::push_template;
 use crate::scan::{
-    MAX_WILDCARD_POINTS, NodeKey, PointRef, Scan, Sequence, Value, ValueFault, ValueFaultReason,
+    Capture, MAX_WILDCARD_POINTS, NodeKey, PointRef, Scan, Sequence, Value, ValueFault,
+    ValueFaultReason,
 };
 use crate::trie::Slot;
 
@@ -27,18 +28,35 @@ pub(crate) fn clear(scan: &mut Scan) {
 #[inline]
 pub(crate) fn conclude(rules: &Rules, document: &[u8], scan: &mut Scan) {
     clear(scan);
-    for &(metric, slot, value_type) in &rules.single_metrics {
-        let Some(&value) = scan.values.get(slot as usize) else {
+    let Scan {
+        shapes,
+        values,
+        points,
+        value_faults,
+        captures,
+        ..
+    } = scan;
+    let asked = shapes.singles().unwrap_or(&rules.single_metrics);
+    for &(metric, slot, value_type) in asked {
+        let Some(&value) = values.get(slot as usize) else {
             continue;
         };
         match usable(value, value_type, document) {
-            Ok(true) => scan.points.push(PointRef {
+            Ok(true) => points.push(PointRef {
                 metric,
                 captures: 0,
                 value,
             }),
             Ok(false) => {}
-            Err(reason) => add_fault(rules, document, scan, slot, None, value, reason),
+            Err(reason) => {
+                let refused = Refused {
+                    slot,
+                    captures: None,
+                    value,
+                    reason,
+                };
+                refused.note(rules, document, captures, value_faults);
+            }
         }
     }
     if !scan.found.is_empty() {
@@ -68,13 +86,23 @@ pub(crate) fn conclude(rules: &Rules, document: &[u8], scan: &mut Scan) {
 /// Whether the value makes a point; an error if something is there that cannot.
 #[inline]
 fn usable(value: Value, value_type: ValueType, document: &[u8]) -> Result<bool, ValueFaultReason> {
+    if value.kind == Kind::Number
+        && matches!(value_type, ValueType::Number | ValueType::Any)
+        && value.end - value.start <= SURELY_FINITE_BYTES
+    {
+        return Ok(true);
+    }
+    usable_otherwise(value, value_type, document)
+}
+
+/// As `usable`, for what is no usual number.
+fn usable_otherwise(
+    value: Value,
+    value_type: ValueType,
+    document: &[u8],
+) -> Result<bool, ValueFaultReason> {
     match (value.kind, value_type) {
         (Kind::Missing | Kind::Null, _) => Ok(false),
-        (Kind::Number, ValueType::Number | ValueType::Any)
-            if value.end - value.start <= SURELY_FINITE_BYTES =>
-        {
-            Ok(true)
-        }
         (Kind::Number | Kind::Scientific, ValueType::Number | ValueType::Any) => {
             let text = std::str::from_utf8(value.text(document)).unwrap_or_default();
             if text.parse::<f64>().is_ok_and(f64::is_finite) {
@@ -280,7 +308,7 @@ fn count(
         return None;
     }
     let number = if value.kind == Kind::Number {
-        whole_number(value.text(document))
+        whole_number(document, value)
     } else {
         None
     };
@@ -298,9 +326,20 @@ fn count(
     number
 }
 
-fn whole_number(text: &[u8]) -> Option<u64> {
+#[inline]
+fn whole_number(document: &[u8], value: Value) -> Option<u64> {
+    let length = value.end.wrapping_sub(value.start);
+    if (1..=8).contains(&length)
+        && let Some(before) = document.get(..value.end as usize)
+        && let Some(block) = before.last_chunk::<8>()
+    {
+        // The bytes in front of it are made zeros.
+        let keep = u64::MAX << (8 * (8 - length));
+        let zeros = u64::from_le_bytes(*b"00000000");
+        return eight_digit_number(u64::from_le_bytes(*block) & keep | zeros & !keep);
+    }
     let mut number: u64 = 0;
-    for byte in text {
+    for byte in value.text(document) {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -308,6 +347,18 @@ fn whole_number(text: &[u8]) -> Option<u64> {
         number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
     Some(number)
+}
+
+/// The number that eight digits write, if they are digits: pairs, quarters and halves are put together at once in the lanes of one word.
+fn eight_digit_number(bytes: u64) -> Option<u64> {
+    let digits = bytes ^ 0x3030_3030_3030_3030;
+    // Above 9 in a lane: the sum reaches the lane's high half.
+    if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let quarters = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((quarters * 10_000 + (quarters >> 32)) & 0xffff_ffff)
 }
 
 #[cold]
@@ -320,26 +371,99 @@ fn add_fault(
     value: Value,
     reason: ValueFaultReason,
 ) {
-    if scan.value_faults.len() >= MAX_WILDCARD_POINTS {
-        return;
-    }
-    let Some(wanted) = rules.trie.wanted.get(slot as usize) else {
-        return;
+    let refused = Refused {
+        slot,
+        captures,
+        value,
+        reason,
     };
-    let mut path = wanted.path.to_string();
-    if let Some(first) = captures {
-        for number in 0..wanted.wildcards.len() {
-            let mut text = Vec::new();
-            if let Some(capture) = scan.captures.get(first as usize + number) {
-                push_capture(document, *capture, &mut text);
+    refused.note(rules, document, &scan.captures, &mut scan.value_faults);
+}
+
+/// A value that cannot be used.
+struct Refused {
+    slot: Slot,
+    captures: Option<u32>,
+    value: Value,
+    reason: ValueFaultReason,
+}
+
+impl Refused {
+    #[cold]
+    fn note(
+        self,
+        rules: &Rules,
+        document: &[u8],
+        captures: &[Capture],
+        faults: &mut Vec<ValueFault>,
+    ) {
+        if faults.len() >= MAX_WILDCARD_POINTS {
+            return;
+        }
+        let Some(wanted) = rules.trie.wanted.get(self.slot as usize) else {
+            return;
+        };
+        let mut path = wanted.path.to_string();
+        if let Some(first) = self.captures {
+            for number in 0..wanted.wildcards.len() {
+                let mut text = Vec::new();
+                if let Some(capture) = captures.get(first as usize + number) {
+                    push_capture(document, *capture, &mut text);
+                }
+                path = path.replacen('*', &String::from_utf8_lossy(&text), 1);
             }
-            path = path.replacen('*', &String::from_utf8_lossy(&text), 1);
+        }
+        faults.push(ValueFault {
+            path,
+            reason: self.reason,
+            start: self.value.start as usize,
+            end: self.value.end as usize,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Value, whole_number};
+    use crate::json::Kind;
+
+    /// Read a text at the end of a document that begins with some bytes of another.
+    fn read(before: &[u8], text: &[u8]) -> Option<u64> {
+        let document = [before, text].concat();
+        let value = Value {
+            kind: Kind::Number,
+            start: before.len() as u32,
+            end: document.len() as u32,
+        };
+        whole_number(&document, value)
+    }
+
+    /// As the standard library reads it, for every length, and for every byte in every place.
+    #[test]
+    fn whole_numbers_are_read() {
+        let mut number: u64 = 1;
+        while let Some(next) = number.checked_mul(7) {
+            for value in [number, number - 1, number + 1] {
+                assert_eq!(read(b"{\"ts\":", value.to_string().as_bytes()), Some(value));
+                assert_eq!(read(b"", value.to_string().as_bytes()), Some(value));
+            }
+            number = next;
+        }
+        assert_eq!(read(b"", b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(read(b"", b"18446744073709551616"), None);
+        for length in 1..=9 {
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'1'; length];
+                    text[place] = byte;
+                    let right = std::str::from_utf8(&text)
+                        .ok()
+                        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+                        .and_then(|text| text.parse().ok());
+                    assert_eq!(read(b"99999999", &text), right, "{text:?}");
+                    assert_eq!(read(b"", &text), right, "{text:?}");
+                }
+            }
         }
     }
-    scan.value_faults.push(ValueFault {
-        path,
-        reason,
-        start: value.start as usize,
-        end: value.end as usize,
-    });
 }

@@ -52,7 +52,7 @@ impl ReadDocument for Plain {
         if self.shapes.is_learning()
             && let Some(document) = bytes.get(..end)
             && let Some(tokens) = collect(document, Blind)?
-            && let Some(shape) = Shape::of(document, &tokens, &Scan::new())
+            && let Some(shape) = Shape::of(document, &tokens, &Scan::new(), &[])
         {
             self.shapes.remember(shape);
         }

@@ -8,6 +8,9 @@ use crate::render::{
 };
 use crate::scan::{PointRef, Scan};
 
+/// From here on, in nanoseconds: the years 2001 to 2286.
+const NINETEEN_DIGITS: u64 = 1_000_000_000_000_000_000;
+
 /// Values up to this length are copied as one block.
 const VALUE_BLOCK: usize = 16;
 
@@ -56,12 +59,15 @@ impl Tail {
         for (to, part) in text.chunks_exact_mut(8).skip(1).zip(parts) {
             to.copy_from_slice(&eight_digits(part));
         }
-        let zeros = text
-            .iter()
-            .skip(DIGITS)
-            .take_while(|digit| **digit == b'0')
-            .count()
-            .min(23);
+        let zeros = if (NINETEEN_DIGITS..10 * NINETEEN_DIGITS).contains(&time) {
+            5
+        } else {
+            text.iter()
+                .skip(DIGITS)
+                .take_while(|digit| **digit == b'0')
+                .count()
+                .min(23)
+        };
         let mut start = DIGITS + zeros;
         for (at, byte) in [
             (END, b'\n'),

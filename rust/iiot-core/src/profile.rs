@@ -8,7 +8,7 @@ use crate::hash::fingerprint;
 use crate::json::{Outcome, read_document};
 use crate::moment::TimeFormat;
 use crate::observe::Noting;
-use crate::scan::{Scan, ScanFault, ScanFaultReason, Value};
+use crate::scan::{Scan, ScanFault, ScanFaultReason};
 use crate::shape::Shape;
 use crate::shapes::collect;
 use crate::template::Template;
@@ -60,9 +60,12 @@ pub(crate) struct Rules {
     pub(crate) sequences: Vec<SequenceRule>,
     pub(crate) metrics: Vec<Metric>,
     /// Number, slot and type of the metrics without wildcards, close together: every document asks for all of them.
-    pub(crate) single_metrics: Vec<(u32, Slot, ValueType)>,
+    pub(crate) single_metrics: Vec<SingleMetric>,
     pub(crate) trie: Trie,
 }
+
+/// Number, slot and type of a metric whose path has no wildcard.
+pub(crate) type SingleMetric = (u32, Slot, ValueType);
 
 /// Rules that turn documents into points.
 #[derive(Clone, Debug)]
@@ -177,9 +180,6 @@ impl Profile {
         if scan.profile == Some(self.hash)
             && let Some(end) = scan.shapes.read(bytes)
         {
-            scan.values.fill(Value::default());
-            scan.found.clear();
-            scan.captures.clear();
             scan.overflowed = None;
             let Scan {
                 shapes,
@@ -191,6 +191,7 @@ impl Profile {
             shapes.apply(values, found, captures);
             return Ok(end);
         }
+        scan.shapes.unapply();
         self.parse_document(bytes, scan)
     }
 
@@ -203,7 +204,7 @@ impl Profile {
                 collect(document, Noting::begin(&self.rules.trie, self.hash, scan))?
             && !scan.forgot
             && scan.overflowed.is_none()
-            && let Some(shape) = Shape::of(document, &tokens, scan)
+            && let Some(shape) = Shape::of(document, &tokens, scan, &self.rules.single_metrics)
         {
             scan.shapes.remember(shape);
         }

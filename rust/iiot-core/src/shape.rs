@@ -12,6 +12,7 @@
 
 use crate::json::Kind;
 use crate::json_text::{number_end, string_end};
+use crate::profile::SingleMetric;
 use crate::scan::{Capture, Found, Scan, Value};
 use crate::trie::Slot;
 
@@ -78,17 +79,25 @@ pub(crate) struct Shape {
     fixed: Vec<(Slot, Held)>,
     found: Vec<HeldFound>,
     captures: Vec<HeldCapture>,
+    /// The metrics that find something in a document of this shape; the rest, mostly more, need not be asked for.
+    singles: Vec<SingleMetric>,
 }
 
 impl Shape {
     /// The shape of `document`, whose tokens are given in order, with the values that `scan` holds for it.
-    pub(crate) fn of(document: &[u8], tokens: &[Value], scan: &Scan) -> Option<Self> {
+    pub(crate) fn of(
+        document: &[u8],
+        tokens: &[Value],
+        scan: &Scan,
+        metrics: &[SingleMetric],
+    ) -> Option<Self> {
         let mut shape = Self {
             steps: Vec::new(),
             tokens: tokens.len(),
             fixed: Vec::new(),
             found: Vec::new(),
             captures: Vec::new(),
+            singles: Vec::new(),
         };
         let mut at = 0;
         for token in tokens {
@@ -106,6 +115,13 @@ impl Shape {
                 shape.fixed.push((slot as Slot, held(tokens, *value)?));
             }
         }
+        let is_here = |slot: Slot| {
+            scan.values
+                .get(slot as usize)
+                .is_some_and(|value| value.kind != Kind::Missing)
+        };
+        let here = metrics.iter().filter(|(_, slot, _)| is_here(*slot));
+        shape.singles.extend(here);
         for found in &scan.found {
             shape.found.push(HeldFound {
                 found: *found,
@@ -196,6 +212,10 @@ impl Shape {
         Some(at)
     }
 
+    pub(crate) fn singles(&self) -> &[SingleMetric] {
+        &self.singles
+    }
+
     /// Put the values of a document of this shape, whose `tokens` were read, where a scan keeps them.
     #[inline]
     pub(crate) fn apply(
@@ -205,6 +225,8 @@ impl Shape {
         found: &mut Vec<Found>,
         captures: &mut Vec<Capture>,
     ) {
+        found.clear();
+        captures.clear();
         for (slot, held) in &self.fixed {
             if let Some(value) = values.get_mut(*slot as usize) {
                 *value = resolve(tokens, *held);

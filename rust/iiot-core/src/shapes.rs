@@ -1,6 +1,7 @@
 //! Remembers the last few shapes, and gives up for a while where documents have too many.
 
 use crate::json::{Kind, Observer, Outcome, Place, read_document};
+use crate::profile::SingleMetric;
 use crate::scan::{Capture, Found, Value};
 use crate::shape::{MAX_TOKENS, Shape};
 
@@ -21,12 +22,15 @@ pub(crate) struct Shapes {
     credit: i32,
     pause: u32,
     tokens: Vec<Value>,
+    /// The shape whose slots, and no others, the scan's table holds.
+    applied: Option<usize>,
 }
 
 impl Shapes {
     pub(crate) fn forget(&mut self) {
         self.known.clear();
         (self.recent, self.next, self.credit, self.pause) = (0, 0, 0, 0);
+        self.applied = None;
     }
 
     /// Read the document at the start of `bytes`, if it has a remembered shape. Returns its end.
@@ -72,14 +76,29 @@ impl Shapes {
     /// Put the values of the document read last where a scan keeps them.
     #[inline]
     pub(crate) fn apply(
-        &self,
+        &mut self,
         values: &mut [Value],
         found: &mut Vec<Found>,
         captures: &mut Vec<Capture>,
     ) {
+        if self.applied != Some(self.recent) {
+            values.fill(Value::default());
+            self.applied = Some(self.recent);
+        }
         if let Some(shape) = self.known.get(self.recent) {
             shape.apply(&self.tokens, values, found, captures);
         }
+    }
+
+    /// The scan's table is to be written without a shape.
+    pub(crate) fn unapply(&mut self) {
+        self.applied = None;
+    }
+
+    /// The metrics that can find something in the document whose values were applied; `None` if they were not.
+    #[inline]
+    pub(crate) fn singles(&self) -> Option<&[SingleMetric]> {
+        self.known.get(self.applied?).map(Shape::singles)
     }
 
     /// Whether documents of new shapes should be learnt now.
@@ -100,6 +119,7 @@ impl Shapes {
         if let Some(oldest) = self.known.get_mut(self.next) {
             *oldest = shape;
             self.recent = self.next;
+            self.applied = None;
         }
         self.next = (self.next + 1) % MAX_SHAPES;
     }
