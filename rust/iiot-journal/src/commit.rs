@@ -3,11 +3,11 @@
 //! Everything a group changes is kept apart from [`State`] until COMMIT succeeded, so that a full disk changes nothing.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::free_bytes;
 use crate::links::{LinkCounts, Links};
 use crate::prune;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use crate::reject::{self, NewReject};
+use crate::room::free_bytes;
 use crate::row::{Row, RowBuilder};
 use crate::sink::{Confirmation, Sink};
 use crate::source::{Change, Source};

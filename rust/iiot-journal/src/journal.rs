@@ -5,6 +5,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Lock, with_suffix};
 use crate::reject::{self, Reject};
+use crate::room::{Room, free_bytes};
 use crate::shared::{Shared, lock, now_ns};
 use crate::status::{self, Status};
 use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
@@ -52,7 +53,7 @@ impl Default for Options {
 struct Threads {
     writer: JoinHandle<()>,
     sync: JoinHandle<()>,
-    checkpoint: JoinHandle<()>,
+    checkpoint: JoinHandle<Option<Room>>,
 }
 
 /// The durable log. All methods may be called from any thread.
@@ -89,7 +90,10 @@ impl Journal {
         // Whole pages: SQLite counts a part of one as a page, finds the file too short for it and takes as much room once more.
         let live_bytes = (options.max_bytes - wal_bytes) / PAGE_BYTES * PAGE_BYTES;
         let mut notes = Vec::new();
-        let reserved = reserve(path, live_bytes);
+        let (room, refused) = match Room::reserve(path, live_bytes) {
+            Ok(room) => (Some(room), None),
+            Err(error) => (None, Some(error)),
+        };
         let db = schema::open(path, false)?;
         let was_open: Option<i64> = db
             .query_row("SELECT value FROM meta WHERE key='open'", [], |r| r.get(0))
@@ -110,21 +114,22 @@ impl Journal {
             .map_err(|e| Error::io("cannot open", &log_path, &e))?;
         let mut keep_free = None;
         // The log is opened by path as well, but it carries no locks.
-        match reserved.and_then(|()| reserve(&log_path, wal_bytes)) {
-            Ok(()) => keep_room(&db, live_bytes)?,
-            Err(error) => {
-                // On a small disk the log must leave room for the file that it is moved into.
-                wal_bytes = wal_bytes.min(free_bytes(path) / 4).max(256 << 10);
-                let log_reserved = reserve(&log_path, wal_bytes).is_ok();
-                keep_free = Some(
-                    if log_reserved {
-                        wal_bytes
-                    } else {
-                        2 * wal_bytes
-                    } + MARGIN_BYTES,
-                );
-                notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
-            }
+        let refused = refused.map_or_else(|| Room::reserve(&log_path, wal_bytes).err(), Some);
+        if let Some(room) = &room {
+            room.keep_whole_chunks(&db)?;
+        }
+        if let Some(error) = refused {
+            // On a small disk the log must leave room for the file that it is moved into.
+            wal_bytes = wal_bytes.min(free_bytes(path) / 4).max(256 << 10);
+            let log_reserved = Room::reserve(&log_path, wal_bytes).is_ok();
+            keep_free = Some(
+                if log_reserved {
+                    wal_bytes
+                } else {
+                    2 * wal_bytes
+                } + MARGIN_BYTES,
+            );
+            notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
         }
         let one = |sql: &str| -> Result<Option<i64>> {
             Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
@@ -158,8 +163,10 @@ impl Journal {
         *lock(&shared.notes) = notes;
         let reader = schema::open_for_reading(path)?;
         let checkpointer = schema::open(path, false)?;
-        keep_room_if_reserved(&checkpointer, path, live_bytes)?;
-        let threads = spawn(&shared, state, checkpointer, log, options.sync)?;
+        if let Some(room) = &room {
+            room.keep_whole_chunks(&checkpointer)?;
+        }
+        let threads = spawn(&shared, state, (checkpointer, room), log, options.sync)?;
         Ok(Self {
             shared,
             path: path.to_owned(),
@@ -264,7 +271,8 @@ impl Journal {
         self.shared.checkpoint.stop();
         lock(&self.reader).take();
         let _ = threads.sync.join();
-        let _ = threads.checkpoint.join();
+        // Held until no connection is left: see `Room`.
+        let _room = threads.checkpoint.join();
         if let Some(Writer { state, .. }) = writer {
             // Best effort: without it the next start recovers and says so.
             let _ = state.db.execute_batch(
@@ -289,7 +297,7 @@ impl Drop for Journal {
 fn spawn(
     shared: &Arc<Shared>,
     state: State,
-    checkpointer: Connection,
+    (checkpointer, room): (Connection, Option<Room>),
     log: File,
     mode: SyncMode,
 ) -> Result<Threads> {
@@ -315,7 +323,10 @@ fn spawn(
         .map_err(failed)?;
     let for_checkpoint = Arc::clone(shared);
     let checkpoint = named("journal-move")
-        .spawn(move || checkpoint_thread(&for_checkpoint, &checkpointer))
+        .spawn(move || {
+            checkpoint_thread(&for_checkpoint, &checkpointer, room.as_ref());
+            room
+        })
         .map_err(failed)?;
     Ok(Threads {
         writer,
@@ -330,49 +341,4 @@ pub(crate) fn origins(db: &Connection) -> Result<HashMap<i64, String>> {
         db.prepare("SELECT o.id, p.name FROM origin o JOIN profile p ON p.hash=o.profile")?;
     let rows = query.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<std::result::Result<_, _>>()?)
-}
-
-/// Reserve the room on the disk, so that a disk that others fill cannot stop the intake before `max_bytes` is used.
-///
-/// Call while no connection is open: closing any descriptor of the file drops this process's POSIX locks on it.
-fn reserve(path: &Path, bytes: u64) -> Result<()> {
-    let failed =
-        |e: &std::io::Error| Error::io(&format!("{bytes} bytes cannot be reserved for"), path, e);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|e| failed(&e))?;
-    let before = file.metadata().map_err(|e| failed(&e))?.len();
-    if before >= bytes {
-        return Ok(());
-    }
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes).map_err(|e| {
-        // Give back what was taken on the way.
-        let _ = file.set_len(before);
-        failed(&e.into())
-    })
-}
-
-/// Bytes free for this user on the disk of a path; 0 if it cannot be asked.
-pub(crate) fn free_bytes(path: &Path) -> u64 {
-    rustix::fs::statvfs(path).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-/// A checkpoint cuts the file to whole chunks, so that the reserved room stays.
-fn keep_room(db: &Connection, bytes: u64) -> Result<()> {
-    let mut chunk = i32::try_from(bytes).unwrap_or(1 << 30);
-    Ok(db.file_control(
-        Some(rusqlite::MAIN_DB),
-        rusqlite::FileControl::ChunkSize(&mut chunk),
-    )?)
-}
-
-fn keep_room_if_reserved(db: &Connection, path: &Path, bytes: u64) -> Result<()> {
-    match std::fs::metadata(path) {
-        Ok(file) if file.len() >= bytes => keep_room(db, bytes),
-        _ => Ok(()),
-    }
 }

@@ -16,6 +16,7 @@ mod queue;
 mod reader;
 mod reject;
 mod retry;
+mod room;
 mod row;
 mod schema;
 mod shared;

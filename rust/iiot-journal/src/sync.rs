@@ -1,5 +1,6 @@
 //! Two threads beside the writer: one makes commits survive the loss of power, one moves the log into the file.
 
+use crate::room::Room;
 use crate::{Shared, lock};
 use rusqlite::Connection;
 use std::fs::File;
@@ -109,7 +110,8 @@ impl Checkpoint {
 }
 
 /// The checkpoint thread. A reader in the way only delays it: it tries again at the next request.
-pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection) {
+pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection, room: Option<&Room>) {
+    let mut is_told = false;
     loop {
         let mut state = lock(&shared.checkpoint.state);
         while !state.requested && !state.stopping {
@@ -133,6 +135,11 @@ pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection) {
         let _ = pass();
         shared.gate.without_writer(|| {
             let _ = pass();
+            if let Some(Err(error)) = room.map(Room::take_back)
+                && !std::mem::replace(&mut is_told, true)
+            {
+                lock(&shared.notes).push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
+            }
         });
         lock(&shared.checkpoint.state).done += 1;
         shared.checkpoint.changed.notify_all();
