@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use iiot_proto::Region;
 use iiot_proto::airtime::Modulation;
 use iiot_proto::mac::Key;
 use iiot_proto::packet::{Action, Command, Outcome, Payload, Reading, ResetCause, Status};
@@ -96,7 +97,7 @@ fn start(boot: u16) -> Start {
 fn settings(address: u8) -> Settings {
     Settings {
         key: Some(Key::new(KEY)),
-        ..Settings::new(address)
+        ..Settings::new(address, Region::Eu868)
     }
 }
 
@@ -114,14 +115,15 @@ impl World {
             now_ms: 0,
             dice: Dice::new(7),
             gateway: (
-                GatewayNode::new(&Settings::new(2), start(9)),
+                GatewayNode::new(&Settings::default(), start(9)).unwrap(),
                 Module::new(piece),
             ),
             nodes: addresses
                 .iter()
                 .map(|address| {
                     let node =
-                        SensorNode::new(&settings(*address), start(100 + u16::from(*address)));
+                        SensorNode::new(&settings(*address), start(100 + u16::from(*address)))
+                            .unwrap();
                     (*address, node, Module::new(piece))
                 })
                 .collect(),
@@ -393,7 +395,7 @@ fn a_restart_in_the_middle_doubles_nothing() {
         world.pass(u64::from(number) * 7);
         if number % 3 == 0 {
             let boot = 1_000 + number as u16;
-            world.nodes[0].1 = SensorNode::new(&settings(1), start(boot));
+            world.nodes[0].1 = SensorNode::new(&settings(1), start(boot)).unwrap();
         }
         world.pass(INTERVAL_MS);
     }
@@ -422,7 +424,8 @@ fn the_duty_bucket_is_taken_along() {
             duty_level_us: Some(level_us),
             ..start(77)
         },
-    );
+    )
+    .unwrap();
     assert!(level_us < 60_000_000);
     assert_eq!(again.duty_level_us(0), level_us);
 }
