@@ -15,7 +15,7 @@ from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import DownlinkSection, SerialSection
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.devices.air import AirPlan
-from iiot_gateway.devices.board import NodePlan
+from iiot_gateway.devices.board import REGIONS, NodePlan
 from iiot_gateway.devices.simulation import Simulation
 from iiot_gateway.errors import GatewayError
 
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loss", type=whole(0, 90), default=0, metavar="PERCENT", help="frames that are lost, each way")
     parser.add_argument("--bursts", action="store_true", help="lose them in bursts of twenty seconds")
     parser.add_argument("--interval", type=whole(1, 3600), default=10, metavar="S", help="seconds between two readings; 10 by default")
+    parser.add_argument("--region", choices=sorted(REGIONS), default="eu868", help="where the nodes send; eu868 by default")
     parser.add_argument(
         "--firmware", default="firmware/target/qemu", metavar="FOLDER", help="where scripts/build-firmware.sh put it; firmware/target/qemu"
     )
@@ -51,7 +52,7 @@ def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
     """Return the gateway node and the sensor nodes, which stand further and further away."""
     folder, seed = Path(args.firmware), int.from_bytes(os.urandom(2), "big")
     addresses = [address for address in range(1, args.nodes + 2) if address != GATEWAY_ADDRESS]
-    gateway = NodePlan(firmware=folder / "node2-firmware", address=GATEWAY_ADDRESS, seed=seed, distance_m=0.0)
+    gateway = NodePlan(firmware=folder / "node2-firmware", address=GATEWAY_ADDRESS, seed=seed, region=args.region, distance_m=0.0)
     return [
         gateway,
         *(
@@ -61,6 +62,7 @@ def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
                 interval_s=args.interval,
                 seed=seed + address,
                 key=key,
+                region=args.region,
                 distance_m=100.0 * (number + 1),
             )
             for number, address in enumerate(addresses[: args.nodes])
