@@ -70,6 +70,8 @@ fi
 if [ -n "${CI:-}" ]; then
     # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
     step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --release --quiet -p iiot-proto --test mutations
+    # The same for whole nodes.
+    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
     step cargo run --release --quiet -p iiot-proto --example link_table
 fi
 step .venv/bin/ruff format --check --quiet

@@ -4,6 +4,8 @@
 
 mod world;
 
+use std::slice::from_ref;
+
 use iiot_proto::Region;
 use iiot_proto::airtime::{Bandwidth, Modulation};
 use iiot_proto::rylr998::SetupError;
@@ -24,7 +26,7 @@ fn narrow() -> Settings {
 
 /// Let one node measure in this rhythm for so long.
 fn run(settings: &Settings, loss: u32, interval_ms: u64, for_ms: u64) -> World {
-    let mut world = World::of(settings, &[settings.clone()], loss, 64);
+    let mut world = World::of(settings, from_ref(settings), loss, 64);
     for number in 0..for_ms / interval_ms {
         let now_ms = world.now_ms;
         world.node(0).offer(reading(number as u32), now_ms);
@@ -55,7 +57,7 @@ fn the_modules_are_told_the_region() {
         ),
     ] {
         let settings = Settings::new(1, region);
-        let mut world = World::of(&settings, &[settings.clone()], 0, 64);
+        let mut world = World::of(&settings, from_ref(&settings), 0, 64);
         world.pass(5_000);
         let (_, _, node) = &world.nodes[0];
         let (_, gateway) = &world.gateway;

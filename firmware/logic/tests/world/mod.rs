@@ -52,7 +52,11 @@ impl Module {
 
     /// What it says by now, line by line.
     fn due(&mut self, now_ms: u64) -> Option<Vec<u8>> {
-        let (_, bytes) = self.says.pop_front_if(|(at_ms, _)| *at_ms <= now_ms)?;
+        let (at_ms, _) = self.says.front()?;
+        if *at_ms > now_ms {
+            return None;
+        }
+        let (_, bytes) = self.says.pop_front()?;
         Some(bytes)
     }
 
@@ -84,14 +88,13 @@ impl Module {
     }
 
     fn setting(&self, name: &str) -> &str {
-        let values = self.told.iter().rev();
+        let mut values = self.told.iter().rev();
         values
-            .filter_map(|told| {
+            .find_map(|told| {
                 told.strip_prefix("AT+")?
                     .strip_prefix(name)?
                     .strip_prefix('=')
             })
-            .next()
             .unwrap_or_default()
     }
 
