@@ -40,7 +40,7 @@ const WORDS: [&[u8]; 9] = [
     b"+VER=RYLR998\r\n",
 ];
 
-/// Time between two steps, in milliseconds: mostly what a conversation takes.
+/// Time between two steps, in milliseconds: what a conversation takes, and in every other run the long silence at the end too.
 const SPANS_MS: [u64; 8] = [0, 1, 1, 20, 120, 120, 700, 65_000];
 
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
@@ -80,6 +80,8 @@ impl Meter {
 /// Both nodes, and what is on air.
 struct Run {
     now_ms: u64,
+    /// How many of [`SPANS_MS`] occur.
+    spans: usize,
     boot: u16,
     sensor: SensorNode,
     gateway: GatewayNode,
@@ -120,6 +122,7 @@ impl Run {
         };
         Self {
             now_ms: 0,
+            spans: SPANS_MS.len() - roll(dice, 2),
             boot,
             sensor: SensorNode::new(&settings, start).unwrap(),
             gateway: GatewayNode::new(&settings, start).unwrap(),
@@ -132,7 +135,7 @@ impl Run {
     }
 
     fn step(&mut self, dice: &mut Dice) {
-        self.now_ms += SPANS_MS[roll(dice, SPANS_MS.len())];
+        self.now_ms += SPANS_MS[roll(dice, self.spans)];
         match roll(dice, 12) {
             0..=3 => self.poll(dice),
             4..=6 => self.arrive(dice),
