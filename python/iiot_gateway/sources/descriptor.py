@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 CHUNK_BYTES = 65536
@@ -26,6 +27,8 @@ async def read_chunks(descriptor: int, take: Callable[[bytes], None]) -> None:
             # The thread is this source's for as long as it listens, so it takes none of the pool's places.
             limiter = anyio.CapacityLimiter(1)
             await anyio.to_thread.run_sync(partial(_read, descriptor, stopped, take), limiter=limiter)
+            # The thread ends in the same way when it was told to; only here does the cancelling show.
+            await anyio.lowlevel.checkpoint_if_cancelled()
             tasks.cancel_scope.cancel()
     finally:
         os.close(stopped)
