@@ -138,8 +138,9 @@ class Board:
     async def power_on(self) -> None:
         """Give the node power. Raises GatewayError if the machine does not start."""
         command = qemu_command(self.plan.firmware, self.folder)
+        # In a group of its own: Ctrl-C is for whoever started it, who ends the machine after the gateway.
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
         )
         stream = self._process.stdout
         said = b""
