@@ -2,7 +2,7 @@
 //!
 //! The board's build script runs this on the machine that builds, so that no board ever starts with settings that cannot be.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::ops::RangeInclusive;
 
 use iiot_proto::region::Region;
@@ -81,7 +81,11 @@ impl fmt::Display for ChoiceError<'_> {
                 variable,
                 seen,
                 expected,
-            } => write!(formatter, "{variable} is '{seen}': expected {expected}"),
+            } => write!(
+                formatter,
+                "{variable} is '{}': expected {expected}",
+                Excerpt(seen)
+            ),
             Self::Number {
                 variable,
                 seen,
@@ -89,7 +93,8 @@ impl fmt::Display for ChoiceError<'_> {
                 high,
             } => write!(
                 formatter,
-                "{variable} is '{seen}': expected a whole number from {low} to {high}"
+                "{variable} is '{}': expected a whole number from {low} to {high}",
+                Excerpt(seen)
             ),
             Self::Key { characters } => write!(
                 formatter,
@@ -102,6 +107,16 @@ impl fmt::Display for ChoiceError<'_> {
             Self::Block(error) => write!(formatter, "the settings cannot be laid out: {error:?}"),
             Self::Radio(error) => write!(formatter, "the radio cannot be set up so: {error}"),
         }
+    }
+}
+
+/// The beginning of what somebody wrote, on one line.
+struct Excerpt<'a>(&'a str);
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.chars().take(40).flat_map(char::escape_debug);
+        shown.try_for_each(|character| formatter.write_char(character))
     }
 }
 
@@ -284,6 +299,7 @@ mod tests {
                 std::format!("{variable} is '{seen}': expected {expected}")
             );
         }
+        assert!(refused(&[(REGION, "eu868\n")]).starts_with("IIOT_NODE_REGION is 'eu868\\n': "));
         for seen in ["9,9,1", "9,9,1,12,0", "9,6,1,12", "6,9,1,12", "a,9,1,12"] {
             let said = refused(&[(PARAMETER, seen)]);
             assert!(
