@@ -135,7 +135,7 @@ impl Default for Settings {
     }
 }
 
-/// What two nodes must share to hear each other, short enough for a line of the display: `869.525 SF7 #18`, megahertz, factor and network id.
+/// A channel and its network id, short enough for a line of the display: `869.525 SF7 #18`, megahertz, factor and id.
 pub struct Channel(pub Setup);
 
 impl fmt::Display for Channel {
