@@ -16,6 +16,10 @@ from servers import Influxd, Mosquitto, Server, VictoriaMetrics, find_program
 LIMIT_S = 20
 SLOW_LIMIT_S = 600
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Run in the background by a shell: what the tests start would inherit it, and Ctrl-C would do nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -1,6 +1,6 @@
 """The extension: hot path, journal, MQTT and HTTP client. Private; import from the package's modules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, final
 
 __all__ = [
@@ -209,6 +209,13 @@ class Intake:
     """For a recording: it was delivered to the journal to its end before."""
     def push(self, chunk: bytes, received_at_ns: int) -> int:
         """Frame and queue a chunk; never blocks on the disk. Returns how many documents (good or damaged) it completed."""
+    def read(self, descriptor: int, stop: int, listener: Callable[[bytes], object] | None = None) -> bytes:
+        """Push what can be read from a descriptor, until its other end hangs up or `stop` does; releases the interpreter throughout.
+
+        The listener hears every chunk, on this thread. Return the last 4,096 bytes. Raises OSError when the device is gone.
+        """
+    def traffic(self) -> tuple[int, float, int, float]:
+        """What `read` has read: bytes, the Unix time in seconds of the last ones (0 for never), documents, the time of the last one."""
     def wait_room(self, timeout_s: float) -> bool:
         """Wait until less than 4 MB of this source wait for the disk. False on time-out (the disk is full, or slow)."""
     def finish(self, received_at_ns: int) -> int:
@@ -353,15 +360,17 @@ class LineSink:
     """A database sink's reader: lines of the frames behind its cursor."""
 
     def __new__(cls, journal: Journal, name: str) -> Self: ...
-    def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int) -> LineBatch | None:
+    def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int, gzip: bool = False) -> LineBatch | None:
         """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
-        Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order."""
+        Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order. `gzip` for a poster that compresses: the
+        whole batch is compressed here, while another is posted."""
     def rewind(self) -> None:
         """Forget batches handed out and not confirmed: begin again at the stored cursor."""
-    def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = ()) -> None:
+    def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = (), wait: bool = True) -> bool:
         """The other side has every line of the batch but the named ones (line index, reason), which are stored as rejects.
 
-        Returns when the confirmation before this one is committed; this one is, at the latest, when the journal is closed."""
+        Returns when the confirmation before this one is committed; this one is, at the latest, when the journal is closed. Without `wait` it never
+        blocks: False if the one before is not committed yet, and nothing was confirmed."""
     def cancel(self) -> None:
         """Make a waiting `next_batch` return None now, and every later one."""
 

@@ -77,6 +77,10 @@ class RecordingUnreadable(SourceError):
     """A recording could not be read any further."""
 
 
+class RecordingUnwritable(GatewayError):
+    """A recording cannot be written any further."""
+
+
 class RecordingInvalid(GatewayError, ValueError):
     """A recording cannot be read."""
 

@@ -7,13 +7,14 @@ import os
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 import pytest
 
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import SerialSection
-from iiot_gateway.errors import SourceUnavailable
+from iiot_gateway.errors import RecordingUnwritable, SourceUnavailable
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
 from iiot_gateway.sources.serial import SerialSource, find_port
 
@@ -57,10 +58,15 @@ def line(tmp_path: Path) -> Iterator[Line]:
         os.close(line.ours)
 
 
-def source_on(line: Line, file: io.BytesIO) -> SerialSource:
+def source_on(line: Line, file: BinaryIO) -> SerialSource:
     """Return a source that records what comes."""
     section = SerialSection(port=str(line.link))
     return SerialSource("serial", section, RecordingWriter(file, "serial"), backoff=Backoff(first_s=0.01, ceiling_s=0.02))
+
+
+def leaves(error: BaseException) -> list[str]:
+    """Return the texts of all errors in a group."""
+    return [text for inner in error.exceptions for text in leaves(inner)] if isinstance(error, BaseExceptionGroup) else [str(error)]
 
 
 def received(file: io.BytesIO) -> bytes:
@@ -120,6 +126,25 @@ async def test_a_port_that_another_program_holds_is_called_busy(line: Line) -> N
         tasks.start_soon(second.run)
         await wait_for(lambda: second.status.state == "port_busy")
         tasks.cancel_scope.cancel()
+
+
+async def test_a_recording_that_cannot_be_written_is_not_the_ports_fault(line: Line) -> None:
+    """It ends the recording with the reason; the port is not looked for again."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb", buffering=0) as file:
+        source = source_on(line, file)
+        os.close(reading)
+        told: list[str] = []
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(source.run)
+                await wait_for(lambda: source.status.state == "running")
+                line.write(DOCUMENT)
+        except* RecordingUnwritable as group:
+            told = leaves(group)
+
+    assert told == ["the recording cannot be written any further: Broken pipe"]
+    assert source.status.restarts == 0
 
 
 def test_a_pattern_without_a_device_is_a_missing_port() -> None:

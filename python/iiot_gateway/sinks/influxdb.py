@@ -151,6 +151,7 @@ class InfluxdbSink:
             max_bytes=MAX_BATCH_BYTES,
             linger_ms=self._section.batch_interval_ms,
             timeout_ms=WAIT_FOR_FRAME_MS,
+            gzip=self._section.gzip,
         )
 
     async def _deliver_prepared(self, receive: MemoryObjectReceiveStream[Prepared]) -> None:
@@ -227,7 +228,8 @@ class InfluxdbSink:
 
     async def _confirm(self, batch: LineBatch, rejects: list[tuple[int, str]]) -> bool:
         try:
-            await anyio.to_thread.run_sync(lambda: self._reader.confirm(batch, rejects=rejects))
+            if not self._reader.confirm(batch, rejects=rejects, wait=False):
+                await anyio.to_thread.run_sync(lambda: self._reader.confirm(batch, rejects=rejects))
         except JournalError as error:
             # A full disk: the lines are in the database, and writing them again overwrites them.
             self.status.change("journal_unavailable", str(error))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from iiot_gateway.log import SOURCE_STATE, Log
+
+Listener = Callable[[bytes], None]
 
 
 class Intake(Protocol):
@@ -14,6 +17,12 @@ class Intake(Protocol):
 
     def push(self, chunk: bytes, received_at_ns: int, /) -> int:
         """Take a chunk; return how many documents it completed. Never waits for a disk."""
+
+    def read(self, descriptor: int, stop: int, listener: Listener | None = None, /) -> bytes:
+        """Push what can be read from a descriptor until its other end hangs up, or `stop`'s; return the end of it."""
+
+    def traffic(self) -> tuple[int, float, int, float]:
+        """Give what `read` has read: bytes, Unix time of the last ones, documents, time of the last one."""
 
     def wait_room(self, timeout_s: float, /) -> bool:
         """Wait until the disk has caught up; False on time-out."""
@@ -53,6 +62,8 @@ class SourceStatus:
     last_bytes_at: float = 0.0
     documents: int = 0
     last_document_at: float = 0.0
+    traffic: Callable[[], tuple[int, float, int, float]] | None = None
+    """Counts what was read where it is read; see `Intake.traffic`."""
 
     def received(self, length: int, documents: int) -> None:
         """Count a chunk."""
@@ -63,6 +74,11 @@ class SourceStatus:
             self.documents += documents
             self.last_document_at = now
 
+    def refresh(self) -> None:
+        """Take over the counts of an intake that reads by itself."""
+        if self.traffic is not None:
+            self.bytes, self.last_bytes_at, self.documents, self.last_document_at = self.traffic()
+
     def change(self, log: Log, state: str, detail: str = "", *, bad: bool = False) -> None:
         """Enter a state; a change is logged once."""
         if state == self.state and detail == self.detail:
@@ -72,6 +88,7 @@ class SourceStatus:
 
     def document(self) -> dict[str, Any]:
         """Return the state for status and metrics."""
+        self.refresh()
         return {
             "state": self.state,
             "detail": self.detail,

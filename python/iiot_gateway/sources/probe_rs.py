@@ -17,6 +17,7 @@ from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import ProbeRsSection
 from iiot_gateway.log import SOURCE_FAILED, SOURCE_OUTPUT, SOURCE_STARTED, Repeated, get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
+from iiot_gateway.sources.descriptor import read_descriptor
 from iiot_gateway.sources.probe_rs_command import arguments, environment, tied_to_parent
 from iiot_gateway.sources.probe_rs_conditions import REMEDY, Ending, classify
 
@@ -31,7 +32,7 @@ class ProbeRsSource:
 
     def __init__(self, name: str, section: ProbeRsSection, intake: Intake, *, backoff: Backoff | None = None) -> None:
         self.name = name
-        self.status = SourceStatus()
+        self.status = SourceStatus(traffic=intake.traffic)
         self._section = section
         self._intake = intake
         self._backoff = backoff or Backoff()
@@ -68,11 +69,17 @@ class ProbeRsSource:
         self.status.change(self._log, "starting", "probe-rs attaches to the chip")
         command = tied_to_parent(shutil.which("setpriv"), [program, *arguments(self._section)])
         self._log.debug(SOURCE_STARTED, command=command)
+        output, its_output = os.pipe()
         try:
-            process = await anyio.open_process(command, stdin=subprocess.DEVNULL, env=environment(os.environ), start_new_session=True)
+            process = await anyio.open_process(
+                command, stdin=subprocess.DEVNULL, stdout=its_output, env=environment(os.environ), start_new_session=True
+            )
         except OSError as error:
+            os.close(output)
             return Ending("tool_not_installed", f"{program} cannot be run: {error.strerror}"), False
-        session = _Session(self, process)
+        finally:
+            os.close(its_output)
+        session = _Session(self, process, output)
         try:
             return await session.listen()
         finally:
@@ -80,14 +87,14 @@ class ProbeRsSource:
                 await session.end(self._section.stop_grace_s)
             self._intake.restart()
 
-    def take(self, chunk: bytes) -> None:
-        """Push a chunk of the target's output."""
-        documents = self._intake.push(chunk, time.time_ns())
-        self.status.received(len(chunk), documents)
+    async def read(self, output: int) -> bytes:
+        """Push the target's output until it ends; return the end of it."""
+        return await read_descriptor(output, self._intake)
 
     def judge_silence(self, began_s: float) -> None:
         """Say whether the node talks, prints without telemetry, or is silent. Times are Unix seconds."""
         now_s, status, section = time.time(), self.status, self._section
+        status.refresh()
         if section.rtt_silence_s and now_s - max(began_s, status.last_bytes_at) > section.rtt_silence_s:
             status.change(self._log, "rtt_silent", f"probe-rs runs, but no line came for {section.rtt_silence_s:g} s", bad=True)
         elif status.last_bytes_at < began_s:
@@ -115,32 +122,25 @@ class ProbeRsSource:
 class _Session:
     """One life of the tool."""
 
-    def __init__(self, source: ProbeRsSource, process: Process) -> None:
+    def __init__(self, source: ProbeRsSource, process: Process, output: int) -> None:
         self.source = source
         self.process = process
-        self.stdout_tail = b""
+        self.output = output
         self.stderr_tail: deque[str] = deque(maxlen=40)
-        self.had_output = False
         self.stderr_done = anyio.Event()
 
     async def listen(self) -> tuple[Ending, bool]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._drain_stderr)
             tasks.start_soon(self._watch)
-            await self._drain_stdout()
+            tail = await self.source.read(self.output)
             code = await self.process.wait()
             # What stderr still holds belongs to the diagnosis; a grandchild may keep the pipe open for ever.
             with anyio.move_on_after(1.0):
                 await self.stderr_done.wait()
             tasks.cancel_scope.cancel()
-        tail = self.stdout_tail.decode("utf-8", "replace")
-        return classify(code, tail, "\n".join(self.stderr_tail), had_output=self.had_output), self.had_output
-
-    async def _drain_stdout(self) -> None:
-        async for chunk in _chunks(self.process.stdout):
-            self.had_output = True
-            self.stdout_tail = (self.stdout_tail + chunk)[-TAIL_BYTES:]
-            self.source.take(chunk)
+        printed = tail.decode("utf-8", "replace")
+        return classify(code, printed, "\n".join(self.stderr_tail), had_output=bool(tail)), bool(tail)
 
     async def _drain_stderr(self) -> None:
         rest = ""
@@ -174,6 +174,7 @@ class _Session:
         if self.process.returncode is None:
             _signal(self.process.pid, signal.SIGKILL)
             await self.process.wait()
+        os.close(self.output)
         await self.process.aclose()
 
 

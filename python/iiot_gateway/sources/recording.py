@@ -11,16 +11,20 @@ bytes of a torn one it left out.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from iiot_gateway.errors import RecordingInvalid
+from iiot_gateway.errors import RecordingInvalid, RecordingUnwritable
+from iiot_gateway.sources.base import Listener
+from iiot_gateway.sources.descriptor import read_chunks
 
 MAGIC = b"iiot-recording "
 VERSION = 1
 _HEAD = re.compile(rb"@(\d{1,19}) (\d{1,10})\n")
 _LONGEST_HEAD = 34
 MAX_CHUNK_BYTES = 1 << 26
+TAIL_BYTES = 4096
 
 
 class RecordingWriter:
@@ -30,17 +34,41 @@ class RecordingWriter:
         self._file = file
         self.bytes = 0
         self.chunks = 0
+        self._last_at = 0.0
+        self._tail = b""
         name = re.sub(r"[^\x21-\x7e]", "_", source) or "_"
         file.write(MAGIC + f"{VERSION} {name}\n".encode())
         file.flush()
 
     def push(self, chunk: bytes, received_at_ns: int) -> int:
-        """Write a chunk through to the operating system; 0, because nobody looks for documents here."""
-        self._file.write(b"@%d %d\n%b\n" % (received_at_ns, len(chunk), chunk))
-        self._file.flush()
+        """Write a chunk through to the operating system; 0, because nobody looks for documents here. Raises RecordingUnwritable."""
+        try:
+            self._file.write(b"@%d %d\n%b\n" % (received_at_ns, len(chunk), chunk))
+            self._file.flush()
+        except OSError as error:
+            # Not as an OSError: the device that the bytes came from is all right.
+            raise RecordingUnwritable(f"the recording cannot be written any further: {error.strerror}") from error
         self.bytes += len(chunk)
         self.chunks += 1
+        self._last_at = received_at_ns / 1e9
+        self._tail = (self._tail + chunk)[-TAIL_BYTES:]
         return 0
+
+    def read(self, descriptor: int, stop: int, listener: Listener | None = None) -> bytes:
+        """Write what comes from a descriptor until its other end hangs up, or `stop`'s; return the end of it."""
+        self._tail = b""
+
+        def take(chunk: bytes) -> None:
+            self.push(chunk, time.time_ns())
+            if listener is not None:
+                listener(chunk)
+
+        read_chunks(descriptor, stop, take)
+        return self._tail
+
+    def traffic(self) -> tuple[int, float, int, float]:
+        """Bytes, the time of the last ones, and no documents."""
+        return self.bytes, self._last_at, 0, 0.0
 
     def wait_room(self, _timeout_s: float) -> bool:
         """There is room as long as the operating system takes the bytes."""

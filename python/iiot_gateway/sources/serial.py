@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,8 +16,8 @@ from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import SerialSection
 from iiot_gateway.errors import SourceUnavailable
 from iiot_gateway.log import SOURCE_FAILED, Repeated, get_log
-from iiot_gateway.sources.base import Intake, SourceStatus
-from iiot_gateway.sources.descriptor import read_chunks
+from iiot_gateway.sources.base import Intake, Listener, SourceStatus
+from iiot_gateway.sources.descriptor import read_descriptor
 
 USB_PATTERN = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})(?::(.+))?")
 REMEDY = {
@@ -37,14 +36,14 @@ class SerialSource:
 
     def __init__(self, name: str, section: SerialSection, intake: Intake, *, backoff: Backoff | None = None) -> None:
         self.name = name
-        self.status = SourceStatus()
+        self.status = SourceStatus(traffic=intake.traffic)
         self._section = section
         self._intake = intake
         self._backoff = backoff or Backoff()
         self._log = get_log(source=name)
         self._repeated = Repeated()
         self._descriptor: int | None = None
-        self.listener: Callable[[bytes], None] | None = None
+        self.listener: Listener | None = None
         """Hears every chunk too, on the reading thread."""
 
     def write(self, data: bytes) -> None:
@@ -90,7 +89,7 @@ class SerialSource:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch, began_s, port.port)
                 self._descriptor = port.fileno()
-                await read_chunks(port.fileno(), self._take)
+                await read_descriptor(port.fileno(), self._intake, self.listener)
                 tasks.cancel_scope.cancel()
         except* OSError as group:
             error = group.exceptions[0]
@@ -101,15 +100,11 @@ class SerialSource:
             self._intake.restart()
         raise SourceUnavailable("unplugged", "the device hung up")
 
-    def _take(self, chunk: bytes) -> None:
-        self.status.received(len(chunk), self._intake.push(chunk, time.time_ns()))
-        if self.listener is not None:
-            self.listener(chunk)
-
     async def _watch(self, began_s: float, port: str) -> None:
         limit_s = self._section.silence_s
         while limit_s:
             await anyio.sleep(min(1.0, limit_s / 10))
+            self.status.refresh()
             if time.time() - max(began_s, self.status.last_document_at) > limit_s:
                 self.status.change(self._log, "telemetry_silent", f"no telemetry for {limit_s:g} s", bad=True)
             else:

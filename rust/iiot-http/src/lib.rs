@@ -11,4 +11,4 @@ mod poster;
 
 pub use answer::{Answer, Failure};
 pub use config::{Config, ConfigError};
-pub use poster::Poster;
+pub use poster::{Gzipped, Poster};

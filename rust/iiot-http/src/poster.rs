@@ -19,6 +19,21 @@ use std::time::SystemTime;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
+/// A compressed body.
+#[derive(Debug, Clone)]
+pub struct Gzipped(Bytes);
+
+impl Gzipped {
+    /// Level 1: a sixth of the size at an eighth of the time of level 6.
+    pub fn of(body: &[u8]) -> Self {
+        let mut encoder =
+            GzEncoder::new(Vec::with_capacity(body.len() / 5 + 64), Compression::fast());
+        // Writing to memory cannot fail; were it to, the body would be cut and the peer would say so.
+        let _ = encoder.write_all(body);
+        Self(Bytes::from(encoder.finish().unwrap_or_default()))
+    }
+}
+
 /// Posts bodies to one URL over one connection, which is opened when needed and kept.
 #[derive(Debug)]
 pub struct Poster {
@@ -74,12 +89,16 @@ impl Poster {
 
     /// POST a body. Blocks until the answer, the time-out or `cancel`.
     pub fn post(&self, body: &[u8]) -> Answer {
-        let body = if self.config.gzip {
-            compress(body)
-        } else {
-            Bytes::copy_from_slice(body)
-        };
-        self.run(&Method::POST, &self.target, &body, self.config.gzip)
+        if self.config.gzip {
+            return self.post_gzipped(&Gzipped::of(body));
+        }
+        let body = Bytes::copy_from_slice(body);
+        self.run(&Method::POST, &self.target, &body, false)
+    }
+
+    /// POST a body that was compressed before, perhaps while another was under way.
+    pub fn post_gzipped(&self, body: &Gzipped) -> Answer {
+        self.run(&Method::POST, &self.target, &body.0, true)
     }
 
     /// GET another URL of the same server with the same headers, for health checks. A URL that cannot be used is a failure too.
@@ -263,12 +282,4 @@ fn describe(error: &hyper::Error) -> String {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
-}
-
-/// Level 1: a sixth of the size at an eighth of the time of level 6.
-fn compress(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 5 + 64), Compression::fast());
-    // Writing to memory cannot fail; were it to, the body would be cut and the peer would say so.
-    let _ = encoder.write_all(body);
-    Bytes::from(encoder.finish().unwrap_or_default())
 }

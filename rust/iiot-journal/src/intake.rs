@@ -20,6 +20,8 @@ use rusqlite::params;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A live source commits this many documents itself, if nothing is in the way; more are worth the writer's thread.
+const LEAD_DOCUMENTS: usize = 2;
 /// Longest quotation of a refused document.
 const EXCERPT_BYTES: usize = 200;
 
@@ -174,7 +176,7 @@ pub(crate) fn origin(
 }
 
 impl Intake {
-    /// Frame, scan and queue a chunk. Never waits for the disk. Returns how many documents, good or damaged, it completed.
+    /// Frame, scan and queue a chunk; commit it too, if that needs no waiting. Never waits for a sync, a checkpoint or another's commit. Returns how many documents, good or damaged, it completed.
     pub fn push(&mut self, chunk: &[u8], received_at_ns: i64) -> Result<usize> {
         let mut documents = Documents::default();
         let Self {
@@ -234,10 +236,16 @@ impl Intake {
                 return Ok(count);
             }
         }
-        self.last_ticket = self.shared.send(Message::Documents {
+        let message = Message::Documents {
             source: self.source,
             documents,
-        })?;
+        };
+        if self.replayable || count > LEAD_DOCUMENTS {
+            self.last_ticket = self.shared.send(message)?;
+        } else {
+            self.last_ticket = self.shared.put(message)?;
+            writer::lead(&self.shared);
+        }
         Ok(count)
     }
 

@@ -8,7 +8,8 @@ use crate::reject::{self, Reject};
 use crate::shared::{Shared, lock, now_ns};
 use crate::status::{self, Status};
 use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
-use crate::{schema, sink, wal, writer};
+use crate::writer::{self, Writer};
+use crate::{schema, sink, wal};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -49,7 +50,7 @@ impl Default for Options {
 }
 
 struct Threads {
-    writer: JoinHandle<State>,
+    writer: JoinHandle<()>,
     sync: JoinHandle<()>,
     checkpoint: JoinHandle<()>,
 }
@@ -256,14 +257,15 @@ impl Journal {
             )
             .at(&self.path));
         }
-        let state = threads.writer.join();
+        let _ = threads.writer.join();
+        let writer = lock(&self.shared.writer).take();
         lock(&self.shared.progress).stopping = true;
         self.shared.progress_changed.notify_all();
         self.shared.checkpoint.stop();
         lock(&self.reader).take();
         let _ = threads.sync.join();
         let _ = threads.checkpoint.join();
-        if let Ok(state) = state {
+        if let Some(Writer { state, .. }) = writer {
             // Best effort: without it the next start recovers and says so.
             let _ = state.db.execute_batch(
                 "UPDATE meta SET value=0 WHERE key='open'; PRAGMA wal_checkpoint(PASSIVE);",
@@ -298,13 +300,13 @@ fn spawn(
     };
     let failed =
         |e: std::io::Error| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}"));
+    *lock(&shared.writer) = Some(Writer::new(shared, state)?);
     let for_writer = Arc::clone(shared);
     let writer = named("journal-write")
         .spawn(move || {
-            let state = writer::run(&for_writer, state);
+            writer::run(&for_writer);
             lock(&for_writer.progress).writer_ended = true;
             for_writer.progress_changed.notify_all();
-            state
         })
         .map_err(failed)?;
     let for_sync = Arc::clone(shared);

@@ -89,6 +89,8 @@ pub(crate) struct Queue {
     pub waiting: HashMap<usize, usize>,
     /// Documents that a live source lost because the disk took nothing, a source; counted with its next commit.
     pub lost: HashMap<usize, u64>,
+    /// Work that was taken could not be committed where it was taken, and waits with the writer.
+    pub left_over: bool,
     pub stopping: bool,
     /// The disk takes nothing; why.
     pub stalled: Option<String>,
@@ -98,7 +100,10 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.confirmations.is_empty() && self.lost.is_empty()
+        self.messages.is_empty()
+            && self.confirmations.is_empty()
+            && self.lost.is_empty()
+            && !self.left_over
     }
 
     pub(crate) fn put(&mut self, message: Message) -> u64 {

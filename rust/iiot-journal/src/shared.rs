@@ -8,7 +8,9 @@ use crate::reader::Ring;
 use crate::row::Row;
 use crate::sync::{Checkpoint, Gate};
 use crate::tap::TapRing;
+use crate::writer::Writer;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -82,6 +84,10 @@ pub(crate) struct Shared {
     pub links: Mutex<Links>,
     pub wakers: Mutex<Vec<Wake>>,
     pub notes: Mutex<Vec<String>>,
+    /// Behind which a writer's turn is taken; empty before the journal is open and after it is closed.
+    pub writer: Mutex<Option<Writer>>,
+    /// The log is being synced.
+    pub syncing: AtomicBool,
     pub gate: Gate,
     pub checkpoint: Checkpoint,
     pub group_bytes: usize,
@@ -110,6 +116,8 @@ impl Shared {
             links: Mutex::default(),
             wakers: Mutex::default(),
             notes: Mutex::default(),
+            writer: Mutex::new(None),
+            syncing: AtomicBool::new(false),
             gate: Gate::default(),
             checkpoint: Checkpoint::default(),
             group_bytes: (wal_bytes / 4).clamp(64 << 10, 2 << 20) as usize,
@@ -118,14 +126,18 @@ impl Shared {
         }
     }
 
-    /// Put a message in the queue; its ticket, or an error if the journal is closed.
-    pub(crate) fn send(&self, message: Message) -> Result<u64> {
+    /// Put a message in the queue; its ticket, or an error if the journal is closed. Somebody must then be told of it.
+    pub(crate) fn put(&self, message: Message) -> Result<u64> {
         let mut queue = lock(&self.queue);
         if queue.stopping {
             return Err(crate::writer::closed());
         }
-        let ticket = queue.put(message);
-        drop(queue);
+        Ok(queue.put(message))
+    }
+
+    /// Put a message in the queue and tell the writer's thread.
+    pub(crate) fn send(&self, message: Message) -> Result<u64> {
+        let ticket = self.put(message)?;
         self.queue_filled.notify_one();
         Ok(ticket)
     }

@@ -3,6 +3,7 @@
 use crate::{Shared, lock};
 use rusqlite::Connection;
 use std::fs::File;
+use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,13 @@ impl Gate {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.writing = true;
+    }
+
+    /// As `enter_writer`, but false instead of waiting.
+    pub(crate) fn try_enter_writer(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.writing = !state.wanted;
+        state.writing
     }
 
     pub(crate) fn leave_writer(&self) {
@@ -161,7 +169,9 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
         let (ticket, head, commits) = (progress.committed_ticket, progress.head, progress.commits);
         progress.sync_now = false;
         drop(progress);
+        shared.syncing.store(true, Ordering::Relaxed);
         let outcome = log.sync_data();
+        shared.syncing.store(false, Ordering::Relaxed);
         last = Instant::now();
         let mut progress = lock(&shared.progress);
         match outcome {

@@ -1,15 +1,15 @@
-//! The writer thread: takes whatever has arrived since the last commit, commits it as one group, tells who waits.
+//! The writer: takes whatever has arrived since the last commit, commits it as one group, tells who waits.
 
 use crate::commit::{Group, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::queue::{Message, add_confirmation};
+use crate::queue::{Message, Queue, add_confirmation};
 use crate::sink::Confirmation;
 use crate::status::{Marks, mark};
 use crate::{Shared, lock, now_ns};
 use rusqlite::params;
-use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// How long to wait before a failed commit is tried again.
@@ -17,79 +17,190 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Without traffic the thread wakes this often, for the age limit.
 const IDLE: Duration = Duration::from_secs(30);
 
-thread_local! {
-    /// Pages in the write-ahead log after this thread's last commit.
-    static WAL_PAGES: Cell<u64> = const { Cell::new(0) };
+/// All that commits. Whoever holds it is the writer: the thread of that name, or a live source's own thread for one small group.
+pub(crate) struct Writer {
+    pub state: State,
+    work: Work,
+    marks: Marks,
+    first_ticket: u64,
+    /// Bytes of a group; halved when the disk is full.
+    limit: usize,
+    /// Pages in the write-ahead log after the last commit.
+    wal_pages: Arc<AtomicU64>,
 }
 
-/// Run until the journal is closed and everything that can be committed is.
-pub(crate) fn run(shared: &Arc<Shared>, mut state: State) -> State {
-    let counted = state.db.wal_hook(Some(
-        |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
-            WAL_PAGES.set(pages.unsigned_abs().into());
-            Ok(())
-        },
-    ));
-    if let Err(error) = counted {
-        lock(&shared.notes).push(format!(
-            "journal_log_uncounted: {error}; the log is moved at close only"
-        ));
+impl Writer {
+    pub(crate) fn new(shared: &Shared, state: State) -> Result<Self> {
+        let wal_pages = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&wal_pages);
+        let mut state = state;
+        state.db.wal_hook(Some(
+            move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+                counter.store(pages.unsigned_abs().into(), Ordering::Relaxed);
+                Ok(())
+            },
+        ))?;
+        Ok(Self {
+            state,
+            work: Work::default(),
+            marks: Marks::default(),
+            first_ticket: 1,
+            limit: shared.group_bytes,
+            wal_pages,
+        })
     }
-    let mut marks = Marks::default();
-    let mut work = Work::default();
-    let mut first_ticket = 1;
-    let mut limit = shared.group_bytes;
-    loop {
-        let stopping = wait(shared, &mut work);
-        if work.is_empty() && stopping {
-            break;
+
+    /// Take all that waits. Returns whether the journal is being closed.
+    fn take(&mut self, shared: &Shared) -> bool {
+        let mut queue = lock(&shared.queue);
+        self.work.messages.append(&mut queue.messages);
+        for (sink, confirmation) in queue.confirmations.drain(..) {
+            add_confirmation(&mut self.work.confirmations, sink, confirmation);
         }
-        if matches!(work.messages.front(), Some(Message::Command(_))) {
-            if let Some(Message::Command(command)) = work.messages.pop_front() {
-                shared.gate.enter_writer();
-                let tell = command(&mut state);
+        for (source, documents) in queue.lost.drain() {
+            *self.work.lost.entry(source).or_default() += documents;
+        }
+        queue.left_over = false;
+        queue.stopping
+    }
+
+    /// Run the command at the front, or commit one group. An error leaves all of it in the work. The gate is entered.
+    fn step(&mut self, shared: &Shared) -> Result<()> {
+        if matches!(self.work.messages.front(), Some(Message::Command(_))) {
+            if let Some(Message::Command(command)) = self.work.messages.pop_front() {
+                let tell = command(&mut self.state);
                 shared.gate.leave_writer();
-                shared.publish(&mut state, &[], first_ticket, &[]);
+                shared.publish(&mut self.state, &[], self.first_ticket, &[]);
                 tell();
-                first_ticket += 1;
+                self.first_ticket += 1;
             }
-            continue;
+            return Ok(());
         }
-        let count = group_size(&work.messages, limit);
-        match commit(shared, &mut state, &mut work, count, &mut marks) {
-            Ok((rows, done)) => {
-                first_ticket += count as u64;
-                limit = (limit * 2).min(shared.group_bytes);
-                shared.publish(&mut state, &rows, first_ticket - 1, &done);
-                compact(&mut state);
+        let count = group_size(&self.work.messages, self.limit);
+        let outcome = self.commit(count);
+        shared.gate.leave_writer();
+        let (rows, done) = outcome?;
+        self.first_ticket += count as u64;
+        self.limit = (self.limit * 2).min(shared.group_bytes);
+        shared.publish(&mut self.state, &rows, self.first_ticket - 1, &done);
+        compact(&mut self.state);
+        if self.wal_pages.load(Ordering::Relaxed) > shared.wal_pages_soft {
+            shared.checkpoint.request();
+        }
+        Ok(())
+    }
+
+    /// Commit the first `count` messages with every confirmation and loss; on an error all of them are still in the work.
+    fn commit(&mut self, count: usize) -> Result<Done> {
+        let group = transact(&self.state, &self.work, count, &mut self.marks)?;
+        self.work.confirmations.clear();
+        self.work.lost.clear();
+        let mut done = Vec::new();
+        for message in self.work.messages.drain(..count) {
+            if let Message::Documents { source, documents } = message {
+                done.push((source, documents.bytes()));
             }
-            Err(error) => {
-                shared.stall(&error, std::mem::take(&mut work.lost));
-                // What sinks have confirmed frees room, and needs little.
-                if let Ok((rows, _)) = commit(shared, &mut state, &mut work, 0, &mut marks) {
-                    shared.advance(&mut state, &rows, first_ticket - 1);
-                }
-                if stopping {
-                    // Not accepted. What can be given again is no loss; the rest is counted, if the disk takes that much.
-                    let lost = uncommitted(&state, &work);
-                    lock(&shared.progress).uncommitted = lost.values().sum();
-                    work.lost = lost;
-                    let _ = commit(shared, &mut state, &mut work, 0, &mut marks);
+        }
+        Ok((group.merge(&mut self.state), done))
+    }
+
+    /// The disk took nothing. Commit at least what sinks have confirmed, which frees room and needs little; wait to try again.
+    fn stalled(&mut self, shared: &Shared, error: &Error) {
+        shared.stall(error, std::mem::take(&mut self.work.lost));
+        shared.gate.enter_writer();
+        let outcome = self.commit(0);
+        shared.gate.leave_writer();
+        if let Ok((rows, _)) = outcome {
+            shared.advance(&mut self.state, &rows, self.first_ticket - 1);
+        }
+        self.limit = (self.limit / 2).max(1);
+    }
+
+    /// Nothing more is accepted. What can be given again is no loss; the rest is counted, if the disk takes that much.
+    fn give_up(&mut self, shared: &Shared) {
+        let lost = uncommitted(&self.state, &self.work);
+        lock(&shared.progress).uncommitted = lost.values().sum();
+        self.work.lost = lost;
+        shared.gate.enter_writer();
+        let _ = self.commit(0);
+        shared.gate.leave_writer();
+    }
+}
+
+/// Run until the journal is closed and everything that can be committed is. The writer stays with `shared`.
+pub(crate) fn run(shared: &Shared) {
+    loop {
+        let is_idle = wait(shared);
+        let mut held = lock(&shared.writer);
+        let Some(writer) = held.as_mut() else {
+            return;
+        };
+        let mut stopping = writer.take(shared);
+        if writer.work.is_empty() && stopping {
+            return;
+        }
+        if writer.work.is_empty() && !is_idle {
+            continue; // a source's thread was faster
+        }
+        if writer.wal_pages.load(Ordering::Relaxed) > shared.wal_pages_hard {
+            shared.checkpoint.request();
+            shared.checkpoint.wait(Duration::from_secs(2));
+        }
+        // An empty group too: with it, frames that are too old go.
+        loop {
+            shared.gate.enter_writer();
+            let Err(error) = writer.step(shared) else {
+                if writer.work.is_empty() {
                     break;
                 }
-                limit = (limit / 2).max(1);
-                shared.checkpoint.request();
-                shared.wait_retry(RETRY);
+                continue;
+            };
+            writer.stalled(shared, &error);
+            if stopping {
+                writer.give_up(shared);
+                return;
             }
-        }
-        if WAL_PAGES.get() > shared.wal_pages_soft {
             shared.checkpoint.request();
-            if WAL_PAGES.get() > shared.wal_pages_hard {
-                shared.checkpoint.wait(Duration::from_secs(2));
-            }
+            shared.wait_retry(RETRY);
+            stopping = writer.take(shared);
         }
     }
-    state
+}
+
+/// Commit what waits on the caller's thread, if that takes no waiting: nobody else commits, nothing is being synced or moved. The hop to the
+/// writer's thread would cost a lone frame more than its commit. Otherwise, and if the disk refuses, the writer's thread has it.
+pub(crate) fn lead(shared: &Shared) {
+    let led = || {
+        if shared.syncing.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut held = match shared.writer.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let writer = held.as_mut()?;
+        let is_small = |queue: &Queue| {
+            queue.messages.len() == 1
+                && matches!(queue.messages.front(), Some(Message::Documents { .. }))
+        };
+        if !writer.work.is_empty()
+            || !is_small(&lock(&shared.queue))
+            || writer.wal_pages.load(Ordering::Relaxed) > shared.wal_pages_hard
+            || !shared.gate.try_enter_writer()
+        {
+            return None;
+        }
+        writer.take(shared);
+        if writer.step(shared).is_err() || !writer.work.is_empty() {
+            lock(&shared.queue).left_over = true;
+            return None;
+        }
+        Some(())
+    };
+    if led().is_none() {
+        shared.queue_filled.notify_one();
+    }
 }
 
 /// Documents of live sources among the work, a source.
@@ -123,27 +234,14 @@ impl Work {
     }
 }
 
-/// Wait for work, and take all there is. Returns whether the journal is being closed.
-fn wait(shared: &Shared, work: &mut Work) -> bool {
-    let mut queue = lock(&shared.queue);
-    while work.is_empty() && queue.is_empty() && !queue.stopping {
-        let (next, timeout) = shared
-            .queue_filled
-            .wait_timeout(queue, IDLE)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        queue = next;
-        if timeout.timed_out() {
-            break;
-        }
-    }
-    work.messages.append(&mut queue.messages);
-    for (sink, confirmation) in queue.confirmations.drain(..) {
-        add_confirmation(&mut work.confirmations, sink, confirmation);
-    }
-    for (source, documents) in queue.lost.drain() {
-        *work.lost.entry(source).or_default() += documents;
-    }
-    queue.stopping
+/// Wait for work or the end; true if it is time to look for old frames instead.
+fn wait(shared: &Shared) -> bool {
+    let queue = lock(&shared.queue);
+    let (_queue, outcome) = shared
+        .queue_filled
+        .wait_timeout_while(queue, IDLE, |q| q.is_empty() && !q.stopping)
+        .unwrap_or_else(PoisonError::into_inner);
+    outcome.timed_out()
 }
 
 /// How many messages from the front make one group.
@@ -162,29 +260,6 @@ fn group_size(held: &VecDeque<Message>, limit: usize) -> usize {
 }
 
 type Done = (Vec<Arc<crate::row::Row>>, Vec<(usize, usize)>);
-
-/// Commit the first `count` messages with every confirmation and loss; on an error all of them are still in `work`.
-fn commit(
-    shared: &Shared,
-    state: &mut State,
-    work: &mut Work,
-    count: usize,
-    marks: &mut Marks,
-) -> Result<Done> {
-    shared.gate.enter_writer();
-    let outcome = transact(state, work, count, marks);
-    shared.gate.leave_writer();
-    let group = outcome?;
-    work.confirmations.clear();
-    work.lost.clear();
-    let mut done = Vec::new();
-    for message in work.messages.drain(..count) {
-        if let Message::Documents { source, documents } = message {
-            done.push((source, documents.bytes()));
-        }
-    }
-    Ok((group.merge(state), done))
-}
 
 fn transact(state: &State, work: &Work, count: usize, marks: &mut Marks) -> Result<Group> {
     let now_ns = now_ns();

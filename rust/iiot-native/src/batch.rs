@@ -1,6 +1,7 @@
 //! Lines of consecutive frames: what a database sink posts and confirms.
 
 use iiot_core::scan::Scan;
+use iiot_http::Gzipped;
 use iiot_journal::{Cursor, Result, Row};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ pub(crate) struct Lines {
     pub ends: Vec<usize>,
     /// Position of each frame and its first line.
     pub frames: Vec<(u64, usize)>,
+    /// All of `text`, if it was wanted so.
+    pub gzipped: Option<Gzipped>,
 }
 
 impl Lines {

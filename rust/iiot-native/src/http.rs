@@ -62,9 +62,13 @@ impl Poster {
                 lines.ends.len()
             )));
         };
-        Ok(Answer {
-            core: py.detach(|| self.core.post(body)),
-        })
+        let core = match &lines.gzipped {
+            Some(whole) if (first, end) == (0, lines.ends.len()) => {
+                py.detach(|| self.core.post_gzipped(whole))
+            }
+            _ => py.detach(|| self.core.post(body)),
+        };
+        Ok(Answer { core })
     }
 
     /// POST bytes as they are, for what is no batch (a benchmark, the doctor's line).

@@ -1,14 +1,18 @@
 //! `Intake`: chunks of bytes down, numbers up.
 
+use crate::descriptor::{self, Traffic};
 use crate::{crossings, errors, journal::seconds};
 use iiot_journal::Intake as Core;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where a source pushes bytes.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Intake {
     core: Mutex<Core>,
+    traffic: Traffic,
     #[pyo3(get)]
     resume_offset: u64,
     #[pyo3(get)]
@@ -21,6 +25,7 @@ impl Intake {
             resume_offset: core.resume_offset,
             finished: core.finished,
             core: Mutex::new(core),
+            traffic: Traffic::default(),
         }
     }
 
@@ -35,6 +40,31 @@ impl Intake {
         crossings::count();
         py.detach(|| self.core().push(chunk, received_at_ns))
             .map_err(|e| errors::journal(py, &e))
+    }
+
+    #[pyo3(signature = (descriptor, stop, listener = None))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        descriptor: RawFd,
+        stop: RawFd,
+        listener: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        crossings::count();
+        let tail = py.detach(|| {
+            descriptor::read(
+                &self.core,
+                &self.traffic,
+                descriptor,
+                stop,
+                listener.as_ref(),
+            )
+        })?;
+        Ok(PyBytes::new(py, &tail))
+    }
+
+    fn traffic(&self) -> (u64, f64, u64, f64) {
+        self.traffic.get()
     }
 
     fn wait_room(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {

@@ -5,6 +5,7 @@ mod broker;
 mod companion;
 mod crossings;
 mod decode;
+mod descriptor;
 mod downlink;
 mod errors;
 mod history;

@@ -4,6 +4,7 @@ use crate::batch::Lines;
 use crate::journal::Journal;
 use crate::{crossings, errors};
 use iiot_core::scan::Scan;
+use iiot_http::Gzipped;
 use iiot_journal::{Confirmation, Confirmer, Cursor, Error, Row, SinkReject};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -89,7 +90,7 @@ impl LineSink {
         })
     }
 
-    #[pyo3(signature = (*, max_lines, max_bytes, linger_ms, timeout_ms))]
+    #[pyo3(signature = (*, max_lines, max_bytes, linger_ms, timeout_ms, gzip = false))]
     fn next_batch(
         &self,
         py: Python<'_>,
@@ -97,16 +98,22 @@ impl LineSink {
         max_bytes: usize,
         linger_ms: u64,
         timeout_ms: u64,
+        gzip: bool,
     ) -> PyResult<Option<LineBatch>> {
         crossings::count();
         let lines = py
             .detach(|| {
-                self.read(
+                let mut lines = self.read(
                     max_lines,
                     max_bytes,
                     Duration::from_millis(linger_ms),
                     Duration::from_millis(timeout_ms),
-                )
+                )?;
+                // Here, because the batch before is usually being posted meanwhile.
+                if let Some(lines) = lines.as_mut().filter(|_| gzip) {
+                    lines.gzipped = Some(Gzipped::of(&lines.text));
+                }
+                Ok(lines)
             })
             .map_err(|e| errors::journal(py, &e))?;
         Ok(lines.map(|lines| LineBatch {
@@ -122,13 +129,14 @@ impl LineSink {
         reader.rest = None;
     }
 
-    #[pyo3(signature = (batch, *, rejects = Vec::new()), text_signature = "($self, batch, *, rejects=())")]
+    #[pyo3(signature = (batch, *, rejects = Vec::new(), wait = true), text_signature = "($self, batch, *, rejects=(), wait=True)")]
     fn confirm(
         &self,
         py: Python<'_>,
         batch: &LineBatch,
         rejects: Vec<(usize, String)>,
-    ) -> PyResult<()> {
+        wait: bool,
+    ) -> PyResult<bool> {
         crossings::count();
         let lines = &batch.core;
         let mut refused = Vec::with_capacity(rejects.len());
@@ -163,7 +171,7 @@ impl LineSink {
             rejects: refused,
             ..Confirmation::default()
         };
-        py.detach(|| self.commit(confirmation))
+        py.detach(|| self.commit(confirmation, wait))
             .map_err(|e| errors::journal(py, &e))
     }
 
@@ -225,17 +233,19 @@ impl LineSink {
     }
 
     /// Queue the confirmation once the one before it is committed, so that the commit goes on while the next batch is sent.
-    fn commit(&self, confirmation: Confirmation) -> Result<(), Error> {
+    /// False if that would need waiting, and none is wanted.
+    fn commit(&self, confirmation: Confirmation, wait: bool) -> Result<bool, Error> {
         let before = self.confirmed.load(Ordering::Acquire);
-        while !self
-            .confirmer
-            .wait_settled(before, Duration::from_millis(200))
-            && !self.cancelled.is_set()
-        {}
+        let look = Duration::from_millis(if wait { 200 } else { 0 });
+        while !self.confirmer.wait_settled(before, look) && !self.cancelled.is_set() {
+            if !wait {
+                return Ok(false);
+            }
+        }
         let end = confirmation.end;
         self.confirmer.confirm(confirmation)?;
         self.confirmed.store(end, Ordering::Release);
-        Ok(())
+        Ok(true)
     }
 }
 

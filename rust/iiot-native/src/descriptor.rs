@@ -1,0 +1,115 @@
+//! Reading a port or a pipe into an intake, on a thread of its own that never takes the interpreter's lock.
+
+use iiot_journal::Intake;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const CHUNK_BYTES: usize = 65536;
+/// What was read last is kept for whoever has to say why the other end died.
+const TAIL_BYTES: usize = 4096;
+
+/// What has come so far. Times are Unix milliseconds, 0 for never.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    bytes: AtomicU64,
+    last_bytes_ms: AtomicU64,
+    documents: AtomicU64,
+    last_document_ms: AtomicU64,
+}
+
+impl Traffic {
+    fn count(&self, bytes: usize, documents: usize, now_ns: i64) {
+        let now_ms = now_ns.unsigned_abs() / 1_000_000;
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_bytes_ms.store(now_ms, Ordering::Relaxed);
+        if documents > 0 {
+            self.documents
+                .fetch_add(documents as u64, Ordering::Relaxed);
+            self.last_document_ms.store(now_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes, time of the last ones in Unix seconds, documents, time of the last one.
+    pub(crate) fn get(&self) -> (u64, f64, u64, f64) {
+        let seconds = |ms: &AtomicU64| ms.load(Ordering::Relaxed) as f64 / 1000.0;
+        (
+            self.bytes.load(Ordering::Relaxed),
+            seconds(&self.last_bytes_ms),
+            self.documents.load(Ordering::Relaxed),
+            seconds(&self.last_document_ms),
+        )
+    }
+}
+
+/// Read until the other end hangs up (gives the end of what came) or `stop` does, pushing each chunk. Nothing that was read is lost.
+pub(crate) fn read(
+    core: &Mutex<Intake>,
+    traffic: &Traffic,
+    descriptor: RawFd,
+    stop: RawFd,
+    listener: Option<&Py<PyAny>>,
+) -> PyResult<Vec<u8>> {
+    // SAFETY: the caller keeps both open until this returns.
+    let (descriptor, stop) = unsafe {
+        (
+            BorrowedFd::borrow_raw(descriptor),
+            BorrowedFd::borrow_raw(stop),
+        )
+    };
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut tail = Vec::new();
+    loop {
+        let mut watched = [
+            PollFd::new(&descriptor, PollFlags::IN),
+            PollFd::new(&stop, PollFlags::IN),
+        ];
+        match poll(&mut watched, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            outcome => outcome.map_err(io::Error::from)?,
+        };
+        let [comes, stops] = watched.map(|fd| !fd.revents().is_empty());
+        if comes {
+            let length = match rustix::io::read(descriptor, &mut chunk) {
+                // Another reader of the port was faster.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
+                outcome => outcome.map_err(io::Error::from)?,
+            };
+            let bytes = chunk.get(..length).unwrap_or_default();
+            if bytes.is_empty() {
+                return Ok(tail);
+            }
+            let now_ns = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
+            let pushed = core
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(bytes, now_ns);
+            let documents =
+                pushed.map_err(|error| Python::attach(|py| crate::errors::journal(py, &error)))?;
+            traffic.count(length, documents, now_ns);
+            keep_tail(&mut tail, bytes);
+            if let Some(listener) = listener {
+                Python::attach(|py| listener.call1(py, (PyBytes::new(py, bytes),)))?;
+            }
+        }
+        if stops {
+            return Ok(tail);
+        }
+    }
+}
+
+fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    let new = bytes
+        .get(bytes.len().saturating_sub(TAIL_BYTES)..)
+        .unwrap_or_default();
+    let surplus = (tail.len() + new.len()).saturating_sub(TAIL_BYTES);
+    tail.drain(..surplus.min(tail.len()));
+    tail.extend_from_slice(new);
+}
