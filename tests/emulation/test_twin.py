@@ -51,7 +51,13 @@ def test_a_twin_needs_no_configuration_and_leaves_nothing_behind(tmp_path: Path)
     words = ["twin", "--nodes", "1", "--interval", "1", "--region", "us915", "--firmware", str(FIRMWARE)]
     with log.open("wb") as out:
         twin = subprocess.Popen(
-            [sys.executable, "-m", "iiot_gateway", *words], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=folder, process_group=0
+            [sys.executable, "-m", "iiot_gateway", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd=folder,
+            env={**os.environ, "IIOT_LOG__LEVEL": "warning"},
+            process_group=0,
         )
     try:
         until(lambda: "Ctrl-C ends it." in log.read_text() or twin.poll() is not None, "the greeting")
