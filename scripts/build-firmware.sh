@@ -1,13 +1,40 @@
 #!/usr/bin/env bash
-# Build the firmware of both nodes: build-firmware.sh [qemu|board|lint|toolchain]..., by default qemu and board. The results:
-#   firmware/target/qemu/nodeN-firmware                            for the emulation
-#   firmware/target/thumbv7em-none-eabihf/release/nodeN-firmware   for the NUCLEO-F446RE
-# IIOT_NODE_ADDRESS (1 to 254) and IIOT_NODE_KEY (32 hexadecimal digits) are compiled into the latter. `lint` runs clippy on both,
-# `toolchain` only looks for a compiler.
+# Build the firmware of both nodes: build-firmware.sh [--CHOICE VALUE]... [qemu|board|lint|toolchain]..., by default qemu and board. The results:
+#   firmware/target/qemu/nodeN-firmware                            for the emulation, which gives each node its settings when it starts it
+#   firmware/target/thumbv7em-none-eabihf/release/nodeN-firmware   for the NUCLEO-F446RE, with these compiled in:
+#     --region eu868|us915           eu868 by default; the next four follow from it
+#     --band-hz HZ                   centre of the channel, 869525000 (eu868) or 915000000 (us915)
+#     --parameter SF,BW,CR,PREAMBLE  as AT+PARAMETER takes them, 7,7,1,12 (eu868) or 9,9,1,12 (us915)
+#     --power-dbm DBM                14 (eu868) or 22 (us915)
+#     --network-id ID                3 to 15, or 18, the default
+#     --gateway ADDRESS              the gateway node's address, 2 by default
+#     --address ADDRESS              a sensor node's address, 1 by default
+#     --interval-s SECONDS           between two readings, 10 by default
+#     --key DIGITS                   32 hexadecimal digits; without a key a node obeys no commands
+# Each can be given in the environment instead, as IIOT_NODE_REGION, IIOT_NODE_KEY and so on. What does not go together is refused. `lint` runs clippy
+# on both, `toolchain` only looks for a compiler.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../firmware"
 target=thumbv7em-none-eabihf
 emulated=(--features node1-firmware/qemu --features node2-firmware/qemu)
+
+while [[ ${1:-} == --* ]]; do
+    case ${1#--} in
+    region | band-hz | parameter | power-dbm | network-id | gateway | address | interval-s | key) ;;
+    *)
+        echo "$(basename "$0"): $1 is none of --region, --band-hz, --parameter, --power-dbm, --network-id, --gateway, --address, --interval-s, --key" >&2
+        exit 2
+        ;;
+    esac
+    if [ $# -lt 2 ]; then
+        echo "$(basename "$0"): $1 needs a value" >&2
+        exit 2
+    fi
+    name=${1#--}
+    name=${name//-/_}
+    export "IIOT_NODE_${name^^}=$2"
+    shift 2
+done
 
 has_target() { command -v rustup >/dev/null 2>&1 && rustup target list --installed 2>/dev/null | grep -qx "$target"; }
 # Debian's compiler of the package rustc-web, with the sources of `core` beside it.

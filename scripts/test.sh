@@ -62,10 +62,16 @@ step cargo clippy --workspace --all-targets --quiet -- -D warnings
 step cargo test --workspace --quiet
 step cargo clippy --manifest-path firmware/Cargo.toml -p logic -p drivers --all-targets --quiet -- -D warnings
 step cargo test --manifest-path firmware/Cargo.toml -p logic -p drivers --quiet
-if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then step scripts/build-firmware.sh lint qemu board; fi
+if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then
+    # Linted as built for the other region, so that both builds are seen.
+    step scripts/build-firmware.sh --region us915 lint
+    step scripts/build-firmware.sh qemu board
+fi
 if [ -n "${CI:-}" ]; then
     # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
     step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --release --quiet -p iiot-proto --test mutations
+    # The same for whole nodes.
+    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
     step cargo run --release --quiet -p iiot-proto --example link_table
 fi
 step .venv/bin/ruff format --check --quiet

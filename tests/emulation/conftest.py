@@ -19,17 +19,33 @@ from subscribers import Subscriber
 
 @pytest.fixture
 def simulate(tmp_path: Path) -> Iterator[Simulate]:
-    """Return a function that starts the gateway node and sensor nodes in one air."""
+    """Return a function that starts the gateway node and sensor nodes in one air; `strangers` are sensor nodes in regions of their own."""
     require()
     running: list[Simulation] = []
 
     def start(
-        *, sensors: tuple[int, ...] = (1,), interval_s: int = 1, air: AirPlan | None = None, powered: bool = True, **more: Any
+        *,
+        sensors: tuple[int, ...] = (1,),
+        strangers: dict[int, str] | None = None,
+        region: str = "eu868",
+        interval_s: int = 1,
+        air: AirPlan | None = None,
+        powered: bool = True,
+        **more: Any,
     ) -> Simulation:
-        gateway = NodePlan(firmware=FIRMWARE / "node2-firmware", address=GATEWAY, seed=2, distance_m=0.0, powered=powered)
+        gateway = NodePlan(firmware=FIRMWARE / "node2-firmware", address=GATEWAY, seed=2, region=region, distance_m=0.0, powered=powered)
+        regions = dict.fromkeys(sensors, region) | (strangers or {})
         nodes = [
-            NodePlan(firmware=FIRMWARE / "node1-firmware", address=address, interval_s=interval_s, seed=address, key=KEY, **more)
-            for address in sensors
+            NodePlan(
+                firmware=FIRMWARE / "node1-firmware",
+                address=address,
+                interval_s=interval_s,
+                seed=address,
+                key=KEY,
+                region=where,
+                **more,
+            )
+            for address, where in regions.items()
         ]
         simulation = Simulation(tmp_path / "nodes", [gateway, *nodes], air)
         simulation.__enter__()

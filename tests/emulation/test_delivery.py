@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow]
 
 NODES = (1, 3)
 READINGS = 8
-SAMPLES = [(0.0, False), (0.2, False), (0.4, False), (0.2, True)] if "IIOT_LONG" in os.environ else [(0.2, False)]
+SAMPLES = [(0.0, False), (0.05, False), (0.2, False), (0.4, False), (0.2, True)] if "IIOT_LONG" in os.environ else [(0.2, False)]
 """IIOT_LONG=1 runs all of them, some minutes."""
 BAND_SHARE = 0.1
 """Of the time, in the sub-band that the nodes use."""

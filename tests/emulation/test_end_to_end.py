@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from nodes import FIRMWARE, GATEWAY, Simulate, require
+from nodes import FIRMWARE, GATEWAY, Simulate
 
 from gateways import Gateway, assert_balanced
 from servers import Mosquitto, VictoriaMetrics
@@ -81,17 +81,3 @@ def test_the_same_arrives_through_a_probe(
     assert set(points(victoria_metrics, "temperature", "node1")) == {33.33}
     assert status["intake"]["rejected"] == 0
     assert_balanced(status)
-
-
-def test_a_twin_runs_everything(gateway: Gateway, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
-    """One command: nodes under their names, a bad channel, and commands."""
-    require()
-    gateway.configure(f'[mqtt]\nbroker_url = "{mosquitto.url}"')
-
-    gateway.start("twin", "--nodes", "2", "--loss", "10", "--interval", "1", "--firmware", str(FIRMWARE))
-    subscriber.wait(lambda s: len(s.values("iiot/node3/temperature")) >= 2, "readings of the second node", 60.0)
-    subscriber.wait(lambda s: s.last("iiot/node1/temperature") == "19.50", "readings of the first node", 60.0)
-    subscriber.publish("iiot/node3/set/led", "on")
-    subscriber.wait(lambda s: '"done"' in (s.last("iiot/node3/state/led") or ""), "an answer", 60.0)
-
-    assert gateway.stop() == 0

@@ -95,6 +95,23 @@ def test_frames_that_meet_are_lost_and_others_are_not_heard() -> None:
     assert heard == [b"+OK\r\n", b"+OK\r\n"]
 
 
+def test_another_network_is_not_heard_but_disturbs() -> None:
+    """Neighbours on one channel: a frame of theirs says nothing, and one at the same time costs ours."""
+    clock, (ours, theirs, receiver), (_a, _b, heard) = modules(3)
+    theirs.feed(b"AT+NETWORKID=5\r\n")
+    theirs.feed(b"AT+SEND=3,1,x\r\n")
+    clock.advance(5)
+    ours.feed(b"AT+SEND=3,1,y\r\n")
+    theirs.feed(b"AT+SEND=3,1,z\r\n")
+    clock.advance(5)
+    assert heard == [b"+OK\r\n"]
+
+    receiver.feed(b"AT+NETWORKID=5\r\n")
+    theirs.feed(b"AT+SEND=3,1,x\r\n")
+    clock.advance(5)
+    assert heard[2:] == [b"+RCV=2,1,x,-82,11\r\n"]
+
+
 def test_what_the_air_loses_doubles_and_damages_is_counted() -> None:
     """Each share over a thousand frames, with bursts and without."""
     for bursts in (False, True):

@@ -103,6 +103,19 @@ async def test_bytes_arrive_unchanged_and_survive_unplugging(line: Line) -> None
     assert source.status.restarts >= 2
 
 
+async def test_a_source_that_is_stopped_says_nothing_of_a_fault(line: Line) -> None:
+    """The port is still there: whoever ends the gateway must not read that the adapter was unplugged."""
+    source = source_on(line, io.BytesIO())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(source.run)
+        await wait_for(lambda: source.status.state == "running")
+        tasks.cancel_scope.cancel()
+
+    assert source.status.state == "running"
+    assert source.status.restarts == 0
+
+
 async def test_a_port_that_another_program_holds_is_called_busy(line: Line) -> None:
     """Two readers of one port would each get half."""
     first, second = source_on(line, io.BytesIO()), source_on(line, io.BytesIO())

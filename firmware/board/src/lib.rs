@@ -80,7 +80,7 @@ pub struct Board {
     pub button: PC13<Input>,
     /// Runs from now on.
     pub watchdog: IndependentWatchdog,
-    /// Who the node is.
+    /// Who the node is, and where it sends.
     pub settings: Settings,
     /// What it has of its earlier run.
     pub start: Start,
@@ -91,8 +91,8 @@ pub struct Board {
 }
 
 impl Board {
-    /// Take the chip into use. `address` is the node's own, unless its settings name another.
-    pub fn new(device: pac::Peripherals, address: u8) -> Self {
+    /// Take the chip into use.
+    pub fn new(device: pac::Peripherals) -> Self {
         let reset_cause = reset_cause(&device.RCC);
         #[cfg(not(feature = "qemu"))]
         let clocks = Config::hsi().sysclk(84.MHz());
@@ -144,7 +144,7 @@ impl Board {
         );
         let mut battery = Battery::new(device.ADC1, &mut rcc);
 
-        let settings = settings::settings(address);
+        let settings = settings::settings();
         let retained = retain::recall();
         let starts = retained
             .map_or(0, |retained| retained.starts)

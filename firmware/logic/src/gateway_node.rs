@@ -2,18 +2,18 @@
 
 use heapless::{Deque, Vec};
 use iiot_proto::Modulation;
-use iiot_proto::duty::{Allowance, Duty, DutyRule};
+use iiot_proto::duty::{Allowance, Duty};
 use iiot_proto::link::{
     ACK_FRAME_BYTES, ACK_TURNAROUND_MS, AckDue, Downlink, DownlinkError, Finished, Incoming, Poll,
     Receiver, ReceiverCounters, Timing,
 };
 use iiot_proto::packet::{Command, MAX_PACKET_BYTES, Packet, Payload};
-use iiot_proto::rylr998::{Event, MAX_COMMAND_BYTES, Parser};
+use iiot_proto::rylr998::{Event, MAX_COMMAND_BYTES, Parser, SetupError};
 
 use crate::Next;
 use crate::radio::{Radio, RadioCounters};
 use crate::sensor_node::Start;
-use crate::settings::Settings;
+use crate::settings::{Channel, Settings};
 
 /// Runs of nodes that are remembered: eight nodes, each of which may restart.
 const RUNS: usize = 16;
@@ -26,11 +26,6 @@ const ACK_PATIENCE_MS: u64 = ACK_TURNAROUND_MS as u64 + 75;
 
 /// Ask again after this time where nothing is due.
 const IDLE_MS: u64 = 1_000;
-
-const NOTHING: DutyRule = DutyRule {
-    per_mille: Some(0),
-    max_airtime_us: Some(0),
-};
 
 /// A packet that came for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,15 +54,16 @@ pub struct GatewayNode {
 }
 
 impl GatewayNode {
-    /// A gateway node that has heard nobody.
-    pub fn new(settings: &Settings, start: Start) -> Self {
-        let setup = settings.radio();
-        let rule = setup.check().unwrap_or(NOTHING);
-        Self {
+    /// A gateway node that has heard nobody. Refused where the radio may not be set up as its settings say.
+    pub fn new(settings: &Settings, start: Start) -> Result<Self, SetupError> {
+        let address = settings.gateway;
+        let setup = settings.radio(address);
+        let rule = setup.check()?;
+        Ok(Self {
             radio: Radio::new(setup),
             parser: Parser::default(),
-            receiver: Receiver::new(settings.address),
-            downlink: Downlink::new(settings.address, start.boot, Timing::new(setup.modulation)),
+            receiver: Receiver::new(address),
+            downlink: Downlink::new(address, start.boot, Timing::new(setup.modulation)),
             duty: start.duty_level_us.map_or(Duty::full(rule, 0), |level_us| {
                 Duty::restored(rule, 0, level_us)
             }),
@@ -75,7 +71,7 @@ impl GatewayNode {
             acks: Deque::new(),
             deliveries: Deque::new(),
             last: None,
-        }
+        })
     }
 
     /// What came in.
@@ -91,6 +87,11 @@ impl GatewayNode {
     /// Whether the module is set up.
     pub const fn is_up(&self) -> bool {
         self.radio.is_up()
+    }
+
+    /// Where it listens.
+    pub const fn channel(&self) -> Channel {
+        Channel(self.radio.setup())
     }
 
     /// The last packet that was delivered, for the display.

@@ -16,10 +16,12 @@
 extern crate std;
 
 pub mod assess;
+pub mod choice;
 pub mod clock;
 pub mod dice;
 pub mod document;
 pub mod gateway_node;
+mod hexadecimal;
 pub mod order;
 pub mod radio;
 pub mod retained;

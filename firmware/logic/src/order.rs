@@ -14,7 +14,7 @@ use core::fmt::{self, Write};
 
 use iiot_proto::packet::{Answer, Command};
 
-use crate::settings::nibble;
+use crate::hexadecimal;
 
 /// The longest line that is taken.
 const LINE_BYTES: usize = 64;
@@ -105,21 +105,9 @@ fn read(line: &[u8]) -> Result<Order, OrderFault> {
     let node = number(words.next(), 254).ok_or(OrderFault::Node)?;
     let valid_s = number(words.next(), MAX_VALID_S).ok_or(OrderFault::ValidFor)?;
     let digits = words.next().unwrap_or_default();
-    let mut payload = [0; Command::BYTES];
-    let pairs = digits.chunks_exact(2);
-    if digits.len() != 2 * payload.len() || words.next().is_some() {
+    let payload: [u8; Command::BYTES] = hexadecimal::bytes(digits).ok_or(OrderFault::Payload)?;
+    if words.next().is_some() {
         return Err(OrderFault::Payload);
-    }
-    for (byte, pair) in payload.iter_mut().zip(pairs) {
-        match pair {
-            [high, low] => {
-                let (Some(high), Some(low)) = (nibble(*high), nibble(*low)) else {
-                    return Err(OrderFault::Payload);
-                };
-                *byte = high << 4 | low;
-            }
-            _ => return Err(OrderFault::Payload),
-        }
     }
     let command = Command::from_payload(&payload).map_err(|_| OrderFault::Payload)?;
     Ok(Order {

@@ -88,6 +88,11 @@ impl Radio {
         }
     }
 
+    /// How it is set up.
+    pub const fn setup(&self) -> Setup {
+        self.setup
+    }
+
     /// What went wrong so far.
     pub const fn counters(&self) -> RadioCounters {
         self.counters
@@ -249,7 +254,7 @@ mod tests {
     use std::vec::Vec;
 
     fn radio() -> Radio {
-        Radio::new(Settings::new(1).radio())
+        Radio::new(Settings::default().radio(1))
     }
 
     fn poll(radio: &mut Radio, now_ms: u64) -> Option<String> {

@@ -1,7 +1,7 @@
 //! A sensor node: its readings go out by radio until they are acknowledged, and it obeys commands that hold the right code.
 
 use iiot_proto::Packet;
-use iiot_proto::duty::{Duty, DutyRule};
+use iiot_proto::duty::Duty;
 use iiot_proto::link::{
     CommandGuard, DEFAULT_OUTBOX, Poll, Received, Sender, SenderConfig, SenderCounters, Uplink,
     Verdict,
@@ -10,11 +10,11 @@ use iiot_proto::packet::{
     Ack, Action, Command, Info, MAX_PACKET_BYTES, Outcome, PROTOCOL_VERSION, Reading, ResetCause,
     Status,
 };
-use iiot_proto::rylr998::{Event, MAX_COMMAND_BYTES, Parser};
+use iiot_proto::rylr998::{Event, MAX_COMMAND_BYTES, Parser, SetupError};
 
 use crate::dice::Dice;
 use crate::radio::{Radio, RadioCounters};
-use crate::settings::Settings;
+use crate::settings::{Channel, Settings};
 use crate::{Next, VERSION};
 
 /// The longest interval that a command can set, so that a node is heard of every hour.
@@ -28,12 +28,6 @@ const INFO_MS: u64 = 3_600_000;
 
 /// Ask again after this time where nothing is due: the caller shows that it is alive by it.
 const IDLE_MS: u64 = 1_000;
-
-/// What nobody may do more than so much of, if the setup of the radio were not allowed at all.
-const NOTHING: DutyRule = DutyRule {
-    per_mille: Some(0),
-    max_airtime_us: Some(0),
-};
 
 /// What a node has of its earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +61,11 @@ pub struct SensorNode {
 }
 
 impl SensorNode {
-    /// A node that has just started; what it is goes out first.
-    pub fn new(settings: &Settings, start: Start) -> Self {
-        let setup = settings.radio();
-        let rule = setup.check().unwrap_or(NOTHING);
+    /// A node that has just started; what it is goes out first. Refused where the radio may not be set up as its settings say, so that no packet
+    /// waits for a channel that never takes it.
+    pub fn new(settings: &Settings, start: Start) -> Result<Self, SetupError> {
+        let setup = settings.radio(settings.address);
+        let rule = setup.check()?;
         let sender = Sender::new(SenderConfig {
             address: settings.address,
             gateway: settings.gateway,
@@ -98,7 +93,7 @@ impl SensorNode {
             info_ms: 0,
         };
         node.offer_info(0);
-        node
+        Ok(node)
     }
 
     fn offer_info(&mut self, now_ms: u64) {
@@ -148,6 +143,11 @@ impl SensorNode {
     /// What went wrong at the module.
     pub const fn radio_counters(&self) -> RadioCounters {
         self.radio.counters()
+    }
+
+    /// Where it sends.
+    pub const fn channel(&self) -> Channel {
+        Channel(self.radio.setup())
     }
 
     /// Packets that wait.

@@ -1,225 +1,17 @@
-//! Sensor nodes and the gateway node, each with a module that answers as the real one does, in one air; time passes only where the test lets it.
+//! What two whole nodes do with each other: every reading arrives once, with its time, through loss, noise, dead modules and restarts.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::expect_used, reason = "a test may fail by panicking")]
 
-use std::collections::VecDeque;
+mod world;
 
-use iiot_proto::airtime::Modulation;
 use iiot_proto::mac::Key;
-use iiot_proto::packet::{Action, Command, Outcome, Payload, Reading, ResetCause, Status};
-use iiot_proto::rylr998::MAX_COMMAND_BYTES;
+use iiot_proto::packet::{Action, Command, Outcome, Payload, Status};
+use logic::SensorNode;
 use logic::dice::Dice;
-use logic::gateway_node::Delivery;
 use logic::sensor_node::Start;
-use logic::settings::Settings;
-use logic::{GatewayNode, Next, SensorNode};
 use proptest::prelude::*;
-
-const KEY: [u8; 16] = *b"sixteen bytes ok";
-const INTERVAL_MS: u64 = 10_000;
-
-/// What a module does with what it is told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mood {
-    Well,
-    Mute,
-    Refusing,
-}
-
-/// A module's side of the UART: what it will say, and when.
-struct Module {
-    mood: Mood,
-    says: VecDeque<(u64, Vec<u8>)>,
-    /// Bytes are given to the node in pieces of this size.
-    piece: usize,
-}
-
-impl Module {
-    fn new(piece: usize) -> Self {
-        Self {
-            mood: Mood::Well,
-            says: VecDeque::new(),
-            piece,
-        }
-    }
-
-    fn say(&mut self, at_ms: u64, bytes: &[u8]) {
-        self.says.push_back((at_ms, bytes.to_vec()));
-    }
-
-    /// Answer a command; returns what goes on air, and to whom.
-    fn take(&mut self, now_ms: u64, command: &[u8]) -> Option<(u8, Vec<u8>)> {
-        match self.mood {
-            Mood::Mute => None,
-            Mood::Refusing => {
-                self.say(now_ms + 1, b"+ERR=4\r\n");
-                None
-            }
-            Mood::Well if command == b"AT+RESET\r\n" => {
-                self.say(now_ms + 1, b"+RESET\r\n+READY\r\n");
-                None
-            }
-            Mood::Well => {
-                self.say(now_ms + 1, b"+OK\r\n");
-                let rest = command.strip_prefix(b"AT+SEND=")?;
-                let mut fields = rest.splitn(3, |byte| *byte == b',');
-                let to = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-                let _length = fields.next()?;
-                Some((to, fields.next()?.strip_suffix(b"\r\n")?.to_vec()))
-            }
-        }
-    }
-}
-
-struct World {
-    now_ms: u64,
-    dice: Dice,
-    gateway: (GatewayNode, Module),
-    nodes: Vec<(u8, SensorNode, Module)>,
-    delivered: Vec<Delivery>,
-    /// When each was.
-    delivered_ms: Vec<u64>,
-    /// Frames that are lost, of a hundred.
-    loss: u32,
-    frames: usize,
-}
-
-fn start(boot: u16) -> Start {
-    Start {
-        boot,
-        reset_cause: ResetCause::PowerOn,
-        duty_level_us: None,
-    }
-}
-
-fn settings(address: u8) -> Settings {
-    Settings {
-        key: Some(Key::new(KEY)),
-        ..Settings::new(address)
-    }
-}
-
-fn reading(number: u32) -> Reading {
-    Reading {
-        temperature_centidegrees: Some(2_000),
-        gas_resistance_ohm: Some(number),
-        ..Reading::default()
-    }
-}
-
-impl World {
-    fn new(addresses: &[u8], loss: u32, piece: usize) -> Self {
-        Self {
-            now_ms: 0,
-            dice: Dice::new(7),
-            gateway: (
-                GatewayNode::new(&Settings::new(2), start(9)),
-                Module::new(piece),
-            ),
-            nodes: addresses
-                .iter()
-                .map(|address| {
-                    let node =
-                        SensorNode::new(&settings(*address), start(100 + u16::from(*address)));
-                    (*address, node, Module::new(piece))
-                })
-                .collect(),
-            delivered: Vec::new(),
-            delivered_ms: Vec::new(),
-            loss,
-            frames: 0,
-        }
-    }
-
-    /// Let time pass, a millisecond at a time.
-    fn pass(&mut self, for_ms: u64) {
-        for _ in 0..for_ms {
-            self.now_ms += 1;
-            self.step();
-        }
-    }
-
-    fn step(&mut self) {
-        let now_ms = self.now_ms;
-        let mut out = [0; MAX_COMMAND_BYTES];
-        let mut air = Vec::new();
-        for (address, node, module) in &mut self.nodes {
-            while module
-                .says
-                .front()
-                .is_some_and(|(at_ms, _)| *at_ms <= now_ms)
-            {
-                let (_, bytes) = module.says.pop_front().unwrap();
-                for piece in bytes.chunks(module.piece) {
-                    node.feed(piece, now_ms, &mut self.dice);
-                }
-            }
-            while let Next::Write { bytes } = node.poll(now_ms, &mut self.dice, &mut out) {
-                if let Some((to, frame)) = module.take(now_ms, &out[..bytes]) {
-                    air.push((*address, to, frame));
-                }
-            }
-        }
-        let (gateway, module) = &mut self.gateway;
-        while module
-            .says
-            .front()
-            .is_some_and(|(at_ms, _)| *at_ms <= now_ms)
-        {
-            let (_, bytes) = module.says.pop_front().unwrap();
-            for piece in bytes.chunks(module.piece) {
-                gateway.feed(piece, now_ms);
-            }
-        }
-        while let Next::Write { bytes } = gateway.poll(now_ms, &mut out) {
-            if let Some((to, frame)) = module.take(now_ms, &out[..bytes]) {
-                air.push((2, to, frame));
-            }
-        }
-        while let Some(delivery) = gateway.take_delivery() {
-            self.delivered.push(delivery);
-            self.delivered_ms.push(now_ms);
-        }
-        for (from, to, frame) in air {
-            self.frames += 1;
-            if self.dice.bits() % 100 < self.loss {
-                continue;
-            }
-            let at_ms = now_ms + u64::from(Modulation::DEFAULT.airtime_ms(frame.len()));
-            let mut said = format!("+RCV={from},{},", frame.len()).into_bytes();
-            said.extend_from_slice(&frame);
-            said.extend_from_slice(b",-60,9\r\n");
-            if to == 2 {
-                if module.mood != Mood::Mute {
-                    module.say(at_ms, &said);
-                }
-            } else if let Some((_, _, module)) =
-                self.nodes.iter_mut().find(|(address, ..)| *address == to)
-            {
-                module.say(at_ms, &said);
-            }
-        }
-    }
-
-    fn node(&mut self, index: usize) -> &mut SensorNode {
-        &mut self.nodes[index].1
-    }
-
-    /// The numbers of the readings that arrived of a node.
-    fn numbers(&self, address: u8) -> Vec<u32> {
-        let of_node = self
-            .delivered
-            .iter()
-            .filter(|delivery| delivery.packet.header.src == address);
-        of_node
-            .filter_map(|delivery| match delivery.packet.payload {
-                Payload::Reading(reading) => reading.gas_resistance_ohm,
-                _ => None,
-            })
-            .collect()
-    }
-}
+use world::{INTERVAL_MS, KEY, Mood, World, reading, settings, start};
 
 /// A fifth of all frames lost each way, bytes in any pieces: every reading arrives once, after what the node is.
 #[test]
@@ -393,7 +185,7 @@ fn a_restart_in_the_middle_doubles_nothing() {
         world.pass(u64::from(number) * 7);
         if number % 3 == 0 {
             let boot = 1_000 + number as u16;
-            world.nodes[0].1 = SensorNode::new(&settings(1), start(boot));
+            world.nodes[0].1 = SensorNode::new(&settings(1), start(boot)).unwrap();
         }
         world.pass(INTERVAL_MS);
     }
@@ -422,7 +214,8 @@ fn the_duty_bucket_is_taken_along() {
             duty_level_us: Some(level_us),
             ..start(77)
         },
-    );
+    )
+    .unwrap();
     assert!(level_us < 60_000_000);
     assert_eq!(again.duty_level_us(0), level_us);
 }

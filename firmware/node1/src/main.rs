@@ -34,9 +34,6 @@ fn span(ms: u64) -> fugit::MillisDurationU32 {
     fugit::MillisDurationU32::from_ticks(ms as u32)
 }
 
-/// The node's address, unless its settings name another.
-const ADDRESS: u8 = 1;
-
 /// Bytes of the radio module that wait for the task.
 const RADIO_BYTES: usize = 512;
 
@@ -49,8 +46,9 @@ enum Watched {
 
 #[rtic::app(device = board::pac, dispatchers = [SPI1, SPI2, SPI3], peripherals = true)]
 mod app {
-    use super::{ADDRESS, Mono, RADIO_BYTES, now_ms, radio_task, sense_task, span};
+    use super::{Mono, RADIO_BYTES, now_ms, radio_task, sense_task, span};
     use board::{Battery, Board, Bus, pac};
+    use defmt::Display2Format;
     use heapless::spsc::{Consumer, Producer, Queue};
     use logic::SensorNode;
     use logic::dice::Dice;
@@ -93,11 +91,16 @@ mod app {
         let channels = rtt_target::rtt_init! { up: { 0: { size: 1024, name: "defmt" } } };
         rtt_target::set_defmt_channel(channels.up.0);
         Mono::start(cx.core.SYST, board::SYSTICK_HZ);
-        let board = Board::new(cx.device, ADDRESS);
+        let board = Board::new(cx.device);
+        // The build has refused what the radio may not be set up as, so only a loader can bring it.
+        let node = SensorNode::new(&board.settings, board.start)
+            .unwrap_or_else(|_| defmt::panic!("no radio may be set up as the settings say"));
         defmt::info!(
-            "node {} starts, boot id {}",
+            "node {} starts, boot id {}, {} {}",
             board.settings.address,
-            board.start.boot
+            board.start.boot,
+            board.settings.region.name(),
+            Display2Format(&node.channel())
         );
         let (incoming, bytes) = cx.local.queue.split();
         radio::spawn().ok();
@@ -105,7 +108,7 @@ mod app {
         watchdog::spawn().ok();
         (
             Shared {
-                node: SensorNode::new(&board.settings, board.start),
+                node,
                 watch: Watch::new(now_ms()),
             },
             Local {

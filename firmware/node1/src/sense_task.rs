@@ -157,7 +157,8 @@ fn picture(node: &SensorNode, reading: &Reading) -> [Line; 8] {
     };
     let _ = match node.heard() {
         Some(ack) => write!(link, "{} dBm {} dB", ack.rssi_dbm, ack.snr_db),
-        None => write!(link, "no answer yet"),
+        // Nobody answers: what the other side's display should show too.
+        None => write!(link, "{}", node.channel()),
     };
     let counters = node.counters();
     let _ = write!(counts, "tx{} kept{}", counters.transmitted, node.kept());

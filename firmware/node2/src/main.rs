@@ -57,10 +57,10 @@ mod app {
     use super::{HOST_BYTES, Mono, RADIO_BYTES, RTT_BYTES};
     use super::{host_task, now_ms, radio_task, sense_task, span};
     use board::{Board, Bus, pac};
+    use defmt::Display2Format;
     use heapless::spsc::{Consumer, Producer, Queue};
     use logic::GatewayNode;
     use logic::assess::{Climate, Fault};
-    use logic::settings::GATEWAY_ADDRESS;
     use logic::watch::Watch;
     use rtic_monotonics::systick::prelude::*;
     use rtic_sync::signal::{Signal, SignalReader, SignalWriter};
@@ -115,11 +115,16 @@ mod app {
         };
         rtt_target::set_defmt_channel(channels.up.1);
         Mono::start(cx.core.SYST, board::SYSTICK_HZ);
-        let board = Board::new(cx.device, GATEWAY_ADDRESS);
+        let board = Board::new(cx.device);
+        // The build has refused what the radio may not be set up as, so only a loader can bring it.
+        let node = GatewayNode::new(&board.settings, board.start)
+            .unwrap_or_else(|_| defmt::panic!("no radio may be set up as the settings say"));
         defmt::info!(
-            "gateway node {} starts for the {}th time",
-            board.settings.address,
-            board.starts
+            "gateway node {} starts for the {}th time, {} {}",
+            board.settings.gateway,
+            board.starts,
+            board.settings.region.name(),
+            Display2Format(&node.channel())
         );
         let (radio_in, radio_bytes) = cx.local.radio_queue.split();
         let (host_in, host_bytes) = cx.local.host_queue.split();
@@ -129,7 +134,7 @@ mod app {
         watchdog::spawn().ok();
         (
             Shared {
-                node: GatewayNode::new(&board.settings, board.start),
+                node,
                 climate: None,
                 watch: Watch::new(now_ms()),
             },

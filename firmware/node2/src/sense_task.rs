@@ -63,9 +63,9 @@ pub async fn run(mut cx: Context<'_>) {
 type Line = String<COLUMNS>;
 
 /// What the display shows.
-fn picture(node: &GatewayNode, own: Result<Climate, Fault>) -> [Line; 6] {
-    let mut lines = [const { Line::new() }; 6];
-    let [link, signal, counts, remote, here, radio] = &mut lines;
+fn picture(node: &GatewayNode, own: Result<Climate, Fault>) -> [Line; 7] {
+    let mut lines = [const { Line::new() }; 7];
+    let [link, signal, counts, remote, here, radio, channel] = &mut lines;
     let counters = node.counters();
     // A line that is too long for the display is cut.
     let _ = match node.last() {
@@ -96,5 +96,6 @@ fn picture(node: &GatewayNode, own: Result<Climate, Fault>) -> [Line; 6] {
     } else {
         write!(radio, "radio silent")
     };
+    let _ = write!(channel, "{}", node.channel());
     lines
 }

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from iiot_gateway.config.load import load
-from iiot_gateway.config.schema import DownlinkSection, SerialSection
+from iiot_gateway.cli.demo import with_free_ports
+from iiot_gateway.config.load import DEFAULT_FILE, load, load_text
+from iiot_gateway.config.schema import EMBEDDED, Config, DownlinkSection, SerialSection
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.devices.air import AirPlan
-from iiot_gateway.devices.board import NodePlan
+from iiot_gateway.devices.board import REGIONS, NodePlan
 from iiot_gateway.devices.simulation import Simulation
 from iiot_gateway.errors import GatewayError
 
@@ -23,6 +23,14 @@ GATEWAY_ADDRESS = 2
 MOST_NODES = 8
 """The gateway node remembers two runs each of so many."""
 SOURCE = "twin"
+CONFIG = """\
+[mqtt]
+broker_url = "embedded"
+[history]
+[log]
+level = "error"
+"""
+"""Where there is none. Its files end with the command; all its parts are ours, so nobody needs to know which of them left first."""
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -42,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loss", type=whole(0, 90), default=0, metavar="PERCENT", help="frames that are lost, each way")
     parser.add_argument("--bursts", action="store_true", help="lose them in bursts of twenty seconds")
     parser.add_argument("--interval", type=whole(1, 3600), default=10, metavar="S", help="seconds between two readings; 10 by default")
+    parser.add_argument("--region", choices=sorted(REGIONS), default="eu868", help="where the nodes send; eu868 by default")
     parser.add_argument(
         "--firmware", default="firmware/target/qemu", metavar="FOLDER", help="where scripts/build-firmware.sh put it; firmware/target/qemu"
     )
@@ -51,7 +60,7 @@ def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
     """Return the gateway node and the sensor nodes, which stand further and further away."""
     folder, seed = Path(args.firmware), int.from_bytes(os.urandom(2), "big")
     addresses = [address for address in range(1, args.nodes + 2) if address != GATEWAY_ADDRESS]
-    gateway = NodePlan(firmware=folder / "node2-firmware", address=GATEWAY_ADDRESS, seed=seed, distance_m=0.0)
+    gateway = NodePlan(firmware=folder / "node2-firmware", address=GATEWAY_ADDRESS, seed=seed, region=args.region, distance_m=0.0)
     return [
         gateway,
         *(
@@ -61,6 +70,7 @@ def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
                 interval_s=args.interval,
                 seed=seed + address,
                 key=key,
+                region=args.region,
                 distance_m=100.0 * (number + 1),
             )
             for number, address in enumerate(addresses[: args.nodes])
@@ -68,26 +78,49 @@ def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
     ]
 
 
+def configuration(args: argparse.Namespace, folder: Path) -> Config:
+    """Return the configuration that is named or lies here, else one with a broker and a history of its own in the folder."""
+    if args.config or Path(DEFAULT_FILE).exists():
+        return load(args.config)
+    return with_free_ports(load_text(CONFIG, place="twin", base=folder, environ=os.environ))
+
+
+def greeting(args: argparse.Namespace, config: Config) -> list[str]:
+    """Return what runs, and where to look."""
+    lines = [f"{args.nodes} sensor nodes and a gateway node run in QEMU ({args.region}); {args.loss} % of all frames are lost each way."]
+    if config.http.enabled:
+        lines.append(f"  page     http://{config.http.listen}/")
+    if config.downlink.sink in config.mqtt:
+        section = config.mqtt[config.downlink.sink]
+        prefix, topic = section.topic_prefix, f"{section.topic_prefix}/node1/set/led"
+        if section.broker_url == EMBEDDED:
+            host, _, port = config.broker.listen.rpartition(":")
+            lines.append(f"  values   mosquitto_sub -h {host} -p {port} -t '{prefix}/#' -v")
+            lines.append(f"  command  mosquitto_pub -h {host} -p {port} -t {topic} -m on")
+        else:
+            lines.append(f"  command  publish `on` to {topic}")
+    return [*lines, "Ctrl-C ends it."]
+
+
 def run(args: argparse.Namespace) -> int:
     """Run until a signal. Raises GatewayError if there is no QEMU or no firmware."""
     from iiot_gateway.cli.run import start
 
-    config = load(args.config)
-    if SOURCE in config.serial:
-        raise GatewayError(f"the configuration has a source {SOURCE!r} already; give [serial.{SOURCE}] another name")
-    key = bytes.fromhex(config.downlink.key.reveal()) if config.downlink.key else secrets.token_bytes(16)
-    air = AirPlan(loss=args.loss / 100, bursts=args.bursts, seed=int.from_bytes(os.urandom(4), "big"))
-    with tempfile.TemporaryDirectory(prefix="iiot-twin-") as folder, Simulation(Path(folder), plans(args, key), air) as simulation:
-        for address, board in simulation.boards.items():
-            # Each its own weather, so that the page has something to tell apart.
-            board.chips.sht31.temperature = 18.0 + 1.5 * address
-            board.chips.sht31.humidity = 40.0 + 3.0 * address
-        port = simulation.boards[GATEWAY_ADDRESS].port
-        config = replace(config, serial={**config.serial, SOURCE: SerialSection(port=port)})
-        if config.mqtt:
-            sink = config.downlink.sink if config.downlink.sink in config.mqtt else next(iter(config.mqtt))
-            config = replace(config, downlink=DownlinkSection(key=Secret(key.hex()), source=SOURCE, sink=sink))
-        print(f"{args.nodes} nodes and a gateway node run in QEMU; {args.loss} % of all frames are lost each way", file=sys.stderr)
-        if config.http.enabled:
-            print(f"the page is at http://{config.http.listen}/", file=sys.stderr)
-        return start(config)
+    with tempfile.TemporaryDirectory(prefix="iiot-twin-") as folder:
+        config = configuration(args, Path(folder))
+        if SOURCE in config.serial:
+            raise GatewayError(f"the configuration has a source {SOURCE!r} already; give [serial.{SOURCE}] another name")
+        key = bytes.fromhex(config.downlink.key.reveal()) if config.downlink.key else secrets.token_bytes(16)
+        air = AirPlan(loss=args.loss / 100, bursts=args.bursts, seed=int.from_bytes(os.urandom(4), "big"))
+        with Simulation(Path(folder), plans(args, key), air) as simulation:
+            for address, board in simulation.boards.items():
+                # Each its own weather, so that the page has something to tell apart.
+                board.chips.sht31.temperature = 18.0 + 1.5 * address
+                board.chips.sht31.humidity = 40.0 + 3.0 * address
+            port = simulation.boards[GATEWAY_ADDRESS].port
+            config = replace(config, serial={**config.serial, SOURCE: SerialSection(port=port)})
+            if config.mqtt:
+                sink = config.downlink.sink if config.downlink.sink in config.mqtt else next(iter(config.mqtt))
+                config = replace(config, downlink=DownlinkSection(key=Secret(key.hex()), source=SOURCE, sink=sink))
+            print("\n".join(greeting(args, config)), flush=True)
+            return start(config)

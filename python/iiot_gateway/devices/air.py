@@ -53,7 +53,11 @@ class Station(Protocol):
 
     @property
     def channel(self) -> tuple[object, ...]:
-        """What two radios must share to hear each other."""
+        """What two radios share whose frames meet in the air."""
+
+    @property
+    def network_id(self) -> int:
+        """Who hears frames of whom, among those on one channel."""
 
     @property
     def address(self) -> int:
@@ -136,8 +140,10 @@ class Air:
         self._clock.call_at(flight.ends_s, self._land, flight)
 
     def _land(self, flight: Flight) -> None:
+        sender = flight.sender
         for station in self.stations:
-            if station is not flight.sender and station.channel == flight.sender.channel and flight.to in (0, station.address):
+            is_heard = station.channel == sender.channel and station.network_id == sender.network_id
+            if station is not sender and is_heard and flight.to in (0, station.address):
                 self._arrive(flight, station)
 
     def _arrive(self, flight: Flight, station: Station) -> None:

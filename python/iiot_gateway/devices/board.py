@@ -23,6 +23,9 @@ SETTINGS, CHIPS, RADIO, QMP = "settings", "chips", "radio", "qmp"
 PTY = re.compile(rb"char device redirected to (\S+) \(label serial1\)")
 START_S = 20.0
 
+REGIONS = {"eu868": 0, "us915": 1}
+"""Where a node may send, with the code in its settings. Channel, modulation and power follow from it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePlan:
@@ -34,6 +37,7 @@ class NodePlan:
     interval_s: int = 10
     seed: int = 0
     key: bytes | None = None
+    region: str = "eu868"
     distance_m: float = 100.0
     powered: bool = True
     """False leaves it to somebody else to start the machine on the folder."""
@@ -47,7 +51,9 @@ class NodePlan:
                 self.interval_s.to_bytes(2, "little"),
                 (self.seed & 0xFFFFFFFF).to_bytes(4, "little"),
                 self.key or bytes(16),
-                bytes([self.key is not None]),
+                bytes([self.key is not None, REGIONS[self.region]]),
+                # Band, network id, modulation and power: zeros are those of the region.
+                bytes(10),
             )
         )
 
@@ -132,8 +138,9 @@ class Board:
     async def power_on(self) -> None:
         """Give the node power. Raises GatewayError if the machine does not start."""
         command = qemu_command(self.plan.firmware, self.folder)
+        # In a group of its own: Ctrl-C is for whoever started it, who ends the machine after the gateway.
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
         )
         stream = self._process.stdout
         said = b""

@@ -40,8 +40,13 @@ class Rylr998:
 
     @property
     def channel(self) -> tuple[object, ...]:
-        """What two modules must share to hear each other."""
-        return (self._settings[b"BAND"], self._settings[b"NETWORKID"], self._modulation)
+        """What two modules share whose frames meet in the air."""
+        return (self._settings[b"BAND"], self._modulation)
+
+    @property
+    def network_id(self) -> int:
+        """Of the modules that hear each other on one channel."""
+        return self._settings[b"NETWORKID"]
 
     def feed(self, data: bytes) -> None:
         """Take bytes of the node in any chunks."""

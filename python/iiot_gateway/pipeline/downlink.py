@@ -107,7 +107,8 @@ class Downlink:
             self._mailbox.stop()
 
     async def _connect(self) -> None:
-        backoff, thread = Backoff(), anyio.CapacityLimiter(1)
+        # Soon again at first: the built-in broker starts at the same moment, and a command that nobody hears is lost.
+        backoff, thread = Backoff(first_s=0.1), anyio.CapacityLimiter(1)
         while True:
             began_s = time.monotonic()
             ended = await anyio.to_thread.run_sync(self._mailbox.run_connection, limiter=thread)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from iiot_gateway.sources.base import Intake, Listener
@@ -32,6 +33,8 @@ async def read_descriptor(descriptor: int, intake: Intake, listener: Listener | 
                 tail = await anyio.to_thread.run_sync(partial(intake.read, descriptor, stopped, listener), limiter=limiter)
             except OSError as error:
                 gone = error  # out of the group as it is
+            # The thread ends in the same way when it was told to; only here does the cancelling show.
+            await anyio.lowlevel.checkpoint_if_cancelled()
             tasks.cancel_scope.cancel()
     finally:
         os.close(stopped)

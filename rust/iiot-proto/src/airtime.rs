@@ -23,6 +23,16 @@ pub enum Bandwidth {
 }
 
 impl Bandwidth {
+    /// The bandwidth of the module's code.
+    pub const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            7 => Some(Self::Khz125),
+            8 => Some(Self::Khz250),
+            9 => Some(Self::Khz500),
+            _ => None,
+        }
+    }
+
     /// In hertz.
     pub const fn hz(self) -> u32 {
         match self {

@@ -64,6 +64,17 @@ impl DutyRule {
             max_airtime_us,
         })
     }
+
+    /// Whether a frame of this time on air may ever go: within the longest transmission, and within a full bucket.
+    pub const fn ever_allows(self, airtime_us: u32) -> bool {
+        let fits_transmission = match self.max_airtime_us {
+            Some(most) => airtime_us <= most,
+            None => true,
+        };
+        let fits_bucket =
+            self.per_mille.is_none() || (airtime_us as u64).saturating_mul(6) <= capacity(self);
+        fits_transmission && fits_bucket
+    }
 }
 
 /// The centre that is used unless the configuration names another: the sub-band of EU868 with 10 %.
@@ -122,11 +133,7 @@ impl Duty {
 
     /// Ask for a frame's time on air.
     pub fn take(&mut self, now_ms: u64, airtime_us: u32) -> Allowance {
-        if self
-            .rule
-            .max_airtime_us
-            .is_some_and(|most| airtime_us > most)
-        {
+        if !self.rule.ever_allows(airtime_us) {
             return Allowance::Never;
         }
         let Some(per_mille) = self.rule.per_mille else {
@@ -137,9 +144,6 @@ impl Duty {
         if let Some(left) = self.level.checked_sub(cost) {
             self.level = left;
             return Allowance::Granted;
-        }
-        if cost > capacity(self.rule) || per_mille == 0 {
-            return Allowance::Never;
         }
         let wait_ms = cost
             .saturating_sub(self.level)

@@ -32,11 +32,13 @@ pub mod duty;
 pub mod link;
 pub mod mac;
 pub mod packet;
+pub mod region;
 pub mod rylr998;
 
 pub use airtime::Modulation;
 pub use duty::Duty;
 pub use packet::Packet;
+pub use region::Region;
 
 /// The most bytes that the radio module carries in one frame.
 pub const MAX_FRAME_BYTES: usize = 240;
