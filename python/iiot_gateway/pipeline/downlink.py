@@ -110,6 +110,8 @@ class Downlink:
         backoff, thread = Backoff(), anyio.CapacityLimiter(1)
         while True:
             ended = await anyio.to_thread.run_sync(self._side.run_connection, limiter=thread)
+            if ended["kind"] == "stopped":
+                return
             if (extra := self._repeated.allows(ended["kind"])) is not None:
                 self._log.warning(DOWNLINK_DISCONNECTED, kind=ended["kind"], detail=ended["detail"], **extra)
             await anyio.sleep(backoff.next_delay_s(ended["connected_s"]))
