@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Self, final
 
 __all__ = [
+    "AGGREGATES",
     "Answer",
     "Broker",
     "BrokerError",
@@ -37,6 +38,8 @@ __all__ = [
 
 __version__: str
 debug_build: bool
+AGGREGATES: tuple[str, ...]
+"""What `HistoryReader.range` can give of the points of a bucket."""
 
 class ProfileError(ValueError):
     """A profile file has faults; `faults` holds all of them as (line, message); line 0 means the whole file."""
@@ -436,13 +439,14 @@ class Answer:
 class Simulator:
     """Sensor nodes that do not exist, and the log that probe-rs would print for their receiver. The same arguments give the same bytes."""
 
-    def __new__(cls, *, nodes: int, rate_per_s: float, seed: int, start_ns: int) -> Self:
-        """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`. Raises ValueError."""
+    def __new__(cls, *, nodes: int, rate_per_s: float | None, seed: int, start_ns: int) -> Self:
+        """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`; with None each node measures every
+        10 s. Raises ValueError."""
     @property
     def next_ns(self) -> int:
         """When the next reading is sent, in simulated time."""
-    def advance(self, until_ns: int, *, max_readings: int) -> bytes:
-        """The log of everything that happens before a time, but of `max_readings` at most. Releases the interpreter."""
+    def advance(self, until_ns: int | None, *, max_readings: int) -> bytes:
+        """The log of everything that happens before a time (None: at any time), but of `max_readings` at most. Releases the interpreter."""
     def counts(self) -> dict[str, int]:
         """What has happened so far: {"readings", "lost", "damaged", "documents", "duplicates", "node_restarts", "receiver_restarts"};
         documents = readings - lost - damaged + duplicates."""
