@@ -315,7 +315,7 @@ class SideConnection:
         """Wait for messages, refusals, or another connection than the `known` one. Gives the number of the connection (0: none stands;
         each has a new one), (topic, payload, came as retained) of what came over it, in order, and (topic, reason) of kept publishes
         that the broker has refused. Releases the interpreter."""
-    def stop(self, timeout_s: float = 1.0) -> None:
+    def stop(self, timeout_s: float = 0.3) -> None:
         """End `run_connection`, now and for good; what was handed over goes out first, within the time."""
 
 @final

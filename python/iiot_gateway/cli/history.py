@@ -18,7 +18,6 @@ from iiot_gateway.errors import GatewayError, HistoryUnusable
 
 DAY_NS = 86_400 * 10**9
 LAST_NS = 2**63 - 1
-CHUNK = 50_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

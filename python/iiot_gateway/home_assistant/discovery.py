@@ -38,7 +38,6 @@ LOOK_S = 1.0
 WATCH_S = 0.25
 """How often it is asked whether the sink is connected: before that no connection is tried."""
 READ_BACK_S = 10.0
-STOP_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,7 @@ class Discovery:
                 tasks.start_soon(self._stay_connected)
                 await self._announce(live)
         finally:
-            self._side.stop(STOP_S)
+            self._side.stop()
 
     async def _stay_connected(self) -> None:
         backoff = Backoff()

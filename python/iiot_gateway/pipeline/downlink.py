@@ -35,7 +35,6 @@ GRACE_S = 30.0
 """How long after its time a command's fate may still be told."""
 MAX_LINE_BYTES = 4096
 RECEIVE_S = 0.5
-STOP_S = 0.3
 MOST_PENDING = 64
 LED = {"0": 0, "off": 0, "false": 0, "1": 1, "on": 1, "true": 1}
 Name = Literal["interval_s", "led", "reboot"]
@@ -97,14 +96,14 @@ class Downlink:
                 tasks.start_soon(self._fetch)
                 tasks.start_soon(self._stop_when_cancelled)
         finally:
-            self._side.stop(STOP_S)
+            self._side.stop()
 
     async def _stop_when_cancelled(self) -> None:
         try:
             await anyio.sleep_forever()
         finally:
             # The two threads end only so.
-            self._side.stop(STOP_S)
+            self._side.stop()
 
     async def _connect(self) -> None:
         backoff, thread = Backoff(), anyio.CapacityLimiter(1)

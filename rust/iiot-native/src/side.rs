@@ -97,7 +97,7 @@ impl SideConnection {
         Ok((received.connection, messages, refused.collect()))
     }
 
-    #[pyo3(signature = (timeout_s = 1.0))]
+    #[pyo3(signature = (timeout_s = 0.3))]
     fn stop(&self, timeout_s: f64) -> PyResult<()> {
         self.core.stop(seconds("timeout_s", timeout_s)?);
         Ok(())
