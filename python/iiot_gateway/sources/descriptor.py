@@ -12,7 +12,6 @@ import anyio
 import anyio.to_thread
 
 CHUNK_BYTES = 65536
-"""What one read takes at most: as much as a pipe holds."""
 
 
 async def read_chunks(descriptor: int, take: Callable[[bytes], None]) -> None:
