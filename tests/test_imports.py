@@ -39,7 +39,7 @@ NATIVE = {
     "pipeline/live.py": "the type of the live values",
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
-    "pipeline/views.py": "the type of the live values",
+    "pipeline/views.py": "the type of the live values, and what a history can be asked for",
     "sinks/embedded_broker.py": "starts and stops the broker",
     "sinks/history.py": "the type of the sink, and the errors of history and journal",
     "sinks/influxdb.py": "batches, answers and the journal's error",

@@ -107,6 +107,16 @@ def test_values_move_as_telemetry_comes_and_nothing_is_asked_of_others(gateway: 
     assert seen.asked == {watched.url}
 
 
+def test_what_came_twice_is_counted_with_its_node(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """Beside what was received and what was lost on air."""
+    watched = gateway()
+    watched.feed(line(1), line(2), line(2), line(2), line(5))
+    link = visit(watched.url).live().get_by_test_id("link-node1")
+
+    for label, shown in (("Twice", "2"), ("Received", "3"), ("Lost on air", "2 (40.0 %)")):
+        expect(link.locator(f'[data-label="{label}"]')).to_have_text(shown, timeout=WAIT_MS)
+
+
 def test_a_chart_draws_what_the_history_holds(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
     """From the keyboard: the tile is opened with Enter, another range chosen; the line is on the canvas."""
     began = datetime.now(UTC) - timedelta(seconds=60)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, final
 
 __all__ = [
+    "AGGREGATES",
     "Answer",
     "Broker",
     "BrokerError",
@@ -19,14 +20,13 @@ __all__ = [
     "LineBatch",
     "LineSink",
     "Live",
-    "Mailbox",
-    "MqttCompanion",
     "MqttError",
     "MqttSink",
     "Pacer",
     "Poster",
     "Profile",
     "ProfileError",
+    "SideConnection",
     "Simulator",
     "__version__",
     "crossings",
@@ -38,6 +38,8 @@ __all__ = [
 
 __version__: str
 debug_build: bool
+AGGREGATES: tuple[str, ...]
+"""What `HistoryReader.range` can give of the points of a bucket."""
 
 class ProfileError(ValueError):
     """A profile file has faults; `faults` holds all of them as (line, message); line 0 means the whole file."""
@@ -225,42 +227,6 @@ class Intake:
     def settled(self, timeout_s: float) -> bool:
         """Wait until everything pushed is committed."""
 
-@final
-class Mailbox:
-    """A connection of its own to a broker: messages of the filters in, answers out. It says nothing of the gateway's state."""
-
-    def __new__(
-        cls,
-        filters: list[str],
-        *,
-        broker_url: str,
-        client_id: str,
-        protocol: Literal["3.1.1", "5"] = "3.1.1",
-        keep_alive_s: float = 30.0,
-        connect_timeout_s: float = 10.0,
-        username: str | None = None,
-        password: str | None = None,
-        ca_file: str | None = None,
-        client_cert_file: str | None = None,
-        client_key_file: str | None = None,
-    ) -> Self:
-        """Raises MqttError for settings that cannot be."""
-
-    def run_connection(self) -> dict[str, str]:
-        """Connect, subscribe and serve until the connection ends; return its `kind` and `detail`. Releases the interpreter."""
-
-    def receive(self, timeout_s: float) -> list[tuple[str, bytes, bool]]:
-        """Return (topic, payload, came as retained) of what has come, waiting for the first. Of 256 that nobody fetches the oldest go."""
-
-    def post(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Publish at QoS 1 as soon as there is a broker, again if need be; false if 256 wait already."""
-
-    def take_refused(self) -> str | None:
-        """Return the last topic that the broker refused to take, with its reason, once."""
-
-    def stop(self) -> None:
-        """End the connection and whoever waits in `receive`, for good."""
-
 def sign_command(
     key: bytes, *, node: int, boot: int, until_seq: int, counter: int, action: Literal["interval_s", "led", "reboot"], value: int
 ) -> bytes:
@@ -324,8 +290,8 @@ class MqttSink:
         """Connect, subscribe to `topic`, publish to it, read it back: {"ok", "step", "kind", "detail"}: the first step that failed and, as `run_connection` names it, why."""
 
 @final
-class MqttCompanion:
-    """A connection beside a sink's, for what belongs to no ledger: retained documents out, messages of subscriptions in."""
+class SideConnection:
+    """A connection beside a sink's, for what belongs to no ledger: messages of subscriptions in, publishes at QoS 1 out."""
 
     def __new__(
         cls,
@@ -343,16 +309,20 @@ class MqttCompanion:
         client_cert_file: str | None = None,
         client_key_file: str | None = None,
     ) -> Self:
-        """`subscriptions` are topic filters, taken at QoS 0. Raises MqttError for a URL or certificate that cannot be used."""
+        """`subscriptions` are topic filters, taken at QoS 0. Raises MqttError for a filter, URL or certificate that cannot be used."""
     def run_connection(self) -> dict[str, Any]:
         """Connect and subscribe, publish and receive until the connection ends or `stop`. Blocks; releases the interpreter.
-        Returns {"kind", "detail", "connected_s"}, with the kinds of `MqttSink.run_connection`. What was not sent is forgotten."""
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Hand over a retained document, sent at QoS 1; an empty one removes what the broker keeps. Without a connection it goes nowhere."""
-    def receive(self, known: int, timeout_s: float) -> tuple[int, list[tuple[str, bytes, bool]]]:
-        """Wait for messages, or until another connection stands than the `known` one. Gives the number of the one that stands (0: none;
-        each has a new one) and (topic, payload, came as retained) in order. Releases the interpreter."""
-    def stop(self, timeout_s: float = 1.0) -> None:
+        Returns {"kind", "detail", "connected_s"}, with the kinds of `MqttSink.run_connection`. More than 20,000 messages, or 16 MiB
+        of them, that nobody has fetched end it as `refused`."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool, only_over: int | None = None) -> bool:
+        """Hand over a publish. It is kept, over connections, until the broker has answered it; with `only_over`, the number of a
+        connection, it is forgotten when that ends, and its refusal ends that. False if it will not go out: 20,000 publishes or 16 MiB
+        wait already, or that connection has ended."""
+    def receive(self, known: int, timeout_s: float) -> tuple[int, list[tuple[str, bytes, bool]], list[tuple[str, str]]]:
+        """Wait for messages, refusals, or another connection than the `known` one. Gives the number of the connection (0: none stands;
+        each has a new one), (topic, payload, came as retained) of what came over it, in order, and (topic, reason) of kept publishes
+        that the broker has refused. Releases the interpreter."""
+    def stop(self, timeout_s: float = 0.3) -> None:
         """End `run_connection`, now and for good; what was handed over goes out first, within the time."""
 
 @final
@@ -478,13 +448,14 @@ class Answer:
 class Simulator:
     """Sensor nodes that do not exist, and the log that probe-rs would print for their receiver. The same arguments give the same bytes."""
 
-    def __new__(cls, *, nodes: int, rate_per_s: float, seed: int, start_ns: int) -> Self:
-        """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`. Raises ValueError."""
+    def __new__(cls, *, nodes: int, rate_per_s: float | None, seed: int, start_ns: int) -> Self:
+        """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`; with None each node measures every
+        10 s. Raises ValueError."""
     @property
     def next_ns(self) -> int:
         """When the next reading is sent, in simulated time."""
-    def advance(self, until_ns: int, *, max_readings: int) -> bytes:
-        """The log of everything that happens before a time, but of `max_readings` at most. Releases the interpreter."""
+    def advance(self, until_ns: int | None, *, max_readings: int) -> bytes:
+        """The log of everything that happens before a time (None: at any time), but of `max_readings` at most. Releases the interpreter."""
     def counts(self) -> dict[str, int]:
         """What has happened so far: {"readings", "lost", "damaged", "documents", "duplicates", "node_restarts", "receiver_restarts"};
         documents = readings - lost - damaged + duplicates."""

@@ -306,17 +306,18 @@ def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
     gate = next(source for source in sources if source.name == section.source and isinstance(source, SerialSource))
     prefix = origin(config, section.source, config.serial[section.source]).topic_prefix
     try:
-        mailbox = _native.Mailbox(
-            [f"{prefix}/+/set/+"],
+        side = _native.SideConnection(
             client_id=f"{broker.client_id}-downlink",
+            subscriptions=[f"{prefix}/+/set/+"],
             keep_alive_s=broker.keep_alive_s,
+            ack_timeout_s=broker.ack_timeout_s,
             connect_timeout_s=broker.connect_timeout_s,
             **broker_settings(config, broker),
         )
     except _native.MqttError as error:
         raise SettingUnusable(str(error)) from error
     key = bytes.fromhex(section.key.reveal())
-    return [Downlink(mailbox, gate, key=key, prefix=prefix, valid_s=section.valid_s).run]
+    return [Downlink(side, gate, key=key, prefix=prefix, valid_s=section.valid_s).run]
 
 
 def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
@@ -345,7 +346,7 @@ def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
             takes=lambda source: not mqtt.profiles or profiles.get(source, other) in mqtt.profiles,
             is_connected=lambda: by_name[name].status.state == "connected",
         )
-        companion = _native.MqttCompanion(
+        side = _native.SideConnection(
             client_id=client_id,
             subscriptions=plan.subscriptions(),
             keep_alive_s=mqtt.keep_alive_s,
@@ -353,7 +354,7 @@ def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
             connect_timeout_s=mqtt.connect_timeout_s,
             **broker_settings(config, mqtt),
         )
-        return Discovery(plan, companion)
+        return Discovery(plan, side)
 
     return [discovery(name, mqtt) for name, mqtt in config.mqtt.items() if not section.mqtt or name in section.mqtt]
 

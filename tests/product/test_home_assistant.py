@@ -63,10 +63,12 @@ def test_every_metric_is_announced_and_each_document_keeps_the_rules(
     read = [json.loads(document) for document in documents.values()]
     assert len({document["unique_id"] for document in read}) == len(read)
     values.wait(lambda s: set(s.messages) >= TOPICS, "a value of every sensor")
-    assert {document["device"]["name"] for document in read} == {"iiot-gateway", "node1", "node2", "node3", "signal", "stats"}
+    assert {document["device"]["name"] for document in read} == {"iiot-gateway", "node1", "node2", "node3"}
     devices = {identifier for document in read for identifier in document["device"]["identifiers"]}
     assert {document["device"].get("via_device", "iiot-gateway") for document in read} <= devices
     assert values.last(sensors(home)["iiot/node1/temperature"]["availability_topic"]) == "online"
+    of_gateway = {document["name"] for document in read if document["device"]["identifiers"] == ["iiot-gateway"]}
+    assert of_gateway == {"Connection", "Signal RSSI", "Signal SNR", "Stats packets received", "Stats CRC errors"}
     battery = sensors(home)["iiot/node1/battery"]
     assert (battery["device_class"], battery["unit_of_measurement"]) == ("voltage", "mV")
     assert gateway.stop() == 0

@@ -159,3 +159,12 @@ def test_a_simulator_takes_the_arguments_of_its_stub() -> None:
     simulator.advance(2**62, max_readings=10)
     assert simulator.next_ns == 5_000_001_000
     assert simulator.counts()["readings"] == 10
+
+
+def test_without_a_rate_each_node_measures_every_ten_seconds() -> None:
+    """And without a time there is no end but the number of readings."""
+    simulator = Simulator(nodes=5, rate_per_s=None, seed=1, start_ns=0)
+
+    simulator.advance(None, max_readings=50)
+
+    assert simulator.next_ns == 100 * 10**9

@@ -112,6 +112,27 @@ def test_the_gateway_itself_is_a_device_with_a_connection() -> None:
 
 
 @pytest.mark.parametrize(
+    ("topic", "node", "name"),
+    [("iiot/signal/rssi", "signal", "Signal RSSI"), ("hall/2/stats/packets_received", "stats", "Stats packets received")],
+)
+def test_what_a_receiver_tells_of_itself_is_a_diagnostic_of_the_gateway(topic: str, node: str, name: str) -> None:
+    """The signal of what was heard is no node; but `retired` can name it as one."""
+    one = series(topic, node=node)
+    document = described(ANNOUNCER, one)
+
+    assert document["device"] == json.loads(ANNOUNCER.gateway_document()[1])["device"]
+    assert (document["name"], document["entity_category"]) == (name, "diagnostic")
+    assert node_in(ANNOUNCER.document(one, "number")[1]) == node_of(one)
+    assert node_of(one).is_called(node)
+
+
+@pytest.mark.parametrize(("topic", "tags"), [("site/line3/stats/rejects", {}), ("iiot/stats/pump/level", {"node": "pump"})])
+def test_a_level_of_that_name_is_a_node_like_others(topic: str, tags: dict[str, str]) -> None:
+    """Only the tag makes it the receiver's."""
+    assert described(ANNOUNCER, series(topic, **tags))["device"]["via_device"] == "iiot-gateway"
+
+
+@pytest.mark.parametrize(
     ("topic", "tags", "place", "name"),
     [
         ("iiot/node1/temperature", {"node": "node1"}, "iiot/node1", "node1"),

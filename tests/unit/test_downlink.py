@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from iiot_gateway._native import Mailbox, sign_command
+from iiot_gateway._native import SideConnection, sign_command
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import ConfigError, SourceUnavailable
 from iiot_gateway.pipeline.downlink import Downlink, value_of
@@ -29,9 +29,9 @@ class Wire:
 
 
 def downlink(wire: Wire) -> Downlink:
-    """Return one whose mailbox has no broker."""
-    mailbox = Mailbox(["iiot/+/set/+"], broker_url="mqtt://127.0.0.1:1", client_id="test")
-    return Downlink(mailbox, wire, key=KEY, prefix="iiot", valid_s=60)
+    """Return one that has no broker."""
+    side = SideConnection(broker_url="mqtt://127.0.0.1:1", client_id="test", subscriptions=["iiot/+/set/+"])
+    return Downlink(side, wire, key=KEY, prefix="iiot", valid_s=60)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -8,13 +8,12 @@ from typing import Any
 from iiot_gateway.api.parameters import MAX_MS, choice, refuse_unknown, whole
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.errors import HistoryUnusable
-from iiot_gateway.pipeline.views import History, Views
+from iiot_gateway.pipeline.views import AGGREGATES, History, Views
 
 MAX_POINTS = 10_000
 DEFAULT_POINTS = 600
 TIMEOUT_S = 5.0
 """A width that no roll-up fits reads every point; nobody who draws waits longer, and a thread is taken meanwhile."""
-AGGREGATES = ("mean", "min", "max", "sum", "count", "first", "last")
 NS = 1_000_000
 NO_HISTORY = Problem(404, "no_history", "no history is kept", "add a [history] section to the configuration and start the gateway again")
 STATUS_OF = {"missing": 404, "invalid": 400, "damaged": 500, "unknown_version": 500, "io": 500}

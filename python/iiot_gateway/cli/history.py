@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from iiot_gateway._native import HistoryError, HistoryReader
+from iiot_gateway._native import AGGREGATES, HistoryError, HistoryReader
 from iiot_gateway.cli.durations import duration_ns
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns
@@ -16,10 +16,8 @@ from iiot_gateway.cli.topics import topic_matches
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError, HistoryUnusable
 
-AGGREGATES = ("mean", "min", "max", "sum", "count", "first", "last")
 DAY_NS = 86_400 * 10**9
 LAST_NS = 2**63 - 1
-CHUNK = 50_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

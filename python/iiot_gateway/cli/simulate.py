@@ -12,9 +12,6 @@ from iiot_gateway.cli.replay import moment_ns
 
 TICK_S = 0.02
 CHUNK_READINGS = 5_000
-SECOND_NS = 1_000_000_000
-EVERY_S = 10.0
-FAR_NS = 2**63 - 1
 
 
 def rate(text: str) -> float | None:
@@ -55,9 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print until the count is reached or nobody reads any more; then say what happened, on standard error."""
     start_ns = time.time_ns() if args.start is None else args.start
-    rate_per_s = args.rate or args.nodes / EVERY_S
     try:
-        simulator = Simulator(nodes=min(args.nodes, 2**32 - 1), rate_per_s=rate_per_s, seed=args.seed, start_ns=start_ns)
+        simulator = Simulator(nodes=min(args.nodes, 2**32 - 1), rate_per_s=args.rate, seed=args.seed, start_ns=start_ns)
     except ValueError as error:
         print(f"iiot-gateway: {error}", file=sys.stderr)
         return 2
@@ -70,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(simulator: Simulator, start_ns: int, args: argparse.Namespace) -> None:
     output = sys.stdout.buffer
-    left = args.count or FAR_NS
+    left = args.count or sys.maxsize
     # Simulated time runs with that of the machine, wherever it begins.
     ahead_ns = start_ns - time.time_ns()
     while left > 0:
-        until_ns = FAR_NS if args.rate is None else time.time_ns() + ahead_ns
+        until_ns = None if args.rate is None else time.time_ns() + ahead_ns
         before = simulator.counts()["readings"]
         output.write(simulator.advance(until_ns, max_readings=min(left, CHUNK_READINGS)))
         done = simulator.counts()["readings"] - before
@@ -82,5 +78,5 @@ def _print(simulator: Simulator, start_ns: int, args: argparse.Namespace) -> Non
         if args.rate is not None and done < CHUNK_READINGS:
             output.flush()
             if left > 0:
-                time.sleep(max(TICK_S, (simulator.next_ns - ahead_ns - time.time_ns()) / SECOND_NS))
+                time.sleep(max(TICK_S, (simulator.next_ns - ahead_ns - time.time_ns()) / 1e9))
     output.flush()

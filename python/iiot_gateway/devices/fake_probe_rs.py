@@ -18,13 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from iiot_gateway.devices.board import QMP, qemu_command
+from iiot_gateway.devices.board import QMP, START_S, qemu_command
 from iiot_gateway.devices.rtt import Memory, Rtt, control_block, ram_of
 from iiot_gateway.errors import GatewayError
 
 VERSION = "probe-rs 0.32.0 (git commit: fake)"
 POLL_S = 0.02
-START_S = 20.0
 FLAGS = ("--non-interactive", "--no-catch-reset", "--no-location", "--no-timestamps", "--preverify", "--disable-progressbars")
 VALUES = ("--chip", "--rtt-channel-mode", "--probe", "--log-format", "--attach-timeout")
 

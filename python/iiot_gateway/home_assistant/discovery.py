@@ -31,14 +31,13 @@ from iiot_gateway.log import (
 from iiot_gateway.pipeline.views import Views
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import Live, MqttCompanion
+    from iiot_gateway._native import Live, SideConnection
 
 BORN = b"online"
 LOOK_S = 1.0
 WATCH_S = 0.25
 """How often it is asked whether the sink is connected: before that no connection is tried."""
 READ_BACK_S = 10.0
-STOP_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +63,17 @@ class Plan:
 class Discovery:
     """The announcements at one broker. A service of the gateway: runs until it is cancelled, and loses nothing by that."""
 
-    def __init__(self, plan: Plan, companion: MqttCompanion) -> None:
+    def __init__(self, plan: Plan, side: SideConnection) -> None:
         self._plan = plan
-        self._companion = companion
+        self._side = side
+        self._connection = 0
         self._entities = Entities(plan.announcer)
         self._held: dict[str, bytes] = {}
         """What the broker has."""
         self._sent: dict[str, bytes] = {}
         """What this connection has published or found there; what somebody else removes stays away until the next birth."""
+        self._due: dict[str, bytes] = {}
+        """What the connection had no room for yet."""
         self._read_back_by_s: float | None = None
         """Until when the gateway's own document is waited for: it comes behind everything that was there before."""
         self._unsettled = False
@@ -92,14 +94,14 @@ class Discovery:
                 tasks.start_soon(self._stay_connected)
                 await self._announce(live)
         finally:
-            self._companion.stop(STOP_S)
+            self._side.stop()
 
     async def _stay_connected(self) -> None:
         backoff = Backoff()
         while True:
             while not self._plan.is_connected():  # noqa: ASYNC110 - the extension knows, and has no event for it
                 await anyio.sleep(WATCH_S)
-            ended = await anyio.to_thread.run_sync(self._companion.run_connection, limiter=self._threads, abandon_on_cancel=True)
+            ended = await anyio.to_thread.run_sync(self._side.run_connection, limiter=self._threads, abandon_on_cancel=True)
             kind, detail, connected_s = str(ended["kind"]), str(ended["detail"]), float(ended["connected_s"])
             delay_s = backoff.next_delay_s(connected_s)
             # Where the sink has lost its connection as well, that is said once, by the sink.
@@ -109,20 +111,20 @@ class Discovery:
             await anyio.sleep(delay_s)
 
     async def _announce(self, live: Live) -> None:
-        connection = 0
         while True:
-            now, messages = await anyio.to_thread.run_sync(
-                self._companion.receive, connection, LOOK_S, limiter=self._threads, abandon_on_cancel=True
+            # Every publish is bound to its connection, so none is refused but by its end.
+            now, messages, _refused = await anyio.to_thread.run_sync(
+                self._side.receive, self._connection, LOOK_S, limiter=self._threads, abandon_on_cancel=True
             )
-            if now != connection:
-                connection = now
-                self._begin(connected=connection > 0)
+            if now != self._connection:
+                self._begin(now)
             for topic, payload, retained in messages:
                 self._take(topic, payload, retained=retained)
             if time.monotonic() - self._looked_s >= LOOK_S:
                 await self._look(live)
-            if connection and self._has_read_back() and self._unsettled:
+            if self._connection and self._has_read_back() and self._unsettled:
                 self._settle()
+            self._hand_over()
 
     async def _look(self, live: Live) -> None:
         """Learn what is published by now."""
@@ -144,10 +146,11 @@ class Discovery:
         for value in changes["changed"]:
             self._entities.change(value["id"], value["kind"])
 
-    def _begin(self, *, connected: bool) -> None:
-        self._held, self._sent, self._read_back_by_s = {}, {}, None
+    def _begin(self, connection: int) -> None:
+        self._connection = connection
+        self._held, self._sent, self._due, self._read_back_by_s = {}, {}, {}, None
         self._unsettled = True
-        if connected:
+        if connection:
             self._read_back_by_s = time.monotonic() + READ_BACK_S
             self._publish(*self._plan.announcer.gateway_document())
 
@@ -220,5 +223,11 @@ class Discovery:
         return any(node.is_called(name) for name in self._plan.retired)
 
     def _publish(self, topic: str, document: bytes) -> None:
-        self._sent[topic] = document
-        self._companion.publish(topic, document)
+        self._sent[topic] = self._due[topic] = document
+
+    def _hand_over(self) -> None:
+        """Give the connection what it has room for; the messages that come back wake this up for the rest."""
+        for topic, document in list(self._due.items()):
+            if not self._side.publish(topic, document, retain=True, only_over=self._connection):
+                break
+            del self._due[topic]

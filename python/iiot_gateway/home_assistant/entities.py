@@ -22,6 +22,8 @@ from iiot_gateway.home_assistant.units import meaning_of
 
 NODE_TAGS = ("node", "device")
 """The tags that name what a value comes from, the first one first; without them it is the level above the topic's last."""
+OF_THE_RECEIVER = {"signal", "stats"}
+"""Nodes of the LoRa bridge that are none: the signal of what its receiver heard, and the receiver's counters. They go with the gateway."""
 IN_CAPITALS = {"rssi", "snr", "crc", "co2", "id", "uid", "voc", "iaq"}
 ORIGIN = {"name": "iiot-gateway", "sw_version": __version__}
 ONLINE, OFFLINE = "online", "offline"
@@ -69,7 +71,7 @@ class Announcer:
             "state_topic": self.status_topic,
             "payload_on": ONLINE,
             "payload_off": OFFLINE,
-            "device": {"identifiers": [self.gateway], "name": self.client_id, "sw_version": __version__},
+            "device": self._device(),
             "origin": ORIGIN,
         }
         return f"{self.prefix}/binary_sensor/{self.gateway}/gateway/config", _written(document)
@@ -99,9 +101,18 @@ class Announcer:
                 document["device_class"] = meaning.device_class
             if meaning.diagnostic:
                 document["entity_category"] = "diagnostic"
+        if _is_of_the_receiver(series):
+            document |= {
+                "name": f"{_in_words(node.name)} {_in_words(topic.rpartition('/')[2], first=False)}",
+                "entity_category": "diagnostic",
+                "device": self._device(),
+            }
         if self.expire_after_s:
             document["expire_after"] = self.expire_after_s
         return f"{self.prefix}/{component}/{self.gateway}/{entity}/config", _written(document)
+
+    def _device(self) -> dict[str, Any]:
+        return {"identifiers": [self.gateway], "name": self.client_id, "sw_version": __version__}
 
 
 class Entities:
@@ -161,13 +172,23 @@ def node_of(series: Mapping[str, Any]) -> Node:
 def node_in(document: bytes) -> Node | None:
     """Return the node that a document of ours tells of; None for the gateway itself, and for what we cannot have written."""
     try:
-        device = json.loads(document)["device"]
-        name, found, gateway = device["name"], device["identifiers"][0], device["via_device"]
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        read = json.loads(document)
+        device, topic = read["device"], read["state_topic"]
+        name, found, gateway = device["name"], device["identifiers"][0], device.get("via_device", "")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return None
-    if not all(isinstance(text, str) for text in (name, found, gateway)):
+    if not all(isinstance(text, str) for text in (name, found, gateway, topic)):
         return None
-    return Node(found.removeprefix(f"{gateway}/"), name)
+    if gateway:
+        return Node(found.removeprefix(f"{gateway}/"), name)
+    place = topic.rpartition("/")[0]
+    name = place.rpartition("/")[2]
+    return Node(place, name) if name in OF_THE_RECEIVER else None
+
+
+def _is_of_the_receiver(series: Mapping[str, Any]) -> bool:
+    levels = str(series["topic"]).split("/")
+    return series["tags"].get("node") in OF_THE_RECEIVER and levels[-2:-1] == [series["tags"]["node"]]
 
 
 def identifier(text: str, *, plain: str = "A-Za-z0-9_-") -> str:
@@ -188,9 +209,13 @@ def entity_of(topic: str) -> str:
 
 def _name(topic: str, node: Node) -> str:
     rest = topic.removeprefix(f"{node.place}/")
-    words = re.split(r"[/_]+", rest if rest != topic else topic.rpartition("/")[2])
+    return _in_words(rest if rest != topic else topic.rpartition("/")[2]) or topic
+
+
+def _in_words(levels: str, *, first: bool = True) -> str:
+    words = re.split(r"[/_]+", levels)
     text = " ".join(word.upper() if word in IN_CAPITALS else word for word in words if word)
-    return text[:1].upper() + text[1:] or topic
+    return text[:1].upper() + text[1:] if first else text
 
 
 def _written(document: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import anyio
@@ -27,7 +26,7 @@ from iiot_gateway.errors import SourceUnavailable
 from iiot_gateway.log import DOWNLINK_ANSWERED, DOWNLINK_DISCONNECTED, DOWNLINK_REFUSED, DOWNLINK_SENT, Repeated, get_log
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import Mailbox
+    from iiot_gateway._native import SideConnection
     from iiot_gateway.pipeline.views import Views
 
 NEXT_PACKETS = 64
@@ -74,8 +73,8 @@ def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
 class Downlink:
     """Takes commands for one gateway node. `hear` is called on the source's thread, the rest anywhere."""
 
-    def __init__(self, mailbox: Mailbox, gate: Gate, *, key: bytes, prefix: str, valid_s: int) -> None:
-        self._mailbox = mailbox
+    def __init__(self, side: SideConnection, gate: Gate, *, key: bytes, prefix: str, valid_s: int) -> None:
+        self._side = side
         self._gate = gate
         self._key = key
         self._prefix = prefix
@@ -97,33 +96,35 @@ class Downlink:
                 tasks.start_soon(self._fetch)
                 tasks.start_soon(self._stop_when_cancelled)
         finally:
-            self._mailbox.stop()
+            self._side.stop()
 
     async def _stop_when_cancelled(self) -> None:
         try:
             await anyio.sleep_forever()
         finally:
             # The two threads end only so.
-            self._mailbox.stop()
+            self._side.stop()
 
     async def _connect(self) -> None:
         # Soon again at first: the built-in broker starts at the same moment, and a command that nobody hears is lost.
         backoff, thread = Backoff(first_s=0.1), anyio.CapacityLimiter(1)
         while True:
-            began_s = time.monotonic()
-            ended = await anyio.to_thread.run_sync(self._mailbox.run_connection, limiter=thread)
+            ended = await anyio.to_thread.run_sync(self._side.run_connection, limiter=thread)
+            if ended["kind"] == "stopped":
+                return
             if (extra := self._repeated.allows(ended["kind"])) is not None:
-                self._log.warning(DOWNLINK_DISCONNECTED, **ended, **extra)
-            await anyio.sleep(backoff.next_delay_s(time.monotonic() - began_s))
+                self._log.warning(DOWNLINK_DISCONNECTED, kind=ended["kind"], detail=ended["detail"], **extra)
+            await anyio.sleep(backoff.next_delay_s(ended["connected_s"]))
 
     async def _fetch(self) -> None:
-        thread = anyio.CapacityLimiter(1)
+        connection, thread = 0, anyio.CapacityLimiter(1)
         while True:
-            for topic, payload, retained in await anyio.to_thread.run_sync(partial(self._mailbox.receive, RECEIVE_S), limiter=thread):
+            connection, messages, refused = await anyio.to_thread.run_sync(self._side.receive, connection, RECEIVE_S, limiter=thread)
+            for topic, payload, retained in messages:
                 self.ask(topic, payload, retained=retained)
             self._forget_old()
-            if (refused := self._mailbox.take_refused()) is not None:
-                self._log.error(DOWNLINK_REFUSED, by="broker", reason=refused)
+            for topic, reason in refused:
+                self._log.error(DOWNLINK_REFUSED, by="broker", topic=topic, reason=reason)
 
     def ask(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Take a message on PREFIX/NODE/set/NAME."""
@@ -223,5 +224,5 @@ class Downlink:
     ) -> None:
         document = {"outcome": outcome, "value": value, "counter": counter, "reason": reason}
         payload = json.dumps({key: value for key, value in document.items() if value not in (None, "")})
-        if not self._mailbox.post(f"{self._prefix}/{node_name}/state/{name}", payload.encode(), retain=True):
+        if not self._side.publish(f"{self._prefix}/{node_name}/state/{name}", payload.encode(), retain=True):
             self._log.error(DOWNLINK_REFUSED, by="gateway", reason="too many answers wait for the broker")

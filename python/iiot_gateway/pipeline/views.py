@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from iiot_gateway._native import AGGREGATES
 from iiot_gateway.pipeline.status import StatusView
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Live
+
+__all__ = ["AGGREGATES", "History", "OpenHistory", "Views"]
 
 
 class History(Protocol):

@@ -17,10 +17,6 @@ TICK_S = 0.05
 """Readings that fall into so long come in one chunk."""
 MAX_READINGS = 2_000
 """About half a megabyte."""
-SECOND_NS = 1_000_000_000
-EVERY_S = 10.0
-"""How often a node measures where no rate is asked for."""
-FAR_NS = 2**63 - 1
 
 
 class Simulator(Protocol):
@@ -30,8 +26,8 @@ class Simulator(Protocol):
     def next_ns(self) -> int:
         """When the next reading is sent."""
 
-    def advance(self, until_ns: int, /, *, max_readings: int) -> bytes:
-        """Give the log up to a time."""
+    def advance(self, until_ns: int | None, /, *, max_readings: int) -> bytes:
+        """Give the log up to a time; None does not end it."""
 
 
 class SimulateSource:
@@ -50,7 +46,7 @@ class SimulateSource:
     async def run(self) -> None:
         """Push what happens, when it happens; or, without a rate, as fast as there is room for it."""
         section = self._section
-        rate_per_s = section.rate_per_s or section.nodes / EVERY_S
+        rate_per_s = section.rate_per_s or None
         simulator = self._simulator(nodes=section.nodes, rate_per_s=rate_per_s, seed=section.seed, start_ns=time.time_ns())
         self.status.change(self._log, "running", f"{section.nodes} simulated nodes")
         try:
@@ -63,7 +59,7 @@ class SimulateSource:
 
     async def _in_time(self, simulator: Simulator) -> None:
         while True:
-            wait_s = (simulator.next_ns - time.time_ns()) / SECOND_NS
+            wait_s = (simulator.next_ns - time.time_ns()) / 1e9
             await anyio.sleep(max(wait_s, TICK_S))
             while simulator.next_ns < (now_ns := time.time_ns()):
                 await anyio.to_thread.run_sync(self._push, simulator, now_ns)
@@ -71,12 +67,12 @@ class SimulateSource:
     async def _at_once(self, simulator: Simulator) -> None:
         while True:
             if await anyio.to_thread.run_sync(self._intake.wait_room, 1.0):
-                await anyio.to_thread.run_sync(self._push, simulator, FAR_NS)
+                await anyio.to_thread.run_sync(self._push, simulator, None)
                 self.status.change(self._log, "running", f"{self._section.nodes} simulated nodes")
             else:
                 self.status.change(self._log, "waiting_for_disk", "the journal's disk is full or slow", bad=True)
 
-    def _push(self, simulator: Simulator, until_ns: int) -> None:
+    def _push(self, simulator: Simulator, until_ns: int | None) -> None:
         chunk = simulator.advance(until_ns, max_readings=MAX_READINGS)
         if chunk:
             self.status.received(len(chunk), self._intake.push(chunk, time.time_ns()))

@@ -26,6 +26,7 @@ pub mod publish;
 mod render;
 mod resync;
 pub mod scan;
+pub mod series;
 mod shape;
 mod shapes;
 mod template;

@@ -26,21 +26,21 @@ pub enum Function {
 }
 
 impl Function {
-    /// All names.
-    pub const NAMES: &'static str = "mean, min, max, sum, count, first, last";
+    /// All, with their names.
+    pub const ALL: [(&str, Self); 7] = [
+        ("mean", Self::Mean),
+        ("min", Self::Min),
+        ("max", Self::Max),
+        ("sum", Self::Sum),
+        ("count", Self::Count),
+        ("first", Self::First),
+        ("last", Self::Last),
+    ];
 
     /// The function of a name.
     pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "mean" => Self::Mean,
-            "min" => Self::Min,
-            "max" => Self::Max,
-            "sum" => Self::Sum,
-            "count" => Self::Count,
-            "first" => Self::First,
-            "last" => Self::Last,
-            _ => return None,
-        })
+        let mut all = Self::ALL.into_iter();
+        all.find_map(|(known, function)| (known == name).then_some(function))
     }
 }
 

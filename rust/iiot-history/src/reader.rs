@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Range, invalid};
 use crate::{blocks, schema, series};
+use iiot_core::series::SeriesName;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -69,12 +70,16 @@ impl Reader {
             let mut all = Vec::new();
             while let Some(r) = rows.next()? {
                 let row = series::row(r)?;
-                let (measurement, tags, field) = series::parse(&r.get::<_, Vec<u8>>(4)?)?;
+                let key: Vec<u8> = r.get(4)?;
+                let Some(name) = SeriesName::read(&key) else {
+                    let what = format!("{} is no series", key.escape_ascii());
+                    return Err(Error::damaged(what));
+                };
                 all.push(Series {
                     id: row.id,
-                    measurement,
-                    tags,
-                    field,
+                    measurement: name.measurement,
+                    tags: name.tags,
+                    field: name.field,
                     topic: r.get(5)?,
                     first_ns: row.first_ns,
                     last_ns: row.last_ns,

@@ -1,9 +1,7 @@
 //! A series: its key, which is its line protocol, and its row.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::iter::Peekable;
-use std::slice::Iter;
 
 /// What the file knows of a series.
 #[derive(Clone, Copy, Debug)]
@@ -66,68 +64,4 @@ pub(crate) fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         last_ns: r.get(2)?,
         points: r.get::<_, i64>(3)? as u64,
     })
-}
-
-/// Measurement, tags and field.
-pub(crate) type Parts = (String, Vec<(String, String)>, String);
-
-/// The parts of a key.
-pub(crate) fn parse(key: &[u8]) -> Result<Parts> {
-    let mut rest = key.iter().peekable();
-    let measurement = piece(&mut rest, b", ");
-    let mut tags = Vec::new();
-    while rest.next_if_eq(&&b',').is_some() {
-        let name = piece(&mut rest, b"=");
-        rest.next();
-        tags.push((name, piece(&mut rest, b", ")));
-    }
-    rest.next();
-    let field = piece(&mut rest, b"=");
-    if rest.next() != Some(&b'=') || rest.next().is_some() {
-        return Err(Error::damaged(format!(
-            "{} is no series",
-            key.escape_ascii()
-        )));
-    }
-    Ok((measurement, tags, field))
-}
-
-/// The text up to one of the bytes that end it, its escapes taken away.
-fn piece(rest: &mut Peekable<Iter<'_, u8>>, ends: &[u8]) -> String {
-    let mut text = Vec::new();
-    while let Some(&byte) = rest.next_if(|byte| !ends.contains(byte)) {
-        // A key has no backslash but before what it escapes.
-        text.push(if byte == b'\\' {
-            rest.next().copied().unwrap_or(byte)
-        } else {
-            byte
-        });
-    }
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn a_key_gives_back_its_parts() {
-        //! Escaped separators are part of the names.
-        let (measurement, tags, field) =
-            parse(br"a\,b=c\ d,node=a/b+c#d\ e\,f\=g,unit=percent va\=lue=").unwrap();
-
-        assert_eq!(measurement, "a,b=c d");
-        let expected = [("node", "a/b+c#d e,f=g"), ("unit", "percent")];
-        assert_eq!(tags, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
-        assert_eq!(field, "va=lue");
-    }
-
-    #[test]
-    fn what_is_no_key_is_an_error() {
-        //! And no panic.
-        for key in [&b""[..], b"a", b"a,b", b"a b", b"a b=c", b",,, =", b"\\"] {
-            let _ = parse(key);
-        }
-        assert!(parse(b"a b").is_err());
-    }
 }

@@ -151,7 +151,7 @@ impl Live {
 fn whole((id, series): (usize, &Series)) -> SeriesDocument<'_> {
     SeriesDocument {
         value: value((id, series)),
-        topic: series.name.topic.as_deref(),
+        topic: series.topic.as_deref(),
         measurement: &series.name.measurement,
         field: &series.name.field,
         tags: Tags(&series.name.tags),

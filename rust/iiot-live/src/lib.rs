@@ -6,9 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod document;
+mod key;
 mod link;
 mod live;
-mod name;
 mod samples;
 mod table;
 

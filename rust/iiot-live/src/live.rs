@@ -1,7 +1,7 @@
 //! Following the journal: decode what was committed since the last look, at the pace of whoever asks.
 
+use crate::key;
 use crate::link::{LinkTable, Signal};
-use crate::name::write_key;
 use crate::table::{Table, Value};
 use iiot_core::hash::fingerprint;
 use iiot_core::scan::Scan;
@@ -75,7 +75,7 @@ impl Live {
                         .fixed
                         .and_then(|metric| table.of_metric(row.origin, metric));
                     let at = known.or_else(|| {
-                        write_key(point.topic, point.series, key);
+                        key::write(point.topic, point.series, key);
                         let at = table.keyed(key, &info.source, version)?;
                         if let Some(metric) = point.fixed {
                             table.set_metric(row.origin, metric, at);

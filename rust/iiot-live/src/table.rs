@@ -1,8 +1,9 @@
 //! The newest value of every series, within a limit of series.
 
-use crate::name::SeriesName;
+use crate::key;
 use crate::samples::Samples;
 use iiot_core::point::PointKind;
+use iiot_core::series::SeriesName;
 use std::collections::HashMap;
 
 /// At most this many series are shown; values of further ones are counted.
@@ -11,6 +12,8 @@ pub const MAX_SERIES: usize = 4096;
 /// One series as it is now.
 #[derive(Debug)]
 pub(crate) struct Series {
+    /// The whole topic, if it is published.
+    pub topic: Option<String>,
     pub name: SeriesName,
     /// Empty until a frame of this process has named it.
     pub source: String,
@@ -57,13 +60,10 @@ impl Table {
             Ok(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => PointKind::Number,
             _ => PointKind::String,
         };
-        let name = SeriesName {
-            topic: Some(topic.clone()),
-            ..SeriesName::default()
-        };
-        self.by_topic.insert(topic, self.series.len());
+        self.by_topic.insert(topic.clone(), self.series.len());
         self.series.push(Series {
-            name,
+            topic: Some(topic),
+            name: SeriesName::default(),
             source: String::new(),
             kind,
             text,
@@ -90,15 +90,14 @@ impl Table {
         if let Some(&at) = self.by_key.get(key) {
             return Some(at);
         }
-        let read = SeriesName::read(key);
-        let remembered = read
-            .topic
+        let (topic, name) = key::read(key);
+        let remembered = topic
             .as_ref()
             .and_then(|topic| self.by_topic.get(topic).copied());
         if let Some((at, series)) = remembered.and_then(|at| Some((at, self.series.get_mut(at)?)))
             && series.source.is_empty()
         {
-            series.name = read;
+            series.name = name;
             source.clone_into(&mut series.source);
             series.added = version;
             self.by_key.insert(key.to_vec(), at);
@@ -108,12 +107,13 @@ impl Table {
             return None;
         }
         let at = self.series.len();
-        if let Some(topic) = &read.topic {
+        if let Some(topic) = &topic {
             self.by_topic.insert(topic.clone(), at);
         }
         self.by_key.insert(key.to_vec(), at);
         self.series.push(Series {
-            name: read,
+            topic,
+            name,
             source: source.to_owned(),
             kind: PointKind::Number,
             text: Vec::new(),

@@ -9,23 +9,24 @@ mod acknowledge;
 mod client;
 mod client_v4;
 mod client_v5;
-mod companion;
 mod config;
 mod connection;
-mod mailbox;
 mod outbox;
 mod policy;
 mod probe;
 mod refresh;
+mod side;
+mod side_link;
 mod sink;
 mod stage;
 mod transport;
 
 pub use client::EndKind;
-pub use companion::{Companion, Message};
 pub use config::{Config, ConfigError, Protocol};
-pub use mailbox::{Letter, Mailbox};
 pub use outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
 pub use policy::Backlog;
 pub use probe::{ProbeReport, ProbeStep, probe};
+pub use side::{
+    MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Received, Refusal, SideConnection,
+};
 pub use sink::{Ended, Phase, Sink, State};

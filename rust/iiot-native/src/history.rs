@@ -5,7 +5,7 @@ use crate::{crossings, errors};
 use iiot_history::{Error, Feed, FeedError, Function, Limits, Range, Reader, Writer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -200,10 +200,8 @@ impl HistoryReader {
     ) -> PyResult<(Vec<i64>, Vec<Option<f64>>)> {
         let timeout = seconds("timeout_s", timeout_s)?;
         let function = Function::named(agg).ok_or_else(|| {
-            PyValueError::new_err(format!(
-                "agg is {agg:?}, expected one of {}",
-                Function::NAMES
-            ))
+            let names = Function::ALL.map(|(name, _)| name).join(", ");
+            PyValueError::new_err(format!("agg is {agg:?}, expected one of {names}"))
         })?;
         let range = Range {
             start_ns,
@@ -236,6 +234,8 @@ impl HistoryReader {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let names = PyTuple::new(module.py(), Function::ALL.map(|(name, _)| name))?;
+    module.add("AGGREGATES", names)?;
     module.add_class::<HistorySink>()?;
     module.add_class::<HistoryReader>()
 }

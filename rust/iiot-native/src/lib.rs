@@ -2,7 +2,6 @@
 
 mod batch;
 mod broker;
-mod companion;
 mod crossings;
 mod decode;
 mod descriptor;
@@ -17,6 +16,7 @@ mod live;
 mod memory;
 mod mqtt;
 mod outbox;
+mod side;
 mod simulate;
 mod status;
 
@@ -35,7 +35,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     history::register(module)?;
     mqtt::register(module)?;
     downlink::register(module)?;
-    companion::register(module)?;
+    side::register(module)?;
     http::register(module)?;
     simulate::register(module)?;
     broker::register(module)?;

@@ -1,7 +1,7 @@
 //! `Simulator`: sensor nodes that do not exist.
 
 use crate::crossings;
-use iiot_simulate::{Settings, Simulator as Core};
+use iiot_simulate::{Settings, Simulator as Core, natural_rate_per_s};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -23,10 +23,10 @@ impl Simulator {
 impl Simulator {
     #[new]
     #[pyo3(signature = (*, nodes, rate_per_s, seed, start_ns))]
-    fn new(nodes: u32, rate_per_s: f64, seed: u64, start_ns: i64) -> PyResult<Self> {
+    fn new(nodes: u32, rate_per_s: Option<f64>, seed: u64, start_ns: i64) -> PyResult<Self> {
         let settings = Settings {
             nodes,
-            rate_per_s,
+            rate_per_s: rate_per_s.unwrap_or_else(|| natural_rate_per_s(nodes)),
             seed,
             start_ns,
         };
@@ -46,12 +46,13 @@ impl Simulator {
     fn advance<'py>(
         &self,
         py: Python<'py>,
-        until_ns: i64,
+        until_ns: Option<i64>,
         max_readings: usize,
     ) -> Bound<'py, PyBytes> {
         crossings::count();
         let text = py.detach(|| {
             let mut out = Vec::new();
+            let until_ns = until_ns.unwrap_or(i64::MAX);
             self.core().advance(until_ns, max_readings, &mut out);
             out
         });

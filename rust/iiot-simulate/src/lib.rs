@@ -11,4 +11,4 @@ mod node;
 mod radio;
 mod simulator;
 
-pub use simulator::{Counts, MAX_NODES, Settings, SettingsError, Simulator};
+pub use simulator::{Counts, MAX_NODES, Settings, SettingsError, Simulator, natural_rate_per_s};

@@ -15,6 +15,13 @@ const RECEIVER_MEAN_RUN_S: f64 = 30.0 * 86_400.0;
 /// So long after the start the receiver's clock wraps for the first time.
 const FIRST_WRAP_MS: u64 = 1_800_000;
 const SECOND_NS: f64 = 1e9;
+/// How often a node measures where no rate is asked for.
+const EVERY_S: f64 = 10.0;
+
+/// Readings a second of so many nodes that nobody hurries.
+pub fn natural_rate_per_s(nodes: u32) -> f64 {
+    f64::from(nodes) / EVERY_S
+}
 
 /// What is simulated.
 #[derive(Clone, Copy, Debug)]

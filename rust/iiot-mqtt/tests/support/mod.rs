@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod peer;
+pub mod side;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};

@@ -94,6 +94,28 @@ impl Peer {
         self.write(&packet(0x20, &body));
     }
 
+    /// Read SUBSCRIBE and answer it with one code a filter; `0x80` refuses.
+    pub fn suback(&mut self, codes: &[u8]) {
+        let (first, body) = self.read().expect("SUBSCRIBE");
+        assert_eq!(first >> 4, 8);
+        let mut answer = body[..2].to_vec();
+        if self.v5 {
+            answer.push(0);
+        }
+        answer.extend(codes);
+        self.write(&packet(0x90, &answer));
+    }
+
+    /// A message at `QoS 0`.
+    pub fn send(&mut self, topic: &str, payload: &[u8], retain: bool) {
+        let mut body = string(topic);
+        if self.v5 {
+            body.push(0);
+        }
+        body.extend(payload);
+        self.write(&packet(0x30 | u8::from(retain), &body));
+    }
+
     /// The next PUBLISH; everything else is left out. `None` at the end of the stream.
     pub fn publish(&mut self) -> Option<Publish> {
         loop {

@@ -1,21 +1,26 @@
-//! `MqttCompanion`: a connection beside a sink's, for what belongs to no ledger.
+//! `SideConnection`: a connection beside a sink's, for what belongs to no ledger.
 
 use crate::journal::seconds;
 use crate::mqtt::{protocol, refused};
-use iiot_mqtt::{Companion, Config};
+use iiot_mqtt::{Config, Publish};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-/// A connection of its own: retained documents out, messages in.
+/// A connection of its own: messages of subscriptions in, publishes out.
 #[pyclass(frozen, module = "iiot_gateway._native")]
-pub(crate) struct MqttCompanion {
-    core: Companion,
+pub(crate) struct SideConnection {
+    core: iiot_mqtt::SideConnection,
 }
 
-type Messages<'py> = Vec<(String, Bound<'py, PyBytes>, bool)>;
+/// The connection, its messages (topic, payload, came as retained), refused publishes (topic, reason).
+type Received<'py> = (
+    u64,
+    Vec<(String, Bound<'py, PyBytes>, bool)>,
+    Vec<(String, String)>,
+);
 
 #[pymethods]
-impl MqttCompanion {
+impl SideConnection {
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of the Python signature"
@@ -51,7 +56,7 @@ impl MqttCompanion {
             client_key_file,
             ..Config::new(broker_url, client_id)
         };
-        let core = Companion::new(config, subscriptions).map_err(refused)?;
+        let core = iiot_mqtt::SideConnection::new(config, subscriptions).map_err(refused)?;
         Ok(Self { core })
     }
 
@@ -64,26 +69,35 @@ impl MqttCompanion {
         Ok(entry.unbind())
     }
 
-    fn publish(&self, topic: String, payload: Vec<u8>) {
-        self.core.publish(topic, payload);
+    #[pyo3(signature = (topic, payload, *, retain, only_over = None))]
+    fn publish(
+        &self,
+        topic: String,
+        payload: Vec<u8>,
+        retain: bool,
+        only_over: Option<u64>,
+    ) -> bool {
+        self.core.publish(Publish {
+            topic,
+            payload: payload.into(),
+            retain,
+            only_over,
+        })
     }
 
-    fn receive<'py>(
-        &self,
-        py: Python<'py>,
-        known: u64,
-        timeout_s: f64,
-    ) -> PyResult<(u64, Messages<'py>)> {
+    fn receive<'py>(&self, py: Python<'py>, known: u64, timeout_s: f64) -> PyResult<Received<'py>> {
         let within = seconds("timeout_s", timeout_s)?;
-        let (connection, messages) = py.detach(|| self.core.receive(known, within));
-        let messages = messages
+        let received = py.detach(|| self.core.receive(known, within));
+        let messages = received
+            .messages
             .into_iter()
             .map(|m| (m.topic, PyBytes::new(py, &m.payload), m.retained))
             .collect();
-        Ok((connection, messages))
+        let refused = received.refused.into_iter().map(|r| (r.topic, r.reason));
+        Ok((received.connection, messages, refused.collect()))
     }
 
-    #[pyo3(signature = (timeout_s = 1.0))]
+    #[pyo3(signature = (timeout_s = 0.3))]
     fn stop(&self, timeout_s: f64) -> PyResult<()> {
         self.core.stop(seconds("timeout_s", timeout_s)?);
         Ok(())
@@ -91,5 +105,5 @@ impl MqttCompanion {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<MqttCompanion>()
+    module.add_class::<SideConnection>()
 }

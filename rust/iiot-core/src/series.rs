@@ -1,0 +1,104 @@
+//! The name of a series, read back from the text that [`crate::point::Point::series`] gives: `temperature,node=node1 value=`.
+
+use std::iter::Peekable;
+use std::slice::Iter;
+
+/// Measurement, tags and field as the profile and the document said them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesName {
+    /// What is measured.
+    pub measurement: String,
+    /// In the order of their keys.
+    pub tags: Vec<(String, String)>,
+    /// Which value of it.
+    pub field: String,
+}
+
+impl SeriesName {
+    /// Take the text apart; `None` if it is no series. A byte that is no UTF-8 becomes U+FFFD.
+    pub fn read(series: &[u8]) -> Option<Self> {
+        let mut rest = series.iter().peekable();
+        let measurement = piece(&mut rest, b", ");
+        let mut tags = Vec::new();
+        while rest.next_if_eq(&&b',').is_some() {
+            let key = piece(&mut rest, b"=");
+            rest.next();
+            tags.push((key, piece(&mut rest, b", ")));
+        }
+        rest.next();
+        let field = piece(&mut rest, b"=");
+        (rest.next() == Some(&b'=') && rest.next().is_none()).then_some(Self {
+            measurement,
+            tags,
+            field,
+        })
+    }
+
+    /// The value of a tag.
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.tags
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// The text up to one of the bytes that end it, its escapes taken away.
+fn piece(rest: &mut Peekable<Iter<'_, u8>>, ends: &[u8]) -> String {
+    let mut text = Vec::new();
+    while let Some(&byte) = rest.next_if(|byte| !ends.contains(byte)) {
+        // There is no backslash but before what it escapes.
+        text.push(if byte == b'\\' {
+            rest.next().copied().unwrap_or(byte)
+        } else {
+            byte
+        });
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SeriesName;
+
+    #[test]
+    fn commas_spaces_and_equals_signs_are_escaped_in_the_text_and_not_in_the_name() {
+        let name =
+            SeriesName::read(br"a\,b=c\ d,node=a/b+c#d\ e\,f\=g,k\=1=percent va\=lue=").unwrap();
+
+        assert_eq!(name.measurement, "a,b=c d");
+        let expected = [("node", "a/b+c#d e,f=g"), ("k=1", "percent")];
+        assert_eq!(
+            name.tags,
+            expected.map(|(k, v)| (k.to_owned(), v.to_owned()))
+        );
+        assert_eq!(name.tag("k=1"), Some("percent"));
+        assert_eq!(name.field, "va=lue");
+    }
+
+    #[test]
+    fn a_series_without_tags_has_none() {
+        let expected = SeriesName {
+            measurement: "m".into(),
+            field: "f".into(),
+            tags: vec![],
+        };
+        assert_eq!(SeriesName::read(b"m f="), Some(expected));
+    }
+
+    #[test]
+    fn what_is_no_series_has_no_name() {
+        for text in [
+            &b""[..],
+            b"a",
+            b"a,b",
+            b"a b",
+            b"a b=c",
+            b"a,b=c",
+            b"\\",
+            b"a b\\=",
+        ] {
+            assert_eq!(SeriesName::read(text), None, "{}", text.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! A connection beside a sink's, for what belongs to no ledger: messages of a few subscriptions in, publishes at `QoS 1` out.
+//!
+//! It shares nothing with a sink: no window, no order, no cursor. Subscriptions are taken at `QoS 0`. Every attempt to connect has a number;
+//! messages are handed over with the number of the connection that they came over, also after it has ended. A publish is either
+//!
+//! - kept: sent over this connection and the next ones until the broker has answered it; a refusal gives it up and is reported; or
+//! - bound to one connection: forgotten when that ends, and a refusal ends it, because whoever holds a conversation begins anew.
+//!
+//! Bounds, each way: [`MAX_WAITING`] and [`MAX_WAITING_BYTES`] wait at most (and a window is under way). A publish beyond them is not taken; a
+//! message beyond them ends the connection, as the messages behind it would be lost without a word.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rumqttc_v4::mqttbytes::valid_filter;
+use tokio::sync::Notify;
+
+use crate::client::{EndKind, Failure};
+use crate::config::{Checked, Config, ConfigError, Protocol, check};
+use crate::side_link::Link;
+use crate::sink::{Ended, setup};
+use crate::{client_v4, client_v5};
+
+/// Messages that nobody has fetched, and publishes that were not sent or whose refusal nobody has fetched: so many of each at most.
+pub const MAX_WAITING: usize = 20_000;
+/// Topics and payloads of them together, each way.
+pub const MAX_WAITING_BYTES: usize = 16 << 20;
+
+/// A message of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it was published.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
+    /// The broker had kept it; false for one that was published just now.
+    pub retained: bool,
+}
+
+/// What is to be published, at `QoS 1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// Where.
+    pub topic: String,
+    /// What; with `retain`, nothing removes what the broker keeps.
+    pub payload: Bytes,
+    /// The broker is to keep it.
+    pub retain: bool,
+    /// The number of the connection that it is bound to; `None` keeps it until the broker has answered it.
+    pub only_over: Option<u64>,
+}
+
+/// A kept publish that will never arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where it was to go.
+    pub topic: String,
+    /// Why the broker does not take it.
+    pub reason: String,
+}
+
+/// What has come; all messages over one connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The number of the connection that the messages came over; without messages, of the one that stands (0: none).
+    pub connection: u64,
+    /// In their order.
+    pub messages: Vec<Message>,
+    /// Since the last call.
+    pub refused: Vec<Refusal>,
+}
+
+/// First in, first out, of bounded size.
+struct Queue<T> {
+    items: VecDeque<(usize, T)>,
+    bytes: usize,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            items: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    fn has_room_for(&self, count: usize, bytes: usize) -> bool {
+        self.items.len() + count <= MAX_WAITING && self.bytes + bytes <= MAX_WAITING_BYTES
+    }
+
+    fn push_back(&mut self, bytes: usize, item: T) {
+        self.bytes += bytes;
+        self.items.push_back((bytes, item));
+    }
+
+    fn push_front(&mut self, bytes: usize, item: T) {
+        self.bytes += bytes;
+        self.items.push_front((bytes, item));
+    }
+
+    fn pop_front_if(&mut self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        self.items.front().filter(|(_, item)| wanted(item))?;
+        let (bytes, item) = self.items.pop_front()?;
+        self.bytes -= bytes;
+        Some(item)
+    }
+
+    fn retain(&mut self, keeps: impl Fn(&T) -> bool) {
+        self.items.retain(|(_, item)| keeps(item));
+        self.bytes = self.items.iter().map(|(bytes, _)| bytes).sum();
+    }
+}
+
+/// What the connection's thread and others share.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// Rises with every attempt to connect.
+    number: u64,
+    /// The subscriptions of that one stand.
+    stands: bool,
+    outgoing: Queue<Publish>,
+    incoming: Queue<(u64, Message)>,
+    refused: Vec<Refusal>,
+    stop_by: Option<Instant>,
+}
+
+impl Desk {
+    fn present(&self) -> u64 {
+        if self.stands { self.number } else { 0 }
+    }
+}
+
+/// See the module. All methods may be called from any thread.
+pub struct SideConnection {
+    pub(crate) checked: Checked,
+    pub(crate) filters: Vec<String>,
+    pub(crate) wake: Notify,
+    desk: Mutex<Desk>,
+    arrived: Condvar,
+    running: Mutex<()>,
+}
+
+impl SideConnection {
+    /// Check the settings; nothing is connected yet. Availability and health topics are not used: it says nothing of the gateway's state.
+    pub fn new(config: Config, filters: Vec<String>) -> Result<Self, ConfigError> {
+        let config = Config {
+            availability_topic: String::new(),
+            health_topic: String::new(),
+            ..config
+        };
+        let is_wrong = |filter: &&String| !valid_filter(filter) || filter.contains('\0');
+        if filters.is_empty() {
+            return Err(ConfigError::new("subscriptions", "has no topic filter"));
+        }
+        if let Some(wrong) = filters.iter().find(is_wrong) {
+            return Err(ConfigError::new(
+                "subscriptions",
+                format!("{wrong:?} is not a topic filter"),
+            ));
+        }
+        Ok(Self {
+            checked: check(config)?,
+            filters,
+            wake: Notify::new(),
+            desk: Mutex::default(),
+            arrived: Condvar::new(),
+            running: Mutex::default(),
+        })
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connect, subscribe, publish and receive until the connection ends or `stop`. Blocks. One call at a time; another one waits. When to
+    /// connect again is the caller's.
+    pub fn run_connection(&self) -> Ended {
+        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.desk().number += 1;
+        let (failure, connected_at) = match tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+        {
+            Ok(runtime) => {
+                let ended = self.run_in(&runtime);
+                // A name lookup may still be running in the runtime's thread; nobody waits for it.
+                runtime.shutdown_background();
+                ended
+            }
+            Err(error) => {
+                let detail = format!("no event loop: {error}");
+                (Failure::new(EndKind::Unreachable, detail), None)
+            }
+        };
+        let mut desk = self.desk();
+        desk.stands = false;
+        desk.outgoing.retain(|publish| publish.only_over.is_none());
+        drop(desk);
+        self.arrived.notify_all();
+        Ended {
+            kind: failure.kind,
+            detail: failure.detail,
+            connected: connected_at.map_or(Duration::ZERO, |at| at.elapsed()),
+            // No frame of a journal goes this way.
+            delivered: 0,
+        }
+    }
+
+    fn run_in(&self, runtime: &tokio::runtime::Runtime) -> (Failure, Option<Instant>) {
+        let setup = setup(&self.checked);
+        let _in_runtime = runtime.enter();
+        match self.checked.config.protocol {
+            Protocol::V311 => {
+                let (events, requests) = client_v4::connection(&setup);
+                runtime.block_on(Link::new(self, requests).run(events))
+            }
+            Protocol::V5 => {
+                let (events, requests) = client_v5::connection(&setup);
+                runtime.block_on(Link::new(self, requests).run(events))
+            }
+        }
+    }
+
+    /// Hand over a publish. False if it will not go out: there is no room for it, or the connection that it is bound to has ended.
+    pub fn publish(&self, publish: Publish) -> bool {
+        let mut desk = self.desk();
+        let bytes = size(&publish);
+        let has_ended = publish
+            .only_over
+            .is_some_and(|number| number != desk.present());
+        if has_ended || !desk.outgoing.has_room_for(desk.refused.len() + 1, bytes) {
+            return false;
+        }
+        desk.outgoing.push_back(bytes, publish);
+        drop(desk);
+        self.wake.notify_one();
+        true
+    }
+
+    /// Wait for messages, for refusals, or for another connection than the one `known` (0: none). All may be as before after the time.
+    pub fn receive(&self, known: u64, within: Duration) -> Received {
+        let (mut desk, _) = self
+            .arrived
+            .wait_timeout_while(self.desk(), within, |desk| {
+                desk.incoming.items.is_empty()
+                    && desk.refused.is_empty()
+                    && desk.present() == known
+                    && desk.stop_by.is_none()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        let first = desk.incoming.items.front();
+        let connection = first.map_or(desk.present(), |(_, (number, _))| *number);
+        let mut messages = Vec::new();
+        while let Some((_, message)) = desk.incoming.pop_front_if(|(of, _)| *of == connection) {
+            messages.push(message);
+        }
+        Received {
+            connection,
+            messages,
+            refused: std::mem::take(&mut desk.refused),
+        }
+    }
+
+    /// End `run_connection`, now and for good: what was handed over goes out first; after the grace the connection is cut.
+    pub fn stop(&self, grace: Duration) {
+        self.desk().stop_by = Some(Instant::now() + grace);
+        self.arrived.notify_all();
+        self.wake.notify_one();
+    }
+}
+
+/// What the connection's thread does at the desk.
+impl SideConnection {
+    pub(crate) fn stop_by(&self) -> Option<Instant> {
+        self.desk().stop_by
+    }
+
+    pub(crate) fn has_outgoing(&self) -> bool {
+        !self.desk().outgoing.items.is_empty()
+    }
+
+    pub(crate) fn next_outgoing(&self) -> Option<Publish> {
+        self.desk().outgoing.pop_front_if(|_| true)
+    }
+
+    /// Put one back that was taken last, to be sent again.
+    pub(crate) fn put_back(&self, publish: Publish) {
+        let bytes = size(&publish);
+        self.desk().outgoing.push_front(bytes, publish);
+    }
+
+    pub(crate) fn report(&self, refusal: Refusal) {
+        self.desk().refused.push(refusal);
+        self.arrived.notify_all();
+    }
+
+    /// The subscriptions stand.
+    pub(crate) fn stand(&self) {
+        self.desk().stands = true;
+        self.arrived.notify_all();
+    }
+
+    /// False if there is no room for it.
+    pub(crate) fn take_in(&self, message: Message) -> bool {
+        let mut desk = self.desk();
+        let bytes = message.topic.len() + message.payload.len();
+        if !desk.incoming.has_room_for(1, bytes) {
+            return false;
+        }
+        let number = desk.number;
+        desk.incoming.push_back(bytes, (number, message));
+        drop(desk);
+        self.arrived.notify_all();
+        true
+    }
+}
+
+fn size(publish: &Publish) -> usize {
+    publish.topic.len() + publish.payload.len()
+}

@@ -1,0 +1,270 @@
+//! One connection of a [`SideConnection`]: a small window of publishes, each answered in time; what was kept and not answered is put back.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use tokio::select;
+use tokio::time::sleep_until;
+
+use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal, Verdict};
+use crate::side::{MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Refusal, SideConnection};
+
+/// Publishes sent and not acknowledged, at most: below what every broker takes by default.
+const WINDOW: usize = 16;
+/// Of a publish beside topic and payload, at most.
+const OVERHEAD: usize = 16;
+
+enum Never {}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Connecting,
+    Subscribing,
+    Standing,
+    Leaving,
+}
+
+struct UnderWay {
+    publish: Publish,
+    /// Known once the client has written it.
+    id: Option<u16>,
+    since: Instant,
+}
+
+pub(crate) struct Link<'a, R> {
+    side: &'a SideConnection,
+    requests: R,
+    step: Step,
+    limits: Limits,
+    /// In the order of their sending.
+    under_way: VecDeque<UnderWay>,
+    began: Instant,
+    connected_at: Option<Instant>,
+}
+
+impl<'a, R: Requests> Link<'a, R> {
+    pub fn new(side: &'a SideConnection, requests: R) -> Self {
+        Self {
+            side,
+            requests,
+            step: Step::Connecting,
+            limits: Limits::NONE,
+            under_way: VecDeque::new(),
+            began: Instant::now(),
+            connected_at: None,
+        }
+    }
+
+    /// Until it ends; why, and since when there was a CONNACK.
+    pub async fn run<E: Events>(mut self, mut events: E) -> (Failure, Option<Instant>) {
+        let failure = match self.drive(&mut events).await {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        };
+        for signal in events.left_over() {
+            // It ends for the first reason.
+            drop(self.on_signal(signal));
+        }
+        while let Some(UnderWay { publish, .. }) = self.under_way.pop_back() {
+            if publish.only_over.is_none() {
+                self.side.put_back(publish);
+            }
+        }
+        (failure, self.connected_at)
+    }
+
+    async fn drive<E: Events>(&mut self, events: &mut E) -> Result<Never, Failure> {
+        loop {
+            let signal = self.next_signal(events).await?;
+            self.on_signal(signal)?;
+        }
+    }
+
+    /// The poll is kept while other things happen: see [`Events`].
+    async fn next_signal<E: Events>(&mut self, events: &mut E) -> Result<Signal, Failure> {
+        let mut poll = pin!(events.poll());
+        loop {
+            self.on_time(Instant::now())?;
+            self.pump()?;
+            let deadline = self.deadline();
+            select! {
+                biased;
+                signal = poll.as_mut() => return signal,
+                () = self.side.wake.notified() => {}
+                () = sleep_until(deadline.into()) => {}
+            }
+        }
+    }
+
+    /// When the broker must have answered what it was asked first, and what that is.
+    fn answer_by(&self) -> Option<(Instant, EndKind, &'static str)> {
+        let config = &self.side.checked.config;
+        match self.step {
+            Step::Connecting => Some((
+                self.began + config.connect_timeout,
+                EndKind::Unreachable,
+                "no CONNACK within the connect time-out",
+            )),
+            Step::Subscribing => self.connected_at.map(|at| {
+                let by = at + config.ack_timeout;
+                (by, EndKind::AckTimeout, "no SUBACK within the time-out")
+            }),
+            Step::Standing | Step::Leaving => self.under_way.front().map(|first| {
+                let by = first.since + config.ack_timeout;
+                (by, EndKind::AckTimeout, "no PUBACK within the time-out")
+            }),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let answer = self.answer_by().map(|(by, ..)| by);
+        [answer, self.side.stop_by()]
+            .into_iter()
+            .flatten()
+            .fold(far, Instant::min)
+    }
+
+    fn on_time(&mut self, now: Instant) -> Result<(), Failure> {
+        if let Some(stop_by) = self.side.stop_by() {
+            if self.step == Step::Connecting || now >= stop_by {
+                return Err(Failure::new(EndKind::Stopped, "stopped"));
+            }
+            let is_done = self.under_way.is_empty() && !self.side.has_outgoing();
+            if is_done && self.step != Step::Leaving {
+                self.step = Step::Leaving;
+                self.requests.disconnect();
+            }
+        }
+        match self.answer_by() {
+            Some((by, kind, what)) if now >= by => Err(Failure::new(kind, what)),
+            _ => Ok(()),
+        }
+    }
+
+    fn pump(&mut self) -> Result<(), Failure> {
+        let window = WINDOW.min(usize::from(self.limits.in_flight)).max(1);
+        while self.step == Step::Standing && self.under_way.len() < window {
+            let Some(publish) = self.side.next_outgoing() else {
+                break;
+            };
+            let bytes = publish.topic.len() + publish.payload.len() + OVERHEAD;
+            let retain = publish.retain && self.limits.retain;
+            let fits = bytes <= self.limits.packet_bytes;
+            let payload = publish.payload.clone();
+            if fits && self.requests.publish(&publish.topic, payload, 1, retain) {
+                self.under_way.push_back(UnderWay {
+                    publish,
+                    id: None,
+                    since: Instant::now(),
+                });
+            } else {
+                let reason = format!("cannot be published in {bytes} bytes");
+                self.give_up(publish, EndKind::Refused, reason)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, publish: Publish, kind: EndKind, reason: String) -> Result<(), Failure> {
+        let topic = publish.topic;
+        if publish.only_over.is_some() {
+            return Err(Failure::new(kind, format!("{topic:?}: {reason}")));
+        }
+        self.side.report(Refusal { topic, reason });
+        Ok(())
+    }
+
+    fn on_signal(&mut self, signal: Signal) -> Result<(), Failure> {
+        match signal {
+            Signal::Connected(limits) => {
+                self.connected_at = Some(Instant::now());
+                if limits.qos == 0 {
+                    let detail = "the broker takes QoS 0 only";
+                    return Err(Failure::new(EndKind::Protocol, detail));
+                }
+                self.limits = limits;
+                self.step = Step::Subscribing;
+                self.requests.subscribe(self.side.filters.clone());
+                Ok(())
+            }
+            Signal::Subscribed(granted) => self.on_subscribed(&granted),
+            Signal::Sent(id) => {
+                let mut unbound = self.under_way.iter_mut().filter(|one| one.id.is_none());
+                if let Some(sent) = unbound.next() {
+                    sent.id = Some(id);
+                }
+                Ok(())
+            }
+            Signal::Answered(id, verdict) => self.on_answer(id, verdict),
+            Signal::Message {
+                topic,
+                payload,
+                retain,
+            } => self.on_message(&topic, &payload, retain),
+            Signal::Disconnected => Err(Failure::new(EndKind::Stopped, "disconnected")),
+            Signal::Other => Ok(()),
+        }
+    }
+
+    fn on_subscribed(&mut self, granted: &[bool]) -> Result<(), Failure> {
+        let mut filters = self.side.filters.iter().enumerate();
+        if let Some((_, denied)) = filters.find(|(at, _)| granted.get(*at) != Some(&true)) {
+            return Err(Failure::new(
+                EndKind::NotAuthorized,
+                format!("the broker does not grant the subscription to {denied:?}"),
+            ));
+        }
+        if self.step == Step::Subscribing {
+            self.step = Step::Standing;
+        }
+        self.side.stand();
+        Ok(())
+    }
+
+    fn on_answer(&mut self, id: u16, verdict: Verdict) -> Result<(), Failure> {
+        let Some(index) = self.under_way.iter().position(|one| one.id == Some(id)) else {
+            return Ok(());
+        };
+        let (kind, reason) = match verdict {
+            Verdict::Accepted => {
+                self.under_way.remove(index);
+                return Ok(());
+            }
+            // It passes: what is kept stays under way, and so is put back.
+            Verdict::QuotaExceeded => {
+                let detail = "the broker's quota is exceeded";
+                return Err(Failure::new(EndKind::Quota, detail));
+            }
+            Verdict::NotAuthorized => {
+                let reason = "not authorised to publish".to_owned();
+                (EndKind::NotAuthorized, reason)
+            }
+            Verdict::Rejected(reason) => (EndKind::Refused, reason),
+        };
+        match self.under_way.remove(index) {
+            Some(refused) => self.give_up(refused.publish, kind, reason),
+            None => Ok(()),
+        }
+    }
+
+    fn on_message(&mut self, topic: &[u8], payload: &[u8], retained: bool) -> Result<(), Failure> {
+        // Brokers may send what they keep before the SUBACK.
+        self.side.stand();
+        let message = Message {
+            topic: String::from_utf8_lossy(topic).into_owned(),
+            payload: payload.to_vec(),
+            retained,
+        };
+        if self.side.take_in(message) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            EndKind::Refused,
+            format!(
+                "more than {MAX_WAITING} messages, or {MAX_WAITING_BYTES} bytes of them, wait on the subscribed topics"
+            ),
+        ))
+    }
+}
