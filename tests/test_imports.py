@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "errors": set(),
     "backoff": set(),
     "_structlog": set(),
+    "_anyio": {"_structlog"},
     "log": {"_structlog"},
     "metrics": set(),
     "config": LEAVES | {"config"},
@@ -30,7 +31,21 @@ MAY_IMPORT = {
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
     "cli": LEAVES
-    | {"config", "devices", "log", "metrics", "compose", "pipeline", "sources", "sinks", "home_assistant", "cli", "api", "_native"},
+    | {
+        "_anyio",
+        "config",
+        "devices",
+        "log",
+        "metrics",
+        "compose",
+        "pipeline",
+        "sources",
+        "sinks",
+        "home_assistant",
+        "cli",
+        "api",
+        "_native",
+    },
 }
 
 NATIVE = {

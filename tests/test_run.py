@@ -67,6 +67,18 @@ def test_a_signal_ends_the_gateway_in_under_five_seconds_though_no_peer_is_there
     assert json.loads(command(tmp_path, "status", "--json").stdout)["gateway"] is None
 
 
+def test_the_gateway_maps_no_second_tls_library(tmp_path: Path, start: Callable[[str], subprocess.Popen[str]]) -> None:
+    """The extension has one; OpenSSL would be three megabytes that nothing uses."""
+    process = start(ABSENT + "[http]\nenabled = false\n")
+    until(lambda: len(status(tmp_path).get("sinks", {})) == 2, "the gateway")
+
+    mapped = Path(f"/proc/{process.pid}/maps").read_text()
+
+    assert "_native" in mapped
+    assert "libssl" not in mapped
+    assert "libcrypto" not in mapped
+
+
 @pytest.mark.parametrize("section", ['[mqtt]\nbroker_url = "mqtt://127.0.0.1:1"\n', '[influxdb]\nurl = "http://127.0.0.1:1"\n'])
 def test_an_absent_peer_ends_the_gateway_only_where_that_is_asked_for(tmp_path: Path, section: str) -> None:
     """on_start = "fail" ends it with one line and no traceback."""

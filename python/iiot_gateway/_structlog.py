@@ -1,10 +1,10 @@
-"""structlog without what it takes along if it finds it, for tracebacks in colour and another kind of threads: six megabytes resident."""
+"""structlog without what it takes along where it is: coloured tracebacks, other threads, TLS for asyncio. Nine megabytes resident."""
 
 from __future__ import annotations
 
 import sys
 
-_kept_out = [name for name in ("rich", "greenlet") if name not in sys.modules]
+_kept_out = [name for name in ("rich", "greenlet", "ssl") if name not in sys.modules]
 for _name in _kept_out:
     sys.modules[_name] = None  # type: ignore[assignment]  # importing it fails as if it were not installed
 

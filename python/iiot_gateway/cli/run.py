@@ -32,9 +32,8 @@ def start(
     services: tuple[Service, ...] = (),
 ) -> int:
     """Run a gateway with a configuration; `replay` does the same with a recording for a source."""
-    import anyio
-
     from iiot_gateway import log
+    from iiot_gateway._anyio import anyio
     from iiot_gateway._native import JournalError, share_arena
     from iiot_gateway.compose import build
 

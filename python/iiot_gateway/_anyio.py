@@ -1,0 +1,25 @@
+"""anyio without OpenSSL, which it loads only to offer TLS: three megabytes resident. The gateway's own TLS is the extension's.
+
+asyncio, which structlog imports, has done without already. anyio names a class of it when it is imported, and uses it only for TLS streams.
+Whoever imports `ssl` later gets it.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import iiot_gateway._structlog  # noqa: F401  # first: it brings asyncio
+
+if "ssl" not in sys.modules:
+    _names = ModuleType("ssl")
+    _names.SSLContext = type("SSLContext", (), {})  # type: ignore[attr-defined]
+    sys.modules["ssl"] = _names
+    try:
+        import anyio._backends._asyncio
+    finally:
+        del sys.modules["ssl"]
+
+import anyio
+
+__all__ = ["anyio"]
