@@ -24,8 +24,8 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    fn count(&self, bytes: usize, documents: usize, now_ns: i64) {
-        let now_ms = now_ns.unsigned_abs() / 1_000_000;
+    fn count(&self, bytes: usize, documents: usize, at_ns: i64) {
+        let now_ms = at_ns.unsigned_abs() / 1_000_000;
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_bytes_ms.store(now_ms, Ordering::Relaxed);
         if documents > 0 {

@@ -42,6 +42,10 @@ impl Intake {
             .map_err(|e| errors::journal(py, &e))
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an argument of the Python signature, used without the interpreter's lock"
+    )]
     #[pyo3(signature = (descriptor, stop, listener = None))]
     fn read<'py>(
         &self,
