@@ -24,6 +24,7 @@ def require() -> None:
         pytest.skip(found.stderr)
 
 
+@pytest.mark.slow  # where nothing of the firmware was built before
 @pytest.mark.parametrize(
     ("words", "why"),
     [
