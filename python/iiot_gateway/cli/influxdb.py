@@ -15,9 +15,11 @@ from typing import Any
 
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns, seconds
-from iiot_gateway.config.load import load
+from iiot_gateway.config.load import examine
 from iiot_gateway.config.schema import InfluxdbSection
-from iiot_gateway.errors import GatewayError
+from iiot_gateway.errors import ConfigError, GatewayError
+
+DASHBOARD_TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +29,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     init = actions.add_parser("init", help="set a server up")
     init.add_argument("--username", default="admin", help="the first user of a new server")
     init.add_argument("--password-file", metavar="FILE", help="that user's password; needed for a new server")
-    init.add_argument("--admin-token-file", metavar="FILE", help="a token that may make buckets; written for a new server, else read")
+    init.add_argument(
+        "--admin-token-file",
+        default="admin.token",
+        metavar="FILE",
+        help="a token that may make buckets; written for a new server, else read; admin.token by default",
+    )
     init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; for ever by default")
-    init.add_argument("--gateway-token-file", default="gateway.token", metavar="FILE", help="where the write-only token goes")
-    init.add_argument("--dashboard-token-file", default="dashboard.token", metavar="FILE", help="where the read-only token goes")
+    init.add_argument(
+        "--gateway-token-file",
+        metavar="FILE",
+        help="where the write-only token goes; by default the section's token_file, else gateway.token",
+    )
+    init.add_argument(
+        "--dashboard-token-file",
+        default=DASHBOARD_TOKEN_FILE,
+        metavar="FILE",
+        help=f"where the read-only token goes; {DASHBOARD_TOKEN_FILE} by default",
+    )
     init.add_argument("--wait", type=seconds, default=60.0, metavar="S", help="how long to wait for the server")
     query = actions.add_parser("query", help="run a Flux query")
     query.add_argument("flux", help="the query; - reads standard input")
+    query.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help=f"a token that may read the bucket; by default {DASHBOARD_TOKEN_FILE} if it is there, else the section's",
+    )
     delete = actions.add_parser("delete", help="delete points")
     delete.add_argument("--from", dest="begin", type=moment_ns, required=True, metavar="ISO-TIME")
     delete.add_argument("--to", dest="end", type=moment_ns, required=True, metavar="ISO-TIME")
@@ -43,6 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help='like _measurement="temperature" AND node="node1"; all by default',
     )
+    for action in (init, query, delete):
+        # Behind the action too; suppressed, so that it does not undo what stands before it.
+        action.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
+        action.add_argument("--section", metavar="NAME", default=argparse.SUPPRESS, help="which section of it")
     for action in (init, delete):
         action.add_argument("--dry-run", action="store_true", help="say what would be done")
         action.add_argument("--yes", action="store_true", help="do not ask")
@@ -50,7 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do one of the three."""
-    config = load(args.config)
+    config, faults = examine(args.config)
+    if args.action == "init":
+        faults = [fault for fault in faults if fault.key != f"{args.section}.token_file"]  # init is what writes it
+    if faults:
+        raise ConfigError(faults)
     section = config.influxdb.get(args.section)
     if section is None:
         raise GatewayError(f"the configuration has no section [{args.section}]")
@@ -99,9 +128,22 @@ def write_secret(path: str, text: str) -> None:
         file.write(text + "\n")
 
 
+def secret_of(path: str) -> str:
+    """Return the only line of a file. Raises GatewayError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GatewayError(f"{path} cannot be read: {getattr(error, 'strerror', 'not UTF-8 text')}") from error
+    if not text:
+        raise GatewayError(f"{path} is empty")
+    return text
+
+
 def _query(section: InfluxdbSection, args: argparse.Namespace) -> int:
     flux = sys.stdin.read() if args.flux == "-" else args.flux
-    with client(section, section.token.reveal()) as influxdb:
+    file = args.token_file or (DASHBOARD_TOKEN_FILE if os.path.exists(DASHBOARD_TOKEN_FILE) else None)
+    with client(section, secret_of(file) if file else section.token.reveal()) as influxdb:
         for row in influxdb.query_api().query_raw(flux, org=section.org):
             sys.stdout.write(row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row))
     return 0

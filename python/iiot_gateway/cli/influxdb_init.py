@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,25 @@ POLL_S = 0.5
 
 def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[..., None]) -> int:
     """Set the server up; say each step."""
-    token_files = [args.gateway_token_file, args.dashboard_token_file]
-    for file in token_files:
-        if Path(file).exists():
-            raise GatewayError(f"{file} exists; move it away or name another file")
+    gateway_token_file = args.gateway_token_file or section.token_file or "gateway.token"
     _wait_ready(section, args.wait)
     is_new = _is_new(section)
-    steps = [f"set up the new server with the user {args.username}"] if is_new else []
+    files = [gateway_token_file, args.dashboard_token_file]
+    if is_new and not args.password_file:
+        raise GatewayError(f"{section.url} is not set up yet: --password-file FILE, with the first user's password, is needed")
+    if is_new:
+        files.append(args.admin_token_file)
+        steps = [f"set up the new server with the user {args.username}, and write the administrator's token to {args.admin_token_file}"]
+    else:
+        _admin_token(section, args)
+        steps = []
+    for file in files:
+        if Path(file).exists():
+            raise GatewayError(f"{file} exists; move it away or name another file")
     keep = f"{args.retention_days} days" if args.retention_days else "for ever"
     steps += [
         f"make the organisation {section.org} and the bucket {section.bucket} (kept {keep}), if they are not there",
-        f"write a token that may only write that bucket to {args.gateway_token_file}",
+        f"write a token that may only write that bucket to {gateway_token_file}",
         f"write a token that may only read it to {args.dashboard_token_file}",
     ]
     if args.dry_run:
@@ -38,9 +47,10 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
     with influxdb.client(section, admin) as client:
         org = _organisation(client, section.org)
         bucket = _bucket(client, section.bucket, org, (args.retention_days or 0) * 86400)
-        influxdb.write_secret(args.gateway_token_file, _token(client, org, bucket, "write", "iiot-gateway writes"))
+        influxdb.write_secret(gateway_token_file, _token(client, org, bucket, "write", "iiot-gateway writes"))
         influxdb.write_secret(args.dashboard_token_file, _token(client, org, bucket, "read", "dashboards read"))
-    print(f"ready: set token_file = {args.gateway_token_file!r} in the section; dashboards take {args.dashboard_token_file}")
+    hint = "" if section.token_file else f"set token_file = {gateway_token_file!r} in the section; "
+    print(f"ready: {hint}dashboards take {args.dashboard_token_file}")
     return 0
 
 
@@ -64,15 +74,9 @@ def _set_up(section: InfluxdbSection, args: argparse.Namespace) -> str:
     """Do the first set-up and return the administrator's token."""
     from influxdb_client import OnboardingRequest, SetupService
 
-    if not args.password_file or not args.admin_token_file:
-        raise GatewayError(
-            "the server is new: --password-file FILE (the first user's password) and --admin-token-file FILE (is written) are needed"
-        )
-    if Path(args.admin_token_file).exists():
-        raise GatewayError(f"{args.admin_token_file} exists; move it away or name another file")
     request = OnboardingRequest(
         username=args.username,
-        password=_first_line(args.password_file),
+        password=influxdb.secret_of(args.password_file),
         org=section.org,
         bucket=section.bucket,
         retention_period_seconds=(args.retention_days or 0) * 86400,
@@ -84,34 +88,39 @@ def _set_up(section: InfluxdbSection, args: argparse.Namespace) -> str:
 
 
 def _admin_token(section: InfluxdbSection, args: argparse.Namespace) -> str:
-    token = _first_line(args.admin_token_file) if args.admin_token_file else section.token.reveal()
-    if not token:
-        raise GatewayError("the server is set up already: --admin-token-file FILE, a token that may make buckets, is needed")
-    return token
-
-
-def _first_line(path: str) -> str:
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise GatewayError(f"{path} cannot be read: {error.strerror}") from error
-    if not text:
-        raise GatewayError(f"{path} is empty")
-    return text
+    if not Path(args.admin_token_file).exists():
+        raise GatewayError(
+            f"{section.url} is set up already, and there is no {args.admin_token_file}: --admin-token-file FILE, a token that may make "
+            "buckets, is needed"
+        )
+    return influxdb.secret_of(args.admin_token_file)
 
 
 def _organisation(client: Any, name: str) -> Any:
     api = client.organizations_api()
-    return next((org for org in api.find_organizations() if org.name == name), None) or api.create_organization(name=name)
+    found = _found(lambda: api.find_organizations(org=name))
+    return found[0] if found else api.create_organization(name=name)
 
 
 def _bucket(client: Any, name: str, org: Any, retention_s: int) -> Any:
     from influxdb_client import BucketRetentionRules
 
     api = client.buckets_api()
-    found = api.find_buckets(name=name, org_id=org.id).buckets
+    found = _found(lambda: api.find_buckets(name=name, org_id=org.id).buckets)
     rules = [BucketRetentionRules(type="expire", every_seconds=retention_s)] if retention_s else []
     return found[0] if found else api.create_bucket(bucket_name=name, retention_rules=rules, org_id=org.id)
+
+
+def _found(ask: Callable[[], list[Any]]) -> list[Any]:
+    """Return what has a name; the server answers 404 where nothing has."""
+    from influxdb_client.rest import ApiException
+
+    try:
+        return ask()
+    except ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return []
+        raise
 
 
 def _token(client: Any, org: Any, bucket: Any, action: str, description: str) -> str:
