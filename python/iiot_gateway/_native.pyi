@@ -214,7 +214,7 @@ class Intake:
     def read(self, descriptor: int, stop: int, listener: Callable[[bytes], object] | None = None) -> bytes:
         """Push what can be read from a descriptor, until its other end hangs up or `stop` does; releases the interpreter throughout.
 
-        The listener hears every chunk, on this thread. Return the last 4,096 bytes. Raises OSError when the device is gone.
+        The listener hears every chunk, on this thread and with the interpreter; what it raises is shown and changes nothing. Return the last 4,096 bytes. Raises OSError when the device is gone.
         """
     def traffic(self) -> tuple[int, float, int, float]:
         """What `read` has read: bytes, the Unix time in seconds of the last ones (0 for never), documents, the time of the last one."""

@@ -8,9 +8,10 @@ _kept_out = [name for name in ("rich", "greenlet", "ssl") if name not in sys.mod
 for _name in _kept_out:
     sys.modules[_name] = None  # type: ignore[assignment]  # importing it fails as if it were not installed
 
-import structlog  # noqa: E402
-
-for _name in _kept_out:
-    del sys.modules[_name]
+try:
+    import structlog
+finally:
+    for _name in _kept_out:
+        del sys.modules[_name]
 
 __all__ = ["structlog"]

@@ -51,6 +51,35 @@ def test_a_command_is_bound_to_what_was_heard_last(size: int) -> None:
     assert line == f"command 4 60 {expected.hex()}\n".encode()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"ts":1,"n1":{"boot":1e999,"seq":1}}',
+        b'{"ts":1,"n1":{"boot":99999999999,"seq":1}}',
+        b'{"ts":1,"n1":{"boot":1,"seq":-1}}',
+        b'{"ts":1,"nodes":{"node70000":{"boot":1,"seq":1}}}',
+        b'{"ts":1,"nodes":{"node0":{"boot":1,"seq":1}}}',
+        b'{"ts":1,"n1":' + b"[" * 3000,
+        b"answer 300 00",
+        b"answer 99999999999999999999 00",
+        b"over 1 99999999999999999999999 late",
+    ],
+)
+def test_what_a_node_cannot_have_meant_changes_nothing(line: bytes) -> None:
+    """Whatever stands on the port: the next command is signed for what was heard before."""
+    wire = Wire()
+    link = downlink(wire)
+    link.hear(DOCUMENT)
+
+    link.hear(line + b"\n")
+
+    link.ask("iiot/node1/set/led", b"on")
+    (written,) = wire.written
+    counter = int.from_bytes(bytes.fromhex(written.split()[3].decode())[4:8], "big")
+    expected = sign_command(KEY, node=1, boot=4711, until_seq=71, counter=counter, action="led", value=1)
+    assert written == f"command 1 60 {expected.hex()}\n".encode()
+
+
 def test_counters_only_rise() -> None:
     """Two commands in one second have different ones."""
     wire = Wire()
@@ -88,6 +117,8 @@ def test_what_is_refused_never_leaves() -> None:
         ("interval_s", b"3601", None),
         ("interval_s", b"1e3", None),
         ("interval_s", b"9" * 5000, None),
+        ("interval_s", b"000000001234567", None),
+        ("interval_s", b"000000030", ("interval_s", 30)),
         ("interval_s", "\u0663".encode(), None),
         ("led", b"ON", ("led", 1)),
         ("led", b"false", ("led", 0)),

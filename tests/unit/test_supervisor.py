@@ -94,3 +94,21 @@ async def test_documents_that_were_never_committed_are_said_with_their_number(
 
     said = [event["frames"] for event in events if event["event"] == "frames_lost"]
     assert said == ([uncommitted] if uncommitted else [])
+
+
+async def test_a_fault_of_a_service_ends_that_service_only(tmp_path: Any, events: list[dict[str, Any]]) -> None:
+    """It is said with its place; the gateway goes on."""
+
+    async def page(_views: Any) -> None:
+        raise ZeroDivisionError
+
+    gateway = Gateway(Journal(), str(tmp_path / "journal.db"), [], [], commands={}, services=[page])  # type: ignore[arg-type]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(gateway.run)
+        while not {"service_failed", "gateway_started"} <= {event["event"] for event in events}:
+            await anyio.sleep(0.01)
+        (failed,) = [event for event in events if event["event"] == "service_failed"]
+        tasks.cancel_scope.cancel()
+
+    assert failed["service"].endswith("page")
+    assert failed["exc_info"]

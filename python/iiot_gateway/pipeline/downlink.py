@@ -41,6 +41,10 @@ Name = Literal["interval_s", "led", "reboot"]
 EXPECTED = {"interval_s": "a whole number from 1 to 3600", "led": "on or off", "reboot": "nothing, or 1"}
 
 
+MAX_NODE, MAX_COUNT = 0xFF, 0xFFFF
+"""What the radio's packets have room for: an address, a boot id and a sequence number."""
+
+
 class Gate(Protocol):
     """The source at whose other end the gateway node is."""
 
@@ -61,7 +65,7 @@ class Asked:
 def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
     """Read what is asked for; None if it is not what `EXPECTED` says."""
     text = payload.decode("utf-8", "replace").strip().lower()
-    if name == "interval_s" and text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 3600:
+    if name == "interval_s" and text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= 3600:
         return "interval_s", int(text)
     if name == "led" and text in LED:
         return "led", LED[text]
@@ -177,9 +181,12 @@ class Downlink:
             parts: dict[str, Any] = json.loads(document)
             nodes = {"node1": parts.get("n1"), **parts.get("nodes", {})}
             for name, values in nodes.items():
-                if values and "age" not in parts:
-                    self._newest[int(name.removeprefix("node"))] = (int(values["boot"]), int(values["seq"]))
-        except (ValueError, TypeError, KeyError, AttributeError):
+                if not values or "age" in parts:
+                    continue
+                node, boot, seq = int(name.removeprefix("node")), int(values["boot"]), int(values["seq"])
+                if 0 < node <= MAX_NODE and 0 <= boot <= MAX_COUNT and 0 <= seq <= MAX_COUNT:
+                    self._newest[node] = (boot, seq)
+        except (ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError):
             return  # the intake says what is wrong with it
 
     def _judge(self, words: list[str]) -> None:
@@ -194,7 +201,7 @@ class Downlink:
                     )
                 case ["refused", *reason]:
                     self._log.error(DOWNLINK_REFUSED, by="gateway node", reason=" ".join(reason))
-        except ValueError:
+        except (ValueError, OverflowError):
             return  # not a line of ours
 
     def _answered(self, node: int, payload: bytes) -> None:

@@ -16,7 +16,7 @@ import anyio.to_thread
 from anyio.abc import TaskStatus
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.errors import RecordingUnreadable, SinkUnavailable
+from iiot_gateway.errors import GatewayError, RecordingUnreadable, SinkUnavailable
 from iiot_gateway.log import (
     FRAMES_DROPPED,
     FRAMES_LOST,
@@ -26,6 +26,7 @@ from iiot_gateway.log import (
     JOURNAL_NOT_READ,
     JOURNAL_NOT_SYNCED,
     JOURNAL_NOTE,
+    SERVICE_FAILED,
     SINK_UNAVAILABLE,
     SOURCE_FAILED,
     Repeated,
@@ -96,7 +97,7 @@ class Gateway:
             tasks.start_soon(self._again_and_again, self._sample, SAMPLE_S)
             tasks.start_soon(self._again_and_again, self._tell_notes, NOTES_S)
             for service in self._services:
-                tasks.start_soon(service, self.views)
+                tasks.start_soon(self._keep_service, service)
             for sink in self._sinks:
                 tasks.start_soon(self._keep_sink, sink)
             sources = anyio.CancelScope()
@@ -134,6 +135,15 @@ class Gateway:
                         tasks.start_soon(self._keep_source, source)
         finally:
             self._sources_done.set()
+
+    async def _keep_service(self, service: Service) -> None:
+        """Run a service; a fault in its code ends it, and nothing else."""
+        try:
+            await service(self.views)
+        except GatewayError:
+            raise
+        except Exception:
+            self._log.exception(SERVICE_FAILED, service=getattr(service, "__qualname__", repr(service)))
 
     async def _keep_source(self, source: Source) -> None:
         """Run a source; a fault in its code stops neither the gateway nor the source for good. Only an unreadable recording does."""

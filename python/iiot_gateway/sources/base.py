@@ -16,7 +16,7 @@ class Intake(Protocol):
     """Where bytes go: the extension's intake, or the file that `record` writes."""
 
     def push(self, chunk: bytes, received_at_ns: int, /) -> int:
-        """Take a chunk; return how many documents it completed. Never waits for a disk."""
+        """Take a chunk; return how many documents it completed. Never waits for a sync."""
 
     def read(self, descriptor: int, stop: int, listener: Listener | None = None, /) -> bytes:
         """Push what can be read from a descriptor until its other end hangs up, or `stop`'s; return the end of it."""

@@ -74,8 +74,10 @@ class ProbeRsSource:
             process = await anyio.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=its_output, env=environment(os.environ), start_new_session=True
             )
-        except OSError as error:
+        except BaseException as error:
             os.close(output)
+            if not isinstance(error, OSError):
+                raise
             return Ending("tool_not_installed", f"{program} cannot be run: {error.strerror}"), False
         finally:
             os.close(its_output)

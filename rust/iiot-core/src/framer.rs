@@ -69,7 +69,9 @@ struct Scanning<'a> {
 impl ReadDocument for Scanning<'_> {
     fn read(&mut self, bytes: &[u8]) -> Outcome<usize> {
         let end = self.profile.read(bytes, self.scan)?;
-        self.fault = self.profile.conclude(bytes, self.scan).err();
+        // No more than the document: a sequence without an object of its own is told by the fingerprint of all of it.
+        let document = bytes.get(..end).unwrap_or_default();
+        self.fault = self.profile.conclude(document, self.scan).err();
         Ok(end)
     }
 }

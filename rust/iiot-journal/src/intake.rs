@@ -189,13 +189,14 @@ impl Intake {
             take(&mut documents, &framed, scan, fault, received_at_ns);
         });
         self.pushed += chunk.len() as u64;
-        self.send(documents, false)
+        let may_lead = !self.replayable && documents.items.len() <= LEAD_DOCUMENTS;
+        self.send(documents, false, may_lead)
     }
 
     /// The end of the stream: an open document is damaged; a recording is marked as read to its end.
     pub fn finish(&mut self, received_at_ns: i64) -> Result<usize> {
         let documents = self.open_documents(received_at_ns);
-        self.send(documents, self.recording)
+        self.send(documents, self.recording, false)
     }
 
     /// The stream broke: an open document is damaged, framing begins anew.
@@ -203,7 +204,7 @@ impl Intake {
         let documents = self.open_documents(now_ns());
         self.framer = Framer::new(self.max_document_bytes);
         self.base = self.pushed;
-        self.send(documents, false)
+        self.send(documents, false, false)
     }
 
     fn open_documents(&mut self, received_at_ns: i64) -> Documents {
@@ -214,7 +215,8 @@ impl Intake {
         documents
     }
 
-    fn send(&mut self, mut documents: Documents, finished: bool) -> Result<usize> {
+    /// `may_lead`: commit it here, if that needs no waiting.
+    fn send(&mut self, mut documents: Documents, finished: bool, may_lead: bool) -> Result<usize> {
         let count = documents.items.len();
         if count == 0 && !finished {
             return Ok(0);
@@ -240,11 +242,11 @@ impl Intake {
             source: self.source,
             documents,
         };
-        if self.replayable || count > LEAD_DOCUMENTS {
-            self.last_ticket = self.shared.send(message)?;
-        } else {
+        if may_lead {
             self.last_ticket = self.shared.put(message)?;
             writer::lead(&self.shared);
+        } else {
+            self.last_ticket = self.shared.send(message)?;
         }
         Ok(count)
     }

@@ -1,4 +1,4 @@
-//! What waits for the writer thread: framed documents, confirmations and commands. Holds nothing that is accepted.
+//! What waits for the writer: framed documents, confirmations and commands. Holds nothing that is accepted.
 
 use crate::commit::State;
 use crate::sink::Confirmation;

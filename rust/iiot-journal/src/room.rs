@@ -6,7 +6,7 @@ use rustix::fs::FallocateFlags;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 
-/// Beyond this, SQLite cannot be told to keep a file's size: its chunk size is an `int`.
+/// The chunk of a file of 2 GiB or more: SQLite's chunk size is an `int`, so it cannot be told to keep the whole.
 const MAX_CHUNK: i32 = 1 << 30;
 
 /// A file that has been given its final size.
@@ -38,10 +38,8 @@ impl Room {
     }
 
     fn allocate(&self) -> std::io::Result<()> {
+        // Asked for also where the length is there already: a part of it may have no room yet.
         let before = self.file.metadata()?.len();
-        if before >= self.bytes {
-            return Ok(());
-        }
         rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, self.bytes).map_err(|e| {
             // Give back what was taken on the way.
             let _ = self.file.set_len(before);

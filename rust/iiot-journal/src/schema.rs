@@ -6,6 +6,9 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// `PRAGMA application_id`: "iiot".
+/// How long another process may hold the file before that is an error.
+pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
 const APPLICATION_ID: i64 = 0x6969_6f74;
 /// `PRAGMA user_version` that this code writes and reads.
 const VERSION: i64 = 1;
@@ -92,7 +95,7 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
 }

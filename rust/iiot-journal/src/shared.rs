@@ -10,7 +10,7 @@ use crate::sync::{Checkpoint, Gate};
 use crate::tap::TapRing;
 use crate::writer::Writer;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -86,8 +86,8 @@ pub(crate) struct Shared {
     pub notes: Mutex<Vec<String>>,
     /// Behind which a writer's turn is taken; empty before the journal is open and after it is closed.
     pub writer: Mutex<Option<Writer>>,
-    /// The log is being synced.
-    pub syncing: AtomicBool,
+    /// How many threads sync the log or the file now.
+    pub syncing: AtomicUsize,
     pub gate: Gate,
     pub checkpoint: Checkpoint,
     pub group_bytes: usize,
@@ -117,7 +117,7 @@ impl Shared {
             wakers: Mutex::default(),
             notes: Mutex::default(),
             writer: Mutex::new(None),
-            syncing: AtomicBool::new(false),
+            syncing: AtomicUsize::new(0),
             gate: Gate::default(),
             checkpoint: Checkpoint::default(),
             group_bytes: (wal_bytes / 4).clamp(64 << 10, 2 << 20) as usize,
@@ -243,6 +243,14 @@ impl Shared {
         let _ = self
             .queue_filled
             .wait_timeout_while(queue, time, |q| !q.stopping);
+    }
+
+    /// Run what makes the disk busy.
+    pub(crate) fn while_syncing<T>(&self, body: impl FnOnce() -> T) -> T {
+        self.syncing.fetch_add(1, Ordering::Relaxed);
+        let value = body();
+        self.syncing.fetch_sub(1, Ordering::Relaxed);
+        value
     }
 
     pub(crate) fn wake(&self) {

@@ -4,7 +4,6 @@ use crate::room::Room;
 use crate::{Shared, lock};
 use rusqlite::Connection;
 use std::fs::File;
-use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -132,7 +131,7 @@ pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection, room: Option<&
             })
         };
         // Most pages while the writer goes on; the rest, few, without it, so that its next commit begins the log anew.
-        let _ = pass();
+        let _ = shared.while_syncing(pass);
         shared.gate.without_writer(|| {
             let _ = pass();
             if let Some(Err(error)) = room.map(Room::take_back)
@@ -176,9 +175,7 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
         let (ticket, head, commits) = (progress.committed_ticket, progress.head, progress.commits);
         progress.sync_now = false;
         drop(progress);
-        shared.syncing.store(true, Ordering::Relaxed);
-        let outcome = log.sync_data();
-        shared.syncing.store(false, Ordering::Relaxed);
+        let outcome = shared.while_syncing(|| log.sync_data());
         last = Instant::now();
         let mut progress = lock(&shared.progress);
         match outcome {

@@ -5,15 +5,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::queue::{Message, Queue, add_confirmation};
 use crate::sink::Confirmation;
 use crate::status::{Marks, mark};
-use crate::{Shared, lock, now_ns};
+use crate::{Shared, lock, now_ns, schema};
 use rusqlite::params;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_millis(250);
+/// A source's thread that took so long to commit leaves it to the writer's for a while.
+const SLOW: Duration = Duration::from_millis(20);
+const SLOW_PAUSE: Duration = Duration::from_secs(10);
 /// Without traffic the thread wakes this often, for the age limit.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -27,6 +30,8 @@ pub(crate) struct Writer {
     limit: usize,
     /// Pages in the write-ahead log after the last commit.
     wal_pages: Arc<AtomicU64>,
+    /// Until then no source's thread commits: the disk let the last one wait.
+    slow_until: Option<Instant>,
 }
 
 impl Writer {
@@ -47,6 +52,7 @@ impl Writer {
             first_ticket: 1,
             limit: shared.group_bytes,
             wal_pages,
+            slow_until: None,
         })
     }
 
@@ -142,17 +148,18 @@ pub(crate) fn run(shared: &Shared) {
         if writer.work.is_empty() && !is_idle {
             continue; // a source's thread was faster
         }
-        if writer.wal_pages.load(Ordering::Relaxed) > shared.wal_pages_hard {
-            shared.checkpoint.request();
-            shared.checkpoint.wait(Duration::from_secs(2));
-        }
         // An empty group too: with it, frames that are too old go.
         loop {
+            if writer.wal_pages.load(Ordering::Relaxed) > shared.wal_pages_hard {
+                shared.checkpoint.request();
+                shared.checkpoint.wait(Duration::from_secs(2));
+            }
             shared.gate.enter_writer();
             let Err(error) = writer.step(shared) else {
                 if writer.work.is_empty() {
                     break;
                 }
+                stopping = writer.take(shared);
                 continue;
             };
             writer.stalled(shared, &error);
@@ -171,7 +178,7 @@ pub(crate) fn run(shared: &Shared) {
 /// writer's thread would cost a lone frame more than its commit. Otherwise, and if the disk refuses, the writer's thread has it.
 pub(crate) fn lead(shared: &Shared) {
     let led = || {
-        if shared.syncing.load(Ordering::Relaxed) {
+        if shared.syncing.load(Ordering::Relaxed) > 0 {
             return None;
         }
         let mut held = match shared.writer.try_lock() {
@@ -184,7 +191,9 @@ pub(crate) fn lead(shared: &Shared) {
             queue.messages.len() == 1
                 && matches!(queue.messages.front(), Some(Message::Documents { .. }))
         };
+        let began = Instant::now();
         if !writer.work.is_empty()
+            || writer.slow_until.is_some_and(|until| began < until)
             || !is_small(&lock(&shared.queue))
             || writer.wal_pages.load(Ordering::Relaxed) > shared.wal_pages_hard
             || !shared.gate.try_enter_writer()
@@ -192,7 +201,14 @@ pub(crate) fn lead(shared: &Shared) {
             return None;
         }
         writer.take(shared);
-        if writer.step(shared).is_err() || !writer.work.is_empty() {
+        // Another process at the file would make it wait.
+        let at_once = writer.state.db.busy_timeout(Duration::ZERO);
+        let outcome = writer.step(shared);
+        let patient = writer.state.db.busy_timeout(schema::BUSY_TIMEOUT);
+        if began.elapsed() > SLOW {
+            writer.slow_until = Some(Instant::now() + SLOW_PAUSE);
+        }
+        if outcome.is_err() || at_once.and(patient).is_err() || !writer.work.is_empty() {
             lock(&shared.queue).left_over = true;
             return None;
         }

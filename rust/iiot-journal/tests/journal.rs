@@ -693,3 +693,44 @@ fn a_closed_journal_says_so() {
         1
     );
 }
+
+/// A sequence without an object of its own is told by the document, not by what else came in the same chunk.
+#[test]
+fn duplicates_do_not_depend_on_chunks() {
+    let text = r#"
+name = "flat"
+description = "a node that says what it counts"
+[[sequence]]
+node = "n"
+seq = "seq"
+[[metric]]
+path = "t"
+topic = "n/temperature"
+measurement = "temperature"
+"#;
+    let profile = Arc::new(iiot_core::profile::Profile::parse(text).unwrap());
+    let (a, b) = (r#"{"seq":1,"t":7}"#, r#"{"seq":2,"t":8}"#);
+    for chunks in [
+        vec![format!("{a}\n"), format!("{b}\n"), format!("{a}\n")],
+        vec![format!("{a}\n{b}\n"), format!("{a}\n")],
+        vec![format!("{a}\n{b}\n{a}\n")],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path());
+        let mut settings = settings("a");
+        settings.profile = Arc::clone(&profile);
+        let mut intake = journal.add_source(settings, None).unwrap();
+
+        for chunk in &chunks {
+            intake.push(chunk.as_bytes(), NOON).unwrap();
+        }
+
+        assert!(intake.settled(WAIT));
+        let status = journal.status().unwrap();
+        assert_eq!(
+            (status.intake["accepted"], status.intake["duplicate"]),
+            (2, 1),
+            "{chunks:?}"
+        );
+    }
+}

@@ -6,7 +6,8 @@ mod common;
 use common::*;
 use iiot_journal::{Journal, Options};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 const PORTS: u64 = 3;
 const LINES: u64 = 2_000;
@@ -93,4 +94,72 @@ fn what_a_port_committed_survives() {
 
     assert_eq!(behind(&again).len(), 100);
     balanced(&recovered.status().unwrap());
+}
+
+/// A journal that is closed under ports that push keeps each push that it took, and refuses the rest.
+#[test]
+fn what_is_pushed_while_the_journal_is_closed_is_taken_or_refused() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path());
+        let intakes = (0..PORTS).map(|port| {
+            let settings = settings(&format!("port{port}"));
+            journal.add_source(settings, None).unwrap()
+        });
+        let intakes = intakes.collect::<Vec<_>>();
+        let (taken, began) = (AtomicU64::new(0), AtomicBool::new(false));
+        let mut lost = 0;
+        std::thread::scope(|threads| {
+            for mut intake in intakes {
+                let (taken, began) = (&taken, &began);
+                threads.spawn(move || {
+                    for seq in 1.. {
+                        if intake.push(line(seq).as_bytes(), NOON).is_err() {
+                            return;
+                        }
+                        taken.fetch_add(1, Ordering::SeqCst);
+                        began.store(true, Ordering::SeqCst);
+                    }
+                });
+            }
+            while !began.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            lost = journal.close(WAIT).unwrap();
+        });
+
+        let status = Journal::inspect(&folder.path().join("journal.db")).unwrap();
+
+        assert_eq!(lost, 0);
+        assert_eq!(
+            status.intake["received"] as u64,
+            taken.load(Ordering::SeqCst)
+        );
+    }
+}
+
+/// A commit that is refused lets no port wait: what is pushed waits with the writer, and is committed once that is possible.
+#[test]
+fn a_port_whose_commit_is_refused_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let cursor = journal.add_sink("mqtt", None).unwrap();
+    let mut intake = journal.add_source(settings("a"), None).unwrap();
+    push(&mut intake, 1, 2);
+    // Somebody else who holds the file's write lock is as good as a full disk: no commit gets through.
+    let other = rusqlite::Connection::open(folder.path().join("journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    for seq in 2..=50 {
+        intake.push(line(seq).as_bytes(), NOON).unwrap();
+    }
+    let waits = !intake.settled(Duration::from_millis(1));
+    other.execute_batch("ROLLBACK").unwrap();
+
+    assert!(waits);
+    assert!(intake.settled(WAIT));
+    let seen = behind(&cursor);
+    assert_eq!(seen.len(), 50);
+    assert!(seen.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0));
+    balanced(&journal.status().unwrap());
 }

@@ -232,7 +232,7 @@ impl SideConnection {
         let bytes = size(&publish);
         let has_ended = publish
             .only_over
-            .is_some_and(|number| number != desk.present());
+            .is_some_and(|number| number == 0 || number != desk.present());
         if has_ended || !desk.outgoing.has_room_for(desk.refused.len() + 1, bytes) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Reading a port or a pipe into an intake, on a thread of its own that never takes the interpreter's lock.
+//! Reading a port or a pipe into an intake, on a thread of its own that takes the interpreter's lock only for a listener.
 
 use iiot_journal::Intake;
 use pyo3::prelude::*;
@@ -77,8 +77,14 @@ pub(crate) fn read(
         if comes {
             let length = match rustix::io::read(descriptor, &mut chunk) {
                 // Another reader of the port was faster.
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
-                outcome => outcome.map_err(io::Error::from)?,
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => None,
+                outcome => Some(outcome.map_err(io::Error::from)?),
+            };
+            let Some(length) = length else {
+                if stops {
+                    return Ok(tail);
+                }
+                continue;
             };
             let bytes = chunk.get(..length).unwrap_or_default();
             if bytes.is_empty() {
@@ -96,7 +102,12 @@ pub(crate) fn read(
             traffic.count(length, documents, now_ns);
             keep_tail(&mut tail, bytes);
             if let Some(listener) = listener {
-                Python::attach(|py| listener.call1(py, (PyBytes::new(py, bytes),)))?;
+                Python::attach(|py| {
+                    if let Err(error) = listener.call1(py, (PyBytes::new(py, bytes),)) {
+                        // What it makes of the bytes is its own affair; they are in the journal's hands already.
+                        error.write_unraisable(py, Some(listener.bind(py)));
+                    }
+                });
             }
         }
         if stops {
