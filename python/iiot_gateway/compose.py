@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
 from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
-from iiot_gateway.config.wiring import Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
+from iiot_gateway.config.wiring import NO_SOURCE, Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
 from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.live import LiveValues
@@ -142,6 +142,8 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     """Open the journal, make its sinks known, then its sources. Raises GatewayError; the journal is closed then."""
     for note in config.notes:
         get_log().info(CONFIG_NOTE, note=note)
+    if not replay and not profile_files(config):
+        get_log().warning(CONFIG_NOTE, note=NO_SOURCE)
     journal = open_journal(config)
     try:
         sinks = _sinks(config, journal)

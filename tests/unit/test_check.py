@@ -39,3 +39,12 @@ def test_a_sink_may_ask_for_built_in_profiles_and_for_those_of_sources(tmp_path:
     text = '[serial]\nport = "/dev/ttyACM0"\nprofile = "mine.toml"\n[influxdb]\nprofiles = ["greenhouse", "chirpstack", "lora-bridge"]\n'
 
     assert load_text(text, base=tmp_path).influxdb["influxdb"].profiles == ("greenhouse", "chirpstack", "lora-bridge")
+
+
+def test_a_configuration_without_a_source_is_said_to_do_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be meant for `replay`, so it is no fault."""
+    (tmp_path / "config.toml").write_text("[mqtt]\n")
+
+    assert main(["check", "--config", str(tmp_path / "config.toml")]) == 0
+
+    assert "no source, so nothing will come: set gateway.chip, or add [serial] or [simulate]" in capsys.readouterr().err

@@ -62,6 +62,7 @@ def test_a_folder_that_is_missing_is_bad(tmp_path: Path) -> None:
         ("[history]\nmax_age_d = 1\n[history.long]", "history.long.path: the same file as that of [history]"),
         ("[history]\nmax_bytes = 1000", "history.max_bytes: expected 0, or at least 1048576"),
         ('[history]\npath = ""', "history.path: must not be empty"),
+        ('[history]\npath = "/"', "history.path: / is a directory: name a file in it"),
         ('[history]\nprofiles = ["lora-brigde"]', "there is no profile 'lora-brigde'"),
         ("[simulate]\nnodes = 0", "simulate.nodes: expected a whole number from 1 to 100000"),
         ("[simulate]\nrate_per_s = inf", "simulate.rate_per_s: expected a number from 0 to 1000000"),

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from iiot_gateway.config.load import examine
-from iiot_gateway.config.wiring import profile_files, profile_path
+from iiot_gateway.config.wiring import NO_SOURCE, profile_files, profile_path
 from iiot_gateway.errors import ConfigError, ProfileInvalid
 
 
@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     for note in config.notes:
         print(f"note: {note}", file=sys.stderr)
     sources = list(profile_files(config))
+    if not sources:
+        print(f"note: {NO_SOURCE}", file=sys.stderr)
     sinks = [*config.mqtt, *config.influxdb, *config.history]
     print(f"good: sources {', '.join(sources) or 'none'}; sinks {', '.join(sinks) or 'none'}; journal {config.journal_path()}")
     return 0

@@ -107,7 +107,7 @@ def _number(text: str) -> float | None:
 def need_pyarrow() -> None:
     """Raise GatewayError without pyarrow."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise GatewayError("Parquet needs pyarrow: pip install 'iiot-gateway[parquet]', or take --csv")
+        raise GatewayError(f"Parquet needs pyarrow: {sys.executable} -m pip install pyarrow, or take --csv")
 
 
 def _pieces(reader: HistoryReader, series: list[dict[str, Any]], start_ns: int, end_ns: int) -> Iterator[Piece]:

@@ -178,6 +178,8 @@ def _range(reader: HistoryReader, known: list[dict[str, Any]], args: argparse.Na
         raise GatewayError(f"{args.series!r} means {len(series)} series ({names}{', ...' if len(series) > 5 else ''}); name one")
     number = series[0]["id"]
     start_ns, end_ns = span(series, args, DAY_NS)
+    if args.start is None and args.since is None and series[0]["first_ns"] < start_ns:
+        print("iiot-gateway: the last day of it; --since 30d or --start shows more", file=sys.stderr)
     if args.every:
         try:
             times, values = reader.range(number, start_ns, end_ns, every_ns=args.every, agg=args.agg, limit=args.limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -19,6 +20,8 @@ POLL_S = 0.5
 def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[..., None]) -> int:
     """Set the server up; say each step."""
     gateway_token_file = args.gateway_token_file or section.token_file or "gateway.token"
+    if args.password_file:
+        influxdb.secret_of(args.password_file)  # before a minute is waited for a server
     _wait_ready(section, args.wait)
     is_new = _is_new(section)
     files = [gateway_token_file, args.dashboard_token_file]
@@ -57,9 +60,11 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
 def _wait_ready(section: InfluxdbSection, wait_s: float) -> None:
     deadline_s = time.monotonic() + wait_s
     with influxdb.client(section, "") as client:
+        if not client.ping():
+            print(f"iiot-gateway: waiting for {section.url}", file=sys.stderr)
         while not client.ping():
             if time.monotonic() > deadline_s:
-                raise GatewayError(f"{section.url} was not ready within {wait_s:g} s")
+                raise GatewayError(f"{section.url} was not ready within {wait_s:g} s; `iiot-gateway doctor` says why")
             time.sleep(POLL_S)
 
 

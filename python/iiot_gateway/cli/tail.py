@@ -14,7 +14,7 @@ from iiot_gateway.errors import GatewayError, GatewayUnreachable
 
 LOOK_S = 0.25
 EXAMPLES = 3
-WITHOUT_VIEW = "iiot-gateway: lines only; the live view needs rich (pip install 'iiot-gateway[tail]')"
+WITHOUT_VIEW = f"iiot-gateway: lines only; the live view needs rich ({sys.executable} -m pip install rich)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -178,7 +178,8 @@ class _Loader:
             text = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            self.fault(path, f"{file} cannot be read: {reason}")
+            remedy = "; `iiot-gateway influxdb init` sets a server up and writes it" if path[0] == "influxdb" else ""
+            self.fault(path, f"{file} cannot be read: {reason}{remedy}")
             return section
         if not text:
             self.fault(path, f"{file} is empty")

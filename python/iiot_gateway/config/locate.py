@@ -145,6 +145,8 @@ class _Scan:
 
 def nearest_name(name: str, known: list[str]) -> str:
     """Say which known name is meant, or which there are."""
+    if not known:
+        return ""
     import difflib  # half a megabyte that a right configuration does not need
 
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -53,6 +54,8 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     yield from _wanted_profiles(config)
     if not config.journal.path:
         yield ("journal", "path"), "must not be empty"
+    elif os.path.isdir(config.journal_path()):
+        yield ("journal", "path"), f"{config.journal_path()} is a directory: name a file in it"
     yield from _downlink(config)
     yield from _http(config.http)
 
@@ -132,6 +135,8 @@ def _histories(config: Config) -> Iterator[tuple[KeyPath, str]]:
     for name, history, file in config.histories():
         if not history.path:
             yield (*name.split("."), "path"), "must not be empty"
+        elif os.path.isdir(file):
+            yield (*name.split("."), "path"), f"{file} is a directory: name a file in it"
         elif file in seen:
             yield (*name.split("."), "path"), f"the same file as that of [{seen[file]}]; each needs its own"
         seen.setdefault(file, name)

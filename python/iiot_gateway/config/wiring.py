@@ -26,6 +26,9 @@ class Origin:
     max_document_bytes: int
 
 
+NO_SOURCE = "no source, so nothing will come: set gateway.chip, or add [serial] or [simulate]"
+
+
 def profile_path(base: Path, profile: str) -> Path:
     """Return the file of a profile: a path if it ends in .toml, else the name of one that is built in."""
     if profile.endswith(".toml"):
