@@ -281,7 +281,11 @@ def test_locating_ends_and_finds_every_top_level_key(text: str) -> None:
         ("journal", 'path = "a\\u0000b"', "expected a path in quotes"),
         ("journal", 'path = ""', "must not be empty"),
         ("journal", 'path = "/"', "/ is a directory: name a file in it"),
-        ("influxdb", 'token_file = "nowhere.token"', "`iiot-gateway influxdb init` sets a server up and writes it"),
+        (
+            "influxdb",
+            'token_file = "/nowhere.token"',
+            "/nowhere.token cannot be read: No such file or directory; `iiot-gateway influxdb init` sets a server up and writes it",
+        ),
         ("mqtt", "ack_timeout_s = inf", "expected a number from 1 to 3600"),
         ("mqtt", "health_interval_s = nan", "expected a number from 1 to 86400"),
         ("influxdb", "timeout_s = 1e300", "expected a number from 0.1 to 3600"),
