@@ -71,15 +71,15 @@ def test_the_same_seed_and_start_give_the_same_bytes() -> None:
 def test_a_rate_is_kept() -> None:
     """200 readings at 400 a second take half a second at least, and come while they happen."""
     command = [sys.executable, "-m", "iiot_gateway", "simulate", "--rate", "400", "--count", "200"]
+    began_s = time.monotonic()  # before the start: a machine that is busy only makes it longer
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert isinstance(process.stdout, io.BufferedReader)
         assert process.stdout.readline().startswith(b"[INFO ] UART INT")
-        began_s = time.monotonic()
         rest = process.stdout.read()
         took_s = time.monotonic() - began_s
 
     assert process.returncode == 0
-    assert took_s > 0.3
+    assert took_s > 0.45
     assert 150 < rest.count(b"JSON sent via VCP") < 250
 
 
