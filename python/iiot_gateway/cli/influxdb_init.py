@@ -60,9 +60,11 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
 def _wait_ready(section: InfluxdbSection, wait_s: float) -> None:
     deadline_s = time.monotonic() + wait_s
     with influxdb.client(section, "") as client:
-        if not client.ping():
-            print(f"iiot-gateway: waiting for {section.url}", file=sys.stderr)
+        is_told = False
         while not client.ping():
+            if not is_told:
+                print(f"iiot-gateway: waiting for {section.url}", file=sys.stderr)
+                is_told = True
             if time.monotonic() > deadline_s:
                 raise GatewayError(f"{section.url} was not ready within {wait_s:g} s; `iiot-gateway doctor` says why")
             time.sleep(POLL_S)

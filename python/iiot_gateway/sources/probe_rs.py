@@ -74,11 +74,12 @@ class ProbeRsSource:
             process = await anyio.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=its_output, env=environment(os.environ), start_new_session=True
             )
-        except BaseException as error:
+        except OSError as error:
             os.close(output)
-            if not isinstance(error, OSError):
-                raise
             return Ending("tool_not_installed", f"{program} cannot be run: {error.strerror}"), False
+        except BaseException:
+            os.close(output)
+            raise
         finally:
             os.close(its_output)
         session = _Session(self, process, output)

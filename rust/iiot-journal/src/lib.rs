@@ -42,4 +42,5 @@ pub use sync::SyncMode;
 pub use tap::{LastValue, Look, Tap};
 pub use wal::{WalReport, inspect as inspect_wal};
 
-pub(crate) use shared::{Shared, lock, now_ns};
+pub use shared::now_ns;
+pub(crate) use shared::{Shared, lock};

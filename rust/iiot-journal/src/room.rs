@@ -56,6 +56,11 @@ impl Room {
         )?)
     }
 
+    /// Whether those chunks hold all of it, so that nothing is ever given up.
+    pub(crate) fn is_one_chunk(&self) -> bool {
+        i32::try_from(self.bytes).is_ok()
+    }
+
     /// Take back at once what a checkpoint gave up beyond the chunks. An error says that somebody else was faster.
     pub(crate) fn take_back(&self) -> std::io::Result<()> {
         self.allocate()

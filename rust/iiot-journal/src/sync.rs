@@ -134,12 +134,15 @@ pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection, room: Option<&
         let _ = shared.while_syncing(pass);
         shared.gate.without_writer(|| {
             let _ = pass();
-            if let Some(Err(error)) = room.map(Room::take_back)
-                && !std::mem::replace(&mut is_told, true)
-            {
-                lock(&shared.notes).push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
-            }
         });
+        // Nobody else writes to the file, so the writer goes on meanwhile.
+        if let Some(Err(error)) = room
+            .filter(|room| !room.is_one_chunk())
+            .map(Room::take_back)
+            && !std::mem::replace(&mut is_told, true)
+        {
+            lock(&shared.notes).push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
+        }
         lock(&shared.checkpoint.state).done += 1;
         shared.checkpoint.changed.notify_all();
     }

@@ -35,10 +35,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: &Shared, state: State) -> Result<Self> {
+    pub(crate) fn new(shared: &Shared, mut state: State) -> Result<Self> {
         let wal_pages = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&wal_pages);
-        let mut state = state;
         state.db.wal_hook(Some(
             move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
                 counter.store(pages.unsigned_abs().into(), Ordering::Relaxed);

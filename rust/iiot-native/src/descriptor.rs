@@ -1,6 +1,6 @@
 //! Reading a port or a pipe into an intake, on a thread of its own that takes the interpreter's lock only for a listener.
 
-use iiot_journal::Intake;
+use iiot_journal::{Intake, now_ns};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -8,7 +8,6 @@ use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const CHUNK_BYTES: usize = 65536;
 /// What was read last is kept for whoever has to say why the other end died.
@@ -90,9 +89,7 @@ pub(crate) fn read(
             if bytes.is_empty() {
                 return Ok(tail);
             }
-            let now_ns = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
+            let now_ns = now_ns();
             let pushed = core
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
