@@ -16,8 +16,8 @@ pub fn runtime() -> Runtime {
 }
 
 /// A connected client with the settings of the gateway's.
-pub async fn publisher(port: u16) -> (AsyncClient, EventLoop) {
-    let mut options = MqttOptions::new("bare", Broker::tcp("127.0.0.1", port));
+pub async fn publisher(name: &str, port: u16) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new(name, Broker::tcp("127.0.0.1", port));
     options
         .set_keep_alive(30)
         .set_clean_session(true)
@@ -39,11 +39,12 @@ pub async fn publisher(port: u16) -> (AsyncClient, EventLoop) {
 }
 
 /// A connected client whose event loop runs in a thread of its own.
-pub fn in_background(port: u16) -> AsyncClient {
+pub fn in_background(name: &str, port: u16) -> AsyncClient {
+    let name = name.to_owned();
     let (sender, connected) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         runtime().block_on(async {
-            let (client, mut events) = publisher(port).await;
+            let (client, mut events) = publisher(&name, port).await;
             sender.send(client).unwrap();
             while events.poll().await.is_ok() {}
         });

@@ -18,7 +18,7 @@ pub fn run(arguments: &Arguments) {
     drop(log);
     let poster = arguments.get("url").map(poster);
     let runtime = broker::runtime();
-    let connected = port.map(|port| runtime.block_on(broker::publisher(port)));
+    let connected = port.map(|port| runtime.block_on(broker::publisher("bare", port)));
     wait_for_go();
     let posting = poster.map(|poster| {
         let rendered = Arc::clone(&rendered);

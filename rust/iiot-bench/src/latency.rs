@@ -1,12 +1,19 @@
-//! Line-in to subscriber, interleaved with bare publishes: both at the same rate, half a period apart, through the same broker to the
-//! same subscriber. A packet has arrived when the last of its messages has.
+//! Line-in to subscriber in three lanes, all at the same rate and a third of a period apart, through the same broker to the same
+//! subscriber. A packet has arrived when the last of its messages has.
+//!
+//! ```text
+//! gateway   a line into the gateway's port
+//! relay     the same line into another port, whose reader publishes messages that were rendered before: what the way of a line costs
+//!           without a gateway on it (the terminal, the wake-ups), and without its promises
+//! bare      the messages are published, without a line
+//! ```
 
 use crate::broker::{self, Subscriber};
 use crate::render::Rendered;
 use crate::{Arguments, say, wait_for_go};
-use rumqttc_v4::{PublishOptions, QoS};
+use rumqttc_v4::{AsyncClient, PublishOptions, QoS};
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::FromRawFd;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -14,6 +21,7 @@ use std::time::{Duration, Instant};
 /// Not counted: connections, caches and the allocator settle.
 const WARM_UP: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
+const LANES: [&str; 3] = ["gateway", "relay", "bare"];
 
 /// When the last message of each packet of a lane was read.
 struct Lane {
@@ -22,45 +30,74 @@ struct Lane {
     arrived: Vec<Instant>,
 }
 
-pub fn run(arguments: &Arguments) {
-    let log = std::fs::read(arguments.text("log")).unwrap();
-    let profile = std::fs::read_to_string(arguments.text("profile")).unwrap();
-    let rendered = Rendered::of(&log, &profile, "bare", true);
-    let packets = rendered.frames.len();
-    let messages = rendered.messages.len() / packets;
-    let port: u16 = arguments.number("mqtt");
-    let period = Duration::from_secs_f64(1.0 / arguments.number::<f64>("rate"));
-    // SAFETY: whoever started us passed the descriptor for this, and nobody else in this process uses it. Opening it anew by its
-    // path would make another terminal.
-    let mut line_in = unsafe { File::from_raw_fd(arguments.number("fd")) };
+/// Publishes rendered messages, packet by packet.
+struct Publisher {
+    rendered: Rendered,
+    client: AsyncClient,
+}
 
-    let arrivals = watch(port, packets, messages);
-    let client = broker::in_background(port);
-    wait_for_go();
+impl Publisher {
+    fn new(name: &str, port: u16, log: &[u8], profile: &str) -> Self {
+        Self {
+            rendered: Rendered::of(log, profile, name, true),
+            client: broker::in_background(name, port),
+        }
+    }
 
-    let (mut written, mut published) = (Vec::new(), Vec::new());
-    let begin = Instant::now() + period;
-    let lines = log.split_inclusive(|b| *b == b'\n');
-    for (packet, line) in lines.take(packets).enumerate() {
-        let due = begin + period * packet as u32;
-        sleep_until(due);
-        written.push(Instant::now());
-        line_in.write_all(line).unwrap();
-        sleep_until(due + period / 2);
-        published.push(Instant::now());
-        for message in &rendered.messages[packet * messages..(packet + 1) * messages] {
+    fn messages_a_packet(&self) -> usize {
+        self.rendered.messages.len() / self.rendered.frames.len()
+    }
+
+    fn publish(&self, packet: usize) {
+        let messages = self.messages_a_packet();
+        for message in &self.rendered.messages[packet * messages..(packet + 1) * messages] {
             let options = PublishOptions::new(QoS::AtLeastOnce).retain(message.retain);
-            let topic = rendered.topics[usize::from(message.topic)].as_str();
-            client
+            let topic = self.rendered.topics[usize::from(message.topic)].as_str();
+            self.client
                 .try_publish(topic, message.payload.clone(), options)
                 .unwrap();
         }
     }
+}
+
+pub fn run(arguments: &Arguments) {
+    let log = std::fs::read(arguments.text("log")).unwrap();
+    let profile = std::fs::read_to_string(arguments.text("profile")).unwrap();
+    let port: u16 = arguments.number("mqtt");
+    let period = Duration::from_secs_f64(1.0 / arguments.number::<f64>("rate"));
+    let bare = Publisher::new("bare", port, &log, &profile);
+    let packets = bare.rendered.frames.len();
+    // SAFETY: whoever started us passed the descriptors for this, and nobody else in this process uses them. Opening one anew by its
+    // path would make another terminal.
+    let [mut line_in, mut relay_in] =
+        ["fd", "relay-fd"].map(|name| unsafe { File::from_raw_fd(arguments.number(name)) });
+    relay(
+        File::open(arguments.text("relay")).unwrap(),
+        Publisher::new("relay", port, &log, &profile),
+    );
+
+    let arrivals = watch(port, packets, bare.messages_a_packet());
+    wait_for_go();
+
+    let mut sent = [const { Vec::new() }; 3];
+    let begin = Instant::now() + period;
+    for (packet, line) in log
+        .split_inclusive(|b| *b == b'\n')
+        .take(packets)
+        .enumerate()
+    {
+        for (lane, sent) in sent.iter_mut().enumerate() {
+            sleep_until(begin + period * packet as u32 + period * lane as u32 / 3);
+            sent.push(Instant::now());
+            match lane {
+                0 => line_in.write_all(line).unwrap(),
+                1 => relay_in.write_all(line).unwrap(),
+                _ => bare.publish(packet),
+            }
+        }
+    }
     let arrived = arrivals.recv_timeout(PATIENCE).expect("every message");
-    for (name, sent, lane) in [
-        ("gateway", &written, &arrived[0]),
-        ("bare", &published, &arrived[1]),
-    ] {
+    for ((name, sent), lane) in LANES.into_iter().zip(&sent).zip(&arrived) {
         let mut ms: Vec<f64> = sent
             .iter()
             .zip(&lane.arrived)
@@ -78,24 +115,37 @@ fn sleep_until(due: Instant) {
     std::thread::sleep(due.saturating_duration_since(Instant::now()));
 }
 
-/// Subscribe, and send the arrivals of both lanes when they are complete.
-fn watch(port: u16, packets: usize, messages: usize) -> Receiver<[Lane; 2]> {
+/// Publish a packet's messages for each line that comes.
+fn relay(port: File, publisher: Publisher) {
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(port);
+        let mut line = Vec::new();
+        for packet in 0..publisher.rendered.frames.len() {
+            line.clear();
+            lines.read_until(b'\n', &mut line).unwrap();
+            publisher.publish(packet);
+        }
+    });
+}
+
+/// Subscribe, and send the arrivals of all lanes when they are complete.
+fn watch(port: u16, packets: usize, messages: usize) -> Receiver<[Lane; 3]> {
     let filters = [
         "iiot/node1/+",
         "iiot/node2/+",
         "iiot/signal/+",
         "iiot/stats/+",
+        "relay/#",
         "bare/#",
     ];
     let mut subscriber = Subscriber::connect(port, &filters);
     let (sender, arrivals) = channel();
     std::thread::spawn(move || {
-        let lane = |prefix| Lane {
+        let mut lanes = [b"iiot/".as_slice(), b"relay/", b"bare/"].map(|prefix| Lane {
             prefix,
             seen: 0,
             arrived: Vec::with_capacity(packets),
-        };
-        let mut lanes = [lane(b"iiot/".as_slice()), lane(b"bare/".as_slice())];
+        });
         while lanes.iter().any(|lane| lane.arrived.len() < packets) {
             let alive = subscriber.read(|message| {
                 let now = Instant::now();

@@ -3,7 +3,8 @@
 //! ```text
 //! iiot-bench flood --log FILE --profile FILE [--mqtt PORT] [--url URL]   publish and post everything, as fast as the servers take it
 //! iiot-bench count --mqtt PORT --until N                                 subscribe at QoS 1 and say when N messages came
-//! iiot-bench latency --log FILE --profile FILE --mqtt PORT --fd N --rate N   lines into a descriptor, interleaved with bare publishes
+//! iiot-bench latency --log FILE --profile FILE --mqtt PORT --fd N --relay-fd N --relay DEVICE --rate N
+//!                                                                        lines into two ports, interleaved with bare publishes
 //! ```
 //!
 //! Each says `ready` when it is connected. `flood` and `latency` then wait for a line on standard input, so that whoever started them

@@ -279,11 +279,16 @@ type Done = (Vec<Arc<crate::row::Row>>, Vec<(usize, usize)>);
 fn transact(state: &State, work: &Work, count: usize, marks: &mut Marks) -> Result<Group> {
     let now_ns = now_ns();
     let mut group = Group::new(state, now_ns);
-    state.db.execute_batch("BEGIN IMMEDIATE")?;
+    // Not compiled anew for each group.
+    state.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let outcome = apply(state, &mut group, work, count).and_then(|()| {
         mark(&state.db, marks, now_ns / 1_000_000)?;
-        write_next(state, group.next)?;
-        Ok(state.db.execute_batch("COMMIT")?)
+        // Otherwise the newest row says it, and a page less is written.
+        if group.rows.is_empty() || group.oldest != state.oldest {
+            write_next(state, group.next)?;
+        }
+        state.db.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
     });
     match outcome {
         Ok(()) => Ok(group),
@@ -308,7 +313,7 @@ fn apply(state: &State, group: &mut Group, work: &Work, count: usize) -> Result<
     group.finish(state, &work.lost)
 }
 
-/// Positions are never given twice, also when the table is empty.
+/// Positions are never given twice, also when the table of frames is empty.
 pub(crate) fn write_next(state: &State, next: u64) -> Result<()> {
     state
         .db
