@@ -62,7 +62,8 @@ prepare() {
     fi
     say "building the extension; the first time takes some minutes"
     rm -f .venv/built*
-    VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop --release --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
+    # It calls pip, whose list of everything it did would hide what is said here.
+    PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop --release --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
     # Compiled once now, so that no start pays for it in time or memory.
     .venv/bin/python -m compileall -q .venv/lib python 2>/dev/null || true
     stamp_of_sources >"$stamp_file"

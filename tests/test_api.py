@@ -96,7 +96,7 @@ def test_rejects_are_listed_with_reason_and_place(gateway: Callable[..., Watched
 
     newest = watched.document("rejects?limit=1")["rejects"]
     assert [reject["reason"] for reject in newest] == ["nothing_usable"]
-    assert newest[0]["excerpt"] == r"{\"other\":1}"
+    assert newest[0]["excerpt"] == '{"other":1}'
 
 
 def test_ranges_come_out_of_the_history(gateway: Callable[..., Watched]) -> None:

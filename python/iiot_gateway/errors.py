@@ -18,7 +18,21 @@ GatewayError
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from dataclasses import dataclass
+
+PROGRAM = "iiot-gateway"
+
+
+def command(words: str) -> str:
+    """Return a command of this program as it can be typed here: in a checkout the program is not on the path."""
+    called = sys.argv[0]
+    if os.path.basename(called) != PROGRAM or shutil.which(PROGRAM) is not None:
+        return f"{PROGRAM} {words}"
+    near = os.path.relpath(called)
+    return f"{called if near.startswith('..') else near} {words}"
 
 
 class GatewayError(Exception):

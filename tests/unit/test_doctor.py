@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iiot_gateway.cli.doctor_database import databases
+from iiot_gateway.cli.doctor_listen import page
 from iiot_gateway.cli.doctor_mqtt import remedy
 from iiot_gateway.config.load import load_text
+from iiot_gateway.errors import command
 
 
 class Redirecting(BaseHTTPRequestHandler):
@@ -83,3 +87,40 @@ def test_the_remedy_is_for_what_went_wrong(step: str, kind: str | None, words: s
     report = {"ok": False, "step": step, "detail": "", **({} if kind is None else {"kind": kind})}
 
     assert words in remedy(report)
+
+
+def test_an_address_of_the_page_is_tried(tmp_path: Path) -> None:
+    """Free, taken by somebody else, not of this machine, and not wanted at all are told apart."""
+    journal = f'[journal]\npath = "{tmp_path / "journal.db"}"\n'
+
+    def findings(http: str) -> list[tuple[bool | None, str]]:
+        return [(finding.ok, finding.detail) for finding in page(load_text(f"{journal}[http]\n{http}"))]
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f'listen = "127.0.0.1:{other.getsockname()[1]}"\n'
+        assert findings(listen) == [(False, "is taken by another program")]
+        assert findings(listen + "enabled = false\n") == []
+    assert findings(listen) == [(True, "is free")]
+    # TEST-NET-1 of RFC 5737, which no machine has.
+    [(ok, detail)] = findings('listen = "192.0.2.1:5000"\ntoken = "12345678"\n')
+    assert (ok, detail) == (False, "Cannot assign requested address")
+
+
+def test_commands_are_named_as_they_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name where the program is on the path, by its place in a checkout where it is not."""
+    program = tmp_path / ".venv" / "bin" / "iiot-gateway"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(program)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert command("status") == ".venv/bin/iiot-gateway status"
+    monkeypatch.chdir(tmp_path / ".venv")
+    assert command("status") == "bin/iiot-gateway status"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert command("status") == f"{program} status"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert command("status") == "iiot-gateway status"

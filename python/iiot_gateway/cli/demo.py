@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
-from iiot_gateway.errors import GatewayError
+from iiot_gateway.errors import GatewayError, command
 
 if TYPE_CHECKING:
     from iiot_gateway.pipeline.views import Views
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the configuration if there is none, say where to look, and run until Ctrl-C."""
     if args.config:
-        raise GatewayError("demo has a configuration of its own; `iiot-gateway run --config FILE` runs another")
+        raise GatewayError(f"demo has a configuration of its own; `{command('run --config FILE')}` runs another")
     path = prepared(Path(args.folder))
     config = with_free_ports(load(str(path)))
     if config.log.level == "info":
@@ -127,8 +127,8 @@ def greeting(config: Config, path: Path) -> list[str]:
         f"iiot-gateway demo: {nodes} simulated nodes, an MQTT broker, a history and a web page; all on this machine.",
         f"  page     http://{config.http.listen}/",
         f"  values   mosquitto_sub -h {host} -p {port} -t '{prefix}/+/temperature' -v",
-        f"  history  iiot-gateway history --config {path}",
-        f"  status   iiot-gateway status --config {path}",
-        f"  go on    edit {path}, then: iiot-gateway run --config {path}",
+        f"  history  {command(f'history --config {path}')}",
+        f"  status   {command(f'status --config {path}')}",
+        f"  go on    edit {path}, then: {command(f'run --config {path}')}",
         "Ctrl-C ends it; a second start continues the history.",
     ]

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line a finding; 1 if one is bad."""
-    from iiot_gateway.cli import doctor_database, doctor_history, doctor_local, doctor_mqtt
+    from iiot_gateway.cli import doctor_database, doctor_history, doctor_listen, doctor_local, doctor_mqtt
 
     trials: list[Callable[[Config], Iterator[Finding]]] = [
         doctor_local.journal,
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         doctor_local.serial_ports,
         doctor_mqtt.brokers,
         doctor_database.databases,
+        doctor_listen.page,
     ]
     config = load(args.config)
     findings = []

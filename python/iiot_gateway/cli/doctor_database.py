@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config, InfluxdbSection
+from iiot_gateway.errors import command
 
 TIMEOUT_S = 10.0
 READ_BACK_S = 15.0
@@ -50,11 +51,11 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
 
 def _remedy(status: int, section: InfluxdbSection) -> str:
     if status in (401, 403):
-        return "set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `iiot-gateway influxdb init` makes one"
+        return f"set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `{command('influxdb init')}` makes one"
     if 300 <= status < 400:
         return "set url to the server itself: the gateway follows no redirect, because it would carry the token to another host"
     if status == 404:
-        return f"create the bucket {section.bucket!r} in the organisation {section.org!r}; `iiot-gateway influxdb init` does"
+        return f"create the bucket {section.bucket!r} in the organisation {section.org!r}; `{command('influxdb init')}` does"
     return "read the answer"
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 from iiot_gateway.cli.doctor import Finding
+from iiot_gateway.cli.doctor_listen import refusal
 from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection
 
 REMEDY = {
@@ -71,14 +71,9 @@ def _tried(subject: str, config: Config, section: MqttSection, topic: str, right
 
 def _embedded(subject: str, config: Config) -> Finding | None:
     """Judge the built-in broker of a gateway that does not run; None if something listens there and can be tried."""
-    host, _, port = config.broker.listen.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((host.strip("[]"), int(port)))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return None
-            return Finding(subject, ok=False, detail=f"{config.broker.listen}: {error.strerror}", remedy="correct broker.listen")
+    error = refusal(config.broker.listen)
+    if error is not None:
+        if error.errno == errno.EADDRINUSE:
+            return None
+        return Finding(subject, ok=False, detail=f"{config.broker.listen}: {error.strerror}", remedy="correct broker.listen")
     return Finding(subject, ok=True, detail=f"{config.broker.listen} is free; the broker starts there with the gateway")

@@ -14,7 +14,7 @@ from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns
 from iiot_gateway.cli.topics import topic_matches
 from iiot_gateway.config.load import load
-from iiot_gateway.errors import GatewayError, HistoryUnusable
+from iiot_gateway.errors import GatewayError, HistoryUnusable, command
 
 DAY_NS = 86_400 * 10**9
 LAST_NS = 2**63 - 1
@@ -104,7 +104,7 @@ def chosen(known: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any
         matching = [series for series in known if name == str(series["id"]) or topic_matches(name, series["topic"] or "")]
         if not matching:
             raise GatewayError(
-                f"no series is called {name!r}; `iiot-gateway history` lists numbers and topics of the {len(known)} that are there"
+                f"no series is called {name!r}; `{command('history')}` lists numbers and topics of the {len(known)} that are there"
             )
         found |= {series["id"]: series for series in matching}
     return list(found.values())

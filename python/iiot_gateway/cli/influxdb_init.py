@@ -12,7 +12,7 @@ from typing import Any
 
 from iiot_gateway.cli import influxdb
 from iiot_gateway.config.schema import InfluxdbSection
-from iiot_gateway.errors import GatewayError
+from iiot_gateway.errors import GatewayError, command
 
 POLL_S = 0.5
 
@@ -66,7 +66,7 @@ def _wait_ready(section: InfluxdbSection, wait_s: float) -> None:
                 print(f"iiot-gateway: waiting for {section.url}", file=sys.stderr)
                 is_told = True
             if time.monotonic() > deadline_s:
-                raise GatewayError(f"{section.url} was not ready within {wait_s:g} s; `iiot-gateway doctor` says why")
+                raise GatewayError(f"{section.url} was not ready within {wait_s:g} s; `{command('doctor')}` says why")
             time.sleep(POLL_S)
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "simulate": "print the log of nodes that do not exist",
     "decode": "print the topics and lines of a log without sending anything",
     "check": "check the configuration and its profiles",
-    "doctor": "try broker, database, probe, serial port and journal, and say what to do",
+    "doctor": "try broker, database, probe, serial port, journal and addresses, and say what to do",
     "status": "print the ledger",
     "tail": "watch values as they come; lines when piped",
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",

@@ -10,7 +10,7 @@ from typing import Any
 from iiot_gateway.cli.tail_feed import Feed, visible
 from iiot_gateway.cli.topics import pattern_fault
 from iiot_gateway.config.load import load
-from iiot_gateway.errors import GatewayError, GatewayUnreachable
+from iiot_gateway.errors import GatewayError, GatewayUnreachable, command
 
 LOOK_S = 0.25
 EXAMPLES = 3
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         first = feed.look()
     except GatewayUnreachable as error:
-        raise GatewayError(f"{error}; start it with `iiot-gateway run`, or name its configuration with --config") from error
+        raise GatewayError(f"{error}; start it with `{command('run')}`, or name its configuration with --config") from error
     if sys.stdout.isatty() and not args.lines:
         try:
             from iiot_gateway.cli.tail_view import show

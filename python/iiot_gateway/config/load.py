@@ -17,7 +17,7 @@ from iiot_gateway.config.keys import Key
 from iiot_gateway.config.locate import line_of_keys, nearest_line, nearest_name
 from iiot_gateway.config.schema import MANY, SINGLE, Config
 from iiot_gateway.config.secret import Secret
-from iiot_gateway.errors import ConfigError, Fault
+from iiot_gateway.errors import ConfigError, Fault, command
 
 DEFAULT_FILE = "config.toml"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -178,7 +178,7 @@ class _Loader:
             text = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            remedy = "; `iiot-gateway influxdb init` sets a server up and writes it" if path[0] == "influxdb" else ""
+            remedy = f"; `{command('influxdb init')}` sets a server up and writes it" if path[0] == "influxdb" else ""
             self.fault(path, f"{file} cannot be read: {reason}{remedy}")
             return section
         if not text:

@@ -14,6 +14,7 @@ use iiot_core::framed::Framed;
 use iiot_core::framer::Framer;
 use iiot_core::hash::fingerprint;
 use iiot_core::profile::Profile;
+use iiot_core::quote;
 use iiot_core::scan::{Scan, ScanFault};
 use iiot_core::window::Reception;
 use rusqlite::params;
@@ -22,8 +23,6 @@ use std::time::Duration;
 
 /// A live source commits this many documents itself, if nothing is in the way; more are worth the writer's thread.
 const LEAD_DOCUMENTS: usize = 2;
-/// Longest quotation of a refused document.
-const EXCERPT_BYTES: usize = 200;
 
 /// How a source is taken in.
 #[derive(Debug, Clone)]
@@ -354,13 +353,4 @@ fn take(
         what,
         value_faults,
     });
-}
-
-/// The beginning of a text, escaped.
-fn quote(bytes: &[u8]) -> String {
-    bytes
-        .get(..EXCERPT_BYTES.min(bytes.len()))
-        .unwrap_or_default()
-        .escape_ascii()
-        .to_string()
 }

@@ -3,7 +3,7 @@
 use crate::errors;
 use iiot_core::clock::NodeClock;
 use iiot_core::scan::Scan;
-use iiot_core::{Framed, Framer, Origin};
+use iiot_core::{Framed, Framer, Origin, quote};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -132,13 +132,6 @@ impl Decoder {
         publishes: bool,
     ) {
         to.documents += 1;
-        let excerpt = |bytes: &[u8]| {
-            bytes
-                .get(..bytes.len().min(200))
-                .unwrap_or_default()
-                .escape_ascii()
-                .to_string()
-        };
         match (*framed, fault) {
             (
                 Framed::Damaged {
@@ -148,9 +141,9 @@ impl Decoder {
                     ..
                 },
                 _,
-            ) => to.rejects.push((at, reason.to_string(), excerpt(bytes))),
+            ) => to.rejects.push((at, reason.to_string(), quote(bytes))),
             (Framed::Document { bytes, offset, .. }, Some((at, why))) => {
-                to.rejects.push((offset + at as u64, why, excerpt(bytes)));
+                to.rejects.push((offset + at as u64, why, quote(bytes)));
             }
             (Framed::Document { bytes, offset, .. }, None) => {
                 let time_ns = scan.time_or(received_at_ns);
@@ -161,7 +154,7 @@ impl Decoder {
                     to.rejects.push((
                         offset + f.start as u64,
                         format!("{}: {}", f.path, f.reason),
-                        excerpt(bytes.get(f.start..f.end).unwrap_or_default()),
+                        quote(bytes.get(f.start..f.end).unwrap_or_default()),
                     ));
                 }
                 if publishes {
