@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Fuzz framer and profile decoder with libFuzzer: fuzz.sh [SECONDS a target, 600 by default [TARGET...]]
 #
-# The inputs that reached something new stay in rust/iiot-core/fuzz/corpus/, so that the next run begins with them; what broke a rule lies in
-# artifacts/ beside it, and the printed line runs it again. No nightly toolchain and no cargo-fuzz: the flags below are what that sets for
-# coverage, and a sanitizer would find nothing in a crate that forbids unsafe code.
+# The inputs that reached something new stay in rust/iiot-core/fuzz/corpus/, so that the next run begins with them; one that broke a rule lies
+# in artifacts/ beside it, and given to the target's program as its only argument it does so again. Neither a nightly toolchain nor cargo-fuzz is
+# needed: the flags below are what that sets for coverage, and a sanitizer would find nothing in a crate that forbids unsafe code.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../rust/iiot-core/fuzz"
 seconds=${1:-600}
