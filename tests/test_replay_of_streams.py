@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tty
@@ -34,6 +35,29 @@ def test_a_named_pipe_is_played_whole_each_time(folder: Path) -> None:
 
     status = subprocess.run([*GATEWAY, "status", "--json"], cwd=folder, capture_output=True, text=True, check=True)
     assert json.loads(status.stdout)["intake"]["received"] == 40
+
+
+@pytest.mark.parametrize("stream", ["a pipe", "a pipe that gave a line", "a named pipe without a writer"])
+def test_a_stream_that_gives_nothing_holds_up_no_stop(folder: Path, stream: str) -> None:
+    """The gateway runs before the first byte comes, and a read that waits ends with it."""
+    os.mkfifo(folder / "pipe")
+    reading, writing = os.pipe()
+    if stream == "a pipe that gave a line":
+        os.write(writing, (LINE % (1000, 1)).encode())
+    source = "pipe" if stream == "a named pipe without a writer" else "-"
+    process = subprocess.Popen([*GATEWAY, "replay", source], cwd=folder, stdin=reading, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '"running"' in line:
+            break
+
+    process.send_signal(signal.SIGTERM)
+
+    _out, err = process.communicate(timeout=5)
+    os.close(reading)
+    os.close(writing)
+    assert process.returncode == 0, err
+    assert '"gateway_stopped"' in err
 
 
 def test_a_recording_that_cannot_be_read_any_further_ends_the_replay(folder: Path) -> None:

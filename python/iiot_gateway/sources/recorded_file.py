@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import os
+import select
 import stat
 import zlib
 from collections.abc import Iterator
@@ -34,30 +35,67 @@ def fingerprint(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class _Stream(io.RawIOBase):
+    """A descriptor that may give nothing for ever: `stop`, from any thread, ends the read that waits as if the stream had ended."""
+
+    def __init__(self, descriptor: int, *, is_ours: bool) -> None:
+        self._descriptor = descriptor
+        self._is_ours = is_ours
+        self._stopped, self._stop = os.pipe()
+        self._poll = select.poll()
+        for watched in (descriptor, self._stopped):
+            self._poll.register(watched, select.POLLIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        ready = {descriptor for descriptor, _events in self._poll.poll()}
+        return 0 if self._stopped in ready else os.readv(self._descriptor, [buffer])
+
+    def stop(self) -> None:
+        os.write(self._stop, b"x")
+
+    def close(self) -> None:
+        if not self.closed:
+            for descriptor in (self._stopped, self._stop, *([self._descriptor] if self._is_ours else [])):
+                os.close(descriptor)
+        super().close()
+
+
 class RecordedFile:
     """Gives (arrival or None, bytes); arrival times are in files that `record` made."""
 
     def __init__(self, path: str) -> None:
-        """Open the file. Raises OSError, and RecordingInvalid for a recording of an unknown version."""
-        # Standard input is read as it comes: a large buffer, but one read a chunk.
-        raw = io.FileIO(0, closefd=False) if path == STANDARD_INPUT else io.FileIO(path)
+        """Open the file; a stream is not waited for. Raises OSError, and RecordingInvalid for a recording of an unknown version."""
+        # A stream is read as it comes: a large buffer, but one read a chunk.
+        self._stream = None
+        if path == STANDARD_INPUT:
+            self._stream = _Stream(0, is_ours=False)
+        elif is_stream(path):
+            # A pipe's writer may come later.
+            self._stream = _Stream(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), is_ours=True)
+        raw = self._stream or io.FileIO(path)
         self._raw = raw
-        self.size_bytes = 0 if is_stream(path) else os.fstat(raw.fileno()).st_size
-        buffered: io.BufferedReader[Any] = io.BufferedReader(raw, CHUNK_BYTES)
-        if _begins(buffered, b"\x1f\x8b"):
-            buffered = io.BufferedReader(cast("io.FileIO", gzip.GzipFile(fileobj=buffered)), CHUNK_BYTES)
-        self._file: io.BufferedReader[Any] = buffered
-        try:
-            self._recording = RecordingReader(cast("BinaryIO", buffered)) if _begins(buffered, MAGIC) else None
-        except (OSError, EOFError, zlib.error) as error:
-            raise RecordingInvalid(f"damaged: {error}") from error
+        self.size_bytes = 0 if self._stream else os.fstat(raw.fileno()).st_size
+        self._file: io.BufferedReader[Any] = io.BufferedReader(raw, CHUNK_BYTES)
+        self._recording: RecordingReader | None = None
         self.damage = ""
         """After the last chunk: what was wrong with the end of the file."""
+        self._is_known = False
+        if self._stream is None:
+            self._look()
 
-    @property
-    def has_arrival_times(self) -> bool:
-        """Whether `record` made the file."""
-        return self._recording is not None
+    def _look(self) -> None:
+        """Find out what it is by its first bytes."""
+        if _begins(self._file, b"\x1f\x8b"):
+            self._file = io.BufferedReader(cast("io.FileIO", gzip.GzipFile(fileobj=self._file)), CHUNK_BYTES)
+        try:
+            if _begins(self._file, MAGIC):
+                self._recording = RecordingReader(cast("BinaryIO", self._file))
+        except (OSError, EOFError, zlib.error) as error:
+            raise RecordingInvalid(f"damaged: {error}") from error
+        self._is_known = True
 
     def position_bytes(self) -> int:
         """How much of the file itself was read, for a progress bar."""
@@ -67,7 +105,7 @@ class RecordedFile:
             return 0
 
     def chunks(self, skip_bytes: int = 0) -> Iterator[tuple[int | None, bytes]]:
-        """Give the stream without its first bytes."""
+        """Give the stream without its first bytes. Raises OSError, and of what is no file RecordingInvalid."""
         try:
             for arrival, chunk in self._all():
                 if skip_bytes >= len(chunk):
@@ -81,6 +119,8 @@ class RecordedFile:
             self.damage = f"the last chunk is torn; {self._recording.torn_bytes} bytes were left out"
 
     def _all(self) -> Iterator[tuple[int | None, bytes]]:
+        if not self._is_known:
+            self._look()
         if self._recording is not None:
             yield from self._recording.chunks()
             return
@@ -88,7 +128,9 @@ class RecordedFile:
             yield None, chunk
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; a read that waits for a stream ends at once."""
+        if self._stream is not None and not self._stream.closed:
+            self._stream.stop()
         self._file.close()
         self._raw.close()
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import anyio
 import anyio.to_thread
 
-from iiot_gateway.errors import RecordingUnreadable
+from iiot_gateway.errors import RecordingInvalid, RecordingUnreadable
 from iiot_gateway.log import RECORDING_TORN, SOURCE_FINISHED, get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
 from iiot_gateway.sources.recorded_file import RecordedFile
@@ -97,6 +97,8 @@ class ReplaySource:
             return None, b""
         try:
             return next(chunks, None)
+        except RecordingInvalid as error:
+            raise RecordingUnreadable(f"{self._path}: {error}") from error
         except OSError as error:
             raise RecordingUnreadable(f"{self._path} cannot be read any further: {error.strerror or error}") from error
 
