@@ -173,6 +173,21 @@ def test_influxdb_variables_alone_make_no_sink() -> None:
     assert load_text("", environ={"INFLUXDB_TOKEN": "t", "INFLUXDB_URL": "http://x"}).influxdb == {}
 
 
+def test_influxdb_variables_are_for_the_section_that_is_there() -> None:
+    """One section gets them, whatever its name; with several named ones it is said that none does."""
+    environ = {"INFLUXDB_TOKEN": "t", "INFLUXDB_URL": "http://x"}
+    other, wanted = '[influxdb.factory]\nbucket = "f"\n', InfluxdbSection(url="http://x", token=Secret("t"))
+
+    assert load_text(other, environ=environ).influxdb == {"influxdb.factory": dataclasses.replace(wanted, bucket="f")}
+    assert load_text(other + "[influxdb]\n" + 'org = "o"\n', environ=environ).influxdb == {
+        "influxdb": dataclasses.replace(wanted, org="o"),
+        "influxdb.factory": InfluxdbSection(bucket="f"),
+    }
+    several = load_text(other + "[influxdb.office]\n", environ=environ)
+    assert several.influxdb == {"influxdb.factory": InfluxdbSection(bucket="f"), "influxdb.office": InfluxdbSection()}
+    assert [note.partition(":")[0] for note in several.notes] == ["INFLUXDB_TOKEN, INFLUXDB_URL"]
+
+
 def test_a_secret_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
     """Neither repr nor a fault carries it."""
     (tmp_path / "token").write_text("hush\n")

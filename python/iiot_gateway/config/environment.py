@@ -2,7 +2,7 @@
 
 IIOT_MQTT__BROKER_URL=...         [mqtt] broker_url
 IIOT_MQTT__BACKUP__BROKER_URL=... [mqtt.backup] broker_url
-INFLUXDB_TOKEN (_URL, _ORG, _BUCKET)  [influxdb], if that section is there
+INFLUXDB_TOKEN (_URL, _ORG, _BUCKET)  the one section of an InfluxDB; of several, [influxdb]
 """
 
 from __future__ import annotations
@@ -24,15 +24,35 @@ Path = tuple[str, ...]
 def overrides(environ: Mapping[str, str], tables: Mapping[str, Any]) -> dict[Path, tuple[str, Any]]:
     """Return what the environment sets: path -> (name of the variable, value in the key's kind as far as it can be read)."""
     found: dict[Path, tuple[str, Any]] = {}
-    if "influxdb" in tables:
+    section = influxdb_section(tables)
+    if section is not None:
         for name, key in INFLUXDB_NAMES.items():
             if environ.get(name):
-                found["influxdb", key] = (name, environ[name])
+                found[*section, key] = (name, environ[name])
     for name, text in environ.items():
         if name.startswith(PREFIX) and "__" in name:
             path = tuple(part.lower() for part in name[len(PREFIX) :].split("__"))
             found[path] = (name, _read(text, _key_of(path)))
     return found
+
+
+def influxdb_section(tables: Mapping[str, Any]) -> Path | None:
+    """Return the section that InfluxDB's own names are about, if there is one; they never make a section."""
+    influxdb = tables.get("influxdb")
+    if not isinstance(influxdb, Mapping):
+        return None
+    named = [name for name, value in influxdb.items() if isinstance(value, Mapping)]
+    if len(named) < len(influxdb) or not named:
+        return ("influxdb",)
+    return ("influxdb", named[0]) if len(named) == 1 else None
+
+
+def unused(environ: Mapping[str, str], tables: Mapping[str, Any]) -> list[str]:
+    """Return a sentence about InfluxDB's own names where it is not clear which section they are about."""
+    names = [name for name in INFLUXDB_NAMES if environ.get(name)]
+    if not names or "influxdb" not in tables or influxdb_section(tables) is not None:
+        return []
+    return [f"{', '.join(names)}: not used, because there are several [influxdb.NAME]; IIOT_INFLUXDB__NAME__TOKEN sets the token of one"]
 
 
 def _key_of(path: Path) -> Key | None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from iiot_gateway.config import rules
-from iiot_gateway.config.environment import overrides
+from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.locate import line_of_keys, nearest_line, nearest_name
 from iiot_gateway.config.schema import MANY, SINGLE, Config
@@ -82,6 +82,7 @@ class _Loader:
         self.base = base
         self.faults: list[Fault] = []
         self.from_environment: dict[tuple[str, ...], str] = {}
+        self.unused = unused(environ, tables)
         for path, (name, value) in overrides(environ, tables).items():
             self.set(path, name, value)
 
@@ -120,8 +121,11 @@ class _Loader:
     def notes(self) -> list[str]:
         gateway = self.tables.get("gateway")
         if isinstance(gateway, dict) and "channel_capacity" in gateway:
-            return ["gateway.channel_capacity has no meaning here: the journal is the only queue, and it is bounded by journal.max_bytes"]
-        return []
+            return [
+                "gateway.channel_capacity has no meaning here: the journal is the only queue, and it is bounded by journal.max_bytes",
+                *self.unused,
+            ]
+        return self.unused
 
     def many(self, section: type, name: str, table: dict[str, Any]) -> dict[str, Any]:
         """Read `[name]` and each `[name.other]`; a table that holds nothing but named ones is no section itself."""
