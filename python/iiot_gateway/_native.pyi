@@ -334,6 +334,8 @@ class LineSink:
         """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
         Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order. `gzip` for a poster that compresses: the
         whole batch is compressed here, while another is posted."""
+    def newest(self, behind: int) -> LineBatch | None:
+        """Lines of the newest frames, from position `behind` on and not behind the last 64; to look at, not to be confirmed. None if there are none."""
     def rewind(self) -> None:
         """Forget batches handed out and not confirmed: begin again at the stored cursor."""
     def confirm(self, batch: LineBatch, *, rejects: Sequence[tuple[int, str]] = (), wait: bool = True) -> bool:

@@ -30,6 +30,7 @@ class ScriptedDatabase:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body of an answer are two writes
 
             def do_GET(self) -> None:
                 self._reply((204, {}, None))

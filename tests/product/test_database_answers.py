@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from scripted_database import TAKEN, Reply, ScriptedDatabase
 
-from gateways import START, Gateway, assert_balanced
+from gateways import START, START_MS, Gateway, assert_balanced
 from recordings import Expected, expect, generated
 from servers import VictoriaMetrics
 
@@ -97,6 +97,33 @@ def test_bad_lines_are_found_stored_and_the_rest_is_written(
     assert len(ours) == len(bad)
     assert all("field type conflict: gas_resistance" in reject["reason"] for reject in ours)
     assert all(reject["excerpt"].startswith("gas_resistance,node=node1") for reject in ours)
+
+
+def test_a_backlog_that_begins_with_bad_lines_only_goes_on_to_the_good_ones(
+    gateway: Gateway, database: ScriptedDatabase, tmp_path: Path
+) -> None:
+    """A retention that refuses whole batches from their first line to their last is no wrong address: what is newer shows it."""
+    log = tmp_path / "backlog.log"
+    log.write_bytes(generated(100, seed=5))
+    backlog = expect(log)
+    gateway.configure(section(database, "batch_lines = 90"))
+    database.judge = lambda _lines: (503, {}, {"message": "away"})
+    assert replay(gateway, log, "--timeout", "2") == 4
+    limit_ms, _document = backlog.documents[70]
+
+    def is_old(line: str) -> bool:
+        return int(line.rsplit(" ", 1)[1]) // 1_000_000 < START_MS + limit_ms
+
+    database.judge = lambda lines: (422, {}, {"message": "beyond retention"}) if any(map(is_old, lines)) else TAKEN
+
+    gateway.start("run")
+    status = gateway.until(lambda s: s["sinks"]["influxdb"]["queued"] == 0, "the end of the backlog", 60)
+
+    assert_balanced(status)
+    assert status["sinks"]["influxdb"]["rejected"] == 70
+    assert status["sinks"]["influxdb"]["delivered"] == backlog.accepted - 70
+    assert len({point.rsplit(" ", 1)[1] for point in database.taken}) == backlog.accepted - 70
+    assert gateway.stop() == 0
 
 
 def test_rejects_are_sent_again_on_demand(gateway: Gateway, database: ScriptedDatabase, log: Path, small: Expected) -> None:

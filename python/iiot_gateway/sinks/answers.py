@@ -73,6 +73,11 @@ SCOUTS = 16
 GOLDEN = 0.6180339887498949
 
 
+def newest_first(lines: int) -> range:
+    """Return a few lines of so many, the last one first, as far back as the first."""
+    return range(lines - 1, -1, -max(1, lines // SCOUTS))
+
+
 class Delivery:
     """The plan of one batch: which range to post next, until every line is either in or known to be bad.
 

@@ -30,7 +30,7 @@ from iiot_gateway.log import (
     Repeated,
     get_log,
 )
-from iiot_gateway.sinks.answers import Delivery, Verdict, reason, verdict
+from iiot_gateway.sinks.answers import Delivery, Verdict, newest_first, reason, verdict
 from iiot_gateway.sinks.base import SinkStatus
 
 if TYPE_CHECKING:
@@ -203,11 +203,16 @@ class InfluxdbSink:
         return await self._confirm(batch, plan.rejects)
 
     async def _prove(self, batch: LineBatch, plan: Delivery) -> _Tried | None:
-        """Find out whether the database takes good lines: one that it took before, else some from all over the batch.
+        """Find out whether the database takes good lines: one that it took before, else the newest, else some from all over the batch.
 
-        Writing a line again overwrites it. Returns the first answer that is no refusal of the line, else the last one.
+        What came last is good more often than what waited longest: a database with a retention refuses everything that is too old for
+        it. Writing a line again overwrites it. Returns the first answer that is no refusal of the line, else the last one.
         """
-        lines = [*([self._canary] if self._canary else []), *(batch.line(index) for index in plan.scouts())]
+        lines = [self._canary] if self._canary else []
+        newest = await anyio.to_thread.run_sync(self._reader.newest, batch.end_position)
+        if newest is not None:
+            lines += [newest.line(index) for index in newest_first(newest.lines)]
+        lines += [batch.line(index) for index in plan.scouts()]
         tried = None
         for line in lines:
             tried = await self._try(self._poster.post_bytes, line)

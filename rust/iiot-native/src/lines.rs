@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 /// How often a batch that is not full looks for more frames. No multiple of a usual period: looks that keep step with a node that sends
 /// every 10 ms would meet each of its frames while it is being published.
 const COLLECT_EVERY: Duration = Duration::from_millis(23);
+/// How far back `newest` looks.
+const NEWEST_FRAMES: u64 = 64;
 
 /// Set once; can be waited for.
 #[derive(Default)]
@@ -127,6 +129,35 @@ impl LineSink {
         let confirmed = self.confirmed.load(Ordering::Acquire);
         reader.next = reader.cursor.position().max(confirmed);
         reader.rest = None;
+    }
+
+    fn newest(&self, py: Python<'_>, behind: u64) -> PyResult<Option<LineBatch>> {
+        crossings::count();
+        let lines = py
+            .detach(|| {
+                let reader = &mut *self.reader();
+                let visible = reader.cursor.visible();
+                let from = visible.saturating_sub(NEWEST_FRAMES).max(behind);
+                let mut lines = Lines {
+                    from,
+                    end: from,
+                    ..Lines::default()
+                };
+                while lines.end < visible
+                    && lines.extend(
+                        &mut reader.cursor,
+                        &mut None,
+                        &mut reader.scan,
+                        usize::MAX,
+                        usize::MAX,
+                    )?
+                {}
+                Ok(Some(lines).filter(|lines| !lines.ends.is_empty()))
+            })
+            .map_err(|e: Error| errors::journal(py, &e))?;
+        Ok(lines.map(|lines| LineBatch {
+            core: Arc::new(lines),
+        }))
     }
 
     #[pyo3(signature = (batch, *, rejects = Vec::new(), wait = true), text_signature = "($self, batch, *, rejects=(), wait=True)")]
