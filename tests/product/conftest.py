@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -48,8 +49,19 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def expected(recording: Path) -> Expected:
-    """What a right gateway finds in the recording."""
-    return expect(recording)
+    """What a right gateway finds in the recording; of the real one it is known, so the reader is held against that first."""
+    found = expect(recording)
+    known = recording.with_name(recording.name.partition(".")[0] + ".expected.json")
+    if known.exists():
+        counts = json.loads(known.read_text())
+        assert (found.accepted, found.duplicate, found.rejected) == (
+            counts["fresh"],
+            counts["duplicates_within_3600_s"],
+            counts["telemetry_damaged"],
+        )
+        assert found.received == counts["telemetry_good"] + counts["telemetry_damaged"]
+        assert round(sum(map(float, found.values("node1/temperature"))), 1) == counts["fresh_temperature_sum_celsius"]
+    return found
 
 
 def made(folder: Path, packets: int) -> Path:

@@ -115,6 +115,53 @@ def test_broker_database_and_gateway_fail_together(
     assert_all_there(gateway, broker, victoria_metrics, expected)
 
 
+def test_everything_fails_at_once(
+    gateway: Gateway,
+    launch: Callable[..., Mosquitto],
+    victoria_metrics: VictoriaMetrics,
+    gate: HttpGate,
+    small_disk: Path,
+    recording: Path,
+    expected: Expected,
+) -> None:
+    """Fifty kills, and meanwhile a broker that comes back empty five times, a database that is gone, then busy, and a full disk."""
+    broker = launch(Mosquitto)
+    gateway.configure(sinks(broker, gate.url) + "batch_lines = 500\nbatch_interval_ms = 50\n", journal=small_disk / "journal.db")
+    span_s = expected.documents[-1][0] / 1000
+    # So slow that there is something left to lose until the last kill.
+    arguments = ("replay", str(recording), "--start", START, "--speed", str(span_s / 90), "--once")
+    rng = random.Random(11)  # noqa: S311 - the same moments each time
+    filler = small_disk / "filler"
+    tenth = KILLS // 10
+    happens: dict[int, Callable[[], object]] = {
+        **{turn * 2 * tenth + tenth: broker.kill9 for turn in range(5)},
+        **{turn * 2 * tenth + 2 * tenth - 1: broker.start for turn in range(5)},
+        # While the database takes nothing the journal has to grow, which a full disk does not let it.
+        1: lambda: setattr(gate, "answer", (503, {"Retry-After": "1"}, b"busy")),
+        tenth + 1: lambda: fill(filler),
+        2 * tenth + 1: filler.unlink,
+        2 * tenth + 2: lambda: setattr(gate, "answer", None),
+        6 * tenth + 1: gate.close,
+        7 * tenth + 1: gate.reopen,
+    }
+
+    for turn in range(KILLS):
+        process = gateway.start(*arguments)
+        happens.get(turn, int)()
+        try:
+            process.wait(rng.uniform(0.3, 1.6))
+        except subprocess.TimeoutExpired:
+            gateway.kill9()
+        assert_balanced(gateway.status())
+    gateway.start("replay", str(recording), "--start", START, "--speed", "max", "--once")
+    code = gateway.wait()
+
+    assert code == 0, gateway.log()[-3000:]
+    assert_all_there(gateway, broker, victoria_metrics, expected)
+    for event in ("journal_stalled", "503 busy", "Connection refused"):
+        assert event in gateway.log(), f"{event} did not happen, so nothing was shown"
+
+
 def test_a_full_disk_pauses_the_replay_and_loses_nothing(
     gateway: Gateway,
     mosquitto: Mosquitto,
