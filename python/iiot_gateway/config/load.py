@@ -15,6 +15,7 @@ from iiot_gateway.config import rules
 from iiot_gateway.config.environment import overrides
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.locate import line_of_keys, nearest_line, nearest_name
+from iiot_gateway.config.notes import notes
 from iiot_gateway.config.schema import MANY, SINGLE, Config
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.errors import ConfigError, Fault, command
@@ -112,12 +113,14 @@ class _Loader:
                 sections[name] = self.section(SINGLE[name], (name,), table)
             else:
                 sections[name] = MappingProxyType(self.many(MANY[name], name, table))
-        config = Config(**sections, base=self.base, notes=tuple(self.notes()))
+        config = Config(**sections, base=self.base, notes=tuple(self.without_meaning()))
         for path, message in rules.faults(config, set(self.lines) | set(self.from_environment)):
             self.fault(path, message)
+        if not self.faults:
+            config = replace(config, notes=(*config.notes, *notes(config)))
         return config, sorted(self.faults, key=lambda fault: (fault.line, fault.place))
 
-    def notes(self) -> list[str]:
+    def without_meaning(self) -> list[str]:
         gateway = self.tables.get("gateway")
         if isinstance(gateway, dict) and "channel_capacity" in gateway:
             return ["gateway.channel_capacity has no meaning here: the journal is the only queue, and it is bounded by journal.max_bytes"]
