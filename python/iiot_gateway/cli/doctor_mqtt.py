@@ -13,7 +13,7 @@ from iiot_gateway.config.wiring import value_prefixes
 
 REMEDY = {
     "connect": "check broker_url, that the broker runs, and that no firewall stands between",
-    "tls": "check ca_file and that the certificate carries the host's name",
+    "tls": "check ca_file, that the broker's certificate carries the host's name, and client_cert_file if the broker asks for one",
     "authenticate": "check username and password_file",
     "subscribe": "let the broker's ACL allow this user to read {topic}",
     "publish": "let the broker's ACL allow this user to write {rights}",
