@@ -21,6 +21,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a real server, for scripts/test-integration.sh: only the fixture `launch` does."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "launch" in item.fixturenames:
+            item.add_marker(pytest.mark.servers)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The gateway runs on asyncio."""

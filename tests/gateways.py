@@ -105,7 +105,11 @@ class Gateway:
                 return False
             return bool(condition(found))
 
-        until(holds, what, timeout_s)
+        try:
+            until(holds, what, timeout_s)
+        except TimeoutError as error:
+            error.add_note(f"the gateway's log:\n{self.log()[-3000:]}")
+            raise
         return found
 
     def status(self) -> dict[str, Any]:

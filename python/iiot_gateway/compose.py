@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
 from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
-from iiot_gateway.config.wiring import NO_SOURCE, Origin, broker_access, embedded_clients, origin, probes, profile_files, profile_path
+from iiot_gateway.config.wiring import (
+    NO_SOURCE,
+    Origin,
+    broker_access,
+    embedded_clients,
+    live_sections,
+    origin,
+    profile_files,
+    profile_path,
+)
 from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
 from iiot_gateway.pipeline.live import LiveValues
@@ -208,11 +217,6 @@ def _whole(request: dict[str, Any], key: str, default: int) -> int:
 def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[Source]:
     """Return live sources that push into something else than the journal, for `record`."""
     return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
-
-
-def live_sections(config: Config) -> dict[str, SourceSection]:
-    """Return the section of every live source by its name."""
-    return {**probes(config), **config.serial, **config.simulate}
 
 
 def broker_settings(config: Config, section: MqttSection) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from subscribers import Subscriber
 COMMAND, ANSWER = 4, 5
 """Types of packets."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.native]
+pytestmark = [pytest.mark.slow, pytest.mark.native]
 
 
 @pytest.fixture

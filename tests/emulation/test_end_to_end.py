@@ -14,7 +14,7 @@ from subscribers import Subscriber
 
 PROBE_RS = Path(__file__).parents[2] / "scripts" / "fake-probe-rs"
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.native]
+pytestmark = [pytest.mark.slow, pytest.mark.native]
 
 
 def sinks(mosquitto: Mosquitto, victoria_metrics: VictoriaMetrics) -> str:

@@ -17,7 +17,7 @@ from gateways import Gateway
 from servers import Mosquitto, until
 from subscribers import Subscriber
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.native]
+pytestmark = [pytest.mark.slow, pytest.mark.native]
 
 
 def is_open(port: int) -> bool:

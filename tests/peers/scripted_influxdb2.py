@@ -1,4 +1,4 @@
-"""The set-up, query and delete paths of InfluxDB 2's API, with the rights that its tokens have.
+"""The set-up, write, query and delete paths of InfluxDB 2's API, with the rights that its tokens have.
 
 Written from the API's reference (docs.influxdata.com, "InfluxDB OSS v2 API"); compared with a real 2.7 where INFLUXDB_V2_URL names one.
 """
@@ -28,6 +28,8 @@ class ScriptedInfluxdb2:
         self.rights: dict[str, list[dict[str, Any]] | None] = {}
         """Token -> permissions; None for the administrator's."""
         self.deletions: list[dict[str, Any]] = []
+        self.lines: list[str] = []
+        """What was written."""
         peer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,7 +40,10 @@ class ScriptedInfluxdb2:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self._answer("POST", json.loads(body) if body else {})
+                if self.path.startswith("/api/v2/write?"):
+                    self._answer("POST", {"lines": body.decode()})
+                else:
+                    self._answer("POST", json.loads(body) if body else {})
 
             def _answer(self, method: str, body: dict[str, Any]) -> None:
                 parts = urlsplit(self.path)
@@ -69,12 +74,20 @@ class ScriptedInfluxdb2:
             return self._setup(method, body)
         if token not in self.rights:
             return 401, UNAUTHORIZED
+        if path in ("/api/v2/query", "/api/v2/write", "/api/v2/delete"):
+            return self._use(path, query, body, token)
+        return self._administer(method, path, query, body) if self.rights[token] is None else (401, UNAUTHORIZED)
+
+    def _use(self, path: str, query: dict[str, str], body: dict[str, Any], token: str) -> tuple[int, Any]:
         if path == "/api/v2/query":
             return (200, CSV) if self._may(token, "read") else (404, {"code": "not found", "message": "could not find bucket"})
         if path == "/api/v2/delete":
             self.deletions.append({**query, **body})
-            return 204, None
-        return self._administer(method, path, query, body) if self.rights[token] is None else (401, UNAUTHORIZED)
+        elif self._may(token, "write"):
+            self.lines.append(body["lines"])
+        else:
+            return 403, {"code": "forbidden", "message": "insufficient permissions for write"}
+        return 204, None
 
     def _setup(self, method: str, body: dict[str, Any]) -> tuple[int, Any]:
         if method == "GET":

@@ -18,7 +18,7 @@ from iiot_gateway.pipeline.views import Views
 from servers import Mosquitto, until
 from subscribers import Subscriber
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.anyio]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 ASKED = "iiot/node1/set/led"
 ANSWERED = "iiot/node1/state/led"

@@ -14,7 +14,7 @@ from servers import Mosquitto, free_port, until
 from simulated import topics
 from subscribers import Subscriber
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 PREFIX = "homeassistant"
 ALL = f"{PREFIX}/#"

@@ -30,7 +30,7 @@ def peer() -> Iterator[ScriptedInfluxdb2]:
     peer.close()
 
 
-@pytest.fixture(params=["scripted", *(["real"] if REAL_URL else [])])
+@pytest.fixture(params=["scripted", *([pytest.param("real", marks=pytest.mark.servers)] if REAL_URL else [])])
 def server(request: pytest.FixtureRequest, peer: ScriptedInfluxdb2) -> tuple[str, str]:
     """Address and administrator's token of a server that is set up."""
     if request.param == "real":
@@ -137,6 +137,7 @@ def test_points_are_deleted_by_time_and_predicate(gateway: Gateway, peer: Script
 
 if REAL_URL:
 
+    @pytest.mark.servers
     def test_a_recording_in_influxdb_2(gateway: Gateway, recording: Path, expected: Expected) -> None:
         """Every point, with the value and the time of the recording, sent twice or not; deleted as asked."""
         name = configure(gateway, REAL_URL)

@@ -131,6 +131,35 @@ def test_mqtts_with_a_password_means_tls(
     assert '"right"' not in gateway.log()
 
 
+def test_a_broker_that_asks_for_a_certificate_gets_the_gateways(
+    gateway: Gateway, launch: Callable[..., Mosquitto], tmp_path: Path, log: Path, small: Expected
+) -> None:
+    """With client_cert_file everything is delivered under the certificate's name; without it, status says what is wrong."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    own = authority.issue_cert(common_name="site-north")
+    own.private_key_pem.write_to_path(str(tmp_path / "own.key"))
+    own.cert_chain_pems[0].write_to_path(str(tmp_path / "own.pem"))
+    broker = launch(
+        Mosquitto,
+        extra=f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.pem\n"
+        "require_certificate true\nuse_identity_as_username true",
+    )
+    plain = f'[mqtt]\nbroker_url = "mqtts://localhost:{broker.port}"\nca_file = "{tmp_path}/ca.pem"\n'
+
+    gateway.configure(plain)
+    gateway.start("replay", str(log), "--start", START, "--speed", "max")
+    refused = gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "refused", "the refusal")["sinks"]["mqtt"]
+    assert gateway.stop() == 0
+    gateway.configure(f'{plain}client_cert_file = "{tmp_path}/own.pem"\nclient_key_file = "{tmp_path}/own.key"\n')
+    assert replay(gateway, log) == 0, gateway.log()[-2000:]
+
+    assert refused["last_error"] == "tls: received fatal alert: CertificateRequired"
+    assert gateway.status()["sinks"]["mqtt"]["delivered"] == small.accepted
+    assert "u'site-north'" in broker.log_path.read_text()
+
+
 def hash_passwords(path: Path) -> None:
     """Let Mosquitto's own tool hash a file of plain passwords."""
     program = find_program("mosquitto_passwd")

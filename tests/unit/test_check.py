@@ -48,3 +48,49 @@ def test_a_configuration_without_a_source_is_said_to_do_nothing(tmp_path: Path, 
     assert main(["check", "--config", str(tmp_path / "config.toml")]) == 0
 
     assert "no source, so nothing will come: set gateway.chip, or add [serial] or [simulate]" in capsys.readouterr().err
+
+
+def test_a_prefix_that_values_do_not_get_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second broker's prefix is for the gateway's own topics: a value's topic is given once, by its source."""
+    (tmp_path / "config.toml").write_text(
+        '[simulate]\n[serial]\nport = "/dev/ttyACM0"\ntopic_prefix = "south"\n[mqtt]\nqos = 1\n'
+        '[mqtt.plant]\nclient_id = "plant"\ntopic_prefix = "plant"\n[mqtt.south]\nclient_id = "south"\ntopic_prefix = "south"\n'
+    )
+
+    assert main(["check", "--config", str(tmp_path / "config.toml")]) == 0
+
+    assert capsys.readouterr().err == (
+        "note: mqtt.plant.topic_prefix begins plant/gateway/status and plant/gateway/health only: values that go there keep the prefix of "
+        'their source, "south", "iiot"; topic_prefix of [gateway] or of the source changes it\n'
+    )
+
+
+@pytest.mark.parametrize(("profile", "notes"), [("lora-bridge", 1), ("chirpstack", 0)])
+def test_a_broker_gets_the_prefixes_of_the_profiles_that_it_takes(profile: str, notes: int) -> None:
+    """Values that go elsewhere do not count."""
+    text = '[gateway]\ntopic_prefix = "iiot"\n[simulate]\n[serial]\nport = "/dev/ttyACM0"\nprofile = "chirpstack"\ntopic_prefix = "lns"\n'
+
+    assert len(load_text(f'{text}[mqtt]\ntopic_prefix = "lns"\nprofiles = ["{profile}"]\n').notes) == notes
+
+
+@pytest.mark.parametrize(
+    ("north", "south", "database", "shared"),
+    [
+        ("", "", "[influxdb]", True),
+        ("", "", "[history]", True),
+        ("", "", "[mqtt]", False),
+        ('tags = { site = "north" }', 'tags = { site = "south" }', "[influxdb]", False),
+        ('profile = "chirpstack"', "", "[influxdb]", False),
+        ('topic_prefix = "iiot"', 'topic_prefix = "iiot"', "[influxdb]", False),
+    ],
+)
+def test_sources_that_share_series_of_a_database_are_said(north: str, south: str, database: str, *, shared: bool) -> None:
+    """Different prefixes keep topics apart; only tags do so for points."""
+
+    def section(name: str, more: str) -> str:
+        prefix = "" if "topic_prefix" in more else f'topic_prefix = "{name}"\n'
+        return f'[serial.{name}]\nport = "/dev/{name}"\n{prefix}{more}\n'
+
+    notes = load_text(f"{database}\n{section('north', north)}{section('south', south)}").notes
+
+    assert any("[serial.north] and [serial.south]" in note and "tags" in note for note in notes) is shared

@@ -230,6 +230,12 @@ def test_a_section_of_named_tables_only_is_no_sink_itself() -> None:
     assert list(load_text("[influxdb.a]\n[influxdb.b]\n").influxdb) == ["influxdb.a", "influxdb.b"]
 
 
+def test_an_empty_section_beside_named_ones_is_a_sink() -> None:
+    """With every key left at its default it is wanted all the same."""
+    assert list(load_text("[influxdb]\n[influxdb.b]\n").influxdb) == ["influxdb", "influxdb.b"]
+    assert list(load_text("[influxdb.b]\n[influxdb]\n").influxdb) == ["influxdb", "influxdb.b"]
+
+
 def test_lines_are_found_in_every_form_that_toml_has() -> None:
     """Dotted keys, quoted keys, inline tables, and brackets or line ends within strings mislead nobody."""
     text = '''\

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_influxdb2 import ScriptedInfluxdb2
 
 from iiot_gateway.cli.doctor_database import databases
 from iiot_gateway.cli.doctor_listen import page
@@ -64,6 +65,19 @@ def test_the_token_is_not_carried_to_another_host(servers: tuple[ThreadingHTTPSe
     assert findings[-1].ok is False
     assert f"redirect to http://127.0.0.1:{second}" in findings[-1].detail
     assert "url" in findings[-1].remedy
+
+
+def test_a_token_that_may_only_write_is_not_called_bad() -> None:
+    """InfluxDB 2 tells such a token that there is no bucket; the line was taken all the same, and nobody waits for it."""
+    peer = ScriptedInfluxdb2()
+    peer.rights["gateway"] = [{"action": "write", "resource": {"type": "buckets"}}]
+
+    findings = list(databases(load_text(f'[influxdb]\nurl = "{peer.url}"\ntoken = "gateway"\n')))
+    peer.close()
+
+    assert [finding.ok for finding in findings] == [True, None]
+    assert findings[1].detail == "could not be read back: the token may only write, which is right for a gateway"
+    assert [line.split(",")[0] for line in peer.lines] == ["iiot_doctor"]
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from typing import BinaryIO
 
 import anyio
 import pytest
+from serial.tools.list_ports_common import ListPortInfo
 
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.config.schema import SerialSection
 from iiot_gateway.errors import RecordingUnwritable, SourceUnavailable
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
-from iiot_gateway.sources.serial import SerialSource, find_port
+from iiot_gateway.sources.serial import USB_PATTERN, SerialSource, devices_of, find_port
 
 pytestmark = pytest.mark.anyio
 
@@ -152,3 +153,34 @@ def test_a_pattern_without_a_device_is_a_missing_port() -> None:
     with pytest.raises(SourceUnavailable, match="f00d:f00d:NONE"):
         find_port("f00d:f00d:NONE")
     assert find_port("/dev/ttyACM0") == "/dev/ttyACM0"
+
+
+def usb(device: str, vid: int, pid: int, serial_number: str | None) -> ListPortInfo:
+    """Return a port as pyserial lists it."""
+    port = ListPortInfo(device)
+    port.vid, port.pid, port.serial_number = vid, pid, serial_number
+    return port
+
+
+@pytest.mark.parametrize(
+    ("pattern", "devices"),
+    [
+        ("0483:374B", ["/dev/ttyACM0", "/dev/ttyACM1"]),
+        ("0483:374b:066dff3833584B3043115433", ["/dev/ttyACM1"]),
+        ("0403:6001", ["/dev/ttyUSB0"]),
+        ("0403:6001:066DFF3833584B3043115433", []),
+        ("0483:6001", []),
+    ],
+)
+def test_a_usb_pattern_means_vendor_product_and_where_given_serial_number(pattern: str, devices: list[str]) -> None:
+    """In either case of letters; a port that is no USB device, or tells no serial number, is none of them by accident."""
+    ports = [
+        usb("/dev/ttyACM1", 0x0483, 0x374B, "066DFF3833584B3043115433"),
+        usb("/dev/ttyUSB0", 0x0403, 0x6001, None),
+        usb("/dev/ttyACM0", 0x0483, 0x374B, "0672FF485550755187"),
+        ListPortInfo("/dev/ttyS0"),
+    ]
+    match = USB_PATTERN.fullmatch(pattern)
+    assert match is not None
+
+    assert devices_of(match, ports) == devices

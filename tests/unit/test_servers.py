@@ -8,8 +8,6 @@ import pytest
 
 from servers import Influxd, Mosquitto, VictoriaMetrics, until
 
-pytestmark = pytest.mark.servers
-
 
 def test_mosquitto_listens_again_on_its_port_after_kill9(mosquitto: Mosquitto) -> None:
     """A killed broker comes back where clients look for it."""

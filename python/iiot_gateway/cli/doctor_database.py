@@ -22,6 +22,8 @@ TIMEOUT_S = 10.0
 READ_BACK_S = 15.0
 """VictoriaMetrics shows a new series after up to ten seconds."""
 MEASUREMENT = "iiot_doctor"
+NO_BUCKET = "could not find bucket"
+"""How InfluxDB 2 answers (404) a query of a token that may not read the bucket: it does not tell that the bucket is there."""
 
 
 def databases(config: Config) -> Iterator[Finding]:
@@ -67,8 +69,8 @@ def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding
         for status, body in _reads(section):
             if 200 <= status < 300 and value in body:
                 return Finding(f"{subject} read back", ok=True, detail="the line is there")
-            if status in (401, 403):
-                unreadable = "the token may not read, as it should be for a gateway; whether the line is there cannot be told"
+            if status in (401, 403) or (status == 404 and NO_BUCKET in body):
+                unreadable = "could not be read back: the token may only write, which is right for a gateway"
         if unreadable:
             return Finding(f"{subject} read back", ok=None, detail=unreadable)
         time.sleep(0.3)

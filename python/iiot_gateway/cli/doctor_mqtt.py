@@ -9,10 +9,11 @@ from typing import Any
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.cli.doctor_listen import refusal
 from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection
+from iiot_gateway.config.wiring import value_prefixes
 
 REMEDY = {
     "connect": "check broker_url, that the broker runs, and that no firewall stands between",
-    "tls": "check ca_file and that the certificate carries the host's name",
+    "tls": "check ca_file, that the broker's certificate carries the host's name, and client_cert_file if the broker asks for one",
     "authenticate": "check username and password_file",
     "subscribe": "let the broker's ACL allow this user to read {topic}",
     "publish": "let the broker's ACL allow this user to write {rights}",
@@ -38,7 +39,7 @@ def remedy(report: dict[str, Any], topic: str = "PREFIX/gateway/doctor", rights:
 
 
 def brokers(config: Config) -> Iterator[Finding]:
-    """Try each broker, and Home Assistant's topics where they are used."""
+    """Try each broker: the prefix of its section, those of the values that it gets, and Home Assistant's topics where they are used."""
     from iiot_gateway.home_assistant.entities import identifier
 
     home = config.home_assistant
@@ -47,26 +48,37 @@ def brokers(config: Config) -> Iterator[Finding]:
         if section.broker_url == EMBEDDED and (finding := _embedded(subject, config)) is not None:
             yield finding
             continue
-        found = _tried(subject, config, section, f"{section.topic_prefix}/gateway/doctor", f"{section.topic_prefix}/#")
+        found, is_reached = _tried_prefix(subject, config, section, section.topic_prefix)
         yield found
+        if not is_reached:
+            continue
+        # A right to one prefix is none to another.
+        for prefix in value_prefixes(config, section):
+            if prefix != section.topic_prefix:
+                yield _tried_prefix(f"{name} values under {prefix}", config, section, prefix)[0]
         if found.ok and home.discovery and (not home.mqtt or name in home.mqtt):
             # Home Assistant takes note of topics that end in /config only.
             own, prefix = identifier(section.client_id), home.discovery_prefix
-            yield _tried(f"{name} discovery", config, section, f"{prefix}/sensor/{own}/doctor", f"{prefix}/+/{own}/#")
+            yield _tried(f"{name} discovery", config, section, f"{prefix}/sensor/{own}/doctor", f"{prefix}/+/{own}/#")[0]
 
 
-def _tried(subject: str, config: Config, section: MqttSection, topic: str, rights: str) -> Finding:
-    """Publish to a topic and read it back."""
+def _tried_prefix(subject: str, config: Config, section: MqttSection, prefix: str) -> tuple[Finding, bool]:
+    return _tried(subject, config, section, f"{prefix}/gateway/doctor", f"{prefix}/#")
+
+
+def _tried(subject: str, config: Config, section: MqttSection, topic: str, rights: str) -> tuple[Finding, bool]:
+    """Publish to a topic and read it back; also tell whether the broker let the gateway in at all."""
     from iiot_gateway import _native
     from iiot_gateway.compose import broker_settings
 
     try:
         result = _native.MqttSink.probe(client_id=f"{section.client_id}-doctor", topic=topic, **broker_settings(config, section))
     except _native.MqttError as error:
-        return Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")
+        return Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names"), False
     if result["ok"]:
-        return Finding(subject, ok=True, detail="published and read back")
-    return Finding(subject, ok=False, detail=f"{result['step']}: {result['detail']}", remedy=remedy(result, topic, rights))
+        return Finding(subject, ok=True, detail="published and read back"), True
+    finding = Finding(subject, ok=False, detail=f"{result['step']}: {result['detail']}", remedy=remedy(result, topic, rights))
+    return finding, result["step"] != "connect"
 
 
 def _embedded(subject: str, config: Config) -> Finding | None:

@@ -11,6 +11,7 @@ import anyio
 from iiot_gateway import log
 from iiot_gateway.cli.replay import seconds
 from iiot_gateway.config.load import load
+from iiot_gateway.config.wiring import live_sections
 from iiot_gateway.errors import ConfigError, Fault, GatewayError
 from iiot_gateway.sources.base import Source
 from iiot_gateway.sources.recording import RecordingWriter
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record until Ctrl-C."""
-    from iiot_gateway.compose import live_sections, live_sources
+    from iiot_gateway.compose import live_sources
 
     config = load(args.config)
     log.configure(config.log.level, config.log.format)

@@ -91,22 +91,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _progress(views: Views) -> None:
-    """Draw a bar on standard error, four times a second, until the end of the file."""
-    while True:
-        progress: tuple[int, int] | None = next((s.progress() for s in views.status.sources if hasattr(s, "progress")), None)
-        state: Any = views.status.sources[0].status.state
-        if progress is None or state == "finished":
-            return
-        done, total = progress
-        documents = views.status.sources[0].status.documents
-        if total:
-            filled = min(30, 30 * done // total)
-            print(
-                f"\r[{'#' * filled}{'.' * (30 - filled)}] {100 * done // total:3d} %  {documents} documents",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-        else:
-            print(f"\r{documents} documents", end="", file=sys.stderr, flush=True)
-        await anyio.sleep(0.25)
+    """Draw a bar on standard error, four times a second, and leave it there as it was at the end."""
+    source: Any = views.status.sources[0]
+    total = 0
+    try:
+        while (progress := source.progress()) is not None:
+            done, total = progress
+            _draw(done, total, source.status.documents)
+            await anyio.sleep(0.25)
+    finally:
+        done, total = source.progress() or (total, total)
+        _draw(done, total, source.status.documents)
+        print(file=sys.stderr)
+
+
+def _draw(done: int, total: int, documents: int) -> None:
+    """Draw a line and go back to its beginning, so that what is logged meanwhile stands over it; a stream has no known total."""
+    filled = min(30, 30 * done // total) if total else 0
+    bar = f"[{'#' * filled}{'.' * (30 - filled)}] {100 * done // total:3d} %  " if total else ""
+    print(f"{bar}{documents} documents", end="\r", file=sys.stderr, flush=True)

@@ -14,7 +14,8 @@ from typing import Any
 from iiot_gateway.config import rules
 from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.keys import Key
-from iiot_gateway.config.locate import line_of_keys, nearest_line, nearest_name
+from iiot_gateway.config.locate import headers, line_of_keys, nearest_line, nearest_name
+from iiot_gateway.config.notes import notes
 from iiot_gateway.config.schema import MANY, SINGLE, Config
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.errors import ConfigError, Fault, command
@@ -58,7 +59,7 @@ def _examine_text(text: str, place: str, base: Path, environ: Mapping[str, str])
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError([Fault(place, int(line[1]) if line else 0, "", f"not valid TOML: {error}")]) from error
-    return _Loader(tables, line_of_keys(text), place, base, environ).load()
+    return _Loader(tables, line_of_keys(text), headers(text), place, base, environ).load()
 
 
 def _faultless(config: Config, faults: list[Fault]) -> Config:
@@ -72,12 +73,14 @@ class _Loader:
         self,
         tables: dict[str, Any],
         lines: dict[tuple[str, ...], int],
+        headers: set[tuple[str, ...]],
         place: str,
         base: Path,
         environ: Mapping[str, str],
     ) -> None:
         self.tables = tables
         self.lines = lines
+        self.headers = headers
         self.place = place
         self.base = base
         self.faults: list[Fault] = []
@@ -113,12 +116,14 @@ class _Loader:
                 sections[name] = self.section(SINGLE[name], (name,), table)
             else:
                 sections[name] = MappingProxyType(self.many(MANY[name], name, table))
-        config = Config(**sections, base=self.base, notes=tuple(self.notes()))
+        config = Config(**sections, base=self.base, notes=tuple(self.without_meaning()))
         for path, message in rules.faults(config, set(self.lines) | set(self.from_environment)):
             self.fault(path, message)
+        if not self.faults:
+            config = replace(config, notes=(*config.notes, *notes(config)))
         return config, sorted(self.faults, key=lambda fault: (fault.line, fault.place))
 
-    def notes(self) -> list[str]:
+    def without_meaning(self) -> list[str]:
         gateway = self.tables.get("gateway")
         if isinstance(gateway, dict) and "channel_capacity" in gateway:
             return [
@@ -128,14 +133,14 @@ class _Loader:
         return self.unused
 
     def many(self, section: type, name: str, table: dict[str, Any]) -> dict[str, Any]:
-        """Read `[name]` and each `[name.other]`; a table that holds nothing but named ones is no section itself."""
+        """Read `[name]` and each `[name.other]`; without a line `[name]` a table that holds nothing but named ones is no section itself."""
         known = {f.name for f in fields(section)}
         named = {key: value for key, value in table.items() if isinstance(value, dict) and key not in known}
         own = {key: value for key, value in table.items() if key not in named}
         found: dict[str, Any] = {}
         if name == "probe_rs" and own:
             self.fault((name, next(iter(own))), "expected [probe_rs.NAME]; the first probe stands in [gateway]")
-        elif own or (not named and name != "probe_rs"):
+        elif own or (name != "probe_rs" and ((name,) in self.headers or not named)):
             found[name] = self.section(section, (name,), own)
         for key, value in named.items():
             if NAME.fullmatch(key):

@@ -15,6 +15,13 @@ def line_of_keys(text: str) -> dict[Path, int]:
     return _Scan(text).run()
 
 
+def headers(text: str) -> set[Path]:
+    """Return every table that a valid TOML text opens by a line of its own; `tomllib` does not tell an empty one from none."""
+    scan = _Scan(text)
+    scan.run()
+    return scan.headers
+
+
 def nearest_line(lines: dict[Path, int], path: Path) -> int:
     """Return the line of a path, or of the longest part of it that has one; 0 if none has."""
     while path:
@@ -30,6 +37,7 @@ class _Scan:
         self.at = 0
         self.line = 1
         self.found: dict[Path, int] = {}
+        self.headers: set[Path] = set()
 
     def run(self) -> dict[Path, int]:
         table: Path = ()
@@ -69,6 +77,7 @@ class _Scan:
         self.step(2 if self.text.startswith("[[", self.at) else 1)
         path = self.key()
         self.remember(path, line)
+        self.headers.add(path)
         while self.at < len(self.text) and self.peek() == "]":
             self.step()
         return path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from iiot_gateway.config.schema import (
     ProbeRsSection,
     SourceSection,
 )
-from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_path
+from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_name, profile_path
 
 KeyPath = tuple[str, ...]
 
@@ -204,20 +203,11 @@ def _wanted_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
     if not any(sink.profiles for sink in sinks.values()):
         return
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
-    known = sorted({*BUILT_IN_PROFILES, *(name for file in files if (name := _profile_name(file)))})
+    known = sorted({*BUILT_IN_PROFILES, *(name for file in files if (name := profile_name(file)))})
     for name, sink in sinks.items():
         for wanted in sink.profiles:
             if wanted not in known:
                 yield (*name.split("."), "profiles"), f"there is no profile {wanted!r}{nearest_name(wanted, known)}"
-
-
-def _profile_name(file: Path) -> str | None:
-    """Return the name that a profile gives itself, None if it cannot be read; that is another fault."""
-    try:
-        name = tomllib.loads(file.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError):
-        return None
-    return name if isinstance(name, str) else None
 
 
 def _downlink(config: Config) -> Iterator[tuple[KeyPath, str]]:

@@ -39,7 +39,7 @@ class ProbeRsSection:
     )
     stop_grace_s: float = number(2.0, "How long probe-rs may take to end before it is killed.", low=0, high=3)
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway], there `lora-bridge`.")
-    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway], there that of [mqtt].")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway], there that of the first [mqtt].")
     tags: Mapping[str, str] = tags("Tags on every point; a source's own come over those of [gateway].")
     dedup_window_s: float = number(
         3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
@@ -107,7 +107,10 @@ class MqttSection:
         "mqtt://localhost:1883", 'mqtt:// (port 1883), mqtts:// (port 8883, TLS or nothing), or "embedded" for the broker of [broker].'
     )
     client_id: str = text("iiot-gateway", "Must differ between gateways on one broker.")
-    topic_prefix: str = text("iiot", "Begins every topic; also of PREFIX/gateway/status and PREFIX/gateway/health.")
+    topic_prefix: str = text(
+        "iiot",
+        "Of PREFIX/gateway/status and PREFIX/gateway/health; that of the first [mqtt] is also that of values whose source names none.",
+    )
     qos: int = choice(1, "0: at most once, 1: at least once, 2: exactly once.", 0, 1, 2)
     protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
     backlog: Literal["replay", "latest"] = text(
@@ -251,7 +254,7 @@ class Config:
     base: Path = Path()
     """The folder that relative paths begin at."""
     notes: tuple[str, ...] = ()
-    """What was accepted and has no effect."""
+    """What is no fault, and may not do what its author expects."""
 
     def journal_path(self) -> str:
         """Return the journal's file."""

@@ -1,8 +1,9 @@
-"""From sections to what each source needs: its name, profile file, prefix and tags. Pure but for the list of built-in profiles."""
+"""From sections to what each source needs: its name, profile file, prefix and tags. Only the names of profiles are read from files."""
 
 from __future__ import annotations
 
 import os
+import tomllib
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -69,10 +70,30 @@ def probes(config: Config) -> dict[str, ProbeRsSection]:
     return {**first, **config.probe_rs}
 
 
+def live_sections(config: Config) -> dict[str, SourceSection]:
+    """Return the section of every configured source, by the source's name."""
+    return {**probes(config), **config.serial, **config.simulate}
+
+
 def profile_files(config: Config) -> dict[str, Path]:
     """Return the profile file of every configured source, by the source's name."""
-    sources: dict[str, SourceSection] = {**probes(config), **config.serial, **config.simulate}
-    return {name: origin(config, name, section).profile for name, section in sources.items()}
+    return {name: origin(config, name, section).profile for name, section in live_sections(config).items()}
+
+
+def profile_name(file: Path) -> str | None:
+    """Return the name that a profile gives itself, None if it cannot be read; that is another fault."""
+    try:
+        name = tomllib.loads(file.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def value_prefixes(config: Config, section: MqttSection) -> list[str]:
+    """Return the prefixes of the values that a broker gets: those of the sources that it takes, without any that of `replay`."""
+    sources = [origin(config, name, source) for name, source in live_sections(config).items()]
+    taken = [source for source in sources if not section.profiles or profile_name(source.profile) in section.profiles]
+    return list(dict.fromkeys(source.topic_prefix for source in taken)) or [config.topic_prefix()]
 
 
 def listen_host(listen: str) -> str:

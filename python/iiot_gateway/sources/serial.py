@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -118,15 +119,20 @@ def find_port(port: str) -> str:
         return port
     from serial.tools import list_ports
 
-    vid, pid, serial_number = int(pattern[1], 16), int(pattern[2], 16), pattern[3]
-    found = sorted(
-        p.device
-        for p in list_ports.comports()
-        if p.vid == vid and p.pid == pid and (serial_number is None or (p.serial_number or "").lower() == serial_number.lower())
-    )
+    found = devices_of(pattern, list_ports.comports())
     if not found:
         raise SourceUnavailable("port_missing", f"no serial port of a USB device {port}")
-    return str(found[0])
+    return found[0]
+
+
+def devices_of(pattern: re.Match[str], ports: Iterable[Any]) -> list[str]:
+    """Return the devices of those of pyserial's ports that a match of USB_PATTERN means, sorted."""
+    vid, pid, serial_number = int(pattern[1], 16), int(pattern[2], 16), pattern[3]
+    return sorted(
+        str(p.device)
+        for p in ports
+        if p.vid == vid and p.pid == pid and (serial_number is None or (p.serial_number or "").lower() == serial_number.lower())
+    )
 
 
 def open_port(section: SerialSection) -> Any:

@@ -1,0 +1,51 @@
+"""What `doctor` finds at a real broker whose access list knows some topics and not others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateways import Gateway
+from servers import Mosquitto
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_prefix_of_values_is_tried(gateway: Gateway, launch: Callable[..., Mosquitto], tmp_path: Path) -> None:
+    """A 3.1.1 broker acknowledges what its access list throws away: a source's own prefix is published to and read back too."""
+    (tmp_path / "acl").write_text("topic readwrite iiot/#\ntopic readwrite south/#\n")
+    (tmp_path / "acl").chmod(0o644)
+    # Where the queue's length is 0, Mosquitto 2.0 ends the connection of a client whose publish it denies.
+    broker = launch(Mosquitto, extra=f"acl_file {tmp_path}/acl\nmax_queued_messages 1000")
+    gateway.configure(
+        f'[mqtt]\nbroker_url = "{broker.url}"\n'
+        f'[serial]\nport = "{tmp_path}/a"\n'
+        f'[serial.north]\nport = "{tmp_path}/b"\ntopic_prefix = "north"\n'
+        f'[serial.south]\nport = "{tmp_path}/c"\ntopic_prefix = "south"\n'
+    )
+
+    done = gateway.run("doctor", "--json")
+
+    found = {finding["subject"]: finding for finding in json.loads(done.stdout) if finding["subject"].startswith("mqtt ")}
+    assert {subject: finding["ok"] for subject, finding in found.items()} == {
+        f"mqtt {broker.url}": True,
+        "mqtt values under north": False,
+        "mqtt values under south": True,
+    }
+    assert found["mqtt values under north"]["remedy"] == (
+        "let the broker's ACL allow this user to write north/#; the broker took the message and threw it away"
+    )
+    assert done.returncode == 1
+
+
+def test_a_broker_that_is_not_there_is_reported_once(gateway: Gateway, mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """Whoever cannot connect need not be told for each prefix."""
+    mosquitto.stop()
+    gateway.configure(f'[mqtt]\nbroker_url = "{mosquitto.url}"\n[serial]\nport = "{tmp_path}/a"\ntopic_prefix = "north"\n')
+
+    done = gateway.run("doctor", "--json")
+
+    assert [finding["ok"] for finding in json.loads(done.stdout) if finding["subject"].startswith("mqtt ")] == [False]
