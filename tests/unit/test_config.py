@@ -183,6 +183,10 @@ def test_influxdb_variables_are_for_the_section_that_is_there() -> None:
         "influxdb": dataclasses.replace(wanted, org="o"),
         "influxdb.factory": InfluxdbSection(bucket="f"),
     }
+    assert load_text(other + "[influxdb]\n", environ=environ).influxdb == {
+        "influxdb": wanted,
+        "influxdb.factory": InfluxdbSection(bucket="f"),
+    }
     several = load_text(other + "[influxdb.office]\n", environ=environ)
     assert several.influxdb == {"influxdb.factory": InfluxdbSection(bucket="f"), "influxdb.office": InfluxdbSection()}
     assert [note.partition(":")[0] for note in several.notes] == ["INFLUXDB_TOKEN, INFLUXDB_URL"]

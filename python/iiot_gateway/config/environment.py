@@ -8,7 +8,7 @@ INFLUXDB_TOKEN (_URL, _ORG, _BUCKET)  the one section of an InfluxDB; of several
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import Field, fields
 from typing import Any
 
@@ -21,10 +21,13 @@ INFLUXDB_NAMES = {f"INFLUXDB_{key.upper()}": key for key in ("token", "url", "or
 Path = tuple[str, ...]
 
 
-def overrides(environ: Mapping[str, str], tables: Mapping[str, Any]) -> dict[Path, tuple[str, Any]]:
-    """Return what the environment sets: path -> (name of the variable, value in the key's kind as far as it can be read)."""
+def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Set[Path]) -> dict[Path, tuple[str, Any]]:
+    """Return what the environment sets: path -> (name of the variable, value in the key's kind as far as it can be read).
+
+    `headers` are the sections that have a line of their own in the file.
+    """
     found: dict[Path, tuple[str, Any]] = {}
-    section = influxdb_section(tables)
+    section = influxdb_section(tables, headers)
     if section is not None:
         for name, key in INFLUXDB_NAMES.items():
             if environ.get(name):
@@ -36,21 +39,21 @@ def overrides(environ: Mapping[str, str], tables: Mapping[str, Any]) -> dict[Pat
     return found
 
 
-def influxdb_section(tables: Mapping[str, Any]) -> Path | None:
+def influxdb_section(tables: Mapping[str, Any], headers: Set[Path]) -> Path | None:
     """Return the section that InfluxDB's own names are about, if there is one; they never make a section."""
     influxdb = tables.get("influxdb")
     if not isinstance(influxdb, Mapping):
         return None
     named = [name for name, value in influxdb.items() if isinstance(value, Mapping)]
-    if len(named) < len(influxdb) or not named:
+    if ("influxdb",) in headers or len(named) < len(influxdb) or not named:
         return ("influxdb",)
     return ("influxdb", named[0]) if len(named) == 1 else None
 
 
-def unused(environ: Mapping[str, str], tables: Mapping[str, Any]) -> list[str]:
+def unused(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Set[Path]) -> list[str]:
     """Return a sentence about InfluxDB's own names where it is not clear which section they are about."""
     names = [name for name in INFLUXDB_NAMES if environ.get(name)]
-    if not names or "influxdb" not in tables or influxdb_section(tables) is not None:
+    if not names or "influxdb" not in tables or influxdb_section(tables, headers) is not None:
         return []
     return [f"{', '.join(names)}: not used, because there are several [influxdb.NAME]; IIOT_INFLUXDB__NAME__TOKEN sets the token of one"]
 

@@ -85,8 +85,8 @@ class _Loader:
         self.base = base
         self.faults: list[Fault] = []
         self.from_environment: dict[tuple[str, ...], str] = {}
-        self.unused = unused(environ, tables)
-        for path, (name, value) in overrides(environ, tables).items():
+        self.unused = unused(environ, tables, headers)
+        for path, (name, value) in overrides(environ, tables, headers).items():
             self.set(path, name, value)
 
     def set(self, path: tuple[str, ...], variable: str, value: Any) -> None:
