@@ -48,7 +48,7 @@ def test_the_configuration_in_the_readme_loads() -> None:
 def test_compose_sets_only_keys_that_exist_and_no_password_has_a_default() -> None:
     """Each IIOT_ variable loads, and each secret must be given."""
     environ = dict(re.findall(r"^\s+(IIOT_\w+|INFLUXDB_\w+): (\S+)", COMPOSE, re.MULTILINE))
-    assert overrides(environ, {})
+    assert overrides(environ, {}, frozenset())
 
     load_text("", environ={name: re.sub(r"\$\{\w+(?::-([^}]*)|:\?.*)\}?", r"\1", value) or "x" * 8 for name, value in environ.items()})
 

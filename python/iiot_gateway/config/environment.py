@@ -8,7 +8,8 @@ INFLUXDB_TOKEN (_URL, _ORG, _BUCKET)  the one section of an InfluxDB; of several
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import Field, fields
 from typing import Any
 
@@ -21,7 +22,7 @@ INFLUXDB_NAMES = {f"INFLUXDB_{key.upper()}": key for key in ("token", "url", "or
 Path = tuple[str, ...]
 
 
-def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Set[Path]) -> dict[Path, tuple[str, Any]]:
+def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: AbstractSet[Path]) -> dict[Path, tuple[str, Any]]:
     """Return what the environment sets: path -> (name of the variable, value in the key's kind as far as it can be read).
 
     `headers` are the sections that have a line of their own in the file.
@@ -39,7 +40,7 @@ def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Se
     return found
 
 
-def influxdb_section(tables: Mapping[str, Any], headers: Set[Path]) -> Path | None:
+def influxdb_section(tables: Mapping[str, Any], headers: AbstractSet[Path]) -> Path | None:
     """Return the section that InfluxDB's own names are about, if there is one; they never make a section."""
     influxdb = tables.get("influxdb")
     if not isinstance(influxdb, Mapping):
@@ -50,7 +51,7 @@ def influxdb_section(tables: Mapping[str, Any], headers: Set[Path]) -> Path | No
     return ("influxdb", named[0]) if len(named) == 1 else None
 
 
-def unused(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Set[Path]) -> list[str]:
+def unused(environ: Mapping[str, str], tables: Mapping[str, Any], headers: AbstractSet[Path]) -> list[str]:
     """Return a sentence about InfluxDB's own names where it is not clear which section they are about."""
     names = [name for name in INFLUXDB_NAMES if environ.get(name)]
     if not names or "influxdb" not in tables or influxdb_section(tables, headers) is not None:
