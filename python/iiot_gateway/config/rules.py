@@ -63,7 +63,10 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
 
 def _probe(path: KeyPath, probe: ProbeRsSection, given: set[KeyPath], *, needs_chip: bool) -> Iterator[tuple[KeyPath, str]]:
     if probe.rtt_channel and not CHANNEL.fullmatch(probe.rtt_channel):
-        yield (*path, "rtt_channel"), "expected a channel's name as the firmware gives it: 1 to 32 printable ASCII characters without brackets"
+        yield (
+            (*path, "rtt_channel"),
+            "expected a channel's name as the firmware gives it: 1 to 32 printable ASCII characters without brackets",
+        )
     if not probe.chip:
         for key in ("probe_id", "firmware_path"):
             if (*path, key) in given and getattr(probe, key):

@@ -24,12 +24,14 @@ const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
 #[derive(Debug)]
 pub struct ChannelDemux {
     wanted: Vec<u8>,
-    /// A line feed and `[wanted] `.
-    prefix: Finder<'static>,
+    /// A line feed and `[wanted] `. Boxed, because it is aligned to 32 bytes, and an interpreter's objects, in which a demultiplexer may lie, to 16.
+    prefix: Box<Finder<'static>>,
     state: State,
     /// Stream offset of the next byte.
     offset: u64,
 }
+
+const _: () = assert!(align_of::<ChannelDemux>() <= 16);
 
 #[derive(Debug)]
 enum State {
@@ -57,7 +59,7 @@ impl ChannelDemux {
         let prefix = format!("\n[{channel}] ");
         Self {
             wanted: channel.as_bytes().to_vec(),
-            prefix: Finder::new(prefix.as_bytes()).into_owned(),
+            prefix: Box::new(Finder::new(prefix.as_bytes()).into_owned()),
             state: AT_START,
             offset: 0,
         }

@@ -506,6 +506,49 @@ fn a_recording_goes_on_where_it_stopped() {
     );
 }
 
+/// A recording of several RTT channels goes on where it stopped: what stands before tells which channel speaks, and no frame is lost, doubled or damaged.
+#[test]
+fn a_recording_of_several_rtt_channels_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = b"[Terminal] boot\n[log] ready\n".to_vec();
+    let log: String = (1..41).map(line).collect();
+    for piece in log.as_bytes().chunks(97) {
+        text.extend_from_slice(b"[Terminal] ");
+        text.extend_from_slice(piece);
+        text.extend_from_slice(b"[log] {\"n1\":{\"t\":1}} ");
+    }
+    let recording = || RecordingSettings {
+        fingerprint: "f".into(),
+        ..RecordingSettings::default()
+    };
+    let source = || iiot_journal::SourceSettings {
+        replayable: true,
+        rtt_channel: Some("Terminal".into()),
+        ..settings("replay")
+    };
+    let mut stops = 0;
+    for until in (0..text.len()).step_by(501).chain([text.len()]) {
+        let journal = open(folder.path());
+        journal.add_sink("mqtt", None).unwrap();
+        let mut intake = journal.add_source(source(), Some(recording())).unwrap();
+        let at = intake.resume_offset as usize;
+        assert!(at <= until, "{at} lies behind what was pushed");
+        intake.skip(&text[..at / 2]);
+        intake.skip(&text[at / 2..at]);
+        intake.push(&text[at..until], NOON).unwrap();
+        assert!(intake.settled(WAIT));
+        stops += 1;
+    }
+    assert!(stops > 10);
+
+    let journal = open(folder.path());
+    let cursor = journal.add_sink("mqtt", None).unwrap();
+    let documents: Vec<String> = behind(&cursor).into_iter().map(|(_, _, d)| d).collect();
+    let expected: Vec<String> = (1..41).map(|n| document(n * 10_000, n, n)).collect();
+    assert_eq!(documents, expected);
+    assert_eq!(journal.status().unwrap().intake["received"], 40);
+}
+
 /// Frames that their source can give again are seen by sinks once they are synced; with `normal`, after the sync of that second.
 #[test]
 fn replayable_frames_are_seen_once_synced() {
