@@ -105,13 +105,15 @@ impl ChannelFramer {
             demux.begin_here();
         }
         demux.push(chunk, |stream, bytes| {
-            runs.add(stream, bytes);
-            framer.feed_with(bytes, profile, scan, |framed, scan, fault| {
-                let (framed, end) = moved(framed, runs);
-                *settled = end;
-                visit(framed, scan, fault);
-            });
-            runs.forget(runs.fed - framer.held_bytes() as u64);
+            feed_piece(
+                framer,
+                runs,
+                settled,
+                (stream, bytes),
+                profile,
+                scan,
+                &mut visit,
+            );
         });
     }
 
@@ -131,18 +133,19 @@ impl ChannelFramer {
         } = self;
         if let Some(demux) = demux {
             demux.finish(|stream, bytes| {
-                runs.add(stream, bytes);
-                framer.feed_with(bytes, profile, scan, |framed, scan, fault| {
-                    let (framed, end) = moved(framed, runs);
-                    *settled = end;
-                    visit(framed, scan, fault);
-                });
+                feed_piece(
+                    framer,
+                    runs,
+                    settled,
+                    (stream, bytes),
+                    profile,
+                    scan,
+                    &mut visit,
+                );
             });
         }
         while let Some(framed) = framer.finish() {
-            let (framed, end) = moved(framed, runs);
-            *settled = end;
-            visit(framed, scan, None);
+            visit(moved(framed, runs, settled), scan, None);
         }
     }
 
@@ -152,31 +155,29 @@ impl ChannelFramer {
     }
 }
 
-/// A frame whose end counts in the stream, and that end.
-fn moved<'a>(framed: Framed<'a>, runs: &Runs) -> (Framed<'a>, u64) {
-    match framed {
-        Framed::Document { bytes, offset, end } => {
-            let end = runs.behind(end);
-            (Framed::Document { bytes, offset, end }, end)
-        }
-        Framed::Damaged {
-            reason,
-            excerpt,
-            offset,
-            at,
-            end,
-        } => {
-            let end = runs.behind(end);
-            let framed = Framed::Damaged {
-                reason,
-                excerpt,
-                offset,
-                at,
-                end,
-            };
-            (framed, end)
-        }
-    }
+/// Give the framer the next bytes of the channel, with their place in the stream.
+fn feed_piece(
+    framer: &mut Framer,
+    runs: &mut Runs,
+    settled: &mut u64,
+    (stream, bytes): (u64, &[u8]),
+    profile: &Profile,
+    scan: &mut Scan,
+    visit: &mut impl FnMut(Framed<'_>, &mut Scan, Option<ScanFault>),
+) {
+    runs.add(stream, bytes);
+    framer.feed_with(bytes, profile, scan, |framed, scan, fault| {
+        visit(moved(framed, runs, settled), scan, fault);
+    });
+    runs.forget(runs.fed - framer.held_bytes() as u64);
+}
+
+/// The frame with its end as it counts in the stream; that is settled now.
+fn moved<'a>(mut framed: Framed<'a>, runs: &Runs, settled: &mut u64) -> Framed<'a> {
+    let (Framed::Document { end, .. } | Framed::Damaged { end, .. }) = &mut framed;
+    *end = runs.behind(*end);
+    *settled = *end;
+    framed
 }
 
 #[cfg(test)]
@@ -191,8 +192,8 @@ mod tests {
     /// The documents and damages of a stream, each with its end.
     type Frames = Vec<(String, u64)>;
 
-    fn note(frames: &mut Frames, framed: &Framed<'_>) {
-        frames.push(match *framed {
+    fn note(seen: &mut Frames, framed: &Framed<'_>) {
+        seen.push(match *framed {
             Framed::Document { bytes, end, .. } => {
                 (String::from_utf8_lossy(bytes).into_owned(), end)
             }
@@ -204,17 +205,17 @@ mod tests {
         let (profile, mut scan) = (profile(), Scan::new());
         let mut framer = ChannelFramer::new(64, Some("json"));
         framer.skip(skipped);
-        let mut frames = Vec::new();
+        let mut seen = Vec::new();
         for chunk in chunks {
             framer.feed_with(chunk, &profile, &mut scan, |framed, _, _| {
-                note(&mut frames, &framed);
+                note(&mut seen, &framed);
             });
-            assert_eq!(framer.settled(), frames.last().map_or(0, |&(_, end)| end));
+            assert_eq!(framer.settled(), seen.last().map_or(0, |&(_, end)| end));
         }
         framer.finish(&profile, &mut scan, |framed, _, _| {
-            note(&mut frames, &framed);
+            note(&mut seen, &framed);
         });
-        frames
+        seen
     }
 
     #[test]
