@@ -107,7 +107,16 @@ class Profile:
 class Decoder:
     """Decode without a journal: for `decode`, `check` and benchmarks."""
 
-    def __new__(cls, profile: Profile, *, topic_prefix: str, tags: dict[str, str], max_document_bytes: int = 65536) -> Self: ...
+    def __new__(
+        cls,
+        profile: Profile,
+        *,
+        topic_prefix: str,
+        tags: dict[str, str],
+        max_document_bytes: int = 65536,
+        rtt_channel: str | None = None,
+    ) -> Self:
+        """With `rtt_channel` that channel is taken out of what probe-rs prints for several; see `Journal.add_source`."""
     def push(self, chunk: bytes, received_at_ns: int, *, publishes: bool = True) -> Decoded:
         """Decode a chunk. With `publishes` off only lines are written."""
     def finish(self, received_at_ns: int) -> Decoded:
@@ -123,13 +132,15 @@ class Decoded:
     def publishes(self) -> bytes:
         """`topic = payload` a line; ` (retained)` behind those that are."""
     def rejects(self) -> list[tuple[int, str, str]]:
-        """(byte offset in the stream, reason, excerpt)."""
+        """(byte offset in the stream, in that of its RTT channel if there are several, reason, excerpt)."""
 
 @final
 class Pacer:
     """Cuts a recording into pieces by the node's own clock, for playback in real time."""
 
-    def __new__(cls, profile: Profile, *, max_document_bytes: int = 65536) -> Self: ...
+    def __new__(cls, profile: Profile, *, max_document_bytes: int = 65536, rtt_channel: str | None = None) -> Self: ...
+    def skip(self, chunk: bytes) -> None:
+        """Pass over bytes before the first `push`, as `Intake.skip` does."""
     def push(self, chunk: bytes) -> list[tuple[int, int]]:
         """(end offset in the chunk, milliseconds since the first document) for every document with a node time in it, in order."""
 
@@ -171,8 +182,11 @@ class Journal:
         time_step_us: int = 1000,
         replayable: bool = False,
         max_document_bytes: int = 65536,
+        rtt_channel: str | None = None,
     ) -> Intake:
-        """Begin a live source. A replayable source is held back by the disk; another may keep 16 MB and then loses, counted."""
+        """Begin a live source. A replayable source is held back by the disk; another may keep 16 MB and then loses, counted.
+
+        With `rtt_channel` the stream is taken as it comes until a line begins with `[rtt_channel] `; from there on only that channel is taken."""
     def add_recording(
         self,
         name: str,
@@ -187,6 +201,7 @@ class Journal:
         dedup_window_s: float = 3600.0,
         time_step_us: int = 1000,
         max_document_bytes: int = 65536,
+        rtt_channel: str | None = None,
     ) -> Intake:
         """Begin or resume a recording. With `start_ns` times follow the node's clock; without, they are those given to `push`.
         Raises ValueError if it was begun with other `arguments` and `from_start` is not set."""
@@ -206,9 +221,11 @@ class Intake:
     """Where a source pushes bytes. One per source; calls must not overlap."""
 
     resume_offset: int
-    """For a recording: how many bytes of its stream are settled; push the stream from here."""
+    """For a recording: how many bytes of its stream are settled; skip them, and push the stream from here."""
     finished: bool
     """For a recording: it was delivered to the journal to its end before."""
+    def skip(self, chunk: bytes) -> None:
+        """For a recording that goes on, before the first `push`: its bytes before `resume_offset`, which tell what RTT channel speaks there."""
     def push(self, chunk: bytes, received_at_ns: int) -> int:
         """Frame and queue a chunk; never blocks on the disk. Returns how many documents (good or damaged) it completed."""
     def read(self, descriptor: int, stop: int, listener: Callable[[bytes], object] | None = None) -> bytes:

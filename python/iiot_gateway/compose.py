@@ -407,7 +407,7 @@ def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
         raise GatewayError(f"{replay.path}: {error}") from error
     pacer = None
     if replay.speed is not None:
-        pacer = _native.Pacer(settings["profile"], max_document_bytes=given.max_document_bytes)
+        pacer = _native.Pacer(settings["profile"], max_document_bytes=given.max_document_bytes, rtt_channel=given.rtt_channel)
     return ReplaySource(replay.source_name, replay.path, intake, speed=replay.speed, pacer=pacer)
 
 
@@ -418,4 +418,5 @@ def _origin_settings(given: Origin) -> dict[str, Any]:
         "tags": given.tags,
         "dedup_window_s": given.dedup_window_s,
         "max_document_bytes": given.max_document_bytes,
+        "rtt_channel": given.rtt_channel,
     }

@@ -305,6 +305,8 @@ def test_locating_ends_and_finds_every_top_level_key(text: str) -> None:
         ("journal", 'path = "~there-is-no-such-user/x.db"', "there is no home folder of ~there-is-no-such-user"),
         ("journal", 'path = "a\\u0000b"', "expected a path in quotes"),
         ("journal", 'path = ""', "must not be empty"),
+        ("gateway", 'rtt_channel = "[json]"', "expected a channel's name as the firmware gives it"),
+        ("gateway", f'rtt_channel = "{"x" * 33}"', "expected a channel's name as the firmware gives it"),
         ("journal", 'path = "/"', "/ is a directory: name a file in it"),
         (
             "influxdb",

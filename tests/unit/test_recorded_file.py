@@ -70,15 +70,17 @@ def test_a_later_version_is_refused_by_name() -> None:
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("skip", [0, 1, 300_000])
 def test_a_log_is_given_without_the_bytes_that_are_settled(tmp_path: Path, compressed: bool, skip: int) -> None:  # noqa: FBT001
-    """A resumed replay goes on at the byte, in the stream and not in the compressed file."""
+    """A resumed replay goes on at the byte, in the stream and not in the compressed file, and is shown what stands before."""
     log = b"".join(b"[INFO ] line %d\n" % number for number in range(40_000))
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(log) if compressed else log)
 
     file = RecordedFile(str(path))
-    read = list(file.chunks(skip))
+    settled: list[bytes] = []
+    read = list(file.chunks(skip, settled.append))
     file.close()
 
+    assert b"".join(settled) == log[:skip]
     assert b"".join(chunk for _at, chunk in read) == log[skip:]
     assert all(at is None for at, _chunk in read)
     assert file.damage == ""

@@ -31,7 +31,13 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.config)
     given = origin(config, "decode", config.gateway)
     profile = read_profile(profile_path(config.base, args.profile) if args.profile else given.profile)
-    decoder = _native.Decoder(profile, topic_prefix=given.topic_prefix, tags=given.tags, max_document_bytes=given.max_document_bytes)
+    decoder = _native.Decoder(
+        profile,
+        topic_prefix=given.topic_prefix,
+        tags=given.tags,
+        max_document_bytes=given.max_document_bytes,
+        rtt_channel=given.rtt_channel,
+    )
     try:
         file = RecordedFile(args.file)
         rejects = 0

@@ -27,6 +27,7 @@ KeyPath = tuple[str, ...]
 
 TOKEN = re.compile(r"[!-~]{8,200}")
 KEY = re.compile(r"[0-9A-Fa-f]{32}")
+CHANNEL = re.compile(r"[ -Z\\^-~]{1,32}")
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
 MIN_HISTORY_BYTES = 1048576
 PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
@@ -60,6 +61,11 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
 
 
 def _probe(path: KeyPath, probe: ProbeRsSection, given: set[KeyPath], *, needs_chip: bool) -> Iterator[tuple[KeyPath, str]]:
+    if probe.rtt_channel and not CHANNEL.fullmatch(probe.rtt_channel):
+        yield (
+            (*path, "rtt_channel"),
+            "expected a channel's name as the firmware gives it: 1 to 32 printable ASCII characters without brackets",
+        )
     if not probe.chip:
         for key in ("probe_id", "firmware_path"):
             if (*path, key) in given and getattr(probe, key):

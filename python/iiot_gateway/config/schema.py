@@ -33,6 +33,10 @@ class ProbeRsSection:
     mode: Literal["run", "attach"] = text("run", "run: flash if needed, reset and listen. attach: listen only.", "run", "attach")
     probe_rs_path: str = text("probe-rs", "The probe-rs program: a name on the search path, or a path.")
     log_format: str = text("", "A defmt log format for --log-format; empty leaves it to probe-rs.")
+    rtt_channel: str = text(
+        "Terminal",
+        "With several RTT channels: the one that is taken. With one, which has no name in the log, all is taken; empty always takes all.",
+    )
     rtt_silence_s: float = number(60.0, "Without any byte for so long, status says rtt_silent. 0 never does.", low=0, high=YEAR_S)
     telemetry_silence_s: float = number(
         900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0, high=YEAR_S

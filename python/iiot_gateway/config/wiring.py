@@ -25,6 +25,7 @@ class Origin:
     tags: dict[str, str]
     dedup_window_s: float
     max_document_bytes: int
+    rtt_channel: str | None
 
 
 NO_SOURCE = "no source, so nothing will come: set gateway.chip, or add [serial] or [simulate]"
@@ -47,6 +48,7 @@ def origin(config: Config, name: str, section: SourceSection) -> Origin:
         tags={**config.gateway.tags, **section.tags},
         dedup_window_s=section.dedup_window_s,
         max_document_bytes=section.max_document_bytes,
+        rtt_channel=(isinstance(section, ProbeRsSection) and section.rtt_channel) or None,
     )
 
 

@@ -209,6 +209,7 @@ class Gateway:
                 for sink in self._sinks:
                     tasks.start_soon(sink.stop, left_s)
         self._losses_at_end = await anyio.to_thread.run_sync(self._losses)
+        await self._tell_notes()
         close: Callable[[float], int | None] = self._journal.close
         if uncommitted := await anyio.to_thread.run_sync(close, CLOSE_S):
             self._log.error(FRAMES_LOST, at="intake", frames=uncommitted, reason="never_committed")

@@ -12,7 +12,7 @@ import os
 import select
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, cast
 
 from iiot_gateway.errors import RecordingInvalid
@@ -104,10 +104,12 @@ class RecordedFile:
         except (OSError, ValueError):  # a pipe has no position, a closed file neither
             return 0
 
-    def chunks(self, skip_bytes: int = 0) -> Iterator[tuple[int | None, bytes]]:
-        """Give the stream without its first bytes. Raises OSError, and of what is no file RecordingInvalid."""
+    def chunks(self, skip_bytes: int = 0, skipped: Callable[[bytes], object] = lambda _chunk: None) -> Iterator[tuple[int | None, bytes]]:
+        """Give the stream without its first bytes; those are shown to `skipped`. Raises OSError, and of what is no file RecordingInvalid."""
         try:
             for arrival, chunk in self._all():
+                if skip_bytes:
+                    skipped(chunk[:skip_bytes])
                 if skip_bytes >= len(chunk):
                     skip_bytes -= len(chunk)
                     continue

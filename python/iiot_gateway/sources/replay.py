@@ -26,12 +26,18 @@ class RecordingIntake(Intake, Protocol):
     def finished(self) -> bool:
         """Whether it was played to its end before."""
 
+    def skip(self, chunk: bytes, /) -> None:
+        """See settled bytes that stand before what is pushed."""
+
     def finish(self, received_at_ns: int, /) -> int:
         """End the stream."""
 
 
 class Pacer(Protocol):
     """Cuts chunks at documents and tells their node time."""
+
+    def skip(self, chunk: bytes, /) -> None:
+        """See bytes that stand before what is pushed."""
 
     def push(self, chunk: bytes, /) -> list[tuple[int, int]]:
         """(end offset, milliseconds since the first document)."""
@@ -60,7 +66,7 @@ class ReplaySource:
             if self._intake.finished:
                 self.status.change(self._log, "finished", "was played to its end before; --from-start plays it again")
                 return
-            await self._play(self.file.chunks(self._intake.resume_offset))
+            await self._play(self.file.chunks(self._intake.resume_offset, self._skip))
             self.status.documents += self._intake.finish(time.time_ns())
             if self.file.damage:
                 self._log.warning(RECORDING_TORN, detail=self.file.damage)
@@ -101,6 +107,11 @@ class ReplaySource:
             raise RecordingUnreadable(f"{self._path}: {error}") from error
         except OSError as error:
             raise RecordingUnreadable(f"{self._path} cannot be read any further: {error.strerror or error}") from error
+
+    def _skip(self, chunk: bytes) -> None:
+        self._intake.skip(chunk)
+        if self._pacer:
+            self._pacer.skip(chunk)
 
     async def _in_pieces(self, chunk: bytes) -> None:
         at = 0

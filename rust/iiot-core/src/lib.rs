@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod channel;
 pub mod clock;
 mod conclude;
 pub mod demux;
@@ -35,6 +36,7 @@ mod toml_table;
 mod trie;
 pub mod window;
 
+pub use channel::ChannelFramer;
 pub use demux::ChannelDemux;
 pub use framed::{DamageReason, Framed, MAX_EXCERPT_BYTES};
 pub use framer::Framer;

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod third_parser;
+
 use std::path::{Path, PathBuf};
 
 use iiot_core::{Framed, Framer, Origin, Profile, Scan};
@@ -114,4 +116,49 @@ fn every_vector_gives_what_it_expects_in_any_chunking() {
             );
         }
     }
+}
+
+/// Names without escapes, as they stand in a line.
+fn escaped(text: &str, special: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        if special.contains(character) {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+#[test]
+fn a_parser_of_databases_reads_every_line_as_it_stands() {
+    //! Measurement, tags and time written anew give the line's text around its value, and the value is what that text says.
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let vector: Value = serde_json::from_str(&text).unwrap();
+        for line in vector["expected"]["lines"].as_array().unwrap() {
+            let line = line.as_str().unwrap();
+            let [point] = &third_parser::read(line)[..] else {
+                panic!("not one point: {line}");
+            };
+            let tags = point
+                .tags
+                .iter()
+                .map(|(key, value)| format!(",{}={}", escaped(key, ", ="), escaped(value, ", =")));
+            let head = escaped(&point.measurement, ", ") + &tags.collect::<String>();
+            let value = line
+                .strip_prefix(&format!("{head} {}=", point.field))
+                .and_then(|rest| rest.strip_suffix(&format!(" {}", point.time_ns)))
+                .unwrap_or_else(|| panic!("{point:?} is not {line}"));
+            let expected = match value.as_bytes()[0] {
+                b'"' => third_parser::string(&serde_json::from_str::<String>(value).unwrap()),
+                b't' | b'f' => value.to_owned(),
+                _ => third_parser::number(value),
+            };
+            assert_eq!(point.value, expected, "{line}");
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count} lines only");
 }

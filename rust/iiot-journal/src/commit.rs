@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// A row's body is closed at this size: a reader never holds much more than it wants, and the allocator keeps such blocks at hand.
 const ROW_BYTES: usize = 120 * 1024;
 
+/// Documents of which nothing can be used, before the first with a time of its node: a thousand fit, a millisecond apart.
+const LEAD_NS: i64 = 1_000_000_000;
+
 /// Limits of the journal file.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -117,16 +120,22 @@ impl Group {
                     counter,
                     whole,
                 } => {
-                    let time_ns = time(
-                        source,
-                        &mut change,
-                        item,
-                        None,
-                        *uptime_ms,
-                        *counter,
-                        &mut self.counts,
-                        &mut self.notes,
-                    );
+                    let time_ns = if *whole {
+                        time(
+                            source,
+                            &mut change,
+                            item,
+                            None,
+                            *uptime_ms,
+                            *counter,
+                            LEAD_NS,
+                            &mut self.counts,
+                            &mut self.notes,
+                        )
+                    } else {
+                        // It is never offered again, so it takes no time that another could have.
+                        item.received_at_ns
+                    };
                     self.count("rejected", 1);
                     self.count(format!("rejected:{}", refusal.reason), 1);
                     let document = whole.then(|| {
@@ -229,6 +238,7 @@ impl Group {
             t.time_ns,
             t.uptime_ms,
             t.counter,
+            0,
             &mut self.counts,
             &mut self.notes,
         );
@@ -451,6 +461,9 @@ impl Group {
 }
 
 /// The time of a frame: the document's own, else a recording's by the node's clock, else its arrival; see `design.md`, "Time".
+///
+/// In a recording with a start, the first document that has a time of its node gets the start. One without takes the time of the document before it;
+/// where there is none, it begins `lead_ns` before the start, so that it does not push the first one on.
 #[expect(
     clippy::too_many_arguments,
     reason = "the parts of one document's time"
@@ -462,6 +475,7 @@ fn time(
     own: Option<i64>,
     uptime_ms: Option<u64>,
     counter: Option<u64>,
+    lead_ns: i64,
     counts: &mut HashMap<Cow<'static, str>, i64>,
     notes: &mut Vec<String>,
 ) -> i64 {
@@ -476,8 +490,10 @@ fn time(
     }
     let clock_ns = match (source.rules.start_ns, node_ms) {
         (Some(start), Some(ms)) => start.saturating_add(ms.saturating_mul(1_000_000)),
-        (Some(start), None) if clocks.stamp.last_clock_ns == i64::MIN => start,
-        (Some(_), None) => clocks.stamp.last_clock_ns,
+        (Some(start), None) if clocks.seeded => start.saturating_sub(lead_ns),
+        (Some(start), None) => start
+            .saturating_sub(lead_ns)
+            .max(clocks.stamp.last_clock_ns),
         (None, _) => item.received_at_ns,
     };
     if std::mem::take(&mut clocks.seeded) && clock_ns < clocks.stamp.last_clock_ns {

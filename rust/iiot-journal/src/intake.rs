@@ -10,8 +10,8 @@ use crate::queue::{
 use crate::shared::{Shared, lock, now_ns};
 use crate::source::{self, Rules};
 use crate::writer;
+use iiot_core::channel::ChannelFramer;
 use iiot_core::framed::Framed;
-use iiot_core::framer::Framer;
 use iiot_core::hash::fingerprint;
 use iiot_core::profile::Profile;
 use iiot_core::quote;
@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// A live source commits this many documents itself, if nothing is in the way; more are worth the writer's thread.
 const LEAD_DOCUMENTS: usize = 2;
+/// The log is told of this many further RTT channels a source.
+const MAX_TOLD: usize = 16;
 
 /// How a source is taken in.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub struct SourceSettings {
     pub replayable: bool,
     /// A longer document is damaged.
     pub max_document_bytes: usize,
+    /// The RTT channel that is taken out of what probe-rs prints for several; without, the stream is taken as it comes.
+    pub rtt_channel: Option<String>,
 }
 
 /// What makes a source a recording, which is read once.
@@ -70,12 +74,16 @@ pub struct Intake {
     pub finished: bool,
     profile: Arc<Profile>,
     scan: Scan,
-    framer: Framer,
+    framer: ChannelFramer,
     /// Stream offset at which the framer began.
     base: u64,
     pushed: u64,
     last_ticket: u64,
+    name: String,
     max_document_bytes: usize,
+    rtt_channel: Option<String>,
+    /// Further RTT channels that the log was told of.
+    left_out: Vec<Vec<u8>>,
 }
 
 impl Journal {
@@ -85,11 +93,7 @@ impl Journal {
         settings: SourceSettings,
         recording: Option<RecordingSettings>,
     ) -> Result<Intake> {
-        let (profile, max_document_bytes, replayable) = (
-            Arc::clone(&settings.profile),
-            settings.max_document_bytes,
-            settings.replayable,
-        );
+        let kept = settings.clone();
         let is_recording = recording.is_some();
         let (source, position, finished) = self
             .shared
@@ -97,17 +101,20 @@ impl Journal {
         Ok(Intake {
             shared: Arc::clone(&self.shared),
             source,
-            replayable,
+            replayable: kept.replayable,
             recording: is_recording,
             resume_offset: position,
             finished,
-            profile,
+            profile: kept.profile,
             scan: Scan::new(),
-            framer: Framer::new(max_document_bytes),
+            framer: ChannelFramer::new(kept.max_document_bytes, kept.rtt_channel.as_deref()),
             base: position,
             pushed: position,
             last_ticket: 0,
-            max_document_bytes,
+            name: kept.name,
+            max_document_bytes: kept.max_document_bytes,
+            rtt_channel: kept.rtt_channel,
+            left_out: Vec::new(),
         })
     }
 }
@@ -175,6 +182,11 @@ pub(crate) fn origin(
 }
 
 impl Intake {
+    /// For a recording that goes on, before the first `push`: its bytes before `resume_offset`, in any pieces. They tell which RTT channel speaks there.
+    pub fn skip(&mut self, chunk: &[u8]) {
+        self.framer.skip(chunk);
+    }
+
     /// Frame, scan and queue a chunk; commit it too, if that needs no waiting. Never waits for a sync, a checkpoint or another's commit. Returns how many documents, good or damaged, it completed.
     pub fn push(&mut self, chunk: &[u8], received_at_ns: i64) -> Result<usize> {
         let mut documents = Documents::default();
@@ -188,6 +200,7 @@ impl Intake {
             take(&mut documents, &framed, scan, fault, received_at_ns);
         });
         self.pushed += chunk.len() as u64;
+        self.tell_left_out();
         let may_lead = !self.replayable && documents.items.len() <= LEAD_DOCUMENTS;
         self.send(documents, false, may_lead)
     }
@@ -201,17 +214,38 @@ impl Intake {
     /// The stream broke: an open document is damaged, framing begins anew.
     pub fn restart(&mut self) -> Result<usize> {
         let documents = self.open_documents(now_ns());
-        self.framer = Framer::new(self.max_document_bytes);
+        self.framer = ChannelFramer::new(self.max_document_bytes, self.rtt_channel.as_deref());
         self.base = self.pushed;
         self.send(documents, false, false)
     }
 
     fn open_documents(&mut self, received_at_ns: i64) -> Documents {
         let mut documents = Documents::default();
-        while let Some(framed) = self.framer.finish() {
-            take(&mut documents, &framed, &self.scan, None, received_at_ns);
-        }
+        let Self {
+            framer,
+            profile,
+            scan,
+            ..
+        } = self;
+        framer.finish(profile, scan, |framed, scan, fault| {
+            take(&mut documents, &framed, scan, fault, received_at_ns);
+        });
         documents
+    }
+
+    /// Log each further RTT channel once, as far as there is room to remember them.
+    fn tell_left_out(&mut self) {
+        for other in self.framer.others() {
+            if self.left_out.len() < MAX_TOLD && !self.left_out.contains(other) {
+                self.left_out.push(other.clone());
+                lock(&self.shared.notes).push(format!(
+                    "rtt_channel_left_out: source {} takes channel {}, and {} speaks too; rtt_channel chooses another",
+                    self.name,
+                    quote(self.rtt_channel.as_deref().unwrap_or_default().as_bytes()),
+                    quote(other),
+                ));
+            }
+        }
     }
 
     /// `may_lead`: commit it here, if that needs no waiting.

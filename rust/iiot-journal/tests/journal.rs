@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use iiot_core::profile::Profile;
 use iiot_journal::{
     Confirmation, ErrorKind, Journal, Options, RecordingSettings, SinkReject, SyncMode, TopicValue,
 };
@@ -504,6 +505,83 @@ fn a_recording_goes_on_where_it_stopped() {
             .resume_offset,
         0
     );
+}
+
+/// A recording of several RTT channels goes on where it stopped: what stands before tells which channel speaks, and no frame is lost, doubled or damaged.
+#[test]
+fn a_recording_of_several_rtt_channels_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = b"[Terminal] boot\n[log] ready\n".to_vec();
+    let log: String = (1..41).map(line).collect();
+    for piece in log.as_bytes().chunks(97) {
+        text.extend_from_slice(b"[Terminal] ");
+        text.extend_from_slice(piece);
+        text.extend_from_slice(b"[log] {\"n1\":{\"t\":1}} ");
+    }
+    let recording = || RecordingSettings {
+        fingerprint: "f".into(),
+        ..RecordingSettings::default()
+    };
+    let source = || iiot_journal::SourceSettings {
+        replayable: true,
+        rtt_channel: Some("Terminal".into()),
+        ..settings("replay")
+    };
+    let mut stops = 0;
+    for until in (0..text.len()).step_by(501).chain([text.len()]) {
+        let journal = open(folder.path());
+        journal.add_sink("mqtt", None).unwrap();
+        let mut intake = journal.add_source(source(), Some(recording())).unwrap();
+        let at = intake.resume_offset as usize;
+        assert!(at <= until, "{at} lies behind what was pushed");
+        intake.skip(&text[..at / 2]);
+        intake.skip(&text[at / 2..at]);
+        intake.push(&text[at..until], NOON).unwrap();
+        assert!(intake.settled(WAIT));
+        stops += 1;
+    }
+    assert!(stops > 10);
+
+    let journal = open(folder.path());
+    let cursor = journal.add_sink("mqtt", None).unwrap();
+    let documents: Vec<String> = behind(&cursor).into_iter().map(|(_, _, d)| d).collect();
+    let expected: Vec<String> = (1..41).map(|n| document(n * 10_000, n, n)).collect();
+    assert_eq!(documents, expected);
+    assert_eq!(journal.status().unwrap().intake["received"], 40);
+}
+
+/// The first document with a time of its node gets the time of the start, whatever was rejected before it; rejects that can be offered again keep apart.
+#[test]
+fn rejects_before_the_first_document_leave_it_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let cursor = journal.add_sink("mqtt", None).unwrap();
+    let recording = RecordingSettings {
+        fingerprint: "f".into(),
+        start_ns: Some(NOON),
+        ..RecordingSettings::default()
+    };
+    let source = iiot_journal::SourceSettings {
+        replayable: true,
+        ..settings("replay")
+    };
+    let mut intake = journal.add_source(source, Some(recording)).unwrap();
+    let before = "{\"ts\":1,\"n1\n{\"nothing\":1}\n{\"nothing\":2}\n{\"ts\":2,\"n1\n";
+    let text = format!("{before}{}{{\"ts\":3,\n{}", line(7), line(8));
+    intake.push(text.as_bytes(), 0).unwrap();
+    assert!(journal.sync(WAIT));
+
+    let times: Vec<i64> = behind(&cursor).iter().map(|(_, at, _)| *at).collect();
+    assert_eq!(times, [NOON, NOON + 10 * SECOND]);
+    assert_eq!(journal.status().unwrap().intake["rejected"], 5);
+    let mended = "name = \"mended\"\n[[metric]]\npath = \"nothing\"\nmeasurement = \"nothing\"\n";
+    let mended = HashMap::from([(
+        "replay".to_owned(),
+        Arc::new(Profile::parse(mended).unwrap()),
+    )]);
+    assert_eq!(journal.retry_rejects(mended, None).unwrap().accepted, 2);
+    let times: Vec<i64> = behind(&cursor)[2..].iter().map(|(_, at, _)| *at).collect();
+    assert_eq!(times, [NOON - SECOND, NOON - SECOND + SECOND / 1000]);
 }
 
 /// Frames that their source can give again are seen by sinks once they are synced; with `normal`, after the sync of that second.

@@ -31,6 +31,7 @@ fn source(journal: &Journal) -> Intake {
         time_step_us: 1000,
         replayable: false,
         max_document_bytes: 1 << 20,
+        rtt_channel: None,
     };
     journal.add_source(settings, None).unwrap()
 }
@@ -267,6 +268,7 @@ fn a_late_value_counts_and_does_not_go_back() {
         time_step_us: 1000,
         replayable: false,
         max_document_bytes: 65_536,
+        rtt_channel: None,
     };
     let mut intake = journal.add_source(settings, None).unwrap();
 

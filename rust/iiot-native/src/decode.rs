@@ -3,7 +3,7 @@
 use crate::errors;
 use iiot_core::clock::NodeClock;
 use iiot_core::scan::Scan;
-use iiot_core::{Framed, Framer, Origin, quote};
+use iiot_core::{ChannelFramer, Framed, Origin, quote};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -38,7 +38,7 @@ impl Profile {
 }
 
 struct Decoding {
-    framer: Framer,
+    framer: ChannelFramer,
     scan: Scan,
 }
 
@@ -66,18 +66,19 @@ pub(crate) struct Decoded {
 #[pymethods]
 impl Decoder {
     #[new]
-    #[pyo3(signature = (profile, *, topic_prefix, tags, max_document_bytes = 65_536))]
+    #[pyo3(signature = (profile, *, topic_prefix, tags, max_document_bytes = 65_536, rtt_channel = None))]
     fn new(
         profile: &Profile,
         topic_prefix: &str,
         tags: BTreeMap<String, String>,
         max_document_bytes: usize,
+        rtt_channel: Option<&str>,
     ) -> PyResult<Self> {
         let tags: Vec<_> = tags.into_iter().collect();
         let origin = Origin::new(&profile.core, topic_prefix, &tags)
             .map_err(|e| PyValueError::new_err(e.to_string()))?;
         let state = Decoding {
-            framer: Framer::new(max_document_bytes),
+            framer: ChannelFramer::new(max_document_bytes, rtt_channel),
             scan: Scan::new(),
         };
         Ok(Self {
@@ -114,9 +115,10 @@ impl Decoder {
         let mut decoded = Decoded::default();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Decoding { framer, scan } = &mut *state;
-        while let Some(framed) = framer.finish() {
-            self.take(&mut decoded, &framed, scan, None, received_at_ns, true);
-        }
+        framer.finish(&self.profile, scan, |framed, scan, fault| {
+            let fault = fault.map(|f| (f.at, f.to_string()));
+            self.take(&mut decoded, &framed, scan, fault, received_at_ns, true);
+        });
         decoded
     }
 }
@@ -190,7 +192,7 @@ impl Decoded {
 }
 
 struct Pacing {
-    framer: Framer,
+    framer: ChannelFramer,
     scan: Scan,
     clock: NodeClock,
     pushed: u64,
@@ -206,10 +208,10 @@ pub(crate) struct Pacer {
 #[pymethods]
 impl Pacer {
     #[new]
-    #[pyo3(signature = (profile, *, max_document_bytes = 65_536))]
-    fn new(profile: &Profile, max_document_bytes: usize) -> Self {
+    #[pyo3(signature = (profile, *, max_document_bytes = 65_536, rtt_channel = None))]
+    fn new(profile: &Profile, max_document_bytes: usize, rtt_channel: Option<&str>) -> Self {
         let state = Pacing {
-            framer: Framer::new(max_document_bytes),
+            framer: ChannelFramer::new(max_document_bytes, rtt_channel),
             scan: Scan::new(),
             clock: NodeClock::default(),
             pushed: 0,
@@ -218,6 +220,12 @@ impl Pacer {
             profile: Arc::clone(&profile.core),
             state: Mutex::new(state),
         }
+    }
+
+    /// See [`ChannelFramer::skip`].
+    fn skip(&self, chunk: &[u8]) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.framer.skip(chunk);
     }
 
     fn push(&self, chunk: &[u8]) -> Vec<(u64, i64)> {

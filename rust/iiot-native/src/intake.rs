@@ -36,6 +36,11 @@ impl Intake {
 
 #[pymethods]
 impl Intake {
+    fn skip(&self, py: Python<'_>, chunk: &[u8]) {
+        crossings::count();
+        py.detach(|| self.core().skip(chunk));
+    }
+
     fn push(&self, py: Python<'_>, chunk: &[u8], received_at_ns: i64) -> PyResult<usize> {
         crossings::count();
         py.detach(|| self.core().push(chunk, received_at_ns))

@@ -117,7 +117,7 @@ impl Journal {
         clippy::too_many_arguments,
         reason = "keyword arguments of the Python signature"
     )]
-    #[pyo3(signature = (name, *, profile, topic_prefix, tags, dedup_window_s = 3600.0, time_step_us = 1000, replayable = false, max_document_bytes = 65_536))]
+    #[pyo3(signature = (name, *, profile, topic_prefix, tags, dedup_window_s = 3600.0, time_step_us = 1000, replayable = false, max_document_bytes = 65_536, rtt_channel = None))]
     fn add_source(
         &self,
         py: Python<'_>,
@@ -129,6 +129,7 @@ impl Journal {
         time_step_us: u32,
         replayable: bool,
         max_document_bytes: usize,
+        rtt_channel: Option<String>,
     ) -> PyResult<Intake> {
         let settings = SourceSettings {
             name: name.to_owned(),
@@ -139,6 +140,7 @@ impl Journal {
             time_step_us,
             replayable,
             max_document_bytes,
+            rtt_channel,
         };
         Ok(Intake::new(run(py, || {
             self.core.add_source(settings, None)
@@ -149,7 +151,7 @@ impl Journal {
         clippy::too_many_arguments,
         reason = "keyword arguments of the Python signature"
     )]
-    #[pyo3(signature = (name, *, fingerprint, arguments, from_start = false, start_ns = None, profile, topic_prefix, tags, dedup_window_s = 3600.0, time_step_us = 1000, max_document_bytes = 65_536))]
+    #[pyo3(signature = (name, *, fingerprint, arguments, from_start = false, start_ns = None, profile, topic_prefix, tags, dedup_window_s = 3600.0, time_step_us = 1000, max_document_bytes = 65_536, rtt_channel = None))]
     fn add_recording(
         &self,
         py: Python<'_>,
@@ -164,6 +166,7 @@ impl Journal {
         dedup_window_s: f64,
         time_step_us: u32,
         max_document_bytes: usize,
+        rtt_channel: Option<String>,
     ) -> PyResult<Intake> {
         let settings = SourceSettings {
             name: name.to_owned(),
@@ -174,6 +177,7 @@ impl Journal {
             time_step_us,
             replayable: true,
             max_document_bytes,
+            rtt_channel,
         };
         let recording = RecordingSettings {
             fingerprint: fingerprint.to_owned(),

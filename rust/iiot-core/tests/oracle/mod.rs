@@ -23,8 +23,6 @@ pub struct Verdict {
     pub age_ms: Option<u64>,
 }
 
-const TIME_NS: i64 = -5;
-
 /// What the decoder says. `scan` may have been used before, for anything.
 pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
     let origin = Origin::new(profile, "p", &[("shared".into(), "s".into())]).unwrap();
@@ -229,7 +227,6 @@ fn escape(text: &str, special: &str) -> String {
     let mut out = String::new();
     for character in text.chars() {
         match character {
-            '\0'..='\x1f' | '\x7f' | '\\' => out.push('_'),
             _ if special.contains(character) => out.extend(['\\', character]),
             _ => out.push(character),
         }
@@ -329,35 +326,71 @@ fn milliseconds(node: &Node) -> Option<i64> {
     })
 }
 
-fn push_point(
-    metric: &toml::Table,
-    root: &Node,
-    captures: &[String],
-    node: &Node,
-    verdict: &mut Verdict,
-) {
-    let wanted = string(metric, "type").unwrap_or("number");
-    let usable = match node.tree {
-        Tree::Number => {
-            matches!(wanted, "number" | "any") && node.raw.parse::<f64>().unwrap().is_finite()
-        }
-        Tree::Bool => matches!(wanted, "bool" | "any"),
-        Tree::String(_) => matches!(wanted, "string" | "any"),
-        _ => false,
-    };
-    if !usable {
-        return;
+/// What a point is, before anything is escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    pub measurement: String,
+    pub tags: Vec<(String, String)>,
+    pub value: Value,
+}
+
+/// Numbers are text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Number(String),
+    Bool(String),
+    Text(String),
+}
+
+/// The time of every point that [`expected_points`] gives.
+pub const TIME_NS: i64 = -5;
+
+/// The points that the oracle finds, in any order; none where it refuses the document.
+pub fn expected_points(profile: &str, document: &[u8]) -> Vec<Point> {
+    let table: toml::Table = profile.parse().unwrap();
+    if !expected(profile, document).is_document {
+        return Vec::new();
     }
-    let mut line = fill(
+    let root = parse(std::str::from_utf8(document).unwrap(), 0).unwrap();
+    let mut points = Vec::new();
+    for metric in tables(&table, "metric") {
+        for (captures, node) in find(&root, string(metric, "path").unwrap()) {
+            points.extend(point(metric, &root, &captures, node));
+        }
+    }
+    points
+}
+
+/// Databases disagree about backslashes and control characters in names, so lines have none.
+fn plain(text: &str) -> String {
+    text.replace(|c| matches!(c, '\0'..='\x1f' | '\x7f' | '\\'), "_")
+}
+
+fn point(metric: &toml::Table, root: &Node, captures: &[String], node: &Node) -> Option<Point> {
+    let wanted = string(metric, "type").unwrap_or("number");
+    let value = match &node.tree {
+        Tree::Number
+            if matches!(wanted, "number" | "any")
+                && node.raw.parse::<f64>().unwrap().is_finite() =>
+        {
+            Value::Number(node.raw.clone())
+        }
+        Tree::Bool if matches!(wanted, "bool" | "any") => Value::Bool(node.raw.clone()),
+        Tree::String(text) if matches!(wanted, "string" | "any") => {
+            Value::Text(text.replace(|c| matches!(c, '\0'..='\x1f' | '\x7f'), " "))
+        }
+        _ => return None,
+    };
+    let measurement = fill(
         string(metric, "measurement").unwrap(),
         root,
         captures,
         false,
     );
-    line = match line.strip_prefix('#') {
-        _ if line.is_empty() => "_".to_owned(),
-        Some(rest) => format!("_{}", escape(rest, ", ")),
-        None => escape(&line, ", "),
+    let measurement = match measurement.strip_prefix('#') {
+        _ if measurement.is_empty() => "_".to_owned(),
+        Some(rest) => format!("_{}", plain(rest)),
+        None => plain(&measurement),
     };
     let mut tags = vec![("shared".to_owned(), "s".to_owned())];
     for (key, template) in metric
@@ -366,30 +399,35 @@ fn push_point(
         .into_iter()
         .flatten()
     {
-        tags.push((
-            key.clone(),
-            fill(template.as_str().unwrap(), root, captures, false),
-        ));
+        let value = fill(template.as_str().unwrap(), root, captures, false);
+        tags.push((plain(key), plain(&value)));
     }
+    tags.retain(|(_, value)| !value.is_empty());
     tags.sort();
-    for (key, value) in tags.iter().filter(|(_, value)| !value.is_empty()) {
+    Some(Point {
+        measurement,
+        tags,
+        value,
+    })
+}
+
+fn push_point(
+    metric: &toml::Table,
+    root: &Node,
+    captures: &[String],
+    node: &Node,
+    verdict: &mut Verdict,
+) {
+    let Some(point) = point(metric, root, captures, node) else {
+        return;
+    };
+    let mut line = escape(&point.measurement, ", ");
+    for (key, value) in &point.tags {
         line.push_str(&[",", &escape(key, ", ="), "=", &escape(value, ", =")].concat());
     }
-    let value = match &node.tree {
-        Tree::String(text) => {
-            let spaced: String = text
-                .chars()
-                .map(|c| {
-                    if matches!(c, '\0'..='\x1f' | '\x7f') {
-                        ' '
-                    } else {
-                        c
-                    }
-                })
-                .collect();
-            format!("\"{}\"", spaced.replace('\\', "\\\\").replace('"', "\\\""))
-        }
-        _ => node.raw.clone(),
+    let value = match &point.value {
+        Value::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        Value::Number(text) | Value::Bool(text) => text.clone(),
     };
     verdict
         .lines

@@ -34,6 +34,7 @@ pub fn settings(name: &str) -> SourceSettings {
         time_step_us: 1000,
         replayable: false,
         max_document_bytes: 65_536,
+        rtt_channel: None,
     }
 }
 
