@@ -145,8 +145,10 @@ class Journal:
         max_bytes: int = 268435456,
         max_age_s: float = 0.0,
         max_rejects: int = 10000,
+        keep_sinks: bool = False,
     ) -> Journal:
-        """Open or create; starts the writer and the sync thread. Raises JournalError. `max_age_s` 0 means no limit of age."""
+        """Open or create; starts the writer and the sync thread. Raises JournalError. `max_age_s` 0 means no limit of age.
+        With `keep_sinks` the sinks of the last run stay active without `add_sink`, as a retry on a stopped gateway needs it."""
     @staticmethod
     def inspect(path: str) -> dict[str, Any]:
         """`status()` of a journal that no process has open for writing (or of one that has), read-only."""

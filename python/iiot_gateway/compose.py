@@ -55,8 +55,8 @@ def read_profile(path: Path) -> _native.Profile:
         raise ProfileInvalid(str(path), [(0, f"cannot be read: {error.strerror}")]) from error
 
 
-def open_journal(config: Config) -> _native.Journal:
-    """Open the journal. Raises JournalUnusable."""
+def open_journal(config: Config, *, keep_sinks: bool = False) -> _native.Journal:
+    """Open the journal; with `keep_sinks` the sinks of the last run stay active. Raises JournalUnusable."""
     path, section = config.journal_path(), config.journal
     try:
         journal = _native.Journal.open(
@@ -65,6 +65,7 @@ def open_journal(config: Config) -> _native.Journal:
             max_bytes=section.max_bytes,
             max_age_s=section.max_age_h * 3600.0,
             max_rejects=section.max_rejects,
+            keep_sinks=keep_sinks,
         )
     except _native.JournalError as error:
         raise JournalUnusable(error.kind, path, str(error)) from error

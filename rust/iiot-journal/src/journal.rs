@@ -37,6 +37,8 @@ pub struct Options {
     pub max_age: Option<Duration>,
     /// Rejects kept.
     pub max_rejects: u64,
+    /// Sinks that were known when the journal was closed stay so without being added: for who changes the journal of a stopped gateway.
+    pub keep_sinks: bool,
 }
 
 impl Default for Options {
@@ -46,6 +48,7 @@ impl Default for Options {
             max_bytes: 256 << 20,
             max_age: None,
             max_rejects: 10_000,
+            keep_sinks: false,
         }
     }
 }
@@ -106,7 +109,6 @@ impl Journal {
         }
         db.execute_batch("INSERT INTO meta VALUES ('open', 1) ON CONFLICT DO UPDATE SET value=1")?;
         db.execute("INSERT INTO meta VALUES ('max_bytes', ?1), ('live_bytes', ?2) ON CONFLICT DO UPDATE SET value=excluded.value", [options.max_bytes as i64, live_bytes as i64])?;
-        db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
         let log = OpenOptions::new()
             .read(true)
             .write(true)
@@ -139,6 +141,15 @@ impl Journal {
             as u64;
         let next = stored.max(end);
         let oldest = one("SELECT min(first) FROM frames")?.map_or(next, |f| f as u64);
+        let mut sinks = Vec::new();
+        if options.keep_sinks {
+            let (kept, told) =
+                writer::transaction(&db, || sink::activate_known(&db, oldest, next))?;
+            sinks = kept;
+            notes.extend(told);
+        } else {
+            db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
+        }
         let state = State {
             limits: Limits {
                 live_bytes,
@@ -152,7 +163,7 @@ impl Journal {
             next,
             oldest,
             sources: Vec::new(),
-            sinks: Vec::new(),
+            sinks,
             origins: origins(&db)?,
             reject_bytes: reject::total_bytes(&db)?,
             notes: Vec::new(),

@@ -275,6 +275,25 @@ pub(crate) fn activate(
     Ok((sink, note))
 }
 
+/// Activate every sink that was active when the journal was closed, with the filter it had, in a transaction of the caller.
+pub(crate) fn activate_known(
+    db: &Connection,
+    oldest: u64,
+    next: u64,
+) -> Result<(Vec<Sink>, Vec<String>)> {
+    let mut query = db.prepare("SELECT name, profiles FROM sink WHERE active ORDER BY id")?;
+    let known = query
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<std::result::Result<Vec<(String, String)>, _>>()?;
+    let (mut sinks, mut notes) = (Vec::new(), Vec::new());
+    for (name, filter) in known {
+        let (sink, note) = activate(db, &name, profiles_of(&filter), oldest, next)?;
+        sinks.push(sink);
+        notes.extend(note);
+    }
+    Ok((sinks, notes))
+}
+
 /// How many kept frames of `from..end` the sink takes.
 pub(crate) fn count_taken(db: &Connection, sink: &Sink, from: u64, end: u64) -> Result<u64> {
     let mut rows = db.prepare_cached(

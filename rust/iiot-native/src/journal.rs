@@ -33,7 +33,7 @@ pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Journal {
     #[staticmethod]
-    #[pyo3(signature = (path, *, sync = "full", max_bytes = 268_435_456, max_age_s = 0.0, max_rejects = 10_000))]
+    #[pyo3(signature = (path, *, sync = "full", max_bytes = 268_435_456, max_age_s = 0.0, max_rejects = 10_000, keep_sinks = false))]
     fn open(
         py: Python<'_>,
         path: &str,
@@ -41,6 +41,7 @@ impl Journal {
         max_bytes: u64,
         max_age_s: f64,
         max_rejects: u64,
+        keep_sinks: bool,
     ) -> PyResult<Self> {
         let sync = match sync {
             "full" => SyncMode::Full,
@@ -57,6 +58,7 @@ impl Journal {
             max_bytes,
             max_age: (!max_age.is_zero()).then_some(max_age),
             max_rejects,
+            keep_sinks,
         };
         let core = run(py, || Core::open(Path::new(path), &options))?;
         Ok(Self {
