@@ -160,8 +160,9 @@ class Journal:
         """The ledger: {"intake": {...}, "sinks": {name: {...}}, "journal": {...}}; units are frames. See docs/ledger.md."""
     def rejects(self, *, limit: int = 100) -> list[dict[str, Any]]:
         """Newest first: {"id", "at_ns", "sink" (None for intake), "source", "position", "point", "reason", "place", "excerpt"}."""
-    def retry_rejects(self, profiles: dict[str, Profile], *, ids: Sequence[int] | None = None) -> dict[str, int]:
-        """Offer rejects again under the profiles now valid a source name: {"accepted", "still_rejected", "gone"}."""
+    def retry_rejects(self, sources: dict[str, tuple[Profile, float]], *, ids: Sequence[int] | None = None) -> dict[str, int]:
+        """Offer rejects again, the oldest first, under what is valid now by the source's name: profile and dedup_window_s.
+        Returns {"accepted", "duplicate", "still_rejected", "without_source"}."""
     def add_source(
         self,
         name: str,

@@ -65,7 +65,7 @@ pub(crate) struct Group {
     pub reject_bytes: i64,
     pub notes: Vec<String>,
     building: Option<(i64, bool, RowBuilder)>,
-    links: Links,
+    pub links: Links,
     now_ns: i64,
 }
 

@@ -133,23 +133,10 @@ impl Journal {
             );
             notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
         }
-        let one = |sql: &str| -> Result<Option<i64>> {
-            Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
-        };
-        let stored = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1) as u64;
-        let end = one("SELECT first + count FROM frames ORDER BY first DESC LIMIT 1")?.unwrap_or(0)
-            as u64;
-        let next = stored.max(end);
-        let oldest = one("SELECT min(first) FROM frames")?.map_or(next, |f| f as u64);
-        let mut sinks = Vec::new();
-        if options.keep_sinks {
-            let (kept, told) =
-                writer::transaction(&db, || sink::activate_known(&db, oldest, next))?;
-            sinks = kept;
-            notes.extend(told);
-        } else {
-            db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
-        }
+        let (oldest, next) = extent(&db)?;
+        let (sinks, told) =
+            writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
+        notes.extend(told);
         let state = State {
             limits: Limits {
                 live_bytes,
@@ -344,6 +331,18 @@ fn spawn(
         sync,
         checkpoint,
     })
+}
+
+/// The oldest kept position and the one behind the newest.
+fn extent(db: &Connection) -> Result<(u64, u64)> {
+    let one = |sql: &str| -> Result<Option<i64>> {
+        Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
+    };
+    let stored = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1);
+    let end = one("SELECT first + count FROM frames ORDER BY first DESC LIMIT 1")?.unwrap_or(0);
+    let next = stored.max(end);
+    let oldest = one("SELECT min(first) FROM frames")?.unwrap_or(next);
+    Ok((oldest as u64, next as u64))
 }
 
 /// Names of the profiles of all origins.

@@ -7,7 +7,6 @@ use common::*;
 use iiot_journal::{
     Confirmation, ErrorKind, Journal, Options, RecordingSettings, SinkReject, SyncMode, TopicValue,
 };
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A journal without a frame has a ledger of zeros.
@@ -378,7 +377,7 @@ fn rejects_of_a_sink_are_stored_listed_and_retried_to_that_sink_only() {
     balanced(&journal.status().unwrap());
 
     let retried = journal
-        .retry_rejects(HashMap::from([("a".to_owned(), profile())]), None)
+        .retry_rejects(retried_under("a", profile()), None)
         .unwrap();
 
     assert_eq!((retried.accepted, retried.still_rejected), (1, 0));

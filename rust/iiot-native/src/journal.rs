@@ -4,7 +4,9 @@ use crate::decode::Profile;
 use crate::errors;
 use crate::intake::Intake;
 use crate::status::{reject_dict, status_dict};
-use iiot_journal::{Journal as Core, Options, RecordingSettings, Result, SourceSettings, SyncMode};
+use iiot_journal::{
+    Journal as Core, Options, RecordingSettings, Result, RetrySource, SourceSettings, SyncMode,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -95,21 +97,28 @@ impl Journal {
         rejects.iter().map(|r| reject_dict(py, r)).collect()
     }
 
-    #[pyo3(signature = (profiles, *, ids = None))]
+    #[pyo3(signature = (sources, *, ids = None))]
     #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
     fn retry_rejects(
         &self,
         py: Python<'_>,
-        profiles: HashMap<String, Py<Profile>>,
+        sources: HashMap<String, (Py<Profile>, f64)>,
         ids: Option<Vec<i64>>,
     ) -> PyResult<BTreeMap<&'static str, u64>> {
-        let profiles = profiles
+        let sources = sources
             .iter()
-            .map(|(name, p)| (name.clone(), Arc::clone(&p.get().core)))
-            .collect();
-        let retried = run(py, || self.core.retry_rejects(profiles, ids))?;
+            .map(|(name, (profile, dedup_window_s))| {
+                let source = RetrySource {
+                    profile: Arc::clone(&profile.get().core),
+                    dedup_window: seconds("dedup_window_s", *dedup_window_s)?,
+                };
+                Ok((name.clone(), source))
+            })
+            .collect::<PyResult<_>>()?;
+        let retried = run(py, || self.core.retry_rejects(sources, ids))?;
         Ok(BTreeMap::from([
             ("accepted", retried.accepted),
+            ("duplicate", retried.duplicate),
             ("still_rejected", retried.still_rejected),
             ("without_source", retried.without_source),
         ]))
