@@ -3,6 +3,7 @@
 //! A [`Journal`] owns one SQLite file and three threads: the writer (group commits), the sync thread (the loss of power) and
 //! the checkpoint thread. Sources push through an [`Intake`]; a sink reads through a [`Cursor`] and confirms through it.
 
+mod check;
 mod commit;
 mod cursor;
 mod error;
