@@ -54,3 +54,21 @@ def test_frames_that_a_full_journal_drops_are_told_before_the_end(gateway: Gatew
     assert {(event["at"], event["reason"], event["level"]) for event in events} == {("influxdb", "journal_full", "error")}
     assert play(gateway, log) == 4
     assert told(gateway) == events
+
+
+def test_frames_that_grow_too_old_are_told(gateway: Gateway) -> None:
+    """With `max_age_h`, what an absent database did not take in time goes: counted with its reason, and said to the frame."""
+    gateway.configure(absent() + "[simulate]\nrate_per_s = 50\n", journal_keys="max_age_h = 0.0005")
+    gateway.start("run")
+
+    gateway.until(lambda s: s["sinks"]["influxdb"]["dropped_reasons"]["journal_age"] > 0, "a frame that is too old")
+
+    assert gateway.stop() == 0
+    status = gateway.status()
+    assert_balanced(status)
+    sink = status["sinks"]["influxdb"]
+    assert sink["dropped_reasons"] == {"journal_full": 0, "journal_age": sink["dropped"], "sink_away": 0}
+    assert sink["queued"] > 0
+    events = told(gateway)
+    assert sum(event["frames"] for event in events) == sink["dropped"]
+    assert {(event["at"], event["reason"], event["level"]) for event in events} == {("influxdb", "journal_age", "error")}
