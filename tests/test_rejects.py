@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import iiot_gateway
+
 GATEWAY = [sys.executable, "-m", "iiot_gateway"]
 LOG = """\
 {"ts":1000,"id":"N2","n1":{"t":7.1,"h":true,"seq":1}}
@@ -66,3 +68,30 @@ def test_a_number_beyond_all_numbers_is_a_wrong_argument(folder: Path) -> None:
 
     assert done.returncode == 2
     assert "expected a whole number above 0" in done.stderr
+
+
+MENDED = '[gateway]\nprofile = "mine.toml"\n[http]\nenabled = false\n'
+PACKET = '{"ts":%d,"id":"N2","n1":{"other":1,"seq":%d}}\n'
+
+
+def test_a_packet_that_was_rejected_twice_is_accepted_once(tmp_path: Path) -> None:
+    """It was received twice; under the mended profile its repeat is a duplicate, and the ledger of the stopped gateway balances."""
+    built_in = (Path(iiot_gateway.__file__).parent / "profiles" / "lora-bridge.toml").read_text()
+    (tmp_path / "mine.toml").write_text(built_in)
+    (tmp_path / "config.toml").write_text(MENDED)
+    (tmp_path / "log.txt").write_text(PACKET % (1000, 1) + PACKET % (1500, 1) + PACKET % (2000, 2))
+    assert command(tmp_path, "replay", "log.txt", "--speed", "max", "--once").returncode == 0
+    assert len(listed(tmp_path)) == 3
+    (tmp_path / "mine.toml").write_text(built_in.replace('path = "n1.t"', 'path = "n1.other"'))
+
+    result = json.loads(command(tmp_path, "rejects", "retry", "--json").stdout)
+
+    assert result == {"accepted": 2, "duplicate": 1, "still_rejected": 0, "without_source": 0, "cannot_be_retried": 0}
+    intake = json.loads(command(tmp_path, "status", "--json").stdout)["intake"]
+    assert {key: intake[key] for key in ("received", "accepted", "duplicate", "rejected")} == {
+        "received": 3,
+        "accepted": 2,
+        "duplicate": 1,
+        "rejected": 0,
+    }
+    assert listed(tmp_path) == []

@@ -156,8 +156,10 @@ class Journal:
         max_bytes: int = 268435456,
         max_age_s: float = 0.0,
         max_rejects: int = 10000,
+        keep_sinks: bool = False,
     ) -> Journal:
-        """Open or create; starts the writer and the sync thread. Raises JournalError. `max_age_s` 0 means no limit of age."""
+        """Open or create; starts the writer and the sync thread. Raises JournalError. `max_age_s` 0 means no limit of age.
+        With `keep_sinks` the sinks of the last run stay active without `add_sink`, as a retry on a stopped gateway needs it."""
     @staticmethod
     def inspect(path: str) -> dict[str, Any]:
         """`status()` of a journal that no process has open for writing (or of one that has), read-only."""
@@ -169,8 +171,9 @@ class Journal:
         """The ledger: {"intake": {...}, "sinks": {name: {...}}, "journal": {...}}; units are frames. See docs/ledger.md."""
     def rejects(self, *, limit: int = 100) -> list[dict[str, Any]]:
         """Newest first: {"id", "at_ns", "sink" (None for intake), "source", "position", "point", "reason", "place", "excerpt"}."""
-    def retry_rejects(self, profiles: dict[str, Profile], *, ids: Sequence[int] | None = None) -> dict[str, int]:
-        """Offer rejects again under the profiles now valid a source name: {"accepted", "still_rejected", "gone"}."""
+    def retry_rejects(self, sources: dict[str, tuple[Profile, float]], *, ids: Sequence[int] | None = None) -> dict[str, int]:
+        """Offer rejects again, the oldest first, under what is valid now by the source's name: profile and dedup_window_s.
+        Returns {"accepted", "duplicate", "still_rejected", "without_source"}."""
     def add_source(
         self,
         name: str,

@@ -64,8 +64,8 @@ def read_profile(path: Path) -> _native.Profile:
         raise ProfileInvalid(str(path), [(0, f"cannot be read: {error.strerror}")]) from error
 
 
-def open_journal(config: Config) -> _native.Journal:
-    """Open the journal. Raises JournalUnusable."""
+def open_journal(config: Config, *, keep_sinks: bool = False) -> _native.Journal:
+    """Open the journal; with `keep_sinks` the sinks of the last run stay active. Raises JournalUnusable."""
     path, section = config.journal_path(), config.journal
     try:
         journal = _native.Journal.open(
@@ -74,6 +74,7 @@ def open_journal(config: Config) -> _native.Journal:
             max_bytes=section.max_bytes,
             max_age_s=section.max_age_h * 3600.0,
             max_rejects=section.max_rejects,
+            keep_sinks=keep_sinks,
         )
     except _native.JournalError as error:
         raise JournalUnusable(error.kind, path, str(error)) from error
@@ -110,15 +111,16 @@ def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
 
 
 def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -> dict[str, int]:
-    """Offer rejects again under the profile files as they are now."""
-    profiles = {name: read_profile(path) for name, path in profile_files(config).items()}
+    """Offer rejects again under the profile files as they are now; a repeat of what was accepted is a duplicate."""
+    sections: dict[str, SourceSection] = {**live_sections(config)}
     try:
         known = journal.rejects(limit=1_000_000)
-        # A recording has no section; what it gave goes by the profile that `replay` would take.
-        for source in {reject["source"] for reject in known} - set(profiles):
-            profiles[source] = read_profile(profile_path(config.base, config.gateway.profile))
+        # A recording has no section; what it gave goes by the keys that `replay` would take.
+        sections |= {reject["source"]: config.gateway for reject in known if reject["source"] not in sections}
+        given = [origin(config, name, section) for name, section in sections.items()]
+        sources = {source.name: (read_profile(source.profile), source.dedup_window_s) for source in given}
         wanted = known if ids is None else _named(known, ids)
-        result = journal.retry_rejects(profiles, ids=None if ids is None else [reject["id"] for reject in wanted])
+        result = journal.retry_rejects(sources, ids=None if ids is None else [reject["id"] for reject in wanted])
     except _native.JournalError as error:
         raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
     values = sum(reject["kind"] == "value" for reject in wanted)

@@ -133,8 +133,14 @@ def test_rejects_are_sent_again_on_demand(gateway: Gateway, database: ScriptedDa
     assert replay(gateway, log) == 3
     database.judge = lambda _lines: TAKEN
 
+    refused = gateway.status()["sinks"]["influxdb"]["rejected"]
+
     done = gateway.run("rejects", "retry")
     assert done.returncode == 0, done.stderr
+    stopped = gateway.status()
+    assert_balanced(stopped)
+    sink = stopped["sinks"]["influxdb"]
+    assert (sink["state"], sink["accepted"], sink["queued"], sink["rejected"]) == ("stopped", small.accepted, refused, 0)
     gateway.start("run")
     status = gateway.until(lambda s: s["sinks"]["influxdb"]["delivered"] == small.accepted, "the delivery of the rejects")
 

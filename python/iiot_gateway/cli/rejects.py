@@ -66,7 +66,7 @@ def _retry(config: Config, reject_id: int | None) -> dict[str, int]:
     except GatewayUnreachable:
         from iiot_gateway.compose import open_journal, retry
 
-        journal = open_journal(config)
+        journal = open_journal(config, keep_sinks=True)
         try:
             return retry(config, journal, None if reject_id is None else [reject_id])
         finally:

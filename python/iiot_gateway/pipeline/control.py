@@ -2,7 +2,7 @@
 
 {"command": "status"}               {"ok": true, "result": {...}}
 {"command": "rejects", "limit": 20} {"ok": true, "result": [...]}
-{"command": "retry", "id": 7}       {"ok": true, "result": {"accepted": 1, ...}}
+{"command": "retry", "id": 7}       {"ok": true, "result": {"accepted": 1, "duplicate": 0, ...}}
 {"command": "live", "since": 12}    {"ok": true, "result": {"version": 13, "changed": [...], ...}}
 anything else                       {"ok": false, "error": "..."}
 """

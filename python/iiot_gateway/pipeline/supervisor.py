@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskStatus
 
+from iiot_gateway._native import JournalError
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.errors import GatewayError, RecordingUnreadable, SinkUnavailable
 from iiot_gateway.log import (
@@ -49,6 +50,8 @@ CLOSE_S = 0.7
 SAMPLE_S = 10.0
 NOTES_S = 0.5
 
+INTAKE_LOST = ("intake", "journal_unavailable")
+
 EXIT_DELIVERED = 0
 EXIT_SINK_REJECTED = 3
 EXIT_NOT_DONE = 4
@@ -82,13 +85,14 @@ class Gateway:
         self._log = get_log()
         self._stopping = anyio.Event()
         self._sources_done = anyio.Event()
-        self._losses_at_end: dict[str, int] = {}
+        self._not_taken_at_end: dict[str, int] = {}
         self._uncommitted = 0
-        self._seen: dict[tuple[str, str], int] = {}
+        self._seen: dict[tuple[str, str], int] = {INTAKE_LOST: 0}
 
     async def run(self, *, once: bool = False, timeout_s: float | None = None) -> int:
         """Run until a signal, or with `once` until everything that the sources gave is delivered. Returns the exit code."""
-        before = await anyio.to_thread.run_sync(self._losses)
+        ledger = await anyio.to_thread.run_sync(self._journal.status)
+        before, self._seen = self._not_taken(ledger), _lost(ledger)
         code = EXIT_DELIVERED
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._watch_signals)
@@ -115,7 +119,7 @@ class Gateway:
             tasks.cancel_scope.cancel()
         if once and code == EXIT_DELIVERED and self._uncommitted:
             code = EXIT_NOT_DONE
-        if once and code == EXIT_DELIVERED and self._losses_at_end != before:
+        if once and code == EXIT_DELIVERED and self._not_taken_at_end != before:
             code = EXIT_SINK_REJECTED
         self._log.info(GATEWAY_STOPPED)
         return code
@@ -208,16 +212,29 @@ class Gateway:
             async with anyio.create_task_group() as tasks:
                 for sink in self._sinks:
                     tasks.start_soon(sink.stop, left_s)
-        self._losses_at_end = await anyio.to_thread.run_sync(self._losses)
-        await self._tell_notes()
+        ledger = await anyio.to_thread.run_sync(self._journal.status)
         close: Callable[[float], int | None] = self._journal.close
         if uncommitted := await anyio.to_thread.run_sync(close, CLOSE_S):
             self._log.error(FRAMES_LOST, at="intake", frames=uncommitted, reason="never_committed")
             self._uncommitted = uncommitted
+            self._seen[INTAKE_LOST] += uncommitted
+        await self._tell_notes()
+        closed = await anyio.to_thread.run_sync(self._ledger_of_closed)
+        ledger = closed or ledger
+        self._tell_losses(ledger)
+        self._not_taken_at_end = self._not_taken(ledger)
 
-    def _losses(self) -> dict[str, int]:
+    def _ledger_of_closed(self) -> dict[str, Any] | None:
+        """Read what the last commits came to; None if the disk has no room even for that."""
+        try:
+            return self._journal.inspect(self._journal_path)
+        except JournalError as error:
+            self._log.warning(JOURNAL_NOT_READ, error=str(error))
+            return None
+
+    def _not_taken(self, ledger: dict[str, Any]) -> dict[str, int]:
         """Count what sinks did not take."""
-        sinks: dict[str, Any] = self._journal.status()["sinks"]
+        sinks: dict[str, Any] = ledger["sinks"]
         return {sink.name: sum(sinks.get(sink.name, {}).get(key, 0) for key in ("rejected", "dropped")) for sink in self._sinks}
 
     async def _again_and_again(self, look: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
@@ -237,13 +254,22 @@ class Gateway:
             self._log.warning(JOURNAL_NOTE, note=note)
 
     async def _sample(self) -> None:
-        """Keep the rate of the last minute, and say loudly what was lost since the last look."""
-        document = await anyio.to_thread.run_sync(self.view.document)
-        counts = {("intake", "journal_unavailable"): int(document["intake"].get("lost_journal_unavailable", 0))}
-        for name, sink in document["sinks"].items():
-            counts |= {(name, reason): int(count) for reason, count in sink.get("dropped_reasons", {}).items()}
+        """Keep the rate of the last minute, and say what was lost since the last look."""
+        self._tell_losses(await anyio.to_thread.run_sync(self.view.document))
+
+    def _tell_losses(self, ledger: dict[str, Any]) -> None:
+        """Say loudly what was lost since the last look."""
+        counts = _lost(ledger)
         for (name, reason), count in counts.items():
-            new = count - self._seen.get((name, reason), count)
+            new = count - self._seen.get((name, reason), 0)
             if new > 0:
-                self._log.error(FRAMES_LOST if name == "intake" else FRAMES_DROPPED, at=name, frames=new, reason=reason)
+                self._log.error(FRAMES_LOST if name == INTAKE_LOST[0] else FRAMES_DROPPED, at=name, frames=new, reason=reason)
         self._seen = counts
+
+
+def _lost(ledger: dict[str, Any]) -> dict[tuple[str, str], int]:
+    """Count lost frames by place and reason."""
+    counts = {INTAKE_LOST: int(ledger["intake"].get("lost_journal_unavailable", 0))}
+    for name, sink in ledger["sinks"].items():
+        counts |= {(name, reason): int(count) for reason, count in sink.get("dropped_reasons", {}).items()}
+    return counts

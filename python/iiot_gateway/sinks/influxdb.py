@@ -95,6 +95,8 @@ class InfluxdbSink:
         self._canary: bytes | None = None
         self._log = get_log(sink=name)
         self._repeated = Repeated()
+        # Apart, because each batch that is taken resets the other.
+        self._unread = Repeated()
 
     async def run(self) -> None:
         """Wait until the database is there, then deliver until `stop`."""
@@ -138,10 +140,15 @@ class InfluxdbSink:
 
     async def _prepare(self, send: MemoryObjectSendStream[Prepared]) -> None:
         async with send:
+            backoff = Backoff()
             while not self._stopping.is_set():
-                async with self._reading:
-                    generation = self._generation
-                    batch = await anyio.to_thread.run_sync(self._next_batch)
+                try:
+                    async with self._reading:
+                        generation = self._generation
+                        batch = await anyio.to_thread.run_sync(self._next_batch)
+                except JournalError as error:
+                    await self._pause(self._unreadable(error, backoff.next_delay_s()))
+                    continue
                 if batch is not None:
                     await send.send((generation, batch))
 
@@ -266,6 +273,13 @@ class InfluxdbSink:
                 self._log.error(event, error=tried.error, retry_s=round(delay_s, 1), remedy=remedy, **extra)
             else:
                 self._log.warning(SINK_UNAVAILABLE, error=tried.error, retry_s=round(delay_s, 1), **extra)
+        return delay_s
+
+    def _unreadable(self, error: JournalError, delay_s: float) -> float:
+        """Take a journal that could not be read; return how long to wait."""
+        self.status.change("journal_unavailable", str(error))
+        if (extra := self._unread.allows(str(error))) is not None:
+            self._log.error(SINK_UNAVAILABLE, error=str(error), kind="journal_unavailable", retry_s=round(delay_s, 1), **extra)
         return delay_s
 
     def _outage_s(self) -> float:

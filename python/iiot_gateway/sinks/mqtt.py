@@ -21,6 +21,7 @@ from iiot_gateway.log import (
     SINK_DISCONNECTED,
     SINK_NOT_AUTHORIZED,
     SINK_TOO_MANY_TOPICS,
+    SINK_UNAVAILABLE,
     Repeated,
     get_log,
 )
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
+JOURNAL_ENDS = ("journal", "journal_unavailable")
+"""Ends that the broker has no part in: the journal could not be read or written."""
 DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted")
 """What the status takes over from the extension."""
 WATCH_S = 0.5
@@ -170,7 +173,7 @@ class MqttSink:
         error = f"{kind}: {detail}" if detail else kind
         if connected_s > 0:
             self._status.was_available = True
-        elif self._section.on_start == "fail" and not self._status.was_available:
+        elif self._section.on_start == "fail" and not self._status.was_available and kind not in JOURNAL_ENDS:
             raise SinkUnavailable(f"[{self.name}] {self._section.broker_url}: {error}")
         self._status.reconnects += 1
         if self._takeover.observe(kind, connected_s):
@@ -187,6 +190,11 @@ class MqttSink:
                 )
             return delay_s
         delay_s = self._backoff.next_delay_s(connected_s)
+        if kind in JOURNAL_ENDS:
+            self._status.change("journal_unavailable", detail)
+            if (extra := self._repeated.allows(detail)) is not None:
+                self._log.error(SINK_UNAVAILABLE, error=detail, kind="journal_unavailable", retry_s=round(delay_s, 1), **extra)
+            return delay_s
         refused = kind in REFUSALS
         self._status.change("refused" if refused else "disconnected", error)
         if (extra := self._repeated.allows(kind)) is not None:

@@ -90,6 +90,19 @@ impl NodeClock {
         self.base_ms.saturating_add(uptime)
     }
 
+    /// The node time of a document that came before the last one, or after it, and is judged only now. The clock stays where it is.
+    ///
+    /// Exact unless the node restarted in between: what it counted before that is not known any more.
+    pub fn revisit(&self, uptime_ms: u64, counter: Option<u64>, bits: u32) -> i64 {
+        let uptime = i64::try_from(uptime_ms).unwrap_or(i64::MAX);
+        let before_a_wrap = uptime_ms > self.last_uptime_ms
+            && matches!((counter, self.last_counter), (Some(then), Some(last)) if then < last);
+        let range = 1_i64.checked_shl(bits.min(62)).unwrap_or(i64::MAX);
+        self.base_ms
+            .saturating_sub(if before_a_wrap { range } else { 0 })
+            .saturating_add(uptime)
+    }
+
     /// The node time of the last document; none before the first.
     pub fn now_ms(&self) -> Option<i64> {
         let uptime = i64::try_from(self.last_uptime_ms).unwrap_or(i64::MAX);
@@ -185,6 +198,21 @@ mod tests {
         assert_eq!(clock.now_ms(), Some(10_000));
         assert_eq!(clock.advance(5_000, Some(1), 32), 15_000);
         assert_eq!(clock.advance(15_000, Some(2), 32), 25_000);
+    }
+
+    /// A document that is judged late has the time that it had when it came, also from before a wrap.
+    #[test]
+    fn a_document_that_is_judged_late_keeps_its_time() {
+        let mut clock = NodeClock::default();
+        clock.advance(4_294_960_000, Some(7), 32);
+        let then = clock.advance(4_294_967_000, Some(8), 32);
+        clock.advance(704, Some(9), 32);
+        let now = clock.advance(5_704, Some(10), 32);
+
+        assert_eq!(clock.revisit(4_294_967_000, Some(8), 32), then);
+        assert_eq!(clock.revisit(4_704, Some(9), 32), now - 1000);
+        assert_eq!(clock.revisit(6_704, Some(11), 32), now + 1000);
+        assert_eq!(clock.now_ms(), Some(now));
     }
 
     /// What is stored is what is read.

@@ -82,9 +82,13 @@ impl Track {
         }
     }
 
-    /// The change in frames lost on air that this sequence number means.
-    fn advance(&mut self, r: &Reception) -> i64 {
+    /// The change in frames lost on air that this sequence number means. One that is judged late may fill a gap, or come next; where it
+    /// lies before what is known, it is no restart.
+    fn advance(&mut self, r: &Reception, late: bool) -> i64 {
         if self.boot != r.boot {
+            if late {
+                return 0;
+            }
             *self = Self::from(r);
             return 0;
         }
@@ -120,6 +124,9 @@ impl Track {
             || behind >= MAX_LATE
             || (r.boot.is_none() && behind > 0 && behind <= self.known);
         if is_restart {
+            if late {
+                return 0;
+            }
             *self = Self::from(r);
             return 0;
         }
@@ -153,7 +160,7 @@ pub struct Entry {
 }
 
 /// What was accepted recently and how far each node's sequence has come.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Window {
     seen: HashMap<u64, i64>,
     order: VecDeque<(i64, u64)>,
@@ -195,6 +202,24 @@ impl Window {
 
     /// Note accepted receptions in the delta. One that was seen before within the window counts for nothing again.
     pub fn accept(&self, delta: &mut Delta, receptions: &[Reception], time_ms: i64) {
+        self.note(delta, receptions, time_ms, false);
+    }
+
+    /// Accept what came earlier and is judged only now. Returns the frames lost on air that this changes, a node.
+    pub fn accept_late(
+        &mut self,
+        receptions: &[Reception],
+        time_ms: i64,
+        window_ms: i64,
+    ) -> Vec<(u64, i64)> {
+        let mut delta = Delta::default();
+        self.note(&mut delta, receptions, time_ms, true);
+        let lost_by_node = std::mem::take(&mut delta.lost_by_node);
+        self.merge(delta, window_ms);
+        lost_by_node
+    }
+
+    fn note(&self, delta: &mut Delta, receptions: &[Reception], time_ms: i64, late: bool) {
         for r in receptions {
             delta.seen.insert(r.fingerprint(), time_ms);
             delta.entries.push(Entry {
@@ -212,7 +237,7 @@ impl Window {
                 };
             }
             if let Some(track) = delta.tracks.get_mut(&r.node) {
-                let lost = track.advance(r);
+                let lost = track.advance(r, late);
                 if lost != 0 {
                     delta.lost_on_air += lost;
                     delta.lost_by_node.push((r.node, lost));
@@ -536,6 +561,27 @@ mod tests {
             });
             proptest::prop_assert_eq!(lost(boot, seqs), expected as i64);
         }
+    }
+
+    /// A packet that is judged late fills its gap or counts for nothing; what comes next is judged as if it had not been.
+    #[test]
+    fn a_late_packet_moves_no_sequence_back() {
+        let mut window = Window::default();
+        accept(&mut window, reception(1000), 0);
+        accept(&mut window, reception(1003), 1);
+        let restarted = Reception {
+            boot: Some(1),
+            ..reception(1)
+        };
+        let mut late = |r| window.accept_late(&[r], 2, 3_600_000);
+
+        assert_eq!(late(reception(1002)), [(1, -1)]);
+        assert_eq!(late(reception(5)), []);
+        assert_eq!(late(restarted), []);
+        assert_eq!(late(reception(1006)), [(1, 2)]);
+
+        assert!(is_duplicate(&window, reception(5), 3));
+        assert_eq!(accept(&mut window, reception(1007), 3), 0);
     }
 
     /// With a modulus the wrap of the sequence number is no restart.

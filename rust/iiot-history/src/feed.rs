@@ -99,6 +99,10 @@ impl Feed {
         while writer.pending() < max_points {
             let before = end;
             let collected = self.collect(writer, max_points, &mut end, &mut frames);
+            if collected.is_err() && end > from {
+                // What was read before is whole; the next batch begins at the error.
+                break;
+            }
             if collected.is_err() {
                 writer.forget();
             }

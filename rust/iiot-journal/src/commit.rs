@@ -2,6 +2,7 @@
 //!
 //! Everything a group changes is kept apart from [`State`] until COMMIT succeeded, so that a full disk changes nothing.
 
+use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::links::{LinkCounts, Links};
 use crate::prune;
@@ -68,7 +69,7 @@ pub(crate) struct Group {
     pub reject_bytes: i64,
     pub notes: Vec<String>,
     building: Option<(i64, bool, RowBuilder)>,
-    links: Links,
+    pub links: Links,
     now_ns: i64,
 }
 
@@ -355,7 +356,7 @@ impl Group {
                 row.only_sink,
                 row.replayable,
                 self.now_ns / 1_000_000,
-                crc32fast::hash(&row.body),
+                check::checksum(&row.body),
                 row.body
             ])?;
         let profile = state.origins.get(&row.origin).map_or("", String::as_str);

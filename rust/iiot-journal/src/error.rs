@@ -50,6 +50,16 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// A file that is refused when it is opened.
+    pub(crate) fn damaged(found: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::Damaged,
+            format!(
+                "it is damaged ({found}); nothing was changed: move it and its -wal file away to begin anew, and keep them for recovery"
+            ),
+        )
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,

@@ -304,6 +304,17 @@ impl Intake {
     }
 }
 
+/// What a document says of its nodes' sequences, as windows judge it.
+pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
+    scan.sequences().iter().map(|s| Reception {
+        node: fingerprint(scan.node_name(s).as_bytes()),
+        boot: s.boot,
+        seq: s.seq,
+        object: s.object_hash,
+        modulus: s.modulus,
+    })
+}
+
 /// Add a frame to what goes to the writer.
 fn take(
     documents: &mut Documents,
@@ -356,15 +367,7 @@ fn take(
                 )
             } else {
                 let first = documents.receptions.len() as u32;
-                documents
-                    .receptions
-                    .extend(scan.sequences().iter().map(|s| Reception {
-                        node: fingerprint(scan.node_name(s).as_bytes()),
-                        boot: s.boot,
-                        seq: s.seq,
-                        object: s.object_hash,
-                        modulus: s.modulus,
-                    }));
+                documents.receptions.extend(receptions(scan));
                 let telemetry = Telemetry {
                     time_ns: scan.time_ns(),
                     age_ms: scan.age_ms(),

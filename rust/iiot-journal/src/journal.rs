@@ -37,6 +37,8 @@ pub struct Options {
     pub max_age: Option<Duration>,
     /// Rejects kept.
     pub max_rejects: u64,
+    /// Sinks that were known when the journal was closed stay so without being added: for who changes the journal of a stopped gateway.
+    pub keep_sinks: bool,
 }
 
 impl Default for Options {
@@ -46,6 +48,7 @@ impl Default for Options {
             max_bytes: 256 << 20,
             max_age: None,
             max_rejects: 10_000,
+            keep_sinks: false,
         }
     }
 }
@@ -106,7 +109,6 @@ impl Journal {
         }
         db.execute_batch("INSERT INTO meta VALUES ('open', 1) ON CONFLICT DO UPDATE SET value=1")?;
         db.execute("INSERT INTO meta VALUES ('max_bytes', ?1), ('live_bytes', ?2) ON CONFLICT DO UPDATE SET value=excluded.value", [options.max_bytes as i64, live_bytes as i64])?;
-        db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
         let log = OpenOptions::new()
             .read(true)
             .write(true)
@@ -131,14 +133,10 @@ impl Journal {
             );
             notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
         }
-        let one = |sql: &str| -> Result<Option<i64>> {
-            Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
-        };
-        let stored = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1) as u64;
-        let end = one("SELECT first + count FROM frames ORDER BY first DESC LIMIT 1")?.unwrap_or(0)
-            as u64;
-        let next = stored.max(end);
-        let oldest = one("SELECT min(first) FROM frames")?.map_or(next, |f| f as u64);
+        let (oldest, next) = extent(&db)?;
+        let (sinks, told) =
+            writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
+        notes.extend(told);
         let state = State {
             limits: Limits {
                 live_bytes,
@@ -152,7 +150,7 @@ impl Journal {
             next,
             oldest,
             sources: Vec::new(),
-            sinks: Vec::new(),
+            sinks,
             origins: origins(&db)?,
             reject_bytes: reject::total_bytes(&db)?,
             notes: Vec::new(),
@@ -333,6 +331,18 @@ fn spawn(
         sync,
         checkpoint,
     })
+}
+
+/// The oldest kept position and the one behind the newest.
+fn extent(db: &Connection) -> Result<(u64, u64)> {
+    let one = |sql: &str| -> Result<Option<i64>> {
+        Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
+    };
+    let stored = one("SELECT value FROM meta WHERE key='next'")?.unwrap_or(1);
+    let end = one("SELECT first + count FROM frames ORDER BY first DESC LIMIT 1")?.unwrap_or(0);
+    let next = stored.max(end);
+    let oldest = one("SELECT min(first) FROM frames")?.unwrap_or(next);
+    Ok((oldest as u64, next as u64))
 }
 
 /// Names of the profiles of all origins.

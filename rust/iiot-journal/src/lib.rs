@@ -3,11 +3,13 @@
 //! A [`Journal`] owns one SQLite file and three threads: the writer (group commits), the sync thread (the loss of power) and
 //! the checkpoint thread. Sources push through an [`Intake`]; a sink reads through a [`Cursor`] and confirms through it.
 
+mod check;
 mod commit;
 mod cursor;
 mod error;
 mod intake;
 mod journal;
+mod judge;
 mod links;
 mod lock;
 mod origins;
@@ -34,7 +36,7 @@ pub use intake::{Intake, RecordingSettings, SourceSettings};
 pub use journal::{Journal, Options};
 pub use links::LinkCounts;
 pub use reject::Reject;
-pub use retry::Retried;
+pub use retry::{Retried, RetrySource};
 pub use row::{Frame, Frames, Row};
 pub use sink::{Confirmation, SinkReject, TopicValue};
 pub use status::{FileStatus, SinkStatus, Status};

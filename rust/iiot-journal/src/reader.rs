@@ -1,6 +1,7 @@
 //! Reading rows: recent ones from memory, older ones from the file. No transaction is held between two reads.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::check;
+use crate::error::{ErrorKind, Result};
 use crate::row::Row;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::VecDeque;
@@ -80,7 +81,11 @@ pub(crate) fn read(
     let mut found = query.query([from as i64])?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while let Some(r) = found.next()? {
-        let row = from_sql(r)?;
+        let row = match from_sql(r) {
+            // What stands before it is whole; the next read begins with it, and tells.
+            Err(error) if error.kind == ErrorKind::Damaged && !rows.is_empty() => break,
+            row => row?,
+        };
         if row.first >= visible || bytes >= max_bytes {
             break;
         }
@@ -135,15 +140,8 @@ fn from_sql(r: &rusqlite::Row<'_>) -> Result<Row> {
         replayable: r.get(4)?,
         body: r.get(6)?,
     };
-    if crc32fast::hash(&row.body) != r.get::<_, u32>(5)? {
-        return Err(Error::new(
-            ErrorKind::Damaged,
-            format!(
-                "frames {} to {} fail their checksum; the disk or its file is damaged",
-                row.first,
-                row.end() - 1
-            ),
-        ));
+    if i64::from(check::checksum(&row.body)) != r.get::<_, i64>(5)? {
+        return Err(check::damaged_row(row.first, row.end()));
     }
     Ok(row)
 }

@@ -1,7 +1,7 @@
 //! What can never be delivered: kept with its reason up to a limit, listed, and offered again after a profile was mended.
 
 use crate::commit::{Limits, State};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::row::Row;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub(crate) struct StoredFrame {
     pub document: Vec<u8>,
 }
 
-/// Find a frame in the rows of this group or in the table.
+/// Find a frame in the rows of this group or in the table; none if it is gone or damaged: the confirmation stands all the same.
 pub(crate) fn frame_at(
     db: &Connection,
     rows: &[Arc<Row>],
@@ -71,12 +71,14 @@ pub(crate) fn frame_at(
         .find(|r| r.first <= position && position < r.end())
     {
         Some(row) => row.as_ref(),
-        None => match crate::reader::row_at(db, position)? {
-            Some(row) => {
+        None => match crate::reader::row_at(db, position) {
+            Ok(Some(row)) => {
                 stored = row;
                 &stored
             }
-            None => return Ok(None),
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind == ErrorKind::Damaged => return Ok(None),
+            Err(error) => return Err(error),
         },
     };
     let source: Option<String> = db

@@ -2,23 +2,38 @@
 
 use crate::commit::{Group, State};
 use crate::error::Result;
-use crate::intake::origin;
+use crate::intake::{origin, receptions};
 use crate::journal::Journal;
+use crate::judge::{Judge, NodeTime};
+use crate::links::LinkCounts;
 use crate::reject::{Candidate, candidates, total_bytes};
 use crate::row::RowBuilder;
 use crate::shared::now_ns;
 use crate::writer::{transaction, write_next};
 use iiot_core::profile::Profile;
 use iiot_core::scan::Scan;
+use iiot_core::window::Reception;
 use rusqlite::params;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How the documents of a source are judged now.
+#[derive(Debug, Clone)]
+pub struct RetrySource {
+    /// What they mean.
+    pub profile: Arc<Profile>,
+    /// How long a repeat is a duplicate.
+    pub dedup_window: Duration,
+}
 
 /// What became of the rejects that were offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retried {
     /// Accepted: they go to the sinks (an intake's reject) or to the sink that refused them.
     pub accepted: u64,
+    /// Repeats of what was accepted before, or by this retry.
+    pub duplicate: u64,
     /// Still nothing to use in them.
     pub still_rejected: u64,
     /// Their source is not configured any more.
@@ -26,65 +41,126 @@ pub struct Retried {
 }
 
 impl Journal {
-    /// Offer kept rejects again; `profiles` are those of the configured sources by name.
+    /// Offer kept rejects again, the oldest first; `sources` are the configured ones by name.
     pub fn retry_rejects(
         &self,
-        profiles: HashMap<String, Arc<Profile>>,
+        sources: HashMap<String, RetrySource>,
         ids: Option<Vec<i64>>,
     ) -> Result<Retried> {
         self.shared
-            .command(move |state| retry(state, &profiles, ids.as_deref()))
+            .command(move |state| retry(state, &sources, ids.as_deref()))
     }
+}
+
+/// A reject in which there is something to use now.
+struct Usable {
+    candidate: Candidate,
+    profile: Arc<Profile>,
+    time_ns: i64,
+    receptions: Vec<Reception>,
+    node_time: NodeTime,
 }
 
 fn retry(
     state: &mut State,
-    profiles: &HashMap<String, Arc<Profile>>,
+    sources: &HashMap<String, RetrySource>,
     ids: Option<&[i64]>,
 ) -> Result<Retried> {
     let mut retried = Retried::default();
     let mut usable = Vec::new();
+    let mut judges: HashMap<String, Judge> = HashMap::new();
     for candidate in candidates(state, ids)? {
+        let Some(source) = sources.get(&candidate.source) else {
+            retried.without_source += 1;
+            continue;
+        };
         let mut scan = Scan::new();
-        match profiles.get(&candidate.source) {
-            None => retried.without_source += 1,
-            Some(profile)
-                if profile.scan(&candidate.document, &mut scan).is_err() || scan.points() == 0 =>
-            {
-                retried.still_rejected += 1;
-            }
-            Some(profile) => {
-                // A frame that a sink refused has its time already; a document that was never a frame has only that of its arrival.
-                let time_ns = match candidate.sink {
-                    Some(_) => scan.time_ns().unwrap_or(candidate.time_ns),
-                    None => scan.time_or(candidate.time_ns),
-                };
-                usable.push((candidate, Arc::clone(profile), time_ns));
-            }
+        if source.profile.scan(&candidate.document, &mut scan).is_err() || scan.points() == 0 {
+            retried.still_rejected += 1;
+            continue;
         }
+        if candidate.sink.is_none() && !judges.contains_key(&candidate.source) {
+            let judge = Judge::load(state, &candidate.source, source.dedup_window)?;
+            judges.insert(candidate.source.clone(), judge);
+        }
+        usable.push(Usable {
+            // A frame that a sink refused has its time already; a document that was never a frame has only that of its arrival.
+            time_ns: match candidate.sink {
+                Some(_) => scan.time_ns().unwrap_or(candidate.time_ns),
+                None => scan.time_or(candidate.time_ns),
+            },
+            receptions: receptions(&scan).collect(),
+            node_time: NodeTime {
+                uptime_ms: scan.uptime_ms(),
+                counter: scan.packet_counter(),
+                uptime_bits: source.profile.uptime_bits(),
+                received_at_ns: candidate.received_at_ns,
+            },
+            profile: Arc::clone(&source.profile),
+            candidate,
+        });
     }
     let origins = transaction(&state.db, || {
         usable
             .iter()
-            .map(|(candidate, profile, _)| origin_under(state, candidate, profile))
+            .map(|u| origin_under(state, &u.candidate, &u.profile))
             .collect::<Result<Vec<_>>>()
     })?;
-    for (origin, (_, profile, _)) in origins.iter().zip(&usable) {
-        state.origins.insert(*origin, profile.name().to_owned());
+    for (origin, u) in origins.iter().zip(&usable) {
+        state.origins.insert(*origin, u.profile.name().to_owned());
     }
     let mut group = Group::new(state, now_ns());
     transaction(&state.db, || {
-        for (origin, (candidate, _, time_ns)) in origins.iter().zip(&usable) {
-            accept(state, &mut group, candidate, *origin, *time_ns)?;
+        for (origin, u) in origins.iter().zip(&usable) {
+            // What a sink refused was accepted before, so it is no repeat.
+            let judge = match u.candidate.sink {
+                None => judges.get_mut(&u.candidate.source),
+                Some(_) => None,
+            };
+            if judge.is_none_or(|judge| is_new(&mut group, judge, u)) {
+                accept(state, &mut group, u, *origin)?;
+                retried.accepted += 1;
+            } else {
+                settle(state, &mut group, &u.candidate, "duplicate")?;
+                retried.duplicate += 1;
+            }
         }
         group.finish(state, &HashMap::new())?;
+        for judge in judges.values_mut() {
+            judge.write(state)?;
+        }
         write_next(state, group.next)?;
         group.reject_bytes = total_bytes(&state.db)?;
         Ok(())
     })?;
-    retried.accepted = usable.len() as u64;
     group.merge(state);
+    for judge in judges.into_values() {
+        judge.merge(state);
+    }
     Ok(retried)
+}
+
+/// Ask the window of the source, and count what it says of the nodes' links.
+fn is_new(group: &mut Group, judge: &mut Judge, u: &Usable) -> bool {
+    let source = &u.candidate.source;
+    let lost_by_node = judge.accept(&u.receptions, u.node_time);
+    for reception in &u.receptions {
+        let counts = LinkCounts {
+            accepted: u64::from(lost_by_node.is_some()),
+            duplicate: u64::from(lost_by_node.is_none()),
+            lost_on_air: 0,
+        };
+        group.links.add(source, reception.node, counts);
+    }
+    for (node, lost_on_air) in lost_by_node.iter().flatten().copied() {
+        group.count("lost_on_air", lost_on_air);
+        let counts = LinkCounts {
+            lost_on_air,
+            ..LinkCounts::default()
+        };
+        group.links.add(source, node, counts);
+    }
+    lost_by_node.is_some()
 }
 
 /// The origin that the reject had, with the profile that is valid now.
@@ -96,26 +172,13 @@ fn origin_under(state: &State, candidate: &Candidate, profile: &Profile) -> Resu
     origin(state, &candidate.source, profile, &prefix, &tags)
 }
 
-fn accept(
-    state: &State,
-    group: &mut Group,
-    candidate: &Candidate,
-    origin: i64,
-    time_ns: i64,
-) -> Result<()> {
+fn accept(state: &State, group: &mut Group, u: &Usable, origin: i64) -> Result<()> {
+    let candidate = &u.candidate;
     let mut builder = RowBuilder::default();
-    builder.push(time_ns, candidate.received_at_ns, &candidate.document);
+    builder.push(u.time_ns, candidate.received_at_ns, &candidate.document);
     let row = builder.finish(group.next, origin, candidate.sink, false);
     match candidate.sink {
-        None => {
-            for (name, by) in [("rejected", -1), ("accepted", 1), ("retried", 1)] {
-                group.count(name, by);
-            }
-            group.count(format!("rejected:{}", candidate.reason), -1);
-            state
-                .db
-                .execute("DELETE FROM reject WHERE id=?1", [candidate.id])?;
-        }
+        None => settle(state, group, candidate, "accepted")?,
         Some(sink) => {
             // It was given to this sink before; inserting the row counts it again.
             state.db.execute(
@@ -129,4 +192,21 @@ fn accept(
         }
     }
     group.insert(state, row)
+}
+
+/// A reject of the intake is none any more; it counts as what it has become.
+fn settle(
+    state: &State,
+    group: &mut Group,
+    candidate: &Candidate,
+    outcome: &'static str,
+) -> Result<()> {
+    for (name, by) in [("rejected", -1), (outcome, 1), ("retried", 1)] {
+        group.count(name, by);
+    }
+    group.count(format!("rejected:{}", candidate.reason), -1);
+    state
+        .db
+        .execute("DELETE FROM reject WHERE id=?1", [candidate.id])?;
+    Ok(())
 }

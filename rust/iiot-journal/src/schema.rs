@@ -1,5 +1,6 @@
 //! The SQLite file: its tables, its version, and how it is opened.
 
+use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -50,7 +51,7 @@ CREATE INDEX reject_frame ON reject(sink, position);
 
 /// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
 ///
-/// With `check` every page is read: damage is better found now than in the middle of an outage.
+/// With `check` every page is read, and the checksum of every row compared: damage is better found now than in the middle of an outage.
 pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     let db = connect(
         path,
@@ -72,12 +73,10 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     if check {
         let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if found != "ok" {
-            return Err(Error::new(
-                ErrorKind::Damaged,
-                format!(
-                    "it is damaged ({found}); nothing was changed: move it and its -wal file away to begin anew, and keep them for recovery"
-                ),
-            ));
+            return Err(Error::damaged(found));
+        }
+        if let Some(found) = check::bodies(&db)? {
+            return Err(Error::damaged(found));
         }
     }
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;

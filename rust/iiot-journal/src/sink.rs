@@ -275,6 +275,31 @@ pub(crate) fn activate(
     Ok((sink, note))
 }
 
+/// The sinks that are active when a journal is opened, and notes for the log, in a transaction of the caller: with `keep` those that
+/// were when it was closed, with the filters they had; else none until they are made known.
+pub(crate) fn at_open(
+    db: &Connection,
+    keep: bool,
+    oldest: u64,
+    next: u64,
+) -> Result<(Vec<Sink>, Vec<String>)> {
+    let (mut sinks, mut notes) = (Vec::new(), Vec::new());
+    if !keep {
+        db.execute_batch("UPDATE sink SET active=0 WHERE active")?;
+        return Ok((sinks, notes));
+    }
+    let mut query = db.prepare("SELECT name, profiles FROM sink WHERE active ORDER BY id")?;
+    let known = query
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<std::result::Result<Vec<(String, String)>, _>>()?;
+    for (name, filter) in known {
+        let (sink, note) = activate(db, &name, profiles_of(&filter), oldest, next)?;
+        sinks.push(sink);
+        notes.extend(note);
+    }
+    Ok((sinks, notes))
+}
+
 /// How many kept frames of `from..end` the sink takes.
 pub(crate) fn count_taken(db: &Connection, sink: &Sink, from: u64, end: u64) -> Result<u64> {
     let mut rows = db.prepare_cached(

@@ -119,13 +119,18 @@ impl Source {
 
     /// Write the window whole and drop the log before it, in a transaction of the caller.
     pub(crate) fn compact(&self, db: &Connection) -> Result<usize> {
-        let window = self.window.encode();
-        db.prepare_cached("UPDATE source SET window=?2 WHERE id=?1")?
-            .execute(params![self.id, window])?;
-        db.prepare_cached("DELETE FROM window_log WHERE source=?1")?
-            .execute([self.id])?;
-        Ok(window.len())
+        write_window(db, self.id, &self.window)
     }
+}
+
+/// Write a window whole and drop the log before it, in a transaction of the caller. Returns its bytes.
+pub(crate) fn write_window(db: &Connection, source: i64, window: &Window) -> Result<usize> {
+    let window = window.encode();
+    db.prepare_cached("UPDATE source SET window=?2 WHERE id=?1")?
+        .execute(params![source, window])?;
+    db.prepare_cached("DELETE FROM window_log WHERE source=?1")?
+        .execute([source])?;
+    Ok(window.len())
 }
 
 /// The furthest stamp that a source of this name gave.
@@ -208,26 +213,9 @@ pub(crate) fn load(
             ),
         ));
     }
-    let damaged = |what: &str| {
-        Error::new(
-            ErrorKind::Damaged,
-            format!("the {what} of source {name} cannot be read; nothing was changed"),
-        )
-    };
-    let mut window = Window::decode(&window_bytes).ok_or_else(|| damaged("window"))?;
-    let mut log_bytes = 0;
-    let mut log = db.prepare("SELECT entries FROM window_log WHERE source=?1 ORDER BY id")?;
-    let mut rows = log.query([id])?;
-    while let Some(row) = rows.next()? {
-        let entries: Vec<u8> = row.get(0)?;
-        log_bytes += entries.len();
-        window.replay(
-            decode_entries(&entries).ok_or_else(|| damaged("window log"))?,
-            rules.window_ms,
-        );
-    }
     let clocks =
-        Clocks::decode(&state, position as u64, finished).ok_or_else(|| damaged("clock"))?;
+        Clocks::decode(&state, position as u64, finished).ok_or_else(|| damaged("clock", name))?;
+    let (window, log_bytes) = stored_window(db, id, name, &window_bytes, rules.window_ms)?;
     Ok(Source {
         id,
         name: name.into(),
@@ -237,4 +225,53 @@ pub(crate) fn load(
         log_bytes,
         window_bytes: window_bytes.len(),
     })
+}
+
+fn damaged(what: &str, name: &str) -> Error {
+    Error::new(
+        ErrorKind::Damaged,
+        format!("the {what} of source {name} cannot be read; nothing was changed"),
+    )
+}
+
+/// A window with the receptions logged since it was written, and how many bytes those take.
+fn stored_window(
+    db: &Connection,
+    id: i64,
+    name: &str,
+    window: &[u8],
+    window_ms: i64,
+) -> Result<(Window, usize)> {
+    let mut window = Window::decode(window).ok_or_else(|| damaged("window", name))?;
+    let mut log_bytes = 0;
+    let mut log = db.prepare("SELECT entries FROM window_log WHERE source=?1 ORDER BY id")?;
+    let mut rows = log.query([id])?;
+    while let Some(row) = rows.next()? {
+        let entries: Vec<u8> = row.get(0)?;
+        log_bytes += entries.len();
+        window.replay(
+            decode_entries(&entries).ok_or_else(|| damaged("window log", name))?,
+            window_ms,
+        );
+    }
+    Ok((window, log_bytes))
+}
+
+/// Clock and window of the source of this name, as they are stored: of several recordings, of the one begun last. With its id.
+pub(crate) fn stored(
+    db: &Connection,
+    name: &str,
+    window_ms: i64,
+) -> Result<Option<(i64, Clocks, Window)>> {
+    let mut query = db.prepare("SELECT id, position, finished, state, window FROM source WHERE name=?1 ORDER BY id DESC LIMIT 1")?;
+    let mut rows = query.query([name])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let (id, position): (i64, i64) = (row.get(0)?, row.get(1)?);
+    let (state, window): (Vec<u8>, Vec<u8>) = (row.get(3)?, row.get(4)?);
+    let clocks = Clocks::decode(&state, position as u64, row.get(2)?)
+        .ok_or_else(|| damaged("clock", name))?;
+    let (window, _) = stored_window(db, id, name, &window, window_ms)?;
+    Ok(Some((id, clocks, window)))
 }

@@ -8,7 +8,6 @@ use iiot_core::profile::Profile;
 use iiot_journal::{
     Confirmation, Intake, Journal, Options, RecordingSettings, SinkReject, SourceSettings,
 };
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -142,7 +141,7 @@ fn retried_frames_count_for_filtered_sinks() {
     let mended = Profile::parse(&profile().text().replace("\"n1.t\"", "\"foo.t\"")).unwrap();
 
     let retried = journal
-        .retry_rejects(HashMap::from([("s".to_owned(), Arc::new(mended))]), None)
+        .retry_rejects(retried_under("s", Arc::new(mended)), None)
         .unwrap();
 
     assert_eq!(retried.accepted, 1);
@@ -292,10 +291,7 @@ fn any_id_of_a_frame_retries_it() {
     let newest = journal.rejects(10).unwrap()[0].id;
 
     let retried = journal
-        .retry_rejects(
-            HashMap::from([("s".to_owned(), profile())]),
-            Some(vec![newest]),
-        )
+        .retry_rejects(retried_under("s", profile()), Some(vec![newest]))
         .unwrap();
 
     assert_eq!(retried.accepted, 1);

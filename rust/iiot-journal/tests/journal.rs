@@ -8,7 +8,6 @@ use iiot_core::profile::Profile;
 use iiot_journal::{
     Confirmation, ErrorKind, Journal, Options, RecordingSettings, SinkReject, SyncMode, TopicValue,
 };
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A journal without a frame has a ledger of zeros.
@@ -379,7 +378,7 @@ fn rejects_of_a_sink_are_stored_listed_and_retried_to_that_sink_only() {
     balanced(&journal.status().unwrap());
 
     let retried = journal
-        .retry_rejects(HashMap::from([("a".to_owned(), profile())]), None)
+        .retry_rejects(retried_under("a", profile()), None)
         .unwrap();
 
     assert_eq!((retried.accepted, retried.still_rejected), (1, 0));
@@ -575,10 +574,7 @@ fn rejects_before_the_first_document_leave_it_the_start() {
     assert_eq!(times, [NOON, NOON + 10 * SECOND]);
     assert_eq!(journal.status().unwrap().intake["rejected"], 5);
     let mended = "name = \"mended\"\n[[metric]]\npath = \"nothing\"\nmeasurement = \"nothing\"\n";
-    let mended = HashMap::from([(
-        "replay".to_owned(),
-        Arc::new(Profile::parse(mended).unwrap()),
-    )]);
+    let mended = retried_under("replay", Arc::new(Profile::parse(mended).unwrap()));
     assert_eq!(journal.retry_rejects(mended, None).unwrap().accepted, 2);
     let times: Vec<i64> = behind(&cursor)[2..].iter().map(|(_, at, _)| *at).collect();
     assert_eq!(times, [NOON - SECOND, NOON - SECOND + SECOND / 1000]);

@@ -23,7 +23,7 @@ fn frames_from_before_the_first_look_are_not_called_left_out() {
     assert_eq!(look.left_out, 0);
 }
 
-/// A damaged frame is for the sinks to tell of; the gateway that shows its values starts, and shows what came behind it.
+/// A frame that is damaged while the gateway runs is for the sinks to tell of; who begins to look is shown what came behind it.
 #[test]
 fn a_damaged_frame_keeps_nobody_from_looking() {
     let folder = tempfile::tempdir().unwrap();
@@ -35,6 +35,7 @@ fn a_damaged_frame_keeps_nobody_from_looking() {
             push(&mut intake, seq, seq + 1);
         }
     }
+    let journal = open(folder.path());
     let db = rusqlite::Connection::open(folder.path().join("journal.db")).unwrap();
     let damaged = db
         .execute("UPDATE frames SET crc = crc + 1 WHERE first = 1", [])
@@ -42,7 +43,6 @@ fn a_damaged_frame_keeps_nobody_from_looking() {
     drop(db);
     assert_eq!(damaged, 1);
 
-    let journal = open(folder.path());
     let look = journal.tap(1 << 20).unwrap().look();
 
     let seen: Vec<u64> = look.rows.iter().map(|row| row.first).collect();

@@ -4,7 +4,9 @@ use crate::decode::Profile;
 use crate::errors;
 use crate::intake::Intake;
 use crate::status::{reject_dict, status_dict};
-use iiot_journal::{Journal as Core, Options, RecordingSettings, Result, SourceSettings, SyncMode};
+use iiot_journal::{
+    Journal as Core, Options, RecordingSettings, Result, RetrySource, SourceSettings, SyncMode,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -33,7 +35,7 @@ pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Journal {
     #[staticmethod]
-    #[pyo3(signature = (path, *, sync = "full", max_bytes = 268_435_456, max_age_s = 0.0, max_rejects = 10_000))]
+    #[pyo3(signature = (path, *, sync = "full", max_bytes = 268_435_456, max_age_s = 0.0, max_rejects = 10_000, keep_sinks = false))]
     fn open(
         py: Python<'_>,
         path: &str,
@@ -41,6 +43,7 @@ impl Journal {
         max_bytes: u64,
         max_age_s: f64,
         max_rejects: u64,
+        keep_sinks: bool,
     ) -> PyResult<Self> {
         let sync = match sync {
             "full" => SyncMode::Full,
@@ -57,6 +60,7 @@ impl Journal {
             max_bytes,
             max_age: (!max_age.is_zero()).then_some(max_age),
             max_rejects,
+            keep_sinks,
         };
         let core = run(py, || Core::open(Path::new(path), &options))?;
         Ok(Self {
@@ -93,21 +97,28 @@ impl Journal {
         rejects.iter().map(|r| reject_dict(py, r)).collect()
     }
 
-    #[pyo3(signature = (profiles, *, ids = None))]
+    #[pyo3(signature = (sources, *, ids = None))]
     #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
     fn retry_rejects(
         &self,
         py: Python<'_>,
-        profiles: HashMap<String, Py<Profile>>,
+        sources: HashMap<String, (Py<Profile>, f64)>,
         ids: Option<Vec<i64>>,
     ) -> PyResult<BTreeMap<&'static str, u64>> {
-        let profiles = profiles
+        let sources = sources
             .iter()
-            .map(|(name, p)| (name.clone(), Arc::clone(&p.get().core)))
-            .collect();
-        let retried = run(py, || self.core.retry_rejects(profiles, ids))?;
+            .map(|(name, (profile, dedup_window_s))| {
+                let source = RetrySource {
+                    profile: Arc::clone(&profile.get().core),
+                    dedup_window: seconds("dedup_window_s", *dedup_window_s)?,
+                };
+                Ok((name.clone(), source))
+            })
+            .collect::<PyResult<_>>()?;
+        let retried = run(py, || self.core.retry_rejects(sources, ids))?;
         Ok(BTreeMap::from([
             ("accepted", retried.accepted),
+            ("duplicate", retried.duplicate),
             ("still_rejected", retried.still_rejected),
             ("without_source", retried.without_source),
         ]))

@@ -241,13 +241,18 @@ impl LineSink {
         };
         let until = Instant::now() + linger;
         while !lines.is_full(max_lines, max_bytes) {
-            if !lines.extend(
+            let extended = lines.extend(
                 &mut reader.cursor,
                 &mut reader.rest,
                 &mut reader.scan,
                 max_lines,
                 max_bytes,
-            )? {
+            );
+            if extended.is_err() && lines.end > lines.from {
+                // What was read before is whole; the next batch begins at the error.
+                break;
+            }
+            if !extended? {
                 if Instant::now() >= until {
                     break;
                 }

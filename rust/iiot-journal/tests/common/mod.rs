@@ -8,8 +8,9 @@
 
 use iiot_core::profile::Profile;
 use iiot_journal::{
-    Confirmation, Cursor, Intake, Journal, Options, SourceSettings, Status, SyncMode,
+    Confirmation, Cursor, Intake, Journal, Options, RetrySource, SourceSettings, Status, SyncMode,
 };
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,15 @@ pub fn settings(name: &str) -> SourceSettings {
         max_document_bytes: 65_536,
         rtt_channel: None,
     }
+}
+
+/// What a retry is told of a source that has this profile now.
+pub fn retried_under(name: &str, profile: Arc<Profile>) -> HashMap<String, RetrySource> {
+    let source = RetrySource {
+        profile,
+        dedup_window: Duration::from_secs(3600),
+    };
+    HashMap::from([(name.to_owned(), source)])
 }
 
 pub fn options() -> Options {

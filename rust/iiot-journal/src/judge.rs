@@ -1,0 +1,102 @@
+//! The window and the clock of a source whose rejects are offered again: a copy, until the retry is committed.
+
+use crate::commit::State;
+use crate::error::Result;
+use crate::source::{Clocks, stored, write_window};
+use iiot_core::window::{Delta, Reception, Window};
+use rusqlite::params;
+use std::time::Duration;
+
+/// What is known of the node's time in a document, and when it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodeTime {
+    pub uptime_ms: Option<u64>,
+    pub counter: Option<u64>,
+    pub uptime_bits: u32,
+    pub received_at_ns: i64,
+}
+
+/// Tells repeats among documents that are judged long after they came.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    /// The row of the source; none if the journal does not know it.
+    id: Option<i64>,
+    clocks: Clocks,
+    /// No document before the retry had a node time, so that its documents are the first, in order.
+    begins_clock: bool,
+    window: Window,
+    window_ms: i64,
+    window_bytes: usize,
+}
+
+impl Judge {
+    /// For the source of this name: as it runs, else as it is stored.
+    pub(crate) fn load(state: &State, name: &str, dedup_window: Duration) -> Result<Self> {
+        let window_ms = i64::try_from(dedup_window.as_millis()).unwrap_or(i64::MAX);
+        let running = state.sources.iter().rfind(|s| s.name == name);
+        let found = match running {
+            Some(s) => Some((s.id, s.clocks.clone(), s.window.clone())),
+            None => stored(&state.db, name, window_ms)?,
+        };
+        let (id, clocks, window) = found.map_or_else(
+            || (None, Clocks::default(), Window::default()),
+            |(id, clocks, window)| (Some(id), clocks, window),
+        );
+        Ok(Self {
+            id,
+            begins_clock: clocks.node.now_ms().is_none(),
+            clocks,
+            window,
+            window_ms,
+            window_bytes: 0,
+        })
+    }
+
+    /// Accept a document unless it repeats one that was accepted. Returns the change in frames lost on air a node; none for a repeat.
+    pub(crate) fn accept(
+        &mut self,
+        receptions: &[Reception],
+        time: NodeTime,
+    ) -> Option<Vec<(u64, i64)>> {
+        let at_ms = self.node_ms(time);
+        let is_repeat =
+            self.window
+                .is_duplicate(&Delta::default(), receptions, at_ms, self.window_ms);
+        (!is_repeat).then(|| self.window.accept_late(receptions, at_ms, self.window_ms))
+    }
+
+    fn node_ms(&mut self, time: NodeTime) -> i64 {
+        let node = &mut self.clocks.node;
+        match time.uptime_ms {
+            Some(uptime) if self.begins_clock => {
+                node.advance(uptime, time.counter, time.uptime_bits)
+            }
+            Some(uptime) => node.revisit(uptime, time.counter, time.uptime_bits),
+            None => node.now_ms().unwrap_or(time.received_at_ns / 1_000_000),
+        }
+    }
+
+    /// Write clock and window, in the transaction of the retry. The window goes whole: applied again from the log, late receptions would
+    /// move sequences back.
+    pub(crate) fn write(&mut self, state: &State) -> Result<()> {
+        if let Some(id) = self.id {
+            state
+                .db
+                .prepare_cached("UPDATE source SET state=?2 WHERE id=?1")?
+                .execute(params![id, self.clocks.encode()])?;
+            self.window_bytes = write_window(&state.db, id, &self.window)?;
+        }
+        Ok(())
+    }
+
+    /// Let a running source go on from what was committed.
+    pub(crate) fn merge(self, state: &mut State) {
+        let running = state.sources.iter_mut().rfind(|s| Some(s.id) == self.id);
+        if let Some(source) = running {
+            source.clocks = self.clocks;
+            source.window = self.window;
+            source.window_bytes = self.window_bytes;
+            source.log_bytes = 0;
+        }
+    }
+}
