@@ -105,7 +105,7 @@ class RecordedFile:
             return 0
 
     def chunks(self, skip_bytes: int = 0, skipped: Callable[[bytes], object] = lambda _chunk: None) -> Iterator[tuple[int | None, bytes]]:
-        """Give the stream without its first bytes; those are shown to `skipped`. Raises OSError, and of what is no file RecordingInvalid."""
+        """Give the stream without its first bytes; those are shown to `skipped`. Raises OSError; RecordingInvalid of what is no file."""
         try:
             for arrival, chunk in self._all():
                 if skip_bytes:
