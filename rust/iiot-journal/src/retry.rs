@@ -194,7 +194,7 @@ fn accept(state: &State, group: &mut Group, u: &Usable, origin: i64) -> Result<(
     group.insert(state, row)
 }
 
-/// A reject of the intake is none any more; it counts as what it has become.
+/// A reject of the intake is none any more; it counts as what it has become. That it was rejected for its reason stays true.
 fn settle(
     state: &State,
     group: &mut Group,
@@ -204,7 +204,6 @@ fn settle(
     for (name, by) in [("rejected", -1), (outcome, 1), ("retried", 1)] {
         group.count(name, by);
     }
-    group.count(format!("rejected:{}", candidate.reason), -1);
     state
         .db
         .execute("DELETE FROM reject WHERE id=?1", [candidate.id])?;

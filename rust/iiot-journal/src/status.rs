@@ -12,7 +12,7 @@ pub struct Status {
     /// Counts of the intake by name: received, accepted, duplicate, rejected, `lost_on_air`, `lost_journal_unavailable`,
     /// `values_rejected`, `clock_falls`, retried, bytes.
     pub intake: BTreeMap<String, i64>,
-    /// Rejected documents a reason.
+    /// How many documents were ever rejected a reason, those among them that a retry settled: together `rejected` + `retried`.
     pub reject_reasons: BTreeMap<String, i64>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
