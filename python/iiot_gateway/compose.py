@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
-from iiot_gateway.config.schema import EMBEDDED, Config, InfluxdbSection, MqttSection, SerialSection, SimulateSection, SourceSection
+from iiot_gateway.config.schema import (
+    EMBEDDED,
+    Config,
+    InfluxdbSection,
+    MqttSection,
+    ProbeRsSection,
+    SerialSection,
+    SimulateSection,
+    SourceSection,
+)
 from iiot_gateway.config.wiring import (
     NO_SOURCE,
     Origin,
@@ -400,7 +409,7 @@ def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
         intake = journal.add_recording(
             replay.source_name,
             fingerprint=fingerprint(replay.path),
-            arguments="no --start" if replay.start_ns is None else f"--start at {replay.start_ns} ns",
+            arguments=_arguments(replay, given),
             from_start=replay.from_start or is_stream(replay.path),
             start_ns=replay.start_ns,
             **settings,
@@ -411,6 +420,12 @@ def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:
     if replay.speed is not None:
         pacer = _native.Pacer(settings["profile"], max_document_bytes=given.max_document_bytes, rtt_channel=given.rtt_channel)
     return ReplaySource(replay.source_name, replay.path, intake, speed=replay.speed, pacer=pacer)
+
+
+def _arguments(replay: Replay, given: Origin) -> str:
+    """Say what must be the same when a recording goes on. A channel of its own is named; the usual one was never."""
+    start = "no --start" if replay.start_ns is None else f"--start at {replay.start_ns} ns"
+    return start if given.rtt_channel == ProbeRsSection().rtt_channel else f"{start}, rtt_channel {given.rtt_channel or 'none'}"
 
 
 def _origin_settings(given: Origin) -> dict[str, Any]:

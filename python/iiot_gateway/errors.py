@@ -21,18 +21,23 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 PROGRAM = "iiot-gateway"
 
 
 def command(words: str) -> str:
-    """Return a command of this program as it can be typed here: in a checkout the program is not on the path."""
+    """Return a command of this program as it can be typed: in a checkout the program is not on the path."""
     called = sys.argv[0]
     if os.path.basename(called) != PROGRAM or shutil.which(PROGRAM) is not None:
         return f"{PROGRAM} {words}"
-    near = os.path.relpath(called)
-    return f"{called if near.startswith('..') else near} {words}"
+    # Whoever reads a log later is in another folder.
+    if sys.stderr.isatty():
+        with suppress(OSError):  # the folder may be gone
+            near = os.path.relpath(called)
+            called = called if near.startswith("..") else near
+    return f"{called} {words}"
 
 
 class GatewayError(Exception):

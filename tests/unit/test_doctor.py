@@ -130,6 +130,8 @@ def test_commands_are_named_as_they_can_be_typed(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("sys.argv", [str(program)])
     monkeypatch.setenv("PATH", str(tmp_path))
 
+    assert command("status") == f"{program} status", "a log is read elsewhere"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert command("status") == ".venv/bin/iiot-gateway status"
     monkeypatch.chdir(tmp_path / ".venv")
     assert command("status") == "bin/iiot-gateway status"

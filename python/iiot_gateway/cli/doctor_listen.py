@@ -41,7 +41,7 @@ def page(config: Config) -> Iterator[Finding]:
             remedy="set http.listen to an address of this machine and a port above 1023",
         )
     elif _runs(config):
-        yield Finding(subject, ok=None, detail="in use, as it should be by the gateway that runs on this journal")
+        yield Finding(subject, ok=None, detail="in use, and a gateway runs on this journal: unless it listens elsewhere, it is that")
     else:
         yield Finding(
             subject, ok=False, detail="is taken by another program", remedy="stop that program, or set http.listen to a free port"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -216,7 +217,9 @@ class InfluxdbSink:
         it. Writing a line again overwrites it. Returns the first answer that is no refusal of the line, else the last one.
         """
         lines = [self._canary] if self._canary else []
-        newest = await anyio.to_thread.run_sync(self._reader.newest, batch.end_position)
+        newest = None
+        with suppress(JournalError):  # whoever comes to a damaged frame in its turn says so
+            newest = await anyio.to_thread.run_sync(self._reader.newest, batch.end_position)
         if newest is not None:
             lines += [newest.line(index) for index in newest_first(newest.lines)]
         lines += [batch.line(index) for index in plan.scouts()]

@@ -5,6 +5,7 @@ All methods block and are called from a worker thread.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -13,6 +14,7 @@ import select
 import stat
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from iiot_gateway.errors import RecordingInvalid
@@ -70,6 +72,8 @@ class RecordedFile:
         """Open the file; a stream is not waited for. Raises OSError, and RecordingInvalid for a recording of an unknown version."""
         # A stream is read as it comes: a large buffer, but one read a chunk.
         self._stream = None
+        if path != STANDARD_INPUT and os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if path == STANDARD_INPUT:
             self._stream = _Stream(0, is_ours=False)
         elif is_stream(path):
@@ -83,6 +87,7 @@ class RecordedFile:
         self.damage = ""
         """After the last chunk: what was wrong with the end of the file."""
         self._is_known = False
+        self._position_bytes = 0
         if self._stream is None:
             self._look()
 
@@ -99,10 +104,11 @@ class RecordedFile:
 
     def position_bytes(self) -> int:
         """How much of the file itself was read, for a progress bar."""
-        try:
-            return self._raw.tell()
-        except (OSError, ValueError):  # a pipe has no position, a closed file neither
-            return 0
+        if not self._raw.closed:
+            # A pipe has no position.
+            with suppress(OSError):
+                self._position_bytes = self._raw.tell()
+        return self._position_bytes
 
     def chunks(self, skip_bytes: int = 0, skipped: Callable[[bytes], object] = lambda _chunk: None) -> Iterator[tuple[int | None, bytes]]:
         """Give the stream without its first bytes; those are shown to `skipped`. Raises OSError; RecordingInvalid of what is no file."""
@@ -131,6 +137,7 @@ class RecordedFile:
 
     def close(self) -> None:
         """Close the file; a read that waits for a stream ends at once."""
+        self.position_bytes()
         if self._stream is not None and not self._stream.closed:
             self._stream.stop()
         self._file.close()

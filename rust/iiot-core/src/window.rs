@@ -130,7 +130,8 @@ impl Track {
             *self = Self::from(r);
             return 0;
         }
-        if ahead == 0 {
+        // So far ahead a late one is more likely from before a restart than the next.
+        if ahead == 0 || (late && ahead > MAX_LATE) {
             return 0;
         }
         let lost = ahead - 1;
@@ -250,7 +251,9 @@ impl Window {
     pub fn merge(&mut self, delta: Delta, window_ms: i64) {
         for entry in &delta.entries {
             let key = entry.reception.fingerprint();
-            self.seen.insert(key, entry.time_ms);
+            // A late one may be older than its repeat.
+            let seen = self.seen.entry(key).or_insert(entry.time_ms);
+            *seen = (*seen).max(entry.time_ms);
             self.order.push_back((entry.time_ms, key));
         }
         self.tracks.extend(delta.tracks);
@@ -579,6 +582,7 @@ mod tests {
         assert_eq!(late(reception(5)), []);
         assert_eq!(late(restarted), []);
         assert_eq!(late(reception(1006)), [(1, 2)]);
+        assert_eq!(late(reception(1400)), [], "rather from before a restart");
 
         assert!(is_duplicate(&window, reception(5), 3));
         assert_eq!(accept(&mut window, reception(1007), 3), 0);

@@ -71,7 +71,10 @@ impl Judge {
             Some(uptime) if self.begins_clock => {
                 node.advance(uptime, time.counter, time.uptime_bits)
             }
-            Some(uptime) => node.revisit(uptime, time.counter, time.uptime_bits),
+            // An uptime from before a restart lies ahead of the present one: as if it were the future, it would push everything out of the window.
+            Some(uptime) => node
+                .revisit(uptime, time.counter, time.uptime_bits)
+                .min(node.now_ms().unwrap_or(i64::MAX)),
             None => node.now_ms().unwrap_or(time.received_at_ns / 1_000_000),
         }
     }

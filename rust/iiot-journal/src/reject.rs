@@ -194,7 +194,6 @@ pub(crate) struct Candidate {
     pub id: i64,
     /// Every id of this frame, parted by commas.
     ids: String,
-    pub reason: String,
     pub sink: Option<i64>,
     pub source: String,
     pub origin: i64,
@@ -207,7 +206,7 @@ pub(crate) struct Candidate {
 /// Rejects with a whole document, oldest first, one a frame; all, or those named.
 pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candidate>> {
     let mut query = state.db.prepare(
-        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), reason FROM reject
+        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id) FROM reject
          WHERE document IS NOT NULL AND origin IS NOT NULL AND kind IN ('document', 'sink')
          GROUP BY sink, coalesce(position, -id) ORDER BY 1",
     )?;
@@ -222,7 +221,6 @@ pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candi
             received_at_ns: r.get(6)?,
             document: r.get(7)?,
             ids: r.get(8)?,
-            reason: r.get(9)?,
         })
     })?;
     let mut found: Vec<Candidate> = rows.collect::<std::result::Result<_, _>>()?;

@@ -123,7 +123,10 @@ impl Writer {
 
     /// Nothing more is accepted. What can be given again is no loss; the rest is counted, if the disk takes that much.
     fn give_up(&mut self, shared: &Shared) {
-        let lost = uncommitted(&self.state, &self.work);
+        let mut lost = uncommitted(&self.state, &self.work);
+        for (source, documents) in lock(&shared.queue).lost.drain() {
+            *lost.entry(source).or_default() += documents;
+        }
         lock(&shared.progress).uncommitted = lost.values().sum();
         self.work.lost = lost;
         shared.gate.enter_writer();

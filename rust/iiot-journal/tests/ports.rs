@@ -163,3 +163,21 @@ fn a_port_whose_commit_is_refused_goes_on() {
     assert!(seen.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0));
     balanced(&journal.status().unwrap());
 }
+
+/// What a full journal could not keep in memory, and what it kept and could not commit before the end, is one sum.
+#[test]
+fn everything_that_came_while_nothing_could_be_written_is_told_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let mut intake = journal.add_source(settings("a"), None).unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let padding = "x".repeat(50_000);
+
+    for seq in 1..=400 {
+        let document = line(seq).replacen("\"id\"", &format!("\"pad\":\"{padding}\",\"id\""), 1);
+        assert_eq!(intake.push(document.as_bytes(), NOON).unwrap(), 1);
+    }
+
+    assert_eq!(journal.close(WAIT * 3).unwrap(), 400);
+}

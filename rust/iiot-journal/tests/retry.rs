@@ -110,7 +110,8 @@ fn wrong() -> Arc<Profile> {
     let text = profile()
         .text()
         .replace("\"n1.t\"", "\"x.t\"")
-        .replace("\"n1.h\"", "\"x.h\"");
+        .replace("\"n1.h\"", "\"x.h\"")
+        .replace("path = \"sts.rx\"", "path = \"x.rx\"");
     Arc::new(Profile::parse(&text).unwrap())
 }
 
@@ -229,6 +230,30 @@ fn a_retried_packet_fills_its_gap() {
     let mut intake = journal.add_source(settings("s"), None).unwrap();
     receive(&mut intake, &[packet(5000, 5)]);
     assert_eq!(counts(&journal), [5, 5, 0, 0, 0]);
+}
+
+/// A packet from before the node's restart, offered again behind it, pushes nothing out of the window.
+#[test]
+fn a_packet_from_before_a_restart_leaves_the_window_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let counted = |ts: u64, seq: u64, rx: u64| {
+        packet(ts, seq).replacen("\"n1\"", &format!("\"sts\":{{\"rx\":{rx}}},\"n1\""), 1)
+    };
+    const MONTH_MS: u64 = 30 * 86_400_000;
+    {
+        let journal = open(folder.path());
+        let mut intake = journal.add_source(wrong_source(), None).unwrap();
+        receive(&mut intake, &[counted(MONTH_MS, 500, 500)]);
+        assert_eq!(counts(&journal), [1, 0, 0, 1, 0]);
+    }
+    let journal = open(folder.path());
+    let mut intake = journal.add_source(settings("s"), None).unwrap();
+    receive(&mut intake, &[1, 2, 3].map(|n| counted(1000 * n, n, n)));
+
+    assert_eq!(retry(&journal).accepted, 1);
+
+    receive(&mut intake, &[counted(9000, 2, 4)]);
+    assert_eq!(counts(&journal), [5, 4, 1, 0, 0]);
 }
 
 /// What a sink refused was accepted before: offered to it again, it is no repeat.
