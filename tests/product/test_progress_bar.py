@@ -101,7 +101,7 @@ def test_a_stream_has_a_count_and_no_bar(gateway: Gateway, log: Path) -> None:
 
 
 def test_an_interrupted_replay_leaves_the_bar_where_it_was(gateway: Gateway, log: Path) -> None:
-    """The bar of a slow replay that is told to end is not full."""
+    """A short log is read at once and played slowly: the bar is that of what was read, the count that of what was played."""
     with terminal(gateway, str(log), "--speed", "1") as screen:
         screen.until(b" 1 documents\r")
         screen.process.send_signal(signal.SIGINT)
@@ -109,6 +109,7 @@ def test_an_interrupted_replay_leaves_the_bar_where_it_was(gateway: Gateway, log
 
     assert screen.process.returncode == 0
     [bar] = [match for line in shown if (match := LAST_LINE.fullmatch(line))]
+    assert (bar[1], bar[2]) == ("#" * 30, "100")
     assert int(bar[3]) < DOCUMENTS
 
 
