@@ -239,11 +239,10 @@ fn a_packet_from_before_a_restart_leaves_the_window_as_it_is() {
     let counted = |ts: u64, seq: u64, rx: u64| {
         packet(ts, seq).replacen("\"n1\"", &format!("\"sts\":{{\"rx\":{rx}}},\"n1\""), 1)
     };
-    const MONTH_MS: u64 = 30 * 86_400_000;
     {
         let journal = open(folder.path());
         let mut intake = journal.add_source(wrong_source(), None).unwrap();
-        receive(&mut intake, &[counted(MONTH_MS, 500, 500)]);
+        receive(&mut intake, &[counted(30 * 86_400_000, 500, 500)]);
         assert_eq!(counts(&journal), [1, 0, 0, 1, 0]);
     }
     let journal = open(folder.path());
