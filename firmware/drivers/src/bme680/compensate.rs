@@ -100,10 +100,14 @@ impl Calibration {
             return None;
         }
         let pressure = ((1_048_576 - i64::from(raw) - (var2 >> 12)) * 3_125 * 2) / var1;
+        // The sensor ends at 110,000 Pa. What lies far beyond would overflow below.
+        if !(0..1 << 21).contains(&pressure) {
+            return None;
+        }
         let var1 = (self.p9 * (((pressure >> 3) * (pressure >> 3)) >> 13)) >> 12;
         let var2 = ((pressure >> 2) * self.p8) >> 13;
         let eighth = pressure >> 8;
-        let var3 = (eighth * eighth * eighth).checked_mul(self.p10)? >> 17;
+        let var3 = (eighth * eighth * eighth * self.p10) >> 17;
         u32::try_from(pressure + ((var1 + var2 + var3 + (self.p7 << 7)) >> 4)).ok()
     }
 
