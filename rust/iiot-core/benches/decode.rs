@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use iiot_core::{Framed, Framer, Origin, Profile, Scan};
+use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 
 const CHUNK_BYTES: usize = 65_536;
 const TIME_NS: i64 = 1_703_721_600_000_000_000;
@@ -111,10 +111,15 @@ fn frame(bytes: &[u8]) -> (usize, usize) {
 fn scan(bytes: &[u8], profile: &Profile) -> (usize, usize) {
     let (mut framer, mut scan, mut good, mut damaged) = (Framer::new(65_536), Scan::new(), 0, 0);
     for chunk in bytes.chunks(CHUNK_BYTES) {
-        framer.feed_with(chunk, profile, &mut scan, |framed, scan, _| match framed {
-            Framed::Document { .. } if scan.points() > 0 => good += 1,
-            _ => damaged += 1,
-        });
+        framer.feed_with(
+            chunk,
+            profile,
+            &mut scan,
+            |framed, decoded, _| match framed {
+                Framed::Document { .. } if decoded.points() > 0 => good += 1,
+                _ => damaged += 1,
+            },
+        );
     }
     (good, damaged)
 }
@@ -123,14 +128,18 @@ fn lines(bytes: &[u8], profile: &Profile, origin: &Origin, out: &mut Vec<u8>) ->
     let (mut framer, mut scan, mut good, mut damaged) = (Framer::new(65_536), Scan::new(), 0, 0);
     for chunk in bytes.chunks(CHUNK_BYTES) {
         out.clear();
-        framer.feed_with(chunk, profile, &mut scan, |framed, scan, _| match framed {
-            Framed::Document { bytes, .. } => {
-                good += usize::from(
-                    profile.write_lines(bytes, scan, origin, TIME_NS + good as i64, out) > 0,
-                );
-            }
-            Framed::Damaged { .. } => damaged += 1,
-        });
+        framer.feed_with(
+            chunk,
+            profile,
+            &mut scan,
+            |framed, decoded, _| match framed {
+                Framed::Document { .. } => {
+                    let time = FrameTime::at(TIME_NS + good as i64);
+                    good += usize::from(decoded.write_lines(origin, time, out) > 0);
+                }
+                Framed::Damaged { .. } => damaged += 1,
+            },
+        );
     }
     (good, damaged)
 }
@@ -140,9 +149,9 @@ fn stored(documents: &[&[u8]], profile: &Profile, origin: &Origin, out: &mut Vec
     let (mut scan, mut good) = (Scan::new(), 0);
     out.clear();
     for document in documents {
-        if profile.scan(document, &mut scan).is_ok() {
+        if let Ok(decoded) = profile.scan(document, &mut scan) {
             good += 1;
-            profile.write_lines(document, &scan, origin, TIME_NS + good, out);
+            decoded.write_lines(origin, FrameTime::at(TIME_NS + good), out);
         }
     }
     good as usize

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 
 use crate::demux::ChannelDemux;
 use crate::framed::Framed;
-use crate::framer::Framer;
+use crate::framer::{Framer, Visit};
 use crate::profile::Profile;
-use crate::scan::{Scan, ScanFault};
+use crate::scan::Scan;
 
 /// Finds the documents of one channel.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl ChannelFramer {
         chunk: &[u8],
         profile: &Profile,
         scan: &mut Scan,
-        mut visit: impl FnMut(Framed<'_>, &mut Scan, Option<ScanFault>),
+        mut visit: impl Visit,
     ) {
         let Self {
             framer,
@@ -118,12 +118,7 @@ impl ChannelFramer {
     }
 
     /// The end of the stream, or a break in it: a document that is still open is damaged, and what comes next is framed anew; `settled` goes on.
-    pub fn finish(
-        &mut self,
-        profile: &Profile,
-        scan: &mut Scan,
-        mut visit: impl FnMut(Framed<'_>, &mut Scan, Option<ScanFault>),
-    ) {
+    pub fn finish(&mut self, profile: &Profile, scan: &mut Scan, mut visit: impl Visit) {
         let Self {
             framer,
             demux,
@@ -145,7 +140,11 @@ impl ChannelFramer {
             });
         }
         while let Some(framed) = framer.finish() {
-            visit(moved(framed, runs, settled), scan, None);
+            visit(
+                moved(framed, runs, settled),
+                profile.decoded(&[], scan),
+                None,
+            );
         }
     }
 
@@ -163,11 +162,11 @@ fn feed_piece(
     (stream, bytes): (u64, &[u8]),
     profile: &Profile,
     scan: &mut Scan,
-    visit: &mut impl FnMut(Framed<'_>, &mut Scan, Option<ScanFault>),
+    visit: &mut impl Visit,
 ) {
     runs.add(stream, bytes);
-    framer.feed_with(bytes, profile, scan, |framed, scan, fault| {
-        visit(moved(framed, runs, settled), scan, fault);
+    framer.feed_with(bytes, profile, scan, |framed, decoded, fault| {
+        visit(moved(framed, runs, settled), decoded, fault);
     });
     runs.forget(runs.fed - framer.held_bytes() as u64);
 }

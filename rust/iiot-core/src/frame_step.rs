@@ -3,8 +3,7 @@
 use memchr::memchr;
 
 use crate::framed::DamageReason;
-use crate::framer::ReadDocument;
-use crate::json::Syntax;
+use crate::json::{Outcome, Syntax};
 use crate::resync::{Found, Skip};
 
 /// Blanks allowed between a document's opening brace and what follows it.
@@ -14,6 +13,11 @@ const MAX_LEADING_BLANKS: usize = 64;
 /// only each time it has doubled. So work stays linear whatever is sent.
 const READ_AGAIN_FACTOR: usize = 256;
 const READ_AGAIN_ALLOWANCE: usize = 64 * 1024;
+
+/// Reads one document from the start of the bytes given; called for every candidate.
+pub(crate) trait ReadDocument {
+    fn read(&mut self, bytes: &[u8]) -> Outcome<usize>;
+}
 
 /// What a step came to. `consumed` counts from the start of the bytes given; what is behind it must be given again.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +155,7 @@ impl Stepper {
                 self.work = 0;
                 let (reason, at) = match fault.syntax {
                     Syntax::Incomplete if length < held => (DamageReason::TooLong, start + length),
-                    Syntax::Incomplete => (crate::framer::OPEN_AT_END, input.len()),
+                    Syntax::Incomplete => (DamageReason::CutShort, input.len()),
                     syntax => (DamageReason::from(syntax), start + fault.at),
                 };
                 let opens = matches!(

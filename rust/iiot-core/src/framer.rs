@@ -7,8 +7,9 @@
 //! Two ways in: `push` and then `next` until it gives nothing (one copy of the chunk), or `feed`, which shows every frame to a closure and
 //! copies only what is left of a chunk. Both may be mixed. The variants `*_with` scan by a profile in the same pass.
 
-use crate::frame_step::{Ended, Step, Stepper};
-use crate::framed::{DamageReason, Framed};
+use crate::decoded::Decoded;
+use crate::frame_step::{Ended, ReadDocument, Step, Stepper};
+use crate::framed::Framed;
 use crate::json::{Blind, Outcome, read_document};
 use crate::profile::Profile;
 use crate::scan::{Scan, ScanFault};
@@ -30,11 +31,6 @@ pub struct Framer {
     /// How much of `buffer` is consumed.
     at: usize,
     settled: u64,
-}
-
-/// Reads one document from the start of the bytes given; called for every candidate.
-pub(crate) trait ReadDocument {
-    fn read(&mut self, bytes: &[u8]) -> Outcome<usize>;
 }
 
 /// Reads documents without looking at their values.
@@ -76,6 +72,19 @@ impl ReadDocument for Scanning<'_> {
     }
 }
 
+/// Is shown every frame, with what a profile found in its document. The fault says why that gives no points; of a damaged frame nothing was found.
+pub trait Visit: FnMut(Framed<'_>, Decoded<'_>, Option<ScanFault>) {}
+
+impl<F: FnMut(Framed<'_>, Decoded<'_>, Option<ScanFault>)> Visit for F {}
+
+/// The document of a frame.
+pub(crate) fn text<'a>(framed: &Framed<'a>) -> &'a [u8] {
+    match *framed {
+        Framed::Document { bytes, .. } => bytes,
+        Framed::Damaged { .. } => &[],
+    }
+}
+
 impl Framer {
     /// A framer at offset 0 of its stream. A document longer than `max_document_bytes` is damaged.
     pub fn new(max_document_bytes: usize) -> Self {
@@ -112,23 +121,21 @@ impl Framer {
         Some(show(ended, &self.buffer, self.base, self.stepper.excerpt()))
     }
 
-    /// The next frame; a document was scanned by `profile` on the way. `scan` is valid for this frame only, and the fault says why it has
-    /// nothing to give. Damaged frames have neither.
-    pub fn next_with(
-        &mut self,
-        profile: &Profile,
-        scan: &mut Scan,
-    ) -> Option<(Framed<'_>, Option<ScanFault>)> {
+    /// The next frame; a document was scanned by `profile` on the way, as [`Visit`] tells.
+    pub fn next_with<'a>(
+        &'a mut self,
+        profile: &'a Profile,
+        scan: &'a mut Scan,
+    ) -> Option<(Framed<'a>, Decoded<'a>, Option<ScanFault>)> {
         let mut reader = Scanning {
             profile,
             scan,
             fault: None,
         };
         let ended = self.step_buffer(&mut reader)?;
-        Some((
-            show(ended, &self.buffer, self.base, self.stepper.excerpt()),
-            reader.fault,
-        ))
+        let framed = show(ended, &self.buffer, self.base, self.stepper.excerpt());
+        let Scanning { scan, fault, .. } = reader;
+        Some((framed, profile.decoded(text(&framed), scan), fault))
     }
 
     /// Take in a chunk and show every frame that it completes. Copies nothing but what the next chunk has to complete.
@@ -144,7 +151,7 @@ impl Framer {
         chunk: &[u8],
         profile: &Profile,
         scan: &mut Scan,
-        mut visit: impl FnMut(Framed<'_>, &mut Scan, Option<ScanFault>),
+        mut visit: impl Visit,
     ) {
         let mut reader = Scanning {
             profile,
@@ -152,7 +159,8 @@ impl Framer {
             fault: None,
         };
         self.feed_reader(chunk, &mut reader, |reader, framed| {
-            visit(framed, reader.scan, reader.fault.take());
+            let decoded = profile.decoded(text(&framed), reader.scan);
+            visit(framed, decoded, reader.fault.take());
         });
     }
 
@@ -286,6 +294,3 @@ fn show<'a>(ended: Ended, bytes: &'a [u8], base: u64, excerpt: &'a [u8]) -> Fram
         },
     }
 }
-
-/// The reason that is used when a stream ends inside a document.
-pub(crate) const OPEN_AT_END: DamageReason = DamageReason::CutShort;

@@ -123,7 +123,7 @@ impl Observer for Blind {
 
 /// Read the object at the start of `bytes`; the root is place 0. Returns the offset behind it.
 pub(crate) fn read_document<O: Observer>(bytes: &[u8], observer: &mut O) -> Outcome<usize> {
-    let mut reader = Reader { bytes, observer };
+    let mut reader = Reader::<O, false> { bytes, observer };
     match bytes.first() {
         Some(b'{') => reader.object(0, 0, 0),
         Some(b'\n') => fault(Syntax::LineFeed, 0),
@@ -132,18 +132,42 @@ pub(crate) fn read_document<O: Observer>(bytes: &[u8], observer: &mut O) -> Outc
     }
 }
 
-struct Reader<'a, O> {
+/// Read the JSON value at the start of the message `bytes`, in and before which line feeds are blanks; the root is place 0. Returns where it begins, and the
+/// offset behind it.
+pub(crate) fn read_message<O: Observer>(bytes: &[u8], observer: &mut O) -> Outcome<(usize, usize)> {
+    let mut reader = Reader::<O, true> { bytes, observer };
+    let (byte, start) = reader.peek(0)?;
+    let end = match byte {
+        b'{' => reader.object(start, 0, 0)?,
+        b'[' => reader.array(start, 0, 0)?,
+        _ => reader.value(start, 0, 0)?,
+    };
+    Ok((start, end))
+}
+
+/// Whether only blanks and line feeds stand from `at` on; else where something else stands.
+pub(crate) fn blank_from(bytes: &[u8], at: usize) -> Result<(), usize> {
+    let observer = &mut Blind;
+    match (Reader::<Blind, true> { bytes, observer }).peek(at) {
+        Ok((_, at)) => Err(at),
+        Err(_) => Ok(()),
+    }
+}
+
+/// With `LINES` a line feed is a blank like others.
+struct Reader<'a, O, const LINES: bool> {
     bytes: &'a [u8],
     observer: &'a mut O,
 }
 
-impl<O: Observer> Reader<'_, O> {
+impl<O: Observer, const LINES: bool> Reader<'_, O, LINES> {
     /// The first byte at or behind `at` that is not blank, and where it is.
     #[inline]
     fn peek(&self, mut at: usize) -> Outcome<(u8, usize)> {
         loop {
             match self.bytes.get(at) {
                 Some(b' ' | b'\t' | b'\r') => at += 1,
+                Some(b'\n') if LINES => at += 1,
                 Some(b'\n') => return fault(Syntax::LineFeed, at),
                 Some(&byte) => return Ok((byte, at)),
                 None => return fault(Syntax::Incomplete, at),

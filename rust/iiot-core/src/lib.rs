@@ -1,14 +1,18 @@
 //! The rules of the gateway without any input or output: time, sockets and files belong to those who call.
 //!
-//! Bytes go through a [`framer::Framer`], which finds documents; a [`profile::Profile`] says what a document means, a [`scan::Scan`] holds what it
-//! found there, and an [`origin::Origin`] turns that into lines and topics.
+//! Bytes go through a [`framer::Framer`], which finds documents. A [`profile::Profile`] says what a document means; what it finds there is [`Decoded`]. With an
+//! [`origin::Origin`], which adds topic prefix and tags, that gives lines, publishes and values.
 
 #![forbid(unsafe_code)]
 
 pub mod channel;
 pub mod clock;
 mod conclude;
+pub mod decoded;
 pub mod demux;
+mod faults;
+mod filter;
+mod found;
 mod frame_step;
 pub mod framed;
 pub mod framer;
@@ -16,18 +20,24 @@ pub mod hash;
 pub mod json;
 mod json_text;
 mod line;
+mod long;
 pub mod moment;
+mod number;
 mod observe;
 pub mod origin;
 mod path;
 pub mod point;
+mod point_file;
 pub mod profile;
 mod profile_file;
 pub mod publish;
 mod quote;
+mod reading;
 mod render;
 mod resync;
+mod rules;
 pub mod scan;
+mod sequences;
 pub mod series;
 mod shape;
 mod shapes;
@@ -37,11 +47,13 @@ mod trie;
 pub mod window;
 
 pub use channel::ChannelFramer;
+pub use decoded::{Decoded, FrameTime, Place};
 pub use demux::ChannelDemux;
 pub use framed::{DamageReason, Framed, MAX_EXCERPT_BYTES};
 pub use framer::Framer;
 pub use origin::{Origin, OriginError};
-pub use profile::{Profile, ProfileError, ProfileFault};
+pub use profile::{Profile, ProfileError};
 pub use publish::Publish;
 pub use quote::quote;
 pub use scan::{NodeKey, Scan, ScanFault, ScanFaultReason, Sequence, ValueFault, ValueFaultReason};
+pub use toml_table::ProfileFault;

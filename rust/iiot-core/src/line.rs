@@ -1,12 +1,14 @@
 //! Writes points as `InfluxDB` line protocol: one line a point, numbers as the text they came as.
 
+use crate::decoded::{Decoded, FrameTime};
+use crate::found::{Context, FieldRef};
 use crate::json::Kind;
-use crate::origin::{Block, Head, Origin, TagValue, push_tag};
-use crate::profile::Profile;
+use crate::observe::push_capture;
+use crate::origin::{Block, Head, Name, Origin, TagValue, push_name, push_tag};
 use crate::render::{
     push_escaped_measurement, push_escaped_tag, push_string_field, push_template, push_value,
 };
-use crate::scan::{PointRef, Scan};
+use crate::rules::ValueType;
 
 /// From here on, in nanoseconds: the years 2001 to 2286.
 const NINETEEN_DIGITS: u64 = 1_000_000_000_000_000_000;
@@ -14,25 +16,153 @@ const NINETEEN_DIGITS: u64 = 1_000_000_000_000_000_000;
 /// Values up to this length are copied as one block.
 const VALUE_BLOCK: usize = 16;
 
-impl Profile {
-    /// Append one line for every point of `scan`, in the order of their numbers. Returns how many.
+impl Decoded<'_> {
+    /// Append one line for every point, in the order of their numbers. Returns how many.
     ///
-    /// `scan` must hold what this profile found in `document`, and `origin` must be made for this profile.
-    pub fn write_lines(
-        &self,
-        document: &[u8],
-        scan: &Scan,
-        origin: &Origin,
-        time_ns: i64,
-        out: &mut Vec<u8>,
-    ) -> usize {
-        let tail = Tail::new(time_ns);
-        if write_fixed(document, scan, origin, &tail, out).is_none() {
-            for point in &scan.points {
-                write_any(document, scan, origin, *point, &tail, out);
+    /// `origin` must be made for the profile that the document was scanned by.
+    pub fn write_lines(&self, origin: &Origin, time: FrameTime, out: &mut Vec<u8>) -> usize {
+        let tail = Tail::new(time.time_ns);
+        if self.scan.has_points {
+            self.each_point(|_, point, fields| {
+                let own = self.time_of(point, time);
+                if own == time.time_ns {
+                    self.write_line(fields, origin, &tail, out);
+                } else {
+                    self.write_line(fields, origin, &Tail::new(own), out);
+                }
+            });
+            return self.scan.points.len();
+        }
+        if self.write_fixed(origin, &tail, out).is_none() {
+            for field in &self.scan.fields {
+                self.write_line(std::slice::from_ref(field), origin, &tail, out);
             }
         }
-        scan.points.len()
+        self.scan.fields.len()
+    }
+
+    /// Write all points of one field, if none needs anything rendered; otherwise nothing. Each line is three block copies into a buffer made long enough
+    /// before, of which what is too much is overwritten by the next.
+    fn write_fixed(&self, origin: &Origin, tail: &Tail, out: &mut Vec<u8>) -> Option<()> {
+        let fields = &self.scan.fields;
+        let mut bound = Block::SIZE;
+        for field in fields {
+            let rule = self.rules.fields.get(field.field as usize)?;
+            match (origin.heads.get(field.field as usize)?, field.value.kind) {
+                (Head::Fixed(head), Kind::Number | Kind::Scientific | Kind::Bool)
+                    if rule.value_type != ValueType::Integer =>
+                {
+                    let length = field.value.end - field.value.start;
+                    bound += head.text.len() + length as usize + tail.length;
+                }
+                _ => return None,
+            }
+        }
+        let mut at = out.len();
+        out.resize(at + bound, 0);
+        for field in fields {
+            let Some(Head::Fixed(head)) = origin.heads.get(field.field as usize) else {
+                continue;
+            };
+            at = if head.text.len() <= Block::SIZE {
+                put(out, at, &head.first, head.text.len())
+            } else {
+                put_long(out, at, &head.text)
+            };
+            let length = (field.value.end - field.value.start) as usize;
+            let block = self
+                .document
+                .get(field.value.start as usize..)
+                .and_then(<[u8]>::first_chunk::<VALUE_BLOCK>);
+            at = match block {
+                Some(block) if length <= VALUE_BLOCK => put(out, at, block, length),
+                _ => put_long(out, at, field.value.text(self.document)),
+            };
+            at = put(out, at, &tail.block, tail.length);
+        }
+        out.truncate(at);
+        Some(())
+    }
+
+    /// Append the line of a point.
+    fn write_line(&self, fields: &[FieldRef], origin: &Origin, tail: &Tail, out: &mut Vec<u8>) {
+        for (number, field) in fields.iter().enumerate() {
+            let Some(head) = origin.heads.get(field.field as usize) else {
+                continue;
+            };
+            if number == 0 {
+                self.push_head(head, field.context, out);
+            } else {
+                self.push_field_name(b',', head, field.context, out);
+            }
+            match field.value.kind {
+                Kind::String | Kind::EscapedString => {
+                    let mut raw = Vec::new();
+                    push_value(self.document, field.value, &mut raw);
+                    push_string_field(&raw, out);
+                }
+                _ => self.push_text(*field, out),
+            }
+            if self.is_integer(*field) {
+                out.push(b'i');
+            }
+        }
+        out.extend_from_slice(tail.text());
+    }
+
+    /// Append everything of a line with this field before its value.
+    pub(crate) fn push_head(&self, head: &Head, context: Context, out: &mut Vec<u8>) {
+        match head {
+            Head::Fixed(head) => out.extend_from_slice(&head.text),
+            Head::Rendered {
+                measurement,
+                tags,
+                name,
+            } => {
+                let (document, scan) = (self.document, self.scan);
+                let mut raw = Vec::new();
+                push_template(measurement, document, scan, context, &mut raw);
+                push_escaped_measurement(&raw, out);
+                for (key, value) in tags {
+                    match value {
+                        TagValue::Fixed(text) => push_tag(key, text, out),
+                        TagValue::Rendered(template) => {
+                            raw.clear();
+                            push_template(template, document, scan, context, &mut raw);
+                            if !raw.is_empty() {
+                                push_tag(key, b"", out);
+                                push_escaped_tag(&raw, out);
+                            }
+                        }
+                    }
+                }
+                self.push_rendered_name(b' ', name, context, out);
+            }
+        }
+    }
+
+    fn push_field_name(&self, before: u8, head: &Head, context: Context, out: &mut Vec<u8>) {
+        match head {
+            Head::Fixed(head) => push_name(before, &head.name, out),
+            Head::Rendered { name, .. } => self.push_rendered_name(before, name, context, out),
+        }
+    }
+
+    fn push_rendered_name(&self, before: u8, name: &Name, context: Context, out: &mut Vec<u8>) {
+        let Some(name) = name else {
+            let mut raw = Vec::new();
+            if let Some(capture) = self.scan.captures.get(context.captures as usize) {
+                push_capture(self.document, *capture, &mut raw);
+            }
+            if raw.is_empty() {
+                raw.push(b'_');
+            }
+            out.push(before);
+            push_escaped_tag(&raw, out);
+            out.push(b'=');
+            return;
+        };
+        push_name(before, name, out);
     }
 }
 
@@ -110,50 +240,6 @@ fn eight_digits(number: u64) -> [u8; 8] {
     (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
-/// Write all points, if none needs anything rendered; otherwise nothing. Each line is three block copies into a buffer made long enough before, of
-/// which what is too much is overwritten by the next.
-fn write_fixed(
-    document: &[u8],
-    scan: &Scan,
-    origin: &Origin,
-    tail: &Tail,
-    out: &mut Vec<u8>,
-) -> Option<()> {
-    let mut bound = Block::SIZE;
-    for point in &scan.points {
-        match (origin.heads.get(point.metric as usize)?, point.value.kind) {
-            (Head::Fixed(head), Kind::Number | Kind::Scientific | Kind::Bool) => {
-                bound +=
-                    head.text.len() + (point.value.end - point.value.start) as usize + tail.length;
-            }
-            _ => return None,
-        }
-    }
-    let mut at = out.len();
-    out.resize(at + bound, 0);
-    for point in &scan.points {
-        let Some(Head::Fixed(head)) = origin.heads.get(point.metric as usize) else {
-            continue;
-        };
-        at = if head.text.len() <= Block::SIZE {
-            put(out, at, &head.first, head.text.len())
-        } else {
-            put_long(out, at, &head.text)
-        };
-        let length = (point.value.end - point.value.start) as usize;
-        let block = document
-            .get(point.value.start as usize..)
-            .and_then(<[u8]>::first_chunk::<VALUE_BLOCK>);
-        at = match block {
-            Some(block) if length <= VALUE_BLOCK => put(out, at, block, length),
-            _ => put_long(out, at, point.value.text(document)),
-        };
-        at = put(out, at, &tail.block, tail.length);
-    }
-    out.truncate(at);
-    Some(())
-}
-
 #[inline]
 fn put<const N: usize>(out: &mut [u8], at: usize, block: &[u8; N], length: usize) -> usize {
     if let Some(to) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<N>) {
@@ -168,64 +254,6 @@ fn put_long(out: &mut [u8], at: usize, text: &[u8]) -> usize {
         to.copy_from_slice(text);
     }
     at + text.len()
-}
-
-fn write_any(
-    document: &[u8],
-    scan: &Scan,
-    origin: &Origin,
-    point: PointRef,
-    tail: &Tail,
-    out: &mut Vec<u8>,
-) {
-    let Some(head) = origin.heads.get(point.metric as usize) else {
-        return;
-    };
-    push_head(head, document, scan, point.captures, out);
-    if matches!(point.value.kind, Kind::String | Kind::EscapedString) {
-        let mut raw = Vec::new();
-        push_value(document, point.value, &mut raw);
-        push_string_field(&raw, out);
-    } else {
-        out.extend_from_slice(point.value.text(document));
-    }
-    out.extend_from_slice(tail.text());
-}
-
-/// Append everything of a line before its value.
-pub(crate) fn push_head(
-    head: &Head,
-    document: &[u8],
-    scan: &Scan,
-    captures: u32,
-    out: &mut Vec<u8>,
-) {
-    match head {
-        Head::Fixed(head) => out.extend_from_slice(&head.text),
-        Head::Rendered {
-            measurement,
-            tags,
-            field,
-        } => {
-            let mut raw = Vec::new();
-            push_template(measurement, document, scan, captures, &mut raw);
-            push_escaped_measurement(&raw, out);
-            for (key, value) in tags {
-                match value {
-                    TagValue::Fixed(text) => push_tag(key, text, out),
-                    TagValue::Rendered(template) => {
-                        raw.clear();
-                        push_template(template, document, scan, captures, &mut raw);
-                        if !raw.is_empty() {
-                            push_tag(key, b"", out);
-                            push_escaped_tag(&raw, out);
-                        }
-                    }
-                }
-            }
-            out.extend_from_slice(field);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,78 +1,126 @@
 //! Absolute times as documents write them, read from their text into nanoseconds since 1970 without passing through a float.
 
+use crate::json::Kind;
+use crate::number::scaled;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 /// How a document writes its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeFormat {
-    /// Seconds since 1970; may have decimals.
-    UnixSeconds,
-    /// Milliseconds since 1970.
-    UnixMillis,
-    /// Microseconds since 1970.
-    UnixMicros,
-    /// Nanoseconds since 1970.
-    UnixNanos,
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum TimeFormat {
+    /// A number since 1970, in units of ten to the minus so many seconds; seconds and others may have decimals.
+    Unix(i32),
     /// `2023-06-23T09:10:28.896Z`, in quotes.
     Rfc3339,
+    /// A number since 1970 whose size tells its unit, or RFC 3339. Numbers may be written in quotes.
+    Auto,
+    /// `2023-06-23 11:10:28.896`, in quotes: what a clock in the zone shows. An hour that occurs twice is taken for the first one.
+    Local(TimeZone),
 }
 
+/// Below this a number since 1970 is in seconds, below a thousand times that in milliseconds, and so on: seconds until the year 5138, milliseconds from
+/// 1973 on.
+const LEAST_MILLIS: i64 = 100_000_000_000;
+
 impl TimeFormat {
-    /// The format of this name in a profile.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "unix_s" => Self::UnixSeconds,
-            "unix_ms" => Self::UnixMillis,
-            "unix_us" => Self::UnixMicros,
-            "unix_ns" => Self::UnixNanos,
+    /// The format of this name in a profile; the error is a message for whoever wrote the profile.
+    pub(crate) fn named(name: &str, zone: Option<&str>) -> Result<Self, String> {
+        let format = match name {
+            "unix_s" => Self::Unix(9),
+            "unix_ms" => Self::Unix(6),
+            "unix_us" => Self::Unix(3),
+            "unix_ns" => Self::Unix(0),
             "rfc3339" => Self::Rfc3339,
-            _ => return None,
-        })
+            "auto" => Self::Auto,
+            _ => {
+                let zone = zone.ok_or(
+                    "format: `local` needs `zone`, the zone whose clock the document shows, such as \"Europe/Vienna\"",
+                )?;
+                return TimeZone::get(zone).map(Self::Local).map_err(|_| {
+                    format!("zone: expected the name of a time zone, such as \"Europe/Vienna\", found `{zone}`")
+                });
+            }
+        };
+        match zone {
+            Some(_) => Err(format!(
+                "zone: only the format `local` has one, not `{name}`"
+            )),
+            None => Ok(format),
+        }
     }
 
     /// All names.
-    pub(crate) const NAMES: [&'static str; 5] =
-        ["unix_s", "unix_ms", "unix_us", "unix_ns", "rfc3339"];
+    pub(crate) const NAMES: [&'static str; 7] = [
+        "unix_s", "unix_ms", "unix_us", "unix_ns", "rfc3339", "auto", "local",
+    ];
 
-    /// Read a time; `None` if it is written otherwise or does not fit.
-    pub(crate) fn read(self, text: &[u8]) -> Option<i64> {
-        match self {
-            Self::UnixSeconds => unix(text, 9),
-            Self::UnixMillis => unix(text, 6),
-            Self::UnixMicros => unix(text, 3),
-            Self::UnixNanos => unix(text, 0),
-            Self::Rfc3339 => rfc3339(text),
+    /// Read a time, nanoseconds since 1970; `None` if it is written otherwise or does not fit.
+    pub(crate) fn read(&self, kind: Kind, text: &[u8]) -> Option<i64> {
+        match (self, kind) {
+            (Self::Unix(power), Kind::Number) => scaled(text, *power).map(|(time, _)| time),
+            (Self::Rfc3339, Kind::String) => rfc3339(text),
+            (Self::Auto, Kind::Number | Kind::Scientific) => unix(text),
+            (Self::Auto, Kind::String) => rfc3339(text).or_else(|| unix(text)),
+            (Self::Local(zone), Kind::String) => local(text, zone),
+            _ => None,
         }
     }
 }
 
-/// A decimal number times ten to the `power`; digits below a nanosecond are cut off.
-fn unix(text: &[u8], power: usize) -> Option<i64> {
-    let (negative, digits) = match text.strip_prefix(b"-") {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let mut pieces = digits.splitn(2, |byte| *byte == b'.');
-    let (whole, decimals) = (pieces.next()?, pieces.next().unwrap_or_default());
-    let mut value: i64 = 0;
-    for &byte in whole {
-        value = value
-            .checked_mul(10)?
-            .checked_add(i64::from(digit(byte)?))?;
+/// Which times of documents are believed. A clock that was never set says 1970, and a wrong unit lies far ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Belief {
+    /// Nothing was measured before; nanoseconds since 1970.
+    pub earliest_ns: i64,
+    /// Nor so long after it arrived, in nanoseconds.
+    pub most_ahead_ns: i64,
+}
+
+impl Default for Belief {
+    fn default() -> Self {
+        Self {
+            // 2020-01-01T00:00:00Z
+            earliest_ns: 1_577_836_800_000_000_000,
+            most_ahead_ns: 86_400_000_000_000,
+        }
     }
-    for place in 0..power {
-        value = value.checked_mul(10)?.checked_add(i64::from(
-            decimals.get(place).map_or(Some(0), |byte| digit(*byte))?,
-        ))?;
+}
+
+impl Belief {
+    /// Whether a document that arrived then can be of that time.
+    pub fn holds(&self, time_ns: i64, received_at_ns: i64) -> bool {
+        time_ns >= self.earliest_ns && time_ns <= received_at_ns.saturating_add(self.most_ahead_ns)
     }
-    Some(if negative { -value } else { value })
+}
+
+/// A number since 1970 whose size tells its unit.
+fn unix(text: &[u8]) -> Option<i64> {
+    let (whole, _) = scaled(text, 0)?;
+    let (mut power, mut least) = (9, LEAST_MILLIS);
+    while power > 0 && whole.unsigned_abs() >= least.unsigned_abs() {
+        power -= 3;
+        least = least.saturating_mul(1000);
+    }
+    scaled(text, power).map(|(time, _)| time)
+}
+
+fn local(text: &[u8], zone: &TimeZone) -> Option<i64> {
+    let time: DateTime = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let instant = zone.to_timestamp(time).ok()?;
+    i64::try_from(instant.as_nanosecond()).ok()
 }
 
 fn digit(byte: u8) -> Option<u8> {
     byte.is_ascii_digit().then(|| byte - b'0')
 }
 
-fn rfc3339(text: &[u8]) -> Option<i64> {
+/// Read a time such as `2023-06-23T09:10:28.896Z`; nanoseconds since 1970.
+pub(crate) fn rfc3339(text: &[u8]) -> Option<i64> {
     let field = |from: usize, to: usize| -> Option<i64> {
-        unix(text.get(from..to)?, 0).filter(|value| *value >= 0)
+        let digits = text.get(from..to)?;
+        digits
+            .iter()
+            .try_fold(0, |value, byte| Some(value * 10 + i64::from(digit(*byte)?)))
     };
     let is = |at: usize, allowed: &[u8]| text.get(at).is_some_and(|byte| allowed.contains(byte));
     if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":")) {
@@ -145,51 +193,111 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::TimeFormat;
+    use super::{Belief, Kind, TimeFormat};
+
+    fn number(format: &str, text: &str) -> Option<i64> {
+        TimeFormat::named(format, None)
+            .unwrap()
+            .read(Kind::Number, text.as_bytes())
+    }
+
+    fn text(format: &str, zone: Option<&str>, text: &str) -> Option<i64> {
+        TimeFormat::named(format, zone)
+            .unwrap()
+            .read(Kind::String, text.as_bytes())
+    }
 
     #[test]
     fn unix_times_keep_every_digit() {
         //! A fraction of a second is not rounded through a float.
         assert_eq!(
-            TimeFormat::UnixSeconds.read(b"1687511428.896000001"),
+            number("unix_s", "1687511428.896000001"),
             Some(1_687_511_428_896_000_001)
         );
         assert_eq!(
-            TimeFormat::UnixMillis.read(b"1687511428896"),
+            number("unix_ms", "1687511428896"),
             Some(1_687_511_428_896_000_000)
         );
-        assert_eq!(TimeFormat::UnixMicros.read(b"-1"), Some(-1_000));
-        assert_eq!(
-            TimeFormat::UnixNanos.read(b"9223372036854775807"),
-            Some(i64::MAX)
-        );
+        assert_eq!(number("unix_us", "-1"), Some(-1_000));
+        assert_eq!(number("unix_ns", "9223372036854775807"), Some(i64::MAX));
     }
 
     #[test]
     fn times_that_do_not_fit_are_refused() {
-        //! Overflow, exponents and empty texts are no times.
-        assert_eq!(TimeFormat::UnixNanos.read(b"9223372036854775808"), None);
-        assert_eq!(TimeFormat::UnixSeconds.read(b"1e9"), None);
-        assert_eq!(TimeFormat::Rfc3339.read(b""), None);
+        //! Overflow, another kind of value and empty texts are no times.
+        assert_eq!(number("unix_ns", "9223372036854775808"), None);
+        assert_eq!(text("unix_s", None, "1"), None);
+        assert_eq!(text("rfc3339", None, ""), None);
+        assert_eq!(text("auto", None, ""), None);
     }
 
     #[test]
     fn calendar_times_are_read_with_their_zone() {
         //! RFC 3339 with decimals, zones and leap days.
-        assert_eq!(TimeFormat::Rfc3339.read(b"1970-01-01T00:00:00Z"), Some(0));
+        let rfc3339 = |time: &str| text("rfc3339", None, time);
+        assert_eq!(rfc3339("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(
-            TimeFormat::Rfc3339.read(b"2023-06-23T09:10:28.896Z"),
+            rfc3339("2023-06-23T09:10:28.896Z"),
             Some(1_687_511_428_896_000_000)
         );
         assert_eq!(
-            TimeFormat::Rfc3339.read(b"2023-06-23T11:10:28.896+02:00"),
+            rfc3339("2023-06-23T11:10:28.896+02:00"),
             Some(1_687_511_428_896_000_000)
         );
         assert_eq!(
-            TimeFormat::Rfc3339.read(b"2024-02-29T00:00:00Z"),
+            rfc3339("2024-02-29T00:00:00Z"),
             Some(1_709_164_800_000_000_000)
         );
-        assert_eq!(TimeFormat::Rfc3339.read(b"2023-02-29T00:00:00Z"), None);
-        assert_eq!(TimeFormat::Rfc3339.read(b"2023-06-23T09:10:28"), None);
+        assert_eq!(rfc3339("2023-02-29T00:00:00Z"), None);
+        assert_eq!(rfc3339("2023-06-23T09:10:28"), None);
+    }
+
+    #[test]
+    fn the_size_of_a_number_tells_its_unit() {
+        //! One moment in four units, with a fraction, with an exponent, in quotes, and as text.
+        let moment = Some(1_687_511_428_896_000_000);
+        for written in [
+            "1687511428.896",
+            "1687511428896",
+            "1687511428896000",
+            "1687511428896000000",
+        ] {
+            assert_eq!(number("auto", written), moment, "{written}");
+            assert_eq!(text("auto", None, written), moment, "{written}");
+        }
+        let auto = TimeFormat::named("auto", None).unwrap();
+        assert_eq!(auto.read(Kind::Scientific, b"1.687511428896e12"), moment);
+        assert_eq!(text("auto", None, "2023-06-23T09:10:28.896Z"), moment);
+        assert_eq!(number("auto", "0"), Some(0));
+    }
+
+    #[test]
+    fn a_local_clock_is_read_in_its_zone() {
+        //! Winter and summer, the hour that occurs twice, and the one that does not occur.
+        let vienna = |time: &str| text("local", Some("Europe/Vienna"), time);
+        let utc = |time: &str| text("rfc3339", None, time);
+        for (shown, meant) in [
+            ("2023-06-23 11:10:28.896", "2023-06-23T09:10:28.896Z"),
+            ("2023-01-23T10:10:28", "2023-01-23T09:10:28Z"),
+            ("2023-10-29 02:30:00", "2023-10-29T00:30:00Z"),
+            ("2023-03-26 02:30:00", "2023-03-26T01:30:00Z"),
+        ] {
+            assert_eq!(vienna(shown), utc(meant), "{shown}");
+        }
+        assert_eq!(vienna("noon"), None);
+        assert!(TimeFormat::named("local", None).is_err());
+        assert!(TimeFormat::named("local", Some("Vienna")).is_err());
+        assert!(TimeFormat::named("auto", Some("UTC")).is_err());
+    }
+
+    #[test]
+    fn times_that_cannot_be_right_are_not_believed() {
+        //! Before 2020, and more than a day after arrival.
+        let now = 1_700_000_000_000_000_000;
+        let belief = Belief::default();
+        assert!(belief.holds(now, now) && belief.holds(belief.earliest_ns, now));
+        assert!(!belief.holds(belief.earliest_ns - 1, now) && !belief.holds(0, now));
+        let tomorrow = now + belief.most_ahead_ns;
+        assert!(belief.holds(tomorrow, now) && !belief.holds(tomorrow + 1, now));
     }
 }

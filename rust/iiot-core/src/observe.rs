@@ -2,10 +2,11 @@
 //!
 //! Of duplicate keys the last one counts, with everything below it, as in `serde_json`: whatever an earlier one left is forgotten.
 
+use crate::found::{Capture, Found, Value};
 use crate::hash::fingerprint;
 use crate::json::{Kind, MAX_DEPTH, NOWHERE, Observer, Place};
 use crate::json_text::unescape;
-use crate::scan::{Capture, Found, MAX_WILDCARD_VALUES, Scan, Value};
+use crate::scan::{MAX_WILDCARD_VALUES, Scan};
 use crate::trie::{Spot, Trie};
 
 /// Room for this many keys is kept from document to document.
@@ -238,7 +239,10 @@ impl Observer for Noting<'_> {
 
     #[inline]
     fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
-        self.scalar(place, kind, start, end);
+        // The path of the whole asks for a bare value.
+        if place != 0 {
+            self.scalar(place, kind, start, end);
+        }
     }
 }
 

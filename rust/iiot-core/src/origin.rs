@@ -2,34 +2,37 @@
 
 use std::fmt;
 
-use crate::profile::{Metric, Profile};
+use crate::profile::Profile;
 use crate::render::{push_escaped_measurement, push_escaped_tag};
+use crate::rules::{Address, FieldName, PointRule};
 use crate::template::Template;
-use crate::trie::Slot;
 
 /// A profile's lines and topics as far as they are known before any document.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// By metric.
+    /// By field.
     pub(crate) heads: Vec<Head>,
     pub(crate) topics: Vec<Option<Topic>>,
 }
 
-/// Everything of a line before its value.
+/// Everything of a line with one field before its value.
 #[derive(Clone, Debug)]
 pub(crate) enum Head {
     Fixed(Block),
     Rendered {
-        measurement: Template<Slot>,
+        measurement: Template<Address>,
         tags: Vec<(Vec<u8>, TagValue)>,
-        field: Vec<u8>,
+        name: Name,
     },
 }
+
+/// A field's name in a line: escaped; `None` is its key in the document.
+pub(crate) type Name = Option<Vec<u8>>;
 
 #[derive(Clone, Debug)]
 pub(crate) enum TagValue {
     Fixed(Vec<u8>),
-    Rendered(Template<Slot>),
+    Rendered(Template<Address>),
 }
 
 /// A topic, prefix included.
@@ -38,7 +41,7 @@ pub(crate) enum Topic {
     Fixed(Vec<u8>),
     Rendered {
         prefix: Vec<u8>,
-        topic: Template<Slot>,
+        topic: Template<Address>,
     },
 }
 
@@ -54,17 +57,19 @@ impl Topic {
 pub(crate) struct Block {
     pub(crate) text: Vec<u8>,
     pub(crate) first: [u8; Block::SIZE],
+    /// The field's name in it.
+    pub(crate) name: Vec<u8>,
 }
 
 impl Block {
     pub(crate) const SIZE: usize = 64;
 
-    fn new(text: Vec<u8>) -> Self {
+    fn new(text: Vec<u8>, name: Vec<u8>) -> Self {
         let mut first = [0; Self::SIZE];
         for (to, from) in first.iter_mut().zip(&text) {
             *to = *from;
         }
-        Self { text, first }
+        Self { text, first, name }
     }
 }
 
@@ -93,7 +98,7 @@ impl fmt::Display for OriginError {
 impl std::error::Error for OriginError {}
 
 impl Origin {
-    /// Join a profile with a topic prefix (may be empty) and tags for every line. Where a metric has a tag of the same key, the metric's counts.
+    /// Join a profile with a topic prefix (may be empty) and tags for every line. Where a point has a tag of the same key, the point's counts.
     pub fn new(
         profile: &Profile,
         topic_prefix: &str,
@@ -109,23 +114,26 @@ impl Origin {
         if !prefix.is_empty() {
             prefix.push(b'/');
         }
-        let metrics = &profile.rules.metrics;
-        Ok(Self {
-            heads: metrics.iter().map(|metric| head(metric, tags)).collect(),
-            topics: metrics
-                .iter()
-                .map(|metric| {
-                    metric
-                        .topic
-                        .as_ref()
-                        .map(|template| topic(&prefix, template))
-                })
-                .collect(),
-        })
+        let rules = &profile.rules;
+        let mut origin = Self {
+            heads: Vec::with_capacity(rules.fields.len()),
+            topics: Vec::with_capacity(rules.fields.len()),
+        };
+        for field in &rules.fields {
+            let Some(point) = rules.points.get(field.point as usize) else {
+                continue;
+            };
+            origin.heads.push(head(point, &field.name, tags));
+            let topic = field.topic.as_ref();
+            origin
+                .topics
+                .push(topic.map(|template| self::topic(&prefix, template)));
+        }
+        Ok(origin)
     }
 }
 
-fn topic(prefix: &[u8], template: &Template<Slot>) -> Topic {
+fn topic(prefix: &[u8], template: &Template<Address>) -> Topic {
     match template.fixed() {
         Some(text) => Topic::Fixed([prefix, text.as_bytes()].concat()),
         None => Topic::Rendered {
@@ -135,9 +143,9 @@ fn topic(prefix: &[u8], template: &Template<Slot>) -> Topic {
     }
 }
 
-fn head(metric: &Metric, shared: &[(String, String)]) -> Head {
+fn head(point: &PointRule, name: &FieldName, shared: &[(String, String)]) -> Head {
     let mut tags: Vec<(Vec<u8>, TagValue)> = Vec::new();
-    for (key, template) in &metric.tags {
+    for (key, template) in &point.tags {
         tags.push((
             escaped(key),
             template.fixed().map_or_else(
@@ -155,9 +163,10 @@ fn head(metric: &Metric, shared: &[(String, String)]) -> Head {
     tags.retain(|(_, value)| !matches!(value, TagValue::Fixed(text) if text.is_empty()));
     tags.sort_by(|(left, _), (right, _)| left.cmp(right));
 
-    let mut field = vec![b' '];
-    push_escaped_tag(metric.field.as_bytes(), &mut field);
-    field.push(b'=');
+    let name = match name {
+        FieldName::Fixed(name) => Some(escaped(name)),
+        FieldName::Key => None,
+    };
     let fixed_tags: Option<Vec<(&Vec<u8>, &Vec<u8>)>> = tags
         .iter()
         .map(|(key, value)| {
@@ -168,20 +177,20 @@ fn head(metric: &Metric, shared: &[(String, String)]) -> Head {
             }
         })
         .collect();
-    match (metric.measurement.fixed(), fixed_tags) {
-        (Some(measurement), Some(fixed)) => {
+    match (point.measurement.fixed(), fixed_tags, &name) {
+        (Some(measurement), Some(fixed), Some(name)) => {
             let mut text = Vec::new();
             push_escaped_measurement(measurement.as_bytes(), &mut text);
             for (key, value) in fixed {
                 push_tag(key, value, &mut text);
             }
-            text.extend_from_slice(&field);
-            Head::Fixed(Block::new(text))
+            push_name(b' ', name, &mut text);
+            Head::Fixed(Block::new(text, name.clone()))
         }
         _ => Head::Rendered {
-            measurement: metric.measurement.clone(),
+            measurement: point.measurement.clone(),
             tags,
-            field,
+            name,
         },
     }
 }
@@ -190,6 +199,13 @@ fn escaped(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     push_escaped_tag(text.as_bytes(), &mut out);
     out
+}
+
+/// Append the name of a field, which is escaped already, and an equals sign; `before` is a space or a comma.
+pub(crate) fn push_name(before: u8, name: &[u8], out: &mut Vec<u8>) {
+    out.push(before);
+    out.extend_from_slice(name);
+    out.push(b'=');
 }
 
 /// Append one tag, comma first; key and value are escaped already.

@@ -1,7 +1,7 @@
 //! The path of a value in a document: `n1.t`, `rxInfo[0].rssi`, `nodes.*.t`.
 //!
 //! Keys are separated by dots; a key that holds a dot, a bracket, an asterisk or a space is put in quotes (`"a.b".c`). `[n]` is the item n of an
-//! array. `*` (or `[*]`) stands for every key of an object and every item of an array.
+//! array. `*` (or `[*]`) stands for every key of an object and every item of an array. `.` alone is the whole.
 
 use std::fmt;
 
@@ -24,9 +24,17 @@ impl Path {
     /// Read a path; the error is a message for whoever wrote it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut steps = Vec::new();
+        if text == "." {
+            return Ok(Self {
+                text: text.to_owned(),
+                steps,
+            });
+        }
         let mut rest = text;
         loop {
-            let behind = if let Some(quoted) = rest.strip_prefix('"') {
+            let behind = if rest.starts_with('[') && steps.is_empty() {
+                rest
+            } else if let Some(quoted) = rest.strip_prefix('"') {
                 let (key, behind) = quoted
                     .split_once('"')
                     .ok_or_else(|| format!("path `{text}`: a quote is not closed"))?;
@@ -91,6 +99,22 @@ impl Path {
             rest = behind;
         }
         Ok(rest)
+    }
+
+    /// The path of one key, whatever that holds.
+    pub(crate) fn of_key(key: &str) -> Self {
+        Self {
+            text: key.to_owned(),
+            steps: vec![PathStep::Key(key.to_owned())],
+        }
+    }
+
+    /// The path of every key and item.
+    pub(crate) fn any() -> Self {
+        Self {
+            text: "*".to_owned(),
+            steps: vec![PathStep::Any],
+        }
     }
 
     /// How many wildcards it has.

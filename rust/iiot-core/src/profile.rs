@@ -4,68 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::conclude;
+use crate::decoded::Decoded;
+use crate::faults::path;
+use crate::found::Value;
 use crate::hash::fingerprint;
-use crate::json::{Outcome, read_document};
-use crate::moment::TimeFormat;
-use crate::observe::Noting;
+use crate::json::{Kind, Outcome, SyntaxFault, blank_from};
+use crate::long;
+use crate::moment::Belief;
+use crate::reading;
+use crate::rules::{Address, Rules};
 use crate::scan::{Scan, ScanFault, ScanFaultReason};
-use crate::shape::Shape;
-use crate::shapes::collect;
-use crate::template::Template;
-use crate::trie::{Slot, Trie};
-
-/// What a metric's value must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ValueType {
-    Number,
-    Bool,
-    String,
-    Any,
-}
-
-/// One metric: a path and what becomes of its value.
-#[derive(Clone, Debug)]
-pub(crate) struct Metric {
-    pub(crate) slot: Slot,
-    pub(crate) wildcards: usize,
-    pub(crate) topic: Option<Template<Slot>>,
-    pub(crate) measurement: Template<Slot>,
-    pub(crate) tags: Vec<(String, Template<Slot>)>,
-    pub(crate) field: String,
-    pub(crate) value_type: ValueType,
-    pub(crate) retain: bool,
-}
-
-/// Where a node's sequence number is.
-#[derive(Clone, Debug)]
-pub(crate) struct SequenceRule {
-    pub(crate) node: Template<Slot>,
-    pub(crate) object: Option<Slot>,
-    pub(crate) seq: Slot,
-    pub(crate) boot: Option<Slot>,
-    pub(crate) wildcards: usize,
-    pub(crate) modulus: Option<u64>,
-}
-
-/// What the file says, compiled.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rules {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) uptime: Option<Slot>,
-    pub(crate) uptime_bits: u32,
-    pub(crate) packet_counter: Option<Slot>,
-    pub(crate) age: Option<Slot>,
-    pub(crate) time: Option<(Slot, TimeFormat)>,
-    pub(crate) sequences: Vec<SequenceRule>,
-    pub(crate) metrics: Vec<Metric>,
-    /// Number, slot and type of the metrics without wildcards, close together: every document asks for all of them.
-    pub(crate) single_metrics: Vec<SingleMetric>,
-    pub(crate) trie: Trie,
-}
-
-/// Number, slot and type of a metric whose path has no wildcard.
-pub(crate) type SingleMetric = (u32, Slot, ValueType);
+use crate::toml_table::ProfileFault;
 
 /// Rules that turn documents into points.
 #[derive(Clone, Debug)]
@@ -81,15 +30,6 @@ pub struct Profile {
 pub struct ProfileError {
     /// In the order of their lines.
     pub faults: Vec<ProfileFault>,
-}
-
-/// One fault of a profile file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProfileFault {
-    /// Counted from 1; 0 means the whole file.
-    pub line: usize,
-    /// What is wrong and what would be right.
-    pub message: String,
 }
 
 impl fmt::Display for ProfileError {
@@ -112,11 +52,7 @@ impl Profile {
     /// Compile the text of a profile file.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
         let rules = crate::profile_file::read(text).map_err(|faults| ProfileError { faults })?;
-        let wanted = rules
-            .metrics
-            .iter()
-            .filter_map(|metric| rules.trie.wanted.get(metric.slot as usize));
-        let paths: Vec<String> = wanted.map(|wanted| wanted.path.to_string()).collect();
+        let paths: Vec<String> = looked_for(&rules);
         Ok(Self {
             text: text.to_owned(),
             hash: fingerprint(text.as_bytes()),
@@ -150,77 +86,163 @@ impl Profile {
         self.rules.uptime_bits
     }
 
-    /// Find in `document` (one JSON object, nothing around it) what the profile looks for.
-    pub fn scan(&self, document: &[u8], scan: &mut Scan) -> Result<(), ScanFault> {
-        if u32::try_from(document.len()).is_err() {
-            return Err(ScanFault {
-                reason: ScanFaultReason::TooLong,
-                at: 0,
-            });
-        }
-        let read = self.read(document, scan);
-        let end = read.map_err(|fault| ScanFault {
-            reason: ScanFaultReason::NotADocument(fault.syntax),
-            at: fault.at,
-        });
-        let end = end.inspect_err(|_| conclude::clear(scan))?;
+    /// Which times of its documents are believed.
+    pub fn belief(&self) -> Belief {
+        self.rules.belief
+    }
+
+    /// Find in `document` (one JSON object on one line, nothing around it) what the profile looks for.
+    ///
+    /// Of a document of which nothing is usable, the scan still holds what it says of its node's clock.
+    pub fn scan<'a>(
+        &'a self,
+        document: &'a [u8],
+        scan: &'a mut Scan,
+    ) -> Result<Decoded<'a>, ScanFault> {
+        limit_length(document)?;
+        let read = self.read(document, scan).map_err(not_a_document);
+        let end = read.inspect_err(|_| conclude::clear(scan))?;
         if end < document.len() {
             conclude::clear(scan);
-            return Err(ScanFault {
-                reason: ScanFaultReason::BytesBehind,
-                at: end,
-            });
+            return Err(bytes_behind(end));
         }
-        self.conclude(document, scan)
+        self.conclude(document, scan)?;
+        Ok(self.decoded(document, scan))
+    }
+
+    /// Find in a message what the profile looks for: any JSON value, with blanks and line feeds in and around it, or a bare text where the profile takes
+    /// one. `topic` is the one under which the message arrived.
+    ///
+    /// Everything that [`Profile::scan`] takes is taken, and gives the same.
+    pub fn scan_message<'a>(
+        &'a self,
+        document: &'a [u8],
+        topic: Option<&[u8]>,
+        scan: &'a mut Scan,
+    ) -> Result<Decoded<'a>, ScanFault> {
+        limit_length(document)?;
+        if !long::enter(&self.rules, self.hash, topic, scan) {
+            conclude::clear(scan);
+            return Err(topic_not_accepted(scan));
+        }
+        let root = match reading::message(&self.rules, self.hash, document, scan) {
+            Ok((root, end)) => blank_from(document, end)
+                .map(|()| root)
+                .map_err(bytes_behind),
+            Err(fault) => Err(not_a_document(fault)),
+        };
+        let root = match root {
+            Ok(root) => root,
+            Err(fault) => self.bare_text(document, scan).ok_or_else(|| {
+                conclude::clear(scan);
+                fault
+            })?,
+        };
+        if root.kind == Kind::Array {
+            long::array(&self.rules, self.hash, document, root, scan);
+        } else {
+            conclude::conclude(&self.rules, self.hash, document, scan);
+        }
+        self.anything(scan)?;
+        Ok(self.decoded(document, scan))
+    }
+
+    /// Take a message that is no JSON for a text, if the profile takes bare values: many devices send `ON`.
+    fn bare_text(&self, document: &[u8], scan: &mut Scan) -> Option<Value> {
+        let text = document.trim_ascii();
+        let looks_like_json = matches!(text.first(), None | Some(b'{' | b'[' | b'"'));
+        if !self.rules.takes_bare_values || looks_like_json {
+            return None;
+        }
+        let is_text = std::str::from_utf8(text).is_ok_and(|text| !text.contains('\0'));
+        let start = document.len() - document.trim_ascii_start().len();
+        is_text.then(|| reading::bare_text(&self.rules, self.hash, start..start + text.len(), scan))
+    }
+
+    /// What the last scan, which must have been of `document` and by this profile, found.
+    pub(crate) fn decoded<'a>(&'a self, document: &'a [u8], scan: &'a Scan) -> Decoded<'a> {
+        Decoded {
+            rules: &self.rules,
+            document,
+            scan,
+        }
     }
 
     /// First half of a scan: read the document at the start of `bytes`, noting values. Returns the offset behind it.
     #[inline]
     pub(crate) fn read(&self, bytes: &[u8], scan: &mut Scan) -> Outcome<usize> {
-        if scan.profile == Some(self.hash)
-            && let Some(end) = scan.shapes.read(bytes)
-        {
-            scan.overflowed = None;
-            let Scan {
-                shapes,
-                values,
-                found,
-                captures,
-                ..
-            } = scan;
-            shapes.apply(values, found, captures);
-            return Ok(end);
-        }
-        scan.shapes.unapply();
-        self.parse_document(bytes, scan)
-    }
-
-    /// Read a document whose shape is not known, and remember it.
-    fn parse_document(&self, bytes: &[u8], scan: &mut Scan) -> Outcome<usize> {
-        let end = read_document(bytes, &mut Noting::begin(&self.rules.trie, self.hash, scan))?;
-        if scan.shapes.is_learning()
-            && let Some(document) = bytes.get(..end)
-            && let Some(tokens) =
-                collect(document, Noting::begin(&self.rules.trie, self.hash, scan))?
-            && !scan.forgot
-            && scan.overflowed.is_none()
-            && let Some(shape) = Shape::of(document, &tokens, scan, &self.rules.single_metrics)
-        {
-            scan.shapes.remember(shape);
-        }
-        Ok(end)
+        reading::document(&self.rules, self.hash, bytes, scan)
     }
 
     /// Second half: make points, clock and sequences of the values noted.
     #[inline]
     pub(crate) fn conclude(&self, document: &[u8], scan: &mut Scan) -> Result<(), ScanFault> {
-        conclude::conclude(&self.rules, document, scan);
-        if scan.points.is_empty() {
+        if !long::enter(&self.rules, self.hash, None, scan) {
+            conclude::clear(scan);
+            return Err(topic_not_accepted(scan));
+        }
+        conclude::conclude(&self.rules, self.hash, document, scan);
+        self.anything(scan)
+    }
+
+    /// A fault, if nothing usable was found.
+    #[inline]
+    fn anything(&self, scan: &Scan) -> Result<(), ScanFault> {
+        if scan.fields.is_empty() {
             let reason = ScanFaultReason::NothingUsable {
                 looked_for: Arc::clone(&self.looked_for),
             };
             return Err(ScanFault { reason, at: 0 });
         }
         Ok(())
+    }
+}
+
+/// The paths of all fields.
+fn looked_for(rules: &Rules) -> Vec<String> {
+    let paths = rules.fields.iter().filter_map(|field| {
+        let scope = rules.points.get(field.point as usize)?.scope;
+        match field.address {
+            Address::Item { item: slot, .. } | Address::Only(slot) => path(rules, scope, slot),
+            Address::Document(slot) => path(rules, 0, slot),
+            Address::Level(_) => None,
+        }
+    });
+    let mut paths: Vec<String> = paths.collect();
+    let mut known = std::collections::HashSet::new();
+    paths.retain(|path| known.insert(path.clone()));
+    paths
+}
+
+fn limit_length(document: &[u8]) -> Result<(), ScanFault> {
+    if u32::try_from(document.len()).is_err() {
+        return Err(ScanFault {
+            reason: ScanFaultReason::TooLong,
+            at: 0,
+        });
+    }
+    Ok(())
+}
+
+fn not_a_document(fault: SyntaxFault) -> ScanFault {
+    ScanFault {
+        reason: ScanFaultReason::NotADocument(fault.syntax),
+        at: fault.at,
+    }
+}
+
+fn bytes_behind(at: usize) -> ScanFault {
+    ScanFault {
+        reason: ScanFaultReason::BytesBehind,
+        at,
+    }
+}
+
+fn topic_not_accepted(scan: &Scan) -> ScanFault {
+    ScanFault {
+        reason: ScanFaultReason::TopicNotAccepted {
+            topic: String::from_utf8_lossy(&scan.topic).into(),
+        },
+        at: 0,
     }
 }

@@ -12,7 +12,10 @@
 //!
 //! [time]                                # the document's own time
 //! path = "at"
-//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339
+//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local
+//! zone = "Europe/Vienna"                # of `local`: the zone whose clock the document shows
+//! earliest = "2020-01-01T00:00:00Z"     # an earlier time is not believed, and the document gets the time of its arrival
+//! most_ahead_s = 86400                  # nor is one further ahead of its arrival
 //!
 //! [[sequence]]                          # one for every node that numbers what it sends
 //! node = "node1"                        # template: the node's name
@@ -21,7 +24,7 @@
 //! boot = "n1.boot"                      # path of a number that changes when the node restarts
 //! modulus = 65536                       # the number wraps there
 //!
-//! [[metric]]                            # at least one
+//! [[metric]]                            # at least one metric or point
 //! path = "n1.t"
 //! topic = "node1/temperature"           # template; without it the metric is not published
 //! measurement = "temperature"           # template
@@ -31,20 +34,23 @@
 //! retain = true                         # default false
 //! ```
 //!
-//! Paths are described in `path.rs`, templates in `template.rs`. With a wildcard in its `object`, a sequence stands for every node that matches; `seq` and
+//! `[[metric]]` is the short form of `[[point]]`, which `point_file.rs` describes. Paths are described in `path.rs`, templates in `template.rs`. With a wildcard in its `object`, a sequence stands for every node that matches; `seq` and
 //! `boot` then begin with `object`.
 
 use toml::de::DeTable;
 
-use crate::moment::TimeFormat;
+use crate::moment::{Belief, TimeFormat, rfc3339};
 use crate::path::Path;
-use crate::profile::{Metric, ProfileFault, Rules, SequenceRule, ValueType};
+use crate::point_file::read_point;
+use crate::rules::{
+    Address, Field, FieldName, PointRule, Rules, Scope, SequenceRule, SingleMetric, ValueType,
+};
 use crate::template::{Part, Template};
-use crate::toml_table::{Faults, Table};
+use crate::toml_table::{Faults, ProfileFault, Table};
 use crate::trie::{Slot, Trie};
 
-/// Most metrics of a profile.
-const MAX_METRICS: usize = 4096;
+/// Most fields of a profile, those of its metrics included.
+const MAX_FIELDS: usize = 4096;
 
 pub(crate) fn read(text: &str) -> Result<Rules, Vec<ProfileFault>> {
     let mut faults = Faults::new(text);
@@ -54,21 +60,38 @@ pub(crate) fn read(text: &str) -> Result<Rules, Vec<ProfileFault>> {
     }
     let mut rules = Rules {
         uptime_bits: 32,
+        scopes: vec![Scope::default()],
         ..Rules::default()
     };
     let mut root = Table::new(root.get_ref(), None, "");
     read_root(&mut root, &mut rules, &mut faults);
     root.refuse_others(&mut faults);
-    if faults.is_empty() && !rules.trie.build() {
+    let mut scopes = rules.scopes.iter_mut();
+    if faults.is_empty() && !scopes.all(|scope| scope.trie.build()) {
         faults.add(None, "too many combinations of wildcards and names");
     }
-    let numbered = (0..)
-        .zip(&rules.metrics)
-        .filter(|(_, metric)| metric.wildcards == 0);
-    rules.single_metrics = numbered
-        .map(|(number, metric)| (number, metric.slot, metric.value_type))
-        .collect();
+    (rules.single_metrics, rules.wild_metrics) = metrics(&rules);
+    let long = (0..).zip(&rules.points).filter(|(_, p)| !p.is_short);
+    rules.long_points = long.map(|(number, _)| number).collect();
+    rules.takes_any_topic = rules.points.iter().any(|point| point.filters.is_empty());
     faults.into_result(rules)
+}
+
+/// The short points without and with wildcards.
+fn metrics(rules: &Rules) -> (Vec<SingleMetric>, Vec<SingleMetric>) {
+    let (mut single, mut wild) = (Vec::new(), Vec::new());
+    for (number, field) in (0..).zip(&rules.fields) {
+        let point = rules.points.get(field.point as usize);
+        if let (Some(true), Address::Document(slot)) = (point.map(|p| p.is_short), field.address) {
+            let metrics = if field.wildcards == 0 {
+                &mut single
+            } else {
+                &mut wild
+            };
+            metrics.push((number, slot, field.value_type));
+        }
+    }
+    (single, wild)
 }
 
 fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
@@ -82,62 +105,105 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
     }
     rules.description = root.string("description", faults).unwrap_or_default();
 
+    let mut document = Scope::default();
+    let trie = &mut document.trie;
     if let Some(mut clock) = root.table("clock", faults) {
-        rules.uptime = single(&mut clock, "uptime_ms", &mut rules.trie, faults);
+        rules.uptime = single(&mut clock, "uptime_ms", trie, faults);
         rules.uptime_bits = clock
             .integer("uptime_bits", 1, 64, faults)
             .map_or(32, |bits| bits as u32);
-        rules.packet_counter = single(&mut clock, "packet_counter", &mut rules.trie, faults);
-        rules.age = single(&mut clock, "age_ms", &mut rules.trie, faults);
+        rules.packet_counter = single(&mut clock, "packet_counter", trie, faults);
+        rules.age = single(&mut clock, "age_ms", trie, faults);
         clock.refuse_others(faults);
     }
     if let Some(mut time) = root.table("time", faults) {
-        let slot = single(&mut time, "path", &mut rules.trie, faults);
-        let format = time.required_string("format", faults).and_then(|name| {
-            let format = TimeFormat::named(&name);
-            if format.is_none() {
-                faults.add_choice(time.at("format"), "format", &name, &TimeFormat::NAMES);
-            }
-            format
-        });
-        if slot.is_none() && time.at("path").is_none() {
-            faults.add(time.at(""), "time: `path` is missing");
+        read_belief(&mut time, &mut rules.belief, faults);
+        if time.at("path").is_some() || time.at("format").is_some() {
+            rules.time =
+                read_time(&mut time, faults).map(|(path, format)| (trie.want(&path), format));
         }
-        rules.time = slot.zip(format);
         time.refuse_others(faults);
     }
     for mut table in root.tables("sequence", faults) {
-        let rule = read_sequence(&mut table, &mut rules.trie, faults);
+        let rule = read_sequence(&mut table, trie, faults);
         rules.sequences.extend(rule);
         table.refuse_others(faults);
     }
-    let metrics = root.tables("metric", faults);
-    if metrics.is_empty() && root.at("metric").is_none() {
-        faults.add(None, "at least one [[metric]] is needed");
+    let reserved = trie.first_keys();
+    let (metrics, points) = (root.tables("metric", faults), root.tables("point", faults));
+    let has_neither = root.at("metric").is_none() && root.at("point").is_none();
+    if metrics.is_empty() && points.is_empty() && has_neither {
+        faults.add(None, "at least one [[metric]] or [[point]] is needed");
     }
-    if metrics.len() > MAX_METRICS {
+    if metrics.len().max(points.len()) > MAX_FIELDS {
         faults.add(
-            root.at("metric"),
-            &format!("more than {MAX_METRICS} metrics"),
+            root.at("metric").or(root.at("point")),
+            &format!("more than {MAX_FIELDS} metrics or points"),
         );
         return;
     }
     for mut table in metrics {
-        let metric = read_metric(&mut table, &mut rules.trie, faults);
-        rules.metrics.extend(metric);
+        read_metric(&mut table, trie, rules, faults);
         table.refuse_others(faults);
+    }
+    rules.scopes = vec![document];
+    let mut levels = Vec::new();
+    for mut table in points {
+        read_point(&mut table, rules, &mut levels, &reserved, faults);
+        table.refuse_others(faults);
+    }
+    if rules.fields.len() > MAX_FIELDS {
+        faults.add(root.at("point"), &format!("more than {MAX_FIELDS} fields"));
     }
 }
 
-fn path(table: &mut Table<'_>, key: &str, faults: &mut Faults) -> Option<Path> {
+/// The path of a time and how it is written.
+pub(crate) fn read_time(
+    table: &mut Table<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<(Path, TimeFormat)> {
+    let path = plain_path(table, "path", faults);
+    if table.at("path").is_none() {
+        faults.add(table.at(""), "time: `path` is missing");
+    }
+    let name = table.required_string("format", faults);
+    let zone = table.string("zone", faults);
+    let name = name?;
+    if !TimeFormat::NAMES.contains(&name.as_str()) {
+        faults.add_choice(table.at("format"), "format", &name, &TimeFormat::NAMES);
+        return None;
+    }
+    let format = TimeFormat::named(&name, zone.as_deref());
+    let at = table.at("zone").or(table.at("format"));
+    let format = format.map_err(|message| faults.add(at, &message)).ok();
+    Some((path?, format?))
+}
+
+/// Which times are believed.
+fn read_belief(table: &mut Table<'_>, belief: &mut Belief, faults: &mut Faults<'_>) {
+    if let Some(text) = table.string("earliest", faults) {
+        match rfc3339(text.as_bytes()) {
+            Some(time_ns) => belief.earliest_ns = time_ns,
+            None => faults.add(
+                table.at("earliest"),
+                &format!("earliest: expected a time such as 2020-01-01T00:00:00Z, found `{text}`"),
+            ),
+        }
+    }
+    if let Some(seconds) = table.integer("most_ahead_s", 0, 3_000_000_000, faults) {
+        belief.most_ahead_ns = seconds * 1_000_000_000;
+    }
+}
+
+pub(crate) fn path(table: &mut Table<'_>, key: &str, faults: &mut Faults) -> Option<Path> {
     let text = table.string(key, faults)?;
     Path::parse(&text)
         .map_err(|message| faults.add(table.at(key), &format!("{key}: {message}")))
         .ok()
 }
 
-/// The slot of a path without wildcards.
-fn single(table: &mut Table<'_>, key: &str, trie: &mut Trie, faults: &mut Faults) -> Option<Slot> {
+/// A path without wildcards.
+pub(crate) fn plain_path(table: &mut Table<'_>, key: &str, faults: &mut Faults) -> Option<Path> {
     let path = path(table, key, faults)?;
     if path.wildcards() > 0 {
         faults.add(
@@ -146,10 +212,15 @@ fn single(table: &mut Table<'_>, key: &str, trie: &mut Trie, faults: &mut Faults
         );
         return None;
     }
-    Some(trie.want(&path))
+    Some(path)
 }
 
-fn template(
+/// The slot of a path without wildcards.
+fn single(table: &mut Table<'_>, key: &str, trie: &mut Trie, faults: &mut Faults) -> Option<Slot> {
+    plain_path(table, key, faults).map(|path| trie.want(&path))
+}
+
+pub(crate) fn template(
     table: &Table<'_>,
     key: &str,
     text: &str,
@@ -188,7 +259,7 @@ fn read_sequence(
     }
     let node = template(table, "node", &node?, wildcards, faults)?;
     Some(SequenceRule {
-        node: node.compile(|path| trie.want(&path)),
+        node: node.compile(|path| Address::Document(trie.want(&path))),
         object: object.map(|path| trie.want(&path)),
         seq: trie.want(&seq?),
         boot: boot.map(|path| trie.want(&path)),
@@ -197,18 +268,60 @@ fn read_sequence(
     })
 }
 
-fn read_metric(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> Option<Metric> {
+fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults: &mut Faults) {
     let path = path(table, "path", faults);
     if path.is_none() && table.at("path").is_none() {
         faults.add(table.at(""), "metric: `path` is missing");
     }
     let wildcards = path.as_ref().map_or(0, Path::wildcards);
-    let topic = table
-        .string("topic", faults)
-        .and_then(|text| template(table, "topic", &text, wildcards, faults));
-    if topic.as_ref().is_some_and(|topic| !is_topic(topic)) {
-        faults.add(table.at("topic"), "topic: expected a topic without `+`, `#` and NUL that is not empty and neither begins nor ends with `/`");
+    let mut address = |path: Path| Address::Document(trie.want(&path));
+    let topic = topic(table, wildcards, faults).map(|topic| topic.compile(&mut address));
+    let common = common(table, wildcards, &mut address, faults);
+    let name = table
+        .string("field", faults)
+        .unwrap_or_else(|| "value".to_owned());
+    if name.is_empty() {
+        faults.add(table.at("field"), "field: must not be empty");
     }
+    let value_type = value_type(table, faults);
+    let retain = table.boolean("retain", faults).unwrap_or(false);
+    let (Some(path), Some((measurement, tags))) = (path, common) else {
+        return;
+    };
+    rules.takes_bare_values |= path.steps.is_empty();
+    let number = rules.fields.len() as u32;
+    rules.fields.push(Field {
+        point: rules.points.len() as u32,
+        name: FieldName::Fixed(name),
+        address: address(path),
+        wildcards,
+        value_type,
+        topic,
+        retain,
+    });
+    rules.points.push(PointRule {
+        measurement,
+        tags,
+        filters: Vec::new(),
+        first_level: 0,
+        fields: number..number + 1,
+        scope: 0,
+        time: None,
+        except: Vec::new(),
+        is_short: true,
+    });
+}
+
+/// Measurement and tags.
+pub(crate) type Common = (Template<Address>, Vec<(String, Template<Address>)>);
+
+/// Measurement and tags of a metric or point.
+pub(crate) fn common(
+    table: &mut Table<'_>,
+    wildcards: usize,
+    address: &mut impl FnMut(Path) -> Address,
+    faults: &mut Faults,
+) -> Option<Common> {
     let measurement = table.required_string("measurement", faults);
     if measurement.as_deref() == Some("") {
         faults.add(table.at("measurement"), "measurement: must not be empty");
@@ -221,40 +334,35 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> O
             faults.add(table.at("tags"), "tags: a key is empty");
         }
         if let Some(template) = template(table, "tags", &text, wildcards, faults) {
-            tags.push((key, template.compile(|path| trie.want(&path))));
+            tags.push((key, template.compile(&mut *address)));
         }
     }
-    let field = table
-        .string("field", faults)
-        .unwrap_or_else(|| "value".to_owned());
-    if field.is_empty() {
-        faults.add(table.at("field"), "field: must not be empty");
+    Some((measurement?.compile(address), tags))
+}
+
+/// The topic under which a value is published.
+pub(crate) fn topic(
+    table: &mut Table<'_>,
+    wildcards: usize,
+    faults: &mut Faults,
+) -> Option<Template<Path>> {
+    let topic = table
+        .string("topic", faults)
+        .and_then(|text| template(table, "topic", &text, wildcards, faults));
+    if topic.as_ref().is_some_and(|topic| !is_topic(topic)) {
+        faults.add(table.at("topic"), "topic: expected a topic without `+`, `#` and NUL that is not empty and neither begins nor ends with `/`");
     }
-    let value_type = match table.string("type", faults).as_deref() {
-        None | Some("number") => ValueType::Number,
-        Some("bool") => ValueType::Bool,
-        Some("string") => ValueType::String,
-        Some("any") => ValueType::Any,
-        Some(other) => {
-            faults.add_choice(
-                table.at("type"),
-                "type",
-                other,
-                &["number", "bool", "string", "any"],
-            );
-            ValueType::Any
-        }
+    topic
+}
+
+/// The `type` of a value.
+pub(crate) fn value_type(table: &mut Table<'_>, faults: &mut Faults) -> ValueType {
+    let Some(name) = table.string("type", faults) else {
+        return ValueType::Number;
     };
-    let retain = table.boolean("retain", faults).unwrap_or(false);
-    Some(Metric {
-        slot: trie.want(&path?),
-        wildcards,
-        topic: topic.map(|topic| topic.compile(|path| trie.want(&path))),
-        measurement: measurement?.compile(|path| trie.want(&path)),
-        tags,
-        field,
-        value_type,
-        retain,
+    ValueType::named(&name).unwrap_or_else(|| {
+        faults.add_choice(table.at("type"), "type", &name, &ValueType::NAMES);
+        ValueType::Any
     })
 }
 

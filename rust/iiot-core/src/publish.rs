@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::json::Kind;
+use crate::decoded::{Decoded, Place};
+use crate::found::{Context, FieldRef};
 use crate::origin::{Origin, Topic};
-use crate::profile::Profile;
-use crate::render::{push_topic, push_value};
-use crate::scan::Scan;
+use crate::render::push_topic;
 
 /// One publish. Lent for the time of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,62 +16,64 @@ pub struct Publish<'a> {
     pub payload: &'a [u8],
     /// Whether the broker shall keep it for those who come later.
     pub retain: bool,
-    /// The number of its point, which is the number of its line as well.
-    pub point: usize,
+    /// Which value of its frame it is.
+    pub place: Place,
 }
 
-impl Profile {
-    /// Show every publish of `scan`. Points whose metric has no topic are left out.
+impl Decoded<'_> {
+    /// Show every publish. Fields without a topic are left out.
     ///
-    /// `scan` must hold what this profile found in `document`, and `origin` must be made for this profile.
-    pub fn publishes(
-        &self,
-        document: &[u8],
-        scan: &Scan,
-        origin: &Origin,
-        mut visit: impl FnMut(Publish<'_>),
-    ) {
+    /// `origin` must be made for the profile that the document was scanned by.
+    pub fn publishes(&self, origin: &Origin, mut visit: impl FnMut(Publish<'_>)) {
         let mut rendered = Vec::new();
-        for (number, point) in scan.points.iter().enumerate() {
-            let Some(metric) = self.rules.metrics.get(point.metric as usize) else {
-                continue;
-            };
-            let Some(Some(topic)) = origin.topics.get(point.metric as usize) else {
-                continue;
-            };
-            let topic = topic_text(topic, document, scan, point.captures, &mut rendered);
-            let payload = if point.value.kind == Kind::EscapedString {
-                let mut text = Vec::new();
-                push_value(document, point.value, &mut text);
-                Cow::Owned(text)
-            } else {
-                Cow::Borrowed(point.value.text(document))
-            };
-            visit(Publish {
-                topic,
-                payload: &payload,
-                retain: metric.retain,
-                point: number,
-            });
-        }
+        self.each_point(|point, _, fields| {
+            for (number, field) in (0..).zip(fields) {
+                let Some(rule) = self.rules.fields.get(field.field as usize) else {
+                    continue;
+                };
+                let Some(Some(topic)) = origin.topics.get(field.field as usize) else {
+                    continue;
+                };
+                visit(Publish {
+                    topic: self.topic_text(topic, field.context, &mut rendered),
+                    payload: &self.payload(*field),
+                    retain: rule.retain,
+                    place: Place {
+                        point,
+                        field: number,
+                    },
+                });
+            }
+        });
     }
-}
 
-/// The text of a topic; `rendered` is room for one that depends on the document.
-pub(crate) fn topic_text<'a>(
-    topic: &'a Topic,
-    document: &[u8],
-    scan: &Scan,
-    captures: u32,
-    rendered: &'a mut Vec<u8>,
-) -> &'a [u8] {
-    match topic {
-        Topic::Fixed(text) => text,
-        Topic::Rendered { prefix, topic } => {
-            rendered.clear();
-            rendered.extend_from_slice(prefix);
-            push_topic(topic, document, scan, captures, rendered);
-            rendered
+    /// The text of a value.
+    pub(crate) fn payload(&self, field: FieldRef) -> Cow<'_, [u8]> {
+        self.text_in_place(field).map_or_else(
+            || {
+                let mut text = Vec::new();
+                self.push_text(field, &mut text);
+                Cow::Owned(text)
+            },
+            Cow::Borrowed,
+        )
+    }
+
+    /// The text of a topic; `rendered` is room for one that depends on the document.
+    pub(crate) fn topic_text<'t>(
+        &self,
+        topic: &'t Topic,
+        context: Context,
+        rendered: &'t mut Vec<u8>,
+    ) -> &'t [u8] {
+        match topic {
+            Topic::Fixed(text) => text,
+            Topic::Rendered { prefix, topic } => {
+                rendered.clear();
+                rendered.extend_from_slice(prefix);
+                push_topic(topic, self.document, self.scan, context, rendered);
+                rendered
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! From values, wildcards and templates to text: plain, as a topic level, as a piece of line protocol.
 
+use crate::found::{Context, Value};
 use crate::json::Kind;
 use crate::json_text::unescape;
 use crate::observe::push_capture;
-use crate::scan::{Scan, Value};
+use crate::rules::Address;
+use crate::scan::Scan;
 use crate::template::{Part, Template};
-use crate::trie::Slot;
 
 /// Append the text of a value: a string without quotes and escapes, anything else as written; nothing for null, objects and arrays.
 pub(crate) fn push_value(document: &[u8], value: Value, out: &mut Vec<u8>) {
@@ -18,17 +19,24 @@ pub(crate) fn push_value(document: &[u8], value: Value, out: &mut Vec<u8>) {
     }
 }
 
-/// Append the text of one part of a template; `captures` is where its point's captures begin.
-fn push_part(part: &Part<Slot>, document: &[u8], scan: &Scan, captures: u32, out: &mut Vec<u8>) {
+/// Append the text of one part of a template.
+fn push_part(
+    part: &Part<Address>,
+    document: &[u8],
+    scan: &Scan,
+    context: Context,
+    out: &mut Vec<u8>,
+) {
     match part {
         Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-        Part::Value(slot) => push_value(
-            document,
-            scan.values.get(*slot as usize).copied().unwrap_or_default(),
-            out,
-        ),
+        Part::Value(Address::Level(number)) => {
+            let place = scan.levels.get(*number as usize).cloned().unwrap_or(0..0);
+            let level = scan.topic.get(place.start as usize..place.end as usize);
+            out.extend_from_slice(level.unwrap_or_default());
+        }
+        Part::Value(address) => push_value(document, scan.value(context.table, *address), out),
         Part::Wildcard(number) => {
-            if let Some(capture) = scan.captures.get(captures as usize + number) {
+            if let Some(capture) = scan.captures.get(context.captures as usize + number) {
                 push_capture(document, *capture, out);
             }
         }
@@ -37,28 +45,28 @@ fn push_part(part: &Part<Slot>, document: &[u8], scan: &Scan, captures: u32, out
 
 /// Append a template's text.
 pub(crate) fn push_template(
-    template: &Template<Slot>,
+    template: &Template<Address>,
     document: &[u8],
     scan: &Scan,
-    captures: u32,
+    context: Context,
     out: &mut Vec<u8>,
 ) {
     for part in &template.parts {
-        push_part(part, document, scan, captures, out);
+        push_part(part, document, scan, context, out);
     }
 }
 
 /// Append a template's text as a topic: what comes from the document cannot add levels or wildcards, and is never empty.
 pub(crate) fn push_topic(
-    template: &Template<Slot>,
+    template: &Template<Address>,
     document: &[u8],
     scan: &Scan,
-    captures: u32,
+    context: Context,
     out: &mut Vec<u8>,
 ) {
     for part in &template.parts {
         let start = out.len();
-        push_part(part, document, scan, captures, out);
+        push_part(part, document, scan, context, out);
         if matches!(part, Part::Text(_)) {
             continue;
         }

@@ -3,56 +3,19 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::BuildHasherDefault;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::found::{Capture, FieldRef, Found, PointRef, Table, Value};
 use crate::hash::AsIs;
-use crate::json::{Kind, Place, Syntax};
+use crate::json::Syntax;
+use crate::rules::Address;
 use crate::shapes::Shapes;
 use crate::trie::Slot;
 
 /// Most points, and most values of any use, that wildcards may give in one document.
 pub const MAX_WILDCARD_POINTS: usize = 1024;
 pub(crate) const MAX_WILDCARD_VALUES: usize = 8 * MAX_WILDCARD_POINTS;
-
-/// A value's place in the document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Value {
-    pub(crate) kind: Kind,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-}
-
-impl Value {
-    pub(crate) fn text<'a>(&self, document: &'a [u8]) -> &'a [u8] {
-        document
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
-    }
-}
-
-/// What a wildcard matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Capture {
-    Key { start: u32, end: u32, escaped: bool },
-    Item(u32),
-}
-
-/// A value that was found through wildcards; `captures` is where its first capture stands in `Scan::captures`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    pub(crate) slot: Slot,
-    pub(crate) place: Place,
-    pub(crate) value: Value,
-    pub(crate) captures: u32,
-}
-
-/// A usable point.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PointRef {
-    pub(crate) metric: u32,
-    pub(crate) captures: u32,
-    pub(crate) value: Value,
-}
 
 /// A node's count of what it sent, for telling duplicates and losses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +66,8 @@ pub enum ValueFaultReason {
     NotAScalar,
     /// The profile wants a whole number that is not negative and fits 64 bits.
     NotACount,
+    /// The profile wants a number without a fraction that fits 64 bits.
+    NotAnInteger,
     /// Not a time in the format that the profile names.
     NotATime,
     /// Too large for any database: not finite as a 64-bit float.
@@ -120,6 +85,7 @@ impl ValueFaultReason {
             Self::NotAString => "not_a_string",
             Self::NotAScalar => "not_a_scalar",
             Self::NotACount => "not_a_count",
+            Self::NotAnInteger => "not_an_integer",
             Self::NotATime => "not_a_time",
             Self::OutOfRange => "out_of_range",
             Self::TooMany => "too_many",
@@ -135,6 +101,7 @@ impl fmt::Display for ValueFaultReason {
             Self::NotAString => "not a string",
             Self::NotAScalar => "not a single value",
             Self::NotACount => "not a whole number from 0 to 2^64-1",
+            Self::NotAnInteger => "not a whole number from -2^63 to 2^63-1",
             Self::NotATime => "not a time in the profile's format",
             Self::OutOfRange => "out of range",
             Self::TooMany => "more points in one document than allowed",
@@ -161,6 +128,11 @@ pub enum ScanFaultReason {
     BytesBehind,
     /// Longer than 2^32 bytes.
     TooLong,
+    /// No point of the profile is for documents with this topic.
+    TopicNotAccepted {
+        /// The topic; empty if there was none.
+        topic: Arc<str>,
+    },
     /// None of the paths that the profile looks for held a usable value.
     NothingUsable {
         /// The paths, separated by commas.
@@ -175,6 +147,7 @@ impl ScanFaultReason {
             Self::NotADocument(syntax) => crate::framed::DamageReason::from(*syntax).name(),
             Self::BytesBehind => "bytes_behind",
             Self::TooLong => "too_long",
+            Self::TopicNotAccepted { .. } => "topic_not_accepted",
             Self::NothingUsable { .. } => "nothing_usable",
         }
     }
@@ -199,6 +172,14 @@ impl fmt::Display for ScanFault {
             ScanFaultReason::TooLong => {
                 formatter.write_str("the document is longer than 2^32 bytes")
             }
+            ScanFaultReason::TopicNotAccepted { topic } if topic.is_empty() => formatter.write_str(
+                "the document came without a topic, and every point of the profile has a filter",
+            ),
+            ScanFaultReason::TopicNotAccepted { topic } => write!(
+                formatter,
+                "no filter of the profile's points matches the topic {}",
+                crate::quote(topic.as_bytes())
+            ),
             ScanFaultReason::NothingUsable { looked_for } => {
                 write!(formatter, "no usable value; looked for {looked_for}")
             }
@@ -233,7 +214,26 @@ pub struct Scan {
     pub(crate) forgot: bool,
     pub(crate) shapes: Shapes,
 
+    /// The topic under which the document arrived; empty without one. For which profile `applies` and `levels` were found.
+    pub(crate) topic: Vec<u8>,
+    pub(crate) matched: Option<u64>,
+    /// The numbers of the points that take documents with this topic.
+    pub(crate) applies: Vec<u32>,
+    /// By number: where in the topic each named level stands.
+    pub(crate) levels: Vec<Range<u32>>,
+
+    /// Items that were read by themselves, from table 1 on.
+    pub(crate) tables: Vec<Table>,
+    pub(crate) table_values: Vec<Value>,
+    pub(crate) table_found: Vec<Found>,
+    /// By scope: room for reading an item.
+    pub(crate) rooms: Vec<Scan>,
+
+    /// Usable values, those of a point beside each other.
+    pub(crate) fields: Vec<FieldRef>,
+    /// The points, if the profile has any of the long form; else every value is a point of its own.
     pub(crate) points: Vec<PointRef>,
+    pub(crate) has_points: bool,
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) packet_counter: Option<u64>,
     pub(crate) time_ns: Option<i64>,
@@ -251,7 +251,46 @@ impl Scan {
 
     /// How many usable points the document has: lines it gives.
     pub fn points(&self) -> usize {
-        self.points.len()
+        if self.has_points {
+            self.points.len()
+        } else {
+            self.fields.len()
+        }
+    }
+
+    /// The value at an address, as a point of this table sees it.
+    pub(crate) fn value(&self, table: u32, address: Address) -> Value {
+        match address {
+            Address::Document(slot) => self.document_value(table, slot),
+            Address::Only(slot) => self.item_value(table, slot),
+            Address::Item { item, document } => {
+                let value = self.item_value(table, item);
+                if value.is_there() {
+                    return value;
+                }
+                self.document_value(table, document)
+            }
+            Address::Level(_) => Value::default(),
+        }
+    }
+
+    pub(crate) fn table(&self, number: u32) -> Option<&Table> {
+        self.tables.get((number as usize).checked_sub(1)?)
+    }
+
+    fn item_value(&self, table: u32, slot: Slot) -> Value {
+        self.table(table)
+            .and_then(|table| self.table_values.get((table.values + slot) as usize))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn document_value(&self, table: u32, slot: Slot) -> Value {
+        match self.table(table) {
+            Some(known) if known.scope == 0 => self.item_value(table, slot),
+            Some(known) => self.document_value(known.document, slot),
+            None => self.values.get(slot as usize).copied().unwrap_or_default(),
+        }
     }
 
     /// The node's clock, as far as the document tells it (it wraps: see [`crate::profile::Profile::uptime_bits`]).

@@ -10,10 +10,11 @@
 //! same keys. So nothing is taken on trust: each literal is compared, each token is read by the parser's own functions. Places in the
 //! document (where an object began, what a wildcard matched) are kept as marks: so many bytes behind the token before.
 
+use crate::found::{Capture, Found, Value};
 use crate::json::Kind;
 use crate::json_text::{number_end, string_end};
-use crate::profile::SingleMetric;
-use crate::scan::{Capture, Found, Scan, Value};
+use crate::rules::SingleMetric;
+use crate::scan::Scan;
 use crate::trie::Slot;
 
 /// Literals are compared in blocks of this size.

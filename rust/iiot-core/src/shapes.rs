@@ -1,8 +1,8 @@
 //! Remembers the last few shapes, and gives up for a while where documents have too many.
 
+use crate::found::{Capture, Found, Value};
 use crate::json::{Kind, Observer, Outcome, Place, read_document};
-use crate::profile::SingleMetric;
-use crate::scan::{Capture, Found, Value};
+use crate::rules::SingleMetric;
 use crate::shape::{MAX_TOKENS, Shape};
 
 /// Shapes remembered. Each one that does not match costs a comparison of the first bytes, mostly.

@@ -4,7 +4,14 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::profile::ProfileFault;
+/// One fault of a profile file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileFault {
+    /// Counted from 1; 0 means the whole file.
+    pub line: usize,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
 
 /// The faults found so far.
 pub(crate) struct Faults<'t> {
@@ -210,6 +217,45 @@ impl<'a> Table<'a> {
             }
         }
         tables
+    }
+
+    /// A string, or a list of strings; what is given must not be empty.
+    pub(crate) fn list(&mut self, key: &str, faults: &mut Faults<'_>) -> Vec<String> {
+        let Some((value, span)) = self.get(key) else {
+            return Vec::new();
+        };
+        let texts: Option<Vec<String>> = match value {
+            DeValue::String(text) => Some(vec![text.clone().into_owned()]),
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| match item.get_ref() {
+                    DeValue::String(text) => Some(text.clone().into_owned()),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        };
+        match texts {
+            Some(texts) if !texts.is_empty() => texts,
+            _ => {
+                self.mistyped(key, "a string or a list of strings", value, &span, faults);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Its keys with their places and values, in the order in which they stand in the file.
+    pub(crate) fn in_order(&self) -> Vec<(String, usize, &'a DeValue<'a>)> {
+        let mut entries: Vec<_> = self
+            .entries
+            .iter()
+            .map(|(key, value)| {
+                let name = key.get_ref().clone().into_owned();
+                (name, key.span().start, value.get_ref())
+            })
+            .collect();
+        entries.sort_by_key(|(_, at, _)| *at);
+        entries
     }
 
     /// A table whose values are all strings.

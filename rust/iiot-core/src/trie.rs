@@ -47,6 +47,23 @@ pub(crate) struct Trie {
 }
 
 impl Trie {
+    pub(crate) const EMPTY: Self = Self {
+        spots: Vec::new(),
+        wanted: Vec::new(),
+        has_wildcards: false,
+    };
+
+    /// The first keys of all paths.
+    pub(crate) fn first_keys(&self) -> Vec<String> {
+        let first = self.wanted.iter().filter_map(|w| w.path.steps.first());
+        first
+            .filter_map(|step| match step {
+                PathStep::Key(key) => Some(key.clone()),
+                PathStep::Item(_) | PathStep::Any => None,
+            })
+            .collect()
+    }
+
     /// The slot of a path, which is added if it is new. Call before `build`.
     pub(crate) fn want(&mut self, path: &Path) -> Slot {
         if let Some(known) = self

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use iiot_core::{Framed, Framer, Origin, Profile, Scan};
+use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 
 fn lora_bridge() -> Profile {
     Profile::parse(include_str!(
@@ -24,19 +24,19 @@ fn lines(profile: &Profile, document: &str, time_ns: i64) -> String {
         Scan::new(),
         Vec::new(),
     );
-    profile.scan(document.as_bytes(), &mut scan).unwrap();
-    let count = profile.write_lines(document.as_bytes(), &scan, &origin, time_ns, &mut out);
+    let decoded = profile.scan(document.as_bytes(), &mut scan).unwrap();
+    let count = decoded.write_lines(&origin, FrameTime::at(time_ns), &mut out);
     let text = String::from_utf8(out).unwrap();
     assert_eq!(count, text.lines().count());
-    assert_eq!(count, scan.points());
+    assert_eq!(count, decoded.points());
     text
 }
 
 fn topics(profile: &Profile, document: &str) -> Vec<String> {
     let (origin, mut scan) = (Origin::new(profile, "iiot", &[]).unwrap(), Scan::new());
-    profile.scan(document.as_bytes(), &mut scan).unwrap();
+    let decoded = profile.scan(document.as_bytes(), &mut scan).unwrap();
     let mut topics = Vec::new();
-    profile.publishes(document.as_bytes(), &scan, &origin, |publish| {
+    decoded.publishes(&origin, |publish| {
         let (topic, payload) = (
             String::from_utf8_lossy(publish.topic),
             String::from_utf8_lossy(publish.payload),

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use iiot_core::{Origin, OriginError, Profile, Scan, ScanFaultReason};
+use iiot_core::{FrameTime, Origin, OriginError, Profile, Scan, ScanFaultReason};
 
 fn faults(text: &str) -> Vec<String> {
     let error = Profile::parse(text).unwrap_err();
@@ -47,13 +47,13 @@ topic = "{n1.x"
             "2: unknown key `descripton`; did you mean `description`?",
             "4: uptime_ms: path `n*`: expected a key, `*` or a key in quotes, found `n*`",
             "5: clock.uptime_bits: expected a whole number from 1 to 64, found 65",
-            "8: format: expected one of unix_s, unix_ms, unix_us, unix_ns, rfc3339, found `unix_sec`; did you mean `unix_s`?",
+            "8: format: expected one of unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, found `unix_sec`; did you mean `unix_s`?",
             "12: seq: `seq` must begin with `object`, if there are wildcards, and have no others",
             "13: metric: `measurement` is missing",
             "15: topic: expected a topic without `+`, `#` and NUL that is not empty and neither begins nor ends with `/`",
             "16: unknown key `mesurement` in `metric`; did you mean `measurement`?",
             "17: tags.node: expected a string, found 1",
-            "18: type: expected one of number, bool, string, any, found `int`",
+            "18: type: expected one of number, integer, bool, string, any, found `int`",
             "19: metric.retain: expected true or false, found the string \"yes\"",
             "21: path: path `n1..h`: expected a key, `*` or a key in quotes, found ``",
             "22: measurement: `{1}`: {1} needs 1 wildcards in the path, which has 0",
@@ -77,7 +77,7 @@ fn a_profile_without_metrics_is_refused() {
     //! It could never give a point.
     assert_eq!(
         faults("name = \"a\""),
-        ["0: at least one [[metric]] is needed"]
+        ["0: at least one [[metric]] or [[point]] is needed"]
     );
 }
 
@@ -126,8 +126,8 @@ fn a_scan_may_be_used_with_one_profile_after_another() {
             (&other, "m value=1 9\nn value=3 9\n"),
         ] {
             let (origin, mut out) = (Origin::new(profile, "", &[]).unwrap(), Vec::new());
-            profile.scan(document, &mut scan).unwrap();
-            profile.write_lines(document, &scan, &origin, 9, &mut out);
+            let decoded = profile.scan(document, &mut scan).unwrap();
+            decoded.write_lines(&origin, FrameTime::at(9), &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), line);
         }
     }

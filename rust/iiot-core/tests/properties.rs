@@ -6,7 +6,7 @@ mod frames;
 mod oracle;
 mod third_parser;
 
-use iiot_core::{Origin, Profile, Scan};
+use iiot_core::{FrameTime, Origin, Profile, Scan};
 use proptest::prelude::*;
 
 const EVERYTHING: &str = include_str!("profiles/everything.toml");
@@ -124,8 +124,8 @@ proptest! {
         let mut scan = Scan::new();
         for document in &values {
             let mut lines = Vec::new();
-            if profile.scan(document.as_bytes(), &mut scan).is_ok() {
-                profile.write_lines(document.as_bytes(), &scan, &origin, oracle::TIME_NS, &mut lines);
+            if let Ok(decoded) = profile.scan(document.as_bytes(), &mut scan) {
+                decoded.write_lines(&origin, FrameTime::at(oracle::TIME_NS), &mut lines);
             }
             let lines = String::from_utf8(lines).unwrap();
             let mut expected: Vec<third_parser::Point> = oracle::expected_points(EVERYTHING, document.as_bytes())

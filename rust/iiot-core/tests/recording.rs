@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use iiot_core::{Framed, Framer, Origin, Profile, Scan};
+use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 
 /// The recording, unpacked.
 fn recording() -> Option<Vec<u8>> {
@@ -63,17 +63,12 @@ fn the_recording_has_the_expected_documents() {
                 chunk,
                 &profile,
                 &mut scan,
-                |framed, scan, fault| match framed {
-                    Framed::Document { bytes, .. } => {
+                |framed, decoded, fault| match framed {
+                    Framed::Document { .. } => {
                         assert_eq!(fault, None);
                         good += 1;
-                        profile.write_lines(
-                            bytes,
-                            scan,
-                            &origin,
-                            1_700_000_000_000_000_000,
-                            &mut lines,
-                        );
+                        let time = FrameTime::at(1_700_000_000_000_000_000);
+                        decoded.write_lines(&origin, time, &mut lines);
                     }
                     Framed::Damaged { .. } => damaged += 1,
                 },

@@ -8,7 +8,7 @@ mod third_parser;
 
 use std::path::{Path, PathBuf};
 
-use iiot_core::{Framed, Framer, Origin, Profile, Scan};
+use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 use serde_json::{Map, Value, json};
 
 fn folder() -> PathBuf {
@@ -39,23 +39,27 @@ fn run(vector: &Value, size: usize) -> Map<String, Value> {
             seen.push(
                 json!({"document": String::from_utf8_lossy(bytes), "offset": offset, "end": end}),
             );
-            if let Err(fault) = profile.scan(bytes, &mut scan) {
-                rejects.push(json!({"offset": offset, "reason": fault.reason.name()}));
+            match profile.scan(bytes, &mut scan) {
+                Err(fault) => {
+                    rejects.push(json!({"offset": offset, "reason": fault.reason.name()}));
+                }
+                Ok(decoded) => {
+                    decoded.write_lines(&origin, FrameTime::at(time_ns), &mut lines);
+                    decoded.publishes(&origin, |publish| {
+                        let (topic, payload) = (
+                            String::from_utf8_lossy(publish.topic),
+                            String::from_utf8_lossy(publish.payload),
+                        );
+                        topics.push(format!(
+                            "{topic} = {payload}{}",
+                            if publish.retain { " (retained)" } else { "" }
+                        ));
+                    });
+                }
             }
             for fault in scan.value_faults() {
                 faults.push(json!({"path": fault.path, "reason": fault.reason.name()}));
             }
-            profile.write_lines(bytes, &scan, &origin, time_ns, &mut lines);
-            profile.publishes(bytes, &scan, &origin, |publish| {
-                let (topic, payload) = (
-                    String::from_utf8_lossy(publish.topic),
-                    String::from_utf8_lossy(publish.payload),
-                );
-                topics.push(format!(
-                    "{topic} = {payload}{}",
-                    if publish.retain { " (retained)" } else { "" }
-                ));
-            });
         }
         Framed::Damaged {
             reason,

@@ -80,9 +80,9 @@ fn fed_with(stream: &[u8], sizes: &[usize], max: usize, profile: &Profile) -> Ve
     let (mut framer, mut scan, mut seen, mut points) =
         (Framer::new(max), Scan::new(), Vec::new(), Vec::new());
     for chunk in cut(stream, sizes) {
-        framer.feed_with(chunk, profile, &mut scan, |framed, scan, fault| {
+        framer.feed_with(chunk, profile, &mut scan, |framed, decoded, fault| {
             if let Framed::Document { bytes, .. } = framed {
-                let (mut again, points_before) = (Scan::new(), scan.points());
+                let (mut again, points_before) = (Scan::new(), decoded.points());
                 assert_eq!(profile.scan(bytes, &mut again).err(), fault);
                 assert_eq!(points_before, again.points());
                 points.push(points_before);

@@ -6,7 +6,7 @@
     reason = "tests and fuzz targets each use a part"
 )]
 
-use iiot_core::{Origin, Profile, Scan, hash::fingerprint};
+use iiot_core::{FrameTime, Origin, Profile, Scan, hash::fingerprint};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -27,8 +27,21 @@ pub struct Verdict {
 pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
     let origin = Origin::new(profile, "p", &[("shared".into(), "s".into())]).unwrap();
     let mut verdict = Verdict::default();
+    let mut out = b"kept ".to_vec();
     match profile.scan(document, scan) {
-        Ok(()) => assert!(scan.points() > 0),
+        Ok(decoded) => {
+            let count = decoded.write_lines(&origin, FrameTime::at(TIME_NS), &mut out);
+            assert_eq!((count, count > 0), (decoded.points(), true));
+            decoded.publishes(&origin, |publish| {
+                let (topic, payload) = (
+                    String::from_utf8_lossy(publish.topic),
+                    String::from_utf8_lossy(publish.payload),
+                );
+                verdict
+                    .topics
+                    .push(format!("{topic} = {payload} {}", publish.retain));
+            });
+        }
         Err(fault) if fault.reason.name() == "nothing_usable" => assert_eq!(scan.points(), 0),
         Err(_) => {
             assert!(
@@ -38,8 +51,6 @@ pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
         }
     }
     verdict.is_document = true;
-    let mut out = b"kept ".to_vec();
-    let count = profile.write_lines(document, scan, &origin, TIME_NS, &mut out);
     let text = String::from_utf8(out).unwrap();
     verdict.lines = text
         .strip_prefix("kept ")
@@ -47,16 +58,7 @@ pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
         .lines()
         .map(str::to_owned)
         .collect();
-    assert_eq!((verdict.lines.len(), scan.points()), (count, count));
-    profile.publishes(document, scan, &origin, |publish| {
-        let (topic, payload) = (
-            String::from_utf8_lossy(publish.topic),
-            String::from_utf8_lossy(publish.payload),
-        );
-        verdict
-            .topics
-            .push(format!("{topic} = {payload} {}", publish.retain));
-    });
+    assert_eq!(verdict.lines.len(), scan.points());
     for sequence in scan.sequences() {
         let name = scan.node_name(sequence);
         verdict.sequences.push(format!(

@@ -1,0 +1,124 @@
+//! What a profile found in one document, as points: the one thing that encoders work from.
+
+use std::ops::Deref;
+
+use crate::found::{FieldRef, PointRef};
+use crate::json::Kind;
+use crate::number::integer;
+use crate::render::push_value;
+use crate::rules::{Rules, ValueType};
+use crate::scan::Scan;
+
+/// A document with what was found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and values
+/// ([`Decoded::values`]), and what the scan says of clocks, sequences and faults.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoded<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) document: &'a [u8],
+    pub(crate) scan: &'a Scan,
+}
+
+impl Deref for Decoded<'_> {
+    type Target = Scan;
+
+    fn deref(&self) -> &Scan {
+        self.scan
+    }
+}
+
+/// Where a value stands in its frame. Together with the frame's position it names the value for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The number of its point in the frame, which is the number of its line as well.
+    pub point: u32,
+    /// The number of its field in the point.
+    pub field: u32,
+}
+
+/// When a frame is, and when it came; nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameTime {
+    /// What is written as the time of points that have none of their own.
+    pub time_ns: i64,
+    /// When the gateway had it; it decides which times of points are believed.
+    pub received_at_ns: i64,
+}
+
+impl FrameTime {
+    /// A frame that came when it is.
+    pub const fn at(time_ns: i64) -> Self {
+        Self {
+            time_ns,
+            received_at_ns: time_ns,
+        }
+    }
+}
+
+impl<'a> Decoded<'a> {
+    /// The document.
+    pub fn document(&self) -> &'a [u8] {
+        self.document
+    }
+
+    /// Show every point with its number.
+    pub(crate) fn each_point(&self, mut visit: impl FnMut(u32, PointRef, &[FieldRef])) {
+        let fields = &self.scan.fields;
+        if self.scan.has_points {
+            for (number, point) in (0..).zip(&self.scan.points) {
+                let range = point.first as usize..point.end as usize;
+                visit(number, *point, fields.get(range).unwrap_or_default());
+            }
+            return;
+        }
+        for (number, field) in (0..).zip(fields.chunks(1)) {
+            let point = PointRef {
+                first: number,
+                end: number + 1,
+                time_ns: None,
+            };
+            visit(number, point, field);
+        }
+    }
+
+    /// The time of a point.
+    pub(crate) fn time_of(&self, point: PointRef, frame: FrameTime) -> i64 {
+        match point.time_ns {
+            // The frame's time was made of it, and may have been moved away from another's.
+            own if own == self.scan.time_ns => frame.time_ns,
+            Some(own) if self.rules.belief.holds(own, frame.received_at_ns) => own,
+            _ => frame.time_ns,
+        }
+    }
+
+    /// Append the text of a value: a number as it came, an integer as its digits, a string without quotes and escapes.
+    pub(crate) fn push_text(&self, field: FieldRef, out: &mut Vec<u8>) {
+        let text = field.value.text(self.document);
+        if self.is_integer(field) && !is_plain(text) {
+            let number = integer(text).unwrap_or_default();
+            out.extend_from_slice(number.to_string().as_bytes());
+        } else {
+            push_value(self.document, field.value, out);
+        }
+    }
+
+    /// The text of a value where it stands in the document as it is written; `None` if it must be made.
+    pub(crate) fn text_in_place(&self, field: FieldRef) -> Option<&'a [u8]> {
+        let text = field.value.text(self.document);
+        match field.value.kind {
+            Kind::EscapedString => None,
+            Kind::Number | Kind::Scientific if self.is_integer(field) && !is_plain(text) => None,
+            _ => Some(text),
+        }
+    }
+
+    pub(crate) fn is_integer(&self, field: FieldRef) -> bool {
+        let rule = self.rules.fields.get(field.field as usize);
+        rule.is_some_and(|rule| rule.value_type == ValueType::Integer)
+    }
+}
+
+/// An integer as databases write it.
+fn is_plain(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    digits.iter().all(u8::is_ascii_digit) && text != b"-0"
+}

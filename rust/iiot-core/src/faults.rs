@@ -1,0 +1,74 @@
+//! Values that the profile wanted and cannot use, with a name that a person finds in the document.
+
+use crate::found::{Capture, Value};
+use crate::observe::push_capture;
+use crate::rules::Rules;
+use crate::scan::{MAX_WILDCARD_POINTS, Scan, ValueFault, ValueFaultReason};
+use crate::trie::Slot;
+
+/// A value that cannot be used.
+pub(crate) struct Refused {
+    pub(crate) scope: usize,
+    pub(crate) slot: Slot,
+    /// Where the captures of its path begin; those of the item's path stand before those of the path in it.
+    pub(crate) captures: Option<u32>,
+    pub(crate) value: Value,
+    pub(crate) reason: ValueFaultReason,
+}
+
+impl Refused {
+    /// Add it to the faults of a scan.
+    #[cold]
+    pub(crate) fn add(self, rules: &Rules, document: &[u8], scan: &mut Scan) {
+        self.note(rules, document, &scan.captures, &mut scan.value_faults);
+    }
+
+    /// Add it to `faults`.
+    #[cold]
+    pub(crate) fn note(
+        self,
+        rules: &Rules,
+        document: &[u8],
+        captures: &[Capture],
+        faults: &mut Vec<ValueFault>,
+    ) {
+        if faults.len() >= MAX_WILDCARD_POINTS {
+            return;
+        }
+        let Some(mut path) = path(rules, self.scope, self.slot) else {
+            return;
+        };
+        let first = self.captures.map_or(usize::MAX, |first| first as usize);
+        let mut captures = captures.get(first..).unwrap_or_default().iter();
+        while path.contains('*')
+            && let Some(capture) = captures.next()
+        {
+            let mut text = Vec::new();
+            push_capture(document, *capture, &mut text);
+            // What is put in may hold an asterisk itself.
+            let text = String::from_utf8_lossy(&text).replace('*', "\u{2217}");
+            path = path.replacen('*', &text, 1);
+        }
+        faults.push(ValueFault {
+            path: path.replace('\u{2217}', "*"),
+            reason: self.reason,
+            start: self.value.start as usize,
+            end: self.value.end as usize,
+        });
+    }
+}
+
+/// A path as the profile writes it, behind that of its items.
+pub(crate) fn path(rules: &Rules, scope: usize, slot: Slot) -> Option<String> {
+    let scope = rules.scopes.get(scope)?;
+    let own = scope.trie.wanted.get(slot as usize)?.path.to_string();
+    let Some(each) = scope.each else {
+        return Some(own);
+    };
+    let each = &rules.trie().wanted.get(each as usize)?.path;
+    Some(match own.as_str() {
+        "." => each.to_string(),
+        _ if own.starts_with('[') => format!("{each}{own}"),
+        _ => format!("{each}.{own}"),
+    })
+}

@@ -1,0 +1,107 @@
+//! Where things stand in a document: ranges of its text, no copies.
+
+use crate::json::{Kind, Place};
+use crate::trie::Slot;
+
+/// A value's place in the document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub(crate) kind: Kind,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Value {
+    pub(crate) fn text<'a>(&self, document: &'a [u8]) -> &'a [u8] {
+        document
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// Whether there is something: `null` is no value.
+    pub(crate) fn is_there(&self) -> bool {
+        !matches!(self.kind, Kind::Missing | Kind::Null)
+    }
+
+    /// The same value in a text that begins so many bytes earlier.
+    pub(crate) fn behind(self, bytes: u32) -> Self {
+        if self.kind == Kind::Missing {
+            return self;
+        }
+        Self {
+            kind: self.kind,
+            start: self.start + bytes,
+            end: self.end + bytes,
+        }
+    }
+}
+
+/// What a wildcard matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capture {
+    Key { start: u32, end: u32, escaped: bool },
+    Item(u32),
+}
+
+impl Capture {
+    /// The same capture in a text that begins so many bytes earlier.
+    pub(crate) fn behind(self, bytes: u32) -> Self {
+        match self {
+            Self::Key {
+                start,
+                end,
+                escaped,
+            } => Self::Key {
+                start: start + bytes,
+                end: end + bytes,
+                escaped,
+            },
+            Self::Item(index) => Self::Item(index),
+        }
+    }
+}
+
+/// A value that was found through wildcards; `captures` is where its first capture stands in `Scan::captures`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) slot: Slot,
+    pub(crate) place: Place,
+    pub(crate) value: Value,
+    pub(crate) captures: u32,
+}
+
+/// What a template of a point refers to: where its captures begin, and the table with the values of its item (0 is the document's).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Context {
+    pub(crate) captures: u32,
+    pub(crate) table: u32,
+}
+
+/// A usable value of a field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldRef {
+    pub(crate) field: u32,
+    pub(crate) context: Context,
+    pub(crate) value: Value,
+}
+
+/// The fields of one point, and its own time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PointRef {
+    pub(crate) first: u32,
+    pub(crate) end: u32,
+    pub(crate) time_ns: Option<i64>,
+}
+
+/// The values of one item, or of a document that is an item of an array.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
+    pub(crate) scope: u32,
+    /// Where its values begin in `Scan::table_values`.
+    pub(crate) values: u32,
+    /// What its wildcards found: a range of `Scan::table_found`.
+    pub(crate) found: u32,
+    pub(crate) found_end: u32,
+    /// The table of the document that it stands in.
+    pub(crate) document: u32,
+}

@@ -1,0 +1,381 @@
+//! The points of the long form: several fields, for each document or for each item of it.
+
+use crate::conclude::{clear, fixed_count, short_points, time, too_many, usable};
+use crate::faults::Refused;
+use crate::found::{Context, FieldRef, Found, PointRef, Value};
+use crate::observe::push_capture;
+use crate::reading;
+use crate::rules::{Address, FieldName, PointRule, Rules};
+use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan};
+use crate::sequences::sequences;
+
+/// Find out which points take documents with this topic. `false`: none.
+pub(crate) fn enter(rules: &Rules, hash: u64, topic: Option<&[u8]>, scan: &mut Scan) -> bool {
+    scan.has_points = false;
+    if rules.long_points.is_empty() {
+        return true;
+    }
+    scan.points.clear();
+    scan.tables.clear();
+    scan.table_values.clear();
+    scan.table_found.clear();
+    let topic = topic.unwrap_or_default();
+    if scan.matched != Some(hash) || scan.topic != topic {
+        scan.matched = Some(hash);
+        scan.topic.clear();
+        scan.topic.extend_from_slice(topic);
+        match_topic(rules, scan);
+    }
+    rules.takes_any_topic || !scan.applies.is_empty()
+}
+
+fn match_topic(rules: &Rules, scan: &mut Scan) {
+    scan.applies.clear();
+    scan.levels.clear();
+    scan.levels.resize(rules.levels as usize, 0..0);
+    let mut found = Vec::new();
+    for &number in &rules.long_points {
+        let Some(rule) = rules.points.get(number as usize) else {
+            continue;
+        };
+        // An empty topic stands for none, which no filter matches.
+        let mut matches = rule.filters.is_empty();
+        for filter in rule.filters.iter().filter(|_| !scan.topic.is_empty()) {
+            found.clear();
+            if filter.matches(&scan.topic, |level, place| found.push((level, place))) {
+                for (level, place) in found.drain(..) {
+                    if let Some(known) = scan.levels.get_mut(rule.first_level as usize + level) {
+                        *known = place.start as u32..place.end as u32;
+                    }
+                }
+                matches = true;
+                break;
+            }
+        }
+        if matches {
+            scan.applies.push(number);
+        }
+    }
+}
+
+/// Add the points of a document that is an object or a bare value.
+pub(crate) fn points(rules: &Rules, hash: u64, document: &[u8], scan: &mut Scan) {
+    scan.has_points = true;
+    let applies = std::mem::take(&mut scan.applies);
+    let part = Part {
+        rules,
+        hash,
+        document,
+        table: 0,
+        time_ns: None,
+    };
+    part.points(&applies, 0, scan);
+    scan.applies = applies;
+    if scan.time_ns.is_none() {
+        scan.time_ns = scan.points.iter().find_map(|point| point.time_ns);
+    }
+}
+
+/// Add the points of a document that is an array: each item is taken as a document would be.
+pub(crate) fn array(rules: &Rules, hash: u64, document: &[u8], array: Value, scan: &mut Scan) {
+    clear(scan);
+    scan.points.clear();
+    scan.has_points = true;
+    let applies = std::mem::take(&mut scan.applies);
+    for (number, item) in reading::items(document, array).into_iter().enumerate() {
+        if number == MAX_WILDCARD_POINTS {
+            too_many(item, scan);
+            break;
+        }
+        let first = scan.fields.len();
+        let faults = scan.value_faults.len();
+        let (table, time_ns) = item_of_array(rules, hash, document, item, scan);
+        let part = Part {
+            rules,
+            hash,
+            document,
+            table,
+            time_ns,
+        };
+        let has_room = part.points(&applies, first, scan);
+        for fault in scan.value_faults.iter_mut().skip(faults) {
+            fault.path = match fault.path.as_str() {
+                "." => format!("[{number}]"),
+                path if path.starts_with('[') => format!("[{number}]{path}"),
+                path => format!("[{number}].{path}"),
+            };
+        }
+        if !has_room {
+            break;
+        }
+    }
+    scan.applies = applies;
+    scan.time_ns = scan.points.iter().find_map(|point| point.time_ns);
+}
+
+/// Read an item of an array as a document, with its short points, clocks and sequences. Returns its table and its time.
+fn item_of_array(
+    rules: &Rules,
+    hash: u64,
+    document: &[u8],
+    item: Value,
+    scan: &mut Scan,
+) -> (u32, Option<i64>) {
+    let mut room = reading::take_room(rules, 0, scan);
+    reading::into_room(rules, hash, document, item, 0, &mut room);
+    reading::rebase(&mut room, item.start);
+    clear(&mut room);
+    short_points(rules, document, &mut room);
+    let uptime = fixed_count(rules, document, &mut room, rules.uptime);
+    scan.uptime_ms = scan.uptime_ms.or(uptime);
+    let counter = fixed_count(rules, document, &mut room, rules.packet_counter);
+    scan.packet_counter = scan.packet_counter.or(counter);
+    let age = fixed_count(rules, document, &mut room, rules.age);
+    scan.age_ms = scan.age_ms.or(age);
+    let time_ns = rules.time.as_ref().and_then(|(slot, format)| {
+        let value = room.values.get(*slot as usize).copied();
+        time(
+            rules,
+            document,
+            &mut room,
+            (0, *slot, None),
+            value.unwrap_or_default(),
+            format,
+        )
+    });
+    sequences(rules, document, &mut room);
+
+    let captures = scan.captures.len() as u32;
+    let names = scan.names.len() as u32;
+    let table = reading::keep(&room, 0, 0, scan);
+    scan.fields.extend(room.fields.iter().map(|field| FieldRef {
+        context: Context {
+            captures: field.context.captures + captures,
+            table,
+        },
+        ..*field
+    }));
+    scan.names.push_str(&room.names);
+    for sequence in &room.sequences {
+        let mut sequence = *sequence;
+        sequence.node.start += names;
+        sequence.node.end += names;
+        scan.sequences.push(sequence);
+    }
+    scan.value_faults.append(&mut room.value_faults);
+    reading::put_room(0, room, scan);
+    (table, time_ns)
+}
+
+/// A document, or an item of one that is an array.
+struct Part<'a> {
+    rules: &'a Rules,
+    hash: u64,
+    document: &'a [u8],
+    table: u32,
+    /// Its time, if it has one for all of its points.
+    time_ns: Option<i64>,
+}
+
+impl Part<'_> {
+    /// Make points of the short ones' fields, from `first` on, and add those of the long form. `false`: there are more than may be kept.
+    fn points(&self, applies: &[u32], first: usize, scan: &mut Scan) -> bool {
+        for number in first as u32..scan.fields.len() as u32 {
+            scan.points.push(PointRef {
+                first: number,
+                end: number + 1,
+                time_ns: self.time_ns,
+            });
+        }
+        let rules = applies
+            .iter()
+            .filter_map(|number| self.rules.points.get(*number as usize));
+        for rule in rules {
+            if rule.scope == 0 {
+                if !self.point(rule, self.table, None, scan) {
+                    return false;
+                }
+                continue;
+            }
+            for (table, captures) in self.items(rule.scope, scan) {
+                if !self.point(rule, table, Some(captures), scan) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The tables of the items of a scope, and where the captures of their path begin. They are read the first time.
+    fn items(&self, scope: usize, scan: &mut Scan) -> Vec<(u32, u32)> {
+        let each = self.rules.scopes.get(scope).and_then(|scope| scope.each);
+        let found: Vec<Found> = found(self.table, scan)
+            .iter()
+            .filter(|found| Some(found.slot) == each)
+            .copied()
+            .collect();
+        let known = (1..)
+            .zip(&scan.tables)
+            .find(|(_, table)| table.scope as usize == scope && table.document == self.table)
+            .map(|(number, _)| number);
+        let mut tables = Vec::new();
+        for (count, item) in found.iter().enumerate() {
+            if let Some(first) = known {
+                tables.push((first + count as u32, item.captures));
+                continue;
+            }
+            if scan.tables.len() >= MAX_WILDCARD_POINTS {
+                too_many(item.value, scan);
+                break;
+            }
+            let mut room = reading::take_room(self.rules, scope, scan);
+            reading::into_room(
+                self.rules,
+                self.hash,
+                self.document,
+                item.value,
+                scope,
+                &mut room,
+            );
+            reading::rebase(&mut room, item.value.start);
+            let table = reading::keep(&room, scope, self.table, scan);
+            reading::put_room(scope, room, scan);
+            tables.push((table, item.captures));
+        }
+        tables
+    }
+
+    /// Add one point, if it has a usable value. `false`: there is no room for it.
+    fn point(&self, rule: &PointRule, table: u32, captures: Option<u32>, scan: &mut Scan) -> bool {
+        let first = scan.fields.len();
+        let numbers = rule.fields.clone();
+        for (number, field) in numbers.filter_map(|n| Some((n, self.rules.fields.get(n as usize)?)))
+        {
+            if field.name == FieldName::Key {
+                self.others(rule, number, table, captures, scan);
+                continue;
+            }
+            let value = scan.value(table, field.address);
+            self.field(
+                rule,
+                number,
+                Context { captures: 0, table },
+                captures,
+                value,
+                scan,
+            );
+        }
+        if scan.fields.len() > MAX_WILDCARD_VALUES {
+            if let Some(left_out) = scan.fields.get(first).map(|field| field.value) {
+                too_many(left_out, scan);
+            }
+            scan.fields.truncate(first);
+            return false;
+        }
+        if scan.fields.len() == first {
+            return true;
+        }
+        let own = rule.time.as_ref().and_then(|(address, format)| {
+            let value = scan.value(table, *address);
+            let place = place(rule, *address, captures);
+            time(self.rules, self.document, scan, place, value, format)
+        });
+        scan.points.push(PointRef {
+            first: first as u32,
+            end: scan.fields.len() as u32,
+            time_ns: own.or(self.time_ns),
+        });
+        true
+    }
+
+    /// Add all other numbers and booleans.
+    fn others(
+        &self,
+        rule: &PointRule,
+        number: u32,
+        table: u32,
+        captures: Option<u32>,
+        scan: &mut Scan,
+    ) {
+        let Some(field) = self.rules.fields.get(number as usize) else {
+            return;
+        };
+        let (Address::Document(slot) | Address::Only(slot)) = field.address else {
+            return;
+        };
+        let found: Vec<Found> = found(table, scan)
+            .iter()
+            .filter(|found| found.slot == slot)
+            .copied()
+            .collect();
+        let mut key = Vec::new();
+        for value in found {
+            key.clear();
+            if let Some(capture) = scan.captures.get(value.captures as usize) {
+                push_capture(self.document, *capture, &mut key);
+            }
+            if rule.except.iter().any(|known| known.as_bytes() == key) {
+                continue;
+            }
+            let context = Context {
+                captures: value.captures,
+                table,
+            };
+            let captures = captures.or(Some(value.captures));
+            self.field(rule, number, context, captures, value.value, scan);
+        }
+    }
+
+    fn field(
+        &self,
+        rule: &PointRule,
+        number: u32,
+        context: Context,
+        captures: Option<u32>,
+        value: Value,
+        scan: &mut Scan,
+    ) {
+        let Some(field) = self.rules.fields.get(number as usize) else {
+            return;
+        };
+        match usable(value, field.value_type, self.document) {
+            Ok(true) => scan.fields.push(FieldRef {
+                field: number,
+                context,
+                value,
+            }),
+            Ok(false) => {}
+            Err(reason) => {
+                let (scope, slot, captures) = place(rule, field.address, captures);
+                let refused = Refused {
+                    scope,
+                    slot,
+                    captures,
+                    value,
+                    reason,
+                };
+                refused.add(self.rules, self.document, scan);
+            }
+        }
+    }
+}
+
+/// Where a fault is: scope, slot and captures.
+fn place(rule: &PointRule, address: Address, captures: Option<u32>) -> (usize, u32, Option<u32>) {
+    match address {
+        Address::Item { item: slot, .. } | Address::Only(slot) => (rule.scope, slot, captures),
+        Address::Document(slot) => (0, slot, captures),
+        Address::Level(_) => (0, u32::MAX, None),
+    }
+}
+
+/// What wildcards found in a table.
+fn found(table: u32, scan: &Scan) -> &[Found] {
+    match scan.table(table) {
+        None => &scan.found,
+        Some(table) => scan
+            .table_found
+            .get(table.found as usize..table.found_end as usize)
+            .unwrap_or_default(),
+    }
+}

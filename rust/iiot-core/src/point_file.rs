@@ -1,0 +1,265 @@
+//! Reads the `[[point]]` tables of a profile file.
+//!
+//! ```toml
+//! [[point]]
+//! filter = "plant/{line}/dosing"        # for documents that arrive under these topics; a text or a list; any topic by default
+//! each = "doses[*]"                     # a point for each item; by default one for the document, or for each item of one that is an array
+//! measurement = "dosing"                # template
+//! tags = { line = "{line}", pump = "{pump}" }
+//! time = { path = "at", format = "auto" }   # as in [time]; without it, the document's time
+//! others = { except = ["debug"], topic = "{line}/{1}", retain = true }   # all other numbers and booleans are fields as well
+//!
+//! [point.fields]                        # at least one, or `others`
+//! target_g = "number"                   # the field's name, where its path is the same, and its type
+//! duration_ms = "integer"
+//! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true }
+//! ```
+//!
+//! In paths and templates a named level of the filter comes before a key of the same name. Paths of a point with `each` begin at the item; where the item has
+//! nothing there, the document is asked. The path `.` is the item, or the document, if that is a bare value.
+
+use toml::de::DeValue;
+
+use crate::filter::Filter;
+use crate::path::{Path, PathStep};
+use crate::profile_file::{common, path, read_time, topic, value_type};
+use crate::rules::{Address, Field, FieldName, PointRule, Rules, Scope, ValueType};
+use crate::toml_table::{Faults, Table};
+
+/// Where the paths of one point lead.
+struct Addresses<'a> {
+    scopes: &'a mut [Scope],
+    scope: usize,
+    /// Names of the filter's levels; the first has this number.
+    levels: &'a [String],
+    first_level: u32,
+    /// The first keys of all paths: they are no other values.
+    keys: Vec<String>,
+    takes_bare_values: bool,
+}
+
+impl Addresses<'_> {
+    fn of(&mut self, path: &Path) -> Address {
+        let level = self
+            .levels
+            .iter()
+            .position(|name| *name == path.to_string());
+        if let Some(number) = level {
+            return Address::Level(self.first_level + number as u32);
+        }
+        match path.steps.first() {
+            None => self.takes_bare_values = true,
+            Some(PathStep::Key(key)) => self.keys.push(key.clone()),
+            Some(_) => {}
+        }
+        let Some((document, items)) = self.scopes.split_first_mut() else {
+            return Address::Document(0);
+        };
+        match self.scope.checked_sub(1).and_then(|at| items.get_mut(at)) {
+            None => Address::Document(document.trie.want(path)),
+            Some(item) if path.steps.is_empty() || path.wildcards() > 0 => {
+                Address::Only(item.trie.want(path))
+            }
+            Some(item) => Address::Item {
+                item: item.trie.want(path),
+                document: document.trie.want(path),
+            },
+        }
+    }
+}
+
+/// Read one point into `rules`. `names` is room for the names of its levels; `reserved` are keys that are no other values.
+pub(crate) fn read_point(
+    table: &mut Table<'_>,
+    rules: &mut Rules,
+    names: &mut Vec<String>,
+    reserved: &[String],
+    faults: &mut Faults,
+) {
+    names.clear();
+    let filters = read_filters(table, names, faults);
+    let scope = read_scope(table, rules, faults);
+    let number = rules.points.len() as u32;
+    let first = rules.fields.len() as u32;
+    let mut addresses = Addresses {
+        scopes: &mut rules.scopes,
+        scope,
+        levels: names,
+        first_level: rules.levels,
+        keys: reserved.to_vec(),
+        takes_bare_values: false,
+    };
+    let common = common(table, 0, &mut |path| addresses.of(&path), faults);
+    let time = table.table("time", faults).and_then(|mut time| {
+        let rule = read_time(&mut time, faults);
+        time.refuse_others(faults);
+        rule.map(|(path, rule)| (addresses.of(&path), rule))
+    });
+    read_fields(table, number, &mut addresses, &mut rules.fields, faults);
+    let except = read_others(table, number, &mut addresses, &mut rules.fields, faults);
+    if rules.fields.len() as u32 == first && table.at("fields").is_none() {
+        faults.add(table.at(""), "point: `fields` or `others` is missing");
+    }
+    rules.takes_bare_values |= addresses.takes_bare_values;
+    let Some((measurement, tags)) = common else {
+        return;
+    };
+    rules.points.push(PointRule {
+        measurement,
+        tags,
+        filters,
+        first_level: rules.levels,
+        fields: first..rules.fields.len() as u32,
+        scope,
+        time,
+        except,
+        is_short: false,
+    });
+    rules.levels += names.len() as u32;
+}
+
+/// The filters; all of a point have the same names, so that its templates mean the same under each.
+fn read_filters(
+    table: &mut Table<'_>,
+    names: &mut Vec<String>,
+    faults: &mut Faults,
+) -> Vec<Filter> {
+    let mut filters = Vec::new();
+    for text in table.list("filter", faults) {
+        let mut own = Vec::new();
+        let filter = Filter::parse(&text, &mut own).and_then(|_| {
+            let known = names.len();
+            let filter = Filter::parse(&text, names)?;
+            if filters.is_empty() || (names.len() == known && own.len() == known) {
+                return Ok(filter);
+            }
+            Err(format!(
+                "`{text}`: all filters of a point must have the same names in braces"
+            ))
+        });
+        match filter {
+            Ok(filter) => filters.push(filter),
+            Err(message) => faults.add(table.at("filter"), &format!("filter: {message}")),
+        }
+    }
+    filters
+}
+
+/// The scope of the point's items.
+fn read_scope(table: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) -> usize {
+    let Some(each) = path(table, "each", faults) else {
+        return 0;
+    };
+    if each.wildcards() == 0 {
+        faults.add(
+            table.at("each"),
+            &format!("each: `{each}` must have a wildcard, such as `{each}[*]`"),
+        );
+        return 0;
+    }
+    let Some(document) = rules.scopes.first_mut() else {
+        return 0;
+    };
+    let slot = document.trie.want(&each);
+    let known = rules
+        .scopes
+        .iter()
+        .position(|scope| scope.each == Some(slot));
+    known.unwrap_or_else(|| {
+        rules.scopes.push(Scope {
+            each: Some(slot),
+            ..Scope::default()
+        });
+        rules.scopes.len() - 1
+    })
+}
+
+fn read_fields(
+    table: &mut Table<'_>,
+    point: u32,
+    addresses: &mut Addresses<'_>,
+    fields: &mut Vec<Field>,
+    faults: &mut Faults,
+) {
+    let Some(listed) = table.table("fields", faults) else {
+        return;
+    };
+    for (name, at, value) in listed.in_order() {
+        if name.is_empty() {
+            faults.add(Some(at), "fields: a name is empty");
+        }
+        let mut field = Field {
+            point,
+            name: FieldName::Fixed(name.clone()),
+            address: Address::Document(0),
+            wildcards: 0,
+            value_type: ValueType::Number,
+            topic: None,
+            retain: false,
+        };
+        let mut own = None;
+        match value {
+            DeValue::String(text) => match ValueType::named(text) {
+                Some(value_type) => field.value_type = value_type,
+                None => faults.add_choice(Some(at), &name, text, &ValueType::NAMES),
+            },
+            DeValue::Table(entries) => {
+                let mut table = Table::new(entries, Some(at..at), "fields");
+                own = path(&mut table, "path", faults);
+                if let Some(path) = own.take_if(|path| path.wildcards() > 0) {
+                    faults.add(
+                        table.at("path"),
+                        &format!("{name}: `{path}` must not have wildcards; `each` makes a point of every item, and [[metric]] one of every value"),
+                    );
+                }
+                field.value_type = value_type(&mut table, faults);
+                field.retain = table.boolean("retain", faults).unwrap_or(false);
+                field.topic = topic(&mut table, 0, faults)
+                    .map(|topic| topic.compile(|path| addresses.of(&path)));
+                table.refuse_others(faults);
+            }
+            _ => faults.add(
+                Some(at),
+                &format!(
+                    "{name}: expected a type, such as \"number\", or a table with `path` and `type`"
+                ),
+            ),
+        }
+        field.address = addresses.of(&own.unwrap_or_else(|| Path::of_key(&name)));
+        fields.push(field);
+    }
+}
+
+/// The field that stands for all other numbers and booleans. Returns the keys that it leaves out.
+fn read_others(
+    table: &mut Table<'_>,
+    point: u32,
+    addresses: &mut Addresses<'_>,
+    fields: &mut Vec<Field>,
+    faults: &mut Faults,
+) -> Vec<String> {
+    let Some(mut others) = table.table("others", faults) else {
+        return Vec::new();
+    };
+    let mut except = others.list("except", faults);
+    let topic = topic(&mut others, 1, faults);
+    let retain = others.boolean("retain", faults).unwrap_or(false);
+    others.refuse_others(faults);
+    let topic = topic.map(|topic| topic.compile(|path| addresses.of(&path)));
+    except.append(&mut addresses.keys);
+    let own = fields.iter().filter(|field| field.point == point);
+    except.extend(own.filter_map(|field| match &field.name {
+        FieldName::Fixed(name) => Some(name.clone()),
+        FieldName::Key => None,
+    }));
+    fields.push(Field {
+        point,
+        name: FieldName::Key,
+        address: addresses.of(&Path::any()),
+        wildcards: 1,
+        value_type: ValueType::Measured,
+        topic,
+        retain,
+    });
+    except
+}

@@ -1,0 +1,310 @@
+//! First half of a scan: reading a document or an item, and noting where the wanted values are.
+
+use crate::found::{Found, Table, Value};
+use crate::json::{Kind, NOWHERE, Observer, Outcome, Place, Syntax, read_document, read_message};
+use crate::observe::Noting;
+use crate::rules::{Rules, SingleMetric};
+use crate::scan::{MAX_WILDCARD_POINTS, Scan};
+use crate::shape::Shape;
+use crate::shapes::collect;
+use crate::trie::Trie;
+
+/// What is read: the tree of its paths, a key of that tree among all, and the short points that its shape is remembered for.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    trie: &'a Trie,
+    key: u64,
+    singles: &'a [SingleMetric],
+}
+
+/// Read the document (an object on one line) at the start of `bytes`. Returns the offset behind it.
+#[inline]
+pub(crate) fn document(rules: &Rules, hash: u64, bytes: &[u8], scan: &mut Scan) -> Outcome<usize> {
+    let reading = Reading {
+        trie: rules.trie(),
+        key: hash,
+        singles: &rules.single_metrics,
+    };
+    reading.object(bytes, scan)
+}
+
+/// Read the message that `bytes` begin with: any JSON value. Returns its root, and the offset behind it.
+pub(crate) fn message(
+    rules: &Rules,
+    hash: u64,
+    bytes: &[u8],
+    scan: &mut Scan,
+) -> Outcome<(Value, usize)> {
+    if bytes.first() == Some(&b'{')
+        && let Ok(end) = document(rules, hash, bytes, scan)
+    {
+        let root = Value {
+            kind: Kind::Object,
+            start: 0,
+            end: end as u32,
+        };
+        return Ok((root, end));
+    }
+    scan.shapes.unapply();
+    let mut noting = Noting::begin(rules.trie(), hash, scan);
+    if is_array(bytes) {
+        // Its items are read by themselves.
+        let (start, end) = read_message(bytes, &mut crate::json::Blind)?;
+        let (kind, start, end) = (Kind::Array, start as u32, end as u32);
+        return Ok((Value { kind, start, end }, end as usize));
+    }
+    let mut root = Rooted {
+        inner: &mut noting,
+        root: Value::default(),
+    };
+    let end = match read_message(bytes, &mut root) {
+        Ok((_, end)) => end,
+        // A number is over where something else begins, and behind this one nothing does.
+        Err(fault) if fault.syntax == Syntax::Incomplete && ends_in_a_number(bytes) => {
+            read_message(&[bytes, b" "].concat(), &mut root)?.1
+        }
+        Err(fault) => return Err(fault),
+    };
+    Ok((root.root, end))
+}
+
+fn ends_in_a_number(bytes: &[u8]) -> bool {
+    bytes.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// Take a part of the message for a text, which stands at the root.
+pub(crate) fn bare_text(
+    rules: &Rules,
+    hash: u64,
+    text: std::ops::Range<usize>,
+    scan: &mut Scan,
+) -> Value {
+    scan.shapes.unapply();
+    let mut noting = Noting::begin(rules.trie(), hash, scan);
+    noting.scalar(0, Kind::String, text.start, text.end);
+    Value {
+        kind: Kind::String,
+        start: text.start as u32,
+        end: text.end as u32,
+    }
+}
+
+fn is_array(bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|byte| !b" \t\r\n".contains(byte));
+    first == Some(&b'[')
+}
+
+/// Tells what the root was.
+struct Rooted<'a, O> {
+    inner: &'a mut O,
+    root: Value,
+}
+
+impl<O: Observer> Observer for Rooted<'_, O> {
+    fn key(
+        &mut self,
+        bytes: &[u8],
+        parent: Place,
+        depth: usize,
+        start: usize,
+        end: usize,
+        escaped: bool,
+    ) -> Place {
+        self.inner.key(bytes, parent, depth, start, end, escaped)
+    }
+    fn item(&mut self, parent: Place, depth: usize, index: usize) -> Place {
+        self.inner.item(parent, depth, index)
+    }
+    fn scalar(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
+        let (from, to) = (start as u32, end as u32);
+        self.root = Value {
+            kind,
+            start: from,
+            end: to,
+        };
+        self.inner.scalar(place, kind, start, end);
+    }
+    fn open(&mut self, place: Place, depth: usize, kind: Kind, start: usize) {
+        self.inner.open(place, depth, kind, start);
+    }
+    fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
+        let (from, to) = (start as u32, end as u32);
+        self.root = Value {
+            kind,
+            start: from,
+            end: to,
+        };
+        self.inner.close(place, kind, start, end);
+    }
+}
+
+/// Where the items of an array stand in `bytes`, at most one more than a document may have points.
+pub(crate) fn items(bytes: &[u8], array: Value) -> Vec<Value> {
+    let mut items = Items { found: Vec::new() };
+    // It was read before, so nothing is wrong with it.
+    let _ = read_message(array.text(bytes), &mut items);
+    let rebased = items.found.iter().map(|item| item.behind(array.start));
+    rebased.collect()
+}
+
+/// Notes where the items of the outermost array stand.
+struct Items {
+    found: Vec<Value>,
+}
+
+/// The place of an item of the outermost array.
+const ITEM: Place = 1;
+
+impl Items {
+    fn note(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
+        if place == ITEM && self.found.len() <= MAX_WILDCARD_POINTS {
+            let (start, end) = (start as u32, end as u32);
+            self.found.push(Value { kind, start, end });
+        }
+    }
+}
+
+impl Observer for Items {
+    fn key(&mut self, _: &[u8], _: Place, _: usize, _: usize, _: usize, _: bool) -> Place {
+        NOWHERE
+    }
+    fn item(&mut self, parent: Place, _: usize, _: usize) -> Place {
+        if parent == 0 { ITEM } else { NOWHERE }
+    }
+    fn scalar(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
+        self.note(place, kind, start, end);
+    }
+    fn open(&mut self, _: Place, _: usize, _: Kind, _: usize) {}
+    fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
+        self.note(place, kind, start, end);
+    }
+}
+
+/// Room for reading items of a scope; to be put back.
+pub(crate) fn take_room(rules: &Rules, scope: usize, scan: &mut Scan) -> Scan {
+    if scan.rooms.len() < rules.scopes.len() {
+        scan.rooms.resize_with(rules.scopes.len(), Scan::default);
+    }
+    let room = scan.rooms.get_mut(scope).map(std::mem::take);
+    room.unwrap_or_default()
+}
+
+/// Put a room back.
+pub(crate) fn put_room(scope: usize, room: Scan, scan: &mut Scan) {
+    if let Some(place) = scan.rooms.get_mut(scope) {
+        *place = room;
+    }
+}
+
+/// Read an item of `bytes` by the tree of its scope.
+pub(crate) fn into_room(
+    rules: &Rules,
+    hash: u64,
+    bytes: &[u8],
+    item: Value,
+    scope: usize,
+    room: &mut Scan,
+) {
+    let Some(trie) = rules.scopes.get(scope).map(|scope| &scope.trie) else {
+        return;
+    };
+    let is_document = scope == 0;
+    let reading = Reading {
+        trie,
+        key: hash ^ scope as u64,
+        singles: if is_document {
+            &rules.single_metrics
+        } else {
+            &[]
+        },
+    };
+    let text = item.text(bytes);
+    if item.kind == Kind::Object && reading.object(text, room).is_ok() {
+        return;
+    }
+    room.shapes.unapply();
+    let mut noting = Noting::begin(trie, reading.key, room);
+    match item.kind {
+        Kind::Object | Kind::Array => {
+            // It was read before, as a part of its document, so nothing is wrong with it.
+            let _ = read_message(text, &mut noting);
+        }
+        kind => noting.scalar(0, kind, 0, text.len()),
+    }
+}
+
+/// Let everything in a room stand so many bytes further on, as it does in the document.
+pub(crate) fn rebase(room: &mut Scan, start: u32) {
+    for value in &mut room.values {
+        *value = value.behind(start);
+    }
+    for found in &mut room.found {
+        found.value = found.value.behind(start);
+    }
+    for capture in &mut room.captures {
+        *capture = capture.behind(start);
+    }
+    room.overflowed = room.overflowed.map(|value| value.behind(start));
+}
+
+/// Keep what was read into a room as a table of a scope, in the document of another table. Returns its number.
+pub(crate) fn keep(room: &Scan, scope: usize, document: u32, scan: &mut Scan) -> u32 {
+    let table = Table {
+        scope: scope as u32,
+        values: scan.table_values.len() as u32,
+        found: scan.table_found.len() as u32,
+        found_end: (scan.table_found.len() + room.found.len()) as u32,
+        document,
+    };
+    scan.table_values.extend_from_slice(&room.values);
+    let captures = scan.captures.len() as u32;
+    let found = room.found.iter().map(|found| Found {
+        captures: found.captures + captures,
+        ..*found
+    });
+    scan.table_found.extend(found);
+    scan.captures.extend_from_slice(&room.captures);
+    if let Some(value) = room.overflowed {
+        scan.overflowed.get_or_insert(value);
+    }
+    scan.tables.push(table);
+    scan.tables.len() as u32
+}
+
+impl Reading<'_> {
+    #[inline]
+    fn object(self, bytes: &[u8], scan: &mut Scan) -> Outcome<usize> {
+        if scan.profile == Some(self.key)
+            && let Some(end) = scan.shapes.read(bytes)
+        {
+            scan.overflowed = None;
+            let Scan {
+                shapes,
+                values,
+                found,
+                captures,
+                ..
+            } = scan;
+            shapes.apply(values, found, captures);
+            return Ok(end);
+        }
+        scan.shapes.unapply();
+        self.parse_object(bytes, scan)
+    }
+
+    /// Read a document whose shape is not known, and remember it.
+    fn parse_object(self, bytes: &[u8], scan: &mut Scan) -> Outcome<usize> {
+        let Self { trie, key, singles } = self;
+        let end = read_document(bytes, &mut Noting::begin(trie, key, scan))?;
+        if scan.shapes.is_learning()
+            && let Some(document) = bytes.get(..end)
+            && let Some(tokens) = collect(document, Noting::begin(trie, key, scan))?
+            && !scan.forgot
+            && scan.overflowed.is_none()
+            && let Some(shape) = Shape::of(document, &tokens, scan, singles)
+        {
+            scan.shapes.remember(shape);
+        }
+        Ok(end)
+    }
+}

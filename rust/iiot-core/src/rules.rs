@@ -1,0 +1,153 @@
+//! What a profile file says, compiled: the tables that scanning and encoding work through.
+
+use crate::filter::Filter;
+use crate::moment::{Belief, TimeFormat};
+use crate::template::Template;
+use crate::trie::{Slot, Trie};
+
+/// What a field's value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueType {
+    Number,
+    /// A number without a fraction that fits 64 bits.
+    Integer,
+    Bool,
+    String,
+    Any,
+    /// A number or a boolean; anything else is passed over without a fault.
+    Measured,
+}
+
+impl ValueType {
+    /// The names that a profile may use.
+    pub(crate) const NAMES: [&'static str; 5] = ["number", "integer", "bool", "string", "any"];
+
+    /// The type of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "number" => Self::Number,
+            "integer" => Self::Integer,
+            "bool" => Self::Bool,
+            "string" => Self::String,
+            "any" => Self::Any,
+            _ => return None,
+        })
+    }
+}
+
+/// Where a value is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// In the document.
+    Document(Slot),
+    /// In the item of the point's `each`, and where the item has nothing, in the document.
+    Item { item: Slot, document: Slot },
+    /// In the item only.
+    Only(Slot),
+    /// The text of a named level of the topic under which the document arrived, counted over all points of the profile.
+    Level(u32),
+}
+
+/// How a field is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FieldName {
+    Fixed(String),
+    /// As its key in the document.
+    Key,
+}
+
+/// One field of a point: a value and what becomes of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// Its point.
+    pub(crate) point: u32,
+    pub(crate) name: FieldName,
+    pub(crate) address: Address,
+    /// Of a [`metric`](crate::profile_file) path.
+    pub(crate) wildcards: usize,
+    pub(crate) value_type: ValueType,
+    /// Where the value is published, if it is.
+    pub(crate) topic: Option<Template<Address>>,
+    pub(crate) retain: bool,
+}
+
+/// One point: what its fields have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct PointRule {
+    pub(crate) measurement: Template<Address>,
+    pub(crate) tags: Vec<(String, Template<Address>)>,
+    /// For documents that arrived under these topics only; empty: for all.
+    pub(crate) filters: Vec<Filter>,
+    /// Number of the first named level of its filters.
+    pub(crate) first_level: u32,
+    /// The numbers of its fields.
+    pub(crate) fields: std::ops::Range<u32>,
+    /// The scope of its items; 0 is the document.
+    pub(crate) scope: usize,
+    pub(crate) time: Option<(Address, TimeFormat)>,
+    /// Keys that its field of all others leaves out.
+    pub(crate) except: Vec<String>,
+    /// It came from `[[metric]]`: each value is a point of its own.
+    pub(crate) is_short: bool,
+}
+
+/// A part of a document that is read by itself: the document, or each item that a path matches.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    /// What finds the items in the document; none for the document itself.
+    pub(crate) each: Option<Slot>,
+    pub(crate) trie: Trie,
+}
+
+/// Where a node's sequence number is.
+#[derive(Clone, Debug)]
+pub(crate) struct SequenceRule {
+    pub(crate) node: Template<Address>,
+    pub(crate) object: Option<Slot>,
+    pub(crate) seq: Slot,
+    pub(crate) boot: Option<Slot>,
+    pub(crate) wildcards: usize,
+    pub(crate) modulus: Option<u64>,
+}
+
+/// What the file says, compiled.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) uptime: Option<Slot>,
+    pub(crate) uptime_bits: u32,
+    pub(crate) packet_counter: Option<Slot>,
+    pub(crate) age: Option<Slot>,
+    pub(crate) time: Option<(Slot, TimeFormat)>,
+    /// Which times of documents are believed.
+    pub(crate) belief: Belief,
+    pub(crate) sequences: Vec<SequenceRule>,
+    pub(crate) points: Vec<PointRule>,
+    pub(crate) fields: Vec<Field>,
+    /// Number, slot and type of the short points without wildcards, close together: every document asks for all of them.
+    pub(crate) single_metrics: Vec<SingleMetric>,
+    /// The same of those with wildcards.
+    pub(crate) wild_metrics: Vec<SingleMetric>,
+    /// The points of the long form, by number.
+    pub(crate) long_points: Vec<u32>,
+    /// The first is the document.
+    pub(crate) scopes: Vec<Scope>,
+    /// How many named levels all filters have.
+    pub(crate) levels: u32,
+    /// Some point takes documents that arrived under any topic, or none.
+    pub(crate) takes_any_topic: bool,
+    /// Some field is the document itself, so that it may be a bare value.
+    pub(crate) takes_bare_values: bool,
+}
+
+impl Rules {
+    /// The tree of the document's own paths.
+    pub(crate) fn trie(&self) -> &Trie {
+        static NONE: Trie = Trie::EMPTY;
+        self.scopes.first().map_or(&NONE, |scope| &scope.trie)
+    }
+}
+
+/// Number of the field, slot and type of a short point whose path has no wildcard.
+pub(crate) type SingleMetric = (u32, Slot, ValueType);

@@ -1,0 +1,337 @@
+//! Points of the long form: several fields, topics, items, bare values, times.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use iiot_core::{FrameTime, Origin, Profile, Scan};
+
+const NOON_NS: i64 = 1_700_000_000_000_000_000;
+
+/// What a message gives: lines, then publishes, then faults.
+fn yields(profile: &str, topic: Option<&str>, document: &str) -> Vec<String> {
+    let profile = Profile::parse(&format!("name = \"test\"\n{profile}")).unwrap();
+    let (origin, mut scan) = (
+        Origin::new(&profile, "iiot", &[("site".into(), "north".into())]).unwrap(),
+        Scan::new(),
+    );
+    let mut seen = Vec::new();
+    // A second scan finds what the first one learnt of the document's shape.
+    for _ in 0..2 {
+        seen.clear();
+        match profile.scan_message(document.as_bytes(), topic.map(str::as_bytes), &mut scan) {
+            Ok(decoded) => {
+                let mut lines = Vec::new();
+                let count = decoded.write_lines(&origin, FrameTime::at(NOON_NS), &mut lines);
+                let lines = String::from_utf8(lines).unwrap();
+                assert_eq!(count, lines.lines().count());
+                assert_eq!(count, decoded.points());
+                seen.extend(
+                    lines
+                        .lines()
+                        .map(|line| line.replace(" 1700000000000000000", " NOON")),
+                );
+                decoded.publishes(&origin, |publish| {
+                    let (topic, payload) = (
+                        String::from_utf8_lossy(publish.topic),
+                        String::from_utf8_lossy(publish.payload),
+                    );
+                    let (point, field) = (publish.place.point, publish.place.field);
+                    seen.push(format!("{point}.{field} {topic} = {payload}"));
+                });
+            }
+            Err(fault) => seen.push(format!("{}: {fault}", fault.reason.name())),
+        }
+        let faults = scan.value_faults();
+        seen.extend(faults.iter().map(|f| format!("{}: {}", f.path, f.reason)));
+    }
+    seen
+}
+
+const DOSING: &str = r#"
+[[point]]
+filter = "factory/dosing/consumption"
+measurement = "dosing_consumption"
+tags = { pump = "{pump}", chemical = "{chemical}" }
+[point.fields]
+target_g = "number"
+actual_g = { path = "actual", topic = "dosing/{pump}/actual_g", retain = true }
+duration_ms = "integer"
+
+[[point]]
+filter = "factory/batch/+"
+measurement = "batch_events"
+tags = { event = "{event}" }
+fields = { pumps = "integer" }
+"#;
+
+/// One line with the fields in the order of the profile; absent ones are left out, and a number that is a tag is its text.
+#[test]
+fn several_fields_are_one_line() {
+    let seen = yields(
+        DOSING,
+        Some("factory/dosing/consumption"),
+        "{\"pump\":1,\n \"chemical\":\"T 9\",\"duration_ms\":4.5e4,\"actual\":12.50,\"target_g\":null}\n",
+    );
+    assert_eq!(
+        seen,
+        [
+            "dosing_consumption,chemical=T\\ 9,pump=1,site=north actual_g=12.50,duration_ms=45000i NOON",
+            "0.0 iiot/dosing/1/actual_g = 12.50",
+        ]
+    );
+}
+
+/// A wrong value costs that value, and a topic that no point accepts costs the message.
+#[test]
+fn what_does_not_fit_is_told() {
+    let seen = yields(
+        DOSING,
+        Some("factory/dosing/consumption"),
+        r#"{"target_g":"much","actual":1,"duration_ms":45000.5}"#,
+    );
+    assert_eq!(
+        seen,
+        [
+            "dosing_consumption,site=north actual_g=1 NOON",
+            "0.0 iiot/dosing/_/actual_g = 1",
+            "target_g: not a number",
+            "duration_ms: not a whole number from -2^63 to 2^63-1",
+        ]
+    );
+    assert_eq!(
+        yields(DOSING, Some("factory/dosing/other"), r#"{"target_g":1}"#),
+        [
+            "topic_not_accepted: no filter of the profile's points matches the topic factory/dosing/other"
+        ]
+    );
+    assert_eq!(
+        yields(DOSING, None, r#"{"target_g":1}"#),
+        [
+            "topic_not_accepted: the document came without a topic, and every point of the profile has a filter"
+        ]
+    );
+    assert_eq!(
+        yields(DOSING, Some("factory/batch/events"), r#"{"target_g":1}"#),
+        ["nothing_usable: no usable value; looked for target_g, actual, duration_ms, pumps"]
+    );
+}
+
+/// The names of a filter's levels stand in measurement, tags and topics, before keys of the same name.
+#[test]
+fn named_levels_are_used_like_values() {
+    let profile = r#"
+[[point]]
+filter = ["iotflow/devices/{device}/telemetry/{type}", "old/{type}/{device}"]
+measurement = "{type}"
+tags = { device = "{device}" }
+fields = { value = { topic = "{device}/{type}" } }
+"#;
+    let document = r#"{"value":27.6,"device":"of the document"}"#;
+    let expected = [
+        "temperature,device=esp\\ 1,site=north value=27.6 NOON",
+        "0.0 iiot/esp 1/temperature = 27.6",
+    ];
+    let topic = "iotflow/devices/esp 1/telemetry/temperature";
+    assert_eq!(yields(profile, Some(topic), document), expected);
+    assert_eq!(
+        yields(profile, Some("old/temperature/esp 1"), document),
+        expected
+    );
+}
+
+/// Each item is a point, sees what the document says beside it, and may have a time of its own.
+#[test]
+fn items_are_points() {
+    let profile = r#"
+[[point]]
+each = "readings[*]"
+measurement = "reading"
+tags = { device = "{device}", name = "{name}" }
+time = { path = "at", format = "auto" }
+fields = { t = "number", battery = "number" }
+"#;
+    let document = r#"{"device":"d","battery":3.1,"name":"outer","readings":[
+        {"name":"one","t":1,"at":1600000000},{"t":2.0,"battery":3,"at":1600000000500},{"t":"x","at":"soon"},7,{"t":4,"at":12}]}"#;
+    assert_eq!(
+        yields(profile, None, document),
+        [
+            "reading,device=d,name=one,site=north t=1,battery=3.1 NOON",
+            "reading,device=d,name=outer,site=north t=2.0,battery=3 1600000000500000000",
+            "reading,device=d,name=outer,site=north battery=3.1 NOON",
+            "reading,device=d,name=outer,site=north battery=3.1 NOON",
+            // 1970 is not believed.
+            "reading,device=d,name=outer,site=north t=4,battery=3.1 NOON",
+            "readings[2].t: not a number",
+            "readings[2].at: not a time in the profile's format",
+        ]
+    );
+}
+
+/// An array gives what its items would give, points of both forms included.
+#[test]
+fn an_array_is_taken_item_by_item() {
+    let profile = r#"
+[time]
+path = "ts"
+format = "unix_s"
+
+[[metric]]
+path = "v.*"
+topic = "{id}/{1}"
+measurement = "{1}"
+
+[[point]]
+measurement = "p"
+tags = { id = "{id}" }
+fields = { a = "number", b = "bool" }
+"#;
+    let document = r#" [ {"id":"x","ts":1600000000,"v":{"t":1},"a":2,"b":true}, {"id":"y","v":{"h":5},"b":0}, 3 ] "#;
+    assert_eq!(
+        yields(profile, None, document),
+        [
+            "t,site=north value=1 NOON",
+            "p,id=x,site=north a=2,b=true NOON",
+            "h,site=north value=5 NOON",
+            "0.0 iiot/x/t = 1",
+            "2.0 iiot/y/h = 5",
+            "[1].b: not true or false",
+        ]
+    );
+}
+
+/// A bare value has its name from the topic: a number, a word, a text with and without quotes.
+#[test]
+fn a_bare_value_is_a_point() {
+    let profile = r#"
+[[point]]
+filter = "{device}/{metric}"
+measurement = "{metric}"
+tags = { device = "{device}" }
+fields = { value = { path = ".", type = "any", topic = "{device}/{metric}" } }
+"#;
+    for (document, value, payload) in [
+        ("27.60", "27.60", "27.60"),
+        (" true\n", "true", "true"),
+        ("\"a \\\"b\\\"\"", "\"a \\\"b\\\"\"", "a \"b\""),
+        ("ON", "\"ON\"", "ON"),
+        (
+            "it's 5 \"o'clock\"",
+            "\"it's 5 \\\"o'clock\\\"\"",
+            "it's 5 \"o'clock\"",
+        ),
+    ] {
+        assert_eq!(
+            yields(profile, Some("d1/m"), document),
+            [
+                format!("m,device=d1,site=north value={value} NOON"),
+                format!("0.0 iiot/d1/m = {payload}"),
+            ]
+        );
+    }
+    for document in ["", "null", "{}", "{\"a\":1}", "\"open", "a\0b"] {
+        let seen = yields(profile, Some("d1/m"), document);
+        assert_eq!(seen.len(), 1, "{document}: {seen:?}");
+    }
+    // Where no point takes one, it is no document.
+    assert!(yields(DOSING, Some("factory/batch/x"), "ON")[0].starts_with("expected_value"));
+}
+
+/// Whatever else a device sends as number or boolean is a field, but for what the profile uses or excepts.
+#[test]
+fn all_other_numbers_are_fields() {
+    let profile = r#"
+[time]
+path = "ts"
+format = "auto"
+
+[[point]]
+filter = "t/{device}"
+measurement = "telemetry"
+tags = { device = "{device}", kind = "{kind}" }
+fields = { temperature = { path = "temp", type = "number" } }
+others = { except = ["debug"], topic = "{device}/{1}" }
+"#;
+    let document = r#"{"ts":1600000000,"kind":3,"temp":1.5,"temperature":9,"humidity":55.0,"on":true,"debug":1,"name":"x","more":{"a":1},"big":1e999,"a b":0,"":7}"#;
+    assert_eq!(
+        yields(profile, Some("t/d"), document),
+        [
+            "telemetry,device=d,kind=3,site=north temperature=1.5,humidity=55.0,on=true,a\\ b=0,_=7 NOON",
+            "0.1 iiot/d/humidity = 55.0",
+            "0.2 iiot/d/on = true",
+            "0.3 iiot/d/a b = 0",
+            "0.4 iiot/d/_ = 7",
+            "big: out of range",
+        ]
+    );
+}
+
+/// Items, values and messages of any size cost no more than their bound, and what is left out is told.
+#[test]
+fn a_document_gives_a_bounded_number_of_points() {
+    let many = |item: &str| format!("{{\"list\":[{}]}}", vec![item; 3000].join(","));
+    let each = "[[point]]\neach = \"list[*]\"\nmeasurement = \"m\"\nfields = { a = \"number\" }\n";
+    let seen = yields(each, None, &many("{\"a\":1}"));
+    assert_eq!(seen.len(), 1025);
+    assert_eq!(seen[1024], "*: more points in one document than allowed");
+
+    let names: Vec<String> = (0..3000).map(|n| format!("\"k{n}\":1")).collect();
+    let others = "[[point]]\nmeasurement = \"m\"\nothers = {}\n";
+    let seen = yields(
+        others,
+        None,
+        &format!(
+            "[{}]",
+            vec![format!("{{{}}}", names.join(",")); 4].join(",")
+        ),
+    );
+    assert_eq!(seen.len(), 3, "two items fit: {seen:.200?}");
+
+    let array = "[[point]]\nmeasurement = \"m\"\nfields = { a = \"number\" }\n";
+    let seen = yields(
+        array,
+        None,
+        &format!("[{}]", vec!["{\"a\":1}"; 2000].join(",")),
+    );
+    assert_eq!(seen.len(), 1025);
+}
+
+/// Every fault of a point is told with its line and what would be right.
+#[test]
+fn faults_of_points_are_told() {
+    let text = r#"name = "faulty"
+[[point]]
+filter = ["a/{x}", "b/+"]
+each = "list"
+fields = { a = "float", b = { path = "c.*" }, d = 5, e = { typ = "bool" } }
+[[point]]
+filter = "a/#/b"
+measurement = "m"
+time = { path = "t", format = "local" }
+[[point]]
+filter = []
+measurement = "{2}"
+others = { topic = "{2}" }
+"#;
+    let faults = Profile::parse(text).unwrap_err().faults;
+    let told: Vec<String> = faults
+        .iter()
+        .map(|f| format!("{}: {}", f.line, f.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "2: point: `measurement` is missing",
+            "3: filter: `b/+`: all filters of a point must have the same names in braces",
+            "4: each: `list` must have a wildcard, such as `list[*]`",
+            "5: a: expected one of number, integer, bool, string, any, found `float`",
+            "5: b: `c.*` must not have wildcards; `each` makes a point of every item, and [[metric]] one of every value",
+            "5: d: expected a type, such as \"number\", or a table with `path` and `type`",
+            "5: unknown key `typ` in `fields`; did you mean `type`?",
+            "6: point: `fields` or `others` is missing",
+            "7: filter: `a/#/b`: `#` must be the last level",
+            "9: format: `local` needs `zone`, the zone whose clock the document shows, such as \"Europe/Vienna\"",
+            "11: point.filter: expected a string or a list of strings, found an array",
+            "12: measurement: `{2}`: {2} needs 2 wildcards in the path, which has 0",
+            "13: topic: `{2}`: {2} needs 2 wildcards in the path, which has 1",
+        ]
+    );
+}
