@@ -1,7 +1,7 @@
 //! A log as messages and lines, rendered before the clock runs.
 
 use bytes::Bytes;
-use iiot_core::{Framed, Framer, Origin, Profile, Scan};
+use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,16 +35,16 @@ impl Rendered {
         let mut all = Self::default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let mut time_ns = now.as_nanos() as i64;
-        framer.feed_with(log, &profile, &mut scan, |framed, scan, fault| {
-            let (Framed::Document { bytes, .. }, None) = (framed, fault) else {
+        framer.feed_with(log, &profile, &mut scan, |framed, decoded, fault| {
+            let (Framed::Document { .. }, None) = (framed, fault) else {
                 return;
             };
-            let points = profile.write_lines(bytes, scan, &origin, time_ns, &mut all.lines);
+            let points = decoded.write_lines(&origin, FrameTime::at(time_ns), &mut all.lines);
             time_ns += STEP_NS;
             let before = all.frames.last().map_or(0, |&(_, lines)| lines);
             all.frames.push((all.lines.len(), before + points));
             if with_messages {
-                profile.publishes(bytes, scan, &origin, |publish| {
+                decoded.publishes(&origin, |publish| {
                     let topic = std::str::from_utf8(publish.topic).unwrap();
                     let known = all.topics.iter().position(|t| t == topic);
                     let at = known.unwrap_or_else(|| {

@@ -60,6 +60,13 @@ impl<'a> Decoded<'a> {
         self.document
     }
 
+    /// The document's own time, nanoseconds since 1970, if a document that came then can be of that time.
+    pub fn own_time(&self, received_at_ns: i64) -> Option<i64> {
+        self.scan
+            .time_ns
+            .filter(|own| self.rules.belief.holds(*own, received_at_ns))
+    }
+
     /// Show every point with its number.
     pub(crate) fn each_point(&self, mut visit: impl FnMut(u32, PointRef, &[FieldRef])) {
         let fields = &self.scan.fields;

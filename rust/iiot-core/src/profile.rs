@@ -114,10 +114,10 @@ impl Profile {
     /// one. `topic` is the one under which the message arrived.
     ///
     /// Everything that [`Profile::scan`] takes is taken, and gives the same.
-    pub fn scan_message<'a>(
+    pub fn decode<'a>(
         &'a self,
-        document: &'a [u8],
         topic: Option<&[u8]>,
+        document: &'a [u8],
         scan: &'a mut Scan,
     ) -> Result<Decoded<'a>, ScanFault> {
         limit_length(document)?;

@@ -313,12 +313,6 @@ impl Scan {
         self.age_ms
     }
 
-    /// The document's own time, else that of its arrival, which was `stamp_ns`, less what its values had waited.
-    pub fn time_or(&self, stamp_ns: i64) -> i64 {
-        self.time_ns
-            .unwrap_or_else(|| earlier(stamp_ns, self.age_ms))
-    }
-
     /// The sequence numbers of the nodes in the document.
     pub fn sequences(&self) -> &[Sequence] {
         &self.sequences

@@ -17,7 +17,7 @@ fn yields(profile: &str, topic: Option<&str>, document: &str) -> Vec<String> {
     // A second scan finds what the first one learnt of the document's shape.
     for _ in 0..2 {
         seen.clear();
-        match profile.scan_message(document.as_bytes(), topic.map(str::as_bytes), &mut scan) {
+        match profile.decode(topic.map(str::as_bytes), document.as_bytes(), &mut scan) {
             Ok(decoded) => {
                 let mut lines = Vec::new();
                 let count = decoded.write_lines(&origin, FrameTime::at(NOON_NS), &mut lines);

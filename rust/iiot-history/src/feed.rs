@@ -152,20 +152,19 @@ impl Feed {
                 }
                 *frames += 1;
                 *end = frame.position + 1;
-                if info.profile.scan(frame.document, &mut self.scan).is_err() {
+                let Ok(decoded) = info.decode(&frame, &mut self.scan) else {
                     continue;
-                }
+                };
                 let slots = &mut self.slots;
-                info.profile
-                    .points(frame.document, &self.scan, &info.origin, |point| {
-                        let slot = match point.fixed {
-                            Some(metric) => *slots
-                                .entry((row.origin, metric))
-                                .or_insert_with(|| writer.slot(point.series, point.topic)),
-                            None => writer.slot(point.series, point.topic),
-                        };
-                        writer.add(slot, frame.time_ns, Value::new(point.kind, point.value));
-                    });
+                decoded.values(&info.origin, frame.time(), |point| {
+                    let slot = match point.fixed {
+                        Some(field) => *slots
+                            .entry((row.origin, field))
+                            .or_insert_with(|| writer.slot(point.series, point.topic)),
+                        None => writer.slot(point.series, point.topic),
+                    };
+                    writer.add(slot, point.time_ns, Value::new(point.kind, point.value));
+                });
             }
         }
         Ok(())

@@ -73,6 +73,27 @@ pub(crate) struct Group {
     now_ns: i64,
 }
 
+/// What the intake refuses.
+struct Rejected<'a> {
+    kind: &'static str,
+    refusal: &'a Refusal,
+    time_ns: i64,
+    received_at_ns: i64,
+    topic: Option<&'a [u8]>,
+    /// All of it, if it may be offered again.
+    document: Option<Vec<u8>>,
+    /// Of the frame that a refused value stood in.
+    position: Option<u64>,
+}
+
+/// A frame that is accepted.
+struct NewFrame<'a> {
+    time_ns: i64,
+    received_at_ns: i64,
+    topic: Option<&'a [u8]>,
+    document: &'a [u8],
+}
+
 impl Group {
     pub(crate) fn new(state: &State, now_ns: i64) -> Self {
         Self {
@@ -122,39 +143,25 @@ impl Group {
                     whole,
                 } => {
                     let time_ns = if *whole {
-                        time(
-                            source,
-                            &mut change,
-                            item,
-                            None,
-                            *uptime_ms,
-                            *counter,
-                            LEAD_NS,
-                            &mut self.counts,
-                            &mut self.notes,
-                        )
+                        let node_ms = source.advance(&mut change, *uptime_ms, *counter);
+                        self.stamp(source, &mut change, item, node_ms, LEAD_NS)
                     } else {
                         // It is never offered again, so it takes no time that another could have.
                         item.received_at_ns
                     };
                     self.count("rejected", 1);
                     self.count(format!("rejected:{}", refusal.reason), 1);
-                    let document = whole.then(|| {
-                        documents
-                            .arena
-                            .get(item.document.clone())
-                            .unwrap_or_default()
-                            .to_vec()
-                    });
-                    self.reject(
-                        source,
-                        "document",
+                    let document = whole.then(|| documents.document(item).to_vec());
+                    let rejected = Rejected {
+                        kind: "document",
                         refusal,
                         time_ns,
-                        item.received_at_ns,
+                        received_at_ns: item.received_at_ns,
+                        topic: documents.topic(item),
                         document,
-                        None,
-                    );
+                        position: None,
+                    };
+                    self.reject(source, rejected);
                 }
             }
         }
@@ -164,26 +171,60 @@ impl Group {
         Ok(())
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one row of the reject table"
-    )]
-    fn reject(
+    /// The time of a document that has none of its own: a recording's by the node's clock, else its arrival; see `design.md`, "Time".
+    ///
+    /// In a recording with a start, the first document that has a time of its node gets the start. One without takes the time of the document before it;
+    /// where there is none, it begins `lead_ns` before the start, so that it does not push the first one on.
+    fn stamp(
         &mut self,
         source: &Source,
-        kind: &'static str,
-        refusal: &Refusal,
-        time_ns: i64,
-        received_at_ns: i64,
-        document: Option<Vec<u8>>,
-        position: Option<u64>,
-    ) {
+        change: &mut Change,
+        item: &Item,
+        node_ms: Option<i64>,
+        lead_ns: i64,
+    ) -> i64 {
+        let clocks = &mut change.clocks;
+        let clock_ns = match (source.rules.start_ns, node_ms) {
+            (Some(start), Some(ms)) => start.saturating_add(ms.saturating_mul(1_000_000)),
+            (Some(start), None) if clocks.seeded => start.saturating_sub(lead_ns),
+            (Some(start), None) => start
+                .saturating_sub(lead_ns)
+                .max(clocks.stamp.last_clock_ns),
+            (None, _) => item.received_at_ns,
+        };
+        if std::mem::take(&mut clocks.seeded) && clock_ns < clocks.stamp.last_clock_ns {
+            // It has arrival times of its own, which lie before what was played last: nothing to keep apart from.
+            clocks.stamp = StampClock::default();
+        }
+        let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
+        if stamp.fell_back && !source.rules.recording {
+            self.count("clock_falls", 1);
+            self.notes.push(format!(
+                "clock_fell_back: source {} now stamps {}",
+                source.name, stamp.ns
+            ));
+        }
+        stamp.ns
+    }
+
+    fn reject(&mut self, source: &Source, rejected: Rejected<'_>) {
+        let Rejected {
+            kind,
+            refusal,
+            time_ns,
+            received_at_ns,
+            topic,
+            document,
+            position,
+        } = rejected;
         self.rejects.push(NewReject {
             sink: None,
             source: source.name.clone(),
             origin: Some(source.rules.origin),
             position,
             point: None,
+            field: None,
+            topic: topic.map(|topic| String::from_utf8_lossy(topic).into()),
             reason: refusal.reason.to_owned(),
             place: refusal.place.clone(),
             excerpt: refusal.excerpt.clone(),
@@ -207,21 +248,14 @@ impl Group {
             .receptions
             .get(t.receptions.start as usize..t.receptions.end as usize)
             .unwrap_or_default();
-        let mut clocks = change.clocks.clone();
-        let window_ms = match t.uptime_ms {
-            Some(uptime) => clocks
-                .node
-                .advance(uptime, t.counter, source.rules.uptime_bits),
-            None => clocks
-                .node
-                .now_ms()
-                .unwrap_or(item.received_at_ns / 1_000_000),
-        };
+        let node_ms = source.advance(change, t.uptime_ms, t.counter);
+        let window_ms = node_ms
+            .or_else(|| change.clocks.node.now_ms())
+            .unwrap_or(item.received_at_ns / 1_000_000);
         if source
             .window
             .is_duplicate(&change.delta, receptions, window_ms, source.rules.window_ms)
         {
-            change.clocks.node = clocks.node;
             self.count("duplicate", 1);
             for reception in receptions {
                 let counts = LinkCounts {
@@ -232,19 +266,17 @@ impl Group {
             }
             return Ok(());
         }
-        let stamp_ns = time(
-            source,
-            change,
-            item,
-            t.time_ns,
-            t.uptime_ms,
-            t.counter,
-            0,
-            &mut self.counts,
-            &mut self.notes,
-        );
+        let own = t
+            .time_ns
+            .filter(|own| source.rules.belief.holds(*own, item.received_at_ns));
+        if own.is_none() && t.time_ns.is_some() {
+            self.count(format!("time_not_believed:{}", source.name), 1);
+        }
         // Readings of one node lie further apart than its ages are inexact, so their times stay distinct.
-        let time_ns = t.time_ns.unwrap_or_else(|| earlier(stamp_ns, t.age_ms));
+        let time_ns = own.unwrap_or_else(|| {
+            let stamp_ns = self.stamp(source, change, item, node_ms, 0);
+            earlier(stamp_ns, t.age_ms)
+        });
         let lost_before = change.delta.lost_on_air;
         source
             .window
@@ -268,29 +300,25 @@ impl Group {
             self.links.add(&source.name, node, counts);
         }
         self.count("accepted", 1);
-        let document = documents
-            .arena
-            .get(item.document.clone())
-            .unwrap_or_default();
-        let position = self.append(
-            state,
-            source.rules.origin,
-            source.rules.replayable,
+        let frame = NewFrame {
             time_ns,
-            item.received_at_ns,
-            document,
-        )?;
+            received_at_ns: item.received_at_ns,
+            topic: documents.topic(item),
+            document: documents.document(item),
+        };
+        let position = self.append(state, source.rules.origin, source.rules.replayable, frame)?;
         for fault in &item.value_faults {
             self.count("values_rejected", 1);
-            self.reject(
-                source,
-                "value",
-                fault,
+            let rejected = Rejected {
+                kind: "value",
+                refusal: fault,
                 time_ns,
-                item.received_at_ns,
-                None,
-                Some(position),
-            );
+                received_at_ns: item.received_at_ns,
+                topic: documents.topic(item),
+                document: None,
+                position: Some(position),
+            };
+            self.reject(source, rejected);
         }
         Ok(())
     }
@@ -300,12 +328,17 @@ impl Group {
         state: &State,
         origin: i64,
         replayable: bool,
-        time_ns: i64,
-        received_at_ns: i64,
-        document: &[u8],
+        frame: NewFrame<'_>,
     ) -> Result<u64> {
+        let NewFrame {
+            time_ns,
+            received_at_ns,
+            topic,
+            document,
+        } = frame;
+        let length = document.len() + topic.map_or(0, <[u8]>::len);
         let fits = self.building.as_ref().is_some_and(|(o, r, b)| {
-            *o == origin && *r == replayable && b.bytes() + document.len() <= ROW_BYTES
+            *o == origin && *r == replayable && b.bytes() + length <= ROW_BYTES && b.takes(topic)
         });
         if !fits {
             self.close_row(state)?;
@@ -314,7 +347,7 @@ impl Group {
             .building
             .get_or_insert_with(|| (origin, replayable, RowBuilder::default()));
         let position = self.next + builder.count();
-        builder.push(time_ns, received_at_ns, document);
+        builder.push(time_ns, received_at_ns, topic, document);
         Ok(position)
     }
 
@@ -348,7 +381,7 @@ impl Group {
         )?;
         state
             .db
-            .prepare_cached("INSERT INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .prepare_cached("INSERT INTO frames(first, count, origin, only_sink, replayable, committed_at_ms, crc, body, format) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
             .execute(params![
                 row.first as i64,
                 row.count as i64,
@@ -357,7 +390,8 @@ impl Group {
                 row.replayable,
                 self.now_ns / 1_000_000,
                 check::checksum(&row.body),
-                row.body
+                row.body,
+                row.format
             ])?;
         let profile = state.origins.get(&row.origin).map_or("", String::as_str);
         for sink in &self.sinks {
@@ -392,6 +426,8 @@ impl Group {
                 origin: stored.as_ref().map(|f| f.origin),
                 position: Some(r.position),
                 point: Some(r.point),
+                field: r.field,
+                topic: stored.as_ref().and_then(|f| f.topic.clone()),
                 reason: r.reason,
                 place: format!("sink {name}, position {}, point {}", r.position, r.point),
                 excerpt: r.excerpt,
@@ -459,55 +495,4 @@ impl Group {
         }
         self.rows
     }
-}
-
-/// The time of a frame: the document's own, else a recording's by the node's clock, else its arrival; see `design.md`, "Time".
-///
-/// In a recording with a start, the first document that has a time of its node gets the start. One without takes the time of the document before it;
-/// where there is none, it begins `lead_ns` before the start, so that it does not push the first one on.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of one document's time"
-)]
-fn time(
-    source: &Source,
-    change: &mut Change,
-    item: &Item,
-    own: Option<i64>,
-    uptime_ms: Option<u64>,
-    counter: Option<u64>,
-    lead_ns: i64,
-    counts: &mut HashMap<Cow<'static, str>, i64>,
-    notes: &mut Vec<String>,
-) -> i64 {
-    let clocks = &mut change.clocks;
-    let node_ms = uptime_ms.map(|uptime| {
-        clocks
-            .node
-            .advance(uptime, counter, source.rules.uptime_bits)
-    });
-    if let Some(own) = own {
-        return own;
-    }
-    let clock_ns = match (source.rules.start_ns, node_ms) {
-        (Some(start), Some(ms)) => start.saturating_add(ms.saturating_mul(1_000_000)),
-        (Some(start), None) if clocks.seeded => start.saturating_sub(lead_ns),
-        (Some(start), None) => start
-            .saturating_sub(lead_ns)
-            .max(clocks.stamp.last_clock_ns),
-        (None, _) => item.received_at_ns,
-    };
-    if std::mem::take(&mut clocks.seeded) && clock_ns < clocks.stamp.last_clock_ns {
-        // It has arrival times of its own, which lie before what was played last: nothing to keep apart from.
-        clocks.stamp = StampClock::default();
-    }
-    let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
-    if stamp.fell_back && !source.rules.recording {
-        *counts.entry("clock_falls".into()).or_default() += 1;
-        notes.push(format!(
-            "clock_fell_back: source {} now stamps {}",
-            source.name, stamp.ns
-        ));
-    }
-    stamp.ns
 }

@@ -4,12 +4,13 @@ use crate::error::Result;
 use crate::origins::Origins;
 use crate::queue::add_confirmation;
 use crate::reader;
-use crate::row::Row;
+use crate::row::{Frame, Row};
 use crate::schema;
 use crate::shared::{Shared, Wake, lock};
 use crate::sink::{Confirmation, TopicValue};
 use iiot_core::origin::Origin;
 use iiot_core::profile::Profile;
+use iiot_core::{Decoded, Scan, ScanFault};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +29,17 @@ pub struct OriginInfo {
     pub profile: Profile,
     /// The profile with prefix and tags, as lines and topics need it.
     pub origin: Origin,
+}
+
+impl OriginInfo {
+    /// What a frame of this origin says. It was accepted under this very profile, so an error means that another program wrote it.
+    pub fn decode<'a>(
+        &'a self,
+        frame: &Frame<'a>,
+        scan: &'a mut Scan,
+    ) -> std::result::Result<Decoded<'a>, ScanFault> {
+        self.profile.decode(frame.topic, frame.document, scan)
+    }
 }
 
 /// One sink's reader. Not shared between threads, but may move between them.

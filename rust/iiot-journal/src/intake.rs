@@ -18,6 +18,7 @@ use iiot_core::quote;
 use iiot_core::scan::{Scan, ScanFault};
 use iiot_core::window::Reception;
 use rusqlite::params;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,6 +138,7 @@ fn begin(
             window_ms: i64::try_from(settings.dedup_window.as_millis()).unwrap_or(i64::MAX),
             step_ns: i64::from(settings.time_step_us) * 1000,
             uptime_bits: settings.profile.uptime_bits(),
+            belief: settings.profile.belief(),
             replayable: settings.replayable,
             recording: !recording.fingerprint.is_empty(),
             start_ns: recording.start_ns,
@@ -196,13 +198,40 @@ impl Intake {
             scan,
             ..
         } = self;
-        framer.feed_with(chunk, profile, scan, |framed, scan, fault| {
-            take(&mut documents, &framed, scan, fault, received_at_ns);
+        framer.feed_with(chunk, profile, scan, |framed, decoded, fault| {
+            take(&mut documents, &framed, &decoded, fault, received_at_ns);
         });
         self.pushed += chunk.len() as u64;
         self.tell_left_out();
         let may_lead = !self.replayable && documents.items.len() <= LEAD_DOCUMENTS;
         self.send(documents, false, may_lead)
+    }
+
+    /// Scan and queue a message, which is one whole document, with the topic under which it came. As [`push`](Self::push), but for a stream of messages:
+    /// `settled` is the offset behind this one, as its source counts.
+    pub fn push_message(
+        &mut self,
+        topic: Option<&[u8]>,
+        document: &[u8],
+        received_at_ns: i64,
+        settled: u64,
+    ) -> Result<()> {
+        let mut documents = Documents::default();
+        let place = match topic {
+            Some(topic) => format!("message to {}", quote(topic)),
+            None => "message".to_owned(),
+        };
+        let fault = self.profile.decode(topic, document, &mut self.scan).err();
+        let document = Document {
+            bytes: document,
+            topic,
+            place: format_args!("{place}"),
+            received_at_ns,
+        };
+        document.add(&mut documents, &self.scan, fault);
+        self.base = settled;
+        self.pushed = settled;
+        self.send(documents, false, !self.replayable).map(|_| ())
     }
 
     /// The end of the stream: an open document is damaged; a recording is marked as read to its end.
@@ -227,8 +256,8 @@ impl Intake {
             scan,
             ..
         } = self;
-        framer.finish(profile, scan, |framed, scan, fault| {
-            take(&mut documents, &framed, scan, fault, received_at_ns);
+        framer.finish(profile, scan, |framed, decoded, fault| {
+            take(&mut documents, &framed, &decoded, fault, received_at_ns);
         });
         documents
     }
@@ -315,16 +344,15 @@ pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
     })
 }
 
-/// Add a frame to what goes to the writer.
+/// Add a frame of a stream to what goes to the writer.
 fn take(
     documents: &mut Documents,
     framed: &Framed<'_>,
-    scan: &Scan,
+    decoded: &Scan,
     fault: Option<ScanFault>,
     received_at_ns: i64,
 ) {
-    let start = documents.arena.len();
-    let (what, value_faults) = match *framed {
+    match *framed {
         Framed::Damaged {
             reason,
             excerpt,
@@ -332,62 +360,88 @@ fn take(
             at,
             ..
         } => {
-            documents.arena.extend_from_slice(excerpt);
             let refusal = Refusal {
                 reason: reason.name(),
                 place: format!("byte {offset}, wrong at byte {at}: {reason}"),
                 excerpt: quote(excerpt),
             };
-            (
-                What::Reject {
-                    refusal,
-                    uptime_ms: None,
-                    counter: None,
-                    whole: false,
-                },
-                Vec::new(),
-            )
+            let what = What::Reject {
+                refusal,
+                uptime_ms: None,
+                counter: None,
+                whole: false,
+            };
+            let document = documents.keep(excerpt);
+            documents.items.push(Item {
+                document,
+                topic: None,
+                received_at_ns,
+                what,
+                value_faults: Vec::new(),
+            });
         }
         Framed::Document { bytes, offset, .. } => {
-            documents.arena.extend_from_slice(bytes);
-            if let Some(fault) = fault {
-                let refusal = Refusal {
-                    reason: fault.reason.name(),
-                    place: format!("document at byte {offset}: {fault}"),
-                    excerpt: quote(bytes),
-                };
-                (
-                    What::Reject {
-                        refusal,
-                        uptime_ms: scan.uptime_ms(),
-                        counter: scan.packet_counter(),
-                        whole: true,
-                    },
-                    Vec::new(),
-                )
-            } else {
-                let first = documents.receptions.len() as u32;
-                documents.receptions.extend(receptions(scan));
-                let telemetry = Telemetry {
-                    time_ns: scan.time_ns(),
-                    age_ms: scan.age_ms(),
-                    uptime_ms: scan.uptime_ms(),
-                    counter: scan.packet_counter(),
-                    receptions: first..documents.receptions.len() as u32,
-                };
-                let faults = scan.value_faults().iter().map(|f| Refusal {
-                    reason: "wrong_type",
-                    place: format!("document at byte {offset}, {}: {}", f.path, f.reason),
-                    excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
-                });
-                (What::Telemetry(telemetry), faults.collect())
-            }
+            let document = Document {
+                bytes,
+                topic: None,
+                place: format_args!("document at byte {offset}"),
+                received_at_ns,
+            };
+            document.add(documents, decoded, fault);
         }
-    };
-    documents.items.push(Item {
-        document: start..documents.arena.len(),
-        received_at_ns,
-        what,
-        value_faults,
-    });
+    }
+}
+
+/// A whole document that came.
+struct Document<'a> {
+    bytes: &'a [u8],
+    topic: Option<&'a [u8]>,
+    /// Where it was.
+    place: fmt::Arguments<'a>,
+    received_at_ns: i64,
+}
+
+impl Document<'_> {
+    /// Add it to what goes to the writer. Of one with a fault, the scan may still tell the node's clock.
+    fn add(self, documents: &mut Documents, scan: &Scan, fault: Option<ScanFault>) {
+        let Self { bytes, place, .. } = self;
+        let (what, value_faults) = if let Some(fault) = fault {
+            let refusal = Refusal {
+                reason: fault.reason.name(),
+                place: format!("{place}: {fault}"),
+                excerpt: quote(bytes),
+            };
+            let what = What::Reject {
+                refusal,
+                uptime_ms: scan.uptime_ms(),
+                counter: scan.packet_counter(),
+                whole: true,
+            };
+            (what, Vec::new())
+        } else {
+            let first = documents.receptions.len() as u32;
+            documents.receptions.extend(receptions(scan));
+            let telemetry = Telemetry {
+                time_ns: scan.time_ns(),
+                age_ms: scan.age_ms(),
+                uptime_ms: scan.uptime_ms(),
+                counter: scan.packet_counter(),
+                receptions: first..documents.receptions.len() as u32,
+            };
+            let faults = scan.value_faults().iter().map(|f| Refusal {
+                reason: "wrong_type",
+                place: format!("{place}, {}: {}", f.path, f.reason),
+                excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
+            });
+            (What::Telemetry(telemetry), faults.collect())
+        };
+        let item = Item {
+            document: documents.keep(bytes),
+            topic: self.topic.map(|topic| documents.keep(topic)),
+            received_at_ns: self.received_at_ns,
+            what,
+            value_faults,
+        };
+        documents.items.push(item);
+    }
 }

@@ -44,7 +44,9 @@ pub(crate) enum What {
 
 #[derive(Debug)]
 pub(crate) struct Item {
+    /// In the arena, as the topic is.
     pub document: Range<usize>,
+    pub topic: Option<Range<usize>>,
     pub received_at_ns: i64,
     pub what: What,
     /// Values of the wrong type in a document that is otherwise good.
@@ -63,6 +65,21 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
+    /// Put bytes into the arena.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        start..self.arena.len()
+    }
+
+    pub(crate) fn document(&self, item: &Item) -> &[u8] {
+        self.arena.get(item.document.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn topic(&self, item: &Item) -> Option<&[u8]> {
+        self.arena.get(item.topic.clone()?)
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.arena.len()
             + self.items.len() * size_of::<Item>()

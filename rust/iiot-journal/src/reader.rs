@@ -75,7 +75,7 @@ pub(crate) fn read(
         return Ok(rows);
     }
     let mut query = db.prepare_cached(
-        "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames
+        "SELECT first, count, origin, only_sink, replayable, crc, body, format FROM frames
          WHERE first >= coalesce((SELECT max(first) FROM frames WHERE first <= ?1), 0) ORDER BY first",
     )?;
     let mut found = query.query([from as i64])?;
@@ -101,7 +101,7 @@ pub(crate) fn read(
 /// which is for the sinks to tell of.
 pub(crate) fn newest(db: &Connection, end: u64, max_bytes: usize) -> Result<Vec<Arc<Row>>> {
     let mut query = db.prepare(
-        "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames WHERE first < ?1 ORDER BY first DESC",
+        "SELECT first, count, origin, only_sink, replayable, crc, body, format FROM frames WHERE first < ?1 ORDER BY first DESC",
     )?;
     let mut found = query.query([end as i64])?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
@@ -122,7 +122,7 @@ pub(crate) fn newest(db: &Connection, end: u64, max_bytes: usize) -> Result<Vec<
 
 /// The row that holds a position.
 pub(crate) fn row_at(db: &Connection, position: u64) -> Result<Option<Row>> {
-    let sql = "SELECT first, count, origin, only_sink, replayable, crc, body FROM frames WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+    let sql = "SELECT first, count, origin, only_sink, replayable, crc, body, format FROM frames WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
     let row = db
         .prepare_cached(sql)?
         .query_row([position as i64], |r| Ok(from_sql(r)))
@@ -139,6 +139,7 @@ fn from_sql(r: &rusqlite::Row<'_>) -> Result<Row> {
         only_sink: r.get(3)?,
         replayable: r.get(4)?,
         body: r.get(6)?,
+        format: r.get(7)?,
     };
     if i64::from(check::checksum(&row.body)) != r.get::<_, i64>(5)? {
         return Err(check::damaged_row(row.first, row.end()));

@@ -3,6 +3,7 @@
 use crate::commit::{Limits, State};
 use crate::error::{ErrorKind, Result};
 use crate::row::Row;
+use crate::schema::is_version_1;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(crate) struct NewReject {
     pub origin: Option<i64>,
     pub position: Option<u64>,
     pub point: Option<u32>,
+    pub field: Option<u32>,
+    pub topic: Option<String>,
     pub reason: String,
     pub place: String,
     pub excerpt: String,
@@ -42,6 +45,10 @@ pub struct Reject {
     pub position: Option<u64>,
     /// Which point of the frame.
     pub point: Option<u32>,
+    /// Which field of the point, if it is one.
+    pub field: Option<u32>,
+    /// The topic under which the frame came, if there was one.
+    pub topic: Option<String>,
     /// Why.
     pub reason: String,
     /// Where.
@@ -56,6 +63,7 @@ pub(crate) struct StoredFrame {
     pub origin: i64,
     pub time_ns: i64,
     pub received_at_ns: i64,
+    pub topic: Option<String>,
     pub document: Vec<u8>,
 }
 
@@ -94,6 +102,7 @@ pub(crate) fn frame_at(
             origin: row.origin,
             time_ns: f.time_ns,
             received_at_ns: f.received_at_ns,
+            topic: f.topic.map(|topic| String::from_utf8_lossy(topic).into()),
             document: f.document.to_vec(),
         }))
 }
@@ -111,8 +120,8 @@ pub(crate) fn store(
         .saturating_sub(limits.max_rejects.max(0) as usize);
     rejects.drain(..excess);
     let mut put = db.prepare_cached(
-        "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document, topic, field)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     for r in rejects {
         let document = r.document.filter(|d| d.len() <= DOCUMENT_BYTES);
@@ -130,7 +139,9 @@ pub(crate) fn store(
             r.kind,
             r.time_ns,
             r.received_at_ns,
-            document
+            document,
+            r.topic,
+            r.field
         ])?;
     }
     let count = |db: &Connection| -> Result<i64> {
@@ -165,10 +176,15 @@ pub(crate) fn total_bytes(db: &Connection) -> Result<i64> {
 
 /// The newest first.
 pub(crate) fn list(db: &Connection, limit: u64) -> Result<Vec<Reject>> {
-    let mut query = db.prepare(
-        "SELECT r.id, r.at_ns, s.name, r.source, r.kind, r.position, r.point, r.reason, r.place, r.excerpt
+    let added = if is_version_1(db)? {
+        "NULL, NULL"
+    } else {
+        "r.topic, r.field"
+    };
+    let mut query = db.prepare(&format!(
+        "SELECT r.id, r.at_ns, s.name, r.source, r.kind, r.position, r.point, r.reason, r.place, r.excerpt, {added}
          FROM reject r LEFT JOIN sink s ON s.id=r.sink ORDER BY r.id DESC LIMIT ?1",
-    )?;
+    ))?;
     let rows = query.query_map(
         [i64::try_from(limit).unwrap_or(i64::MAX)],
         |r: &SqlRow<'_>| {
@@ -183,6 +199,8 @@ pub(crate) fn list(db: &Connection, limit: u64) -> Result<Vec<Reject>> {
                 reason: r.get(7)?,
                 place: r.get(8)?,
                 excerpt: r.get(9)?,
+                topic: r.get(10)?,
+                field: r.get(11)?,
             })
         },
     )?;
@@ -200,13 +218,14 @@ pub(crate) struct Candidate {
     pub position: Option<i64>,
     pub time_ns: i64,
     pub received_at_ns: i64,
+    pub topic: Option<String>,
     pub document: Vec<u8>,
 }
 
 /// Rejects with a whole document, oldest first, one a frame; all, or those named.
 pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candidate>> {
     let mut query = state.db.prepare(
-        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id) FROM reject
+        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic FROM reject
          WHERE document IS NOT NULL AND origin IS NOT NULL AND kind IN ('document', 'sink')
          GROUP BY sink, coalesce(position, -id) ORDER BY 1",
     )?;
@@ -221,6 +240,7 @@ pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candi
             received_at_ns: r.get(6)?,
             document: r.get(7)?,
             ids: r.get(8)?,
+            topic: r.get(9)?,
         })
     })?;
     let mut found: Vec<Candidate> = rows.collect::<std::result::Result<_, _>>()?;

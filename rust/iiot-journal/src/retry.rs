@@ -11,7 +11,7 @@ use crate::row::RowBuilder;
 use crate::shared::now_ns;
 use crate::writer::{transaction, write_next};
 use iiot_core::profile::Profile;
-use iiot_core::scan::Scan;
+use iiot_core::scan::{Scan, earlier};
 use iiot_core::window::Reception;
 use rusqlite::params;
 use std::collections::HashMap;
@@ -75,10 +75,13 @@ fn retry(
             continue;
         };
         let mut scan = Scan::new();
-        if source.profile.scan(&candidate.document, &mut scan).is_err() || scan.points() == 0 {
+        let topic = candidate.topic.as_deref().map(str::as_bytes);
+        let decoded = source.profile.decode(topic, &candidate.document, &mut scan);
+        let Ok(found) = decoded else {
             retried.still_rejected += 1;
             continue;
-        }
+        };
+        let own = found.own_time(candidate.received_at_ns);
         if candidate.sink.is_none() && !judges.contains_key(&candidate.source) {
             let judge = Judge::load(state, &candidate.source, source.dedup_window)?;
             judges.insert(candidate.source.clone(), judge);
@@ -86,13 +89,13 @@ fn retry(
         usable.push(Usable {
             // A frame that a sink refused has its time already; a document that was never a frame has only that of its arrival.
             time_ns: match candidate.sink {
-                Some(_) => scan.time_ns().unwrap_or(candidate.time_ns),
-                None => scan.time_or(candidate.time_ns),
+                Some(_) => own.unwrap_or(candidate.time_ns),
+                None => own.unwrap_or_else(|| earlier(candidate.time_ns, found.age_ms())),
             },
-            receptions: receptions(&scan).collect(),
+            receptions: receptions(&found).collect(),
             node_time: NodeTime {
-                uptime_ms: scan.uptime_ms(),
-                counter: scan.packet_counter(),
+                uptime_ms: found.uptime_ms(),
+                counter: found.packet_counter(),
                 uptime_bits: source.profile.uptime_bits(),
                 received_at_ns: candidate.received_at_ns,
             },
@@ -175,7 +178,13 @@ fn origin_under(state: &State, candidate: &Candidate, profile: &Profile) -> Resu
 fn accept(state: &State, group: &mut Group, u: &Usable, origin: i64) -> Result<()> {
     let candidate = &u.candidate;
     let mut builder = RowBuilder::default();
-    builder.push(u.time_ns, candidate.received_at_ns, &candidate.document);
+    let topic = candidate.topic.as_deref().map(str::as_bytes);
+    builder.push(
+        u.time_ns,
+        candidate.received_at_ns,
+        topic,
+        &candidate.document,
+    );
     let row = builder.finish(group.next, origin, candidate.sink, false);
     match candidate.sink {
         None => settle(state, group, candidate, "accepted")?,

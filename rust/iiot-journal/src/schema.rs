@@ -12,9 +12,9 @@ pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_s
 
 const APPLICATION_ID: i64 = 0x6969_6f74;
 /// `PRAGMA user_version` that this code writes and reads.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
-/// Version 1.
+/// Version 2. Version 1 had none of the columns that [`FROM_VERSION_1`] adds.
 ///
 /// `frames.first` is the position of a row's first frame; positions count accepted frames from 1 and are never given twice.
 /// `origin` says once what all frames of a row have in common. `source.state` and `window` are written by [`crate::source`];
@@ -33,7 +33,7 @@ CREATE TABLE source(
 CREATE TABLE window_log(id INTEGER PRIMARY KEY, source INTEGER NOT NULL, entries BLOB NOT NULL);
 CREATE TABLE frames(
   first INTEGER PRIMARY KEY, count INTEGER NOT NULL, origin INTEGER NOT NULL, only_sink INTEGER, replayable INTEGER NOT NULL,
-  committed_at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL);
+  committed_at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL, format INTEGER NOT NULL DEFAULT 1);
 CREATE TABLE sink(
   id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, profiles TEXT NOT NULL, active INTEGER NOT NULL,
   cursor INTEGER NOT NULL, head INTEGER NOT NULL, accepted INTEGER NOT NULL, delivered INTEGER NOT NULL,
@@ -45,8 +45,15 @@ CREATE TABLE topic(
 CREATE TABLE reject(
   id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL, sink INTEGER, source TEXT NOT NULL, origin INTEGER,
   position INTEGER, point INTEGER, reason TEXT NOT NULL, place TEXT NOT NULL, excerpt TEXT NOT NULL,
-  kind TEXT NOT NULL, time_ns INTEGER NOT NULL, received_at_ns INTEGER NOT NULL, document BLOB);
+  kind TEXT NOT NULL, time_ns INTEGER NOT NULL, received_at_ns INTEGER NOT NULL, document BLOB, topic TEXT, field INTEGER);
 CREATE INDEX reject_frame ON reject(sink, position);
+";
+
+/// From version 1 to 2: columns are added, and no row is written anew, so that a full journal needs no more room than a page. Old bodies are in format 1.
+const FROM_VERSION_1: &str = "
+ALTER TABLE frames ADD COLUMN format INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE reject ADD COLUMN topic TEXT;
+ALTER TABLE reject ADD COLUMN field INTEGER;
 ";
 
 /// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
@@ -70,6 +77,11 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     }
     refuse_unknown(application, version)?;
     set_mode(&db)?;
+    if version == 1 {
+        db.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {FROM_VERSION_1} PRAGMA user_version={VERSION}; COMMIT;"
+        ))?;
+    }
     if check {
         let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if found != "ok" {
@@ -83,13 +95,19 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     Ok(db)
 }
 
-/// Open for reading what another connection, or nobody, writes.
+/// Open for reading what another connection, or nobody, writes. A journal of version 1 stays one: ask [`is_version_1`] before its new columns are read.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let (application, version, _) = identity(&db)?;
     refuse_unknown(application, version)?;
     db.execute_batch("PRAGMA cache_size=-256;")?;
     Ok(db)
+}
+
+/// Whether the columns that version 2 added are missing.
+pub(crate) fn is_version_1(db: &Connection) -> Result<bool> {
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(version == 1)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
@@ -115,11 +133,11 @@ fn refuse_unknown(application: i64, version: i64) -> Result<()> {
             "it is an SQLite file, but not a journal of iiot-gateway; nothing was changed: name another file in [journal] path",
         ));
     }
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(Error::new(
             ErrorKind::UnknownVersion,
             format!(
-                "it has version {version}, this program knows version {VERSION}; nothing was changed: run the iiot-gateway that wrote it, or name another file in [journal] path"
+                "it has version {version}, this program knows versions 1 to {VERSION}; nothing was changed: run the iiot-gateway that wrote it, or name another file in [journal] path"
             ),
         ));
     }

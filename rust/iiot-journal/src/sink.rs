@@ -43,6 +43,8 @@ pub struct SinkReject {
     pub position: u64,
     /// Which of its points.
     pub point: u32,
+    /// Which field of the point, if it is one field that was refused.
+    pub field: Option<u32>,
     /// In the other side's words.
     pub reason: String,
     /// The topic or the line.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use iiot_core::clock::{NodeClock, StampClock};
+use iiot_core::moment::Belief;
 use iiot_core::window::{Delta, Window, decode_entries};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -15,6 +16,8 @@ pub(crate) struct Rules {
     pub window_ms: i64,
     pub step_ns: i64,
     pub uptime_bits: u32,
+    /// Which times of documents are believed.
+    pub belief: Belief,
     pub replayable: bool,
     /// Its clock is the recording's: that it falls back is no event of this machine.
     pub recording: bool,
@@ -89,6 +92,17 @@ impl Source {
             clocks: self.clocks.clone(),
             delta: Delta::default(),
         }
+    }
+
+    /// Let the node's clock go on to what a document says; milliseconds since the first one, if it says something.
+    pub(crate) fn advance(
+        &self,
+        change: &mut Change,
+        uptime_ms: Option<u64>,
+        counter: Option<u64>,
+    ) -> Option<i64> {
+        let bits = self.rules.uptime_bits;
+        uptime_ms.map(|uptime| change.clocks.node.advance(uptime, counter, bits))
     }
 
     /// Write a change; returns whether the window must be written whole after the merge.

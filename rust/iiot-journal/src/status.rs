@@ -14,6 +14,8 @@ pub struct Status {
     pub intake: BTreeMap<String, i64>,
     /// How many documents were ever rejected a reason, those among them that a retry settled: together `rejected` + `retried`.
     pub reject_reasons: BTreeMap<String, i64>,
+    /// Documents whose time could not be right, so that they got the time of their arrival, by source.
+    pub times_not_believed: BTreeMap<String, i64>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
     /// The file.
@@ -94,9 +96,12 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
     let mut rows = counters.query([])?;
     while let Some(row) = rows.next()? {
         let (name, value): (String, i64) = (row.get(0)?, row.get(1)?);
-        match name.strip_prefix("rejected:") {
-            Some(reason) => status.reject_reasons.insert(reason.into(), value),
-            None => status.intake.insert(name, value),
+        match name.split_once(':') {
+            Some(("rejected", reason)) => status.reject_reasons.insert(reason.into(), value),
+            Some(("time_not_believed", source)) => {
+                status.times_not_believed.insert(source.into(), value)
+            }
+            _ => status.intake.insert(name, value),
         };
     }
     let one = |sql: &str| -> Result<Option<i64>> {

@@ -276,6 +276,7 @@ fn any_id_of_a_frame_retries_it() {
     let point = |point| SinkReject {
         position: 1,
         point,
+        field: None,
         reason: "x".into(),
         excerpt: "y".into(),
     };

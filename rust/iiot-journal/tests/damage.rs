@@ -126,6 +126,7 @@ fn a_confirmation_of_damaged_frames_stalls_nothing() {
     let reject = SinkReject {
         position: 12,
         point: 0,
+        field: None,
         reason: "field type conflict".into(),
         excerpt: "humidity value=54.1".into(),
     };

@@ -353,6 +353,7 @@ fn rejects_of_a_sink_are_stored_listed_and_retried_to_that_sink_only() {
     let reject = SinkReject {
         position: 2,
         point: 1,
+        field: None,
         reason: "field type conflict".into(),
         excerpt: "humidity value=54.1".into(),
     };

@@ -36,6 +36,7 @@ fn refuse(cursor: &Cursor, from: u64, end: u64, position: u64) {
         rejects: vec![SinkReject {
             position,
             point: 0,
+            field: None,
             reason: "field type conflict".into(),
             excerpt: "humidity value=54.1".into(),
         }],

@@ -65,40 +65,39 @@ impl Live {
             ..
         } = self;
         for frame in row.frames() {
-            if info.profile.scan(frame.document, scan).is_err() {
+            let Ok(decoded) = info.decode(&frame, scan) else {
                 continue;
-            }
+            };
             signal.clear();
-            info.profile
-                .points(frame.document, scan, &info.origin, |point| {
-                    let known = point
-                        .fixed
-                        .and_then(|metric| table.of_metric(row.origin, metric));
-                    let at = known.or_else(|| {
-                        key::write(point.topic, point.series, key);
-                        let at = table.keyed(key, &info.source, version)?;
-                        if let Some(metric) = point.fixed {
-                            table.set_metric(row.origin, metric, at);
-                        }
-                        Some(at)
-                    });
-                    let Some(at) = at else {
-                        table.values_not_shown += 1;
-                        return;
-                    };
-                    let value = Value {
-                        text: point.value,
-                        kind: point.kind,
-                        time_ns: frame.time_ns,
-                        received_at_ns: frame.received_at_ns,
-                    };
-                    table.set(at, value, version);
-                    if let Some(series) = table.series.get(at) {
-                        signal.take(&series.name.measurement, point.value);
+            decoded.values(&info.origin, frame.time(), |point| {
+                let known = point
+                    .fixed
+                    .and_then(|metric| table.of_metric(row.origin, metric));
+                let at = known.or_else(|| {
+                    key::write(point.topic, point.series, key);
+                    let at = table.keyed(key, &info.source, version)?;
+                    if let Some(metric) = point.fixed {
+                        table.set_metric(row.origin, metric, at);
                     }
+                    Some(at)
                 });
-            if let [sequence] = scan.sequences() {
-                let node = scan.node_name(sequence);
+                let Some(at) = at else {
+                    table.values_not_shown += 1;
+                    return;
+                };
+                let value = Value {
+                    text: point.value,
+                    kind: point.kind,
+                    time_ns: point.time_ns,
+                    received_at_ns: frame.received_at_ns,
+                };
+                table.set(at, value, version);
+                if let Some(series) = table.series.get(at) {
+                    signal.take(&series.name.measurement, point.value);
+                }
+            });
+            if let [sequence] = decoded.sequences() {
+                let node = decoded.node_name(sequence);
                 let hash = fingerprint(node.as_bytes());
                 if let Some(link) = links.of_node(row.origin, hash, &info.source, node) {
                     link.received(signal, frame.received_at_ns, version);

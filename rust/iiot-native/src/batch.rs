@@ -76,15 +76,9 @@ impl Lines {
                 }
                 self.frames.push((frame.position, self.ends.len()));
                 self.end = frame.position + 1;
-                if info.profile.scan(frame.document, scan).is_ok() {
+                if let Ok(decoded) = info.decode(&frame, scan) {
                     let before = self.text.len();
-                    info.profile.write_lines(
-                        frame.document,
-                        scan,
-                        &info.origin,
-                        frame.time_ns,
-                        &mut self.text,
-                    );
+                    decoded.write_lines(&info.origin, frame.time(), &mut self.text);
                     let (text, ends) = (&self.text, &mut self.ends);
                     ends.extend(
                         text.iter()

@@ -2,8 +2,8 @@
 
 use crate::errors;
 use iiot_core::clock::NodeClock;
-use iiot_core::scan::Scan;
-use iiot_core::{ChannelFramer, Framed, Origin, quote};
+use iiot_core::scan::{Scan, earlier};
+use iiot_core::{ChannelFramer, FrameTime, Framed, Origin, quote};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -95,12 +95,12 @@ impl Decoder {
             let mut decoded = Decoded::default();
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let Decoding { framer, scan } = &mut *state;
-            framer.feed_with(chunk, &self.profile, scan, |framed, scan, fault| {
+            framer.feed_with(chunk, &self.profile, scan, |framed, found, fault| {
                 let fault = fault.map(|f| (f.at, f.to_string()));
                 self.take(
                     &mut decoded,
                     &framed,
-                    scan,
+                    found,
                     fault,
                     received_at_ns,
                     publishes,
@@ -115,9 +115,9 @@ impl Decoder {
         let mut decoded = Decoded::default();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Decoding { framer, scan } = &mut *state;
-        framer.finish(&self.profile, scan, |framed, scan, fault| {
+        framer.finish(&self.profile, scan, |framed, found, fault| {
             let fault = fault.map(|f| (f.at, f.to_string()));
-            self.take(&mut decoded, &framed, scan, fault, received_at_ns, true);
+            self.take(&mut decoded, &framed, found, fault, received_at_ns, true);
         });
         decoded
     }
@@ -128,7 +128,7 @@ impl Decoder {
         &self,
         to: &mut Decoded,
         framed: &Framed<'_>,
-        scan: &Scan,
+        found: iiot_core::Decoded<'_>,
         fault: Option<(usize, String)>,
         received_at_ns: i64,
         publishes: bool,
@@ -148,11 +148,14 @@ impl Decoder {
                 to.rejects.push((offset + at as u64, why, quote(bytes)));
             }
             (Framed::Document { bytes, offset, .. }, None) => {
-                let time_ns = scan.time_or(received_at_ns);
-                to.points +=
-                    self.profile
-                        .write_lines(bytes, scan, &self.origin, time_ns, &mut to.lines);
-                for f in scan.value_faults() {
+                let time = FrameTime {
+                    time_ns: found
+                        .own_time(received_at_ns)
+                        .unwrap_or_else(|| earlier(received_at_ns, found.age_ms())),
+                    received_at_ns,
+                };
+                to.points += found.write_lines(&self.origin, time, &mut to.lines);
+                for f in found.value_faults() {
                     to.rejects.push((
                         offset + f.start as u64,
                         format!("{}: {}", f.path, f.reason),
@@ -160,7 +163,7 @@ impl Decoder {
                     ));
                 }
                 if publishes {
-                    self.profile.publishes(bytes, scan, &self.origin, |p| {
+                    found.publishes(&self.origin, |p| {
                         to.publishes.extend_from_slice(p.topic);
                         to.publishes.extend_from_slice(b" = ");
                         to.publishes.extend_from_slice(p.payload);
@@ -237,9 +240,9 @@ impl Pacer {
             pushed,
         } = &mut *state;
         let mut pieces = Vec::new();
-        framer.feed_with(chunk, &self.profile, scan, |framed, scan, _| {
-            if let (Framed::Document { end, .. }, Some(uptime)) = (framed, scan.uptime_ms()) {
-                let ms = clock.advance(uptime, scan.packet_counter(), self.profile.uptime_bits());
+        framer.feed_with(chunk, &self.profile, scan, |framed, found, _| {
+            if let (Framed::Document { end, .. }, Some(uptime)) = (framed, found.uptime_ms()) {
+                let ms = clock.advance(uptime, found.packet_counter(), self.profile.uptime_bits());
                 pieces.push((end.saturating_sub(*pushed), ms));
             }
         });

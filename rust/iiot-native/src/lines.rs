@@ -186,6 +186,7 @@ impl LineSink {
             refused.push(SinkReject {
                 position,
                 point,
+                field: None,
                 reason,
                 excerpt,
             });

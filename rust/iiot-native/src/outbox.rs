@@ -85,18 +85,17 @@ impl Outbox for JournalOutbox {
             for frame in row.frames().filter(|f| f.position >= from).take(left) {
                 left -= 1;
                 batch.begin_frame(frame.position, frame.time_ns);
-                if info.profile.scan(frame.document, &mut self.scan).is_err() {
+                let Ok(decoded) = info.decode(&frame, &mut self.scan) else {
                     continue; // it was accepted under this very profile, so this does not happen
-                }
-                info.profile
-                    .publishes(frame.document, &self.scan, &info.origin, |p| {
-                        batch.publish(
-                            &[std::str::from_utf8(p.topic).unwrap_or_default()],
-                            p.payload,
-                            p.retain,
-                            p.point as u32,
-                        );
-                    });
+                };
+                decoded.publishes(&info.origin, |p| {
+                    batch.publish(
+                        &[std::str::from_utf8(p.topic).unwrap_or_default()],
+                        p.payload,
+                        p.retain,
+                        p.place.point,
+                    );
+                });
             }
         }
         Ok(any)
@@ -117,6 +116,7 @@ impl Outbox for JournalOutbox {
                 .map(|r| SinkReject {
                     position: r.position,
                     point: r.point,
+                    field: None,
                     reason: r.reason,
                     excerpt: r.topic,
                 })

@@ -14,6 +14,7 @@ pub(crate) fn status_dict(
         intake.set_item(name, value)?;
     }
     intake.set_item("reject_reasons", &status.reject_reasons)?;
+    intake.set_item("times_not_believed", &status.times_not_believed)?;
     let sinks = PyDict::new(py);
     for sink in &status.sinks {
         let entry = PyDict::new(py);
@@ -64,6 +65,8 @@ pub(crate) fn reject_dict(py: Python<'_>, reject: &Reject) -> PyResult<Py<PyDict
     entry.set_item("kind", &reject.kind)?;
     entry.set_item("position", reject.position)?;
     entry.set_item("point", reject.point)?;
+    entry.set_item("field", reject.field)?;
+    entry.set_item("topic", &reject.topic)?;
     entry.set_item("reason", &reject.reason)?;
     entry.set_item("place", &reject.place)?;
     entry.set_item("excerpt", &reject.excerpt)?;
