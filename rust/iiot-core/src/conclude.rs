@@ -69,7 +69,7 @@ pub(crate) fn short_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
             Ok(true) => fields.push(FieldRef {
                 field,
                 context: Context::default(),
-                value,
+                value: typed(value, value_type),
             }),
             Ok(false) => {}
             Err(reason) => {
@@ -105,6 +105,18 @@ pub(crate) fn usable(
     usable_otherwise(value, value_type, document)
 }
 
+/// A usable value, as one of its type.
+#[inline]
+pub(crate) fn typed(value: Value, value_type: ValueType) -> Value {
+    if value_type == ValueType::Integer {
+        return Value {
+            kind: Kind::Integer,
+            ..value
+        };
+    }
+    value
+}
+
 /// As `usable`, for what is no usual number.
 fn usable_otherwise(
     value: Value,
@@ -113,9 +125,10 @@ fn usable_otherwise(
 ) -> Result<bool, ValueFaultReason> {
     match (value.kind, value_type) {
         (Kind::Missing | Kind::Null, _)
-        | (Kind::String | Kind::EscapedString | Kind::Object | Kind::Array, ValueType::Measured) => {
-            Ok(false)
-        }
+        | (
+            Kind::Integer | Kind::String | Kind::EscapedString | Kind::Object | Kind::Array,
+            ValueType::Measured,
+        ) => Ok(false),
         (
             Kind::Number | Kind::Scientific,
             ValueType::Number | ValueType::Any | ValueType::Measured,
@@ -166,7 +179,7 @@ fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
                             captures: value.captures,
                             table: 0,
                         },
-                        value: value.value,
+                        value: typed(value.value, value_type),
                     });
                 }
                 Ok(false) => {}

@@ -1,12 +1,13 @@
 //! What a profile found in one document, as points: the one thing that encoders work from.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 
-use crate::found::{FieldRef, PointRef};
+use crate::found::{FieldRef, PointRef, Value};
 use crate::json::Kind;
 use crate::number::integer;
 use crate::render::push_value;
-use crate::rules::{Rules, ValueType};
+use crate::rules::Rules;
 use crate::scan::Scan;
 
 /// A document with what was found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and values
@@ -67,24 +68,39 @@ impl<'a> Decoded<'a> {
             .filter(|own| self.rules.belief.holds(*own, received_at_ns))
     }
 
-    /// Show every point with its number.
-    pub(crate) fn each_point(&self, mut visit: impl FnMut(u32, PointRef, &[FieldRef])) {
+    /// Show every value with its place and the time of its point; in the order of points and fields.
+    #[inline]
+    pub(crate) fn each_value(
+        &self,
+        frame: FrameTime,
+        mut visit: impl FnMut(Place, i64, &FieldRef),
+    ) {
         let fields = &self.scan.fields;
-        if self.scan.has_points {
-            for (number, point) in (0..).zip(&self.scan.points) {
-                let range = point.first as usize..point.end as usize;
-                visit(number, *point, fields.get(range).unwrap_or_default());
+        if !self.scan.has_points {
+            for (point, field) in (0..).zip(fields) {
+                visit(Place { point, field: 0 }, frame.time_ns, field);
             }
             return;
         }
-        for (number, field) in (0..).zip(fields.chunks(1)) {
-            let point = PointRef {
-                first: number,
-                end: number + 1,
-                time_ns: None,
-            };
-            visit(number, point, field);
+        for (point, found) in (0..).zip(&self.scan.points) {
+            let time_ns = self.time_of(*found, frame);
+            for (number, field) in (0..).zip(self.fields_of(*found)) {
+                visit(
+                    Place {
+                        point,
+                        field: number,
+                    },
+                    time_ns,
+                    field,
+                );
+            }
         }
+    }
+
+    /// The fields of a point.
+    pub(crate) fn fields_of(&self, point: PointRef) -> &'a [FieldRef] {
+        let range = point.first as usize..point.end as usize;
+        self.scan.fields.get(range).unwrap_or_default()
     }
 
     /// The time of a point.
@@ -98,29 +114,27 @@ impl<'a> Decoded<'a> {
     }
 
     /// Append the text of a value: a number as it came, an integer as its digits, a string without quotes and escapes.
-    pub(crate) fn push_text(&self, field: FieldRef, out: &mut Vec<u8>) {
-        let text = field.value.text(self.document);
-        if self.is_integer(field) && !is_plain(text) {
+    pub(crate) fn push_text(&self, value: Value, out: &mut Vec<u8>) {
+        let text = value.text(self.document);
+        if value.kind == Kind::Integer && !is_plain(text) {
             let number = integer(text).unwrap_or_default();
             out.extend_from_slice(number.to_string().as_bytes());
         } else {
-            push_value(self.document, field.value, out);
+            push_value(self.document, value, out);
         }
     }
 
-    /// The text of a value where it stands in the document as it is written; `None` if it must be made.
-    pub(crate) fn text_in_place(&self, field: FieldRef) -> Option<&'a [u8]> {
-        let text = field.value.text(self.document);
-        match field.value.kind {
-            Kind::EscapedString => None,
-            Kind::Number | Kind::Scientific if self.is_integer(field) && !is_plain(text) => None,
-            _ => Some(text),
+    /// As [`push_text`](Self::push_text); borrowed where the text stands so in the document.
+    #[inline]
+    pub(crate) fn text(&self, value: Value) -> Cow<'a, [u8]> {
+        match value.kind {
+            Kind::EscapedString | Kind::Integer => {
+                let mut text = Vec::new();
+                self.push_text(value, &mut text);
+                Cow::Owned(text)
+            }
+            _ => Cow::Borrowed(value.text(self.document)),
         }
-    }
-
-    pub(crate) fn is_integer(&self, field: FieldRef) -> bool {
-        let rule = self.rules.fields.get(field.field as usize);
-        rule.is_some_and(|rule| rule.value_type == ValueType::Integer)
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Number,
     /// A number with an exponent: one that may be out of range.
     Scientific,
+    /// A number that its profile takes for an integer, and that is one. The parser gives none of this kind.
+    Integer,
     /// A string without escapes; the range holds the text between the quotes.
     String,
     /// A string with escapes; the range holds the raw text between the quotes.

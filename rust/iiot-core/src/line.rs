@@ -8,7 +8,6 @@ use crate::origin::{Block, Head, Name, Origin, TagValue, push_name, push_tag};
 use crate::render::{
     push_escaped_measurement, push_escaped_tag, push_string_field, push_template, push_value,
 };
-use crate::rules::ValueType;
 
 /// From here on, in nanoseconds: the years 2001 to 2286.
 const NINETEEN_DIGITS: u64 = 1_000_000_000_000_000_000;
@@ -23,14 +22,14 @@ impl Decoded<'_> {
     pub fn write_lines(&self, origin: &Origin, time: FrameTime, out: &mut Vec<u8>) -> usize {
         let tail = Tail::new(time.time_ns);
         if self.scan.has_points {
-            self.each_point(|_, point, fields| {
-                let own = self.time_of(point, time);
+            for point in &self.scan.points {
+                let (own, fields) = (self.time_of(*point, time), self.fields_of(*point));
                 if own == time.time_ns {
                     self.write_line(fields, origin, &tail, out);
                 } else {
                     self.write_line(fields, origin, &Tail::new(own), out);
                 }
-            });
+            }
             return self.scan.points.len();
         }
         if self.write_fixed(origin, &tail, out).is_none() {
@@ -47,11 +46,8 @@ impl Decoded<'_> {
         let fields = &self.scan.fields;
         let mut bound = Block::SIZE;
         for field in fields {
-            let rule = self.rules.fields.get(field.field as usize)?;
             match (origin.heads.get(field.field as usize)?, field.value.kind) {
-                (Head::Fixed(head), Kind::Number | Kind::Scientific | Kind::Bool)
-                    if rule.value_type != ValueType::Integer =>
-                {
+                (Head::Fixed(head), Kind::Number | Kind::Scientific | Kind::Bool) => {
                     let length = field.value.end - field.value.start;
                     bound += head.text.len() + length as usize + tail.length;
                 }
@@ -101,10 +97,11 @@ impl Decoded<'_> {
                     push_value(self.document, field.value, &mut raw);
                     push_string_field(&raw, out);
                 }
-                _ => self.push_text(*field, out),
-            }
-            if self.is_integer(*field) {
-                out.push(b'i');
+                Kind::Integer => {
+                    self.push_text(field.value, out);
+                    out.push(b'i');
+                }
+                _ => out.extend_from_slice(field.value.text(self.document)),
             }
         }
         out.extend_from_slice(tail.text());

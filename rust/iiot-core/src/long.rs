@@ -1,6 +1,6 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
-use crate::conclude::{clear, fixed_count, short_points, time, too_many, usable};
+use crate::conclude::{clear, fixed_count, short_points, time, too_many, typed, usable};
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Found, PointRef, Value};
 use crate::observe::push_capture;
@@ -342,7 +342,7 @@ impl Part<'_> {
             Ok(true) => scan.fields.push(FieldRef {
                 field: number,
                 context,
-                value,
+                value: typed(value, field.value_type),
             }),
             Ok(false) => {}
             Err(reason) => {

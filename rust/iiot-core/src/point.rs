@@ -38,39 +38,36 @@ impl Decoded<'_> {
     /// `origin` must be made for the profile that the document was scanned by.
     pub fn values(&self, origin: &Origin, time: FrameTime, mut visit: impl FnMut(Point<'_>)) {
         let (mut series, mut rendered) = (Vec::new(), Vec::new());
-        self.each_point(|_, point, fields| {
-            let time_ns = self.time_of(point, time);
-            for field in fields {
-                let Some(head) = origin.heads.get(field.field as usize) else {
-                    continue;
-                };
-                let kind = match field.value.kind {
-                    Kind::Number | Kind::Scientific => PointKind::Number,
-                    Kind::Bool => PointKind::Bool,
-                    Kind::String | Kind::EscapedString => PointKind::String,
-                    Kind::Missing | Kind::Null | Kind::Object | Kind::Array => continue,
-                };
-                let topic = origin
-                    .topics
-                    .get(field.field as usize)
-                    .and_then(Option::as_ref);
-                let fixed = matches!(head, Head::Fixed(_)) && topic.is_none_or(Topic::is_fixed);
-                let series = if let Head::Fixed(block) = head {
-                    block.text.as_slice()
-                } else {
-                    series.clear();
-                    self.push_head(head, field.context, &mut series);
-                    series.as_slice()
-                };
-                visit(Point {
-                    series,
-                    fixed: fixed.then_some(field.field),
-                    topic: topic.map(|t| self.topic_text(t, field.context, &mut rendered)),
-                    time_ns,
-                    kind,
-                    value: &self.payload(*field),
-                });
-            }
+        self.each_value(time, |_, time_ns, field| {
+            let Some(head) = origin.heads.get(field.field as usize) else {
+                return;
+            };
+            let kind = match field.value.kind {
+                Kind::Number | Kind::Scientific | Kind::Integer => PointKind::Number,
+                Kind::Bool => PointKind::Bool,
+                Kind::String | Kind::EscapedString => PointKind::String,
+                Kind::Missing | Kind::Null | Kind::Object | Kind::Array => return,
+            };
+            let topic = origin
+                .topics
+                .get(field.field as usize)
+                .and_then(Option::as_ref);
+            let fixed = matches!(head, Head::Fixed(_)) && topic.is_none_or(Topic::is_fixed);
+            let series = if let Head::Fixed(block) = head {
+                block.text.as_slice()
+            } else {
+                series.clear();
+                self.push_head(head, field.context, &mut series);
+                series.as_slice()
+            };
+            visit(Point {
+                series,
+                fixed: fixed.then_some(field.field),
+                topic: topic.map(|t| self.topic_text(t, field.context, &mut rendered)),
+                time_ns,
+                kind,
+                value: &self.text(field.value),
+            });
         });
     }
 }

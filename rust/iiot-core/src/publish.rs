@@ -1,9 +1,7 @@
 //! Gives points as MQTT publishes: topic, payload, retain.
 
-use std::borrow::Cow;
-
-use crate::decoded::{Decoded, Place};
-use crate::found::{Context, FieldRef};
+use crate::decoded::{Decoded, FrameTime, Place};
+use crate::found::Context;
 use crate::origin::{Origin, Topic};
 use crate::render::push_topic;
 
@@ -26,40 +24,24 @@ impl Decoded<'_> {
     /// `origin` must be made for the profile that the document was scanned by.
     pub fn publishes(&self, origin: &Origin, mut visit: impl FnMut(Publish<'_>)) {
         let mut rendered = Vec::new();
-        self.each_point(|point, _, fields| {
-            for (number, field) in (0..).zip(fields) {
-                let Some(rule) = self.rules.fields.get(field.field as usize) else {
-                    continue;
-                };
-                let Some(Some(topic)) = origin.topics.get(field.field as usize) else {
-                    continue;
-                };
-                visit(Publish {
-                    topic: self.topic_text(topic, field.context, &mut rendered),
-                    payload: &self.payload(*field),
-                    retain: rule.retain,
-                    place: Place {
-                        point,
-                        field: number,
-                    },
-                });
-            }
+        self.each_value(FrameTime::at(0), |place, _, field| {
+            let Some(rule) = self.rules.fields.get(field.field as usize) else {
+                return;
+            };
+            let Some(Some(topic)) = origin.topics.get(field.field as usize) else {
+                return;
+            };
+            visit(Publish {
+                topic: self.topic_text(topic, field.context, &mut rendered),
+                payload: &self.text(field.value),
+                retain: rule.retain,
+                place,
+            });
         });
     }
 
-    /// The text of a value.
-    pub(crate) fn payload(&self, field: FieldRef) -> Cow<'_, [u8]> {
-        self.text_in_place(field).map_or_else(
-            || {
-                let mut text = Vec::new();
-                self.push_text(field, &mut text);
-                Cow::Owned(text)
-            },
-            Cow::Borrowed,
-        )
-    }
-
     /// The text of a topic; `rendered` is room for one that depends on the document.
+    #[inline]
     pub(crate) fn topic_text<'t>(
         &self,
         topic: &'t Topic,

@@ -11,7 +11,7 @@ use crate::template::{Part, Template};
 /// Append the text of a value: a string without quotes and escapes, anything else as written; nothing for null, objects and arrays.
 pub(crate) fn push_value(document: &[u8], value: Value, out: &mut Vec<u8>) {
     match value.kind {
-        Kind::Bool | Kind::Number | Kind::Scientific | Kind::String => {
+        Kind::Bool | Kind::Number | Kind::Scientific | Kind::Integer | Kind::String => {
             out.extend_from_slice(value.text(document));
         }
         Kind::EscapedString => unescape(value.text(document), out),
