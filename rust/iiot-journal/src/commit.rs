@@ -87,6 +87,7 @@ struct Rejected<'a> {
 }
 
 /// A frame that is accepted.
+#[derive(Clone, Copy)]
 struct NewFrame<'a> {
     time_ns: i64,
     received_at_ns: i64,
