@@ -121,10 +121,12 @@ class Decoder:
         """Decode a chunk. With `publishes` off only lines are written."""
     def finish(self, received_at_ns: int) -> Decoded:
         """The end of the stream: a document that is still open is damaged."""
+    def message(self, document: bytes, received_at_ns: int, *, topic: str | None = None) -> Decoded:
+        """Decode one message, which is a whole document that came under `topic`: any JSON value, or a bare text where the profile takes one."""
 
 @final
 class Decoded:
-    """What one chunk gave."""
+    """What one chunk or message gave."""
 
     documents: int
     points: int

@@ -110,6 +110,29 @@ impl Decoder {
         })
     }
 
+    /// Decode one message, which is a whole document.
+    #[pyo3(signature = (document, received_at_ns, *, topic = None))]
+    fn message(&self, document: &[u8], received_at_ns: i64, topic: Option<&str>) -> Decoded {
+        let mut to = Decoded {
+            documents: 1,
+            ..Decoded::default()
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let scan = &mut state.scan;
+        match self
+            .profile
+            .decode(topic.map(str::as_bytes), document, scan)
+        {
+            Ok(found) => self.found(&mut to, found, 0, received_at_ns, true),
+            Err(fault) => {
+                to.rejects
+                    .push((fault.at as u64, fault.to_string(), quote(document)));
+                to.add_value_faults(document, scan, 0);
+            }
+        }
+        to
+    }
+
     /// The end of the stream: a document that is still open is damaged.
     fn finish(&self, received_at_ns: i64) -> Decoded {
         let mut decoded = Decoded::default();
@@ -147,34 +170,50 @@ impl Decoder {
             (Framed::Document { bytes, offset, .. }, Some((at, why))) => {
                 to.rejects.push((offset + at as u64, why, quote(bytes)));
             }
-            (Framed::Document { bytes, offset, .. }, None) => {
-                let time = FrameTime {
-                    time_ns: found
-                        .own_time(received_at_ns)
-                        .unwrap_or_else(|| earlier(received_at_ns, found.age_ms())),
-                    received_at_ns,
-                };
-                to.points += found.write_lines(&self.origin, time, &mut to.lines);
-                for f in found.value_faults() {
-                    to.rejects.push((
-                        offset + f.start as u64,
-                        format!("{}: {}", f.path, f.reason),
-                        quote(bytes.get(f.start..f.end).unwrap_or_default()),
-                    ));
-                }
-                if publishes {
-                    found.publishes(&self.origin, |p| {
-                        to.publishes.extend_from_slice(p.topic);
-                        to.publishes.extend_from_slice(b" = ");
-                        to.publishes.extend_from_slice(p.payload);
-                        to.publishes.extend_from_slice(if p.retain {
-                            b" (retained)\n"
-                        } else {
-                            b"\n"
-                        });
-                    });
-                }
+            (Framed::Document { offset, .. }, None) => {
+                self.found(to, found, offset, received_at_ns, publishes);
             }
+        }
+    }
+
+    /// What a document that begins at `offset` gives.
+    fn found(
+        &self,
+        to: &mut Decoded,
+        found: iiot_core::Decoded<'_>,
+        offset: u64,
+        received_at_ns: i64,
+        publishes: bool,
+    ) {
+        let time = FrameTime {
+            time_ns: found
+                .own_time(received_at_ns)
+                .unwrap_or_else(|| earlier(received_at_ns, found.age_ms())),
+            received_at_ns,
+        };
+        to.points += found.write_lines(&self.origin, time, &mut to.lines);
+        to.add_value_faults(found.document(), &found, offset);
+        if publishes {
+            found.publishes(&self.origin, |p| {
+                to.publishes.extend_from_slice(p.topic);
+                to.publishes.extend_from_slice(b" = ");
+                to.publishes.extend_from_slice(p.payload);
+                to.publishes
+                    .extend_from_slice(if p.retain { b" (retained)\n" } else { b"\n" });
+            });
+        }
+    }
+}
+
+impl Decoded {
+    /// Values of a document that begins at `offset` which cannot be used.
+    fn add_value_faults(&mut self, document: &[u8], scan: &Scan, offset: u64) {
+        for f in scan.value_faults() {
+            self.rejects.push((
+                offset + f.start as u64,
+                format!("{}: {}", f.path, f.reason),
+                quote(document.get(f.start..f.end).unwrap_or_default()),
+            ));
         }
     }
 }

@@ -1,0 +1,121 @@
+"""`profile test PROFILE [FILE]`: what documents yield under a profile, and why the rest does not; `profile template`: a commented profile."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from iiot_gateway.config.load import load
+from iiot_gateway.config.profile_template import TEMPLATE
+from iiot_gateway.config.wiring import origin, profile_path
+from iiot_gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Decoded
+
+LONGEST_SHOWN = 100
+
+
+class Message(NamedTuple):
+    """A document, and the topic under which it came."""
+
+    topic: str | None
+    document: bytes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the two things to do."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("template", help="print a commented profile")
+    test = actions.add_parser("test", help="show points, topics and rejects of documents")
+    test.add_argument("profile", metavar="PROFILE", help="a profile file, or the name of a built-in profile")
+    test.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        default="-",
+        help="one JSON document, or one a line; lines of `mosquitto_sub -F %%j` bring their topics along; standard input by default",
+    )
+    test.add_argument("--topic", metavar="TOPIC", help="the topic under which the documents came")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the template, or what each document yields; 1 if there was a reject."""
+    if args.action == "template":
+        print(TEMPLATE, end="")
+        return 0
+    from iiot_gateway import _native
+    from iiot_gateway.compose import read_profile
+
+    config = load(args.config)
+    given = origin(config, "profile", config.gateway)
+    decoder = _native.Decoder(
+        read_profile(profile_path(config.base, args.profile)),
+        topic_prefix=given.topic_prefix,
+        tags=given.tags,
+    )
+    documents = points = rejects = 0
+    for message in _messages(_read(args.file), args.topic):
+        decoded = decoder.message(message.document, time.time_ns(), topic=message.topic)
+        _show(message, decoded)
+        documents += 1
+        points += decoded.points
+        rejects += len(decoded.rejects())
+    print(f"{documents} documents: {points} points, {rejects} rejects")
+    return 1 if rejects else 0
+
+
+def _read(path: str) -> bytes:
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise GatewayError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _messages(content: bytes, topic: str | None) -> Iterator[Message]:
+    """Give the whole as one document if it is one, else each line that is not blank."""
+    whole = content.strip()
+    lines = [line for line in whole.splitlines() if line.strip()]
+    if len(lines) > 1 and _is_json(whole):
+        lines = [whole]
+    for line in lines:
+        yield _message(line, topic)
+
+
+def _message(line: bytes, topic: str | None) -> Message:
+    """Take a line for a message that brings its topic along, if it is one, else for a document."""
+    if topic is None:
+        with suppress(ValueError):
+            match json.loads(line):
+                case {"topic": str(own), "payload": str(payload)}:
+                    return Message(own, payload.encode())
+    return Message(topic, line)
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
+
+
+def _show(message: Message, decoded: Decoded) -> None:
+    document = message.document.decode(errors="backslashreplace")
+    shown = "".join(character if character.isprintable() else " " for character in document)
+    excerpt = shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
+    print(f"{message.topic}: {excerpt}" if message.topic is not None else excerpt)
+    for line in decoded.lines().decode(errors="backslashreplace").splitlines():
+        print(f"  line    {line}")
+    for publish in decoded.publishes().decode(errors="backslashreplace").splitlines():
+        print(f"  topic   {publish}")
+    for offset, reason, quoted in decoded.rejects():
+        print(f"  reject  at byte {offset}: {reason}: {quoted}")
