@@ -17,6 +17,7 @@ pub mod json;
 mod json_text;
 mod line;
 pub mod moment;
+pub mod mqtt_text;
 mod observe;
 pub mod origin;
 mod path;

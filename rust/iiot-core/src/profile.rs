@@ -8,6 +8,7 @@ use crate::hash::fingerprint;
 use crate::json::{Outcome, read_document};
 use crate::moment::TimeFormat;
 use crate::observe::Noting;
+use crate::profile_file::Age;
 use crate::scan::{Scan, ScanFault, ScanFaultReason};
 use crate::shape::Shape;
 use crate::shapes::collect;
@@ -111,7 +112,18 @@ impl std::error::Error for ProfileError {}
 impl Profile {
     /// Compile the text of a profile file.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
-        let rules = crate::profile_file::read(text).map_err(|faults| ProfileError { faults })?;
+        Self::compile(text, Age::New)
+    }
+
+    /// Compile a text that was accepted before, perhaps by an earlier version, with which frames are stored: what became a fault since then is
+    /// none here, so that they can be decoded for ever.
+    pub fn stored(text: &str) -> Result<Self, ProfileError> {
+        Self::compile(text, Age::Stored)
+    }
+
+    fn compile(text: &str, age: Age) -> Result<Self, ProfileError> {
+        let rules =
+            crate::profile_file::read(text, age).map_err(|faults| ProfileError { faults })?;
         let wanted = rules
             .metrics
             .iter()

@@ -37,6 +37,7 @@
 use toml::de::DeTable;
 
 use crate::moment::TimeFormat;
+use crate::mqtt_text::{MAX_PART_BYTES, TextFault, text_fault_within};
 use crate::path::Path;
 use crate::profile::{Metric, ProfileFault, Rules, SequenceRule, ValueType};
 use crate::template::{Part, Template};
@@ -46,7 +47,14 @@ use crate::trie::{Slot, Trie};
 /// Most metrics of a profile.
 const MAX_METRICS: usize = 4096;
 
-pub(crate) fn read(text: &str) -> Result<Rules, Vec<ProfileFault>> {
+/// Whether a profile's text is looked at for the first time, or was accepted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    New,
+    Stored,
+}
+
+pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
     let mut faults = Faults::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -57,7 +65,7 @@ pub(crate) fn read(text: &str) -> Result<Rules, Vec<ProfileFault>> {
         ..Rules::default()
     };
     let mut root = Table::new(root.get_ref(), None, "");
-    read_root(&mut root, &mut rules, &mut faults);
+    read_root(&mut root, age, &mut rules, &mut faults);
     root.refuse_others(&mut faults);
     if faults.is_empty() && !rules.trie.build() {
         faults.add(None, "too many combinations of wildcards and names");
@@ -71,7 +79,7 @@ pub(crate) fn read(text: &str) -> Result<Rules, Vec<ProfileFault>> {
     faults.into_result(rules)
 }
 
-fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
+fn read_root(root: &mut Table<'_>, age: Age, rules: &mut Rules, faults: &mut Faults) {
     rules.name = root.required_string("name", faults).unwrap_or_default();
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !rules.name.chars().all(allowed) {
@@ -123,7 +131,7 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
         return;
     }
     for mut table in metrics {
-        let metric = read_metric(&mut table, &mut rules.trie, faults);
+        let metric = read_metric(&mut table, age, &mut rules.trie, faults);
         rules.metrics.extend(metric);
         table.refuse_others(faults);
     }
@@ -197,7 +205,12 @@ fn read_sequence(
     })
 }
 
-fn read_metric(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> Option<Metric> {
+fn read_metric(
+    table: &mut Table<'_>,
+    age: Age,
+    trie: &mut Trie,
+    faults: &mut Faults,
+) -> Option<Metric> {
     let path = path(table, "path", faults);
     if path.is_none() && table.at("path").is_none() {
         faults.add(table.at(""), "metric: `path` is missing");
@@ -208,6 +221,10 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> O
         .and_then(|text| template(table, "topic", &text, wildcards, faults));
     if topic.as_ref().is_some_and(|topic| !is_topic(topic)) {
         faults.add(table.at("topic"), "topic: expected a topic without `+`, `#` and NUL that is not empty and neither begins nor ends with `/`");
+    } else if age == Age::New
+        && let Some(fault) = topic.as_ref().and_then(topic_fault)
+    {
+        faults.add(table.at("topic"), &format!("topic: the text {fault}"));
     }
     let measurement = table.required_string("measurement", faults);
     if measurement.as_deref() == Some("") {
@@ -265,4 +282,10 @@ fn is_topic(topic: &Template<Path>) -> bool {
         || starts
         || ends
         || topic.texts().any(|text| text.contains(['+', '#', '\0'])))
+}
+
+/// What MQTT does not take of a topic's own text; what documents put into it is replaced.
+fn topic_fault(topic: &Template<Path>) -> Option<TextFault> {
+    let text: String = topic.texts().collect();
+    text_fault_within(&text, MAX_PART_BYTES)
 }
