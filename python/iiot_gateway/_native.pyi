@@ -1,10 +1,11 @@
 """The extension: hot path, journal, MQTT and HTTP client. Private; import from the package's modules."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self, final
+from typing import Any, Final, Literal, Self, final
 
 __all__ = [
     "AGGREGATES",
+    "MQTT_PREFIX_BYTES",
     "Answer",
     "Broker",
     "BrokerError",
@@ -31,6 +32,8 @@ __all__ = [
     "__version__",
     "crossings",
     "debug_build",
+    "mqtt_text",
+    "mqtt_text_fault",
     "read_answer",
     "share_arena",
     "sign_command",
@@ -249,6 +252,15 @@ class Intake:
     def settled(self, timeout_s: float) -> bool:
         """Wait until everything pushed is committed."""
 
+MQTT_PREFIX_BYTES: Final = 32000
+"""How long a prefix of topics may be, in UTF-8."""
+
+def mqtt_text_fault(text: str, *, max_bytes: int = 65535) -> str | None:
+    """Say why MQTT does not take a text as a topic, client id or user name ("holds U+0001, ..."); None if it does."""
+
+def mqtt_text(text: str) -> str:
+    """Return the text with `_` for every character that MQTT does not allow."""
+
 def sign_command(
     key: bytes, *, node: int, boot: int, until_seq: int, counter: int, action: Literal["interval_s", "led", "reboot"], value: int
 ) -> bytes:
@@ -270,6 +282,7 @@ class MqttSink:
         client_id: str,
         availability_topic: str,
         health_topic: str,
+        own_topics: Sequence[str] = (),
         protocol: Literal["3.1.1", "5"] = "3.1.1",
         qos: int = 1,
         backlog: Literal["replay", "latest"] = "replay",
@@ -284,7 +297,8 @@ class MqttSink:
         client_cert_file: str | None = None,
         client_key_file: str | None = None,
     ) -> Self:
-        """Raises MqttError for a URL or certificate that cannot be used. Schemes: mqtt:// (1883), mqtts:// (8883, TLS or nothing)."""
+        """`own_topics` are filters of the gateway's own topics: values for them are rejected. Schemes: mqtt:// (1883), mqtts:// (8883, TLS or
+        nothing). Raises MqttError for a URL, text or certificate that cannot be used."""
     def run_connection(self) -> dict[str, Any]:
         """Connect, refresh, publish until the connection ends or `stop`. Blocks; releases the interpreter.
         Returns {"kind", "detail", "connected_s", "delivered"}; kinds: stopped, refused, not_authorized, unreachable, lost, ack_timeout,
@@ -293,6 +307,8 @@ class MqttSink:
         """End `run_connection`: finish what is in flight, say offline, disconnect; after the time-out cut the connection, so that the will speaks."""
     def publish_health(self, payload: bytes) -> None:
         """Replace the retained health document; sent when connected."""
+    def refusal(self, topic: str) -> str | None:
+        """Why no value goes to this topic: MQTT does not allow it, or it is one of the gateway's own. None if values may go there."""
     def state(self) -> dict[str, Any]:
         """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "unlisted", "last_error"}."""
     @staticmethod
@@ -378,6 +394,8 @@ class LineBatch:
     first_position: int
     end_position: int
     def line(self, index: int) -> bytes: ...
+    def last_lines(self, *, first: int = 0, end: int | None = None, most: int = 1000) -> dict[bytes, bytes]:
+        """The last of the lines `first`..`end` of each measurement, by the measurement as lines write it; of `most` measurements at most."""
 
 @final
 class Live:
@@ -465,6 +483,10 @@ class Answer:
     error: str | None
     detail: str
     retry_after_s: float | None
+    content_type: str
+    """What the peer calls the body; empty if it does not say."""
+    location: str
+    """Where a redirect leads, which is not followed; empty if there is none."""
     body: bytes
     """At most 64 KiB."""
 

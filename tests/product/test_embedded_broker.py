@@ -305,6 +305,42 @@ def test_it_listens_on_loopback_only_unless_it_is_told_otherwise(gateway: Gatewa
     assert gateway.run("check").returncode == 0
 
 
+@pytest.mark.parametrize("protocol", [paho.MQTTv311, paho.MQTTv5])
+def test_text_that_mqtt_does_not_allow_reaches_no_subscriber(idle: Gateway, port: int, protocol: paho.MQTTProtocolVersion) -> None:
+    """In topics, last wills, filters and client ids: a receiver may close its connection for it, and get it again for ever."""
+    subscriber = Subscriber(port, "#").start()
+    client = connect(port, protocol=protocol)
+    for topic in ("plant/a\nb", "plant/\u0085", "plant/\ufdd0"):
+        for qos in (0, 1, 2):
+            client.publish(topic, "1", qos=qos, retain=True)
+    publish(client, "plant/good", "1", retain=True)
+    close(client)
+    bad_will = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=protocol)
+    bad_will.will_set("wills/\u0001", "gone")
+    results: list[bool] = []
+    bad_will.on_connect = lambda _client, _data, _flags, reason, _properties: results.append(reason.is_failure)
+    bad_will.connect("127.0.0.1", port)
+    bad_will.loop_start()
+    until(lambda: bool(results), "the refusal")
+    bad_will.loop_stop()
+    with pytest.raises(ConnectionError):
+        connect(port, protocol=protocol, client_id="a\u0001")
+
+    subscriber.catch_up_on("plant/marker")
+    assert results[0]
+    assert {topic for topic in subscriber.messages if topic.startswith(("plant", "wills"))} == {"plant/good", "plant/marker"}
+    assert set(retained(port, "plant/#", expect={"plant/good"})) == {"plant/good"}
+    subscriber.stop()
+    assert idle.stop() == 0
+    with closing(sqlite3.connect(idle.folder / "iiot-broker.db")) as file:
+        file.execute("INSERT INTO retained VALUES ('plant/a' || char(10), x'31', 1)")
+        file.commit()
+
+    run(idle, port)
+
+    assert set(retained(port, "plant/#", expect={"plant/good"})) == {"plant/good"}, "as a version before may have left it"
+
+
 def test_doctor_says_whether_the_broker_could_start(gateway: Gateway, port: int, launch: Callable[..., Mosquitto]) -> None:
     """Before the gateway runs: free; with a foreign broker in its place: what listens there answers."""
     gateway.configure(f'[mqtt]\nbroker_url = "embedded"\n[broker]\nlisten = "127.0.0.1:{port}"\n')

@@ -219,3 +219,21 @@ def test_every_fault_of_the_section_is_told() -> None:
         (line, f"home_assistant.{key}")
         for line, key in [(2, "discovery"), (3, "mqtt"), (4, "discovery_prefix"), (5, "status_topic"), (6, "expire_after_s")]
     ]
+
+
+def test_names_and_units_hold_nothing_that_mqtt_does_not_allow() -> None:
+    """Tags may; Home Assistant makes names and topics of its own from what it is told."""
+    document = described(ANNOUNCER, series("iiot/a_b/value", node="a\u0085b", unit="x\ufffe"))
+
+    assert document["device"]["name"] == "a_b"
+    assert document["device"]["identifiers"] == ["iiot-gateway/iiot/a_b"]
+    assert document["unit_of_measurement"] == "x_"
+
+
+def test_a_document_has_a_topic_that_mqtt_takes_however_long_the_value_s_is() -> None:
+    """Two long topics that differ at their ends have two documents."""
+    announcer = Announcer(prefix="p" * 32000, client_id="c" * 65000, status_topic="iiot/gateway/status")
+    topics = {announcer.document(series(f"iiot/{'x' * 65000}/{end}"), "number")[0] for end in "ab"}
+
+    assert len(topics) == 2
+    assert all(len(topic) < 65535 for topic in topics)

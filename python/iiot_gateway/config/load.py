@@ -87,7 +87,10 @@ class _Loader:
         self.from_environment: dict[tuple[str, ...], str] = {}
         self.unused = unused(environ, tables, headers)
         for path, (name, value) in overrides(environ, tables, headers).items():
-            self.set(path, name, value)
+            if _is_unicode(environ[name]):
+                self.set(path, name, value)
+            else:
+                self.faults.append(Fault(name, 0, ".".join(path), "not UTF-8 text"))
 
     def set(self, path: tuple[str, ...], variable: str, value: Any) -> None:
         table = self.tables
@@ -193,6 +196,11 @@ class _Loader:
         if not text:
             self.fault(path, f"{file} is empty")
         return replace(section, **{secret_key: Secret(text)})
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a variable holds text: bytes that are no UTF-8 come as halves of surrogate pairs."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _convert(value: Any, key: Key) -> tuple[bool, Any]:

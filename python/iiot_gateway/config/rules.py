@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from iiot_gateway.config.locate import nearest_name
+from iiot_gateway.config.mqtt_text import prefix_fault, text_faults
 from iiot_gateway.config.schema import (
     EMBEDDED,
     BrokerSection,
@@ -30,7 +31,6 @@ KEY = re.compile(r"[0-9A-Fa-f]{32}")
 CHANNEL = re.compile(r"[ -Z\\^-~]{1,32}")
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
 MIN_HISTORY_BYTES = 1048576
-PREFIX_FAULT = "expected levels parted by single slashes, without + and #"
 
 
 def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]:
@@ -44,6 +44,7 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     yield from _clients(config.mqtt)
     for name, mqtt in config.mqtt.items():
         yield from _mqtt(tuple(name.split(".")), mqtt)
+    yield from text_faults(config)
     if any(mqtt.broker_url == EMBEDDED for mqtt in config.mqtt.values()):
         yield from _broker(config.broker)
     for name, influxdb in config.influxdb.items():
@@ -157,13 +158,8 @@ def _home_assistant(config: Config) -> Iterator[tuple[KeyPath, str]]:
         if name not in config.mqtt:
             yield ("home_assistant", "mqtt"), f"there is no section [{name}]{nearest_name(name, list(config.mqtt))}"
     for key in ("discovery_prefix", "status_topic"):
-        if not _is_prefix(getattr(section, key)):
-            yield ("home_assistant", key), PREFIX_FAULT
-
-
-def _is_prefix(text: str) -> bool:
-    """Tell whether a text can begin topics."""
-    return bool(text) and not text.startswith("$") and not re.search(r"[+#\x00]|//|^/|/$", text)
+        if fault := prefix_fault(getattr(section, key)):
+            yield ("home_assistant", key), fault
 
 
 def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
@@ -180,6 +176,14 @@ def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[Ke
         yield path, "the URL names no host"
     elif port == 0:
         yield path, "expected a port from 1 to 65535"
+    behind = url.partition(parts.netloc)[2] if parts.netloc else ""
+    if parts.scheme.startswith("mqtt") and behind not in ("", "/"):
+        yield path, f"expected nothing behind host and port, found {behind[:40]!r}: MQTT has no paths; topic_prefix begins topics"
+    elif parts.query or parts.fragment:
+        yield (
+            path,
+            f"expected nothing behind the path, found {behind[len(parts.path) :][:40]!r}: the gateway adds the API's own path and query",
+        )
     if parts.username or parts.password:
         yield path, "a user or password in a URL ends up in logs; use the keys made for them"
 
@@ -189,9 +193,12 @@ def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
     prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
     prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
     for name, prefix in prefixes:
-        if prefix and not _is_prefix(prefix):
-            yield (*name.split("."), "topic_prefix"), PREFIX_FAULT
+        if prefix and (fault := prefix_fault(prefix)):
+            yield (*name.split("."), "topic_prefix"), fault
     for name, section in sections.items():
+        for own in (f"{mqtt.topic_prefix}/gateway" for mqtt in config.mqtt.values()):
+            if f"{section.topic_prefix}/".startswith(f"{own}/"):
+                yield (*name.split("."), "topic_prefix"), f"no value could be published: {own}/# belongs to the gateway itself"
         if section.profile and not profile_path(config.base, section.profile).is_file():
             known = ", ".join(BUILT_IN_PROFILES)
             yield (

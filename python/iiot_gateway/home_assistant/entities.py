@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iiot_gateway import __version__
+from iiot_gateway._native import mqtt_text
 from iiot_gateway.home_assistant.units import meaning_of
 
 NODE_TAGS = ("node", "device")
@@ -27,6 +28,7 @@ OF_THE_RECEIVER = {"signal", "stats"}
 IN_CAPITALS = {"rssi", "snr", "crc", "co2", "id", "uid", "voc", "iaq"}
 ORIGIN = {"name": "iiot-gateway", "sw_version": __version__}
 ONLINE, OFFLINE = "online", "offline"
+LONGEST_IDENTIFIER = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Announcer:
             component = "binary_sensor"
             document |= {"payload_on": "true", "payload_off": "false"}
         elif kind == "number":
-            meaning = meaning_of(series["unit"], str(series["measurement"]))
+            meaning = meaning_of(mqtt_text(series["unit"] or ""), str(series["measurement"]))
             document |= {"state_class": meaning.state_class}
             if meaning.unit:
                 document["unit_of_measurement"] = meaning.unit
@@ -161,7 +163,8 @@ def node_of(series: Mapping[str, Any]) -> Node:
     """Return the node that a series comes from: by its tag, else by its topic."""
     levels = str(series["topic"]).split("/")
     for tag in NODE_TAGS:
-        if name := series["tags"].get(tag):
+        # Tags may hold what topics may not; Home Assistant makes names of it for its own part of MQTT.
+        if name := mqtt_text(series["tags"].get(tag) or ""):
             # The same name under another prefix is another node.
             end = levels.index(name) + 1 if name in levels else 0
             return Node("/".join(levels[:end]) if end else f"{series['source']}/{name}", name)
@@ -194,10 +197,11 @@ def _is_of_the_receiver(series: Mapping[str, Any]) -> bool:
 def identifier(text: str, *, plain: str = "A-Za-z0-9_-") -> str:
     """Write a text in letters, digits, _ and -, as Home Assistant wants it; two texts with the same `plain` give two identifiers.
 
-    Characters that are not `plain` become hyphens, and a fingerprint then tells the text from others.
+    Characters that are not `plain` become hyphens, and a fingerprint then tells the text from others; so does one that is cut. A topic with
+    two of them and a prefix is short enough for MQTT.
     """
-    written = re.sub(r"[^A-Za-z0-9_-]", "-", text)
-    if re.fullmatch(f"[{plain}]+", text):
+    written = re.sub(r"[^A-Za-z0-9_-]", "-", text[:LONGEST_IDENTIFIER])
+    if re.fullmatch(f"[{plain}]+", text) and len(text) <= LONGEST_IDENTIFIER:
         return written
     return f"{written}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 

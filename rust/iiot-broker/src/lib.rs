@@ -4,30 +4,28 @@
 //! each (its file storage takes 800 publishes a second). The gateway's own values are not stored: its sink knows them from the
 //! journal and publishes them again when it connects.
 
+mod door;
 mod retained;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
 use mqtt5::broker::server::BrokerShutdownHandle;
 use mqtt5::broker::{
     BrokerEventHandler, ClientPublishEvent, MqttBroker, PublishAction, RetainedSetEvent,
 };
-use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::packet::publish::PublishPacket;
-use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
 use tokio::sync::oneshot;
+
+use crate::door::{Door, Later, is_topic};
 
 pub use retained::{RetainedError, RetainedStore, RetainedValue};
 
@@ -251,7 +249,8 @@ async fn run(
             credentials: settings.credentials,
         }));
     // Nobody is connected yet, so this only fills the broker's memory.
-    for value in values {
+    // A version before this one may have taken a topic that ends the connection of whoever subscribes to it.
+    for value in values.into_iter().filter(|value| is_topic(&value.topic)) {
         let mut publish = PublishPacket::new(value.topic, value.payload, value.qos.into());
         publish.retain = true;
         broker.router().route_message(&publish, None).await;
@@ -268,68 +267,6 @@ async fn run(
     tokio::select! {
         outcome = broker.run() => outcome.map_err(library),
         () = tell => Ok(()),
-    }
-}
-
-/// Lets clients in.
-struct Door {
-    credentials: Option<(String, String)>,
-}
-
-impl Door {
-    fn opens_to(&self, connect: &ConnectPacket) -> bool {
-        let Some((user, password)) = &self.credentials else {
-            return true;
-        };
-        let given = connect.username.as_deref().unwrap_or_default();
-        let secret = connect.password.as_deref().unwrap_or_default();
-        // Both are always compared, each in a time that says nothing of where they differ.
-        equal(user.as_bytes(), given.as_bytes()) & equal(password.as_bytes(), secret)
-    }
-}
-
-fn equal(left: &[u8], right: &[u8]) -> bool {
-    let differing = left
-        .iter()
-        .zip(right)
-        .fold(left.len() ^ right.len(), |differing, (a, b)| {
-            differing | usize::from(a ^ b)
-        });
-    std::hint::black_box(differing) == 0
-}
-
-type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-impl AuthProvider for Door {
-    fn authenticate<'a>(
-        &'a self,
-        connect: &'a ConnectPacket,
-        _client: SocketAddr,
-    ) -> Later<'a, mqtt5::Result<AuthResult>> {
-        let result = if self.opens_to(connect) {
-            AuthResult::success()
-        } else {
-            AuthResult::fail(ReasonCode::BadUsernameOrPassword)
-        };
-        Box::pin(std::future::ready(Ok(result)))
-    }
-
-    fn authorize_publish<'a>(
-        &'a self,
-        _client: &str,
-        _user: Option<&'a str>,
-        _topic: &'a str,
-    ) -> Later<'a, bool> {
-        Box::pin(std::future::ready(true))
-    }
-
-    fn authorize_subscribe<'a>(
-        &'a self,
-        _client: &str,
-        _user: Option<&'a str>,
-        _filter: &'a str,
-    ) -> Later<'a, bool> {
-        Box::pin(std::future::ready(true))
     }
 }
 
@@ -359,7 +296,13 @@ impl BrokerEventHandler for Keeper {
                 state.own_topics.insert(event.topic);
             }
         }
-        Box::pin(std::future::ready(PublishAction::Continue))
+        // The topic was looked at before; the library sends the other one on as it is, and would end the receivers' connections with it.
+        let is_good = event.response_topic.as_deref().is_none_or(is_topic);
+        Box::pin(std::future::ready(if is_good {
+            PublishAction::Continue
+        } else {
+            PublishAction::Handled
+        }))
     }
 
     fn on_retained_set(&self, event: RetainedSetEvent) -> Later<'_, ()> {

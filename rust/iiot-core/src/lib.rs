@@ -22,6 +22,7 @@ mod json_text;
 mod line;
 mod long;
 pub mod moment;
+pub mod mqtt_text;
 mod number;
 mod observe;
 pub mod origin;

@@ -14,7 +14,7 @@ use crate::moment::Belief;
 use crate::reading;
 use crate::rules::{Address, Rules};
 use crate::scan::{Scan, ScanFault, ScanFaultReason};
-use crate::toml_table::ProfileFault;
+use crate::toml_table::{Age, ProfileFault};
 
 /// Rules that turn documents into points.
 #[derive(Clone, Debug)]
@@ -51,7 +51,18 @@ impl std::error::Error for ProfileError {}
 impl Profile {
     /// Compile the text of a profile file.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
-        let rules = crate::profile_file::read(text).map_err(|faults| ProfileError { faults })?;
+        Self::compile(text, Age::New)
+    }
+
+    /// Compile a text that was accepted before, perhaps by an earlier version, with which frames are stored: what became a fault since then is
+    /// none here, so that they can be decoded for ever.
+    pub fn stored(text: &str) -> Result<Self, ProfileError> {
+        Self::compile(text, Age::Stored)
+    }
+
+    fn compile(text: &str, age: Age) -> Result<Self, ProfileError> {
+        let rules =
+            crate::profile_file::read(text, age).map_err(|faults| ProfileError { faults })?;
         let paths: Vec<String> = looked_for(&rules);
         Ok(Self {
             text: text.to_owned(),

@@ -40,20 +40,21 @@
 use toml::de::DeTable;
 
 use crate::moment::{Belief, TimeFormat, rfc3339};
+use crate::mqtt_text::{MAX_PART_BYTES, TextFault, text_fault_within};
 use crate::path::Path;
 use crate::point_file::read_point;
 use crate::rules::{
     Address, Field, FieldName, PointRule, Rules, Scope, SequenceRule, SingleMetric, ValueType,
 };
 use crate::template::{Part, Template};
-use crate::toml_table::{Faults, ProfileFault, Table};
+use crate::toml_table::{Age, Faults, ProfileFault, Table};
 use crate::trie::{Slot, Trie};
 
 /// Most fields of a profile, those of its metrics included.
 const MAX_FIELDS: usize = 4096;
 
-pub(crate) fn read(text: &str) -> Result<Rules, Vec<ProfileFault>> {
-    let mut faults = Faults::new(text);
+pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
+    let mut faults = Faults::new(text, age);
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         faults.add(error.span().map(|span| span.start), error.message());
@@ -351,6 +352,10 @@ pub(crate) fn topic(
         .and_then(|text| template(table, "topic", &text, wildcards, faults));
     if topic.as_ref().is_some_and(|topic| !is_topic(topic)) {
         faults.add(table.at("topic"), "topic: expected a topic without `+`, `#` and NUL that is not empty and neither begins nor ends with `/`");
+    } else if faults.age() == Age::New
+        && let Some(fault) = topic.as_ref().and_then(topic_fault)
+    {
+        faults.add(table.at("topic"), &format!("topic: the text {fault}"));
     }
     topic
 }
@@ -373,4 +378,10 @@ fn is_topic(topic: &Template<Path>) -> bool {
         || starts
         || ends
         || topic.texts().any(|text| text.contains(['+', '#', '\0'])))
+}
+
+/// What MQTT does not take of a topic's own text; what documents put into it is replaced.
+fn topic_fault(topic: &Template<Path>) -> Option<TextFault> {
+    let text: String = topic.texts().collect();
+    text_fault_within(&text, MAX_PART_BYTES)
 }

@@ -3,6 +3,7 @@
 use crate::found::{Context, Value};
 use crate::json::Kind;
 use crate::json_text::unescape;
+use crate::mqtt_text::make_level;
 use crate::observe::push_capture;
 use crate::rules::Address;
 use crate::scan::Scan;
@@ -56,7 +57,7 @@ pub(crate) fn push_template(
     }
 }
 
-/// Append a template's text as a topic: what comes from the document cannot add levels or wildcards, and is never empty.
+/// Append a template's text as a topic: what comes from the document cannot add levels or wildcards nor what MQTT does not allow, and is never empty.
 pub(crate) fn push_topic(
     template: &Template<Address>,
     document: &[u8],
@@ -73,11 +74,7 @@ pub(crate) fn push_topic(
         if out.len() == start {
             out.push(b'_');
         }
-        for byte in out.get_mut(start..).unwrap_or_default() {
-            if matches!(*byte, b'+' | b'#' | b'/' | 0) {
-                *byte = b'_';
-            }
-        }
+        make_level(out, start);
     }
 }
 

@@ -43,6 +43,17 @@ impl SeriesName {
     }
 }
 
+/// The measurement of a line or series, as it is written there: what stands before the first comma or blank that no backslash escapes.
+pub fn measurement(line: &[u8]) -> &[u8] {
+    let mut is_escaped = false;
+    let end = line.iter().position(|byte| {
+        let is_end = !is_escaped && matches!(byte, b',' | b' ');
+        is_escaped = !is_escaped && *byte == b'\\';
+        is_end
+    });
+    line.get(..end.unwrap_or(line.len())).unwrap_or(line)
+}
+
 /// The text up to one of the bytes that end it, its escapes taken away.
 fn piece(rest: &mut Peekable<Iter<'_, u8>>, ends: &[u8]) -> String {
     let mut text = Vec::new();
@@ -59,7 +70,7 @@ fn piece(rest: &mut Peekable<Iter<'_, u8>>, ends: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::SeriesName;
+    use super::{SeriesName, measurement};
 
     #[test]
     fn commas_spaces_and_equals_signs_are_escaped_in_the_text_and_not_in_the_name() {
@@ -74,6 +85,18 @@ mod tests {
         );
         assert_eq!(name.tag("k=1"), Some("percent"));
         assert_eq!(name.field, "va=lue");
+    }
+
+    #[test]
+    fn the_measurement_ends_at_the_first_comma_or_blank_without_a_backslash() {
+        for (line, name) in [
+            (&br"a\,b=c\ d,node=1 value=2 3"[..], &br"a\,b=c\ d"[..]),
+            (b"m value=1 2", b"m"),
+            (b"m", b"m"),
+            (b"", b""),
+        ] {
+            assert_eq!(measurement(line), name);
+        }
     }
 
     #[test]

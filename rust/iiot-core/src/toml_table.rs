@@ -13,18 +13,32 @@ pub struct ProfileFault {
     pub message: String,
 }
 
+/// Whether a profile's text is looked at for the first time, or was accepted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    New,
+    Stored,
+}
+
 /// The faults found so far.
 pub(crate) struct Faults<'t> {
     text: &'t str,
+    age: Age,
     faults: Vec<ProfileFault>,
 }
 
 impl<'t> Faults<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str, age: Age) -> Self {
         Self {
             text,
+            age,
             faults: Vec::new(),
         }
+    }
+
+    /// Whether the text is new.
+    pub(crate) fn age(&self) -> Age {
+        self.age
     }
 
     pub(crate) fn is_empty(&self) -> bool {

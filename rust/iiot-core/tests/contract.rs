@@ -136,6 +136,29 @@ fn further_nodes_come_under_their_own_names() {
 }
 
 #[test]
+fn what_mqtt_does_not_allow_does_not_reach_a_topic() {
+    //! Raw or escaped, in a key or in a value: a broker would close the connection for it, again and again.
+    let profile = Profile::parse(
+        "name = \"a\"\n[[metric]]\npath = \"o.*\"\ntopic = \"{id}/{1}\"\nmeasurement = \"m\"\n",
+    )
+    .unwrap();
+    for (id, level) in [
+        (r"a\nb", "a_b"),
+        (r"\u0000", "_"),
+        ("a\u{7f}b\u{9f}", "a_b_"),
+        ("a\u{fdd0}", "a_"),
+        (r"a\uffff\ud83f\udffe", "a__"),
+        (r"S\u00fcd \ud83d\ude00", "Süd 😀"),
+    ] {
+        let document = format!("{{\"id\":\"{id}\",\"o\":{{\"{id}\":1}}}}");
+        assert_eq!(
+            topics(&profile, &document),
+            [format!("iiot/{level}/{level} = 1")]
+        );
+    }
+}
+
+#[test]
 fn a_chirpstack_event_needs_a_profile_and_no_code() {
     //! Names and times come from the document.
     let document = r#"{"deviceName":"DOOR 1","devEUI":"d1d1","rxInfo":[{"gatewayID":"gw,1","rssi":-120,"loRaSNR":-6.2},{"rssi":-1}],"fCnt":1143,"data":"5027","_timestamp":1687511428896,"object":{"willListen":true,"temperature":25.19,"state":"a\"b"}}"#;

@@ -148,6 +148,35 @@ fn prefixes_with_wildcards_and_tags_without_keys_are_refused() {
 }
 
 #[test]
+fn a_topic_that_mqtt_does_not_allow_is_refused_where_it_is_written() {
+    //! A stored one goes on: its frames must be decoded for ever.
+    let profile = |topic: &str| {
+        format!(
+            "name = \"a\"\n[[metric]]\npath = \"t\"\ntopic = \"{topic}\"\nmeasurement = \"m\"\n"
+        )
+    };
+    let long = "x".repeat(32_001);
+    for (topic, message) in [
+        (
+            r"a\u0085/{t}",
+            "line 4: topic: the text holds U+0085, a control character, which MQTT does not allow",
+        ),
+        (
+            r"a\uFFFF",
+            "line 4: topic: the text holds U+FFFF, no character of Unicode, which MQTT does not allow",
+        ),
+        (
+            long.as_str(),
+            "line 4: topic: the text is longer than 32000 bytes",
+        ),
+    ] {
+        let text = profile(topic);
+        assert_eq!(Profile::parse(&text).unwrap_err().to_string(), message);
+        assert_eq!(Profile::stored(&text).unwrap().text(), text);
+    }
+}
+
+#[test]
 fn wildcards_give_a_bounded_number_of_points() {
     //! 1,024 points; what is more is told once.
     let profile = Profile::parse(

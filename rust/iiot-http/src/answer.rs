@@ -54,6 +54,10 @@ pub struct Answer {
     pub detail: String,
     /// How long the peer asks to wait.
     pub retry_after: Option<Duration>,
+    /// What the peer calls the body; empty if it does not say.
+    pub content_type: String,
+    /// Where a redirect, which is not followed, leads; empty if there is none.
+    pub location: String,
     /// The beginning of the body, at most 64 KiB.
     pub body: Vec<u8>,
 }

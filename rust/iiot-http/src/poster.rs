@@ -8,8 +8,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER,
-    USER_AGENT,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{Method, Request};
 use std::io::Write;
@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
+
+/// Characters of a header that are kept.
+const MAX_HEADER_CHARS: usize = 500;
 
 /// A compressed body.
 #[derive(Debug, Clone)]
@@ -239,6 +242,8 @@ impl Poster {
             status: head.status.as_u16(),
             ..Answer::default()
         };
+        answer.content_type = text_of(&head.headers, &CONTENT_TYPE);
+        answer.location = text_of(&head.headers, &LOCATION);
         answer.retry_after = head
             .headers
             .get(RETRY_AFTER)
@@ -274,6 +279,14 @@ impl Drop for Poster {
             runtime.shutdown_background();
         }
     }
+}
+
+/// A header's text, empty without one. It comes from anybody: it is cut, and what is no UTF-8 is replaced.
+fn text_of(headers: &HeaderMap, name: &HeaderName) -> String {
+    headers.get(name).map_or_else(String::new, |value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.chars().take(MAX_HEADER_CHARS).collect()
+    })
 }
 
 /// hyper's errors name the stage; the cause names the reason.

@@ -26,7 +26,7 @@ impl Origins {
         let damaged = |what: String| Error::new(ErrorKind::Damaged, what);
         let (source, prefix, tags, text) =
             stored.ok_or_else(|| damaged(format!("origin {id} is missing")))?;
-        let profile = Profile::parse(&text).map_err(|e| {
+        let profile = Profile::stored(&text).map_err(|e| {
             damaged(format!(
                 "the stored profile of source {source} cannot be read: {e}"
             ))

@@ -5,9 +5,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iiot_core::mqtt_text::{MAX_TEXT_BYTES, text_fault};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
+use crate::destination::{Destinations, topic_fault};
 use crate::policy::Backlog;
 use crate::transport::Transport;
 
@@ -31,6 +33,8 @@ pub struct Config {
     pub availability_topic: String,
     /// Where the health document goes, retained; empty for none.
     pub health_topic: String,
+    /// Filters of the gateway's own topics: a value that would go there is refused, however it came by its topic.
+    pub own_topics: Vec<String>,
     /// Which MQTT.
     pub protocol: Protocol,
     /// 0, 1 or 2.
@@ -67,6 +71,7 @@ impl Config {
             client_id: client_id.into(),
             availability_topic: String::new(),
             health_topic: String::new(),
+            own_topics: Vec::new(),
             protocol: Protocol::V311,
             qos: 1,
             backlog: Backlog::Replay,
@@ -244,15 +249,22 @@ fn percent_decoded(text: &str) -> Result<String, ConfigError> {
 #[derive(Clone)]
 pub(crate) struct Checked {
     pub config: Config,
+    pub destinations: Destinations,
     pub transport: Transport,
     pub credentials: Option<(String, Option<String>)>,
     pub keep_alive_s: u16,
 }
 
+/// As long as what stands in a marker's name for the last level of a topic, at least.
+const MARKER_ROOM: &str = "/refresh/0123456789abcdef";
+
 pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
     let url = BrokerUrl::parse(&config.broker_url)?;
     if config.client_id.is_empty() {
         return Err(ConfigError::new("client_id", "is empty"));
+    }
+    if let Some(fault) = text_fault(&config.client_id) {
+        return Err(ConfigError::new("client_id", fault.to_string()));
     }
     if config.qos > 2 {
         return Err(ConfigError::new(
@@ -267,11 +279,14 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         ("availability_topic", &config.availability_topic),
         ("health_topic", &config.health_topic),
     ] {
-        if topic.contains(['#', '+', '\0']) || topic.len() > 60_000 {
-            return Err(ConfigError::new(
-                setting,
-                "is not a topic to publish to (wildcard, NUL or too long)",
-            ));
+        // Markers are published beside them, under longer names.
+        let fault = if topic.is_empty() {
+            None
+        } else {
+            topic_fault(&format!("{topic}{MARKER_ROOM}"))
+        };
+        if let Some(fault) = fault {
+            return Err(ConfigError::new(setting, fault));
         }
     }
     for (setting, time) in [
@@ -298,6 +313,16 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
     }
     let username = config.username.clone().or(url.username);
     let password = config.password.clone().or(url.password);
+    if let Some(fault) = username.as_deref().and_then(text_fault) {
+        return Err(ConfigError::new("username", fault.to_string()));
+    }
+    if password
+        .as_ref()
+        .is_some_and(|password| password.len() > MAX_TEXT_BYTES)
+    {
+        let message = format!("is longer than {MAX_TEXT_BYTES} bytes");
+        return Err(ConfigError::new("password", message));
+    }
     let credentials = match (username, password) {
         (Some(user), password) => Some((user, password)),
         (None, Some(_)) => {
@@ -315,6 +340,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         waiting: Arc::default(),
     };
     Ok(Checked {
+        destinations: Destinations::new(&config.own_topics)?,
         config,
         transport,
         credentials,
@@ -454,6 +480,56 @@ mod tests {
             assert!(
                 error.starts_with("broker_url: ") && !error.contains("secret"),
                 "{url}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_that_mqtt_does_not_take_are_named() {
+        let base = || Config::new("mqtt://b", "id");
+        let cases = [
+            (
+                "client_id",
+                Config {
+                    client_id: "a\u{7}".into(),
+                    ..base()
+                },
+            ),
+            (
+                "username",
+                Config {
+                    broker_url: "mqtt://a%00@b".into(),
+                    ..base()
+                },
+            ),
+            (
+                "password",
+                Config {
+                    username: Some("u".into()),
+                    password: Some("x".repeat(65_536)),
+                    ..base()
+                },
+            ),
+            (
+                "health_topic",
+                Config {
+                    // Its markers would be too long.
+                    health_topic: "x".repeat(65_530),
+                    ..base()
+                },
+            ),
+            (
+                "own_topics",
+                Config {
+                    own_topics: vec!["a/#/b".into()],
+                    ..base()
+                },
+            ),
+        ];
+        for (setting, config) in cases {
+            assert_eq!(
+                check(config).err().map(|error| error.setting),
+                Some(setting)
             );
         }
     }

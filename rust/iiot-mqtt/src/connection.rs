@@ -25,6 +25,7 @@ use tokio::time::{Sleep, sleep_until};
 use crate::acknowledge::{Answer, Ledger};
 use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal, Verdict};
 use crate::config::Config;
+use crate::destination::Destinations;
 use crate::outbox::{Outbox, OutboxError};
 use crate::refresh::{Action, Refresh};
 use crate::sink::{Ended, Memory, Phase, Shared};
@@ -41,6 +42,7 @@ const QOS2_WINDOW: usize = 20;
 /// What a connection works with.
 pub struct Context<'a> {
     pub config: &'a Config,
+    pub destinations: &'a Destinations,
     pub shared: &'a Shared,
     pub memory: &'a mut Memory,
     pub outbox: &'a mut dyn Outbox,

@@ -11,6 +11,7 @@ mod client_v4;
 mod client_v5;
 mod config;
 mod connection;
+mod destination;
 mod outbox;
 mod policy;
 mod probe;

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::client::{EndKind, Events, Failure, Requests, Signal, Verdict};
 use crate::config::{Config, ConfigError, Protocol, check};
+use crate::destination::topic_fault;
 use crate::sink::setup;
 use crate::{client_v4, client_v5};
 
@@ -55,6 +56,9 @@ pub fn probe(config: Config, topic: &str, within: Duration) -> Result<ProbeRepor
         health_topic: String::new(),
         ..config
     };
+    if let Some(fault) = topic_fault(topic) {
+        return Err(ConfigError::new("topic", fault));
+    }
     let checked = check(config)?;
     let setup = setup(&checked);
     let runtime = match tokio::runtime::Builder::new_current_thread()

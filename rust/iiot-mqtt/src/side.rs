@@ -14,11 +14,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rumqttc_v4::mqttbytes::valid_filter;
 use tokio::sync::Notify;
 
 use crate::client::{EndKind, Failure};
 use crate::config::{Checked, Config, ConfigError, Protocol, check};
+use crate::destination::filter_fault;
 use crate::side_link::Link;
 use crate::sink::{Ended, setup};
 use crate::{client_v4, client_v5};
@@ -152,15 +152,11 @@ impl SideConnection {
             health_topic: String::new(),
             ..config
         };
-        let is_wrong = |filter: &&String| !valid_filter(filter) || filter.contains('\0');
         if filters.is_empty() {
             return Err(ConfigError::new("subscriptions", "has no topic filter"));
         }
-        if let Some(wrong) = filters.iter().find(is_wrong) {
-            return Err(ConfigError::new(
-                "subscriptions",
-                format!("{wrong:?} is not a topic filter"),
-            ));
+        if let Some(fault) = filters.iter().find_map(|filter| filter_fault(filter)) {
+            return Err(ConfigError::new("subscriptions", fault));
         }
         Ok(Self {
             checked: check(config)?,

@@ -8,6 +8,7 @@ use tokio::select;
 use tokio::time::sleep_until;
 
 use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal, Verdict};
+use crate::destination::topic_fault;
 use crate::side::{MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Refusal, SideConnection};
 
 /// Publishes sent and not acknowledged, at most: below what every broker takes by default.
@@ -151,6 +152,10 @@ impl<'a, R: Requests> Link<'a, R> {
             };
             let bytes = publish.topic.len() + publish.payload.len() + OVERHEAD;
             let retain = publish.retain && self.limits.retain;
+            if let Some(fault) = topic_fault(&publish.topic) {
+                self.give_up(publish, EndKind::Refused, format!("the topic {fault}"))?;
+                continue;
+            }
             let fits = bytes <= self.limits.packet_bytes;
             let payload = publish.payload.clone();
             if fits && self.requests.publish(&publish.topic, payload, 1, retain) {

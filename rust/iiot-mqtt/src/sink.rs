@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::client::{EndKind, Failure, Setup};
 use crate::config::{Checked, Config, ConfigError, Protocol, check};
 use crate::connection::{self, Context};
+use crate::destination::Destinations;
 use crate::outbox::{Outbox, OutboxError};
 use crate::policy::{FAR_AHEAD_NS, Topics};
 use crate::{client_v4, client_v5};
@@ -212,7 +213,7 @@ impl Sink {
         let clock = || (self.clock)();
         if !memory.loaded {
             // Without it a retained value could go back: rather no connection now.
-            if let Err(error) = load(outbox, memory, clock()) {
+            if let Err(error) = load(outbox, memory, &self.checked.destinations, clock()) {
                 return ended_early(Failure::new(EndKind::Journal, error.to_string()));
             }
         }
@@ -236,6 +237,7 @@ impl Sink {
         let setup = setup(&self.checked);
         let context = Context {
             config: &self.checked.config,
+            destinations: &self.checked.destinations,
             shared: &self.shared,
             memory,
             outbox,
@@ -276,6 +278,11 @@ impl Sink {
         self.shared.wake.notify_one();
     }
 
+    /// Why no value goes to this topic: MQTT does not allow it, or it is one of the gateway's own. `None` if values may go there.
+    pub fn refusal(&self, topic: &str) -> Option<String> {
+        self.checked.destinations.refusal(topic)
+    }
+
     /// A look at it.
     pub fn state(&self) -> State {
         let visible = self.shared.lock();
@@ -291,8 +298,17 @@ impl Sink {
     }
 }
 
-fn load(outbox: &mut dyn Outbox, memory: &mut Memory, now_ns: i64) -> Result<(), OutboxError> {
+fn load(
+    outbox: &mut dyn Outbox,
+    memory: &mut Memory,
+    destinations: &Destinations,
+    now_ns: i64,
+) -> Result<(), OutboxError> {
     for known in outbox.topics()? {
+        // An earlier version may have sent it to a broker that took it.
+        if destinations.refusal(&known.topic).is_some() {
+            continue;
+        }
         let id = memory.topics.intern(&known.topic);
         // A clock that was set back must not make every value late.
         let far = known.time_ns > now_ns.saturating_add(FAR_AHEAD_NS);

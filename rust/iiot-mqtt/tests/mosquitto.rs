@@ -65,6 +65,67 @@ fn committed_frames_arrive_retained_and_are_confirmed_at_every_qos_of_both_versi
 }
 
 #[test]
+fn a_value_for_a_topic_that_is_not_for_it_is_rejected_and_the_others_go_on() {
+    //! A device must not speak for the gateway, and what MQTT does not allow would end every connection.
+    if skip() {
+        return;
+    }
+    for protocol in [Protocol::V311, Protocol::V5] {
+        let broker = Mosquitto::start();
+        let memory = Memory::new(100);
+        // As an earlier version may have left them behind.
+        memory.know("gateway/availability", "forged", NOW);
+        memory.know("a\u{1}", "1", NOW);
+        let bad = ["gateway/availability", "gateway", "a\nb", "a\u{fffe}"].map(str::to_owned);
+        let bad: Vec<String> = bad.into_iter().chain(["x".repeat(65_536)]).collect();
+        memory.commit(bad.iter().enumerate().map(|(n, topic)| {
+            let values = vec![value(topic, "forged"), value("lora/node1/t", n)];
+            (NOW + n as i64, values)
+        }));
+        let sink = sink(Config {
+            protocol,
+            own_topics: vec!["gateway/#".into()],
+            ..config(broker.port)
+        });
+
+        let running = Running::start(&sink, &memory);
+        memory.wait_confirmed(bad.len() as u64);
+        let availability = [("gateway/availability".to_owned(), "online".to_owned())];
+        assert_eq!(broker.retained("gateway/#"), availability);
+        assert_eq!(running.stop().kind, EndKind::Stopped);
+
+        assert_eq!(
+            broker.retained("lora/#"),
+            [("lora/node1/t".to_owned(), "4".to_owned())]
+        );
+        let total = memory.total();
+        assert_eq!((total.delivered, total.points), (0, 5));
+        let reasons: Vec<_> = total
+            .rejected
+            .iter()
+            .map(|r| (r.point, r.reason.as_str()))
+            .collect();
+        let own = "topic_of_the_gateway: gateway/# belongs to the gateway itself";
+        assert_eq!(
+            reasons,
+            [
+                (0, own),
+                (0, own),
+                (
+                    0,
+                    "topic_name_invalid: it holds U+000A, a control character, which MQTT does not allow"
+                ),
+                (
+                    0,
+                    "topic_name_invalid: it holds U+FFFE, no character of Unicode, which MQTT does not allow"
+                ),
+                (0, "topic_name_invalid: it is longer than 65535 bytes"),
+            ]
+        );
+    }
+}
+
+#[test]
 fn a_window_of_one_still_delivers_everything() {
     if skip() {
         return;

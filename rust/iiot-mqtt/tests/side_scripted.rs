@@ -174,7 +174,7 @@ fn a_kept_publish_outlasts_an_exceeded_quota() {
 
 #[test]
 fn what_the_broker_could_never_take_is_reported_and_what_follows_goes_out() {
-    //! A packet above its limit, and a topic that is none.
+    //! A packet above its limit, and topics that are none; those would end the connection, each time anew.
     let broker = Scripted::start(|_, peer| {
         peer.expect_connect();
         // Maximum Packet Size: 100.
@@ -186,6 +186,8 @@ fn what_the_broker_could_never_take_is_reported_and_what_follows_goes_out() {
     for publish in [
         kept("home/state", &"x".repeat(100), true),
         kept("home/#", "1", true),
+        kept("home/\u{85}", "1", true),
+        kept(&"x".repeat(65_536), "1", true),
         kept("home/state", "2", true),
     ] {
         assert!(side.publish(publish));
@@ -195,7 +197,8 @@ fn what_the_broker_could_never_take_is_reported_and_what_follows_goes_out() {
     assert_eq!(broker.result(), "2");
     let refused = side.receive(0, Duration::ZERO).refused;
     let topics: Vec<_> = refused.iter().map(|refusal| &refusal.topic).collect();
-    assert_eq!(topics, ["home/state", "home/#"]);
+    assert_eq!(topics[..3], ["home/state", "home/#", "home/\u{85}"]);
+    assert_eq!(topics.len(), 4);
 }
 
 #[test]

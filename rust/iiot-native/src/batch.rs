@@ -1,8 +1,11 @@
 //! Lines of consecutive frames: what a database sink posts and confirms.
 
 use iiot_core::scan::Scan;
+use iiot_core::series::measurement;
 use iiot_http::Gzipped;
 use iiot_journal::{Cursor, Result, Row};
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Line protocol of the frames of `from..end` that the sink takes.
@@ -23,6 +26,19 @@ impl Lines {
     pub(crate) fn line(&self, index: usize) -> Option<&[u8]> {
         let end = *self.ends.get(index)?;
         self.text.get(self.start(index)..end)
+    }
+
+    /// The last of these lines of each measurement, for so many measurements at most: the measurement as the line writes it, and the line.
+    pub(crate) fn last_lines(&self, lines: Range<usize>, most: usize) -> Vec<(&[u8], &[u8])> {
+        let mut known = HashSet::new();
+        let mut found = Vec::new();
+        for line in lines.rev().filter_map(|index| self.line(index)) {
+            let name = measurement(line);
+            if found.len() < most && known.insert(name) {
+                found.push((name, line));
+            }
+        }
+        found
     }
 
     pub(crate) fn start(&self, index: usize) -> usize {

@@ -116,6 +116,18 @@ impl Answer {
     }
 
     #[getter]
+    fn content_type(&self) -> &str {
+        crossings::count();
+        &self.core.content_type
+    }
+
+    #[getter]
+    fn location(&self) -> &str {
+        crossings::count();
+        &self.core.location
+    }
+
+    #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         crossings::count();
         PyBytes::new(py, &self.core.body)

@@ -15,6 +15,7 @@ mod lines;
 mod live;
 mod memory;
 mod mqtt;
+mod mqtt_text;
 mod outbox;
 mod side;
 mod simulate;
@@ -34,6 +35,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     live::register(module)?;
     history::register(module)?;
     mqtt::register(module)?;
+    mqtt_text::register(module)?;
     downlink::register(module)?;
     side::register(module)?;
     http::register(module)?;

@@ -8,7 +8,7 @@ use iiot_http::Gzipped;
 use iiot_journal::{Confirmation, Confirmer, Cursor, Error, Row, SinkReject};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -323,6 +323,24 @@ impl LineBatch {
             PyValueError::new_err(format!("line {index} of {}", self.core.ends.len()))
         })?;
         Ok(PyBytes::new(py, line))
+    }
+
+    #[pyo3(signature = (*, first = 0, end = None, most = 1000))]
+    fn last_lines<'py>(
+        &self,
+        py: Python<'py>,
+        first: usize,
+        end: Option<usize>,
+        most: usize,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        crossings::count();
+        let end = end.unwrap_or(self.core.ends.len());
+        let found = py.detach(|| self.core.last_lines(first..end, most));
+        let lines = PyDict::new(py);
+        for (measurement, line) in found {
+            lines.set_item(PyBytes::new(py, measurement), PyBytes::new(py, line))?;
+        }
+        Ok(lines)
     }
 }
 

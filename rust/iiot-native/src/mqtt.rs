@@ -40,10 +40,10 @@ impl MqttSink {
     )]
     #[new]
     #[pyo3(signature = (
-        journal, name, *, broker_url, client_id, availability_topic, health_topic, protocol = "3.1.1", qos = 1, backlog = "replay",
-        keep_alive_s = 30.0, ack_timeout_s = 20.0, connect_timeout_s = 10.0, inflight = 1000, max_topics = 100_000, username = None,
+        journal, name, *, broker_url, client_id, availability_topic, health_topic, own_topics = Vec::new(), protocol = "3.1.1", qos = 1,
+        backlog = "replay", keep_alive_s = 30.0, ack_timeout_s = 20.0, connect_timeout_s = 10.0, inflight = 1000, max_topics = 100_000, username = None,
         password = None, ca_file = None, client_cert_file = None, client_key_file = None
-    ))]
+    ), text_signature = "(journal, name, *, broker_url, client_id, availability_topic, health_topic, own_topics=(), protocol='3.1.1', qos=1, backlog='replay', keep_alive_s=30.0, ack_timeout_s=20.0, connect_timeout_s=10.0, inflight=1000, max_topics=100000, username=None, password=None, ca_file=None, client_cert_file=None, client_key_file=None)")]
     fn new(
         py: Python<'_>,
         journal: &Journal,
@@ -52,6 +52,7 @@ impl MqttSink {
         client_id: String,
         availability_topic: String,
         health_topic: String,
+        own_topics: Vec<String>,
         protocol: &str,
         qos: u8,
         backlog: &str,
@@ -78,6 +79,7 @@ impl MqttSink {
         let config = Config {
             availability_topic,
             health_topic,
+            own_topics,
             protocol: self::protocol(protocol)?,
             qos,
             backlog,
@@ -122,6 +124,10 @@ impl MqttSink {
 
     fn publish_health(&self, payload: Vec<u8>) {
         self.core.publish_health(payload);
+    }
+
+    fn refusal(&self, topic: &str) -> Option<String> {
+        self.core.refusal(topic)
     }
 
     fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {

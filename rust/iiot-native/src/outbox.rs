@@ -1,5 +1,6 @@
 //! The journal as the MQTT client wants it: publishes out, confirmations in.
 
+use iiot_core::quote;
 use iiot_core::scan::Scan;
 use iiot_journal::{Confirmation as Settled, Cursor, SinkReject, TopicValue};
 use iiot_mqtt::{Confirmation, KnownTopic, Outbox, OutboxError, PublishBatch};
@@ -118,7 +119,7 @@ impl Outbox for JournalOutbox {
                     point: r.point,
                     field: None,
                     reason: r.reason,
-                    excerpt: r.topic,
+                    excerpt: quote(r.topic.as_bytes()),
                 })
                 .collect(),
             topics: c

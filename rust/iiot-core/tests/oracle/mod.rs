@@ -199,6 +199,12 @@ fn text(node: &Node) -> String {
     }
 }
 
+/// MQTT 1.5.4, from its table: what a receiver may close the connection for.
+fn is_not_for_mqtt(c: char) -> bool {
+    matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}')
+        || c as u32 % 0x1_0000 >= 0xFFFE
+}
+
 fn fill(template: &str, root: &Node, captures: &[String], topic: bool) -> String {
     let mut out = String::new();
     let mut rest = template;
@@ -215,7 +221,7 @@ fn fill(template: &str, root: &Node, captures: &[String], topic: bool) -> String
             value = if value.is_empty() {
                 "_".to_owned()
             } else {
-                value.replace(['+', '#', '/', '\0'], "_")
+                value.replace(|c| matches!(c, '+' | '#' | '/') || is_not_for_mqtt(c), "_")
             };
         }
         out += before;

@@ -87,29 +87,25 @@ impl<R: Requests> Session<'_, R> {
         let retain = point.retain && self.limits.retain;
         let name = point.name(&self.context.memory.topics);
         let size = name.len() + point.payload.len() + PUBLISH_OVERHEAD;
-        let possible =
-            !name.is_empty() && u16::try_from(name.len()).is_ok() && !name.contains('\0');
-        let refusal = if size > self.limits.packet_bytes {
-            Some("packet_too_large")
-        } else if possible
-            && self
-                .requests
-                .publish(name, point.payload.clone(), self.qos, retain)
+        let refusal = if let Some(reason) = self.context.destinations.refusal(name) {
+            Some(reason)
+        } else if size > self.limits.packet_bytes {
+            Some("packet_too_large".to_owned())
+        } else if self
+            .requests
+            .publish(name, point.payload.clone(), self.qos, retain)
         {
             None
         } else {
-            Some("topic_name_invalid")
+            Some("topic_name_invalid".to_owned())
         };
         if let Some(reason) = refusal {
             if self.ledger.is_empty() {
-                self.tally.point(
-                    point,
-                    Answer::Rejected(reason.to_owned()),
-                    &self.context.memory.topics,
-                );
+                self.tally
+                    .point(point, Answer::Rejected(reason), &self.context.memory.topics);
             } else {
                 self.ledger
-                    .note(Item::Point(point), Answer::Rejected(reason.to_owned()));
+                    .note(Item::Point(point), Answer::Rejected(reason));
             }
             return false;
         }
