@@ -175,7 +175,8 @@ class Journal:
     def status(self) -> dict[str, Any]:
         """The ledger: {"intake": {...}, "sinks": {name: {...}}, "journal": {...}}; units are frames. See docs/ledger.md."""
     def rejects(self, *, limit: int = 100) -> list[dict[str, Any]]:
-        """Newest first: {"id", "at_ns", "sink" (None for intake), "source", "position", "point", "reason", "place", "excerpt"}."""
+        """Newest first: {"id", "at_ns", "sink" (None for intake), "source", "position", "point", "field", "topic", "reason", "place",
+        "excerpt"}; `topic` is the one under which the frame came."""
     def retry_rejects(self, sources: dict[str, tuple[Profile, float]], *, ids: Sequence[int] | None = None) -> dict[str, int]:
         """Offer rejects again, the oldest first, under what is valid now by the source's name: profile and dedup_window_s.
         Returns {"accepted", "duplicate", "still_rejected", "without_source"}."""

@@ -15,6 +15,7 @@ INTAKE_FRAMES = "iiot_intake_frames_total"
 INTAKE_REJECTED = "iiot_intake_rejected_total"
 INTAKE_RETRIED = "iiot_intake_retried_total"
 INTAKE_LOST_ON_AIR = "iiot_intake_lost_on_air_frames"
+INTAKE_TIMES_NOT_BELIEVED = "iiot_intake_times_not_believed_total"
 INTAKE_RATE = "iiot_intake_rate_frames_per_second"
 SINK_FRAMES = "iiot_sink_frames_total"
 SINK_REJECTED = "iiot_sink_rejected_frames"
@@ -50,6 +51,7 @@ METRICS: dict[str, tuple[str, str]] = {
     INTAKE_REJECTED: ("counter", "Frames rejected at intake, by reason; also those that a retry settled later."),
     INTAKE_RETRIED: ("counter", "Rejects of the intake that a retry made accepted frames, or found to be duplicates."),
     INTAKE_LOST_ON_AIR: ("gauge", "Sequence numbers that never came; falls when a late frame arrives."),
+    INTAKE_TIMES_NOT_BELIEVED: ("counter", "Documents whose time could not be right, so that they got the time of their arrival, by source."),
     INTAKE_RATE: ("gauge", "Frames received a second over the last minute."),
     SINK_FRAMES: ("counter", "Frames of a sink by what became of them."),
     SINK_REJECTED: ("gauge", "Frames that the other side refused; falls when a retry offers them again."),
@@ -140,6 +142,8 @@ def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float
         yield INTAKE_REJECTED, {"reason": reason}, value
     yield INTAKE_RETRIED, {}, intake.get("retried", 0)
     yield INTAKE_LOST_ON_AIR, {}, intake.get("lost_on_air", 0)
+    for source, value in intake.get("times_not_believed", {}).items():
+        yield INTAKE_TIMES_NOT_BELIEVED, {"source": source}, value
 
 
 def _sink(name: str, sink: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict[str, str], float]]:

@@ -24,6 +24,7 @@ def document() -> dict[str, Any]:
             "lost_on_air": 7,
             "lost_journal_unavailable": 0,
             "reject_reasons": {"not JSON": 6, 'a "reason" with \\ and\na line': 4},
+            "times_not_believed": {"serial": 3},
         },
         "sinks": {
             "mqtt": {
@@ -78,6 +79,7 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_intake_rejected_total", ("not JSON",)] == 6
     assert values["iiot_intake_rejected_total", ('a "reason" with \\ and\na line',)] == 4
     assert values["iiot_intake_retried_total", ()] == 2
+    assert values["iiot_intake_times_not_believed_total", ("serial",)] == 3
     assert values["iiot_intake_lost_on_air_frames", ()] == 7
     assert values["iiot_sink_lag_seconds", ("mqtt",)] == 12.5
     assert values["iiot_sink_lag_seconds", ("gone",)] == 0

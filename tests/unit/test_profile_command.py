@@ -1,0 +1,93 @@
+"""`profile test` and `profile template`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iiot_gateway.cli.main import main
+
+PROFILE = """
+name = "plant"
+[[point]]
+filter = "plant/{line}/dosing"
+measurement = "dosing"
+tags = { line = "{line}" }
+[point.fields]
+actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true }
+duration_ms = "integer"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder with a profile."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plant.toml").write_text(PROFILE)
+    return tmp_path
+
+
+def test_each_document_is_shown_with_what_it_yields(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines, topics and rejects stand under their document, and a reject makes the exit code 1."""
+    (folder / "documents").write_text('{"actual":12.50,"duration_ms":45000}\n\n{"actual":"much","duration_ms":1}\n{"actual":\n')
+
+    code = main(["profile", "test", "plant.toml", "documents", "--topic", "plant/one/dosing"])
+
+    assert code == 1
+    shown = [line.rpartition(" ")[0] if line.startswith("  line") else line for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        'plant/one/dosing: {"actual":12.50,"duration_ms":45000}',
+        "  line    dosing,line=one actual_g=12.50,duration_ms=45000i",
+        "  topic   iiot/one/actual_g = 12.50 (retained)",
+        'plant/one/dosing: {"actual":"much","duration_ms":1}',
+        "  line    dosing,line=one duration_ms=1i",
+        "  reject  at byte 11: actual: not a number: much",
+        'plant/one/dosing: {"actual":',
+        '  reject  at byte 10: the stream ended inside the document at byte 10: {"actual":',
+        "3 documents: 2 points, 2 rejects",
+    ]
+
+
+def test_a_document_over_several_lines_is_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is one JSON value is one message, line feeds and all."""
+    (folder / "document").write_text(json.dumps({"actual": 1, "duration_ms": 2}, indent=2))
+
+    assert main(["profile", "test", "plant.toml", "document", "--topic", "plant/one/dosing"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 documents: 1 points, 0 rejects"
+
+
+def test_recorded_messages_bring_their_topics(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines of `mosquitto_sub -F %j` are messages; numbers keep their text, and a topic that nobody takes is told."""
+    messages = [
+        {"tst": "2026-11-28T12:00:00.000000Z+0000", "topic": "plant/two/dosing", "qos": 1, "payload": '{"actual":0.10}'},
+        {"topic": "plant/two/other", "payload": "1"},
+    ]
+    (folder / "messages").write_text("".join(json.dumps(message) + "\n" for message in messages))
+
+    assert main(["profile", "test", "plant.toml", "messages"]) == 1
+    shown = capsys.readouterr().out
+    assert "dosing,line=two actual_g=0.10 " in shown
+    assert "no filter of the profile's points matches the topic plant/two/other" in shown
+
+
+def test_the_template_is_a_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it prints can be used as it stands, also with every line that is commented out."""
+    assert main(["profile", "template"]) == 0
+    template = capsys.readouterr().out
+    everything = "\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in template.splitlines())
+    everything = everything.replace('format = "auto"', 'format = "local"', 1).replace("A profile says", "# A profile says")
+    (folder / "template.toml").write_text(template)
+    (folder / "everything.toml").write_text(everything)
+    (folder / "value").write_text("27.6\n")
+
+    for name in ("template.toml", "everything.toml"):
+        assert main(["profile", "test", name, "value", "--topic", "plant/one/state/level"]) == 0, name
+        assert "level,line=one value=27.6 " in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says which file it is."""
+    assert main(["profile", "test", "plant.toml", "nowhere"]) == 1
+    assert "nowhere cannot be read: No such file or directory" in capsys.readouterr().err
