@@ -51,7 +51,10 @@ METRICS: dict[str, tuple[str, str]] = {
     INTAKE_REJECTED: ("counter", "Frames rejected at intake, by reason; also those that a retry settled later."),
     INTAKE_RETRIED: ("counter", "Rejects of the intake that a retry made accepted frames, or found to be duplicates."),
     INTAKE_LOST_ON_AIR: ("gauge", "Sequence numbers that never came; falls when a late frame arrives."),
-    INTAKE_TIMES_NOT_BELIEVED: ("counter", "Documents whose time could not be right, so that they got the time of their arrival, by source."),
+    INTAKE_TIMES_NOT_BELIEVED: (
+        "counter",
+        "Documents whose time could not be right, so that they got the time of their arrival, by source.",
+    ),
     INTAKE_RATE: ("gauge", "Frames received a second over the last minute."),
     SINK_FRAMES: ("counter", "Frames of a sink by what became of them."),
     SINK_REJECTED: ("gauge", "Frames that the other side refused; falls when a retry offers them again."),

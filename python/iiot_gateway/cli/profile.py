@@ -1,4 +1,4 @@
-"""`profile test PROFILE [FILE]`: what documents yield under a profile, and why the rest does not; `profile template`: a commented profile."""
+"""`profile test PROFILE [FILE]`: what documents yield, and why the rest does not; `profile template`: a commented profile."""
 
 from __future__ import annotations
 
