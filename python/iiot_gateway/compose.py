@@ -46,6 +46,7 @@ from iiot_gateway.sources.base import Intake, Source
 
 if TYPE_CHECKING:
     from iiot_gateway.home_assistant.discovery import Discovery
+    from iiot_gateway.home_assistant.entities import Announcer
     from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 
 
@@ -166,7 +167,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         get_log().warning(CONFIG_NOTE, note=NO_SOURCE)
     journal = open_journal(config)
     try:
-        sinks = _sinks(config, journal)
+        sinks = _sinks(config, journal, takes_commands=bool(config.downlink.key) and not replay)
         # Before any frame comes: it shows what the journal still holds first.
         live = _native.Live(journal) if config.http.enabled or config.home_assistant.discovery else None
         sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal)
@@ -258,7 +259,7 @@ def poster(section: InfluxdbSection) -> _native.Poster:
         raise SettingUnusable(str(error)) from error
 
 
-def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
+def _sinks(config: Config, journal: _native.Journal, *, takes_commands: bool) -> list[Sink]:
     wanted = {name: section.profiles for name, section in config.mqtt.items()}
     wanted |= {name: section.profiles for name, section in config.influxdb.items()}
     wanted |= {name: section.profiles for name, section in config.history.items()}
@@ -268,7 +269,8 @@ def _sinks(config: Config, journal: _native.Journal) -> list[Sink]:
     sinks: list[Sink] = []
     for name, section in config.mqtt.items():
         broker = embedded if section.broker_url == EMBEDDED else None
-        sinks.append(MqttSink(name, section, _broker(config, journal, name, section), embedded=broker))
+        own = _own_topics(config, name, takes_commands=takes_commands)
+        sinks.append(MqttSink(name, section, _broker(config, journal, name, own), embedded=broker))
     sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
     return sinks + _histories(config, journal)
 
@@ -293,13 +295,30 @@ def _embedded(config: Config) -> EmbeddedBroker | None:
     return EmbeddedBroker(config.broker, str(config.base / config.broker.path), clients)
 
 
-def _broker(config: Config, journal: _native.Journal, name: str, section: MqttSection) -> _native.MqttSink:
+def _own_topics(config: Config, name: str, *, takes_commands: bool) -> list[str]:
+    """Return the filters of the topics that are the gateway's own at a sink's broker; no value goes there."""
+    broker, home = config.mqtt[name].broker_url, config.home_assistant
+    # Another section may be about the same broker.
+    there = {other: section for other, section in config.mqtt.items() if section.broker_url == broker}
+    own = [f"{section.topic_prefix}/gateway/#" for section in there.values()]
+    if takes_commands and config.downlink.sink in there:
+        prefix = _downlink_prefix(config)
+        own += [f"{prefix}/+/set/#", f"{prefix}/+/state/#"]
+    if home.discovery:
+        announced = (section for other, section in there.items() if not home.mqtt or other in home.mqtt)
+        own += [_announcer(config, section).own_documents() for section in announced]
+    return list(dict.fromkeys(own))
+
+
+def _broker(config: Config, journal: _native.Journal, name: str, own_topics: Sequence[str]) -> _native.MqttSink:
+    section = config.mqtt[name]
     return _native.MqttSink(
         journal,
         name,
         client_id=section.client_id,
         availability_topic=f"{section.topic_prefix}/gateway/status",
         health_topic=f"{section.topic_prefix}/gateway/health",
+        own_topics=own_topics,
         qos=section.qos,
         backlog=section.backlog,
         keep_alive_s=section.keep_alive_s,
@@ -309,6 +328,12 @@ def _broker(config: Config, journal: _native.Journal, name: str, section: MqttSe
         max_topics=section.max_topics,
         **broker_settings(config, section),
     )
+
+
+def _downlink_prefix(config: Config) -> str:
+    """Return the prefix of the topics on which commands are asked for and answered."""
+    source = config.downlink.source
+    return origin(config, source, config.serial[source]).topic_prefix
 
 
 def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
@@ -321,7 +346,7 @@ def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
 
     broker = config.mqtt[section.sink]
     gate = next(source for source in sources if source.name == section.source and isinstance(source, SerialSource))
-    prefix = origin(config, section.source, config.serial[section.source]).topic_prefix
+    prefix = _downlink_prefix(config)
     try:
         side = _native.SideConnection(
             client_id=f"{broker.client_id}-downlink",
@@ -339,29 +364,24 @@ def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
 
 def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
     from iiot_gateway.home_assistant.discovery import Discovery, Plan
-    from iiot_gateway.home_assistant.entities import Announcer
 
     section = config.home_assistant
     profiles = {source: read_profile(path).name for source, path in profile_files(config).items()}
     # A recording has no section; it goes by the profile of [gateway].
     other = read_profile(profile_path(config.base, config.gateway.profile)).name
-    by_name = {sink.name: sink for sink in sinks}
+    by_name = {sink.name: sink for sink in sinks if isinstance(sink, MqttSink)}
 
     def discovery(name: str, mqtt: MqttSection) -> Discovery:
         client_id = f"{mqtt.client_id}-discovery"
-        announcer = Announcer(
-            prefix=section.discovery_prefix,
-            client_id=mqtt.client_id,
-            status_topic=f"{mqtt.topic_prefix}/gateway/status",
-            expire_after_s=section.expire_after_s,
-        )
+        sink = by_name[name]
         plan = Plan(
             sink=name,
-            announcer=announcer,
+            announcer=_announcer(config, mqtt),
             home_status_topic=section.status_topic,
             retired=section.retired,
             takes=lambda source: not mqtt.profiles or profiles.get(source, other) in mqtt.profiles,
-            is_connected=lambda: by_name[name].status.state == "connected",
+            publishes_to=sink.publishes_to,
+            is_connected=lambda: sink.status.state == "connected",
         )
         side = _native.SideConnection(
             client_id=client_id,
@@ -374,6 +394,17 @@ def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
         return Discovery(plan, side)
 
     return [discovery(name, mqtt) for name, mqtt in config.mqtt.items() if not section.mqtt or name in section.mqtt]
+
+
+def _announcer(config: Config, mqtt: MqttSection) -> Announcer:
+    from iiot_gateway.home_assistant.entities import Announcer
+
+    return Announcer(
+        prefix=config.home_assistant.discovery_prefix,
+        client_id=mqtt.client_id,
+        status_topic=f"{mqtt.topic_prefix}/gateway/status",
+        expire_after_s=config.home_assistant.expire_after_s,
+    )
 
 
 def _live(config: Config, journal: _native.Journal) -> list[Source]:

@@ -52,6 +52,8 @@ class Plan:
     retired: Sequence[str]
     takes: Callable[[str], bool]
     """Whether the sink publishes what a source gives."""
+    publishes_to: Callable[[str], bool]
+    """Whether the sink publishes values to a topic."""
     is_connected: Callable[[], bool]
     """Whether the sink has its connection."""
 
@@ -141,7 +143,7 @@ class Discovery:
             return
         self._unsettled = True
         for series in changes["added"]:
-            if self._plan.takes(series["source"]):
+            if self._plan.takes(series["source"]) and (not series["topic"] or self._plan.publishes_to(series["topic"])):
                 self._entities.take(series)
         for value in changes["changed"]:
             self._entities.change(value["id"], value["kind"])

@@ -93,6 +93,10 @@ class MqttSink:
                 self._status.last_error = "" if error == self._ended_with else error
         return self._status
 
+    def publishes_to(self, topic: str) -> bool:
+        """Tell whether values may go to a topic: MQTT allows it, and it is none of the gateway's own."""
+        return self._native.refusal(topic) is None
+
     async def run(self) -> None:
         """Connect again and again until `stop`."""
         async with anyio.create_task_group() as tasks:
