@@ -9,7 +9,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = tuple[int, dict[str, str], dict[str, str] | None]
+Reply = tuple[int, dict[str, str], dict[str, str] | str | None]
+"""Status, headers, and a JSON document or a text."""
 TAKEN: Reply = (204, {}, None)
 
 
@@ -19,6 +20,8 @@ class ScriptedDatabase:
     def __init__(self, judge: Callable[[list[str]], Reply]) -> None:
         self.judge = judge
         """Decides on the lines of one request."""
+        self.look: Reply = (204, {}, None)
+        """What a GET is answered with."""
         self.taken: dict[str, str] = {}
         """Series and time -> fields: the same point overwrites, as in a real one."""
         self.requests: list[list[str]] = []
@@ -33,7 +36,7 @@ class ScriptedDatabase:
             disable_nagle_algorithm = True  # head and body of an answer are two writes
 
             def do_GET(self) -> None:
-                self._reply((204, {}, None))
+                self._reply(database.look)
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -53,7 +56,7 @@ class ScriptedDatabase:
             def _reply(self, reply: Reply) -> None:
                 status, headers, document = reply
                 self.send_response(status)
-                content = b"" if document is None else json.dumps(document).encode()
+                content = (document if isinstance(document, str) else json.dumps(document)).encode() if document is not None else b""
                 for name, value in headers.items():
                     self.send_header(name, value)
                 if status != 204:

@@ -5,6 +5,7 @@ Written from the API's reference (docs.influxdata.com, "InfluxDB OSS v2 API"); c
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,6 +41,8 @@ class ScriptedInfluxdb2:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
                 if self.path.startswith("/api/v2/write?"):
                     self._answer("POST", {"lines": body.decode()})
                 else:

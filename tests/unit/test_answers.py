@@ -2,44 +2,91 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiot_gateway.sinks.answers import Delivery, Range, Verdict, reason, verdict
+from iiot_gateway.sinks.answers import Delivery, Range, Verdict, reason, remedy, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer as the extension gives it."""
+
+    status: int = 0
+    error: str | None = None
+    detail: str = ""
+    retry_after_s: float | None = None
+    content_type: str = ""
+    location: str = ""
+    body: bytes = b""
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "expected"),
+    ("answer", "expected"),
     [
-        (204, None, Verdict.ACCEPTED),
-        (200, None, Verdict.ACCEPTED),
-        (400, None, Verdict.BAD_LINES),
-        (422, None, Verdict.BAD_LINES),
-        (413, None, Verdict.TOO_LARGE),
-        (401, None, Verdict.REFUSED),
-        (403, None, Verdict.REFUSED),
-        (404, None, Verdict.REFUSED),
-        (301, None, Verdict.REFUSED),
-        (429, None, Verdict.WAIT),
-        (503, None, Verdict.WAIT),
-        (500, None, Verdict.WAIT),
-        (0, "refused", Verdict.WAIT),
-        (0, "timeout", Verdict.WAIT),
-        (0, "tls", Verdict.REFUSED),
-        (0, "cancelled", Verdict.CANCELLED),
+        (Answered(204), Verdict.ACCEPTED),
+        (Answered(200), Verdict.REFUSED),
+        (Answered(202), Verdict.REFUSED),
+        (Answered(201), Verdict.BAD_LINES),
+        (Answered(400), Verdict.BAD_LINES),
+        (Answered(422), Verdict.BAD_LINES),
+        (Answered(413), Verdict.TOO_LARGE),
+        (Answered(401), Verdict.REFUSED),
+        (Answered(403), Verdict.REFUSED),
+        (Answered(404), Verdict.REFUSED),
+        (Answered(405), Verdict.REFUSED),
+        (Answered(415), Verdict.REFUSED),
+        (Answered(301), Verdict.REFUSED),
+        (Answered(429), Verdict.WAIT),
+        (Answered(503, retry_after_s=1.0), Verdict.WAIT),
+        (Answered(503), Verdict.FAILED),
+        (Answered(500), Verdict.FAILED),
+        (Answered(502), Verdict.FAILED),
+        (Answered(0, "refused"), Verdict.WAIT),
+        (Answered(0, "timeout"), Verdict.WAIT),
+        (Answered(0, "tls"), Verdict.REFUSED),
+        (Answered(0, "cancelled"), Verdict.CANCELLED),
     ],
 )
-def test_an_answer_has_one_meaning(status: int, error: str | None, expected: Verdict) -> None:
+def test_an_answer_has_one_meaning(answer: Answered, expected: Verdict) -> None:
     """Every row of the table in the module holds."""
-    assert verdict(status, error) is expected
+    assert verdict(answer) is expected
 
 
 def test_the_reason_is_the_peers_own_message() -> None:
     """A reject carries what the database said, not JSON around it."""
-    assert reason(422, b'{"code":"unprocessable entity","message":"field type conflict"}', "") == "422 field type conflict"
-    assert reason(400, b"not json", "") == "400 not json"
-    assert reason(0, b"", "refused") == "refused"
+    conflict = b'{"code":"unprocessable entity","message":"field type conflict"}'
+    assert reason(Answered(422, body=conflict)) == "422 field type conflict"
+    assert reason(Answered(400, body=b"not json")) == "400 not json"
+    assert reason(Answered(0, "refused")) == "refused"
+
+
+def test_what_is_no_database_is_shown_with_status_kind_and_beginning() -> None:
+    """A login page answers 200 to everything; a redirect names where it leads."""
+    page = Answered(200, content_type="text/html", body=b"<html>\n<title>Sign in</title>" + b"x" * 1000)
+
+    assert reason(page).startswith("200 (text/html) is no answer of a database, which confirms with 204: <html> <title>Sign in</title>")
+    assert len(reason(page)) <= 240
+    assert reason(Answered(202)).endswith("204: an empty body")
+    assert reason(Answered(302, location="https://login.example/")) == "302 a redirect to https://login.example/, which is not followed"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (200, "set url to the database itself"),
+        (308, "set url to the database itself"),
+        (405, "/x/api/v2/write"),
+        (415, "set gzip = false"),
+        (401, "token"),
+    ],
+)
+def test_the_remedy_fits_the_refusal(status: int, words: str) -> None:
+    """Each refusal says what a person can do."""
+    assert words in remedy(status, "/x/api/v2/write")
 
 
 def play(lines: int, bad: set[int], partial: bool) -> tuple[list[int], Delivery, int]:  # noqa: FBT001
@@ -143,3 +190,15 @@ def test_a_line_alone_is_believed_bad_only_after_a_proof() -> None:
     plan.believe()
 
     assert (plan.next(), plan.rejects) == (None, [(0, "bad")])
+
+
+def test_a_range_is_halved_without_suspecting_anything() -> None:
+    """Where a 5xx has lasted, halves are tried; a line goes by a proof of its own, and nothing is halved in doubt."""
+    plan = Delivery(2)
+    assert plan.halve()
+    plan.reject("500 conflict")
+    assert (plan.next(), plan.rejects, plan.in_doubt) == (Range(1, 2), [(0, "500 conflict")], False)
+    plan.doubt()
+
+    assert not plan.halve()
+    assert plan.next() == Range(1, 2)

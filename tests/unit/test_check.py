@@ -94,3 +94,23 @@ def test_sources_that_share_series_of_a_database_are_said(north: str, south: str
     notes = load_text(f"{database}\n{section('north', north)}{section('south', south)}").notes
 
     assert any("[serial.north] and [serial.south]" in note and "tags" in note for note in notes) is shared
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("http://host/api/v2", "/api/v2, to which the gateway adds its own: take http://host"),
+        ("http://host:8086/proxy/api/v2/write/", "/api/v2/write, to which the gateway adds its own: take http://host:8086/proxy"),
+        ("http://host/influx/write", "/write, to which the gateway adds its own: take http://host/influx"),
+        ("http://host/api/v3/write_lp", "/api/v3/write_lp, to which the gateway adds its own: take http://host"),
+    ],
+)
+def test_a_url_with_the_path_of_the_api_is_said(url: str, remedy: str) -> None:
+    """The lines would go to the path twice; it may be a proxy's, so it is no fault."""
+    assert [note for note in load_text(f'[influxdb]\nurl = "{url}"\n').notes if remedy in note]
+
+
+@pytest.mark.parametrize("url", ["http://host", "http://host/", "http://host:8480/insert/0/influx", "http://host/api/v1/push/influx"])
+def test_a_path_of_a_proxy_is_nothing_to_say(url: str) -> None:
+    """The paths that VictoriaMetrics' cluster and others are reached under."""
+    assert load_text(f'[influxdb]\nurl = "{url}"\n').notes == ()

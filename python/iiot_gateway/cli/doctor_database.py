@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config, InfluxdbSection
@@ -33,7 +33,8 @@ def databases(config: Config) -> Iterator[Finding]:
 
 
 def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
-    from iiot_gateway.sinks.influxdb import write_url
+    from iiot_gateway.compose import poster
+    from iiot_gateway.sinks.answers import Verdict, reason, verdict
 
     base = section.url.rstrip("/")
     status, detail, _body = _request(section, "GET", f"{base}/ping")
@@ -43,22 +44,24 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
         return
     stamp_ns = time.time_ns() // 1_000_000 * 1_000_000  # VictoriaMetrics keeps milliseconds
     line = f"{MEASUREMENT},source=doctor value={stamp_ns // 1_000_000} {stamp_ns}"
-    status, detail, body = _request(section, "POST", write_url(section), line.encode())
-    if not 200 <= status < 300:
-        yield Finding(f"{subject} write", ok=False, detail=f"{status} {_words(body) or detail}", remedy=_remedy(status, section))
+    # As the sink would, compressed if it does that: what confirms here confirms there.
+    answer = poster(section).post_bytes(line.encode())
+    if verdict(answer) is not Verdict.ACCEPTED:
+        yield Finding(f"{subject} write", ok=False, detail=reason(answer), remedy=_remedy(answer.status, section))
         return
-    yield Finding(f"{subject} write", ok=True, detail=f"{status}")
+    yield Finding(f"{subject} write", ok=True, detail=f"{answer.status}")
     yield _read_back(subject, section, stamp_ns)
 
 
 def _remedy(status: int, section: InfluxdbSection) -> str:
+    from iiot_gateway.sinks.answers import remedy
+    from iiot_gateway.sinks.influxdb import write_url
+
     if status in (401, 403):
         return f"set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `{command('influxdb init')}` makes one"
-    if 300 <= status < 400:
-        return "set url to the server itself: the gateway follows no redirect, because it would carry the token to another host"
     if status == 404:
         return f"create the bucket {section.bucket!r} in the organisation {section.org!r}; `{command('influxdb init')}` does"
-    return "read the answer"
+    return remedy(status, urlsplit(write_url(section)).path)
 
 
 def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding:
@@ -140,11 +143,3 @@ def _request(
         return error.code, error.reason, error.read(65536).decode("utf-8", "replace")
     except (urllib.error.URLError, OSError, ValueError) as error:
         return 0, str(getattr(error, "reason", error)), ""
-
-
-def _words(body: str) -> str:
-    try:
-        document: Any = json.loads(body)
-    except ValueError:
-        return " ".join(body.split())[:200]
-    return str(document.get("message", document) if isinstance(document, dict) else document)[:200]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from http import HTTPStatus
 from typing import Any
 
 from iiot_gateway.cli.rejects import count
@@ -111,6 +112,11 @@ def client(section: InfluxdbSection, token: str) -> Any:
     )
 
 
+def foreign(section: InfluxdbSection, what: str) -> GatewayError:
+    """Return the error for a peer that answers as no InfluxDB 2 does: a login page, a proxy, another server."""
+    return GatewayError(f"{section.url} is no InfluxDB 2: {what}; set url to the database itself, without the path of its API")
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal. Raises GatewayError unless the answer is yes."""
     if yes:
@@ -144,7 +150,11 @@ def _query(section: InfluxdbSection, args: argparse.Namespace) -> int:
     flux = sys.stdin.read() if args.flux == "-" else args.flux
     file = args.token_file or (DASHBOARD_TOKEN_FILE if os.path.exists(DASHBOARD_TOKEN_FILE) else None)
     with client(section, secret_of(file) if file else section.token.reveal()) as influxdb:
-        for row in influxdb.query_api().query_raw(flux, org=section.org):
+        answer = influxdb.query_api().query_raw(flux, org=section.org)
+        kind = answer.headers.get("Content-Type", "")
+        if "csv" not in kind:
+            raise foreign(section, f"a query was answered with {kind or 'no content type'}, not with CSV")
+        for row in answer:
             sys.stdout.write(row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row))
     return 0
 
@@ -157,8 +167,16 @@ def _delete(section: InfluxdbSection, args: argparse.Namespace) -> int:
         print(f"would delete {what}")
         return 0
     confirm(f"Delete {what}?", yes=args.yes)
+    from influxdb_client import DeletePredicateRequest, DeleteService
+
     with client(section, section.token.reveal()) as influxdb:
-        influxdb.delete_api().delete(iso(args.begin), iso(args.end), args.predicate, bucket=section.bucket, org=section.org)
+        request = DeletePredicateRequest(start=iso(args.begin), stop=iso(args.end), predicate=args.predicate)
+        # The library's own `delete` does not say how it was answered.
+        _data, status, _headers = DeleteService(influxdb.api_client).post_delete_with_http_info(
+            delete_predicate_request=request, bucket=section.bucket, org=section.org
+        )
+    if status != HTTPStatus.NO_CONTENT:
+        raise foreign(section, f"a deletion was answered with {status}, not with 204")
     print(f"deleted {what}")
     return 0
 

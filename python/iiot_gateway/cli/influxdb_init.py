@@ -74,7 +74,10 @@ def _is_new(section: InfluxdbSection) -> bool:
     from influxdb_client import SetupService
 
     with influxdb.client(section, "") as client:
-        return bool(SetupService(client.api_client).get_setup().allowed)
+        allowed = getattr(SetupService(client.api_client).get_setup(), "allowed", None)
+    if not isinstance(allowed, bool):
+        raise influxdb.foreign(section, "it does not say whether it is set up")
+    return allowed
 
 
 def _set_up(section: InfluxdbSection, args: argparse.Namespace) -> str:

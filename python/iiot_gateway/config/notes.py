@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import combinations
+from urllib.parse import urlsplit
 
 from iiot_gateway.config.schema import Config
 from iiot_gateway.config.wiring import live_sections, origin, value_prefixes
+
+API_PATH = re.compile(r"/(api/v[23](/.*)?|write|write_lp|query|ping|health)$")
+"""What InfluxDB and VictoriaMetrics call their ends of the API; a proxy's own path may stand before it."""
 
 
 def notes(config: Config) -> Iterator[str]:
@@ -19,6 +24,11 @@ def notes(config: Config) -> Iterator[str]:
                 f"{name}.topic_prefix begins {own}/gateway/status and {own}/gateway/health only: values that go there keep the prefix of "
                 f"their source, {_quoted(prefixes)}; topic_prefix of [gateway] or of the source changes it"
             )
+    for name, influxdb in config.influxdb.items():
+        base = influxdb.url.rstrip("/")
+        if found := API_PATH.search(urlsplit(base).path):
+            right = base.removesuffix(found[0])
+            yield f"{name}.url ends with a path of the API, {found[0]}, to which the gateway adds its own: take {right}"
     if config.influxdb or config.history:
         yield from _shared_series(config)
 

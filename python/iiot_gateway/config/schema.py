@@ -163,6 +163,12 @@ class InfluxdbSection:
     batch_lines: int = integer(5000, "Lines a request at most.", low=1, high=100000)
     batch_interval_ms: int = integer(1000, "How long the first line of a request waits for more.", low=0, high=60000)
     timeout_s: float = number(30.0, "A request that takes longer is repeated.", low=0.1, high=HOUR_S)
+    suspect_after_s: float = number(
+        600.0,
+        "A 5xx that lasts so long may be the fault of a line; it is rejected if the database takes another of its measurement.",
+        low=0,
+        high=YEAR_S,
+    )
     gzip: bool = flag(True, "Compress requests.")
     ca_file: str = path("", "Certificates (PEM) that the server's is checked against; empty takes the system's.")
     on_start: OnStart = text("wait", "If the server is absent at start: wait for it, or fail.", "wait", "fail")

@@ -1,12 +1,14 @@
 """What a database's answer means, and how to find the bad lines of a refused batch. Pure: no socket, no clock.
 
-2xx           the lines are in
-400, 422      some line is bad: halve until it is found (422 wrote the rest; writing again overwrites, so it is harmless);
-              every line is bad: nothing is wrong with the lines, wait and shout
-413           too large: halve; a single line that is too large is bad
-401, 403, 404 nothing is wrong with the lines: wait and shout
-429, 503      wait as long as the peer asks
-5xx, network  wait and try again
+204            the lines are in; InfluxDB 1 to 3 and VictoriaMetrics confirm with nothing else
+201, 400, 422  some line is bad: halve until it is found (201 and 422 wrote the rest; writing again overwrites, so it is harmless);
+               every line is bad: nothing is wrong with the lines, wait and shout
+413            too large: halve; a single line that is too large is bad
+401, 403, 404  nothing is wrong with the lines: wait and shout
+2xx, 3xx, 4xx  anything else is no answer of a database: wait and shout
+408, 425, 429  wait as long as the peer asks; so for a 5xx that says when to come back
+5xx            wait and try again; after a while a line may be to blame (outages.py)
+network        wait and try again
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
+
+LONGEST_REASON = 240
 
 
 class Verdict(Enum):
@@ -24,39 +29,99 @@ class Verdict(Enum):
     TOO_LARGE = "too_large"
     WAIT = "wait"
     """The peer is not there or not ready."""
+    FAILED = "failed"
+    """The peer broke over the request, or at this time."""
     REFUSED = "refused"
     """The peer does not want us: a person must act."""
     CANCELLED = "cancelled"
 
 
-def verdict(status: int, error: str | None) -> Verdict:  # noqa: PLR0911 - the table above, a line a row
-    """Classify an answer; status 0 means that there was none."""
-    if error == "cancelled":
-        return Verdict.CANCELLED
+class Answer(Protocol):
+    """What a request came to: a status, or an error with status 0."""
+
+    @property
+    def status(self) -> int:
+        """The status, 0 without an answer."""
+
+    @property
+    def error(self) -> str | None:
+        """Why there was none, as a word."""
+
+    @property
+    def detail(self) -> str:
+        """The same for people."""
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How long the peer asks to wait."""
+
+    @property
+    def content_type(self) -> str:
+        """What the peer calls the body."""
+
+    @property
+    def location(self) -> str:
+        """Where a redirect leads."""
+
+    @property
+    def body(self) -> bytes:
+        """The beginning of the body."""
+
+
+def verdict(answer: Answer) -> Verdict:  # noqa: PLR0911 - the table above, a line a row
+    """Classify an answer."""
+    status = answer.status
     if status == 0:
-        return Verdict.REFUSED if error == "tls" else Verdict.WAIT
-    if 200 <= status < 300:
+        if answer.error == "cancelled":
+            return Verdict.CANCELLED
+        return Verdict.REFUSED if answer.error == "tls" else Verdict.WAIT
+    if status == 204:
         return Verdict.ACCEPTED
-    if status in (400, 422):
+    if status in (201, 400, 422):
         return Verdict.BAD_LINES
     if status == 413:
         return Verdict.TOO_LARGE
-    if status in (408, 425, 429) or status >= 500:
+    if status in (408, 425, 429):
         return Verdict.WAIT
+    if status >= 500:
+        return Verdict.FAILED if answer.retry_after_s is None else Verdict.WAIT
     return Verdict.REFUSED
 
 
-def reason(status: int, body: bytes, detail: str) -> str:
+def reason(answer: Answer) -> str:
     """Return the peer's own words, short enough for a log and a reject."""
-    text = body.decode("utf-8", "replace").strip()
+    status, text = answer.status, answer.body.decode("utf-8", "replace").strip()
+    if not status:
+        return (answer.error or answer.detail)[:LONGEST_REASON]
+    if 200 <= status < 300 and verdict(answer) is Verdict.REFUSED:
+        kind = answer.content_type or "no content type"
+        return _short(f"{status} ({kind}) is no answer of a database, which confirms with 204: {text or 'an empty body'}")
+    if 300 <= status < 400:
+        return _short(f"{status} a redirect to {answer.location or 'nowhere'}, which is not followed")
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict):
         text = str(document.get("message") or document.get("error") or text)
-    text = " ".join((text or detail).split())
-    return f"{status} {text}"[:240] if status else text[:240]
+    return _short(f"{status} {text or answer.detail}")
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:LONGEST_REASON]
+
+
+def remedy(status: int, path: str) -> str:
+    """Say what to do about a refusal; `path` is the one that was posted to."""
+    if 200 <= status < 300:
+        return "set url to the database itself: a login page, a proxy or another server answers there; the lines wait in the journal"
+    if 300 <= status < 400:
+        return "set url to the database itself: the gateway follows no redirect, because it would carry the token to another host"
+    if status == 405:
+        return f"nothing takes lines at {path}: set url to the database's address, without the path of its API"
+    if status == 415:
+        return "set gzip = false: the server does not take compressed requests"
+    return "check url, org, bucket and token; the lines wait in the journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +175,26 @@ class Delivery:
         """Halve the range that holds a bad line; a range of one line is a suspect. In doubt nothing is halved."""
         if self._doubted:
             return
-        whole = self._open.pop()
+        whole = self._open[-1]
         if whole.end - whole.first == 1:
+            self._open.pop()
             self._suspects.append((whole.first, why))
-            return
+        else:
+            self.halve()
+
+    def halve(self) -> bool:
+        """Go on with the halves of the range; False in doubt, when nothing is halved."""
+        if self._doubted:
+            return False
+        whole = self._open.pop()
         middle = (whole.first + whole.end) // 2
         # The first half lies on top: lines go out in their order.
         self._open += [Range(middle, whole.end), Range(whole.first, middle)]
+        return True
+
+    def reject(self, why: str) -> None:
+        """Take note that the one line of the range is bad, by a proof of its own."""
+        self.rejects.append((self._open.pop().first, why))
 
     @property
     def in_doubt(self) -> bool:

@@ -7,12 +7,12 @@ after a longer outage the prepared ones are dropped and read anew, because the j
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 import anyio.to_thread
@@ -26,13 +26,16 @@ from iiot_gateway.log import (
     SINK_AVAILABLE,
     SINK_LINES_REJECTED,
     SINK_NOT_AUTHORIZED,
+    SINK_REFUSED,
     SINK_REFUSES_ALL,
     SINK_UNAVAILABLE,
     Repeated,
     get_log,
 )
-from iiot_gateway.sinks.answers import Delivery, Verdict, newest_first, reason, verdict
+from iiot_gateway.sinks.answers import Delivery, Range, Verdict, reason, remedy, verdict
 from iiot_gateway.sinks.base import SinkStatus
+from iiot_gateway.sinks.canaries import Canaries
+from iiot_gateway.sinks.outages import Outages
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Answer, LineBatch, LineSink, Poster
@@ -42,7 +45,6 @@ REWIND_AFTER_S = 30.0
 LONGEST_RETRY_AFTER_S = 3600.0
 WAIT_FOR_FRAME_MS = 1000
 
-REFUSED_REMEDY = "check url, org, bucket and token; the lines wait in the journal"
 REFUSES_ALL_REMEDY = "check url, org, bucket; the database refuses every line, so they are not believed to be bad and wait in the journal"
 
 Prepared = tuple[int, "LineBatch"]
@@ -55,6 +57,8 @@ class _Tried:
     verdict: Verdict
     error: str
     retry_after_s: float | None
+    status: int = 0
+    remedy: str = ""
 
 
 _TAKEN = _Tried(Verdict.ACCEPTED, "", None)
@@ -83,6 +87,7 @@ class InfluxdbSink:
         self.name = name
         self.status = SinkStatus()
         self._section = section
+        self._path = urlsplit(write_url(section)).path
         self._reader = reader
         self._poster = poster
         self._backoff = backoff or Backoff()
@@ -92,8 +97,8 @@ class InfluxdbSink:
         self._generation = 0
         self._reading = anyio.Lock()
         self._failing_since_s: float | None = None
-        # The last line that the database took: posted again, it tells whether it still takes lines.
-        self._canary: bytes | None = None
+        self._canaries = Canaries()
+        self._outages = Outages(section.suspect_after_s)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
         # Apart, because each batch that is taken resets the other.
@@ -126,7 +131,7 @@ class InfluxdbSink:
             if answer.status and answer.status < 500:
                 self._recovered()  # even "who are you" is a sign of life; the write will say what is wrong
                 return True
-            error = reason(answer.status, answer.body, answer.error or answer.detail)
+            error = reason(answer)
             if self._section.on_start == "fail":
                 raise SinkUnavailable(f"[{self.name}] {self._section.url}: {error}")
             await self._pause(self._failed(_Tried(Verdict.WAIT, error, answer.retry_after_s)))
@@ -176,72 +181,99 @@ class InfluxdbSink:
         plan = Delivery(batch.lines)
         while (part := plan.next()) is not None:
             tried = await self._try(self._poster.post, batch, first=part.first, end=part.end)
-            remedy = REFUSED_REMEDY
-            if tried.verdict is Verdict.ACCEPTED:
-                plan.accepted()
-                self._canary = batch.line(part.end - 1)
-                self._recovered()
-                continue
-            if tried.verdict in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
-                plan.refused(tried.error)
-                if not plan.in_doubt:
+            match tried.verdict:
+                case Verdict.ACCEPTED:
+                    self._accepted(batch, plan, part)
                     continue
-                tried = await self._prove(batch, plan) or tried
-                if tried.verdict is Verdict.ACCEPTED:
-                    plan.believe()
-                    self._recovered()
-                    continue
-                plan.doubt()
-                if tried.verdict in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
-                    tried, remedy = replace(tried, verdict=Verdict.REFUSED), REFUSES_ALL_REMEDY
+                case Verdict.BAD_LINES | Verdict.TOO_LARGE:
+                    plan.refused(tried.error)
+                    if not plan.in_doubt or (tried := await self._doubted(batch, plan, tried)).verdict is Verdict.ACCEPTED:
+                        continue
+                case Verdict.FAILED:
+                    if await self._blames_lines(batch, plan, part):
+                        continue
             if tried.verdict is Verdict.CANCELLED:
                 return False
-            await self._pause(self._failed(tried, remedy))
+            await self._pause(self._failed(tried))
             if self._stopping.is_set() or self._outage_s() > REWIND_AFTER_S:
                 return False
-        if plan.rejects:
-            index, why = plan.rejects[0]
-            self._log.error(
-                SINK_LINES_REJECTED,
-                lines=len(plan.rejects),
-                of=batch.lines,
-                first=batch.line(index)[:80].decode("utf-8", "replace"),
-                reason=why,
-            )
-        return await self._confirm(batch, plan.rejects)
+        if self._outages:
+            self._outages.delivered(batch.last_lines())
+        return await self._settle(batch, sorted(plan.rejects))
 
-    async def _prove(self, batch: LineBatch, plan: Delivery) -> _Tried | None:
-        """Find out whether the database takes good lines: one that it took before, else the newest, else some from all over the batch.
+    def _accepted(self, batch: LineBatch, plan: Delivery, part: Range) -> None:
+        """Take note that a range is in."""
+        plan.accepted()
+        self._canaries.take(batch, part.first, part.end)
+        self._recovered()
 
-        What came last is good more often than what waited longest: a database with a retention refuses everything that is too old for
-        it. Writing a line again overwrites it. Returns the first answer that is no refusal of the line, else the last one.
-        """
-        lines = [self._canary] if self._canary else []
-        newest = None
-        with suppress(JournalError):  # whoever comes to a damaged frame in its turn says so
-            newest = await anyio.to_thread.run_sync(self._reader.newest, batch.end_position)
-        if newest is not None:
-            lines += [newest.line(index) for index in newest_first(newest.lines)]
-        lines += [batch.line(index) for index in plan.scouts()]
+    async def _doubted(self, batch: LineBatch, plan: Delivery, refusal: _Tried) -> _Tried:
+        """Find out whether the database takes good lines, so that the suspects are bad; return what was found."""
+        newest = await self._newest(batch)
+        tried = (
+            await self._post_until(self._canaries.of_any(newest, batch, plan.scouts()), (Verdict.BAD_LINES, Verdict.TOO_LARGE)) or refusal
+        )
+        if tried.verdict is Verdict.ACCEPTED:
+            plan.believe()
+            self._recovered()
+            return tried
+        plan.doubt()
+        if tried.verdict in (Verdict.BAD_LINES, Verdict.TOO_LARGE):
+            return replace(tried, verdict=Verdict.REFUSED, remedy=REFUSES_ALL_REMEDY)
+        return tried
+
+    async def _blames_lines(self, batch: LineBatch, plan: Delivery, part: Range) -> bool:
+        """Take a 5xx to a range: where it has lasted, halve the range, or judge its one line. False if it is to be waited for."""
+        measurements = batch.last_lines(first=part.first, end=part.end)
+        if not self._outages.failed(measurements, time.monotonic()):
+            return False
+        if part.end - part.first > 1:
+            return plan.halve()
+        newest = await self._newest(batch)
+        for name in measurements:
+            lines = self._canaries.of(name, newest, batch, part.end)
+            tried = await self._post_until(lines, (Verdict.FAILED, Verdict.BAD_LINES), name)
+            if tried is None or tried.verdict is not Verdict.ACCEPTED:
+                return False
+        # Once more, because the database may have come back between the line and its proof.
+        again = await self._try(self._poster.post, batch, first=part.first, end=part.end)
+        if again.verdict is Verdict.ACCEPTED:
+            self._accepted(batch, plan, part)
+        elif again.verdict is Verdict.FAILED:
+            plan.reject(again.error)
+            self._recovered()
+        return again.verdict in (Verdict.ACCEPTED, Verdict.FAILED)
+
+    async def _post_until(self, lines: Sequence[bytes], go_on: Sequence[Verdict], measurement: bytes | None = None) -> _Tried | None:
+        """Post lines one by one while the answers are such that the line may be to blame; return the last answer."""
         tried = None
         for line in lines:
             tried = await self._try(self._poster.post_bytes, line)
             if tried.verdict is Verdict.ACCEPTED:
-                self._canary = line
-            if tried.verdict not in (Verdict.BAD_LINES, Verdict.TOO_LARGE) or self._stopping.is_set():
+                self._canaries.take_line(measurement, line)
+            if tried.verdict not in go_on or self._stopping.is_set():
                 break
         return tried
 
+    async def _newest(self, batch: LineBatch) -> LineBatch | None:
+        """Return the newest lines in the journal; whoever comes to a damaged frame in its turn says so."""
+        with suppress(JournalError):
+            return await anyio.to_thread.run_sync(self._reader.newest, batch.end_position)
+        return None
+
     async def _try(self, ask: Callable[..., Answer], *arguments: object, **named: object) -> _Tried:
         answer = await anyio.to_thread.run_sync(partial(ask, *arguments, **named))
-        status = answer.status
-        failure = None if status else answer.error
-        judged = verdict(status, failure)
+        judged = verdict(answer)
         if judged is Verdict.ACCEPTED:
             return _TAKEN
-        return _Tried(judged, reason(status, answer.body, failure or answer.detail), answer.retry_after_s)
+        return _Tried(judged, reason(answer), answer.retry_after_s, answer.status, remedy(answer.status, self._path))
 
-    async def _confirm(self, batch: LineBatch, rejects: list[tuple[int, str]]) -> bool:
+    async def _settle(self, batch: LineBatch, rejects: list[tuple[int, str]]) -> bool:
+        """Confirm a batch of which every line is in or rejected; False if the journal does not take it now."""
+        if rejects:
+            index, why = rejects[0]
+            first = batch.line(index)[:80].decode("utf-8", "replace")
+            self._log.error(SINK_LINES_REJECTED, lines=len(rejects), of=batch.lines, first=first, reason=why)
         try:
             if not self._reader.confirm(batch, rejects=rejects, wait=False):
                 await anyio.to_thread.run_sync(lambda: self._reader.confirm(batch, rejects=rejects))
@@ -260,8 +292,10 @@ class InfluxdbSink:
         self._failing_since_s = None
         self._backoff.reset()
 
-    def _failed(self, tried: _Tried, remedy: str = REFUSED_REMEDY) -> float:
+    def _failed(self, tried: _Tried) -> float:
         """Take a failure and return how long to wait."""
+        if tried.verdict is not Verdict.FAILED:
+            self._outages.interrupted()
         if self._failing_since_s is None:
             self._failing_since_s = time.monotonic()
             self.status.reconnects += 1
@@ -272,8 +306,9 @@ class InfluxdbSink:
         self.status.change("refused" if refused else "disconnected", tried.error)
         if (extra := self._repeated.allows(tried.error)) is not None:
             if refused:
-                event = SINK_REFUSES_ALL if remedy is REFUSES_ALL_REMEDY else SINK_NOT_AUTHORIZED
-                self._log.error(event, error=tried.error, retry_s=round(delay_s, 1), remedy=remedy, **extra)
+                event = SINK_NOT_AUTHORIZED if tried.status in (401, 403) else SINK_REFUSED
+                event = SINK_REFUSES_ALL if tried.remedy is REFUSES_ALL_REMEDY else event
+                self._log.error(event, error=tried.error, retry_s=round(delay_s, 1), remedy=tried.remedy, **extra)
             else:
                 self._log.warning(SINK_UNAVAILABLE, error=tried.error, retry_s=round(delay_s, 1), **extra)
         return delay_s

@@ -1,0 +1,69 @@
+"""Which lines may be to blame for a database that answers 5xx. Pure: the clock is an argument.
+
+Some versions answer 500 to a single line that they cannot store; but a broken shard does so as well, to every line of its time. So the
+lines of a measurement are suspects only after the database has failed over them for a while. That is waited for once a measurement and
+outage, not once a line: from then on a proof decides alone, a line of the same measurement that the database takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+OVER_S = 600.0
+"""An outage is over when no line of the measurement has met a 5xx for so long."""
+MOST = 1000
+"""So many measurements are remembered: devices may make names up."""
+
+
+@dataclass(slots=True)
+class _Failing:
+    """A measurement whose lines met a 5xx."""
+
+    waited_s: float
+    last_s: float
+    series: int
+
+
+class Outages:
+    """Counts how long the database has failed over each measurement."""
+
+    def __init__(self, suspect_after_s: float) -> None:
+        self._suspect_after_s = suspect_after_s
+        self._over_s = max(OVER_S, suspect_after_s)
+        self._failing: dict[bytes, _Failing] = {}
+        # Answers 5xx in a row belong to one series; only the time between two of them counts.
+        self._series = 0
+
+    def failed(self, measurements: Iterable[bytes], now_s: float) -> bool:
+        """Take a 5xx to lines of these measurements; return whether some of the lines are suspects now."""
+        is_suspect = False
+        for name in measurements:
+            found = self._failing.pop(name, None)
+            if found is None or now_s - found.last_s > self._over_s:
+                found = _Failing(0.0, now_s, self._series)
+            elif found.series == self._series:
+                found.waited_s += now_s - found.last_s
+            found.last_s, found.series = now_s, self._series
+            self._failing[name] = found
+            is_suspect = is_suspect or self._was_waited_for(found)
+        while len(self._failing) > MOST:
+            del self._failing[next(iter(self._failing))]
+        return is_suspect
+
+    def interrupted(self) -> None:
+        """Take note that the database could not be asked at all: the time until the next 5xx says nothing of lines."""
+        self._series += 1
+
+    def delivered(self, measurements: Iterable[bytes]) -> None:
+        """Take note of a batch that is through: what was not waited for to the end had another cause, and is over."""
+        for name in measurements:
+            found = self._failing.get(name)
+            if found is not None and not self._was_waited_for(found):
+                del self._failing[name]
+
+    def __bool__(self) -> bool:
+        return bool(self._failing)
+
+    def _was_waited_for(self, failing: _Failing) -> bool:
+        return failing.waited_s >= self._suspect_after_s
