@@ -66,6 +66,7 @@ NATIVE = {
     "cli/history.py": "questions to the history",
     "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",
+    "cli/profile.py": "as cli/decode.py",
     "cli/doctor_history.py": "opens a history as the commands do",
     "cli/doctor_mqtt.py": "the broker's trial",
     "cli/run.py": "the journal's error, and the allocator before there are threads",

@@ -132,7 +132,9 @@ def _page() -> list[Route]:
 
 
 def _reject(entry: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: entry[key] for key in ("id", "sink", "source", "kind", "position", "point", "reason", "place", "excerpt")}
+    kept = {
+        key: entry[key] for key in ("id", "sink", "source", "kind", "position", "point", "field", "topic", "reason", "place", "excerpt")
+    }
     return {**kept, "at_ms": entry["at_ns"] // 1_000_000}
 
 

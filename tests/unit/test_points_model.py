@@ -1,0 +1,226 @@
+"""Points with several fields, against a plain model of the rules: any profile of the long form, any document, any topic."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iiot_gateway import _native
+
+NOW_NS = 1_700_000_000_000_000_000
+KEYS = ["a", "b", "name", "list", "nodes", "x y"]
+PATHS = ["a", "b", "name", "nodes.a", "list[0]", "nodes.b.a", "."]
+EACH = [None, "list[*]", "nodes.*"]
+TYPES = ["number", "integer", "bool", "string", "any"]
+FILTERS = [None, "p/{name}/t", "p/+/{kind}", "p/#", "q/{a}"]
+TOPICS = [None, "p/n1/t", "p/n 2/t", "q/z", "p", "r/s"]
+TEMPLATES = ["m", "{a}", "x{name}", "{nodes.a}-{b}", "{kind}"]
+
+
+class Number(str):
+    """A JSON number, as its text."""
+
+    __slots__ = ()
+
+
+numbers = st.sampled_from(["0", "-0", "1", "27.60", "-2.50", "45000.0", "4.5e4", "1e400", "12345678901234567890", "0.1e1"]).map(Number)
+texts = st.sampled_from(["", "on", "a b", "x,y=z", 'q"q', "back\\slash", "line\nfeed", "é"])
+scalars = st.one_of(numbers, texts, st.booleans(), st.none())
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)),
+    max_leaves=14,
+)
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw the points of a profile."""
+    points = []
+    for _ in range(draw(st.integers(1, 3))):
+        fields = draw(
+            st.dictionaries(st.sampled_from(["f", "g", "a"]), st.tuples(st.sampled_from(PATHS), st.sampled_from(TYPES)), max_size=3)
+        )
+        others = draw(st.sampled_from([None, [], ["b"]])) if fields else draw(st.sampled_from([[], ["b"]]))
+        points.append(
+            {
+                "filter": draw(st.sampled_from(FILTERS)),
+                "each": draw(st.sampled_from(EACH)),
+                "measurement": draw(st.sampled_from(TEMPLATES)),
+                "tags": draw(st.dictionaries(st.sampled_from(["t", "u"]), st.sampled_from(TEMPLATES), max_size=2)),
+                "fields": fields,
+                "others": others,
+            }
+        )
+    return points
+
+
+def written(points: list[dict[str, Any]]) -> str:
+    """Write the profile file."""
+    lines = ['name = "model"']
+    for point in points:
+        lines.append("[[point]]")
+        lines += [f"{key} = {json.dumps(point[key])}" for key in ("filter", "each", "measurement") if point[key] is not None]
+        lines.append("tags = { " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in point["tags"].items()) + " }")
+        if point["others"] is not None:
+            lines.append("others = { " + (f"except = {json.dumps(point['others'])}" if point["others"] else "") + " }")
+        if point["fields"]:
+            lines.append("[point.fields]")
+            lines += [f'{name} = {{ path = "{path}", type = "{kind}" }}' for name, (path, kind) in point["fields"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def serialized(value: Any) -> str:
+    """Write a document; numbers keep their text."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {serialized(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(serialized, value)) + "]"
+    return json.dumps(value)
+
+
+# --- the model ---
+
+
+def matched(pattern: str | None, topic: str | None) -> dict[str, str] | None:
+    """Return the named levels, or None if the topic does not match."""
+    if pattern is None:
+        return {}
+    if topic is None:
+        return None
+    wanted, levels, names = pattern.split("/"), topic.split("/"), {}
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return names
+        if index >= len(levels):
+            return None
+        if level.startswith("{"):
+            names[level[1:-1]] = levels[index]
+        elif level not in ("+", levels[index]):
+            return None
+    return names if len(levels) == len(wanted) else None
+
+
+def found(value: Any, path: str) -> Any:
+    """Return what stands at a path, None if nothing does."""
+    if path == ".":
+        return None if isinstance(value, dict | list) else value
+    for step in re.findall(r"\w+|\[\d+\]", path):
+        if step.startswith("["):
+            index = int(step[1:-1])
+            value = value[index] if isinstance(value, list) and index < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def text_of(value: Any) -> str:
+    """Return what a template makes of a value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else ""
+
+
+def field_text(value: Any, kind: str) -> str | None:
+    """Return a field as line protocol writes it, None if it is none of its type."""
+    if isinstance(value, bool):
+        return text_of(value) if kind in ("bool", "any", "measured") else None
+    if isinstance(value, Number):
+        if kind == "integer":
+            number = Decimal(value)
+            fits = number == number.to_integral_value() and -(2**63) <= number < 2**63
+            return f"{int(number)}i" if fits else None
+        return str(value) if kind in ("number", "any", "measured") and abs(Decimal(value)) < Decimal("1.8e308") else None
+    if isinstance(value, str) and kind in ("string", "any"):
+        return '"' + re.sub(r"[\x00-\x1f\x7f]", " ", value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return None
+
+
+def escaped(text: str, special: str) -> str:
+    """Escape a name."""
+    return re.sub(f"([{special}])", r"\\\1", re.sub(r"[\x00-\x1f\x7f\\]", "_", text))
+
+
+def pairs_of(value: Any) -> list[tuple[str, Any]]:
+    """Return what a wildcard matches in a value, and what stands there."""
+    if isinstance(value, dict):
+        return list(value.items())
+    return [(str(number), inner) for number, inner in enumerate(value)] if isinstance(value, list) else []
+
+
+def items_of(each: str | None, document: Any) -> list[Any]:
+    """Return the items of which a point is made."""
+    if each is None:
+        return [document]
+    inner = document.get(re.split(r"[.\[]", each)[0]) if isinstance(document, dict) else None
+    return [item for _key, item in pairs_of(inner)]
+
+
+def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[str]:
+    """Give the lines of one point of the profile, for a document that is no list."""
+    each = point["each"]
+    for item in items_of(each, document):
+
+        def look(path: str, item: Any = item) -> Any:
+            value = found(item, path)
+            return found(document, path) if value is None and each is not None and path != "." else value
+
+        def fill(template: str) -> str:
+            return re.sub(r"\{([^}]+)\}", lambda hole: levels[hole[1]] if hole[1] in levels else text_of(look(hole[1])), template)
+
+        fields = {}
+        for name, (path, kind) in point["fields"].items():
+            text = field_text(look(path), kind)
+            if text is not None:
+                fields[name] = text
+        if point["others"] is not None:
+            for name, value in pairs_of(item):
+                text = field_text(value, "measured") if name not in taken(point, levels) else None
+                if text is not None:
+                    fields[escaped(name, ", =")] = text
+        if fields:
+            measurement = fill(point["measurement"])
+            tags = {key: fill(template) for key, template in point["tags"].items()}
+            head = escaped(measurement, ", ") if measurement else "_"
+            head += "".join(f",{key}={escaped(value, ', =')}" for key, value in sorted(tags.items()) if value)
+            yield f"{head} {','.join(f'{name}={text}' for name, text in fields.items())} {NOW_NS}"
+
+
+def taken(point: dict[str, Any], levels: dict[str, str]) -> set[str]:
+    """Return the keys that are no other values: those that the point looks at, its fields' names, and the exceptions."""
+    holes = re.findall(r"\{([^}]+)\}", "".join([point["measurement"], *point["tags"].values()]))
+    paths = [path for path, _kind in point["fields"].values()] + [hole for hole in holes if hole not in levels]
+    return {re.split(r"[.\[]", path)[0] for path in paths if path != "."} | set(point["fields"]) | set(point["others"])
+
+
+def expected(points: list[dict[str, Any]], topic: str | None, document: Any) -> list[str]:
+    """Return the lines that the rules give."""
+    lines = []
+    for part in document if isinstance(document, list) else [document]:
+        for point in points:
+            levels = matched(point["filter"], topic)
+            if levels is not None:
+                lines += points_of(point, levels, part)
+    return lines
+
+
+@settings(max_examples=400, deadline=None)
+@given(points=profiles(), topic=st.sampled_from(TOPICS), documents=st.lists(values, min_size=1, max_size=4))
+def test_lines_are_those_of_the_model(points: list[dict[str, Any]], topic: str | None, documents: list[Any]) -> None:
+    """Documents one after another, so that what was learnt of one's shape serves the next."""
+    decoder = _native.Decoder(_native.Profile.parse(written(points)), topic_prefix="", tags={})
+    for document in [*documents, *documents]:
+        text = serialized(document)
+        decoded = decoder.message(text.encode(), NOW_NS, topic=topic)
+
+        lines = decoded.lines().decode().splitlines()
+        assert lines == expected(points, topic, document), f"{written(points)}\n{topic}\n{text}\n{decoded.rejects()}"
+        assert lines or decoded.rejects(), "what gives nothing is a reject"
