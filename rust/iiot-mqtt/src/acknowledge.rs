@@ -8,6 +8,9 @@
 //!
 //! The client gives packet ids in the order in which it was given publishes, so the oldest entry without an id gets the next
 //! one. Acknowledgements come in any order; entries leave at the front only, so a frame's end leaves after every publish up to it.
+//!
+//! A refusal is not believed at once: its entry waits until another publish has gone through (`believe`), and holds back those behind
+//! it. An entry that was set apart is not sent in this connection, and leaves in none.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -24,6 +27,13 @@ pub enum Answer {
 #[derive(Debug)]
 enum State {
     Waiting,
+    /// Refused, and not yet believed.
+    Refused {
+        reason: String,
+        /// By the broker, in this connection.
+        is_told: bool,
+    },
+    Apart,
     Answered(Answer),
 }
 
@@ -58,7 +68,13 @@ pub struct Ledger<T> {
     /// By packet id: sequence number + 1 of its entry, 0 for none.
     bound: Vec<u64>,
     in_flight: usize,
-    front_since: Option<Instant>,
+    /// Entries refused and not believed.
+    refused: usize,
+    /// Entries set apart.
+    apart: usize,
+    /// Sequence number of the oldest entry that may be waiting.
+    oldest: u64,
+    oldest_since: Option<Instant>,
 }
 
 impl<T> Default for Ledger<T> {
@@ -69,7 +85,10 @@ impl<T> Default for Ledger<T> {
             unbound: VecDeque::new(),
             bound: Vec::new(),
             in_flight: 0,
-            front_since: None,
+            refused: 0,
+            apart: 0,
+            oldest: 0,
+            oldest_since: None,
         }
     }
 }
@@ -86,15 +105,40 @@ impl<T> Ledger<T> {
             silent,
             closes: how == Acknowledged::Closing,
         });
+        if self.in_flight == 0 {
+            self.oldest = self.base + self.entries.len() as u64 - 1;
+            self.oldest_since = Some(now);
+        }
         self.in_flight += 1;
-        self.front_since.get_or_insert(now);
     }
 
     /// Something that needs no publish stands at this place: a frame's end, or a point refused without asking.
     pub fn note(&mut self, item: T, answer: Answer) {
+        self.push(item, State::Answered(answer));
+    }
+
+    /// It would be refused for this reason, so it is not sent.
+    pub fn hold(&mut self, item: T, reason: String) {
+        self.refused += 1;
+        self.push(
+            item,
+            State::Refused {
+                reason,
+                is_told: false,
+            },
+        );
+    }
+
+    /// It is not sent in this connection, and nothing behind it leaves.
+    pub fn set_apart(&mut self, item: T) {
+        self.apart += 1;
+        self.push(item, State::Apart);
+    }
+
+    fn push(&mut self, item: T, state: State) {
         self.entries.push_back(Entry {
             item,
-            state: State::Answered(answer),
+            state,
             silent: false,
             closes: false,
         });
@@ -129,30 +173,16 @@ impl<T> Ledger<T> {
             .map(|entry| &entry.item)
     }
 
-    /// The broker answered a packet id. `false` if nothing waits under it.
-    pub fn acknowledge(&mut self, packet_id: u16, answer: Answer) -> bool {
-        let Some(slot) = self.bound.get_mut(usize::from(packet_id)) else {
+    /// The broker accepted a packet id. `false` if nothing waits under it.
+    pub fn accept(&mut self, packet_id: u16, now: Instant) -> bool {
+        let Some(index) = self.settle(packet_id, State::Answered(Answer::Accepted)) else {
             return false;
         };
-        let Some(index) = std::mem::take(slot)
-            .checked_sub(1)
-            .and_then(|sequence| sequence.checked_sub(self.base))
-        else {
-            return false;
-        };
-        let Some(entry) = self.entries.get_mut(index as usize) else {
-            return false;
-        };
-        if matches!(entry.state, State::Answered(_)) {
-            return false;
-        }
-        entry.state = State::Answered(answer);
-        self.in_flight -= 1;
-        if entry.closes {
+        if self.entries.get(index).is_some_and(|entry| entry.closes) {
             for earlier in self
                 .entries
                 .iter_mut()
-                .take(index as usize)
+                .take(index)
                 .filter(|entry| entry.silent)
             {
                 if matches!(earlier.state, State::Waiting) {
@@ -161,20 +191,104 @@ impl<T> Ledger<T> {
                 }
             }
         }
+        self.look_for_oldest(now);
         true
     }
 
+    /// The broker refused a packet id; whether for good will be seen. `false` if nothing waits under it.
+    pub fn refuse(&mut self, packet_id: u16, reason: String, now: Instant) -> bool {
+        let refused = State::Refused {
+            reason,
+            is_told: true,
+        };
+        let found = self.settle(packet_id, refused).is_some();
+        self.refused += usize::from(found);
+        self.look_for_oldest(now);
+        found
+    }
+
+    /// End the wait under a packet id; the entry's place.
+    fn settle(&mut self, packet_id: u16, state: State) -> Option<usize> {
+        let slot = self.bound.get_mut(usize::from(packet_id))?;
+        let sequence = std::mem::take(slot).checked_sub(1)?;
+        let index = sequence.checked_sub(self.base)? as usize;
+        let entry = self.entries.get_mut(index)?;
+        if !matches!(entry.state, State::Waiting) {
+            return None;
+        }
+        entry.state = state;
+        self.in_flight -= 1;
+        Some(index)
+    }
+
+    fn look_for_oldest(&mut self, now: Instant) {
+        if self.in_flight == 0 {
+            self.oldest_since = None;
+            return;
+        }
+        let from = self.oldest.max(self.base);
+        let waits = |entry: &Entry<T>| matches!(entry.state, State::Waiting);
+        let ahead = self.entries.iter().skip((from - self.base) as usize);
+        let oldest = from + ahead.take_while(|entry| !waits(entry)).count() as u64;
+        if oldest != self.oldest {
+            self.oldest = oldest;
+            self.oldest_since = Some(now);
+        }
+    }
+
+    /// Another publish has gone through: what was refused so far is refused for good.
+    pub fn believe(&mut self) {
+        if self.refused == 0 {
+            return;
+        }
+        self.refused = 0;
+        for entry in &mut self.entries {
+            if let State::Refused { reason, .. } = &mut entry.state {
+                entry.state = State::Answered(Answer::Rejected(std::mem::take(reason)));
+            }
+        }
+    }
+
+    /// How many are refused and not believed.
+    pub fn refused(&self) -> usize {
+        self.refused
+    }
+
+    /// Those, with their reasons, and whether the broker has said so in this connection.
+    pub fn all_refused(&self) -> impl Iterator<Item = (&T, &str, bool)> {
+        self.entries.iter().filter_map(|entry| match &entry.state {
+            State::Refused { reason, is_told } => Some((&entry.item, reason.as_str(), *is_told)),
+            _ => None,
+        })
+    }
+
+    /// How many are set apart.
+    pub fn apart(&self) -> usize {
+        self.apart
+    }
+
+    /// What the client has written and nobody has answered, oldest first.
+    pub fn under_way(&self) -> impl Iterator<Item = &T> {
+        let written = self
+            .unbound
+            .front()
+            .map_or(self.entries.len(), |first| (first - self.base) as usize);
+        let entries = self.entries.iter().take(written);
+        entries
+            .filter(|entry| matches!(entry.state, State::Waiting))
+            .map(|entry| &entry.item)
+    }
+
     /// Take the front entry if it is answered. Call until `None` after acknowledgements.
-    pub fn pop(&mut self, now: Instant) -> Option<(T, Answer)> {
+    pub fn pop(&mut self) -> Option<(T, Answer)> {
         if !matches!(self.entries.front()?.state, State::Answered(_)) {
             return None;
         }
         let entry = self.entries.pop_front()?;
         self.base += 1;
-        self.front_since = (self.in_flight > 0).then_some(now);
         match entry.state {
             State::Answered(answer) => Some((entry.item, answer)),
-            State::Waiting => None,
+            State::Waiting | State::Refused { .. } | State::Apart => None,
         }
     }
 
@@ -190,7 +304,7 @@ impl<T> Ledger<T> {
 
     /// Since when the oldest publish has been waited for: it was sent, or the one before it answered.
     pub fn waiting_since(&self) -> Option<Instant> {
-        self.front_since.filter(|_| self.in_flight > 0)
+        self.oldest_since.filter(|_| self.in_flight > 0)
     }
 }
 
@@ -200,7 +314,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn drained(ledger: &mut Ledger<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| ledger.pop(Instant::now()))
+        std::iter::from_fn(|| ledger.pop())
             .map(|(item, _)| item)
             .collect()
     }
@@ -213,10 +327,10 @@ mod tests {
             ledger.bind(id);
         }
 
-        ledger.acknowledge(9, Answer::Accepted);
-        ledger.acknowledge(8, Answer::Rejected("no".into()));
+        ledger.accept(9, Instant::now());
+        ledger.accept(8, Instant::now());
         assert_eq!(drained(&mut ledger), []);
-        ledger.acknowledge(7, Answer::Accepted);
+        ledger.accept(7, Instant::now());
 
         assert_eq!(drained(&mut ledger), [1, 2, 3]);
         assert!(ledger.is_empty());
@@ -228,15 +342,15 @@ mod tests {
         ledger.sent(1, Acknowledged::Itself, Instant::now());
         ledger.bind(1);
 
-        assert!(ledger.acknowledge(1, Answer::Accepted));
-        assert!(!ledger.acknowledge(1, Answer::Accepted));
-        assert!(!ledger.acknowledge(2, Answer::Accepted));
+        assert!(ledger.accept(1, Instant::now()));
+        assert!(!ledger.accept(1, Instant::now()));
+        assert!(!ledger.accept(2, Instant::now()));
         assert_eq!(drained(&mut ledger), [1]);
         ledger.sent(2, Acknowledged::Itself, Instant::now());
         ledger.bind(1);
 
         assert_eq!(ledger.waiting(1), Some(&2));
-        assert!(ledger.acknowledge(1, Answer::Accepted));
+        assert!(ledger.accept(1, Instant::now()));
     }
 
     #[test]
@@ -251,10 +365,66 @@ mod tests {
             ledger.bind(id);
         }
 
-        ledger.acknowledge(5, Answer::Accepted);
+        ledger.accept(5, Instant::now());
 
         assert_eq!(drained(&mut ledger), [1, 2]);
         assert_eq!(ledger.in_flight(), 1);
+    }
+
+    #[test]
+    fn a_refusal_waits_for_another_publish_and_holds_back_what_is_behind_it() {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        for (item, id) in [(1, 1), (2, 2), (3, 3)] {
+            ledger.sent(item, Acknowledged::Itself, now);
+            ledger.bind(id);
+        }
+
+        ledger.accept(1, now);
+        ledger.refuse(2, "no".into(), now);
+        ledger.accept(3, now);
+        assert_eq!(drained(&mut ledger), [1]);
+        assert_eq!((ledger.in_flight(), ledger.refused()), (0, 1));
+        assert_eq!(ledger.all_refused().next(), Some((&2, "no", true)));
+        ledger.believe();
+
+        assert_eq!(ledger.pop(), Some((2, Answer::Rejected("no".into()))));
+        assert_eq!(ledger.pop(), Some((3, Answer::Accepted)));
+    }
+
+    #[test]
+    fn the_oldest_is_waited_for_although_a_refusal_stands_before_it() {
+        let (mut ledger, began) = (Ledger::default(), Instant::now());
+        let later = |s| began + std::time::Duration::from_secs(s);
+        for (item, id) in [(1, 1), (2, 2), (3, 3)] {
+            ledger.sent(item, Acknowledged::Itself, began);
+            ledger.bind(id);
+        }
+
+        ledger.accept(3, later(1));
+        assert_eq!(ledger.waiting_since(), Some(began));
+        ledger.refuse(1, "no".into(), later(2));
+        assert_eq!(ledger.waiting_since(), Some(later(2)));
+        ledger.accept(2, later(3));
+        assert_eq!(ledger.waiting_since(), None);
+        ledger.sent(4, Acknowledged::Itself, later(4));
+        assert_eq!(ledger.waiting_since(), Some(later(4)));
+    }
+
+    #[test]
+    fn what_is_under_way_was_written_and_not_answered() {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        for item in 1..=4 {
+            ledger.sent(item, Acknowledged::Itself, now);
+        }
+        ledger.set_apart(5);
+        for id in 1..=3 {
+            ledger.bind(id);
+        }
+        ledger.accept(1, now);
+
+        let under_way: Vec<u32> = ledger.under_way().copied().collect();
+
+        assert_eq!((under_way, ledger.apart()), (vec![2, 3], 1));
     }
 
     proptest! {
@@ -286,7 +456,7 @@ mod tests {
                         None => break,
                     }
                 }
-                while let Some(((frame, publish), _)) = ledger.pop(Instant::now()) {
+                while let Some(((frame, publish), _)) = ledger.pop() {
                     if !publish {
                         prop_assert_eq!(frame, ended);
                         prop_assert!(waiting.iter().all(|(_, waits)| *waits > frame));
@@ -298,7 +468,7 @@ mod tests {
                 }
                 let next = order.next().map_or(0, |index| index.index(waiting.len()));
                 let (id, _) = waiting.remove(next);
-                prop_assert!(ledger.acknowledge(id, Answer::Accepted));
+                prop_assert!(ledger.accept(id, Instant::now()));
                 free.push(id);
             }
             prop_assert_eq!(ended, frames.len());

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::client::{EndKind, Events, Failure, Requests, Signal, Verdict};
 use crate::config::{Config, ConfigError, Protocol, check};
+use crate::reasons::{NOT_AUTHORIZED, QUOTA_EXCEEDED};
 use crate::sink::setup;
 use crate::{client_v4, client_v5};
 
@@ -149,20 +150,14 @@ async fn steps<E: Events, R: Requests>(
                 ));
             }
             Signal::Answered(_, Verdict::Accepted) => *step = ProbeStep::ReadBack,
-            Signal::Answered(_, Verdict::QuotaExceeded) => {
-                return Err(Failure::new(
-                    EndKind::Quota,
-                    "the broker's quota is exceeded",
-                ));
-            }
-            Signal::Answered(_, Verdict::NotAuthorized) => {
-                return Err(Failure::new(
-                    EndKind::NotAuthorized,
-                    "not authorised to publish",
-                ));
-            }
-            Signal::Answered(_, Verdict::Rejected(reason)) => {
-                return Err(Failure::new(EndKind::Refused, reason));
+            Signal::Answered(_, Verdict::Refused(code, reason)) => {
+                let kind = match code {
+                    NOT_AUTHORIZED => EndKind::NotAuthorized,
+                    QUOTA_EXCEEDED => EndKind::Quota,
+                    _ => EndKind::Refused,
+                };
+                let detail = format!("the broker refuses the publish: {reason}");
+                return Err(Failure::new(kind, detail));
             }
             Signal::Message { payload: got, .. } => came_back |= got == payload,
             Signal::Disconnected => return Ok(()),

@@ -12,6 +12,8 @@ use crate::config::{Checked, Config, ConfigError, Protocol, check};
 use crate::connection::{self, Context};
 use crate::outbox::{Outbox, OutboxError};
 use crate::policy::{FAR_AHEAD_NS, Topics};
+use crate::terms::Terms;
+use crate::trial::Trial;
 use crate::{client_v4, client_v5};
 
 /// How a connection ended.
@@ -25,6 +27,10 @@ pub struct Ended {
     pub connected: Duration,
     /// Frames delivered by this connection.
     pub delivered: u64,
+    /// It ended for a publish that is being looked for, or the next one will do otherwise: it should come soon.
+    pub again: bool,
+    /// The broker answered a publish before it ended: it worked.
+    pub answered: bool,
 }
 
 /// Where a sink stands.
@@ -70,6 +76,14 @@ pub struct State {
     pub publishes: u64,
     /// Those of them whose topic is beyond `max_topics`: sent with retain off.
     pub unlisted: u64,
+    /// Values for which connections ended, and of which it is not decided yet whether they are rejects.
+    pub suspects: u64,
+    /// Points refused for good since the start.
+    pub rejects: u64,
+    /// The last one of them: topic and reason; empty for none.
+    pub last_reject: String,
+    /// What this broker does not offer of what was configured; empty for nothing.
+    pub limits: String,
     /// The last thing that went wrong; empty for nothing.
     pub last_error: String,
 }
@@ -83,6 +97,8 @@ pub(crate) struct Shared {
     pub refreshed: AtomicU64,
     pub publishes: AtomicU64,
     pub unlisted: AtomicU64,
+    suspects: AtomicU64,
+    rejects: AtomicU64,
     pub wake: Notify,
 }
 
@@ -90,6 +106,8 @@ pub(crate) struct Shared {
 struct Visible {
     phase: Phase,
     last_error: String,
+    last_reject: String,
+    limits: String,
     health: Option<Bytes>,
     health_version: u64,
     stop_by: Option<Instant>,
@@ -106,6 +124,22 @@ impl Shared {
 
     pub fn fail(&self, error: impl Into<String>) {
         self.lock().last_error = error.into();
+    }
+
+    /// A point is refused for good.
+    pub fn reject(&self, topic: &str, reason: &str) {
+        self.rejects.fetch_add(1, Ordering::Relaxed);
+        self.lock().last_reject = format!("{topic:?}: {reason}");
+    }
+
+    /// So many values are suspects.
+    pub fn suspect(&self, values: usize) {
+        self.suspects.store(values as u64, Ordering::Relaxed);
+    }
+
+    /// What the broker does not offer.
+    pub fn limit(&self, told: String) {
+        self.lock().limits = told;
     }
 
     pub fn stop_by(&self) -> Option<Instant> {
@@ -132,6 +166,8 @@ pub(crate) struct Memory {
     pub maybe_until: Option<u64>,
     /// Frames before this position are confirmed, if perhaps not yet committed.
     pub confirmed_end: u64,
+    pub trial: Trial,
+    pub terms: Terms,
 }
 
 /// One MQTT sink. All methods may be called from any thread.
@@ -157,6 +193,8 @@ impl Sink {
         let visible = Visible {
             phase: Phase::Disconnected,
             last_error: String::new(),
+            last_reject: String::new(),
+            limits: String::new(),
             health: None,
             health_version: 0,
             stop_by: None,
@@ -166,6 +204,8 @@ impl Sink {
             loaded: false,
             maybe_until: None,
             confirmed_end: 0,
+            trial: Trial::default(),
+            terms: Terms::new(checked.config.qos, checked.config.inflight),
         };
         let shared = Shared {
             visible: Mutex::new(visible),
@@ -174,6 +214,8 @@ impl Sink {
             refreshed: AtomicU64::new(0),
             publishes: AtomicU64::new(0),
             unlisted: AtomicU64::new(0),
+            suspects: AtomicU64::new(0),
+            rejects: AtomicU64::new(0),
             wake: Notify::new(),
         };
         Ok(Self {
@@ -206,6 +248,8 @@ impl Sink {
             detail: failure.detail,
             connected: Duration::ZERO,
             delivered: 0,
+            again: false,
+            answered: false,
         };
         let wake = Arc::clone(&self.shared);
         outbox.subscribe(Arc::new(move || wake.wake.notify_one()));
@@ -233,7 +277,10 @@ impl Sink {
                 ));
             }
         };
-        let setup = setup(&self.checked);
+        let setup = Setup {
+            will_retain: memory.terms.retain,
+            ..setup(&self.checked)
+        };
         let context = Context {
             config: &self.checked.config,
             shared: &self.shared,
@@ -286,6 +333,10 @@ impl Sink {
             refreshed: self.shared.refreshed.load(Ordering::Relaxed),
             publishes: self.shared.publishes.load(Ordering::Relaxed),
             unlisted: self.shared.unlisted.load(Ordering::Relaxed),
+            suspects: self.shared.suspects.load(Ordering::Relaxed),
+            rejects: self.shared.rejects.load(Ordering::Relaxed),
+            last_reject: visible.last_reject.clone(),
+            limits: visible.limits.clone(),
             last_error: visible.last_error.clone(),
         }
     }
@@ -315,6 +366,7 @@ pub(crate) fn setup(checked: &Checked) -> Setup {
         keep_alive_s: checked.keep_alive_s,
         in_flight: config.inflight,
         will_topic: Some(config.availability_topic.clone()).filter(|topic| !topic.is_empty()),
+        will_retain: true,
         transport: checked.transport.clone(),
         connect_timeout: config.connect_timeout,
     }

@@ -8,35 +8,74 @@ use bytes::Bytes;
 
 use super::{CONFIRM_WITHIN, Context, Session, Step, journal};
 use crate::acknowledge::{Acknowledged, Answer};
-use crate::client::{Failure, Requests};
-use crate::stage::{self, Aside, Item, Next};
+use crate::client::{EndKind, Failure, Form, Requests, TOO_LARGE};
+use crate::config::Protocol;
+use crate::stage::{Aside, Item, Next, Point};
+use crate::trial::Advice;
 
 /// Frames confirmed at once when the broker keeps answering.
 const FRAMES_A_CONFIRMATION: u64 = 256;
-/// Bytes of a PUBLISH beside topic and payload, at most.
-const PUBLISH_OVERHEAD: usize = 16;
+
+/// A publish outside the journal.
+pub struct AsidePublish {
+    aside: Aside,
+    topic: String,
+    payload: Bytes,
+    retain: bool,
+}
+
+/// What became of a value that was to be sent.
+enum Fed {
+    Sent,
+    /// Settled without being sent.
+    Settled,
+    /// It waits until the broker has taken another one.
+    Waits,
+}
 
 impl<R: Requests> Session<'_, R> {
     /// Hand the client what its window takes. True if it got something.
     pub(super) fn pump(&mut self) -> Result<bool, Failure> {
-        if !matches!(self.step, Step::Live | Step::Refreshing(_)) {
+        if !matches!(
+            self.step,
+            Step::Live | Step::Refreshing(_) | Step::SayingOffline
+        ) {
             return Ok(self.close_window());
         }
         let now = Instant::now();
         let now_ns = (self.context.clock)();
-        let mut fed = self.pump_health();
+        self.queue_health();
+        let mut fed = false;
         let mut sent = 0;
-        while self.ledger.in_flight() < self.window {
+        while self.ledger.in_flight() < self.window_now() {
+            if let Some(aside) = self.asides.pop_front() {
+                fed |= self.publish_aside(aside, now);
+                continue;
+            }
             if let Some(topic) = self.to_refresh.pop_front() {
-                self.publish_known(topic);
-                fed = true;
+                self.queue_known(topic);
                 continue;
             }
             if !matches!(self.step, Step::Live) {
                 break;
             }
-            match self.stage.next(&mut self.context.memory.topics, now_ns) {
-                Next::Send(point) => sent += u64::from(self.publish_point(point, now)),
+            let next = match self.next_up.take() {
+                Some(point) => Next::Send(point),
+                None => {
+                    let memory = &mut *self.context.memory;
+                    self.stage.next(&mut memory.topics, &memory.trial, now_ns)
+                }
+            };
+            match next {
+                Next::Send(point) => match self.feed_point(point, now) {
+                    Fed::Sent => sent += 1,
+                    Fed::Settled => {}
+                    Fed::Waits => {
+                        fed = true;
+                        break;
+                    }
+                },
+                Next::Reject(point, reason) => self.reject(point, reason.to_owned(), now),
                 Next::FrameEnd {
                     position,
                     superseded,
@@ -62,6 +101,15 @@ impl<R: Requests> Session<'_, R> {
         Ok(self.close_window() || fed || sent > 0)
     }
 
+    /// How many publishes may be under way: one, where a publish is looked for by which the connection ends.
+    fn window_now(&self) -> usize {
+        if self.context.memory.trial.is_careful(self.stage.position()) {
+            1
+        } else {
+            self.window
+        }
+    }
+
     fn refill(&mut self, now_ns: i64) -> Result<bool, Failure> {
         let Context { outbox, memory, .. } = &mut self.context;
         let limit = outbox
@@ -70,48 +118,77 @@ impl<R: Requests> Session<'_, R> {
         let before = self.stage.next_position();
         let some = self
             .stage
-            .refill(*outbox, limit, &mut memory.topics, now_ns)
+            .refill(*outbox, limit, &mut memory.topics, &memory.trial, now_ns)
             .map_err(journal)?;
         Ok(some && self.stage.next_position() > before)
     }
 
     fn note(&mut self, item: Item, now: Instant) {
+        self.answer(item, Answer::Accepted, now);
+    }
+
+    fn answer(&mut self, item: Item, answer: Answer, now: Instant) {
         if self.ledger.is_empty() {
-            self.on_done(item, Answer::Accepted, now);
+            self.on_done(item, answer, now);
         } else {
-            self.ledger.note(item, Answer::Accepted);
+            self.ledger.note(item, answer);
         }
     }
 
-    fn publish_point(&mut self, point: stage::Point, now: Instant) -> bool {
-        let retain = point.retain && self.limits.retain;
-        let name = point.name(&self.context.memory.topics);
-        let size = name.len() + point.payload.len() + PUBLISH_OVERHEAD;
-        let possible =
-            !name.is_empty() && u16::try_from(name.len()).is_ok() && !name.contains('\0');
-        let refusal = if size > self.limits.packet_bytes {
-            Some("packet_too_large")
-        } else if possible
-            && self
-                .requests
-                .publish(name, point.payload.clone(), self.qos, retain)
-        {
-            None
+    fn reject(&mut self, point: Point, reason: String, now: Instant) {
+        self.answer(Item::Point(point), Answer::Rejected(reason), now);
+    }
+
+    /// The broker would not take it: a reject, as soon as it is known to take others.
+    fn reject_once_proven(&mut self, point: Point, reason: String, now: Instant) {
+        if self.is_proven {
+            self.reject(point, reason, now);
         } else {
-            Some("topic_name_invalid")
-        };
-        if let Some(reason) = refusal {
-            if self.ledger.is_empty() {
-                self.tally.point(
-                    point,
-                    Answer::Rejected(reason.to_owned()),
-                    &self.context.memory.topics,
-                );
+            self.ledger.hold(Item::Point(point), reason);
+        }
+    }
+
+    fn form(&self) -> Form {
+        Form {
+            v5: self.context.config.protocol == Protocol::V5,
+            qos: self.qos,
+        }
+    }
+
+    fn feed_point(&mut self, point: Point, now: Instant) -> Fed {
+        let memory = &*self.context.memory;
+        let name = point.name(&memory.topics);
+        if let Some(reason) = self.limits.refusal(name, point.payload.len(), self.form()) {
+            let reason = reason.to_owned();
+            if reason == TOO_LARGE {
+                self.reject_once_proven(point, reason, now);
             } else {
-                self.ledger
-                    .note(Item::Point(point), Answer::Rejected(reason.to_owned()));
+                self.reject(point, reason, now);
             }
-            return false;
+            return Fed::Settled;
+        }
+        match memory.trial.advice(point.place(), self.is_proven) {
+            Advice::Send => {}
+            Advice::Refuse(reason) => {
+                self.reject_once_proven(point, reason, now);
+                return Fed::Settled;
+            }
+            Advice::ProveFirst => {
+                if self.publish_canary(now) {
+                    self.next_up = Some(point);
+                    return Fed::Waits;
+                }
+                self.ledger.set_apart(Item::Point(point));
+                return Fed::Settled;
+            }
+        }
+        let retain = point.retain && self.limits.retain;
+        if !self
+            .requests
+            .publish(name, point.payload.clone(), self.qos, retain)
+        {
+            self.reject(point, "topic_name_invalid".to_owned(), now);
+            return Fed::Settled;
         }
         let shared = self.context.shared;
         if point.late {
@@ -128,11 +205,11 @@ impl<R: Requests> Session<'_, R> {
         self.ledger.sent(Item::Point(point), how, now);
         if self.qos == 0 {
             self.unclosed += 1;
-            if self.unclosed >= (self.window / 4).max(1) {
+            if self.unclosed >= (self.window_now() / 4).max(1) {
                 self.close_window();
             }
         }
-        true
+        Fed::Sent
     }
 
     fn close_window(&mut self) -> bool {
@@ -142,59 +219,150 @@ impl<R: Requests> Session<'_, R> {
         self.unclosed = 0;
         let topic = self.marker_topic("marker");
         if self.requests.publish(&topic, Bytes::new(), 1, false) {
-            self.ledger.sent(
-                Item::Aside(Aside::WindowMarker),
-                Acknowledged::Closing,
-                Instant::now(),
-            );
+            let item = Item::Aside {
+                aside: Aside::WindowMarker,
+                topic: topic.into(),
+            };
+            self.ledger
+                .sent(item, Acknowledged::Closing, Instant::now());
         }
         true
     }
 
-    fn publish_known(&mut self, topic: u32) {
+    fn queue_known(&mut self, topic: u32) {
         let topics = &self.context.memory.topics;
         let Some(known) = topics.known(topic) else {
             return;
         };
         let payload = Bytes::copy_from_slice(&known.payload);
         let name = topics.name(topic).to_owned();
-        self.publish_aside(Aside::Refresh, &name, payload, true);
-        self.context
-            .shared
-            .refreshed
-            .fetch_add(1, Ordering::Relaxed);
+        if self.queue_aside(Aside::Refresh, name, payload, true) {
+            self.context
+                .shared
+                .refreshed
+                .fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    pub(super) fn publish_aside(
+    /// Publish it as soon as the window allows. False if this broker cannot be given it.
+    pub(super) fn queue_aside(
         &mut self,
         aside: Aside,
-        topic: &str,
+        topic: String,
         payload: Bytes,
         retain: bool,
-    ) {
-        let qos = self.qos.max(1);
-        if self
-            .requests
-            .publish(topic, payload, qos, retain && self.limits.retain)
-        {
-            self.ledger
-                .sent(Item::Aside(aside), Acknowledged::Itself, Instant::now());
+    ) -> bool {
+        let form = Form {
+            qos: self.qos.max(1),
+            ..self.form()
+        };
+        if let Some(why) = self.context.memory.trial.leaves_out(&topic, Instant::now()) {
+            let why = format!("{topic:?} is left out for an hour: {why}");
+            self.context.shared.fail(why);
+            return false;
         }
+        if let Some(word) = self.limits.refusal(&topic, payload.len(), form) {
+            let bytes = payload.len();
+            let why = format!("{topic:?} is not published, with its {bytes} bytes: {word}");
+            self.context.shared.fail(why);
+            return false;
+        }
+        self.asides.push_back(AsidePublish {
+            aside,
+            topic,
+            payload,
+            retain,
+        });
+        true
     }
 
-    fn pump_health(&mut self) -> bool {
-        let topic = &self.context.config.health_topic;
-        if topic.is_empty() {
-            return false;
+    fn publish_aside(&mut self, publish: AsidePublish, now: Instant) -> bool {
+        let AsidePublish {
+            aside,
+            topic,
+            payload,
+            retain,
+        } = publish;
+        let (qos, retain) = (self.qos.max(1), retain && self.limits.retain);
+        let is_sent = self.requests.publish(&topic, payload, qos, retain);
+        if is_sent {
+            let topic = topic.into();
+            self.ledger
+                .sent(Item::Aside { aside, topic }, Acknowledged::Itself, now);
         }
-        let Some((document, version)) = self.context.shared.health_since(self.health_version)
-        else {
-            return false;
+        is_sent
+    }
+
+    /// Send a value that the broker took before, without retain: it goes back nowhere. False if there is none.
+    fn publish_canary(&mut self, now: Instant) -> bool {
+        let form = Form {
+            qos: self.qos.max(1),
+            ..self.form()
         };
-        self.health_version = version;
-        let topic = topic.clone();
-        self.publish_aside(Aside::Health, &topic, document, true);
-        true
+        let memory = &mut *self.context.memory;
+        let (topic, payload) = loop {
+            let (topic, payload) = match memory.trial.canary() {
+                Ok(canary) => canary,
+                Err(skip) => match memory.topics.any_known(skip) {
+                    Some((topic, payload)) => (topic.to_owned(), Bytes::copy_from_slice(payload)),
+                    None => return false,
+                },
+            };
+            if self.limits.refusal(&topic, payload.len(), form).is_none() {
+                break (topic, payload);
+            }
+            memory.trial.on_canary_failed();
+        };
+        let canary = AsidePublish {
+            aside: Aside::Canary,
+            topic,
+            payload,
+            retain: false,
+        };
+        self.publish_aside(canary, now)
+    }
+
+    /// Nothing is left to send, and something was refused or set apart: show that the broker takes other values. True if that is under
+    /// way.
+    pub(super) fn prove(&mut self) -> Result<bool, Failure> {
+        let is_quiet = self.ledger.in_flight() == 0 && matches!(self.step, Step::Live);
+        if !is_quiet || self.ledger.refused() + self.ledger.apart() == 0 {
+            return Ok(false);
+        }
+        if self.publish_canary(Instant::now()) {
+            return Ok(true);
+        }
+        let apart = self.ledger.apart();
+        if apart > 0 {
+            self.context.memory.trial.forget();
+            return Err(Failure::new(
+                EndKind::Refused,
+                format!(
+                    "the broker ended the connection at each of {apart} values, and has taken no other one; look at the broker's log"
+                ),
+            ));
+        }
+        let topics = &self.context.memory.topics;
+        if let Some((Item::Point(point), reason, _)) = self.ledger.all_refused().next() {
+            let topic = point.name(topics);
+            self.context.shared.fail(format!(
+                "{topic:?} is refused ({reason}), and waits until the broker takes another value"
+            ));
+        }
+        Ok(false)
+    }
+
+    fn queue_health(&mut self) {
+        let topic = &self.context.config.health_topic;
+        if topic.is_empty() || !matches!(self.step, Step::Live | Step::Refreshing(_)) {
+            return;
+        }
+        if let Some((document, version)) = self.context.shared.health_since(self.health_version) {
+            self.health_version = version;
+            let topic = topic.clone();
+            self.asides.retain(|waiting| waiting.aside != Aside::Health);
+            self.queue_aside(Aside::Health, topic, document, true);
+        }
     }
 
     /// Confirm what was acknowledged: at once when nothing else is under way, else in larger steps.
@@ -222,6 +390,11 @@ impl<R: Requests> Session<'_, R> {
         let end = confirmation.end;
         outbox.confirm(confirmation).map_err(journal)?;
         memory.confirmed_end = memory.confirmed_end.max(end);
+        let lacking = self
+            .repairs
+            .drain(..)
+            .filter(|(topic, position)| memory.topics.lacks_retained(*topic, *position));
+        self.to_refresh.extend(lacking.map(|(topic, _)| topic));
         Ok(())
     }
 
