@@ -55,9 +55,9 @@ pub fn connection(setup: &Setup) -> (V5Events, V5Requests) {
     let transport = setup.transport.clone();
     let timeout = setup.connect_timeout;
     let notes: Arc<Notes> = Arc::default();
-    let noted = Arc::clone(&notes);
+    let kept = Arc::clone(&notes);
     options.set_socket_connector(move |_, _| {
-        let (transport, notes) = (transport.clone(), Arc::clone(&noted));
+        let (transport, notes) = (transport.clone(), Arc::clone(&kept));
         async move {
             let stream = transport.connect(timeout).await?;
             Ok::<_, std::io::Error>(Tolerant::new(stream, true, notes))
@@ -176,8 +176,8 @@ fn limits(connack: &ConnAck) -> Limits {
 
 /// What a PUBACK or PUBREC says; the code that came may have been replaced by one that the library knows.
 fn answered(id: u16, code: u8, text: Option<&str>, notes: &Notes) -> Signal {
-    let noted = (code >= UNSPECIFIED).then(|| notes.take(id)).flatten();
-    Signal::Answered(id, Verdict::of(noted.unwrap_or(code), text))
+    let came = (code >= UNSPECIFIED).then(|| notes.take(id)).flatten();
+    Signal::Answered(id, Verdict::of(came.unwrap_or(code), text))
 }
 
 fn failure(error: &ConnectionError, notes: &Notes) -> Failure {

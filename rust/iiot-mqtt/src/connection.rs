@@ -10,8 +10,10 @@
 //! that waits for its window to empty before it writes again meets Nagle's delay in the broker and falls to 2,000 a second.
 
 mod answers;
+mod asides;
 mod ending;
 mod feed;
+mod opening;
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -25,13 +27,13 @@ use tokio::select;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::acknowledge::Ledger;
-use crate::client::{EndKind, Events, Failure, Limits, QOS_0_ONLY, Requests, Signal};
+use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal};
 use crate::config::Config;
 use crate::outbox::{Outbox, OutboxError};
-use crate::refresh::{Action, Refresh, Room};
-use crate::sink::{Ended, Memory, Phase, Shared};
+use crate::refresh::Refresh;
+use crate::sink::{Ended, Memory, Shared};
 use crate::stage::{self, Aside, Item, Point, Stage, Tally};
-use feed::AsidePublish;
+use asides::AsidePublish;
 
 /// Answers taken before the client is fed again.
 const ACKS_A_PUMP: u32 = 64;
@@ -346,110 +348,6 @@ impl<'a, R: Requests> Session<'a, R> {
             Signal::Other => {}
         }
         Ok(())
-    }
-
-    fn on_connected(&mut self, limits: Limits) -> Result<(), Failure> {
-        let now = Instant::now();
-        self.connected_at = Some(now);
-        self.limits = limits;
-        self.limits.retain &= self.context.memory.terms.retain;
-        self.window = self.window.min(usize::from(limits.in_flight)).max(1);
-        if limits.qos == 0 {
-            return Err(Failure::new(
-                EndKind::Refused,
-                format!("the broker does not confirm{QOS_0_ONLY}"),
-            ));
-        }
-        self.qos = self.qos.min(limits.qos);
-        if self.qos == 2 {
-            self.window = self.window.min(QOS2_WINDOW);
-        }
-        self.tell_limits();
-        let topic = self.context.config.availability_topic.clone();
-        if !topic.is_empty() {
-            self.queue_aside(Aside::Online, topic, Bytes::from_static(b"online"), true);
-        }
-        if !self.begin_refresh(now) {
-            self.go_live();
-        }
-        Ok(())
-    }
-
-    /// False if there is nothing to compare.
-    fn begin_refresh(&mut self, now: Instant) -> bool {
-        let known = self.context.memory.topics.to_refresh();
-        if known.is_empty() || !self.limits.retain {
-            return false;
-        }
-        let marker = format!(
-            "{}/{:x}",
-            self.marker_topic("refresh"),
-            (self.context.clock)()
-        );
-        let room = Room {
-            filters: self.context.memory.terms.filters,
-            bytes: self.limits.packet_bytes,
-        };
-        let topics = &self.context.memory.topics;
-        let Some(refresh) = Refresh::begin(known, marker, room, topics, now) else {
-            // It cannot be asked, so it gets all of them.
-            self.to_refresh.extend(topics.to_refresh());
-            return false;
-        };
-        self.step = Step::Refreshing(refresh);
-        self.context.shared.enter(Phase::Refreshing);
-        self.subscribe_step();
-        true
-    }
-
-    /// Say what this broker does not offer of what was configured.
-    fn tell_limits(&self) {
-        let configured = self.context.config.qos;
-        let mut told = Vec::new();
-        if self.qos < configured {
-            told.push(format!("QoS {} instead of {configured}", self.qos));
-        }
-        if !self.limits.retain {
-            told.push("no value is retained".to_owned());
-        }
-        self.context.shared.limit(told.join(", "));
-    }
-
-    fn go_live(&mut self) {
-        self.step = Step::Live;
-        self.context.shared.enter(Phase::Connected);
-    }
-
-    fn subscribe_step(&mut self) {
-        if let Step::Refreshing(refresh) = &self.step {
-            self.requests
-                .subscribe(refresh.filters(&self.context.memory.topics));
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Wait => {}
-            Action::PublishMarker => {
-                if let Step::Refreshing(refresh) = &self.step {
-                    let marker = refresh.marker().to_owned();
-                    self.queue_aside(Aside::RefreshMarker, marker, Bytes::new(), false);
-                }
-            }
-            Action::StepDone {
-                leave,
-                lacking,
-                last,
-            } => {
-                self.requests.unsubscribe(leave);
-                self.to_refresh.extend(lacking);
-                if last {
-                    self.go_live();
-                } else {
-                    self.subscribe_step();
-                }
-            }
-        }
     }
 }
 

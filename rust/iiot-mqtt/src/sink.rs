@@ -14,7 +14,7 @@ use crate::outbox::{Outbox, OutboxError};
 use crate::policy::{FAR_AHEAD_NS, Topics};
 use crate::terms::Terms;
 use crate::trial::Trial;
-use crate::{client_v4, client_v5};
+use crate::{client_v4, client_v5, probe};
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,6 +305,12 @@ impl Sink {
         // A name lookup may still be running in the runtime's thread; nobody waits for it.
         runtime.shutdown_background();
         ended
+    }
+
+    /// Does the broker answer a CONNECT under another client id now? Asked right after a connection was lost, it tells a broker that ended
+    /// this connection from one that is not there any more. Blocks up to `within`.
+    pub fn is_answering(&self, within: Duration) -> bool {
+        probe::is_answering(&self.checked, within)
     }
 
     /// End `run_connection`, now and for good: finish what is in flight, say `offline`, disconnect; after the grace cut the

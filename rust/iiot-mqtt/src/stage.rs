@@ -43,8 +43,6 @@ pub struct Point {
     /// The profile wants it retained.
     pub wants_retain: bool,
     pub late: bool,
-    /// When acknowledged it is the topic's last known value, also if it went out with retain off because a newer one comes.
-    keep: bool,
     newest_ns: i64,
 }
 
@@ -54,6 +52,11 @@ impl Point {
         self.unlisted
             .as_deref()
             .unwrap_or_else(|| topics.name(self.topic))
+    }
+
+    /// When acknowledged it is the topic's last known value, also if it went out with retain off because a newer one comes.
+    fn is_kept(&self) -> bool {
+        !self.late && self.unlisted.is_none()
     }
 
     /// Where it stands in the journal.
@@ -231,7 +234,6 @@ impl Stage {
             });
             let point = Point {
                 topic,
-                keep: unlisted.is_none(),
                 unlisted,
                 position: frame.position,
                 number: span.point,
@@ -258,7 +260,6 @@ impl Stage {
                 self.sent_in_frame = true;
                 self.sent_end = self.sent_end.max(frame.position + 1);
                 return Next::Send(Point {
-                    keep: point.keep && !late,
                     retain,
                     late,
                     newest_ns: topics.newest_ns(topic),
@@ -384,7 +385,7 @@ impl Tally {
             Answer::Accepted => {
                 self.open.points += 1;
                 self.open.late_points += u64::from(point.late);
-                if point.keep {
+                if point.is_kept() {
                     self.keep(point);
                 }
             }

@@ -158,7 +158,7 @@ impl Wire {
             }
             let mut packet = raw.split_to(whole);
             match kind {
-                2 => self.connack(&packet, header, ready),
+                2 => connack(&packet, header, ready),
                 14 => self.disconnect(&mut packet, header, ready),
                 _ => {
                     if self.acknowledges(kind, &mut packet, header) {
@@ -218,22 +218,22 @@ impl Wire {
         }
         ready.put(&*packet);
     }
+}
 
-    fn connack(&self, packet: &[u8], header: usize, ready: &mut BytesMut) {
-        let (start, body) = packet.split_at(header.min(packet.len()));
-        let kept = kept_properties(body.get(2..).unwrap_or_default());
-        let (Some(kept), Some(first), Some(answer)) = (kept, start.first(), body.get(..2)) else {
-            ready.put(packet); // malformed: the library will say so
-            return;
-        };
-        let mut rest = BytesMut::with_capacity(body.len() + 4);
-        rest.put(answer);
-        put_length(&mut rest, kept.len());
-        rest.put(kept);
-        ready.put_u8(*first);
-        put_length(ready, rest.len());
-        ready.put(rest);
-    }
+fn connack(packet: &[u8], header: usize, ready: &mut BytesMut) {
+    let (start, body) = packet.split_at(header.min(packet.len()));
+    let kept = kept_properties(body.get(2..).unwrap_or_default());
+    let (Some(kept), Some(first), Some(answer)) = (kept, start.first(), body.get(..2)) else {
+        ready.put(packet); // malformed: the library will say so
+        return;
+    };
+    let mut rest = BytesMut::with_capacity(body.len() + 4);
+    rest.put(answer);
+    put_length(&mut rest, kept.len());
+    rest.put(kept);
+    ready.put_u8(*first);
+    put_length(ready, rest.len());
+    ready.put(rest);
 }
 
 /// Header and remaining length of the packet at the front; `None` while that is not known.

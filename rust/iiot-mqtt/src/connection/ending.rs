@@ -83,7 +83,8 @@ impl<R: Requests> Session<'_, R> {
         if failure.blame != Blame::Nothing
             && let Some(topic) = self.only_topic()
         {
-            failure.detail += &format!(" (under way: the publish to {topic:?} alone)");
+            let detail = &failure.detail;
+            failure.detail = format!("{detail} (under way: the publish to {topic:?} alone)");
         }
         again
     }

@@ -8,21 +8,13 @@ use bytes::Bytes;
 
 use super::{CONFIRM_WITHIN, Context, Session, Step, journal};
 use crate::acknowledge::{Acknowledged, Answer};
-use crate::client::{EndKind, Failure, Form, Requests, TOO_LARGE};
+use crate::client::{Failure, Form, Requests, TOO_LARGE};
 use crate::config::Protocol;
 use crate::stage::{Aside, Item, Next, Point};
 use crate::trial::Advice;
 
 /// Frames confirmed at once when the broker keeps answering.
 const FRAMES_A_CONFIRMATION: u64 = 256;
-
-/// A publish outside the journal.
-pub struct AsidePublish {
-    aside: Aside,
-    topic: String,
-    payload: Bytes,
-    retain: bool,
-}
 
 /// What became of a value that was to be sent.
 enum Fed {
@@ -59,12 +51,11 @@ impl<R: Requests> Session<'_, R> {
             if !matches!(self.step, Step::Live) {
                 break;
             }
-            let next = match self.next_up.take() {
-                Some(point) => Next::Send(point),
-                None => {
-                    let memory = &mut *self.context.memory;
-                    self.stage.next(&mut memory.topics, &memory.trial, now_ns)
-                }
+            let next = if let Some(point) = self.next_up.take() {
+                Next::Send(point)
+            } else {
+                let memory = &mut *self.context.memory;
+                self.stage.next(&mut memory.topics, &memory.trial, now_ns)
             };
             match next {
                 Next::Send(point) => match self.feed_point(point, now) {
@@ -148,7 +139,7 @@ impl<R: Requests> Session<'_, R> {
         }
     }
 
-    fn form(&self) -> Form {
+    pub(super) fn form(&self) -> Form {
         Form {
             v5: self.context.config.protocol == Protocol::V5,
             qos: self.qos,
@@ -229,142 +220,6 @@ impl<R: Requests> Session<'_, R> {
         true
     }
 
-    fn queue_known(&mut self, topic: u32) {
-        let topics = &self.context.memory.topics;
-        let Some(known) = topics.known(topic) else {
-            return;
-        };
-        let payload = Bytes::copy_from_slice(&known.payload);
-        let name = topics.name(topic).to_owned();
-        if self.queue_aside(Aside::Refresh, name, payload, true) {
-            self.context
-                .shared
-                .refreshed
-                .fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Publish it as soon as the window allows. False if this broker cannot be given it.
-    pub(super) fn queue_aside(
-        &mut self,
-        aside: Aside,
-        topic: String,
-        payload: Bytes,
-        retain: bool,
-    ) -> bool {
-        let form = Form {
-            qos: self.qos.max(1),
-            ..self.form()
-        };
-        if let Some(why) = self.context.memory.trial.leaves_out(&topic, Instant::now()) {
-            let why = format!("{topic:?} is left out for an hour: {why}");
-            self.context.shared.fail(why);
-            return false;
-        }
-        if let Some(word) = self.limits.refusal(&topic, payload.len(), form) {
-            let bytes = payload.len();
-            let why = format!("{topic:?} is not published, with its {bytes} bytes: {word}");
-            self.context.shared.fail(why);
-            return false;
-        }
-        self.asides.push_back(AsidePublish {
-            aside,
-            topic,
-            payload,
-            retain,
-        });
-        true
-    }
-
-    fn publish_aside(&mut self, publish: AsidePublish, now: Instant) -> bool {
-        let AsidePublish {
-            aside,
-            topic,
-            payload,
-            retain,
-        } = publish;
-        let (qos, retain) = (self.qos.max(1), retain && self.limits.retain);
-        let is_sent = self.requests.publish(&topic, payload, qos, retain);
-        if is_sent {
-            let topic = topic.into();
-            self.ledger
-                .sent(Item::Aside { aside, topic }, Acknowledged::Itself, now);
-        }
-        is_sent
-    }
-
-    /// Send a value that the broker took before, without retain: it goes back nowhere. False if there is none.
-    fn publish_canary(&mut self, now: Instant) -> bool {
-        let form = Form {
-            qos: self.qos.max(1),
-            ..self.form()
-        };
-        let memory = &mut *self.context.memory;
-        let (topic, payload) = loop {
-            let (topic, payload) = match memory.trial.canary() {
-                Ok(canary) => canary,
-                Err(skip) => match memory.topics.any_known(skip) {
-                    Some((topic, payload)) => (topic.to_owned(), Bytes::copy_from_slice(payload)),
-                    None => return false,
-                },
-            };
-            if self.limits.refusal(&topic, payload.len(), form).is_none() {
-                break (topic, payload);
-            }
-            memory.trial.on_canary_failed();
-        };
-        let canary = AsidePublish {
-            aside: Aside::Canary,
-            topic,
-            payload,
-            retain: false,
-        };
-        self.publish_aside(canary, now)
-    }
-
-    /// Nothing is left to send, and something was refused or set apart: show that the broker takes other values. True if that is under
-    /// way.
-    pub(super) fn prove(&mut self) -> Result<bool, Failure> {
-        let is_quiet = self.ledger.in_flight() == 0 && matches!(self.step, Step::Live);
-        if !is_quiet || self.ledger.refused() + self.ledger.apart() == 0 {
-            return Ok(false);
-        }
-        if self.publish_canary(Instant::now()) {
-            return Ok(true);
-        }
-        let apart = self.ledger.apart();
-        if apart > 0 {
-            self.context.memory.trial.forget();
-            return Err(Failure::new(
-                EndKind::Refused,
-                format!(
-                    "the broker ended the connection at each of {apart} values, and has taken no other one; look at the broker's log"
-                ),
-            ));
-        }
-        let topics = &self.context.memory.topics;
-        if let Some((Item::Point(point), reason, _)) = self.ledger.all_refused().next() {
-            let topic = point.name(topics);
-            self.context.shared.fail(format!(
-                "{topic:?} is refused ({reason}), and waits until the broker takes another value"
-            ));
-        }
-        Ok(false)
-    }
-
-    fn queue_health(&mut self) {
-        let topic = &self.context.config.health_topic;
-        if topic.is_empty() || !matches!(self.step, Step::Live | Step::Refreshing(_)) {
-            return;
-        }
-        if let Some((document, version)) = self.context.shared.health_since(self.health_version) {
-            self.health_version = version;
-            let topic = topic.clone();
-            self.asides.retain(|waiting| waiting.aside != Aside::Health);
-            self.queue_aside(Aside::Health, topic, document, true);
-        }
-    }
-
     /// Confirm what was acknowledged: at once when nothing else is under way, else in larger steps.
     pub(super) fn confirm_if_due(&mut self, now: Instant, quiet: bool) -> Result<(), Failure> {
         let Some(frames) = self.tally.frames() else {
@@ -396,19 +251,5 @@ impl<R: Requests> Session<'_, R> {
             .filter(|(topic, position)| memory.topics.lacks_retained(*topic, *position));
         self.to_refresh.extend(lacking.map(|(topic, _)| topic));
         Ok(())
-    }
-
-    /// Beside the availability topic, so that whoever allows the one allows the other.
-    pub(super) fn marker_topic(&self, name: &str) -> String {
-        let config = self.context.config;
-        let neighbour = [&config.availability_topic, &config.health_topic]
-            .into_iter()
-            .find(|topic| !topic.is_empty());
-        let parent = neighbour.map_or(config.client_id.as_str(), |topic| {
-            topic
-                .rsplit_once('/')
-                .map_or(topic.as_str(), |(parent, _)| parent)
-        });
-        format!("{parent}/{name}")
     }
 }
