@@ -302,8 +302,11 @@ class MqttSink:
         nothing). Raises MqttError for a URL, text or certificate that cannot be used."""
     def run_connection(self) -> dict[str, Any]:
         """Connect, refresh, publish until the connection ends or `stop`. Blocks; releases the interpreter.
-        Returns {"kind", "detail", "connected_s", "delivered"}; kinds: stopped, refused, not_authorized, unreachable, lost, ack_timeout,
-        session_taken_over, tls, protocol, quota, journal."""
+        Returns {"kind", "detail", "connected_s", "delivered", "again", "answered"}; kinds: stopped, refused, not_authorized, unreachable,
+        lost, ack_timeout, session_taken_over, tls, protocol, quota, journal, search. "again": the next one should come soon, because a
+        publish is being looked for by which connections end, or it will do otherwise. "answered": the broker answered a publish."""
+    def is_answering(self, timeout_s: float) -> bool:
+        """Whether the broker answers a CONNECT under another client id. Blocks; releases the interpreter."""
     def stop(self, timeout_s: float = 3.0) -> None:
         """End `run_connection`: finish what is in flight, say offline, disconnect; after the time-out cut the connection, so that the will speaks."""
     def publish_health(self, payload: bytes) -> None:
@@ -311,7 +314,9 @@ class MqttSink:
     def refusal(self, topic: str) -> str | None:
         """Why no value goes to this topic: MQTT does not allow it, or it is one of the gateway's own. None if values may go there."""
     def state(self) -> dict[str, Any]:
-        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "unlisted", "last_error"}."""
+        """{"state": connecting|refreshing|connected|disconnected|stopped, "in_flight", "late", "refreshed", "publishes", "unlisted",
+        "suspects", "rejects", "last_reject", "limits", "last_error"}: values by which connections ended; points refused for good, and the
+        last one; what the broker does not offer of what was configured."""
     @staticmethod
     def probe(
         *,

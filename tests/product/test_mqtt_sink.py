@@ -241,22 +241,6 @@ def test_late_data_never_moves_a_retained_topic_back(
     assert {topic: value for topic, value in found.items() if "/gateway/" not in topic} == last_retained(small)
 
 
-def test_two_gateways_with_one_client_id_say_so_and_back_off(gateway: Gateway, mosquitto: Mosquitto, log: Path, tmp_path: Path) -> None:
-    """They take the session from each other; both notice, name the conflict, and stop fighting."""
-    other = Gateway(tmp_path / "other")
-    for each in (gateway, other):
-        each.configure(section(mosquitto))
-        each.start("replay", str(log), "--speed", "max")
-    try:
-        until(
-            lambda: any("sink_client_id_conflict" in each.log() for each in (gateway, other)),
-            "the conflict in the log",
-            120,
-        )
-    finally:
-        other.end()
-
-
 def test_a_full_disk_makes_a_live_source_count_what_it_loses(gateway: Gateway, mosquitto: Mosquitto, small_disk: Path) -> None:
     """A port cannot wait: what does not fit in 16 MB is counted as lost, everything else is accepted once there is room."""
     controller, device = os.openpty()

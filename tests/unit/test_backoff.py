@@ -57,16 +57,36 @@ def test_a_repeated_error_is_logged_once_an_interval_with_the_count_left_out() -
 @pytest.mark.parametrize(
     ("ends", "conflict"),
     [
-        ([("lost", 0.5), ("lost", 1.0), ("lost", 0.2)], True),
-        ([("session_taken_over", 300.0)], True),
-        ([("lost", 0.5), ("lost", 3600.0), ("lost", 0.5)], False),
-        ([("unreachable", 0.0)] * 9, False),
-        ([("lost", 0.5), ("unreachable", 0.0), ("lost", 0.5), ("lost", 0.5)], True),
-        ([("lost", 900.0)] * 9, False),
+        ([("lost", 0.5, True), ("lost", 1.0, True), ("lost", 0.2, True)], True),
+        ([("lost", 0.5, False), ("lost", 1.0, False), ("lost", 0.2, False)], False),
+        ([("lost", 0.5, True), ("lost", 1.0, False), ("lost", 0.2, True), ("lost", 0.2, True)], False),
+        ([("session_taken_over", 300.0, False)], True),
+        ([("lost", 0.5, True), ("lost", 3600.0, False), ("lost", 0.5, True), ("lost", 0.5, True)], False),
+        ([("unreachable", 0.0, False)] * 9, False),
+        ([("lost", 0.5, True), ("unreachable", 0.0, False), ("lost", 0.5, True), ("lost", 0.5, True)], False),
+        ([("lost", 900.0, True)] * 9, False),
+        ([("ack_timeout", 0.5, True)] * 9, False),
     ],
 )
-def test_short_connections_in_a_row_are_a_fight_for_the_client_id(ends: list[tuple[str, float]], conflict: bool) -> None:  # noqa: FBT001
-    """A broker that is away is no fight; accepted and at once thrown out, three times, is one."""
+def test_short_connections_are_a_fight_for_the_client_id_while_the_broker_stays(
+    ends: list[tuple[str, float, bool]],
+    conflict: bool,  # noqa: FBT001
+) -> None:
+    """A broker that was away in between is no fight; accepted and thrown out by one that stays, three times in a row, is one."""
     detector = TakeoverDetector()
 
-    assert [detector.observe(kind, connected_s) for kind, connected_s in ends][-1] is conflict
+    found = [detector.observe(kind, connected_s, broker_stayed=stayed) for kind, connected_s, stayed in ends]
+
+    assert found[-1] is conflict
+
+
+def test_a_second_short_connection_is_perhaps_a_fight() -> None:
+    """It is said as what it is, until it is proven."""
+    detector = TakeoverDetector()
+
+    perhaps = []
+    for _ in range(3):
+        detector.observe("lost", 0.5, broker_stayed=True)
+        perhaps.append(detector.is_perhaps)
+
+    assert perhaps == [False, True, False]

@@ -31,6 +31,10 @@ class Native:
             "refreshed": 2,
             "publishes": 40,
             "unlisted": 0,
+            "suspects": 0,
+            "rejects": 0,
+            "last_reject": "",
+            "limits": "",
             "last_error": "",
         }
 
@@ -43,10 +47,14 @@ class Native:
         self.connections += 1
         if self.connections == 1:
             self.told |= {"state": "disconnected", "last_error": "lost: reset"}
-            return {"kind": "lost", "detail": "reset", "connected_s": 0.5}
+            return {"kind": "lost", "detail": "reset", "connected_s": 0.5, "again": False, "answered": True}
         self.told["state"] = "connected"
         self.stopped.wait()
-        return {"kind": "stopped", "detail": "", "connected_s": 1.0}
+        return {"kind": "stopped", "detail": "", "connected_s": 1.0, "again": False, "answered": True}
+
+    def is_answering(self, _timeout_s: float) -> bool:
+        """Be away."""
+        return False
 
     def stop(self, _timeout_s: float) -> None:
         """Let the connection end."""
@@ -78,3 +86,27 @@ async def test_each_connection_is_said_and_what_the_broker_denies(monkeypatch: p
     assert denied["last_error"] == DENIED
     assert len(said("sink_available")) == 2
     assert len(said("sink_not_authorized")) == 1
+
+
+async def test_what_the_broker_does_not_take_and_does_not_offer_is_said(
+    monkeypatch: pytest.MonkeyPatch, events: list[dict[str, Any]]
+) -> None:
+    """Rejected points with the last one of them, and what is not as it was configured, once each."""
+    monkeypatch.setattr(mqtt, "WATCH_S", 0.01)
+    native = Native()
+    native.told |= {"rejects": 3, "last_reject": '"a/b": packet_too_large', "limits": "QoS 1 instead of 2", "suspects": 1}
+    sink = MqttSink("mqtt", MqttSection(), native, backoff=Backoff(first_s=0.01))  # type: ignore[arg-type]
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sink.run)
+        while native.connections < 2 or sink.status.state != "connected":
+            await anyio.sleep(0.01)
+        document = sink.status.document()
+        await sink.stop(1.0)
+
+    said = {entry["event"]: entry for entry in events}
+    assert (document["suspects"], document["limits"]) == (1, "QoS 1 instead of 2")
+    assert said["sink_publishes_rejected"]["points"] == 3
+    assert "packet_too_large" in said["sink_publishes_rejected"]["last"]
+    assert said["sink_limited"]["limits"] == "QoS 1 instead of 2"
+    assert [entry["event"] for entry in events].count("sink_limited") == 1

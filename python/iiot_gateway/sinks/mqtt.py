@@ -19,7 +19,9 @@ from iiot_gateway.log import (
     SINK_CLIENT_ID_CONFLICT,
     SINK_CONNECTING,
     SINK_DISCONNECTED,
+    SINK_LIMITED,
     SINK_NOT_AUTHORIZED,
+    SINK_PUBLISHES_REJECTED,
     SINK_TOO_MANY_TOPICS,
     SINK_UNAVAILABLE,
     Repeated,
@@ -36,12 +38,18 @@ REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
 JOURNAL_ENDS = ("journal", "journal_unavailable")
 """Ends that the broker has no part in: the journal could not be read or written."""
-DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted")
+DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted", "suspects", "limits")
 """What the status takes over from the extension."""
 WATCH_S = 0.5
 BROKER_STOP_S = 0.5
+AGAIN_S = 0.2
+"""Between connections, while one is looked for by whose publish they end."""
+WITNESS_S = 2.0
+"""So long a broker may take to show that it is still there."""
 DENIED_S = 3600.0
 """A right that is missing is said once an hour."""
+REJECTS_REMEDY = "`iiot-gateway rejects` lists them; they are not sent again"
+LIMITED_REMEDY = "set mqtt.qos to what the broker takes, and let it keep retained messages, or use another broker"
 CROWDED_REMEDY = (
     "raise mqtt.max_topics, or look for a source that makes up node names; retained values of further topics are not kept up to date"
 )
@@ -78,6 +86,9 @@ class MqttSink:
         self._denied = Repeated(DENIED_S)
         self._told = False
         self._crowded = False
+        self._rejected = 0
+        self._rejecting = Repeated()
+        self._limits = ""
         self._ended_with = ""
 
     @property
@@ -118,11 +129,11 @@ class MqttSink:
             self._ended_with = str(self._native.state()["last_error"])
             if float(ended["connected_s"]) > 0:
                 self._tell_available()
-                self._tell_crowded()
+                self._tell_findings()
             if ended["kind"] == "stopped" or self._stopping.is_set():
                 return None
             try:
-                delay_s = self._ended(ended)
+                delay_s = self._ended(ended, broker_stayed=await self._broker_stayed(ended))
             except SinkUnavailable as error:
                 return error
             with anyio.move_on_after(delay_s):
@@ -137,7 +148,7 @@ class MqttSink:
                 self._tell_available()
                 if status.last_error and (extra := self._denied.allows(status.last_error)) is not None:
                     self._log.error(SINK_NOT_AUTHORIZED, detail=status.last_error, **extra)
-                self._tell_crowded()
+                self._tell_findings()
             if self._embedded is not None:
                 self._embedded.tell_not_stored()
             await anyio.sleep(WATCH_S)
@@ -148,11 +159,28 @@ class MqttSink:
             self._told = True
             self._log.info(SINK_AVAILABLE, broker=self._section.broker_url)
 
-    def _tell_crowded(self) -> None:
-        """Say once that there are more topics than are remembered."""
-        if not self._crowded and self._native.state()["unlisted"]:
+    def _tell_findings(self) -> None:
+        """Say what does not go as it was configured: too many topics, values that the broker does not take, what it does not offer."""
+        native = self._native.state()
+        if not self._crowded and native["unlisted"]:
             self._crowded = True
             self._log.warning(SINK_TOO_MANY_TOPICS, max_topics=self._section.max_topics, remedy=CROWDED_REMEDY)
+        rejects = int(native["rejects"])
+        if rejects > self._rejected and (extra := self._rejecting.allows("rejects")) is not None:
+            self._log.error(
+                SINK_PUBLISHES_REJECTED, points=rejects - self._rejected, last=native["last_reject"], remedy=REJECTS_REMEDY, **extra
+            )
+            self._rejected = rejects
+        if (limits := str(native["limits"])) != self._limits:
+            self._limits = limits
+            if limits:
+                self._log.warning(SINK_LIMITED, limits=limits, remedy=LIMITED_REMEDY)
+
+    async def _broker_stayed(self, ended: dict[str, Any]) -> bool:
+        """Whether the broker answers right after it has ended a connection that worked, and that no publish is suspected of ending."""
+        if not self._takeover.asks(str(ended["kind"]), float(ended["connected_s"])) or ended["again"] or not ended["answered"]:
+            return False
+        return await anyio.to_thread.run_sync(self._native.is_answering, WITNESS_S, limiter=self._thread)
 
     async def stop(self, timeout_s: float) -> None:
         """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
@@ -167,11 +195,11 @@ class MqttSink:
                 self._embedded.ensure()
             return self._native.run_connection()
         except JournalError as error:  # a full disk, say: the connection is over, the journal is not
-            return {"kind": "journal_unavailable", "detail": str(error), "connected_s": 0.0}
+            return {"kind": "journal_unavailable", "detail": str(error), "connected_s": 0.0, "again": False, "answered": False}
         except SinkUnavailable as error:
-            return {"kind": "refused", "detail": str(error), "connected_s": 0.0}
+            return {"kind": "refused", "detail": str(error), "connected_s": 0.0, "again": False, "answered": False}
 
-    def _ended(self, ended: dict[str, Any]) -> float:
+    def _ended(self, ended: dict[str, Any], *, broker_stayed: bool) -> float:
         """Take the end of a connection and return how long to wait."""
         kind, detail, connected_s = str(ended["kind"]), str(ended["detail"]), float(ended["connected_s"])
         error = f"{kind}: {detail}" if detail else kind
@@ -180,7 +208,7 @@ class MqttSink:
         elif self._section.on_start == "fail" and not self._status.was_available and kind not in JOURNAL_ENDS:
             raise SinkUnavailable(f"[{self.name}] {self._section.broker_url}: {error}")
         self._status.reconnects += 1
-        if self._takeover.observe(kind, connected_s):
+        if self._takeover.observe(kind, connected_s, broker_stayed=broker_stayed):
             delay_s = self._backoff.longest()
             self._status.change("client_id_conflict", f"another client uses the id {self._section.client_id!r}")
             if (extra := self._repeated.allows("conflict")) is not None:
@@ -193,7 +221,9 @@ class MqttSink:
                     **extra,
                 )
             return delay_s
-        delay_s = self._backoff.next_delay_s(connected_s)
+        delay_s = AGAIN_S if ended["again"] else self._backoff.next_delay_s(connected_s)
+        if self._takeover.is_perhaps:
+            detail = error = f"{error}; perhaps another client uses the id {self._section.client_id!r}"
         if kind in JOURNAL_ENDS:
             self._status.change("journal_unavailable", detail)
             if (extra := self._repeated.allows(detail)) is not None:

@@ -8,6 +8,9 @@
 //!
 //! The client gives packet ids in the order in which it was given publishes, so the oldest entry without an id gets the next
 //! one. Acknowledgements come in any order; entries leave at the front only, so a frame's end leaves after every publish up to it.
+//!
+//! A refusal is not believed at once: its entry waits until another publish has gone through (`believe`), and holds back those behind
+//! it. An entry that was set apart is not sent in this connection, and leaves in none.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -24,6 +27,13 @@ pub enum Answer {
 #[derive(Debug)]
 enum State {
     Waiting,
+    /// Refused, and not yet believed.
+    Refused {
+        reason: String,
+        /// By the broker, in this connection.
+        is_told: bool,
+    },
+    Apart,
     Answered(Answer),
 }
 
@@ -58,7 +68,13 @@ pub struct Ledger<T> {
     /// By packet id: sequence number + 1 of its entry, 0 for none.
     bound: Vec<u64>,
     in_flight: usize,
-    front_since: Option<Instant>,
+    /// Entries refused and not believed.
+    refused: usize,
+    /// Entries set apart.
+    apart: usize,
+    /// Sequence number of the oldest entry that may be waiting.
+    oldest: u64,
+    oldest_since: Option<Instant>,
 }
 
 impl<T> Default for Ledger<T> {
@@ -69,7 +85,10 @@ impl<T> Default for Ledger<T> {
             unbound: VecDeque::new(),
             bound: Vec::new(),
             in_flight: 0,
-            front_since: None,
+            refused: 0,
+            apart: 0,
+            oldest: 0,
+            oldest_since: None,
         }
     }
 }
@@ -86,15 +105,40 @@ impl<T> Ledger<T> {
             silent,
             closes: how == Acknowledged::Closing,
         });
+        if self.in_flight == 0 {
+            self.oldest = self.base + self.entries.len() as u64 - 1;
+            self.oldest_since = Some(now);
+        }
         self.in_flight += 1;
-        self.front_since.get_or_insert(now);
     }
 
     /// Something that needs no publish stands at this place: a frame's end, or a point refused without asking.
     pub fn note(&mut self, item: T, answer: Answer) {
+        self.push(item, State::Answered(answer));
+    }
+
+    /// It would be refused for this reason, so it is not sent.
+    pub fn hold(&mut self, item: T, reason: String) {
+        self.refused += 1;
+        self.push(
+            item,
+            State::Refused {
+                reason,
+                is_told: false,
+            },
+        );
+    }
+
+    /// It is not sent in this connection, and nothing behind it leaves.
+    pub fn set_apart(&mut self, item: T) {
+        self.apart += 1;
+        self.push(item, State::Apart);
+    }
+
+    fn push(&mut self, item: T, state: State) {
         self.entries.push_back(Entry {
             item,
-            state: State::Answered(answer),
+            state,
             silent: false,
             closes: false,
         });
@@ -129,30 +173,16 @@ impl<T> Ledger<T> {
             .map(|entry| &entry.item)
     }
 
-    /// The broker answered a packet id. `false` if nothing waits under it.
-    pub fn acknowledge(&mut self, packet_id: u16, answer: Answer) -> bool {
-        let Some(slot) = self.bound.get_mut(usize::from(packet_id)) else {
+    /// The broker accepted a packet id. `false` if nothing waits under it.
+    pub fn accept(&mut self, packet_id: u16, now: Instant) -> bool {
+        let Some(index) = self.settle(packet_id, State::Answered(Answer::Accepted)) else {
             return false;
         };
-        let Some(index) = std::mem::take(slot)
-            .checked_sub(1)
-            .and_then(|sequence| sequence.checked_sub(self.base))
-        else {
-            return false;
-        };
-        let Some(entry) = self.entries.get_mut(index as usize) else {
-            return false;
-        };
-        if matches!(entry.state, State::Answered(_)) {
-            return false;
-        }
-        entry.state = State::Answered(answer);
-        self.in_flight -= 1;
-        if entry.closes {
+        if self.entries.get(index).is_some_and(|entry| entry.closes) {
             for earlier in self
                 .entries
                 .iter_mut()
-                .take(index as usize)
+                .take(index)
                 .filter(|entry| entry.silent)
             {
                 if matches!(earlier.state, State::Waiting) {
@@ -161,20 +191,104 @@ impl<T> Ledger<T> {
                 }
             }
         }
+        self.look_for_oldest(now);
         true
     }
 
+    /// The broker refused a packet id; whether for good will be seen. `false` if nothing waits under it.
+    pub fn refuse(&mut self, packet_id: u16, reason: String, now: Instant) -> bool {
+        let refused = State::Refused {
+            reason,
+            is_told: true,
+        };
+        let found = self.settle(packet_id, refused).is_some();
+        self.refused += usize::from(found);
+        self.look_for_oldest(now);
+        found
+    }
+
+    /// End the wait under a packet id; the entry's place.
+    fn settle(&mut self, packet_id: u16, state: State) -> Option<usize> {
+        let slot = self.bound.get_mut(usize::from(packet_id))?;
+        let sequence = std::mem::take(slot).checked_sub(1)?;
+        let index = sequence.checked_sub(self.base)? as usize;
+        let entry = self.entries.get_mut(index)?;
+        if !matches!(entry.state, State::Waiting) {
+            return None;
+        }
+        entry.state = state;
+        self.in_flight -= 1;
+        Some(index)
+    }
+
+    fn look_for_oldest(&mut self, now: Instant) {
+        if self.in_flight == 0 {
+            self.oldest_since = None;
+            return;
+        }
+        let from = self.oldest.max(self.base);
+        let waits = |entry: &Entry<T>| matches!(entry.state, State::Waiting);
+        let ahead = self.entries.iter().skip((from - self.base) as usize);
+        let oldest = from + ahead.take_while(|entry| !waits(entry)).count() as u64;
+        if oldest != self.oldest {
+            self.oldest = oldest;
+            self.oldest_since = Some(now);
+        }
+    }
+
+    /// Another publish has gone through: what was refused so far is refused for good.
+    pub fn believe(&mut self) {
+        if self.refused == 0 {
+            return;
+        }
+        self.refused = 0;
+        for entry in &mut self.entries {
+            if let State::Refused { reason, .. } = &mut entry.state {
+                entry.state = State::Answered(Answer::Rejected(std::mem::take(reason)));
+            }
+        }
+    }
+
+    /// How many are refused and not believed.
+    pub fn refused(&self) -> usize {
+        self.refused
+    }
+
+    /// Those, with their reasons, and whether the broker has said so in this connection.
+    pub fn all_refused(&self) -> impl Iterator<Item = (&T, &str, bool)> {
+        self.entries.iter().filter_map(|entry| match &entry.state {
+            State::Refused { reason, is_told } => Some((&entry.item, reason.as_str(), *is_told)),
+            _ => None,
+        })
+    }
+
+    /// How many are set apart.
+    pub fn apart(&self) -> usize {
+        self.apart
+    }
+
+    /// What the client has written and nobody has answered, oldest first.
+    pub fn under_way(&self) -> impl Iterator<Item = &T> {
+        let written = self
+            .unbound
+            .front()
+            .map_or(self.entries.len(), |first| (first - self.base) as usize);
+        let entries = self.entries.iter().take(written);
+        entries
+            .filter(|entry| matches!(entry.state, State::Waiting))
+            .map(|entry| &entry.item)
+    }
+
     /// Take the front entry if it is answered. Call until `None` after acknowledgements.
-    pub fn pop(&mut self, now: Instant) -> Option<(T, Answer)> {
+    pub fn pop(&mut self) -> Option<(T, Answer)> {
         if !matches!(self.entries.front()?.state, State::Answered(_)) {
             return None;
         }
         let entry = self.entries.pop_front()?;
         self.base += 1;
-        self.front_since = (self.in_flight > 0).then_some(now);
         match entry.state {
             State::Answered(answer) => Some((entry.item, answer)),
-            State::Waiting => None,
+            State::Waiting | State::Refused { .. } | State::Apart => None,
         }
     }
 
@@ -190,119 +304,9 @@ impl<T> Ledger<T> {
 
     /// Since when the oldest publish has been waited for: it was sent, or the one before it answered.
     pub fn waiting_since(&self) -> Option<Instant> {
-        self.front_since.filter(|_| self.in_flight > 0)
+        self.oldest_since.filter(|_| self.in_flight > 0)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn drained(ledger: &mut Ledger<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| ledger.pop(Instant::now()))
-            .map(|(item, _)| item)
-            .collect()
-    }
-
-    #[test]
-    fn an_acknowledgement_out_of_order_waits_for_those_before_it() {
-        let mut ledger = Ledger::default();
-        for (item, id) in [(1, 7), (2, 8), (3, 9)] {
-            ledger.sent(item, Acknowledged::Itself, Instant::now());
-            ledger.bind(id);
-        }
-
-        ledger.acknowledge(9, Answer::Accepted);
-        ledger.acknowledge(8, Answer::Rejected("no".into()));
-        assert_eq!(drained(&mut ledger), []);
-        ledger.acknowledge(7, Answer::Accepted);
-
-        assert_eq!(drained(&mut ledger), [1, 2, 3]);
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn a_packet_id_acknowledges_once_and_serves_again() {
-        let mut ledger = Ledger::default();
-        ledger.sent(1, Acknowledged::Itself, Instant::now());
-        ledger.bind(1);
-
-        assert!(ledger.acknowledge(1, Answer::Accepted));
-        assert!(!ledger.acknowledge(1, Answer::Accepted));
-        assert!(!ledger.acknowledge(2, Answer::Accepted));
-        assert_eq!(drained(&mut ledger), [1]);
-        ledger.sent(2, Acknowledged::Itself, Instant::now());
-        ledger.bind(1);
-
-        assert_eq!(ledger.waiting(1), Some(&2));
-        assert!(ledger.acknowledge(1, Answer::Accepted));
-    }
-
-    #[test]
-    fn a_closing_one_speaks_for_the_silent_ones_before_it() {
-        let mut ledger = Ledger::default();
-        for (item, how, id) in [
-            (1, Acknowledged::Silently, 0),
-            (2, Acknowledged::Closing, 5),
-            (3, Acknowledged::Silently, 0),
-        ] {
-            ledger.sent(item, how, Instant::now());
-            ledger.bind(id);
-        }
-
-        ledger.acknowledge(5, Answer::Accepted);
-
-        assert_eq!(drained(&mut ledger), [1, 2]);
-        assert_eq!(ledger.in_flight(), 1);
-    }
-
-    proptest! {
-        /// Random frames, random orders of acknowledgement: what has left never goes past a publish that was not acknowledged.
-        #[test]
-        fn nothing_leaves_past_an_unacknowledged_publish(
-            frames in prop::collection::vec(0_u32..4, 1..60),
-            order in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
-            window in 1_usize..12,
-        ) {
-            let mut ledger = Ledger::default();
-            let mut to_send = frames.iter().enumerate().flat_map(|(frame, count)| {
-                (0..*count).map(move |_| (frame, true)).chain([(frame, false)])
-            });
-            let mut waiting: Vec<(u16, usize)> = Vec::new();
-            let mut free: Vec<u16> = (1..=window as u16).rev().collect();
-            let mut ended = 0;
-            let mut order = order.into_iter();
-            loop {
-                while ledger.in_flight() < window {
-                    match to_send.next() {
-                        Some((frame, true)) => {
-                            ledger.sent((frame, true), Acknowledged::Itself, Instant::now());
-                            let id = free.pop().unwrap();
-                            prop_assert!(ledger.bind(id));
-                            waiting.push((id, frame));
-                        }
-                        Some(end) => ledger.note(end, Answer::Accepted),
-                        None => break,
-                    }
-                }
-                while let Some(((frame, publish), _)) = ledger.pop(Instant::now()) {
-                    if !publish {
-                        prop_assert_eq!(frame, ended);
-                        prop_assert!(waiting.iter().all(|(_, waits)| *waits > frame));
-                        ended += 1;
-                    }
-                }
-                if waiting.is_empty() {
-                    break;
-                }
-                let next = order.next().map_or(0, |index| index.index(waiting.len()));
-                let (id, _) = waiting.remove(next);
-                prop_assert!(ledger.acknowledge(id, Answer::Accepted));
-                free.push(id);
-            }
-            prop_assert_eq!(ended, frames.len());
-            prop_assert!(ledger.is_empty());
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,8 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::reasons::{self, Fault};
+
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +33,8 @@ pub enum EndKind {
     Quota,
     /// The journal could not be read or confirmed to.
     Journal,
+    /// We ended it, to try a publish again by which an earlier connection ended.
+    Search,
 }
 
 impl EndKind {
@@ -48,6 +52,7 @@ impl EndKind {
             Self::Protocol => "protocol",
             Self::Quota => "quota",
             Self::Journal => "journal",
+            Self::Search => "search",
         }
     }
 }
@@ -58,18 +63,66 @@ impl fmt::Display for EndKind {
     }
 }
 
+/// What an end says about the publishes that were under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// Nothing.
+    Nothing,
+    /// Silence, which may as well be the network's.
+    Silence,
+    /// The connection broke, for no reason that was told.
+    Unclear,
+    /// The broker said that one of them cannot be taken.
+    Value,
+}
+
 /// An end with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub kind: EndKind,
     pub detail: String,
+    pub blame: Blame,
+    /// The reason code of MQTT 5 that came with it.
+    pub code: Option<u8>,
 }
 
 impl Failure {
     pub fn new(kind: EndKind, detail: impl Into<String>) -> Self {
+        let blame = match kind {
+            EndKind::Lost | EndKind::Protocol => Blame::Unclear,
+            EndKind::AckTimeout => Blame::Silence,
+            _ => Blame::Nothing,
+        };
         Self {
             kind,
             detail: detail.into(),
+            blame,
+            code: None,
+        }
+    }
+
+    /// The broker ended it with a DISCONNECT.
+    pub fn disconnected(code: u8, text: Option<&str>) -> Self {
+        let word = reasons::word(code);
+        let text = text.map_or_else(String::new, |text| format!(", {text}"));
+        let blame = match reasons::of_disconnect(code) {
+            Fault::Value => Blame::Value,
+            Fault::Unclear => Blame::Unclear,
+            Fault::Session | Fault::Ours | Fault::Later => Blame::Nothing,
+        };
+        Self {
+            kind: reasons::kind_of_disconnect(code),
+            detail: format!("the broker disconnected: {word} ({code:#04x}{text})"),
+            blame,
+            code: Some(code),
+        }
+    }
+
+    /// The network fell silent.
+    pub fn silent(detail: impl Into<String>) -> Self {
+        Self {
+            blame: Blame::Silence,
+            ..Self::new(EndKind::Lost, detail)
         }
     }
 }
@@ -92,6 +145,13 @@ pub struct Limits {
     pub packet_bytes: usize,
 }
 
+/// How a publish is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    pub v5: bool,
+    pub qos: u8,
+}
+
 impl Limits {
     /// The protocol's own limits: a remaining length has four bytes.
     pub const NONE: Self = Self {
@@ -100,15 +160,50 @@ impl Limits {
         retain: true,
         packet_bytes: 268_435_455,
     };
+
+    /// Why this broker can never be given such a publish, as a stable word; nothing is asked.
+    pub fn refusal(&self, topic: &str, payload_bytes: usize, form: Form) -> Option<&'static str> {
+        if topic.is_empty()
+            || u16::try_from(topic.len()).is_err()
+            || topic.contains(['\0', '#', '+'])
+        {
+            return Some("topic_name_invalid");
+        }
+        let body = 2
+            + topic.len()
+            + if form.qos > 0 { 2 } else { 0 }
+            + usize::from(form.v5)
+            + payload_bytes;
+        let length_bytes = match body {
+            0..128 => 1,
+            128..16_384 => 2,
+            16_384..2_097_152 => 3,
+            _ => 4,
+        };
+        (1 + length_bytes + body > self.packet_bytes).then_some(TOO_LARGE)
+    }
 }
 
 /// The broker's last word on one publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Accepted,
-    QuotaExceeded,
-    NotAuthorized,
-    Rejected(String),
+    /// With the reason code, and for people the word for it and the broker's own text.
+    Refused(u8, String),
+}
+
+impl Verdict {
+    /// What a reason code of MQTT 5 says.
+    pub fn of(code: u8, text: Option<&str>) -> Self {
+        if reasons::of_publish(code).is_none() {
+            return Self::Accepted;
+        }
+        let word = reasons::word(code);
+        Self::Refused(
+            code,
+            text.map_or_else(|| word.to_owned(), |text| format!("{word}: {text}")),
+        )
+    }
 }
 
 /// What happened on the connection.
@@ -134,8 +229,8 @@ pub enum Signal {
 /// publish as sent that it has not written yet.
 pub trait Events {
     fn poll(&mut self) -> impl Future<Output = Result<Signal, Failure>>;
-    /// What was read before the error that `poll` returned, as far as the library kept it (that of MQTT 5 does not: what
-    /// those answers confirmed is sent once more).
+    /// What was read before the error that `poll` returned, as far as the library kept it (that of MQTT 5 keeps refusals only: what
+    /// the other answers confirmed is sent once more).
     fn left_over(&mut self) -> Vec<Signal>;
 }
 
@@ -156,11 +251,18 @@ pub struct Setup {
     pub credentials: Option<(String, Option<String>)>,
     pub keep_alive_s: u16,
     pub in_flight: u16,
-    /// Last will: topic; its payload is `offline`, retained.
+    /// Last will: topic; its payload is `offline`.
     pub will_topic: Option<String>,
+    pub will_retain: bool,
     pub transport: crate::transport::Transport,
     pub connect_timeout: std::time::Duration,
 }
+
+/// The word for a publish beyond the broker's largest packet.
+pub const TOO_LARGE: &str = "packet_too_large";
+
+/// Said of a broker that confirms nothing.
+pub const QOS_0_ONLY: &str = "; it takes QoS 0 only, which confirms nothing, so nothing could be counted as delivered: allow QoS 1 at the broker, or use another one";
 
 /// Packets taken from the request queue before a flush.
 pub const REQUEST_BATCH: usize = 256;

@@ -1,5 +1,7 @@
 //! MQTT 3.1.1, by `rumqttc-v4-next`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rumqttc_v4::{
     AsyncClient, Broker, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill,
@@ -11,6 +13,7 @@ use crate::client::{
     EndKind, Events, Failure, Limits, REQUEST_BATCH, Requests, Setup, Signal, Verdict,
     failure_within,
 };
+use crate::tolerant::Tolerant;
 
 pub struct V4Events(EventLoop);
 
@@ -39,14 +42,17 @@ pub fn connection(setup: &Setup) -> (V4Events, V4Requests) {
             topic.clone(),
             b"offline".to_vec(),
             QoS::AtLeastOnce,
-            true,
+            setup.will_retain,
         ));
     }
     let transport = setup.transport.clone();
     let timeout = setup.connect_timeout;
     options.set_socket_connector(move |_, _| {
         let transport = transport.clone();
-        async move { transport.connect(timeout).await }
+        async move {
+            let stream = transport.connect(timeout).await?;
+            Ok::<_, std::io::Error>(Tolerant::new(stream, false, Arc::default()))
+        }
     });
     let (client, events) = AsyncClient::builder(options).unbounded().build();
     (V4Events(events), V4Requests(client))
@@ -127,6 +133,9 @@ fn failure(error: &ConnectionError) -> Failure {
     if let Some(failure) = failure_within(error) {
         return failure;
     }
+    if let ConnectionError::MqttState(StateError::AwaitPingResp) = error {
+        return Failure::silent(error.to_string());
+    }
     let kind = match error {
         ConnectionError::ConnectionRefused(code) => match code {
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
@@ -140,7 +149,6 @@ fn failure(error: &ConnectionError) -> Failure {
         }
         ConnectionError::MqttState(
             StateError::ConnectionAborted
-            | StateError::AwaitPingResp
             | StateError::Io(_)
             | StateError::Deserialization(rumqttc_v4::mqttbytes::Error::Io(_)),
         ) => EndKind::Lost,

@@ -1,18 +1,26 @@
 //! MQTT 5, by `rumqttc-v5-next`. Reason codes are given their meaning here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rumqttc_v5::{
-    AsyncClient, Broker, ConnAck, ConnectReturnCode, ConnectionError, DisconnectReasonCode, Event,
-    EventLoop, LastWill, MqttOptions, Outgoing, Packet, PubAckReason, PubRecReason, PublishOptions,
-    QoS, StateError, SubscribeFilterInput, SubscribeReasonCode,
+    AsyncClient, Broker, ConnAck, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill,
+    MqttOptions, Outgoing, Packet, PublishOptions, QoS, StateError, SubscribeFilterInput,
+    SubscribeReasonCode,
 };
 
 use crate::client::{
-    EndKind, Events, Failure, Limits, REQUEST_BATCH, Requests, Setup, Signal, Verdict,
+    EndKind, Events, Failure, Limits, QOS_0_ONLY, REQUEST_BATCH, Requests, Setup, Signal, Verdict,
     failure_within,
 };
+use crate::reasons::{RETAIN_NOT_SUPPORTED, UNSPECIFIED};
+use crate::tolerant::Tolerant;
+use crate::wire::Notes;
 
-pub struct V5Events(EventLoop);
+pub struct V5Events {
+    events: EventLoop,
+    notes: Arc<Notes>,
+}
 
 pub struct V5Requests(AsyncClient);
 
@@ -40,31 +48,43 @@ pub fn connection(setup: &Setup) -> (V5Events, V5Requests) {
             topic.clone(),
             b"offline".to_vec(),
             QoS::AtLeastOnce,
-            true,
+            setup.will_retain,
             None,
         ));
     }
     let transport = setup.transport.clone();
     let timeout = setup.connect_timeout;
+    let notes: Arc<Notes> = Arc::default();
+    let kept = Arc::clone(&notes);
     options.set_socket_connector(move |_, _| {
-        let transport = transport.clone();
-        async move { transport.connect(timeout).await }
+        let (transport, notes) = (transport.clone(), Arc::clone(&kept));
+        async move {
+            let stream = transport.connect(timeout).await?;
+            Ok::<_, std::io::Error>(Tolerant::new(stream, true, notes))
+        }
     });
     let (client, events) = AsyncClient::builder(options).unbounded().build();
-    (V5Events(events), V5Requests(client))
+    (V5Events { events, notes }, V5Requests(client))
 }
 
 impl Events for V5Events {
     async fn poll(&mut self) -> Result<Signal, Failure> {
-        self.0
+        let notes = &self.notes;
+        self.events
             .poll()
             .await
-            .map(signal)
-            .map_err(|error| failure(&error))
+            .map(|event| signal(event, notes))
+            .map_err(|error| failure(&error, notes))
     }
 
     fn left_over(&mut self) -> Vec<Signal> {
-        self.0.state.events.drain(..).map(signal).collect()
+        let Self { events, notes } = self;
+        let left = events.state.events.drain(..);
+        let mut left: Vec<_> = left.map(|event| signal(event, notes)).collect();
+        // A broker that refuses a publish may end the connection in the same breath (Mosquitto 2.0.11 does).
+        let refused = notes.drain().into_iter();
+        left.extend(refused.map(|(id, code)| Signal::Answered(id, Verdict::of(code, None))));
+        left
     }
 }
 
@@ -103,7 +123,7 @@ fn level(qos: u8) -> QoS {
     }
 }
 
-fn signal(event: Event) -> Signal {
+fn signal(event: Event, notes: &Notes) -> Signal {
     match event {
         Event::Incoming(Packet::ConnAck(connack)) => Signal::Connected(limits(&connack)),
         Event::Outgoing(Outgoing::Publish(id)) => Signal::Sent(id),
@@ -111,16 +131,16 @@ fn signal(event: Event) -> Signal {
             let text = ack
                 .properties
                 .and_then(|properties| properties.reason_string);
-            Signal::Answered(ack.pkid, puback_verdict(ack.reason, text.as_deref()))
+            answered(ack.pkid, ack.reason as u8, text.as_deref(), notes)
         }
         Event::Incoming(Packet::PubRec(ack)) => {
             let text = ack
                 .properties
                 .and_then(|properties| properties.reason_string);
-            match pubrec_verdict(ack.reason, text.as_deref()) {
+            match answered(ack.pkid, ack.reason as u8, text.as_deref(), notes) {
                 // The broker will complete it.
-                Verdict::Accepted => Signal::Other,
-                refused => Signal::Answered(ack.pkid, refused),
+                Signal::Answered(_, Verdict::Accepted) => Signal::Other,
+                refused => refused,
             }
         }
         Event::Incoming(Packet::PubComp(ack)) => Signal::Answered(ack.pkid, Verdict::Accepted),
@@ -154,41 +174,13 @@ fn limits(connack: &ConnAck) -> Limits {
     }
 }
 
-fn rejected(reason: &str, text: Option<&str>) -> Verdict {
-    Verdict::Rejected(text.map_or_else(|| reason.to_owned(), |text| format!("{reason}: {text}")))
+/// What a PUBACK or PUBREC says; the code that came may have been replaced by one that the library knows.
+fn answered(id: u16, code: u8, text: Option<&str>, notes: &Notes) -> Signal {
+    let came = (code >= UNSPECIFIED).then(|| notes.take(id)).flatten();
+    Signal::Answered(id, Verdict::of(came.unwrap_or(code), text))
 }
 
-fn puback_verdict(reason: PubAckReason, text: Option<&str>) -> Verdict {
-    match reason {
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Verdict::Accepted,
-        PubAckReason::QuotaExceeded => Verdict::QuotaExceeded,
-        PubAckReason::NotAuthorized => Verdict::NotAuthorized,
-        PubAckReason::UnspecifiedError => rejected("unspecified_error", text),
-        PubAckReason::ImplementationSpecificError => {
-            rejected("implementation_specific_error", text)
-        }
-        PubAckReason::TopicNameInvalid => rejected("topic_name_invalid", text),
-        PubAckReason::PacketIdentifierInUse => rejected("packet_identifier_in_use", text),
-        PubAckReason::PayloadFormatInvalid => rejected("payload_format_invalid", text),
-    }
-}
-
-fn pubrec_verdict(reason: PubRecReason, text: Option<&str>) -> Verdict {
-    match reason {
-        PubRecReason::Success | PubRecReason::NoMatchingSubscribers => Verdict::Accepted,
-        PubRecReason::QuotaExceeded => Verdict::QuotaExceeded,
-        PubRecReason::NotAuthorized => Verdict::NotAuthorized,
-        PubRecReason::UnspecifiedError => rejected("unspecified_error", text),
-        PubRecReason::ImplementationSpecificError => {
-            rejected("implementation_specific_error", text)
-        }
-        PubRecReason::TopicNameInvalid => rejected("topic_name_invalid", text),
-        PubRecReason::PacketIdentifierInUse => rejected("packet_identifier_in_use", text),
-        PubRecReason::PayloadFormatInvalid => rejected("payload_format_invalid", text),
-    }
-}
-
-fn failure(error: &ConnectionError) -> Failure {
+fn failure(error: &ConnectionError, notes: &Notes) -> Failure {
     if let Some(failure) = failure_within(error) {
         return failure;
     }
@@ -199,15 +191,12 @@ fn failure(error: &ConnectionError) -> Failure {
             reason_code,
             reason_string,
         }) => {
-            let text = reason_string.as_deref().unwrap_or("no text");
-            Failure::new(
-                disconnect_kind(*reason_code),
-                format!("the broker disconnected: {reason_code:?} ({text})"),
-            )
+            let code = notes.disconnect().unwrap_or(*reason_code as u8);
+            Failure::disconnected(code, reason_string.as_deref())
         }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => Failure::silent(error.to_string()),
         ConnectionError::MqttState(
             StateError::ConnectionAborted
-            | StateError::AwaitPingResp
             | StateError::Io(_)
             | StateError::Deserialization(rumqttc_v5::mqttbytes::Error::Io(_)),
         ) => Failure::new(EndKind::Lost, error.to_string()),
@@ -224,19 +213,6 @@ fn failure(error: &ConnectionError) -> Failure {
     }
 }
 
-fn disconnect_kind(code: DisconnectReasonCode) -> EndKind {
-    match code {
-        DisconnectReasonCode::SessionTakenOver => EndKind::SessionTakenOver,
-        DisconnectReasonCode::NotAuthorized => EndKind::NotAuthorized,
-        DisconnectReasonCode::QuotaExceeded => EndKind::Quota,
-        DisconnectReasonCode::MalformedPacket
-        | DisconnectReasonCode::ProtocolError
-        | DisconnectReasonCode::ReceiveMaximumExceeded
-        | DisconnectReasonCode::PacketTooLarge => EndKind::Protocol,
-        _ => EndKind::Lost,
-    }
-}
-
 fn refusal(code: ConnectReturnCode) -> Failure {
     let kind = match code {
         ConnectReturnCode::BadUserNamePassword
@@ -250,5 +226,16 @@ fn refusal(code: ConnectReturnCode) -> Failure {
         | ConnectReturnCode::ProtocolError => EndKind::Protocol,
         _ => EndKind::Refused,
     };
-    Failure::new(kind, format!("the broker refused the connection: {code:?}"))
+    let remedy = match code {
+        ConnectReturnCode::RetainNotSupported => {
+            "; it keeps no retained messages, so the last will is not retained from now on"
+        }
+        ConnectReturnCode::QoSNotSupported => QOS_0_ONLY,
+        _ => "",
+    };
+    let detail = format!("the broker refused the connection: {code:?}{remedy}");
+    Failure {
+        code: (code == ConnectReturnCode::RetainNotSupported).then_some(RETAIN_NOT_SUPPORTED),
+        ..Failure::new(kind, detail)
+    }
 }

@@ -9,7 +9,11 @@
 //! fed when it has nothing to say, and every `ACKS_A_PUMP` answers in between, so that the broker never runs dry: a client
 //! that waits for its window to empty before it writes again meets Nagle's delay in the broker and falls to 2,000 a second.
 
+mod answers;
+mod asides;
+mod ending;
 mod feed;
+mod opening;
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -22,14 +26,15 @@ use bytes::Bytes;
 use tokio::select;
 use tokio::time::{Sleep, sleep_until};
 
-use crate::acknowledge::{Answer, Ledger};
-use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal, Verdict};
+use crate::acknowledge::Ledger;
+use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal};
 use crate::config::Config;
 use crate::destination::Destinations;
 use crate::outbox::{Outbox, OutboxError};
-use crate::refresh::{Action, Refresh};
-use crate::sink::{Ended, Memory, Phase, Shared};
-use crate::stage::{self, Aside, Item, Stage, Tally};
+use crate::refresh::Refresh;
+use crate::sink::{Ended, Memory, Shared};
+use crate::stage::{self, Aside, Item, Point, Stage, Tally};
+use asides::AsidePublish;
 
 /// Answers taken before the client is fed again.
 const ACKS_A_PUMP: u32 = 64;
@@ -69,7 +74,9 @@ pub fn survey(
     };
     memory.maybe_until = Some(until);
     memory.topics.begin(until);
-    stage::survey(outbox, from, until, &mut memory.topics, now_ns).map_err(journal)
+    memory.trial.begin(from);
+    let Memory { topics, trial, .. } = memory;
+    stage::survey(outbox, from, until, topics, trial, now_ns).map_err(journal)
 }
 
 fn journal(error: OutboxError) -> Failure {
@@ -83,13 +90,17 @@ pub async fn run<E: Events, R: Requests>(
     requests: R,
 ) -> Ended {
     let mut session = Session::new(context, requests);
-    let failure = match session.drive(&mut events).await {
+    let mut failure = match session.drive(&mut events).await {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
     // Answers that were read before the error count.
     for signal in events.left_over() {
-        if session.on_signal(signal).is_err() {
+        if let Err(last) = session.on_signal(signal) {
+            // A reason says more than the end that came with it.
+            if last.code.is_some() {
+                failure = last;
+            }
             break;
         }
     }
@@ -124,6 +135,16 @@ struct Session<'a, R> {
     unclosed: usize,
     health_version: u64,
     answers: u32,
+    /// The broker has answered a publish in this connection.
+    is_answered: bool,
+    /// The broker has taken a value in this connection.
+    is_proven: bool,
+    /// A value that waits until that is so.
+    next_up: Option<Point>,
+    /// Publishes outside the journal that wait for the window.
+    asides: VecDeque<AsidePublish>,
+    /// Topics of values refused for good, with their positions.
+    repairs: Vec<(u32, u64)>,
     connect_by: Instant,
     connected_at: Option<Instant>,
     delivered: u64,
@@ -136,8 +157,8 @@ impl<'a, R: Requests> Session<'a, R> {
             requests,
             step: Step::Connecting,
             limits: Limits::NONE,
-            window: usize::from(context.config.inflight),
-            qos: context.config.qos,
+            window: usize::from(context.memory.terms.in_flight),
+            qos: context.memory.terms.qos,
             ledger: Ledger::default(),
             stage,
             tally: Tally::default(),
@@ -146,6 +167,11 @@ impl<'a, R: Requests> Session<'a, R> {
             unclosed: 0,
             health_version: 0,
             answers: 0,
+            is_answered: false,
+            is_proven: false,
+            next_up: None,
+            asides: VecDeque::new(),
+            repairs: Vec::new(),
             connect_by: Instant::now() + context.config.connect_timeout,
             connected_at: None,
             delivered: 0,
@@ -198,7 +224,7 @@ impl<'a, R: Requests> Session<'a, R> {
     fn on_quiet(&mut self) -> Result<bool, Failure> {
         let now = Instant::now();
         self.on_time(now)?;
-        let fed = self.pump()?;
+        let fed = self.pump()? || self.prove()?;
         self.confirm_if_due(now, true)?;
         let waiting = !fed && self.ledger.in_flight() < self.window;
         self.context.waiting.store(waiting, Ordering::Relaxed);
@@ -279,10 +305,10 @@ impl<'a, R: Requests> Session<'a, R> {
             self.confirm_if_due(now, true)?;
             self.step = Step::SayingOffline;
             let topic = self.context.config.availability_topic.clone();
-            if topic.is_empty() {
+            if topic.is_empty()
+                || !self.queue_aside(Aside::Offline, topic, Bytes::from_static(b"offline"), true)
+            {
                 self.leave();
-            } else {
-                self.publish_aside(Aside::Offline, &topic, Bytes::from_static(b"offline"), true);
             }
         }
         Ok(())
@@ -324,153 +350,6 @@ impl<'a, R: Requests> Session<'a, R> {
             Signal::Other => {}
         }
         Ok(())
-    }
-
-    fn on_connected(&mut self, limits: Limits) -> Result<(), Failure> {
-        let now = Instant::now();
-        self.connected_at = Some(now);
-        self.limits = limits;
-        self.window = self.window.min(usize::from(limits.in_flight)).max(1);
-        if limits.qos == 0 {
-            return Err(Failure::new(
-                EndKind::Protocol,
-                "the broker takes QoS 0 only, so nothing could be confirmed",
-            ));
-        }
-        self.qos = self.qos.min(limits.qos);
-        if self.qos == 2 {
-            self.window = self.window.min(QOS2_WINDOW);
-        }
-        let topic = self.context.config.availability_topic.clone();
-        if !topic.is_empty() {
-            self.publish_aside(Aside::Online, &topic, Bytes::from_static(b"online"), true);
-        }
-        let known = self.context.memory.topics.to_refresh();
-        if known.is_empty() || !limits.retain {
-            self.go_live();
-        } else {
-            let marker = format!(
-                "{}/{:x}",
-                self.marker_topic("refresh"),
-                (self.context.clock)()
-            );
-            self.step = Step::Refreshing(Refresh::begin(known, marker, now));
-            self.context.shared.enter(Phase::Refreshing);
-            self.subscribe_step();
-        }
-        Ok(())
-    }
-
-    fn go_live(&mut self) {
-        self.step = Step::Live;
-        self.context.shared.enter(Phase::Connected);
-    }
-
-    fn subscribe_step(&mut self) {
-        if let Step::Refreshing(refresh) = &self.step {
-            self.requests
-                .subscribe(refresh.filters(&self.context.memory.topics));
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Wait => {}
-            Action::PublishMarker => {
-                if let Step::Refreshing(refresh) = &self.step {
-                    let marker = refresh.marker().to_owned();
-                    self.publish_aside(Aside::RefreshMarker, &marker, Bytes::new(), false);
-                }
-            }
-            Action::StepDone {
-                leave,
-                lacking,
-                last,
-            } => {
-                self.requests.unsubscribe(leave);
-                self.to_refresh.extend(lacking);
-                if last {
-                    self.go_live();
-                } else {
-                    self.subscribe_step();
-                }
-            }
-        }
-    }
-
-    fn on_answer(&mut self, id: u16, verdict: Verdict) -> Result<(), Failure> {
-        self.answers += 1;
-        let place = |ledger: &Ledger<Item>| match ledger.waiting(id) {
-            Some(Item::Point(point)) => {
-                format!(" (topic {:?})", point.name(&self.context.memory.topics))
-            }
-            _ => String::new(),
-        };
-        let answer = match verdict {
-            Verdict::Accepted => Answer::Accepted,
-            Verdict::QuotaExceeded => {
-                return Err(Failure::new(
-                    EndKind::Quota,
-                    format!("the broker's quota is exceeded{}", place(&self.ledger)),
-                ));
-            }
-            Verdict::NotAuthorized if matches!(self.ledger.waiting(id), Some(Item::Aside(aside)) if *aside != Aside::WindowMarker) =>
-            {
-                self.context
-                    .shared
-                    .fail("not authorised to publish availability, health or a retained value");
-                Answer::Accepted
-            }
-            Verdict::NotAuthorized => {
-                return Err(Failure::new(
-                    EndKind::NotAuthorized,
-                    format!("not authorised to publish{}", place(&self.ledger)),
-                ));
-            }
-            Verdict::Rejected(reason) => Answer::Rejected(reason),
-        };
-        self.ledger.acknowledge(id, answer);
-        let now = Instant::now();
-        while let Some((item, answer)) = self.ledger.pop(now) {
-            self.on_done(item, answer, now);
-        }
-        Ok(())
-    }
-
-    fn on_done(&mut self, item: Item, answer: Answer, now: Instant) {
-        match item {
-            Item::Point(point) => self.tally.point(point, answer, &self.context.memory.topics),
-            Item::FrameEnd {
-                position,
-                superseded,
-            } => {
-                self.tally.frame_end(position, superseded);
-                self.tally_since.get_or_insert(now);
-            }
-            Item::Gap { end } => {
-                self.tally.gap(end);
-                self.tally_since.get_or_insert(now);
-            }
-            Item::Aside(Aside::Offline) => self.leave(),
-            Item::Aside(_) => {}
-        }
-    }
-
-    fn end(&mut self, mut failure: Failure) -> Ended {
-        if self.tally.frames().is_some()
-            && let Err(error) = self.confirm()
-        {
-            failure = error;
-        }
-        let memory = &mut *self.context.memory;
-        memory.maybe_until = memory.maybe_until.max(Some(self.stage.sent_end()));
-        let connected = self.connected_at.map_or(Duration::ZERO, |at| at.elapsed());
-        Ended {
-            kind: failure.kind,
-            detail: failure.detail,
-            connected,
-            delivered: self.delivered,
-        }
     }
 }
 

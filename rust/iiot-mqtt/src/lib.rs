@@ -15,12 +15,17 @@ mod destination;
 mod outbox;
 mod policy;
 mod probe;
+mod reasons;
 mod refresh;
 mod side;
 mod side_link;
 mod sink;
 mod stage;
+mod terms;
+mod tolerant;
 mod transport;
+mod trial;
+mod wire;
 
 pub use client::EndKind;
 pub use config::{Config, ConfigError, Protocol};

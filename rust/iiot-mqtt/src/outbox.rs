@@ -106,6 +106,8 @@ pub(crate) struct PublishSpan {
     payload_end: u32,
     pub point: u32,
     pub retain: bool,
+    /// It is not to be sent, for this reason.
+    pub refusal: Option<&'static str>,
 }
 
 impl PublishSpan {
@@ -146,6 +148,22 @@ impl PublishBatch {
 
     /// Add a publish to the frame begun last; without one it is ignored. The topic is the parts put together.
     pub fn publish(&mut self, topic_parts: &[&str], payload: &[u8], retain: bool, point: u32) {
+        self.add(topic_parts, payload, retain, point, None);
+    }
+
+    /// Add a publish that is not to be sent: it becomes a reject with this reason, a stable word, and the rest of its frame is delivered.
+    pub fn reject(&mut self, topic_parts: &[&str], reason: &'static str, point: u32) {
+        self.add(topic_parts, &[], false, point, Some(reason));
+    }
+
+    fn add(
+        &mut self,
+        topic_parts: &[&str],
+        payload: &[u8],
+        retain: bool,
+        point: u32,
+        refusal: Option<&'static str>,
+    ) {
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
@@ -163,6 +181,7 @@ impl PublishBatch {
             payload_end,
             point,
             retain,
+            refusal,
         });
     }
 

@@ -54,6 +54,8 @@ pub struct Candidate {
     pub time_ns: i64,
     /// The profile wants it retained.
     pub retain: bool,
+    /// Whether the broker will ever take it is in question: no other value gives up its retain flag for it.
+    pub suspect: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -69,6 +71,8 @@ struct Topic {
     maybe_winner: Option<(u64, u32)>,
     /// The newest value of the batch under way.
     batch_winner: Option<(u64, u32)>,
+    /// The last position sent with the retain flag in this connection.
+    retained_at: Option<u64>,
     known: Option<Known>,
 }
 
@@ -92,6 +96,8 @@ pub struct Topics {
     backlog: Backlog,
     maybe_until: u64,
     limit: usize,
+    /// The topic confirmed last.
+    last_confirmed: Option<u32>,
 }
 
 impl Topics {
@@ -99,6 +105,7 @@ impl Topics {
     pub fn new(backlog: Backlog, limit: u32) -> Self {
         Self {
             limit: limit as usize,
+            last_confirmed: None,
             ids: HashMap::new(),
             list: Vec::new(),
             follower: Vec::new(),
@@ -146,6 +153,7 @@ impl Topics {
             simulated_ns: i64::MIN,
             maybe_winner: None,
             batch_winner: None,
+            retained_at: None,
             known: None,
         });
         id
@@ -182,9 +190,11 @@ impl Topics {
 
     /// A value was confirmed (or is known from before): it and its time are kept.
     pub fn confirm(&mut self, topic: u32, payload: &[u8], retain: bool, newest_ns: i64) {
-        let Some(topic) = self.list.get_mut(topic as usize) else {
+        let number = topic;
+        let Some(topic) = self.list.get_mut(number as usize) else {
             return;
         };
+        self.last_confirmed = Some(number);
         topic.confirmed_ns = topic.confirmed_ns.max(newest_ns);
         let known = topic.known.get_or_insert_with(Known::default);
         known.retain = retain;
@@ -201,6 +211,7 @@ impl Topics {
             topic.simulated_ns = topic.confirmed_ns;
             topic.maybe_winner = None;
             topic.batch_winner = None;
+            topic.retained_at = None;
         }
     }
 
@@ -215,7 +226,7 @@ impl Topics {
         if !is_far(candidate.time_ns, now_ns) {
             topic.simulated_ns = candidate.time_ns;
         }
-        if candidate.retain {
+        if candidate.retain && !candidate.suspect {
             topic.maybe_winner = Some((candidate.position, candidate.index));
         }
     }
@@ -231,6 +242,32 @@ impl Topics {
             .filter(|(_, topic)| wanted(topic))
             .map(|(id, _)| id)
             .collect()
+    }
+
+    /// The value at this position was refused for good. Does the topic's known one have to be published again, because values before
+    /// this one gave up their retain flag for it?
+    pub fn lacks_retained(&self, topic: u32, position: u64) -> bool {
+        self.list.get(topic as usize).is_some_and(|topic| {
+            topic
+                .maybe_winner
+                .is_some_and(|(winner, _)| winner == position)
+                && topic.retained_at.is_none_or(|at| at <= position)
+                && topic.known.as_ref().is_some_and(|known| known.retain)
+        })
+    }
+
+    /// A confirmed value and its topic: the one confirmed last, then any, `skip` of them passed over.
+    pub fn any_known(&self, skip: usize) -> Option<(&str, &[u8])> {
+        let last = self.last_confirmed.into_iter();
+        last.chain(0..self.list.len() as u32)
+            .filter_map(|topic| self.list.get(topic as usize))
+            .filter_map(|topic| {
+                Some((
+                    topic.name.as_str(),
+                    topic.known.as_ref()?.payload.as_slice(),
+                ))
+            })
+            .nth(skip)
     }
 
     /// Begin a read batch of which only the newest values are to be sent; `offer` its publishes, in order, then `decide`.
@@ -281,7 +318,11 @@ impl Topics {
         if !is_far(candidate.time_ns, now_ns) {
             topic.newest_ns = candidate.time_ns;
         }
-        let retain = candidate.retain && (!maybe_sent || topic.maybe_winner == place);
+        let retain =
+            candidate.retain && (!maybe_sent || candidate.suspect || topic.maybe_winner == place);
+        if retain {
+            topic.retained_at = Some(candidate.position);
+        }
         Verdict::Send {
             retain,
             late: false,
@@ -307,6 +348,7 @@ mod tests {
             index: 0,
             time_ns,
             retain: true,
+            suspect: false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Does this broker take and give what we publish? For `doctor`.
+//! Does this broker take and give what we publish (for `doctor`)? Does it answer at all?
 
 use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::client::{EndKind, Events, Failure, Requests, Signal, Verdict};
-use crate::config::{Config, ConfigError, Protocol, check};
+use crate::client::{EndKind, Events, Failure, Requests, Setup, Signal, Verdict};
+use crate::config::{Checked, Config, ConfigError, Protocol, check};
 use crate::destination::topic_fault;
+use crate::reasons::{NOT_AUTHORIZED, QUOTA_EXCEEDED};
 use crate::sink::setup;
 use crate::{client_v4, client_v5};
 
@@ -91,6 +92,59 @@ pub fn probe(config: Config, topic: &str, within: Duration) -> Result<ProbeRepor
     Ok(report)
 }
 
+/// Does a broker answer a CONNECT now? A refusal is an answer, too. Blocks up to `within`.
+pub(crate) fn is_answering(checked: &Checked, within: Duration) -> bool {
+    let setup = Setup {
+        // Under the same id it would end the connection that it is to tell about.
+        client_id: format!("{}-witness", checked.config.client_id),
+        will_topic: None,
+        connect_timeout: within,
+        ..setup(checked)
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+    else {
+        return false;
+    };
+    let is_answering = runtime.block_on(async {
+        match checked.config.protocol {
+            Protocol::V311 => {
+                let (mut events, requests) = client_v4::connection(&setup);
+                timeout(within, answer(&mut events, &requests)).await
+            }
+            Protocol::V5 => {
+                let (mut events, requests) = client_v5::connection(&setup);
+                timeout(within, answer(&mut events, &requests)).await
+            }
+        }
+    });
+    runtime.shutdown_background();
+    is_answering == Ok(true)
+}
+
+async fn answer<E: Events, R: Requests>(events: &mut E, requests: &R) -> bool {
+    let mut is_answering = false;
+    loop {
+        match pin!(events.poll()).await {
+            Ok(Signal::Connected(_)) => {
+                is_answering = true;
+                requests.disconnect();
+            }
+            Ok(Signal::Disconnected) => return is_answering,
+            Ok(_) => {}
+            Err(failure) => {
+                return is_answering
+                    || matches!(
+                        failure.kind,
+                        EndKind::Refused | EndKind::NotAuthorized | EndKind::Quota
+                    );
+            }
+        }
+    }
+}
+
 async fn run<E: Events, R: Requests>(
     events: &mut E,
     requests: &R,
@@ -153,20 +207,14 @@ async fn steps<E: Events, R: Requests>(
                 ));
             }
             Signal::Answered(_, Verdict::Accepted) => *step = ProbeStep::ReadBack,
-            Signal::Answered(_, Verdict::QuotaExceeded) => {
-                return Err(Failure::new(
-                    EndKind::Quota,
-                    "the broker's quota is exceeded",
-                ));
-            }
-            Signal::Answered(_, Verdict::NotAuthorized) => {
-                return Err(Failure::new(
-                    EndKind::NotAuthorized,
-                    "not authorised to publish",
-                ));
-            }
-            Signal::Answered(_, Verdict::Rejected(reason)) => {
-                return Err(Failure::new(EndKind::Refused, reason));
+            Signal::Answered(_, Verdict::Refused(code, reason)) => {
+                let kind = match code {
+                    NOT_AUTHORIZED => EndKind::NotAuthorized,
+                    QUOTA_EXCEEDED => EndKind::Quota,
+                    _ => EndKind::Refused,
+                };
+                let detail = format!("the broker refuses the publish: {reason}");
+                return Err(Failure::new(kind, detail));
             }
             Signal::Message { payload: got, .. } => came_back |= got == payload,
             Signal::Disconnected => return Ok(()),

@@ -1,6 +1,6 @@
 //! After a connect: which known retained topics does the broker lack? Pure: answers and times in, actions out.
 //!
-//! In steps of at most 100 topics: subscribe to them and to a marker topic, publish the marker, take the retained messages
+//! In steps of at most 100 topics (fewer if the broker takes smaller packets only): subscribe to them and to a marker topic, publish the marker, take the retained messages
 //! that come before it; what did not come, or came with another value, is to be published again. A broker that refuses or
 //! does not answer gets everything again.
 
@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 use crate::policy::Topics;
 
 /// Filters in one SUBSCRIBE, the marker's not counted.
-const TOPICS_A_STEP: usize = 100;
+pub const TOPICS_A_STEP: usize = 100;
+/// Bytes of a SUBSCRIBE or UNSUBSCRIBE beside its filters, at most.
+const PACKET_OVERHEAD: usize = 16;
+/// Of one filter beside its name.
+const FILTER_OVERHEAD: usize = 3;
 /// How long a SUBSCRIBE may stay without an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the whole comparison may take.
@@ -40,9 +44,18 @@ enum Stage {
     Collecting,
 }
 
+/// How large a SUBSCRIBE may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Filters, the marker's not counted; none asks nothing.
+    pub filters: usize,
+    pub bytes: usize,
+}
+
 /// The comparison under way.
 #[derive(Debug)]
 pub struct Refresh {
+    room: Room,
     /// Topics still to compare; the first `step` of them are those of this step.
     topics: Vec<u32>,
     step: usize,
@@ -55,10 +68,18 @@ pub struct Refresh {
 }
 
 impl Refresh {
-    /// Compare these topics, which are not none. The marker topic is to be unique to this connection.
-    pub fn begin(topics: Vec<u32>, marker: String, now: Instant) -> Self {
+    /// Compare these topics, which are not none; `None` if there is no room to ask for them. The marker topic is to be unique to this
+    /// connection.
+    pub fn begin(
+        ids: Vec<u32>,
+        marker: String,
+        room: Room,
+        topics: &Topics,
+        now: Instant,
+    ) -> Option<Self> {
         let mut refresh = Self {
-            topics,
+            room,
+            topics: ids,
             step: 0,
             present: Vec::new(),
             stage: Stage::Subscribing,
@@ -66,12 +87,18 @@ impl Refresh {
             answer_by: now,
             done_by: now + TIMEOUT,
         };
-        refresh.begin_step(now);
-        refresh
+        refresh.begin_step(topics, now);
+        (refresh.step > 0).then_some(refresh)
     }
 
-    fn begin_step(&mut self, now: Instant) {
-        self.step = self.topics.len().min(TOPICS_A_STEP);
+    fn begin_step(&mut self, topics: &Topics, now: Instant) {
+        let mut bytes = PACKET_OVERHEAD + FILTER_OVERHEAD + self.marker.len();
+        let fits = |id: &&u32| {
+            bytes += FILTER_OVERHEAD + topics.name(**id).len();
+            bytes <= self.room.bytes
+        };
+        let step = self.topics.iter().take(self.room.filters);
+        self.step = step.take_while(fits).count();
         self.present = vec![false; self.step];
         self.stage = Stage::Subscribing;
         self.answer_by = now + ANSWER_TIMEOUT;
@@ -90,6 +117,11 @@ impl Refresh {
     /// The marker topic.
     pub fn marker(&self) -> &str {
         &self.marker
+    }
+
+    /// A SUBSCRIBE is under way.
+    pub fn is_asking(&self) -> bool {
+        self.stage == Stage::Subscribing
     }
 
     /// When `on_time` is to be called at the latest.
@@ -157,20 +189,27 @@ impl Refresh {
     fn end_step(&mut self, topics: &Topics, now: Instant) -> Action {
         let leave = self.filters(topics);
         let compared: Vec<u32> = self.topics.drain(..self.step).collect();
-        let lacking = compared
+        let lacking: Vec<u32> = compared
             .into_iter()
             .zip(&self.present)
             .filter(|(_, present)| !**present)
             .map(|(id, _)| id)
             .collect();
-        let last = self.topics.is_empty();
-        if !last {
-            self.begin_step(now);
+        if !self.topics.is_empty() {
+            self.begin_step(topics, now);
         }
+        if self.step > 0 && !self.topics.is_empty() {
+            return Action::StepDone {
+                leave,
+                lacking,
+                last: false,
+            };
+        }
+        // A topic whose name alone is too long to ask for is published again, and so are those behind it.
         Action::StepDone {
             leave,
-            lacking,
-            last,
+            lacking: [lacking, std::mem::take(&mut self.topics)].concat(),
+            last: true,
         }
     }
 
@@ -190,6 +229,15 @@ mod tests {
     use super::*;
     use crate::policy::Backlog;
 
+    const ROOM: Room = Room {
+        filters: TOPICS_A_STEP,
+        bytes: 1 << 20,
+    };
+
+    fn begin(ids: Vec<u32>, room: Room, topics: &Topics, now: Instant) -> Refresh {
+        Refresh::begin(ids, "m".into(), room, topics, now).unwrap()
+    }
+
     fn known(count: u32) -> Topics {
         let mut topics = Topics::new(Backlog::Replay, u32::MAX);
         for n in 0..count {
@@ -202,7 +250,7 @@ mod tests {
     #[test]
     fn what_did_not_come_or_came_otherwise_is_lacking() {
         let (topics, now) = (known(3), Instant::now());
-        let mut refresh = Refresh::begin(vec![0, 1, 2], "m".into(), now);
+        let mut refresh = begin(vec![0, 1, 2], ROOM, &topics, now);
 
         assert_eq!(refresh.filters(&topics), ["t/0", "t/1", "t/2", "m"]);
         assert_eq!(
@@ -232,7 +280,7 @@ mod tests {
     #[test]
     fn many_topics_are_compared_a_hundred_at_a_time() {
         let (topics, now) = (known(250), Instant::now());
-        let mut refresh = Refresh::begin((0..250).collect(), "m".into(), now);
+        let mut refresh = begin((0..250).collect(), ROOM, &topics, now);
 
         let mut sizes = Vec::new();
         loop {
@@ -253,7 +301,7 @@ mod tests {
     fn a_refusal_or_silence_gives_everything_up() {
         let (topics, now) = (known(150), Instant::now());
         let everything = |action| matches!(action, Action::StepDone { lacking, last: true, .. } if lacking.len() == 150);
-        let begin = || Refresh::begin((0..150).collect(), "m".into(), now);
+        let begin = || begin((0..150).collect(), ROOM, &topics, now);
 
         let mut granted = vec![true; 101];
         granted[100] = false;
@@ -270,5 +318,38 @@ mod tests {
             Action::Wait
         );
         assert!(everything(answered.on_time(now + TIMEOUT, &topics)));
+    }
+
+    #[test]
+    fn a_broker_of_small_packets_is_asked_for_few_at_a_time_and_gets_what_is_too_long_to_ask_for() {
+        let (mut topics, now) = (known(5), Instant::now());
+        let long = topics.intern(&"x".repeat(200));
+        topics.confirm(long, b"v", true, 0);
+        let room = Room {
+            filters: TOPICS_A_STEP,
+            bytes: PACKET_OVERHEAD + FILTER_OVERHEAD + 1 + 2 * (FILTER_OVERHEAD + 3),
+        };
+        let mut refresh = begin(vec![0, 1, 2, long, 4], room, &topics, now);
+
+        let mut steps = Vec::new();
+        let lacking = loop {
+            steps.push(refresh.filters(&topics).len());
+            refresh.on_answer(&vec![true; steps[steps.len() - 1]], &topics);
+            for topic in ["t/0", "t/1", "t/2"] {
+                refresh.on_message(topic.as_bytes(), b"v", true, &topics, now);
+            }
+            match refresh.on_message(b"m", b"", false, &topics, now) {
+                Action::StepDone {
+                    lacking,
+                    last: true,
+                    ..
+                } => break lacking,
+                action => assert!(matches!(action, Action::StepDone { .. })),
+            }
+        };
+
+        assert_eq!((steps, lacking), (vec![3, 2], vec![long, 4]));
+        let none = Room { filters: 0, ..ROOM };
+        assert!(Refresh::begin(vec![0], "m".into(), none, &topics, now).is_none());
     }
 }

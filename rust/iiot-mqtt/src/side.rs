@@ -3,13 +3,14 @@
 //! It shares nothing with a sink: no window, no order, no cursor. Subscriptions are taken at `QoS 0`. Every attempt to connect has a number;
 //! messages are handed over with the number of the connection that they came over, also after it has ended. A publish is either
 //!
-//! - kept: sent over this connection and the next ones until the broker has answered it; a refusal gives it up and is reported; or
+//! - kept: sent over this connection and the next ones until the broker has answered it; a refusal gives it up and is reported, and so
+//!   do connections that end again and again when it alone is under way; or
 //! - bound to one connection: forgotten when that ends, and a refusal ends it, because whoever holds a conversation begins anew.
 //!
 //! Bounds, each way: [`MAX_WAITING`] and [`MAX_WAITING_BYTES`] wait at most (and a window is under way). A publish beyond them is not taken; a
 //! message beyond them ends the connection, as the messages behind it would be lost without a word.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,9 @@ use crate::{client_v4, client_v5};
 pub const MAX_WAITING: usize = 20_000;
 /// Topics and payloads of them together, each way.
 pub const MAX_WAITING_BYTES: usize = 16 << 20;
+
+/// So many connections may end with a publish alone under way until that is given up.
+const STRIKES: u8 = 3;
 
 /// A message of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +130,10 @@ pub(crate) struct Desk {
     incoming: Queue<(u64, Message)>,
     refused: Vec<Refusal>,
     stop_by: Option<Instant>,
+    /// So many publishes are sent one at a time: a connection ended with them under way.
+    careful: usize,
+    /// By topic: how often a connection has ended with its publish alone under way.
+    strikes: HashMap<String, u8>,
 }
 
 impl Desk {
@@ -204,6 +212,8 @@ impl SideConnection {
             connected: connected_at.map_or(Duration::ZERO, |at| at.elapsed()),
             // No frame of a journal goes this way.
             delivered: 0,
+            again: false,
+            answered: false,
         }
     }
 
@@ -288,6 +298,37 @@ impl SideConnection {
     pub(crate) fn put_back(&self, publish: Publish) {
         let bytes = size(&publish);
         self.desk().outgoing.push_front(bytes, publish);
+    }
+
+    /// May only one publish be under way?
+    pub(crate) fn is_careful(&self) -> bool {
+        self.desk().careful > 0
+    }
+
+    /// The broker has answered a publish.
+    pub(crate) fn clear(&self, topic: &str) {
+        let mut desk = self.desk();
+        desk.careful = desk.careful.saturating_sub(1);
+        if !desk.strikes.is_empty() {
+            desk.strikes.remove(topic);
+        }
+    }
+
+    /// A connection ended with these publishes under way. The one among them that connections end for, if that is known now.
+    pub(crate) fn accuse<'a>(&self, topics: &[&'a str], is_told: bool) -> Option<&'a str> {
+        let mut desk = self.desk();
+        let [topic] = topics else {
+            desk.careful = desk.careful.max(topics.len());
+            return None;
+        };
+        desk.careful = desk.careful.max(1);
+        let strikes = desk.strikes.entry((*topic).to_owned()).or_default();
+        *strikes = if is_told { STRIKES } else { *strikes + 1 };
+        if *strikes < STRIKES {
+            return None;
+        }
+        desk.strikes.remove(*topic);
+        Some(topic)
     }
 
     pub(crate) fn report(&self, refusal: Refusal) {

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::time::sleep_until;
 
-use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal, Verdict};
+use crate::client::{
+    Blame, EndKind, Events, Failure, Form, Limits, QOS_0_ONLY, Requests, Signal, Verdict,
+};
+use crate::config::Protocol;
 use crate::destination::topic_fault;
+use crate::reasons::{self, Fault, NOT_AUTHORIZED};
 use crate::side::{MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Refusal, SideConnection};
 
 /// Publishes sent and not acknowledged, at most: below what every broker takes by default.
 const WINDOW: usize = 16;
-/// Of a publish beside topic and payload, at most.
-const OVERHEAD: usize = 16;
 
 enum Never {}
 
@@ -67,12 +69,30 @@ impl<'a, R: Requests> Link<'a, R> {
             // It ends for the first reason.
             drop(self.on_signal(signal));
         }
+        let accused = self.accused(&failure);
         while let Some(UnderWay { publish, .. }) = self.under_way.pop_back() {
-            if publish.only_over.is_none() {
+            if publish.only_over.is_some() {
+                continue;
+            }
+            if accused.as_deref() == Some(&publish.topic) {
+                let (topic, reason) = (publish.topic, failure.to_string());
+                self.side.report(Refusal { topic, reason });
+            } else {
                 self.side.put_back(publish);
             }
         }
         (failure, self.connected_at)
+    }
+
+    /// The publish that connections end for, if this end shows it.
+    fn accused(&self, failure: &Failure) -> Option<String> {
+        let sent = self.under_way.iter().filter(|one| one.id.is_some());
+        let topics: Vec<&str> = sent.map(|one| one.publish.topic.as_str()).collect();
+        if failure.blame == Blame::Nothing || topics.is_empty() {
+            return None;
+        }
+        let is_told = failure.blame == Blame::Value;
+        self.side.accuse(&topics, is_told).map(str::to_owned)
     }
 
     async fn drive<E: Events>(&mut self, events: &mut E) -> Result<Never, Failure> {
@@ -146,26 +166,32 @@ impl<'a, R: Requests> Link<'a, R> {
 
     fn pump(&mut self) -> Result<(), Failure> {
         let window = WINDOW.min(usize::from(self.limits.in_flight)).max(1);
-        while self.step == Step::Standing && self.under_way.len() < window {
+        let window_now = || if self.side.is_careful() { 1 } else { window };
+        let form = Form {
+            v5: self.side.checked.config.protocol == Protocol::V5,
+            qos: 1,
+        };
+        while self.step == Step::Standing && self.under_way.len() < window_now() {
             let Some(publish) = self.side.next_outgoing() else {
                 break;
             };
-            let bytes = publish.topic.len() + publish.payload.len() + OVERHEAD;
+            let bytes = publish.payload.len();
             let retain = publish.retain && self.limits.retain;
             if let Some(fault) = topic_fault(&publish.topic) {
                 self.give_up(publish, EndKind::Refused, format!("the topic {fault}"))?;
                 continue;
             }
-            let fits = bytes <= self.limits.packet_bytes;
+            let refusal = self.limits.refusal(&publish.topic, bytes, form);
             let payload = publish.payload.clone();
-            if fits && self.requests.publish(&publish.topic, payload, 1, retain) {
+            if refusal.is_none() && self.requests.publish(&publish.topic, payload, 1, retain) {
                 self.under_way.push_back(UnderWay {
                     publish,
                     id: None,
                     since: Instant::now(),
                 });
             } else {
-                let reason = format!("cannot be published in {bytes} bytes");
+                let word = refusal.unwrap_or("topic_name_invalid");
+                let reason = format!("{word} ({bytes} bytes)");
                 self.give_up(publish, EndKind::Refused, reason)?;
             }
         }
@@ -186,8 +212,8 @@ impl<'a, R: Requests> Link<'a, R> {
             Signal::Connected(limits) => {
                 self.connected_at = Some(Instant::now());
                 if limits.qos == 0 {
-                    let detail = "the broker takes QoS 0 only";
-                    return Err(Failure::new(EndKind::Protocol, detail));
+                    let detail = format!("the broker does not confirm{QOS_0_ONLY}");
+                    return Err(Failure::new(EndKind::Refused, detail));
                 }
                 self.limits = limits;
                 self.step = Step::Subscribing;
@@ -232,21 +258,33 @@ impl<'a, R: Requests> Link<'a, R> {
         let Some(index) = self.under_way.iter().position(|one| one.id == Some(id)) else {
             return Ok(());
         };
-        let (kind, reason) = match verdict {
+        let (code, reason) = match verdict {
             Verdict::Accepted => {
-                self.under_way.remove(index);
+                if let Some(one) = self.under_way.remove(index) {
+                    self.side.clear(&one.publish.topic);
+                }
                 return Ok(());
             }
-            // It passes: what is kept stays under way, and so is put back.
-            Verdict::QuotaExceeded => {
-                let detail = "the broker's quota is exceeded";
+            Verdict::Refused(code, reason) => (code, reason),
+        };
+        let kind = match reasons::of_publish(code) {
+            // It passes, or is nothing of the publish's: what is kept stays under way, and so is put back.
+            Some(Fault::Later) => {
+                let detail = format!("the broker is at a limit: {reason}");
                 return Err(Failure::new(EndKind::Quota, detail));
             }
-            Verdict::NotAuthorized => {
-                let reason = "not authorised to publish".to_owned();
-                (EndKind::NotAuthorized, reason)
+            Some(Fault::Ours) => {
+                return Err(Failure {
+                    blame: Blame::Nothing,
+                    ..Failure::new(EndKind::Protocol, reason)
+                });
             }
-            Verdict::Rejected(reason) => (EndKind::Refused, reason),
+            _ if code == NOT_AUTHORIZED => EndKind::NotAuthorized,
+            _ => EndKind::Refused,
+        };
+        let reason = match kind {
+            EndKind::NotAuthorized => "not authorised to publish".to_owned(),
+            _ => reason,
         };
         match self.under_way.remove(index) {
             Some(refused) => self.give_up(refused.publish, kind, reason),

@@ -13,7 +13,9 @@ use crate::connection::{self, Context};
 use crate::destination::Destinations;
 use crate::outbox::{Outbox, OutboxError};
 use crate::policy::{FAR_AHEAD_NS, Topics};
-use crate::{client_v4, client_v5};
+use crate::terms::Terms;
+use crate::trial::Trial;
+use crate::{client_v4, client_v5, probe};
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub struct Ended {
     pub connected: Duration,
     /// Frames delivered by this connection.
     pub delivered: u64,
+    /// It ended for a publish that is being looked for, or the next one will do otherwise: it should come soon.
+    pub again: bool,
+    /// The broker answered a publish before it ended: it worked.
+    pub answered: bool,
 }
 
 /// Where a sink stands.
@@ -71,6 +77,14 @@ pub struct State {
     pub publishes: u64,
     /// Those of them whose topic is beyond `max_topics`: sent with retain off.
     pub unlisted: u64,
+    /// Values for which connections ended, and of which it is not decided yet whether they are rejects.
+    pub suspects: u64,
+    /// Points refused for good since the start.
+    pub rejects: u64,
+    /// The last one of them: topic and reason; empty for none.
+    pub last_reject: String,
+    /// What this broker does not offer of what was configured; empty for nothing.
+    pub limits: String,
     /// The last thing that went wrong; empty for nothing.
     pub last_error: String,
 }
@@ -84,6 +98,8 @@ pub(crate) struct Shared {
     pub refreshed: AtomicU64,
     pub publishes: AtomicU64,
     pub unlisted: AtomicU64,
+    suspects: AtomicU64,
+    rejects: AtomicU64,
     pub wake: Notify,
 }
 
@@ -91,6 +107,8 @@ pub(crate) struct Shared {
 struct Visible {
     phase: Phase,
     last_error: String,
+    last_reject: String,
+    limits: String,
     health: Option<Bytes>,
     health_version: u64,
     stop_by: Option<Instant>,
@@ -107,6 +125,22 @@ impl Shared {
 
     pub fn fail(&self, error: impl Into<String>) {
         self.lock().last_error = error.into();
+    }
+
+    /// A point is refused for good.
+    pub fn reject(&self, topic: &str, reason: &str) {
+        self.rejects.fetch_add(1, Ordering::Relaxed);
+        self.lock().last_reject = format!("{topic:?}: {reason}");
+    }
+
+    /// So many values are suspects.
+    pub fn suspect(&self, values: usize) {
+        self.suspects.store(values as u64, Ordering::Relaxed);
+    }
+
+    /// What the broker does not offer.
+    pub fn limit(&self, told: String) {
+        self.lock().limits = told;
     }
 
     pub fn stop_by(&self) -> Option<Instant> {
@@ -133,6 +167,8 @@ pub(crate) struct Memory {
     pub maybe_until: Option<u64>,
     /// Frames before this position are confirmed, if perhaps not yet committed.
     pub confirmed_end: u64,
+    pub trial: Trial,
+    pub terms: Terms,
 }
 
 /// One MQTT sink. All methods may be called from any thread.
@@ -158,6 +194,8 @@ impl Sink {
         let visible = Visible {
             phase: Phase::Disconnected,
             last_error: String::new(),
+            last_reject: String::new(),
+            limits: String::new(),
             health: None,
             health_version: 0,
             stop_by: None,
@@ -167,6 +205,8 @@ impl Sink {
             loaded: false,
             maybe_until: None,
             confirmed_end: 0,
+            trial: Trial::default(),
+            terms: Terms::new(checked.config.qos, checked.config.inflight),
         };
         let shared = Shared {
             visible: Mutex::new(visible),
@@ -175,6 +215,8 @@ impl Sink {
             refreshed: AtomicU64::new(0),
             publishes: AtomicU64::new(0),
             unlisted: AtomicU64::new(0),
+            suspects: AtomicU64::new(0),
+            rejects: AtomicU64::new(0),
             wake: Notify::new(),
         };
         Ok(Self {
@@ -207,6 +249,8 @@ impl Sink {
             detail: failure.detail,
             connected: Duration::ZERO,
             delivered: 0,
+            again: false,
+            answered: false,
         };
         let wake = Arc::clone(&self.shared);
         outbox.subscribe(Arc::new(move || wake.wake.notify_one()));
@@ -234,7 +278,10 @@ impl Sink {
                 ));
             }
         };
-        let setup = setup(&self.checked);
+        let setup = Setup {
+            will_retain: memory.terms.retain,
+            ..setup(&self.checked)
+        };
         let context = Context {
             config: &self.checked.config,
             destinations: &self.checked.destinations,
@@ -260,6 +307,12 @@ impl Sink {
         // A name lookup may still be running in the runtime's thread; nobody waits for it.
         runtime.shutdown_background();
         ended
+    }
+
+    /// Does the broker answer a CONNECT under another client id now? Asked right after a connection was lost, it tells a broker that ended
+    /// this connection from one that is not there any more. Blocks up to `within`.
+    pub fn is_answering(&self, within: Duration) -> bool {
+        probe::is_answering(&self.checked, within)
     }
 
     /// End `run_connection`, now and for good: finish what is in flight, say `offline`, disconnect; after the grace cut the
@@ -293,6 +346,10 @@ impl Sink {
             refreshed: self.shared.refreshed.load(Ordering::Relaxed),
             publishes: self.shared.publishes.load(Ordering::Relaxed),
             unlisted: self.shared.unlisted.load(Ordering::Relaxed),
+            suspects: self.shared.suspects.load(Ordering::Relaxed),
+            rejects: self.shared.rejects.load(Ordering::Relaxed),
+            last_reject: visible.last_reject.clone(),
+            limits: visible.limits.clone(),
             last_error: visible.last_error.clone(),
         }
     }
@@ -331,6 +388,7 @@ pub(crate) fn setup(checked: &Checked) -> Setup {
         keep_alive_s: checked.keep_alive_s,
         in_flight: config.inflight,
         will_topic: Some(config.availability_topic.clone()).filter(|topic| !topic.is_empty()),
+        will_retain: true,
         transport: checked.transport.clone(),
         connect_timeout: config.connect_timeout,
     }

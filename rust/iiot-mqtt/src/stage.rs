@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::acknowledge::Answer;
 use crate::outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
 use crate::policy::{Backlog, Candidate, Topics, UNLISTED, Verdict};
+use crate::trial::{Place, Trial};
 
 /// Frames decoded at once: enough to keep the window full, few enough that a small window holds little back.
 const FRAMES_A_READ: usize = 256;
@@ -25,7 +26,7 @@ pub enum Item {
     /// No frames from the last one to here.
     Gap { end: u64 },
     /// A publish outside the journal.
-    Aside(Aside),
+    Aside { aside: Aside, topic: Box<str> },
 }
 
 /// A value on its way.
@@ -39,9 +40,9 @@ pub struct Point {
     pub payload: Bytes,
     /// The retain flag it is sent with.
     pub retain: bool,
+    /// The profile wants it retained.
+    pub wants_retain: bool,
     pub late: bool,
-    /// When acknowledged it is the topic's last known value.
-    keep: bool,
     newest_ns: i64,
 }
 
@@ -51,6 +52,16 @@ impl Point {
         self.unlisted
             .as_deref()
             .unwrap_or_else(|| topics.name(self.topic))
+    }
+
+    /// When acknowledged it is the topic's last known value, also if it went out with retain off because a newer one comes.
+    fn is_kept(&self) -> bool {
+        !self.late && self.unlisted.is_none()
+    }
+
+    /// Where it stands in the journal.
+    pub fn place(&self) -> Place {
+        (self.position, self.number)
     }
 
     /// Its topic is beyond the limit.
@@ -69,12 +80,16 @@ pub enum Aside {
     RefreshMarker,
     /// Closes a window of `QoS 0` publishes.
     WindowMarker,
+    /// A value that the broker took before: does it still take any?
+    Canary,
 }
 
 /// What comes next.
 #[derive(Debug)]
 pub enum Next {
     Send(Point),
+    /// It is not to be sent.
+    Reject(Point, &'static str),
     FrameEnd {
         position: u64,
         superseded: bool,
@@ -128,12 +143,21 @@ impl Stage {
         self.next_position
     }
 
+    /// The frame whose publishes come next.
+    pub fn position(&self) -> u64 {
+        self.batch
+            .frames
+            .get(self.frame)
+            .map_or(self.next_position, |frame| frame.position)
+    }
+
     /// Read the next batch, of frames before `limit` only. `false` if there is nothing.
     pub fn refill(
         &mut self,
         outbox: &mut dyn Outbox,
         limit: u64,
         topics: &mut Topics,
+        trial: &Trial,
         now_ns: i64,
     ) -> Result<bool, OutboxError> {
         let room = limit.saturating_sub(self.next_position) as usize;
@@ -158,7 +182,7 @@ impl Stage {
         self.collapse = self.backlog == Backlog::Latest && self.batch.frames() > 1;
         if self.collapse {
             topics.begin_batch();
-            for_each(&self.batch, &self.topics, |candidate| {
+            for_each(&self.batch, &self.topics, trial, |candidate| {
                 topics.offer(candidate, now_ns);
             });
         }
@@ -167,7 +191,7 @@ impl Stage {
         Ok(true)
     }
 
-    pub fn next(&mut self, topics: &mut Topics, now_ns: i64) -> Next {
+    pub fn next(&mut self, topics: &mut Topics, trial: &Trial, now_ns: i64) -> Next {
         loop {
             let Some(frame) = self.batch.frames.get(self.frame).copied() else {
                 let end = self.next_position;
@@ -204,31 +228,42 @@ impl Stage {
             else {
                 continue;
             };
+            let unlisted = (topic == UNLISTED).then(|| {
+                let name = self.arena.get(span.topic()).unwrap_or_default();
+                String::from_utf8_lossy(name).into()
+            });
+            let point = Point {
+                topic,
+                unlisted,
+                position: frame.position,
+                number: span.point,
+                payload: self.arena.slice(span.payload()),
+                retain: false,
+                wants_retain: span.retain,
+                late: false,
+                newest_ns: i64::MIN,
+            };
+            if let Some(reason) = span.refusal {
+                self.sent_in_frame = true;
+                return Next::Reject(point, reason);
+            }
             let candidate = Candidate {
                 topic,
                 position: frame.position,
                 index,
                 time_ns: frame.time_ns,
                 retain: span.retain,
+                suspect: trial.is_suspect(point.place()),
             };
             if let Verdict::Send { retain, late } = topics.decide(candidate, self.collapse, now_ns)
             {
                 self.sent_in_frame = true;
                 self.sent_end = self.sent_end.max(frame.position + 1);
-                let unlisted = (topic == UNLISTED).then(|| {
-                    let name = self.arena.get(span.topic()).unwrap_or_default();
-                    String::from_utf8_lossy(name).into()
-                });
                 return Next::Send(Point {
-                    topic,
-                    keep: !late && retain == span.retain && unlisted.is_none(),
-                    unlisted,
-                    position: frame.position,
-                    number: span.point,
-                    payload: self.arena.slice(span.payload()),
                     retain,
                     late,
                     newest_ns: topics.newest_ns(topic),
+                    ..point
                 });
             }
         }
@@ -245,18 +280,23 @@ fn number(batch: &PublishBatch, topics: &mut Topics, numbers: &mut Vec<u32>) {
     }
 }
 
-fn for_each(batch: &PublishBatch, numbers: &[u32], mut take: impl FnMut(Candidate)) {
+/// Give every publish that is to be sent.
+fn for_each(batch: &PublishBatch, numbers: &[u32], trial: &Trial, mut take: impl FnMut(Candidate)) {
     for frame in &batch.frames {
         let span = frame.first as usize..(frame.first + frame.count) as usize;
         let publishes = batch.publishes.get(span.clone()).unwrap_or_default();
         let numbers = numbers.get(span).unwrap_or_default();
         for (index, (publish, topic)) in (0..).zip(publishes.iter().zip(numbers)) {
+            if publish.refusal.is_some() {
+                continue;
+            }
             take(Candidate {
                 topic: *topic,
                 position: frame.position,
                 index,
                 time_ns: frame.time_ns,
                 retain: publish.retain,
+                suspect: trial.is_suspect((frame.position, publish.point)),
             });
         }
     }
@@ -268,6 +308,7 @@ pub fn survey(
     from: u64,
     until: u64,
     topics: &mut Topics,
+    trial: &Trial,
     now_ns: i64,
 ) -> Result<(), OutboxError> {
     let mut batch = PublishBatch::new();
@@ -281,7 +322,7 @@ pub fn survey(
             break;
         }
         number(&batch, topics, &mut numbers);
-        for_each(&batch, &numbers, |candidate| {
+        for_each(&batch, &numbers, trial, |candidate| {
             if candidate.position < until {
                 topics.survey(candidate, now_ns);
             }
@@ -344,7 +385,7 @@ impl Tally {
             Answer::Accepted => {
                 self.open.points += 1;
                 self.open.late_points += u64::from(point.late);
-                if point.keep {
+                if point.is_kept() {
                     self.keep(point);
                 }
             }
@@ -414,11 +455,16 @@ impl Tally {
             if let Some(place) = self.places.get_mut(point.topic as usize) {
                 *place = 0;
             }
-            topics.confirm(point.topic, &point.payload, point.retain, point.newest_ns);
+            topics.confirm(
+                point.topic,
+                &point.payload,
+                point.wants_retain,
+                point.newest_ns,
+            );
             confirmation.topics.push(KnownTopic {
                 topic: topics.name(point.topic).to_owned(),
                 payload: point.payload.to_vec(),
-                retain: point.retain,
+                retain: point.wants_retain,
                 time_ns: point.newest_ns,
             });
         }

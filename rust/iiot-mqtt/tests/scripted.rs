@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use iiot_mqtt::{Config, EndKind, PointReject, ProbeStep, Protocol, probe};
-use support::peer::{Peer, Publish, Scripted};
+use support::peer::{Publish, Scripted};
 use support::{Memory, PATIENCE, Running, config, sink, value};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
@@ -167,35 +167,6 @@ fn reordered_pubacks_confirm_every_frame_once_all_are_there() {
 }
 
 #[test]
-fn a_duplicate_puback_costs_the_connection_and_no_frame() {
-    let broker = Scripted::start(|number, peer| {
-        peer.accept();
-        peer_serve_with_duplicate(peer, number == 0);
-        String::new()
-    });
-    let memory = Memory::new(100);
-    let sink = sink(config(broker.port));
-    memory.commit(frames(10));
-
-    let ended = Running::start(&sink, &memory).join();
-    assert_eq!(ended.kind, EndKind::Protocol, "{}", ended.detail);
-    let running = Running::start(&sink, &memory);
-    memory.wait_confirmed(10);
-    running.stop();
-
-    assert_eq!(memory.total().delivered, 10);
-}
-
-fn peer_serve_with_duplicate(peer: &mut Peer, duplicate: bool) {
-    while let Some(publish) = peer.publish() {
-        peer.puback(publish.id);
-        if duplicate && publish.payload == "4" {
-            peer.puback(publish.id);
-        }
-    }
-}
-
-#[test]
 fn a_broker_that_accepts_and_never_answers_is_unreachable_in_time() {
     let broker = Scripted::start(|_, peer| {
         peer.drain();
@@ -318,73 +289,6 @@ fn a_broker_that_ignores_subscribe_gets_everything_refreshed() {
             of("gateway/availability", "offline")
         ]
     );
-}
-
-#[test]
-fn mqtt_5_reason_codes_mean_what_the_standard_says() {
-    let cases = [
-        (0x10, EndKind::Stopped, 5, 0),
-        (0x83, EndKind::Stopped, 5, 1),
-        (0x90, EndKind::Stopped, 5, 1),
-        (0x99, EndKind::Stopped, 5, 1),
-        (0x97, EndKind::Quota, 2, 0),
-        (0x87, EndKind::NotAuthorized, 2, 0),
-    ];
-    for (reason, kind, cursor, rejects) in cases {
-        let broker = Scripted::start(move |_, peer| {
-            peer.accept();
-            while let Some(publish) = peer.publish() {
-                peer.puback_with(
-                    publish.id,
-                    if publish.topic == "a" && publish.payload == "2" {
-                        reason
-                    } else {
-                        0
-                    },
-                );
-            }
-            String::new()
-        });
-        let memory = Memory::new(100);
-        memory.commit(frames(5));
-
-        let running = Running::start(
-            &sink(Config {
-                protocol: Protocol::V5,
-                ..config(broker.port)
-            }),
-            &memory,
-        );
-        if kind == EndKind::Stopped {
-            memory.wait_confirmed(5);
-            running.sink.stop(Duration::from_secs(3));
-        }
-        let ended = running.join();
-
-        assert_eq!(
-            (ended.kind, memory.cursor()),
-            (kind, cursor),
-            "{reason:#x}: {}",
-            ended.detail
-        );
-        let total = memory.total();
-        assert_eq!(
-            (total.rejected.len(), total.delivered),
-            (rejects, cursor - rejects as u64),
-            "{reason:#x}"
-        );
-        if let [
-            PointReject {
-                position,
-                point,
-                topic,
-                ..
-            },
-        ] = total.rejected.as_slice()
-        {
-            assert_eq!((*position, *point, topic.as_str()), (2, 0, "a"));
-        }
-    }
 }
 
 #[test]

@@ -315,3 +315,44 @@ fn filters_that_cannot_be_are_named() {
         Some("subscriptions: \"home/#/x\" is not a topic filter")
     );
 }
+
+#[test]
+fn a_kept_publish_at_which_the_broker_closes_is_given_up_and_the_others_arrive() {
+    let broker = Scripted::start(|_, peer| {
+        peer.accept();
+        peer.suback(&[0, 0]);
+        let mut seen = Vec::new();
+        while let Some(publish) = peer.publish() {
+            if publish.topic == "home/bad" {
+                break;
+            }
+            peer.puback(publish.id);
+            seen.push(publish.payload);
+        }
+        seen.join(" ")
+    });
+    let side = side(broker.port, Protocol::V311, "side");
+    for publish in [
+        kept("home/a", "1", true),
+        kept("home/bad", "2", true),
+        kept("home/b", "3", true),
+    ] {
+        assert!(side.publish(publish));
+    }
+    // The first one with others, three with it alone.
+    for _ in 0..4 {
+        let ended = run(&side).join().unwrap();
+        assert_eq!(ended.kind, EndKind::Lost, "{}", ended.detail);
+        broker.result();
+    }
+
+    let refused = side.receive(0, PATIENCE).refused;
+    let last = run(&side);
+    until_it_stands(&side);
+    side.stop(PATIENCE);
+    last.join().unwrap();
+
+    let topics: Vec<_> = refused.iter().map(|one| one.topic.as_str()).collect();
+    assert_eq!(topics, ["home/bad"]);
+    assert_eq!(broker.result(), "3");
+}

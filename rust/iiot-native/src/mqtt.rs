@@ -113,7 +113,14 @@ impl MqttSink {
         entry.set_item("detail", ended.detail)?;
         entry.set_item("connected_s", ended.connected.as_secs_f64())?;
         entry.set_item("delivered", ended.delivered)?;
+        entry.set_item("again", ended.again)?;
+        entry.set_item("answered", ended.answered)?;
         Ok(entry.unbind())
+    }
+
+    fn is_answering(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
+        let within = seconds("timeout_s", timeout_s)?;
+        Ok(py.detach(|| self.core.is_answering(within)))
     }
 
     #[pyo3(signature = (timeout_s = 3.0))]
@@ -139,6 +146,10 @@ impl MqttSink {
         entry.set_item("refreshed", state.refreshed)?;
         entry.set_item("publishes", state.publishes)?;
         entry.set_item("unlisted", state.unlisted)?;
+        entry.set_item("suspects", state.suspects)?;
+        entry.set_item("rejects", state.rejects)?;
+        entry.set_item("last_reject", state.last_reject)?;
+        entry.set_item("limits", state.limits)?;
         entry.set_item("last_error", state.last_error)?;
         Ok(entry.unbind())
     }

@@ -8,35 +8,65 @@ use bytes::Bytes;
 
 use super::{CONFIRM_WITHIN, Context, Session, Step, journal};
 use crate::acknowledge::{Acknowledged, Answer};
-use crate::client::{Failure, Requests};
-use crate::stage::{self, Aside, Item, Next};
+use crate::client::{Failure, Form, Requests, TOO_LARGE};
+use crate::config::Protocol;
+use crate::stage::{Aside, Item, Next, Point};
+use crate::trial::Advice;
 
 /// Frames confirmed at once when the broker keeps answering.
 const FRAMES_A_CONFIRMATION: u64 = 256;
-/// Bytes of a PUBLISH beside topic and payload, at most.
-const PUBLISH_OVERHEAD: usize = 16;
+
+/// What became of a value that was to be sent.
+enum Fed {
+    Sent,
+    /// Settled without being sent.
+    Settled,
+    /// It waits until the broker has taken another one.
+    Waits,
+}
 
 impl<R: Requests> Session<'_, R> {
     /// Hand the client what its window takes. True if it got something.
     pub(super) fn pump(&mut self) -> Result<bool, Failure> {
-        if !matches!(self.step, Step::Live | Step::Refreshing(_)) {
+        if !matches!(
+            self.step,
+            Step::Live | Step::Refreshing(_) | Step::SayingOffline
+        ) {
             return Ok(self.close_window());
         }
         let now = Instant::now();
         let now_ns = (self.context.clock)();
-        let mut fed = self.pump_health();
+        self.queue_health();
+        let mut fed = false;
         let mut sent = 0;
-        while self.ledger.in_flight() < self.window {
+        while self.ledger.in_flight() < self.window_now() {
+            if let Some(aside) = self.asides.pop_front() {
+                fed |= self.publish_aside(aside, now);
+                continue;
+            }
             if let Some(topic) = self.to_refresh.pop_front() {
-                self.publish_known(topic);
-                fed = true;
+                self.queue_known(topic);
                 continue;
             }
             if !matches!(self.step, Step::Live) {
                 break;
             }
-            match self.stage.next(&mut self.context.memory.topics, now_ns) {
-                Next::Send(point) => sent += u64::from(self.publish_point(point, now)),
+            let next = if let Some(point) = self.next_up.take() {
+                Next::Send(point)
+            } else {
+                let memory = &mut *self.context.memory;
+                self.stage.next(&mut memory.topics, &memory.trial, now_ns)
+            };
+            match next {
+                Next::Send(point) => match self.feed_point(point, now) {
+                    Fed::Sent => sent += 1,
+                    Fed::Settled => {}
+                    Fed::Waits => {
+                        fed = true;
+                        break;
+                    }
+                },
+                Next::Reject(point, reason) => self.reject(point, reason.to_owned(), now),
                 Next::FrameEnd {
                     position,
                     superseded,
@@ -62,6 +92,15 @@ impl<R: Requests> Session<'_, R> {
         Ok(self.close_window() || fed || sent > 0)
     }
 
+    /// How many publishes may be under way: one, where a publish is looked for by which the connection ends.
+    fn window_now(&self) -> usize {
+        if self.context.memory.trial.is_careful(self.stage.position()) {
+            1
+        } else {
+            self.window
+        }
+    }
+
     fn refill(&mut self, now_ns: i64) -> Result<bool, Failure> {
         let Context { outbox, memory, .. } = &mut self.context;
         let limit = outbox
@@ -70,44 +109,81 @@ impl<R: Requests> Session<'_, R> {
         let before = self.stage.next_position();
         let some = self
             .stage
-            .refill(*outbox, limit, &mut memory.topics, now_ns)
+            .refill(*outbox, limit, &mut memory.topics, &memory.trial, now_ns)
             .map_err(journal)?;
         Ok(some && self.stage.next_position() > before)
     }
 
     fn note(&mut self, item: Item, now: Instant) {
+        self.answer(item, Answer::Accepted, now);
+    }
+
+    fn answer(&mut self, item: Item, answer: Answer, now: Instant) {
         if self.ledger.is_empty() {
-            self.on_done(item, Answer::Accepted, now);
+            self.on_done(item, answer, now);
         } else {
-            self.ledger.note(item, Answer::Accepted);
+            self.ledger.note(item, answer);
         }
     }
 
-    fn publish_point(&mut self, point: stage::Point, now: Instant) -> bool {
+    fn reject(&mut self, point: Point, reason: String, now: Instant) {
+        self.answer(Item::Point(point), Answer::Rejected(reason), now);
+    }
+
+    /// The broker would not take it: a reject, as soon as it is known to take others.
+    fn reject_once_proven(&mut self, point: Point, reason: String, now: Instant) {
+        if self.is_proven {
+            self.reject(point, reason, now);
+        } else {
+            self.ledger.hold(Item::Point(point), reason);
+        }
+    }
+
+    pub(super) fn form(&self) -> Form {
+        Form {
+            v5: self.context.config.protocol == Protocol::V5,
+            qos: self.qos,
+        }
+    }
+
+    fn feed_point(&mut self, point: Point, now: Instant) -> Fed {
+        let memory = &*self.context.memory;
+        let name = point.name(&memory.topics);
+        if let Some(reason) = self.context.destinations.refusal(name) {
+            self.reject(point, reason, now);
+            return Fed::Settled;
+        }
+        if let Some(reason) = self.limits.refusal(name, point.payload.len(), self.form()) {
+            let reason = reason.to_owned();
+            if reason == TOO_LARGE {
+                self.reject_once_proven(point, reason, now);
+            } else {
+                self.reject(point, reason, now);
+            }
+            return Fed::Settled;
+        }
+        match memory.trial.advice(point.place(), self.is_proven) {
+            Advice::Send => {}
+            Advice::Refuse(reason) => {
+                self.reject_once_proven(point, reason, now);
+                return Fed::Settled;
+            }
+            Advice::ProveFirst => {
+                if self.publish_canary(now) {
+                    self.next_up = Some(point);
+                    return Fed::Waits;
+                }
+                self.ledger.set_apart(Item::Point(point));
+                return Fed::Settled;
+            }
+        }
         let retain = point.retain && self.limits.retain;
-        let name = point.name(&self.context.memory.topics);
-        let size = name.len() + point.payload.len() + PUBLISH_OVERHEAD;
-        let refusal = if let Some(reason) = self.context.destinations.refusal(name) {
-            Some(reason)
-        } else if size > self.limits.packet_bytes {
-            Some("packet_too_large".to_owned())
-        } else if self
+        if !self
             .requests
             .publish(name, point.payload.clone(), self.qos, retain)
         {
-            None
-        } else {
-            Some("topic_name_invalid".to_owned())
-        };
-        if let Some(reason) = refusal {
-            if self.ledger.is_empty() {
-                self.tally
-                    .point(point, Answer::Rejected(reason), &self.context.memory.topics);
-            } else {
-                self.ledger
-                    .note(Item::Point(point), Answer::Rejected(reason));
-            }
-            return false;
+            self.reject(point, "topic_name_invalid".to_owned(), now);
+            return Fed::Settled;
         }
         let shared = self.context.shared;
         if point.late {
@@ -124,11 +200,11 @@ impl<R: Requests> Session<'_, R> {
         self.ledger.sent(Item::Point(point), how, now);
         if self.qos == 0 {
             self.unclosed += 1;
-            if self.unclosed >= (self.window / 4).max(1) {
+            if self.unclosed >= (self.window_now() / 4).max(1) {
                 self.close_window();
             }
         }
-        true
+        Fed::Sent
     }
 
     fn close_window(&mut self) -> bool {
@@ -138,58 +214,13 @@ impl<R: Requests> Session<'_, R> {
         self.unclosed = 0;
         let topic = self.marker_topic("marker");
         if self.requests.publish(&topic, Bytes::new(), 1, false) {
-            self.ledger.sent(
-                Item::Aside(Aside::WindowMarker),
-                Acknowledged::Closing,
-                Instant::now(),
-            );
-        }
-        true
-    }
-
-    fn publish_known(&mut self, topic: u32) {
-        let topics = &self.context.memory.topics;
-        let Some(known) = topics.known(topic) else {
-            return;
-        };
-        let payload = Bytes::copy_from_slice(&known.payload);
-        let name = topics.name(topic).to_owned();
-        self.publish_aside(Aside::Refresh, &name, payload, true);
-        self.context
-            .shared
-            .refreshed
-            .fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn publish_aside(
-        &mut self,
-        aside: Aside,
-        topic: &str,
-        payload: Bytes,
-        retain: bool,
-    ) {
-        let qos = self.qos.max(1);
-        if self
-            .requests
-            .publish(topic, payload, qos, retain && self.limits.retain)
-        {
+            let item = Item::Aside {
+                aside: Aside::WindowMarker,
+                topic: topic.into(),
+            };
             self.ledger
-                .sent(Item::Aside(aside), Acknowledged::Itself, Instant::now());
+                .sent(item, Acknowledged::Closing, Instant::now());
         }
-    }
-
-    fn pump_health(&mut self) -> bool {
-        let topic = &self.context.config.health_topic;
-        if topic.is_empty() {
-            return false;
-        }
-        let Some((document, version)) = self.context.shared.health_since(self.health_version)
-        else {
-            return false;
-        };
-        self.health_version = version;
-        let topic = topic.clone();
-        self.publish_aside(Aside::Health, &topic, document, true);
         true
     }
 
@@ -218,20 +249,11 @@ impl<R: Requests> Session<'_, R> {
         let end = confirmation.end;
         outbox.confirm(confirmation).map_err(journal)?;
         memory.confirmed_end = memory.confirmed_end.max(end);
+        let lacking = self
+            .repairs
+            .drain(..)
+            .filter(|(topic, position)| memory.topics.lacks_retained(*topic, *position));
+        self.to_refresh.extend(lacking.map(|(topic, _)| topic));
         Ok(())
-    }
-
-    /// Beside the availability topic, so that whoever allows the one allows the other.
-    pub(super) fn marker_topic(&self, name: &str) -> String {
-        let config = self.context.config;
-        let neighbour = [&config.availability_topic, &config.health_topic]
-            .into_iter()
-            .find(|topic| !topic.is_empty());
-        let parent = neighbour.map_or(config.client_id.as_str(), |topic| {
-            topic
-                .rsplit_once('/')
-                .map_or(topic.as_str(), |(parent, _)| parent)
-        });
-        format!("{parent}/{name}")
     }
 }

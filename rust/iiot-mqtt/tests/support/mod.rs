@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use iiot_mqtt::{Config, Confirmation, Ended, KnownTopic, Outbox, OutboxError, PublishBatch, Sink};
+use iiot_mqtt::{
+    Config, Confirmation, EndKind, Ended, KnownTopic, Outbox, OutboxError, PublishBatch, Sink,
+};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -209,6 +211,39 @@ impl Running {
     pub fn stop(self) -> Ended {
         self.sink.stop(Duration::from_secs(3));
         self.join()
+    }
+}
+
+/// A sink that connects again at once, whenever a connection ends.
+pub struct Relentless {
+    pub sink: Arc<Sink>,
+    thread: std::thread::JoinHandle<Vec<Ended>>,
+}
+
+impl Relentless {
+    pub fn start(sink: &Arc<Sink>, memory: &Memory) -> Self {
+        let mut outbox = memory.clone();
+        let runner = Arc::clone(sink);
+        let thread = std::thread::spawn(move || {
+            let mut ends = Vec::new();
+            loop {
+                let ended = runner.run_connection(&mut outbox);
+                if ended.kind == EndKind::Stopped {
+                    return ends;
+                }
+                ends.push(ended);
+            }
+        });
+        Self {
+            sink: Arc::clone(sink),
+            thread,
+        }
+    }
+
+    /// Stop it; the ends of its connections.
+    pub fn stop(self) -> Vec<Ended> {
+        self.sink.stop(Duration::from_secs(3));
+        self.thread.join().unwrap()
     }
 }
 
