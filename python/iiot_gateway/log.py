@@ -1,7 +1,7 @@
 """Logging: one event is one constant name with keys and values, to standard error.
 
 Events of the gateway are the constants below. `Repeated` keeps an error that comes again and again from filling a disk: the
-first is logged, then one a minute that says how many were left out.
+first is logged, then one a minute that says how many were left out. Logging never raises and never waits: see `line_writer`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from iiot_gateway._structlog import structlog
+from iiot_gateway.line_writer import LineWriter
+
+STANDARD_ERROR = 2
 
 GATEWAY_STARTED = "gateway_started"
 GATEWAY_STOPPING = "gateway_stopping"
@@ -61,9 +64,21 @@ DISCOVERY_NOT_READ_BACK = "discovery_not_read_back"
 
 Log = structlog.typing.FilteringBoundLogger
 
+_standard_error: TextIO | None = None
+_writer = LineWriter(STANDARD_ERROR, sys.stderr.encoding if sys.stderr else "utf-8")
+
+
+class _Lines:
+    """What structlog calls with a rendered line, by the name of its level."""
+
+    def debug(self, line: str) -> None:
+        _writer.line(line)
+
+    info = warning = error = critical = debug
+
 
 def configure(level: str = "info", form: str = "auto") -> None:
-    """Set logging up for the whole process; once, by the command that runs."""
+    """Set logging up for the whole process; once, by the command that runs. `finish` ends it."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: Any = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else structlog.processors.JSONRenderer()
@@ -78,15 +93,35 @@ def configure(level: str = "info", form: str = "auto") -> None:
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
+    global _standard_error
+    _standard_error, sys.stderr = sys.stderr, _writer.stream()
 
 
 def get_log(**bound: Any) -> Log:
     """Return a logger with names bound to it."""
     log: Log = structlog.get_logger()
     return log.bind(**bound)
+
+
+def lines_lost() -> int:
+    """Return how many lines could not be written since the start."""
+    return _writer.lines_lost
+
+
+def draw(text: str) -> None:
+    """Show text on standard error in its order among the log lines; it is left out while nobody takes it."""
+    _writer.draw(text)
+
+
+def finish() -> None:
+    """Wait until what was logged is written, but not for a reader that takes nothing; what is said later is written at once."""
+    global _standard_error
+    _writer.finish()
+    if _standard_error is not None:
+        sys.stderr, _standard_error = _standard_error, None
 
 
 class Repeated:

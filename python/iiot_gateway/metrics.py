@@ -41,6 +41,7 @@ SOURCE_RUNNING = "iiot_source_running"
 SOURCE_LAST_DOCUMENT = "iiot_source_last_document_timestamp_seconds"
 GATEWAY_INFO = "iiot_gateway_info"
 GATEWAY_UPTIME = "iiot_gateway_uptime_seconds"
+LOG_LINES_LOST = "iiot_log_lines_lost_total"
 
 METRICS: dict[str, tuple[str, str]] = {
     INTAKE_FRAMES: (
@@ -76,6 +77,7 @@ METRICS: dict[str, tuple[str, str]] = {
     SOURCE_LAST_DOCUMENT: ("gauge", "When the last document came."),
     GATEWAY_INFO: ("gauge", "1; the version is a label."),
     GATEWAY_UPTIME: ("gauge", "Seconds since the start."),
+    LOG_LINES_LOST: ("counter", "Log lines since the start that could not be written to standard error."),
 }
 
 # Counters only rise: what a retry or a late frame can lower is a gauge of its own.
@@ -130,6 +132,7 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
         yield GATEWAY_INFO, {"version": gateway["version"]}, 1
         yield GATEWAY_UPTIME, {}, gateway["uptime_s"]
         yield INTAKE_RATE, {}, gateway["frames_per_s"]
+        yield LOG_LINES_LOST, {}, gateway["log_lines_lost"]
 
 
 def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:

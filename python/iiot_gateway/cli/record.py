@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError(f"{args.file} exists; --force overwrites it") from None
     except OSError as error:
         raise GatewayError(f"{args.file} cannot be written: {error.strerror}") from error
+    finally:
+        log.finish()
     print(f"{writer.bytes} bytes in {writer.chunks} chunks in {args.file}", file=sys.stderr)
     return 0
 

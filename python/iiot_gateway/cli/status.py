@@ -50,6 +50,8 @@ def table(document: dict[str, Any]) -> str:
         "intake    " + ", ".join(f"{_count(intake.get(key, 0))} {key.replace('_', ' ')}" for key in INTAKE),
         "journal   " + _journal(journal),
     ]
+    if gateway and gateway.get("log_lines_lost"):
+        lines.append(f"log       {_count(gateway['log_lines_lost'])} lines could not be written to standard error")
     if document["sinks"]:
         lines += ["", f"{'sink':<20}" + "".join(f"{key:>13}" for key in LEDGER) + "  state"]
     for name, sink in document["sinks"].items():
