@@ -6,6 +6,8 @@ import gzip
 import io
 import os
 import threading
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from iiot_gateway.errors import RecordingInvalid
 from iiot_gateway.sources.recorded_file import RecordedFile, fingerprint, is_stream
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
+from iiot_gateway.sources.unpacked import Unpacked
 
 CHUNKS = st.lists(st.tuples(st.integers(0, 2**62), st.binary(max_size=200)), max_size=12)
 
@@ -34,12 +37,12 @@ def test_a_recording_gives_back_what_was_pushed(chunks: list[tuple[int, bytes]])
     reader = RecordingReader(io.BytesIO(record(chunks)))
 
     assert list(reader.chunks()) == chunks
-    assert (reader.source, reader.torn_bytes) == ("serial.north", 0)
+    assert (reader.source, reader.damage) == ("serial.north", "")
 
 
 @given(CHUNKS, st.data())
-def test_a_cut_recording_gives_its_whole_chunks_and_tells_the_rest(chunks: list[tuple[int, bytes]], data: st.DataObject) -> None:
-    """A cut anywhere after the header costs the torn chunk and nothing else."""
+def test_a_cut_recording_gives_everything_that_is_there(chunks: list[tuple[int, bytes]], data: st.DataObject) -> None:
+    """A cut anywhere after the header costs what was cut off, and it is said unless it was between two chunks."""
     whole = record(chunks)
     header = whole.index(b"\n") + 1
     cut = data.draw(st.integers(header, len(whole)))
@@ -47,8 +50,16 @@ def test_a_cut_recording_gives_its_whole_chunks_and_tells_the_rest(chunks: list[
     reader = RecordingReader(io.BytesIO(whole[:cut]))
     read = list(reader.chunks())
 
-    assert read == chunks[: len(read)]
-    assert header + sum(len(record([chunk])) - header for chunk in read) + reader.torn_bytes == cut
+    complete = [chunk for at, chunk in enumerate(chunks, 1) if len(record(chunks[:at])) <= cut]
+    assert read[: len(complete)] == complete
+    if len(record(complete)) == cut:
+        assert (read[len(complete) :], reader.damage) == ([], "")
+    else:
+        at_ns, torn = chunks[len(complete)]
+        head = len(b"@%d %d\n" % (at_ns, len(torn)))
+        there = torn[: max(0, cut - len(record(complete)) - head)]
+        assert read[len(complete) :] == ([(at_ns, there)] if there else [])
+        assert reader.damage
 
 
 @given(st.binary(max_size=300))
@@ -109,7 +120,70 @@ def test_a_cut_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
 
     assert len(read) > len(log) // 2
     assert log.startswith(read)
-    assert "cut or damaged" in file.damage
+    assert "the file ends at byte" in file.damage
+
+
+DOCUMENTS = b"".join(b'[INFO ] {"ts":%d,"id":"N2","n1":{"t":7.1,"seq":%d}}\n' % (number * 1000, number) for number in range(500))
+PACKED = gzip.compress(DOCUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("packed", "count", "damage"),
+    [
+        pytest.param(PACKED[:-1], 500, "cut: the file ends at byte", id="no last byte"),
+        pytest.param(PACKED[:-8], 500, "cut: the file ends at byte", id="no trailer"),
+        pytest.param(PACKED + b"x", 500, f"from byte {len(PACKED)} of the file", id="a byte behind"),
+        pytest.param(PACKED + b"\x1f", 500, f"from byte {len(PACKED)} of the file", id="half a magic behind"),
+        pytest.param(PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], 500, "incorrect data check", id="a wrong checksum"),
+        pytest.param(PACKED + PACKED[:-20], 960, "cut: the file ends at byte", id="a second member is cut"),
+        pytest.param(PACKED + PACKED[:3], 500, "cut: the file ends at byte", id="a second member only begins"),
+        pytest.param(PACKED + bytes(1000), 500, "", id="zeros behind"),
+        pytest.param(PACKED + bytes(1000) + PACKED, 1000, "", id="zeros between"),
+        pytest.param(gzip.compress(b"") + PACKED, 500, "", id="an empty member"),
+        pytest.param(PACKED[:2], 0, "cut: the file ends at byte 2", id="a magic and nothing"),
+        pytest.param(b"\x1f\x8b\xff" + PACKED[3:], 0, "unknown compression method", id="an unknown method"),
+    ],
+)
+def test_everything_that_can_be_decompressed_comes_out(tmp_path: Path, packed: bytes, count: int, damage: str) -> None:
+    """As much as zcat prints, and the damage with its place."""
+    path = tmp_path / "log.gz"
+    path.write_bytes(packed)
+
+    file = RecordedFile(str(path))
+    read = b"".join(chunk for _at, chunk in file.chunks())
+    file.close()
+
+    assert (DOCUMENTS + DOCUMENTS).startswith(read)
+    assert read.count(b"\n") >= count
+    assert damage in file.damage
+    assert bool(damage) == bool(file.damage)
+
+
+@given(st.integers(0, len(PACKED) - 1), st.integers(0, 255))
+def test_any_damaged_byte_costs_only_what_stands_behind_it(at: int, byte: int) -> None:
+    """As zlib gives it byte by byte; nothing fails, and nothing that stood before is missing."""
+    damaged = PACKED[:at] + bytes([byte]) + PACKED[at + 1 :]
+    inflate, expected = zlib.decompressobj(31), b""
+    with suppress(zlib.error):
+        for index in range(len(damaged)):
+            expected += inflate.decompress(damaged[index : index + 1])
+
+    unpacked = Unpacked(io.BufferedReader(io.BytesIO(damaged)))
+    unpacked_bytes = io.BufferedReader(unpacked).read()
+
+    assert unpacked_bytes == expected if damaged.startswith(b"\x1f\x8b") else True
+    assert damaged == PACKED or unpacked.damage or expected == DOCUMENTS
+
+
+def test_output_that_waits_in_the_decompressor_is_not_lost() -> None:
+    """A few bytes that become many, read in small pieces."""
+    unpacked = Unpacked(io.BufferedReader(io.BytesIO(gzip.compress(b"x" * 1_000_000))))
+
+    read = 0
+    while piece := unpacked.read(1000):
+        read += len(piece)
+
+    assert (read, unpacked.damage) == (1_000_000, "")
 
 
 def test_a_named_pipe_is_read_once_and_not_for_its_fingerprint(tmp_path: Path) -> None:

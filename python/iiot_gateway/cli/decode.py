@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print topics, lines and rejects as they come; 1 if there was a reject."""
+    """Print topics, lines and rejects as they come; 1 if there was a reject, or the file is damaged."""
     from iiot_gateway import _native
     from iiot_gateway.compose import read_profile
     from iiot_gateway.sources.recorded_file import RecordedFile
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError(f"{args.file} cannot be read: {error.strerror}") from error
     if file.damage:
         print(f"iiot-gateway: {args.file}: {file.damage}", file=sys.stderr)
-    return 1 if rejects else 0
+    return 1 if rejects or file.damage else 0
 
 
 def _print(decoded: Decoded, only: str | None) -> int:

@@ -56,6 +56,8 @@ class SourceStatus:
 
     state: str = "starting"
     detail: str = ""
+    damage: str = ""
+    """What of a recording could not be read."""
     since: float = field(default_factory=time.time)
     restarts: int = 0
     bytes: int = 0

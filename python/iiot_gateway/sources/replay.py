@@ -69,6 +69,7 @@ class ReplaySource:
             await self._play(self.file.chunks(self._intake.resume_offset, self._skip))
             self.status.documents += self._intake.finish(time.time_ns())
             if self.file.damage:
+                self.status.damage = self.file.damage
                 self._log.warning(RECORDING_TORN, detail=self.file.damage)
             self.status.change(self._log, "finished", self.file.damage)
             self._log.info(SOURCE_FINISHED, bytes=self.status.bytes, documents=self.status.documents)
