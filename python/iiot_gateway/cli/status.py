@@ -70,7 +70,10 @@ def table(document: dict[str, Any]) -> str:
 def _journal(journal: dict[str, Any]) -> str:
     text = f"{_count(journal.get('frames', 0))} frames in {journal.get('bytes', 0) / 1e6:.1f} MB"
     hours = journal.get("hours_left")
-    return text if hours is None else f"{text}; at the present rate there is room for {hours:.1f} hours"
+    if hours is None:
+        return text
+    room = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes" if hours >= 1 / 60 else "less than a minute"
+    return f"{text}; at the present rate there is room for {room}"
 
 
 def _count(value: float) -> str:

@@ -72,4 +72,6 @@ def of_stopped(ledger: dict[str, Any]) -> dict[str, Any]:
     for sink in ledger["sinks"].values():
         sink.setdefault("state", "stopped" if sink.get("active", True) else "removed")
         sink.setdefault("last_error", None)
-    return {**ledger, "source": {}, "gateway": None}
+    # Nothing comes now; the rate of the last minutes of a run says nothing about the next one.
+    journal = {**ledger["journal"], "bytes_per_s": 0.0, "hours_left": None}
+    return {**ledger, "journal": journal, "source": {}, "gateway": None}
