@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iiot_gateway.cli.influxdb import secret_of
+from iiot_gateway.compose import read_profile
 from iiot_gateway.config.load import load, load_text
 from iiot_gateway.config.locate import line_of_keys, nearest_line
 from iiot_gateway.config.schema import (
@@ -27,7 +29,7 @@ from iiot_gateway.config.schema import (
 )
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.template import template
-from iiot_gateway.config.wiring import origin, probes
+from iiot_gateway.config.wiring import origin, probes, profile_name
 from iiot_gateway.errors import ConfigError
 
 ORIGINAL = """\

@@ -15,6 +15,7 @@ from typing import Any
 
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns, seconds
+from iiot_gateway.config.files import read_secret
 from iiot_gateway.config.load import examine
 from iiot_gateway.config.schema import InfluxdbSection
 from iiot_gateway.errors import ConfigError, GatewayError
@@ -131,8 +132,7 @@ def write_secret(path: str, text: str) -> None:
 def secret_of(path: str) -> str:
     """Return the only line of a file. Raises GatewayError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read().strip()
+        text = read_secret(path)
     except (OSError, UnicodeDecodeError) as error:
         raise GatewayError(f"{path} cannot be read: {getattr(error, 'strerror', 'not UTF-8 text')}") from error
     if not text:

@@ -13,6 +13,7 @@ from typing import Any
 
 from iiot_gateway.config import rules
 from iiot_gateway.config.environment import overrides, unused
+from iiot_gateway.config.files import read_secret, read_text
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.locate import headers, line_of_keys, nearest_line, nearest_name
 from iiot_gateway.config.notes import notes
@@ -45,9 +46,9 @@ def examine(path: str | None = None, environ: Mapping[str, str] | None = None) -
         return _examine_text("", DEFAULT_FILE, Path.cwd(), environ)
     place = path or DEFAULT_FILE
     try:
-        text = Path(place).read_text(encoding="utf-8")
+        text = read_text(place)
     except UnicodeDecodeError as error:
-        raise ConfigError([Fault(place, 0, "", f"not UTF-8 text (byte {error.start})")]) from error
+        raise ConfigError([Fault(place, 0, "", f"not UTF-8 text (byte {error.start}); save it as UTF-8")]) from error
     except OSError as error:
         raise ConfigError([Fault(place, 0, "", f"cannot be read: {error.strerror}")]) from error
     return _examine_text(text, place, Path(place).resolve().parent, environ)
@@ -184,7 +185,7 @@ class _Loader:
             self.fault(path, f"{secret_key} is set as well; keep one of the two")
             return section
         try:
-            text = Path(file).read_text(encoding="utf-8").strip()
+            text = read_secret(file)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             remedy = f"; `{command('influxdb init')}` sets a server up and writes it" if path[0] == "influxdb" else ""
