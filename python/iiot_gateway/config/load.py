@@ -159,6 +159,10 @@ class _Loader:
                 self.fault(place, f"unknown key{nearest_name(name, list(keys))}")
                 continue
             key = keys[name]
+            if wrong := _wrong_entries(value, key):
+                for entry, wrong_value in wrong:
+                    self.fault((*place, entry), f"expected text in quotes, found {_shown(wrong_value, key)}")
+                continue
             good, read = _convert(value, key)
             if not good:
                 self.fault(place, f"expected {key.expected()}, found {_shown(value, key)}")
@@ -194,6 +198,15 @@ class _Loader:
         if not text:
             self.fault(path, f"{file} is empty")
         return replace(section, **{secret_key: Secret(text)})
+
+
+def _wrong_entries(value: Any, key: Key) -> list[tuple[str, Any]]:
+    """Return the entries of a table or list of texts that are none, each under the name that a person would look for."""
+    if key.kind == "tags" and isinstance(value, dict):
+        return [(name, entry) for name, entry in value.items() if not isinstance(entry, str)]
+    if key.kind == "texts" and isinstance(value, list):
+        return [(f"entry {number}", entry) for number, entry in enumerate(value, 1) if not isinstance(entry, str)]
+    return []
 
 
 def _convert(value: Any, key: Key) -> tuple[bool, Any]:
