@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import threading
 import zlib
@@ -11,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iiot_gateway.errors import RecordingInvalid
@@ -40,6 +42,7 @@ def test_a_recording_gives_back_what_was_pushed(chunks: list[tuple[int, bytes]])
     assert (reader.source, reader.damage) == ("serial.north", "")
 
 
+@settings(deadline=None)
 @given(CHUNKS, st.data())
 def test_a_cut_recording_gives_everything_that_is_there(chunks: list[tuple[int, bytes]], data: st.DataObject) -> None:
     """A cut anywhere after the header costs what was cut off, and it is said unless it was between two chunks."""
@@ -159,6 +162,7 @@ def test_everything_that_can_be_decompressed_comes_out(tmp_path: Path, packed: b
     assert bool(damage) == bool(file.damage)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(PACKED) - 1), st.integers(0, 255))
 def test_any_damaged_byte_costs_only_what_stands_behind_it(at: int, byte: int) -> None:
     """As zlib gives it byte by byte; nothing fails, and nothing that stood before is missing."""
@@ -210,3 +214,49 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"log")
 
     assert fingerprint(str(tmp_path / "a")) == fingerprint(str(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_log_in_utf_16_is_read_as_the_utf_8_that_it_was(tmp_path: Path, encoding: str, packed: bool) -> None:  # noqa: FBT001
+    """Letters beyond ASCII, characters of two units, and what is half a character at the end."""
+    text = "[INFO ] Ofen Süd \N{THERMOMETER}\N{SLIGHTLY SMILING FACE}\r\n" * 20_000
+    content = "\N{ZERO WIDTH NO-BREAK SPACE}".encode(encoding) + text.encode(encoding) + b"\x41"
+    path = tmp_path / "log"
+    path.write_bytes(gzip.compress(content) if packed else content)
+
+    file = RecordedFile(str(path))
+    read = b"".join(chunk for _at, chunk in file.chunks()).decode()
+    file.close()
+
+    assert read == text + "\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"", "is empty"),
+        (b"just text\n", "holds no document in its 10 bytes"),
+        (lzma.compress(b"x" * 5000), "is compressed with xz"),
+        (bz2.compress(b"x" * 5000), "is compressed with bzip2"),
+        (b"PK\x03\x04" + bytes(100), "is a zip archive"),
+        (b"\x28\xb5\x2f\xfd" + bytes(100), "is compressed with zstd"),
+        (gzip.compress(gzip.compress(b"x")), "is compressed with gzip twice"),
+        ("plain text in two bytes a letter".encode("utf-16-le"), "looks like UTF-16 without a byte order mark"),
+        ("plain text in two bytes a letter".encode("utf-16-be"), "looks like UTF-16 without a byte order mark"),
+        ("text".encode("utf-32"), "is UTF-32"),
+        (bytes(range(256)), "is no text"),
+    ],
+    ids=["empty", "text", "xz", "bzip2", "zip", "zstd", "gzip in gzip", "utf-16-le", "utf-16-be", "utf-32", "bytes"],
+)
+def test_a_file_without_documents_is_called_by_what_its_first_bytes_show(tmp_path: Path, content: bytes, name: str) -> None:
+    """How many bytes there were, and what to do with them."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    file = RecordedFile(str(path))
+    count = sum(len(chunk) for _at, chunk in file.chunks())
+    file.close()
+
+    assert name in file.without_documents(count)
+    assert not content or f"{count} bytes" in file.without_documents(count)

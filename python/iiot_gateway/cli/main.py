@@ -1,7 +1,7 @@
 """`iiot-gateway COMMAND`: find the command, import only its file, and turn mistakes into one line.
 
 Exit codes: 0 done, 1 an error with a message, 2 wrong arguments; of `--once`: 3 a sink rejected or dropped, 4 not done in time,
-5 the recording is torn, and what could be read of it is delivered.
+5 the recording is torn or holds no document; what could be read of it is delivered.
 """
 
 from __future__ import annotations

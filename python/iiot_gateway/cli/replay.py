@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once",
         action="store_true",
-        help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time, 5 the recording is torn",
+        help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time, 5 torn or without documents",
     )
     parser.add_argument("--from-start", action="store_true", help="begin again; duplicates and clock are forgotten")
     parser.add_argument("--timeout", type=seconds, metavar="S", help="with --once: give up after so many seconds")

@@ -1,4 +1,4 @@
-"""A recorded log as a stream of chunks: plain, gzip, or made by `record`; from a file or standard input.
+"""A recorded log as a stream of chunks: plain, gzip, UTF-16, or made by `record`; from a file or standard input.
 
 All methods block and are called from a worker thread.
 """
@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, cast
 
-from iiot_gateway.sources import unpacked
+from iiot_gateway.sources import recoded, unpacked
+from iiot_gateway.sources.first_bytes import SHOWN_BYTES, what_it_is
 from iiot_gateway.sources.recording import MAGIC, RecordingReader
 
 CHUNK_BYTES = 262144
@@ -86,6 +87,7 @@ class RecordedFile:
         self.damage = ""
         """After the last chunk: what of the file could not be read, and where it broke."""
         self._is_known = False
+        self._beginning = b""
         self._position_bytes = 0
         if self._stream is None:
             self._look()
@@ -95,9 +97,19 @@ class RecordedFile:
         if _begins(self._file, unpacked.MAGIC):
             self._unpacked = unpacked.Unpacked(self._file)
             self._file = io.BufferedReader(cast("io.FileIO", self._unpacked), CHUNK_BYTES)
+        self._beginning = self._file.peek(SHOWN_BYTES)[:SHOWN_BYTES]
+        if self._beginning.startswith(recoded.MARKS) and not self._beginning.startswith(recoded.LONGER_MARK):
+            self._file = io.BufferedReader(cast("io.FileIO", recoded.Recoded(self._file)), CHUNK_BYTES)
         if _begins(self._file, MAGIC):
             self._recording = RecordingReader(self._file)
         self._is_known = True
+
+    def without_documents(self, count: int) -> str:
+        """Say why so many bytes may have held no document."""
+        if not count and not self.damage:
+            return "is empty"
+        what = what_it_is(self._beginning)
+        return f"holds no document in its {count} bytes" + (f"; it {what}" if what else "")
 
     def position_bytes(self) -> int:
         """How much of the file itself was read, for a progress bar."""
