@@ -35,6 +35,7 @@ mod template;
 mod toml_table;
 mod trie;
 pub mod window;
+mod unusable;
 
 pub use channel::ChannelFramer;
 pub use demux::ChannelDemux;

@@ -14,6 +14,7 @@ use crate::shapes::collect;
 use crate::template::Template;
 use crate::trie::{Slot, Trie};
 
+use crate::unusable;
 /// What a metric's value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueType {
@@ -224,3 +225,4 @@ impl Profile {
         Ok(())
     }
 }
+                found: unusable::list(&self.rules, document, scan),

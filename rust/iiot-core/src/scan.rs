@@ -165,6 +165,8 @@ pub enum ScanFaultReason {
     NothingUsable {
         /// The paths, separated by commas.
         looked_for: Arc<str>,
+        /// What stood there all the same and why it could not be used; empty if nothing did.
+        found: String,
     },
 }
 
@@ -199,8 +201,13 @@ impl fmt::Display for ScanFault {
             ScanFaultReason::TooLong => {
                 formatter.write_str("the document is longer than 2^32 bytes")
             }
-            ScanFaultReason::NothingUsable { looked_for } => {
-                write!(formatter, "no usable value; looked for {looked_for}")
+            ScanFaultReason::NothingUsable { looked_for, found } => {
+                let found = if found.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {found}")
+                };
+                write!(formatter, "no usable value{found}; looked for {looked_for}")
             }
         }
     }

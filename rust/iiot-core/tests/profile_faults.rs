@@ -94,6 +94,50 @@ fn a_document_without_any_value_tells_what_was_looked_for() {
 }
 
 #[test]
+fn a_document_without_any_usable_value_tells_what_it_holds_there() {
+    //! A wrong type, a null and a value behind a wildcard are named; many are counted, and long ones cut.
+    let text = |profile: &str, document: &str| {
+        let profile = Profile::parse(profile).unwrap();
+        // The second time the shape is known.
+        let mut scan = Scan::new();
+        let fault = profile
+            .scan(document.as_bytes(), &mut scan)
+            .unwrap_err()
+            .to_string();
+        for _ in 0..3 {
+            let again = profile.scan(document.as_bytes(), &mut scan).unwrap_err();
+            assert_eq!(again.to_string(), fault);
+        }
+        fault
+    };
+    assert_eq!(
+        text(SMALL, r#"{"a":{"b":"5.4"},"c":null}"#),
+        "no usable value: a.b: not a number: 5.4, c: null; looked for a.b, c"
+    );
+    let wild = "name = \"wild\"\n[[metric]]\npath = \"v.*\"\nmeasurement = \"{1}\"\n";
+    assert_eq!(
+        text(wild, r#"{"v":{"x":true,"y":null}}"#),
+        "no usable value: v.x: not a number: true, v.*: null; looked for v.*"
+    );
+    assert_eq!(
+        text(
+            wild,
+            r#"{"v":{"a":"\u001b[2J","b":[],"c":{},"d":"","e":1e999,"f":""}}"#
+        ),
+        "no usable value: v.a: not a number: \\u001b[2J, v.b: not a number: [], v.c: not a number: {}, \
+         v.d: not a number: \"\", and 2 more; looked for v.*"
+    );
+    let long = format!(r#"{{"c":"{}"}}"#, "x".repeat(100));
+    assert_eq!(
+        text(SMALL, &long),
+        format!(
+            "no usable value: c: not a number: {}...; looked for a.b, c",
+            "x".repeat(40)
+        )
+    );
+}
+
+#[test]
 fn only_whole_documents_are_scanned() {
     //! Bytes behind, halves and line feeds are told with their place.
     let (profile, mut scan) = (Profile::parse(SMALL).unwrap(), Scan::new());

@@ -376,7 +376,7 @@ fn take(
                     receptions: first..documents.receptions.len() as u32,
                 };
                 let faults = scan.value_faults().iter().map(|f| Refusal {
-                    reason: "wrong_type",
+                    reason: f.reason.name(),
                     place: format!("document at byte {offset}, {}: {}", f.path, f.reason),
                     excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
                 });
