@@ -12,6 +12,7 @@ from iiot_gateway.config.load import load
 from iiot_gateway.config.wiring import origin, profile_path
 from iiot_gateway.errors import GatewayError
 
+from iiot_gateway.visible import visible, visible_bytes
 if TYPE_CHECKING:
     from iiot_gateway._native import Decoded, Decoder
     from iiot_gateway.sources.recorded_file import RecordedFile
@@ -68,12 +69,14 @@ def _decoded(decoder: Decoder, file: RecordedFile) -> Iterator[tuple[int, Decode
 def _print(decoded: Decoded, only: str | None) -> int:
     out = sys.stdout.buffer
     if only in (None, "topics"):
-        out.write(decoded.publishes())
+        for topic, payload, retain in decoded.publishes():
+            out.write(b"%b = %b%b\n" % (visible_bytes(topic), visible_bytes(payload), b" (retained)" if retain else b""))
     if only in (None, "lines"):
-        out.write(decoded.lines())
+        # Split where lines end, and nowhere else.
+        out.writelines(visible_bytes(line) + b"\n" for line in decoded.lines().split(b"\n") if line)
     rejects = decoded.rejects()
     if only in (None, "rejects"):
         for offset, reason, excerpt in rejects:
-            out.write(f"reject at byte {offset}: {reason}: {excerpt}\n".encode())
+            out.write(f"reject at byte {offset}: {visible(reason)}: {visible(excerpt)}\n".encode())
     out.flush()
     return len(rejects)

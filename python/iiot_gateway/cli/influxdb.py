@@ -19,6 +19,7 @@ from iiot_gateway.config.files import read_secret
 from iiot_gateway.config.load import examine
 from iiot_gateway.config.schema import InfluxdbSection
 from iiot_gateway.errors import ConfigError, GatewayError
+from iiot_gateway.visible import for_reader
 
 DASHBOARD_TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file name
 
@@ -144,8 +145,11 @@ def _query(section: InfluxdbSection, args: argparse.Namespace) -> int:
     flux = sys.stdin.read() if args.flux == "-" else args.flux
     file = args.token_file or (DASHBOARD_TOKEN_FILE if os.path.exists(DASHBOARD_TOKEN_FILE) else None)
     with client(section, secret_of(file) if file else section.token.reveal()) as influxdb:
+        shown = for_reader(sys.stdout)
         for row in influxdb.query_api().query_raw(flux, org=section.org):
-            sys.stdout.write(row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row))
+            text = row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row)
+            line = text.rstrip("\r\n")
+            sys.stdout.write(shown(line) + text[len(line) :])
     return 0
 
 

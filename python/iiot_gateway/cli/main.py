@@ -15,6 +15,7 @@ from typing import Any
 from iiot_gateway import __version__
 from iiot_gateway.cli import streams
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.visible import visible
 
 COMMANDS = {
     "run": "run the gateway",
@@ -51,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         known, other = _parted(error)
         if other is not None:
             raise other from None
-        for line in "\n".join(str(leaf) for leaf in known).splitlines():
-            print(f"iiot-gateway: {line}", file=sys.stderr)
+        for line in "\n".join(str(leaf) for leaf in known).split("\n"):
+            print(f"iiot-gateway: {visible(line)}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -8,6 +8,7 @@ from typing import Any
 
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayUnreachable
+from iiot_gateway.visible import visible
 
 INTAKE = ("received", "accepted", "duplicate", "rejected", "lost_on_air")
 LEDGER = ("delivered", "queued", "rejected", "dropped", "superseded")
@@ -56,12 +57,12 @@ def table(document: dict[str, Any]) -> str:
         lines += ["", f"{'sink':<20}" + "".join(f"{key:>13}" for key in LEDGER) + "  state"]
     for name, sink in document["sinks"].items():
         counts = "".join(f"{_count(sink.get(key, 0)):>13}" for key in LEDGER)
-        error = f" ({sink['last_error']})" if sink.get("last_error") else ""
+        error = visible(f" ({sink['last_error']})") if sink.get("last_error") else ""
         lines.append(f"{name:<20}{counts}  {sink['state']}{error}")
     if document["source"]:
         lines += ["", f"{'source':<20}{'bytes':>13}{'documents':>13}{'restarts':>13}  state"]
     for name, source in document["source"].items():
-        detail = f" ({source['detail']})" if source["detail"] else ""
+        detail = visible(f" ({source['detail']})") if source["detail"] else ""
         counts = "".join(f"{_count(source[key]):>13}" for key in ("bytes", "documents", "restarts"))
         lines.append(f"{name:<20}{counts}  {source['state']}{detail}")
     return "\n".join(lines)

@@ -59,7 +59,7 @@ pub(crate) struct Decoded {
     #[pyo3(get)]
     points: usize,
     lines: Vec<u8>,
-    publishes: Vec<u8>,
+    publishes: Vec<(Vec<u8>, Vec<u8>, bool)>,
     rejects: Vec<(u64, String, String)>,
 }
 
@@ -161,14 +161,8 @@ impl Decoder {
                 }
                 if publishes {
                     self.profile.publishes(bytes, scan, &self.origin, |p| {
-                        to.publishes.extend_from_slice(p.topic);
-                        to.publishes.extend_from_slice(b" = ");
-                        to.publishes.extend_from_slice(p.payload);
-                        to.publishes.extend_from_slice(if p.retain {
-                            b" (retained)\n"
-                        } else {
-                            b"\n"
-                        });
+                        to.publishes
+                            .push((p.topic.to_vec(), p.payload.to_vec(), p.retain));
                     });
                 }
             }
@@ -182,8 +176,15 @@ impl Decoded {
         PyBytes::new(py, &self.lines)
     }
 
-    fn publishes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.publishes)
+    fn publishes<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool)> {
+        let bytes = |text: &[u8]| PyBytes::new(py, text);
+        let publishes = self.publishes.iter();
+        publishes
+            .map(|(topic, payload, retain)| (bytes(topic), bytes(payload), *retain))
+            .collect()
     }
 
     fn rejects(&self) -> Vec<(u64, String, String)> {
