@@ -128,6 +128,8 @@ class Decoded:
 
     documents: int
     points: int
+    ignored: dict[str, int]
+    """How many documents the profile ignored, by the name that they have there."""
     def lines(self) -> bytes: ...
     def publishes(self) -> list[tuple[bytes, bytes, bool]]:
         """(topic, payload, retain)."""

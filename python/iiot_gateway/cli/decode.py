@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.wiring import origin, profile_path
 from iiot_gateway.errors import GatewayError
-
 from iiot_gateway.visible import visible, visible_bytes
+
 if TYPE_CHECKING:
     from iiot_gateway._native import Decoded, Decoder
     from iiot_gateway.sources.recorded_file import RecordedFile
@@ -44,9 +45,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         file = RecordedFile(args.file)
         seen_bytes = documents = rejects = 0
+        ignored: Counter[str] = Counter()
         for length, decoded in _decoded(decoder, file):
             seen_bytes += length
             documents += decoded.documents
+            ignored.update(decoded.ignored)
             rejects += _print(decoded, args.only)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -54,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError(f"{args.file} cannot be read: {error.strerror}") from error
     if file.damage:
         print(f"iiot-gateway: {args.file}: {file.damage}", file=sys.stderr)
+    if ignored:
+        named = ", ".join(f"{count} {name}" for name, count in ignored.items())
+        print(f"iiot-gateway: ignored, as the profile says: {named}", file=sys.stderr)
     if not documents:
         print(f"iiot-gateway: {args.file} {file.without_documents(seen_bytes)}", file=sys.stderr)
     return 1 if rejects or file.damage or not documents else 0

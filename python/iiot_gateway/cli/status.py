@@ -51,6 +51,8 @@ def table(document: dict[str, Any]) -> str:
         "intake    " + ", ".join(f"{_count(intake.get(key, 0))} {key.replace('_', ' ')}" for key in INTAKE),
         "journal   " + _journal(journal),
     ]
+    if ignored := intake.get("ignored_kinds"):
+        lines.insert(2, "ignored   " + ", ".join(f"{_count(count)} {name}" for name, count in ignored.items()))
     if gateway and gateway.get("log_lines_lost"):
         lines.append(f"log       {_count(gateway['log_lines_lost'])} lines could not be written to standard error")
     if document["sinks"]:

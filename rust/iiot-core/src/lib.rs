@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod clock;
 mod conclude;
+mod conditions;
 pub mod demux;
 mod frame_step;
 pub mod framed;
@@ -34,8 +35,8 @@ mod shapes;
 mod template;
 mod toml_table;
 mod trie;
-pub mod window;
 mod unusable;
+pub mod window;
 
 pub use channel::ChannelFramer;
 pub use demux::ChannelDemux;

@@ -161,6 +161,11 @@ pub enum ScanFaultReason {
     BytesBehind,
     /// Longer than 2^32 bytes.
     TooLong,
+    /// The profile names it as no telemetry: neither a frame nor a reject.
+    Ignored {
+        /// What the profile calls it.
+        name: Arc<str>,
+    },
     /// None of the paths that the profile looks for held a usable value.
     NothingUsable {
         /// The paths, separated by commas.
@@ -177,6 +182,7 @@ impl ScanFaultReason {
             Self::NotADocument(syntax) => crate::framed::DamageReason::from(*syntax).name(),
             Self::BytesBehind => "bytes_behind",
             Self::TooLong => "too_long",
+            Self::Ignored { .. } => "ignored",
             Self::NothingUsable { .. } => "nothing_usable",
         }
     }
@@ -200,6 +206,9 @@ impl fmt::Display for ScanFault {
             ),
             ScanFaultReason::TooLong => {
                 formatter.write_str("the document is longer than 2^32 bytes")
+            }
+            ScanFaultReason::Ignored { name } => {
+                write!(formatter, "ignored by the profile as {name}")
             }
             ScanFaultReason::NothingUsable { looked_for, found } => {
                 let found = if found.is_empty() {
