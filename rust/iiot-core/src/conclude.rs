@@ -1,5 +1,6 @@
 //! From noted values to points, clock and sequences: types are checked here, and a wrong one costs that value only.
 
+use crate::conditions;
 use crate::hash::fingerprint;
 use crate::json::Kind;
 use crate::moment::TimeFormat;
@@ -61,6 +62,9 @@ pub(crate) fn conclude(rules: &Rules, document: &[u8], scan: &mut Scan) {
     }
     if !scan.found.is_empty() {
         wildcard_points(rules, document, scan);
+    }
+    if rules.has_conditions {
+        conditions::leave_out(rules, document, scan);
     }
     scan.uptime_ms = rules
         .uptime

@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod clock;
 mod conclude;
+mod conditions;
 pub mod demux;
 mod frame_step;
 pub mod framed;
@@ -35,6 +36,7 @@ mod shapes;
 mod template;
 mod toml_table;
 mod trie;
+mod unusable;
 pub mod window;
 
 pub use channel::ChannelFramer;

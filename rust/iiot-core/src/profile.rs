@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::conclude;
+use crate::conditions;
 use crate::hash::fingerprint;
 use crate::json::{Outcome, read_document};
 use crate::moment::TimeFormat;
@@ -14,6 +15,7 @@ use crate::shape::Shape;
 use crate::shapes::collect;
 use crate::template::Template;
 use crate::trie::{Slot, Trie};
+use crate::unusable;
 
 /// What a metric's value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,16 @@ pub(crate) struct Metric {
     pub(crate) field: String,
     pub(crate) value_type: ValueType,
     pub(crate) retain: bool,
+    /// Left out where one of these is `true`.
+    pub(crate) unless: Vec<Slot>,
+}
+
+/// Which documents are no telemetry.
+#[derive(Clone, Debug)]
+pub(crate) struct IgnoreRule {
+    pub(crate) name: Arc<str>,
+    pub(crate) has: Vec<Slot>,
+    pub(crate) lacks: Vec<Slot>,
 }
 
 /// Where a node's sequence number is.
@@ -60,6 +72,9 @@ pub(crate) struct Rules {
     pub(crate) time: Option<(Slot, TimeFormat)>,
     pub(crate) sequences: Vec<SequenceRule>,
     pub(crate) metrics: Vec<Metric>,
+    pub(crate) ignores: Vec<IgnoreRule>,
+    /// A metric has an `unless`.
+    pub(crate) has_conditions: bool,
     /// Number, slot and type of the metrics without wildcards, close together: every document asks for all of them.
     pub(crate) single_metrics: Vec<SingleMetric>,
     pub(crate) trie: Trie,
@@ -226,10 +241,16 @@ impl Profile {
     /// Second half: make points, clock and sequences of the values noted.
     #[inline]
     pub(crate) fn conclude(&self, document: &[u8], scan: &mut Scan) -> Result<(), ScanFault> {
+        if let Some(name) = conditions::ignored(&self.rules, scan) {
+            conclude::clear(scan);
+            let reason = ScanFaultReason::Ignored { name };
+            return Err(ScanFault { reason, at: 0 });
+        }
         conclude::conclude(&self.rules, document, scan);
         if scan.points.is_empty() {
             let reason = ScanFaultReason::NothingUsable {
                 looked_for: Arc::clone(&self.looked_for),
+                found: unusable::list(&self.rules, document, scan),
             };
             return Err(ScanFault { reason, at: 0 });
         }

@@ -29,6 +29,12 @@
 //! field = "value"                       # default
 //! type = "number"                       # default; bool, string, any
 //! retain = true                         # default false
+//! unless = ["n1.off"]                   # paths; the value is left out where one of them is `true`
+//!
+//! [[ignore]]                            # documents that are no telemetry: counted by name, neither frames nor rejects
+//! name = "join"
+//! has = ["devAddr"]                     # paths; each holds a value that is not null
+//! lacks = ["fCnt"]                      # paths; none does
 //! ```
 //!
 //! Paths are described in `path.rs`, templates in `template.rs`. With a wildcard in its `object`, a sequence stands for every node that matches; `seq` and
@@ -39,7 +45,7 @@ use toml::de::DeTable;
 use crate::moment::TimeFormat;
 use crate::mqtt_text::{MAX_PART_BYTES, TextFault, text_fault_within};
 use crate::path::Path;
-use crate::profile::{Metric, ProfileFault, Rules, SequenceRule, ValueType};
+use crate::profile::{IgnoreRule, Metric, ProfileFault, Rules, SequenceRule, ValueType};
 use crate::template::{Part, Template};
 use crate::toml_table::{Faults, Table};
 use crate::trie::{Slot, Trie};
@@ -76,13 +82,13 @@ pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
     rules.single_metrics = numbered
         .map(|(number, metric)| (number, metric.slot, metric.value_type))
         .collect();
+    rules.has_conditions = rules.metrics.iter().any(|metric| !metric.unless.is_empty());
     faults.into_result(rules)
 }
 
 fn read_root(root: &mut Table<'_>, age: Age, rules: &mut Rules, faults: &mut Faults) {
     rules.name = root.required_string("name", faults).unwrap_or_default();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !rules.name.chars().all(allowed) {
+    if !is_name(&rules.name) {
         faults.add(
             root.at("name"),
             "name: expected letters, digits, `-` and `_` only",
@@ -135,18 +141,80 @@ fn read_root(root: &mut Table<'_>, age: Age, rules: &mut Rules, faults: &mut Fau
         rules.metrics.extend(metric);
         table.refuse_others(faults);
     }
+    for mut table in root.tables("ignore", faults) {
+        let rule = read_ignore(&mut table, &mut rules.trie, faults);
+        rules.ignores.extend(rule);
+        table.refuse_others(faults);
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    name.chars().all(allowed)
+}
+
+/// The slots of paths without wildcards.
+fn singles(table: &mut Table<'_>, key: &str, trie: &mut Trie, faults: &mut Faults) -> Vec<Slot> {
+    let texts = table.texts(key, faults);
+    texts
+        .iter()
+        .filter_map(|text| single_of(table, key, text, trie, faults))
+        .collect()
+}
+
+fn read_ignore(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> Option<IgnoreRule> {
+    let name = table.required_string("name", faults);
+    if name
+        .as_deref()
+        .is_some_and(|name| name.is_empty() || !is_name(name))
+    {
+        faults.add(
+            table.at("name"),
+            "ignore.name: expected letters, digits, `-` and `_` only",
+        );
+    }
+    let has = singles(table, "has", trie, faults);
+    let lacks = singles(table, "lacks", trie, faults);
+    if has.is_empty() && table.at("has").is_none() {
+        faults.add(table.at(""), "ignore: `has` is missing");
+    } else if has.is_empty() {
+        faults.add(
+            table.at("has"),
+            "ignore.has: expected at least one path; without it every document would be ignored",
+        );
+    }
+    Some(IgnoreRule {
+        name: name?.into(),
+        has,
+        lacks,
+    })
 }
 
 fn path(table: &mut Table<'_>, key: &str, faults: &mut Faults) -> Option<Path> {
     let text = table.string(key, faults)?;
-    Path::parse(&text)
+    parse(table, key, &text, faults)
+}
+
+fn parse(table: &Table<'_>, key: &str, text: &str, faults: &mut Faults) -> Option<Path> {
+    Path::parse(text)
         .map_err(|message| faults.add(table.at(key), &format!("{key}: {message}")))
         .ok()
 }
 
 /// The slot of a path without wildcards.
 fn single(table: &mut Table<'_>, key: &str, trie: &mut Trie, faults: &mut Faults) -> Option<Slot> {
-    let path = path(table, key, faults)?;
+    let text = table.string(key, faults)?;
+    single_of(table, key, &text, trie, faults)
+}
+
+fn single_of(
+    table: &Table<'_>,
+    key: &str,
+    text: &str,
+    trie: &mut Trie,
+    faults: &mut Faults,
+) -> Option<Slot> {
+    let path = parse(table, key, text, faults)?;
     if path.wildcards() > 0 {
         faults.add(
             table.at(key),
@@ -263,6 +331,7 @@ fn read_metric(
         }
     };
     let retain = table.boolean("retain", faults).unwrap_or(false);
+    let unless = singles(table, "unless", trie, faults);
     Some(Metric {
         slot: trie.want(&path?),
         wildcards,
@@ -272,6 +341,7 @@ fn read_metric(
         field,
         value_type,
         retain,
+        unless,
     })
 }
 

@@ -161,10 +161,17 @@ pub enum ScanFaultReason {
     BytesBehind,
     /// Longer than 2^32 bytes.
     TooLong,
+    /// The profile names it as no telemetry: neither a frame nor a reject.
+    Ignored {
+        /// What the profile calls it.
+        name: Arc<str>,
+    },
     /// None of the paths that the profile looks for held a usable value.
     NothingUsable {
         /// The paths, separated by commas.
         looked_for: Arc<str>,
+        /// What stood there all the same and why it could not be used; empty if nothing did.
+        found: String,
     },
 }
 
@@ -175,6 +182,7 @@ impl ScanFaultReason {
             Self::NotADocument(syntax) => crate::framed::DamageReason::from(*syntax).name(),
             Self::BytesBehind => "bytes_behind",
             Self::TooLong => "too_long",
+            Self::Ignored { .. } => "ignored",
             Self::NothingUsable { .. } => "nothing_usable",
         }
     }
@@ -199,8 +207,16 @@ impl fmt::Display for ScanFault {
             ScanFaultReason::TooLong => {
                 formatter.write_str("the document is longer than 2^32 bytes")
             }
-            ScanFaultReason::NothingUsable { looked_for } => {
-                write!(formatter, "no usable value; looked for {looked_for}")
+            ScanFaultReason::Ignored { name } => {
+                write!(formatter, "ignored by the profile as {name}")
+            }
+            ScanFaultReason::NothingUsable { looked_for, found } => {
+                let found = if found.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {found}")
+                };
+                write!(formatter, "no usable value{found}; looked for {looked_for}")
             }
         }
     }

@@ -234,6 +234,25 @@ impl<'a> Table<'a> {
         pairs
     }
 
+    /// An array of strings.
+    pub(crate) fn texts(&mut self, key: &str, faults: &mut Faults<'_>) -> Vec<String> {
+        let Some((value, span)) = self.get(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value else {
+            self.mistyped(key, "an array of strings", value, &span, faults);
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            match item.get_ref() {
+                DeValue::String(text) => texts.push(text.clone().into_owned()),
+                other => self.mistyped(key, "strings", other, &item.span(), faults),
+            }
+        }
+        texts
+    }
+
     /// Add a fault for every key that was not asked for.
     pub(crate) fn refuse_others(&self, faults: &mut Faults<'_>) {
         for key in self.entries.keys() {

@@ -15,7 +15,7 @@ use iiot_core::framed::Framed;
 use iiot_core::hash::fingerprint;
 use iiot_core::profile::Profile;
 use iiot_core::quote;
-use iiot_core::scan::{Scan, ScanFault};
+use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
 use iiot_core::window::Reception;
 use rusqlite::params;
 use std::sync::Arc;
@@ -349,6 +349,15 @@ fn take(
             )
         }
         Framed::Document { bytes, offset, .. } => {
+            if let Some(ScanFaultReason::Ignored { name }) = fault.as_ref().map(|f| &f.reason) {
+                documents.items.push(Item {
+                    document: start..start,
+                    received_at_ns,
+                    what: What::Ignored(Arc::clone(name)),
+                    value_faults: Vec::new(),
+                });
+                return;
+            }
             documents.arena.extend_from_slice(bytes);
             if let Some(fault) = fault {
                 let refusal = Refusal {
@@ -376,7 +385,7 @@ fn take(
                     receptions: first..documents.receptions.len() as u32,
                 };
                 let faults = scan.value_faults().iter().map(|f| Refusal {
-                    reason: "wrong_type",
+                    reason: f.reason.name(),
                     place: format!("document at byte {offset}, {}: {}", f.path, f.reason),
                     excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
                 });

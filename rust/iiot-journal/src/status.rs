@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
     /// Counts of the intake by name: received, accepted, duplicate, rejected, `lost_on_air`, `lost_journal_unavailable`,
-    /// `values_rejected`, `clock_falls`, retried, bytes.
+    /// `values_rejected`, `clock_falls`, retried, ignored, bytes.
     pub intake: BTreeMap<String, i64>,
     /// How many documents were ever rejected a reason, those among them that a retry settled: together `rejected` + `retried`.
     pub reject_reasons: BTreeMap<String, i64>,
+    /// How many documents the profiles ignored, by the name that they have there: together `ignored`, which is no part of `received`.
+    pub ignored_kinds: BTreeMap<String, i64>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
     /// The file.
@@ -86,6 +88,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
         "values_rejected",
         "clock_falls",
         "retried",
+        "ignored",
         "bytes",
     ] {
         status.intake.insert(name.into(), 0);
@@ -94,10 +97,13 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
     let mut rows = counters.query([])?;
     while let Some(row) = rows.next()? {
         let (name, value): (String, i64) = (row.get(0)?, row.get(1)?);
-        match name.strip_prefix("rejected:") {
-            Some(reason) => status.reject_reasons.insert(reason.into(), value),
-            None => status.intake.insert(name, value),
-        };
+        if let Some(reason) = name.strip_prefix("rejected:") {
+            status.reject_reasons.insert(reason.into(), value);
+        } else if let Some(kind) = name.strip_prefix("ignored:") {
+            status.ignored_kinds.insert(kind.into(), value);
+        } else {
+            status.intake.insert(name, value);
+        }
     }
     let one = |sql: &str| -> Result<Option<i64>> {
         Ok(db

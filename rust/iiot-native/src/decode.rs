@@ -2,7 +2,7 @@
 
 use crate::errors;
 use iiot_core::clock::NodeClock;
-use iiot_core::scan::Scan;
+use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
 use iiot_core::{ChannelFramer, Framed, Origin, quote};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -59,8 +59,10 @@ pub(crate) struct Decoded {
     #[pyo3(get)]
     points: usize,
     lines: Vec<u8>,
-    publishes: Vec<u8>,
+    publishes: Vec<(Vec<u8>, Vec<u8>, bool)>,
     rejects: Vec<(u64, String, String)>,
+    #[pyo3(get)]
+    ignored: BTreeMap<String, u64>,
 }
 
 #[pymethods]
@@ -96,7 +98,6 @@ impl Decoder {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let Decoding { framer, scan } = &mut *state;
             framer.feed_with(chunk, &self.profile, scan, |framed, scan, fault| {
-                let fault = fault.map(|f| (f.at, f.to_string()));
                 self.take(
                     &mut decoded,
                     &framed,
@@ -116,7 +117,6 @@ impl Decoder {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Decoding { framer, scan } = &mut *state;
         framer.finish(&self.profile, scan, |framed, scan, fault| {
-            let fault = fault.map(|f| (f.at, f.to_string()));
             self.take(&mut decoded, &framed, scan, fault, received_at_ns, true);
         });
         decoded
@@ -129,7 +129,7 @@ impl Decoder {
         to: &mut Decoded,
         framed: &Framed<'_>,
         scan: &Scan,
-        fault: Option<(usize, String)>,
+        fault: Option<ScanFault>,
         received_at_ns: i64,
         publishes: bool,
     ) {
@@ -144,8 +144,13 @@ impl Decoder {
                 },
                 _,
             ) => to.rejects.push((at, reason.to_string(), quote(bytes))),
-            (Framed::Document { bytes, offset, .. }, Some((at, why))) => {
-                to.rejects.push((offset + at as u64, why, quote(bytes)));
+            (Framed::Document { bytes, offset, .. }, Some(fault)) => {
+                if let ScanFaultReason::Ignored { name } = &fault.reason {
+                    *to.ignored.entry(name.to_string()).or_default() += 1;
+                } else {
+                    let at = offset + fault.at as u64;
+                    to.rejects.push((at, fault.to_string(), quote(bytes)));
+                }
             }
             (Framed::Document { bytes, offset, .. }, None) => {
                 let time_ns = scan.time_or(received_at_ns);
@@ -161,14 +166,8 @@ impl Decoder {
                 }
                 if publishes {
                     self.profile.publishes(bytes, scan, &self.origin, |p| {
-                        to.publishes.extend_from_slice(p.topic);
-                        to.publishes.extend_from_slice(b" = ");
-                        to.publishes.extend_from_slice(p.payload);
-                        to.publishes.extend_from_slice(if p.retain {
-                            b" (retained)\n"
-                        } else {
-                            b"\n"
-                        });
+                        to.publishes
+                            .push((p.topic.to_vec(), p.payload.to_vec(), p.retain));
                     });
                 }
             }
@@ -182,8 +181,15 @@ impl Decoded {
         PyBytes::new(py, &self.lines)
     }
 
-    fn publishes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.publishes)
+    fn publishes<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool)> {
+        let bytes = |text: &[u8]| PyBytes::new(py, text);
+        let publishes = self.publishes.iter();
+        publishes
+            .map(|(topic, payload, retain)| (bytes(topic), bytes(payload), *retain))
+            .collect()
     }
 
     fn rejects(&self) -> Vec<(u64, String, String)> {
