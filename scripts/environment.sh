@@ -7,6 +7,16 @@ die() {
     exit 1
 }
 
+# quietly COMMAND...: run it without a word; if it fails, everything that it said.
+quietly() {
+    local output status=0
+    output="$(mktemp)"
+    "$@" >"$output" 2>&1 </dev/null || status=$?
+    if [ "$status" -ne 0 ]; then cat "$output" >&2; fi
+    rm -f "$output"
+    return "$status"
+}
+
 find_python() {
     local candidate
     for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
@@ -35,7 +45,7 @@ prepare_page() {
         return 1
     fi
     say "building the web page"
-    if ! (cd web && npm ci --silent --ignore-scripts && npm run --silent build); then
+    if ! (cd web && quietly npm ci --silent --ignore-scripts && quietly npm run --silent build); then
         say "the web page could not be built; its own words stand above, and the gateway runs without"
         return 1
     fi
@@ -57,13 +67,13 @@ prepare() {
         "$python" -m venv .venv || die "the environment could not be made: apt install python3-venv"
     fi
     if [ ! -x .venv/bin/maturin ]; then
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9.4,<2' ||
+        quietly .venv/bin/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9.4,<2' ||
             die "maturin could not be installed: is there a way to a package index?"
     fi
     say "building the extension; the first time takes some minutes"
     rm -f .venv/built*
-    # It calls pip, whose list of everything it did would hide what is said here.
-    PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop --release --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
+    # It calls cargo and pip, whose lists of everything they did would hide what is said here.
+    quietly env PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop --release --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
     # Compiled once now, so that no start pays for it in time or memory.
     .venv/bin/python -m compileall -q .venv/lib python 2>/dev/null || true
     stamp_of_sources >"$stamp_file"

@@ -54,6 +54,17 @@ def test_a_reject_that_cannot_be_retried_is_said_to_be_one(folder: Path) -> None
     assert "there is no reject #999" in said[999].stderr
 
 
+def test_a_reject_names_what_is_wrong_and_carries_its_kind(folder: Path) -> None:
+    """A refused value has the stable name of its fault; a document without any other value says as much of it."""
+    (folder / "wrong.txt").write_text('{"ts":9000,"id":"N2","n1":{"t":"5.4"}}\n')
+    assert command(folder, "replay", "wrong.txt", "--speed", "max", "--once").returncode == 0
+    value, *_others, document = listed(folder)
+
+    assert (value["kind"], value["reason"], value["excerpt"]) == ("value", "not_a_number", "true")
+    assert (document["kind"], document["reason"]) == ("document", "nothing_usable")
+    assert "no usable value: n1.t: not a number: 5.4; looked for " in document["place"]
+
+
 def test_a_retry_of_all_counts_those_that_cannot_be(folder: Path) -> None:
     """Three were kept, one could be offered."""
     result = json.loads(command(folder, "rejects", "retry", "--json").stdout)

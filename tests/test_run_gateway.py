@@ -36,3 +36,40 @@ def test_a_second_start_builds_nothing(tmp_path: Path) -> None:
     assert second.stdout.startswith("iiot-gateway ")
     assert "building" not in second.stderr
     assert "making" not in second.stderr
+
+
+@pytest.mark.parametrize("code", [0, 101])
+def test_the_first_build_says_one_line_and_all_of_it_only_if_it_fails(tmp_path: Path, code: int) -> None:
+    """Cargo's downloads are no news; its error is."""
+    tools = tmp_path / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name, text in {
+        "python": "exit 0",
+        "cargo": "exit 0",
+        "cc": "exit 0",
+        "maturin": f"for crate in $(seq 240); do echo Downloaded crate $crate >&2; done; echo the last word; exit {code}",
+    }.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    (tmp_path / "rust").mkdir()
+    for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+    script = f'export PATH="{tools}:$PATH"; prepare_page() {{ :; }}; prepare ""'
+
+    done = subprocess.run(
+        ["bash", "-c", f'set -euo pipefail; . "{ROOT}/scripts/environment.sh"; {script}'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == ""
+    said = done.stderr.splitlines()
+    assert said[0].startswith("building the extension")
+    if code:
+        assert done.returncode != 0
+        assert said[1:242] == [*(f"Downloaded crate {number}" for number in range(1, 241)), "the last word"]
+        assert "the build failed; its own words stand above" in said[-1]
+    else:
+        assert (done.returncode, len(said)) == (0, 1), said

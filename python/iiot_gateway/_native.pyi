@@ -133,9 +133,11 @@ class Decoded:
 
     documents: int
     points: int
+    ignored: dict[str, int]
+    """How many documents the profile ignored, by the name that they have there."""
     def lines(self) -> bytes: ...
-    def publishes(self) -> bytes:
-        """`topic = payload` a line; ` (retained)` behind those that are."""
+    def publishes(self) -> list[tuple[bytes, bytes, bool]]:
+        """(topic, payload, retain)."""
     def rejects(self) -> list[tuple[int, str, str]]:
         """(byte offset in the stream, in that of its RTT channel if there are several, reason, excerpt)."""
 

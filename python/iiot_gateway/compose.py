@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
+from iiot_gateway.config.files import read_text
 from iiot_gateway.config.schema import (
     EMBEDDED,
     Config,
@@ -65,7 +66,7 @@ class Replay:
 def read_profile(path: Path) -> _native.Profile:
     """Compile a profile file. Raises ProfileInvalid with every fault."""
     try:
-        return _native.Profile.parse(path.read_text(encoding="utf-8"))
+        return _native.Profile.parse(read_text(path))
     except _native.ProfileError as error:
         raise ProfileInvalid(str(path), error.faults) from error
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ GatewayError
 |   `-- SettingUnusable        do not retry; a URL or certificate that cannot be used
 |-- JournalUnusable        do not retry: locked, damaged, of an unknown version
 |-- HistoryUnusable        do not retry: missing, damaged, of an unknown version
+|-- OutputUnwritable       standard output does not take what a command prints
 `-- GatewayUnreachable     no gateway answers on the control socket
 """
 
@@ -130,6 +131,10 @@ class HistoryUnusable(GatewayError):
     def __init__(self, kind: str, detail: str) -> None:
         self.kind = kind
         super().__init__(f"the history cannot be read ({kind}): {detail}")
+
+
+class OutputUnwritable(GatewayError):
+    """Standard output cannot be written. Not an OSError: the files that a command reads are all right."""
 
 
 class GatewayUnreachable(GatewayError):

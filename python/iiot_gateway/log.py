@@ -1,18 +1,23 @@
 """Logging: one event is one constant name with keys and values, to standard error.
 
 Events of the gateway are the constants below. `Repeated` keeps an error that comes again and again from filling a disk: the
-first is logged, then one a minute that says how many were left out.
+first is logged, then one a minute that says how many were left out. Logging never raises and never waits: see `line_writer`.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from iiot_gateway._structlog import structlog
+from iiot_gateway.line_writer import LineWriter
+from iiot_gateway.visible import visible
+
+STANDARD_ERROR = 2
 
 GATEWAY_STARTED = "gateway_started"
 GATEWAY_STOPPING = "gateway_stopping"
@@ -30,6 +35,7 @@ SOURCE_FAILED = "source_failed"
 SOURCE_FINISHED = "source_finished"
 SOURCE_OUTPUT = "source_output"
 RECORDING_TORN = "recording_torn"
+RECORDING_WITHOUT_DOCUMENTS = "recording_without_documents"
 SINK_CONNECTING = "sink_connecting"
 SINK_DISCONNECTED = "sink_disconnected"
 SINK_CLIENT_ID_CONFLICT = "sink_client_id_conflict"
@@ -64,32 +70,78 @@ DISCOVERY_NOT_READ_BACK = "discovery_not_read_back"
 
 Log = structlog.typing.FilteringBoundLogger
 
+_standard_error: TextIO | None = None
+_writer = LineWriter(STANDARD_ERROR, sys.stderr.encoding if sys.stderr else "utf-8")
 
-def configure(level: str = "info", form: str = "auto") -> None:
-    """Set logging up for the whole process; once, by the command that runs."""
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else structlog.processors.JSONRenderer()
-    )
-    processors: list[Any] = [
+
+class _Lines:
+    """What structlog calls with a rendered line, by the name of its level."""
+
+    def debug(self, line: str) -> None:
+        _writer.line(line)
+
+    info = warning = error = critical = debug
+
+
+def processors(*, console: bool) -> tuple[list[Any], Any]:
+    """Return what is done with an event, and what makes a line of it: for people, or JSON."""
+    common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if not console:
-        processors.append(structlog.processors.format_exc_info)
+    if console:
+        return [*common, _visible_values], structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
+    return [*common, structlog.processors.format_exc_info], structlog.processors.JSONRenderer()
+
+
+def configure(level: str = "info", form: str = "auto") -> None:
+    """Set logging up for the whole process; once, by the command that runs. `finish` ends it."""
+    chain, renderer = processors(console=form == "console" or (form == "auto" and sys.stderr.isatty()))
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[*chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
+    global _standard_error
+    _standard_error, sys.stderr = sys.stderr, _writer.stream()
+
+
+def _visible_values(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Write texts for a terminal; JSON, and the repr of anything else, have escapes of their own."""
+    return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _traceback(stream: TextIO, exc_info: Any) -> None:
+    """Write a traceback; what its message quotes is no data that a terminal should obey."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write("\n".join(visible(line) for line in text.getvalue().split("\n")))
 
 
 def get_log(**bound: Any) -> Log:
     """Return a logger with names bound to it."""
     log: Log = structlog.get_logger()
     return log.bind(**bound)
+
+
+def lines_lost() -> int:
+    """Return how many lines could not be written since the start."""
+    return _writer.lines_lost
+
+
+def draw(text: str) -> None:
+    """Show text on standard error in its order among the log lines; it is left out while nobody takes it."""
+    _writer.draw(text)
+
+
+def finish() -> None:
+    """Wait until what was logged is written, but not for a reader that takes nothing; what is said later is written at once."""
+    global _standard_error
+    _writer.finish()
+    if _standard_error is not None:
+        sys.stderr, _standard_error = _standard_error, None
 
 
 class Repeated:

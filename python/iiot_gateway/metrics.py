@@ -13,6 +13,7 @@ Sample = tuple[dict[str, str], float]
 
 INTAKE_FRAMES = "iiot_intake_frames_total"
 INTAKE_REJECTED = "iiot_intake_rejected_total"
+INTAKE_IGNORED = "iiot_intake_ignored_documents_total"
 INTAKE_RETRIED = "iiot_intake_retried_total"
 INTAKE_LOST_ON_AIR = "iiot_intake_lost_on_air_frames"
 INTAKE_TIMES_NOT_BELIEVED = "iiot_intake_times_not_believed_total"
@@ -42,6 +43,7 @@ SOURCE_RUNNING = "iiot_source_running"
 SOURCE_LAST_DOCUMENT = "iiot_source_last_document_timestamp_seconds"
 GATEWAY_INFO = "iiot_gateway_info"
 GATEWAY_UPTIME = "iiot_gateway_uptime_seconds"
+LOG_LINES_LOST = "iiot_log_lines_lost_total"
 
 METRICS: dict[str, tuple[str, str]] = {
     INTAKE_FRAMES: (
@@ -49,6 +51,7 @@ METRICS: dict[str, tuple[str, str]] = {
         "Frames at intake, by what was done with them; received = accepted + duplicate + rejected - retried (their own metrics).",
     ),
     INTAKE_REJECTED: ("counter", "Frames rejected at intake, by reason; also those that a retry settled later."),
+    INTAKE_IGNORED: ("counter", "Documents that a profile names as no telemetry, by the name that they have there; no part of received."),
     INTAKE_RETRIED: ("counter", "Rejects of the intake that a retry made accepted frames, or found to be duplicates."),
     INTAKE_LOST_ON_AIR: ("gauge", "Sequence numbers that never came; falls when a late frame arrives."),
     INTAKE_TIMES_NOT_BELIEVED: (
@@ -81,6 +84,7 @@ METRICS: dict[str, tuple[str, str]] = {
     SOURCE_LAST_DOCUMENT: ("gauge", "When the last document came."),
     GATEWAY_INFO: ("gauge", "1; the version is a label."),
     GATEWAY_UPTIME: ("gauge", "Seconds since the start."),
+    LOG_LINES_LOST: ("counter", "Log lines since the start that could not be written to standard error."),
 }
 
 # Counters only rise: what a retry or a late frame can lower is a gauge of its own.
@@ -135,6 +139,7 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
         yield GATEWAY_INFO, {"version": gateway["version"]}, 1
         yield GATEWAY_UPTIME, {}, gateway["uptime_s"]
         yield INTAKE_RATE, {}, gateway["frames_per_s"]
+        yield LOG_LINES_LOST, {}, gateway["log_lines_lost"]
 
 
 def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -143,6 +148,8 @@ def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float
             yield INTAKE_FRAMES, {"outcome": outcome}, intake[outcome]
     for reason, value in intake.get("reject_reasons", {}).items():
         yield INTAKE_REJECTED, {"reason": reason}, value
+    for kind, value in intake.get("ignored_kinds", {}).items():
+        yield INTAKE_IGNORED, {"kind": kind}, value
     yield INTAKE_RETRIED, {}, intake.get("retried", 0)
     yield INTAKE_LOST_ON_AIR, {}, intake.get("lost_on_air", 0)
     for source, value in intake.get("times_not_believed", {}).items():

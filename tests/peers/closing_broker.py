@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PINGREQ = 1, 3, 8, 10, 12
+
 
 class Broker(socketserver.ThreadingTCPServer):
     """Counts its connections."""
@@ -40,28 +42,20 @@ class _Connection(socketserver.StreamRequestHandler):
                 self.wfile.write(answer)
 
     def _answer(self, first: int, body: bytes) -> bytes | None:
-        match first >> 4:
-            case 1:  # CONNECT
-                return bytes([0x20, 2, 0, 0])
-            case 3:  # PUBLISH
-                topic_end = 2 + int.from_bytes(body[:2], "big")
-                if self.server.closes_at(body[2:topic_end].decode()):
-                    return None
-                return bytes([0x40, 2, *body[topic_end : topic_end + 2]])
-            case 8:  # SUBSCRIBE: refused, so that everything retained is sent again
-                filters = at = 0
-                while 2 + at < len(body):
-                    at += 3 + int.from_bytes(body[2 + at : 4 + at], "big")
-                    filters += 1
-                return bytes([0x90, 2 + filters, *body[:2], *[0x80] * filters])
-            case 10:  # UNSUBSCRIBE
-                return bytes([0xB0, 2, *body[:2]])
-            case 12:  # PINGREQ
-                return bytes([0xD0, 0])
-            case 14:  # DISCONNECT
+        """Return the answer to a packet; None closes the connection."""
+        kind = first >> 4
+        if kind == PUBLISH:
+            topic_end = 2 + int.from_bytes(body[:2], "big")
+            if self.server.closes_at(body[2:topic_end].decode()):
                 return None
-            case _:
-                return b""
+            return bytes([0x40, 2, *body[topic_end : topic_end + 2]])
+        if kind == SUBSCRIBE:  # refused, so that everything retained is sent again
+            filters = at = 0
+            while 2 + at < len(body):
+                at += 3 + int.from_bytes(body[2 + at : 4 + at], "big")
+                filters += 1
+            return bytes([0x90, 2 + filters, *body[:2], *[0x80] * filters])
+        return {CONNECT: bytes([0x20, 2, 0, 0]), UNSUBSCRIBE: bytes([0xB0, 2, *body[:2]]), PINGREQ: bytes([0xD0, 0])}.get(kind)
 
     def _length(self) -> int:
         length = shift = 0

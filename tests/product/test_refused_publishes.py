@@ -1,4 +1,4 @@
-"""A value that the broker does not take costs itself, whatever the broker says or does not say; a broker that takes nothing costs nothing."""
+"""A value that the broker does not take costs itself, whatever it says; a broker that takes nothing costs nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reasons(gateway: Gateway) -> list[str]:
         ("message_size_limit 300", "5", "packet_too_large"),
     ],
 )
-def test_a_value_that_is_too_long_for_the_broker_costs_itself(  # noqa: PLR0913 - the cases of the table, and what they need
+def test_a_value_that_is_too_long_for_the_broker_costs_itself(
     limit: str,
     protocol: str,
     word: str,

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iiot_gateway.cli.influxdb import secret_of
+from iiot_gateway.compose import read_profile
 from iiot_gateway.config.load import load, load_text
 from iiot_gateway.config.locate import line_of_keys, nearest_line
 from iiot_gateway.config.schema import (
@@ -27,7 +29,7 @@ from iiot_gateway.config.schema import (
 )
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.template import template
-from iiot_gateway.config.wiring import origin, probes
+from iiot_gateway.config.wiring import origin, probes, profile_name
 from iiot_gateway.errors import ConfigError
 
 ORIGINAL = """\
@@ -119,7 +121,7 @@ firmware_path = "node.elf"
         'config.toml:10: influxdb.tags.a: unknown key; did you mean "api"?',
         'config.toml:11: jurnal: unknown section; did you mean "journal"?',
         "config.toml:12: gateway.chip: is needed beside firmware_path",
-        "config.toml:13: gateway.tags: expected a table of texts, like { site = \"north\" }, found {'site': 1}",
+        "config.toml:13: gateway.tags.site: expected text in quotes, found 1",
         "config.toml:14: gateway.profile: there is no profile 'lora-brigde'; built in are " + built_in() + "; a path ends in .toml",
     ]
 
@@ -337,3 +339,67 @@ def test_every_number_has_finite_limits() -> None:
                 assert key.low is not None, field.name
                 assert key.high is not None, field.name
                 assert math.isfinite(key.high), field.name
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-with-mark"])
+def test_a_byte_order_mark_is_no_part_of_what_a_person_wrote(tmp_path: Path, encoding: str) -> None:
+    """Windows writes one into configurations, profiles and secrets, and UTF-16 too; line ends and blanks around a secret go as well."""
+
+    def write(name: str, text: str) -> None:
+        text = text.replace("\n", "\r\n")
+        content = b"\xfe\xff" + text.encode("utf-16-be") if encoding == "utf-16-be-with-mark" else text.encode(encoding)
+        (tmp_path / name).write_bytes(content)
+
+    key = "00112233445566778899aabbccddeeff"
+    write("token", " s3cret \n\n")
+    write("password", "\npäss word\n")
+    write("node.key", f"{key}\n")
+    write("http.token", "12345678-abcdefgh\n")
+    write("mine.toml", 'name = "mine"\n[[metric]]\npath = "a"\nmeasurement = "a"\n')
+    write(
+        "config.toml",
+        '[gateway]\nprofile = "mine.toml"\n[serial]\nport = "/dev/ttyS0"\n[influxdb]\ntoken_file = "token"\n'
+        '[mqtt]\nusername = "u"\npassword_file = "password"\n[downlink]\nkey_file = "node.key"\nsource = "serial"\nsink = "mqtt"\n'
+        '[http]\ntoken_file = "http.token"\n',
+    )
+
+    config = load(str(tmp_path / "config.toml"), {})
+
+    assert config.influxdb["influxdb"].token.reveal() == "s3cret"
+    assert config.mqtt["mqtt"].password.reveal() == "päss word"
+    assert config.downlink.key.reveal() == key
+    assert config.http.token.reveal() == "12345678-abcdefgh"
+    assert secret_of(str(tmp_path / "token")) == "s3cret"
+    assert profile_name(tmp_path / "mine.toml") == read_profile(tmp_path / "mine.toml").name == "mine"
+
+
+def test_a_file_that_is_no_text_is_a_fault_with_its_remedy(tmp_path: Path) -> None:
+    """Half a character, also behind a mark."""
+    for content in (b"\xff\xfe[", b"\xef\xbb\xbf\xe4", b"[http]\n# \xe4\n"):
+        (tmp_path / "config.toml").write_bytes(content)
+        with pytest.raises(ConfigError, match="not UTF-8 text"):
+            load(str(tmp_path / "config.toml"), {})
+
+
+def test_each_wrong_entry_of_a_table_or_list_is_named_with_its_line() -> None:
+    """Among ten tags nobody wants to guess."""
+    text = """\
+[gateway]
+tags.site = "north"
+tags.floor = 2
+[mqtt]
+profiles = ["lora-bridge", 7]
+"""
+    with pytest.raises(ConfigError) as raised:
+        load_text(text)
+    assert [str(fault) for fault in raised.value.faults] == [
+        "config.toml:3: gateway.tags.floor: expected text in quotes, found 2",
+        "config.toml:5: mqtt.profiles.entry 2: expected text in quotes, found 7",
+    ]
+
+    with pytest.raises(ConfigError) as raised:
+        load_text('[serial]\nport = "/dev/ttyS0"\n[serial.tags]\nline = ""\nhall = "a"\n"" = "b"\n')
+    assert [str(fault) for fault in raised.value.faults] == [
+        'config.toml:3: serial.tags."": a tag without a name cannot be written',
+        "config.toml:4: serial.tags.line: a tag without a value cannot be written",
+    ]

@@ -14,7 +14,7 @@ NOW_S = 1_700_000_000.0
 def document() -> dict[str, Any]:
     """Return a status document with everything in it."""
     return {
-        "gateway": {"version": "0.1.0", "uptime_s": 5.5, "frames_per_s": 2.0},
+        "gateway": {"version": "0.1.0", "uptime_s": 5.5, "frames_per_s": 2.0, "log_lines_lost": 4},
         "intake": {
             "received": 100,
             "accepted": 80,
@@ -23,6 +23,8 @@ def document() -> dict[str, Any]:
             "retried": 2,
             "lost_on_air": 7,
             "lost_journal_unavailable": 0,
+            "ignored": 5,
+            "ignored_kinds": {"join": 4, "ack": 1},
             "reject_reasons": {"not JSON": 6, 'a "reason" with \\ and\na line': 4},
             "times_not_believed": {"serial": 3},
         },
@@ -80,6 +82,7 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_intake_rejected_total", ('a "reason" with \\ and\na line',)] == 4
     assert values["iiot_intake_retried_total", ()] == 2
     assert values["iiot_intake_times_not_believed_total", ("serial",)] == 3
+    assert values["iiot_intake_ignored_documents_total", ("join",)] == 4
     assert values["iiot_intake_lost_on_air_frames", ()] == 7
     assert values["iiot_sink_lag_seconds", ("mqtt",)] == 12.5
     assert values["iiot_sink_lag_seconds", ("gone",)] == 0

@@ -15,9 +15,12 @@ import anyio
 import pytest
 
 from iiot_gateway.backoff import Backoff
+from iiot_gateway.cli.doctor_local import probes
+from iiot_gateway.config.load import load_text
 from iiot_gateway.config.schema import ProbeRsSection
 from iiot_gateway.sources.probe_rs import ProbeRsSource
 from iiot_gateway.sources.probe_rs_command import arguments, environment
+from iiot_gateway.sources.probe_rs_conditions import REMEDY
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
 from servers import until
 
@@ -120,6 +123,32 @@ async def test_a_missing_tool_is_named(bench: Bench) -> None:
     await run_until(source, lambda: source.status.state == "tool_not_installed")
 
     assert "no-such-probe-rs" in source.status.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        (b"#!/no/such/interpreter\n", 0o755, "probe-rs"),
+        (b"#!/bin/sh\nexit 0\n", 0o644, "is there, and may not be run by this user"),
+        (b"\x7fELF of another machine", 0o755, "probe-rs"),
+    ],
+    ids=["no loader", "no right", "another machine"],
+)
+async def test_a_tool_that_is_there_and_does_not_start_is_not_called_missing(
+    bench: Bench, tmp_path: Path, content: bytes, mode: int, words: str
+) -> None:
+    """Neither the firmware nor an installation is blamed; `doctor` says the same as the status."""
+    program = tmp_path / "probe-rs"
+    program.write_bytes(content)
+    program.chmod(mode)
+    source = bench.source([], probe_rs_path=str(program))
+
+    await run_until(source, lambda: source.status.state == "tool_cannot_run")
+
+    assert words in source.status.detail
+    [finding] = probes(load_text(f'[gateway]\nchip = "X"\nfirmware_path = "{program}"\nprobe_rs_path = "{program}"\n'))
+    assert (finding.ok, finding.remedy) == (False, REMEDY["tool_cannot_run"])
+    assert str(program) in finding.detail
 
 
 async def test_a_missing_firmware_file_is_named_before_the_tool_starts(bench: Bench) -> None:

@@ -19,6 +19,14 @@ ENDINGS = {
     "chip_not_found": (1, "", "Error: The requested chip 'STM32F446ZZ' was not found in the list of known targets.\n", False),
     "chip_not_connected": (1, "", FLASHED + "Error: Connecting to the chip was unsuccessful.\n", False),
     "firmware_missing": (1, "", "Error: Failed to open binary file.\n\nCaused by:\n    No such file or directory (os error 2)\n", False),
+    "tool_cannot_run": (127, "", "setpriv: failed to execute /opt/probe-rs: No such file or directory\n", False),
+    "tool_cannot_run by permission": (126, "", "setpriv: failed to execute /opt/probe-rs: Permission denied\n", False),
+    "tool_cannot_run by library": (
+        127,
+        "",
+        "probe-rs: error while loading shared libraries: libudev.so.1: cannot open shared object file: No such file or directory\n",
+        False,
+    ),
     "firmware_panicked": (
         1,
         LINE + "[ERROR] panicked at src/main.rs:12:5: index out of bounds\nFirmware exited unexpectedly: Exception\n",

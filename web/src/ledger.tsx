@@ -43,7 +43,9 @@ export function Ledger({ status }: { status: Status }) {
           </tbody>
         </table>
       </div>
-      <p class="note">In frames, over all starts of this journal. Lost on air, as the nodes’ own numbering tells: {count(intake.lost_on_air)}.</p>
+      <p class="note">In frames, over all starts of this journal. Lost on air, as the nodes’ own numbering tells: {count(intake.lost_on_air)}.
+        {intake.ignored ? ` Documents that the profile ignores, beside the frames: ${count(intake.ignored)}.` : ""}
+      </p>
     </section>
   );
 }

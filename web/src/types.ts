@@ -84,7 +84,7 @@ export interface Source {
 
 export interface Status {
   gateway: { version: string; pid: number; uptime_s: number; frames_per_s: number };
-  intake: { received: number; accepted: number; duplicate: number; rejected: number; lost_on_air: number; reject_reasons: Record<string, number> };
+  intake: { received: number; accepted: number; duplicate: number; rejected: number; lost_on_air: number; ignored: number; reject_reasons: Record<string, number> };
   sinks: Record<string, Sink>;
   journal: { bytes: number; max_bytes: number; frames: number; bytes_per_s: number; hours_left: number | null; rejects: number; stalled: string | null };
   source: Record<string, Source>;

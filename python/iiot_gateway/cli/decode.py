@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.wiring import origin, profile_path
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.visible import visible, visible_bytes
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import Decoded
+    from iiot_gateway._native import Decoded, Decoder
+    from iiot_gateway.sources.recorded_file import RecordedFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print topics, lines and rejects as they come; 1 if there was a reject."""
+    """Print topics, lines and rejects as they come; 1 if there was a reject, or the file is damaged or holds no document."""
     from iiot_gateway import _native
     from iiot_gateway.compose import read_profile
     from iiot_gateway.sources.recorded_file import RecordedFile
@@ -40,28 +44,45 @@ def run(args: argparse.Namespace) -> int:
     )
     try:
         file = RecordedFile(args.file)
-        rejects = 0
-        for arrival_ns, chunk in file.chunks():
-            rejects += _print(decoder.push(chunk, time.time_ns() if arrival_ns is None else arrival_ns), args.only)
-        rejects += _print(decoder.finish(time.time_ns()), args.only)
+        seen_bytes = documents = rejects = 0
+        ignored: Counter[str] = Counter()
+        for length, decoded in _decoded(decoder, file):
+            seen_bytes += length
+            documents += decoded.documents
+            ignored.update(decoded.ignored)
+            rejects += _print(decoded, args.only)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise GatewayError(f"{args.file} cannot be read: {error.strerror}") from error
     if file.damage:
         print(f"iiot-gateway: {args.file}: {file.damage}", file=sys.stderr)
-    return 1 if rejects else 0
+    if ignored:
+        named = ", ".join(f"{count} {name}" for name, count in ignored.items())
+        print(f"iiot-gateway: ignored, as the profile says: {named}", file=sys.stderr)
+    if not documents:
+        print(f"iiot-gateway: {args.file} {file.without_documents(seen_bytes)}", file=sys.stderr)
+    return 1 if rejects or file.damage or not documents else 0
+
+
+def _decoded(decoder: Decoder, file: RecordedFile) -> Iterator[tuple[int, Decoded]]:
+    """Give how long each chunk was, and what it gave."""
+    for arrival_ns, chunk in file.chunks():
+        yield len(chunk), decoder.push(chunk, time.time_ns() if arrival_ns is None else arrival_ns)
+    yield 0, decoder.finish(time.time_ns())
 
 
 def _print(decoded: Decoded, only: str | None) -> int:
     out = sys.stdout.buffer
     if only in (None, "topics"):
-        out.write(decoded.publishes())
+        for topic, payload, retain in decoded.publishes():
+            out.write(b"%b = %b%b\n" % (visible_bytes(topic), visible_bytes(payload), b" (retained)" if retain else b""))
     if only in (None, "lines"):
-        out.write(decoded.lines())
+        # Split where lines end, and nowhere else.
+        out.writelines(visible_bytes(line) + b"\n" for line in decoded.lines().split(b"\n") if line)
     rejects = decoded.rejects()
     if only in (None, "rejects"):
         for offset, reason, excerpt in rejects:
-            out.write(f"reject at byte {offset}: {reason}: {excerpt}\n".encode())
+            out.write(f"reject at byte {offset}: {visible(reason)}: {visible(excerpt)}\n".encode())
     out.flush()
     return len(rejects)

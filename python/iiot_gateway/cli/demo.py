@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from iiot_gateway.cli.streams import STANDARD_OUTPUT
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, command
+from iiot_gateway.line_writer import LineWriter
 
 if TYPE_CHECKING:
     from iiot_gateway.pipeline.views import Views
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         with anyio.move_on_after(PATIENCE_S):
             while "connected" not in (sink["state"] for sink in await anyio.to_thread.run_sync(_sinks, views)):  # noqa: ASYNC110 - no event
                 await anyio.sleep(0.1)
-        print("\n".join(greeting(config, path)), flush=True)
+        LineWriter(STANDARD_OUTPUT).line("\n".join(greeting(config, path)))
 
     return start(config, services=(greet,))
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
+from iiot_gateway.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
             findings.append(finding)
             if not args.json:
                 mark = {True: "ok  ", False: "BAD ", None: "?   "}[finding.ok]
-                print(f"{mark}{finding.subject}: {finding.detail}", flush=True)
+                print(visible(f"{mark}{finding.subject}: {finding.detail}"), flush=True)
                 if finding.remedy:
-                    print(f"      -> {finding.remedy}", flush=True)
+                    print(visible(f"      -> {finding.remedy}"), flush=True)
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     return 1 if any(finding.ok is False for finding in findings) else 0

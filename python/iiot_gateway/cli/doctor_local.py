@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config import wiring
 from iiot_gateway.config.schema import Config, ProbeRsSection
+from iiot_gateway.errors import GatewayError
 from iiot_gateway.sources.probe_rs_command import environment
-from iiot_gateway.sources.probe_rs_conditions import ANSI, REMEDY
+from iiot_gateway.sources.probe_rs_conditions import ANSI, REMEDY, Ending, classify
+from iiot_gateway.sources.probe_rs_program import find, not_started
 
 TOOL_TIMEOUT_S = 20
 
@@ -54,22 +57,13 @@ def probes(config: Config) -> Iterator[Finding]:
 
 
 def _probe(name: str, section: ProbeRsSection) -> Iterator[Finding]:
-    program = shutil.which(section.probe_rs_path)
-    if program is None:
-        yield Finding(
-            f"{name} probe-rs",
-            ok=False,
-            detail=f"there is no program {section.probe_rs_path}",
-            remedy=REMEDY["tool_not_installed"],
-        )
+    found = find(section.probe_rs_path)
+    said = found if isinstance(found, Ending) else _run([found, "--version"])
+    if isinstance(said, Ending):
+        yield Finding(f"{name} probe-rs", ok=False, detail=said.detail, remedy=REMEDY[said.condition])
         return
-    version = _output([program, "--version"])
-    yield Finding(
-        f"{name} probe-rs",
-        ok=bool(version),
-        detail=version or "does not tell its version",
-        remedy="" if version else REMEDY["tool_not_installed"],
-    )
+    yield Finding(f"{name} probe-rs", ok=True, detail=said or "does not tell its version")
+    program = str(found)
     listed = _output([program, "list"])
     wanted = section.probe_id.lower()
     lines = [line for line in listed.splitlines() if line.startswith("[")]
@@ -108,8 +102,8 @@ def _probe(name: str, section: ProbeRsSection) -> Iterator[Finding]:
         )
 
 
-def _output(command: list[str]) -> str:
-    """Return what a short command prints, "" if it fails."""
+def _run(command: list[str]) -> str | Ending:
+    """Return what a short command prints, or why it failed."""
     try:
         done = subprocess.run(
             command,
@@ -119,13 +113,23 @@ def _output(command: list[str]) -> str:
             env=environment(os.environ),
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return ANSI.sub("", done.stdout.decode("utf-8", "replace")).strip() if done.returncode == 0 else ""
+    except OSError as error:
+        return not_started(command[0], error)
+    except subprocess.TimeoutExpired:
+        return Ending("ended", f"{' '.join(command)} took more than {TOOL_TIMEOUT_S} s")
+    if done.returncode:
+        return classify(done.returncode, "", done.stderr.decode("utf-8", "replace"), had_output=False)
+    return ANSI.sub("", done.stdout.decode("utf-8", "replace")).strip()
+
+
+def _output(command: list[str]) -> str:
+    """Return what a short command prints, "" if it fails."""
+    said = _run(command)
+    return said if isinstance(said, str) else ""
 
 
 def serial_ports(config: Config) -> Iterator[Finding]:
-    """See whether each port opens for this user alone."""
+    """See whether each port opens for this user alone, or is open in the gateway that runs."""
     from iiot_gateway.errors import SourceUnavailable
     from iiot_gateway.sources.serial import REMEDY as SERIAL_REMEDY
     from iiot_gateway.sources.serial import open_port
@@ -135,7 +139,22 @@ def serial_ports(config: Config) -> Iterator[Finding]:
             port = open_port(section)
         except SourceUnavailable as error:
             condition, detail = error.args
+            if condition == "port_busy" and (holder := _holder(config, name)):
+                yield Finding(f"{name} {section.port}", ok=True, detail=f"is open in the gateway that runs ({holder})")
+                continue
             yield Finding(f"{name} {section.port}", ok=False, detail=f"{condition}: {detail}", remedy=SERIAL_REMEDY[condition])
         else:
             port.close()
             yield Finding(f"{name} {section.port}", ok=True, detail=f"{port.port} opens at {section.baud} baud")
+
+
+def _holder(config: Config, name: str) -> str:
+    """Say how the running gateway's source of this name does, if it has its port open; "" otherwise."""
+    from iiot_gateway.pipeline.control import ask
+
+    with suppress(GatewayError):
+        status = ask(config.journal_path(), {"command": "status"})
+        source = status["source"].get(name, {})
+        if source.get("state") in ("running", "telemetry_silent"):
+            return f"process {status['gateway']['pid']}: {source['state']}, {source['bytes']} bytes"
+    return ""

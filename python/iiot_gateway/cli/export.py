@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.visible import for_reader
 
 if TYPE_CHECKING:
     from iiot_gateway._native import HistoryReader
@@ -58,10 +59,11 @@ def write_csv(pieces: Iterator[Piece], file: Any) -> int:
 
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
+    shown = for_reader(file)
     points = 0
     for series, times, texts in pieces:
-        same = (series["topic"] or "", series["measurement"], json.dumps(series["tags"]), series["field"])
-        writer.writerows((moment(time), *same, text) for time, text in zip(times, texts, strict=True))
+        same = tuple(map(shown, (series["topic"] or "", series["measurement"], json.dumps(series["tags"]), series["field"])))
+        writer.writerows((moment(time), *same, shown(text)) for time, text in zip(times, texts, strict=True))
         points += len(times)
     return points
 

@@ -15,6 +15,7 @@ from iiot_gateway.cli.replay import moment_ns
 from iiot_gateway.cli.topics import topic_matches
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError, HistoryUnusable, command
+from iiot_gateway.visible import visible
 
 DAY_NS = 86_400 * 10**9
 LAST_NS = 2**63 - 1
@@ -139,11 +140,11 @@ def moment(time_ns: int) -> str:
 
 
 def called(series: dict[str, Any]) -> str:
-    """Return what people call a series."""
+    """Return what people call a series, fit to be shown."""
     if series["topic"]:
-        return str(series["topic"])
+        return visible(series["topic"])
     tags = ",".join(f"{key}={value}" for key, value in series["tags"].items())
-    return f"{series['measurement']}{{{tags}}} {series['field']}"
+    return visible(f"{series['measurement']}{{{tags}}} {series['field']}")
 
 
 def _list(known: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -168,7 +169,7 @@ def _last(reader: HistoryReader, series: list[dict[str, Any]], *, as_json: bool)
         return
     width = max((len(called(one)) for one in series), default=0)
     for value in values:
-        print(f"{called(by_id[value['id']]):<{width}}  {value['value']:>12}  {moment(value['time_ns'])}")
+        print(f"{called(by_id[value['id']]):<{width}}  {visible(value['value']):>12}  {moment(value['time_ns'])}")
 
 
 def _range(reader: HistoryReader, known: list[dict[str, Any]], args: argparse.Namespace) -> None:
@@ -194,7 +195,7 @@ def _range(reader: HistoryReader, known: list[dict[str, Any]], args: argparse.Na
         raise GatewayError(
             f"there are more than {args.limit} points: ask for buckets (--every 5m), for less (--since 1h), or raise --limit"
         )
-    sys.stdout.writelines(f"{moment(time)}\t{text}\n" for time, text in zip(times, texts, strict=True))
+    sys.stdout.writelines(f"{moment(time)}\t{visible(text)}\n" for time, text in zip(times, texts, strict=True))
 
 
 def shown(value: float) -> str:

@@ -16,9 +16,11 @@ from typing import Any
 
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns, seconds
+from iiot_gateway.config.files import read_secret
 from iiot_gateway.config.load import examine
 from iiot_gateway.config.schema import InfluxdbSection
 from iiot_gateway.errors import ConfigError, GatewayError
+from iiot_gateway.visible import for_reader
 
 DASHBOARD_TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file name
 
@@ -137,8 +139,7 @@ def write_secret(path: str, text: str) -> None:
 def secret_of(path: str) -> str:
     """Return the only line of a file. Raises GatewayError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read().strip()
+        text = read_secret(path)
     except (OSError, UnicodeDecodeError) as error:
         raise GatewayError(f"{path} cannot be read: {getattr(error, 'strerror', 'not UTF-8 text')}") from error
     if not text:
@@ -154,8 +155,11 @@ def _query(section: InfluxdbSection, args: argparse.Namespace) -> int:
         kind = answer.headers.get("Content-Type", "")
         if "csv" not in kind:
             raise foreign(section, f"a query was answered with {kind or 'no content type'}, not with CSV")
+        shown = for_reader(sys.stdout)
         for row in answer:
-            sys.stdout.write(row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row))
+            text = row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row)
+            line = text.rstrip("\r\n")
+            sys.stdout.write(shown(line) + text[len(line) :])
     return 0
 
 

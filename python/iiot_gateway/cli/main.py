@@ -1,19 +1,21 @@
 """`iiot-gateway COMMAND`: find the command, import only its file, and turn mistakes into one line.
 
-Exit codes: 0 done, 1 an error with a message, 2 wrong arguments; of `--once`: 3 a sink rejected or dropped, 4 not done in time.
+Exit codes: 0 done, 1 an error with a message, 2 wrong arguments; of `--once`: 3 a sink rejected or dropped, 4 not done in time,
+5 the recording is torn or holds no document; what could be read of it is delivered.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from iiot_gateway import __version__
+from iiot_gateway.cli import streams
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.visible import visible
 
 COMMANDS = {
     "run": "run the gateway",
@@ -41,7 +43,27 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    streams.prepare()
+    try:
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            streams.close_output()
+    except (GatewayError, BaseExceptionGroup) as error:
+        known, other = _parted(error)
+        if other is not None:
+            raise other from None
+        for line in "\n".join(str(leaf) for leaf in known).split("\n"):
+            print(f"iiot-gateway: {visible(line)}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`).
+        return EXIT_ERROR
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="iiot-gateway", description="Telemetry to MQTT and time-series databases.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -58,21 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if module is None:
         parser.error("a command is needed")
-    try:
-        return int(module.run(chosen))
-    except (GatewayError, BaseExceptionGroup) as error:
-        known, other = _parted(error)
-        if other is not None:
-            raise other from None
-        for line in "\n".join(str(leaf) for leaf in known).splitlines():
-            print(f"iiot-gateway: {line}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); what is left in the buffer must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_ERROR
+    return int(module.run(chosen))
 
 
 def _parted(error: BaseException) -> tuple[list[BaseException], BaseException | None]:

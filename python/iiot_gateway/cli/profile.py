@@ -14,6 +14,7 @@ from iiot_gateway.config.load import load
 from iiot_gateway.config.profile_template import TEMPLATE
 from iiot_gateway.config.wiring import origin, profile_path
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.visible import visible, visible_bytes
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Decoded
@@ -109,13 +110,19 @@ def _is_json(content: bytes) -> bool:
 
 
 def _show(message: Message, decoded: Decoded) -> None:
-    document = message.document.decode(errors="backslashreplace")
-    shown = "".join(character if character.isprintable() else " " for character in document)
-    excerpt = shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
-    print(f"{message.topic}: {excerpt}" if message.topic is not None else excerpt)
-    for line in decoded.lines().decode(errors="backslashreplace").splitlines():
-        print(f"  line    {line}")
-    for publish in decoded.publishes().decode(errors="backslashreplace").splitlines():
-        print(f"  topic   {publish}")
+    document = visible(message.document.decode(errors="backslashreplace"))
+    excerpt = document if len(document) <= LONGEST_SHOWN else f"{document[:LONGEST_SHOWN]}..."
+    print(f"{visible(message.topic)}: {excerpt}" if message.topic is not None else excerpt)
+    for line in decoded.lines().split(b"\n"):
+        if line:
+            print(f"  line    {_text(line)}")
+    for topic, payload, retain in decoded.publishes():
+        print(f"  topic   {_text(topic)} = {_text(payload)}{' (retained)' if retain else ''}")
     for offset, reason, quoted in decoded.rejects():
-        print(f"  reject  at byte {offset}: {reason}: {quoted}")
+        print(f"  reject  at byte {offset}: {visible(reason)}: {visible(quoted)}")
+    for kind in decoded.ignored:
+        print(f"  ignored as {kind}")
+
+
+def _text(text: bytes) -> str:
+    return visible_bytes(text).decode(errors="backslashreplace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 
@@ -40,13 +41,27 @@ def run(args: argparse.Namespace) -> int:
     try:
         with open(args.file, "wb" if args.force else "xb") as file:
             writer = RecordingWriter(file, wanted)
-            anyio.run(_record, live_sources(config, writer, [wanted])[0], args.seconds)
+            source = live_sources(config, writer, [wanted])[0]
+            anyio.run(_record, source, args.seconds)
     except FileExistsError:
         raise GatewayError(f"{args.file} exists; --force overwrites it") from None
     except OSError as error:
         raise GatewayError(f"{args.file} cannot be written: {error.strerror}") from error
-    print(f"{writer.bytes} bytes in {writer.chunks} chunks in {args.file}", file=sys.stderr)
+    finally:
+        log.finish()
+    if not writer.bytes:
+        # A file without bytes is no recording, and in the way of the next attempt.
+        if os.path.isfile(args.file):
+            os.unlink(args.file)
+        raise GatewayError(f"nothing was recorded: {_state(source)}")
+    print(f"{writer.bytes} bytes in {writer.chunks} chunks in {args.file}; {_state(source)}", file=sys.stderr)
     return 0
+
+
+def _state(source: Source) -> str:
+    """Say in what state the recording ended."""
+    status = source.status
+    return f"{source.name} was {status.state}" + (f" at the end ({status.detail})" if status.detail else " at the end")
 
 
 async def _record(source: Source, limit_s: float | None) -> None:

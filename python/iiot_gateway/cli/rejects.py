@@ -10,6 +10,7 @@ from typing import Any
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, GatewayUnreachable
+from iiot_gateway.visible import visible
 
 
 def count(text: str) -> int:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     elif not rejects:
         print("no rejects")
     else:
-        print("\n".join(_line(reject) for reject in rejects))
+        print("\n".join(visible(_line(reject)) for reject in rejects))
     return 0
 
 

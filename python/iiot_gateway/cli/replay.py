@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once",
         action="store_true",
-        help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time",
+        help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time, 5 torn or without documents",
     )
     parser.add_argument("--from-start", action="store_true", help="begin again; duplicates and clock are forgotten")
     parser.add_argument("--timeout", type=seconds, metavar="S", help="with --once: give up after so many seconds")
@@ -92,21 +92,23 @@ def run(args: argparse.Namespace) -> int:
 
 async def _progress(views: Views) -> None:
     """Draw a bar on standard error, four times a second, and leave it there as it was at the end."""
+    from iiot_gateway.log import draw
+
     source: Any = views.status.sources[0]
     total = 0
     try:
         while (progress := source.progress()) is not None:
             done, total = progress
-            _draw(done, total, source.status.documents)
+            draw(_bar(done, total, source.status.documents))
             await anyio.sleep(0.25)
     finally:
         done, total = source.progress() or (total, total)
-        _draw(done, total, source.status.documents)
-        print(file=sys.stderr)
+        draw(_bar(done, total, source.status.documents))
+        draw("\n")
 
 
-def _draw(done: int, total: int, documents: int) -> None:
-    """Draw a line and go back to its beginning, so that what is logged meanwhile stands over it; a stream has no known total."""
+def _bar(done: int, total: int, documents: int) -> str:
+    """Return a line that goes back to its beginning, so that what is logged meanwhile stands over it; a stream has no known total."""
     filled = min(30, 30 * done // total) if total else 0
     bar = f"[{'#' * filled}{'.' * (30 - filled)}] {100 * done // total:3d} %  " if total else ""
-    print(f"{bar}{documents} documents", end="\r", file=sys.stderr, flush=True)
+    return f"{bar}{documents} documents\r"

@@ -52,4 +52,6 @@ def start(
     except* JournalError as group:
         detail = str(group.exceptions[0])
         failed = JournalUnusable("failed", config.journal_path(), detail)
+    finally:
+        log.finish()
     raise failed

@@ -8,6 +8,7 @@ from typing import Any
 
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayUnreachable
+from iiot_gateway.visible import visible
 
 INTAKE = ("received", "accepted", "duplicate", "rejected", "lost_on_air")
 LEDGER = ("delivered", "queued", "rejected", "dropped", "superseded")
@@ -50,16 +51,20 @@ def table(document: dict[str, Any]) -> str:
         "intake    " + ", ".join(f"{_count(intake.get(key, 0))} {key.replace('_', ' ')}" for key in INTAKE),
         "journal   " + _journal(journal),
     ]
+    if ignored := intake.get("ignored_kinds"):
+        lines.insert(2, "ignored   " + ", ".join(f"{_count(count)} {name}" for name, count in ignored.items()))
+    if gateway and gateway.get("log_lines_lost"):
+        lines.append(f"log       {_count(gateway['log_lines_lost'])} lines could not be written to standard error")
     if document["sinks"]:
         lines += ["", f"{'sink':<20}" + "".join(f"{key:>13}" for key in LEDGER) + "  state"]
     for name, sink in document["sinks"].items():
         counts = "".join(f"{_count(sink.get(key, 0)):>13}" for key in LEDGER)
-        error = f" ({sink['last_error']})" if sink.get("last_error") else ""
+        error = visible(f" ({sink['last_error']})") if sink.get("last_error") else ""
         lines.append(f"{name:<20}{counts}  {sink['state']}{error}")
     if document["source"]:
         lines += ["", f"{'source':<20}{'bytes':>13}{'documents':>13}{'restarts':>13}  state"]
     for name, source in document["source"].items():
-        detail = f" ({source['detail']})" if source["detail"] else ""
+        detail = visible(f" ({source['detail']})") if source["detail"] else ""
         counts = "".join(f"{_count(source[key]):>13}" for key in ("bytes", "documents", "restarts"))
         lines.append(f"{name:<20}{counts}  {source['state']}{detail}")
     return "\n".join(lines)
@@ -68,7 +73,10 @@ def table(document: dict[str, Any]) -> str:
 def _journal(journal: dict[str, Any]) -> str:
     text = f"{_count(journal.get('frames', 0))} frames in {journal.get('bytes', 0) / 1e6:.1f} MB"
     hours = journal.get("hours_left")
-    return text if hours is None else f"{text}; at the present rate there is room for {hours:.1f} hours"
+    if hours is None:
+        return text
+    room = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes" if hours >= 1 / 60 else "less than a minute"
+    return f"{text}; at the present rate there is room for {room}"
 
 
 def _count(value: float) -> str:

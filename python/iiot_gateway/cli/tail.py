@@ -7,10 +7,11 @@ import select
 import sys
 from typing import Any
 
-from iiot_gateway.cli.tail_feed import Feed, visible
+from iiot_gateway.cli.tail_feed import Feed
 from iiot_gateway.cli.topics import pattern_fault
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError, GatewayUnreachable, command
+from iiot_gateway.visible import visible
 
 LOOK_S = 0.25
 EXAMPLES = 3

@@ -96,8 +96,3 @@ class Feed:
             return False
         self._shown[topic.name] = shown
         return True
-
-
-def visible(text: str) -> str:
-    """Write what a terminal or a reader of lines would obey as an escape: values come from devices."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from iiot_gateway.cli.tail import LOOK_S, nothing
-from iiot_gateway.cli.tail_feed import Ask, Feed, Topic, visible
+from iiot_gateway.cli.tail_feed import Ask, Feed, Topic
 from iiot_gateway.errors import GatewayUnreachable
+from iiot_gateway.visible import visible
 
 STATUS_S = 1.0
 STALE_MS = 60_000

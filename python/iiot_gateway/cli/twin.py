@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from iiot_gateway.cli.demo import with_free_ports
+from iiot_gateway.cli.streams import STANDARD_OUTPUT
 from iiot_gateway.config.load import DEFAULT_FILE, load, load_text
 from iiot_gateway.config.schema import EMBEDDED, Config, DownlinkSection, SerialSection
 from iiot_gateway.config.secret import Secret
@@ -18,6 +19,7 @@ from iiot_gateway.devices.air import AirPlan
 from iiot_gateway.devices.board import REGIONS, NodePlan
 from iiot_gateway.devices.simulation import Simulation
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.line_writer import LineWriter
 
 GATEWAY_ADDRESS = 2
 MOST_NODES = 8
@@ -122,5 +124,5 @@ def run(args: argparse.Namespace) -> int:
             if config.mqtt:
                 sink = config.downlink.sink if config.downlink.sink in config.mqtt else next(iter(config.mqtt))
                 config = replace(config, downlink=DownlinkSection(key=Secret(key.hex()), source=SOURCE, sink=sink))
-            print("\n".join(greeting(args, config)), flush=True)
+            LineWriter(STANDARD_OUTPUT).line("\n".join(greeting(args, config)))
             return start(config)

@@ -13,6 +13,7 @@ from typing import Any
 
 from iiot_gateway.config import rules
 from iiot_gateway.config.environment import overrides, unused
+from iiot_gateway.config.files import read_secret, read_text
 from iiot_gateway.config.keys import Key
 from iiot_gateway.config.locate import headers, line_of_keys, nearest_line, nearest_name
 from iiot_gateway.config.notes import notes
@@ -45,9 +46,9 @@ def examine(path: str | None = None, environ: Mapping[str, str] | None = None) -
         return _examine_text("", DEFAULT_FILE, Path.cwd(), environ)
     place = path or DEFAULT_FILE
     try:
-        text = Path(place).read_text(encoding="utf-8")
+        text = read_text(place)
     except UnicodeDecodeError as error:
-        raise ConfigError([Fault(place, 0, "", f"not UTF-8 text (byte {error.start})")]) from error
+        raise ConfigError([Fault(place, 0, "", f"not UTF-8 text (byte {error.start}); save it as UTF-8")]) from error
     except OSError as error:
         raise ConfigError([Fault(place, 0, "", f"cannot be read: {error.strerror}")]) from error
     return _examine_text(text, place, Path(place).resolve().parent, environ)
@@ -161,6 +162,10 @@ class _Loader:
                 self.fault(place, f"unknown key{nearest_name(name, list(keys))}")
                 continue
             key = keys[name]
+            if wrong := _wrong_entries(value, key):
+                for entry, wrong_value in wrong:
+                    self.fault((*place, entry), f"expected text in quotes, found {_shown(wrong_value, key)}")
+                continue
             good, read = _convert(value, key)
             if not good:
                 self.fault(place, f"expected {key.expected()}, found {_shown(value, key)}")
@@ -187,7 +192,7 @@ class _Loader:
             self.fault(path, f"{secret_key} is set as well; keep one of the two")
             return section
         try:
-            text = Path(file).read_text(encoding="utf-8").strip()
+            text = read_secret(file)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             remedy = f"; `{command('influxdb init')}` sets a server up and writes it" if path[0] == "influxdb" else ""
@@ -201,6 +206,15 @@ class _Loader:
 def _is_unicode(text: str) -> bool:
     """Tell whether a variable holds text: bytes that are no UTF-8 come as halves of surrogate pairs."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _wrong_entries(value: Any, key: Key) -> list[tuple[str, Any]]:
+    """Return the entries of a table or list of texts that are none, each under the name that a person would look for."""
+    if key.kind == "tags" and isinstance(value, dict):
+        return [(name, entry) for name, entry in value.items() if not isinstance(entry, str)]
+    if key.kind == "texts" and isinstance(value, list):
+        return [(f"entry {number}", entry) for number, entry in enumerate(value, 1) if not isinstance(entry, str)]
+    return []
 
 
 def _convert(value: Any, key: Key) -> tuple[bool, Any]:

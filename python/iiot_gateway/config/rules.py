@@ -207,7 +207,7 @@ def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
             )
         for tag, value in section.tags.items():
             if not tag or not value:
-                yield (*name.split("."), "tags"), "a tag without a name or value cannot be written"
+                yield (*name.split("."), "tags", tag or '""'), f"a tag without a {'value' if tag else 'name'} cannot be written"
 
 
 def _wanted_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from iiot_gateway.config.files import read_text
 from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection, ProbeRsSection, SourceSection
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
@@ -85,7 +86,7 @@ def profile_files(config: Config) -> dict[str, Path]:
 def profile_name(file: Path) -> str | None:
     """Return the name that a profile gives itself, None if it cannot be read; that is another fault."""
     try:
-        name = tomllib.loads(file.read_text(encoding="utf-8")).get("name")
+        name = tomllib.loads(read_text(file)).get("name")
     except (OSError, ValueError):
         return None
     return name if isinstance(name, str) else None

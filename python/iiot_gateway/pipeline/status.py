@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import __version__
 from iiot_gateway._native import crossings
+from iiot_gateway.log import lines_lost
 from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sources.base import Source
 
@@ -45,6 +46,7 @@ class StatusView:
             "uptime_s": round(time.time() - self._started, 3),
             "frames_per_s": round(self._rate(int(document["intake"].get("received", 0))), 3),
             "crossings": crossings(),
+            "log_lines_lost": lines_lost(),
         }
         return document
 
@@ -70,4 +72,6 @@ def of_stopped(ledger: dict[str, Any]) -> dict[str, Any]:
     for sink in ledger["sinks"].values():
         sink.setdefault("state", "stopped" if sink.get("active", True) else "removed")
         sink.setdefault("last_error", None)
-    return {**ledger, "source": {}, "gateway": None}
+    # Nothing comes now; the rate of the last minutes of a run says nothing about the next one.
+    journal = {**ledger["journal"], "bytes_per_s": 0.0, "hours_left": None}
+    return {**ledger, "journal": journal, "source": {}, "gateway": None}

@@ -55,6 +55,7 @@ INTAKE_LOST = ("intake", "journal_unavailable")
 EXIT_DELIVERED = 0
 EXIT_SINK_REJECTED = 3
 EXIT_NOT_DONE = 4
+EXIT_TORN = 5
 
 Service = Callable[[Views], Coroutine[Any, Any, None]]
 
@@ -121,6 +122,8 @@ class Gateway:
             code = EXIT_NOT_DONE
         if once and code == EXIT_DELIVERED and self._not_taken_at_end != before:
             code = EXIT_SINK_REJECTED
+        if once and code == EXIT_DELIVERED and any(source.status.damage for source in self._sources):
+            code = EXIT_TORN
         self._log.info(GATEWAY_STOPPED)
         return code
 

@@ -205,7 +205,7 @@ class MqttSink:
         error = f"{kind}: {detail}" if detail else kind
         if connected_s > 0:
             self._status.was_available = True
-        elif self._section.on_start == "fail" and not self._status.was_available and kind not in JOURNAL_ENDS:
+        elif self._section.on_start == "fail" and not (self._status.was_available or kind in JOURNAL_ENDS or ended["again"]):
             raise SinkUnavailable(f"[{self.name}] {self._section.broker_url}: {error}")
         self._status.reconnects += 1
         if self._takeover.observe(kind, connected_s, broker_stayed=broker_stayed):
@@ -221,7 +221,12 @@ class MqttSink:
                     **extra,
                 )
             return delay_s
-        delay_s = AGAIN_S if ended["again"] else self._backoff.next_delay_s(connected_s)
+        if ended["again"]:
+            # What comes next has nothing to do with the ends before: each of them has shown something.
+            self._backoff.reset()
+            delay_s = AGAIN_S
+        else:
+            delay_s = self._backoff.next_delay_s(connected_s)
         if self._takeover.is_perhaps:
             detail = error = f"{error}; perhaps another client uses the id {self._section.client_id!r}"
         if kind in JOURNAL_ENDS:

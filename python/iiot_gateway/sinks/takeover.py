@@ -1,8 +1,8 @@
 """Tell that two clients fight for one MQTT client id. Pure.
 
 A broker ends the older connection when the same id connects again. MQTT 5 says so, and that is proof. 3.1.1 just closes the connection, as
-does a broker that is restarted. So the proof is a row of connections that worked, were short, and were ended by a broker that answered right
-after it: it was there all the time. Anything less is "perhaps".
+does a broker that is restarted. So the proof is a row of connections that worked, were short, and were ended by a broker that answered
+right after it: it was there all the time. Anything less is "perhaps".
 """
 
 from __future__ import annotations

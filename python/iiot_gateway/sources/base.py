@@ -56,6 +56,8 @@ class SourceStatus:
 
     state: str = "starting"
     detail: str = ""
+    damage: str = ""
+    """What is wrong with a recording: what of it could not be read, or that it holds nothing."""
     since: float = field(default_factory=time.time)
     restarts: int = 0
     bytes: int = 0

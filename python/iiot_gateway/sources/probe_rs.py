@@ -20,6 +20,7 @@ from iiot_gateway.sources.base import Intake, SourceStatus
 from iiot_gateway.sources.descriptor import read_descriptor
 from iiot_gateway.sources.probe_rs_command import arguments, environment, tied_to_parent
 from iiot_gateway.sources.probe_rs_conditions import REMEDY, Ending, classify
+from iiot_gateway.sources.probe_rs_program import find, not_started
 
 CHUNK_BYTES = 65536
 TAIL_BYTES = 4096
@@ -60,9 +61,9 @@ class ProbeRsSource:
             await anyio.sleep(delay_s)
 
     async def _attempt(self) -> tuple[Ending, bool]:
-        program = shutil.which(self._section.probe_rs_path)
-        if program is None:
-            return Ending("tool_not_installed", f"there is no program {self._section.probe_rs_path}"), False
+        program = find(self._section.probe_rs_path)
+        if isinstance(program, Ending):
+            return program, False
         firmware = self._section.firmware_path
         if firmware and not os.path.isfile(firmware):  # noqa: ASYNC240 - a local stat, before a process is started
             return Ending("firmware_missing", f"there is no file {firmware}"), False
@@ -76,7 +77,7 @@ class ProbeRsSource:
             )
         except OSError as error:
             os.close(output)
-            return Ending("tool_not_installed", f"{program} cannot be run: {error.strerror}"), False
+            return not_started(program, error), False
         except BaseException:
             os.close(output)
             raise

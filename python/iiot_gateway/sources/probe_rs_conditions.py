@@ -8,6 +8,7 @@ from typing import Literal
 
 Condition = Literal[
     "tool_not_installed",
+    "tool_cannot_run",
     "no_probe",
     "probe_busy",
     "several_probes",
@@ -23,6 +24,7 @@ Condition = Literal[
 
 REMEDY: dict[Condition, str] = {
     "tool_not_installed": "install probe-rs (https://probe.rs/docs/getting-started/installation/) or set gateway.probe_rs_path",
+    "tool_cannot_run": "chmod +x it, or install the probe-rs that was built for this machine, with the libraries that it needs",
     "no_probe": "plug the probe in; `probe-rs list` must show it, and udev must give this user access to it",
     "probe_busy": "close the other program that uses the probe (an IDE, another gateway)",
     "several_probes": "set gateway.probe_id to one of those that `probe-rs list` shows",
@@ -35,6 +37,9 @@ REMEDY: dict[Condition, str] = {
     "arguments_refused": "this probe-rs does not know an option; 0.32 is what the gateway was made for",
     "ended": "read the last lines of probe-rs",
 }
+
+# What exec ends with when it fails: of a shell, of setpriv, and of the dynamic loader, whose "No such file or directory" means a library.
+EXEC_FAILED = (126, 127)
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -78,22 +83,39 @@ def classify(exit_code: int | None, stdout_tail: str, stderr_tail: str, *, had_o
     """
     errors = ANSI.sub("", stderr_tail)
     target = ANSI.sub("", stdout_tail)
-    if exit_code == 2 and re.search(r"unexpected argument|usage:|invalid value", errors, re.IGNORECASE):
-        return Ending("arguments_refused", _line_with(errors, re.compile("error", re.IGNORECASE)))
+    last = next((line.strip() for line in reversed(errors.splitlines()) if line.strip()), "")
+    ending: Ending | None
+    if exit_code in EXEC_FAILED and not had_output:
+        ending = Ending("tool_cannot_run", f"it does not start: {last[:200]}" if last else f"exit code {exit_code}")
+    elif exit_code == 2 and re.search(r"unexpected argument|usage:|invalid value", errors, re.IGNORECASE):
+        ending = Ending("arguments_refused", _line_with(errors, re.compile("error", re.IGNORECASE)))
+    else:
+        ending = _by_words(errors, had_output=had_output) or _by_target(target, errors)
+    if ending is not None:
+        return ending
+    if _SUCCESS.search(target) or (exit_code == 0 and had_output):
+        return Ending("firmware_ended", "probe-rs ended without an error")
+    how = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
+    return Ending("ended", f"{how}: {last[:200]}" if last else how)
+
+
+def _by_words(errors: str, *, had_output: bool) -> Ending | None:
+    """Tell by what probe-rs says."""
     for condition, pattern in _TEXTS.items():
         if pattern.search(errors):
             # A probe that is gone after it had worked was unplugged, whatever the words.
             seen: Condition = "unplugged" if had_output and condition == "no_probe" else condition
             return Ending(seen, _line_with(errors, pattern))
+    return None
+
+
+def _by_target(target: str, errors: str) -> Ending | None:
+    """Tell by what the firmware printed last."""
     if panic := _PANIC.search(target):
         return Ending("firmware_panicked", _line_at(target, panic.start()))
     if _UNEXPECTED.search(target) or _UNEXPECTED.search(errors):
         return Ending("firmware_panicked", _line_with(target + "\n" + errors, _UNEXPECTED))
-    if _SUCCESS.search(target) or (exit_code == 0 and had_output):
-        return Ending("firmware_ended", "probe-rs ended without an error")
-    last = next((line.strip() for line in reversed(errors.splitlines()) if line.strip()), "")
-    how = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
-    return Ending("ended", f"{how}: {last[:200]}" if last else how)
+    return None
 
 
 def _line_at(text: str, offset: int) -> str:

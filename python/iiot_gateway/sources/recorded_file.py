@@ -1,4 +1,4 @@
-"""A recorded log as a stream of chunks: plain, gzip, or made by `record`; from a file or standard input.
+"""A recorded log as a stream of chunks: plain, gzip, UTF-16, or made by `record`; from a file or standard input.
 
 All methods block and are called from a worker thread.
 """
@@ -6,18 +6,17 @@ All methods block and are called from a worker thread.
 from __future__ import annotations
 
 import errno
-import gzip
 import hashlib
 import io
 import os
 import select
 import stat
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
-from iiot_gateway.errors import RecordingInvalid
+from iiot_gateway.sources import recoded, unpacked
+from iiot_gateway.sources.first_bytes import SHOWN_BYTES, what_it_is
 from iiot_gateway.sources.recording import MAGIC, RecordingReader
 
 CHUNK_BYTES = 262144
@@ -83,24 +82,34 @@ class RecordedFile:
         self._raw = raw
         self.size_bytes = 0 if self._stream else os.fstat(raw.fileno()).st_size
         self._file: io.BufferedReader[Any] = io.BufferedReader(raw, CHUNK_BYTES)
+        self._unpacked: unpacked.Unpacked | None = None
         self._recording: RecordingReader | None = None
         self.damage = ""
-        """After the last chunk: what was wrong with the end of the file."""
+        """After the last chunk: what of the file could not be read, and where it broke."""
         self._is_known = False
+        self._beginning = b""
         self._position_bytes = 0
         if self._stream is None:
             self._look()
 
     def _look(self) -> None:
         """Find out what it is by its first bytes."""
-        if _begins(self._file, b"\x1f\x8b"):
-            self._file = io.BufferedReader(cast("io.FileIO", gzip.GzipFile(fileobj=self._file)), CHUNK_BYTES)
-        try:
-            if _begins(self._file, MAGIC):
-                self._recording = RecordingReader(cast("BinaryIO", self._file))
-        except (OSError, EOFError, zlib.error) as error:
-            raise RecordingInvalid(f"damaged: {error}") from error
+        if _begins(self._file, unpacked.MAGIC):
+            self._unpacked = unpacked.Unpacked(self._file)
+            self._file = io.BufferedReader(cast("io.FileIO", self._unpacked), CHUNK_BYTES)
+        self._beginning = self._file.peek(SHOWN_BYTES)[:SHOWN_BYTES]
+        if self._beginning.startswith(recoded.MARKS) and not self._beginning.startswith(recoded.LONGER_MARK):
+            self._file = io.BufferedReader(cast("io.FileIO", recoded.Recoded(self._file)), CHUNK_BYTES)
+        if _begins(self._file, MAGIC):
+            self._recording = RecordingReader(self._file)
         self._is_known = True
+
+    def without_documents(self, count: int) -> str:
+        """Say why so many bytes may have held no document."""
+        if not count and not self.damage:
+            return "is empty"
+        what = what_it_is(self._beginning)
+        return f"holds no document in its {count} bytes" + (f"; it {what}" if what else "")
 
     def position_bytes(self) -> int:
         """How much of the file itself was read, for a progress bar."""
@@ -112,19 +121,15 @@ class RecordedFile:
 
     def chunks(self, skip_bytes: int = 0, skipped: Callable[[bytes], object] = lambda _chunk: None) -> Iterator[tuple[int | None, bytes]]:
         """Give the stream without its first bytes; those are shown to `skipped`. Raises OSError; RecordingInvalid of what is no file."""
-        try:
-            for arrival, chunk in self._all():
-                if skip_bytes:
-                    skipped(chunk[:skip_bytes])
-                if skip_bytes >= len(chunk):
-                    skip_bytes -= len(chunk)
-                    continue
-                yield arrival, chunk[skip_bytes:]
-                skip_bytes = 0
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.damage = f"the file is cut or damaged: {error}"
-        if self._recording is not None and self._recording.torn_bytes:
-            self.damage = f"the last chunk is torn; {self._recording.torn_bytes} bytes were left out"
+        for arrival, chunk in self._all():
+            if skip_bytes:
+                skipped(chunk[:skip_bytes])
+            if skip_bytes >= len(chunk):
+                skip_bytes -= len(chunk)
+                continue
+            yield arrival, chunk[skip_bytes:]
+            skip_bytes = 0
+        self.damage = "; ".join(part.damage for part in (self._unpacked, self._recording) if part is not None and part.damage)
 
     def _all(self) -> Iterator[tuple[int | None, bytes]]:
         if not self._is_known:

@@ -4,16 +4,17 @@ r"""The file that `record` writes and `replay` reads: raw bytes with their arriv
     @<unix nanoseconds> <length>\n<length raw bytes>\n
     @...
 
-The file may be cut anywhere, by a full disk or a loss of power: the reader gives every whole chunk and then tells how many
-bytes of a torn one it left out.
+The file may be cut anywhere, by a full disk or a loss of power: the reader gives what is there, of the last chunk too, and says what
+is missing.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from iiot_gateway.errors import RecordingInvalid, RecordingUnwritable
 from iiot_gateway.sources.base import Listener
@@ -81,10 +82,10 @@ class RecordingWriter:
 class RecordingReader:
     """Reads a recording from a file that stands at its beginning."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | io.BufferedReader[Any]) -> None:
         self._file = file
-        self.torn_bytes = 0
-        """After the last chunk: how many bytes of a torn one were left out."""
+        self.damage = ""
+        """After the last chunk: what is missing, or was left out."""
         header = file.readline(256)
         version, _, name = header.removeprefix(MAGIC).rstrip(b"\n").partition(b" ")
         if not header.startswith(MAGIC) or not header.endswith(b"\n"):
@@ -94,21 +95,26 @@ class RecordingReader:
         self.source = name.decode("ascii", "replace")
 
     def chunks(self) -> Iterator[tuple[int, bytes]]:
-        """Give (arrival in Unix nanoseconds, bytes) of every whole chunk."""
+        """Give (arrival in Unix nanoseconds, bytes) of every chunk, and as much of the last one as is there."""
         while head := self._file.readline(_LONGEST_HEAD):
             match = _HEAD.fullmatch(head)
             length = int(match[2]) if match else 0
             if match is None or length > MAX_CHUNK_BYTES:
-                self.torn_bytes = len(head) + self._rest()
+                self._leave_out(head)
                 return
             chunk = self._file.read(length + 1)
-            if len(chunk) != length + 1 or not chunk.endswith(b"\n"):
-                self.torn_bytes = len(head) + len(chunk) + self._rest()
+            if len(chunk) <= length:
+                self.damage = f"the last chunk is torn: {len(chunk)} of its {length} bytes are there"
+                if chunk:
+                    yield int(match[1]), chunk
+                return
+            if not chunk.endswith(b"\n"):
+                self._leave_out(head + chunk)
                 return
             yield int(match[1]), chunk[:-1]
 
-    def _rest(self) -> int:
-        count = 0
+    def _leave_out(self, seen: bytes) -> None:
+        count = len(seen)
         while piece := self._file.read(65536):
             count += len(piece)
-        return count
+        self.damage = f"a chunk is damaged: it and what follows, {count} bytes, were left out"

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from iiot_gateway.errors import RecordingInvalid, RecordingUnreadable
-from iiot_gateway.log import RECORDING_TORN, SOURCE_FINISHED, get_log
+from iiot_gateway.log import RECORDING_TORN, RECORDING_WITHOUT_DOCUMENTS, SOURCE_FINISHED, get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
 from iiot_gateway.sources.recorded_file import RecordedFile
 
@@ -69,8 +69,12 @@ class ReplaySource:
             await self._play(self.file.chunks(self._intake.resume_offset, self._skip))
             self.status.documents += self._intake.finish(time.time_ns())
             if self.file.damage:
+                self.status.damage = self.file.damage
                 self._log.warning(RECORDING_TORN, detail=self.file.damage)
-            self.status.change(self._log, "finished", self.file.damage)
+            elif not self.status.documents and not self._intake.resume_offset:
+                self.status.damage = self.file.without_documents(self.status.bytes)
+                self._log.warning(RECORDING_WITHOUT_DOCUMENTS, file=self._path, detail=self.status.damage)
+            self.status.change(self._log, "finished", self.status.damage)
             self._log.info(SOURCE_FINISHED, bytes=self.status.bytes, documents=self.status.documents)
         finally:
             self.file.close()

@@ -1,5 +1,6 @@
 //! Second half of a scan: from noted values to points and clocks. Types are checked here, and a wrong one costs that value only.
 
+use crate::conditions;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Value};
 use crate::json::Kind;
@@ -86,6 +87,9 @@ pub(crate) fn short_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
     }
     if !scan.found.is_empty() {
         wildcard_points(rules, document, scan);
+    }
+    if rules.has_conditions {
+        conditions::leave_out(rules, document, scan);
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod clock;
 mod conclude;
+mod conditions;
 pub mod decoded;
 pub mod demux;
 mod faults;
@@ -45,6 +46,7 @@ mod shapes;
 mod template;
 mod toml_table;
 mod trie;
+mod unusable;
 pub mod window;
 
 pub use channel::ChannelFramer;

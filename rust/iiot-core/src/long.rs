@@ -1,6 +1,7 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
 use crate::conclude::{clear, fixed_count, short_points, time, too_many, typed, usable};
+use crate::conditions::is_left_out;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Found, PointRef, Value};
 use crate::observe::push_capture;
@@ -253,6 +254,9 @@ impl Part<'_> {
         {
             if field.name == FieldName::Key {
                 self.others(rule, number, table, captures, scan);
+                continue;
+            }
+            if is_left_out(field, self.document, scan, table) {
                 continue;
             }
             let value = scan.value(table, field.address);

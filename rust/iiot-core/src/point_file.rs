@@ -12,7 +12,7 @@
 //! [point.fields]                        # at least one, or `others`
 //! target_g = "number"                   # the field's name, where its path is the same, and its type
 //! duration_ms = "integer"
-//! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true }
+//! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true, unless = ["dry_run"] }
 //! ```
 //!
 //! In paths and templates a named level of the filter comes before a key of the same name. Paths of a point with `each` begin at the item; where the item has
@@ -22,7 +22,7 @@ use toml::de::DeValue;
 
 use crate::filter::Filter;
 use crate::path::{Path, PathStep};
-use crate::profile_file::{common, path, read_time, topic, value_type};
+use crate::profile_file::{common, path, plain_paths, read_time, topic, value_type};
 use crate::rules::{Address, Field, FieldName, PointRule, Rules, Scope, ValueType};
 use crate::toml_table::{Faults, Table};
 
@@ -196,6 +196,7 @@ fn read_fields(
             value_type: ValueType::Number,
             topic: None,
             retain: false,
+            unless: Vec::new(),
         };
         let mut own = None;
         match value {
@@ -214,6 +215,8 @@ fn read_fields(
                 }
                 field.value_type = value_type(&mut table, faults);
                 field.retain = table.boolean("retain", faults).unwrap_or(false);
+                let unless = plain_paths(&mut table, "unless", faults);
+                field.unless = unless.iter().map(|path| addresses.of(path)).collect();
                 field.topic = topic(&mut table, 0, faults)
                     .map(|topic| topic.compile(|path| addresses.of(&path)));
                 table.refuse_others(faults);
@@ -260,6 +263,7 @@ fn read_others(
         value_type: ValueType::Measured,
         topic,
         retain,
+        unless: Vec::new(),
     });
     except
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::conclude;
+use crate::conditions;
 use crate::decoded::Decoded;
 use crate::faults::path;
 use crate::found::Value;
@@ -15,6 +16,7 @@ use crate::reading;
 use crate::rules::{Address, Rules};
 use crate::scan::{Scan, ScanFault, ScanFaultReason};
 use crate::toml_table::{Age, ProfileFault};
+use crate::unusable;
 
 /// Rules that turn documents into points.
 #[derive(Clone, Debug)]
@@ -152,9 +154,10 @@ impl Profile {
         if root.kind == Kind::Array {
             long::array(&self.rules, self.hash, document, root, scan);
         } else {
+            self.refuse_ignored(scan)?;
             conclude::conclude(&self.rules, self.hash, document, scan);
         }
-        self.anything(scan)?;
+        self.anything(document, scan)?;
         Ok(self.decoded(document, scan))
     }
 
@@ -192,16 +195,29 @@ impl Profile {
             conclude::clear(scan);
             return Err(topic_not_accepted(scan));
         }
+        self.refuse_ignored(scan)?;
         conclude::conclude(&self.rules, self.hash, document, scan);
-        self.anything(scan)
+        self.anything(document, scan)
+    }
+
+    /// A fault, if the document is no telemetry.
+    #[inline]
+    fn refuse_ignored(&self, scan: &mut Scan) -> Result<(), ScanFault> {
+        if let Some(name) = conditions::ignored(&self.rules, scan) {
+            conclude::clear(scan);
+            let reason = ScanFaultReason::Ignored { name };
+            return Err(ScanFault { reason, at: 0 });
+        }
+        Ok(())
     }
 
     /// A fault, if nothing usable was found.
     #[inline]
-    fn anything(&self, scan: &Scan) -> Result<(), ScanFault> {
+    fn anything(&self, document: &[u8], scan: &Scan) -> Result<(), ScanFault> {
         if scan.fields.is_empty() {
             let reason = ScanFaultReason::NothingUsable {
                 looked_for: Arc::clone(&self.looked_for),
+                found: unusable::list(&self.rules, document, scan),
             };
             return Err(ScanFault { reason, at: 0 });
         }

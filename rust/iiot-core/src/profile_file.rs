@@ -32,6 +32,12 @@
 //! field = "value"                       # default
 //! type = "number"                       # default; bool, string, any
 //! retain = true                         # default false
+//! unless = ["n1.off"]                   # paths; the value is left out where one of them is `true`
+//!
+//! [[ignore]]                            # documents that are no telemetry: counted by name, neither frames nor rejects
+//! name = "join"
+//! has = ["devAddr"]                     # paths; each holds a value that is not null
+//! lacks = ["fCnt"]                      # paths; none does
 //! ```
 //!
 //! `[[metric]]` is the short form of `[[point]]`, which `point_file.rs` describes. Paths are described in `path.rs`, templates in `template.rs`. With a wildcard in its `object`, a sequence stands for every node that matches; `seq` and
@@ -44,7 +50,8 @@ use crate::mqtt_text::{MAX_PART_BYTES, TextFault, text_fault_within};
 use crate::path::Path;
 use crate::point_file::read_point;
 use crate::rules::{
-    Address, Field, FieldName, PointRule, Rules, Scope, SequenceRule, SingleMetric, ValueType,
+    Address, Field, FieldName, IgnoreRule, PointRule, Rules, Scope, SequenceRule, SingleMetric,
+    ValueType,
 };
 use crate::template::{Part, Template};
 use crate::toml_table::{Age, Faults, ProfileFault, Table};
@@ -97,8 +104,7 @@ fn metrics(rules: &Rules) -> (Vec<SingleMetric>, Vec<SingleMetric>) {
 
 fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
     rules.name = root.required_string("name", faults).unwrap_or_default();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !rules.name.chars().all(allowed) {
+    if !is_name(&rules.name) {
         faults.add(
             root.at("name"),
             "name: expected letters, digits, `-` and `_` only",
@@ -130,6 +136,11 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
         rules.sequences.extend(rule);
         table.refuse_others(faults);
     }
+    for mut table in root.tables("ignore", faults) {
+        let rule = read_ignore(&mut table, trie, faults);
+        rules.ignores.extend(rule);
+        table.refuse_others(faults);
+    }
     let reserved = trie.first_keys();
     let (metrics, points) = (root.tables("metric", faults), root.tables("point", faults));
     let has_neither = root.at("metric").is_none() && root.at("point").is_none();
@@ -156,6 +167,42 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
     if rules.fields.len() > MAX_FIELDS {
         faults.add(root.at("point"), &format!("more than {MAX_FIELDS} fields"));
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    name.chars().all(allowed)
+}
+
+fn read_ignore(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> Option<IgnoreRule> {
+    let name = table.required_string("name", faults);
+    if name
+        .as_deref()
+        .is_some_and(|name| name.is_empty() || !is_name(name))
+    {
+        faults.add(
+            table.at("name"),
+            "ignore.name: expected letters, digits, `-` and `_` only",
+        );
+    }
+    let mut slots = |key: &str, faults: &mut Faults| -> Vec<Slot> {
+        let paths = plain_paths(table, key, faults);
+        paths.iter().map(|path| trie.want(path)).collect()
+    };
+    let (has, lacks) = (slots("has", faults), slots("lacks", faults));
+    if has.is_empty() && table.at("has").is_none() {
+        faults.add(table.at(""), "ignore: `has` is missing");
+    } else if has.is_empty() {
+        faults.add(
+            table.at("has"),
+            "ignore.has: expected at least one path; without it every document would be ignored",
+        );
+    }
+    Some(IgnoreRule {
+        name: name?.into(),
+        has,
+        lacks,
+    })
 }
 
 /// The path of a time and how it is written.
@@ -198,14 +245,37 @@ fn read_belief(table: &mut Table<'_>, belief: &mut Belief, faults: &mut Faults<'
 
 pub(crate) fn path(table: &mut Table<'_>, key: &str, faults: &mut Faults) -> Option<Path> {
     let text = table.string(key, faults)?;
-    Path::parse(&text)
+    parse(table, key, &text, faults)
+}
+
+fn parse(table: &Table<'_>, key: &str, text: &str, faults: &mut Faults) -> Option<Path> {
+    Path::parse(text)
         .map_err(|message| faults.add(table.at(key), &format!("{key}: {message}")))
         .ok()
 }
 
 /// A path without wildcards.
 pub(crate) fn plain_path(table: &mut Table<'_>, key: &str, faults: &mut Faults) -> Option<Path> {
-    let path = path(table, key, faults)?;
+    let text = table.string(key, faults)?;
+    without_wildcards(table, key, &text, faults)
+}
+
+/// A list of paths without wildcards.
+pub(crate) fn plain_paths(table: &mut Table<'_>, key: &str, faults: &mut Faults) -> Vec<Path> {
+    let texts = table.texts(key, faults);
+    let paths = texts.iter();
+    paths
+        .filter_map(|text| without_wildcards(table, key, text, faults))
+        .collect()
+}
+
+fn without_wildcards(
+    table: &Table<'_>,
+    key: &str,
+    text: &str,
+    faults: &mut Faults,
+) -> Option<Path> {
+    let path = parse(table, key, text, faults)?;
     if path.wildcards() > 0 {
         faults.add(
             table.at(key),
@@ -286,6 +356,11 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults
     }
     let value_type = value_type(table, faults);
     let retain = table.boolean("retain", faults).unwrap_or(false);
+    let unless: Vec<Address> = plain_paths(table, "unless", faults)
+        .into_iter()
+        .map(&mut address)
+        .collect();
+    rules.has_conditions |= !unless.is_empty();
     let (Some(path), Some((measurement, tags))) = (path, common) else {
         return;
     };
@@ -299,6 +374,7 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults
         value_type,
         topic,
         retain,
+        unless,
     });
     rules.points.push(PointRule {
         measurement,

@@ -1,5 +1,7 @@
 //! What a profile file says, compiled: the tables that scanning and encoding work through.
 
+use std::sync::Arc;
+
 use crate::filter::Filter;
 use crate::moment::{Belief, TimeFormat};
 use crate::template::Template;
@@ -69,6 +71,8 @@ pub(crate) struct Field {
     /// Where the value is published, if it is.
     pub(crate) topic: Option<Template<Address>>,
     pub(crate) retain: bool,
+    /// Left out where one of these is `true`.
+    pub(crate) unless: Vec<Address>,
 }
 
 /// One point: what its fields have in common.
@@ -89,6 +93,14 @@ pub(crate) struct PointRule {
     pub(crate) except: Vec<String>,
     /// It came from `[[metric]]`: each value is a point of its own.
     pub(crate) is_short: bool,
+}
+
+/// Which documents are no telemetry.
+#[derive(Clone, Debug)]
+pub(crate) struct IgnoreRule {
+    pub(crate) name: Arc<str>,
+    pub(crate) has: Vec<Slot>,
+    pub(crate) lacks: Vec<Slot>,
 }
 
 /// A part of a document that is read by itself: the document, or each item that a path matches.
@@ -123,6 +135,9 @@ pub(crate) struct Rules {
     /// Which times of documents are believed.
     pub(crate) belief: Belief,
     pub(crate) sequences: Vec<SequenceRule>,
+    pub(crate) ignores: Vec<IgnoreRule>,
+    /// A field of the short form has an `unless`.
+    pub(crate) has_conditions: bool,
     pub(crate) points: Vec<PointRule>,
     pub(crate) fields: Vec<Field>,
     /// Number, slot and type of the short points without wildcards, close together: every document asks for all of them.

@@ -133,10 +133,17 @@ pub enum ScanFaultReason {
         /// The topic; empty if there was none.
         topic: Arc<str>,
     },
+    /// The profile names it as no telemetry: neither a frame nor a reject.
+    Ignored {
+        /// What the profile calls it.
+        name: Arc<str>,
+    },
     /// None of the paths that the profile looks for held a usable value.
     NothingUsable {
         /// The paths, separated by commas.
         looked_for: Arc<str>,
+        /// What stood there all the same and why it could not be used; empty if nothing did.
+        found: String,
     },
 }
 
@@ -148,6 +155,7 @@ impl ScanFaultReason {
             Self::BytesBehind => "bytes_behind",
             Self::TooLong => "too_long",
             Self::TopicNotAccepted { .. } => "topic_not_accepted",
+            Self::Ignored { .. } => "ignored",
             Self::NothingUsable { .. } => "nothing_usable",
         }
     }
@@ -180,8 +188,16 @@ impl fmt::Display for ScanFault {
                 "no filter of the profile's points matches the topic {}",
                 crate::quote(topic.as_bytes())
             ),
-            ScanFaultReason::NothingUsable { looked_for } => {
-                write!(formatter, "no usable value; looked for {looked_for}")
+            ScanFaultReason::Ignored { name } => {
+                write!(formatter, "ignored by the profile as {name}")
+            }
+            ScanFaultReason::NothingUsable { looked_for, found } => {
+                let found = if found.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {found}")
+                };
+                write!(formatter, "no usable value{found}; looked for {looked_for}")
             }
         }
     }

@@ -233,29 +233,19 @@ impl<'a> Table<'a> {
         tables
     }
 
-    /// A string, or a list of strings; what is given must not be empty.
+    /// A string, or a list of strings that is not empty.
     pub(crate) fn list(&mut self, key: &str, faults: &mut Faults<'_>) -> Vec<String> {
-        let Some((value, span)) = self.get(key) else {
-            return Vec::new();
-        };
-        let texts: Option<Vec<String>> = match value {
-            DeValue::String(text) => Some(vec![text.clone().into_owned()]),
-            DeValue::Array(items) => items
-                .iter()
-                .map(|item| match item.get_ref() {
-                    DeValue::String(text) => Some(text.clone().into_owned()),
-                    _ => None,
-                })
-                .collect(),
-            _ => None,
-        };
-        match texts {
-            Some(texts) if !texts.is_empty() => texts,
-            _ => {
-                self.mistyped(key, "a string or a list of strings", value, &span, faults);
-                Vec::new()
-            }
+        if let Some((DeValue::String(text), _)) = self.get(key) {
+            return vec![text.clone().into_owned()];
         }
+        let texts = self.texts(key, faults);
+        if texts.is_empty() && self.at(key).is_some() {
+            faults.add(
+                self.at(key),
+                &format!("{key}: expected a string or a list of strings"),
+            );
+        }
+        texts
     }
 
     /// Its keys with their places and values, in the order in which they stand in the file.
@@ -292,6 +282,25 @@ impl<'a> Table<'a> {
             }
         }
         pairs
+    }
+
+    /// An array of strings.
+    pub(crate) fn texts(&mut self, key: &str, faults: &mut Faults<'_>) -> Vec<String> {
+        let Some((value, span)) = self.get(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value else {
+            self.mistyped(key, "an array of strings", value, &span, faults);
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            match item.get_ref() {
+                DeValue::String(text) => texts.push(text.clone().into_owned()),
+                other => self.mistyped(key, "strings", other, &item.span(), faults),
+            }
+        }
+        texts
     }
 
     /// Add a fault for every key that was not asked for.

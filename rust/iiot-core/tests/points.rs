@@ -329,7 +329,7 @@ others = { topic = "{2}" }
             "6: point: `fields` or `others` is missing",
             "7: filter: `a/#/b`: `#` must be the last level",
             "9: format: `local` needs `zone`, the zone whose clock the document shows, such as \"Europe/Vienna\"",
-            "11: point.filter: expected a string or a list of strings, found an array",
+            "11: filter: expected a string or a list of strings",
             "12: measurement: `{2}`: {2} needs 2 wildcards in the path, which has 0",
             "13: topic: `{2}`: {2} needs 2 wildcards in the path, which has 1",
         ]

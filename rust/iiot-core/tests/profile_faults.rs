@@ -94,6 +94,137 @@ fn a_document_without_any_value_tells_what_was_looked_for() {
 }
 
 #[test]
+fn a_document_without_any_usable_value_tells_what_it_holds_there() {
+    //! A wrong type, a null and a value behind a wildcard are named; many are counted, and long ones cut.
+    let text = |profile: &str, document: &str| {
+        let profile = Profile::parse(profile).unwrap();
+        // The second time the shape is known.
+        let mut scan = Scan::new();
+        let fault = profile
+            .scan(document.as_bytes(), &mut scan)
+            .unwrap_err()
+            .to_string();
+        for _ in 0..3 {
+            let again = profile.scan(document.as_bytes(), &mut scan).unwrap_err();
+            assert_eq!(again.to_string(), fault);
+        }
+        fault
+    };
+    assert_eq!(
+        text(SMALL, r#"{"a":{"b":"5.4"},"c":null}"#),
+        "no usable value: a.b: not a number: 5.4, c: null; looked for a.b, c"
+    );
+    let wild = "name = \"wild\"\n[[metric]]\npath = \"v.*\"\nmeasurement = \"{1}\"\n";
+    assert_eq!(
+        text(wild, r#"{"v":{"x":true,"y":null}}"#),
+        "no usable value: v.x: not a number: true, v.*: null; looked for v.*"
+    );
+    assert_eq!(
+        text(
+            wild,
+            r#"{"v":{"a":"\u001b[2J","b":[],"c":{},"d":"","e":1e999,"f":""}}"#
+        ),
+        "no usable value: v.a: not a number: \\u001b[2J, v.b: not a number: [], v.c: not a number: {}, \
+         v.d: not a number: \"\", and 2 more; looked for v.*"
+    );
+    let long = format!(r#"{{"c":"{}"}}"#, "x".repeat(100));
+    assert_eq!(
+        text(SMALL, &long),
+        format!(
+            "no usable value: c: not a number: {}...; looked for a.b, c",
+            "x".repeat(40)
+        )
+    );
+}
+
+const EVENTS: &str = r#"
+name = "events"
+[[sequence]]
+node = "{id}"
+seq = "n"
+[[metric]]
+path = "battery"
+measurement = "battery"
+unless = ["unknown", "mains"]
+[[metric]]
+path = "values.*"
+measurement = "{1}"
+unless = ["unknown"]
+[[ignore]]
+name = "join"
+has = ["address"]
+lacks = ["n", "values"]
+[[ignore]]
+name = "ack"
+has = ["ack"]
+"#;
+
+#[test]
+fn a_document_that_the_profile_ignores_gives_nothing_but_its_name() {
+    //! Whatever else is in it; null is not there, and the shapes that were learned change nothing.
+    let (profile, mut scan) = (Profile::parse(EVENTS).unwrap(), Scan::new());
+    for _ in 0..3 {
+        for (document, name) in [
+            (r#"{"address":"a"}"#, Some("join")),
+            (r#"{"address":"a","battery":3}"#, Some("join")),
+            (r#"{"address":"a","n":null}"#, Some("join")),
+            (r#"{"ack":false,"n":5,"battery":3,"id":"x"}"#, Some("ack")),
+            (r#"{"address":"a","n":7,"battery":3,"id":"x"}"#, None),
+            (r#"{"ack":null,"battery":3}"#, None),
+        ] {
+            match (profile.scan(document.as_bytes(), &mut scan), name) {
+                (Ok(decoded), None) => assert_eq!(decoded.points(), 1, "{document}"),
+                (Err(fault), Some(name)) => {
+                    assert_eq!(fault.reason, ScanFaultReason::Ignored { name: name.into() });
+                    assert_eq!((scan.points(), scan.sequences().len()), (0, 0));
+                }
+                other => panic!("{document}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_is_left_out_where_its_condition_is_true() {
+    //! Only `true` is true, and only the metric with the condition is concerned.
+    let (profile, mut scan) = (Profile::parse(EVENTS).unwrap(), Scan::new());
+    for _ in 0..3 {
+        for (conditions, points) in [
+            ("", 2),
+            (r#","unknown":false,"mains":false"#, 2),
+            (r#","unknown":"true","mains":1"#, 2),
+            (r#","mains":true"#, 1),
+            (r#","unknown":true"#, 0),
+        ] {
+            let document = format!(r#"{{"battery":0,"values":{{"x":1}}{conditions}}}"#);
+            assert_eq!(
+                profile.scan(document.as_bytes(), &mut scan).is_ok(),
+                points > 0
+            );
+            assert_eq!(scan.points(), points, "{document}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_ignore_is_told_with_its_line() {
+    //! A rule without a path would ignore everything.
+    let text = "name = \"a\"\n[[metric]]\npath = \"a\"\nmeasurement = \"a\"\nunless = \"b\"\n\
+        [[ignore]]\nname = \"a b\"\nhas = []\n[[ignore]]\nname = \"c\"\nlacks = [\"x.*\", 5]\n";
+    assert_eq!(
+        faults(text),
+        [
+            "5: metric.unless: expected an array of strings, found the string \"b\"",
+            "7: ignore.name: expected letters, digits, `-` and `_` only",
+            "8: ignore.has: expected at least one path; without it every document would be ignored",
+            "9: ignore: `has` is missing",
+            "11: ignore.lacks: expected strings, found 5",
+            "11: lacks: `x.*` must not have wildcards",
+        ]
+    );
+}
+
+#[test]
 fn only_whole_documents_are_scanned() {
     //! Bytes behind, halves and line feeds are told with their place.
     let (profile, mut scan) = (Profile::parse(SMALL).unwrap(), Scan::new());

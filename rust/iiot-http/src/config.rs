@@ -123,7 +123,9 @@ pub(crate) fn tls(ca_file: Option<&str>) -> Result<Arc<rustls::ClientConfig>, Co
     if let Some(path) = ca_file {
         let wrong = |what: String| ConfigError::new("ca_file", format!("{path}: {what}"));
         let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-        for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(&pem) {
+        // Windows' editors write a byte order mark, which the parser takes for a part of the first line.
+        let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&pem);
+        for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
             roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
         }

@@ -132,8 +132,14 @@ impl Group {
             .remove(&at)
             .unwrap_or_else(|| (source.change(), 0));
         for item in &documents.items {
-            self.count("received", 1);
+            if !matches!(item.what, What::Ignored(_)) {
+                self.count("received", 1);
+            }
             match &item.what {
+                What::Ignored(name) => {
+                    self.count("ignored", 1);
+                    self.count(format!("ignored:{name}"), 1);
+                }
                 What::Telemetry(telemetry) => {
                     self.telemetry(state, source, &mut change, documents, item, telemetry)?;
                 }

@@ -15,7 +15,7 @@ use iiot_core::framed::Framed;
 use iiot_core::hash::fingerprint;
 use iiot_core::profile::Profile;
 use iiot_core::quote;
-use iiot_core::scan::{Scan, ScanFault};
+use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
 use iiot_core::window::Reception;
 use rusqlite::params;
 use std::fmt;
@@ -405,6 +405,16 @@ impl Document<'_> {
     /// Add it to what goes to the writer. Of one with a fault, the scan may still tell the node's clock.
     fn add(self, documents: &mut Documents, scan: &Scan, fault: Option<ScanFault>) {
         let Self { bytes, place, .. } = self;
+        if let Some(ScanFaultReason::Ignored { name }) = fault.as_ref().map(|fault| &fault.reason) {
+            documents.items.push(Item {
+                document: 0..0,
+                topic: None,
+                received_at_ns: self.received_at_ns,
+                what: What::Ignored(Arc::clone(name)),
+                value_faults: Vec::new(),
+            });
+            return;
+        }
         let (what, value_faults) = if let Some(fault) = fault {
             let refusal = Refusal {
                 reason: fault.reason.name(),
@@ -429,7 +439,7 @@ impl Document<'_> {
                 receptions: first..documents.receptions.len() as u32,
             };
             let faults = scan.value_faults().iter().map(|f| Refusal {
-                reason: "wrong_type",
+                reason: f.reason.name(),
                 place: format!("{place}, {}: {}", f.path, f.reason),
                 excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
             });

@@ -5,6 +5,7 @@ use crate::sink::Confirmation;
 use iiot_core::window::Reception;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A live source may keep this much before it loses; a replayable one is held back long before.
 pub(crate) const LIVE_LIMIT_BYTES: usize = 16 << 20;
@@ -33,6 +34,8 @@ pub(crate) struct Refusal {
 #[derive(Debug)]
 pub(crate) enum What {
     Telemetry(Telemetry),
+    /// The profile names the document as no telemetry.
+    Ignored(Arc<str>),
     /// The document is a reject; its node's clock is used if it could be read.
     Reject {
         refusal: Refusal,

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
     /// Counts of the intake by name: received, accepted, duplicate, rejected, `lost_on_air`, `lost_journal_unavailable`,
-    /// `values_rejected`, `clock_falls`, retried, bytes.
+    /// `values_rejected`, `clock_falls`, retried, ignored, bytes.
     pub intake: BTreeMap<String, i64>,
     /// How many documents were ever rejected a reason, those among them that a retry settled: together `rejected` + `retried`.
     pub reject_reasons: BTreeMap<String, i64>,
     /// Documents whose time could not be right, so that they got the time of their arrival, by source.
     pub times_not_believed: BTreeMap<String, i64>,
+    /// How many documents the profiles ignored, by the name that they have there: together `ignored`, which is no part of `received`.
+    pub ignored_kinds: BTreeMap<String, i64>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
     /// The file.
@@ -88,6 +90,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
         "values_rejected",
         "clock_falls",
         "retried",
+        "ignored",
         "bytes",
     ] {
         status.intake.insert(name.into(), 0);
@@ -98,6 +101,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
         let (name, value): (String, i64) = (row.get(0)?, row.get(1)?);
         match name.split_once(':') {
             Some(("rejected", reason)) => status.reject_reasons.insert(reason.into(), value),
+            Some(("ignored", kind)) => status.ignored_kinds.insert(kind.into(), value),
             Some(("time_not_believed", source)) => {
                 status.times_not_believed.insert(source.into(), value)
             }

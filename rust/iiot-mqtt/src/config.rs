@@ -381,8 +381,11 @@ fn tls_config(config: &Config) -> Result<Arc<rustls::ClientConfig>, ConfigError>
     let tls = match (&config.client_cert_file, &config.client_key_file) {
         (Some(chain), Some(key)) => {
             let chain = certificates("client_cert_file", chain)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| ConfigError::new("client_key_file", format!("{key}: {error}")))?;
+            let wrong =
+                |what: String| ConfigError::new("client_key_file", format!("{key}: {what}"));
+            let pem = fs::read(key).map_err(|error| wrong(error.to_string()))?;
+            let key = PrivateKeyDer::from_pem_slice(without_mark(&pem))
+                .map_err(|error| wrong(error.to_string()))?;
             builder
                 .with_client_auth_cert(chain, key)
                 .map_err(|error| ConfigError::new("client_cert_file", error.to_string()))?
@@ -404,13 +407,18 @@ fn tls_config(config: &Config) -> Result<Arc<rustls::ClientConfig>, ConfigError>
     Ok(Arc::new(tls))
 }
 
+/// Windows' editors write a byte order mark, which the parser takes for a part of the first line.
+fn without_mark(pem: &[u8]) -> &[u8] {
+    pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem)
+}
+
 fn certificates(
     setting: &'static str,
     path: &str,
 ) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let wrong = |what: String| ConfigError::new(setting, format!("{path}: {what}"));
     let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(&pem)).collect();
     let found = found.map_err(|error| wrong(error.to_string()))?;
     if found.is_empty() {
         Err(wrong("holds no PEM certificate".to_owned()))

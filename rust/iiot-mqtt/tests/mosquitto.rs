@@ -418,13 +418,24 @@ fn tls_is_spoken_with_a_trusted_broker_only() {
         certificates.folder()
     ));
     let url = format!("mqtts://localhost:{}", broker.port);
+    let plain = format!("{}/ca.pem", certificates.folder());
+    // As an editor of Windows saves it.
+    let marked = format!("{}/marked.pem", certificates.folder());
+    let pem = [b"\xef\xbb\xbf".to_vec(), std::fs::read(&plain).unwrap()].concat();
+    std::fs::write(&marked, pem).unwrap();
     let trusting = Config {
         broker_url: url.clone(),
-        ca_file: Some(format!("{}/ca.pem", certificates.folder())),
+        ca_file: Some(plain),
         ..config(0)
     };
-    let report = probe(trusting.clone(), "probe/x", support::PATIENCE).unwrap();
-    assert_eq!(report.failed, None, "{}", report.detail);
+    let with_mark = Config {
+        ca_file: Some(marked),
+        ..trusting.clone()
+    };
+    for config in [trusting.clone(), with_mark] {
+        let report = probe(config, "probe/x", support::PATIENCE).unwrap();
+        assert_eq!(report.failed, None, "{}", report.detail);
+    }
 
     let ended = Running::start(
         &sink(Config {

@@ -6,9 +6,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use iiot_mqtt::{Config, Protocol};
+use iiot_mqtt::{Config, EndKind, Protocol};
 use support::broker::{Mosquitto, Subscriber, skip};
-use support::{Memory, Relentless, Value, config, sink, value};
+use support::{Memory, Relentless, Running, Value, config, sink, value};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 const BAD: [u64; 7] = [0, 1, 20, 21, 22, 40, 59];
@@ -146,4 +146,45 @@ fn a_broker_that_keeps_nothing_gets_every_value_and_is_said_to() {
 
     assert_eq!(limits, "QoS 1 instead of 2, no value is retained");
     assert_eq!(memory.total().delivered, 3);
+}
+
+#[test]
+fn a_topic_that_an_access_list_denies_stops_the_sink_and_rejects_nothing() {
+    if skip() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("acl");
+    std::fs::write(
+        &list,
+        "topic readwrite gateway/#\ntopic write t/a\ntopic write t/c\n",
+    )
+    .unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode;
+    std::fs::set_permissions(folder.path(), open(0o755)).unwrap();
+    std::fs::set_permissions(&list, open(0o644)).unwrap();
+    let broker = Mosquitto::start_with(&format!("acl_file {}", list.display()));
+    let memory = Memory::new(100);
+    memory.commit((2..5).map(frame));
+    let sink = sink(Config {
+        protocol: Protocol::V5,
+        ..config(broker.port)
+    });
+
+    // Mosquitto 2.0.11 cuts the connection when it denies, and with more under way its PUBACK is lost by that.
+    let ends: Vec<_> = (0..8)
+        .map(|_| Running::start(&sink, &memory).join())
+        .collect();
+
+    let (search, told) = ends.split_at(3);
+    assert!(
+        told.iter()
+            .all(|ended| ended.kind == EndKind::NotAuthorized),
+        "{search:?} {told:?}"
+    );
+    assert!(
+        told.iter()
+            .all(|ended| ended.detail.contains("\"t/b\"") && !ended.again)
+    );
+    assert_eq!(memory.total().rejected, []);
 }

@@ -620,3 +620,27 @@ fn a_connection_that_ends_for_a_publish_is_to_be_made_again_soon() {
     assert!(told.count() >= 2, "{later:?}");
     assert!(broker.results.recv_timeout(PATIENCE).is_ok());
 }
+
+#[test]
+fn a_publish_that_is_not_to_be_sent_is_a_reject_and_the_rest_of_its_frame_is_delivered() {
+    let (sender, seen) = channel();
+    let broker = Scripted::start(move |_, peer| {
+        peer.accept();
+        peer.serve(|publish| sender.send(publish.topic.clone()).is_ok());
+        String::new()
+    });
+    let memory = Memory::new(10);
+    // No other value goes through: this is nothing that the broker says.
+    memory.commit([frame(0, "reserved/a")]);
+    let running = Running::start(&sink(config(broker.port)), &memory);
+    memory.wait_confirmed(1);
+    memory.commit([(NOW + 1, vec![value("reserved/a", 1), value("b", 1)])]);
+    memory.wait_confirmed(2);
+    running.stop();
+
+    let word = "topic_is_reserved".to_owned();
+    assert_eq!(rejected(&memory), [(0, word.clone()), (1, word)]);
+    assert_eq!((delivered(&memory), memory.total().points), (0, 1));
+    let seen: Vec<String> = seen.try_iter().collect();
+    assert!(seen.iter().all(|topic| !topic.starts_with("reserved")));
+}

@@ -2,7 +2,7 @@
 
 use crate::errors;
 use iiot_core::clock::NodeClock;
-use iiot_core::scan::{Scan, earlier};
+use iiot_core::scan::{Scan, ScanFault, ScanFaultReason, earlier};
 use iiot_core::{ChannelFramer, FrameTime, Framed, Origin, quote};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -59,8 +59,10 @@ pub(crate) struct Decoded {
     #[pyo3(get)]
     points: usize,
     lines: Vec<u8>,
-    publishes: Vec<u8>,
+    publishes: Vec<(Vec<u8>, Vec<u8>, bool)>,
     rejects: Vec<(u64, String, String)>,
+    #[pyo3(get)]
+    ignored: BTreeMap<String, u64>,
 }
 
 #[pymethods]
@@ -96,7 +98,6 @@ impl Decoder {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let Decoding { framer, scan } = &mut *state;
             framer.feed_with(chunk, &self.profile, scan, |framed, found, fault| {
-                let fault = fault.map(|f| (f.at, f.to_string()));
                 self.take(
                     &mut decoded,
                     &framed,
@@ -124,11 +125,7 @@ impl Decoder {
             .decode(topic.map(str::as_bytes), document, scan)
         {
             Ok(found) => self.found(&mut to, found, 0, received_at_ns, true),
-            Err(fault) => {
-                to.rejects
-                    .push((fault.at as u64, fault.to_string(), quote(document)));
-                to.add_value_faults(document, scan, 0);
-            }
+            Err(fault) => to.refuse(&fault, document, 0),
         }
         to
     }
@@ -139,7 +136,6 @@ impl Decoder {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Decoding { framer, scan } = &mut *state;
         framer.finish(&self.profile, scan, |framed, found, fault| {
-            let fault = fault.map(|f| (f.at, f.to_string()));
             self.take(&mut decoded, &framed, found, fault, received_at_ns, true);
         });
         decoded
@@ -152,7 +148,7 @@ impl Decoder {
         to: &mut Decoded,
         framed: &Framed<'_>,
         found: iiot_core::Decoded<'_>,
-        fault: Option<(usize, String)>,
+        fault: Option<ScanFault>,
         received_at_ns: i64,
         publishes: bool,
     ) {
@@ -167,8 +163,8 @@ impl Decoder {
                 },
                 _,
             ) => to.rejects.push((at, reason.to_string(), quote(bytes))),
-            (Framed::Document { bytes, offset, .. }, Some((at, why))) => {
-                to.rejects.push((offset + at as u64, why, quote(bytes)));
+            (Framed::Document { bytes, offset, .. }, Some(fault)) => {
+                to.refuse(&fault, bytes, offset);
             }
             (Framed::Document { offset, .. }, None) => {
                 self.found(to, found, offset, received_at_ns, publishes);
@@ -195,17 +191,24 @@ impl Decoder {
         to.add_value_faults(found.document(), &found, offset);
         if publishes {
             found.publishes(&self.origin, |p| {
-                to.publishes.extend_from_slice(p.topic);
-                to.publishes.extend_from_slice(b" = ");
-                to.publishes.extend_from_slice(p.payload);
                 to.publishes
-                    .extend_from_slice(if p.retain { b" (retained)\n" } else { b"\n" });
+                    .push((p.topic.to_vec(), p.payload.to_vec(), p.retain));
             });
         }
     }
 }
 
 impl Decoded {
+    /// A document that begins at `offset` gives nothing.
+    fn refuse(&mut self, fault: &ScanFault, document: &[u8], offset: u64) {
+        if let ScanFaultReason::Ignored { name } = &fault.reason {
+            *self.ignored.entry(name.to_string()).or_default() += 1;
+        } else {
+            let at = offset + fault.at as u64;
+            self.rejects.push((at, fault.to_string(), quote(document)));
+        }
+    }
+
     /// Values of a document that begins at `offset` which cannot be used.
     fn add_value_faults(&mut self, document: &[u8], scan: &Scan, offset: u64) {
         for f in scan.value_faults() {
@@ -224,8 +227,15 @@ impl Decoded {
         PyBytes::new(py, &self.lines)
     }
 
-    fn publishes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.publishes)
+    fn publishes<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool)> {
+        let bytes = |text: &[u8]| PyBytes::new(py, text);
+        let publishes = self.publishes.iter();
+        publishes
+            .map(|(topic, payload, retain)| (bytes(topic), bytes(payload), *retain))
+            .collect()
     }
 
     fn rejects(&self) -> Vec<(u64, String, String)> {

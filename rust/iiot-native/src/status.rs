@@ -15,6 +15,7 @@ pub(crate) fn status_dict(
     }
     intake.set_item("reject_reasons", &status.reject_reasons)?;
     intake.set_item("times_not_believed", &status.times_not_believed)?;
+    intake.set_item("ignored_kinds", &status.ignored_kinds)?;
     let sinks = PyDict::new(py);
     for sink in &status.sinks {
         let entry = PyDict::new(py);

@@ -146,6 +146,10 @@ impl Outbox for Memory {
             for (position, (time_ns, values)) in (from..).zip(frames.iter().take(max_frames)) {
                 batch.begin_frame(position, *time_ns);
                 for (point, value) in (0..).zip(values) {
+                    if value.topic.starts_with("reserved/") {
+                        batch.reject(&[&value.topic], "topic_is_reserved", point);
+                        continue;
+                    }
                     batch.publish(
                         &[&value.topic],
                         value.payload.as_bytes(),

@@ -1,0 +1,39 @@
+//! What a profile makes depend on other values of a document: whether it is telemetry at all, and whether a value counts.
+
+use std::sync::Arc;
+
+use crate::json::Kind;
+use crate::rules::{Field, Rules};
+use crate::scan::Scan;
+use crate::trie::Slot;
+
+/// The name under which the profile ignores the document, if it does.
+#[inline]
+pub(crate) fn ignored(rules: &Rules, scan: &Scan) -> Option<Arc<str>> {
+    let is_there = |slot: &Slot| {
+        let value = scan.values.get(*slot as usize);
+        value.is_some_and(|value| value.is_there())
+    };
+    let mut rules = rules.ignores.iter();
+    let rule =
+        rules.find(|rule| rule.has.iter().all(is_there) && !rule.lacks.iter().any(is_there))?;
+    Some(Arc::clone(&rule.name))
+}
+
+/// Whether a field has an `unless` that is true, as a point of this table sees it.
+pub(crate) fn is_left_out(field: &Field, document: &[u8], scan: &Scan, table: u32) -> bool {
+    field.unless.iter().any(|address| {
+        let value = scan.value(table, *address);
+        value.kind == Kind::Bool && value.text(document) == b"true"
+    })
+}
+
+/// Leave out the values whose field has an `unless` that is true.
+pub(crate) fn leave_out(rules: &Rules, document: &[u8], scan: &mut Scan) {
+    let mut fields = std::mem::take(&mut scan.fields);
+    fields.retain(|found| {
+        let field = rules.fields.get(found.field as usize);
+        field.is_none_or(|field| !is_left_out(field, document, scan, found.context.table))
+    });
+    scan.fields = fields;
+}

@@ -1,0 +1,59 @@
+//! What a document without any usable value holds where the profile looks, for the message that says so.
+
+use std::fmt::Write as _;
+
+use crate::faults::path;
+use crate::json::Kind;
+use crate::quote::quote;
+use crate::rules::{Address, Rules};
+use crate::scan::Scan;
+use crate::trie::Slot;
+
+/// The message names so many values; a document may hold a thousand.
+const MAX_NAMED: usize = 4;
+/// So much of each is shown.
+const SHOWN_BYTES: usize = 40;
+
+/// The values that were found and could not be used, each with the reason: `v: not a number: "5.4"`. Nulls are among them, because otherwise nothing would say
+/// that the path is right.
+#[cold]
+pub(crate) fn list(rules: &Rules, document: &[u8], scan: &Scan) -> String {
+    let wrong = scan.value_faults.iter().map(|fault| {
+        let value = document.get(fault.start..fault.end).unwrap_or_default();
+        let (shown, more) = match value.get(..SHOWN_BYTES) {
+            Some(beginning) if value.len() > SHOWN_BYTES => (beginning, "..."),
+            _ if value.is_empty() => (b"\"\"".as_slice(), ""),
+            _ => (value, ""),
+        };
+        format!("{}: {}: {}{more}", fault.path, fault.reason, quote(shown))
+    });
+    let is_null = |slot: Slot| {
+        scan.values
+            .get(slot as usize)
+            .is_some_and(|value| value.kind == Kind::Null)
+            || scan
+                .found
+                .iter()
+                .any(|found| found.slot == slot && found.value.kind == Kind::Null)
+    };
+    let nulls = rules.fields.iter().filter_map(|field| match field.address {
+        Address::Document(slot) | Address::Item { document: slot, .. } if is_null(slot) => {
+            path(rules, 0, slot).map(|path| format!("{path}: null"))
+        }
+        _ => None,
+    });
+    let mut list = String::new();
+    let mut left_out = 0;
+    for (number, value) in wrong.chain(nulls).enumerate() {
+        if number >= MAX_NAMED {
+            left_out += 1;
+            continue;
+        }
+        let comma = if number == 0 { "" } else { ", " };
+        let _ = write!(list, "{comma}{value}");
+    }
+    if left_out > 0 {
+        let _ = write!(list, ", and {left_out} more");
+    }
+    list
+}
