@@ -28,7 +28,7 @@ impl Deref for Decoded<'_> {
 }
 
 /// Where a value stands in its frame. Together with the frame's position it names the value for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The number of its point in the frame, which is the number of its line as well.
     pub point: u32,

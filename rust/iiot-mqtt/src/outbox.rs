@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use iiot_core::Place;
 
 /// Where publishes come from and where confirmations go. The journal's adapter implements it; tests use one in memory.
 ///
@@ -62,8 +63,8 @@ pub struct KnownTopic {
 pub struct PointReject {
     /// The frame's position.
     pub position: u64,
-    /// The point's number within the frame, as given to `PublishBatch::publish`.
-    pub point: u32,
+    /// Which value of the frame, as given to `PublishBatch::publish`.
+    pub place: Place,
     /// Why, as one word with underscores; a broker's own sentence may follow after a colon.
     pub reason: String,
     /// Where it was to go.
@@ -104,10 +105,8 @@ pub(crate) struct PublishSpan {
     topic_at: u32,
     payload_at: u32,
     payload_end: u32,
-    pub point: u32,
+    pub place: Place,
     pub retain: bool,
-    /// It is not to be sent, for this reason.
-    pub refusal: Option<&'static str>,
 }
 
 impl PublishSpan {
@@ -147,23 +146,7 @@ impl PublishBatch {
     }
 
     /// Add a publish to the frame begun last; without one it is ignored. The topic is the parts put together.
-    pub fn publish(&mut self, topic_parts: &[&str], payload: &[u8], retain: bool, point: u32) {
-        self.add(topic_parts, payload, retain, point, None);
-    }
-
-    /// Add a publish that is not to be sent: it becomes a reject with this reason, a stable word, and the rest of its frame is delivered.
-    pub fn reject(&mut self, topic_parts: &[&str], reason: &'static str, point: u32) {
-        self.add(topic_parts, &[], false, point, Some(reason));
-    }
-
-    fn add(
-        &mut self,
-        topic_parts: &[&str],
-        payload: &[u8],
-        retain: bool,
-        point: u32,
-        refusal: Option<&'static str>,
-    ) {
+    pub fn publish(&mut self, topic_parts: &[&str], payload: &[u8], retain: bool, place: Place) {
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
@@ -179,9 +162,8 @@ impl PublishBatch {
             topic_at,
             payload_at,
             payload_end,
-            point,
+            place,
             retain,
-            refusal,
         });
     }
 

@@ -36,7 +36,8 @@ pub struct Point {
     /// The name of a topic that `Topics` does not hold.
     unlisted: Option<Box<str>>,
     pub position: u64,
-    pub number: u32,
+    /// Which value of the frame.
+    pub value: iiot_core::Place,
     pub payload: Bytes,
     /// The retain flag it is sent with.
     pub retain: bool,
@@ -61,7 +62,7 @@ impl Point {
 
     /// Where it stands in the journal.
     pub fn place(&self) -> Place {
-        (self.position, self.number)
+        (self.position, self.value)
     }
 
     /// Its topic is beyond the limit.
@@ -88,8 +89,6 @@ pub enum Aside {
 #[derive(Debug)]
 pub enum Next {
     Send(Point),
-    /// It is not to be sent.
-    Reject(Point, &'static str),
     FrameEnd {
         position: u64,
         superseded: bool,
@@ -236,17 +235,13 @@ impl Stage {
                 topic,
                 unlisted,
                 position: frame.position,
-                number: span.point,
+                value: span.place,
                 payload: self.arena.slice(span.payload()),
                 retain: false,
                 wants_retain: span.retain,
                 late: false,
                 newest_ns: i64::MIN,
             };
-            if let Some(reason) = span.refusal {
-                self.sent_in_frame = true;
-                return Next::Reject(point, reason);
-            }
             let candidate = Candidate {
                 topic,
                 position: frame.position,
@@ -287,16 +282,13 @@ fn for_each(batch: &PublishBatch, numbers: &[u32], trial: &Trial, mut take: impl
         let publishes = batch.publishes.get(span.clone()).unwrap_or_default();
         let numbers = numbers.get(span).unwrap_or_default();
         for (index, (publish, topic)) in (0..).zip(publishes.iter().zip(numbers)) {
-            if publish.refusal.is_some() {
-                continue;
-            }
             take(Candidate {
                 topic: *topic,
                 position: frame.position,
                 index,
                 time_ns: frame.time_ns,
                 retain: publish.retain,
-                suspect: trial.is_suspect((frame.position, publish.point)),
+                suspect: trial.is_suspect((frame.position, publish.place)),
             });
         }
     }
@@ -377,7 +369,7 @@ impl Tally {
                 let topic = point.name(topics).to_owned();
                 self.open.rejected.push(PointReject {
                     position: point.position,
-                    point: point.number,
+                    place: point.value,
                     reason,
                     topic,
                 });

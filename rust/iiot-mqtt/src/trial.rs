@@ -21,8 +21,8 @@ use bytes::Bytes;
 
 use crate::client::Blame;
 
-/// Position and number of a point.
-pub type Place = (u64, u32);
+/// Position of a frame, and which value of it.
+pub type Place = (u64, iiot_core::Place);
 
 /// Ends that it takes, if the broker names no reason.
 const STRIKES: u8 = 2;
@@ -104,7 +104,9 @@ impl Trial {
 
     /// A connection begins at this position: what is settled is forgotten.
     pub fn begin(&mut self, from: u64) {
-        self.suspects = self.suspects.split_off(&(from, 0));
+        self.suspects = self
+            .suspects
+            .split_off(&(from, iiot_core::Place::default()));
         self.careful_until = self.careful_until.filter(|until| *until >= from);
     }
 

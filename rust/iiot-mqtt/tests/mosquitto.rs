@@ -103,7 +103,7 @@ fn a_value_for_a_topic_that_is_not_for_it_is_rejected_and_the_others_go_on() {
         let reasons: Vec<_> = total
             .rejected
             .iter()
-            .map(|r| (r.point, r.reason.as_str()))
+            .map(|r| (r.place.point, r.reason.as_str()))
             .collect();
         let own = "topic_of_the_gateway: gateway/# belongs to the gateway itself";
         assert_eq!(

@@ -44,7 +44,7 @@ fn deliver_sixty(limit: &str, change: impl Fn(Config) -> Config, word: &str) {
     let rejected: Vec<_> = total
         .rejected
         .iter()
-        .map(|reject| (reject.position, reject.point))
+        .map(|reject| (reject.position, reject.place.point))
         .collect();
     let expected: Vec<_> = BAD.iter().map(|at| (*at, 1)).collect();
     assert_eq!(rejected, expected, "{limit}");

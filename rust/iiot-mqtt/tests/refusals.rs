@@ -632,13 +632,17 @@ fn a_publish_that_is_not_to_be_sent_is_a_reject_and_the_rest_of_its_frame_is_del
     let memory = Memory::new(10);
     // No other value goes through: this is nothing that the broker says.
     memory.commit([frame(0, "reserved/a")]);
-    let running = Running::start(&sink(config(broker.port)), &memory);
+    let settings = Config {
+        own_topics: vec!["reserved/#".into()],
+        ..config(broker.port)
+    };
+    let running = Running::start(&sink(settings), &memory);
     memory.wait_confirmed(1);
     memory.commit([(NOW + 1, vec![value("reserved/a", 1), value("b", 1)])]);
     memory.wait_confirmed(2);
     running.stop();
 
-    let word = "topic_is_reserved".to_owned();
+    let word = "topic_of_the_gateway".to_owned();
     assert_eq!(rejected(&memory), [(0, word.clone()), (1, word)]);
     assert_eq!((delivered(&memory), memory.total().points), (0, 1));
     let seen: Vec<String> = seen.try_iter().collect();

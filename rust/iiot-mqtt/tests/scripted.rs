@@ -7,6 +7,7 @@ mod support;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use iiot_core::Place;
 use iiot_mqtt::{Config, EndKind, PointReject, ProbeStep, Protocol, probe};
 use support::peer::{Publish, Scripted};
 use support::{Memory, PATIENCE, Running, config, sink, value};
@@ -329,7 +330,7 @@ fn the_receive_maximum_and_the_largest_packet_of_a_broker_are_kept() {
     assert!(broker.result().parse::<u32>().unwrap() <= 3);
     let rejected = PointReject {
         position: 5,
-        point: 1,
+        place: Place { point: 1, field: 0 },
         reason: "packet_too_large".into(),
         topic: "big".into(),
     };
@@ -379,7 +380,7 @@ fn a_topic_that_cannot_be_published_to_is_rejected_and_costs_one_point() {
         .total()
         .rejected
         .iter()
-        .map(|reject| (reject.position, reject.point))
+        .map(|reject| (reject.position, reject.place.point))
         .collect();
     assert_eq!(places, [(0, 0), (1, 0)]);
     assert_eq!((memory.total().delivered, memory.total().points), (0, 1));

@@ -94,7 +94,7 @@ impl Outbox for JournalOutbox {
                         &[std::str::from_utf8(p.topic).unwrap_or_default()],
                         p.payload,
                         p.retain,
-                        p.place.point,
+                        p.place,
                     );
                 });
             }
@@ -116,8 +116,8 @@ impl Outbox for JournalOutbox {
                 .into_iter()
                 .map(|r| SinkReject {
                     position: r.position,
-                    point: r.point,
-                    field: None,
+                    point: r.place.point,
+                    field: Some(r.place.field),
                     reason: r.reason,
                     excerpt: quote(r.topic.as_bytes()),
                 })

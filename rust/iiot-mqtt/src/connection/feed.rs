@@ -66,7 +66,6 @@ impl<R: Requests> Session<'_, R> {
                         break;
                     }
                 },
-                Next::Reject(point, reason) => self.reject(point, reason.to_owned(), now),
                 Next::FrameEnd {
                     position,
                     superseded,

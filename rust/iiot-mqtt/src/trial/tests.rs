@@ -2,13 +2,17 @@
 
 use super::*;
 
+fn at(position: u64) -> Place {
+    (position, iiot_core::Place::default())
+}
+
 fn end(trial: &mut Trial, blame: Blame, under_way: &[Sent], is_proven: bool) -> bool {
     trial.on_end(blame, "why", under_way, is_proven, 99, Instant::now())
 }
 
 fn points(positions: std::ops::Range<u64>) -> Vec<Sent> {
     positions
-        .map(|position| Sent::Point((position, 0)))
+        .map(|position| Sent::Point(at(position)))
         .collect()
 }
 
@@ -24,7 +28,7 @@ fn one_end_accuses_nobody_and_the_second_with_the_same_publishes_slows_down() {
         [5, 8, 9].map(|position| trial.is_careful(position)),
         [true, true, false]
     );
-    assert_eq!(trial.advice((5, 0), true), Advice::Send);
+    assert_eq!(trial.advice(at(5), true), Advice::Send);
 }
 
 #[test]
@@ -44,13 +48,13 @@ fn a_publish_alone_is_refused_after_two_ends_that_others_came_before() {
     end(&mut trial, Blame::Unclear, &points(3..9), true);
 
     assert!(end(&mut trial, Blame::Unclear, &points(5..6), true));
-    assert_eq!(trial.advice((5, 0), false), Advice::ProveFirst);
-    assert_eq!(trial.advice((5, 0), true), Advice::Send);
+    assert_eq!(trial.advice(at(5), false), Advice::ProveFirst);
+    assert_eq!(trial.advice(at(5), true), Advice::Send);
     assert!(end(&mut trial, Blame::Unclear, &points(5..6), true));
 
-    assert_eq!(trial.advice((5, 0), false), Advice::Refuse("why".into()));
-    assert_eq!(trial.advice((6, 0), false), Advice::Send);
-    trial.settle((5, 0));
+    assert_eq!(trial.advice(at(5), false), Advice::Refuse("why".into()));
+    assert_eq!(trial.advice(at(6), false), Advice::Send);
+    trial.settle(at(5));
     trial.begin(9);
     assert!(trial.is_idle());
 }
@@ -60,11 +64,11 @@ fn a_reason_that_names_the_value_is_enough_and_silence_takes_more() {
     for (blame, ends) in [(Blame::Value, 1), (Blame::Silence, 4)] {
         let mut trial = Trial::default();
         for _ in 0..ends {
-            assert_eq!(trial.advice((5, 0), true), Advice::Send);
+            assert_eq!(trial.advice(at(5), true), Advice::Send);
             end(&mut trial, blame, &points(5..6), true);
         }
 
-        let refused = matches!(trial.advice((5, 0), true), Advice::Refuse(_));
+        let refused = matches!(trial.advice(at(5), true), Advice::Refuse(_));
         assert!(refused, "{blame:?}");
     }
 }
@@ -76,16 +80,16 @@ fn ends_over_which_nothing_went_through_are_no_strikes() {
         end(&mut trial, Blame::Unclear, &points(5..6), false);
     }
 
-    assert_eq!(trial.advice((5, 0), true), Advice::Send);
-    assert_eq!(trial.advice((5, 0), false), Advice::ProveFirst);
-    trial.on_accepted((5, 0), "t", &Bytes::new());
-    assert_eq!(trial.advice((5, 0), false), Advice::Send);
+    assert_eq!(trial.advice(at(5), true), Advice::Send);
+    assert_eq!(trial.advice(at(5), false), Advice::ProveFirst);
+    trial.on_accepted(at(5), "t", &Bytes::new());
+    assert_eq!(trial.advice(at(5), false), Advice::Send);
 }
 
 #[test]
 fn a_canary_that_fails_accuses_nobody_and_another_one_comes_next() {
     let mut trial = Trial::default();
-    trial.on_accepted((1, 0), "t", &Bytes::from_static(b"v"));
+    trial.on_accepted(at(1), "t", &Bytes::from_static(b"v"));
 
     assert!(!end(&mut trial, Blame::Unclear, &[Sent::Canary], true));
     assert_eq!(trial.canary(), Err(0));

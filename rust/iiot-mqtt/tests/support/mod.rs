@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use iiot_core::Place;
 use iiot_mqtt::{
     Config, Confirmation, EndKind, Ended, KnownTopic, Outbox, OutboxError, PublishBatch, Sink,
 };
@@ -146,15 +147,11 @@ impl Outbox for Memory {
             for (position, (time_ns, values)) in (from..).zip(frames.iter().take(max_frames)) {
                 batch.begin_frame(position, *time_ns);
                 for (point, value) in (0..).zip(values) {
-                    if value.topic.starts_with("reserved/") {
-                        batch.reject(&[&value.topic], "topic_is_reserved", point);
-                        continue;
-                    }
                     batch.publish(
                         &[&value.topic],
                         value.payload.as_bytes(),
                         value.retain,
-                        point,
+                        Place { point, field: 0 },
                     );
                 }
             }
