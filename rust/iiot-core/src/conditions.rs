@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::found::Value;
 use crate::json::Kind;
 use crate::rules::{Field, Rules};
 use crate::scan::Scan;
@@ -12,7 +13,7 @@ use crate::trie::Slot;
 pub(crate) fn ignored(rules: &Rules, scan: &Scan) -> Option<Arc<str>> {
     let is_there = |slot: &Slot| {
         let value = scan.values.get(*slot as usize);
-        value.is_some_and(|value| value.is_there())
+        value.is_some_and(Value::is_there)
     };
     let mut rules = rules.ignores.iter();
     let rule =

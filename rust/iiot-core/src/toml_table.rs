@@ -24,7 +24,7 @@ pub(crate) enum Age {
 pub(crate) struct Faults<'t> {
     text: &'t str,
     age: Age,
-    faults: Vec<ProfileFault>,
+    found: Vec<ProfileFault>,
 }
 
 impl<'t> Faults<'t> {
@@ -32,7 +32,7 @@ impl<'t> Faults<'t> {
         Self {
             text,
             age,
-            faults: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -42,14 +42,14 @@ impl<'t> Faults<'t> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.faults.is_empty()
+        self.found.is_empty()
     }
 
     /// Add a fault at a byte of the text; `None` means the whole file.
     pub(crate) fn add(&mut self, at: Option<usize>, message: &str) {
         let before = at.and_then(|at| self.text.as_bytes().get(..at));
         let line = before.map_or(0, |before| 1 + memchr::memchr_iter(b'\n', before).count());
-        self.faults.push(ProfileFault {
+        self.found.push(ProfileFault {
             line,
             message: message.to_owned(),
         });
@@ -75,12 +75,12 @@ impl<'t> Faults<'t> {
     }
 
     pub(crate) fn into_result<T>(mut self, value: T) -> Result<T, Vec<ProfileFault>> {
-        if self.faults.is_empty() {
+        if self.found.is_empty() {
             return Ok(value);
         }
-        self.faults.sort_by_key(|fault| fault.line);
-        self.faults.dedup();
-        Err(self.faults)
+        self.found.sort_by_key(|fault| fault.line);
+        self.found.dedup();
+        Err(self.found)
     }
 }
 
