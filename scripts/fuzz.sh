@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz framer and profile decoder with libFuzzer: fuzz.sh [SECONDS a target, 600 by default [TARGET...]]
+# Fuzz framer, profile decoder and messages with libFuzzer: fuzz.sh [SECONDS a target, 600 by default [TARGET...]]
 #
 # The inputs that reached something new stay in rust/iiot-core/fuzz/corpus/, so that the next run begins with them; one that broke a rule lies
 # in artifacts/ beside it, and given to the target's program as its only argument it does so again. Neither a nightly toolchain nor cargo-fuzz is
@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../rust/iiot-core/fuzz"
 seconds=${1:-600}
 shift || true
 targets=("$@")
-if [ ${#targets[@]} -eq 0 ]; then targets=(framer profile); fi
+if [ ${#targets[@]} -eq 0 ]; then targets=(framer profile message); fi
 command -v c++ >/dev/null 2>&1 || {
     echo "fuzz.sh: a C++ compiler is missing, for libFuzzer: apt install g++" >&2
     exit 1
@@ -29,6 +29,7 @@ from pathlib import Path
 for file in Path("../../../tests/vectors/decode").glob("*.json"):
     vector = json.loads(file.read_text())
     seeds = {"framer": [b"\xff\x07\x01\x40" + vector["input"].encode()], "profile": [f["document"].encode() for f in vector["expected"]["frames"] if "document" in f]}
+    seeds["message"] = [bytes([number % 5 + 1]) + document for number, document in enumerate(seeds["profile"])]
     for target, inputs in seeds.items():
         folder = Path("corpus") / target
         folder.mkdir(parents=True, exist_ok=True)
