@@ -156,23 +156,40 @@ fn ends_that_are_the_sessions_or_pass_reject_nothing_however_often_they_come() {
 
 #[test]
 fn a_broker_that_ends_every_connection_at_a_value_rejects_nothing() {
-    for known in [false, true] {
+    // Without a word, and with a reason that names the value.
+    for (known, reason) in [
+        (false, None),
+        (true, None),
+        (false, Some(0x95)),
+        (true, Some(0x95)),
+    ] {
         let is_well = Arc::new(AtomicBool::new(false));
         let answer = Arc::clone(&is_well);
         let broker = Scripted::start(move |_, peer| {
             peer.accept();
-            serve_until(peer, |publish| {
+            let is_ended = serve_until(peer, |publish| {
                 !publish.topic.starts_with("gateway/") && !answer.load(Ordering::Relaxed)
             });
+            if is_ended && let Some(reason) = reason {
+                peer.write(&[0xE0, 2, reason, 0]);
+                peer.drain();
+            }
             String::new()
         });
         let memory = Memory::new(100);
         if known {
             memory.know("good", "before", NOW - 1);
+            // Nothing is retained of it, so that no refresh comes first.
+            memory.with(|inner| inner.known.get_mut("good").unwrap().retain = false);
         }
         memory.commit(frames(20, &[]));
 
-        let running = Relentless::start(&sink(config(broker.port)), &memory);
+        let config = if reason.is_some() {
+            v5(broker.port)
+        } else {
+            config(broker.port)
+        };
+        let running = Relentless::start(&sink(config), &memory);
         for _ in 0..60 {
             broker.result();
         }
@@ -181,7 +198,8 @@ fn a_broker_that_ends_every_connection_at_a_value_rejects_nothing() {
         memory.wait_confirmed(20);
         running.stop();
 
-        assert_eq!((rejected(&memory), delivered(&memory)), (vec![], 20));
+        let found = (rejected(&memory), delivered(&memory));
+        assert_eq!(found, (vec![], 20), "{known} {reason:?}");
     }
 }
 
