@@ -9,6 +9,7 @@ import io
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -19,6 +20,8 @@ MAX_QUEUED_BEFORE_DRAWING_BYTES = 4096
 """Behind more than this a drawing would be out of date when it is shown."""
 FINISH_S = 1.0
 """How long a stop waits for a reader that takes nothing at all."""
+FINISH_AT_MOST_S = 5.0
+"""How long it waits for one that is slow."""
 
 
 class LineWriter:
@@ -52,13 +55,16 @@ class LineWriter:
         """Return a text stream into the queue, for whoever writes to standard error without asking: warnings, other libraries."""
         return io.TextIOWrapper(_Queued(self._descriptor, self._put), self._encoding, "backslashreplace", write_through=True)
 
-    def finish(self) -> None:
-        """Wait until everything is written, or until the reader has taken nothing for `FINISH_S`."""
+    def finish(self) -> bool:
+        """Wait until everything is written; False if the reader has taken nothing for `FINISH_S`, or too little for `FINISH_AT_MOST_S`."""
+        until = time.monotonic() + FINISH_AT_MOST_S
         with self._changed:
             while self._queue:
                 before = self._progress()
-                if not self._changed.wait_for(lambda: self._progress() != before, FINISH_S):  # noqa: B023 - called before the next turn
-                    return
+                patience_s = min(FINISH_S, until - time.monotonic())
+                if not self._changed.wait_for(lambda: self._progress() != before, patience_s):  # noqa: B023 - called before the next turn
+                    return False
+        return True
 
     def _progress(self) -> tuple[int, int]:
         return self._written_bytes, len(self._queue)

@@ -137,10 +137,13 @@ def draw(text: str) -> None:
 
 
 def finish() -> None:
-    """Wait until what was logged is written, but not for a reader that takes nothing; what is said later is written at once."""
+    """Wait until what was logged is written, but not for a reader that takes nothing; what is said later is written at once.
+
+    To such a reader what is said later goes into the queue as well: it would hold up the end of the process.
+    """
     global _standard_error
-    _writer.finish()
-    if _standard_error is not None:
+    is_written = _writer.finish()
+    if is_written and _standard_error is not None:
         sys.stderr, _standard_error = _standard_error, None
 
 

@@ -202,3 +202,13 @@ def test_a_range_is_halved_without_suspecting_anything() -> None:
 
     assert not plan.halve()
     assert plan.next() == Range(1, 2)
+
+
+def test_a_proof_settles_the_suspects_as_well() -> None:
+    """A proof shows that the database takes lines: what was refused before it is bad too, and does not count as delivered."""
+    plan = Delivery(2)
+    plan.halve()
+    plan.refused("400 x")
+    plan.reject("500 y")
+
+    assert (plan.next(), sorted(plan.rejects), plan.in_doubt) == (None, [(0, "400 x"), (1, "500 y")], False)

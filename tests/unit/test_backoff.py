@@ -90,3 +90,15 @@ def test_a_second_short_connection_is_perhaps_a_fight() -> None:
         perhaps.append(detector.is_perhaps)
 
     assert perhaps == [False, True, False]
+
+
+def test_short_connections_without_proof_stay_perhaps_a_fight() -> None:
+    """A broker that did not answer may have been restarted; it is said as long as they go on, and no longer."""
+    detector = TakeoverDetector()
+
+    perhaps = []
+    for connected_s in (0.5, 0.5, 0.5, 0.5, 60.0):
+        assert not detector.observe("lost", connected_s, broker_stayed=False)
+        perhaps.append(detector.is_perhaps)
+
+    assert perhaps == [False, True, True, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -85,6 +86,26 @@ def test_the_template_is_a_profile(folder: Path, capsys: pytest.CaptureFixture[s
     for name in ("template.toml", "everything.toml"):
         assert main(["profile", "test", name, "value", "--topic", "plant/one/state/level"]) == 0, name
         assert "level,line=one value=27.6 " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_is_read_as_other_commands_read_it(folder: Path, capsys: pytest.CaptureFixture[str], encoding: str) -> None:
+    """A byte order mark, UTF-16 and gzip are no part of the documents."""
+    (folder / "documents.gz").write_bytes(gzip.compress('{"actual":1}'.encode(encoding)))
+
+    assert main(["profile", "test", "plant.toml", "documents.gz", "--topic", "plant/one/dosing"]) == 0
+    assert "dosing,line=one actual_g=1 " in capsys.readouterr().out
+
+
+def test_what_cannot_be_a_document_costs_only_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Brackets without end are a reject, and a file without anything is an error."""
+    (folder / "deep").write_text("[" * 100_000 + "\n" + '{"actual":1}\n')
+    (folder / "empty").write_text("\n")
+
+    assert main(["profile", "test", "plant.toml", "deep", "--topic", "plant/one/dosing"]) == 1
+    assert capsys.readouterr().out.endswith("2 documents: 1 points, 1 rejects\n")
+    assert main(["profile", "test", "plant.toml", "empty"]) == 1
+    assert "empty holds no document in its 1 bytes" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from iiot_gateway.config.load import load
 from iiot_gateway.config.profile_template import TEMPLATE
 from iiot_gateway.config.wiring import origin, profile_path
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.sources.recorded_file import RecordedFile
 from iiot_gateway.visible import visible, visible_bytes
 
 if TYPE_CHECKING:
@@ -72,13 +73,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(path: str) -> bytes:
-    if path == "-":
-        return sys.stdin.buffer.read()
+    """Return what a file holds, unpacked and as UTF-8; say on standard error what is wrong with it."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        file = RecordedFile(path)
+        content = b"".join(chunk for _arrival, chunk in file.chunks())
     except OSError as error:
         raise GatewayError(f"{path} cannot be read: {error.strerror}") from error
+    if file.damage:
+        print(f"iiot-gateway: {path}: {file.damage}", file=sys.stderr)
+    if not content.strip():
+        raise GatewayError(f"{path} {file.without_documents(len(content))}")
+    return content
 
 
 def _messages(content: bytes, topic: str | None) -> Iterator[Message]:
@@ -94,7 +99,7 @@ def _messages(content: bytes, topic: str | None) -> Iterator[Message]:
 def _message(line: bytes, topic: str | None) -> Message:
     """Take a line for a message that brings its topic along, if it is one, else for a document."""
     if topic is None:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             match json.loads(line):
                 case {"topic": str(own), "payload": str(payload)}:
                     return Message(own, payload.encode())
@@ -104,7 +109,7 @@ def _message(line: bytes, topic: str | None) -> Message:
 def _is_json(content: bytes) -> bool:
     try:
         json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -195,6 +195,8 @@ class Delivery:
     def reject(self, why: str) -> None:
         """Take note that the one line of the range is bad, by a proof of its own."""
         self.rejects.append((self._open.pop().first, why))
+        # The proof was a line that the database took: so the suspects are bad as well.
+        self._settle()
 
     @property
     def in_doubt(self) -> bool:

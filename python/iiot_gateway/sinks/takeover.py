@@ -18,11 +18,12 @@ class TakeoverDetector:
         self._short_s = short_s
         self._in_a_row = in_a_row
         self._count = 0
+        self._short = 0
 
     @property
     def is_perhaps(self) -> bool:
         """Whether it looks like a fight, without being proven."""
-        return 1 < self._count < self._in_a_row
+        return self._short > 1 and self._count < self._in_a_row
 
     def asks(self, kind: str, connected_s: float) -> bool:
         """Return whether it matters for such an end if the broker answers right after it."""
@@ -30,6 +31,7 @@ class TakeoverDetector:
 
     def observe(self, kind: str, connected_s: float, *, broker_stayed: bool) -> bool:
         """Take the end of a connection; return whether another client has the same id."""
+        self._short = self._short + 1 if self.asks(kind, connected_s) else 0
         if kind == "session_taken_over":
             self._count = self._in_a_row
         elif self.asks(kind, connected_s) and broker_stayed:

@@ -105,12 +105,13 @@ impl<'a> Decoded<'a> {
 
     /// The time of a point.
     pub(crate) fn time_of(&self, point: PointRef, frame: FrameTime) -> i64 {
-        match point.time_ns {
+        let time_ns = match point.time_ns {
             // The frame's time was made of it, and may have been moved away from another's.
             own if own == self.scan.time_ns => frame.time_ns,
             Some(own) if self.rules.belief.holds(own, frame.received_at_ns) => own,
             _ => frame.time_ns,
-        }
+        };
+        time_ns.saturating_add(i64::from(point.later_ms) * 1_000_000)
     }
 
     /// Append the text of a value: a number as it came, an integer as its digits, a string without quotes and escapes.

@@ -91,6 +91,8 @@ pub(crate) struct PointRef {
     pub(crate) first: u32,
     pub(crate) end: u32,
     pub(crate) time_ns: Option<i64>,
+    /// It is so many milliseconds later than that, because earlier points of the document have its series and time.
+    pub(crate) later_ms: u32,
 }
 
 /// The values of one item, or of a document that is an item of an array.

@@ -1,11 +1,16 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
 use crate::conclude::{clear, fixed_count, short_points, time, too_many, typed, usable};
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
 use crate::conditions::is_left_out;
 use crate::faults::Refused;
-use crate::found::{Context, FieldRef, Found, PointRef, Value};
+use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
+use crate::hash::{AsIs, fingerprint};
 use crate::observe::push_capture;
 use crate::reading;
+use crate::render::push_template;
 use crate::rules::{Address, FieldName, PointRule, Rules};
 use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan};
 use crate::sequences::sequences;
@@ -13,13 +18,14 @@ use crate::sequences::sequences;
 /// Find out which points take documents with this topic. `false`: none.
 pub(crate) fn enter(rules: &Rules, hash: u64, topic: Option<&[u8]>, scan: &mut Scan) -> bool {
     scan.has_points = false;
+    // An array has items whatever the form of the points.
+    scan.tables.clear();
+    scan.table_values.clear();
+    scan.table_found.clear();
     if rules.long_points.is_empty() {
         return true;
     }
     scan.points.clear();
-    scan.tables.clear();
-    scan.table_values.clear();
-    scan.table_found.clear();
     let topic = topic.unwrap_or_default();
     if scan.matched != Some(hash) || scan.topic != topic {
         scan.matched = Some(hash);
@@ -72,9 +78,58 @@ pub(crate) fn points(rules: &Rules, hash: u64, document: &[u8], scan: &mut Scan)
     };
     part.points(&applies, 0, scan);
     scan.applies = applies;
-    if scan.time_ns.is_none() {
-        scan.time_ns = scan.points.iter().find_map(|point| point.time_ns);
+    scan.time_ns = scan.time_ns.or_else(|| only_time(scan));
+    keep_apart(rules, document, scan);
+}
+
+/// The time of a document that is one point.
+fn only_time(scan: &Scan) -> Option<i64> {
+    match scan.points.as_slice() {
+        [only] => only.time_ns,
+        _ => None,
     }
+}
+
+/// Let points of one series and time follow each other by a millisecond, the smallest step that all databases keep: they would overwrite each other.
+fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
+    scan.spread_ms = 0;
+    if scan.points.len() < 2 {
+        return;
+    }
+    let mut points = std::mem::take(&mut scan.points);
+    let mut counts: HashMap<(u64, Option<i64>), u32, BuildHasherDefault<AsIs>> = HashMap::default();
+    let mut series = Vec::new();
+    for point in &mut points {
+        let Some(first) = scan.fields.get(point.first as usize).copied() else {
+            continue;
+        };
+        let Some(number) = rules
+            .fields
+            .get(first.field as usize)
+            .map(|field| field.point)
+        else {
+            continue;
+        };
+        let Some(rule) = rules.points.get(number as usize) else {
+            continue;
+        };
+        series.clear();
+        series.extend_from_slice(&number.to_le_bytes());
+        let templates = rule.tags.iter().map(|(_, template)| template);
+        for template in std::iter::once(&rule.measurement).chain(templates) {
+            push_template(template, document, scan, first.context, &mut series);
+            series.push(0);
+        }
+        // One that is too early will not be believed, and then has the document's time.
+        let own = point.time_ns.filter(|own| *own >= rules.belief.earliest_ns);
+        let count = counts.entry((fingerprint(&series), own)).or_default();
+        point.later_ms = *count;
+        *count += 1;
+        if own.is_none() {
+            scan.spread_ms = scan.spread_ms.max(point.later_ms);
+        }
+    }
+    scan.points = points;
 }
 
 /// Add the points of a document that is an array: each item is taken as a document would be.
@@ -111,7 +166,8 @@ pub(crate) fn array(rules: &Rules, hash: u64, document: &[u8], array: Value, sca
         }
     }
     scan.applies = applies;
-    scan.time_ns = scan.points.iter().find_map(|point| point.time_ns);
+    scan.time_ns = only_time(scan);
+    keep_apart(rules, document, scan);
 }
 
 /// Read an item of an array as a document, with its short points, clocks and sequences. Returns its table and its time.
@@ -186,6 +242,7 @@ impl Part<'_> {
                 first: number,
                 end: number + 1,
                 time_ns: self.time_ns,
+                later_ms: 0,
             });
         }
         let rules = applies
@@ -222,7 +279,14 @@ impl Part<'_> {
         let mut tables = Vec::new();
         for (count, item) in found.iter().enumerate() {
             if let Some(first) = known {
-                tables.push((first + count as u32, item.captures));
+                let number = first + count as u32;
+                let is_read =
+                    |table: &Table| table.scope as usize == scope && table.document == self.table;
+                if !scan.table(number).is_some_and(is_read) {
+                    // There was no room for this one and those behind it.
+                    break;
+                }
+                tables.push((number, item.captures));
                 continue;
             }
             if scan.tables.len() >= MAX_WILDCARD_POINTS {
@@ -288,6 +352,7 @@ impl Part<'_> {
             first: first as u32,
             end: scan.fields.len() as u32,
             time_ns: own.or(self.time_ns),
+            later_ms: 0,
         });
         true
     }

@@ -15,7 +15,7 @@
 //! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true, unless = ["dry_run"] }
 //! ```
 //!
-//! In paths and templates a named level of the filter comes before a key of the same name. Paths of a point with `each` begin at the item; where the item has
+//! In templates a named level of the filter comes before a key of the same name. Paths of a point with `each` begin at the item; where the item has
 //! nothing there, the document is asked. The path `.` is the item, or the document, if that is a bare value.
 
 use toml::de::DeValue;
@@ -39,7 +39,8 @@ struct Addresses<'a> {
 }
 
 impl Addresses<'_> {
-    fn of(&mut self, path: &Path) -> Address {
+    /// What stands in the braces of a template: a named level, or a value.
+    fn of_hole(&mut self, path: &Path) -> Address {
         let level = self
             .levels
             .iter()
@@ -47,6 +48,11 @@ impl Addresses<'_> {
         if let Some(number) = level {
             return Address::Level(self.first_level + number as u32);
         }
+        self.of(path)
+    }
+
+    /// A value.
+    fn of(&mut self, path: &Path) -> Address {
         match path.steps.first() {
             None => self.takes_bare_values = true,
             Some(PathStep::Key(key)) => self.keys.push(key.clone()),
@@ -89,7 +95,7 @@ pub(crate) fn read_point(
         keys: reserved.to_vec(),
         takes_bare_values: false,
     };
-    let common = common(table, 0, &mut |path| addresses.of(&path), faults);
+    let common = common(table, 0, &mut |path| addresses.of_hole(&path), faults);
     let time = table.table("time", faults).and_then(|mut time| {
         let rule = read_time(&mut time, faults);
         time.refuse_others(faults);
@@ -218,7 +224,7 @@ fn read_fields(
                 let unless = plain_paths(&mut table, "unless", faults);
                 field.unless = unless.iter().map(|path| addresses.of(path)).collect();
                 field.topic = topic(&mut table, 0, faults)
-                    .map(|topic| topic.compile(|path| addresses.of(&path)));
+                    .map(|topic| topic.compile(|path| addresses.of_hole(&path)));
                 table.refuse_others(faults);
             }
             _ => faults.add(
@@ -248,7 +254,7 @@ fn read_others(
     let topic = topic(&mut others, 1, faults);
     let retain = others.boolean("retain", faults).unwrap_or(false);
     others.refuse_others(faults);
-    let topic = topic.map(|topic| topic.compile(|path| addresses.of(&path)));
+    let topic = topic.map(|topic| topic.compile(|path| addresses.of_hole(&path)));
     except.append(&mut addresses.keys);
     let own = fields.iter().filter(|field| field.point == point);
     except.extend(own.filter_map(|field| match &field.name {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::found::{Capture, FieldRef, Found, PointRef, Table, Value};
 use crate::hash::AsIs;
 use crate::json::Syntax;
+use crate::moment::Belief;
 use crate::rules::Address;
 use crate::shapes::Shapes;
 use crate::trie::Slot;
@@ -250,6 +251,8 @@ pub struct Scan {
     /// The points, if the profile has any of the long form; else every value is a point of its own.
     pub(crate) points: Vec<PointRef>,
     pub(crate) has_points: bool,
+    /// How far its points without a time of their own reach beyond the document's.
+    pub(crate) spread_ms: u32,
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) packet_counter: Option<u64>,
     pub(crate) time_ns: Option<i64>,
@@ -322,6 +325,20 @@ impl Scan {
     /// The document's own absolute time, in nanoseconds since 1970.
     pub fn time_ns(&self) -> Option<i64> {
         self.time_ns
+    }
+
+    /// How many milliseconds beyond the document's time its points reach, because several have one series.
+    pub fn spread_ms(&self) -> u32 {
+        if self.has_points { self.spread_ms } else { 0 }
+    }
+
+    /// Whether every time in the document can be that of one which came then.
+    pub fn is_believed(&self, belief: Belief, received_at_ns: i64) -> bool {
+        let points = self.points.iter().filter(|_| self.has_points);
+        points
+            .filter_map(|point| point.time_ns)
+            .chain(self.time_ns)
+            .all(|time_ns| belief.holds(time_ns, received_at_ns))
     }
 
     /// How long the document's values had waited at their node, if it says so.

@@ -36,11 +36,24 @@ pub(crate) fn list(rules: &Rules, document: &[u8], scan: &Scan) -> String {
                 .iter()
                 .any(|found| found.slot == slot && found.value.kind == Kind::Null)
     };
-    let nulls = rules.fields.iter().filter_map(|field| match field.address {
-        Address::Document(slot) | Address::Item { document: slot, .. } if is_null(slot) => {
-            path(rules, 0, slot).map(|path| format!("{path}: null"))
-        }
-        _ => None,
+    let is_null_in_item = |scope: usize, slot: Slot| {
+        let mut tables = scan.tables.iter();
+        tables.any(|table| {
+            let value = scan.table_values.get((table.values + slot) as usize);
+            table.scope as usize == scope && value.is_some_and(|value| value.kind == Kind::Null)
+        })
+    };
+    let nulls = rules.fields.iter().filter_map(|field| {
+        let scope = rules.points.get(field.point as usize)?.scope;
+        let (scope, slot) = match field.address {
+            Address::Item { item: slot, .. } | Address::Only(slot) => (scope, slot),
+            Address::Document(slot) => (0, slot),
+            Address::Level(_) => return None,
+        };
+        let found = is_null_in_item(scope, slot) || (scope == 0 && is_null(slot));
+        path(rules, scope, slot)
+            .filter(|_| found)
+            .map(|path| format!("{path}: null"))
     });
     let mut list = String::new();
     let mut left_out = 0;

@@ -154,12 +154,13 @@ fields = { t = "number", battery = "number" }
     assert_eq!(
         yields(profile, None, document),
         [
-            "reading,device=d,name=one,site=north t=1,battery=3.1 NOON",
+            "reading,device=d,name=one,site=north t=1,battery=3.1 1600000000000000000",
             "reading,device=d,name=outer,site=north t=2.0,battery=3 1600000000500000000",
+            // These have no time of their own, and one series: they must not overwrite each other.
             "reading,device=d,name=outer,site=north battery=3.1 NOON",
-            "reading,device=d,name=outer,site=north battery=3.1 NOON",
+            "reading,device=d,name=outer,site=north battery=3.1 1700000000001000000",
             // 1970 is not believed.
-            "reading,device=d,name=outer,site=north t=4,battery=3.1 NOON",
+            "reading,device=d,name=outer,site=north t=4,battery=3.1 1700000000002000000",
             "readings[2].t: not a number",
             "readings[2].at: not a time in the profile's format",
         ]
@@ -188,8 +189,8 @@ fields = { a = "number", b = "bool" }
     assert_eq!(
         yields(profile, None, document),
         [
-            "t,site=north value=1 NOON",
-            "p,id=x,site=north a=2,b=true NOON",
+            "t,site=north value=1 1600000000000000000",
+            "p,id=x,site=north a=2,b=true 1600000000000000000",
             "h,site=north value=5 NOON",
             "0.0 iiot/x/t = 1",
             "2.0 iiot/y/h = 5",
@@ -261,6 +262,33 @@ others = { except = ["debug"], topic = "{device}/{1}" }
             "0.4 iiot/d/_ = 7",
             "big: out of range",
         ]
+    );
+}
+
+/// Values of one series and time follow each other by a millisecond; those of other series keep their time.
+#[test]
+fn items_of_one_series_do_not_overwrite_each_other() {
+    let profile = "[[point]]\nmeasurement = \"m\"\ntags = { s = \"{s}\" }\ntime = { path = \"t\", format = \"unix_s\" }\nfields = { v = \"number\" }\n";
+    let document = r#"[{"s":"a","v":1},{"s":"b","v":2},{"s":"a","v":3},{"s":"a","v":4,"t":1600000000},{"s":"a","v":5,"t":1600000000}]"#;
+    assert_eq!(
+        yields(profile, None, document),
+        [
+            "m,s=a,site=north v=1 NOON",
+            "m,s=b,site=north v=2 NOON",
+            "m,s=a,site=north v=3 1700000000001000000",
+            "m,s=a,site=north v=4 1600000000000000000",
+            "m,s=a,site=north v=5 1600000000001000000",
+        ]
+    );
+}
+
+/// A key that has the name of a level is a field all the same.
+#[test]
+fn a_field_may_have_the_name_of_a_level() {
+    let profile = "[[point]]\nfilter = \"p/{name}\"\nmeasurement = \"{name}\"\nfields = { name = \"string\" }\n";
+    assert_eq!(
+        yields(profile, Some("p/x"), r#"{"name":"of the document"}"#),
+        ["x,site=north name=\"of the document\" NOON"]
     );
 }
 

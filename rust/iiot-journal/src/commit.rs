@@ -276,12 +276,15 @@ impl Group {
         let own = t
             .time_ns
             .filter(|own| source.rules.belief.holds(*own, item.received_at_ns));
-        if own.is_none() && t.time_ns.is_some() {
+        if t.is_doubted {
             self.count(format!("time_not_believed:{}", source.name), 1);
         }
         // Readings of one node lie further apart than its ages are inexact, so their times stay distinct.
         let time_ns = own.unwrap_or_else(|| {
             let stamp_ns = self.stamp(source, change, item, node_ms, 0);
+            // The next frame comes behind all points of this one.
+            let spread_ns = i64::from(t.spread_ms) * 1_000_000;
+            change.clocks.stamp.last_stamp_ns = stamp_ns.saturating_add(spread_ns);
             earlier(stamp_ns, t.age_ms)
         });
         let lost_before = change.delta.lost_on_air;

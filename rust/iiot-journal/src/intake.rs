@@ -13,6 +13,7 @@ use crate::writer;
 use iiot_core::channel::ChannelFramer;
 use iiot_core::framed::Framed;
 use iiot_core::hash::fingerprint;
+use iiot_core::moment::Belief;
 use iiot_core::profile::Profile;
 use iiot_core::quote;
 use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
@@ -199,7 +200,15 @@ impl Intake {
             ..
         } = self;
         framer.feed_with(chunk, profile, scan, |framed, decoded, fault| {
-            take(&mut documents, &framed, &decoded, fault, received_at_ns);
+            let belief = profile.belief();
+            take(
+                &mut documents,
+                &framed,
+                &decoded,
+                fault,
+                received_at_ns,
+                belief,
+            );
         });
         self.pushed += chunk.len() as u64;
         self.tell_left_out();
@@ -227,6 +236,7 @@ impl Intake {
             topic,
             place: format_args!("{place}"),
             received_at_ns,
+            belief: self.profile.belief(),
         };
         document.add(&mut documents, &self.scan, fault);
         self.base = settled;
@@ -257,7 +267,15 @@ impl Intake {
             ..
         } = self;
         framer.finish(profile, scan, |framed, decoded, fault| {
-            take(&mut documents, &framed, &decoded, fault, received_at_ns);
+            let belief = profile.belief();
+            take(
+                &mut documents,
+                &framed,
+                &decoded,
+                fault,
+                received_at_ns,
+                belief,
+            );
         });
         documents
     }
@@ -351,6 +369,7 @@ fn take(
     decoded: &Scan,
     fault: Option<ScanFault>,
     received_at_ns: i64,
+    belief: Belief,
 ) {
     match *framed {
         Framed::Damaged {
@@ -386,6 +405,7 @@ fn take(
                 topic: None,
                 place: format_args!("document at byte {offset}"),
                 received_at_ns,
+                belief,
             };
             document.add(documents, decoded, fault);
         }
@@ -399,6 +419,8 @@ struct Document<'a> {
     /// Where it was.
     place: fmt::Arguments<'a>,
     received_at_ns: i64,
+    /// Which times in it are believed.
+    belief: Belief,
 }
 
 impl Document<'_> {
@@ -433,6 +455,8 @@ impl Document<'_> {
             documents.receptions.extend(receptions(scan));
             let telemetry = Telemetry {
                 time_ns: scan.time_ns(),
+                is_doubted: !scan.is_believed(self.belief, self.received_at_ns),
+                spread_ms: scan.spread_ms(),
                 age_ms: scan.age_ms(),
                 uptime_ms: scan.uptime_ms(),
                 counter: scan.packet_counter(),

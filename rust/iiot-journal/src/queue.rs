@@ -16,6 +16,10 @@ pub(crate) const ROOM_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     pub time_ns: Option<i64>,
+    /// A time in it cannot be right.
+    pub is_doubted: bool,
+    /// Its points reach so far beyond its time.
+    pub spread_ms: u32,
     pub age_ms: Option<u64>,
     pub uptime_ms: Option<u64>,
     pub counter: Option<u64>,

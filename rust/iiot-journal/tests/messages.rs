@@ -107,6 +107,29 @@ fn a_wrong_time_is_counted() {
     );
 }
 
+/// Items without a time follow each other by a millisecond, and the next message comes behind all of them.
+#[test]
+fn messages_of_several_items_do_not_overwrite_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let mut cursor = journal.add_sink("influxdb", None).unwrap();
+    let mut intake = journal.add_source(plant(), None).unwrap();
+    for document in [
+        "[{\"v\":1},{\"v\":2},{\"v\":3}]",
+        "[{\"v\":4},{\"v\":5}]",
+        "{\"v\":6}",
+    ] {
+        intake
+            .push_message(Some(b"plant/d/v"), document.as_bytes(), NOON, 0)
+            .unwrap();
+    }
+    assert!(intake.settled(WAIT));
+    let expected: Vec<String> = (0..6)
+        .map(|n| format!("m,device=d v={} {}", n + 1, NOON + n * 1_000_000))
+        .collect();
+    assert_eq!(lines(&mut cursor), expected);
+}
+
 /// A message that no point accepts is a reject with its topic, and a profile that takes the topic gets it back.
 #[test]
 fn a_reject_knows_its_topic() {

@@ -272,18 +272,16 @@ fn a_late_value_counts_and_does_not_go_back() {
     };
     let mut intake = journal.add_source(settings, None).unwrap();
 
-    push(
-        &mut intake,
-        "{\"at\":6000,\"v\":7}\n{\"at\":5500,\"v\":8}\n",
-        NOON_MS,
-    );
+    let (newer, older) = (NOON_MS - 4000, NOON_MS - 4500);
+    let documents = format!("{{\"at\":{newer},\"v\":7}}\n{{\"at\":{older},\"v\":8}}\n");
+    push(&mut intake, &documents, NOON_MS);
     live.follow().unwrap();
 
     let found = latest(&live);
     let series = series(&found, "v");
     assert_eq!(
         (&series["value"], &series["count"], &series["time_ms"]),
-        (&json!("7"), &json!(2), &json!(6000))
+        (&json!("7"), &json!(2), &json!(newer))
     );
 }
 

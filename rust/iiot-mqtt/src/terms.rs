@@ -7,7 +7,7 @@ use crate::refresh::TOPICS_A_STEP;
 
 /// A missing right stops everything for so long, so that a person can grant it; then its publishes are rejected while others go through.
 pub const DENIED_PATIENCE: Duration = Duration::from_secs(600);
-/// After so long without one, the next denial is a new one.
+/// After so long without one, the next denial is a new one, unless it was waited for.
 const DENIED_AGAIN: Duration = Duration::from_secs(900);
 
 #[derive(Debug, Clone)]
@@ -73,7 +73,11 @@ impl Terms {
             since: now,
             last: now,
         };
-        let is_old = |denied: &Denied| now.saturating_duration_since(denied.last) >= DENIED_AGAIN;
+        // Once it has lasted it counts as missing until it is granted: a topic that is published to once an hour must not stop the others each time.
+        let is_old = |denied: &Denied| {
+            now.saturating_duration_since(denied.last) >= DENIED_AGAIN
+                && denied.last.saturating_duration_since(denied.since) < DENIED_PATIENCE
+        };
         let denied = match self.denied.take() {
             Some(denied) if !is_old(&denied) => Denied {
                 last: now,
@@ -123,6 +127,8 @@ mod tests {
 
         assert!(!terms.deny("a", at(603)));
         assert!(!terms.deny("a", at(603 + 900)));
+        assert!(terms.deny("a", at(603 + 900 + 600)));
+        assert!(terms.deny("a", at(603 + 900 + 600 + 7200)));
     }
 
     #[test]
