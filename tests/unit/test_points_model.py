@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -164,8 +165,8 @@ def items_of(each: str | None, document: Any) -> list[Any]:
     return [item for _key, item in pairs_of(inner)]
 
 
-def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[str]:
-    """Give the lines of one point of the profile, for a document that is no list."""
+def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[tuple[str, str]]:
+    """Give the series and the fields of one point of the profile, for a document that is no list."""
     each = point["each"]
     for item in items_of(each, document):
 
@@ -191,7 +192,7 @@ def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> I
             tags = {key: fill(template) for key, template in point["tags"].items()}
             head = escaped(measurement, ", ") if measurement else "_"
             head += "".join(f",{key}={escaped(value, ', =')}" for key, value in sorted(tags.items()) if value)
-            yield f"{head} {','.join(f'{name}={text}' for name, text in fields.items())} {NOW_NS}"
+            yield head, ",".join(f"{name}={text}" for name, text in fields.items())
 
 
 def taken(point: dict[str, Any], levels: dict[str, str]) -> set[str]:
@@ -204,11 +205,14 @@ def taken(point: dict[str, Any], levels: dict[str, str]) -> set[str]:
 def expected(points: list[dict[str, Any]], topic: str | None, document: Any) -> list[str]:
     """Return the lines that the rules give."""
     lines = []
+    before: Counter[tuple[int, str]] = Counter()
     for part in document if isinstance(document, list) else [document]:
-        for point in points:
+        for number, point in enumerate(points):
             levels = matched(point["filter"], topic)
-            if levels is not None:
-                lines += points_of(point, levels, part)
+            for head, fields in points_of(point, levels, part) if levels is not None else ():
+                # Points of one series follow each other by a millisecond.
+                lines.append(f"{head} {fields} {NOW_NS + before[number, head] * 1_000_000}")
+                before[number, head] += 1
     return lines
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from iiot_gateway.config.load import load
@@ -75,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
 def _read(path: str) -> bytes:
     """Return what a file holds, unpacked and as UTF-8; say on standard error what is wrong with it."""
     try:
-        file = RecordedFile(path)
-        content = b"".join(chunk for _arrival, chunk in file.chunks())
+        with closing(RecordedFile(path)) as file:
+            content = b"".join(chunk for _arrival, chunk in file.chunks()).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise GatewayError(f"{path} cannot be read: {error.strerror}") from error
     if file.damage:
