@@ -43,7 +43,10 @@ def test_a_reader_that_does_not_read_delays_nobody_and_gets_what_there_is_room_f
     received = b""
     while len(received) < kept * 1000:
         received += os.read(reading, 65536)
-    assert [int(line[:5]) for line in received.splitlines()] == list(range(kept))
+    numbers = [int(line[:5]) for line in received.splitlines()]
+    # The pipe itself takes some while lines are being lost, so that there may be room for a later one.
+    assert len(numbers) == kept
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_pipe_whose_reader_ended_costs_its_lines_and_nothing_else(pipe: tuple[int, int]) -> None:

@@ -12,7 +12,7 @@ import anyio.to_thread
 from iiot_gateway.errors import RecordingInvalid, RecordingUnreadable
 from iiot_gateway.log import RECORDING_TORN, RECORDING_WITHOUT_DOCUMENTS, SOURCE_FINISHED, get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
-from iiot_gateway.sources.recorded_file import RecordedFile
+from iiot_gateway.sources.recorded_file import RecordedFile, is_stream
 
 
 class RecordingIntake(Intake, Protocol):
@@ -71,7 +71,8 @@ class ReplaySource:
             if self.file.damage:
                 self.status.damage = self.file.damage
                 self._log.warning(RECORDING_TORN, detail=self.file.damage)
-            elif not self.status.documents and not self._intake.resume_offset:
+            elif not self.status.documents and not self._intake.resume_offset and (self.status.bytes or not is_stream(self._path)):
+                # A stream that gives nothing is no file of which somebody expects something.
                 self.status.damage = self.file.without_documents(self.status.bytes)
                 self._log.warning(RECORDING_WITHOUT_DOCUMENTS, file=self._path, detail=self.status.damage)
             self.status.change(self._log, "finished", self.status.damage)
