@@ -7,9 +7,8 @@ use crate::conclude;
 use crate::conditions;
 use crate::decoded::Decoded;
 use crate::faults::path;
-use crate::found::Value;
 use crate::hash::fingerprint;
-use crate::json::{Kind, Outcome, SyntaxFault, blank_from};
+use crate::json::{Outcome, SyntaxFault, blank_from};
 use crate::long;
 use crate::moment::Belief;
 use crate::reading;
@@ -138,21 +137,22 @@ impl Profile {
             conclude::clear(scan);
             return Err(topic_not_accepted(scan));
         }
-        let root = match reading::message(&self.rules, self.hash, document, scan) {
-            Ok((root, end)) => blank_from(document, end)
-                .map(|()| root)
+        let read = match reading::message(&self.rules, self.hash, document, scan) {
+            Ok((array, end)) => blank_from(document, end)
+                .map(|()| array)
                 .map_err(bytes_behind),
             Err(fault) => Err(not_a_document(fault)),
         };
-        let root = match root {
-            Ok(root) => root,
-            Err(fault) => self.bare_text(document, scan).ok_or_else(|| {
+        let array = match read {
+            Ok(array) => array,
+            Err(_) if self.takes_as_text(document, scan) => None,
+            Err(fault) => {
                 conclude::clear(scan);
-                fault
-            })?,
+                return Err(fault);
+            }
         };
-        if root.kind == Kind::Array {
-            long::array(&self.rules, self.hash, document, root, scan);
+        if let Some(array) = array {
+            long::array(&self.rules, self.hash, document, array, scan);
         } else {
             self.refuse_ignored(scan)?;
             conclude::conclude(&self.rules, self.hash, document, scan);
@@ -162,15 +162,18 @@ impl Profile {
     }
 
     /// Take a message that is no JSON for a text, if the profile takes bare values: many devices send `ON`.
-    fn bare_text(&self, document: &[u8], scan: &mut Scan) -> Option<Value> {
+    fn takes_as_text(&self, document: &[u8], scan: &mut Scan) -> bool {
         let text = document.trim_ascii();
         let looks_like_json = matches!(text.first(), None | Some(b'{' | b'[' | b'"'));
         if !self.rules.takes_bare_values || looks_like_json {
-            return None;
+            return false;
         }
         let is_text = std::str::from_utf8(text).is_ok_and(|text| !text.contains('\0'));
         let start = document.len() - document.trim_ascii_start().len();
-        is_text.then(|| reading::bare_text(&self.rules, self.hash, start..start + text.len(), scan))
+        if is_text {
+            reading::bare_text(&self.rules, self.hash, start..start + text.len(), scan);
+        }
+        is_text
     }
 
     /// What the last scan, which must have been of `document` and by this profile, found.

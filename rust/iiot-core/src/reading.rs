@@ -28,22 +28,17 @@ pub(crate) fn document(rules: &Rules, hash: u64, bytes: &[u8], scan: &mut Scan) 
     reading.object(bytes, scan)
 }
 
-/// Read the message that `bytes` begin with: any JSON value. Returns its root, and the offset behind it.
+/// Read the message that `bytes` begin with: any JSON value. Returns the array, if it is one, and the offset behind it.
 pub(crate) fn message(
     rules: &Rules,
     hash: u64,
     bytes: &[u8],
     scan: &mut Scan,
-) -> Outcome<(Value, usize)> {
+) -> Outcome<(Option<Value>, usize)> {
     if bytes.first() == Some(&b'{')
         && let Ok(end) = document(rules, hash, bytes, scan)
     {
-        let root = Value {
-            kind: Kind::Object,
-            start: 0,
-            end: end as u32,
-        };
-        return Ok((root, end));
+        return Ok((None, end));
     }
     scan.shapes.unapply();
     let mut noting = Noting::begin(rules.trie(), hash, scan);
@@ -51,21 +46,17 @@ pub(crate) fn message(
         // Its items are read by themselves.
         let (start, end) = read_message(bytes, &mut crate::json::Blind)?;
         let (kind, start, end) = (Kind::Array, start as u32, end as u32);
-        return Ok((Value { kind, start, end }, end as usize));
+        return Ok((Some(Value { kind, start, end }), end as usize));
     }
-    let mut root = Rooted {
-        inner: &mut noting,
-        root: Value::default(),
-    };
-    let end = match read_message(bytes, &mut root) {
+    let end = match read_message(bytes, &mut noting) {
         Ok((_, end)) => end,
         // A number is over where something else begins, and behind this one nothing does.
         Err(fault) if fault.syntax == Syntax::Incomplete && ends_in_a_number(bytes) => {
-            read_message(&[bytes, b" "].concat(), &mut root)?.1
+            read_message(&[bytes, b" "].concat(), &mut noting)?.1
         }
         Err(fault) => return Err(fault),
     };
-    Ok((root.root, end))
+    Ok((None, end))
 }
 
 fn ends_in_a_number(bytes: &[u8]) -> bool {
@@ -73,69 +64,15 @@ fn ends_in_a_number(bytes: &[u8]) -> bool {
 }
 
 /// Take a part of the message for a text, which stands at the root.
-pub(crate) fn bare_text(
-    rules: &Rules,
-    hash: u64,
-    text: std::ops::Range<usize>,
-    scan: &mut Scan,
-) -> Value {
+pub(crate) fn bare_text(rules: &Rules, hash: u64, text: std::ops::Range<usize>, scan: &mut Scan) {
     scan.shapes.unapply();
     let mut noting = Noting::begin(rules.trie(), hash, scan);
     noting.scalar(0, Kind::String, text.start, text.end);
-    Value {
-        kind: Kind::String,
-        start: text.start as u32,
-        end: text.end as u32,
-    }
 }
 
 fn is_array(bytes: &[u8]) -> bool {
     let first = bytes.iter().find(|byte| !b" \t\r\n".contains(byte));
     first == Some(&b'[')
-}
-
-/// Tells what the root was.
-struct Rooted<'a, O> {
-    inner: &'a mut O,
-    root: Value,
-}
-
-impl<O: Observer> Observer for Rooted<'_, O> {
-    fn key(
-        &mut self,
-        bytes: &[u8],
-        parent: Place,
-        depth: usize,
-        start: usize,
-        end: usize,
-        escaped: bool,
-    ) -> Place {
-        self.inner.key(bytes, parent, depth, start, end, escaped)
-    }
-    fn item(&mut self, parent: Place, depth: usize, index: usize) -> Place {
-        self.inner.item(parent, depth, index)
-    }
-    fn scalar(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
-        let (from, to) = (start as u32, end as u32);
-        self.root = Value {
-            kind,
-            start: from,
-            end: to,
-        };
-        self.inner.scalar(place, kind, start, end);
-    }
-    fn open(&mut self, place: Place, depth: usize, kind: Kind, start: usize) {
-        self.inner.open(place, depth, kind, start);
-    }
-    fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
-        let (from, to) = (start as u32, end as u32);
-        self.root = Value {
-            kind,
-            start: from,
-            end: to,
-        };
-        self.inner.close(place, kind, start, end);
-    }
 }
 
 /// Where the items of an array stand in `bytes`, at most one more than a document may have points.
