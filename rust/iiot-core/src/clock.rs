@@ -34,21 +34,30 @@ pub struct Stamp {
 }
 
 impl StampClock {
-    /// The stamp for a frame at `clock_ns`.
-    pub fn stamp(&mut self, clock_ns: i64, step_ns: i64) -> Stamp {
+    /// The host clock at a frame's arrival, held still over a small fall. For frames whose stamps need not be distinct from those of other frames.
+    pub fn hold(&mut self, clock_ns: i64) -> Stamp {
         let fell_back = self.last_clock_ns != i64::MIN
             && clock_ns < self.last_clock_ns.saturating_sub(SMALL_FALL_NS);
+        self.last_clock_ns = if fell_back {
+            clock_ns
+        } else {
+            self.last_clock_ns.max(clock_ns)
+        };
+        Stamp {
+            ns: self.last_clock_ns,
+            fell_back,
+        }
+    }
+
+    /// The stamp for a frame at `clock_ns`.
+    pub fn stamp(&mut self, clock_ns: i64, step_ns: i64) -> Stamp {
+        let Stamp { fell_back, .. } = self.hold(clock_ns);
         let ns = if fell_back || self.last_stamp_ns == i64::MIN {
             clock_ns
         } else {
             clock_ns.max(self.last_stamp_ns.saturating_add(step_ns))
         };
         self.last_stamp_ns = ns;
-        self.last_clock_ns = if fell_back {
-            clock_ns
-        } else {
-            self.last_clock_ns.max(clock_ns)
-        };
         Stamp { ns, fell_back }
     }
 }

@@ -3,9 +3,10 @@
 use crate::conditions;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Value};
+use crate::hash::fingerprint;
 use crate::json::Kind;
 use crate::long;
-use crate::moment::TimeFormat;
+use crate::moment::{Moment, TimeFormat};
 use crate::number::{integer, whole_number};
 use crate::rules::{Rules, ValueType};
 use crate::scan::{MAX_WILDCARD_POINTS, Scan, ValueFault, ValueFaultReason};
@@ -21,8 +22,8 @@ pub(crate) fn clear(scan: &mut Scan) {
     scan.sequences.clear();
     scan.names.clear();
     scan.value_faults.clear();
-    (scan.uptime_ms, scan.packet_counter, scan.time_ns) = (None, None, None);
-    scan.age_ms = None;
+    (scan.uptime_ms, scan.packet_counter, scan.time) = (None, None, None);
+    (scan.age_ms, scan.device) = (None, None);
 }
 
 /// The points of a document that is an object or a bare value, and what it says of clocks and sequences.
@@ -35,7 +36,7 @@ pub(crate) fn conclude(rules: &Rules, hash: u64, document: &[u8], scan: &mut Sca
     scan.age_ms = fixed_count(rules, document, scan, rules.age);
     if let Some((slot, format)) = &rules.time {
         let value = scan.values.get(*slot as usize).copied();
-        scan.time_ns = time(
+        scan.time = time(
             rules,
             document,
             scan,
@@ -44,6 +45,7 @@ pub(crate) fn conclude(rules: &Rules, hash: u64, document: &[u8], scan: &mut Sca
             format,
         );
     }
+    scan.device = device(rules, document, scan);
     sequences::sequences(rules, document, scan);
     if !rules.long_points.is_empty() {
         long::points(rules, hash, document, scan);
@@ -225,7 +227,7 @@ pub(crate) fn time(
     (scope, slot, captures): (usize, Slot, Option<u32>),
     value: Value,
     format: &TimeFormat,
-) -> Option<i64> {
+) -> Option<Moment> {
     if !value.is_there() {
         return None;
     }
@@ -241,6 +243,12 @@ pub(crate) fn time(
         refused.add(rules, document, scan);
     }
     time
+}
+
+/// Fingerprint of the text that names the device.
+pub(crate) fn device(rules: &Rules, document: &[u8], scan: &Scan) -> Option<u64> {
+    let value = scan.values.get(rules.device? as usize)?;
+    value.is_there().then(|| fingerprint(value.text(document)))
 }
 
 /// The count at a slot without wildcards.

@@ -7,7 +7,7 @@ use crate::found::{FieldRef, PointRef, Value};
 use crate::json::Kind;
 use crate::number::integer;
 use crate::render::push_value;
-use crate::rules::Rules;
+use crate::rules::{Repeats, Rules};
 use crate::scan::Scan;
 
 /// A document with what was found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and values
@@ -43,6 +43,8 @@ pub struct FrameTime {
     pub time_ns: i64,
     /// When the gateway had it; it decides which times of points are believed.
     pub received_at_ns: i64,
+    /// When the device's run began, if the document's times are uptimes.
+    pub uptime_start_ns: Option<i64>,
 }
 
 impl FrameTime {
@@ -51,6 +53,7 @@ impl FrameTime {
         Self {
             time_ns,
             received_at_ns: time_ns,
+            uptime_start_ns: None,
         }
     }
 }
@@ -61,11 +64,18 @@ impl<'a> Decoded<'a> {
         self.document
     }
 
-    /// The document's own time, nanoseconds since 1970, if a document that came then can be of that time.
-    pub fn own_time(&self, received_at_ns: i64) -> Option<i64> {
+    /// The document's own time, nanoseconds since 1970, if a document that came then can be of that time. Of a number that may be an uptime or a date, the
+    /// start of the device's run decides which.
+    pub fn own_time(&self, received_at_ns: i64, uptime_start_ns: Option<i64>) -> Option<i64> {
         self.scan
-            .time_ns
+            .time
+            .and_then(|own| own.at(uptime_start_ns))
             .filter(|own| self.rules.belief.holds(*own, received_at_ns))
+    }
+
+    /// Whether equal documents with one time are both real, and none is a repeat.
+    pub fn repeats_are_real(&self) -> bool {
+        self.rules.repeats == Repeats::Real
     }
 
     /// Show every value with its place and the time of its point; in the order of points and fields.
@@ -105,11 +115,15 @@ impl<'a> Decoded<'a> {
 
     /// The time of a point.
     pub(crate) fn time_of(&self, point: PointRef, frame: FrameTime) -> i64 {
-        let time_ns = match point.time_ns {
+        let time_ns = if point.time == self.scan.time {
             // The frame's time was made of it, and may have been moved away from another's.
-            own if own == self.scan.time_ns => frame.time_ns,
-            Some(own) if self.rules.belief.holds(own, frame.received_at_ns) => own,
-            _ => frame.time_ns,
+            frame.time_ns
+        } else {
+            point
+                .time
+                .and_then(|own| own.at(frame.uptime_start_ns))
+                .filter(|own| self.rules.belief.holds(*own, frame.received_at_ns))
+                .unwrap_or(frame.time_ns)
         };
         time_ns.saturating_add(i64::from(point.later_ms) * 1_000_000)
     }

@@ -1,6 +1,7 @@
 //! Where things stand in a document: ranges of its text, no copies.
 
 use crate::json::{Kind, Place};
+use crate::moment::Moment;
 use crate::trie::Slot;
 
 /// A value's place in the document.
@@ -90,7 +91,7 @@ pub(crate) struct FieldRef {
 pub(crate) struct PointRef {
     pub(crate) first: u32,
     pub(crate) end: u32,
-    pub(crate) time_ns: Option<i64>,
+    pub(crate) time: Option<Moment>,
     /// It is so many milliseconds later than that, because earlier points of the document have its series and time.
     pub(crate) later_ms: u32,
 }

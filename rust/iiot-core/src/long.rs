@@ -1,16 +1,17 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
-use crate::conclude::{clear, fixed_count, short_points, time, too_many, typed, usable};
+use crate::conclude::{clear, device, fixed_count, short_points, time, too_many, typed, usable};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use crate::conditions::is_left_out;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
-use crate::hash::{AsIs, fingerprint};
+use crate::hash::AsIs;
+use crate::keys::series;
+use crate::moment::Moment;
 use crate::observe::push_capture;
 use crate::reading;
-use crate::render::push_template;
 use crate::rules::{Address, FieldName, PointRule, Rules};
 use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan};
 use crate::sequences::sequences;
@@ -74,60 +75,46 @@ pub(crate) fn points(rules: &Rules, hash: u64, document: &[u8], scan: &mut Scan)
         hash,
         document,
         table: 0,
-        time_ns: None,
+        time: None,
     };
     part.points(&applies, 0, scan);
     scan.applies = applies;
-    scan.time_ns = scan.time_ns.or_else(|| only_time(scan));
+    scan.time = scan.time.or_else(|| only_time(scan));
     keep_apart(rules, document, scan);
 }
 
 /// The time of a document that is one point.
-fn only_time(scan: &Scan) -> Option<i64> {
+fn only_time(scan: &Scan) -> Option<Moment> {
     match scan.points.as_slice() {
-        [only] => only.time_ns,
+        [only] => only.time,
         _ => None,
     }
 }
 
 /// Let points of one series and time follow each other by a millisecond, the smallest step that all databases keep: they would overwrite each other.
 fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
-    scan.spread_ms = 0;
     if scan.points.len() < 2 {
         return;
     }
     let mut points = std::mem::take(&mut scan.points);
-    let mut counts: HashMap<(u64, Option<i64>), u32, BuildHasherDefault<AsIs>> = HashMap::default();
-    let mut series = Vec::new();
+    let mut counts: HashMap<(u64, Option<Moment>), u32, BuildHasherDefault<AsIs>> =
+        HashMap::default();
+    let mut name = Vec::new();
     for point in &mut points {
         let Some(first) = scan.fields.get(point.first as usize).copied() else {
             continue;
         };
-        let Some(number) = rules
-            .fields
-            .get(first.field as usize)
-            .map(|field| field.point)
-        else {
+        let Some(series) = series(rules, document, scan, first, &mut name) else {
             continue;
         };
-        let Some(rule) = rules.points.get(number as usize) else {
-            continue;
-        };
-        series.clear();
-        series.extend_from_slice(&number.to_le_bytes());
-        let templates = rule.tags.iter().map(|(_, template)| template);
-        for template in std::iter::once(&rule.measurement).chain(templates) {
-            push_template(template, document, scan, first.context, &mut series);
-            series.push(0);
-        }
         // One that is too early will not be believed, and then has the document's time.
-        let own = point.time_ns.filter(|own| *own >= rules.belief.earliest_ns);
-        let count = counts.entry((fingerprint(&series), own)).or_default();
+        let own = point.time.filter(|own| match own {
+            Moment::At(own_ns) => *own_ns >= rules.belief.earliest_ns,
+            Moment::Uptime(_) | Moment::Either(_) => true,
+        });
+        let count = counts.entry((series, own)).or_default();
         point.later_ms = *count;
         *count += 1;
-        if own.is_none() {
-            scan.spread_ms = scan.spread_ms.max(point.later_ms);
-        }
     }
     scan.points = points;
 }
@@ -145,13 +132,13 @@ pub(crate) fn array(rules: &Rules, hash: u64, document: &[u8], array: Value, sca
         }
         let first = scan.fields.len();
         let faults = scan.value_faults.len();
-        let (table, time_ns) = item_of_array(rules, hash, document, item, scan);
+        let (table, time) = item_of_array(rules, hash, document, item, scan);
         let part = Part {
             rules,
             hash,
             document,
             table,
-            time_ns,
+            time,
         };
         let has_room = part.points(&applies, first, scan);
         for fault in scan.value_faults.iter_mut().skip(faults) {
@@ -166,7 +153,7 @@ pub(crate) fn array(rules: &Rules, hash: u64, document: &[u8], array: Value, sca
         }
     }
     scan.applies = applies;
-    scan.time_ns = only_time(scan);
+    scan.time = only_time(scan);
     keep_apart(rules, document, scan);
 }
 
@@ -177,7 +164,7 @@ fn item_of_array(
     document: &[u8],
     item: Value,
     scan: &mut Scan,
-) -> (u32, Option<i64>) {
+) -> (u32, Option<Moment>) {
     let mut room = reading::take_room(rules, 0, scan);
     reading::into_room(rules, hash, document, item, 0, &mut room);
     reading::rebase(&mut room, item.start);
@@ -189,7 +176,8 @@ fn item_of_array(
     scan.packet_counter = scan.packet_counter.or(counter);
     let age = fixed_count(rules, document, &mut room, rules.age);
     scan.age_ms = scan.age_ms.or(age);
-    let time_ns = rules.time.as_ref().and_then(|(slot, format)| {
+    scan.device = scan.device.or_else(|| device(rules, document, &room));
+    let time = rules.time.as_ref().and_then(|(slot, format)| {
         let value = room.values.get(*slot as usize).copied();
         time(
             rules,
@@ -221,7 +209,7 @@ fn item_of_array(
     }
     scan.value_faults.append(&mut room.value_faults);
     reading::put_room(0, room, scan);
-    (table, time_ns)
+    (table, time)
 }
 
 /// A document, or an item of one that is an array.
@@ -231,7 +219,7 @@ struct Part<'a> {
     document: &'a [u8],
     table: u32,
     /// Its time, if it has one for all of its points.
-    time_ns: Option<i64>,
+    time: Option<Moment>,
 }
 
 impl Part<'_> {
@@ -241,7 +229,7 @@ impl Part<'_> {
             scan.points.push(PointRef {
                 first: number,
                 end: number + 1,
-                time_ns: self.time_ns,
+                time: self.time,
                 later_ms: 0,
             });
         }
@@ -351,7 +339,7 @@ impl Part<'_> {
         scan.points.push(PointRef {
             first: first as u32,
             end: scan.fields.len() as u32,
-            time_ns: own.or(self.time_ns),
+            time: own.or(self.time),
             later_ms: 0,
         });
         true

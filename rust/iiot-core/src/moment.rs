@@ -1,7 +1,7 @@
 //! Absolute times as documents write them, read from their text into nanoseconds since 1970 without passing through a float.
 
 use crate::json::Kind;
-use crate::number::scaled;
+use crate::number::{integer, scaled};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -16,6 +16,47 @@ pub(crate) enum TimeFormat {
     Auto,
     /// `2023-06-23 11:10:28.896`, in quotes: what a clock in the zone shows. An hour that occurs twice is taken for the first one.
     Local(TimeZone),
+    /// Whole milliseconds since the device started.
+    Uptime,
+    /// Unix seconds from some devices, an uptime from others, or from the same device before it knows the time.
+    UnixOrUptime,
+}
+
+/// A time as a document tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// Nanoseconds since 1970.
+    At(i64),
+    /// Milliseconds since the device started.
+    Uptime(u64),
+    /// Seconds since 1970 or milliseconds since the device started: [`crate::run_clock`] decides.
+    Either(u64),
+}
+
+impl Moment {
+    /// Nanoseconds since 1970, for a run of the device that started then; `None` if its number is no uptime, or not known to be one.
+    pub fn at(self, uptime_start_ns: Option<i64>) -> Option<i64> {
+        let after_start = |number: u64| {
+            let ns = i64::try_from(number).ok()?.checked_mul(1_000_000)?;
+            uptime_start_ns?.checked_add(ns)
+        };
+        match self {
+            Self::At(time_ns) => Some(time_ns),
+            Self::Either(number) if uptime_start_ns.is_none() => {
+                i64::try_from(number).ok()?.checked_mul(1_000_000_000)
+            }
+            Self::Uptime(number) | Self::Either(number) => after_start(number),
+        }
+    }
+
+    /// The number that the device's clock must explain, and whether it may be a date.
+    pub fn number(self) -> Option<(u64, bool)> {
+        match self {
+            Self::At(_) => None,
+            Self::Uptime(number) => Some((number, false)),
+            Self::Either(number) => Some((number, true)),
+        }
+    }
 }
 
 /// Below this a number since 1970 is in seconds, below a thousand times that in milliseconds, and so on: seconds until the year 5138, milliseconds from
@@ -32,6 +73,8 @@ impl TimeFormat {
             "unix_ns" => Self::Unix(0),
             "rfc3339" => Self::Rfc3339,
             "auto" => Self::Auto,
+            "uptime_ms" => Self::Uptime,
+            "unix_s_or_uptime_ms" => Self::UnixOrUptime,
             _ => {
                 let zone = zone.ok_or(
                     "format: `local` needs `zone`, the zone whose clock the document shows, such as \"Europe/Vienna\"",
@@ -50,20 +93,38 @@ impl TimeFormat {
     }
 
     /// All names.
-    pub(crate) const NAMES: [&'static str; 7] = [
-        "unix_s", "unix_ms", "unix_us", "unix_ns", "rfc3339", "auto", "local",
+    pub(crate) const NAMES: [&'static str; 9] = [
+        "unix_s",
+        "unix_ms",
+        "unix_us",
+        "unix_ns",
+        "rfc3339",
+        "auto",
+        "local",
+        "uptime_ms",
+        "unix_s_or_uptime_ms",
     ];
 
-    /// Read a time, nanoseconds since 1970; `None` if it is written otherwise or does not fit.
-    pub(crate) fn read(&self, kind: Kind, text: &[u8]) -> Option<i64> {
-        match (self, kind) {
+    /// Read a time; `None` if it is written otherwise or does not fit.
+    pub(crate) fn read(&self, kind: Kind, text: &[u8]) -> Option<Moment> {
+        let at = match (self, kind) {
             (Self::Unix(power), Kind::Number) => scaled(text, *power).map(|(time, _)| time),
             (Self::Rfc3339, Kind::String) => rfc3339(text),
             (Self::Auto, Kind::Number | Kind::Scientific) => unix(text),
             (Self::Auto, Kind::String) => rfc3339(text).or_else(|| unix(text)),
             (Self::Local(zone), Kind::String) => local(text, zone),
+            (Self::Uptime, Kind::Number | Kind::Scientific | Kind::String) => {
+                return whole(text).map(Moment::Uptime);
+            }
+            (Self::UnixOrUptime, Kind::Number | Kind::Scientific | Kind::String) => {
+                if let Some(number) = whole(text).filter(|number| u32::try_from(*number).is_ok()) {
+                    return Some(Moment::Either(number));
+                }
+                scaled(text, 9).map(|(time, _)| time)
+            }
             _ => None,
-        }
+        };
+        at.map(Moment::At)
     }
 }
 
@@ -91,6 +152,11 @@ impl Belief {
     pub fn holds(&self, time_ns: i64, received_at_ns: i64) -> bool {
         time_ns >= self.earliest_ns && time_ns <= received_at_ns.saturating_add(self.most_ahead_ns)
     }
+}
+
+/// A whole number that is not negative.
+fn whole(text: &[u8]) -> Option<u64> {
+    u64::try_from(integer(text)?).ok()
 }
 
 /// A number since 1970 whose size tells its unit.
@@ -193,18 +259,47 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Belief, Kind, TimeFormat};
+    use super::{Belief, Kind, Moment, TimeFormat};
 
     fn number(format: &str, text: &str) -> Option<i64> {
         TimeFormat::named(format, None)
             .unwrap()
-            .read(Kind::Number, text.as_bytes())
+            .read(Kind::Number, text.as_bytes())?
+            .at(None)
     }
 
     fn text(format: &str, zone: Option<&str>, text: &str) -> Option<i64> {
         TimeFormat::named(format, zone)
             .unwrap()
-            .read(Kind::String, text.as_bytes())
+            .read(Kind::String, text.as_bytes())?
+            .at(None)
+    }
+
+    #[test]
+    fn what_may_be_an_uptime_is_left_open() {
+        //! Whole numbers up to 2^32 are; a fraction, or a larger number, is a date.
+        let read = |format: &str, text: &str| {
+            let format = TimeFormat::named(format, None).unwrap();
+            format.read(Kind::Number, text.as_bytes())
+        };
+        let either = |text: &str| read("unix_s_or_uptime_ms", text);
+        assert_eq!(either("1780272000"), Some(Moment::Either(1_780_272_000)));
+        assert_eq!(either("4294967295"), Some(Moment::Either(4_294_967_295)));
+        assert_eq!(
+            either("1780272000.5"),
+            Some(Moment::At(1_780_272_000_500_000_000))
+        );
+        assert_eq!(
+            either("4294967296"),
+            Some(Moment::At(4_294_967_296_000_000_000))
+        );
+        assert_eq!(either("-1"), Some(Moment::At(-1_000_000_000)));
+        assert_eq!(read("uptime_ms", "5000"), Some(Moment::Uptime(5_000)));
+        assert_eq!(read("uptime_ms", "-1"), None);
+        assert_eq!(Moment::Either(7).at(None), Some(7_000_000_000));
+        assert_eq!(Moment::Either(7).at(Some(1)), Some(7_000_001));
+        assert_eq!(Moment::Uptime(7).at(None), None);
+        assert_eq!(Moment::Uptime(u64::MAX).at(Some(1)), None);
     }
 
     #[test]
@@ -266,7 +361,8 @@ mod tests {
             assert_eq!(text("auto", None, written), moment, "{written}");
         }
         let auto = TimeFormat::named("auto", None).unwrap();
-        assert_eq!(auto.read(Kind::Scientific, b"1.687511428896e12"), moment);
+        let scientific = auto.read(Kind::Scientific, b"1.687511428896e12");
+        assert_eq!(scientific, moment.map(Moment::At));
         assert_eq!(text("auto", None, "2023-06-23T09:10:28.896Z"), moment);
         assert_eq!(number("auto", "0"), Some(0));
     }

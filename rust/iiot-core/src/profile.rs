@@ -98,6 +98,11 @@ impl Profile {
         self.rules.uptime_bits
     }
 
+    /// Whether its documents have times of their own.
+    pub fn has_times(&self) -> bool {
+        self.rules.time.is_some() || self.rules.points.iter().any(|point| point.time.is_some())
+    }
+
     /// Which times of its documents are believed.
     pub fn belief(&self) -> Belief {
         self.rules.belief
@@ -177,7 +182,7 @@ impl Profile {
     }
 
     /// What the last scan, which must have been of `document` and by this profile, found.
-    pub(crate) fn decoded<'a>(&'a self, document: &'a [u8], scan: &'a Scan) -> Decoded<'a> {
+    pub fn decoded<'a>(&'a self, document: &'a [u8], scan: &'a Scan) -> Decoded<'a> {
         Decoded {
             rules: &self.rules,
             document,

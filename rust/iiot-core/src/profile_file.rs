@@ -12,8 +12,10 @@
 //!
 //! [time]                                # the document's own time
 //! path = "at"
-//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local
+//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, uptime_ms, unix_s_or_uptime_ms
 //! zone = "Europe/Vienna"                # of `local`: the zone whose clock the document shows
+//! device = "id"                         # path of what names the device, for uptimes; the topic by default
+//! repeats = "real"                      # equal documents with one time are both real; by default the second one is a duplicate
 //! earliest = "2020-01-01T00:00:00Z"     # an earlier time is not believed, and the document gets the time of its arrival
 //! most_ahead_s = 86400                  # nor is one further ahead of its arrival
 //!
@@ -50,8 +52,8 @@ use crate::mqtt_text::{MAX_PART_BYTES, TextFault, text_fault_within};
 use crate::path::Path;
 use crate::point_file::read_point;
 use crate::rules::{
-    Address, Field, FieldName, IgnoreRule, PointRule, Rules, Scope, SequenceRule, SingleMetric,
-    ValueType,
+    Address, Field, FieldName, IgnoreRule, PointRule, Repeats, Rules, Scope, SequenceRule,
+    SingleMetric, ValueType,
 };
 use crate::template::{Part, Template};
 use crate::toml_table::{Age, Faults, ProfileFault, Table};
@@ -125,6 +127,19 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
     }
     if let Some(mut time) = root.table("time", faults) {
         read_belief(&mut time, &mut rules.belief, faults);
+        rules.device = single(&mut time, "device", trie, faults);
+        if let Some(repeats) = time.string("repeats", faults) {
+            match repeats.as_str() {
+                "real" => rules.repeats = Repeats::Real,
+                "duplicate" => {}
+                _ => faults.add_choice(
+                    time.at("repeats"),
+                    "repeats",
+                    &repeats,
+                    &["duplicate", "real"],
+                ),
+            }
+        }
         if time.at("path").is_some() || time.at("format").is_some() {
             rules.time =
                 read_time(&mut time, faults).map(|(path, format)| (trie.want(&path), format));

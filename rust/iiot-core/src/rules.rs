@@ -95,6 +95,16 @@ pub(crate) struct PointRule {
     pub(crate) is_short: bool,
 }
 
+/// What equal documents with one time are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// One document, sent again by somebody who had not heard that it arrived.
+    #[default]
+    Duplicate,
+    /// Different ones.
+    Real,
+}
+
 /// Which documents are no telemetry.
 #[derive(Clone, Debug)]
 pub(crate) struct IgnoreRule {
@@ -132,6 +142,9 @@ pub(crate) struct Rules {
     pub(crate) packet_counter: Option<Slot>,
     pub(crate) age: Option<Slot>,
     pub(crate) time: Option<(Slot, TimeFormat)>,
+    /// What names the device whose clock the times are of.
+    pub(crate) device: Option<Slot>,
+    pub(crate) repeats: Repeats,
     /// Which times of documents are believed.
     pub(crate) belief: Belief,
     pub(crate) sequences: Vec<SequenceRule>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::found::{Capture, FieldRef, Found, PointRef, Table, Value};
 use crate::hash::AsIs;
 use crate::json::Syntax;
-use crate::moment::Belief;
+use crate::moment::Moment;
 use crate::rules::Address;
 use crate::shapes::Shapes;
 use crate::trie::Slot;
@@ -251,11 +251,11 @@ pub struct Scan {
     /// The points, if the profile has any of the long form; else every value is a point of its own.
     pub(crate) points: Vec<PointRef>,
     pub(crate) has_points: bool,
-    /// How far its points without a time of their own reach beyond the document's.
-    pub(crate) spread_ms: u32,
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) packet_counter: Option<u64>,
-    pub(crate) time_ns: Option<i64>,
+    pub(crate) time: Option<Moment>,
+    /// Fingerprint of the device whose clock it is, if the profile says where it stands.
+    pub(crate) device: Option<u64>,
     pub(crate) age_ms: Option<u64>,
     pub(crate) sequences: Vec<Sequence>,
     pub(crate) names: String,
@@ -322,23 +322,32 @@ impl Scan {
         self.packet_counter
     }
 
-    /// The document's own absolute time, in nanoseconds since 1970.
-    pub fn time_ns(&self) -> Option<i64> {
-        self.time_ns
+    /// The document's own time.
+    pub fn time(&self) -> Option<Moment> {
+        self.time
     }
 
-    /// How many milliseconds beyond the document's time its points reach, because several have one series.
-    pub fn spread_ms(&self) -> u32 {
-        if self.has_points { self.spread_ms } else { 0 }
+    /// Let a point be later by so much more, as was decided when the document was accepted.
+    pub fn move_point(&mut self, point: u32, later_ms: u32) {
+        if let Some(point) = self.points.get_mut(point as usize) {
+            point.later_ms = point.later_ms.saturating_add(later_ms);
+        }
     }
 
-    /// Whether every time in the document can be that of one which came then.
-    pub fn is_believed(&self, belief: Belief, received_at_ns: i64) -> bool {
+    /// Every time in the document: its own, and those of points that have another.
+    pub fn times(&self) -> impl Iterator<Item = Moment> {
         let points = self.points.iter().filter(|_| self.has_points);
-        points
-            .filter_map(|point| point.time_ns)
-            .chain(self.time_ns)
-            .all(|time_ns| belief.holds(time_ns, received_at_ns))
+        points.filter_map(|point| point.time).chain(self.time)
+    }
+
+    /// Fingerprint of the device whose clock the times are of, if the profile says where it is named.
+    pub fn device(&self) -> Option<u64> {
+        self.device
+    }
+
+    /// Whether the profile has points of the long form, which have times of their own.
+    pub fn has_points(&self) -> bool {
+        self.has_points
     }
 
     /// How long the document's values had waited at their node, if it says so.

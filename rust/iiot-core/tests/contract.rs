@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+use iiot_core::moment::Moment;
 use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 
 fn lora_bridge() -> Profile {
@@ -176,7 +177,7 @@ fn a_chirpstack_event_needs_a_profile_and_no_code() {
         "iiot/DOOR 1/state = a\"b (retained)"
     );
     profile.scan(document.as_bytes(), &mut scan).unwrap();
-    assert_eq!(scan.time_ns(), Some(1_687_511_428_896_000_000));
+    assert_eq!(scan.time(), Some(Moment::At(1_687_511_428_896_000_000)));
     assert_eq!(
         (
             scan.node_name(&scan.sequences()[0]),

@@ -47,7 +47,7 @@ topic = "{n1.x"
             "2: unknown key `descripton`; did you mean `description`?",
             "4: uptime_ms: path `n*`: expected a key, `*` or a key in quotes, found `n*`",
             "5: clock.uptime_bits: expected a whole number from 1 to 64, found 65",
-            "8: format: expected one of unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, found `unix_sec`; did you mean `unix_s`?",
+            "8: format: expected one of unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, uptime_ms, unix_s_or_uptime_ms, found `unix_sec`; did you mean `unix_s`?",
             "12: seq: `seq` must begin with `object`, if there are wildcards, and have no others",
             "13: metric: `measurement` is missing",
             "15: topic: expected a topic without `+`, `#` and NUL that is not empty and neither begins nor ends with `/`",

@@ -38,7 +38,11 @@ impl OriginInfo {
         frame: &Frame<'a>,
         scan: &'a mut Scan,
     ) -> std::result::Result<Decoded<'a>, ScanFault> {
-        self.profile.decode(frame.topic, frame.document, scan)
+        self.profile.decode(frame.topic, frame.document, scan)?;
+        for (point, later_ms) in frame.moves.iter() {
+            scan.move_point(point, later_ms);
+        }
+        Ok(self.profile.decoded(frame.document, scan))
     }
 }
 

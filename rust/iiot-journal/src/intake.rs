@@ -1,25 +1,16 @@
 //! Where a source pushes bytes: framing and scanning happen here, on the caller's thread; judgement and storage on the writer's.
 
-use crate::commit::State;
-use crate::cursor::encode_tags;
+use crate::begin::begin;
 use crate::error::Result;
 use crate::journal::Journal;
-use crate::queue::{
-    Documents, Item, LIVE_LIMIT_BYTES, Message, ROOM_BYTES, Refusal, Telemetry, What,
-};
+use crate::queue::{Documents, LIVE_LIMIT_BYTES, Message, ROOM_BYTES};
+use crate::scanned::{Document, take};
 use crate::shared::{Shared, lock, now_ns};
-use crate::source::{self, Rules};
 use crate::writer;
 use iiot_core::channel::ChannelFramer;
-use iiot_core::framed::Framed;
-use iiot_core::hash::fingerprint;
-use iiot_core::moment::Belief;
 use iiot_core::profile::Profile;
 use iiot_core::quote;
-use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
-use iiot_core::window::Reception;
-use rusqlite::params;
-use std::fmt;
+use iiot_core::scan::Scan;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,69 +112,6 @@ impl Journal {
     }
 }
 
-fn begin(
-    state: &mut State,
-    settings: &SourceSettings,
-    recording: &RecordingSettings,
-) -> Result<(usize, u64, bool)> {
-    let (source, profile_name) = writer::transaction(&state.db, || {
-        let origin = origin(
-            state,
-            &settings.name,
-            &settings.profile,
-            &settings.topic_prefix,
-            &encode_tags(&settings.tags),
-        )?;
-        let rules = Rules {
-            origin,
-            window_ms: i64::try_from(settings.dedup_window.as_millis()).unwrap_or(i64::MAX),
-            step_ns: i64::from(settings.time_step_us) * 1000,
-            uptime_bits: settings.profile.uptime_bits(),
-            belief: settings.profile.belief(),
-            replayable: settings.replayable,
-            recording: !recording.fingerprint.is_empty(),
-            start_ns: recording.start_ns,
-        };
-        let source = source::load(
-            &state.db,
-            &settings.name,
-            &recording.fingerprint,
-            &recording.arguments,
-            recording.from_start,
-            rules,
-        )?;
-        Ok((source, settings.profile.name().to_owned()))
-    })?;
-    state.origins.insert(source.rules.origin, profile_name);
-    let (position, finished) = (source.clocks.position, source.clocks.finished);
-    state.sources.push(source);
-    Ok((state.sources.len() - 1, position, finished))
-}
-
-/// Find or create an origin, in a transaction of the caller.
-pub(crate) fn origin(
-    state: &State,
-    source: &str,
-    profile: &Profile,
-    prefix: &str,
-    tags: &str,
-) -> Result<i64> {
-    let hash = profile.hash() as i64;
-    state.db.execute(
-        "INSERT OR IGNORE INTO profile VALUES (?1, ?2, ?3)",
-        params![hash, profile.name(), profile.text()],
-    )?;
-    state.db.execute(
-        "INSERT OR IGNORE INTO origin(source, profile, topic_prefix, tags) VALUES (?1, ?2, ?3, ?4)",
-        params![source, hash, prefix, tags],
-    )?;
-    let sql =
-        "SELECT id FROM origin WHERE source=?1 AND profile=?2 AND topic_prefix=?3 AND tags=?4";
-    Ok(state
-        .db
-        .query_row(sql, params![source, hash, prefix, tags], |r| r.get(0))?)
-}
-
 impl Intake {
     /// For a recording that goes on, before the first `push`: its bytes before `resume_offset`, in any pieces. They tell which RTT channel speaks there.
     pub fn skip(&mut self, chunk: &[u8]) {
@@ -200,15 +128,7 @@ impl Intake {
             ..
         } = self;
         framer.feed_with(chunk, profile, scan, |framed, decoded, fault| {
-            let belief = profile.belief();
-            take(
-                &mut documents,
-                &framed,
-                &decoded,
-                fault,
-                received_at_ns,
-                belief,
-            );
+            take(&mut documents, &framed, decoded, fault, received_at_ns);
         });
         self.pushed += chunk.len() as u64;
         self.tell_left_out();
@@ -231,14 +151,14 @@ impl Intake {
             None => "message".to_owned(),
         };
         let fault = self.profile.decode(topic, document, &mut self.scan).err();
+        let found = self.profile.decoded(document, &self.scan);
         let document = Document {
             bytes: document,
             topic,
             place: format_args!("{place}"),
             received_at_ns,
-            belief: self.profile.belief(),
         };
-        document.add(&mut documents, &self.scan, fault);
+        document.add(&mut documents, found, fault);
         self.base = settled;
         self.pushed = settled;
         self.send(documents, false, !self.replayable).map(|_| ())
@@ -267,15 +187,7 @@ impl Intake {
             ..
         } = self;
         framer.finish(profile, scan, |framed, decoded, fault| {
-            let belief = profile.belief();
-            take(
-                &mut documents,
-                &framed,
-                &decoded,
-                fault,
-                received_at_ns,
-                belief,
-            );
+            take(&mut documents, &framed, decoded, fault, received_at_ns);
         });
         documents
     }
@@ -348,134 +260,5 @@ impl Intake {
     pub fn settled(&self, timeout: Duration) -> bool {
         self.shared
             .wait_progress(timeout, |p| p.committed_ticket >= self.last_ticket)
-    }
-}
-
-/// What a document says of its nodes' sequences, as windows judge it.
-pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
-    scan.sequences().iter().map(|s| Reception {
-        node: fingerprint(scan.node_name(s).as_bytes()),
-        boot: s.boot,
-        seq: s.seq,
-        object: s.object_hash,
-        modulus: s.modulus,
-    })
-}
-
-/// Add a frame of a stream to what goes to the writer.
-fn take(
-    documents: &mut Documents,
-    framed: &Framed<'_>,
-    decoded: &Scan,
-    fault: Option<ScanFault>,
-    received_at_ns: i64,
-    belief: Belief,
-) {
-    match *framed {
-        Framed::Damaged {
-            reason,
-            excerpt,
-            offset,
-            at,
-            ..
-        } => {
-            let refusal = Refusal {
-                reason: reason.name(),
-                place: format!("byte {offset}, wrong at byte {at}: {reason}"),
-                excerpt: quote(excerpt),
-            };
-            let what = What::Reject {
-                refusal,
-                uptime_ms: None,
-                counter: None,
-                whole: false,
-            };
-            let document = documents.keep(excerpt);
-            documents.items.push(Item {
-                document,
-                topic: None,
-                received_at_ns,
-                what,
-                value_faults: Vec::new(),
-            });
-        }
-        Framed::Document { bytes, offset, .. } => {
-            let document = Document {
-                bytes,
-                topic: None,
-                place: format_args!("document at byte {offset}"),
-                received_at_ns,
-                belief,
-            };
-            document.add(documents, decoded, fault);
-        }
-    }
-}
-
-/// A whole document that came.
-struct Document<'a> {
-    bytes: &'a [u8],
-    topic: Option<&'a [u8]>,
-    /// Where it was.
-    place: fmt::Arguments<'a>,
-    received_at_ns: i64,
-    /// Which times in it are believed.
-    belief: Belief,
-}
-
-impl Document<'_> {
-    /// Add it to what goes to the writer. Of one with a fault, the scan may still tell the node's clock.
-    fn add(self, documents: &mut Documents, scan: &Scan, fault: Option<ScanFault>) {
-        let Self { bytes, place, .. } = self;
-        if let Some(ScanFaultReason::Ignored { name }) = fault.as_ref().map(|fault| &fault.reason) {
-            documents.items.push(Item {
-                document: 0..0,
-                topic: None,
-                received_at_ns: self.received_at_ns,
-                what: What::Ignored(Arc::clone(name)),
-                value_faults: Vec::new(),
-            });
-            return;
-        }
-        let (what, value_faults) = if let Some(fault) = fault {
-            let refusal = Refusal {
-                reason: fault.reason.name(),
-                place: format!("{place}: {fault}"),
-                excerpt: quote(bytes),
-            };
-            let what = What::Reject {
-                refusal,
-                uptime_ms: scan.uptime_ms(),
-                counter: scan.packet_counter(),
-                whole: true,
-            };
-            (what, Vec::new())
-        } else {
-            let first = documents.receptions.len() as u32;
-            documents.receptions.extend(receptions(scan));
-            let telemetry = Telemetry {
-                time_ns: scan.time_ns(),
-                is_doubted: !scan.is_believed(self.belief, self.received_at_ns),
-                spread_ms: scan.spread_ms(),
-                age_ms: scan.age_ms(),
-                uptime_ms: scan.uptime_ms(),
-                counter: scan.packet_counter(),
-                receptions: first..documents.receptions.len() as u32,
-            };
-            let faults = scan.value_faults().iter().map(|f| Refusal {
-                reason: f.reason.name(),
-                place: format!("{place}, {}: {}", f.path, f.reason),
-                excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
-            });
-            (What::Telemetry(telemetry), faults.collect())
-        };
-        let item = Item {
-            document: documents.keep(bytes),
-            topic: self.topic.map(|topic| documents.keep(topic)),
-            received_at_ns: self.received_at_ns,
-            what,
-            value_faults,
-        };
-        documents.items.push(item);
     }
 }

@@ -1,8 +1,11 @@
-//! The window and the clock of a source whose rejects are offered again: a copy, until the retry is committed.
+//! The window, the memory and the clock of a source whose rejects are offered again: a copy, until the retry is committed.
 
 use crate::commit::State;
 use crate::error::Result;
-use crate::source::{Clocks, stored, write_window};
+use crate::memory::{Memory, MemoryDelta, Said, Stamping};
+use crate::row::NewTimes;
+use crate::shared::now_ns;
+use crate::source::{Clocks, Stored, stored, write_window};
 use iiot_core::window::{Delta, Reception, Window};
 use rusqlite::params;
 use std::time::Duration;
@@ -27,6 +30,8 @@ pub(crate) struct Judge {
     window: Window,
     window_ms: i64,
     window_bytes: usize,
+    memory: Memory,
+    delta: MemoryDelta,
 }
 
 impl Judge {
@@ -35,13 +40,21 @@ impl Judge {
         let window_ms = i64::try_from(dedup_window.as_millis()).unwrap_or(i64::MAX);
         let running = state.sources.iter().rfind(|s| s.name == name);
         let found = match running {
-            Some(s) => Some((s.id, s.clocks.clone(), s.window.clone())),
+            Some(s) => Some(Stored {
+                id: s.id,
+                clocks: s.clocks.clone(),
+                window: s.window.clone(),
+                memory: s.memory.clone(),
+            }),
             None => stored(&state.db, name, window_ms)?,
         };
-        let (id, clocks, window) = found.map_or_else(
-            || (None, Clocks::default(), Window::default()),
-            |(id, clocks, window)| (Some(id), clocks, window),
-        );
+        let id = found.as_ref().map(|found| found.id);
+        let Stored {
+            clocks,
+            window,
+            memory,
+            ..
+        } = found.unwrap_or_else(|| Stored::nothing(window_ms));
         Ok(Self {
             id,
             begins_clock: clocks.node.now_ms().is_none(),
@@ -49,7 +62,20 @@ impl Judge {
             window,
             window_ms,
             window_bytes: 0,
+            memory,
+            delta: MemoryDelta::default(),
         })
+    }
+
+    /// The times of a document, which has `otherwise` if it says none itself; none if its like was accepted.
+    pub(crate) fn times(&mut self, said: &Said<'_>, mut otherwise: i64) -> Option<NewTimes> {
+        if said.points.is_empty() {
+            return Some(NewTimes::at(otherwise, said.received_at_ns));
+        }
+        let mut stamp = || std::mem::take(&mut otherwise);
+        let stamping = Stamping::Source(&mut stamp);
+        let given = self.memory.judge(&mut self.delta, said, stamping, true)?;
+        Some(given.times)
     }
 
     /// Accept a document unless it repeats one that was accepted. Returns the change in frames lost on air a node; none for a repeat.
@@ -88,6 +114,7 @@ impl Judge {
                 .prepare_cached("UPDATE source SET state=?2 WHERE id=?1")?
                 .execute(params![id, self.clocks.encode()])?;
             self.window_bytes = write_window(&state.db, id, &self.window)?;
+            Memory::log(&state.db, id, &self.delta.encode())?;
         }
         Ok(())
     }
@@ -100,6 +127,8 @@ impl Judge {
             source.window = self.window;
             source.window_bytes = self.window_bytes;
             source.log_bytes = 0;
+            source.memory = self.memory;
+            source.memory.merge(self.delta, 0, now_ns());
         }
     }
 }

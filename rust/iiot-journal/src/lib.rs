@@ -3,6 +3,8 @@
 //! A [`Journal`] owns one SQLite file and three threads: the writer (group commits), the sync thread (the loss of power) and
 //! the checkpoint thread. Sources push through an [`Intake`]; a sink reads through a [`Cursor`] and confirms through it.
 
+mod accept;
+mod begin;
 mod check;
 mod commit;
 mod cursor;
@@ -12,6 +14,7 @@ mod journal;
 mod judge;
 mod links;
 mod lock;
+mod memory;
 mod origins;
 mod prune;
 mod queue;
@@ -20,6 +23,7 @@ mod reject;
 mod retry;
 mod room;
 mod row;
+mod scanned;
 mod schema;
 mod shared;
 mod sink;
@@ -37,7 +41,7 @@ pub use journal::{Journal, Options};
 pub use links::LinkCounts;
 pub use reject::Reject;
 pub use retry::{Retried, RetrySource};
-pub use row::{Frame, Frames, Row};
+pub use row::{Frame, Frames, Moves, NewTimes, Row};
 pub use sink::{Confirmation, SinkReject, TopicValue};
 pub use status::{FileStatus, SinkStatus, Status};
 pub use sync::SyncMode;

@@ -2,6 +2,8 @@
 
 use crate::commit::State;
 use crate::sink::Confirmation;
+use iiot_core::PointKey;
+use iiot_core::moment::Moment;
 use iiot_core::window::Reception;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -15,11 +17,13 @@ pub(crate) const ROOM_BYTES: usize = 4 << 20;
 /// A document as its profile understood it.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
-    pub time_ns: Option<i64>,
-    /// A time in it cannot be right.
-    pub is_doubted: bool,
-    /// Its points reach so far beyond its time.
-    pub spread_ms: u32,
+    pub time: Option<Moment>,
+    /// Which of the batch's points; none of a document whose time is the source's affair.
+    pub points: Range<u32>,
+    /// Fingerprint of what names its device.
+    pub device: u64,
+    /// Fingerprint of topic and document; none for one that is never a repeat.
+    pub fingerprint: Option<u64>,
     pub age_ms: Option<u64>,
     pub uptime_ms: Option<u64>,
     pub counter: Option<u64>,
@@ -66,6 +70,7 @@ pub(crate) struct Documents {
     pub arena: Vec<u8>,
     pub items: Vec<Item>,
     pub receptions: Vec<Reception>,
+    pub points: Vec<PointKey>,
     /// Stream offset behind the last settled document.
     pub settled: u64,
     pub finished: bool,
@@ -77,6 +82,19 @@ impl Documents {
         let start = self.arena.len();
         self.arena.extend_from_slice(bytes);
         start..self.arena.len()
+    }
+
+    /// The telemetry of a batch of one document, with its receptions.
+    pub(crate) fn only(&self) -> Option<(&Telemetry, &[Reception])> {
+        match self.items.as_slice() {
+            [
+                Item {
+                    what: What::Telemetry(telemetry),
+                    ..
+                },
+            ] => Some((telemetry, &self.receptions)),
+            _ => None,
+        }
     }
 
     pub(crate) fn document(&self, item: &Item) -> &[u8] {
@@ -91,6 +109,7 @@ impl Documents {
         self.arena.len()
             + self.items.len() * size_of::<Item>()
             + self.receptions.len() * size_of::<Reception>()
+            + self.points.len() * size_of::<PointKey>()
     }
 }
 

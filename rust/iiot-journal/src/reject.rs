@@ -2,7 +2,7 @@
 
 use crate::commit::{Limits, State};
 use crate::error::{ErrorKind, Result};
-use crate::row::Row;
+use crate::row::{NewTimes, Row};
 use crate::schema::is_version_1;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use std::sync::Arc;
@@ -23,8 +23,7 @@ pub(crate) struct NewReject {
     pub place: String,
     pub excerpt: String,
     pub kind: &'static str,
-    pub time_ns: i64,
-    pub received_at_ns: i64,
+    pub times: NewTimes,
     pub document: Option<Vec<u8>>,
 }
 
@@ -61,8 +60,7 @@ pub struct Reject {
 pub(crate) struct StoredFrame {
     pub source: String,
     pub origin: i64,
-    pub time_ns: i64,
-    pub received_at_ns: i64,
+    pub times: NewTimes,
     pub topic: Option<String>,
     pub document: Vec<u8>,
 }
@@ -100,8 +98,7 @@ pub(crate) fn frame_at(
         .map(|f| StoredFrame {
             source: source.unwrap_or_default(),
             origin: row.origin,
-            time_ns: f.time_ns,
-            received_at_ns: f.received_at_ns,
+            times: NewTimes::of(&f),
             topic: f.topic.map(|topic| String::from_utf8_lossy(topic).into()),
             document: f.document.to_vec(),
         }))
@@ -120,8 +117,8 @@ pub(crate) fn store(
         .saturating_sub(limits.max_rejects.max(0) as usize);
     rejects.drain(..excess);
     let mut put = db.prepare_cached(
-        "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document, topic, field)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document, topic, field, uptime_start_ns, moves)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?;
     for r in rejects {
         let document = r.document.filter(|d| d.len() <= DOCUMENT_BYTES);
@@ -137,11 +134,13 @@ pub(crate) fn store(
             r.place,
             r.excerpt,
             r.kind,
-            r.time_ns,
-            r.received_at_ns,
+            r.times.time_ns,
+            r.times.received_at_ns,
             document,
             r.topic,
-            r.field
+            r.field,
+            r.times.uptime_start_ns,
+            r.times.moves()
         ])?;
     }
     let count = |db: &Connection| -> Result<i64> {
@@ -216,8 +215,7 @@ pub(crate) struct Candidate {
     pub source: String,
     pub origin: i64,
     pub position: Option<i64>,
-    pub time_ns: i64,
-    pub received_at_ns: i64,
+    pub times: NewTimes,
     pub topic: Option<String>,
     pub document: Vec<u8>,
 }
@@ -225,7 +223,7 @@ pub(crate) struct Candidate {
 /// Rejects with a whole document, oldest first, one a frame; all, or those named.
 pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candidate>> {
     let mut query = state.db.prepare(
-        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic FROM reject
+        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic, uptime_start_ns, moves FROM reject
          WHERE document IS NOT NULL AND origin IS NOT NULL AND kind IN ('document', 'sink')
          GROUP BY sink, coalesce(position, -id) ORDER BY 1",
     )?;
@@ -236,8 +234,7 @@ pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candi
             source: r.get(2)?,
             origin: r.get(3)?,
             position: r.get(4)?,
-            time_ns: r.get(5)?,
-            received_at_ns: r.get(6)?,
+            times: NewTimes::stored(r.get(5)?, r.get(6)?, r.get(10)?, r.get(11)?),
             document: r.get(7)?,
             ids: r.get(8)?,
             topic: r.get(9)?,

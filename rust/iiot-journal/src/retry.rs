@@ -1,18 +1,20 @@
 //! Offering rejects again under the profiles that are valid now.
 
+use crate::begin::origin;
 use crate::commit::{Group, State};
 use crate::error::Result;
-use crate::intake::{origin, receptions};
 use crate::journal::Journal;
 use crate::judge::{Judge, NodeTime};
 use crate::links::LinkCounts;
+use crate::memory::Said;
+use crate::queue::Documents;
 use crate::reject::{Candidate, candidates, total_bytes};
-use crate::row::RowBuilder;
+use crate::row::{NewTimes, RowBuilder};
+use crate::scanned::Document;
 use crate::shared::now_ns;
 use crate::writer::{transaction, write_next};
 use iiot_core::profile::Profile;
 use iiot_core::scan::{Scan, earlier};
-use iiot_core::window::Reception;
 use rusqlite::params;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,9 +58,10 @@ impl Journal {
 struct Usable {
     candidate: Candidate,
     profile: Arc<Profile>,
-    time_ns: i64,
-    receptions: Vec<Reception>,
-    node_time: NodeTime,
+    /// The document alone.
+    documents: Documents,
+    /// When it is.
+    times: NewTimes,
 }
 
 fn retry(
@@ -81,24 +84,21 @@ fn retry(
             retried.still_rejected += 1;
             continue;
         };
-        let own = found.own_time(candidate.received_at_ns);
+        let document = Document {
+            bytes: &candidate.document,
+            topic,
+            place: format_args!(""),
+            received_at_ns: candidate.times.received_at_ns,
+        };
+        let mut documents = Documents::default();
+        document.add(&mut documents, found, None);
         if candidate.sink.is_none() && !judges.contains_key(&candidate.source) {
             let judge = Judge::load(state, &candidate.source, source.dedup_window)?;
             judges.insert(candidate.source.clone(), judge);
         }
         usable.push(Usable {
-            // A frame that a sink refused has its time already; a document that was never a frame has only that of its arrival.
-            time_ns: match candidate.sink {
-                Some(_) => own.unwrap_or(candidate.time_ns),
-                None => own.unwrap_or_else(|| earlier(candidate.time_ns, found.age_ms())),
-            },
-            receptions: receptions(&found).collect(),
-            node_time: NodeTime {
-                uptime_ms: found.uptime_ms(),
-                counter: found.packet_counter(),
-                uptime_bits: source.profile.uptime_bits(),
-                received_at_ns: candidate.received_at_ns,
-            },
+            times: candidate.times.clone(),
+            documents,
             profile: Arc::clone(&source.profile),
             candidate,
         });
@@ -114,7 +114,7 @@ fn retry(
     }
     let mut group = Group::new(state, now_ns());
     transaction(&state.db, || {
-        for (origin, u) in origins.iter().zip(&usable) {
+        for (origin, u) in origins.iter().zip(&mut usable) {
             // What a sink refused was accepted before, so it is no repeat.
             let judge = match u.candidate.sink {
                 None => judges.get_mut(&u.candidate.source),
@@ -143,14 +143,42 @@ fn retry(
     Ok(retried)
 }
 
-/// Ask the window of the source, and count what it says of the nodes' links.
-fn is_new(group: &mut Group, judge: &mut Judge, u: &Usable) -> bool {
+/// Ask the window and the memory of the source, and count what they say of the nodes' links.
+fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
+    let Some((telemetry, receptions)) = u.documents.only() else {
+        return true;
+    };
     let source = &u.candidate.source;
-    let lost_by_node = judge.accept(&u.receptions, u.node_time);
-    for reception in &u.receptions {
+    let NewTimes {
+        time_ns,
+        received_at_ns,
+        ..
+    } = u.times;
+    let node_time = NodeTime {
+        uptime_ms: telemetry.uptime_ms,
+        counter: telemetry.counter,
+        uptime_bits: u.profile.uptime_bits(),
+        received_at_ns,
+    };
+    let said = Said {
+        points: &u.documents.points,
+        time: telemetry.time,
+        device: telemetry.device,
+        document: telemetry.fingerprint,
+        belief: u.profile.belief(),
+        received_at_ns,
+        beside_own: u.profile.has_times(),
+    };
+    let lost_by_node = judge.accept(receptions, node_time);
+    // A document that was never a frame has only the time of its arrival.
+    let times = lost_by_node
+        .as_ref()
+        .and_then(|_| judge.times(&said, earlier(time_ns, telemetry.age_ms)));
+    let is_new = times.is_some();
+    for reception in receptions {
         let counts = LinkCounts {
-            accepted: u64::from(lost_by_node.is_some()),
-            duplicate: u64::from(lost_by_node.is_none()),
+            accepted: u64::from(is_new),
+            duplicate: u64::from(!is_new),
             lost_on_air: 0,
         };
         group.links.add(source, reception.node, counts);
@@ -163,7 +191,10 @@ fn is_new(group: &mut Group, judge: &mut Judge, u: &Usable) -> bool {
         };
         group.links.add(source, node, counts);
     }
-    lost_by_node.is_some()
+    if let Some(times) = times {
+        u.times = times;
+    }
+    is_new
 }
 
 /// The origin that the reject had, with the profile that is valid now.
@@ -179,12 +210,7 @@ fn accept(state: &State, group: &mut Group, u: &Usable, origin: i64) -> Result<(
     let candidate = &u.candidate;
     let mut builder = RowBuilder::default();
     let topic = candidate.topic.as_deref().map(str::as_bytes);
-    builder.push(
-        u.time_ns,
-        candidate.received_at_ns,
-        topic,
-        &candidate.document,
-    );
+    builder.push(&u.times, topic, &candidate.document);
     let row = builder.finish(group.next, origin, candidate.sink, false);
     match candidate.sink {
         None => settle(state, group, candidate, "accepted")?,

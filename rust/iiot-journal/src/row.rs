@@ -2,21 +2,27 @@
 //!
 //! ```text
 //! base time i64 | base received_at i64 | topics | frame*            little-endian
-//! topics: count  | (length | topic)*                               only in format 2
+//! topics: count  | (length | topic)*                               in formats 2 and 3
 //!         varint   varint   bytes
-//! frame:  document length | time - previous time | received_at - previous received_at | number of its topic | document
-//!         varint            zigzag varint          zigzag varint                         varint, format 2     bytes
+//! frame:  document length | time - previous time | received_at - previous received_at | topic | times | document
+//!         varint            zigzag varint          zigzag varint                         varint  3       bytes
+//! topic:  in format 2 the number of its topic; in format 3 that number plus one, or 0 for none
+//! times:  2 * count of moves + 1 if there is a start | start of the device's run - time | (point | later by so many ms)*
+//!         varint                                       zigzag varint                      varint  varint
 //! ```
 //!
-//! Frames without topics are in format 1, frames with topics in format 2: each topic stands once in a row.
+//! Frames that have neither a topic nor times are in format 1, all others in format 3. Format 2 was written by version 2 of the journal.
 
 use iiot_core::FrameTime;
+use iiot_core::varint;
 use std::collections::HashMap;
 
 /// Frames that came without topics; the only format of version 1 of the journal.
 pub(crate) const PLAIN: u8 = 1;
-/// Frames that came under topics.
-pub(crate) const WITH_TOPICS: u8 = 2;
+/// Frames that came under topics, as version 2 of the journal wrote them.
+const WITH_TOPICS: u8 = 2;
+/// Frames with or without topics and times.
+pub(crate) const RICH: u8 = 3;
 
 /// Bytes of the base times.
 const HEAD: usize = 16;
@@ -34,7 +40,7 @@ pub struct Row {
     pub only_sink: Option<i64>,
     /// Their source can give them again, so sinks see them once they are synced.
     pub replayable: bool,
-    /// How the body is written: 1 or 2, as the first lines of this file say.
+    /// How the body is written: 1 to 3, as the first lines of this file say.
     pub format: u8,
     /// The encoded frames.
     pub body: Vec<u8>,
@@ -51,6 +57,10 @@ pub struct Frame<'a> {
     pub received_at_ns: i64,
     /// The topic under which it came, if there was one.
     pub topic: Option<&'a [u8]>,
+    /// When the run of its device began, if its times are uptimes.
+    pub uptime_start_ns: Option<i64>,
+    /// Points that were moved away from others of the same series and time.
+    pub moves: Moves<'a>,
     /// The document.
     pub document: &'a [u8],
 }
@@ -61,7 +71,98 @@ impl Frame<'_> {
         FrameTime {
             time_ns: self.time_ns,
             received_at_ns: self.received_at_ns,
+            uptime_start_ns: self.uptime_start_ns,
         }
+    }
+}
+
+/// Which points of a frame were moved, and by how many milliseconds, as it is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moves<'a>(&'a [u8]);
+
+impl<'a> Moves<'a> {
+    /// The number of each point and by how many milliseconds it is later.
+    pub fn iter(self) -> impl Iterator<Item = (u32, u32)> + 'a {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let point = varint::take(&mut rest)?;
+            let later_ms = varint::take(&mut rest)?;
+            Some((u32::try_from(point).ok()?, u32::try_from(later_ms).ok()?))
+        })
+    }
+
+    /// As they are stored.
+    pub(crate) const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// The times of a frame that is accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewTimes {
+    /// What is written as its time, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// When the gateway had it, nanoseconds since 1970.
+    pub received_at_ns: i64,
+    /// See [`Frame::uptime_start_ns`].
+    pub uptime_start_ns: Option<i64>,
+    /// See [`Frame::moves`].
+    moves: Vec<u8>,
+    move_count: u64,
+}
+
+impl NewTimes {
+    /// A frame without moves.
+    pub fn at(time_ns: i64, received_at_ns: i64) -> Self {
+        Self {
+            time_ns,
+            received_at_ns,
+            ..Self::default()
+        }
+    }
+
+    /// Those of a frame that is stored.
+    pub(crate) fn of(frame: &Frame<'_>) -> Self {
+        let moves = frame.moves.bytes().to_vec();
+        Self::stored(
+            frame.time_ns,
+            frame.received_at_ns,
+            frame.uptime_start_ns,
+            Some(moves),
+        )
+    }
+
+    /// From their parts as they are stored.
+    pub(crate) fn stored(
+        time_ns: i64,
+        received_at_ns: i64,
+        uptime_start_ns: Option<i64>,
+        moves: Option<Vec<u8>>,
+    ) -> Self {
+        let moves = moves.unwrap_or_default();
+        Self {
+            time_ns,
+            received_at_ns,
+            uptime_start_ns,
+            move_count: Moves(&moves).iter().count() as u64,
+            moves,
+        }
+    }
+
+    /// The moves as they are stored; none for none.
+    pub(crate) fn moves(&self) -> Option<&[u8]> {
+        (self.move_count > 0).then_some(self.moves.as_slice())
+    }
+
+    /// Let a point be later.
+    pub fn move_point(&mut self, point: u32, later_ms: u32) {
+        varint::push(&mut self.moves, u64::from(point));
+        varint::push(&mut self.moves, u64::from(later_ms));
+        self.move_count += 1;
+    }
+
+    fn is_plain(&self) -> bool {
+        self.uptime_start_ns.is_none() && self.move_count == 0
     }
 }
 
@@ -88,10 +189,10 @@ impl Row {
             time_ns: word(0),
             received_at_ns: word(8),
             topics: Vec::new(),
-            has_topics: self.format == WITH_TOPICS,
+            format: self.format,
             rest,
         };
-        if frames.has_topics && frames.take_topics().is_none() {
+        if self.format != PLAIN && frames.take_topics().is_none() {
             frames.rest = &[];
         }
         frames
@@ -106,19 +207,48 @@ pub struct Frames<'a> {
     time_ns: i64,
     received_at_ns: i64,
     topics: Vec<&'a [u8]>,
-    has_topics: bool,
+    format: u8,
     rest: &'a [u8],
 }
 
-impl Frames<'_> {
+impl<'a> Frames<'a> {
     fn take_topics(&mut self) -> Option<()> {
-        for _ in 0..take_varint(&mut self.rest)? {
-            let length = usize::try_from(take_varint(&mut self.rest)?).ok()?;
-            let (topic, rest) = self.rest.split_at_checked(length)?;
+        for _ in 0..varint::take(&mut self.rest)? {
+            let length = usize::try_from(varint::take(&mut self.rest)?).ok()?;
+            let topic = varint::take_bytes(&mut self.rest, length)?;
             self.topics.push(topic);
-            self.rest = rest;
         }
         Some(())
+    }
+
+    /// The number of the frame's topic, from 1 on; 0 for none.
+    fn take_topic_number(&mut self) -> Option<u64> {
+        match self.format {
+            PLAIN => Some(0),
+            WITH_TOPICS => varint::take(&mut self.rest)?.checked_add(1),
+            _ => varint::take(&mut self.rest),
+        }
+    }
+
+    fn take_times(&mut self) -> Option<(Option<i64>, Moves<'a>)> {
+        if self.format != RICH {
+            return Some((None, Moves::default()));
+        }
+        let head = varint::take(&mut self.rest)?;
+        let start_ns = if head & 1 == 0 {
+            None
+        } else {
+            Some(
+                self.time_ns
+                    .wrapping_add(varint::take_signed(&mut self.rest)?),
+            )
+        };
+        let begin = self.rest;
+        for _ in 0..2 * (head >> 1) {
+            varint::take(&mut self.rest)?;
+        }
+        let moves = begin.get(..begin.len() - self.rest.len())?;
+        Some((start_ns, Moves(moves)))
     }
 }
 
@@ -129,26 +259,26 @@ impl<'a> Iterator for Frames<'a> {
         if self.position == self.end {
             return None;
         }
-        let length = usize::try_from(take_varint(&mut self.rest)?).ok()?;
+        let length = usize::try_from(varint::take(&mut self.rest)?).ok()?;
         self.time_ns = self
             .time_ns
-            .wrapping_add(unzigzag(take_varint(&mut self.rest)?));
+            .wrapping_add(varint::take_signed(&mut self.rest)?);
         self.received_at_ns = self
             .received_at_ns
-            .wrapping_add(unzigzag(take_varint(&mut self.rest)?));
-        let topic = if self.has_topics {
-            let number = usize::try_from(take_varint(&mut self.rest)?).ok()?;
-            Some(*self.topics.get(number)?)
-        } else {
-            None
+            .wrapping_add(varint::take_signed(&mut self.rest)?);
+        let topic = match self.take_topic_number()?.checked_sub(1) {
+            Some(number) => Some(*self.topics.get(usize::try_from(number).ok()?)?),
+            None => None,
         };
-        let (document, rest) = self.rest.split_at_checked(length)?;
-        self.rest = rest;
+        let (uptime_start_ns, moves) = self.take_times()?;
+        let document = varint::take_bytes(&mut self.rest, length)?;
         let frame = Frame {
             position: self.position,
             time_ns: self.time_ns,
             received_at_ns: self.received_at_ns,
             topic,
+            uptime_start_ns,
+            moves,
             document,
         };
         self.position += 1;
@@ -163,39 +293,46 @@ pub struct RowBuilder {
     count: u64,
     time_ns: i64,
     received_at_ns: i64,
+    is_rich: bool,
     /// Each topic with its number, and their bytes as they will be written.
     topics: HashMap<Box<[u8]>, u64>,
     topic_bytes: Vec<u8>,
 }
 
 impl RowBuilder {
-    /// Whether a frame can stand in this row: with and without a topic are not mixed.
-    pub fn takes(&self, topic: Option<&[u8]>) -> bool {
-        self.count == 0 || topic.is_some() != self.topics.is_empty()
+    /// Whether a frame can stand in this row: one that is plain so far takes nothing else.
+    pub fn takes(&self, topic: Option<&[u8]>, times: &NewTimes) -> bool {
+        self.count == 0 || self.is_rich || (topic.is_none() && times.is_plain())
     }
 
     /// Add a frame that this row [`takes`](Self::takes).
-    pub fn push(
-        &mut self,
-        time_ns: i64,
-        received_at_ns: i64,
-        topic: Option<&[u8]>,
-        document: &[u8],
-    ) {
+    pub fn push(&mut self, times: &NewTimes, topic: Option<&[u8]>, document: &[u8]) {
+        let NewTimes {
+            time_ns,
+            received_at_ns,
+            ..
+        } = *times;
         if self.count == 0 {
+            self.is_rich = topic.is_some() || !times.is_plain();
             self.body.extend_from_slice(&time_ns.to_le_bytes());
             self.body.extend_from_slice(&received_at_ns.to_le_bytes());
             (self.time_ns, self.received_at_ns) = (time_ns, received_at_ns);
         }
-        push_varint(&mut self.body, document.len() as u64);
-        push_varint(&mut self.body, zigzag(time_ns.wrapping_sub(self.time_ns)));
-        push_varint(
+        varint::push(&mut self.body, document.len() as u64);
+        varint::push_signed(&mut self.body, time_ns.wrapping_sub(self.time_ns));
+        varint::push_signed(
             &mut self.body,
-            zigzag(received_at_ns.wrapping_sub(self.received_at_ns)),
+            received_at_ns.wrapping_sub(self.received_at_ns),
         );
-        if let Some(topic) = topic {
-            let number = self.topic_number(topic);
-            push_varint(&mut self.body, number);
+        if self.is_rich {
+            let topic = topic.map_or(0, |topic| self.topic_number(topic) + 1);
+            varint::push(&mut self.body, topic);
+            let has_start = u64::from(times.uptime_start_ns.is_some());
+            varint::push(&mut self.body, times.move_count << 1 | has_start);
+            if let Some(start_ns) = times.uptime_start_ns {
+                varint::push_signed(&mut self.body, start_ns.wrapping_sub(time_ns));
+            }
+            self.body.extend_from_slice(&times.moves);
         }
         self.body.extend_from_slice(document);
         (self.time_ns, self.received_at_ns) = (time_ns, received_at_ns);
@@ -207,7 +344,7 @@ impl RowBuilder {
             return number;
         }
         let number = self.topics.len() as u64;
-        push_varint(&mut self.topic_bytes, topic.len() as u64);
+        varint::push(&mut self.topic_bytes, topic.len() as u64);
         self.topic_bytes.extend_from_slice(topic);
         self.topics.insert(topic.into(), number);
         number
@@ -225,16 +362,16 @@ impl RowBuilder {
 
     /// The row, beginning at a position.
     pub fn finish(self, first: u64, origin: i64, only_sink: Option<i64>, replayable: bool) -> Row {
-        let (format, body) = if self.topics.is_empty() {
-            (PLAIN, self.body)
-        } else {
+        let (format, body) = if self.is_rich {
             let (head, frames) = self.body.split_at_checked(HEAD).unwrap_or((&[], &[]));
             let mut body = Vec::with_capacity(self.body.len() + self.topic_bytes.len() + 10);
             body.extend_from_slice(head);
-            push_varint(&mut body, self.topics.len() as u64);
+            varint::push(&mut body, self.topics.len() as u64);
             body.extend_from_slice(&self.topic_bytes);
             body.extend_from_slice(frames);
-            (WITH_TOPICS, body)
+            (RICH, body)
+        } else {
+            (PLAIN, self.body)
         };
         Row {
             first,
@@ -248,35 +385,6 @@ impl RowBuilder {
     }
 }
 
-fn push_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn take_varint(input: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = input.split_first()?;
-        *input = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-const fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-const fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,32 +394,66 @@ mod tests {
         /// What is put in comes out, whatever the times and documents are.
         #[test]
         fn frames_come_back_as_they_were(
-            frames in proptest::collection::vec((any::<i64>(), any::<i64>(), proptest::collection::vec(any::<u8>(), 0..300)), 1..50),
-            topics in proptest::option::of(proptest::collection::vec("[a-c/]{0,2}", 1..8)),
+            frames in proptest::collection::vec(
+                (
+                    any::<i64>(), any::<i64>(), proptest::option::of("[a-c/]{0,2}"), proptest::option::of(any::<i64>()),
+                    proptest::collection::vec(any::<(u32, u32)>(), 0..3), proptest::collection::vec(any::<u8>(), 0..300),
+                ),
+                1..50,
+            ),
         ) {
-            let topic = |at: usize| topics.as_ref().map(|topics| topics[at % topics.len()].as_bytes());
+            let mut rows = Vec::new();
             let mut builder = RowBuilder::default();
-            for (at, (time, received, document)) in frames.iter().enumerate() {
-                prop_assert!(builder.takes(topic(at)));
-                builder.push(*time, *received, topic(at), document);
+            for (time, received, topic, start, moves, document) in &frames {
+                let mut times = NewTimes { uptime_start_ns: *start, ..NewTimes::at(*time, *received) };
+                for (point, later) in moves {
+                    times.move_point(*point, *later);
+                }
+                let topic = topic.as_ref().map(String::as_bytes);
+                if !builder.takes(topic, &times) {
+                    rows.push(std::mem::take(&mut builder).finish(17, 1, None, false));
+                }
+                builder.push(&times, topic, document);
             }
-            let other: Option<&[u8]> = if topics.is_some() { None } else { Some(b"a") };
-            prop_assert!(!builder.takes(other));
-            let row = builder.finish(17, 1, None, false);
-
-            let read: Vec<_> = row.frames().map(|f| (f.time_ns, f.received_at_ns, f.document.to_vec())).collect();
-            prop_assert_eq!(read, frames.clone());
-            for (at, frame) in row.frames().enumerate() {
-                prop_assert_eq!(frame.topic, topic(at));
-            }
-            prop_assert_eq!(row.frames().map(|f| f.position).last(), Some(16 + frames.len() as u64));
+            rows.push(builder.finish(17, 1, None, false));
+            prop_assert!(rows.len() <= 2);
+            let read: Vec<_> = rows.iter().flat_map(Row::frames).map(|f| {
+                let topic = f.topic.map(|topic| String::from_utf8(topic.to_vec()).unwrap());
+                (f.time_ns, f.received_at_ns, topic, f.uptime_start_ns, f.moves.iter().collect::<Vec<_>>(), f.document.to_vec())
+            }).collect();
+            prop_assert_eq!(read, frames);
         }
 
         /// A body of any bytes gives some frames and no panic.
         #[test]
-        fn any_body_is_read_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0u64..50, format in 1u8..3) {
+        fn any_body_is_read_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0u64..50, format in 1u8..4) {
             let row = Row { first: 0, count, origin: 0, only_sink: None, replayable: false, format, body };
+            for frame in row.frames() {
+                prop_assert!(frame.moves.iter().count() <= 200);
+            }
             prop_assert!(row.frames().count() as u64 <= count);
         }
+    }
+
+    /// What version 2 of the journal wrote is read for ever.
+    #[test]
+    fn bodies_of_version_2_are_read() {
+        let mut body = vec![0; HEAD];
+        body.extend_from_slice(b"\x01\x03a/b\x02\x02\x04\x00{}");
+        let row = Row {
+            first: 5,
+            count: 1,
+            origin: 0,
+            only_sink: None,
+            replayable: false,
+            format: WITH_TOPICS,
+            body,
+        };
+        let frame = row.frames().next().unwrap();
+        assert_eq!((frame.time_ns, frame.received_at_ns), (1, 2));
+        assert_eq!(
+            (frame.topic, frame.document),
+            (Some(&b"a/b"[..]), &b"{}"[..])
+        );
     }
 }

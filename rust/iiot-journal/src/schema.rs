@@ -12,13 +12,13 @@ pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_s
 
 const APPLICATION_ID: i64 = 0x6969_6f74;
 /// `PRAGMA user_version` that this code writes and reads.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
-/// Version 2. Version 1 had none of the columns that [`FROM_VERSION_1`] adds.
+/// Version 3. Earlier versions had none of what [`FROM_VERSION_1`] and [`FROM_VERSION_2`] add.
 ///
 /// `frames.first` is the position of a row's first frame; positions count accepted frames from 1 and are never given twice.
 /// `origin` says once what all frames of a row have in common. `source.state` and `window` are written by [`crate::source`];
-/// `window_log` holds receptions accepted since `window` was written.
+/// `window_log` holds receptions accepted since `window` was written. `source.memory` and `memory_log` are the same for [`crate::memory`].
 const TABLES: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -28,9 +28,10 @@ CREATE TABLE origin(
   UNIQUE(source, profile, topic_prefix, tags));
 CREATE TABLE source(
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, arguments TEXT NOT NULL,
-  position INTEGER NOT NULL, finished INTEGER NOT NULL, state BLOB NOT NULL, window BLOB NOT NULL,
+  position INTEGER NOT NULL, finished INTEGER NOT NULL, state BLOB NOT NULL, window BLOB NOT NULL, memory BLOB,
   UNIQUE(name, fingerprint));
 CREATE TABLE window_log(id INTEGER PRIMARY KEY, source INTEGER NOT NULL, entries BLOB NOT NULL);
+CREATE TABLE memory_log(id INTEGER PRIMARY KEY, source INTEGER NOT NULL, entries BLOB NOT NULL);
 CREATE TABLE frames(
   first INTEGER PRIMARY KEY, count INTEGER NOT NULL, origin INTEGER NOT NULL, only_sink INTEGER, replayable INTEGER NOT NULL,
   committed_at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL, format INTEGER NOT NULL DEFAULT 1);
@@ -45,7 +46,8 @@ CREATE TABLE topic(
 CREATE TABLE reject(
   id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL, sink INTEGER, source TEXT NOT NULL, origin INTEGER,
   position INTEGER, point INTEGER, reason TEXT NOT NULL, place TEXT NOT NULL, excerpt TEXT NOT NULL,
-  kind TEXT NOT NULL, time_ns INTEGER NOT NULL, received_at_ns INTEGER NOT NULL, document BLOB, topic TEXT, field INTEGER);
+  kind TEXT NOT NULL, time_ns INTEGER NOT NULL, received_at_ns INTEGER NOT NULL, document BLOB, topic TEXT, field INTEGER,
+  uptime_start_ns INTEGER, moves BLOB);
 CREATE INDEX reject_frame ON reject(sink, position);
 ";
 
@@ -54,6 +56,14 @@ const FROM_VERSION_1: &str = "
 ALTER TABLE frames ADD COLUMN format INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE reject ADD COLUMN topic TEXT;
 ALTER TABLE reject ADD COLUMN field INTEGER;
+";
+
+/// From version 2 to 3, likewise.
+const FROM_VERSION_2: &str = "
+ALTER TABLE source ADD COLUMN memory BLOB;
+CREATE TABLE memory_log(id INTEGER PRIMARY KEY, source INTEGER NOT NULL, entries BLOB NOT NULL);
+ALTER TABLE reject ADD COLUMN uptime_start_ns INTEGER;
+ALTER TABLE reject ADD COLUMN moves BLOB;
 ";
 
 /// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
@@ -77,9 +87,14 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     }
     refuse_unknown(application, version)?;
     set_mode(&db)?;
-    if version == 1 {
+    let steps = match version {
+        1 => [FROM_VERSION_1, FROM_VERSION_2].concat(),
+        2 => FROM_VERSION_2.to_owned(),
+        _ => String::new(),
+    };
+    if !steps.is_empty() {
         db.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {FROM_VERSION_1} PRAGMA user_version={VERSION}; COMMIT;"
+            "BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;"
         ))?;
     }
     if check {

@@ -1,9 +1,10 @@
 //! What the journal keeps of a source: its clock, its window of receptions, and how far a recording was read.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{Memory, MemoryDelta};
 use iiot_core::clock::{NodeClock, StampClock};
 use iiot_core::moment::Belief;
-use iiot_core::window::{Delta, Window, decode_entries};
+use iiot_core::window::{Delta, Window, decode_entries, encode_entries};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The window is written whole again when the receptions logged since weigh more than this and more than the window.
@@ -18,6 +19,8 @@ pub(crate) struct Rules {
     pub uptime_bits: u32,
     /// Which times of documents are believed.
     pub belief: Belief,
+    /// Documents may have times of their own.
+    pub has_times: bool,
     pub replayable: bool,
     /// Its clock is the recording's: that it falls back is no event of this machine.
     pub recording: bool,
@@ -38,6 +41,11 @@ pub(crate) struct Clocks {
 }
 
 impl Clocks {
+    /// The newest arrival.
+    pub(crate) fn arrival_ns(&self) -> Option<i64> {
+        Some(self.stamp.last_clock_ns).filter(|clock| *clock != i64::MIN)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48);
         out.extend_from_slice(&self.stamp.last_stamp_ns.to_le_bytes());
@@ -77,6 +85,7 @@ pub(crate) struct Source {
     pub window: Window,
     pub log_bytes: usize,
     pub window_bytes: usize,
+    pub memory: Memory,
 }
 
 /// A source's changes within a group.
@@ -84,6 +93,9 @@ pub(crate) struct Source {
 pub(crate) struct Change {
     pub clocks: Clocks,
     pub delta: Delta,
+    pub memory: MemoryDelta,
+    /// Bytes that were logged of the window and of the memory.
+    pub logged: (usize, usize),
 }
 
 impl Source {
@@ -91,6 +103,8 @@ impl Source {
         Change {
             clocks: self.clocks.clone(),
             delta: Delta::default(),
+            memory: MemoryDelta::default(),
+            logged: (0, 0),
         }
     }
 
@@ -105,8 +119,8 @@ impl Source {
         uptime_ms.map(|uptime| change.clocks.node.advance(uptime, counter, bits))
     }
 
-    /// Write a change; returns whether the window must be written whole after the merge.
-    pub(crate) fn write(&self, db: &Connection, change: &Change, log: &[u8]) -> Result<()> {
+    /// Write a change.
+    pub(crate) fn write(&self, db: &Connection, change: &mut Change) -> Result<()> {
         db.prepare_cached("UPDATE source SET state=?2, position=?3, finished=?4 WHERE id=?1")?
             .execute(params![
                 self.id,
@@ -114,17 +128,22 @@ impl Source {
                 change.clocks.position as i64,
                 change.clocks.finished
             ])?;
+        let log = encode_entries(&change.delta.entries);
         if !log.is_empty() {
             db.prepare_cached("INSERT INTO window_log(source, entries) VALUES (?1, ?2)")?
                 .execute(params![self.id, log])?;
         }
+        let memory_log = change.memory.encode();
+        Memory::log(db, self.id, &memory_log)?;
+        change.logged = (log.len(), memory_log.len());
         Ok(())
     }
 
-    pub(crate) fn merge(&mut self, change: Change, log_bytes: usize) {
+    pub(crate) fn merge(&mut self, change: Change, now_ns: i64) {
         self.clocks = change.clocks;
         self.window.merge(change.delta, self.rules.window_ms);
-        self.log_bytes += log_bytes;
+        self.log_bytes += change.logged.0;
+        self.memory.merge(change.memory, change.logged.1, now_ns);
     }
 
     pub(crate) fn wants_compaction(&self) -> bool {
@@ -164,7 +183,7 @@ fn last_stamp(db: &Connection, name: &str) -> Result<StampClock> {
 }
 
 /// Id, arguments, position, finished, state, window.
-type Stored = (i64, String, i64, bool, Vec<u8>, Vec<u8>);
+type StoredRow = (i64, String, i64, bool, Vec<u8>, Vec<u8>);
 
 /// Find or create a source's row, in a transaction of the caller. `fingerprint` is empty for a live source.
 pub(crate) fn load(
@@ -187,11 +206,15 @@ pub(crate) fn load(
             [name, fingerprint],
         )?;
         db.execute(
+            "DELETE FROM memory_log WHERE source IN (SELECT id FROM source WHERE name=?1 AND fingerprint=?2)",
+            [name, fingerprint],
+        )?;
+        db.execute(
             "DELETE FROM source WHERE name=?1 AND fingerprint=?2",
             [name, fingerprint],
         )?;
     }
-    let stored: Option<Stored> = db
+    let stored: Option<StoredRow> = db
         .query_row(
             "SELECT id, arguments, position, finished, state, window FROM source WHERE name=?1 AND fingerprint=?2",
             [name, fingerprint],
@@ -212,6 +235,7 @@ pub(crate) fn load(
         return Ok(Source {
             id,
             name: name.into(),
+            memory: Memory::new(rules.window_ms, None),
             rules,
             clocks,
             window: Window::default(),
@@ -233,6 +257,7 @@ pub(crate) fn load(
     Ok(Source {
         id,
         name: name.into(),
+        memory: Memory::load(db, id, name, rules.window_ms, clocks.arrival_ns())?,
         rules,
         clocks,
         window,
@@ -271,12 +296,28 @@ fn stored_window(
     Ok((window, log_bytes))
 }
 
-/// Clock and window of the source of this name, as they are stored: of several recordings, of the one begun last. With its id.
-pub(crate) fn stored(
-    db: &Connection,
-    name: &str,
-    window_ms: i64,
-) -> Result<Option<(i64, Clocks, Window)>> {
+/// What is stored of a source.
+pub(crate) struct Stored {
+    pub id: i64,
+    pub clocks: Clocks,
+    pub window: Window,
+    pub memory: Memory,
+}
+
+impl Stored {
+    /// Of a source that the journal does not know.
+    pub(crate) fn nothing(window_ms: i64) -> Self {
+        Self {
+            id: 0,
+            clocks: Clocks::default(),
+            window: Window::default(),
+            memory: Memory::new(window_ms, None),
+        }
+    }
+}
+
+/// The source of this name, as it is stored: of several recordings, the one begun last.
+pub(crate) fn stored(db: &Connection, name: &str, window_ms: i64) -> Result<Option<Stored>> {
     let mut query = db.prepare("SELECT id, position, finished, state, window FROM source WHERE name=?1 ORDER BY id DESC LIMIT 1")?;
     let mut rows = query.query([name])?;
     let Some(row) = rows.next()? else {
@@ -287,5 +328,11 @@ pub(crate) fn stored(
     let clocks = Clocks::decode(&state, position as u64, row.get(2)?)
         .ok_or_else(|| damaged("clock", name))?;
     let (window, _) = stored_window(db, id, name, &window, window_ms)?;
-    Ok(Some((id, clocks, window)))
+    let memory = Memory::load(db, id, name, window_ms, clocks.arrival_ns())?;
+    Ok(Some(Stored {
+        id,
+        clocks,
+        window,
+        memory,
+    }))
 }

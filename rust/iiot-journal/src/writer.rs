@@ -327,9 +327,22 @@ pub(crate) fn write_next(state: &State, next: u64) -> Result<()> {
     Ok(())
 }
 
-/// Write windows whole whose log has grown; a failure costs nothing but a longer log.
+/// Write windows and memories whole whose log has grown; a failure costs nothing but a longer log.
 fn compact(state: &mut State) {
     for at in 0..state.sources.len() {
+        if let Some(source) = state
+            .sources
+            .get(at)
+            .filter(|s| s.memory.wants_compaction())
+        {
+            let written = transaction(&state.db, || {
+                source.memory.write(&state.db, source.id, now_ns())
+            });
+            if let (Ok(bytes), Some(source)) = (written, state.sources.get_mut(at)) {
+                source.memory.stored_bytes = bytes;
+                source.memory.log_bytes = 0;
+            }
+        }
         let Some(source) = state.sources.get(at).filter(|s| s.wants_compaction()) else {
             continue;
         };

@@ -183,9 +183,10 @@ impl Decoder {
     ) {
         let time = FrameTime {
             time_ns: found
-                .own_time(received_at_ns)
+                .own_time(received_at_ns, None)
                 .unwrap_or_else(|| earlier(received_at_ns, found.age_ms())),
             received_at_ns,
+            uptime_start_ns: None,
         };
         to.points += found.write_lines(&self.origin, time, &mut to.lines);
         to.add_value_faults(found.document(), &found, offset);

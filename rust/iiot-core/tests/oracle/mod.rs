@@ -66,8 +66,11 @@ pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
             sequence.boot, sequence.seq, sequence.object_hash
         ));
     }
-    (verdict.uptime_ms, verdict.packet_counter, verdict.time_ns) =
-        (scan.uptime_ms(), scan.packet_counter(), scan.time_ns());
+    (verdict.uptime_ms, verdict.packet_counter, verdict.time_ns) = (
+        scan.uptime_ms(),
+        scan.packet_counter(),
+        scan.time().and_then(|time| time.at(None)),
+    );
     verdict.age_ms = scan.age_ms();
     for fault in scan.value_faults() {
         assert!(fault.start <= fault.end && fault.end <= document.len());

@@ -1,0 +1,95 @@
+//! Tells points from others: which series a point belongs to, and which of its fields have values.
+
+use crate::decoded::Decoded;
+use crate::found::{FieldRef, PointRef};
+use crate::hash::fingerprint;
+use crate::moment::Moment;
+use crate::observe::push_capture;
+use crate::render::push_template;
+use crate::rules::{FieldName, Rules};
+use crate::scan::Scan;
+
+/// One point of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointKey {
+    /// Fingerprint of measurement and tags.
+    pub series: u64,
+    /// One bit for each field, chosen by its name; two fields may share a bit.
+    pub fields: u16,
+    /// The point's own time, if it has another than the document.
+    pub time: Option<Moment>,
+    /// How much later than its time it is, because earlier points of the document have its series and time.
+    pub later_ms: u32,
+}
+
+impl Decoded<'_> {
+    /// Append a key for each point, in their order.
+    pub fn keys(&self, out: &mut Vec<PointKey>) {
+        let mut name = Vec::new();
+        let mut add = |point: PointRef, fields: &[FieldRef]| {
+            let Some(first) = fields.first() else { return };
+            let Some(series) = series(self.rules, self.document, self.scan, *first, &mut name)
+            else {
+                return;
+            };
+            let bits = fields.iter().map(|field| self.bit(*field, &mut name));
+            out.push(PointKey {
+                series,
+                fields: bits.fold(0, |all, bit| all | bit),
+                time: point.time.filter(|_| point.time != self.scan.time),
+                later_ms: point.later_ms,
+            });
+        };
+        if self.scan.has_points {
+            for point in &self.scan.points {
+                add(*point, self.fields_of(*point));
+            }
+            return;
+        }
+        for (number, field) in (0..).zip(&self.scan.fields) {
+            let point = PointRef {
+                first: number,
+                end: number + 1,
+                time: None,
+                later_ms: 0,
+            };
+            add(point, std::slice::from_ref(field));
+        }
+    }
+
+    fn bit(&self, field: FieldRef, name: &mut Vec<u8>) -> u16 {
+        let hash = match self.rules.fields.get(field.field as usize).map(|f| &f.name) {
+            Some(FieldName::Fixed(name)) => fingerprint(name.as_bytes()),
+            Some(FieldName::Key) => {
+                name.clear();
+                if let Some(capture) = self.scan.captures.get(field.context.captures as usize) {
+                    push_capture(self.document, *capture, name);
+                }
+                fingerprint(name)
+            }
+            None => 0,
+        };
+        1 << (hash % 16)
+    }
+}
+
+/// Fingerprint of measurement and tags of the point to which a field belongs. `name` is room for their text.
+pub(crate) fn series(
+    rules: &Rules,
+    document: &[u8],
+    scan: &Scan,
+    field: FieldRef,
+    name: &mut Vec<u8>,
+) -> Option<u64> {
+    let point = rules.fields.get(field.field as usize)?.point;
+    let rule = rules.points.get(point as usize)?;
+    name.clear();
+    push_template(&rule.measurement, document, scan, field.context, name);
+    for (key, template) in &rule.tags {
+        name.push(0);
+        name.extend_from_slice(key.as_bytes());
+        name.push(0);
+        push_template(template, document, scan, field.context, name);
+    }
+    Some(fingerprint(name))
+}

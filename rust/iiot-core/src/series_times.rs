@@ -1,0 +1,551 @@
+//! Which times the newest values of each series have: decides the time of the next value, and whether a document is a repeat.
+//!
+//! Databases overwrite a value that has series, field and time of another. So a document without a time gets one behind those that its series were given
+//! before, and a value whose own time is taken moves on by [`STEP_NS`]. A document with a time that equals one before it, byte for byte and under the same
+//! topic, is a repeat: its sender had not heard that it was accepted.
+//!
+//! Remembered are, for each series, the [`MAX_VALUES`] newest values with times of their own, for as long as the window lasts. All changes go through a
+//! [`TimesDelta`], which is merged once the frames are committed.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use crate::hash::AsIs;
+use crate::keys::PointKey;
+use crate::varint;
+
+/// The smallest step that all databases keep: VictoriaMetrics stores milliseconds.
+pub const STEP_NS: i64 = 1_000_000;
+/// So many values with times of their own are remembered per series.
+pub const MAX_VALUES: usize = 16;
+/// So many series are remembered per source. Values of further ones are taken as they come, and counted.
+pub const MAX_SERIES: usize = 65_536;
+
+/// A value that was given a time, in the form in which it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenTime {
+    /// The time that the document says, in milliseconds since 1970.
+    pub own_ms: i64,
+    /// The time that the value was given, in milliseconds since 1970.
+    pub given_ms: i64,
+    /// When the document came, in milliseconds since 1970.
+    pub received_ms: i64,
+    /// Fingerprint of the document and its topic; 0 for a document without a time, which is never a repeat.
+    pub document: u64,
+    /// See [`PointKey::fields`].
+    pub fields: u16,
+}
+
+/// What is remembered of one series.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Series {
+    /// The last time that was given to a document without one.
+    stamp_ns: Option<i64>,
+    /// The oldest first.
+    values: Vec<GivenTime>,
+}
+
+impl Series {
+    /// The first time from `own_ms` on at which none of these fields has a value.
+    fn free(&self, own_ms: i64, fields: u16) -> i64 {
+        let overlapping = |value: &&GivenTime| value.fields & fields != 0;
+        // Values that were moved from this time are a chain: its end is known even where its beginning was forgotten.
+        let chain = self
+            .values
+            .iter()
+            .filter(overlapping)
+            .filter(|value| value.own_ms == own_ms || value.given_ms == own_ms);
+        let Some(last) = chain.map(|value| value.given_ms).max() else {
+            return own_ms;
+        };
+        let mut free = last.saturating_add(1);
+        while self
+            .values
+            .iter()
+            .filter(overlapping)
+            .any(|value| value.given_ms == free)
+        {
+            free = free.saturating_add(1);
+        }
+        free
+    }
+
+    fn add(&mut self, value: GivenTime, window_ms: i64) {
+        let since = value.received_ms.saturating_sub(window_ms);
+        if self.values.len() >= MAX_VALUES
+            || self.values.first().is_some_and(|v| v.received_ms < since)
+        {
+            self.values.retain(|v| v.received_ms >= since);
+        }
+        if self.values.len() >= MAX_VALUES {
+            self.values.remove(0);
+        }
+        self.values.push(value);
+    }
+
+    fn newest_ms(&self) -> i64 {
+        let stamp_ms = self.stamp_ns.map_or(i64::MIN, |stamp| stamp / STEP_NS);
+        self.values
+            .last()
+            .map_or(stamp_ms, |value| value.received_ms.max(stamp_ms))
+    }
+}
+
+type ByFingerprint<T> = HashMap<u64, T, BuildHasherDefault<AsIs>>;
+
+/// The times of a source's series, as they are committed.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesTimes {
+    series: ByFingerprint<Series>,
+    /// A series that is not known was given no time behind this one.
+    floor_ns: Option<i64>,
+    window_ms: i64,
+}
+
+/// Changes that are not committed yet.
+#[derive(Debug, Default)]
+pub struct TimesDelta {
+    series: ByFingerprint<Series>,
+    /// The host's clock was set back: what was stamped before no longer counts.
+    fell_back: bool,
+    /// What is to be stored: values, and stamps that lie ahead of the arrival.
+    pub entries: Vec<(u64, TimeEntry)>,
+    /// Values of which nothing is remembered, because there are [`MAX_SERIES`] series already.
+    pub not_remembered: u64,
+}
+
+/// One change, in the form in which it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeEntry {
+    /// A value with a time of its own.
+    Value(GivenTime),
+    /// A stamp that lies ahead of its arrival; others need not be stored, because the clock has passed them.
+    Stamp(i64),
+}
+
+impl SeriesTimes {
+    /// Remember values for `window_ms`. `floor_ns` is the newest stamp that was given before what is stored.
+    pub fn new(window_ms: i64, floor_ns: Option<i64>) -> Self {
+        Self {
+            series: HashMap::default(),
+            floor_ns,
+            window_ms,
+        }
+    }
+
+    fn get<'a>(&'a self, delta: &'a TimesDelta, series: u64) -> Option<&'a Series> {
+        delta
+            .series
+            .get(&series)
+            .or_else(|| self.series.get(&series))
+    }
+
+    fn change<'a>(&self, delta: &'a mut TimesDelta, series: u64) -> Option<&'a mut Series> {
+        if !delta.series.contains_key(&series) {
+            let known = self.series.get(&series);
+            if known.is_none() && self.series.len() + delta.series.len() >= MAX_SERIES {
+                delta.not_remembered += 1;
+                return None;
+            }
+            let mut known = known.cloned().unwrap_or_default();
+            if delta.fell_back {
+                known.stamp_ns = None;
+            }
+            delta.series.insert(series, known);
+        }
+        delta.series.get_mut(&series)
+    }
+
+    /// Whether a document with this fingerprint and time was accepted within the window. Its time may have become more exact since, by up to `tolerance_ms`.
+    pub fn is_repeat(
+        &self,
+        delta: &TimesDelta,
+        point: &PointKey,
+        document: u64,
+        own_ms: i64,
+        tolerance_ms: u64,
+        received_ms: i64,
+    ) -> bool {
+        let since = received_ms.saturating_sub(self.window_ms);
+        self.get(delta, point.series).is_some_and(|series| {
+            series.values.iter().rev().any(|value| {
+                document != 0
+                    && value.document == document
+                    && value.own_ms.abs_diff(own_ms) <= tolerance_ms
+                    && value.received_ms >= since
+            })
+        })
+    }
+
+    /// The host's clock was set back.
+    pub fn fell_back(&self, delta: &mut TimesDelta) {
+        delta.fell_back = true;
+        for series in delta.series.values_mut() {
+            series.stamp_ns = None;
+        }
+    }
+
+    /// A time for a document without one, which came at `clock_ns`: behind every time that the series of these points were given. With `beside_own` other
+    /// documents of the source have times of their own, which must not meet this one.
+    pub fn stamp(
+        &self,
+        delta: &mut TimesDelta,
+        points: &[PointKey],
+        clock_ns: i64,
+        step_ns: i64,
+        beside_own: bool,
+    ) -> i64 {
+        let mut stamp_ns = clock_ns;
+        for point in points {
+            let last = match self.get(delta, point.series) {
+                Some(series) => series
+                    .stamp_ns
+                    .filter(|_| !delta.fell_back || delta.series.contains_key(&point.series)),
+                None => self.floor_ns.filter(|_| !delta.fell_back),
+            };
+            let Some(last) = last else { continue };
+            let later_ns = i64::from(point.later_ms) * STEP_NS;
+            stamp_ns = stamp_ns.max(last.saturating_add(step_ns).saturating_sub(later_ns));
+        }
+        // A value with a time of its own may stand there.
+        while let Some(next) = points.iter().find_map(|point| {
+            let at_ms = stamp_ns.div_euclid(STEP_NS) + i64::from(point.later_ms);
+            let free = self.get(delta, point.series)?.free(at_ms, point.fields);
+            (free > at_ms).then(|| stamp_ns.saturating_add((free - at_ms).saturating_mul(STEP_NS)))
+        }) {
+            if next <= stamp_ns {
+                break;
+            }
+            stamp_ns = next;
+        }
+        for point in points {
+            let at_ns = stamp_ns.saturating_add(i64::from(point.later_ms) * STEP_NS);
+            let Some(series) = self.change(delta, point.series) else {
+                continue;
+            };
+            series.stamp_ns = Some(at_ns);
+            if at_ns > clock_ns {
+                delta.entries.push((point.series, TimeEntry::Stamp(at_ns)));
+            }
+            if beside_own {
+                let given_ms = stamp_ns.div_euclid(STEP_NS);
+                let value = GivenTime {
+                    own_ms: given_ms,
+                    given_ms,
+                    received_ms: clock_ns.div_euclid(STEP_NS),
+                    document: 0,
+                    fields: point.fields,
+                };
+                self.give(delta, point, value);
+            }
+        }
+        stamp_ns
+    }
+
+    /// How many milliseconds these points, whose time is `own_ns`, must move so that none overwrites a value.
+    pub fn shift_ms(&self, delta: &TimesDelta, points: &[PointKey], own_ns: i64) -> i64 {
+        let from_ms = own_ns.div_euclid(STEP_NS);
+        let mut shift_ms = 0_i64;
+        while let Some(more) = points.iter().find_map(|point| {
+            let at_ms = from_ms
+                .saturating_add(shift_ms)
+                .saturating_add(i64::from(point.later_ms));
+            let free = self.get(delta, point.series)?.free(at_ms, point.fields);
+            (free > at_ms).then(|| free - at_ms)
+        }) {
+            shift_ms = shift_ms.saturating_add(more);
+        }
+        shift_ms
+    }
+
+    /// Remember a point that was given a time.
+    pub fn give(&self, delta: &mut TimesDelta, point: &PointKey, value: GivenTime) {
+        let later = i64::from(point.later_ms);
+        let value = GivenTime {
+            own_ms: value.own_ms.saturating_add(later),
+            given_ms: value.given_ms.saturating_add(later),
+            fields: point.fields,
+            ..value
+        };
+        let window_ms = self.window_ms;
+        if let Some(series) = self.change(delta, point.series) {
+            series.add(value, window_ms);
+            delta.entries.push((point.series, TimeEntry::Value(value)));
+        }
+    }
+
+    /// Take over what was committed.
+    pub fn merge(&mut self, delta: TimesDelta, now_ns: i64) {
+        if delta.fell_back {
+            self.floor_ns = None;
+            for series in self.series.values_mut() {
+                series.stamp_ns = None;
+            }
+        }
+        self.series.extend(delta.series);
+        if self.series.len() >= MAX_SERIES {
+            self.forget_old(now_ns / STEP_NS);
+        }
+    }
+
+    /// Forget series of which nothing came within the window.
+    fn forget_old(&mut self, now_ms: i64) {
+        let since = now_ms.saturating_sub(self.window_ms);
+        self.series.retain(|_, series| series.newest_ms() >= since);
+    }
+
+    /// Apply a stored change, as at a restart.
+    pub fn replay(&mut self, series: u64, entry: TimeEntry) {
+        let window_ms = self.window_ms;
+        if self.series.len() >= MAX_SERIES && !self.series.contains_key(&series) {
+            return;
+        }
+        let series = self.series.entry(series).or_default();
+        match entry {
+            TimeEntry::Value(value) => series.add(value, window_ms),
+            TimeEntry::Stamp(stamp_ns) => {
+                series.stamp_ns = series.stamp_ns.max(Some(stamp_ns));
+            }
+        }
+        // Of a series that is known only by its values, stamps may have been given up to the floor.
+        series.stamp_ns = series.stamp_ns.max(self.floor_ns);
+    }
+
+    /// Everything that is worth storing, as if it had changed just now.
+    pub fn entries(&self, now_ns: i64) -> impl Iterator<Item = (u64, TimeEntry)> {
+        let since = (now_ns / STEP_NS).saturating_sub(self.window_ms);
+        self.series.iter().flat_map(move |(&fingerprint, series)| {
+            let stamp = series.stamp_ns.filter(|stamp| *stamp > now_ns);
+            let values = series.values.iter().filter(move |v| v.received_ms >= since);
+            values
+                .map(|value| TimeEntry::Value(*value))
+                .chain(stamp.map(TimeEntry::Stamp))
+                .map(move |entry| (fingerprint, entry))
+        })
+    }
+}
+
+/// Append entries as they are stored: u64 series, u8 kind, then of a stamp (1) the time, of a value (2) own, given and received time, u64 document, u16 fields.
+/// Times are zigzag varints, the second and third relative to the one before.
+pub fn encode(entries: impl IntoIterator<Item = (u64, TimeEntry)>, out: &mut Vec<u8>) {
+    for (series, entry) in entries {
+        out.extend_from_slice(&series.to_le_bytes());
+        match entry {
+            TimeEntry::Stamp(stamp_ns) => {
+                out.push(1);
+                varint::push_signed(out, stamp_ns);
+            }
+            TimeEntry::Value(value) => {
+                out.push(2);
+                varint::push_signed(out, value.own_ms);
+                varint::push_signed(out, value.given_ms.wrapping_sub(value.own_ms));
+                varint::push_signed(out, value.received_ms.wrapping_sub(value.given_ms));
+                out.extend_from_slice(&value.document.to_le_bytes());
+                out.extend_from_slice(&value.fields.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Read one entry that [`encode`] wrote, and move `input` behind it; `None` at the end, or if something else stands there.
+pub fn decode(input: &mut &[u8]) -> Option<(u64, TimeEntry)> {
+    fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
+        let (head, rest) = input.split_first_chunk::<N>()?;
+        *input = rest;
+        Some(*head)
+    }
+    let mut rest = *input;
+    let series = take(&mut rest).map(u64::from_le_bytes)?;
+    let entry = match take::<1>(&mut rest)? {
+        [1] => TimeEntry::Stamp(varint::take_signed(&mut rest)?),
+        [2] => {
+            let own_ms = varint::take_signed(&mut rest)?;
+            let given_ms = own_ms.wrapping_add(varint::take_signed(&mut rest)?);
+            TimeEntry::Value(GivenTime {
+                own_ms,
+                given_ms,
+                received_ms: given_ms.wrapping_add(varint::take_signed(&mut rest)?),
+                document: take(&mut rest).map(u64::from_le_bytes)?,
+                fields: take(&mut rest).map(u16::from_le_bytes)?,
+            })
+        }
+        _ => return None,
+    };
+    *input = rest;
+    Some((series, entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOON: i64 = 1_780_272_000_000;
+
+    fn key(series: u64, fields: u16) -> PointKey {
+        PointKey {
+            series,
+            fields,
+            time: None,
+            later_ms: 0,
+        }
+    }
+
+    /// Accept a value with a time of its own; returns the time that it was given.
+    fn give(times: &mut SeriesTimes, point: PointKey, own_ms: i64, document: u64) -> i64 {
+        let mut delta = TimesDelta::default();
+        let shift = times.shift_ms(&delta, &[point], own_ms * STEP_NS);
+        let value = GivenTime {
+            own_ms,
+            given_ms: own_ms + shift,
+            received_ms: NOON,
+            document,
+            fields: point.fields,
+        };
+        times.give(&mut delta, &point, value);
+        times.merge(delta, NOON * STEP_NS);
+        own_ms + shift
+    }
+
+    /// Five hundred values of one second: far more than are remembered.
+    #[test]
+    fn values_of_one_second_all_get_times_of_their_own() {
+        let mut times = SeriesTimes::new(60_000, None);
+        for n in 0..500 {
+            assert_eq!(give(&mut times, key(7, 1), NOON, n), NOON + n as i64);
+        }
+        // The next second is not pushed on by the one before.
+        assert_eq!(give(&mut times, key(7, 1), NOON + 1_000, 0), NOON + 1_000);
+    }
+
+    /// Another field or another series has room at the same time.
+    #[test]
+    fn only_the_same_field_of_the_same_series_moves() {
+        let mut times = SeriesTimes::new(60_000, None);
+        assert_eq!(give(&mut times, key(7, 1), NOON, 1), NOON);
+        assert_eq!(give(&mut times, key(7, 2), NOON, 2), NOON);
+        assert_eq!(give(&mut times, key(8, 1), NOON, 3), NOON);
+        assert_eq!(give(&mut times, key(7, 3), NOON, 4), NOON + 1);
+    }
+
+    /// Eighty thousand documents of as many devices in one second do not run ahead of the clock.
+    #[test]
+    fn stamps_are_distinct_per_series() {
+        let times = SeriesTimes::new(60_000, None);
+        let mut delta = TimesDelta::default();
+        let clock = NOON * STEP_NS;
+        for series in 0..10_000 {
+            assert_eq!(
+                times.stamp(&mut delta, &[key(series, 1)], clock, STEP_NS, false),
+                clock
+            );
+        }
+        assert_eq!(
+            times.stamp(&mut delta, &[key(5, 1), key(6, 1)], clock, STEP_NS, false),
+            clock + STEP_NS
+        );
+        assert_eq!(
+            times.stamp(
+                &mut delta,
+                &[key(6, 1), key(99_999, 1)],
+                clock,
+                STEP_NS,
+                false
+            ),
+            clock + 2 * STEP_NS
+        );
+    }
+
+    /// Further series than are remembered are counted, and none that is remembered is forgotten for them.
+    #[test]
+    fn what_is_not_remembered_is_counted() {
+        let mut times = SeriesTimes::new(60_000, None);
+        let mut delta = TimesDelta::default();
+        let clock = NOON * STEP_NS;
+        for series in 0..MAX_SERIES as u64 + 10 {
+            times.stamp(&mut delta, &[key(series, 1)], clock, STEP_NS, false);
+        }
+        assert_eq!(delta.not_remembered, 10);
+        times.merge(delta, clock);
+        let mut delta = TimesDelta::default();
+        assert_eq!(
+            times.stamp(&mut delta, &[key(0, 1)], clock, STEP_NS, false),
+            clock + STEP_NS
+        );
+        // An hour later they are old, and there is room again.
+        let later = clock + 3_600_000 * STEP_NS;
+        times.merge(delta, later);
+        let mut delta = TimesDelta::default();
+        times.stamp(&mut delta, &[key(u64::MAX, 1)], later, STEP_NS, false);
+        assert_eq!(delta.not_remembered, 0);
+    }
+
+    /// A host clock that was set back counts from there.
+    #[test]
+    fn a_clock_that_was_set_back_starts_anew() {
+        let mut times = SeriesTimes::new(60_000, Some(NOON * STEP_NS));
+        let mut delta = TimesDelta::default();
+        let clock = NOON * STEP_NS;
+        assert_eq!(
+            times.stamp(&mut delta, &[key(1, 1)], clock, STEP_NS, false),
+            clock + STEP_NS
+        );
+        times.merge(delta, clock);
+        let earlier = clock - 3_600_000 * STEP_NS;
+        let mut delta = TimesDelta::default();
+        times.fell_back(&mut delta);
+        for point in [key(1, 1), key(2, 1)] {
+            assert_eq!(
+                times.stamp(&mut delta, &[point], earlier, STEP_NS, false),
+                earlier
+            );
+        }
+        assert_eq!(
+            times.stamp(&mut delta, &[key(1, 1)], earlier, STEP_NS, false),
+            earlier + STEP_NS
+        );
+    }
+
+    proptest! {
+        /// No two values of one field and series get one time; what is stored goes on as if nothing had been stopped.
+        #[test]
+        fn times_are_distinct(
+            steps in proptest::collection::vec((0..3_u64, 1..8_u16, 0..4_i64, any::<bool>(), any::<bool>()), 1..MAX_VALUES),
+        ) {
+            let mut times = SeriesTimes::new(60_000, None);
+            let mut log = Vec::new();
+            let mut given: std::collections::HashSet<(u64, u16, i64)> = std::collections::HashSet::new();
+            let mut arrival = NOON * STEP_NS;
+            for (n, (series, fields, second, is_dated, restart)) in steps.into_iter().enumerate() {
+                arrival += 300_000;
+                let point = key(series, fields);
+                let mut delta = TimesDelta::default();
+                let at_ms = if is_dated {
+                    let own_ms = NOON + second * 1_000;
+                    let shift = times.shift_ms(&delta, &[point], own_ms * STEP_NS);
+                    let value = GivenTime { own_ms, given_ms: own_ms + shift, received_ms: arrival / STEP_NS, document: n as u64, fields };
+                    times.give(&mut delta, &point, value);
+                    own_ms + shift
+                } else {
+                    times.stamp(&mut delta, &[point], arrival, STEP_NS, true) / STEP_NS
+                };
+                encode(delta.entries.iter().copied(), &mut log);
+                times.merge(delta, arrival);
+                for bit in 0..3 {
+                    if fields & (1 << bit) != 0 {
+                        prop_assert!(given.insert((series, bit, at_ms)), "{n}: field {bit} at {at_ms}");
+                    }
+                }
+                if restart {
+                    let mut stored = SeriesTimes::new(60_000, Some(arrival));
+                    let mut input = log.as_slice();
+                    while let Some((series, entry)) = decode(&mut input) {
+                        stored.replay(series, entry);
+                    }
+                    prop_assert!(input.is_empty());
+                    times = stored;
+                }
+            }
+        }
+    }
+}

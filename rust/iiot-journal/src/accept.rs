@@ -1,0 +1,305 @@
+//! What becomes of documents that came: frames, duplicates or rejects. Decided by the writer, in the order in which they came.
+
+use crate::commit::{Group, NewFrame, State};
+use crate::error::Result;
+use crate::links::LinkCounts;
+use crate::memory::{Said, Stamping};
+use crate::queue::{Documents, Item, Refusal, Telemetry, What};
+use crate::reject::NewReject;
+use crate::row::NewTimes;
+use crate::source::{Change, Clocks, Source};
+use iiot_core::clock::{Stamp, StampClock};
+use iiot_core::scan::earlier;
+
+/// Documents of which nothing can be used, before the first with a time of its node: a thousand fit, a millisecond apart.
+const LEAD_NS: i64 = 1_000_000_000;
+
+/// What the intake refuses.
+struct Rejected<'a> {
+    kind: &'static str,
+    refusal: &'a Refusal,
+    time_ns: i64,
+    received_at_ns: i64,
+    topic: Option<&'a [u8]>,
+    /// All of it, if it may be offered again.
+    document: Option<Vec<u8>>,
+    /// Of the frame that a refused value stood in.
+    position: Option<u64>,
+}
+
+impl Group {
+    /// Judge the documents of one push.
+    pub(crate) fn documents(
+        &mut self,
+        state: &State,
+        at: usize,
+        documents: &Documents,
+    ) -> Result<()> {
+        let Some(source) = state.sources.get(at) else {
+            return Ok(());
+        };
+        let mut change = self.changes.remove(&at).unwrap_or_else(|| source.change());
+        for item in &documents.items {
+            if !matches!(item.what, What::Ignored(_)) {
+                self.count("received", 1);
+            }
+            match &item.what {
+                What::Ignored(name) => {
+                    self.count("ignored", 1);
+                    self.count(format!("ignored:{name}"), 1);
+                }
+                What::Telemetry(telemetry) => {
+                    self.telemetry(state, source, &mut change, documents, item, telemetry)?;
+                }
+                What::Reject {
+                    refusal,
+                    uptime_ms,
+                    counter,
+                    whole,
+                } => {
+                    let time_ns = if *whole {
+                        let node_ms = source.advance(&mut change, *uptime_ms, *counter);
+                        self.stamp(
+                            source,
+                            &mut change.clocks,
+                            item.received_at_ns,
+                            node_ms,
+                            LEAD_NS,
+                        )
+                    } else {
+                        // It is never offered again, so it takes no time that another could have.
+                        item.received_at_ns
+                    };
+                    self.count("rejected", 1);
+                    self.count(format!("rejected:{}", refusal.reason), 1);
+                    let document = whole.then(|| documents.document(item).to_vec());
+                    let rejected = Rejected {
+                        kind: "document",
+                        refusal,
+                        time_ns,
+                        received_at_ns: item.received_at_ns,
+                        topic: documents.topic(item),
+                        document,
+                        position: None,
+                    };
+                    self.reject(source, rejected);
+                }
+            }
+        }
+        change.clocks.position = change.clocks.position.max(documents.settled);
+        change.clocks.finished |= documents.finished;
+        self.changes.insert(at, change);
+        Ok(())
+    }
+
+    /// The time of a document that has none of its own: a recording's by the node's clock, else its arrival; see `design.md`, "Time".
+    ///
+    /// In a recording with a start, the first document that has a time of its node gets the start. One without takes the time of the document before it;
+    /// where there is none, it begins `lead_ns` before the start, so that it does not push the first one on.
+    fn stamp(
+        &mut self,
+        source: &Source,
+        clocks: &mut Clocks,
+        received_at_ns: i64,
+        node_ms: Option<i64>,
+        lead_ns: i64,
+    ) -> i64 {
+        let clock_ns = match (source.rules.start_ns, node_ms) {
+            (Some(start), Some(ms)) => start.saturating_add(ms.saturating_mul(1_000_000)),
+            (Some(start), None) if clocks.seeded => start.saturating_sub(lead_ns),
+            (Some(start), None) => start
+                .saturating_sub(lead_ns)
+                .max(clocks.stamp.last_clock_ns),
+            (None, _) => received_at_ns,
+        };
+        if std::mem::take(&mut clocks.seeded) && clock_ns < clocks.stamp.last_clock_ns {
+            // It has arrival times of its own, which lie before what was played last: nothing to keep apart from.
+            clocks.stamp = StampClock::default();
+        }
+        let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
+        self.tell_fall(source, stamp);
+        stamp.ns
+    }
+
+    /// Count that the host's clock was set back, if it was.
+    fn tell_fall(&mut self, source: &Source, stamp: Stamp) {
+        if stamp.fell_back && !source.rules.recording {
+            self.count("clock_falls", 1);
+            self.notes.push(format!(
+                "clock_fell_back: source {} now stamps {}",
+                source.name, stamp.ns
+            ));
+        }
+    }
+
+    /// The times of a document; none if it is a repeat.
+    fn times(
+        &mut self,
+        source: &Source,
+        change: &mut Change,
+        documents: &Documents,
+        (received_at_ns, t): (i64, &Telemetry),
+        node_ms: Option<i64>,
+    ) -> Option<NewTimes> {
+        let points = documents
+            .points
+            .get(t.points.start as usize..t.points.end as usize)
+            .unwrap_or_default();
+        if points.is_empty() {
+            // Readings of one node lie further apart than its ages are inexact, so their times stay distinct.
+            let stamp_ns = self.stamp(source, &mut change.clocks, received_at_ns, node_ms, 0);
+            return Some(NewTimes::at(earlier(stamp_ns, t.age_ms), received_at_ns));
+        }
+        let said = Said {
+            points,
+            time: t.time,
+            device: t.device,
+            document: t.fingerprint.filter(|_| source.rules.window_ms > 0),
+            belief: source.rules.belief,
+            received_at_ns,
+            beside_own: source.rules.has_times,
+        };
+        let Change { clocks, memory, .. } = change;
+        let mut given = if source.rules.start_ns.is_some() {
+            let mut by_source = || self.stamp(source, clocks, received_at_ns, node_ms, 0);
+            let stamping = Stamping::Source(&mut by_source);
+            source.memory.judge(memory, &said, stamping, false)?
+        } else {
+            clocks.seeded = false;
+            let held = clocks.stamp.hold(received_at_ns);
+            self.tell_fall(source, held);
+            if held.fell_back {
+                memory.fell_back(&source.memory);
+            }
+            let stamping = Stamping::Arrival {
+                clock_ns: held.ns,
+                step_ns: source.rules.step_ns,
+            };
+            let given = source.memory.judge(memory, &said, stamping, false)?;
+            let last = &mut clocks.stamp.last_stamp_ns;
+            *last = (*last).max(held.ns);
+            given
+        };
+        if given.is_doubted {
+            self.count(format!("time_not_believed:{}", source.name), 1);
+        }
+        let not_remembered = memory.take_not_remembered();
+        if not_remembered > 0 {
+            self.count("times_not_remembered", not_remembered as i64);
+        }
+        given.times.time_ns = earlier(given.times.time_ns, t.age_ms);
+        Some(given.times)
+    }
+
+    fn reject(&mut self, source: &Source, rejected: Rejected<'_>) {
+        let Rejected {
+            kind,
+            refusal,
+            time_ns,
+            received_at_ns,
+            topic,
+            document,
+            position,
+        } = rejected;
+        self.rejects.push(NewReject {
+            sink: None,
+            source: source.name.clone(),
+            origin: Some(source.rules.origin),
+            position,
+            point: None,
+            field: None,
+            topic: topic.map(|topic| String::from_utf8_lossy(topic).into()),
+            reason: refusal.reason.to_owned(),
+            place: refusal.place.clone(),
+            excerpt: refusal.excerpt.clone(),
+            kind,
+            times: NewTimes::at(time_ns, received_at_ns),
+            document,
+        });
+    }
+
+    fn telemetry(
+        &mut self,
+        state: &State,
+        source: &Source,
+        change: &mut Change,
+        documents: &Documents,
+        item: &Item,
+        t: &Telemetry,
+    ) -> Result<()> {
+        let receptions = documents
+            .receptions
+            .get(t.receptions.start as usize..t.receptions.end as usize)
+            .unwrap_or_default();
+        let node_ms = source.advance(change, t.uptime_ms, t.counter);
+        let window_ms = node_ms
+            .or_else(|| change.clocks.node.now_ms())
+            .unwrap_or(item.received_at_ns / 1_000_000);
+        let is_duplicate = source.window.is_duplicate(
+            &change.delta,
+            receptions,
+            window_ms,
+            source.rules.window_ms,
+        );
+        let times = if is_duplicate {
+            None
+        } else {
+            let received = (item.received_at_ns, t);
+            self.times(source, change, documents, received, node_ms)
+        };
+        let Some(times) = times else {
+            self.count("duplicate", 1);
+            for reception in receptions {
+                let counts = LinkCounts {
+                    duplicate: 1,
+                    ..LinkCounts::default()
+                };
+                self.links.add(&source.name, reception.node, counts);
+            }
+            return Ok(());
+        };
+        let lost_before = change.delta.lost_on_air;
+        source
+            .window
+            .accept(&mut change.delta, receptions, window_ms);
+        let lost = change.delta.lost_on_air - lost_before;
+        if lost != 0 {
+            self.count("lost_on_air", lost);
+        }
+        for reception in receptions {
+            let counts = LinkCounts {
+                accepted: 1,
+                ..LinkCounts::default()
+            };
+            self.links.add(&source.name, reception.node, counts);
+        }
+        for (node, lost_on_air) in change.delta.lost_by_node.drain(..) {
+            let counts = LinkCounts {
+                lost_on_air,
+                ..LinkCounts::default()
+            };
+            self.links.add(&source.name, node, counts);
+        }
+        self.count("accepted", 1);
+        let frame = NewFrame {
+            times: &times,
+            topic: documents.topic(item),
+            document: documents.document(item),
+        };
+        let position = self.append(state, source.rules.origin, source.rules.replayable, frame)?;
+        for fault in &item.value_faults {
+            self.count("values_rejected", 1);
+            let rejected = Rejected {
+                kind: "value",
+                refusal: fault,
+                time_ns: times.time_ns,
+                received_at_ns: item.received_at_ns,
+                topic: documents.topic(item),
+                document: None,
+                position: Some(position),
+            };
+            self.reject(source, rejected);
+        }
+        Ok(())
+    }
+}

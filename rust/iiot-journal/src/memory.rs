@@ -1,0 +1,345 @@
+//! What is remembered of the devices and series of a source: the runs of devices that send uptimes, and the times that values were given.
+//!
+//! It decides the times of documents that come under topics, or have times of their own, and which of them are repeats. What a group of documents changes is kept in
+//! a [`MemoryDelta`] until the group is committed.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::row::NewTimes;
+use iiot_core::PointKey;
+use iiot_core::moment::{Belief, Moment};
+use iiot_core::run_clock::{Meaning, RunClock};
+use iiot_core::series_times::{self, GivenTime, STEP_NS, SeriesTimes, TimesDelta};
+use rusqlite::{Connection, params};
+use std::collections::HashMap;
+
+/// So many devices that send uptimes are remembered per source. Documents of further ones have the time of their arrival, and are counted.
+const MAX_DEVICES: usize = 65_536;
+/// The memory is written whole again when what was logged since weighs more than this and more than twice the memory.
+const LOG_BYTES: usize = 256 * 1024;
+/// A time that an uptime gave may have become more exact by so much until the document comes a second time.
+const UPTIME_TOLERANCE_MS: u64 = 2_000;
+
+/// What a document says of its time, and of the series in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub points: &'a [PointKey],
+    pub time: Option<Moment>,
+    /// Fingerprint of what names its device.
+    pub device: u64,
+    /// Fingerprint of topic and document; none for one that is never a repeat.
+    pub document: Option<u64>,
+    pub belief: Belief,
+    pub received_at_ns: i64,
+    /// Other documents of the source may have times of their own.
+    pub beside_own: bool,
+}
+
+impl Said<'_> {
+    /// The newest number that the device's clock must explain, and whether it may be a date.
+    fn number(&self) -> Option<(u64, bool)> {
+        let times = self.points.iter().filter_map(|point| point.time);
+        times
+            .chain(self.time)
+            .filter_map(Moment::number)
+            .max_by_key(|(number, _)| *number)
+    }
+
+    /// A time, if it is believed.
+    fn believed(&self, time: Option<Moment>, start_ns: Option<i64>) -> Option<i64> {
+        time.and_then(|time| time.at(start_ns))
+            .filter(|own| self.belief.holds(*own, self.received_at_ns))
+    }
+}
+
+/// The times that a document is given.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub times: NewTimes,
+    /// A time in the document was not believed, or came from a run of its device that was not known well enough.
+    pub is_doubted: bool,
+}
+
+/// What is committed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    times: SeriesTimes,
+    runs: HashMap<u64, RunClock>,
+    pub log_bytes: usize,
+    pub stored_bytes: usize,
+}
+
+/// What a group changes.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryDelta {
+    times: TimesDelta,
+    runs: HashMap<u64, RunClock>,
+    devices_not_remembered: u64,
+}
+
+impl MemoryDelta {
+    /// Values and devices of which nothing is remembered, because there are too many; counted once.
+    pub(crate) fn take_not_remembered(&mut self) -> u64 {
+        std::mem::take(&mut self.times.not_remembered)
+            + std::mem::take(&mut self.devices_not_remembered)
+    }
+
+    /// The host's clock was set back.
+    pub(crate) fn fell_back(&mut self, memory: &Memory) {
+        memory.times.fell_back(&mut self.times);
+    }
+
+    /// The changes as they are logged: u32 count of runs, each u64 device and the clock; then times of series.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        if self.runs.is_empty() && self.times.entries.is_empty() {
+            return Vec::new();
+        }
+        encode(&self.runs, self.times.entries.iter().copied())
+    }
+}
+
+fn encode(
+    runs: &HashMap<u64, RunClock>,
+    times: impl IntoIterator<Item = (u64, series_times::TimeEntry)>,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
+    for (device, clock) in runs {
+        out.extend_from_slice(&device.to_le_bytes());
+        clock.encode(&mut out);
+    }
+    series_times::encode(times, &mut out);
+    out
+}
+
+/// How documents without a time are stamped.
+pub(crate) enum Stamping<'a> {
+    /// Behind what their series were given before.
+    Arrival { clock_ns: i64, step_ns: i64 },
+    /// By a clock of the source.
+    Source(&'a mut dyn FnMut() -> i64),
+}
+
+impl Memory {
+    /// Nothing is remembered. `floor_ns` is the newest time of arrival before.
+    pub(crate) fn new(window_ms: i64, floor_ns: Option<i64>) -> Self {
+        Self {
+            times: SeriesTimes::new(window_ms, floor_ns),
+            ..Self::default()
+        }
+    }
+
+    /// Give a document its times; none if it is a repeat. One that comes `late`, long after others that came behind it, does not move its device's clock.
+    pub(crate) fn judge(
+        &self,
+        delta: &mut MemoryDelta,
+        said: &Said<'_>,
+        stamping: Stamping<'_>,
+        late: bool,
+    ) -> Option<Given> {
+        if self.is_repeat(delta, said) {
+            return None;
+        }
+        let (start_ns, mut is_doubted) = self.run(delta, said, late);
+        let own = said.believed(said.time, start_ns);
+        is_doubted |= said.time.is_some() && own.is_none();
+        let mut together = Vec::with_capacity(said.points.len());
+        let mut apart = Vec::new();
+        for (number, point) in (0..).zip(said.points) {
+            let own = said.believed(point.time, start_ns);
+            is_doubted |= point.time.is_some() && own.is_none();
+            if point.time.is_none() {
+                together.push(*point);
+            } else {
+                apart.push((number, *point, own));
+            }
+        }
+        let time_ns = match own {
+            Some(own_ns) => {
+                let shift_ms = self.times.shift_ms(&delta.times, &together, own_ns);
+                for point in &together {
+                    self.give(delta, said, point, own_ns, shift_ms);
+                }
+                own_ns.saturating_add(shift_ms.saturating_mul(STEP_NS))
+            }
+            None => match stamping {
+                Stamping::Source(stamp) => stamp(),
+                Stamping::Arrival { clock_ns, step_ns } => self.times.stamp(
+                    &mut delta.times,
+                    &together,
+                    clock_ns,
+                    step_ns,
+                    said.beside_own,
+                ),
+            },
+        };
+        let mut times = NewTimes::at(time_ns, said.received_at_ns);
+        times.uptime_start_ns = start_ns;
+        for (number, point, own) in apart {
+            // A time that is not believed is none, and may meet that of another point.
+            let own_ns = own.unwrap_or(time_ns);
+            let one = std::slice::from_ref(&point);
+            let shift_ms = self.times.shift_ms(&delta.times, one, own_ns);
+            self.give(delta, said, &point, own_ns, shift_ms);
+            if shift_ms > 0 {
+                times.move_point(number, u32::try_from(shift_ms).unwrap_or(u32::MAX));
+            }
+        }
+        Some(Given { times, is_doubted })
+    }
+
+    fn give(
+        &self,
+        delta: &mut MemoryDelta,
+        said: &Said<'_>,
+        point: &PointKey,
+        own_ns: i64,
+        shift_ms: i64,
+    ) {
+        let from_ms = own_ns.div_euclid(STEP_NS);
+        let value = GivenTime {
+            own_ms: from_ms,
+            given_ms: from_ms.saturating_add(shift_ms),
+            received_ms: said.received_at_ns.div_euclid(STEP_NS),
+            document: said.document.unwrap_or(0),
+            fields: point.fields,
+        };
+        self.times.give(&mut delta.times, point, value);
+    }
+
+    fn is_repeat(&self, delta: &MemoryDelta, said: &Said<'_>) -> bool {
+        let (Some(document), Some(first)) = (said.document, said.points.first()) else {
+            return false;
+        };
+        let number = said.number();
+        let start_ns = number
+            .and_then(|_| self.known_run(delta, said.device))
+            .and_then(|run| run.start_ns());
+        let Some(own_ns) = said
+            .believed(first.time, start_ns)
+            .or_else(|| said.believed(said.time, start_ns))
+        else {
+            return false;
+        };
+        self.times.is_repeat(
+            &delta.times,
+            first,
+            document,
+            own_ns.div_euclid(STEP_NS) + i64::from(first.later_ms),
+            number.map_or(0, |_| UPTIME_TOLERANCE_MS),
+            said.received_at_ns.div_euclid(STEP_NS),
+        )
+    }
+
+    fn known_run(&self, delta: &MemoryDelta, device: u64) -> Option<RunClock> {
+        let known = delta.runs.get(&device).or_else(|| self.runs.get(&device));
+        known.copied()
+    }
+
+    /// When the device's run began, if the document's times are uptimes; and whether that was not known well enough.
+    fn run(&self, delta: &mut MemoryDelta, said: &Said<'_>, late: bool) -> (Option<i64>, bool) {
+        let Some((number, may_be_date)) = said.number() else {
+            return (None, false);
+        };
+        let known = self.known_run(delta, said.device);
+        if late {
+            return (known.and_then(|run| run.start_ns()), false);
+        }
+        if known.is_none() && self.runs.len() + delta.runs.len() >= MAX_DEVICES {
+            delta.devices_not_remembered += 1;
+            return (None, false);
+        }
+        let run = delta
+            .runs
+            .entry(said.device)
+            .or_insert_with(|| known.unwrap_or_default());
+        match run.take(number, may_be_date, said.received_at_ns) {
+            Meaning::Date => (None, false),
+            Meaning::Uptime { start_ns, moved } => (Some(start_ns), moved),
+        }
+    }
+
+    /// Take over what was committed.
+    pub(crate) fn merge(&mut self, delta: MemoryDelta, log_bytes: usize, now_ns: i64) {
+        self.times.merge(delta.times, now_ns);
+        self.runs.extend(delta.runs);
+        if self.runs.len() >= MAX_DEVICES {
+            // A device that is silent for a week has no run that its next document would need.
+            let since = now_ns.saturating_sub(7 * 86_400_000_000_000);
+            self.runs.retain(|_, run| run.last_arrival_ns() >= since);
+        }
+        self.log_bytes += log_bytes;
+    }
+
+    pub(crate) fn wants_compaction(&self) -> bool {
+        self.log_bytes > LOG_BYTES.max(2 * self.stored_bytes)
+    }
+
+    /// Write a change into the log, in a transaction of the caller.
+    pub(crate) fn log(db: &Connection, source: i64, log: &[u8]) -> Result<()> {
+        if !log.is_empty() {
+            db.prepare_cached("INSERT INTO memory_log(source, entries) VALUES (?1, ?2)")?
+                .execute(params![source, log])?;
+        }
+        Ok(())
+    }
+
+    /// Write the memory whole and drop the log before it, in a transaction of the caller. Returns its bytes.
+    pub(crate) fn write(&self, db: &Connection, source: i64, now_ns: i64) -> Result<usize> {
+        let memory = encode(&self.runs, self.times.entries(now_ns));
+        db.prepare_cached("UPDATE source SET memory=?2 WHERE id=?1")?
+            .execute(params![source, memory])?;
+        db.prepare_cached("DELETE FROM memory_log WHERE source=?1")?
+            .execute([source])?;
+        Ok(memory.len())
+    }
+
+    /// Read what is stored of a source.
+    pub(crate) fn load(
+        db: &Connection,
+        source: i64,
+        name: &str,
+        window_ms: i64,
+        floor_ns: Option<i64>,
+    ) -> Result<Self> {
+        let mut memory = Self::new(window_ms, floor_ns);
+        let damaged = || {
+            Error::new(
+                ErrorKind::Damaged,
+                format!("the memory of source {name} cannot be read; nothing was changed"),
+            )
+        };
+        let whole: Option<Vec<u8>> =
+            db.query_row("SELECT memory FROM source WHERE id=?1", [source], |r| {
+                r.get(0)
+            })?;
+        if let Some(whole) = whole {
+            memory.stored_bytes = whole.len();
+            memory.replay(&whole).ok_or_else(damaged)?;
+        }
+        let mut log = db.prepare("SELECT entries FROM memory_log WHERE source=?1 ORDER BY id")?;
+        let mut rows = log.query([source])?;
+        while let Some(row) = rows.next()? {
+            let entries: Vec<u8> = row.get(0)?;
+            memory.log_bytes += entries.len();
+            memory.replay(&entries).ok_or_else(damaged)?;
+        }
+        Ok(memory)
+    }
+
+    fn replay(&mut self, mut input: &[u8]) -> Option<()> {
+        let (count, rest) = input.split_first_chunk()?;
+        input = rest;
+        for _ in 0..u32::from_le_bytes(*count) {
+            let (device, rest) = input.split_first_chunk()?;
+            let (clock, rest) = rest.split_first_chunk()?;
+            let clock = RunClock::decode(clock)?;
+            self.runs.insert(u64::from_le_bytes(*device), clock);
+            input = rest;
+        }
+        while !input.is_empty() {
+            let (series, entry) = series_times::decode(&mut input)?;
+            self.times.replay(series, entry);
+        }
+        Some(())
+    }
+}

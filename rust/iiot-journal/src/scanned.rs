@@ -1,0 +1,150 @@
+//! From a document that was scanned to what the writer needs to judge it.
+
+use crate::queue::{Documents, Item, Refusal, Telemetry, What};
+use iiot_core::Decoded;
+use iiot_core::framed::Framed;
+use iiot_core::hash::fingerprint;
+use iiot_core::quote;
+use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
+use iiot_core::window::Reception;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a document says of its nodes' sequences, as windows judge it.
+pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
+    scan.sequences().iter().map(|s| Reception {
+        node: fingerprint(scan.node_name(s).as_bytes()),
+        boot: s.boot,
+        seq: s.seq,
+        object: s.object_hash,
+        modulus: s.modulus,
+    })
+}
+
+/// Add a frame of a stream to what goes to the writer.
+pub(crate) fn take(
+    documents: &mut Documents,
+    framed: &Framed<'_>,
+    decoded: Decoded<'_>,
+    fault: Option<ScanFault>,
+    received_at_ns: i64,
+) {
+    match *framed {
+        Framed::Damaged {
+            reason,
+            excerpt,
+            offset,
+            at,
+            ..
+        } => {
+            let refusal = Refusal {
+                reason: reason.name(),
+                place: format!("byte {offset}, wrong at byte {at}: {reason}"),
+                excerpt: quote(excerpt),
+            };
+            let what = What::Reject {
+                refusal,
+                uptime_ms: None,
+                counter: None,
+                whole: false,
+            };
+            let document = documents.keep(excerpt);
+            documents.items.push(Item {
+                document,
+                topic: None,
+                received_at_ns,
+                what,
+                value_faults: Vec::new(),
+            });
+        }
+        Framed::Document { bytes, offset, .. } => {
+            let document = Document {
+                bytes,
+                topic: None,
+                place: format_args!("document at byte {offset}"),
+                received_at_ns,
+            };
+            document.add(documents, decoded, fault);
+        }
+    }
+}
+
+/// A whole document that came.
+pub(crate) struct Document<'a> {
+    pub bytes: &'a [u8],
+    pub topic: Option<&'a [u8]>,
+    /// Where it was.
+    pub place: fmt::Arguments<'a>,
+    pub received_at_ns: i64,
+}
+
+impl Document<'_> {
+    /// Add it to what goes to the writer. Of one with a fault, the scan may still tell the node's clock.
+    pub(crate) fn add(
+        self,
+        documents: &mut Documents,
+        scan: Decoded<'_>,
+        fault: Option<ScanFault>,
+    ) {
+        let Self { bytes, place, .. } = self;
+        if let Some(ScanFaultReason::Ignored { name }) = fault.as_ref().map(|fault| &fault.reason) {
+            documents.items.push(Item {
+                document: 0..0,
+                topic: None,
+                received_at_ns: self.received_at_ns,
+                what: What::Ignored(Arc::clone(name)),
+                value_faults: Vec::new(),
+            });
+            return;
+        }
+        let (what, value_faults) = if let Some(fault) = fault {
+            let refusal = Refusal {
+                reason: fault.reason.name(),
+                place: format!("{place}: {fault}"),
+                excerpt: quote(bytes),
+            };
+            let what = What::Reject {
+                refusal,
+                uptime_ms: scan.uptime_ms(),
+                counter: scan.packet_counter(),
+                whole: true,
+            };
+            (what, Vec::new())
+        } else {
+            let first = documents.receptions.len() as u32;
+            documents.receptions.extend(receptions(&scan));
+            let first_point = documents.points.len() as u32;
+            // A stream whose documents have no times of their own keeps its frames apart as a whole.
+            if self.topic.is_some() || scan.has_points() || scan.time().is_some() {
+                scan.keys(&mut documents.points);
+            }
+            let may_repeat = scan.sequences().is_empty() && !scan.repeats_are_real();
+            let topic = fingerprint(self.topic.unwrap_or_default());
+            let telemetry = Telemetry {
+                time: scan.time(),
+                points: first_point..documents.points.len() as u32,
+                device: scan.device().unwrap_or(topic),
+                // 0 stands for none.
+                fingerprint: may_repeat.then(|| (fingerprint(bytes) ^ topic.rotate_left(1)).max(1)),
+                age_ms: scan.age_ms(),
+                uptime_ms: scan.uptime_ms(),
+                counter: scan.packet_counter(),
+                receptions: first..documents.receptions.len() as u32,
+            };
+            let faults = scan.value_faults().iter().map(|f| Refusal {
+                reason: f.reason.name(),
+                place: format!("{place}, {}: {}", f.path, f.reason),
+                excerpt: quote(bytes.get(f.start..f.end).unwrap_or_default()),
+            });
+            (What::Telemetry(telemetry), faults.collect())
+        };
+        let item = Item {
+            document: documents.keep(bytes),
+            topic: self.topic.map(|topic| documents.keep(topic)),
+            received_at_ns: self.received_at_ns,
+            what,
+            value_faults,
+        };
+        documents.items.push(item);
+    }
+}
