@@ -8,10 +8,12 @@ description = "What these documents are."
 # The time of a document, if it has one. A time that cannot be right is not believed; the document then has the time of its arrival.
 [time]
 path = "timestamp"
-format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix_ns, rfc3339, local
+format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix_ns, rfc3339, local, uptime_ms, unix_s_or_uptime_ms
 # zone = "Europe/Vienna"                  # of `local`: the zone whose clock the document shows
 # earliest = "2020-01-01T00:00:00Z"       # earlier times are not believed
 # most_ahead_s = 86400                    # nor are those further ahead of their arrival
+# device = "id"                           # what names the device, for uptimes; the topic by default
+# repeats = "real"                        # equal documents with one time are both real; by default the second is a duplicate
 
 # The node's clock, for documents with an uptime instead.
 # [clock]
