@@ -39,14 +39,37 @@ impl Group {
             return Ok(());
         };
         let mut change = self.changes.remove(&at).unwrap_or_else(|| source.change());
+        change.memory.deliveries.forget(&documents.forgotten);
         for item in &documents.items {
-            if !matches!(item.what, What::Ignored(_)) {
+            if !matches!(item.what, What::Ignored(_) | What::Skipped(_)) {
                 self.count("received", 1);
+            }
+            if let Some((delivery, fingerprint)) = item.delivery {
+                let known = &source.memory.deliveries;
+                let delta = &mut change.memory.deliveries;
+                if known.is_known(delta, delivery, fingerprint) {
+                    if !matches!(item.what, What::Ignored(_) | What::Skipped(_)) {
+                        self.count("duplicate", 1);
+                    }
+                    continue;
+                }
+                let topic = documents.topic(item).unwrap_or_default();
+                if delivery.retained
+                    && !matches!(item.what, What::Skipped(_))
+                    && known.was_taken(delta, iiot_core::hash::fingerprint(topic), fingerprint)
+                {
+                    self.count("duplicate", 1);
+                    continue;
+                }
             }
             match &item.what {
                 What::Ignored(name) => {
                     self.count("ignored", 1);
                     self.count(format!("ignored:{name}"), 1);
+                }
+                What::Skipped(why) => {
+                    self.count("skipped", 1);
+                    self.count(format!("skipped:{why}"), 1);
                 }
                 What::Telemetry(telemetry) => {
                     self.telemetry(state, source, &mut change, documents, item, telemetry)?;
@@ -286,7 +309,7 @@ impl Group {
             topic: documents.topic(item),
             document: documents.document(item),
         };
-        let position = self.append(state, source.rules.origin, source.rules.replayable, frame)?;
+        let position = self.append(state, source.rules.origin, source.rules.supply, frame)?;
         for fault in &item.value_faults {
             self.count("values_rejected", 1);
             let rejected = Rejected {

@@ -30,7 +30,7 @@ pub(crate) fn begin(
             uptime_bits: settings.profile.uptime_bits(),
             belief: settings.profile.belief(),
             has_times: settings.profile.has_times(),
-            replayable: settings.replayable,
+            supply: settings.supply,
             recording: !recording.fingerprint.is_empty(),
             start_ns: recording.start_ns,
         };

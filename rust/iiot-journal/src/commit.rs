@@ -8,7 +8,7 @@ use crate::links::Links;
 use crate::prune;
 use crate::reject::{self, NewReject};
 use crate::room::free_bytes;
-use crate::row::{NewTimes, Row, RowBuilder};
+use crate::row::{NewTimes, Row, RowBuilder, Supply};
 use crate::sink::{Confirmation, Sink};
 use crate::source::{Change, Source};
 use rusqlite::{Connection, params};
@@ -44,6 +44,8 @@ pub(crate) struct State {
     /// Name of the profile of each origin.
     pub origins: HashMap<i64, String>,
     pub reject_bytes: i64,
+    /// A row was dropped that is not the oldest one: rows in memory are not what is stored.
+    pub dropped_within: bool,
     /// Events for the log, taken by `Journal::notes`.
     pub notes: Vec<String>,
     /// What nodes' links did, until it can be seen.
@@ -61,7 +63,9 @@ pub(crate) struct Group {
     pub(crate) rejects: Vec<NewReject>,
     pub reject_bytes: i64,
     pub notes: Vec<String>,
-    building: Option<(i64, bool, RowBuilder)>,
+    /// A row was dropped that is not the oldest one.
+    pub dropped_within: bool,
+    building: Option<(i64, Supply, RowBuilder)>,
     pub links: Links,
     now_ns: i64,
 }
@@ -86,6 +90,7 @@ impl Group {
             rejects: Vec::new(),
             reject_bytes: state.reject_bytes,
             notes: Vec::new(),
+            dropped_within: false,
             building: None,
             links: Links::default(),
             now_ns,
@@ -101,7 +106,7 @@ impl Group {
         &mut self,
         state: &State,
         origin: i64,
-        replayable: bool,
+        supply: Supply,
         frame: NewFrame<'_>,
     ) -> Result<u64> {
         let NewFrame {
@@ -111,17 +116,14 @@ impl Group {
         } = frame;
         let length = document.len() + topic.map_or(0, <[u8]>::len);
         let fits = self.building.as_ref().is_some_and(|(o, r, b)| {
-            *o == origin
-                && *r == replayable
-                && b.bytes() + length <= ROW_BYTES
-                && b.takes(topic, times)
+            *o == origin && *r == supply && b.bytes() + length <= ROW_BYTES && b.takes(topic, times)
         });
         if !fits {
             self.close_row(state)?;
         }
         let (_, _, builder) = self
             .building
-            .get_or_insert_with(|| (origin, replayable, RowBuilder::default()));
+            .get_or_insert_with(|| (origin, supply, RowBuilder::default()));
         let position = self.next + builder.count();
         builder.push(times, topic, document);
         Ok(position)
@@ -129,8 +131,8 @@ impl Group {
 
     /// Write the row that is being built.
     pub(crate) fn close_row(&mut self, state: &State) -> Result<()> {
-        if let Some((origin, replayable, builder)) = self.building.take() {
-            let row = builder.finish(self.next, origin, None, replayable);
+        if let Some((origin, supply, builder)) = self.building.take() {
+            let row = builder.finish(self.next, origin, None, supply);
             self.insert(state, row)?;
         }
         Ok(())
@@ -148,13 +150,20 @@ impl Group {
                 ));
             }
         }
-        self.oldest = prune::make_room(
+        let bytes = row.body.len() as u64;
+        let has_room = prune::make_room(
             &state.db,
             state.limits.live_bytes,
-            row.body.len() as u64,
+            bytes,
             self,
             &state.origins,
         )?;
+        if !has_room && row.supply == Supply::Waiting {
+            return Err(Error::new(
+                ErrorKind::Full,
+                "the journal has reached max_bytes, and its frames wait for sinks",
+            ));
+        }
         state
             .db
             .prepare_cached("INSERT INTO frames(first, count, origin, only_sink, replayable, committed_at_ms, crc, body, format) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
@@ -163,7 +172,7 @@ impl Group {
                 row.count as i64,
                 row.origin,
                 row.only_sink,
-                row.replayable,
+                row.supply.number(),
                 self.now_ns / 1_000_000,
                 check::checksum(&row.body),
                 row.body,
@@ -238,13 +247,10 @@ impl Group {
             )?;
         }
         if let Some(max_age_ms) = state.limits.max_age_ms {
-            self.oldest = prune::too_old(
-                &state.db,
-                self.now_ns / 1_000_000 - max_age_ms,
-                self,
-                &state.origins,
-            )?;
+            let before_ms = self.now_ns / 1_000_000 - max_age_ms;
+            prune::too_old(&state.db, before_ms, self, &state.origins)?;
         }
+        prune::spare(&state.db, state.limits.live_bytes, self, &state.origins)?;
         self.oldest = prune::passed(&state.db, &self.sinks, self.oldest, self.next)?;
         let mut put = state.db.prepare_cached(
             "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=value+excluded.value",
@@ -260,6 +266,7 @@ impl Group {
         self.links.drain_into(&mut state.links);
         state.next = self.next;
         state.oldest = self.oldest;
+        state.dropped_within |= self.dropped_within;
         state.sinks = self.sinks;
         state.reject_bytes = self.reject_bytes;
         state.notes.extend(self.notes);

@@ -4,7 +4,8 @@ use crate::begin::begin;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::queue::{Documents, LIVE_LIMIT_BYTES, Message, ROOM_BYTES};
-use crate::scanned::{Document, take};
+use crate::row::Supply;
+use crate::scanned::take;
 use crate::shared::{Shared, lock, now_ns};
 use crate::writer;
 use iiot_core::channel::ChannelFramer;
@@ -34,8 +35,8 @@ pub struct SourceSettings {
     pub dedup_window: Duration,
     /// Stamps advance by at least this.
     pub time_step_us: u32,
-    /// It can give its frames again: it is held back by the disk, and sinks see frames once they are synced.
-    pub replayable: bool,
+    /// What it does where there is no room.
+    pub supply: Supply,
     /// A longer document is damaged.
     pub max_document_bytes: usize,
     /// The RTT channel that is taken out of what probe-rs prints for several; without, the stream is taken as it comes.
@@ -57,26 +58,28 @@ pub struct RecordingSettings {
 
 /// A source's place in the journal. Calls must not overlap; a mutex around it will do.
 pub struct Intake {
-    shared: Arc<Shared>,
-    source: usize,
-    replayable: bool,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) source: usize,
+    pub(crate) supply: Supply,
     recording: bool,
     /// For a recording: push its stream from here.
     pub resume_offset: u64,
     /// For a recording: it was read to its end before.
     pub finished: bool,
-    profile: Arc<Profile>,
-    scan: Scan,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) scan: Scan,
     framer: ChannelFramer,
     /// Stream offset at which the framer began.
-    base: u64,
-    pushed: u64,
-    last_ticket: u64,
-    name: String,
-    max_document_bytes: usize,
+    pub(crate) base: u64,
+    pub(crate) pushed: u64,
+    pub(crate) last_ticket: u64,
+    pub(crate) name: String,
+    pub(crate) max_document_bytes: usize,
     rtt_channel: Option<String>,
     /// Further RTT channels that the log was told of.
     left_out: Vec<Vec<u8>>,
+    /// Messages that were taken and not sent on yet.
+    pub(crate) batch: Documents,
 }
 
 impl Journal {
@@ -94,7 +97,7 @@ impl Journal {
         Ok(Intake {
             shared: Arc::clone(&self.shared),
             source,
-            replayable: kept.replayable,
+            supply: kept.supply,
             recording: is_recording,
             resume_offset: position,
             finished,
@@ -108,6 +111,7 @@ impl Journal {
             max_document_bytes: kept.max_document_bytes,
             rtt_channel: kept.rtt_channel,
             left_out: Vec::new(),
+            batch: Documents::default(),
         })
     }
 }
@@ -132,36 +136,8 @@ impl Intake {
         });
         self.pushed += chunk.len() as u64;
         self.tell_left_out();
-        let may_lead = !self.replayable && documents.items.len() <= LEAD_DOCUMENTS;
+        let may_lead = !self.supply.is_replayable() && documents.items.len() <= LEAD_DOCUMENTS;
         self.send(documents, false, may_lead)
-    }
-
-    /// Scan and queue a message, which is one whole document, with the topic under which it came. As [`push`](Self::push), but for a stream of messages:
-    /// `settled` is the offset behind this one, as its source counts.
-    pub fn push_message(
-        &mut self,
-        topic: Option<&[u8]>,
-        document: &[u8],
-        received_at_ns: i64,
-        settled: u64,
-    ) -> Result<()> {
-        let mut documents = Documents::default();
-        let place = match topic {
-            Some(topic) => format!("message to {}", quote(topic)),
-            None => "message".to_owned(),
-        };
-        let fault = self.profile.decode(topic, document, &mut self.scan).err();
-        let found = self.profile.decoded(document, &self.scan);
-        let document = Document {
-            bytes: document,
-            topic,
-            place: format_args!("{place}"),
-            received_at_ns,
-        };
-        document.add(&mut documents, found, fault);
-        self.base = settled;
-        self.pushed = settled;
-        self.send(documents, false, !self.replayable).map(|_| ())
     }
 
     /// The end of the stream: an open document is damaged; a recording is marked as read to its end.
@@ -208,7 +184,12 @@ impl Intake {
     }
 
     /// `may_lead`: commit it here, if that needs no waiting.
-    fn send(&mut self, mut documents: Documents, finished: bool, may_lead: bool) -> Result<usize> {
+    pub(crate) fn send(
+        &mut self,
+        mut documents: Documents,
+        finished: bool,
+        may_lead: bool,
+    ) -> Result<usize> {
         let count = documents.items.len();
         if count == 0 && !finished {
             return Ok(0);
@@ -219,7 +200,7 @@ impl Intake {
         } else {
             self.base + self.framer.settled()
         };
-        if !self.replayable {
+        if !self.supply.is_replayable() {
             let mut queue = lock(&self.shared.queue);
             if queue
                 .waiting

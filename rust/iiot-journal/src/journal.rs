@@ -149,6 +149,7 @@ impl Journal {
             },
             next,
             oldest,
+            dropped_within: false,
             sources: Vec::new(),
             sinks,
             origins: origins(&db)?,
@@ -188,6 +189,17 @@ impl Journal {
             Ok((id, cursor))
         })?;
         Cursor::new(Arc::clone(&self.shared), &self.path, id, name, cursor)
+    }
+
+    /// Where room is scarce, let the frames that only this sink lacks go first, so that it does not stop the intake of sources that wait.
+    pub fn may_drop(&self, sink: &str) -> Result<()> {
+        let name = sink.to_owned();
+        self.shared.command(move |state| {
+            for sink in state.sinks.iter_mut().filter(|sink| sink.name == name) {
+                sink.may_drop = true;
+            }
+            Ok(())
+        })
     }
 
     /// What happened that an operator should read, since the last call.

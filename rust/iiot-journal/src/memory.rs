@@ -1,8 +1,10 @@
-//! What is remembered of the devices and series of a source: the runs of devices that send uptimes, and the times that values were given.
+//! What is remembered of the devices and series of a source, and of a broker's deliveries: the runs of devices that send uptimes, the times that values were given, and
+//! which messages would be repeats.
 //!
 //! It decides the times of documents that come under topics, or have times of their own, and which of them are repeats. What a group of documents changes is kept in
 //! a [`MemoryDelta`] until the group is committed.
 
+use crate::deliveries::{Deliveries, DeliveriesDelta};
 use crate::error::{Error, ErrorKind, Result};
 use crate::row::NewTimes;
 use iiot_core::PointKey;
@@ -64,6 +66,7 @@ pub(crate) struct Given {
 pub(crate) struct Memory {
     times: SeriesTimes,
     runs: HashMap<u64, RunClock>,
+    pub deliveries: Deliveries,
     pub log_bytes: usize,
     pub stored_bytes: usize,
 }
@@ -73,6 +76,7 @@ pub(crate) struct Memory {
 pub(crate) struct MemoryDelta {
     times: TimesDelta,
     runs: HashMap<u64, RunClock>,
+    pub deliveries: DeliveriesDelta,
     devices_not_remembered: u64,
 }
 
@@ -88,20 +92,26 @@ impl MemoryDelta {
         memory.times.fell_back(&mut self.times);
     }
 
-    /// The changes as they are logged: u32 count of runs, each u64 device and the clock; then times of series.
+    /// The changes as they are logged; empty for none.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        if self.runs.is_empty() && self.times.entries.is_empty() {
+        let mut deliveries = Vec::new();
+        self.deliveries.encode(&mut deliveries);
+        if deliveries.is_empty() && self.runs.is_empty() && self.times.entries.is_empty() {
             return Vec::new();
         }
-        encode(&self.runs, self.times.entries.iter().copied())
+        encode(&deliveries, &self.runs, self.times.entries.iter().copied())
     }
 }
 
+/// As it is stored: u32 bytes of deliveries and these; u32 count of runs, each u64 device and the clock; then times of series.
 fn encode(
+    deliveries: &[u8],
     runs: &HashMap<u64, RunClock>,
     times: impl IntoIterator<Item = (u64, series_times::TimeEntry)>,
 ) -> Vec<u8> {
     let mut out = Vec::new();
+    out.extend_from_slice(&(deliveries.len() as u32).to_le_bytes());
+    out.extend_from_slice(deliveries);
     out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
     for (device, clock) in runs {
         out.extend_from_slice(&device.to_le_bytes());
@@ -262,6 +272,7 @@ impl Memory {
     pub(crate) fn merge(&mut self, delta: MemoryDelta, log_bytes: usize, now_ns: i64) {
         self.times.merge(delta.times, now_ns);
         self.runs.extend(delta.runs);
+        self.deliveries.merge(delta.deliveries);
         if self.runs.len() >= MAX_DEVICES {
             // A device that is silent for a week has no run that its next document would need.
             let since = now_ns.saturating_sub(7 * 86_400_000_000_000);
@@ -285,7 +296,9 @@ impl Memory {
 
     /// Write the memory whole and drop the log before it, in a transaction of the caller. Returns its bytes.
     pub(crate) fn write(&self, db: &Connection, source: i64, now_ns: i64) -> Result<usize> {
-        let memory = encode(&self.runs, self.times.entries(now_ns));
+        let mut deliveries = Vec::new();
+        self.deliveries.encode(&mut deliveries);
+        let memory = encode(&deliveries, &self.runs, self.times.entries(now_ns));
         db.prepare_cached("UPDATE source SET memory=?2 WHERE id=?1")?
             .execute(params![source, memory])?;
         db.prepare_cached("DELETE FROM memory_log WHERE source=?1")?
@@ -327,7 +340,11 @@ impl Memory {
     }
 
     fn replay(&mut self, mut input: &[u8]) -> Option<()> {
-        let (count, rest) = input.split_first_chunk()?;
+        let (length, rest) = input.split_first_chunk()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (deliveries, rest) = rest.split_at_checked(length)?;
+        self.deliveries.replay(deliveries)?;
+        let (count, rest) = rest.split_first_chunk()?;
         input = rest;
         for _ in 0..u32::from_le_bytes(*count) {
             let (device, rest) = input.split_first_chunk()?;

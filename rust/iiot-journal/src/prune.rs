@@ -2,6 +2,7 @@
 
 use crate::commit::Group;
 use crate::error::Result;
+use crate::row::Supply;
 use crate::sink::{DropReason, Sink};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -26,65 +27,145 @@ fn pages(db: &Connection, sql: &str) -> Result<u64> {
         .query_row([], |r| r.get::<_, i64>(0))? as u64)
 }
 
-/// Drop the oldest rows until `bytes` more fit. Returns the oldest kept position.
+/// Sources that can wait do so while more of the room than this is in use, in percent.
+const FULL_PERCENT: u64 = 90;
+/// Beyond this, rows go that only sinks lack which may drop, in percent.
+const SPARE_PERCENT: u64 = 80;
+
+/// Whether sources that can wait are to do so.
+pub(crate) fn is_full(db: &Connection, limit: u64) -> Result<bool> {
+    Ok(live_bytes(db)? + SLACK_BYTES > limit / 100 * FULL_PERCENT)
+}
+
+/// Drop the oldest rows until `bytes` more fit. Rows of sources that can wait stay. False if there is not enough to drop.
 pub(crate) fn make_room(
     db: &Connection,
     limit: u64,
     bytes: u64,
     group: &mut Group,
     origins: &HashMap<i64, String>,
-) -> Result<u64> {
-    let mut oldest = group.oldest;
+) -> Result<bool> {
     while live_bytes(db)? + bytes + SLACK_BYTES > limit {
-        match drop_oldest(db, None, DropReason::Full, group, origins)? {
-            Some(end) => oldest = end,
-            None => break,
+        if !drop_oldest(db, Droppable::Full, group, origins)? {
+            return Ok(false);
         }
     }
-    Ok(oldest)
+    Ok(true)
 }
 
-/// Drop rows committed before a moment. Returns the oldest kept position.
+/// Where room is scarce, drop the oldest rows that only sinks lack which may drop.
+pub(crate) fn spare(
+    db: &Connection,
+    limit: u64,
+    group: &mut Group,
+    origins: &HashMap<i64, String>,
+) -> Result<()> {
+    if group.sinks.iter().any(|sink| sink.may_drop) {
+        while live_bytes(db)? + SLACK_BYTES > limit / 100 * SPARE_PERCENT
+            && drop_oldest(db, Droppable::Spared, group, origins)?
+        {}
+    }
+    Ok(())
+}
+
+/// Drop rows committed before a moment.
 pub(crate) fn too_old(
     db: &Connection,
     before_ms: i64,
     group: &mut Group,
     origins: &HashMap<i64, String>,
-) -> Result<u64> {
-    let mut oldest = group.oldest;
-    while let Some(end) = drop_oldest(db, Some(before_ms), DropReason::Age, group, origins)? {
-        oldest = end;
-    }
-    Ok(oldest)
+) -> Result<()> {
+    while drop_oldest(db, Droppable::Before(before_ms), group, origins)? {}
+    Ok(())
 }
 
+/// Which rows may go.
+#[derive(Clone, Copy)]
+enum Droppable {
+    /// Those of sources that cannot wait.
+    Full,
+    /// Those that only sinks lack which may drop.
+    Spared,
+    /// Those committed before then.
+    Before(i64),
+}
+
+struct Oldest {
+    first: u64,
+    end: u64,
+    origin: i64,
+    only_sink: Option<i64>,
+    committed_at_ms: i64,
+    supply: Supply,
+}
+
+fn oldest(db: &Connection, sql: &str) -> Result<Option<Oldest>> {
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([], |r| {
+            let first: i64 = r.get(0)?;
+            Ok(Oldest {
+                first: first as u64,
+                end: (first + r.get::<_, i64>(1)?) as u64,
+                origin: r.get(2)?,
+                only_sink: r.get(3)?,
+                committed_at_ms: r.get(4)?,
+                supply: Supply::stored(r.get(5)?),
+            })
+        })
+        .optional()?)
+}
+
+/// Drop the oldest row that may go; false if there is none.
 fn drop_oldest(
     db: &Connection,
-    before_ms: Option<i64>,
-    reason: DropReason,
+    droppable: Droppable,
     group: &mut Group,
     origins: &HashMap<i64, String>,
-) -> Result<Option<u64>> {
-    type Oldest = (i64, i64, i64, Option<i64>, i64);
-    let found: Option<Oldest> = db
-        .prepare_cached("SELECT first, count, origin, only_sink, committed_at_ms FROM frames ORDER BY first LIMIT 1")?
-        .query_row([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))
-        .optional()?;
-    let Some((first, count, origin, only_sink, committed_at_ms)) = found else {
-        return Ok(None);
+) -> Result<bool> {
+    let sql = "SELECT first, count, origin, only_sink, committed_at_ms, replayable FROM frames ORDER BY first LIMIT 1";
+    let Some(mut row) = oldest(db, sql)? else {
+        return Ok(false);
     };
-    if before_ms.is_some_and(|before| committed_at_ms >= before) {
-        return Ok(None);
+    let profile_of = |origin: i64| origins.get(&origin).map_or("", String::as_str);
+    let may_go = match droppable {
+        Droppable::Before(moment_ms) => row.committed_at_ms < moment_ms,
+        Droppable::Full => row.supply != Supply::Waiting,
+        Droppable::Spared => group.sinks.iter().all(|sink| {
+            sink.may_drop
+                || sink.cursor >= row.end
+                || !sink.takes(row.only_sink, profile_of(row.origin))
+        }),
+    };
+    let reason = match droppable {
+        Droppable::Before(_) => DropReason::Age,
+        Droppable::Full | Droppable::Spared => DropReason::Full,
+    };
+    let mut is_oldest = true;
+    if !may_go {
+        if !matches!(droppable, Droppable::Full) {
+            return Ok(false);
+        }
+        let sql = "SELECT first, count, origin, only_sink, committed_at_ms, replayable FROM frames WHERE replayable < 2 ORDER BY first LIMIT 1";
+        let Some(next) = oldest(db, sql)? else {
+            return Ok(false);
+        };
+        row = next;
+        is_oldest = false;
     }
-    let (first, end) = (first as u64, (first + count) as u64);
-    let profile = origins.get(&origin).map_or("", String::as_str);
+    let profile = profile_of(row.origin);
     for sink in &mut group.sinks {
-        let taken = sink.takes(only_sink, profile);
-        sink.prune(db, first, end, taken, reason)?;
+        let taken = sink.takes(row.only_sink, profile);
+        sink.prune(db, row.first, row.end, taken, reason)?;
     }
     db.prepare_cached("DELETE FROM frames WHERE first=?1")?
-        .execute([first as i64])?;
-    Ok(Some(end))
+        .execute([row.first as i64])?;
+    if is_oldest {
+        group.oldest = row.end;
+    } else {
+        group.dropped_within = true;
+    }
+    Ok(true)
 }
 
 /// Take out the rows that every active sink has passed. Returns the oldest kept position.

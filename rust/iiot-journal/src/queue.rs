@@ -1,6 +1,7 @@
 //! What waits for the writer: framed documents, confirmations and commands. Holds nothing that is accepted.
 
 use crate::commit::State;
+use crate::deliveries::Delivery;
 use crate::sink::Confirmation;
 use iiot_core::PointKey;
 use iiot_core::moment::Moment;
@@ -44,6 +45,8 @@ pub(crate) enum What {
     Telemetry(Telemetry),
     /// The profile names the document as no telemetry.
     Ignored(Arc<str>),
+    /// It is not wanted: a retained message, say. Why.
+    Skipped(&'static str),
     /// The document is a reject; its node's clock is used if it could be read.
     Reject {
         refusal: Refusal,
@@ -59,6 +62,8 @@ pub(crate) struct Item {
     pub document: Range<usize>,
     pub topic: Option<Range<usize>>,
     pub received_at_ns: i64,
+    /// How a broker delivered it, and the fingerprint of topic and payload.
+    pub delivery: Option<(Delivery, u64)>,
     pub what: What,
     /// Values of the wrong type in a document that is otherwise good.
     pub value_faults: Vec<Refusal>,
@@ -71,6 +76,8 @@ pub(crate) struct Documents {
     pub items: Vec<Item>,
     pub receptions: Vec<Reception>,
     pub points: Vec<PointKey>,
+    /// Packet ids of which the broker knows that they were acknowledged.
+    pub forgotten: Vec<u16>,
     /// Stream offset behind the last settled document.
     pub settled: u64,
     pub finished: bool,

@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::error::{ErrorKind, Result};
-use crate::row::Row;
+use crate::row::{Row, Supply};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,8 +22,7 @@ impl Ring {
     pub(crate) fn push(&mut self, row: Arc<Row>) {
         if self.rows.back().is_some_and(|last| last.end() != row.first) {
             // Rows that were written beside the ring lie between: only the file has all.
-            self.rows.clear();
-            self.bytes = 0;
+            self.clear();
         }
         self.bytes += row.body.len() + ROW_OVERHEAD;
         self.rows.push_back(row);
@@ -48,6 +47,12 @@ impl Ring {
             fits
         });
         Some(rows.cloned().collect())
+    }
+
+    /// Forget all rows: those that are written next begin it anew.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.bytes = 0;
     }
 
     /// Forget rows that every sink has passed.
@@ -137,7 +142,7 @@ fn from_sql(r: &rusqlite::Row<'_>) -> Result<Row> {
         count: r.get::<_, i64>(1)? as u64,
         origin: r.get(2)?,
         only_sink: r.get(3)?,
-        replayable: r.get(4)?,
+        supply: Supply::stored(r.get(4)?),
         body: r.get(6)?,
         format: r.get(7)?,
     };

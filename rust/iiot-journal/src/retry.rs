@@ -9,7 +9,7 @@ use crate::links::LinkCounts;
 use crate::memory::Said;
 use crate::queue::Documents;
 use crate::reject::{Candidate, candidates, total_bytes};
-use crate::row::{NewTimes, RowBuilder};
+use crate::row::{NewTimes, RowBuilder, Supply};
 use crate::scanned::Document;
 use crate::shared::now_ns;
 use crate::writer::{transaction, write_next};
@@ -89,6 +89,7 @@ fn retry(
             topic,
             place: format_args!(""),
             received_at_ns: candidate.times.received_at_ns,
+            delivery: None,
         };
         let mut documents = Documents::default();
         document.add(&mut documents, found, None);
@@ -211,7 +212,7 @@ fn accept(state: &State, group: &mut Group, u: &Usable, origin: i64) -> Result<(
     let mut builder = RowBuilder::default();
     let topic = candidate.topic.as_deref().map(str::as_bytes);
     builder.push(&u.times, topic, &candidate.document);
-    let row = builder.finish(group.next, origin, candidate.sink, false);
+    let row = builder.finish(group.next, origin, candidate.sink, Supply::Live);
     match candidate.sink {
         None => settle(state, group, candidate, "accepted")?,
         Some(sink) => {

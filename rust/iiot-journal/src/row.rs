@@ -38,12 +38,48 @@ pub struct Row {
     pub origin: i64,
     /// Only this sink takes them (a reject offered again); none for all.
     pub only_sink: Option<i64>,
-    /// Their source can give them again, so sinks see them once they are synced.
-    pub replayable: bool,
+    /// What their source does where there is no room.
+    pub supply: Supply,
     /// How the body is written: 1 to 3, as the first lines of this file say.
     pub format: u8,
     /// The encoded frames.
     pub body: Vec<u8>,
+}
+
+/// What a source can do about frames that are not taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Supply {
+    /// Nothing: what is not taken is lost, and the oldest frames make room for the newest.
+    #[default]
+    Live,
+    /// Give them again, so that sinks see them once they are synced. The oldest frames make room all the same.
+    Replayable,
+    /// Keep them until there is room, as a broker does for a session. Its frames are never dropped for others.
+    Waiting,
+}
+
+impl Supply {
+    /// Whether frames can be given again.
+    pub const fn is_replayable(self) -> bool {
+        !matches!(self, Self::Live)
+    }
+
+    /// As it is stored.
+    pub(crate) const fn number(self) -> i64 {
+        match self {
+            Self::Live => 0,
+            Self::Replayable => 1,
+            Self::Waiting => 2,
+        }
+    }
+
+    pub(crate) const fn stored(number: i64) -> Self {
+        match number {
+            0 => Self::Live,
+            1 => Self::Replayable,
+            _ => Self::Waiting,
+        }
+    }
 }
 
 /// One stored frame.
@@ -361,7 +397,7 @@ impl RowBuilder {
     }
 
     /// The row, beginning at a position.
-    pub fn finish(self, first: u64, origin: i64, only_sink: Option<i64>, replayable: bool) -> Row {
+    pub fn finish(self, first: u64, origin: i64, only_sink: Option<i64>, supply: Supply) -> Row {
         let (format, body) = if self.is_rich {
             let (head, frames) = self.body.split_at_checked(HEAD).unwrap_or((&[], &[]));
             let mut body = Vec::with_capacity(self.body.len() + self.topic_bytes.len() + 10);
@@ -378,7 +414,7 @@ impl RowBuilder {
             count: self.count,
             origin,
             only_sink,
-            replayable,
+            supply,
             format,
             body,
         }
@@ -411,11 +447,11 @@ mod tests {
                 }
                 let topic = topic.as_ref().map(String::as_bytes);
                 if !builder.takes(topic, &times) {
-                    rows.push(std::mem::take(&mut builder).finish(17, 1, None, false));
+                    rows.push(std::mem::take(&mut builder).finish(17, 1, None, Supply::Live));
                 }
                 builder.push(&times, topic, document);
             }
-            rows.push(builder.finish(17, 1, None, false));
+            rows.push(builder.finish(17, 1, None, Supply::Live));
             prop_assert!(rows.len() <= 2);
             let read: Vec<_> = rows.iter().flat_map(Row::frames).map(|f| {
                 let topic = f.topic.map(|topic| String::from_utf8(topic.to_vec()).unwrap());
@@ -427,7 +463,7 @@ mod tests {
         /// A body of any bytes gives some frames and no panic.
         #[test]
         fn any_body_is_read_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0u64..50, format in 1u8..4) {
-            let row = Row { first: 0, count, origin: 0, only_sink: None, replayable: false, format, body };
+            let row = Row { first: 0, count, origin: 0, only_sink: None, supply: Supply::Live, format, body };
             for frame in row.frames() {
                 prop_assert!(frame.moves.iter().count() <= 200);
             }
@@ -445,7 +481,7 @@ mod tests {
             count: 1,
             origin: 0,
             only_sink: None,
-            replayable: false,
+            supply: Supply::Live,
             format: WITH_TOPICS,
             body,
         };

@@ -1,5 +1,6 @@
 //! From a document that was scanned to what the writer needs to judge it.
 
+use crate::deliveries::Delivery;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use iiot_core::Decoded;
 use iiot_core::framed::Framed;
@@ -19,6 +20,12 @@ pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
         object: s.object_hash,
         modulus: s.modulus,
     })
+}
+
+/// Fingerprint of topic and document; never 0, which stands for none.
+pub(crate) fn of_delivery(topic: Option<&[u8]>, document: &[u8]) -> u64 {
+    let topic = fingerprint(topic.unwrap_or_default());
+    (fingerprint(document) ^ topic.rotate_left(1)).max(1)
 }
 
 /// Add a frame of a stream to what goes to the writer.
@@ -53,6 +60,7 @@ pub(crate) fn take(
                 document,
                 topic: None,
                 received_at_ns,
+                delivery: None,
                 what,
                 value_faults: Vec::new(),
             });
@@ -63,6 +71,7 @@ pub(crate) fn take(
                 topic: None,
                 place: format_args!("document at byte {offset}"),
                 received_at_ns,
+                delivery: None,
             };
             document.add(documents, decoded, fault);
         }
@@ -76,6 +85,8 @@ pub(crate) struct Document<'a> {
     /// Where it was.
     pub place: fmt::Arguments<'a>,
     pub received_at_ns: i64,
+    /// How a broker delivered it.
+    pub delivery: Option<Delivery>,
 }
 
 impl Document<'_> {
@@ -87,11 +98,15 @@ impl Document<'_> {
         fault: Option<ScanFault>,
     ) {
         let Self { bytes, place, .. } = self;
+        let delivery = self
+            .delivery
+            .map(|delivery| (delivery, of_delivery(self.topic, bytes)));
         if let Some(ScanFaultReason::Ignored { name }) = fault.as_ref().map(|fault| &fault.reason) {
             documents.items.push(Item {
                 document: 0..0,
                 topic: None,
                 received_at_ns: self.received_at_ns,
+                delivery,
                 what: What::Ignored(Arc::clone(name)),
                 value_faults: Vec::new(),
             });
@@ -124,8 +139,7 @@ impl Document<'_> {
                 time: scan.time(),
                 points: first_point..documents.points.len() as u32,
                 device: scan.device().unwrap_or(topic),
-                // 0 stands for none.
-                fingerprint: may_repeat.then(|| (fingerprint(bytes) ^ topic.rotate_left(1)).max(1)),
+                fingerprint: may_repeat.then(|| of_delivery(self.topic, bytes)),
                 age_ms: scan.age_ms(),
                 uptime_ms: scan.uptime_ms(),
                 counter: scan.packet_counter(),
@@ -142,6 +156,7 @@ impl Document<'_> {
             document: documents.keep(bytes),
             topic: self.topic.map(|topic| documents.keep(topic)),
             received_at_ns: self.received_at_ns,
+            delivery,
             what,
             value_faults,
         };

@@ -6,11 +6,12 @@ use crate::links::Links;
 use crate::queue::{Message, Queue};
 use crate::reader::Ring;
 use crate::row::Row;
+use crate::source::Source;
 use crate::sync::{Checkpoint, Gate};
 use crate::tap::TapRing;
 use crate::writer::Writer;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -89,6 +90,8 @@ pub(crate) struct Shared {
     /// How many threads sync the log or the file now.
     pub syncing: AtomicUsize,
     pub gate: Gate,
+    /// Sources that can wait are to do so: the journal is nearly full.
+    pub is_full: AtomicBool,
     pub checkpoint: Checkpoint,
     pub group_bytes: usize,
     pub wal_pages_soft: u64,
@@ -119,6 +122,7 @@ impl Shared {
             writer: Mutex::new(None),
             syncing: AtomicUsize::new(0),
             gate: Gate::default(),
+            is_full: AtomicBool::new(false),
             checkpoint: Checkpoint::default(),
             group_bytes: (wal_bytes / 4).clamp(64 << 10, 2 << 20) as usize,
             wal_pages_soft: pages / 2,
@@ -186,6 +190,9 @@ impl Shared {
     pub(crate) fn advance(&self, state: &mut State, rows: &[Arc<Row>], ticket: u64) {
         {
             let mut ring = lock(&self.ring);
+            if std::mem::take(&mut state.dropped_within) {
+                ring.clear();
+            }
             for row in rows {
                 ring.push(Arc::clone(row));
             }
@@ -198,10 +205,18 @@ impl Shared {
             state.links.drain_into(&mut lock(&self.links));
         }
         lock(&self.notes).append(&mut state.notes);
+        if state.sources.iter().any(Source::waits) {
+            let limit = state.limits.live_bytes;
+            // A file that cannot be asked is not written to either, and says so.
+            let is_full = crate::prune::is_full(&state.db, limit).unwrap_or(true);
+            self.is_full.store(is_full, Ordering::Relaxed);
+        }
         let mut progress = lock(&self.progress);
-        progress
-            .unsynced
-            .extend(rows.iter().filter(|r| r.replayable).map(|r| r.first));
+        progress.unsynced.extend(
+            rows.iter()
+                .filter(|r| r.supply.is_replayable())
+                .map(|r| r.first),
+        );
         progress.head = state.next;
         progress.committed_ticket = ticket;
         progress.commits += 1;

@@ -14,6 +14,8 @@ pub(crate) struct Sink {
     pub profiles: Option<Vec<String>>,
     /// First position it has not settled.
     pub cursor: u64,
+    /// Where room is scarce, its frames go first.
+    pub may_drop: bool,
 }
 
 /// Why frames were dropped before a sink had them.
@@ -130,7 +132,10 @@ impl Sink {
         }
         let from = self.cursor.max(first);
         let dropped = if taken { end - from } else { 0 };
-        self.cursor = end;
+        // Rows before this one may still wait.
+        if self.cursor >= first {
+            self.cursor = end;
+        }
         let sql = match reason {
             DropReason::Full => {
                 "UPDATE sink SET cursor=?2, dropped_full=dropped_full+?3 WHERE id=?1"
@@ -138,7 +143,7 @@ impl Sink {
             DropReason::Age => "UPDATE sink SET cursor=?2, dropped_age=dropped_age+?3 WHERE id=?1",
         };
         db.prepare_cached(sql)?
-            .execute(params![self.id, end as i64, dropped as i64])?;
+            .execute(params![self.id, self.cursor as i64, dropped as i64])?;
         Ok(())
     }
 
@@ -233,6 +238,7 @@ pub(crate) fn activate(
         name: name.into(),
         profiles,
         cursor: cursor.max(oldest),
+        may_drop: false,
     };
     let queued = count_taken(db, &sink, sink.cursor, next)?;
     let mut note = None;
@@ -326,6 +332,7 @@ pub(crate) fn count_taken(db: &Connection, sink: &Sink, from: u64, end: u64) -> 
 pub(crate) fn reader(id: i64, name: String, profiles: &str, cursor: u64) -> Sink {
     let profiles = profiles_of(profiles);
     Sink {
+        may_drop: false,
         id,
         name,
         profiles,

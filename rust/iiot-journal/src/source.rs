@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Memory, MemoryDelta};
+use crate::row::Supply;
 use iiot_core::clock::{NodeClock, StampClock};
 use iiot_core::moment::Belief;
 use iiot_core::window::{Delta, Window, decode_entries, encode_entries};
@@ -21,7 +22,7 @@ pub(crate) struct Rules {
     pub belief: Belief,
     /// Documents may have times of their own.
     pub has_times: bool,
-    pub replayable: bool,
+    pub supply: Supply,
     /// Its clock is the recording's: that it falls back is no event of this machine.
     pub recording: bool,
     /// A recording's first document gets this time, and later ones what the node's clock says.
@@ -144,6 +145,11 @@ impl Source {
         self.window.merge(change.delta, self.rules.window_ms);
         self.log_bytes += change.logged.0;
         self.memory.merge(change.memory, change.logged.1, now_ns);
+    }
+
+    /// Whether it keeps its frames until there is room.
+    pub(crate) fn waits(&self) -> bool {
+        self.rules.supply == Supply::Waiting
     }
 
     pub(crate) fn wants_compaction(&self) -> bool {

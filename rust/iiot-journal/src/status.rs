@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
     /// Counts of the intake by name: received, accepted, duplicate, rejected, `lost_on_air`, `lost_journal_unavailable`,
-    /// `values_rejected`, `clock_falls`, retried, ignored, bytes.
+    /// `values_rejected`, `clock_falls`, retried, ignored, skipped, bytes.
     pub intake: BTreeMap<String, i64>,
     /// How many documents were ever rejected a reason, those among them that a retry settled: together `rejected` + `retried`.
     pub reject_reasons: BTreeMap<String, i64>,
@@ -18,6 +18,10 @@ pub struct Status {
     pub times_not_believed: BTreeMap<String, i64>,
     /// How many documents the profiles ignored, by the name that they have there: together `ignored`, which is no part of `received`.
     pub ignored_kinds: BTreeMap<String, i64>,
+    /// Messages that were not wanted, by the reason: together `skipped`, which is no part of `received`.
+    pub skipped_kinds: BTreeMap<String, i64>,
+    /// How often a broker had lost the session of a source, so that messages may be missing, by source.
+    pub sessions_lost: BTreeMap<String, i64>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
     /// The file.
@@ -91,6 +95,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
         "clock_falls",
         "retried",
         "ignored",
+        "skipped",
         "bytes",
     ] {
         status.intake.insert(name.into(), 0);
@@ -102,6 +107,8 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
         match name.split_once(':') {
             Some(("rejected", reason)) => status.reject_reasons.insert(reason.into(), value),
             Some(("ignored", kind)) => status.ignored_kinds.insert(kind.into(), value),
+            Some(("session_lost", source)) => status.sessions_lost.insert(source.into(), value),
+            Some(("skipped", why)) => status.skipped_kinds.insert(why.into(), value),
             Some(("time_not_believed", source)) => {
                 status.times_not_believed.insert(source.into(), value)
             }

@@ -229,7 +229,7 @@ fn uncommitted(state: &State, work: &Work) -> HashMap<usize, u64> {
             && state
                 .sources
                 .get(*source)
-                .is_some_and(|s| !s.rules.replayable)
+                .is_some_and(|s| !s.rules.supply.is_replayable())
         {
             *lost.entry(*source).or_default() += documents.items.len() as u64;
         }

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use iiot_core::profile::Profile;
 use iiot_journal::{
-    Confirmation, Intake, Journal, Options, RecordingSettings, SinkReject, SourceSettings,
+    Confirmation, Intake, Journal, Options, RecordingSettings, SinkReject, SourceSettings, Supply,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -207,7 +207,7 @@ fn recordings_of_one_source_share_their_stamps() {
             start_ns: None,
         };
         let source = SourceSettings {
-            replayable: true,
+            supply: Supply::Replayable,
             ..settings("replay")
         };
         let mut intake = journal.add_source(source, Some(recording)).unwrap();
@@ -243,7 +243,7 @@ fn arrival_times_are_kept_when_played_again() {
         let mut intake = journal
             .add_source(
                 SourceSettings {
-                    replayable: true,
+                    supply: Supply::Replayable,
                     ..settings("replay")
                 },
                 Some(recording),

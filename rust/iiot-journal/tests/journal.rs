@@ -6,7 +6,8 @@ mod common;
 use common::*;
 use iiot_core::profile::Profile;
 use iiot_journal::{
-    Confirmation, ErrorKind, Journal, Options, RecordingSettings, SinkReject, SyncMode, TopicValue,
+    Confirmation, ErrorKind, Journal, Options, RecordingSettings, SinkReject, Supply, SyncMode,
+    TopicValue,
 };
 use std::sync::Arc;
 
@@ -448,7 +449,7 @@ fn a_recording_goes_on_where_it_stopped() {
         start_ns: Some(NOON),
     };
     let source = || iiot_journal::SourceSettings {
-        replayable: true,
+        supply: Supply::Replayable,
         ..settings("replay")
     };
     {
@@ -523,7 +524,7 @@ fn a_recording_of_several_rtt_channels_goes_on_where_it_stopped() {
         ..RecordingSettings::default()
     };
     let source = || iiot_journal::SourceSettings {
-        replayable: true,
+        supply: Supply::Replayable,
         rtt_channel: Some("Terminal".into()),
         ..settings("replay")
     };
@@ -562,7 +563,7 @@ fn rejects_before_the_first_document_leave_it_the_start() {
         ..RecordingSettings::default()
     };
     let source = iiot_journal::SourceSettings {
-        replayable: true,
+        supply: Supply::Replayable,
         ..settings("replay")
     };
     let mut intake = journal.add_source(source, Some(recording)).unwrap();
@@ -592,7 +593,7 @@ fn replayable_frames_are_seen_once_synced() {
     let journal = Journal::open(&folder.path().join("journal.db"), &options).unwrap();
     let cursor = journal.add_sink("mqtt", None).unwrap();
     let source = iiot_journal::SourceSettings {
-        replayable: true,
+        supply: Supply::Replayable,
         ..settings("replay")
     };
     let mut intake = journal.add_source(source, None).unwrap();

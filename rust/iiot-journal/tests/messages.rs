@@ -6,7 +6,7 @@ mod common;
 use common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
 use iiot_core::profile::Profile;
 use iiot_core::scan::Scan;
-use iiot_journal::{Cursor, SourceSettings};
+use iiot_journal::{Cursor, SourceSettings, Supply};
 use std::sync::Arc;
 
 fn profile(filter: &str) -> Arc<Profile> {
@@ -49,7 +49,7 @@ fn many_topics_share_rows() {
         let journal = open(folder.path());
         journal.add_sink("influxdb", None).unwrap();
         let settings = SourceSettings {
-            replayable: true,
+            supply: Supply::Replayable,
             ..plant()
         };
         let mut intake = journal.add_source(settings, None).unwrap();

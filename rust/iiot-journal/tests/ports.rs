@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use iiot_journal::{Journal, Options};
+use iiot_journal::{Journal, Options, Supply};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +21,12 @@ fn ports_a_recording_and_a_sink_share_the_writers_place() {
     let intakes = (0..PORTS)
         .map(|port| {
             let mut settings = settings(&format!("port{port}"));
-            settings.replayable = port == 0; // this one always leaves its frames to the writer's thread
+            // The first one always leaves its frames to the writer's thread.
+            settings.supply = if port == 0 {
+                Supply::Replayable
+            } else {
+                Supply::Live
+            };
             journal.add_source(settings, None).unwrap()
         })
         .collect::<Vec<_>>();

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use iiot_core::Profile;
-use iiot_journal::{Confirmation, Cursor, Intake, Journal, Options, SourceSettings, TopicValue};
+use iiot_journal::{
+    Confirmation, Cursor, Intake, Journal, Options, SourceSettings, Supply, TopicValue,
+};
 use iiot_live::{Live, MAX_SERIES};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -29,7 +31,7 @@ fn source(journal: &Journal) -> Intake {
         tags: vec![("site".into(), "north".into())],
         dedup_window: Duration::from_secs(3600),
         time_step_us: 1000,
-        replayable: false,
+        supply: Supply::Live,
         max_document_bytes: 1 << 20,
         rtt_channel: None,
     };
@@ -266,7 +268,7 @@ fn a_late_value_counts_and_does_not_go_back() {
         tags: Vec::new(),
         dedup_window: Duration::ZERO,
         time_step_us: 1000,
-        replayable: false,
+        supply: Supply::Live,
         max_document_bytes: 65_536,
         rtt_channel: None,
     };

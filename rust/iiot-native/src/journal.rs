@@ -5,7 +5,8 @@ use crate::errors;
 use crate::intake::Intake;
 use crate::status::{reject_dict, status_dict};
 use iiot_journal::{
-    Journal as Core, Options, RecordingSettings, Result, RetrySource, SourceSettings, SyncMode,
+    Journal as Core, Options, RecordingSettings, Result, RetrySource, SourceSettings, Supply,
+    SyncMode,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -149,7 +150,11 @@ impl Journal {
             tags: tags.into_iter().collect(),
             dedup_window: seconds("dedup_window_s", dedup_window_s)?,
             time_step_us,
-            replayable,
+            supply: if replayable {
+                Supply::Replayable
+            } else {
+                Supply::Live
+            },
             max_document_bytes,
             rtt_channel,
         };
@@ -186,7 +191,7 @@ impl Journal {
             tags: tags.into_iter().collect(),
             dedup_window: seconds("dedup_window_s", dedup_window_s)?,
             time_step_us,
-            replayable: true,
+            supply: Supply::Replayable,
             max_document_bytes,
             rtt_channel,
         };

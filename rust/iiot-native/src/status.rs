@@ -16,6 +16,8 @@ pub(crate) fn status_dict(
     intake.set_item("reject_reasons", &status.reject_reasons)?;
     intake.set_item("times_not_believed", &status.times_not_believed)?;
     intake.set_item("ignored_kinds", &status.ignored_kinds)?;
+    intake.set_item("skipped_kinds", &status.skipped_kinds)?;
+    intake.set_item("sessions_lost", &status.sessions_lost)?;
     let sinks = PyDict::new(py);
     for sink in &status.sinks {
         let entry = PyDict::new(py);

@@ -8,7 +8,8 @@
 
 use iiot_core::profile::Profile;
 use iiot_journal::{
-    Confirmation, Cursor, Intake, Journal, Options, RetrySource, SourceSettings, Status, SyncMode,
+    Confirmation, Cursor, Intake, Journal, Options, RetrySource, SourceSettings, Status, Supply,
+    SyncMode,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,7 +34,7 @@ pub fn settings(name: &str) -> SourceSettings {
         tags: Vec::new(),
         dedup_window: Duration::from_secs(3600),
         time_step_us: 1000,
-        replayable: false,
+        supply: Supply::Live,
         max_document_bytes: 65_536,
         rtt_channel: None,
     }

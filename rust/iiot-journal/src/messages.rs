@@ -1,0 +1,217 @@
+//! Messages: documents that come whole, each perhaps under a topic, from a broker, a recording or an HTTP client.
+//!
+//! Messages are collected into a batch and sent on together. What a broker delivered is acknowledged once the batch is synced.
+
+use crate::commit::State;
+use crate::deliveries::Delivery;
+use crate::error::Result;
+use crate::intake::Intake;
+use crate::memory::{Memory, MemoryDelta};
+use crate::queue::{Item, ROOM_BYTES, Refusal, What};
+use crate::row::Supply;
+use crate::scanned::{Document, of_delivery};
+use crate::shared::{Wake, lock, now_ns};
+use crate::writer;
+use iiot_core::quote;
+use rusqlite::{OptionalExtension, params};
+use std::sync::atomic::Ordering;
+
+/// A message.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// The topic under which it came.
+    pub topic: Option<&'a [u8]>,
+    /// The whole document.
+    pub document: &'a [u8],
+    /// When the gateway had it, nanoseconds since 1970.
+    pub received_at_ns: i64,
+    /// How a broker delivered it.
+    pub delivery: Option<Delivery>,
+}
+
+impl Message<'_> {
+    fn place(&self) -> String {
+        match self.topic {
+            Some(topic) => format!("message to {}", quote(topic)),
+            None => "message".to_owned(),
+        }
+    }
+}
+
+impl Intake {
+    /// Scan a message and queue it by itself. `settled` is the offset behind it, as its source counts.
+    pub fn push_message(
+        &mut self,
+        topic: Option<&[u8]>,
+        document: &[u8],
+        received_at_ns: i64,
+        settled: u64,
+    ) -> Result<()> {
+        self.take_message(&Message {
+            topic,
+            document,
+            received_at_ns,
+            delivery: None,
+        });
+        self.base = settled;
+        self.pushed = settled;
+        self.send_messages().map(|_| ())
+    }
+
+    /// Scan a message and add it to the batch.
+    pub fn take_message(&mut self, message: &Message<'_>) {
+        let Message {
+            topic, document, ..
+        } = *message;
+        let fault = self.profile.decode(topic, document, &mut self.scan).err();
+        let found = self.profile.decoded(document, &self.scan);
+        let place = if fault.is_some() || !found.value_faults().is_empty() {
+            message.place()
+        } else {
+            String::new()
+        };
+        let document = Document {
+            bytes: document,
+            topic,
+            place: format_args!("{place}"),
+            received_at_ns: message.received_at_ns,
+            delivery: message.delivery,
+        };
+        document.add(&mut self.batch, found, fault);
+    }
+
+    /// Add a message that is not wanted to the batch: it is counted under this word.
+    pub fn skip_message(&mut self, message: &Message<'_>, why: &'static str) {
+        self.add(message, What::Skipped(why), message.document);
+    }
+
+    /// Add a message to the batch of which only the beginning is there, because it is longer than a document may be.
+    pub fn refuse_long_message(&mut self, message: &Message<'_>, bytes: u64) {
+        let most = self.max_document_bytes;
+        let refusal = Refusal {
+            reason: "too_long",
+            place: format!("{}: {bytes} bytes, {most} are allowed", message.place()),
+            excerpt: quote(message.document.get(..200).unwrap_or(message.document)),
+        };
+        let what = What::Reject {
+            refusal,
+            uptime_ms: None,
+            counter: None,
+            whole: false,
+        };
+        self.add(message, what, message.document);
+    }
+
+    fn add(&mut self, message: &Message<'_>, what: What, document: &[u8]) {
+        let fingerprint = of_delivery(message.topic, document);
+        let item = Item {
+            document: 0..0,
+            topic: message.topic.map(|topic| self.batch.keep(topic)),
+            received_at_ns: message.received_at_ns,
+            delivery: message.delivery.map(|delivery| (delivery, fingerprint)),
+            what,
+            value_faults: Vec::new(),
+        };
+        self.batch.items.push(item);
+    }
+
+    /// The broker has shown that it knows of the acknowledgement of these deliveries.
+    pub fn forget(&mut self, packet_ids: &[u16]) {
+        self.batch.forgotten.extend_from_slice(packet_ids);
+    }
+
+    /// Bytes of the batch.
+    pub fn batch_bytes(&self) -> usize {
+        self.batch.bytes()
+    }
+
+    /// Send the batch on, if there is anything in it. Returns the ticket of what was sent last.
+    pub fn send_messages(&mut self) -> Result<u64> {
+        let documents = std::mem::take(&mut self.batch);
+        if documents.items.is_empty() && documents.forgotten.is_empty() {
+            return Ok(self.last_ticket);
+        }
+        let may_lead = !self.supply.is_replayable();
+        self.send(documents, false, may_lead)?;
+        Ok(self.last_ticket)
+    }
+
+    /// Up to which ticket everything survives a loss of power.
+    pub fn synced_ticket(&self) -> u64 {
+        lock(&self.shared.progress).synced_ticket
+    }
+
+    /// Call this after each commit and sync; it must not block.
+    pub fn subscribe(&self, wake: Wake) {
+        lock(&self.shared.wakers).push(wake);
+    }
+
+    /// Whether a source that can wait may go on.
+    pub fn has_room(&self) -> bool {
+        if self.supply == Supply::Waiting && self.shared.is_full.load(Ordering::Relaxed) {
+            return false;
+        }
+        let queue = lock(&self.shared.queue);
+        queue.stalled.is_none()
+            && queue
+                .waiting
+                .get(&self.source)
+                .is_none_or(|&waiting| waiting <= ROOM_BYTES)
+    }
+
+    /// What the session at the broker was subscribed to last.
+    pub fn subscribed(&self) -> Result<Vec<String>> {
+        let key = self.session_key();
+        self.shared.command(move |state| {
+            let stored: Option<String> = state
+                .db
+                .query_row("SELECT value FROM meta WHERE key=?1", [key], |r| r.get(0))
+                .optional()?;
+            let stored = stored.unwrap_or_default();
+            Ok(stored.lines().map(str::to_owned).collect())
+        })
+    }
+
+    /// Store what the session is to be subscribed to; before it is, so that nothing stays subscribed without a record.
+    pub fn set_subscribed(&self, filters: &[String]) -> Result<()> {
+        let (key, value) = (self.session_key(), filters.join("\n"));
+        self.shared.command(move |state| {
+            let sql =
+                "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=excluded.value";
+            writer::transaction(&state.db, || {
+                Ok(state.db.execute(sql, params![key, value])?)
+            })?;
+            Ok(())
+        })
+    }
+
+    /// The broker has begun a new session: forget all deliveries. `lost` if there should have been one.
+    pub fn new_session(&self, lost: bool) -> Result<()> {
+        let (at, name) = (self.source, self.name.clone());
+        self.shared
+            .command(move |state| new_session(state, at, &name, lost))
+    }
+
+    fn session_key(&self) -> String {
+        format!("subscribed:{}", self.name)
+    }
+}
+
+fn new_session(state: &mut State, at: usize, name: &str, lost: bool) -> Result<()> {
+    let Some(source) = state.sources.get_mut(at) else {
+        return Ok(());
+    };
+    let mut delta = MemoryDelta::default();
+    delta.deliveries.clear();
+    let log = delta.encode();
+    writer::transaction(&state.db, || {
+        Memory::log(&state.db, source.id, &log)?;
+        if lost {
+            let sql = "INSERT INTO counter VALUES (?1, 1) ON CONFLICT DO UPDATE SET value=value+1";
+            state.db.execute(sql, [format!("session_lost:{name}")])?;
+        }
+        Ok(())
+    })?;
+    source.memory.merge(delta, log.len(), now_ns());
+    Ok(())
+}
