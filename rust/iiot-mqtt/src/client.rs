@@ -35,6 +35,8 @@ pub enum EndKind {
     Journal,
     /// We ended it, to try a publish again by which an earlier connection ended.
     Search,
+    /// We ended it, because there is no room for what the broker sends.
+    Paused,
 }
 
 impl EndKind {
@@ -53,6 +55,7 @@ impl EndKind {
             Self::Quota => "quota",
             Self::Journal => "journal",
             Self::Search => "search",
+            Self::Paused => "paused",
         }
     }
 }

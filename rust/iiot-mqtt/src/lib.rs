@@ -11,6 +11,7 @@ mod client_v4;
 mod client_v5;
 mod config;
 mod connection;
+mod consumer;
 mod destination;
 mod outbox;
 mod policy;
@@ -29,6 +30,10 @@ mod wire;
 
 pub use client::EndKind;
 pub use config::{Config, ConfigError, Protocol};
+pub use consumer::{
+    Arrived, Consumer, ConsumerConfig, ConsumerEnded, ConsumerPhase, ConsumerState, Inlet,
+    InletError, Retained, Subscription,
+};
 pub use outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
 pub use policy::Backlog;
 pub use probe::{ProbeReport, ProbeStep, probe};

@@ -394,7 +394,8 @@ pub(crate) fn setup(checked: &Checked) -> Setup {
     }
 }
 
-fn wall_clock_ns() -> i64 {
+/// Nanoseconds since 1970.
+pub(crate) fn wall_clock_ns() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {

@@ -1,0 +1,325 @@
+//! The other direction: messages of subscriptions in, each acknowledged when its frame is safe.
+//!
+//! One call runs one connection. A session that the broker keeps holds what arrives meanwhile; what was not acknowledged comes again. The client library
+//! gives transport and packets; reading messages and acknowledging them is ours, because a message may be longer than memory should be, its acknowledgement waits for the disk, and the
+//! library does not let go of a session that it does not know.
+
+mod acks;
+mod control;
+mod link;
+mod splitter;
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::client::{EndKind, Failure};
+use crate::config::{Checked, Config, ConfigError, check};
+use crate::destination::filter_fault;
+use crate::sink::wall_clock_ns;
+
+/// What to subscribe to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// A topic filter; `$share/GROUP/...` is one too.
+    pub filter: String,
+    /// 0, 1 or 2.
+    pub qos: u8,
+}
+
+/// What becomes of messages that the broker had kept and sends because of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retained {
+    /// They are counted and not taken.
+    Ignore,
+    /// Each value is taken once.
+    Take,
+}
+
+/// How a consumer differs from a sink.
+#[derive(Debug, Clone)]
+pub struct ConsumerConfig {
+    /// At least one.
+    pub subscriptions: Vec<Subscription>,
+    /// See [`Retained`].
+    pub retained: Retained,
+    /// How long the broker is to keep the session (MQTT 5; with 3.1.1 the broker decides).
+    pub session_expiry: Duration,
+    /// A longer payload is a reject, and only its beginning is kept.
+    pub max_payload_bytes: usize,
+}
+
+/// A message as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived<'a> {
+    /// Its topic.
+    pub topic: &'a [u8],
+    /// The payload, or the beginning of one that is too long.
+    pub payload: &'a [u8],
+    /// All of the payload's bytes.
+    pub payload_bytes: u64,
+    /// 0 for a message that is not acknowledged.
+    pub packet_id: u16,
+    /// The broker may have sent it before.
+    pub again: bool,
+    /// The broker had kept it.
+    pub retained: bool,
+    /// Nanoseconds since 1970.
+    pub received_at_ns: i64,
+}
+
+/// Where messages go. What is taken becomes durable in the order in which it was taken.
+pub trait Inlet {
+    /// Take a whole message.
+    fn take(&mut self, message: &Arrived<'_>);
+    /// Count a message that is not wanted, under this word.
+    fn skip(&mut self, message: &Arrived<'_>, why: &'static str);
+    /// Take the beginning of a message that is too long.
+    fn refuse_long(&mut self, message: &Arrived<'_>);
+    /// The broker knows that these were acknowledged.
+    fn forget(&mut self, packet_ids: &[u16]);
+    /// Send on what was taken. Returns a ticket that rises.
+    fn send(&mut self) -> Result<u64, InletError>;
+    /// Up to which ticket everything is durable.
+    fn durable(&self) -> u64;
+    /// Whether there is room for more.
+    fn has_room(&self) -> bool;
+    /// `wake` is to be called whenever something became durable, and when there is room again.
+    fn subscribe(&self, wake: Arc<dyn Fn() + Send + Sync>);
+    /// The filters that the session has, as far as is known.
+    fn subscribed(&self) -> Result<Vec<String>, InletError>;
+    /// Remember which filters the session has.
+    fn set_subscribed(&self, filters: &[String]) -> Result<(), InletError>;
+    /// The broker has a new session; `lost` if it should have kept one.
+    fn new_session(&self, lost: bool) -> Result<(), InletError>;
+}
+
+/// Nothing can be taken or remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InletError(pub String);
+
+impl fmt::Display for InletError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InletError {}
+
+impl From<InletError> for Failure {
+    fn from(error: InletError) -> Self {
+        Self::new(EndKind::Journal, error.0)
+    }
+}
+
+/// Where a consumer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsumerPhase {
+    /// No connection is being run.
+    Disconnected,
+    /// Until the last SUBACK.
+    Connecting,
+    /// Messages come.
+    Subscribed,
+    /// There is no room for more messages.
+    Paused,
+    /// `stop` was called.
+    Stopped,
+}
+
+impl ConsumerPhase {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Connecting => "connecting",
+            Self::Subscribed => "subscribed",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A look at a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerState {
+    /// Where it stands.
+    pub phase: ConsumerPhase,
+    /// Messages that came since the start.
+    pub messages: u64,
+    /// Their payloads, in bytes.
+    pub payload_bytes: u64,
+    /// When the last one came, nanoseconds since 1970; none before the first.
+    pub last_message_ns: Option<i64>,
+    /// Messages that are not acknowledged yet.
+    pub unacknowledged: u64,
+    /// Filters that the broker refused over the last connection, each with its reason.
+    pub refused: Vec<String>,
+    /// What the broker granted less of than was asked; empty for nothing.
+    pub limits: String,
+    /// How often the broker had lost the session.
+    pub sessions_lost: u64,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerEnded {
+    /// Why.
+    pub kind: EndKind,
+    /// For people.
+    pub detail: String,
+    /// From the last SUBACK to the end; zero if there was none.
+    pub subscribed: Duration,
+}
+
+/// What the connection's thread and others share.
+pub(crate) struct Desk {
+    visible: Mutex<Visible>,
+    pub messages: AtomicU64,
+    pub payload_bytes: AtomicU64,
+    /// `i64::MIN` before the first.
+    pub last_message_ns: AtomicI64,
+    pub unacknowledged: AtomicU64,
+    pub wake: Notify,
+}
+
+struct Visible {
+    phase: ConsumerPhase,
+    refused: Vec<String>,
+    limits: String,
+    sessions_lost: u64,
+    stop_by: Option<Instant>,
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Visible> {
+        self.visible.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, phase: ConsumerPhase) {
+        self.lock().phase = phase;
+    }
+
+    fn stop_by(&self) -> Option<Instant> {
+        self.lock().stop_by
+    }
+}
+
+/// One consumer. All methods may be called from any thread.
+pub struct Consumer {
+    checked: Checked,
+    settings: ConsumerConfig,
+    desk: Arc<Desk>,
+    running: Mutex<()>,
+}
+
+impl Consumer {
+    /// Check the settings; nothing is connected yet. Of `config` everything counts that is not about publishing.
+    pub fn new(config: Config, consumer: ConsumerConfig) -> Result<Self, ConfigError> {
+        let config = Config {
+            availability_topic: String::new(),
+            health_topic: String::new(),
+            own_topics: Vec::new(),
+            ..config
+        };
+        if consumer.subscriptions.is_empty() {
+            return Err(ConfigError::new("topics", "has no topic filter"));
+        }
+        for subscription in &consumer.subscriptions {
+            if let Some(fault) = filter_fault(&subscription.filter) {
+                return Err(ConfigError::new("topics", fault));
+            }
+            if subscription.qos > 2 {
+                let message = format!("qos is {}; expected 0, 1 or 2", subscription.qos);
+                return Err(ConfigError::new("topics", message));
+            }
+        }
+        let visible = Visible {
+            phase: ConsumerPhase::Disconnected,
+            refused: Vec::new(),
+            limits: String::new(),
+            sessions_lost: 0,
+            stop_by: None,
+        };
+        Ok(Self {
+            checked: check(config)?,
+            settings: consumer,
+            desk: Arc::new(Desk {
+                visible: Mutex::new(visible),
+                messages: AtomicU64::new(0),
+                payload_bytes: AtomicU64::new(0),
+                last_message_ns: AtomicI64::new(i64::MIN),
+                unacknowledged: AtomicU64::new(0),
+                wake: Notify::new(),
+            }),
+            running: Mutex::default(),
+        })
+    }
+
+    /// Tell the inlet to wake this consumer. Once per inlet.
+    pub fn attach(&self, inlet: &dyn Inlet) {
+        let desk = Arc::clone(&self.desk);
+        inlet.subscribe(Arc::new(move || desk.wake.notify_one()));
+    }
+
+    /// Connect, subscribe and take messages until the connection ends or `stop`. Blocks. One call at a time; another one waits.
+    pub fn run_connection(&self, inlet: &mut dyn Inlet) -> ConsumerEnded {
+        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.desk.enter(ConsumerPhase::Connecting);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build();
+        let ended = match runtime {
+            Ok(runtime) => {
+                let link = link::Link::new(&self.checked, &self.settings, &self.desk, inlet);
+                let ended = runtime.block_on(link.run());
+                // A name lookup may still be running in the runtime's thread; nobody waits for it.
+                runtime.shutdown_background();
+                ended
+            }
+            Err(error) => ConsumerEnded {
+                kind: EndKind::Unreachable,
+                detail: format!("no event loop: {error}"),
+                subscribed: Duration::ZERO,
+            },
+        };
+        self.desk.unacknowledged.store(0, Ordering::Relaxed);
+        self.desk.enter(if ended.kind == EndKind::Stopped {
+            ConsumerPhase::Stopped
+        } else {
+            ConsumerPhase::Disconnected
+        });
+        ended
+    }
+
+    /// End `run_connection`, now and for good: acknowledge what is durable within the grace, and disconnect; the session stays. Returns at once.
+    pub fn stop(&self, grace: Duration) {
+        self.desk.lock().stop_by = Some(Instant::now() + grace);
+        self.desk.wake.notify_one();
+    }
+
+    /// A look at it.
+    pub fn state(&self) -> ConsumerState {
+        let visible = self.desk.lock();
+        let last = self.desk.last_message_ns.load(Ordering::Relaxed);
+        ConsumerState {
+            phase: visible.phase,
+            messages: self.desk.messages.load(Ordering::Relaxed),
+            payload_bytes: self.desk.payload_bytes.load(Ordering::Relaxed),
+            last_message_ns: Some(last).filter(|last| *last != i64::MIN),
+            unacknowledged: self.desk.unacknowledged.load(Ordering::Relaxed),
+            refused: visible.refused.clone(),
+            limits: visible.limits.clone(),
+            sessions_lost: visible.sessions_lost,
+        }
+    }
+}
+
+/// Nanoseconds since 1970.
+fn now_ns() -> i64 {
+    wall_clock_ns()
+}

@@ -1,0 +1,456 @@
+//! One connection of a consumer, from the CONNECT to its end.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::sleep_until;
+
+use super::acks::Acks;
+use super::control::{self, Connected};
+use super::splitter::{Came, Published, Splitter};
+use super::{
+    Arrived, ConsumerConfig, ConsumerEnded, ConsumerPhase, Desk, Inlet, Retained, Subscription,
+};
+use crate::client::{EndKind, Failure, failure_within};
+use crate::config::{Checked, Protocol};
+use crate::transport::Stream;
+
+/// Read at once, so that many messages go on together.
+const READ_BYTES: usize = 256 * 1024;
+/// Filters in one SUBSCRIBE: some brokers take few.
+const FILTERS_AT_ONCE: usize = 32;
+
+/// One connection.
+pub(super) struct Link<'a> {
+    checked: &'a Checked,
+    consumer: &'a ConsumerConfig,
+    desk: &'a Arc<Desk>,
+    inlet: &'a mut dyn Inlet,
+    v5: bool,
+    acks: Acks,
+    out: BytesMut,
+    /// Messages of the batch that is being collected.
+    collected: Vec<(u16, u8)>,
+    /// Requests of ours that wait for an answer.
+    subscribing: HashMap<u16, Vec<Subscription>>,
+    unsubscribing: HashMap<u16, Vec<String>>,
+    subscribed_at: Option<Instant>,
+    keep_alive: Duration,
+    last_sent: Instant,
+    last_came: Instant,
+    pinged_at: Option<Instant>,
+    paused_at: Option<Instant>,
+    stopping: bool,
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn new(
+        checked: &'a Checked,
+        consumer: &'a ConsumerConfig,
+        desk: &'a Arc<Desk>,
+        inlet: &'a mut dyn Inlet,
+    ) -> Self {
+        let v5 = checked.config.protocol == Protocol::V5;
+        let now = Instant::now();
+        Self {
+            checked,
+            consumer,
+            desk,
+            inlet,
+            v5,
+            acks: Acks::new(v5),
+            out: BytesMut::new(),
+            collected: Vec::new(),
+            subscribing: HashMap::new(),
+            unsubscribing: HashMap::new(),
+            subscribed_at: None,
+            keep_alive: Duration::from_secs(u64::from(checked.keep_alive_s)),
+            last_sent: now,
+            last_came: now,
+            pinged_at: None,
+            paused_at: None,
+            stopping: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> ConsumerEnded {
+        let failure = match self.connection().await {
+            Err(failure) => failure,
+            Ok(()) => Failure::new(EndKind::Stopped, "stopped"),
+        };
+        ConsumerEnded {
+            kind: failure.kind,
+            detail: failure.detail,
+            subscribed: self.subscribed_at.map_or(Duration::ZERO, |at| at.elapsed()),
+        }
+    }
+
+    async fn connection(&mut self) -> Result<(), Failure> {
+        if self.desk.stop_by().is_some() {
+            return Ok(());
+        }
+        let within = self.checked.config.connect_timeout;
+        let transport = &self.checked.transport;
+        let desk = Arc::clone(self.desk);
+        let stream = tokio::select! {
+            stream = transport.connect(within) => stream.map_err(|error| broken(&error))?,
+            () = stopped(&desk) => return Ok(()),
+        };
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut splitter = Splitter::new(self.v5, self.consumer.max_payload_bytes);
+        let connected = tokio::select! {
+            connected = self.connect(&mut reader, &mut writer, &mut splitter) => connected?,
+            () = stopped(&desk) => return Ok(()),
+            () = tokio::time::sleep(within) => {
+                return Err(Failure::new(EndKind::Unreachable, "no CONNACK within the connect time-out"));
+            }
+        };
+        self.subscribe(&connected)?;
+        self.live(reader, writer, splitter).await
+    }
+
+    /// CONNECT and its answer.
+    async fn connect(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+        splitter: &mut Splitter,
+    ) -> Result<Connected, Failure> {
+        let packet = control::connect(self.checked, self.consumer, self.v5)?;
+        writer
+            .write_all(&packet)
+            .await
+            .map_err(|error| broken(&error))?;
+        writer.flush().await.map_err(|error| broken(&error))?;
+        loop {
+            match splitter.next()? {
+                Some(Came::Packet(control::CONNACK, body)) => {
+                    let connected = control::connack(body, self.v5)?;
+                    if let Some(keep_alive_s) = connected.keep_alive_s {
+                        self.keep_alive = Duration::from_secs(u64::from(keep_alive_s));
+                    }
+                    return Ok(connected);
+                }
+                Some(_) => {
+                    return Err(control::malformed("something else came before the CONNACK"));
+                }
+                None => {}
+            }
+            let count = reader
+                .read_buf(splitter.room(READ_BYTES))
+                .await
+                .map_err(|error| broken(&error))?;
+            if count == 0 {
+                return Err(Failure::new(
+                    EndKind::Lost,
+                    "the broker closed the connection before the CONNACK",
+                ));
+            }
+        }
+    }
+
+    /// Ask for what is to come, and give up what is not wanted any more.
+    fn subscribe(&mut self, connected: &Connected) -> Result<(), Failure> {
+        let known = self.inlet.subscribed()?;
+        let wanted = &self.consumer.subscriptions;
+        let is_wanted = |filter: &String| wanted.iter().any(|s| s.filter == *filter);
+        if connected.session {
+            let old: Vec<String> = known
+                .into_iter()
+                .filter(|filter| !is_wanted(filter))
+                .collect();
+            let all = wanted
+                .iter()
+                .map(|s| s.filter.clone())
+                .chain(old.iter().cloned());
+            self.inlet.set_subscribed(&all.collect::<Vec<_>>())?;
+            for part in old.chunks(FILTERS_AT_ONCE) {
+                let id = self.acks.next_id();
+                control::unsubscribe(id, part, self.v5, &mut self.out);
+                self.unsubscribing.insert(id, part.to_vec());
+            }
+        } else {
+            let lost = !known.is_empty();
+            // Before any message of the new session: its packet ids mean other messages.
+            self.inlet.new_session(lost)?;
+            self.desk.lock().sessions_lost += u64::from(lost);
+            let filters: Vec<String> = wanted.iter().map(|s| s.filter.clone()).collect();
+            self.inlet.set_subscribed(&filters)?;
+        }
+        for part in wanted.chunks(FILTERS_AT_ONCE) {
+            let id = self.acks.next_id();
+            control::subscribe(id, part, self.v5, &mut self.out);
+            self.subscribing.insert(id, part.to_vec());
+        }
+        let mut visible = self.desk.lock();
+        visible.refused.clear();
+        visible.limits.clear();
+        Ok(())
+    }
+
+    async fn live(
+        &mut self,
+        mut reader: ReadHalf<Stream>,
+        mut writer: WriteHalf<Stream>,
+        mut splitter: Splitter,
+    ) -> Result<(), Failure> {
+        let desk = Arc::clone(self.desk);
+        loop {
+            self.take_all(&mut splitter)?;
+            let now = Instant::now();
+            self.acks.durable(self.inlet.durable(), now, &mut self.out);
+            self.keep_alive(now)?;
+            let may_read = self.may_read(now)?;
+            if let Some(stop_by) = desk.stop_by() {
+                let is_done = self.acks.waiting() == 0 || now >= stop_by;
+                if is_done && !self.stopping {
+                    self.stopping = true;
+                    control::disconnect(&mut self.out);
+                }
+                if self.stopping && (self.out.is_empty() || now >= stop_by) {
+                    writer.shutdown().await.ok();
+                    return Ok(());
+                }
+            }
+            self.tell();
+            let until = self.next_deadline(now, desk.stop_by());
+            tokio::select! {
+                biased;
+                written = writer.write(&self.out), if !self.out.is_empty() => {
+                    let count = written.map_err(|error| broken(&error))?;
+                    if count == 0 {
+                        return Err(Failure::new(EndKind::Lost, "the connection takes nothing more"));
+                    }
+                    self.out.advance(count);
+                    self.last_sent = Instant::now();
+                    if self.out.is_empty() {
+                        writer.flush().await.map_err(|error| broken(&error))?;
+                    }
+                }
+                count = reader.read_buf(splitter.room(READ_BYTES)), if may_read && !self.stopping => {
+                    let count = count.map_err(|error| broken(&error))?;
+                    if count == 0 {
+                        return Err(Failure::new(EndKind::Lost, "the broker closed the connection"));
+                    }
+                    self.last_came = Instant::now();
+                }
+                () = desk.wake.notified() => {}
+                () = sleep_until(until.into()) => {}
+            }
+        }
+    }
+
+    /// Everything that is there, as one batch.
+    fn take_all(&mut self, splitter: &mut Splitter) -> Result<(), Failure> {
+        let received_at_ns = super::now_ns();
+        let (mut messages, mut bytes) = (0, 0);
+        let mut outcome = Ok(());
+        loop {
+            match splitter.next() {
+                Ok(Some(Came::Message(message))) => {
+                    messages += 1;
+                    bytes += message.payload_bytes;
+                    self.message(&message, received_at_ns);
+                }
+                Ok(Some(Came::Packet(kind, body))) => {
+                    outcome = self.packet(kind, body);
+                    if outcome.is_err() {
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(failure) => {
+                    outcome = Err(failure);
+                    break;
+                }
+            }
+        }
+        if messages > 0 {
+            self.desk.messages.fetch_add(messages, Ordering::Relaxed);
+            self.desk.payload_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.desk
+                .last_message_ns
+                .store(received_at_ns, Ordering::Relaxed);
+        }
+        // What came before the end is good.
+        let ticket = self.inlet.send()?;
+        for (packet_id, qos) in self.collected.drain(..) {
+            self.acks.received(ticket, packet_id, qos);
+        }
+        outcome
+    }
+
+    fn message(&mut self, message: &Published<'_>, received_at_ns: i64) {
+        let arrived = Arrived {
+            topic: message.topic,
+            payload: message.payload,
+            payload_bytes: message.payload_bytes,
+            packet_id: message.packet_id,
+            again: message.again,
+            retained: message.retained,
+            received_at_ns,
+        };
+        if message.retained && self.consumer.retained == Retained::Ignore {
+            self.inlet.skip(&arrived, "retained");
+        } else if message.payload_bytes > message.payload.len() as u64 {
+            self.inlet.refuse_long(&arrived);
+        } else {
+            self.inlet.take(&arrived);
+        }
+        if message.qos > 0 {
+            self.collected.push((message.packet_id, message.qos));
+        }
+    }
+
+    fn packet(&mut self, kind: u8, body: &[u8]) -> Result<(), Failure> {
+        match kind {
+            control::PUBREL => {
+                let id = control::packet_id(body)
+                    .ok_or_else(|| control::malformed("a PUBREL is cut short"))?;
+                self.inlet.forget(&[id]);
+                control::acknowledge(7, id, &mut self.out);
+            }
+            control::SUBACK => self.suback(body)?,
+            control::UNSUBACK => {
+                let id = control::packet_id(body)
+                    .ok_or_else(|| control::malformed("an UNSUBACK is cut short"))?;
+                if let Some(packet_ids) = self.acks.answered(id) {
+                    self.inlet.forget(&packet_ids);
+                } else if self.unsubscribing.remove(&id).is_some() && self.unsubscribing.is_empty()
+                {
+                    self.store_subscribed()?;
+                }
+            }
+            control::PINGRESP => self.pinged_at = None,
+            control::DISCONNECT => return Err(control::disconnected(body)),
+            // A second acknowledgement of something is no reason to end a connection.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn suback(&mut self, body: &[u8]) -> Result<(), Failure> {
+        let (id, codes) = control::suback(body, self.v5)
+            .ok_or_else(|| control::malformed("a SUBACK is cut short"))?;
+        let Some(asked) = self.subscribing.remove(&id) else {
+            return Ok(());
+        };
+        let mut visible = self.desk.lock();
+        for (subscription, code) in asked.iter().zip(codes) {
+            let Subscription { filter, qos } = subscription;
+            if let Some(why) = control::refusal(*code, self.v5) {
+                visible.refused.push(format!("{filter}: {why}"));
+            } else if code < qos {
+                if !visible.limits.is_empty() {
+                    visible.limits.push_str(", ");
+                }
+                let _ = write!(visible.limits, "QoS {code} instead of {qos} for {filter}");
+            }
+        }
+        let (refused, wanted) = (visible.refused.len(), self.consumer.subscriptions.len());
+        let reasons = visible.refused.join("; ");
+        drop(visible);
+        if !self.subscribing.is_empty() {
+            return Ok(());
+        }
+        if refused == wanted {
+            return Err(Failure::new(
+                EndKind::Refused,
+                format!("the broker grants none of the topic filters: {reasons}"),
+            ));
+        }
+        self.subscribed_at = Some(Instant::now());
+        if self.unsubscribing.is_empty() {
+            self.store_subscribed()?;
+        }
+        Ok(())
+    }
+
+    /// The session has what is wanted, and nothing else.
+    fn store_subscribed(&mut self) -> Result<(), Failure> {
+        let filters = self.consumer.subscriptions.iter().map(|s| s.filter.clone());
+        Ok(self.inlet.set_subscribed(&filters.collect::<Vec<_>>())?)
+    }
+
+    /// Whether more may be read. A pause that outlasts half the keep-alive ends the connection: the broker would end it otherwise, with the will of a client that is gone.
+    fn may_read(&mut self, now: Instant) -> Result<bool, Failure> {
+        if self.inlet.has_room() {
+            self.paused_at = None;
+            return Ok(true);
+        }
+        let since = *self.paused_at.get_or_insert(now);
+        let most = if self.keep_alive.is_zero() {
+            Duration::from_secs(30)
+        } else {
+            self.keep_alive / 2
+        };
+        if now.saturating_duration_since(since) >= most {
+            return Err(Failure::new(
+                EndKind::Paused,
+                "the journal has no room; the broker keeps the session, and what its queue holds",
+            ));
+        }
+        Ok(false)
+    }
+
+    fn keep_alive(&mut self, now: Instant) -> Result<(), Failure> {
+        if self.keep_alive.is_zero() {
+            return Ok(());
+        }
+        if let Some(at) = self.pinged_at
+            && self.paused_at.is_none()
+            && self.last_came < at
+            && now.saturating_duration_since(at)
+                >= self.checked.config.ack_timeout.min(self.keep_alive)
+        {
+            return Err(Failure::silent("the broker does not answer a ping"));
+        }
+        let idle = |since: Instant| now.saturating_duration_since(since) >= self.keep_alive * 3 / 4;
+        if self.pinged_at.is_none() && (idle(self.last_sent) || idle(self.last_came)) {
+            control::ping(&mut self.out);
+            self.pinged_at = Some(now);
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self, now: Instant, stop_by: Option<Instant>) -> Instant {
+        let tick = if self.keep_alive.is_zero() {
+            Duration::from_secs(1)
+        } else {
+            (self.keep_alive / 8).clamp(Duration::from_millis(50), Duration::from_secs(1))
+        };
+        [self.acks.ask_at(), stop_by]
+            .into_iter()
+            .flatten()
+            .fold(now + tick, Instant::min)
+    }
+
+    /// Show where it stands.
+    fn tell(&self) {
+        self.desk
+            .unacknowledged
+            .store(self.acks.waiting() as u64, Ordering::Relaxed);
+        if self.subscribed_at.is_some() {
+            self.desk.enter(if self.paused_at.is_some() {
+                ConsumerPhase::Paused
+            } else {
+                ConsumerPhase::Subscribed
+            });
+        }
+    }
+}
+
+async fn stopped(desk: &Desk) {
+    while desk.stop_by().is_none() {
+        desk.wake.notified().await;
+    }
+}
+
+fn broken(error: &std::io::Error) -> Failure {
+    failure_within(error).unwrap_or_else(|| Failure::new(EndKind::Lost, error.to_string()))
+}
