@@ -218,6 +218,11 @@ class Journal:
         Raises ValueError if it was begun with other `arguments` and `from_start` is not set."""
     def add_sink(self, name: str, *, profiles: Sequence[str] | None = None) -> None:
         """Make the sink known; it starts at the oldest kept frame if it is new. Call for every configured sink before any source."""
+    @property
+    def id(self) -> str:
+        """A random id of this journal, 32 hexadecimal digits; made when the journal was."""
+    def may_drop(self, name: str) -> None:
+        """Where room is scarce, let the frames that only this sink lacks go first."""
     def wait_delivered(self, timeout_s: float) -> bool:
         """Wait until every added sink has passed every committed frame, or the time-out."""
     def sync(self, timeout_s: float) -> bool:
@@ -228,6 +233,48 @@ class Journal:
         Returns how many documents of live sources could not be committed: they are lost."""
 
 @final
+class MqttConsumer:
+    """A consumer of MQTT messages, with its place in the journal."""
+
+    def __new__(
+        cls,
+        journal: Journal,
+        name: str,
+        *,
+        profile: Profile,
+        topic_prefix: str,
+        tags: dict[str, str],
+        broker_url: str,
+        client_id: str,
+        subscriptions: Sequence[tuple[str, int]],
+        retained: Literal["ignore", "take"] = "ignore",
+        waits: bool = True,
+        session_expiry_s: float = 86400.0,
+        dedup_window_s: float = 3600.0,
+        max_document_bytes: int = 65536,
+        protocol: Literal["3.1.1", "5"] = "3.1.1",
+        keep_alive_s: float = 30.0,
+        ack_timeout_s: float = 20.0,
+        connect_timeout_s: float = 10.0,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
+        client_cert_file: str | None = None,
+        client_key_file: str | None = None,
+    ) -> Self:
+        """`subscriptions` are filters, each with its QoS. With `waits` the source is held back before the journal is full, and its frames are never dropped for
+        those of others. Raises MqttError for a URL, filter, text or certificate that cannot be used."""
+    def run_connection(self) -> dict[str, Any]:
+        """Connect, subscribe and take messages until the connection ends or `stop`. Blocks; releases the interpreter.
+        Returns {"kind", "detail", "subscribed_s"}; kinds: those of `MqttSink.run_connection`, and paused: the journal has no room."""
+    def wait_room(self, timeout_s: float) -> bool:
+        """Wait until the journal takes more. False on time-out."""
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """End `run_connection`: acknowledge what is durable within the time-out, and disconnect; the broker keeps the session."""
+    def state(self) -> dict[str, Any]:
+        """{"state": connecting|subscribed|paused|disconnected|stopped, "messages", "payload_bytes", "last_message_ns", "unacknowledged", "refused",
+        "limits", "sessions_lost"}: filters that the broker refused, what it granted less of, and how often it had lost the session."""
+
 class Intake:
     """Where a source pushes bytes. One per source; calls must not overlap."""
 

@@ -19,6 +19,7 @@ from iiot_gateway.config.schema import (
     EMBEDDED,
     Config,
     InfluxdbSection,
+    MqttConsumerSection,
     MqttSection,
     ProbeRsSection,
     SerialSection,
@@ -232,7 +233,7 @@ def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[S
     return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
 
 
-def broker_settings(config: Config, section: MqttSection) -> dict[str, Any]:
+def broker_settings(config: Config, section: MqttSection | MqttConsumerSection) -> dict[str, Any]:
     """Return the keywords that every connection to this broker takes."""
     url, username, password = broker_access(config, section)
     return {
@@ -412,9 +413,34 @@ def _live(config: Config, journal: _native.Journal) -> list[Source]:
     sources: list[Source] = []
     for name, section in live_sections(config).items():
         given = origin(config, name, section)
+        if isinstance(section, MqttConsumerSection):
+            sources.append(_consumer(config, journal, name, section, given))
+            continue
         intake = journal.add_source(name, **_origin_settings(given))
         sources.append(_source(name, section, intake))
     return sources
+
+
+def _consumer(config: Config, journal: _native.Journal, name: str, section: MqttConsumerSection, given: Origin) -> Source:
+    from iiot_gateway.sources.mqtt_consumer import MqttConsumerSource
+
+    settings = _origin_settings(given)
+    del settings["rtt_channel"]
+    native = _native.MqttConsumer(
+        journal,
+        name,
+        client_id=section.client_id or f"iiot-gateway-{journal.id[:12]}-{name.replace('.', '-')}",
+        subscriptions=[(topic.filter, section.qos if topic.qos is None else topic.qos) for topic in section.topics],
+        retained=section.retained,
+        waits=section.when_full == "pause",
+        session_expiry_s=section.session_expiry_s,
+        keep_alive_s=section.keep_alive_s,
+        ack_timeout_s=section.ack_timeout_s,
+        connect_timeout_s=section.connect_timeout_s,
+        **settings,
+        **broker_settings(config, section),
+    )
+    return MqttConsumerSource(name, section, native)
 
 
 def _source(name: str, section: SourceSection, intake: Intake) -> Source:
@@ -426,9 +452,11 @@ def _source(name: str, section: SourceSection, intake: Intake) -> Source:
         from iiot_gateway.sources.simulate import SimulateSource
 
         return SimulateSource(name, section, intake, _native.Simulator)
-    from iiot_gateway.sources.probe_rs import ProbeRsSource
+    if isinstance(section, ProbeRsSection):
+        from iiot_gateway.sources.probe_rs import ProbeRsSource
 
-    return ProbeRsSource(name, section, intake)
+        return ProbeRsSource(name, section, intake)
+    raise GatewayError(f"[{name}] gives messages, not bytes: `record` cannot take it")
 
 
 def _replay(config: Config, journal: _native.Journal, replay: Replay) -> Source:

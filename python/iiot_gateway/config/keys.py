@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from iiot_gateway.config.secret import Secret
 
-Kind = Literal["text", "integer", "number", "flag", "texts", "tags", "secret", "path"]
+Kind = Literal["text", "integer", "number", "flag", "texts", "tags", "secret", "path", "subscriptions"]
 
 EXPECTED: dict[Kind, str] = {
     "text": "text in quotes",
@@ -20,7 +20,16 @@ EXPECTED: dict[Kind, str] = {
     "tags": 'a table of texts, like { site = "north" }',
     "secret": "text in quotes",
     "path": "a path in quotes",
+    "subscriptions": 'a list of topic filters, like ["a/#", { filter = "b/+", qos = 2 }]',
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A topic filter, and its QoS if it has one of its own."""
+
+    filter: str
+    qos: int | None = None
 
 
 def nothing() -> Mapping[str, Any]:
@@ -95,6 +104,11 @@ def texts(doc: str) -> Any:
 def tags(doc: str) -> Any:
     """Declare a table of texts, empty by default."""
     return field(default_factory=nothing, metadata={"key": Key("tags", doc)})
+
+
+def subscriptions(doc: str) -> Any:
+    """Declare a list of topic filters, empty by default."""
+    return _declare((), Key("subscriptions", doc))
 
 
 def secret(doc: str) -> Any:

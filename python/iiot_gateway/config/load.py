@@ -14,7 +14,7 @@ from typing import Any
 from iiot_gateway.config import rules
 from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.files import read_secret, read_text
-from iiot_gateway.config.keys import Key
+from iiot_gateway.config.keys import Key, Subscription
 from iiot_gateway.config.locate import headers, line_of_keys, nearest_line, nearest_name
 from iiot_gateway.config.notes import notes
 from iiot_gateway.config.schema import MANY, SINGLE, Config
@@ -235,12 +235,26 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
         case "texts":
             good = isinstance(value, list) and all(isinstance(item, str) for item in value)
             value = tuple(value) if good else value
+        case "subscriptions":
+            read = [_subscription(item) for item in value] if isinstance(value, list) else [None]
+            good = None not in read
+            value = tuple(read) if good else value
         case "tags":
             good = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
             value = MappingProxyType(dict(value)) if good else value
     if good and key.kind == "integer":
         good = _within(value, key)
     return good, value
+
+
+def _subscription(item: Any) -> Subscription | None:
+    """Read a topic filter: a text, or a table with the filter and its QoS."""
+    if isinstance(item, str):
+        return Subscription(item)
+    if not isinstance(item, dict) or not isinstance(item.get("filter"), str) or set(item) - {"filter", "qos"}:
+        return None
+    qos = item.get("qos")
+    return Subscription(item["filter"], qos) if qos is None or (qos in (0, 1, 2) and not isinstance(qos, bool)) else None
 
 
 def _within(value: float, key: Key) -> bool:

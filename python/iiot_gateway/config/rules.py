@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from iiot_gateway.config.locate import nearest_name
-from iiot_gateway.config.mqtt_text import prefix_fault, text_faults
+from iiot_gateway.config.mqtt_text import filter_fault, overlaps, prefix_fault, text_faults
 from iiot_gateway.config.schema import (
     EMBEDDED,
     BrokerSection,
@@ -18,11 +18,12 @@ from iiot_gateway.config.schema import (
     HistorySection,
     HttpSection,
     InfluxdbSection,
+    MqttConsumerSection,
     MqttSection,
     ProbeRsSection,
     SourceSection,
 )
-from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, profile_files, profile_name, profile_path
+from iiot_gateway.config.wiring import BUILT_IN_PROFILES, is_loopback, listen_host, own_prefixes, profile_files, profile_name, profile_path
 
 KeyPath = tuple[str, ...]
 
@@ -41,7 +42,10 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     for name, serial in config.serial.items():
         if not serial.port:
             yield (*name.split("."), "port"), "is needed: a device, or VID:PID[:SERIAL]"
-    yield from _clients(config.mqtt)
+    yield from _clients({**config.mqtt, **config.mqtt_consumer})
+    for name, consumer in config.mqtt_consumer.items():
+        yield from _consumer(tuple(name.split(".")), config, consumer)
+    yield from _shared_filters(config)
     for name, mqtt in config.mqtt.items():
         yield from _mqtt(tuple(name.split(".")), mqtt)
     yield from text_faults(config)
@@ -81,9 +85,11 @@ def _probe(path: KeyPath, probe: ProbeRsSection, given: set[KeyPath], *, needs_c
         yield (*path, "probe_id"), "expected VID:PID or VID:PID:SERIAL in hexadecimal, as `probe-rs list` prints it"
 
 
-def _clients(sections: Mapping[str, MqttSection]) -> Iterator[tuple[KeyPath, str]]:
+def _clients(sections: Mapping[str, MqttSection | MqttConsumerSection]) -> Iterator[tuple[KeyPath, str]]:
     seen: dict[tuple[str, str], str] = {}
     for name, mqtt in sections.items():
+        if not mqtt.client_id:
+            continue
         client = (mqtt.broker_url, mqtt.client_id)
         if client in seen:
             yield (
@@ -94,14 +100,57 @@ def _clients(sections: Mapping[str, MqttSection]) -> Iterator[tuple[KeyPath, str
 
 
 def _mqtt(path: KeyPath, mqtt: MqttSection) -> Iterator[tuple[KeyPath, str]]:
+    if not mqtt.client_id:
+        yield (*path, "client_id"), "must not be empty"
+    yield from _connection(path, mqtt)
+
+
+def _consumer(path: KeyPath, config: Config, consumer: MqttConsumerSection) -> Iterator[tuple[KeyPath, str]]:
+    if consumer.broker_url == EMBEDDED:
+        yield (
+            (*path, "broker_url"),
+            "the built-in broker keeps no sessions on disk, so messages could be lost: name the URL of another broker",
+        )
+    if not consumer.topics:
+        yield (*path, "topics"), 'is needed: topic filters, like ["factory/#"]'
+    for subscription in consumer.topics:
+        if fault := filter_fault(subscription.filter):
+            yield (*path, "topics"), fault
+            continue
+        own = own_prefixes(config, consumer.broker_url) if consumer.own == "refuse" else []
+        for name, prefix in own:
+            if overlaps(subscription.filter, f"{prefix}/#"):
+                yield (
+                    (*path, "topics"),
+                    f"{subscription.filter!r} matches topics below {prefix}/, to which [{name}] publishes on the same broker: the gateway "
+                    'would take its own values; name a narrower filter, or set own = "take"',
+                )
+    yield from _connection(path, consumer)
+
+
+def _shared_filters(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Find filters of which a message comes twice: once for each of them."""
+    known: list[tuple[str, str, str]] = []
+    for name, consumer in config.mqtt_consumer.items():
+        for subscription in consumer.topics:
+            for broker, other, held in known:
+                if broker == consumer.broker_url and not filter_fault(subscription.filter) and overlaps(subscription.filter, held):
+                    where = "this section" if other == name else f"[{other}]"
+                    yield (
+                        (*name.split("."), "topics"),
+                        f"{subscription.filter!r} and {held!r} of {where} match the same topics: their messages would be taken twice",
+                    )
+            if not filter_fault(subscription.filter):
+                known.append((consumer.broker_url, name, subscription.filter))
+
+
+def _connection(path: KeyPath, mqtt: MqttSection | MqttConsumerSection) -> Iterator[tuple[KeyPath, str]]:
     if mqtt.broker_url == EMBEDDED:
         for key in ("username", "password"):
             if getattr(mqtt, key):
                 yield (*path, key), f"stands in [broker] when broker_url is {EMBEDDED!r}"
     else:
         yield from _url((*path, "broker_url"), mqtt.broker_url, ("mqtt", "mqtts"))
-    if not mqtt.client_id:
-        yield (*path, "client_id"), "must not be empty"
     if bool(mqtt.client_cert_file) != bool(mqtt.client_key_file):
         yield (*path, "client_cert_file"), "client_cert_file and client_key_file go together"
     if mqtt.password and not mqtt.username:
@@ -189,7 +238,13 @@ def _url(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Iterator[tuple[Ke
 
 
 def _prefixes_and_profiles(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    sections: dict[str, SourceSection] = {"gateway": config.gateway, **config.probe_rs, **config.serial, **config.simulate}
+    sections: dict[str, SourceSection] = {
+        "gateway": config.gateway,
+        **config.probe_rs,
+        **config.serial,
+        **config.simulate,
+        **config.mqtt_consumer,
+    }
     prefixes = [(name, section.topic_prefix) for name, section in sections.items()]
     prefixes += [(name, section.topic_prefix) for name, section in config.mqtt.items()]
     for name, prefix in prefixes:

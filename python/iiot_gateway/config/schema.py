@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from iiot_gateway.config.keys import choice, flag, integer, nothing, number, path, secret, tags, text, texts
+from iiot_gateway.config.keys import Subscription, choice, flag, integer, nothing, number, path, secret, subscriptions, tags, text, texts
 from iiot_gateway.config.secret import Secret
 
 HOUR_S = 3600
@@ -100,7 +100,52 @@ class SimulateSection:
     max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
 
 
-SourceSection = ProbeRsSection | SerialSection | SimulateSection
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttConsumerSection:
+    """`[mqtt_consumer]`, `[mqtt_consumer.NAME]`: messages of a broker, each taken exactly once."""
+
+    broker_url: str = text("mqtt://localhost:1883", "mqtt:// (port 1883) or mqtts:// (port 8883, TLS or nothing).")
+    topics: tuple[Subscription, ...] = subscriptions("Topic filters to subscribe to; $share/GROUP/FILTER shares them with other gateways.")
+    qos: int = choice(1, "Of filters that name none. 0 can lose messages on their way; 1 and 2 lose none and double none.", 0, 1, 2)
+    protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
+    client_id: str = text(
+        "", "Under this name the broker keeps the session. Empty makes one from the journal's id and this section's name."
+    )
+    session_expiry_s: float = number(
+        86400.0, "How long the broker is to keep the session while the gateway is away (MQTT 5).", low=0, high=4294967295
+    )
+    retained: Literal["ignore", "take"] = text(
+        "ignore", "Messages that the broker had kept: ignore counts them as skipped; take accepts each value once.", "ignore", "take"
+    )
+    own: Literal["refuse", "take"] = text(
+        "refuse", "Filters under which the gateway's own values would come back: refuse is a fault, take accepts them.", "refuse", "take"
+    )
+    when_full: Literal["pause", "drop_oldest"] = text(
+        "pause",
+        "pause leaves messages with the broker while the journal is full; drop_oldest drops frames of dead sinks.",
+        "pause",
+        "drop_oldest",
+    )
+    silence_s: float = number(900.0, "Without any message for so long, status says silent. 0 never does.", low=0, high=YEAR_S)
+    keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
+    ack_timeout_s: float = number(20.0, "A ping that is not answered for so long ends the connection.", low=1, high=HOUR_S)
+    connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
+    username: str = text("", "Empty connects without one.")
+    password: Secret = secret("Better by IIOT_MQTT_CONSUMER__PASSWORD or password_file.")
+    password_file: str = path("", "A file that holds the password and nothing else.")
+    ca_file: str = path("", "Certificates (PEM) that the broker's is checked against; empty takes the system's.")
+    client_cert_file: str = path("", "The gateway's own certificate (PEM).")
+    client_key_file: str = path("", "The key of that certificate (PEM).")
+    profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    dedup_window_s: float = number(
+        3600.0, "A message with a time that comes again within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
+    max_document_bytes: int = integer(65536, "A longer message is rejected.", low=64, high=16777216)
+
+
+SourceSection = ProbeRsSection | SerialSection | SimulateSection | MqttConsumerSection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +297,7 @@ class Config:
     probe_rs: Mapping[str, ProbeRsSection] = field(default_factory=nothing)
     serial: Mapping[str, SerialSection] = field(default_factory=nothing)
     simulate: Mapping[str, SimulateSection] = field(default_factory=nothing)
+    mqtt_consumer: Mapping[str, MqttConsumerSection] = field(default_factory=nothing)
     mqtt: Mapping[str, MqttSection] = field(default_factory=nothing)
     influxdb: Mapping[str, InfluxdbSection] = field(default_factory=nothing)
     history: Mapping[str, HistorySection] = field(default_factory=nothing)
@@ -297,6 +343,7 @@ MANY: dict[str, type] = {
     "probe_rs": ProbeRsSection,
     "serial": SerialSection,
     "simulate": SimulateSection,
+    "mqtt_consumer": MqttConsumerSection,
     "mqtt": MqttSection,
     "influxdb": InfluxdbSection,
     "history": HistorySection,

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from iiot_gateway.config.files import read_text
-from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection, ProbeRsSection, SourceSection
+from iiot_gateway.config.schema import EMBEDDED, Config, MqttConsumerSection, MqttSection, ProbeRsSection, SourceSection
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 BUILT_IN_PROFILES = tuple(sorted(file.stem for file in PROFILES.glob("*.toml")))
@@ -58,7 +58,7 @@ def embedded_clients(config: Config) -> list[str]:
     return [section.client_id for section in config.mqtt.values() if section.broker_url == EMBEDDED]
 
 
-def broker_access(config: Config, section: MqttSection) -> tuple[str, str, str]:
+def broker_access(config: Config, section: MqttSection | MqttConsumerSection) -> tuple[str, str, str]:
     """Return the URL of a section's broker, the user name and the password."""
     if section.broker_url != EMBEDDED:
         return section.broker_url, section.username, section.password.reveal()
@@ -75,7 +75,7 @@ def probes(config: Config) -> dict[str, ProbeRsSection]:
 
 def live_sections(config: Config) -> dict[str, SourceSection]:
     """Return the section of every configured source, by the source's name."""
-    return {**probes(config), **config.serial, **config.simulate}
+    return {**probes(config), **config.serial, **config.simulate, **config.mqtt_consumer}
 
 
 def profile_files(config: Config) -> dict[str, Path]:
@@ -97,6 +97,24 @@ def value_prefixes(config: Config, section: MqttSection) -> list[str]:
     sources = [origin(config, name, source) for name, source in live_sections(config).items()]
     taken = [source for source in sources if not section.profiles or profile_name(source.profile) in section.profiles]
     return list(dict.fromkeys(source.topic_prefix for source in taken)) or [config.topic_prefix()]
+
+
+def own_prefixes(config: Config, broker_url: str) -> list[tuple[str, str]]:
+    """Return the prefixes below which the gateway publishes to a broker, each with the name of the section that does."""
+    found = [
+        (name, prefix)
+        for name, section in config.mqtt.items()
+        if section.broker_url == broker_url
+        for prefix in (section.topic_prefix, *value_prefixes(config, section))
+    ]
+    home = config.home_assistant
+    if home.discovery:
+        found += [
+            ("home_assistant", home.discovery_prefix)
+            for name, section in config.mqtt.items()
+            if section.broker_url == broker_url and (not home.mqtt or name in home.mqtt)
+        ]
+    return list(dict.fromkeys(found))
 
 
 def listen_host(listen: str) -> str:

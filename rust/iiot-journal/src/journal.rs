@@ -62,6 +62,7 @@ struct Threads {
 /// The durable log. All methods may be called from any thread.
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
+    id: String,
     pub(crate) path: PathBuf,
     threads: Mutex<Option<Threads>>,
     reader: Mutex<Option<Connection>>,
@@ -133,6 +134,7 @@ impl Journal {
             );
             notes.push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
         }
+        let id = identity(&db)?;
         let (oldest, next) = extent(&db)?;
         let (sinks, told) =
             writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
@@ -168,6 +170,7 @@ impl Journal {
         let threads = spawn(&shared, state, (checkpointer, room), log, options.sync)?;
         Ok(Self {
             shared,
+            id,
             path: path.to_owned(),
             threads: Mutex::new(Some(threads)),
             reader: Mutex::new(Some(reader)),
@@ -189,6 +192,11 @@ impl Journal {
             Ok((id, cursor))
         })?;
         Cursor::new(Arc::clone(&self.shared), &self.path, id, name, cursor)
+    }
+
+    /// A random id of this journal, 32 hexadecimal digits; made when the journal was.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Where room is scarce, let the frames that only this sink lacks go first, so that it does not stop the intake of sources that wait.
@@ -343,6 +351,21 @@ fn spawn(
         sync,
         checkpoint,
     })
+}
+
+/// The journal's id; made now, if it has none.
+fn identity(db: &Connection) -> Result<String> {
+    let stored: Option<String> = db
+        .query_row("SELECT value FROM meta WHERE key='journal_id'", [], |r| {
+            r.get(0)
+        })
+        .optional()?;
+    if let Some(id) = stored {
+        return Ok(id);
+    }
+    let id: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |r| r.get(0))?;
+    db.execute("INSERT INTO meta VALUES ('journal_id', ?1)", [&id])?;
+    Ok(id)
 }
 
 /// The oldest kept position and the one behind the newest.

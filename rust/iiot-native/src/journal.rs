@@ -217,6 +217,17 @@ impl Journal {
         Ok(())
     }
 
+    /// A random id of the journal, in hexadecimal; made when the journal was.
+    #[getter]
+    fn id(&self) -> &str {
+        self.core.id()
+    }
+
+    #[pyo3(signature = (name))]
+    fn may_drop(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        run(py, || self.core.may_drop(name))
+    }
+
     fn wait_delivered(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         let timeout = seconds("timeout_s", timeout_s)?;
         Ok(py.detach(|| self.core.wait_delivered(timeout)))
@@ -235,6 +246,15 @@ impl Journal {
 }
 
 impl Journal {
+    /// Begin a source that other classes of this module feed.
+    pub(crate) fn add_core_source(
+        &self,
+        py: Python<'_>,
+        settings: SourceSettings,
+    ) -> PyResult<iiot_journal::Intake> {
+        run(py, || self.core.add_source(settings, None))
+    }
+
     /// The cursor of a sink that was added.
     pub(crate) fn cursor(&self, py: Python<'_>, name: &str) -> PyResult<iiot_journal::Cursor> {
         let filter = self

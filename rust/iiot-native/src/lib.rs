@@ -2,6 +2,7 @@
 
 mod batch;
 mod broker;
+mod consumer;
 mod crossings;
 mod decode;
 mod descriptor;
@@ -35,6 +36,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     live::register(module)?;
     history::register(module)?;
     mqtt::register(module)?;
+    consumer::register(module)?;
     mqtt_text::register(module)?;
     downlink::register(module)?;
     side::register(module)?;

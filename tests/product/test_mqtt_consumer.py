@@ -1,0 +1,297 @@
+"""The MQTT consumer against real brokers: each message is in the database exactly once, whatever is killed in between."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+
+from gateways import Gateway
+from servers import Mosquitto, VictoriaMetrics, until
+
+PERSISTENT = "autosave_interval 1800\n"
+TOPIC = "factory/dosing/consumption"
+DEVICES = 4
+
+
+@pytest.fixture
+def broker(launch: Callable[..., Mosquitto]) -> Mosquitto:
+    """A broker that keeps sessions over a clean restart."""
+    return launch(PersistentMosquitto)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway in a folder of its own."""
+    gateway = Gateway(tmp_path / "gateway")
+    yield gateway
+    gateway.end()
+
+
+class PersistentMosquitto(Mosquitto):
+    """Mosquitto that stores sessions when it ends."""
+
+    def command(self, program: str) -> list[str]:
+        """Write the configuration and return the command line."""
+        command = super().command(program)
+        file = self.folder / "mosquitto.conf"
+        text = file.read_text().replace("persistence false", f"persistence true\npersistence_location {self.folder}/\n{PERSISTENT}")
+        file.write_text(text)
+        return [argument for argument in command if argument != "-v"]
+
+
+class Publisher:
+    """Publishes numbered doses, and waits for each acknowledgement over restarts of the broker."""
+
+    def __init__(self, broker: Mosquitto, qos: int) -> None:
+        self.qos = qos
+        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="plant", clean_session=False)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.max_inflight_messages_set(200)
+        self.client.max_queued_messages_set(0)
+        self.client.connect("127.0.0.1", broker.port)
+        self.client.loop_start()
+
+    def send(self, payload: str, topic: str = TOPIC, *, retain: bool = False) -> paho.MQTTMessageInfo:
+        """Publish a message."""
+        return self.client.publish(topic, payload, qos=self.qos, retain=retain)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def dose(number: int, *, second: int | None = None) -> str:
+    """Return a dose; without a second it has no time."""
+    document: dict[str, Any] = {"device_id": f"d{number % DEVICES}", "pump": 1, "actual_g": number}
+    if second is not None:
+        document["timestamp"] = second
+    return json.dumps(document)
+
+
+def configure(gateway: Gateway, broker: Mosquitto, database: VictoriaMetrics | None = None, keys: str = "") -> None:
+    """Take doses from a broker to a database, or to a history."""
+    sink = f'[influxdb]\nurl = "{database.url}"\nbatch_interval_ms = 20\n' if database else "[history]\n"
+    consumer = f'[mqtt_consumer]\nbroker_url = "{broker.url}"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\n{keys}\n'
+    gateway.configure(consumer + sink)
+
+
+def intake(gateway: Gateway) -> dict[str, Any]:
+    """Return the ledger of the intake; empty while no gateway answers."""
+    answer = gateway.run("status", "--json")
+    document: dict[str, Any] = json.loads(answer.stdout) if answer.returncode == 0 else {}
+    return document.get("intake", {})
+
+
+def until_taken(gateway: Gateway, **counts: int) -> None:
+    """Wait until the ledger has these counts."""
+
+    def has() -> bool:
+        ledger = intake(gateway)
+        return all(ledger.get(name) == count for name, count in counts.items())
+
+    try:
+        until(has, f"{counts}", 60.0)
+    except TimeoutError as error:
+        raise AssertionError(f"{counts}: {intake(gateway)}\n{gateway.log_path.read_text()[-3000:]}") from error
+
+
+def numbers(database: VictoriaMetrics) -> dict[str, list[int]]:
+    """Return the numbers of each device in the order of their times."""
+    found: dict[str, list[int]] = {}
+    for line in database.export('{__name__="dosing_consumption_actual_g"}').splitlines():
+        series = json.loads(line)
+        points = sorted(zip(series["timestamps"], series["values"], strict=True))
+        assert len({time for time, _ in points}) == len(points)
+        found[series["metric"]["device_id"]] = [int(value) for _, value in points]
+    return found
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_each_message_is_taken_exactly_once(gateway: Gateway, broker: Mosquitto, victoria_metrics: VictoriaMetrics, protocol: str) -> None:
+    """Numbered messages at full speed, kills of the gateway, clean restarts of the broker: each number once, in order per device.
+
+    Every second message has no time, so that only the delivery tells that it comes again.
+    """
+    messages, kills, restarts = 12_000, 8, 2
+    configure(gateway, broker, victoria_metrics, f'protocol = "{protocol}"')
+    gateway.start("run")
+    until_taken(gateway, received=0)
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    publisher = Publisher(broker, qos=2)
+    second = int(time.time())
+    done = threading.Event()
+
+    def publish() -> None:
+        infos = [publisher.send(dose(number, second=second + number // 2_000 if number % 2 else None)) for number in range(messages)]
+        for info in infos:
+            info.wait_for_publish(120)
+        done.set()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        for step in range(kills):
+            seen = intake(gateway).get("accepted", 0)
+            until(lambda seen=seen: done.is_set() or intake(gateway).get("accepted", 0) > seen, "progress", 60.0)  # type: ignore[misc]
+            gateway.kill9()
+            if step % (kills // restarts) == 1:
+                broker.restart()
+            gateway.start("run")
+        assert done.wait(120)
+    finally:
+        thread.join()
+        publisher.close()
+    until_taken(gateway, accepted=messages)
+    assert gateway.stop() == 0
+    ledger = intake(gateway)
+    assert ledger["received"] == messages + ledger["duplicate"]
+    found = numbers(victoria_metrics)
+    for device in range(DEVICES):
+        assert found[f"d{device}"] == list(range(device, messages, DEVICES))
+
+
+def test_messages_wait_at_the_broker_while_the_gateway_is_away(gateway: Gateway, broker: Mosquitto) -> None:
+    """The session is kept, so what is published meanwhile comes at the next start; equal messages without a time are all real."""
+    configure(gateway, broker)
+    gateway.start("run")
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    assert gateway.stop() == 0
+    publisher = Publisher(broker, qos=1)
+    for _ in range(500):
+        publisher.send(dose(7)).wait_for_publish(10)
+    publisher.close()
+    broker.restart()
+    gateway.start("run")
+    until_taken(gateway, accepted=500, duplicate=0, rejected=0)
+
+
+def test_bad_messages_cost_only_themselves(gateway: Gateway, broker: Mosquitto) -> None:
+    """Payloads and topics of every bad kind are rejects with their topics; the good ones between them are taken."""
+    configure(gateway, broker, keys="max_document_bytes = 1000")
+    gateway.start("run")
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    publisher = Publisher(broker, qos=1)
+    bad = ["nonsense", "", "\x00\xff", "[" * 900, '{"actual_g": 10^400}', "27.6", json.dumps({"pad": "x" * 2_000}), "y" * 10_000_000]
+    for number, payload in enumerate(bad):
+        publisher.send(payload)
+        publisher.send(dose(number))
+    publisher.send(dose(99), "factory/unknown").wait_for_publish(20)
+    publisher.close()
+    until_taken(gateway, accepted=len(bad), rejected=len(bad) + 1)
+    rejects = json.loads(gateway.run("rejects", "--json").stdout)
+    assert {reject["topic"] for reject in rejects} == {TOPIC, "factory/unknown"}
+    reasons = [reject["reason"] for reject in rejects]
+    assert reasons.count("too_long") == 2
+    assert reasons.count("topic_not_accepted") == 1
+    # All of them were acknowledged: none comes again.
+    assert gateway.stop() == 0
+    gateway.start("run")
+    publisher = Publisher(broker, qos=1)
+    publisher.send(dose(100)).wait_for_publish(20)
+    publisher.close()
+    until_taken(gateway, accepted=len(bad) + 1, rejected=len(bad) + 1, duplicate=0)
+
+
+def test_retained_messages_are_skipped_or_taken_once(gateway: Gateway, broker: Mosquitto) -> None:
+    """What the broker had kept is skipped at each subscription; with retained = "take" each value is taken once."""
+    publisher = Publisher(broker, qos=1)
+    publisher.send(dose(1), retain=True).wait_for_publish(10)
+    configure(gateway, broker)
+    gateway.start("run")
+    until_taken(gateway, skipped=1, received=0)
+    # Published while the subscription stands, it is a message like any other.
+    publisher.send(dose(2), retain=True).wait_for_publish(10)
+    until_taken(gateway, skipped=1, accepted=1)
+    assert gateway.stop() == 0
+    configure(gateway, broker, keys='retained = "take"')
+    gateway.start("run")
+    until_taken(gateway, accepted=2)
+    assert gateway.stop() == 0
+    gateway.start("run")
+    until_taken(gateway, accepted=2, duplicate=1)
+    publisher.close()
+
+
+def test_filters_that_are_given_up_are_unsubscribed(gateway: Gateway, broker: Mosquitto) -> None:
+    """A kept session forgets the filters that no longer stand in the configuration."""
+    configure(gateway, broker)
+    gateway.start("run")
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    assert gateway.stop() == 0
+    gateway.config.write_text(gateway.config.read_text().replace('["factory/#"]', '["factory/dosing/#"]'))
+    gateway.start("run")
+    until(lambda: gateway.log_path.read_text().count('"state": "subscribed"') == 2, "the second subscription")
+    publisher = Publisher(broker, qos=1)
+    # Messages come in the order of the session, so the second shows that the first was not sent.
+    publisher.send(dose(1), "factory/equipment/vibration").wait_for_publish(10)
+    publisher.send(dose(2)).wait_for_publish(10)
+    publisher.close()
+    until_taken(gateway, received=1, accepted=1)
+
+
+def test_a_lost_session_is_told(gateway: Gateway, broker: Mosquitto) -> None:
+    """A broker that has forgotten the session is an event, and a count: messages may be missing."""
+    configure(gateway, broker)
+    gateway.start("run")
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    broker.kill9()
+    for file in broker.folder.glob("mosquitto.db*"):
+        file.unlink()
+    broker.start()
+    until(lambda: "source_session_lost" in gateway.log_path.read_text(), "the event", 60.0)
+    until_taken(gateway, sessions_lost={"mqtt_consumer": 1})  # type: ignore[arg-type]
+    publisher = Publisher(broker, qos=1)
+    publisher.send(dose(1)).wait_for_publish(10)
+    publisher.close()
+    until_taken(gateway, accepted=1)
+
+
+def test_a_full_journal_leaves_messages_with_the_broker(gateway: Gateway, broker: Mosquitto) -> None:
+    """With a sink that is away, the consumer pauses before the room ends; when the sink comes, everything is delivered."""
+    gateway.configure(
+        f'[mqtt_consumer]\nbroker_url = "{broker.url}"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\nkeep_alive_s = 4\n'
+        f'[influxdb]\nurl = "http://127.0.0.1:1"\n',
+        journal_keys="max_bytes = 2097152",
+    )
+    gateway.start("run")
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    publisher = Publisher(broker, qos=1)
+    filler = "x" * 2_000
+    messages = 2_000
+    infos = [publisher.send(json.dumps({"device_id": "d", "actual_g": n, "filler": filler})) for n in range(messages)]
+    for info in infos:
+        info.wait_for_publish(60)
+    publisher.close()
+    until(lambda: '"state": "paused"' in gateway.log_path.read_text(), "the pause", 60.0)
+    ledger = intake(gateway)
+    assert 0 < ledger["accepted"] < messages
+    assert gateway.stop() == 0
+    status = json.loads(gateway.run("status", "--json").stdout)
+    assert status["sinks"]["influxdb"]["dropped"] == 0
+    gateway.config.write_text(gateway.config.read_text().replace('[influxdb]\nurl = "http://127.0.0.1:1"', "[history]"))
+    gateway.start("run")
+    until_taken(gateway, accepted=messages, duplicate=ledger["duplicate"])
+
+
+def test_numbers_stay_in_order(gateway: Gateway, broker: Mosquitto, victoria_metrics: VictoriaMetrics) -> None:
+    """Messages without a time are in the database in the order in which they came."""
+    configure(gateway, broker, victoria_metrics)
+    gateway.start("run")
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    publisher = Publisher(broker, qos=1)
+    infos = [publisher.send(dose(number)) for number in range(2_000)]
+    infos[-1].wait_for_publish(30)
+    publisher.close()
+    until_taken(gateway, accepted=2_000)
+    assert gateway.stop() == 0
+    for series in numbers(victoria_metrics).values():
+        assert all(before < after for before, after in pairwise(series))
