@@ -422,7 +422,8 @@ class SideConnection:
 class LineSink:
     """A database sink's reader: lines of the frames behind its cursor."""
 
-    def __new__(cls, journal: Journal, name: str) -> Self: ...
+    def __new__(cls, journal: Journal, name: str, *, integers: Literal["typed", "float"] = "typed") -> Self:
+        """With integers = "float" they are written as floats, for a database that has them so."""
     def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int, gzip: bool = False) -> LineBatch | None:
         """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
         Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order. `gzip` for a poster that compresses: the

@@ -273,7 +273,10 @@ def _sinks(config: Config, journal: _native.Journal, *, takes_commands: bool) ->
         broker = embedded if section.broker_url == EMBEDDED else None
         own = _own_topics(config, name, takes_commands=takes_commands)
         sinks.append(MqttSink(name, section, _broker(config, journal, name, own), embedded=broker))
-    sinks += [InfluxdbSink(name, section, _native.LineSink(journal, name), poster(section)) for name, section in config.influxdb.items()]
+    sinks += [
+        InfluxdbSink(name, section, _native.LineSink(journal, name, integers=section.integers), poster(section))
+        for name, section in config.influxdb.items()
+    ]
     return sinks + _histories(config, journal)
 
 

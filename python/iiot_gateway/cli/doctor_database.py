@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config, InfluxdbSection
-from iiot_gateway.errors import command
+from iiot_gateway.errors import GatewayError, command
 
 TIMEOUT_S = 10.0
 READ_BACK_S = 15.0
@@ -30,6 +30,23 @@ def databases(config: Config) -> Iterator[Finding]:
     """Try each database."""
     for name, section in config.influxdb.items():
         yield from _database(f"{name} {section.url}", section)
+        yield from _integers(config, name)
+
+
+def _integers(config: Config, name: str) -> Iterator[Finding]:
+    """Look whether the database has refused integers, because somebody else has written floats under their names."""
+    from iiot_gateway.compose import inspect_rejects
+    from iiot_gateway.sinks.answers import INTEGER_CONFLICT
+
+    try:
+        rejects = inspect_rejects(config, 1000)
+    except GatewayError:
+        return  # there is no journal yet, or another finding tells of it
+    refused = [reject for reject in rejects if reject["sink"] == name and INTEGER_CONFLICT.search(reject["reason"])]
+    if refused:
+        detail = f"refuses integers: the bucket holds floats under their names, as Telegraf writes them; {len(refused)} kept rejects"
+        remedy = f'set integers = "float" in [{name}], then `{command("rejects retry")}`'
+        yield Finding(f"{name} integers", ok=False, detail=detail, remedy=remedy)
 
 
 def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:

@@ -214,6 +214,9 @@ class InfluxdbSection:
         low=0,
         high=YEAR_S,
     )
+    integers: Literal["typed", "float"] = text(
+        "typed", "float writes integers as floats, for a bucket in which Telegraf has written them so.", "typed", "float"
+    )
     gzip: bool = flag(True, "Compress requests.")
     ca_file: str = path("", "Certificates (PEM) that the server's is checked against; empty takes the system's.")
     on_start: OnStart = text("wait", "If the server is absent at start: wait for it, or fail.", "wait", "fail")

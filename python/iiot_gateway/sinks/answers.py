@@ -14,11 +14,15 @@ network        wait and try again
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 LONGEST_REASON = 240
+INTEGER_CONFLICT = re.compile(r"is type integer, already exists as type float")
+"""InfluxDB's own words for an integer in a bucket that holds floats under its name; Telegraf writes every number as a float."""
+INTEGERS_REMEDY = '; integers = "float" in the section of this database writes integers as floats'
 
 
 class Verdict(Enum):
@@ -104,7 +108,7 @@ def reason(answer: Answer) -> str:
         document = None
     if isinstance(document, dict):
         text = str(document.get("message") or document.get("error") or text)
-    return _short(f"{status} {text or answer.detail}")
+    return _short(f"{status} {text or answer.detail}") + (INTEGERS_REMEDY if INTEGER_CONFLICT.search(text) else "")
 
 
 def _short(text: str) -> str:

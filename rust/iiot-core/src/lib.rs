@@ -59,6 +59,7 @@ pub use demux::ChannelDemux;
 pub use framed::{DamageReason, Framed, MAX_EXCERPT_BYTES};
 pub use framer::Framer;
 pub use keys::PointKey;
+pub use line::Integers;
 pub use origin::{Origin, OriginError};
 pub use profile::{Profile, ProfileError};
 pub use publish::Publish;

@@ -15,26 +15,50 @@ const NINETEEN_DIGITS: u64 = 1_000_000_000_000_000_000;
 /// Values up to this length are copied as one block.
 const VALUE_BLOCK: usize = 16;
 
+/// How integers are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Integers {
+    /// `45000i`.
+    #[default]
+    Typed,
+    /// `45000`, for a database in which somebody else has written them so.
+    AsFloats,
+}
+
 impl Decoded<'_> {
     /// Append one line for every point, in the order of their numbers. Returns how many.
     ///
     /// `origin` must be made for the profile that the document was scanned by.
     pub fn write_lines(&self, origin: &Origin, time: FrameTime, out: &mut Vec<u8>) -> usize {
+        self.write_lines_as(Integers::Typed, origin, time, out, |_| {})
+    }
+
+    /// As [`write_lines`](Self::write_lines). `ended` is told the length of `out` behind each line.
+    pub fn write_lines_as(
+        &self,
+        integers: Integers,
+        origin: &Origin,
+        time: FrameTime,
+        out: &mut Vec<u8>,
+        mut ended: impl FnMut(usize),
+    ) -> usize {
         let tail = Tail::new(time.time_ns);
         if self.scan.has_points {
             for point in &self.scan.points {
                 let (own, fields) = (self.time_of(*point, time), self.fields_of(*point));
                 if own == time.time_ns {
-                    self.write_line(fields, origin, &tail, out);
+                    self.write_line(fields, integers, origin, &tail, out);
                 } else {
-                    self.write_line(fields, origin, &Tail::new(own), out);
+                    self.write_line(fields, integers, origin, &Tail::new(own), out);
                 }
+                ended(out.len());
             }
             return self.scan.points.len();
         }
-        if self.write_fixed(origin, &tail, out).is_none() {
+        if self.write_fixed(origin, &tail, out, &mut ended).is_none() {
             for field in &self.scan.fields {
-                self.write_line(std::slice::from_ref(field), origin, &tail, out);
+                self.write_line(std::slice::from_ref(field), integers, origin, &tail, out);
+                ended(out.len());
             }
         }
         self.scan.fields.len()
@@ -42,7 +66,13 @@ impl Decoded<'_> {
 
     /// Write all points of one field, if none needs anything rendered; otherwise nothing. Each line is three block copies into a buffer made long enough
     /// before, of which what is too much is overwritten by the next.
-    fn write_fixed(&self, origin: &Origin, tail: &Tail, out: &mut Vec<u8>) -> Option<()> {
+    fn write_fixed(
+        &self,
+        origin: &Origin,
+        tail: &Tail,
+        out: &mut Vec<u8>,
+        ended: &mut impl FnMut(usize),
+    ) -> Option<()> {
         let fields = &self.scan.fields;
         let mut bound = Block::SIZE;
         for field in fields {
@@ -75,13 +105,21 @@ impl Decoded<'_> {
                 _ => put_long(out, at, field.value.text(self.document)),
             };
             at = put(out, at, &tail.block, tail.length);
+            ended(at);
         }
         out.truncate(at);
         Some(())
     }
 
     /// Append the line of a point.
-    fn write_line(&self, fields: &[FieldRef], origin: &Origin, tail: &Tail, out: &mut Vec<u8>) {
+    fn write_line(
+        &self,
+        fields: &[FieldRef],
+        integers: Integers,
+        origin: &Origin,
+        tail: &Tail,
+        out: &mut Vec<u8>,
+    ) {
         for (number, field) in fields.iter().enumerate() {
             let Some(head) = origin.heads.get(field.field as usize) else {
                 continue;
@@ -99,7 +137,9 @@ impl Decoded<'_> {
                 }
                 Kind::Integer => {
                     self.push_text(field.value, out);
-                    out.push(b'i');
+                    if integers == Integers::Typed {
+                        out.push(b'i');
+                    }
                 }
                 _ => out.extend_from_slice(field.value.text(self.document)),
             }

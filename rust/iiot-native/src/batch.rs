@@ -1,5 +1,6 @@
 //! Lines of consecutive frames: what a database sink posts and confirms.
 
+use iiot_core::Integers;
 use iiot_core::scan::Scan;
 use iiot_core::series::measurement;
 use iiot_http::Gzipped;
@@ -18,6 +19,7 @@ pub(crate) struct Lines {
     pub ends: Vec<usize>,
     /// Position of each frame and its first line.
     pub frames: Vec<(u64, usize)>,
+    pub integers: Integers,
     /// All of `text`, if it was wanted so.
     pub gzipped: Option<Gzipped>,
 }
@@ -93,15 +95,13 @@ impl Lines {
                 self.frames.push((frame.position, self.ends.len()));
                 self.end = frame.position + 1;
                 if let Ok(decoded) = info.decode(&frame, scan) {
-                    let before = self.text.len();
-                    decoded.write_lines(&info.origin, frame.time(), &mut self.text);
-                    let (text, ends) = (&self.text, &mut self.ends);
-                    ends.extend(
-                        text.iter()
-                            .enumerate()
-                            .skip(before)
-                            .filter(|(_, b)| **b == b'\n')
-                            .map(|(at, _)| at + 1),
+                    let (integers, ends) = (self.integers, &mut self.ends);
+                    decoded.write_lines_as(
+                        integers,
+                        &info.origin,
+                        frame.time(),
+                        &mut self.text,
+                        |end| ends.push(end),
                     );
                 }
             }

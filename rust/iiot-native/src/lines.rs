@@ -3,6 +3,7 @@
 use crate::batch::Lines;
 use crate::journal::Journal;
 use crate::{crossings, errors};
+use iiot_core::Integers;
 use iiot_core::scan::Scan;
 use iiot_http::Gzipped;
 use iiot_journal::{Confirmation, Confirmer, Cursor, Error, Row, SinkReject};
@@ -56,6 +57,7 @@ struct Reader {
 /// A database sink's reader: lines of the frames behind its cursor.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct LineSink {
+    integers: Integers,
     reader: Mutex<Reader>,
     confirmer: Confirmer,
     /// Behind the last confirmation queued.
@@ -73,11 +75,22 @@ pub(crate) struct LineBatch {
 #[pymethods]
 impl LineSink {
     #[new]
-    fn new(py: Python<'_>, journal: &Journal, name: &str) -> PyResult<Self> {
+    #[pyo3(signature = (journal, name, *, integers = "typed"))]
+    fn new(py: Python<'_>, journal: &Journal, name: &str, integers: &str) -> PyResult<Self> {
+        let integers = match integers {
+            "typed" => Integers::Typed,
+            "float" => Integers::AsFloats,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "integers is {other:?}, expected \"typed\" or \"float\""
+                )));
+            }
+        };
         let cursor = journal.cursor(py, name)?;
         let nudge = Box::new(cursor.nudge());
         let (next, confirmer) = (cursor.position(), cursor.confirmer());
         Ok(Self {
+            integers,
             confirmer,
             confirmed: AtomicU64::new(next),
             reader: Mutex::new(Reader {
@@ -141,6 +154,7 @@ impl LineSink {
                 let mut lines = Lines {
                     from,
                     end: from,
+                    integers: self.integers,
                     ..Lines::default()
                 };
                 while lines.end < visible
@@ -237,6 +251,7 @@ impl LineSink {
         let mut lines = Lines {
             from: reader.next,
             end: reader.next,
+            integers: self.integers,
             text: Vec::with_capacity(reader.usual_bytes),
             ..Lines::default()
         };
