@@ -78,11 +78,12 @@ class Broker:
         *,
         path: str,
         own_clients: Sequence[str] = (),
+        consumers: Sequence[BrokerConsumer] = (),
         username: str | None = None,
         password: str | None = None,
     ) -> Broker:
         """Start it and wait until it listens at ADDRESS:PORT. `path` is the file that retained values are kept in; those of `own_clients` are
-        not, they publish them again themselves. With a user name every client must give it. Raises BrokerError, or ValueError for `listen`."""
+        not, they publish them again themselves. `consumers` are given what other clients publish. With a user name every client must give it. Raises BrokerError, or ValueError for `listen`."""
     port: int
     def has_ended(self) -> bool:
         """It stopped, by `stop` or by a fault."""
@@ -233,6 +234,30 @@ class Journal:
         Returns how many documents of live sources could not be committed: they are lost."""
 
 @final
+class BrokerConsumer:
+    """A consumer of what clients of the built-in broker publish. A client's message is acknowledged when its frame is synced in the journal."""
+
+    def __new__(
+        cls,
+        journal: Journal,
+        name: str,
+        *,
+        profile: Profile,
+        topic_prefix: str,
+        tags: dict[str, str],
+        filters: Sequence[str],
+        waits: bool = True,
+        dedup_window_s: float = 3600.0,
+        max_document_bytes: int = 65536,
+    ) -> Self:
+        """Give it to `Broker.start`; see `MqttConsumer` for `waits`."""
+    def has_room(self) -> bool:
+        """Whether the journal takes more now; clients wait while it does not."""
+    def stop(self) -> None:
+        """Take nothing more; what comes is not acknowledged, so that its client sends it again."""
+    def counts(self) -> tuple[int, int, int]:
+        """Messages so far, their bytes, and when the last one came (nanoseconds since 1970, 0 before the first)."""
+
 class MqttConsumer:
     """A consumer of MQTT messages, with its place in the journal."""
 
@@ -415,6 +440,8 @@ class SideConnection:
         """Wait for messages, refusals, or another connection than the `known` one. Gives the number of the connection (0: none stands;
         each has a new one), (topic, payload, came as retained) of what came over it, in order, and (topic, reason) of kept publishes
         that the broker has refused. Releases the interpreter."""
+    def waiting(self) -> int:
+        """How many publishes the broker has not answered; those under way are among them once the connection has ended."""
     def stop(self, timeout_s: float = 0.3) -> None:
         """End `run_connection`, now and for good; what was handed over goes out first, within the time."""
 

@@ -169,10 +169,11 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         get_log().warning(CONFIG_NOTE, note=NO_SOURCE)
     journal = open_journal(config)
     try:
-        sinks = _sinks(config, journal, takes_commands=bool(config.downlink.key) and not replay)
+        broker = _embedded(config)
+        sinks = _sinks(config, journal, broker, takes_commands=bool(config.downlink.key) and not replay)
         # Before any frame comes: it shows what the journal still holds first.
         live = _native.Live(journal) if config.http.enabled or config.home_assistant.discovery else None
-        sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal)
+        sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal, broker)
         discoveries = _discoveries(config, sinks) if config.home_assistant.discovery else []
     except _native.JournalError as error:
         journal.close()
@@ -261,13 +262,12 @@ def poster(section: InfluxdbSection) -> _native.Poster:
         raise SettingUnusable(str(error)) from error
 
 
-def _sinks(config: Config, journal: _native.Journal, *, takes_commands: bool) -> list[Sink]:
+def _sinks(config: Config, journal: _native.Journal, embedded: EmbeddedBroker | None, *, takes_commands: bool) -> list[Sink]:
     wanted = {name: section.profiles for name, section in config.mqtt.items()}
     wanted |= {name: section.profiles for name, section in config.influxdb.items()}
     wanted |= {name: section.profiles for name, section in config.history.items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
-    embedded = _embedded(config)
     sinks: list[Sink] = []
     for name, section in config.mqtt.items():
         broker = embedded if section.broker_url == EMBEDDED else None
@@ -293,7 +293,7 @@ def _histories(config: Config, journal: _native.Journal) -> list[Sink]:
 
 def _embedded(config: Config) -> EmbeddedBroker | None:
     clients = embedded_clients(config)
-    if not clients:
+    if not clients and all(section.broker_url != EMBEDDED for section in config.mqtt_consumer.values()):
         return None
     from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 
@@ -412,30 +412,39 @@ def _announcer(config: Config, mqtt: MqttSection) -> Announcer:
     )
 
 
-def _live(config: Config, journal: _native.Journal) -> list[Source]:
+def _live(config: Config, journal: _native.Journal, broker: EmbeddedBroker | None) -> list[Source]:
     sources: list[Source] = []
     for name, section in live_sections(config).items():
         given = origin(config, name, section)
         if isinstance(section, MqttConsumerSection):
-            sources.append(_consumer(config, journal, name, section, given))
+            sources.append(_consumer(config, journal, broker, (name, section), given))
             continue
         intake = journal.add_source(name, **_origin_settings(given))
         sources.append(_source(name, section, intake))
     return sources
 
 
-def _consumer(config: Config, journal: _native.Journal, name: str, section: MqttConsumerSection, given: Origin) -> Source:
-    from iiot_gateway.sources.mqtt_consumer import MqttConsumerSource
-
+def _consumer(
+    config: Config, journal: _native.Journal, broker: EmbeddedBroker | None, named: tuple[str, MqttConsumerSection], given: Origin
+) -> Source:
+    name, section = named
     settings = _origin_settings(given)
     del settings["rtt_channel"]
+    settings["waits"] = section.when_full == "pause"
+    if section.broker_url == EMBEDDED and broker is not None:
+        from iiot_gateway.sources.embedded_consumer import EmbeddedConsumerSource
+
+        taken = _native.BrokerConsumer(journal, name, filters=[topic.filter for topic in section.topics], **settings)
+        broker.consume(name, taken)
+        return EmbeddedConsumerSource(name, section, taken, broker)
+    from iiot_gateway.sources.mqtt_consumer import MqttConsumerSource
+
     native = _native.MqttConsumer(
         journal,
         name,
         client_id=section.client_id or f"iiot-gateway-{journal.id[:12]}-{name.replace('.', '-')}",
         subscriptions=[(topic.filter, section.qos if topic.qos is None else topic.qos) for topic in section.topics],
         retained=section.retained,
-        waits=section.when_full == "pause",
         session_expiry_s=section.session_expiry_s,
         keep_alive_s=section.keep_alive_s,
         ack_timeout_s=section.ack_timeout_s,

@@ -1,4 +1,4 @@
-"""Integers in a bucket that Telegraf has filled before: it wrote every number as a float, and the database refuses integers under the same name."""
+"""Integers in a bucket that Telegraf has filled before: it wrote every number as a float, and the database refuses integers there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from gateways import Gateway
 from servers import Influxd, Mosquitto, until
 from subscribers import Subscriber

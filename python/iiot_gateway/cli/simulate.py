@@ -1,15 +1,21 @@
-"""`simulate`: the log of nodes that do not exist on standard output, as probe-rs would print it: a load generator for pipes and files."""
+"""`simulate`: the log of LoRa nodes that do not exist, as probe-rs would print it; or dosing machines that publish to a broker."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 import time
+from pathlib import Path
 
 from iiot_gateway._native import Simulator
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns
+from iiot_gateway.errors import GatewayError
 
+MAX_DEVICES = 200
+MAX_PACE = 10_000.0
 TICK_S = 0.02
 CHUNK_READINGS = 5_000
 
@@ -35,14 +41,32 @@ def seed(text: str) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how many nodes, and how fast."""
+    """Declare how many nodes or machines, and how fast."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("lora", "dosing"),
+        default="lora",
+        help="lora (default): the log of a LoRa receiver on standard output; dosing: machines of a dosing plant that publish to a broker",
+    )
+    parser.add_argument(
+        "--broker", metavar="URL", help="dosing: the broker, mqtt://HOST:PORT; user and password stand in MQTT_USERNAME and MQTT_PASSWORD"
+    )
+    parser.add_argument("--devices", type=count, default=1, metavar="N", help="dosing: machines, 1 to 200; 1 by default")
+    parser.add_argument(
+        "--clock", choices=("unix", "uptime"), default="unix", help="dosing: what the machines send as time; unix by default"
+    )
+    parser.add_argument(
+        "--ledger", metavar="FILE", help="dosing: write what was published to this file (JSON); without, to standard output"
+    )
     parser.add_argument("--nodes", type=count, default=3, metavar="N", help="sensor nodes: node1, node3, node4 and so on; 3 by default")
     parser.add_argument(
         "--rate",
         type=rate,
         default=1.0,
         metavar="R|max",
-        help="readings a second, of all nodes together; 1 by default; max does not wait, and each node measures every 10 s",
+        help="lora: readings a second, of all nodes together; 1 by default; max does not wait, and each node measures every 10 s; "
+        "dosing: so many times faster than real machines",
     )
     parser.add_argument("--seed", type=seed, default=1, metavar="N", help="same seed, same start: same bytes; 1 by default")
     parser.add_argument("--start", type=moment_ns, metavar="ISO-TIME", help="when it begins, by the nodes' clock; now by default")
@@ -50,7 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print until the count is reached or nobody reads any more; then say what happened, on standard error."""
+    """Go on until the count is reached, or nobody reads any more; then say what happened."""
+    if args.what == "dosing":
+        return _dosing(args)
     start_ns = time.time_ns() if args.start is None else args.start
     try:
         simulator = Simulator(nodes=min(args.nodes, 2**32 - 1), rate_per_s=args.rate, seed=args.seed, start_ns=start_ns)
@@ -62,6 +88,34 @@ def run(args: argparse.Namespace) -> int:
     finally:
         print(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in simulator.counts().items()), file=sys.stderr)
     return 0
+
+
+def _dosing(args: argparse.Namespace) -> int:
+    from iiot_gateway.plant.fleet import Fleet
+
+    if not args.broker:
+        raise GatewayError("simulate dosing needs --broker URL, such as mqtt://127.0.0.1:1883")
+    if args.devices > MAX_DEVICES:
+        raise GatewayError(f"--devices: expected 1 to {MAX_DEVICES}, found {args.devices}")
+    broker = {
+        "broker_url": args.broker,
+        "username": os.environ.get("MQTT_USERNAME") or None,
+        "password": os.environ.get("MQTT_PASSWORD") or None,
+    }
+    fleet = Fleet(broker, devices=args.devices, seed=args.seed, clock=args.clock, pace=args.rate or MAX_PACE)
+    try:
+        fleet.run(count=args.count)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if fleet.left:
+            print(f"iiot-gateway: {fleet.left} messages were not taken by the broker: {fleet.error}", file=sys.stderr)
+        text = json.dumps(fleet.ledger.document(), indent=2)
+        if args.ledger:
+            Path(args.ledger).write_text(text + "\n", encoding="utf-8")
+        else:
+            print(text)
+    return 1 if fleet.left else 0
 
 
 def _print(simulator: Simulator, start_ns: int, args: argparse.Namespace) -> None:

@@ -49,7 +49,7 @@ def faults(config: Config, given: set[KeyPath]) -> Iterator[tuple[KeyPath, str]]
     for name, mqtt in config.mqtt.items():
         yield from _mqtt(tuple(name.split(".")), mqtt)
     yield from text_faults(config)
-    if any(mqtt.broker_url == EMBEDDED for mqtt in config.mqtt.values()):
+    if EMBEDDED in [*(mqtt.broker_url for mqtt in config.mqtt.values()), *(mqtt.broker_url for mqtt in config.mqtt_consumer.values())]:
         yield from _broker(config.broker)
     for name, influxdb in config.influxdb.items():
         yield from _influxdb(tuple(name.split(".")), influxdb)
@@ -106,11 +106,6 @@ def _mqtt(path: KeyPath, mqtt: MqttSection) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _consumer(path: KeyPath, config: Config, consumer: MqttConsumerSection) -> Iterator[tuple[KeyPath, str]]:
-    if consumer.broker_url == EMBEDDED:
-        yield (
-            (*path, "broker_url"),
-            "the built-in broker keeps no sessions on disk, so messages could be lost: name the URL of another broker",
-        )
     if not consumer.topics:
         yield (*path, "topics"), 'is needed: topic filters, like ["factory/#"]'
     for subscription in consumer.topics:
@@ -120,11 +115,9 @@ def _consumer(path: KeyPath, config: Config, consumer: MqttConsumerSection) -> I
         own = own_prefixes(config, consumer.broker_url) if consumer.own == "refuse" else []
         for name, prefix in own:
             if overlaps(subscription.filter, f"{prefix}/#"):
-                yield (
-                    (*path, "topics"),
-                    f"{subscription.filter!r} matches topics below {prefix}/, to which [{name}] publishes on the same broker: the gateway "
-                    'would take its own values; name a narrower filter, or set own = "take"',
-                )
+                where = f"topics below {prefix}/, to which [{name}] publishes on the same broker"
+                remedy = 'the gateway would take its own values; name a narrower filter, or set own = "take"'
+                yield (*path, "topics"), f"{subscription.filter!r} matches {where}: {remedy}"
     yield from _connection(path, consumer)
 
 

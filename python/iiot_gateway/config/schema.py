@@ -104,7 +104,9 @@ class SimulateSection:
 class MqttConsumerSection:
     """`[mqtt_consumer]`, `[mqtt_consumer.NAME]`: messages of a broker, each taken exactly once."""
 
-    broker_url: str = text("mqtt://localhost:1883", "mqtt:// (port 1883) or mqtts:// (port 8883, TLS or nothing).")
+    broker_url: str = text(
+        "mqtt://localhost:1883", 'mqtt:// (port 1883), mqtts:// (port 8883, TLS or nothing), or "embedded" for the broker of [broker].'
+    )
     topics: tuple[Subscription, ...] = subscriptions("Topic filters to subscribe to; $share/GROUP/FILTER shares them with other gateways.")
     qos: int = choice(1, "Of filters that name none. 0 can lose messages on their way; 1 and 2 lose none and double none.", 0, 1, 2)
     protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
@@ -185,7 +187,7 @@ class MqttSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSection:
-    """`[broker]`: the built-in MQTT broker, which runs if an [mqtt] section has broker_url = "embedded"."""
+    """`[broker]`: the built-in MQTT broker, which runs if an [mqtt] or [mqtt_consumer] section has broker_url = "embedded"."""
 
     listen: str = text("127.0.0.1:1883", "ADDRESS:PORT in numbers; 0.0.0.0 lets other machines in, with a username or allow_anonymous.")
     username: str = text("", "What every client must give; empty asks for nothing.")

@@ -19,7 +19,10 @@ STORE_REMEDY = "make room on its disk, or name another file in broker.path; what
 
 
 class EmbeddedBroker:
-    """One broker for all sinks that publish to it. Its methods block, but for one that says so, and may be called from any thread."""
+    """One broker for all sinks that publish to it, and for the sources that take what its clients publish.
+
+    Its methods block, but for one that says so, and may be called from any thread.
+    """
 
     def __init__(self, section: BrokerSection, path: str, clients: Sequence[str]) -> None:
         self._section = section
@@ -27,10 +30,16 @@ class EmbeddedBroker:
         self._clients = list(clients)
         self._users = set(clients)
         self._lock = threading.Lock()
+        self._consumers: list[_native.BrokerConsumer] = []
         self._running: _native.Broker | None = None
         self._not_stored = 0
         self._repeated = Repeated()
         self._log = get_log(broker=section.listen)
+
+    def consume(self, name: str, consumer: _native.BrokerConsumer) -> None:
+        """Give a source what clients publish; before the broker runs."""
+        self._consumers.append(consumer)
+        self._users.add(name)
 
     def ensure(self) -> None:
         """Start it if it does not run. Raises SinkUnavailable with what is wrong and what to do."""
@@ -46,6 +55,7 @@ class EmbeddedBroker:
                     section.listen,
                     path=self._path,
                     own_clients=self._clients,
+                    consumers=self._consumers,
                     username=section.username or None,
                     password=section.password.reveal() or None,
                 )

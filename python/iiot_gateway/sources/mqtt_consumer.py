@@ -16,7 +16,6 @@ from iiot_gateway.sources.base import SourceStatus
 if TYPE_CHECKING:
     from iiot_gateway._native import MqttConsumer
     from iiot_gateway.config.schema import MqttConsumerSection
-    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
@@ -41,14 +40,12 @@ class MqttConsumerSource:
         section: MqttConsumerSection,
         native: MqttConsumer,
         *,
-        embedded: EmbeddedBroker | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self.name = name
         self.status = SourceStatus(traffic=self._traffic)
         self._section = section
         self._native = native
-        self._embedded = embedded
         self._backoff = backoff or Backoff()
         # A thread of its own: a connection lasts for days and must not take a place from the short calls of others.
         self._thread = anyio.CapacityLimiter(1)
@@ -76,8 +73,6 @@ class MqttConsumerSource:
 
     def _connection(self) -> dict[str, Any]:
         try:
-            if self._embedded is not None:
-                self._embedded.ensure()
             return self._native.run_connection()
         except JournalError as error:
             return {"kind": "journal_unavailable", "detail": str(error), "subscribed_s": 0.0}

@@ -4,8 +4,10 @@
 //! each (its file storage takes 800 publishes a second). The gateway's own values are not stored: its sink knows them from the
 //! journal and publishes them again when it connects.
 
+mod consumer;
 mod door;
 mod retained;
+mod tap;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -26,6 +28,9 @@ use mqtt5::packet::publish::PublishPacket;
 use tokio::sync::oneshot;
 
 use crate::door::{Door, Later, is_topic};
+
+pub use consumer::{Consumer, JournalTap};
+pub use tap::{Done, Published, Tap, Taps};
 
 pub use retained::{RetainedError, RetainedStore, RetainedValue};
 
@@ -51,6 +56,8 @@ pub struct Settings {
     pub own_clients: Vec<String>,
     /// Where the retained values of other clients are kept.
     pub store: PathBuf,
+    /// Who is given what clients publish, before it is acknowledged; not what our own clients do.
+    pub taps: Taps,
 }
 
 /// Why the broker does not run.
@@ -226,6 +233,7 @@ async fn run(
     let listen = settings.listen;
     let keeper = Arc::new(Keeper {
         own_clients: settings.own_clients.into_iter().collect(),
+        taps: settings.taps,
         state: Mutex::new(KeeperState {
             own_topics: HashSet::new(),
             store,
@@ -273,6 +281,7 @@ async fn run(
 /// Stores the retained values of other clients before they are acknowledged.
 struct Keeper {
     own_clients: HashSet<String>,
+    taps: Taps,
     state: Mutex<KeeperState>,
 }
 
@@ -293,16 +302,29 @@ impl BrokerEventHandler for Keeper {
             {
                 // It was perhaps another's before.
                 state.store.remove(&event.topic);
-                state.own_topics.insert(event.topic);
+                state.own_topics.insert(Arc::clone(&event.topic));
             }
         }
         // The topic was looked at before; the library sends the other one on as it is, and would end the receivers' connections with it.
         let is_good = event.response_topic.as_deref().is_none_or(is_topic);
-        Box::pin(std::future::ready(if is_good {
-            PublishAction::Continue
+        if !is_good {
+            return Box::pin(std::future::ready(PublishAction::Handled));
+        }
+        let done = if self.own_clients.contains(&*event.client_id) {
+            Vec::new()
         } else {
-            PublishAction::Handled
-        }))
+            self.taps.take(&Published {
+                topic: &event.topic,
+                payload: &event.payload,
+                qos: event.qos as u8,
+            })
+        };
+        Box::pin(async move {
+            for done in done {
+                done.await;
+            }
+            PublishAction::Continue
+        })
     }
 
     fn on_retained_set(&self, event: RetainedSetEvent) -> Later<'_, ()> {
@@ -330,6 +352,7 @@ mod tests {
             credentials: None,
             own_clients: Vec::new(),
             store: folder.path().join("broker.db"),
+            taps: Taps::default(),
         }
     }
 

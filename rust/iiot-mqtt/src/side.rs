@@ -272,6 +272,11 @@ impl SideConnection {
         }
     }
 
+    /// Publishes that the broker has not answered; those under way are among them once the connection has ended.
+    pub fn waiting(&self) -> usize {
+        self.desk().outgoing.items.len()
+    }
+
     /// End `run_connection`, now and for good: what was handed over goes out first; after the grace the connection is cut.
     pub fn stop(&self, grace: Duration) {
         self.desk().stop_by = Some(Instant::now() + grace);

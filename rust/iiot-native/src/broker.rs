@@ -1,11 +1,16 @@
 //! `Broker`: the built-in MQTT broker.
 
+use crate::consumer::consumed;
+use crate::decode::Profile;
 use crate::errors::BrokerError;
-use crate::journal::seconds;
-use iiot_broker::{Broker as Core, Settings};
+use crate::journal::{Journal, seconds};
+use iiot_broker::{Broker as Core, Consumer, JournalTap, Settings, Taps};
+use iiot_journal::SourceSettings;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A running MQTT broker.
 #[pyclass(frozen, module = "iiot_gateway._native")]
@@ -16,24 +21,31 @@ pub(crate) struct Broker {
 #[pymethods]
 impl Broker {
     #[staticmethod]
-    #[pyo3(signature = (listen, *, path, own_clients = Vec::new(), username = None, password = None),
-           text_signature = "(listen, *, path, own_clients=(), username=None, password=None)")]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
+    #[pyo3(signature = (listen, *, path, own_clients = Vec::new(), consumers = Vec::new(), username = None, password = None),
+           text_signature = "(listen, *, path, own_clients=(), consumers=(), username=None, password=None)")]
     fn start(
         py: Python<'_>,
         listen: &str,
         path: String,
         own_clients: Vec<String>,
+        consumers: Vec<Py<BrokerConsumer>>,
         username: Option<String>,
         password: Option<String>,
     ) -> PyResult<Self> {
         let listen: SocketAddr = listen.parse().map_err(|_| {
             PyValueError::new_err(format!("listen is {listen:?}, expected ADDRESS:PORT"))
         })?;
+        let taps = Taps::default();
+        for consumer in &consumers {
+            taps.add(Arc::new(JournalTap(Arc::clone(&consumer.get().core))));
+        }
         let settings = Settings {
             listen,
             credentials: username.map(|user| (user, password.unwrap_or_default())),
             own_clients,
             store: path.into(),
+            taps,
         };
         let core = py
             .detach(|| Core::start(settings))
@@ -64,6 +76,63 @@ impl Broker {
     }
 }
 
+/// A consumer of what clients of the built-in broker publish.
+#[pyclass(frozen, module = "iiot_gateway._native")]
+pub(crate) struct BrokerConsumer {
+    core: Arc<Consumer>,
+}
+
+#[pymethods]
+impl BrokerConsumer {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python signature"
+    )]
+    #[new]
+    #[pyo3(signature = (journal, name, *, profile, topic_prefix, tags, filters, waits = true, dedup_window_s = 3600.0, max_document_bytes = 65_536))]
+    fn new(
+        py: Python<'_>,
+        journal: &Journal,
+        name: &str,
+        profile: &Profile,
+        topic_prefix: &str,
+        tags: BTreeMap<String, String>,
+        filters: Vec<String>,
+        waits: bool,
+        dedup_window_s: f64,
+        max_document_bytes: usize,
+    ) -> PyResult<Self> {
+        let settings = SourceSettings {
+            name: name.to_owned(),
+            profile: Arc::clone(&profile.core),
+            topic_prefix: topic_prefix.to_owned(),
+            tags: tags.into_iter().collect(),
+            dedup_window: seconds("dedup_window_s", dedup_window_s)?,
+            time_step_us: 1000,
+            supply: consumed(waits),
+            max_document_bytes,
+            rtt_channel: None,
+        };
+        let intake = journal.add_core_source(py, settings)?;
+        Ok(Self {
+            core: Consumer::new(filters, max_document_bytes, intake),
+        })
+    }
+
+    fn has_room(&self) -> bool {
+        self.core.has_room()
+    }
+
+    fn stop(&self) {
+        self.core.stop();
+    }
+
+    fn counts(&self) -> (u64, u64, i64) {
+        self.core.counts()
+    }
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<BrokerConsumer>()?;
     module.add_class::<Broker>()
 }

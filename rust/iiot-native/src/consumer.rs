@@ -86,6 +86,15 @@ impl Inlet for JournalInlet {
     }
 }
 
+/// What a source of a broker's messages does where there is no room.
+pub(crate) fn consumed(waits: bool) -> Supply {
+    if waits {
+        Supply::Waiting
+    } else {
+        Supply::Replayable
+    }
+}
+
 /// A consumer and its place in the journal.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct MqttConsumer {
@@ -168,11 +177,7 @@ impl MqttConsumer {
             tags: tags.into_iter().collect(),
             dedup_window: seconds("dedup_window_s", dedup_window_s)?,
             time_step_us: 1000,
-            supply: if waits {
-                Supply::Waiting
-            } else {
-                Supply::Replayable
-            },
+            supply: consumed(waits),
             max_document_bytes,
             rtt_channel: None,
         };

@@ -97,6 +97,10 @@ impl SideConnection {
         Ok((received.connection, messages, refused.collect()))
     }
 
+    fn waiting(&self) -> usize {
+        self.core.waiting()
+    }
+
     #[pyo3(signature = (timeout_s = 0.3))]
     fn stop(&self, timeout_s: f64) -> PyResult<()> {
         self.core.stop(seconds("timeout_s", timeout_s)?);
