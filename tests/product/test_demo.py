@@ -138,9 +138,9 @@ def test_taken_ports_are_said_and_others_used(folder: Path) -> None:
             sock.listen()
         folder.mkdir()
         taken = [sock.getsockname()[1] for sock in (broker, page)]
-        from iiot_gateway.cli.demo import CONFIG
+        from iiot_gateway.cli.demo import CONFIGS
 
-        text = CONFIG.replace("127.0.0.1:1883", f"127.0.0.1:{taken[0]}").replace("127.0.0.1:5000", f"127.0.0.1:{taken[1]}")
+        text = CONFIGS["nodes"].replace("127.0.0.1:1883", f"127.0.0.1:{taken[0]}").replace("127.0.0.1:5000", f"127.0.0.1:{taken[1]}")
         (folder / "config.toml").write_text(text)
         demo = Demo(folder)
         try:

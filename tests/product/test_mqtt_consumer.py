@@ -16,6 +16,8 @@ import pytest
 from gateways import Gateway
 from servers import Mosquitto, VictoriaMetrics, until
 
+pytestmark = pytest.mark.slow
+
 PERSISTENT = "autosave_interval 1800\n"
 TOPIC = "factory/dosing/consumption"
 DEVICES = 4
@@ -50,13 +52,13 @@ class PersistentMosquitto(Mosquitto):
 class Publisher:
     """Publishes numbered doses, and waits for each acknowledgement over restarts of the broker."""
 
-    def __init__(self, broker: Mosquitto, qos: int) -> None:
+    def __init__(self, port: int, qos: int) -> None:
         self.qos = qos
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="plant", clean_session=False)
         self.client.reconnect_delay_set(1, 1)
         self.client.max_inflight_messages_set(200)
         self.client.max_queued_messages_set(0)
-        self.client.connect("127.0.0.1", broker.port)
+        self.client.connect("127.0.0.1", port)
         self.client.loop_start()
 
     def send(self, payload: str, topic: str = TOPIC, *, retain: bool = False) -> paho.MQTTMessageInfo:
@@ -126,7 +128,7 @@ def test_each_message_is_taken_exactly_once(gateway: Gateway, broker: Mosquitto,
     gateway.start("run")
     until_taken(gateway, received=0)
     until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
-    publisher = Publisher(broker, qos=2)
+    publisher = Publisher(broker.port, qos=2)
     second = int(time.time())
     done = threading.Event()
 
@@ -165,7 +167,7 @@ def test_messages_wait_at_the_broker_while_the_gateway_is_away(gateway: Gateway,
     gateway.start("run")
     until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
     assert gateway.stop() == 0
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     for _ in range(500):
         publisher.send(dose(7)).wait_for_publish(10)
     publisher.close()
@@ -179,7 +181,7 @@ def test_bad_messages_cost_only_themselves(gateway: Gateway, broker: Mosquitto) 
     configure(gateway, broker, keys="max_document_bytes = 1000")
     gateway.start("run")
     until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     bad = ["nonsense", "", "\x00\xff", "[" * 900, '{"actual_g": 10^400}', "27.6", json.dumps({"pad": "x" * 2_000}), "y" * 10_000_000]
     for number, payload in enumerate(bad):
         publisher.send(payload)
@@ -195,7 +197,7 @@ def test_bad_messages_cost_only_themselves(gateway: Gateway, broker: Mosquitto) 
     # All of them were acknowledged: none comes again.
     assert gateway.stop() == 0
     gateway.start("run")
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     publisher.send(dose(100)).wait_for_publish(20)
     publisher.close()
     until_taken(gateway, accepted=len(bad) + 1, rejected=len(bad) + 1, duplicate=0)
@@ -203,7 +205,7 @@ def test_bad_messages_cost_only_themselves(gateway: Gateway, broker: Mosquitto) 
 
 def test_retained_messages_are_skipped_or_taken_once(gateway: Gateway, broker: Mosquitto) -> None:
     """What the broker had kept is skipped at each subscription; with retained = "take" each value is taken once."""
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     publisher.send(dose(1), retain=True).wait_for_publish(10)
     configure(gateway, broker)
     gateway.start("run")
@@ -230,7 +232,7 @@ def test_filters_that_are_given_up_are_unsubscribed(gateway: Gateway, broker: Mo
     gateway.config.write_text(gateway.config.read_text().replace('["factory/#"]', '["factory/dosing/#"]'))
     gateway.start("run")
     until(lambda: gateway.log_path.read_text().count('"state": "subscribed"') == 2, "the second subscription")
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     # Messages come in the order of the session, so the second shows that the first was not sent.
     publisher.send(dose(1), "factory/equipment/vibration").wait_for_publish(10)
     publisher.send(dose(2)).wait_for_publish(10)
@@ -249,7 +251,7 @@ def test_a_lost_session_is_told(gateway: Gateway, broker: Mosquitto) -> None:
     broker.start()
     until(lambda: "source_session_lost" in gateway.log_path.read_text(), "the event", 60.0)
     until_taken(gateway, sessions_lost={"mqtt_consumer": 1})  # type: ignore[arg-type]
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     publisher.send(dose(1)).wait_for_publish(10)
     publisher.close()
     until_taken(gateway, accepted=1)
@@ -264,7 +266,7 @@ def test_a_full_journal_leaves_messages_with_the_broker(gateway: Gateway, broker
     )
     gateway.start("run")
     until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     filler = "x" * 2_000
     messages = 2_000
     infos = [publisher.send(json.dumps({"device_id": "d", "actual_g": n, "filler": filler})) for n in range(messages)]
@@ -287,7 +289,7 @@ def test_numbers_stay_in_order(gateway: Gateway, broker: Mosquitto, victoria_met
     configure(gateway, broker, victoria_metrics)
     gateway.start("run")
     until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
-    publisher = Publisher(broker, qos=1)
+    publisher = Publisher(broker.port, qos=1)
     infos = [publisher.send(dose(number)) for number in range(2_000)]
     infos[-1].wait_for_publish(30)
     publisher.close()

@@ -86,7 +86,7 @@ export function Flow({ status, nowMs, live }: { status: Status; nowMs: number; l
       <div class="column">
         <h2>Sources</h2>
         {sources.map(([name, source]) => (
-          <SourceBox key={name} name={name} source={source} nowMs={nowMs} mood={mood("source", name, source.state === "running")} />
+          <SourceBox key={name} name={name} source={source} nowMs={nowMs} mood={mood("source", name, source.state === "running" || source.state === "subscribed")} />
         ))}
         {sources.length ? null : <p class="empty">No source is configured.</p>}
       </div>

@@ -29,15 +29,38 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** The metric's name: its measurement, or the last level of its topic. */
-export function titleOf(series: Series): string {
-  const name = words(series.measurement || series.topic?.split("/").pop() || "value");
-  return series.field && series.field !== "value" ? `${name} (${series.field})` : name;
+/** Tags that say whose value it is, or in what unit, and are shown elsewhere. */
+const SHOWN_ELSEWHERE = new Set(["node", "device", "device_id", "unit"]);
+
+/** The metric's name: its measurement, or the last level of its topic. Of a point with several fields it is the field, with those tags in which
+ * the points differ. */
+export function titleOf(series: Series, differing?: Set<string>): string {
+  if (!series.field || series.field === "value") return words(series.measurement || series.topic?.split("/").pop() || "value");
+  const tags = Object.entries(series.tags).filter(([key]) => !SHOWN_ELSEWHERE.has(key) && (differing?.has(key) ?? true));
+  const which = tags.map(([key, value]) => (value.length < 3 ? `${key} ${value}` : value)).join(", ");
+  return which ? `${words(series.field)} · ${which}` : words(series.field);
+}
+
+/** The tags in which the points of each measurement differ. */
+export function differingTags(all: Series[]): Map<string, Set<string>> {
+  const seen = new Map<string, Map<string, string>>();
+  const differing = new Map<string, Set<string>>();
+  for (const { measurement, tags } of all) {
+    const first = seen.get(measurement) ?? new Map<string, string>();
+    const found = differing.get(measurement) ?? new Set<string>();
+    seen.set(measurement, first);
+    differing.set(measurement, found);
+    for (const [key, value] of Object.entries(tags)) {
+      if ((first.get(key) ?? value) !== value) found.add(key);
+      first.set(key, value);
+    }
+  }
+  return differing;
 }
 
 /** What the metric belongs to: its node, else the level of the topic before the last. */
 export function groupOf(series: Series): string {
-  return series.tags["node"] ?? series.tags["device"] ?? series.topic?.split("/").slice(-2)[0] ?? series.source;
+  return series.tags["node"] ?? series.tags["device"] ?? series.tags["device_id"] ?? series.topic?.split("/").slice(-2)[0] ?? series.source;
 }
 
 /** Groups thousands of long whole numbers; a number is otherwise shown as it came. */

@@ -2,7 +2,7 @@
 
 import { Component } from "preact";
 import { useState } from "preact/hooks";
-import { age, groupOf, moment, titleOf, unitOf, valueText } from "./format";
+import { age, differingTags, groupOf, moment, titleOf, unitOf, valueText } from "./format";
 import { Sparkline } from "./sparkline";
 import type { Store } from "./store";
 import type { Series } from "./types";
@@ -13,6 +13,7 @@ const OLD_MS = 300_000;
 
 interface TileProps {
   series: Series;
+  title: string;
   ageText: string;
   old: boolean;
   chosen: boolean;
@@ -22,18 +23,17 @@ interface TileProps {
 /** Drawn again only if its value or its age's text changed. */
 class Tile extends Component<TileProps> {
   override shouldComponentUpdate(next: TileProps): boolean {
-    const { series, ageText, old, chosen } = this.props;
-    return next.series !== series || next.ageText !== ageText || next.old !== old || next.chosen !== chosen;
+    const { series, title, ageText, old, chosen } = this.props;
+    return next.series !== series || next.title !== title || next.ageText !== ageText || next.old !== old || next.chosen !== chosen;
   }
 
-  render({ series, ageText, old, chosen, onOpen }: TileProps) {
-    const title = titleOf(series);
+  render({ series, title, ageText, old, chosen, onOpen }: TileProps) {
     return (
       <button
         type="button"
         class={`tile${old ? " old" : ""}`}
         aria-pressed={chosen}
-        title={`${series.topic ?? series.measurement}\n${moment(series.time_ms)}`}
+        title={`${series.topic ?? `${series.measurement} ${title}`}\n${moment(series.time_ms)}`}
         data-testid={`tile-${series.topic ?? series.measurement}`}
         onClick={() => onOpen(series.id)}
       >
@@ -54,6 +54,7 @@ export function Values({ store, chosen, onOpen }: { store: Store; chosen: number
   const nowMs = store.nowMs();
   const matching = [...store.series.values()].filter((series) => matches(series, wanted)).sort(byGroup);
   const shown = all ? matching : matching.slice(0, SHOWN);
+  const differing = differingTags(shown);
   const groups = new Map<string, Series[]>();
   for (const series of shown) groups.set(groupOf(series), [...(groups.get(groupOf(series)) ?? []), series]);
   return (
@@ -79,7 +80,8 @@ export function Values({ store, chosen, onOpen }: { store: Store; chosen: number
             {members.map((series) => {
               const old = nowMs - series.received_at_ms > OLD_MS;
               const text = age(nowMs - series.received_at_ms);
-              return <Tile key={series.id} series={series} ageText={text} old={old} chosen={series.id === chosen} onOpen={onOpen} />;
+              const title = titleOf(series, differing.get(series.measurement));
+              return <Tile key={series.id} series={series} title={title} ageText={text} old={old} chosen={series.id === chosen} onOpen={onOpen} />;
             })}
           </div>
         </div>
@@ -101,7 +103,8 @@ const ORDER = new Intl.Collator("en", { numeric: true });
 /** Nodes in the order of their numbers; what belongs to none of them comes last. Within a group as they came. */
 function byGroup(a: Series, b: Series): number {
   const last = (series: Series) => Number(groupOf(series) === "signal" || groupOf(series) === "stats");
-  return last(a) - last(b) || ORDER.compare(groupOf(a), groupOf(b)) || a.id - b.id;
+  const point = (series: Series) => (series.field === "value" ? "" : `${series.measurement} ${Object.values(series.tags).join(" ")}`);
+  return last(a) - last(b) || ORDER.compare(groupOf(a), groupOf(b)) || ORDER.compare(point(a), point(b)) || a.id - b.id;
 }
 
 function matches(series: Series, wanted: string): boolean {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import anyio.to_thread
 from iiot_gateway.cli.streams import STANDARD_OUTPUT
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
+from iiot_gateway.config.wiring import broker_access
 from iiot_gateway.errors import GatewayError, command
 from iiot_gateway.line_writer import LineWriter
 
@@ -23,13 +25,14 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 10.0
 """Whatever the broker does, the addresses are said then."""
-FOLDER = "iiot-demo"
+FOLDERS = {"nodes": "iiot-demo", "factory": "iiot-demo-factory"}
 NAME = "config.toml"
-CONFIG = """\
+HEAD = """\
 # Made by `iiot-gateway demo`, and yours from now on: it is never written again.
-# To go on with real servers add their sections ([influxdb], [mqtt.site]) and a real source ([serial], [gateway]); what is not
-# needed any more may go. `iiot-gateway config template` shows every key; `iiot-gateway run` runs it without this command.
-
+# To go on with real servers add their sections ([influxdb], [mqtt.site]) and a real source ([serial], [gateway], [mqtt_consumer]); what is
+# not needed any more may go. `iiot-gateway config template` shows every key; `iiot-gateway run` runs it without this command.
+"""
+NODES = """
 [simulate]
 nodes = 3
 rate_per_s = 3
@@ -37,7 +40,15 @@ rate_per_s = 3
 [mqtt]
 broker_url = "embedded"
 topic_prefix = "iiot"
-
+"""
+FACTORY = """
+[mqtt_consumer]
+broker_url = "embedded"
+topics = ["factory/dosing/consumption", "factory/equipment/+", "factory/inventory/levels", "factory/batch/events"]
+profile = "factory-dosing"
+tags = { facility = "main_factory", system = "chemical_dosing" }
+"""
+TAIL = """
 [broker]
 listen = "127.0.0.1:1883"
 
@@ -50,12 +61,19 @@ path = "journal.db"
 [http]
 listen = "127.0.0.1:5000"
 """
+CONFIGS = {"nodes": HEAD + NODES + TAIL, "factory": HEAD + FACTORY + TAIL}
+MACHINES = 3
+PACE = 10.0
+"""So many times faster than real machines, so that something is to be seen soon."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take a folder."""
+    """Take what is to be shown, and a folder."""
     parser.add_argument(
-        "--folder", metavar="DIR", default=FOLDER, help=f"where its files are, {FOLDER} by default; a second start goes on there"
+        "what", nargs="?", choices=tuple(CONFIGS), default="nodes", help="nodes (default): LoRa nodes; factory: machines of a dosing plant"
+    )
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where its files are, iiot-demo or iiot-demo-factory by default; a second start goes on there"
     )
 
 
@@ -63,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the configuration if there is none, say where to look, and run until Ctrl-C."""
     if args.config:
         raise GatewayError(f"demo has a configuration of its own; `{command('run --config FILE')}` runs another")
-    path = prepared(Path(args.folder))
+    path = prepared(Path(args.folder or FOLDERS[args.what]), CONFIGS[args.what])
     config = with_free_ports(load(str(path)))
     if config.log.level == "info":
         # What it prints itself is enough; `run` with this file says more.
@@ -73,24 +91,51 @@ def run(args: argparse.Namespace) -> int:
     async def greet(views: Views) -> None:
         """Say where to look once something is there to be seen."""
         with anyio.move_on_after(PATIENCE_S):
-            while "connected" not in (sink["state"] for sink in await anyio.to_thread.run_sync(_sinks, views)):  # noqa: ASYNC110 - no event
+            while not READY & await anyio.to_thread.run_sync(_states, views):  # noqa: ASYNC110 - no event
                 await anyio.sleep(0.1)
         LineWriter(STANDARD_OUTPUT).line("\n".join(greeting(config, path)))
 
-    return start(config, services=(greet,))
+    if not config.mqtt_consumer:
+        return start(config, services=(greet,))
+    from iiot_gateway.plant.fleet import Fleet
+
+    fleet = Fleet(fleet_broker(config), devices=MACHINES, seed=1, clock="unix", pace=PACE)
+    ended = threading.Event()
+
+    async def run_machines(_views: Views) -> None:
+        """Let the machines publish until the gateway ends."""
+        try:
+            await anyio.to_thread.run_sync(lambda: fleet.run(stop=ended.is_set), limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True)
+        finally:
+            ended.set()
+
+    return start(config, services=(greet, run_machines))
 
 
-def _sinks(views: Views) -> list[dict[str, Any]]:
-    return [sink for name, sink in views.status.document()["sinks"].items() if name.startswith("mqtt")]
+def fleet_broker(config: Config) -> dict[str, Any]:
+    """Return how the machines reach the built-in broker."""
+    url, username, password = broker_access(config, next(iter(config.mqtt_consumer.values())))
+    return {"broker_url": url, "username": username or None, "password": password or None}
 
 
-def prepared(folder: Path) -> Path:
+READY = {"connected", "subscribed"}
+
+
+def _states(views: Views) -> set[str]:
+    """Return how brokers and consumers stand."""
+    document = views.status.document()
+    brokers = (sink["state"] for name, sink in document["sinks"].items() if name.startswith("mqtt"))
+    consumers = (source["state"] for name, source in document["source"].items() if name.startswith("mqtt_consumer"))
+    return {*brokers, *consumers}
+
+
+def prepared(folder: Path, text: str) -> Path:
     """Return the configuration file, made if it is not there. Raises GatewayError."""
     path = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.write_text(CONFIG, encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise GatewayError(f"{path} cannot be written: {error.strerror}; name another folder with --folder") from error
     return path
@@ -125,10 +170,13 @@ def greeting(config: Config, path: Path) -> list[str]:
     host, _, port = config.broker.listen.rpartition(":")
     prefix = config.topic_prefix()
     nodes = sum(section.nodes for section in config.simulate.values())
+    what, topic = (
+        (f"{MACHINES} simulated machines", "factory/#") if config.mqtt_consumer else (f"{nodes} simulated nodes", f"{prefix}/+/temperature")
+    )
     return [
-        f"iiot-gateway demo: {nodes} simulated nodes, an MQTT broker, a history and a web page; all on this machine.",
+        f"iiot-gateway demo: {what}, an MQTT broker, a history and a web page; all on this machine.",
         f"  page     http://{config.http.listen}/",
-        f"  values   mosquitto_sub -h {host} -p {port} -t '{prefix}/+/temperature' -v",
+        f"  values   mosquitto_sub -h {host} -p {port} -t '{topic}' -v",
         f"  history  {command(f'history --config {path}')}",
         f"  status   {command(f'status --config {path}')}",
         f"  go on    edit {path}, then: {command(f'run --config {path}')}",

@@ -62,6 +62,7 @@ class Machine:
 
     def messages(self) -> Iterator[Message]:
         """Give every message, for ever."""
+        sent = 0
         reboot_s = self._dice.expovariate(1 / REBOOT_MEAN_S)
         while True:
             at_s, number, process = heapq.heappop(self._events)
@@ -70,9 +71,10 @@ class Machine:
                 reboot_s += self._dice.expovariate(1 / REBOOT_MEAN_S)
             wait_s, published = next(process)
             for topic, document in published:
-                yield Message(
-                    at_s / self._pace, f"factory/{topic}", {"device_id": self._id, "timestamp": self._timestamp(at_s), **document}
-                )
+                # The number tells two equal readings of one second from a message that is sent twice.
+                sent += 1
+                known = {"device_id": self._id, "timestamp": self._timestamp(at_s), "n": sent}
+                yield Message(at_s / self._pace, f"factory/{topic}", {**known, **document})
             heapq.heappush(self._events, (at_s + wait_s, number, process))
 
     def _timestamp(self, at_s: float) -> int:

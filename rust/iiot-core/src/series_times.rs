@@ -43,6 +43,45 @@ struct Series {
     stamp_ns: Option<i64>,
     /// The oldest first.
     values: Vec<GivenTime>,
+    /// The newest times that lie without a gap, however many: more of them than `values` holds may have one after the other been moved on.
+    run: Option<Run>,
+}
+
+/// Times from `first_ms` to `last_ms`, each of which some of these fields has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    first_ms: i64,
+    last_ms: i64,
+    fields: u16,
+}
+
+impl Run {
+    /// With a value that was given a time.
+    fn with(run: Option<Self>, value: &GivenTime) -> Self {
+        match run {
+            Some(run) if value.given_ms <= run.last_ms.saturating_add(1) => {
+                let is_within = value.given_ms >= run.first_ms;
+                Self {
+                    last_ms: run.last_ms.max(value.given_ms),
+                    fields: if is_within {
+                        run.fields | value.fields
+                    } else {
+                        run.fields
+                    },
+                    ..run
+                }
+            }
+            _ => Self {
+                first_ms: value.given_ms,
+                last_ms: value.given_ms,
+                fields: value.fields,
+            },
+        }
+    }
+
+    fn holds(&self, at_ms: i64, fields: u16) -> bool {
+        self.fields & fields != 0 && (self.first_ms..=self.last_ms).contains(&at_ms)
+    }
 }
 
 impl Series {
@@ -55,19 +94,20 @@ impl Series {
             .iter()
             .filter(overlapping)
             .filter(|value| value.own_ms == own_ms || value.given_ms == own_ms);
-        let Some(last) = chain.map(|value| value.given_ms).max() else {
-            return own_ms;
-        };
-        let mut free = last.saturating_add(1);
-        while self
-            .values
-            .iter()
-            .filter(overlapping)
-            .any(|value| value.given_ms == free)
-        {
+        let mut free = chain
+            .map(|value| value.given_ms)
+            .max()
+            .map_or(own_ms, |last| last.saturating_add(1));
+        loop {
+            if let Some(run) = self.run.filter(|run| run.holds(free, fields)) {
+                free = run.last_ms.saturating_add(1);
+            }
+            let mut taken = self.values.iter().filter(overlapping);
+            if !taken.any(|value| value.given_ms == free) {
+                return free;
+            }
             free = free.saturating_add(1);
         }
-        free
     }
 
     fn add(&mut self, value: GivenTime, window_ms: i64) {
@@ -80,6 +120,7 @@ impl Series {
         if self.values.len() >= MAX_VALUES {
             self.values.remove(0);
         }
+        self.run = Some(Run::with(self.run, &value));
         self.values.push(value);
     }
 
@@ -121,6 +162,8 @@ pub enum TimeEntry {
     Value(GivenTime),
     /// A stamp that lies ahead of its arrival; others need not be stored, because the clock has passed them.
     Stamp(i64),
+    /// Times without a gap.
+    Run(Run),
 }
 
 impl SeriesTimes {
@@ -306,6 +349,7 @@ impl SeriesTimes {
             TimeEntry::Stamp(stamp_ns) => {
                 series.stamp_ns = series.stamp_ns.max(Some(stamp_ns));
             }
+            TimeEntry::Run(run) => series.run = Some(run),
         }
         // Of a series that is known only by its values, stamps may have been given up to the floor.
         series.stamp_ns = series.stamp_ns.max(self.floor_ns);
@@ -317,15 +361,18 @@ impl SeriesTimes {
         self.series.iter().flat_map(move |(&fingerprint, series)| {
             let stamp = series.stamp_ns.filter(|stamp| *stamp > now_ns);
             let values = series.values.iter().filter(move |v| v.received_ms >= since);
+            // Behind the values, which would make another one.
+            let run = series.run.filter(|run| run.last_ms >= since);
             values
                 .map(|value| TimeEntry::Value(*value))
                 .chain(stamp.map(TimeEntry::Stamp))
+                .chain(run.map(TimeEntry::Run))
                 .map(move |entry| (fingerprint, entry))
         })
     }
 }
 
-/// Append entries as they are stored: u64 series, u8 kind, then of a stamp (1) the time, of a value (2) own, given and received time, u64 document, u16 fields.
+/// Append entries as they are stored: u64 series, u8 kind, then of a stamp (1) the time, of a value (2) own, given and received time, u64 document, u16 fields, of a run (3) its first and last time, u16 fields.
 /// Times are zigzag varints, the second and third relative to the one before.
 pub fn encode(entries: impl IntoIterator<Item = (u64, TimeEntry)>, out: &mut Vec<u8>) {
     for (series, entry) in entries {
@@ -334,6 +381,12 @@ pub fn encode(entries: impl IntoIterator<Item = (u64, TimeEntry)>, out: &mut Vec
             TimeEntry::Stamp(stamp_ns) => {
                 out.push(1);
                 varint::push_signed(out, stamp_ns);
+            }
+            TimeEntry::Run(run) => {
+                out.push(3);
+                varint::push_signed(out, run.first_ms);
+                varint::push_signed(out, run.last_ms.wrapping_sub(run.first_ms));
+                out.extend_from_slice(&run.fields.to_le_bytes());
             }
             TimeEntry::Value(value) => {
                 out.push(2);
@@ -358,6 +411,14 @@ pub fn decode(input: &mut &[u8]) -> Option<(u64, TimeEntry)> {
     let series = take(&mut rest).map(u64::from_le_bytes)?;
     let entry = match take::<1>(&mut rest)? {
         [1] => TimeEntry::Stamp(varint::take_signed(&mut rest)?),
+        [3] => {
+            let first_ms = varint::take_signed(&mut rest)?;
+            TimeEntry::Run(Run {
+                first_ms,
+                last_ms: first_ms.wrapping_add(varint::take_signed(&mut rest)?),
+                fields: take(&mut rest).map(u16::from_le_bytes)?,
+            })
+        }
         [2] => {
             let own_ms = varint::take_signed(&mut rest)?;
             let given_ms = own_ms.wrapping_add(varint::take_signed(&mut rest)?);
@@ -416,6 +477,26 @@ mod tests {
         }
         // The next second is not pushed on by the one before.
         assert_eq!(give(&mut times, key(7, 1), NOON + 1_000, 0), NOON + 1_000);
+    }
+
+    /// A device whose clock goes in milliseconds sends many values in each of them: those of one push on those of the next.
+    #[test]
+    fn crowded_milliseconds_push_each_other_on() {
+        let mut times = SeriesTimes::new(60_000, None);
+        let mut given = std::collections::HashSet::new();
+        for n in 0..500 {
+            let own_ms = NOON + n / 25;
+            assert!(
+                given.insert(give(&mut times, key(7, 1), own_ms, n as u64)),
+                "{n}"
+            );
+        }
+        let mut stored = SeriesTimes::new(60_000, None);
+        for (series, entry) in times.entries(NOON * STEP_NS) {
+            stored.replay(series, entry);
+        }
+        assert_eq!(give(&mut stored, key(7, 1), NOON + 3, 0), NOON + 500);
+        assert_eq!(give(&mut stored, key(7, 2), NOON + 3, 0), NOON + 3);
     }
 
     /// Another field or another series has room at the same time.
