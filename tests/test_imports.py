@@ -24,12 +24,13 @@ MAY_IMPORT = {
     "log": {"_structlog", "line_writer", "visible"},
     "metrics": set(),
     "config": LEAVES | {"config", "_native"},
-    "sources": LEAVES | {"config", "log", "sources"},
+    "sources": LEAVES | {"config", "log", "sources", "_native"},
     "sinks": LEAVES | {"config", "log", "sinks", "_native"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
     "home_assistant": LEAVES | {"log", "pipeline", "home_assistant", "_native"},
     "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
     "devices": LEAVES | {"devices"},
+    "plant": LEAVES | {"plant", "_native"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
     "cli": LEAVES
@@ -43,6 +44,7 @@ MAY_IMPORT = {
         "metrics",
         "compose",
         "pipeline",
+        "plant",
         "sources",
         "sinks",
         "home_assistant",
@@ -60,6 +62,9 @@ NATIVE = {
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values, and what a history can be asked for",
+    "plant/fleet.py": "the machines' connections",
+    "sources/embedded_consumer.py": "the type of the consumer",
+    "sources/mqtt_consumer.py": "the types of the consumers and their errors",
     "sinks/canaries.py": "the type of a batch",
     "sinks/embedded_broker.py": "starts and stops the broker",
     "sinks/history.py": "the type of the sink, and the errors of history and journal",
@@ -79,10 +84,21 @@ NATIVE = {
 }
 """The modules that know the extension, each with its reason."""
 
-CONCRETE = {"sources.probe_rs", "sources.serial", "sources.simulate", "sources.replay", "sinks.mqtt", "sinks.influxdb", "sinks.history"}
+CONCRETE = {
+    "sources.probe_rs",
+    "sources.serial",
+    "sources.simulate",
+    "sources.replay",
+    "sources.mqtt_consumer",
+    "sources.embedded_consumer",
+    "sinks.mqtt",
+    "sinks.influxdb",
+    "sinks.history",
+}
 """Modules with a concrete source or sink: `compose` alone makes one."""
 KNOWS_CONCRETE = {
     "compose.py": CONCRETE,
+    "cli/record.py": {"sources.mqtt_consumer"},  # writes messages to a file
     "cli/doctor_local.py": {"sources.serial"},  # opens a port as the source would
     "cli/doctor_database.py": {"sinks.influxdb"},  # posts to the URL that the sink would
 }

@@ -258,6 +258,30 @@ class BrokerConsumer:
     def counts(self) -> tuple[int, int, int]:
         """Messages so far, their bytes, and when the last one came (nanoseconds since 1970, 0 before the first)."""
 
+class MqttRecorder:
+    """A consumer for `record`: messages go to a function as a list of (topic, payload, arrival in Unix nanoseconds), and are acknowledged when it returns."""
+
+    def __new__(
+        cls,
+        listener: Callable[[list[tuple[bytes, bytes, int]]], object],
+        *,
+        broker_url: str,
+        client_id: str,
+        subscriptions: Sequence[tuple[str, int]],
+        max_document_bytes: int = 65536,
+        protocol: Literal["3.1.1", "5"] = "3.1.1",
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
+        client_cert_file: str | None = None,
+        client_key_file: str | None = None,
+    ) -> Self:
+        """Raises MqttError for a URL, filter, text or certificate that cannot be used."""
+    def run_connection(self) -> None:
+        """Connect, subscribe and take messages until `stop`. Blocks; releases the interpreter. Raises MqttError when the connection ends otherwise."""
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """End `run_connection`."""
+
 class MqttConsumer:
     """A consumer of MQTT messages, with its place in the journal."""
 
@@ -311,6 +335,8 @@ class Intake:
         """For a recording that goes on, before the first `push`: its bytes before `resume_offset`, which tell what RTT channel speaks there."""
     def push(self, chunk: bytes, received_at_ns: int) -> int:
         """Frame and queue a chunk; never blocks on the disk. Returns how many documents (good or damaged) it completed."""
+    def push_message(self, topic: bytes, document: bytes, received_at_ns: int, settled: int) -> None:
+        """Queue a message, which is a whole document, with its topic. `settled` is the offset behind it in its recording."""
     def read(self, descriptor: int, stop: int, listener: Callable[[bytes], object] | None = None) -> bytes:
         """Push what can be read from a descriptor, until its other end hangs up or `stop` does; releases the interpreter throughout.
 

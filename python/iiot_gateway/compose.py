@@ -6,7 +6,8 @@ A new source or sink is one file, one section in the schema and one line here. E
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -234,6 +235,30 @@ def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[S
     return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
 
 
+def recorder(
+    config: Config, section: MqttConsumerSection, listener: Callable[[list[tuple[bytes, bytes, int]]], object]
+) -> _native.MqttRecorder:
+    """Return a consumer whose messages go to a function. Raises SettingUnusable."""
+    if section.broker_url == EMBEDDED:
+        raise GatewayError(
+            "the built-in broker runs only within the gateway, so `record` cannot listen to it: name the URL of another broker"
+        )
+    try:
+        return _native.MqttRecorder(
+            listener,
+            client_id=f"iiot-gateway-record-{os.getpid()}",
+            subscriptions=_subscriptions(section),
+            max_document_bytes=section.max_document_bytes,
+            **broker_settings(config, section),
+        )
+    except _native.MqttError as error:
+        raise SettingUnusable(str(error)) from error
+
+
+def _subscriptions(section: MqttConsumerSection) -> list[tuple[str, int]]:
+    return [(topic.filter, section.qos if topic.qos is None else topic.qos) for topic in section.topics]
+
+
 def broker_settings(config: Config, section: MqttSection | MqttConsumerSection) -> dict[str, Any]:
     """Return the keywords that every connection to this broker takes."""
     url, username, password = broker_access(config, section)
@@ -443,7 +468,7 @@ def _consumer(
         journal,
         name,
         client_id=section.client_id or f"iiot-gateway-{journal.id[:12]}-{name.replace('.', '-')}",
-        subscriptions=[(topic.filter, section.qos if topic.qos is None else topic.qos) for topic in section.topics],
+        subscriptions=_subscriptions(section),
         retained=section.retained,
         session_expiry_s=section.session_expiry_s,
         keep_alive_s=section.keep_alive_s,

@@ -297,3 +297,33 @@ def test_numbers_stay_in_order(gateway: Gateway, broker: Mosquitto, victoria_met
     assert gateway.stop() == 0
     for series in numbers(victoria_metrics).values():
         assert all(before < after for before, after in pairwise(series))
+
+
+def test_messages_are_recorded_and_played_back(gateway: Gateway, broker: Mosquitto) -> None:
+    """`record` writes topics and arrival times beside a running gateway; `replay` makes frames of them once, and tells of a torn file."""
+    configure(gateway, broker)
+    recording = gateway.folder / "plant.rec"
+    gateway.start("record", str(recording), "--source", "mqtt_consumer")
+    until(lambda: '"state": "running"' in gateway.log_path.read_text(), "the recorder")
+    publisher = Publisher(broker.port, qos=1)
+    # The recorder has subscribed once it has written something.
+    until(lambda: publisher.send(dose(0), "factory/nothing") is not None and recording.stat().st_size > 40, "the first message")
+    for number in range(200):
+        publisher.send(dose(number, second=int(time.time()))).wait_for_publish(10)
+    publisher.send(json.dumps({"device_id": "d", "pumps": 2}), "factory/batch/events").wait_for_publish(10)
+    publisher.close()
+    until(lambda: b"factory/batch/events" in recording.read_bytes(), "the last message")
+    assert gateway.stop() == 0
+    text = gateway.config.read_text()
+    gateway.config.write_text(text[text.index("[history]") :] + '\n[gateway]\nprofile = "factory-dosing"\n')
+    for _ in range(2):
+        code = gateway.run("replay", str(recording), "--speed", "max", "--once").returncode
+        assert code in (0, 3)
+    ledger = intake(gateway)
+    assert (ledger["accepted"], ledger["duplicate"]) == (201, 0)
+    assert ledger["rejected"] == recording.read_bytes().count(b"factory/nothing")
+    torn = gateway.folder / "torn.rec"
+    torn.write_bytes(recording.read_bytes()[:-20])
+    answer = gateway.run("replay", str(torn), "--speed", "max", "--once", "--from-start")
+    assert answer.returncode == 5
+    assert "the last message is torn" in answer.stderr

@@ -83,10 +83,13 @@ def test_the_template_loads_equal_to_the_defaults() -> None:
 
 
 def test_the_commented_part_of_the_template_loads_too() -> None:
-    """Taking the comment marks away leaves only the port to be named."""
+    """Taking the comment marks away leaves only the port and the topics to be named."""
     uncommented = re.sub(r"^# (\[\w+\]|\w+ =)", r"\1", template(), flags=re.MULTILINE)
 
-    assert [fault.partition(": ")[2] for fault in faults_of(uncommented)] == ["serial.port: is needed: a device, or VID:PID[:SERIAL]"]
+    assert [fault.partition(": ")[2] for fault in faults_of(uncommented)] == [
+        "serial.port: is needed: a device, or VID:PID[:SERIAL]",
+        'mqtt_consumer.topics: is needed: topic filters, like ["factory/#"]',
+    ]
 
 
 def test_every_fault_is_reported_at_once_with_line_and_nearest_key() -> None:

@@ -79,7 +79,9 @@ def test_every_unit_of_the_table_keeps_the_rules() -> None:
 def test_every_unit_of_the_built_in_profiles_is_in_the_table() -> None:
     """A profile that is added names units that Home Assistant can be told."""
     texts = [(PROFILES / f"{name}.toml").read_text() for name in BUILT_IN_PROFILES]
-    units = {metric["tags"]["unit"] for text in texts for metric in tomllib.loads(text)["metric"] if "unit" in metric.get("tags", {})}
+    units = {
+        metric["tags"]["unit"] for text in texts for metric in tomllib.loads(text).get("metric", []) if "unit" in metric.get("tags", {})
+    }
 
     assert {"celsius", "dbm"} <= units
     assert {unit for unit in units if meaning_of(unit, "").unit not in {meaning.unit for meaning in UNITS}} == set()

@@ -1,4 +1,4 @@
-"""`record FILE`: a live source's raw bytes with arrival times, in a file that `replay` plays back."""
+"""`record FILE`: a live source's raw bytes, or messages with their topics, with arrival times, in a file that `replay` plays back."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import anyio
 from iiot_gateway import log
 from iiot_gateway.cli.replay import seconds
 from iiot_gateway.config.load import load
+from iiot_gateway.config.schema import MqttConsumerSection
 from iiot_gateway.config.wiring import live_sections
 from iiot_gateway.errors import ConfigError, Fault, GatewayError
 from iiot_gateway.sources.base import Source
-from iiot_gateway.sources.recording import RecordingWriter
+from iiot_gateway.sources.recording import MessageWriter, RecordingWriter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record until Ctrl-C."""
-    from iiot_gateway.compose import live_sources
+    from iiot_gateway.compose import live_sources, recorder
+    from iiot_gateway.sources.mqtt_consumer import RecordedConsumer
 
     config = load(args.config)
     log.configure(config.log.level, config.log.format)
@@ -40,8 +42,14 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError(f"--source must be one of {', '.join(names)}")
     try:
         with open(args.file, "wb" if args.force else "xb") as file:
-            writer = RecordingWriter(file, wanted)
-            source = live_sources(config, writer, [wanted])[0]
+            section = live_sections(config)[wanted]
+            writer: RecordingWriter | MessageWriter
+            if isinstance(section, MqttConsumerSection):
+                writer = MessageWriter(file, wanted)
+                source: Source = RecordedConsumer(wanted, section, recorder(config, section, writer.push), writer)
+            else:
+                writer = RecordingWriter(file, wanted)
+                source = live_sources(config, writer, [wanted])[0]
             anyio.run(_record, source, args.seconds)
     except FileExistsError:
         raise GatewayError(f"{args.file} exists; --force overwrites it") from None

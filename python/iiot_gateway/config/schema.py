@@ -114,7 +114,10 @@ class MqttConsumerSection:
         "", "Under this name the broker keeps the session. Empty makes one from the journal's id and this section's name."
     )
     session_expiry_s: float = number(
-        86400.0, "How long the broker is to keep the session while the gateway is away (MQTT 5).", low=0, high=4294967295
+        86400.0,
+        "How long the broker is to keep the session while the gateway is away (3.1.1: it decides). 0 keeps none.",
+        low=0,
+        high=4294967295,
     )
     retained: Literal["ignore", "take"] = text(
         "ignore", "Messages that the broker had kept: ignore counts them as skipped; take accepts each value once.", "ignore", "take"

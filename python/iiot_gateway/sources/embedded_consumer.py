@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
@@ -16,10 +16,19 @@ from iiot_gateway.sources.base import SourceStatus
 if TYPE_CHECKING:
     from iiot_gateway._native import BrokerConsumer
     from iiot_gateway.config.schema import MqttConsumerSection
-    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
 
 WATCH_S = 0.5
 BROKER_STOP_S = 0.5
+
+
+class BuiltInBroker(Protocol):
+    """The broker, as far as a source needs it."""
+
+    def ensure(self) -> None:
+        """Start it if it does not run. Raises SinkUnavailable."""
+
+    def release(self, client: str, timeout_s: float, /) -> None:
+        """Take note that a user is done with it; the last one stops it."""
 
 
 class EmbeddedConsumerSource:
@@ -27,7 +36,7 @@ class EmbeddedConsumerSource:
 
     kind = "mqtt_consumer"
 
-    def __init__(self, name: str, section: MqttConsumerSection, native: BrokerConsumer, broker: EmbeddedBroker) -> None:
+    def __init__(self, name: str, section: MqttConsumerSection, native: BrokerConsumer, broker: BuiltInBroker) -> None:
         self.name = name
         self.status = SourceStatus(traffic=self._traffic)
         self._section = section

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from iiot_gateway._native import JournalError
+from iiot_gateway._native import JournalError, MqttError
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.log import SOURCE_FILTERS_REFUSED, SOURCE_LIMITED, SOURCE_SESSION_LOST, SOURCE_STATE, Repeated, get_log
 from iiot_gateway.sources.base import SourceStatus
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import MqttConsumer
+    from iiot_gateway._native import MqttConsumer, MqttRecorder
     from iiot_gateway.config.schema import MqttConsumerSection
+    from iiot_gateway.sources.recording import MessageWriter
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""
@@ -144,3 +145,32 @@ class MqttConsumerSource:
         native = self._native.state()
         last_s = (native["last_message_ns"] or 0) / 1e9
         return native["payload_bytes"], last_s, native["messages"], last_s
+
+
+class RecordedConsumer:
+    """A consumer for `record`: messages go to a file."""
+
+    kind = "mqtt_consumer"
+
+    def __init__(self, name: str, section: MqttConsumerSection, native: MqttRecorder, writer: MessageWriter) -> None:
+        self.name = name
+        self.status = SourceStatus(traffic=lambda: (writer.bytes, writer.last_at, writer.chunks, writer.last_at))
+        self._section = section
+        self._native = native
+        self._log = get_log(source=name)
+
+    async def run(self) -> None:
+        """Record until cancelled; a connection that breaks is made again."""
+        backoff = Backoff()
+        try:
+            while True:
+                self.status.change(self._log, "running", self._section.broker_url)
+                try:
+                    await anyio.to_thread.run_sync(self._native.run_connection, abandon_on_cancel=True)
+                except MqttError as error:
+                    self.status.change(self._log, "disconnected", str(error), bad=True)
+                    await anyio.sleep(backoff.next_delay_s())
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._native.stop)
+                await anyio.to_thread.run_sync(self._native.run_connection)

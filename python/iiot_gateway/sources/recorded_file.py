@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, cast
 
+from iiot_gateway.errors import RecordingInvalid
 from iiot_gateway.sources import recoded, unpacked
 from iiot_gateway.sources.first_bytes import SHOWN_BYTES, what_it_is
 from iiot_gateway.sources.recording import MAGIC, RecordingReader
@@ -131,9 +132,25 @@ class RecordedFile:
             skip_bytes = 0
         self.damage = "; ".join(part.damage for part in (self._unpacked, self._recording) if part is not None and part.damage)
 
+    def has_topics(self) -> bool:
+        """Tell whether it holds messages with topics: those are read with `messages`. Of a stream, waits for the first bytes."""
+        if not self._is_known:
+            self._look()
+        return self._recording is not None and self._recording.has_topics
+
+    def messages(self, skip_bytes: int = 0) -> Iterator[tuple[int, bytes, bytes, int]]:
+        """Give (arrival, topic, payload, offset behind it) of the messages behind an offset. Raises OSError."""
+        if self._recording is not None:
+            for message in self._recording.messages():
+                if message[3] > skip_bytes:
+                    yield message
+        self.damage = "; ".join(part.damage for part in (self._unpacked, self._recording) if part is not None and part.damage)
+
     def _all(self) -> Iterator[tuple[int | None, bytes]]:
         if not self._is_known:
             self._look()
+        if self._recording is not None and self._recording.has_topics:
+            raise RecordingInvalid("a recording of messages, which have topics; only `replay` reads it")
         if self._recording is not None:
             yield from self._recording.chunks()
             return

@@ -1,7 +1,11 @@
-r"""The file that `record` writes and `replay` reads: raw bytes with their arrival times.
+r"""The file that `record` writes and `replay` reads: raw bytes with their arrival times, or messages with their topics.
 
     iiot-recording 1 <name of the source>\n
     @<unix nanoseconds> <length>\n<length raw bytes>\n
+    @...
+
+    iiot-recording 2 <name of the source>\n
+    @<unix nanoseconds> <length of topic> <length of payload>\n<topic><payload>\n
     @...
 
 The file may be cut anywhere, by a full disk or a loss of power: the reader gives what is there, of the last chunk too, and says what
@@ -22,10 +26,41 @@ from iiot_gateway.sources.descriptor import read_chunks
 
 MAGIC = b"iiot-recording "
 VERSION = 1
+MESSAGES_VERSION = 2
 _HEAD = re.compile(rb"@(\d{1,19}) (\d{1,10})\n")
-_LONGEST_HEAD = 34
+_MESSAGE_HEAD = re.compile(rb"@(\d{1,19}) (\d{1,5}) (\d{1,10})\n")
+_LONGEST_HEAD = 42
 MAX_CHUNK_BYTES = 1 << 26
 TAIL_BYTES = 4096
+
+
+class MessageWriter:
+    """Writes messages with their topics."""
+
+    def __init__(self, file: BinaryIO, source: str) -> None:
+        self._file = file
+        self.bytes = 0
+        self.chunks = 0
+        self.last_at = 0.0
+        file.write(_header(MESSAGES_VERSION, source))
+        file.flush()
+
+    def push(self, messages: list[tuple[bytes, bytes, int]]) -> None:
+        """Write messages through to the operating system. Raises RecordingUnwritable."""
+        try:
+            for topic, payload, received_at_ns in messages:
+                self._file.write(b"@%d %d %d\n%b%b\n" % (received_at_ns, len(topic), len(payload), topic, payload))
+                self.bytes += len(payload)
+                self.last_at = received_at_ns / 1e9
+            self._file.flush()
+        except OSError as error:
+            raise RecordingUnwritable(f"the recording cannot be written any further: {error.strerror}") from error
+        self.chunks += len(messages)
+
+
+def _header(version: int, source: str) -> bytes:
+    name = re.sub(r"[^\x21-\x7e]", "_", source) or "_"
+    return MAGIC + f"{version} {name}\n".encode()
 
 
 class RecordingWriter:
@@ -37,8 +72,7 @@ class RecordingWriter:
         self.chunks = 0
         self._last_at = 0.0
         self._tail = b""
-        name = re.sub(r"[^\x21-\x7e]", "_", source) or "_"
-        file.write(MAGIC + f"{VERSION} {name}\n".encode())
+        file.write(_header(VERSION, source))
         file.flush()
 
     def push(self, chunk: bytes, received_at_ns: int) -> int:
@@ -90,9 +124,30 @@ class RecordingReader:
         version, _, name = header.removeprefix(MAGIC).rstrip(b"\n").partition(b" ")
         if not header.startswith(MAGIC) or not header.endswith(b"\n"):
             raise RecordingInvalid("not a recording: the first line does not begin with 'iiot-recording'")
-        if version != str(VERSION).encode():
-            raise RecordingInvalid(f"a recording of version {version[:20]!r}; this gateway reads version {VERSION}")
+        if version not in (str(VERSION).encode(), str(MESSAGES_VERSION).encode()):
+            raise RecordingInvalid(f"a recording of version {version[:20]!r}; this gateway reads versions {VERSION} and {MESSAGES_VERSION}")
         self.source = name.decode("ascii", "replace")
+        self.has_topics = version == str(MESSAGES_VERSION).encode()
+        """It holds messages: read it with `messages`."""
+        self._offset = len(header)
+
+    def messages(self) -> Iterator[tuple[int, bytes, bytes, int]]:
+        """Give (arrival in Unix nanoseconds, topic, payload, offset behind it) of every whole message."""
+        while head := self._file.readline(_LONGEST_HEAD):
+            match = _MESSAGE_HEAD.fullmatch(head)
+            topic_length, length = (int(match[2]), int(match[3])) if match else (0, 0)
+            if match is None or length > MAX_CHUNK_BYTES:
+                self._leave_out(head)
+                return
+            message = self._file.read(topic_length + length + 1)
+            if len(message) <= topic_length + length:
+                self.damage = f"the last message is torn: {len(message)} of its {topic_length + length} bytes are there"
+                return
+            if not message.endswith(b"\n"):
+                self._leave_out(head + message)
+                return
+            self._offset += len(head) + len(message)
+            yield int(match[1]), message[:topic_length], message[topic_length:-1], self._offset
 
     def chunks(self) -> Iterator[tuple[int, bytes]]:
         """Give (arrival in Unix nanoseconds, bytes) of every chunk, and as much of the last one as is there."""

@@ -47,6 +47,22 @@ impl Intake {
             .map_err(|e| errors::journal(py, &e))
     }
 
+    fn push_message(
+        &self,
+        py: Python<'_>,
+        topic: &[u8],
+        document: &[u8],
+        received_at_ns: i64,
+        settled: u64,
+    ) -> PyResult<()> {
+        crossings::count();
+        py.detach(|| {
+            self.core()
+                .push_message(Some(topic), document, received_at_ns, settled)
+        })
+        .map_err(|e| errors::journal(py, &e))
+    }
+
     #[expect(
         clippy::needless_pass_by_value,
         reason = "an argument of the Python signature, used without the interpreter's lock"

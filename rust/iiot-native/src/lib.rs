@@ -18,6 +18,7 @@ mod memory;
 mod mqtt;
 mod mqtt_text;
 mod outbox;
+mod recorder;
 mod side;
 mod simulate;
 mod status;
@@ -37,6 +38,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     history::register(module)?;
     mqtt::register(module)?;
     consumer::register(module)?;
+    recorder::register(module)?;
     mqtt_text::register(module)?;
     downlink::register(module)?;
     side::register(module)?;

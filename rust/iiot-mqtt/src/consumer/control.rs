@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// CONNECT, for a session that is kept.
+/// CONNECT, for a session that is kept as long as the settings say.
 pub(super) fn connect(
     checked: &Checked,
     consumer: &ConsumerConfig,
@@ -99,7 +99,7 @@ pub(super) fn connect(
         let packet = v5::Connect {
             keep_alive,
             client_id,
-            clean_start: false,
+            clean_start: consumer.session_expiry.is_zero(),
             properties: Some(properties),
         };
         let auth = match &checked.credentials {
@@ -118,7 +118,7 @@ pub(super) fn connect(
     } else {
         let mut packet = v4::Connect::new(client_id);
         packet.keep_alive = keep_alive;
-        packet.clean_session = false;
+        packet.clean_session = consumer.session_expiry.is_zero();
         match &checked.credentials {
             Some((username, Some(password))) => {
                 packet.set_credentials(username.clone(), password.clone().into_bytes());
