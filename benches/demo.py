@@ -14,7 +14,7 @@ from pathlib import Path
 
 from figures import Report, number
 from gateways import Gateway, assert_balanced
-from iiot_gateway.cli.demo import CONFIG
+from iiot_gateway.cli.demo import CONFIGS
 from memory import kilobytes, slope
 from servers import until
 
@@ -74,7 +74,9 @@ def at_rest(folder: Path) -> float:
 def left_running(folder: Path, length_s: float) -> tuple[list[tuple[float, float]], list[float], int]:
     """Return (hours, MB) samples of the second half, the answer times in ms, and how many frames came."""
     folder.mkdir()
-    (folder / "config.toml").write_text(CONFIG.replace("nodes = 3", f"nodes = {NODES}").replace("rate_per_s = 3", f"rate_per_s = {RATE}"))
+    (folder / "config.toml").write_text(
+        CONFIGS["nodes"].replace("nodes = 3", f"nodes = {NODES}").replace("rate_per_s = 3", f"rate_per_s = {RATE}")
+    )
     demo = Demo(folder)
     samples, answers = [], []
     try:

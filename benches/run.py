@@ -19,13 +19,14 @@ import decode
 import demo
 import end_to_end
 import history
+import ingest
 import latency
 import memory
 from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "demo")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "demo")
 
 
 def output_of(*command: str) -> str:
@@ -85,6 +86,7 @@ def main() -> int:
         "memory": memory,
         "broker": broker,
         "history": history,
+        "ingest": ingest,
         "demo": demo,
     }
     try:

@@ -103,7 +103,7 @@ KNOWS_CONCRETE = {
     "cli/doctor_database.py": {"sinks.influxdb"},  # posts to the URL that the sink would
 }
 HEAVY = {
-    "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py"},
+    "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py", "cli/influxdb_plan.py"},
     "pyarrow": {"cli/export.py"},
     "rich": {"cli/tail_view.py"},
     "starlette": {"api/app.py"},

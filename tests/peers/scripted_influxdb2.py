@@ -28,6 +28,8 @@ class ScriptedInfluxdb2:
         """Name -> as it was asked for, with its id."""
         self.rights: dict[str, list[dict[str, Any]] | None] = {}
         """Token -> permissions; None for the administrator's."""
+        self.tasks: dict[str, dict[str, Any]] = {}
+        """Name -> id and Flux, as it was asked for."""
         self.deletions: list[dict[str, Any]] = []
         self.lines: list[str] = []
         """What was written."""
@@ -38,6 +40,10 @@ class ScriptedInfluxdb2:
 
             def do_GET(self) -> None:
                 self._answer("GET", {})
+
+            def do_PATCH(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self._answer("PATCH", json.loads(body))
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -103,7 +109,9 @@ class ScriptedInfluxdb2:
         self._bucket(body["bucket"], body["retentionPeriodSeconds"])
         return 201, {"auth": {"token": "admin", "status": "active", "permissions": []}}
 
-    def _administer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+    def _administer(  # noqa: PLR0911 - the API, a line a call
+        self, method: str, path: str, query: dict[str, str], body: dict[str, Any]
+    ) -> tuple[int, Any]:
         match method, path:
             case "GET", "/api/v2/orgs":
                 found = [{"id": number, "name": name} for name, number in self.orgs.items() if query.get("org") in (None, name)]
@@ -116,6 +124,16 @@ class ScriptedInfluxdb2:
             case "POST", "/api/v2/buckets":
                 rules = body["retentionRules"]
                 return 201, self._bucket(body["name"], rules[0]["everySeconds"] if rules else 0)
+            case "GET", "/api/v2/tasks":
+                return 200, {"tasks": [task for name, task in self.tasks.items() if query.get("name") in (None, name)]}
+            case "POST", "/api/v2/tasks":
+                name = body["flux"].partition('name: "')[2].partition('"')[0]
+                self.tasks[name] = {**body, "id": f"{len(self.tasks) + 1:016x}", "name": name}
+                return 201, self.tasks[name]
+        if method == "PATCH" and path.startswith("/api/v2/tasks/"):
+            task = next(task for task in self.tasks.values() if path.endswith(task["id"]))
+            task.update({key: value for key, value in body.items() if value is not None})
+            return 200, task
         if (method, path) != ("POST", "/api/v2/authorizations"):
             return 404, {"code": "not found", "message": f"{method} {path}"}
         new = f"token-{len(self.rights)}"

@@ -119,6 +119,32 @@ def test_a_server_that_is_set_up_gets_bucket_and_tokens(gateway: Gateway, server
     assert "gateway.token exists; move it away or name another file" in again.stderr
 
 
+def test_the_plan_of_the_plant_makes_buckets_and_a_task(gateway: Gateway, peer: ScriptedInfluxdb2) -> None:
+    """Raw points for two years, days for ten, a task that is the same however often it is made, and tokens for what each may do."""
+    name = configure(gateway, peer.url)
+    (gateway.folder / "password").write_text("correct horse\n")
+    words = ("influxdb", "init", "--password-file", "password", "--plan", "factory-dosing", "--yes")
+
+    refused = gateway.run(*words)
+    assert refused.returncode == 1
+    assert "set bucket = 'factory_metrics' in [influxdb]" in refused.stderr
+    gateway.config.write_text(gateway.config.read_text().replace(f'bucket = "{name}"', 'bucket = "factory_metrics"'))
+    for _ in range(2):
+        assert gateway.run(*words).returncode == 0
+        for file in ("gateway.token", "dashboard.token"):
+            (gateway.folder / file).rename(gateway.folder / f"old-{file}")
+    hours = {bucket: peer.buckets[bucket]["retentionRules"][0]["everySeconds"] // 3600 for bucket in peer.buckets}
+    assert hours == {"factory_metrics": 17_520, "factory_metrics_daily": 87_600}
+    assert list(peer.tasks) == ["downsample_dosing_daily"]
+    flux = peer.tasks["downsample_dosing_daily"]["flux"]
+    assert 'timeSrc: "_start"' in flux
+    assert "date.truncate(t: date.sub(d: 1d, from: now()), unit: 1d)" in flux
+    assert f'to(bucket: "factory_metrics_daily", org: "{name}")' in flux
+    rights = peer.rights[(gateway.folder / "old-dashboard.token").read_text().strip()]
+    assert rights is not None
+    assert [right["action"] for right in rights] == ["read", "read"]
+
+
 def test_points_are_deleted_by_time_and_predicate(gateway: Gateway, peer: ScriptedInfluxdb2) -> None:
     """The server is told exactly what was said, and nothing in a dry run."""
     peer.is_new, peer.rights = False, {"t": None}

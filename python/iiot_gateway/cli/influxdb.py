@@ -14,6 +14,7 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
+from iiot_gateway.cli.influxdb_plan import PLANS
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns, seconds
 from iiot_gateway.config.files import read_secret
@@ -37,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="admin.token",
         metavar="FILE",
         help="a token that may make buckets; written for a new server, else read; admin.token by default",
+    )
+    init.add_argument(
+        "--plan",
+        choices=tuple(PLANS),
+        metavar="NAME",
+        help="make the buckets and the daily task of a plan: factory-dosing (raw points for two years, daily sums for ten)",
     )
     init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; for ever by default")
     init.add_argument(

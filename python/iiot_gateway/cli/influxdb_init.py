@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iiot_gateway.cli import influxdb
+from iiot_gateway.cli.influxdb_plan import HOUR_S, PLANS, write_task
 from iiot_gateway.config.schema import InfluxdbSection
 from iiot_gateway.errors import GatewayError, command
 
@@ -19,6 +20,11 @@ POLL_S = 0.5
 
 def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[..., None]) -> int:
     """Set the server up; say each step."""
+    plan = PLANS[args.plan] if args.plan else None
+    if plan and section.bucket != plan.raw:
+        raise GatewayError(f"the plan {args.plan} writes to the bucket {plan.raw!r}: set bucket = {plan.raw!r} in [{args.section}]")
+    if plan and args.retention_days:
+        raise GatewayError("--plan says how long buckets keep points: leave --retention-days out")
     gateway_token_file = args.gateway_token_file or section.token_file or "gateway.token"
     if args.password_file:
         influxdb.secret_of(args.password_file)  # before a minute is waited for a server
@@ -36,22 +42,28 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
     for file in files:
         if Path(file).exists():
             raise GatewayError(f"{file} exists; move it away or name another file")
-    keep = f"{args.retention_days} days" if args.retention_days else "for ever"
+    retention_s = plan.raw_hours * HOUR_S if plan else (args.retention_days or 0) * 86400
+    keep = f"{retention_s // 86400} days" if retention_s else "for ever"
     steps += [
         f"make the organisation {section.org} and the bucket {section.bucket} (kept {keep}), if they are not there",
+        *([f"make the bucket {plan.daily} (kept {plan.daily_hours // 24} days) and the task {plan.task_name}"] if plan else []),
         f"write a token that may only write that bucket to {gateway_token_file}",
-        f"write a token that may only read it to {args.dashboard_token_file}",
+        f"write a token that may only read {'both buckets' if plan else 'it'} to {args.dashboard_token_file}",
     ]
     if args.dry_run:
         print("\n".join(f"would {step}" for step in steps))
         return 0
     confirm("\n".join(steps) + "\nDo this?", yes=args.yes)
-    admin = _set_up(section, args) if is_new else _admin_token(section, args)
+    admin = _set_up(section, args, retention_s) if is_new else _admin_token(section, args)
     with influxdb.client(section, admin) as client:
         org = _organisation(client, section.org)
-        bucket = _bucket(client, section.bucket, org, (args.retention_days or 0) * 86400)
-        influxdb.write_secret(gateway_token_file, _token(client, org, bucket, "write", "iiot-gateway writes"))
-        influxdb.write_secret(args.dashboard_token_file, _token(client, org, bucket, "read", "dashboards read"))
+        bucket = _bucket(client, section.bucket, org, retention_s)
+        read = [bucket]
+        if plan:
+            read.append(_bucket(client, plan.daily, org, plan.daily_hours * HOUR_S))
+            write_task(client, plan, org)
+        influxdb.write_secret(gateway_token_file, _token(client, org, [bucket], "write", "iiot-gateway writes"))
+        influxdb.write_secret(args.dashboard_token_file, _token(client, org, read, "read", "dashboards read"))
     hint = "" if section.token_file else f"set token_file = {gateway_token_file!r} in the section; "
     print(f"ready: {hint}dashboards take {args.dashboard_token_file}")
     return 0
@@ -80,7 +92,7 @@ def _is_new(section: InfluxdbSection) -> bool:
     return allowed
 
 
-def _set_up(section: InfluxdbSection, args: argparse.Namespace) -> str:
+def _set_up(section: InfluxdbSection, args: argparse.Namespace, retention_s: int) -> str:
     """Do the first set-up and return the administrator's token."""
     from influxdb_client import OnboardingRequest, SetupService
 
@@ -89,7 +101,7 @@ def _set_up(section: InfluxdbSection, args: argparse.Namespace) -> str:
         password=influxdb.secret_of(args.password_file),
         org=section.org,
         bucket=section.bucket,
-        retention_period_seconds=(args.retention_days or 0) * 86400,
+        retention_period_seconds=retention_s,
     )
     with influxdb.client(section, "") as client:
         token = str(SetupService(client.api_client).post_setup(request).auth.token)
@@ -133,9 +145,10 @@ def _found(ask: Callable[[], list[Any]]) -> list[Any]:
         raise
 
 
-def _token(client: Any, org: Any, bucket: Any, action: str, description: str) -> str:
+def _token(client: Any, org: Any, buckets: list[Any], action: str, description: str) -> str:
     from influxdb_client import Authorization, Permission, PermissionResource
 
-    permission = Permission(action=action, resource=PermissionResource(type="buckets", id=bucket.id, org_id=org.id))
-    authorization = Authorization(org_id=org.id, permissions=[permission], description=description)
+    resources = [PermissionResource(type="buckets", id=bucket.id, org_id=org.id) for bucket in buckets]
+    permissions = [Permission(action=action, resource=resource) for resource in resources]
+    authorization = Authorization(org_id=org.id, permissions=permissions, description=description)
     return str(client.authorizations_api().create_authorization(authorization=authorization).token)

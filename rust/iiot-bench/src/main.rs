@@ -5,6 +5,9 @@
 //! iiot-bench count --mqtt PORT --until N                                 subscribe at QoS 1 and say when N messages came
 //! iiot-bench latency --log FILE --profile FILE --mqtt PORT --fd N --relay-fd N --relay DEVICE --rate N
 //!                                                                        lines into two ports, interleaved with bare publishes
+//! iiot-bench ingest-prepare --mqtt PORT --client ID                      make a session that keeps what comes
+//! iiot-bench ingest-fill --mqtt PORT --count N --start S                 publish dosing documents
+//! iiot-bench ingest --mqtt PORT --client ID --until N                    take what waits in a session
 //! ```
 //!
 //! Each says `ready` when it is connected. `flood` and `latency` then wait for a line on standard input, so that whoever started them
@@ -19,6 +22,7 @@
 mod broker;
 mod count;
 mod flood;
+mod ingest;
 mod latency;
 mod render;
 
@@ -71,6 +75,9 @@ fn main() {
         "flood" => flood::run(&arguments),
         "count" => count::run(&arguments),
         "latency" => latency::run(&arguments),
+        "ingest-prepare" => ingest::prepare(&arguments),
+        "ingest-fill" => ingest::fill(&arguments),
+        "ingest" => ingest::take(&arguments),
         other => panic!("unknown command {other}"),
     }
 }

@@ -1,0 +1,111 @@
+//! A bare subscriber with the same client library, which acknowledges by hand every two milliseconds; and what fills its session.
+
+use crate::{Arguments, broker, say, wait_for_go};
+use rumqttc_v4::{
+    AckMode, AsyncClient, Broker, Event, EventLoop, MqttOptions, Outgoing, Packet, PublishOptions,
+    QoS,
+};
+use std::time::{Duration, Instant};
+
+const FILTER: &str = "factory/#";
+const TOPIC: &str = "factory/dosing/consumption";
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(2);
+/// Documents in which one second differs from the next.
+const PER_SECOND: u64 = 1000;
+
+async fn subscriber(client_id: &str, port: u16) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new(client_id, Broker::tcp("127.0.0.1", port));
+    options
+        .set_keep_alive(30)
+        .set_clean_session(false)
+        .set_max_request_batch(256)
+        .set_ack_mode(AckMode::Manual);
+    let (client, mut events) = AsyncClient::builder(options).capacity(100_000).build();
+    while !matches!(
+        events.poll().await.unwrap(),
+        Event::Incoming(Packet::ConnAck(_))
+    ) {}
+    (client, events)
+}
+
+/// Make a session that keeps what comes.
+pub fn prepare(arguments: &Arguments) {
+    broker::runtime().block_on(async {
+        let id = arguments.text("client");
+        let (client, mut events) = subscriber(id, arguments.number("mqtt")).await;
+        client.subscribe(FILTER, QoS::AtLeastOnce).await.unwrap();
+        while !matches!(
+            events.poll().await.unwrap(),
+            Event::Incoming(Packet::SubAck(_))
+        ) {}
+        client.disconnect().await.unwrap();
+        while !matches!(
+            events.poll().await,
+            Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))
+        ) {}
+    });
+    say("ready");
+}
+
+/// Publish documents of 250 bytes.
+pub fn fill(arguments: &Arguments) {
+    let count: u64 = arguments.number("count");
+    let start: u64 = arguments.number("start");
+    broker::runtime().block_on(async {
+        let (client, mut events) = broker::publisher("filler", arguments.number("mqtt")).await;
+        tokio::spawn(async move {
+            for n in 0..count {
+                let document = format!(
+                    r#"{{"device_id":"dosing_system_{:02}","timestamp":{},"n":{n},"pump":{},"chemical":"DMDEE","recipe":"CU-65/75","mode":"CATALYST","target_g":125.50,"actual_g":125.{:02},"error_g":-0.03,"duration_ms":{},"firmware":"1.4.2","rssi":-61,"heap":187332}}"#,
+                    n % 20,
+                    start + n / PER_SECOND,
+                    n % 4 + 1,
+                    n % 100,
+                    45_000 + n % 97,
+                );
+                let options = PublishOptions::new(QoS::AtLeastOnce);
+                client.publish(TOPIC, document, options).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        let mut acknowledged = 0;
+        while acknowledged < count {
+            if let Event::Incoming(Packet::PubAck(_)) = events.poll().await.unwrap() {
+                acknowledged += 1;
+            }
+        }
+    });
+    say("ready");
+}
+
+/// Take what waits in a session.
+pub fn take(arguments: &Arguments) {
+    let until: usize = arguments.number("until");
+    wait_for_go();
+    let took = broker::runtime().block_on(async {
+        let id = arguments.text("client");
+        let (client, mut events) = subscriber(id, arguments.number("mqtt")).await;
+        let mut began = None;
+        let mut waiting = Vec::new();
+        let mut taken = 0;
+        let mut due = Instant::now() + ACKNOWLEDGE_EVERY;
+        while taken < until {
+            let event = tokio::time::timeout_at(due.into(), events.poll()).await;
+            if let Ok(event) = event
+                && let Event::Incoming(Packet::Publish(publish)) = event.unwrap()
+            {
+                began.get_or_insert_with(Instant::now);
+                waiting.push(publish);
+            }
+            if Instant::now() >= due || taken + waiting.len() >= until {
+                taken += waiting.len();
+                for publish in waiting.drain(..) {
+                    client.try_ack(&publish).unwrap();
+                }
+                due = Instant::now() + ACKNOWLEDGE_EVERY;
+            }
+        }
+        began.map_or(Duration::ZERO, |began| began.elapsed())
+    });
+    say(&format!("took {}", took.as_secs_f64()));
+}
