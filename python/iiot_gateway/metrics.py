@@ -14,6 +14,9 @@ Sample = tuple[dict[str, str], float]
 INTAKE_FRAMES = "iiot_intake_frames_total"
 INTAKE_REJECTED = "iiot_intake_rejected_total"
 INTAKE_IGNORED = "iiot_intake_ignored_documents_total"
+INTAKE_SKIPPED = "iiot_intake_skipped_messages_total"
+INTAKE_SESSIONS_LOST = "iiot_intake_sessions_lost_total"
+INTAKE_TIMES_NOT_REMEMBERED = "iiot_intake_times_not_remembered_total"
 INTAKE_RETRIED = "iiot_intake_retried_total"
 INTAKE_LOST_ON_AIR = "iiot_intake_lost_on_air_frames"
 INTAKE_TIMES_NOT_BELIEVED = "iiot_intake_times_not_believed_total"
@@ -52,6 +55,9 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     INTAKE_REJECTED: ("counter", "Frames rejected at intake, by reason; also those that a retry settled later."),
     INTAKE_IGNORED: ("counter", "Documents that a profile names as no telemetry, by the name that they have there; no part of received."),
+    INTAKE_SKIPPED: ("counter", "Messages that were not wanted or had no room, by reason; no part of received."),
+    INTAKE_SESSIONS_LOST: ("counter", "How often a broker had lost the session of a source, so that messages may be missing, by source."),
+    INTAKE_TIMES_NOT_REMEMBERED: ("counter", "Values of which nothing is remembered, because their source has too many series or devices."),
     INTAKE_RETRIED: ("counter", "Rejects of the intake that a retry made accepted frames, or found to be duplicates."),
     INTAKE_LOST_ON_AIR: ("gauge", "Sequence numbers that never came; falls when a late frame arrives."),
     INTAKE_TIMES_NOT_BELIEVED: (
@@ -131,7 +137,7 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
     for name, source in document["source"].items():
         for metric, key in ((SOURCE_BYTES, "bytes"), (SOURCE_DOCUMENTS, "documents"), (SOURCE_RESTARTS, "restarts")):
             yield metric, {"source": name}, source[key]
-        yield SOURCE_RUNNING, {"source": name, "state": source["state"]}, int(source["state"] == "running")
+        yield SOURCE_RUNNING, {"source": name, "state": source["state"]}, int(source["state"] in ("running", "subscribed"))
         if source["last_document_at"] is not None:
             yield SOURCE_LAST_DOCUMENT, {"source": name}, source["last_document_at"]
     gateway = document["gateway"]
@@ -150,6 +156,11 @@ def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float
         yield INTAKE_REJECTED, {"reason": reason}, value
     for kind, value in intake.get("ignored_kinds", {}).items():
         yield INTAKE_IGNORED, {"kind": kind}, value
+    for reason, value in intake.get("skipped_kinds", {}).items():
+        yield INTAKE_SKIPPED, {"reason": reason}, value
+    for source, value in intake.get("sessions_lost", {}).items():
+        yield INTAKE_SESSIONS_LOST, {"source": source}, value
+    yield INTAKE_TIMES_NOT_REMEMBERED, {}, intake.get("times_not_remembered", 0)
     yield INTAKE_RETRIED, {}, intake.get("retried", 0)
     yield INTAKE_LOST_ON_AIR, {}, intake.get("lost_on_air", 0)
     for source, value in intake.get("times_not_believed", {}).items():

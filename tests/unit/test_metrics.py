@@ -25,6 +25,8 @@ def document() -> dict[str, Any]:
             "lost_journal_unavailable": 0,
             "ignored": 5,
             "ignored_kinds": {"join": 4, "ack": 1},
+            "skipped_kinds": {"retained": 8},
+            "sessions_lost": {"mqtt_consumer": 1},
             "reject_reasons": {"not JSON": 6, 'a "reason" with \\ and\na line': 4},
             "times_not_believed": {"serial": 3},
         },
@@ -83,6 +85,9 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_intake_retried_total", ()] == 2
     assert values["iiot_intake_times_not_believed_total", ("serial",)] == 3
     assert values["iiot_intake_ignored_documents_total", ("join",)] == 4
+    assert values["iiot_intake_skipped_messages_total", ("retained",)] == 8
+    assert values["iiot_intake_sessions_lost_total", ("mqtt_consumer",)] == 1
+    assert values["iiot_intake_times_not_remembered_total", ()] == 0
     assert values["iiot_intake_lost_on_air_frames", ()] == 7
     assert values["iiot_sink_lag_seconds", ("mqtt",)] == 12.5
     assert values["iiot_sink_lag_seconds", ("gone",)] == 0

@@ -53,6 +53,10 @@ def table(document: dict[str, Any]) -> str:
     ]
     if ignored := intake.get("ignored_kinds"):
         lines.insert(2, "ignored   " + ", ".join(f"{_count(count)} {name}" for name, count in ignored.items()))
+    if skipped := intake.get("skipped_kinds"):
+        lines.insert(2, "skipped   " + ", ".join(f"{_count(count)} {name}" for name, count in skipped.items()))
+    if lost := intake.get("sessions_lost"):
+        lines.append("sessions  " + ", ".join(f"{name} lost {_count(count)}" for name, count in lost.items()) + ": messages may be missing")
     if gateway and gateway.get("log_lines_lost"):
         lines.append(f"log       {_count(gateway['log_lines_lost'])} lines could not be written to standard error")
     if document["sinks"]:
