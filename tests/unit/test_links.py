@@ -1,0 +1,70 @@
+"""Documents lead somewhere: each link, each file that they name, and each command."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iiot_gateway.cli.main import COMMANDS
+
+ROOT = Path(__file__).parent.parent.parent
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+NAMED_FILE = re.compile(r"`((?:docs|scripts|tests|benches|rust|python|firmware|deploy|web|examples)/[\w./-]+)`")
+COMMAND = re.compile(r"`(?:scripts/run-gateway\.sh|iiot-gateway) ([a-z-]+)")
+BUILT = ("target/", "python/iiot_gateway/web", "firmware/target")
+"""Made by a build, and not in the repository."""
+
+
+def documents() -> list[Path]:
+    """Return every document of the project."""
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.splitlines()]
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(document: Path) -> Iterator[str]:
+    """Give every link that leads nowhere."""
+    for target in LINK.findall(document.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists():
+            yield target
+        elif anchor and anchor not in anchors(file):
+            yield f"{target}: no such heading"
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """Files and headings that are linked to exist."""
+    assert list(dead_links(document)) == []
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    """A path in backticks that begins with a folder of the repository is in it."""
+    named = {name for name in NAMED_FILE.findall(document.read_text(encoding="utf-8")) if not name.startswith(BUILT)}
+    assert [name for name in sorted(named) if not (ROOT / name).exists() and "..." not in name] == []
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_is_named_exists(document: Path) -> None:
+    """What a document tells to type is a command of the program."""
+    assert sorted(set(COMMAND.findall(document.read_text(encoding="utf-8"))) - set(COMMANDS)) == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    """The test sees what it is made for."""
+    document = tmp_path / "page.md"
+    document.write_text("# One heading\n[a](page.md#one-heading) [b](page.md#two) [c](gone.md) [d](https://example.org)\n")
+    assert list(dead_links(document)) == ["page.md#two: no such heading", "gone.md"]
