@@ -8,6 +8,7 @@ __all__ = [
     "MQTT_PREFIX_BYTES",
     "Answer",
     "Broker",
+    "BrokerConsumer",
     "BrokerError",
     "Decoded",
     "Decoder",
@@ -21,7 +22,9 @@ __all__ = [
     "LineBatch",
     "LineSink",
     "Live",
+    "MqttConsumer",
     "MqttError",
+    "MqttRecorder",
     "MqttSink",
     "Pacer",
     "Poster",
@@ -258,6 +261,7 @@ class BrokerConsumer:
     def counts(self) -> tuple[int, int, int]:
         """Messages so far, their bytes, and when the last one came (nanoseconds since 1970, 0 before the first)."""
 
+@final
 class MqttRecorder:
     """A consumer for `record`: messages go to a function as a list of (topic, payload, arrival in Unix nanoseconds), and are acknowledged when it returns."""
 
@@ -282,6 +286,7 @@ class MqttRecorder:
     def stop(self, timeout_s: float = 1.0) -> None:
         """End `run_connection`."""
 
+@final
 class MqttConsumer:
     """A consumer of MQTT messages, with its place in the journal."""
 
@@ -324,6 +329,7 @@ class MqttConsumer:
         """{"state": connecting|subscribed|paused|disconnected|stopped, "messages", "payload_bytes", "last_message_ns", "unacknowledged", "refused",
         "limits", "sessions_lost"}: filters that the broker refused, what it granted less of, and how often it had lost the session."""
 
+@final
 class Intake:
     """Where a source pushes bytes. One per source; calls must not overlap."""
 
@@ -473,10 +479,15 @@ class SideConnection:
 
 @final
 class LineSink:
-    """A database sink's reader: lines of the frames behind its cursor."""
+    """Reads lines of the frames behind a sink's cursor, for a database or a pipe."""
 
-    def __new__(cls, journal: Journal, name: str, *, integers: Literal["typed", "float"] = "typed") -> Self:
-        """With integers = "float" they are written as floats, for a database that has them so."""
+    def __new__(
+        cls, journal: Journal, name: str, *, format: Literal["influx", "json"] = "influx", integers: Literal["typed", "float"] = "typed"
+    ) -> Self:
+        """ "influx" gives line protocol. "json" gives one object per point:
+        `{"measurement":"temperature","tags":{"node":"1"},"fields":{"value":27.60},"time":1764393600000000000}`, the time in nanoseconds since 1970.
+
+        With integers = "float" line protocol writes integers as floats, for a database that has them so."""
     def next_batch(self, *, max_lines: int, max_bytes: int, linger_ms: int, timeout_ms: int, gzip: bool = False) -> LineBatch | None:
         """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
         Blocks; releases the interpreter. Batches may be prepared ahead; they are confirmed in order. `gzip` for a poster that compresses: the

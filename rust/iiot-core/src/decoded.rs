@@ -10,8 +10,8 @@ use crate::render::push_value;
 use crate::rules::{Repeats, Rules};
 use crate::scan::Scan;
 
-/// A document with what was found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and values
-/// ([`Decoded::values`]), and what the scan says of clocks, sequences and faults.
+/// A document with what was found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and typed points
+/// ([`Decoded::for_each_point`]), and what the scan says of clocks, sequences and faults.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoded<'a> {
     pub(crate) rules: &'a Rules,
@@ -78,33 +78,32 @@ impl<'a> Decoded<'a> {
         self.rules.repeats == Repeats::Real
     }
 
-    /// Show every value with its place and the time of its point; in the order of points and fields.
+    /// Show every point: its number, its time and its fields.
     #[inline]
-    pub(crate) fn each_value(
+    pub(crate) fn each_point(
         &self,
         frame: FrameTime,
-        mut visit: impl FnMut(Place, i64, &FieldRef),
+        mut visit: impl FnMut(u32, i64, &'a [FieldRef]),
     ) {
-        let fields = &self.scan.fields;
         if !self.scan.has_points {
-            for (point, field) in (0..).zip(fields) {
-                visit(Place { point, field: 0 }, frame.time_ns, field);
+            for (number, field) in (0..).zip(&self.scan.fields) {
+                visit(number, frame.time_ns, std::slice::from_ref(field));
             }
             return;
         }
-        for (point, found) in (0..).zip(&self.scan.points) {
-            let time_ns = self.time_of(*found, frame);
-            for (number, field) in (0..).zip(self.fields_of(*found)) {
-                visit(
-                    Place {
-                        point,
-                        field: number,
-                    },
-                    time_ns,
-                    field,
-                );
-            }
+        for (number, point) in (0..).zip(&self.scan.points) {
+            visit(number, self.time_of(*point, frame), self.fields_of(*point));
         }
+    }
+
+    /// Show every value with its place; in the order of points and fields.
+    #[inline]
+    pub(crate) fn each_value(&self, mut visit: impl FnMut(Place, &FieldRef)) {
+        self.each_point(FrameTime::at(0), |point, _, fields| {
+            for (field, value) in (0..).zip(fields) {
+                visit(Place { point, field }, value);
+            }
+        });
     }
 
     /// The fields of a point.

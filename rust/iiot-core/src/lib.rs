@@ -19,6 +19,7 @@ pub mod framed;
 pub mod framer;
 pub mod hash;
 pub mod json;
+mod json_line;
 mod json_text;
 mod keys;
 mod line;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::point::TagOrigin;
 use crate::profile::Profile;
 use crate::render::{push_escaped_measurement, push_escaped_tag};
 use crate::rules::{Address, FieldName, PointRule};
@@ -13,6 +14,16 @@ pub struct Origin {
     /// By field.
     pub(crate) heads: Vec<Head>,
     pub(crate) topics: Vec<Option<Topic>>,
+    /// By point.
+    pub(crate) tags: Vec<Vec<Tag>>,
+}
+
+/// A tag of a point as its encoders want it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tag {
+    pub(crate) key: String,
+    pub(crate) value: Template<Address>,
+    pub(crate) origin: TagOrigin,
 }
 
 /// Everything of a line with one field before its value.
@@ -118,9 +129,12 @@ impl Origin {
         let mut origin = Self {
             heads: Vec::with_capacity(rules.fields.len()),
             topics: Vec::with_capacity(rules.fields.len()),
+            tags: rules.points.iter().map(|p| all_tags(p, tags)).collect(),
         };
         for field in &rules.fields {
-            let Some(point) = rules.points.get(field.point as usize) else {
+            let number = field.point as usize;
+            let (Some(point), Some(tags)) = (rules.points.get(number), origin.tags.get(number))
+            else {
                 continue;
             };
             origin.heads.push(head(point, &field.name, tags));
@@ -143,25 +157,37 @@ fn topic(prefix: &[u8], template: &Template<Address>) -> Topic {
     }
 }
 
-fn head(point: &PointRule, name: &FieldName, shared: &[(String, String)]) -> Head {
-    let mut tags: Vec<(Vec<u8>, TagValue)> = Vec::new();
-    for (key, template) in &point.tags {
-        tags.push((
-            escaped(key),
-            template.fixed().map_or_else(
-                || TagValue::Rendered(template.clone()),
-                |text| TagValue::Fixed(escaped(text)),
-            ),
-        ));
-    }
+/// The tags that the profile gives a point, and those of the configuration that they do not hide; in the order in which lines have them.
+fn all_tags(point: &PointRule, shared: &[(String, String)]) -> Vec<Tag> {
+    let own = point.tags.iter().map(|(key, value)| Tag {
+        key: key.clone(),
+        value: value.clone(),
+        origin: TagOrigin::Profile,
+    });
+    let mut tags: Vec<Tag> = own.collect();
     for (key, value) in shared {
-        let key = escaped(key);
-        if !tags.iter().any(|(known, _)| *known == key) {
-            tags.push((key, TagValue::Fixed(escaped(value))));
+        if !tags.iter().any(|tag| escaped(&tag.key) == escaped(key)) {
+            tags.push(Tag {
+                key: key.clone(),
+                value: Template::of_text(value),
+                origin: TagOrigin::Configuration,
+            });
         }
     }
-    tags.retain(|(_, value)| !matches!(value, TagValue::Fixed(text) if text.is_empty()));
-    tags.sort_by(|(left, _), (right, _)| left.cmp(right));
+    tags.retain(|tag| tag.value.fixed() != Some(""));
+    tags.sort_by_cached_key(|tag| escaped(&tag.key));
+    tags
+}
+
+fn head(point: &PointRule, name: &FieldName, tags: &[Tag]) -> Head {
+    let tags = tags.iter().map(|tag| {
+        let value = match tag.value.fixed() {
+            Some(text) => TagValue::Fixed(escaped(text)),
+            None => TagValue::Rendered(tag.value.clone()),
+        };
+        (escaped(&tag.key), value)
+    });
+    let tags: Vec<(Vec<u8>, TagValue)> = tags.collect();
 
     let name = match name {
         FieldName::Fixed(name) => Some(escaped(name)),

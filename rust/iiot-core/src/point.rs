@@ -1,73 +1,212 @@
-//! Gives values one by one, for a sink that keeps them itself: the series, its topic, and the value's text.
+//! Gives points one by one, typed, for whoever keeps names, tags and fields apart: the local history, the newest values, JSON lines, rows.
 
-use crate::decoded::{Decoded, FrameTime};
+use std::borrow::Cow;
+
+use crate::decoded::{Decoded, FrameTime, Place};
+use crate::found::{Context, FieldRef};
 use crate::json::Kind;
-use crate::origin::{Head, Origin, Topic};
+use crate::observe::push_capture;
+use crate::origin::{Head, Origin, Tag, Topic};
+use crate::render::push_template;
+use crate::rules::{Address, FieldName};
+use crate::template::Template;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PointKind {
+pub enum ValueKind {
     /// A JSON number.
     Number,
+    /// A whole number that fits 64 bits.
+    Integer,
     /// `true` or `false`.
     Bool,
     /// A text.
     String,
 }
 
-/// One value of a point. Lent for the time of a call.
+/// Who gave a point a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Point<'a> {
-    /// Its series as line protocol writes it, up to the equals sign of the field: `temperature,node=node1 value=`.
-    pub series: &'a [u8],
-    /// The field, if series and topic are the same for every document of this origin: what was found for it once holds for ever.
-    pub fixed: Option<u32>,
-    /// The topic, prefix included, if it is published.
-    pub topic: Option<&'a [u8]>,
-    /// Nanoseconds since 1970.
-    pub time_ns: i64,
-    /// What the value is.
-    pub kind: PointKind,
-    /// The value: a number as the text it came as, a string without quotes and escapes.
-    pub value: &'a [u8],
+pub enum TagOrigin {
+    /// The profile.
+    Profile,
+    /// The configuration: the same tag for every point.
+    Configuration,
 }
 
-impl Decoded<'_> {
-    /// Show every value, in the order of points and fields.
+/// One point: a measurement, its tags, at least one field, and a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Point<'d> {
+    decoded: Decoded<'d>,
+    origin: &'d Origin,
+    measurement: &'d Template<Address>,
+    tags: &'d [Tag],
+    fields: &'d [FieldRef],
+    /// Its number in the frame.
+    pub number: u32,
+    /// Nanoseconds since 1970.
+    pub time_ns: i64,
+}
+
+/// One field of a point.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'d> {
+    decoded: Decoded<'d>,
+    origin: &'d Origin,
+    found: FieldRef,
+    /// Which value of its frame the field is.
+    pub place: Place,
+    /// What the value is.
+    pub kind: ValueKind,
+}
+
+impl<'d> Decoded<'d> {
+    /// Show every point, in the order of their numbers.
     ///
     /// `origin` must be made for the profile that the document was scanned by.
-    pub fn values(&self, origin: &Origin, time: FrameTime, mut visit: impl FnMut(Point<'_>)) {
-        let (mut series, mut rendered) = (Vec::new(), Vec::new());
-        self.each_value(time, |_, time_ns, field| {
-            let Some(head) = origin.heads.get(field.field as usize) else {
-                return;
-            };
-            let kind = match field.value.kind {
-                Kind::Number | Kind::Scientific | Kind::Integer => PointKind::Number,
-                Kind::Bool => PointKind::Bool,
-                Kind::String | Kind::EscapedString => PointKind::String,
-                Kind::Missing | Kind::Null | Kind::Object | Kind::Array => return,
-            };
-            let topic = origin
-                .topics
-                .get(field.field as usize)
-                .and_then(Option::as_ref);
-            let fixed = matches!(head, Head::Fixed(_)) && topic.is_none_or(Topic::is_fixed);
-            let series = if let Head::Fixed(block) = head {
-                block.text.as_slice()
-            } else {
-                series.clear();
-                self.push_head(head, field.context, &mut series);
-                series.as_slice()
-            };
-            visit(Point {
-                series,
-                fixed: fixed.then_some(field.field),
-                topic: topic.map(|t| self.topic_text(t, field.context, &mut rendered)),
-                time_ns,
-                kind,
-                value: &self.text(field.value),
-            });
+    #[inline]
+    pub fn for_each_point(
+        &self,
+        origin: &'d Origin,
+        time: FrameTime,
+        mut visit: impl FnMut(Point<'d>),
+    ) {
+        self.each_point(time, |number, time_ns, fields| {
+            let rule = fields
+                .first()
+                .and_then(|field| self.rules.fields.get(field.field as usize))
+                .map(|field| field.point as usize);
+            if let Some(rule) = rule
+                && let (Some(point), Some(tags)) =
+                    (self.rules.points.get(rule), origin.tags.get(rule))
+            {
+                visit(Point {
+                    decoded: *self,
+                    origin,
+                    measurement: &point.measurement,
+                    tags,
+                    fields,
+                    number,
+                    time_ns,
+                });
+            }
         });
+    }
+}
+
+impl<'d> Point<'d> {
+    /// Append the measurement; an empty one is `_`.
+    pub fn push_measurement(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        let Decoded { document, scan, .. } = self.decoded;
+        push_template(self.measurement, document, scan, self.context(), out);
+        if out.len() == start {
+            out.push(b'_');
+        }
+    }
+
+    /// Show the tags, sorted by their keys as line protocol escapes them. Tags without a value are left out; a tag of the profile hides one of the configuration.
+    pub fn tags(&self, mut visit: impl FnMut(&str, &[u8], TagOrigin)) {
+        let Decoded { document, scan, .. } = self.decoded;
+        let mut text = Vec::new();
+        for tag in self.tags {
+            text.clear();
+            push_template(&tag.value, document, scan, self.context(), &mut text);
+            if !text.is_empty() {
+                visit(&tag.key, &text, tag.origin);
+            }
+        }
+    }
+
+    /// The fields, in their order.
+    #[inline]
+    pub fn fields(&self) -> impl Iterator<Item = Field<'d>> + use<'d> {
+        let Self {
+            decoded,
+            origin,
+            number: point,
+            ..
+        } = *self;
+        let fields = (0..).zip(self.fields);
+        fields.filter_map(move |(number, field)| {
+            let kind = match field.value.kind {
+                Kind::Number | Kind::Scientific => ValueKind::Number,
+                Kind::Integer => ValueKind::Integer,
+                Kind::Bool => ValueKind::Bool,
+                Kind::String | Kind::EscapedString => ValueKind::String,
+                Kind::Missing | Kind::Null | Kind::Object | Kind::Array => return None,
+            };
+            Some(Field {
+                decoded,
+                origin,
+                found: *field,
+                place: Place {
+                    point,
+                    field: number,
+                },
+                kind,
+            })
+        })
+    }
+
+    fn context(&self) -> Context {
+        self.fields
+            .first()
+            .map(|field| field.context)
+            .unwrap_or_default()
+    }
+}
+
+impl<'d> Field<'d> {
+    /// The number of the profile's field, if series and topic are the same for every document of this origin: what was found for this number once holds for ever.
+    #[inline]
+    pub fn fixed(&self) -> Option<u32> {
+        let number = self.found.field as usize;
+        let is_fixed = matches!(self.origin.heads.get(number)?, Head::Fixed(_))
+            && self
+                .origin
+                .topics
+                .get(number)?
+                .as_ref()
+                .is_none_or(Topic::is_fixed);
+        is_fixed.then_some(self.found.field)
+    }
+
+    /// Append the name; an empty one is `_`.
+    pub fn push_name(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        let Decoded {
+            document,
+            scan,
+            rules,
+        } = self.decoded;
+        match rules.fields.get(self.found.field as usize).map(|f| &f.name) {
+            Some(FieldName::Fixed(name)) => out.extend_from_slice(name.as_bytes()),
+            Some(FieldName::Key) => {
+                if let Some(key) = scan.captures.get(self.found.context.captures as usize) {
+                    push_capture(document, *key, out);
+                }
+            }
+            None => {}
+        }
+        if out.len() == start {
+            out.push(b'_');
+        }
+    }
+
+    /// The value: a number as the text it came as, an integer as its digits, a string without quotes and escapes.
+    #[inline]
+    pub fn text(&self) -> Cow<'d, [u8]> {
+        self.decoded.text(self.found.value)
+    }
+
+    /// The topic, prefix included, if the field is published. `room` is room for one that depends on the document.
+    #[inline]
+    pub fn topic<'t>(&'t self, room: &'t mut Vec<u8>) -> Option<&'t [u8]> {
+        let topic = self
+            .origin
+            .topics
+            .get(self.found.field as usize)?
+            .as_ref()?;
+        Some(self.decoded.topic_text(topic, self.found.context, room))
     }
 }

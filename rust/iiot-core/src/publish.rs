@@ -1,6 +1,6 @@
 //! Gives points as MQTT publishes: topic, payload, retain.
 
-use crate::decoded::{Decoded, FrameTime, Place};
+use crate::decoded::{Decoded, Place};
 use crate::found::Context;
 use crate::origin::{Origin, Topic};
 use crate::render::push_topic;
@@ -24,7 +24,7 @@ impl Decoded<'_> {
     /// `origin` must be made for the profile that the document was scanned by.
     pub fn publishes(&self, origin: &Origin, mut visit: impl FnMut(Publish<'_>)) {
         let mut rendered = Vec::new();
-        self.each_value(FrameTime::at(0), |place, _, field| {
+        self.each_value(|place, field| {
             let Some(rule) = self.rules.fields.get(field.field as usize) else {
                 return;
             };

@@ -1,7 +1,9 @@
-//! The name of a series, read back from the text that [`crate::point::Point::series`] gives: `temperature,node=node1 value=`.
+//! Series: which measurement, tags and field a value belongs to, as names and as one text that tells series apart.
 
 use std::iter::Peekable;
 use std::slice::Iter;
+
+use crate::point::{Field, Point};
 
 /// Measurement, tags and field as the profile and the document said them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,8 +16,53 @@ pub struct SeriesName {
     pub field: String,
 }
 
+/// Append the key of a series: `temperature,node=node1 value=`. A backslash stands before each comma, blank and backslash, and before each equals sign of a tag
+/// or field.
+///
+/// Without backslashes and control characters in its names, the key is what line protocol has before the value.
+pub fn push_key(point: &Point<'_>, field: &Field<'_>, out: &mut Vec<u8>) {
+    let mut raw = Vec::new();
+    point.push_measurement(&mut raw);
+    push_escaped(&raw, b", \\", out);
+    point.tags(|key, value, _| {
+        out.push(b',');
+        push_escaped(key.as_bytes(), b", =\\", out);
+        out.push(b'=');
+        push_escaped(value, b", =\\", out);
+    });
+    raw.clear();
+    field.push_name(&mut raw);
+    out.push(b' ');
+    push_escaped(&raw, b", =\\", out);
+    out.push(b'=');
+}
+
+fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
+    for &byte in raw {
+        if special.contains(&byte) {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+}
+
 impl SeriesName {
-    /// Take the text apart; `None` if it is no series. A byte that is no UTF-8 becomes U+FFFD.
+    /// The name of a field's series.
+    pub fn of(point: &Point<'_>, field: &Field<'_>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (mut measurement, mut name) = (Vec::new(), Vec::new());
+        point.push_measurement(&mut measurement);
+        field.push_name(&mut name);
+        let mut tags = Vec::new();
+        point.tags(|key, value, _| tags.push((key.to_owned(), text(value))));
+        Self {
+            measurement: text(&measurement),
+            tags,
+            field: text(&name),
+        }
+    }
+
+    /// Take a key apart; `None` if the text is no key. A byte that is no UTF-8 becomes U+FFFD.
     pub fn read(series: &[u8]) -> Option<Self> {
         let mut rest = series.iter().peekable();
         let measurement = piece(&mut rest, b", ");
@@ -58,7 +105,7 @@ pub fn measurement(line: &[u8]) -> &[u8] {
 fn piece(rest: &mut Peekable<Iter<'_, u8>>, ends: &[u8]) -> String {
     let mut text = Vec::new();
     while let Some(&byte) = rest.next_if(|byte| !ends.contains(byte)) {
-        // There is no backslash but before what it escapes.
+        // Every backslash stands before what it escapes.
         text.push(if byte == b'\\' {
             rest.next().copied().unwrap_or(byte)
         } else {

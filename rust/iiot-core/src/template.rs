@@ -58,6 +58,13 @@ impl Template<Path> {
 }
 
 impl<V> Template<V> {
+    /// A template without holes.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self {
+            parts: vec![Part::Text(text.to_owned())],
+        }
+    }
+
     /// The text, if there are no holes.
     pub(crate) fn fixed(&self) -> Option<&str> {
         match self.parts.as_slice() {

@@ -257,13 +257,13 @@ fn take_float(input: &mut &[u8]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iiot_core::point::PointKind;
+    use iiot_core::point::ValueKind;
     use proptest::prelude::*;
 
     fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Aggregate {
         let mut all = Aggregate::default();
         for text in texts {
-            all.add(&Value::new(PointKind::Number, text.as_bytes()));
+            all.add(&Value::new(ValueKind::Number, text.as_bytes()));
         }
         all
     }

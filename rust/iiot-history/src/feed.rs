@@ -5,14 +5,13 @@
 use crate::error::Error;
 use crate::value::Value;
 use crate::writer::{Stored, Writer};
-use iiot_core::scan::Scan;
-use iiot_journal::{Confirmation, Confirmer, Cursor};
+use iiot_core::Decoded;
+use iiot_core::series::push_key;
+use iiot_journal::{Batches, Confirmation, Confirmations, Encoder, Frame, OriginInfo, now_ns};
 use std::collections::HashMap;
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// Read from the journal at once.
-const READ_BYTES: usize = 256 * 1024;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Which side has failed.
 #[derive(Debug)]
@@ -51,30 +50,64 @@ pub struct Delivered {
 
 /// One sink's way from the journal into a history.
 pub struct Feed {
-    cursor: Cursor,
-    confirmer: Confirmer,
-    scan: Scan,
-    /// Slot of a metric of an origin, where it is the same for every document.
-    slots: HashMap<(i64, u32), usize>,
+    batches: Batches,
+    confirmations: Arc<Confirmations>,
+    slots: Slots,
+}
+
+/// Slot of a field of an origin, where its series is the same for every document; valid for one generation of the writer's slots.
+#[derive(Default)]
+struct Slots {
+    of_field: HashMap<(i64, u32), usize>,
     generation: u64,
+}
+
+/// Values of frames, as they are handed to the writer.
+struct Values<'w> {
+    writer: &'w mut Writer,
+    slots: &'w mut Slots,
+    max_points: usize,
+    frames: u64,
+    key: Vec<u8>,
+    topic: Vec<u8>,
+}
+
+impl Encoder for Values<'_> {
+    fn is_full(&self) -> bool {
+        self.writer.pending() >= self.max_points
+    }
+
+    fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>) {
+        self.frames += 1;
+        let Some(decoded) = decoded else { return };
+        decoded.for_each_point(&info.origin, frame.time(), |point| {
+            for field in point.fields() {
+                let fixed = field.fixed().map(|number| (info.id, number));
+                let known = fixed.and_then(|fixed| self.slots.of_field.get(&fixed).copied());
+                let slot = known.unwrap_or_else(|| {
+                    self.key.clear();
+                    push_key(&point, &field, &mut self.key);
+                    let slot = self.writer.slot(&self.key, field.topic(&mut self.topic));
+                    if let Some(fixed) = fixed {
+                        self.slots.of_field.insert(fixed, slot);
+                    }
+                    slot
+                });
+                let value = Value::new(field.kind, &field.text());
+                self.writer.add(slot, point.time_ns, value);
+            }
+        });
+    }
 }
 
 impl Feed {
     /// Begin behind the sink's cursor.
-    pub fn new(cursor: Cursor) -> Self {
+    pub fn new(batches: Batches) -> Self {
         Self {
-            confirmer: cursor.confirmer(),
-            cursor,
-            scan: Scan::new(),
-            slots: HashMap::new(),
-            // No writer has it.
-            generation: 0,
+            confirmations: batches.confirmations(),
+            batches,
+            slots: Slots::default(),
         }
-    }
-
-    /// Wakes a waiting [`Feed::deliver`], so that it asks `cancelled`.
-    pub fn nudge(&self) -> impl Fn() + Send + Sync + 'static {
-        self.cursor.nudge()
     }
 
     /// Wait for frames up to `timeout`, then for more up to `linger` or `max_points`; store and confirm them. None if nothing came.
@@ -84,96 +117,35 @@ impl Feed {
         max_points: usize,
         linger: Duration,
         timeout: Duration,
-        cancelled: impl Fn() -> bool,
     ) -> Result<Option<Delivered>, FeedError> {
-        let from = self.cursor.position();
-        if cancelled() || !self.cursor.wait_readable(from, timeout, &cancelled) || cancelled() {
+        // What a transaction that failed did not store is read again.
+        self.batches.rewind();
+        if self.slots.generation != writer.generation() {
+            self.slots.of_field.clear();
+            self.slots.generation = writer.generation();
+        }
+        let mut values = Values {
+            writer,
+            slots: &mut self.slots,
+            max_points,
+            frames: 0,
+            key: Vec::new(),
+            topic: Vec::new(),
+        };
+        let positions = self.batches.next(&mut values, linger, timeout);
+        let frames = values.frames;
+        let positions = positions.inspect_err(|_| writer.forget())?;
+        let Some(positions) = positions else {
             return Ok(None);
-        }
-        if self.generation != writer.generation() {
-            self.slots.clear();
-            self.generation = writer.generation();
-        }
-        let (mut end, mut frames) = (from, 0);
-        let until = Instant::now() + linger;
-        while writer.pending() < max_points {
-            let before = end;
-            let collected = self.collect(writer, max_points, &mut end, &mut frames);
-            if collected.is_err() && end > from {
-                // What was read before is whole; the next batch begins at the error.
-                break;
-            }
-            if collected.is_err() {
-                writer.forget();
-            }
-            collected?;
-            if end == before {
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() || !self.cursor.wait_readable(end, left, &cancelled) {
-                    break;
-                }
-            }
-            if cancelled() {
-                break;
-            }
-        }
-        if end == from {
-            return Ok(None);
-        }
+        };
         let stored = writer.commit(now_ns()).map_err(FeedError::History)?;
-        self.confirmer.confirm(Confirmation {
-            from,
-            end,
+        self.confirmations.queue(Confirmation {
+            from: positions.start,
+            end: positions.end,
             delivered: frames,
             ..Confirmation::default()
         })?;
-        while !self.confirmer.wait_settled(end, Duration::from_millis(200)) && !cancelled() {}
+        self.confirmations.settle();
         Ok(Some(Delivered { frames, stored }))
     }
-
-    /// Hand the points of frames from `end` on to the writer.
-    fn collect(
-        &mut self,
-        writer: &mut Writer,
-        max_points: usize,
-        end: &mut u64,
-        frames: &mut u64,
-    ) -> Result<(), FeedError> {
-        for row in &self.cursor.read(*end, READ_BYTES)? {
-            if !self.cursor.takes(row)? {
-                *end = row.end();
-                continue;
-            }
-            let info = self.cursor.origin(row.origin)?;
-            let from = *end;
-            for frame in row.frames().filter(|f| f.position >= from) {
-                if writer.pending() >= max_points {
-                    return Ok(());
-                }
-                *frames += 1;
-                *end = frame.position + 1;
-                let Ok(decoded) = info.decode(&frame, &mut self.scan) else {
-                    continue;
-                };
-                let slots = &mut self.slots;
-                decoded.values(&info.origin, frame.time(), |point| {
-                    let slot = match point.fixed {
-                        Some(field) => *slots
-                            .entry((row.origin, field))
-                            .or_insert_with(|| writer.slot(point.series, point.topic)),
-                        None => writer.slot(point.series, point.topic),
-                    };
-                    writer.add(slot, point.time_ns, Value::new(point.kind, point.value));
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Nanoseconds since 1970 by the host's clock.
-fn now_ns() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }

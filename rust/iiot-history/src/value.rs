@@ -1,6 +1,6 @@
 //! A value as it came: a decimal number as mantissa and scale, which give back its text digit for digit; anything else as text.
 
-use iiot_core::point::PointKind;
+use iiot_core::point::ValueKind;
 
 /// Digits that a mantissa may have: all of them fit 63 bits.
 const MAX_DIGITS: usize = 18;
@@ -27,12 +27,14 @@ pub enum Value {
 
 impl Value {
     /// Take a point's value.
-    pub fn new(kind: PointKind, text: &[u8]) -> Self {
+    pub fn new(kind: ValueKind, text: &[u8]) -> Self {
         let owned = || String::from_utf8_lossy(text).into_owned().into_boxed_str();
         match kind {
-            PointKind::Number => decimal(text).unwrap_or_else(|| Self::Number(owned())),
-            PointKind::Bool => Self::Bool(text == b"true"),
-            PointKind::String => Self::Text(owned()),
+            ValueKind::Number | ValueKind::Integer => {
+                decimal(text).unwrap_or_else(|| Self::Number(owned()))
+            }
+            ValueKind::Bool => Self::Bool(text == b"true"),
+            ValueKind::String => Self::Text(owned()),
         }
     }
 
@@ -118,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn number(text: &str) -> Value {
-        Value::new(PointKind::Number, text.as_bytes())
+        Value::new(ValueKind::Number, text.as_bytes())
     }
 
     #[test]
@@ -143,8 +145,8 @@ mod tests {
             assert_eq!(number(text).text(), text);
             assert_eq!(number(text).number(), text.parse().ok(), "{text}");
         }
-        assert_eq!(Value::new(PointKind::Bool, b"true").text(), "true");
-        assert_eq!(Value::new(PointKind::String, b"54.10").text(), "54.10");
+        assert_eq!(Value::new(ValueKind::Bool, b"true").text(), "true");
+        assert_eq!(Value::new(ValueKind::String, b"54.10").text(), "54.10");
     }
 
     #[test]

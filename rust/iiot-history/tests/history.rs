@@ -5,7 +5,7 @@ mod common;
 use common::{
     BEGIN, DAY, HOUR, History, MINUTE, Model, Point, SECOND, assert_same, content, store, store_at,
 };
-use iiot_core::point::PointKind;
+use iiot_core::point::ValueKind;
 use iiot_history::{ErrorKind, Function, Limits, Range, Reader, Stored, Value, Writer};
 use proptest::prelude::*;
 use std::fs;
@@ -141,14 +141,14 @@ fn texts_booleans_and_strange_numbers_come_out_as_they_came_in() {
     let history = History::new();
     let mut writer = history.writer();
     let values = [
-        (PointKind::Number, "54.10"),
-        (PointKind::Number, "54.1"),
-        (PointKind::Number, "1e5"),
-        (PointKind::Number, "-0.0"),
-        (PointKind::Number, "12345678901234567890.5"),
-        (PointKind::Bool, "true"),
-        (PointKind::String, "54.10"),
-        (PointKind::String, "ouvert, \"à moitié\"\n"),
+        (ValueKind::Number, "54.10"),
+        (ValueKind::Number, "54.1"),
+        (ValueKind::Number, "1e5"),
+        (ValueKind::Number, "-0.0"),
+        (ValueKind::Number, "12345678901234567890.5"),
+        (ValueKind::Bool, "true"),
+        (ValueKind::String, "54.10"),
+        (ValueKind::String, "ouvert, \"à moitié\"\n"),
     ];
     let slot = writer.slot(b"m,node=a\\ b state=", None);
     for (at, (kind, text)) in values.iter().enumerate() {

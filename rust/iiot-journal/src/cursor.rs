@@ -23,6 +23,8 @@ const PAIR: char = '\u{1e}';
 /// What all frames of a row have in common, ready for decoding.
 #[derive(Debug)]
 pub struct OriginInfo {
+    /// Its number in this journal; no other origin ever has the same.
+    pub id: i64,
     /// The source's name.
     pub source: String,
     /// The profile the frames were accepted under.

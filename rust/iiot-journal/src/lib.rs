@@ -1,9 +1,10 @@
 //! The durable log between sources and sinks: the only queue, the only place where a frame is accepted.
 //!
 //! A [`Journal`] owns one SQLite file and three threads: the writer (group commits), the sync thread (the loss of power) and
-//! the checkpoint thread. Sources push through an [`Intake`]; a sink reads through a [`Cursor`] and confirms through it.
+//! the checkpoint thread. Sources push through an [`Intake`]; a sink reads and confirms through [`Batches`].
 
 mod accept;
+mod batches;
 mod begin;
 mod check;
 mod commit;
@@ -36,6 +37,7 @@ mod tap;
 mod wal;
 mod writer;
 
+pub use batches::{Batches, Confirmations, Encoder, Stop};
 pub use cursor::{Confirmer, Cursor, OriginInfo};
 pub use deliveries::Delivery;
 pub use error::{Error, ErrorKind, Result};

@@ -37,6 +37,7 @@ impl Origins {
             ))
         })?;
         let info = Arc::new(OriginInfo {
+            id,
             source,
             profile,
             origin,

@@ -4,8 +4,9 @@
 mod common;
 
 use common::*;
-use iiot_journal::{Confirmation, ErrorKind, Journal, SinkReject};
+use iiot_journal::{Batches, Confirmation, ErrorKind, Journal, SinkReject};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A closed journal with three rows: frames 1 to 10, 11 to 20, 21 to 30. Nobody has had them.
 fn three_rows(folder: &Path) -> PathBuf {
@@ -112,6 +113,28 @@ fn a_row_that_is_damaged_later_is_told_of_when_it_is_read() {
         text.contains("stop the gateway, move the journal"),
         "{text}"
     );
+}
+
+/// A damaged row ends the batch before it, and is told at its turn, again and again.
+#[test]
+fn a_batch_ends_before_a_damaged_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = three_rows(folder.path());
+    let journal = open(folder.path());
+    let mut batches = Batches::new(journal.add_sink("db", None).unwrap());
+    damage_running(&path, 11);
+
+    let mut collected = Collected::up_to(100);
+    let first = batches.next(&mut collected, Duration::ZERO, WAIT).unwrap();
+
+    assert_eq!(first, Some(1..11));
+    assert_eq!(collected.positions, (1..11).collect::<Vec<_>>());
+    for _ in 0..2 {
+        let mut collected = Collected::up_to(100);
+        let error = batches.next(&mut collected, Duration::ZERO, WAIT).err();
+        assert_eq!(error.unwrap().kind, ErrorKind::Damaged);
+        assert!(collected.positions.is_empty());
+    }
 }
 
 /// A sink that had a frame before it was damaged is believed what it says of it, and intake goes on.

@@ -4,7 +4,7 @@ use crate::link::Link;
 use crate::live::Live;
 use crate::samples::Samples;
 use crate::table::{MAX_SERIES, Series};
-use iiot_core::point::PointKind;
+use iiot_core::point::ValueKind;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
@@ -166,9 +166,9 @@ fn value((id, series): (usize, &Series)) -> ValueDocument<'_> {
         id,
         value: String::from_utf8_lossy(&series.text),
         kind: match series.kind {
-            PointKind::Number => "number",
-            PointKind::Bool => "bool",
-            PointKind::String => "text",
+            ValueKind::Number | ValueKind::Integer => "number",
+            ValueKind::Bool => "bool",
+            ValueKind::String => "text",
         },
         time_ms: series.time_ns / 1_000_000,
         received_at_ms: series.received_at_ns / 1_000_000,

@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod document;
-mod key;
 mod link;
 mod live;
 mod samples;

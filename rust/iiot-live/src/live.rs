@@ -1,16 +1,18 @@
 //! Following the journal: decode what was committed since the last look, at the pace of whoever asks.
 
-use crate::key;
 use crate::link::{LinkTable, Signal};
 use crate::table::{Table, Value};
 use iiot_core::hash::fingerprint;
 use iiot_core::scan::Scan;
+use iiot_core::series::{SeriesName, push_key};
 use iiot_journal::{OriginInfo, Result, Row, Tap};
 
 /// The newest values of a running gateway.
 pub struct Live {
     pub(crate) tap: Tap,
     scan: Scan,
+    /// Room for a topic, and for what tells a series from others here: its topic, a NUL, and its key.
+    topic_room: Vec<u8>,
     key: Vec<u8>,
     signal: Signal,
     pub(crate) table: Table,
@@ -31,6 +33,7 @@ impl Live {
         Ok(Self {
             tap,
             scan: Scan::new(),
+            topic_room: Vec::new(),
             key: Vec::new(),
             signal: Signal::default(),
             table,
@@ -58,6 +61,7 @@ impl Live {
         let version = self.version;
         let Self {
             scan,
+            topic_room,
             key,
             signal,
             table,
@@ -69,37 +73,45 @@ impl Live {
                 continue;
             };
             signal.clear();
-            decoded.values(&info.origin, frame.time(), |point| {
-                let known = point
-                    .fixed
-                    .and_then(|metric| table.of_metric(row.origin, metric));
-                let at = known.or_else(|| {
-                    key::write(point.topic, point.series, key);
-                    let at = table.keyed(key, &info.source, version)?;
-                    if let Some(metric) = point.fixed {
-                        table.set_metric(row.origin, metric, at);
+            decoded.for_each_point(&info.origin, frame.time(), |point| {
+                for field in point.fields() {
+                    let fixed = field.fixed();
+                    let known = fixed.and_then(|number| table.of_field(info.id, number));
+                    let at = known.or_else(|| {
+                        let topic = field.topic(topic_room);
+                        key.clear();
+                        key.extend_from_slice(topic.unwrap_or_default());
+                        // No topic holds a NUL.
+                        key.push(0);
+                        push_key(&point, &field, key);
+                        let series = || SeriesName::of(&point, &field);
+                        let at = table.keyed(key, topic, series, &info.source, version)?;
+                        if let Some(number) = fixed {
+                            table.set_field(info.id, number, at);
+                        }
+                        Some(at)
+                    });
+                    let Some(at) = at else {
+                        table.values_not_shown += 1;
+                        continue;
+                    };
+                    let text = field.text();
+                    let value = Value {
+                        text: &text,
+                        kind: field.kind,
+                        time_ns: point.time_ns,
+                        received_at_ns: frame.received_at_ns,
+                    };
+                    table.set(at, value, version);
+                    if let Some(series) = table.series.get(at) {
+                        signal.take(&series.name.measurement, &text);
                     }
-                    Some(at)
-                });
-                let Some(at) = at else {
-                    table.values_not_shown += 1;
-                    return;
-                };
-                let value = Value {
-                    text: point.value,
-                    kind: point.kind,
-                    time_ns: point.time_ns,
-                    received_at_ns: frame.received_at_ns,
-                };
-                table.set(at, value, version);
-                if let Some(series) = table.series.get(at) {
-                    signal.take(&series.name.measurement, point.value);
                 }
             });
             if let [sequence] = decoded.sequences() {
                 let node = decoded.node_name(sequence);
                 let hash = fingerprint(node.as_bytes());
-                if let Some(link) = links.of_node(row.origin, hash, &info.source, node) {
+                if let Some(link) = links.of_node(info.id, hash, &info.source, node) {
                     link.received(signal, frame.received_at_ns, version);
                 }
             }

@@ -1,8 +1,7 @@
 //! The newest value of every series, within a limit of series.
 
-use crate::key;
 use crate::samples::Samples;
-use iiot_core::point::PointKind;
+use iiot_core::point::ValueKind;
 use iiot_core::series::SeriesName;
 use std::collections::HashMap;
 
@@ -17,7 +16,7 @@ pub(crate) struct Series {
     pub name: SeriesName,
     /// Empty until a frame of this process has named it.
     pub source: String,
-    pub kind: PointKind,
+    pub kind: ValueKind,
     /// As it came.
     pub text: Vec<u8>,
     pub time_ns: i64,
@@ -34,7 +33,7 @@ pub(crate) struct Series {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Value<'a> {
     pub text: &'a [u8],
-    pub kind: PointKind,
+    pub kind: ValueKind,
     pub time_ns: i64,
     pub received_at_ns: i64,
 }
@@ -44,7 +43,7 @@ pub(crate) struct Table {
     pub series: Vec<Series>,
     by_key: HashMap<Vec<u8>, usize>,
     by_topic: HashMap<String, usize>,
-    by_metric: HashMap<(i64, u32), usize>,
+    by_field: HashMap<(i64, u32), usize>,
     /// Values that came for series beyond the limit.
     pub values_not_shown: u64,
 }
@@ -56,9 +55,9 @@ impl Table {
             return;
         }
         let kind = match std::str::from_utf8(&text) {
-            Ok("true" | "false") => PointKind::Bool,
-            Ok(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => PointKind::Number,
-            _ => PointKind::String,
+            Ok("true" | "false") => ValueKind::Bool,
+            Ok(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => ValueKind::Number,
+            _ => ValueKind::String,
         };
         self.by_topic.insert(topic.clone(), self.series.len());
         self.series.push(Series {
@@ -77,27 +76,34 @@ impl Table {
     }
 
     /// The place of a series whose name is the same in every frame of an origin.
-    pub(crate) fn of_metric(&self, origin: i64, metric: u32) -> Option<usize> {
-        self.by_metric.get(&(origin, metric)).copied()
+    pub(crate) fn of_field(&self, origin: i64, field: u32) -> Option<usize> {
+        self.by_field.get(&(origin, field)).copied()
     }
 
-    pub(crate) fn set_metric(&mut self, origin: i64, metric: u32, at: usize) {
-        self.by_metric.insert((origin, metric), at);
+    pub(crate) fn set_field(&mut self, origin: i64, field: u32, at: usize) {
+        self.by_field.insert((origin, field), at);
     }
 
     /// The place of a series by its key; a new one is added while there is room.
-    pub(crate) fn keyed(&mut self, key: &[u8], source: &str, version: u64) -> Option<usize> {
+    pub(crate) fn keyed(
+        &mut self,
+        key: &[u8],
+        topic: Option<&[u8]>,
+        name: impl FnOnce() -> SeriesName,
+        source: &str,
+        version: u64,
+    ) -> Option<usize> {
         if let Some(&at) = self.by_key.get(key) {
             return Some(at);
         }
-        let (topic, name) = key::read(key);
+        let topic = topic.map(|topic| String::from_utf8_lossy(topic).into_owned());
         let remembered = topic
             .as_ref()
             .and_then(|topic| self.by_topic.get(topic).copied());
         if let Some((at, series)) = remembered.and_then(|at| Some((at, self.series.get_mut(at)?)))
             && series.source.is_empty()
         {
-            series.name = name;
+            series.name = name();
             source.clone_into(&mut series.source);
             series.added = version;
             self.by_key.insert(key.to_vec(), at);
@@ -113,9 +119,9 @@ impl Table {
         self.by_key.insert(key.to_vec(), at);
         self.series.push(Series {
             topic,
-            name,
+            name: name(),
             source: source.to_owned(),
-            kind: PointKind::Number,
+            kind: ValueKind::Number,
             text: Vec::new(),
             time_ns: i64::MIN,
             received_at_ns: 0,
@@ -143,11 +149,11 @@ impl Table {
         series.time_ns = value.time_ns;
         series.received_at_ns = value.received_at_ns;
         let number = match value.kind {
-            PointKind::Number => std::str::from_utf8(value.text)
+            ValueKind::Number | ValueKind::Integer => std::str::from_utf8(value.text)
                 .ok()
                 .and_then(|text| text.parse().ok()),
-            PointKind::Bool => Some(f64::from(u8::from(value.text == b"true"))),
-            PointKind::String => None,
+            ValueKind::Bool => Some(f64::from(u8::from(value.text == b"true"))),
+            ValueKind::String => None,
         };
         if let Some(number) = number {
             series

@@ -3,12 +3,12 @@
 use crate::journal::{Journal, seconds};
 use crate::{crossings, errors};
 use iiot_history::{Error, Feed, FeedError, Function, Limits, Range, Reader, Writer};
+use iiot_journal::{Batches, Stop};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A history sink's way from the journal into its file.
@@ -16,8 +16,7 @@ use std::time::Duration;
 pub(crate) struct HistorySink {
     feed: Mutex<Feed>,
     writer: Mutex<Option<Writer>>,
-    nudge: Box<dyn Fn() + Send + Sync>,
-    cancelled: Arc<AtomicBool>,
+    stop: Stop,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -28,12 +27,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl HistorySink {
     #[new]
     fn new(py: Python<'_>, journal: &Journal, name: &str) -> PyResult<Self> {
-        let feed = Feed::new(journal.cursor(py, name)?);
+        let batches = Batches::new(journal.cursor(py, name)?);
         Ok(Self {
-            nudge: Box::new(feed.nudge()),
-            feed: Mutex::new(feed),
+            stop: batches.stop(),
+            feed: Mutex::new(Feed::new(batches)),
             writer: Mutex::new(None),
-            cancelled: Arc::new(AtomicBool::new(false)),
         })
     }
 
@@ -51,13 +49,13 @@ impl HistorySink {
             max_age: (!max_age.is_zero()).then_some(max_age),
             max_bytes,
         };
-        let cancelled = Arc::clone(&self.cancelled);
+        let stop = self.stop.clone();
         py.detach(|| {
             let mut writer = lock(&self.writer);
             // The lock of the file before is released first: it may be the same.
             *writer = None;
             *writer = Some(Writer::open(Path::new(path), limits, check, move || {
-                cancelled.load(Ordering::Acquire)
+                stop.is_set()
             })?);
             Ok(())
         })
@@ -83,7 +81,6 @@ impl HistorySink {
                 max_points,
                 Duration::from_millis(linger_ms),
                 Duration::from_millis(timeout_ms),
-                || self.cancelled.load(Ordering::Acquire),
             )
         });
         let delivered = match done {
@@ -116,8 +113,7 @@ impl HistorySink {
     }
 
     fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        (self.nudge)();
+        self.stop.set();
     }
 
     fn close(&self, py: Python<'_>) {

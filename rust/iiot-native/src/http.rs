@@ -55,15 +55,15 @@ impl Poster {
     ) -> PyResult<Answer> {
         crossings::count();
         let lines = &batch.core;
-        let end = end.unwrap_or(lines.ends.len());
-        let Some(body) = lines.text.get(lines.start(first)..lines.start(end)) else {
+        let end = end.unwrap_or(lines.len());
+        let Some(body) = lines.part(first..end) else {
             return Err(PyIndexError::new_err(format!(
                 "lines {first}..{end} of a batch of {}",
-                lines.ends.len()
+                lines.len()
             )));
         };
         let core = match &lines.gzipped {
-            Some(whole) if (first, end) == (0, lines.ends.len()) => {
+            Some(whole) if (first, end) == (0, lines.len()) => {
                 py.detach(|| self.core.post_gzipped(whole))
             }
             _ => py.detach(|| self.core.post(body)),

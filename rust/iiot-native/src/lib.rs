@@ -1,6 +1,5 @@
 //! The extension module `iiot_gateway._native`: registrations only.
 
-mod batch;
 mod broker;
 mod consumer;
 mod crossings;
@@ -17,7 +16,6 @@ mod live;
 mod memory;
 mod mqtt;
 mod mqtt_text;
-mod outbox;
 mod recorder;
 mod side;
 mod simulate;

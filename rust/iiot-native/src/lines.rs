@@ -1,69 +1,23 @@
-//! `LineSink` and `LineBatch`: a database sink's reader.
+//! `LineSink` and `LineBatch`: lines for a database or a pipe.
 
-use crate::batch::Lines;
 use crate::journal::Journal;
 use crate::{crossings, errors};
 use iiot_core::Integers;
-use iiot_core::scan::Scan;
 use iiot_http::Gzipped;
-use iiot_journal::{Confirmation, Confirmer, Cursor, Error, Row, SinkReject};
+use iiot_journal::{Batches, Confirmations, Stop};
+use iiot_sinks::lines::{LineFormat, LineLimits, LineReader, Lines};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// How often a batch that is not full looks for more frames. No multiple of a usual period: looks that keep step with a node that sends
-/// every 10 ms would meet each of its frames while it is being published.
-const COLLECT_EVERY: Duration = Duration::from_millis(23);
-/// How far back `newest` looks.
-const NEWEST_FRAMES: u64 = 64;
-
-/// Set once; can be waited for.
-#[derive(Default)]
-struct Flag {
-    set: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Flag {
-    fn set(&self) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_all();
-    }
-
-    fn is_set(&self) -> bool {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, timeout: Duration) {
-        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_timeout_while(set, timeout, |set| !*set));
-    }
-}
-
-struct Reader {
-    cursor: Cursor,
-    scan: Scan,
-    /// Behind the last batch handed out.
-    next: u64,
-    /// The row that it ended in.
-    rest: Option<Arc<Row>>,
-    /// Bytes of the last batch: the next one will need about as many.
-    usual_bytes: usize,
-}
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A database sink's reader: lines of the frames behind its cursor.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct LineSink {
-    integers: Integers,
-    reader: Mutex<Reader>,
-    confirmer: Confirmer,
-    /// Behind the last confirmation queued.
-    confirmed: AtomicU64,
-    nudge: Box<dyn Fn() + Send + Sync>,
-    cancelled: Flag,
+    reader: Mutex<LineReader>,
+    confirmations: Arc<Confirmations>,
+    stop: Stop,
 }
 
 /// Lines of consecutive frames.
@@ -75,33 +29,29 @@ pub(crate) struct LineBatch {
 #[pymethods]
 impl LineSink {
     #[new]
-    #[pyo3(signature = (journal, name, *, integers = "typed"))]
-    fn new(py: Python<'_>, journal: &Journal, name: &str, integers: &str) -> PyResult<Self> {
-        let integers = match integers {
-            "typed" => Integers::Typed,
-            "float" => Integers::AsFloats,
-            other => {
+    #[pyo3(signature = (journal, name, *, format = "influx", integers = "typed"))]
+    fn new(
+        py: Python<'_>,
+        journal: &Journal,
+        name: &str,
+        format: &str,
+        integers: &str,
+    ) -> PyResult<Self> {
+        let format = match (format, integers) {
+            ("influx", "typed") => LineFormat::Influx(Integers::Typed),
+            ("influx", "float") => LineFormat::Influx(Integers::AsFloats),
+            ("json", "typed") => LineFormat::Json,
+            (format, integers) => {
                 return Err(PyValueError::new_err(format!(
-                    "integers is {other:?}, expected \"typed\" or \"float\""
+                    "format {format:?} with integers {integers:?}, expected \"influx\" with \"typed\" or \"float\", or \"json\" with \"typed\""
                 )));
             }
         };
-        let cursor = journal.cursor(py, name)?;
-        let nudge = Box::new(cursor.nudge());
-        let (next, confirmer) = (cursor.position(), cursor.confirmer());
+        let batches = Batches::new(journal.cursor(py, name)?);
         Ok(Self {
-            integers,
-            confirmer,
-            confirmed: AtomicU64::new(next),
-            reader: Mutex::new(Reader {
-                cursor,
-                scan: Scan::new(),
-                next,
-                rest: None,
-                usual_bytes: 0,
-            }),
-            nudge,
-            cancelled: Flag::default(),
+            confirmations: batches.confirmations(),
+            stop: batches.stop(),
+            reader: Mutex::new(LineReader::new(batches, format)),
         })
     }
 
@@ -116,14 +66,17 @@ impl LineSink {
         gzip: bool,
     ) -> PyResult<Option<LineBatch>> {
         crossings::count();
+        let limits = LineLimits {
+            lines: max_lines,
+            bytes: max_bytes,
+        };
         let lines = py
             .detach(|| {
-                let mut lines = self.read(
-                    max_lines,
-                    max_bytes,
+                let (linger, timeout) = (
                     Duration::from_millis(linger_ms),
                     Duration::from_millis(timeout_ms),
-                )?;
+                );
+                let mut lines = self.reader().next(limits, linger, timeout)?;
                 // Here, because the batch before is usually being posted meanwhile.
                 if let Some(lines) = lines.as_mut().filter(|_| gzip) {
                     lines.gzipped = Some(Gzipped::of(&lines.text));
@@ -131,47 +84,19 @@ impl LineSink {
                 Ok(lines)
             })
             .map_err(|e| errors::journal(py, &e))?;
-        Ok(lines.map(|lines| LineBatch {
-            core: Arc::new(lines),
-        }))
+        Ok(lines.map(LineBatch::new))
     }
 
     fn rewind(&self) {
-        let mut reader = self.reader();
-        // What is queued needs no second sending: it is committed before the journal closes.
-        let confirmed = self.confirmed.load(Ordering::Acquire);
-        reader.next = reader.cursor.position().max(confirmed);
-        reader.rest = None;
+        self.reader().rewind();
     }
 
     fn newest(&self, py: Python<'_>, behind: u64) -> PyResult<Option<LineBatch>> {
         crossings::count();
         let lines = py
-            .detach(|| {
-                let reader = &mut *self.reader();
-                let visible = reader.cursor.visible();
-                let from = visible.saturating_sub(NEWEST_FRAMES).max(behind);
-                let mut lines = Lines {
-                    from,
-                    end: from,
-                    integers: self.integers,
-                    ..Lines::default()
-                };
-                while lines.end < visible
-                    && lines.extend(
-                        &mut reader.cursor,
-                        &mut None,
-                        &mut reader.scan,
-                        usize::MAX,
-                        usize::MAX,
-                    )?
-                {}
-                Ok(Some(lines).filter(|lines| !lines.ends.is_empty()))
-            })
-            .map_err(|e: Error| errors::journal(py, &e))?;
-        Ok(lines.map(|lines| LineBatch {
-            core: Arc::new(lines),
-        }))
+            .detach(|| self.reader().newest(behind))
+            .map_err(|e| errors::journal(py, &e))?;
+        Ok(lines.map(LineBatch::new))
     }
 
     #[pyo3(signature = (batch, *, rejects = Vec::new(), wait = true), text_signature = "($self, batch, *, rejects=(), wait=True)")]
@@ -183,121 +108,32 @@ impl LineSink {
         wait: bool,
     ) -> PyResult<bool> {
         crossings::count();
-        let lines = &batch.core;
-        let mut refused = Vec::with_capacity(rejects.len());
-        for (index, reason) in rejects {
-            let (Some((position, point)), Some(line)) = (lines.place(index), lines.line(index))
-            else {
-                return Err(PyIndexError::new_err(format!(
-                    "line {index} of a batch of {}",
-                    lines.ends.len()
-                )));
-            };
-            let excerpt = String::from_utf8_lossy(line.trim_ascii_end())
-                .chars()
-                .take(200)
-                .collect();
-            refused.push(SinkReject {
-                position,
-                point,
-                field: None,
-                reason,
-                excerpt,
-            });
-        }
-        refused.sort_by_key(|r| (r.position, r.point));
-        let mut positions: Vec<u64> = refused.iter().map(|r| r.position).collect();
-        positions.dedup();
-        let rejected = positions.len() as u64;
-        let confirmation = Confirmation {
-            from: lines.from,
-            end: lines.end,
-            delivered: lines.frames.len() as u64 - rejected,
-            rejected,
-            rejects: refused,
-            ..Confirmation::default()
-        };
-        py.detach(|| self.commit(confirmation, wait))
+        let confirmation = batch.core.confirmation(rejects).ok_or_else(|| {
+            PyIndexError::new_err(format!(
+                "a rejected line is none of the {} lines of the batch",
+                batch.core.len()
+            ))
+        })?;
+        py.detach(|| self.confirmations.confirm(confirmation, wait))
             .map_err(|e| errors::journal(py, &e))
     }
 
     fn cancel(&self) {
-        self.cancelled.set();
-        (self.nudge)();
+        self.stop.set();
     }
 }
 
 impl LineSink {
-    fn reader(&self) -> std::sync::MutexGuard<'_, Reader> {
+    fn reader(&self) -> MutexGuard<'_, LineReader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn read(
-        &self,
-        max_lines: usize,
-        max_bytes: usize,
-        linger: Duration,
-        timeout: Duration,
-    ) -> Result<Option<Lines>, Error> {
-        let cancelled = || self.cancelled.is_set();
-        let mut reader = self.reader();
-        let reader = &mut *reader;
-        if cancelled()
-            || !reader.cursor.wait_readable(reader.next, timeout, cancelled)
-            || cancelled()
-        {
-            return Ok(None);
+impl LineBatch {
+    fn new(lines: Lines) -> Self {
+        Self {
+            core: Arc::new(lines),
         }
-        let mut lines = Lines {
-            from: reader.next,
-            end: reader.next,
-            integers: self.integers,
-            text: Vec::with_capacity(reader.usual_bytes),
-            ..Lines::default()
-        };
-        let until = Instant::now() + linger;
-        while !lines.is_full(max_lines, max_bytes) {
-            let extended = lines.extend(
-                &mut reader.cursor,
-                &mut reader.rest,
-                &mut reader.scan,
-                max_lines,
-                max_bytes,
-            );
-            if extended.is_err() && lines.end > lines.from {
-                // What was read before is whole; the next batch begins at the error.
-                break;
-            }
-            if !extended? {
-                if Instant::now() >= until {
-                    break;
-                }
-                // Not woken by each commit: it would take a core from those who publish the frame.
-                self.cancelled.wait(linger.min(COLLECT_EVERY));
-            }
-            if cancelled() {
-                break;
-            }
-        }
-        reader.next = lines.end;
-        reader.usual_bytes = lines.text.len() + lines.text.len() / 16;
-        Ok((lines.end > lines.from).then_some(lines))
-    }
-
-    /// Queue the confirmation once the one before it is committed, so that the commit goes on while the next batch is sent.
-    /// False if that would need waiting, and none is wanted.
-    fn commit(&self, confirmation: Confirmation, wait: bool) -> Result<bool, Error> {
-        let before = self.confirmed.load(Ordering::Acquire);
-        let look = Duration::from_millis(if wait { 200 } else { 0 });
-        while !self.confirmer.wait_settled(before, look) && !self.cancelled.is_set() {
-            if !wait {
-                return Ok(false);
-            }
-        }
-        let end = confirmation.end;
-        self.confirmer.confirm(confirmation)?;
-        self.confirmed.store(end, Ordering::Release);
-        Ok(true)
     }
 }
 
@@ -306,13 +142,13 @@ impl LineBatch {
     #[getter]
     fn lines(&self) -> usize {
         crossings::count();
-        self.core.ends.len()
+        self.core.len()
     }
 
     #[getter]
     fn frames(&self) -> usize {
         crossings::count();
-        self.core.frames.len()
+        self.core.frames()
     }
 
     #[getter]
@@ -324,19 +160,20 @@ impl LineBatch {
     #[getter]
     fn first_position(&self) -> u64 {
         crossings::count();
-        self.core.from
+        self.core.positions.start
     }
 
     #[getter]
     fn end_position(&self) -> u64 {
         crossings::count();
-        self.core.end
+        self.core.positions.end
     }
 
     fn line<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let line = self.core.line(index).ok_or_else(|| {
-            PyValueError::new_err(format!("line {index} of {}", self.core.ends.len()))
-        })?;
+        let line = self
+            .core
+            .line(index)
+            .ok_or_else(|| PyValueError::new_err(format!("line {index} of {}", self.core.len())))?;
         Ok(PyBytes::new(py, line))
     }
 
@@ -349,7 +186,7 @@ impl LineBatch {
         most: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
         crossings::count();
-        let end = end.unwrap_or(self.core.ends.len());
+        let end = end.unwrap_or(self.core.len());
         let found = py.detach(|| self.core.last_lines(first..end, most));
         let lines = PyDict::new(py);
         for (measurement, line) in found {

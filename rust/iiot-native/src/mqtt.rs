@@ -3,8 +3,9 @@
 use crate::crossings;
 use crate::errors::MqttError;
 use crate::journal::{Journal, seconds};
-use crate::outbox::JournalOutbox;
+use iiot_journal::Batches;
 use iiot_mqtt::{Backlog, Config, ConfigError, Protocol, Sink};
+use iiot_sinks::publishes::JournalOutbox;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -98,7 +99,7 @@ impl MqttSink {
         let core = Sink::new(config).map_err(refused)?;
         Ok(Self {
             core,
-            outbox: Mutex::new(JournalOutbox::new(journal.cursor(py, name)?)),
+            outbox: Mutex::new(JournalOutbox::new(Batches::new(journal.cursor(py, name)?))),
         })
     }
 

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
+use iiot_core::series::{SeriesName, push_key};
 use iiot_core::{FrameTime, Origin, Profile, Scan};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,10 +36,17 @@ fn yields(topic: Option<&[u8]>, document: &[u8], scan: &mut Scan) -> Result<Vec<
             let written = out.iter().filter(|byte| **byte == b'\n').count();
             assert_eq!((count, count), (decoded.points(), written));
             let mut values = 0;
-            decoded.values(&ORIGIN, time, |value| {
-                assert!(!value.series.is_empty());
-                values += 1;
+            decoded.for_each_point(&ORIGIN, time, |point| {
+                for field in point.fields() {
+                    let mut key = Vec::new();
+                    push_key(&point, &field, &mut key);
+                    assert_eq!(SeriesName::read(&key), Some(SeriesName::of(&point, &field)));
+                    values += 1;
+                }
             });
+            let mut json = 0;
+            decoded.write_json_lines(&ORIGIN, time, &mut out, |_| json += 1);
+            assert_eq!(json, count);
             assert!((count..=2 * 8192).contains(&values));
             decoded.publishes(&ORIGIN, |publish| {
                 out.extend_from_slice(publish.topic);

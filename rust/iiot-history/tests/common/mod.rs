@@ -1,7 +1,7 @@
 //! A history as simple as can be, to compare with: a map from series and time to text, and every bucket computed from scratch.
 #![allow(clippy::unwrap_used, dead_code)] // a fixture that fails is a failed test; not every test file uses all of it
 
-use iiot_core::point::PointKind;
+use iiot_core::point::ValueKind;
 use iiot_history::{Function, Limits, Range, Reader, Stored, Value, Writer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ pub fn store_at(writer: &mut Writer, points: &[Point], now_ns: i64) -> Stored {
         writer.add(
             slot,
             *time_ns,
-            Value::new(PointKind::Number, text.as_bytes()),
+            Value::new(ValueKind::Number, text.as_bytes()),
         );
     }
     writer.commit(now_ns).unwrap()

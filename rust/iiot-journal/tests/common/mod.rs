@@ -6,10 +6,11 @@
     reason = "each test uses a part"
 )]
 
+use iiot_core::Decoded;
 use iiot_core::profile::Profile;
 use iiot_journal::{
-    Confirmation, Cursor, Intake, Journal, Options, RetrySource, SourceSettings, Status, Supply,
-    SyncMode,
+    Confirmation, Cursor, Encoder, Frame, Intake, Journal, Options, OriginInfo, RetrySource,
+    SourceSettings, Status, Supply, SyncMode,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -116,6 +117,35 @@ pub fn deliver(cursor: &Cursor, end: u64) {
     let confirmer = cursor.confirmer();
     confirmer.confirm(c).unwrap();
     assert!(confirmer.wait_settled(end, WAIT));
+}
+
+/// The positions of frames, up to a number of them, and their lines.
+pub struct Collected {
+    pub positions: Vec<u64>,
+    pub lines: Vec<u8>,
+    most: usize,
+}
+
+impl Collected {
+    pub fn up_to(most: usize) -> Self {
+        Self {
+            positions: Vec::new(),
+            lines: Vec::new(),
+            most,
+        }
+    }
+}
+
+impl Encoder for Collected {
+    fn is_full(&self) -> bool {
+        self.positions.len() >= self.most
+    }
+
+    fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>) {
+        self.positions.push(frame.position);
+        let decoded = decoded.unwrap();
+        decoded.write_lines(&info.origin, frame.time(), &mut self.lines);
+    }
 }
 
 /// The ledger balances in every line.

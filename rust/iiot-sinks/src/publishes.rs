@@ -1,42 +1,67 @@
 //! The journal as the MQTT client wants it: publishes out, confirmations in.
 
-use iiot_core::quote;
-use iiot_core::scan::Scan;
-use iiot_journal::{Confirmation as Settled, Cursor, SinkReject, TopicValue};
+use iiot_core::{Decoded, quote};
+use iiot_journal::{
+    Batches, Confirmation as Settled, Confirmations, Encoder, Error, Frame, OriginInfo, SinkReject,
+    TopicValue,
+};
 use iiot_mqtt::{Confirmation, KnownTopic, Outbox, OutboxError, PublishBatch};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Frames that may be sent beyond the stored cursor; after a kill as many may be sent twice.
 const SEND_AHEAD_FRAMES: u64 = 4096;
-/// Rows read at once.
-const READ_BYTES: usize = 256 * 1024;
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
-pub(crate) struct JournalOutbox {
-    cursor: Cursor,
-    scan: Scan,
+/// What the MQTT client sends from and confirms to.
+pub struct JournalOutbox {
+    batches: Batches,
+    confirmations: Arc<Confirmations>,
     wake: Arc<Mutex<Option<Wake>>>,
 }
 
+/// Publishes of a few frames.
+struct Publishes<'b> {
+    batch: &'b mut PublishBatch,
+    frames_left: usize,
+}
+
+impl Encoder for Publishes<'_> {
+    fn is_full(&self) -> bool {
+        self.frames_left == 0
+    }
+
+    fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>) {
+        self.frames_left = self.frames_left.saturating_sub(1);
+        self.batch.begin_frame(frame.position, frame.time_ns);
+        let Some(decoded) = decoded else { return };
+        decoded.publishes(&info.origin, |publish| {
+            let topic = std::str::from_utf8(publish.topic).unwrap_or_default();
+            self.batch
+                .publish(&[topic], publish.payload, publish.retain, publish.place);
+        });
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn failed(error: iiot_journal::Error) -> OutboxError {
+fn failed(error: Error) -> OutboxError {
     OutboxError(error.to_string())
 }
 
 impl JournalOutbox {
-    pub(crate) fn new(cursor: Cursor) -> Self {
+    /// Send from behind the sink's cursor on.
+    pub fn new(batches: Batches) -> Self {
         let wake: Arc<Mutex<Option<Wake>>> = Arc::default();
         let told = Arc::clone(&wake);
-        cursor.on_progress(Arc::new(move || {
+        batches.on_progress(Arc::new(move || {
             let wake = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(wake) = wake {
                 wake();
             }
         }));
         Self {
-            cursor,
-            scan: Scan::new(),
+            confirmations: batches.confirmations(),
+            batches,
             wake,
         }
     }
@@ -44,7 +69,7 @@ impl JournalOutbox {
 
 impl Outbox for JournalOutbox {
     fn cursor(&mut self) -> u64 {
-        self.cursor.position()
+        self.batches.position()
     }
 
     fn send_ahead(&self) -> u64 {
@@ -52,7 +77,7 @@ impl Outbox for JournalOutbox {
     }
 
     fn topics(&mut self) -> Result<Vec<KnownTopic>, OutboxError> {
-        let known = self.cursor.topics().map_err(failed)?;
+        let known = self.batches.topics().map_err(failed)?;
         Ok(known
             .into_iter()
             .map(|t| KnownTopic {
@@ -70,34 +95,17 @@ impl Outbox for JournalOutbox {
         max_frames: usize,
         batch: &mut PublishBatch,
     ) -> Result<bool, OutboxError> {
-        let rows = self.cursor.read(from, READ_BYTES).map_err(failed)?;
-        let mut left = max_frames;
-        let mut any = false;
-        for row in &rows {
-            if left == 0 {
-                break;
-            }
-            any = true;
-            if !self.cursor.takes(row).map_err(failed)? {
-                batch.set_end(row.end());
-                continue;
-            }
-            let info = self.cursor.origin(row.origin).map_err(failed)?;
-            for frame in row.frames().filter(|f| f.position >= from).take(left) {
-                left -= 1;
-                batch.begin_frame(frame.position, frame.time_ns);
-                let Ok(decoded) = info.decode(&frame, &mut self.scan) else {
-                    continue; // it was accepted under this very profile, so this does not happen
-                };
-                decoded.publishes(&info.origin, |p| {
-                    batch.publish(
-                        &[std::str::from_utf8(p.topic).unwrap_or_default()],
-                        p.payload,
-                        p.retain,
-                        p.place,
-                    );
-                });
-            }
+        let mut end = from;
+        let mut publishes = Publishes {
+            batch,
+            frames_left: max_frames,
+        };
+        let any = self
+            .batches
+            .read(&mut end, &mut publishes)
+            .map_err(failed)?;
+        if any {
+            batch.set_end(end);
         }
         Ok(any)
     }
@@ -133,11 +141,11 @@ impl Outbox for JournalOutbox {
                 })
                 .collect(),
         };
-        self.cursor.confirmer().confirm(settled).map_err(failed)
+        self.confirmations.queue(settled).map_err(failed)
     }
 
     fn confirmed(&mut self) -> u64 {
-        self.cursor.position()
+        self.batches.position()
     }
 
     fn subscribe(&mut self, wake: Wake) {
