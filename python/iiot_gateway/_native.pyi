@@ -104,6 +104,8 @@ class Profile:
     @staticmethod
     def parse(text: str) -> Profile:
         """Compile the text of a profile file. Raises ProfileError with every fault."""
+    def heard(self, document: bytes) -> list[tuple[str, int | None, int]]:
+        """Node, boot number and sequence number of every packet that a document tells of; none if the values had waited at their node."""
     @property
     def name(self) -> str: ...
     @property

@@ -389,7 +389,8 @@ def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
     except _native.MqttError as error:
         raise SettingUnusable(str(error)) from error
     key = bytes.fromhex(section.key.reveal())
-    return [Downlink(side, gate, key=key, prefix=prefix, valid_s=section.valid_s).run]
+    profile = read_profile(origin(config, section.source, config.serial[section.source]).profile)
+    return [Downlink(side, gate, profile, key=key, prefix=prefix, valid_s=section.valid_s).run]
 
 
 def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:

@@ -12,6 +12,8 @@ import pytest
 from refusing_broker import refusing_broker
 
 from iiot_gateway._native import Journal, SideConnection
+from iiot_gateway.compose import read_profile
+from iiot_gateway.config.wiring import profile_path
 from iiot_gateway.pipeline.downlink import Downlink
 from iiot_gateway.pipeline.status import StatusView
 from iiot_gateway.pipeline.views import Views
@@ -46,7 +48,8 @@ class Nobody:
 def downlink(url: str, protocol: Any = "3.1.1") -> Downlink:
     """Return one on this broker."""
     side = SideConnection(broker_url=url, client_id="downlink", subscriptions=["iiot/+/set/+"], protocol=protocol)
-    return Downlink(side, Nobody(), key=bytes(16), prefix="iiot", valid_s=60)
+    profile = read_profile(profile_path(Path(), "lora-bridge"))
+    return Downlink(side, Nobody(), profile, key=bytes(16), prefix="iiot", valid_s=60)
 
 
 async def answer(subscriber: Subscriber, outcome: str) -> None:

@@ -22,7 +22,9 @@ ANNOUNCER = Announcer(prefix="homeassistant", client_id="iiot-gateway", status_t
 LEVEL = st.text(st.characters(exclude_characters="+#/\0", exclude_categories=("Cs",)), min_size=1, max_size=12)
 
 
-def series(topic: str, *, number: int = 0, kind: str = "number", measurement: str = "", **tags: str) -> dict[str, Any]:
+def series(
+    topic: str, *, number: int = 0, kind: str = "number", measurement: str = "", of_receiver: bool = False, **tags: str
+) -> dict[str, Any]:
     """Describe a series as `Live` does."""
     measurement = measurement or topic.rpartition("/")[2]
     return {
@@ -33,6 +35,7 @@ def series(topic: str, *, number: int = 0, kind: str = "number", measurement: st
         "unit": tags.get("unit"),
         "kind": kind,
         "source": "serial",
+        "of_receiver": of_receiver,
     }
 
 
@@ -119,7 +122,7 @@ def test_the_gateway_itself_is_a_device_with_a_connection() -> None:
 )
 def test_what_a_receiver_tells_of_itself_is_a_diagnostic_of_the_gateway(topic: str, node: str, name: str) -> None:
     """The signal of what was heard is no node; but `retired` can name it as one."""
-    one = series(topic, node=node)
+    one = series(topic, of_receiver=True, node=node)
     document = described(ANNOUNCER, one)
 
     assert document["device"] == json.loads(ANNOUNCER.gateway_document()[1])["device"]
@@ -128,10 +131,10 @@ def test_what_a_receiver_tells_of_itself_is_a_diagnostic_of_the_gateway(topic: s
     assert node_of(one).is_called(node)
 
 
-@pytest.mark.parametrize(("topic", "tags"), [("site/line3/stats/rejects", {}), ("iiot/stats/pump/level", {"node": "pump"})])
+@pytest.mark.parametrize(("topic", "tags"), [("site/line3/stats/rejects", {}), ("iiot/stats/pump/level", {"node": "stats"})])
 def test_a_level_of_that_name_is_a_node_like_others(topic: str, tags: dict[str, str]) -> None:
-    """Only the tag makes it the receiver's."""
-    assert described(ANNOUNCER, series(topic, **tags))["device"]["via_device"] == "iiot-gateway"
+    """Only a profile makes a value the receiver's, and only where the topic names its node."""
+    assert described(ANNOUNCER, series(topic, of_receiver=bool(tags), **tags))["device"]["via_device"] == "iiot-gateway"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from iiot_gateway._native import SideConnection, sign_command
+from iiot_gateway.compose import read_profile
 from iiot_gateway.config.load import load_text
+from iiot_gateway.config.wiring import profile_path
 from iiot_gateway.errors import ConfigError, SourceUnavailable
 from iiot_gateway.pipeline.downlink import Downlink, value_of
 
@@ -31,7 +35,8 @@ class Wire:
 def downlink(wire: Wire) -> Downlink:
     """Return one that has no broker."""
     side = SideConnection(broker_url="mqtt://127.0.0.1:1", client_id="test", subscriptions=["iiot/+/set/+"])
-    return Downlink(side, wire, key=KEY, prefix="iiot", valid_s=60)
+    profile = read_profile(profile_path(Path(), "lora-bridge"))
+    return Downlink(side, wire, profile, key=KEY, prefix="iiot", valid_s=60)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

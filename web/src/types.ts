@@ -18,6 +18,7 @@ export interface Series extends Value {
   tags: Record<string, string>;
   unit: string | null;
   source: string;
+  of_receiver: boolean;
   samples: Sample[];
 }
 

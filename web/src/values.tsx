@@ -100,9 +100,9 @@ export function Values({ store, chosen, onOpen }: { store: Store; chosen: number
 
 const ORDER = new Intl.Collator("en", { numeric: true });
 
-/** Nodes in the order of their numbers; what belongs to none of them comes last. Within a group as they came. */
+/** Nodes in the order of their numbers; what is of their receiver comes last. Within a group as they came. */
 function byGroup(a: Series, b: Series): number {
-  const last = (series: Series) => Number(groupOf(series) === "signal" || groupOf(series) === "stats");
+  const last = (series: Series) => Number(series.of_receiver);
   const point = (series: Series) => (series.field === "value" ? "" : `${series.measurement} ${Object.values(series.tags).join(" ")}`);
   return last(a) - last(b) || ORDER.compare(groupOf(a), groupOf(b)) || ORDER.compare(point(a), point(b)) || a.id - b.id;
 }

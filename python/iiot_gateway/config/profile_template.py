@@ -30,6 +30,12 @@ format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix
 # boot = "boot"                           # changes when the node restarts
 # modulus = 65536                         # the number wraps there
 
+# What hears the nodes, where documents say something of it.
+# [receiver]
+# rssi = "signal.rssi"                    # in dBm, of the packet that the document tells of
+# snr = "signal.snr"                      # in dB
+# names = ["receiver"]                    # where the tag `node` is one of these, the value is the receiver's own
+
 # A point: a measurement with tags, and any number of fields. It is one line in InfluxDB.
 [[point]]
 filter = "plant/{line}/dosing"            # only for documents under such topics; a list is possible; without it, for all

@@ -23,8 +23,6 @@ from iiot_gateway.home_assistant.units import meaning_of
 
 NODE_TAGS = ("node", "device")
 """The tags that name what a value comes from, the first one first; without them it is the level above the topic's last."""
-OF_THE_RECEIVER = {"signal", "stats"}
-"""Nodes of the LoRa bridge that are none: the signal of what its receiver heard, and the receiver's counters. They go with the gateway."""
 IN_CAPITALS = {"rssi", "snr", "crc", "co2", "id", "uid", "voc", "iaq"}
 ORIGIN = {"name": "iiot-gateway", "sw_version": __version__}
 ONLINE, OFFLINE = "online", "offline"
@@ -184,14 +182,15 @@ def node_in(document: bytes) -> Node | None:
         return None
     if gateway:
         return Node(found.removeprefix(f"{gateway}/"), name)
+    if read.get("unique_id") == f"{found}-connection":
+        return None
     place = topic.rpartition("/")[0]
-    name = place.rpartition("/")[2]
-    return Node(place, name) if name in OF_THE_RECEIVER else None
+    return Node(place, place.rpartition("/")[2])
 
 
 def _is_of_the_receiver(series: Mapping[str, Any]) -> bool:
-    levels = str(series["topic"]).split("/")
-    return series["tags"].get("node") in OF_THE_RECEIVER and levels[-2:-1] == [series["tags"]["node"]]
+    """Tell whether a value goes with the gateway: the profile says that its node is the receiver, and its topic names that node."""
+    return bool(series["of_receiver"]) and str(series["topic"]).split("/")[-2:-1] == [series["tags"]["node"]]
 
 
 def identifier(text: str, *, plain: str = "A-Za-z0-9_-") -> str:

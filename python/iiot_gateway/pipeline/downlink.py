@@ -11,11 +11,12 @@ repeat them), nodes not heard yet.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import anyio
 import anyio.to_thread
@@ -26,7 +27,7 @@ from iiot_gateway.errors import SourceUnavailable
 from iiot_gateway.log import DOWNLINK_ANSWERED, DOWNLINK_DISCONNECTED, DOWNLINK_REFUSED, DOWNLINK_SENT, Repeated, get_log
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import SideConnection
+    from iiot_gateway._native import Profile, SideConnection
     from iiot_gateway.pipeline.views import Views
 
 NEXT_PACKETS = 64
@@ -41,7 +42,7 @@ Name = Literal["interval_s", "led", "reboot"]
 EXPECTED = {"interval_s": "a whole number from 1 to 3600", "led": "on or off", "reboot": "nothing, or 1"}
 
 
-MAX_NODE, MAX_COUNT = 0xFF, 0xFFFF
+MAX_ADDRESS, MAX_COUNT = 0xFF, 0xFFFF
 """What the radio's packets have room for: an address, a boot id and a sequence number."""
 
 
@@ -58,8 +59,25 @@ class Gate(Protocol):
 class Asked:
     """A command that is under way."""
 
+    node: str
     name: str
     until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The newest packet of a node."""
+
+    address: int
+    boot: int
+    seq: int
+
+
+def address_of(node: str) -> int | None:
+    """Return a node's address on the radio, which is the number at the end of its name; None if there is no such address."""
+    digits = re.search(r"[0-9]{1,3}\Z", node)
+    address = int(digits[0]) if digits else 0
+    return address if 0 < address <= MAX_ADDRESS else None
 
 
 def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
@@ -77,14 +95,15 @@ def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
 class Downlink:
     """Takes commands for one gateway node. `hear` is called on the source's thread, the rest anywhere."""
 
-    def __init__(self, side: SideConnection, gate: Gate, *, key: bytes, prefix: str, valid_s: int) -> None:
+    def __init__(self, side: SideConnection, gate: Gate, profile: Profile, *, key: bytes, prefix: str, valid_s: int) -> None:
         self._side = side
         self._gate = gate
+        self._profile = profile
         self._key = key
         self._prefix = prefix
         self._valid_s = valid_s
         self._lock = threading.Lock()
-        self._newest: dict[int, tuple[int, int]] = {}
+        self._newest: dict[str, Heard] = {}
         self._asked: dict[tuple[int, int], Asked] = {}
         self._counter = 0
         self._rest = b""
@@ -133,30 +152,27 @@ class Downlink:
     def ask(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Take a message on PREFIX/NODE/set/NAME."""
         node_name, _set, name = topic.removeprefix(f"{self._prefix}/").rpartition("/set/")
-        number = node_name.removeprefix("node")
-        node = int(number) if number.isascii() and number.isdigit() and len(number) <= 3 else 0
         if retained:
             self._tell(node_name, name, "refused", reason="the message was retained; each start would repeat it")
         elif name not in EXPECTED:
             self._tell(node_name, name, "unknown", reason=f"expected one of {', '.join(EXPECTED)}")
         elif (wanted := value_of(name, payload)) is None:
             self._tell(node_name, name, "out_of_range", reason=f"expected {EXPECTED[name]}")
-        elif (known := self._newest.get(node)) is None:
+        elif (heard := self._newest.get(node_name)) is None:
             self._tell(node_name, name, "refused", reason="the node has not been heard yet")
         elif len(self._asked) >= MOST_PENDING:
             self._tell(node_name, name, "refused", reason=f"{MOST_PENDING} commands are under way already")
         else:
-            self._send(node, wanted, known)
+            self._send(node_name, wanted, heard)
 
-    def _send(self, node: int, wanted: tuple[Name, int], known: tuple[int, int]) -> None:
-        name, value = wanted
-        boot, seq = known
+    def _send(self, node_name: str, wanted: tuple[Name, int], heard: Heard) -> None:
+        (name, value), node = wanted, heard.address
         with self._lock:
             # It only rises, over restarts too, as long as nobody gives more than a command a second.
             self._counter = counter = max(self._counter + 1, int(time.time()) & 0xFFFFFFFF)
-            self._asked[node, counter] = Asked(name, time.monotonic() + self._valid_s + GRACE_S)
-        until_seq = (seq + NEXT_PACKETS) & 0xFFFF
-        payload = sign_command(self._key, node=node, boot=boot, until_seq=until_seq, counter=counter, action=name, value=value)
+            self._asked[node, counter] = Asked(node_name, name, time.monotonic() + self._valid_s + GRACE_S)
+        until_seq = (heard.seq + NEXT_PACKETS) & 0xFFFF
+        payload = sign_command(self._key, node=node, boot=heard.boot, until_seq=until_seq, counter=counter, action=name, value=value)
         try:
             self._gate.write(f"command {node} {self._valid_s} {payload.hex()}\n".encode())
         except SourceUnavailable as error:
@@ -169,25 +185,18 @@ class Downlink:
         *lines, rest = (self._rest + chunk).split(b"\n")
         self._rest = rest[-MAX_LINE_BYTES:]
         for line in lines:
-            start = line.find(b'{"ts"')
+            start = line.find(b"{")
             if start >= 0:
                 self._note(line[start:])
             else:
                 self._judge(line.decode("ascii", "replace").split())
 
     def _note(self, document: bytes) -> None:
-        """Remember the run and the newest packet of each node in a document."""
-        try:
-            parts: dict[str, Any] = json.loads(document)
-            nodes = {"node1": parts.get("n1"), **parts.get("nodes", {})}
-            for name, values in nodes.items():
-                if not values or "age" in parts:
-                    continue
-                node, boot, seq = int(name.removeprefix("node")), int(values["boot"]), int(values["seq"])
-                if 0 < node <= MAX_NODE and 0 <= boot <= MAX_COUNT and 0 <= seq <= MAX_COUNT:
-                    self._newest[node] = (boot, seq)
-        except (ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError):
-            return  # the intake says what is wrong with it
+        """Remember the run and the newest packet of each node that a document tells of. What is wrong with it, the intake says."""
+        for node, boot, seq in self._profile.heard(document):
+            address = address_of(node)
+            if address is not None and boot is not None and boot <= MAX_COUNT and seq <= MAX_COUNT:
+                self._newest[node] = Heard(address, boot, seq)
 
     def _judge(self, words: list[str]) -> None:
         """Take a line that tells of a command."""
@@ -216,7 +225,7 @@ class Downlink:
             asked = self._asked.pop((node, counter), None)
         if asked is None:
             return
-        self._tell(f"node{node}", asked.name, outcome, value=value, counter=counter, reason=reason)
+        self._tell(asked.node, asked.name, outcome, value=value, counter=counter, reason=reason)
         self._log.info(DOWNLINK_ANSWERED, node=node, name=asked.name, outcome=outcome, value=value, counter=counter)
 
     def _forget_old(self) -> None:

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
+use crate::conclude::usable;
 use crate::found::{FieldRef, PointRef, Value};
 use crate::json::Kind;
 use crate::number::integer;
 use crate::render::push_value;
-use crate::rules::{Repeats, Rules};
+use crate::rules::{Repeats, Rules, ValueType};
 use crate::scan::Scan;
 
 /// A document with what was found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and typed points
@@ -71,6 +72,16 @@ impl<'a> Decoded<'a> {
             .time
             .and_then(|own| own.at(uptime_start_ns))
             .filter(|own| self.rules.belief.holds(*own, received_at_ns))
+    }
+
+    /// The strength (dBm) of the packet that the document tells of, and its distance from the noise (dB), as they are written there.
+    pub fn signal(&self) -> [Option<&'a [u8]>; 2] {
+        let receiver = &self.rules.receiver;
+        [receiver.rssi, receiver.snr].map(|slot| {
+            let value = self.scan.values.get(slot? as usize)?;
+            let is_number = usable(*value, ValueType::Number, self.document) == Ok(true);
+            is_number.then(|| value.text(self.document))
+        })
     }
 
     /// Whether equal documents with one time are both real, and none is a repeat.

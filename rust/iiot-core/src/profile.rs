@@ -98,6 +98,11 @@ impl Profile {
         self.rules.uptime_bits
     }
 
+    /// Whether this name stands for the receiver of the nodes, not for a node.
+    pub fn is_receiver(&self, name: &str) -> bool {
+        self.rules.receiver.names.iter().any(|own| own == name)
+    }
+
     /// Whether its documents have times of their own.
     pub fn has_times(&self) -> bool {
         self.rules.time.is_some() || self.rules.points.iter().any(|point| point.time.is_some())

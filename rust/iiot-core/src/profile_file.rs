@@ -26,6 +26,11 @@
 //! boot = "n1.boot"                      # path of a number that changes when the node restarts
 //! modulus = 65536                       # the number wraps there
 //!
+//! [receiver]                            # what hears the nodes, where documents say something of it
+//! rssi = "sig.rssi"                     # path of the strength, in dBm, of the packet that the document tells of
+//! snr = "sig.snr"                       # path of its distance from the noise, in dB
+//! names = ["signal", "stats"]           # where the tag `node` is one of these, the value is of the receiver itself
+//!
 //! [[metric]]                            # at least one metric or point
 //! path = "n1.t"
 //! topic = "node1/temperature"           # template; without it the metric is not published
@@ -52,8 +57,8 @@ use crate::mqtt_text::{MAX_PART_BYTES, TextFault, text_fault_within};
 use crate::path::Path;
 use crate::point_file::read_point;
 use crate::rules::{
-    Address, Field, FieldName, IgnoreRule, PointRule, Repeats, Rules, Scope, SequenceRule,
-    SingleMetric, ValueType,
+    Address, Field, FieldName, IgnoreRule, PointRule, ReceiverRule, Repeats, Rules, Scope,
+    SequenceRule, SingleMetric, ValueType,
 };
 use crate::template::{Part, Template};
 use crate::toml_table::{Age, Faults, ProfileFault, Table};
@@ -157,6 +162,15 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
         table.refuse_others(faults);
     }
     let reserved = trie.first_keys();
+    if let Some(mut receiver) = root.table("receiver", faults) {
+        // After the reserved keys: the signal is a value like others.
+        rules.receiver = ReceiverRule {
+            rssi: single(&mut receiver, "rssi", trie, faults),
+            snr: single(&mut receiver, "snr", trie, faults),
+            names: receiver.texts("names", faults),
+        };
+        receiver.refuse_others(faults);
+    }
     let (metrics, points) = (root.tables("metric", faults), root.tables("point", faults));
     let has_neither = root.at("metric").is_none() && root.at("point").is_none();
     if metrics.is_empty() && points.is_empty() && has_neither {

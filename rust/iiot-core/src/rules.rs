@@ -132,6 +132,17 @@ pub(crate) struct SequenceRule {
     pub(crate) modulus: Option<u64>,
 }
 
+/// What hears the nodes, where documents say something of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReceiverRule {
+    /// How strong the packet was that the document tells of, in dBm.
+    pub(crate) rssi: Option<Slot>,
+    /// How far above the noise it was, in dB.
+    pub(crate) snr: Option<Slot>,
+    /// Names that stand for the receiver itself where a node's name stands otherwise.
+    pub(crate) names: Vec<String>,
+}
+
 /// What the file says, compiled.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
@@ -148,6 +159,7 @@ pub(crate) struct Rules {
     /// Which times of documents are believed.
     pub(crate) belief: Belief,
     pub(crate) sequences: Vec<SequenceRule>,
+    pub(crate) receiver: ReceiverRule,
     pub(crate) ignores: Vec<IgnoreRule>,
     /// A field of the short form has an `unless`.
     pub(crate) has_conditions: bool,

@@ -363,3 +363,31 @@ others = { topic = "{2}" }
         ]
     );
 }
+
+#[test]
+fn the_signal_is_what_the_profile_says_it_is() {
+    //! Numbers as they are written; what is no number, or not there, is none. Names of the receiver are no nodes.
+    let profile = Profile::parse(
+        "name = \"t\"\n[receiver]\nrssi = \"radio[0].strength\"\nsnr = \"radio[0].noise\"\nnames = [\"hub\"]\n\
+         [[metric]]\npath = \"v\"\nmeasurement = \"v\"\n",
+    )
+    .unwrap();
+    let mut scan = Scan::new();
+    let cases: [(&str, [Option<&[u8]>; 2]); 4] = [
+        (
+            r#"{"v":1,"radio":[{"strength":-41.50,"noise":8}]}"#,
+            [Some(b"-41.50"), Some(b"8")],
+        ),
+        (
+            r#"{"v":1,"radio":[{"strength":"loud","noise":null}]}"#,
+            [None, None],
+        ),
+        (r#"{"v":1,"radio":[],"rssi":-40}"#, [None, None]),
+        (r#"{"v":1,"radio":[{"noise":-1e0}]}"#, [None, Some(b"-1e0")]),
+    ];
+    for (document, signal) in cases {
+        let decoded = profile.scan(document.as_bytes(), &mut scan).unwrap();
+        assert_eq!(decoded.signal(), signal, "{document}");
+    }
+    assert!(profile.is_receiver("hub") && !profile.is_receiver("node1"));
+}

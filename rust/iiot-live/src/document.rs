@@ -45,6 +45,7 @@ struct SeriesDocument<'a> {
     tags: Tags<'a>,
     unit: Option<&'a str>,
     source: &'a str,
+    of_receiver: bool,
     samples: SamplesDocument<'a>,
 }
 
@@ -157,6 +158,7 @@ fn whole((id, series): (usize, &Series)) -> SeriesDocument<'_> {
         tags: Tags(&series.name.tags),
         unit: series.name.tag("unit"),
         source: &series.source,
+        of_receiver: series.is_of_receiver,
         samples: SamplesDocument(&series.samples),
     }
 }

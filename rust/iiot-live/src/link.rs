@@ -1,7 +1,6 @@
 //! Every node's link: what its radio signal was, and what came of its packets.
 //!
-//! A frame that holds the sequence of one node tells of one packet of that node, so the values of the measurements `rssi` and `snr` in it
-//! are those of this packet.
+//! A frame that holds the sequence of one node tells of one packet of that node, so the signal that its profile finds in it is that of this packet.
 
 use crate::samples::Samples;
 use std::collections::HashMap;
@@ -65,47 +64,27 @@ impl LinkTable {
 }
 
 impl Link {
-    /// A packet came.
-    pub(crate) fn received(&mut self, signal: &Signal, received_at_ns: i64, version: u64) {
+    /// A packet came with this RSSI (dBm) and SNR (dB), where the receiver said so.
+    pub(crate) fn received(
+        &mut self,
+        signal: [Option<&[u8]>; 2],
+        received_at_ns: i64,
+        version: u64,
+    ) {
         self.last_received_at_ns = received_at_ns;
         self.changed = version;
-        for (from, to) in [
-            (&signal.rssi_dbm, &mut self.rssi_dbm),
-            (&signal.snr_db, &mut self.snr_db),
-        ] {
-            if !from.is_empty() {
-                to.clone_from(from);
+        for (from, to) in signal
+            .into_iter()
+            .zip([&mut self.rssi_dbm, &mut self.snr_db])
+        {
+            if let Some(text) = from {
+                to.clear();
+                to.extend_from_slice(text);
             }
         }
-        if let Some(rssi) = std::str::from_utf8(&signal.rssi_dbm)
-            .ok()
-            .and_then(|text| text.parse().ok())
-        {
-            self.rssi_samples.push(received_at_ns / 1_000_000, rssi);
+        let rssi_dbm = signal[0].and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        if let Some(rssi_dbm) = rssi_dbm {
+            self.rssi_samples.push(received_at_ns / 1_000_000, rssi_dbm);
         }
-    }
-}
-
-/// The signal figures of one frame, as text; empty if it has none.
-#[derive(Debug, Default)]
-pub(crate) struct Signal {
-    pub rssi_dbm: Vec<u8>,
-    pub snr_db: Vec<u8>,
-}
-
-impl Signal {
-    pub(crate) fn clear(&mut self) {
-        self.rssi_dbm.clear();
-        self.snr_db.clear();
-    }
-
-    pub(crate) fn take(&mut self, measurement: &str, text: &[u8]) {
-        let to = match measurement {
-            "rssi" => &mut self.rssi_dbm,
-            "snr" => &mut self.snr_db,
-            _ => return,
-        };
-        to.clear();
-        to.extend_from_slice(text);
     }
 }

@@ -1,6 +1,6 @@
 //! Following the journal: decode what was committed since the last look, at the pace of whoever asks.
 
-use crate::link::{LinkTable, Signal};
+use crate::link::LinkTable;
 use crate::table::{Table, Value};
 use iiot_core::hash::fingerprint;
 use iiot_core::scan::Scan;
@@ -14,7 +14,6 @@ pub struct Live {
     /// Room for a topic, and for what tells a series from others here: its topic, a NUL, and its key.
     topic_room: Vec<u8>,
     key: Vec<u8>,
-    signal: Signal,
     pub(crate) table: Table,
     pub(crate) links: LinkTable,
     /// Rises with every look that found something.
@@ -35,7 +34,6 @@ impl Live {
             scan: Scan::new(),
             topic_room: Vec::new(),
             key: Vec::new(),
-            signal: Signal::default(),
             table,
             links: LinkTable::default(),
             version: 1,
@@ -63,7 +61,6 @@ impl Live {
             scan,
             topic_room,
             key,
-            signal,
             table,
             links,
             ..
@@ -72,7 +69,6 @@ impl Live {
             let Ok(decoded) = info.decode(&frame, scan) else {
                 continue;
             };
-            signal.clear();
             decoded.for_each_point(&info.origin, frame.time(), |point| {
                 for field in point.fields() {
                     let fixed = field.fixed();
@@ -85,7 +81,7 @@ impl Live {
                         key.push(0);
                         push_key(&point, &field, key);
                         let series = || SeriesName::of(&point, &field);
-                        let at = table.keyed(key, topic, series, &info.source, version)?;
+                        let at = table.keyed(key, topic, series, info, version)?;
                         if let Some(number) = fixed {
                             table.set_field(info.id, number, at);
                         }
@@ -103,16 +99,13 @@ impl Live {
                         received_at_ns: frame.received_at_ns,
                     };
                     table.set(at, value, version);
-                    if let Some(series) = table.series.get(at) {
-                        signal.take(&series.name.measurement, &text);
-                    }
                 }
             });
             if let [sequence] = decoded.sequences() {
                 let node = decoded.node_name(sequence);
                 let hash = fingerprint(node.as_bytes());
                 if let Some(link) = links.of_node(info.id, hash, &info.source, node) {
-                    link.received(signal, frame.received_at_ns, version);
+                    link.received(decoded.signal(), frame.received_at_ns, version);
                 }
             }
         }

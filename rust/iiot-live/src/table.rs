@@ -3,6 +3,7 @@
 use crate::samples::Samples;
 use iiot_core::point::ValueKind;
 use iiot_core::series::SeriesName;
+use iiot_journal::OriginInfo;
 use std::collections::HashMap;
 
 /// At most this many series are shown; values of further ones are counted.
@@ -16,6 +17,8 @@ pub(crate) struct Series {
     pub name: SeriesName,
     /// Empty until a frame of this process has named it.
     pub source: String,
+    /// Its node is a name of the receiver.
+    pub is_of_receiver: bool,
     pub kind: ValueKind,
     /// As it came.
     pub text: Vec<u8>,
@@ -64,6 +67,7 @@ impl Table {
             topic: Some(topic),
             name: SeriesName::default(),
             source: String::new(),
+            is_of_receiver: false,
             kind,
             text,
             time_ns,
@@ -90,7 +94,7 @@ impl Table {
         key: &[u8],
         topic: Option<&[u8]>,
         name: impl FnOnce() -> SeriesName,
-        source: &str,
+        info: &OriginInfo,
         version: u64,
     ) -> Option<usize> {
         if let Some(&at) = self.by_key.get(key) {
@@ -104,7 +108,8 @@ impl Table {
             && series.source.is_empty()
         {
             series.name = name();
-            source.clone_into(&mut series.source);
+            series.is_of_receiver = is_of_receiver(&series.name, info);
+            series.source.clone_from(&info.source);
             series.added = version;
             self.by_key.insert(key.to_vec(), at);
             return Some(at);
@@ -117,10 +122,12 @@ impl Table {
             self.by_topic.insert(topic.clone(), at);
         }
         self.by_key.insert(key.to_vec(), at);
+        let name = name();
         self.series.push(Series {
             topic,
-            name: name(),
-            source: source.to_owned(),
+            is_of_receiver: is_of_receiver(&name, info),
+            name,
+            source: info.source.clone(),
             kind: ValueKind::Number,
             text: Vec::new(),
             time_ns: i64::MIN,
@@ -161,4 +168,9 @@ impl Table {
                 .push(value.received_at_ns / 1_000_000, number);
         }
     }
+}
+
+fn is_of_receiver(name: &SeriesName, info: &OriginInfo) -> bool {
+    let node = name.tag("node");
+    node.is_some_and(|node| info.profile.is_receiver(node))
 }

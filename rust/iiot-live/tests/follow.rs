@@ -98,7 +98,7 @@ fn a_value_is_shown_as_the_text_it_came_as_with_its_name_and_times() {
             "id": 0, "value": "27.60", "kind": "number", "time_ms": NOON_MS, "received_at_ms": NOON_MS, "count": 1,
             "topic": "iiot/node1/temperature", "measurement": "temperature", "field": "value",
             "tags": {"node": "node1", "site": "north", "unit": "celsius"}, "unit": "celsius", "source": "serial",
-            "samples": [[NOON_MS, 27.6]],
+            "of_receiver": false, "samples": [[NOON_MS, 27.6]],
         })
     );
 }
@@ -244,6 +244,10 @@ fn a_link_shows_the_signal_of_its_node_and_what_came_of_its_packets() {
     live.follow().unwrap();
 
     let found = latest(&live);
+    assert_eq!(
+        series(&found, "iiot/signal/rssi")["of_receiver"],
+        json!(true)
+    );
     assert_eq!(
         found["links"],
         json!([{

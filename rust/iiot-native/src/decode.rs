@@ -35,6 +35,18 @@ impl Profile {
     fn hash(&self) -> String {
         format!("{:016x}", self.core.hash())
     }
+
+    fn heard(&self, document: &[u8]) -> Vec<(String, Option<u64>, u64)> {
+        let mut scan = Scan::new();
+        // A document without a usable value tells of its node all the same.
+        let _ = self.core.scan(document, &mut scan);
+        if scan.age_ms().is_some() {
+            return Vec::new();
+        }
+        let sequences = scan.sequences().iter();
+        let heard = sequences.map(|it| (scan.node_name(it).to_owned(), it.boot, it.seq));
+        heard.collect()
+    }
 }
 
 struct Decoding {
