@@ -3,8 +3,8 @@
 use iiot_proto::Packet;
 use iiot_proto::duty::Duty;
 use iiot_proto::link::{
-    CommandGuard, DEFAULT_OUTBOX, Poll, Received, Sender, SenderConfig, SenderCounters, Uplink,
-    Verdict,
+    CommandGuard, DEFAULT_OUTBOX, Judgement, Poll, Received, Sender, SenderConfig, SenderCounters,
+    Uplink,
 };
 use iiot_proto::packet::{
     Ack, Action, Command, Info, MAX_PACKET_BYTES, Outcome, PROTOCOL_VERSION, Reading, ResetCause,
@@ -224,19 +224,19 @@ impl SensorNode {
         };
         let mut reboots = false;
         let answer = match guard.judge(command, is_retry, newest) {
-            Verdict::Reply(answer) => answer,
-            Verdict::Obey(Action::SetInterval { interval_s }) if interval_s > MAX_INTERVAL_S => {
+            Judgement::Reply(answer) => answer,
+            Judgement::Obey(Action::SetInterval { interval_s }) if interval_s > MAX_INTERVAL_S => {
                 guard.finish(Outcome::OutOfRange, self.interval_s)
             }
-            Verdict::Obey(Action::SetInterval { interval_s }) => {
+            Judgement::Obey(Action::SetInterval { interval_s }) => {
                 self.interval_s = interval_s;
                 guard.finish(Outcome::Done, interval_s)
             }
-            Verdict::Obey(Action::SetLed { on }) => {
+            Judgement::Obey(Action::SetLed { on }) => {
                 self.led = on;
                 guard.finish(Outcome::Done, u16::from(on))
             }
-            Verdict::Obey(Action::Reboot) => {
+            Judgement::Obey(Action::Reboot) => {
                 reboots = true;
                 guard.finish(Outcome::Done, 0)
             }

@@ -2,8 +2,8 @@
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
+use iiot_tls::{Files, client_config, server_name};
 use rustls_pki_types::ServerName;
-use rustls_pki_types::pem::PemObject;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +78,7 @@ impl Target {
             .authority()
             .map_or("", |a| a.as_str().rsplit('@').next().unwrap_or_default());
         let tls = if secure {
-            Some(ServerName::try_from(host.clone()).map_err(|_| {
+            Some(server_name(&host).ok_or_else(|| {
                 wrong("names a host that a certificate cannot be checked against".into())
             })?)
         } else {
@@ -117,38 +117,13 @@ pub(crate) fn headers(
         .collect()
 }
 
-/// The certificates to trust.
+/// What TLS connections are made with.
 pub(crate) fn tls(ca_file: Option<&str>) -> Result<Arc<rustls::ClientConfig>, ConfigError> {
-    let mut roots = rustls::RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let wrong = |what: String| ConfigError::new("ca_file", format!("{path}: {what}"));
-        let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-        // Windows' editors write a byte order mark, which the parser takes for a part of the first line.
-        let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&pem);
-        for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
-            roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(wrong("holds no PEM certificate".into()));
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(ConfigError::new(
-                "ca_file",
-                "is not set, and the system has no trusted certificates",
-            ));
-        }
-    }
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .map_err(|e| ConfigError::new("url", format!("TLS cannot be used: {e}")))?;
-    Ok(Arc::new(
-        builder.with_root_certificates(roots).with_no_client_auth(),
-    ))
+    let files = Files {
+        ca_file: ca_file.map(str::to_owned),
+        ..Files::default()
+    };
+    client_config(&files).map_err(|fault| ConfigError::new(fault.setting, fault.message))
 }
 
 #[cfg(test)]

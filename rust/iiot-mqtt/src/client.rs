@@ -189,13 +189,13 @@ impl Limits {
 
 /// The broker's last word on one publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Acknowledgement {
     Accepted,
     /// With the reason code, and for people the word for it and the broker's own text.
     Refused(u8, String),
 }
 
-impl Verdict {
+impl Acknowledgement {
     /// What a reason code of MQTT 5 says.
     pub fn of(code: u8, text: Option<&str>) -> Self {
         if reasons::of_publish(code).is_none() {
@@ -215,7 +215,7 @@ pub enum Signal {
     Connected(Limits),
     /// The next publish handed over went out under this packet id.
     Sent(u16),
-    Answered(u16, Verdict),
+    Answered(u16, Acknowledgement),
     /// A SUBACK: granted or not, a filter.
     Subscribed(Vec<bool>),
     Message {

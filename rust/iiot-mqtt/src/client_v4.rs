@@ -10,7 +10,7 @@ use rumqttc_v4::{
 };
 
 use crate::client::{
-    EndKind, Events, Failure, Limits, REQUEST_BATCH, Requests, Setup, Signal, Verdict,
+    Acknowledgement, EndKind, Events, Failure, Limits, REQUEST_BATCH, Requests, Setup, Signal,
     failure_within,
 };
 use crate::tolerant::Tolerant;
@@ -111,8 +111,12 @@ fn signal(event: Event) -> Signal {
     match event {
         Event::Incoming(Packet::ConnAck(_)) => Signal::Connected(Limits::NONE),
         Event::Outgoing(Outgoing::Publish(id)) => Signal::Sent(id),
-        Event::Incoming(Packet::PubAck(ack)) => Signal::Answered(ack.pkid, Verdict::Accepted),
-        Event::Incoming(Packet::PubComp(ack)) => Signal::Answered(ack.pkid, Verdict::Accepted),
+        Event::Incoming(Packet::PubAck(ack)) => {
+            Signal::Answered(ack.pkid, Acknowledgement::Accepted)
+        }
+        Event::Incoming(Packet::PubComp(ack)) => {
+            Signal::Answered(ack.pkid, Acknowledgement::Accepted)
+        }
         Event::Incoming(Packet::SubAck(ack)) => Signal::Subscribed(
             ack.return_codes
                 .iter()

@@ -10,8 +10,8 @@ use rumqttc_v5::{
 };
 
 use crate::client::{
-    EndKind, Events, Failure, Limits, QOS_0_ONLY, REQUEST_BATCH, Requests, Setup, Signal, Verdict,
-    failure_within,
+    Acknowledgement, EndKind, Events, Failure, Limits, QOS_0_ONLY, REQUEST_BATCH, Requests, Setup,
+    Signal, failure_within,
 };
 use crate::reasons::{RETAIN_NOT_SUPPORTED, UNSPECIFIED};
 use crate::tolerant::Tolerant;
@@ -83,7 +83,9 @@ impl Events for V5Events {
         let mut left: Vec<_> = left.map(|event| signal(event, notes)).collect();
         // A broker that refuses a publish may end the connection in the same breath (Mosquitto 2.0.11 does).
         let refused = notes.drain().into_iter();
-        left.extend(refused.map(|(id, code)| Signal::Answered(id, Verdict::of(code, None))));
+        left.extend(
+            refused.map(|(id, code)| Signal::Answered(id, Acknowledgement::of(code, None))),
+        );
         left
     }
 }
@@ -139,11 +141,13 @@ fn signal(event: Event, notes: &Notes) -> Signal {
                 .and_then(|properties| properties.reason_string);
             match answered(ack.pkid, ack.reason as u8, text.as_deref(), notes) {
                 // The broker will complete it.
-                Signal::Answered(_, Verdict::Accepted) => Signal::Other,
+                Signal::Answered(_, Acknowledgement::Accepted) => Signal::Other,
                 refused => refused,
             }
         }
-        Event::Incoming(Packet::PubComp(ack)) => Signal::Answered(ack.pkid, Verdict::Accepted),
+        Event::Incoming(Packet::PubComp(ack)) => {
+            Signal::Answered(ack.pkid, Acknowledgement::Accepted)
+        }
         Event::Incoming(Packet::SubAck(ack)) => Signal::Subscribed(
             ack.return_codes
                 .iter()
@@ -177,7 +181,7 @@ fn limits(connack: &ConnAck) -> Limits {
 /// What a PUBACK or PUBREC says; the code that came may have been replaced by one that the library knows.
 fn answered(id: u16, code: u8, text: Option<&str>, notes: &Notes) -> Signal {
     let came = (code >= UNSPECIFIED).then(|| notes.take(id)).flatten();
-    Signal::Answered(id, Verdict::of(came.unwrap_or(code), text))
+    Signal::Answered(id, Acknowledgement::of(came.unwrap_or(code), text))
 }
 
 fn failure(error: &ConnectionError, notes: &Notes) -> Failure {

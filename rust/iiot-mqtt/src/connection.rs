@@ -30,7 +30,7 @@ use crate::acknowledge::Ledger;
 use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal};
 use crate::config::Config;
 use crate::destination::Destinations;
-use crate::outbox::{Outbox, OutboxError};
+use crate::queue::{PublishQueue, QueueError};
 use crate::refresh::Refresh;
 use crate::sink::{Ended, Memory, Shared};
 use crate::stage::{self, Aside, Item, Point, Stage, Tally};
@@ -50,7 +50,7 @@ pub struct Context<'a> {
     pub destinations: &'a Destinations,
     pub shared: &'a Shared,
     pub memory: &'a mut Memory,
-    pub outbox: &'a mut dyn Outbox,
+    pub queue: &'a mut dyn PublishQueue,
     pub clock: &'a dyn Fn() -> i64,
     /// The first position to send.
     pub from: u64,
@@ -60,7 +60,7 @@ pub struct Context<'a> {
 
 /// Prepare the topics for a connection that begins at `from`: find out what may have been sent before.
 pub fn survey(
-    outbox: &mut dyn Outbox,
+    queue: &mut dyn PublishQueue,
     memory: &mut Memory,
     from: u64,
     now_ns: i64,
@@ -69,17 +69,17 @@ pub fn survey(
         until
     } else {
         // Nothing that comes after this moment can have been sent by an earlier process.
-        let until = from.saturating_add(outbox.send_ahead());
-        stage::existing_end(outbox, from, until).map_err(journal)?
+        let until = from.saturating_add(queue.send_ahead());
+        stage::existing_end(queue, from, until).map_err(journal)?
     };
     memory.maybe_until = Some(until);
     memory.topics.begin(until);
     memory.trial.begin(from);
     let Memory { topics, trial, .. } = memory;
-    stage::survey(outbox, from, until, topics, trial, now_ns).map_err(journal)
+    stage::survey(queue, from, until, topics, trial, now_ns).map_err(journal)
 }
 
-fn journal(error: OutboxError) -> Failure {
+fn journal(error: QueueError) -> Failure {
     Failure::new(EndKind::Journal, error.0)
 }
 
@@ -323,7 +323,7 @@ impl<'a, R: Requests> Session<'a, R> {
         match signal {
             Signal::Connected(limits) => self.on_connected(limits)?,
             Signal::Sent(id) => drop(self.ledger.bind(id)),
-            Signal::Answered(id, verdict) => self.on_answer(id, verdict)?,
+            Signal::Answered(id, acknowledgement) => self.on_answer(id, acknowledgement)?,
             Signal::Subscribed(granted) => {
                 if let Step::Refreshing(refresh) = &mut self.step {
                     let action = refresh.on_answer(&granted, &self.context.memory.topics);

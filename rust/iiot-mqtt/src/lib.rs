@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod acknowledge;
+mod broker_url;
 mod client;
 mod client_v4;
 mod client_v5;
@@ -13,9 +14,9 @@ mod config;
 mod connection;
 mod consumer;
 mod destination;
-mod outbox;
 mod policy;
 mod probe;
+mod queue;
 mod reasons;
 mod refresh;
 mod side;
@@ -24,6 +25,7 @@ mod sink;
 mod stage;
 mod terms;
 mod tolerant;
+mod topic_names;
 mod transport;
 mod trial;
 mod wire;
@@ -34,9 +36,9 @@ pub use consumer::{
     Arrived, Consumer, ConsumerConfig, ConsumerEnded, ConsumerPhase, ConsumerState, Inlet,
     InletError, Retained, Subscription,
 };
-pub use outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
 pub use policy::Backlog;
 pub use probe::{ProbeReport, ProbeStep, probe};
+pub use queue::{Confirmation, KnownTopic, PointReject, PublishBatch, PublishQueue, QueueError};
 pub use side::{
     MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Received, Refusal, SideConnection,
 };

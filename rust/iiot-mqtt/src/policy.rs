@@ -1,4 +1,4 @@
-//! What is sent, and with which retain flag. Pure: positions and times in, verdicts out.
+//! What is sent, and with which retain flag. Pure: positions and times in, decisions out.
 //!
 //! A retained value never goes back. Three rules see to it:
 //! - *late*: a value older than its topic's newest is sent with retain off (`replay`) or not at all (`latest`);
@@ -10,10 +10,7 @@
 //! A topic's newest time has to be remembered, so topics are limited: one beyond the limit is sent with retain off, because nobody
 //! could tell whether its value would take the retained one back.
 
-use std::collections::HashMap;
-
-/// Number of every topic beyond the limit: it has a name on the wire and no memory here.
-pub const UNLISTED: u32 = u32::MAX;
+use crate::topic_names::TopicNames;
 
 /// Times further ahead of the wall clock than this never become a topic's newest.
 pub const FAR_AHEAD_NS: i64 = 24 * 3600 * 1_000_000_000;
@@ -29,7 +26,7 @@ pub enum Backlog {
 
 /// What becomes of one publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// It is sent.
     Send {
         /// With this retain flag.
@@ -60,7 +57,6 @@ pub struct Candidate {
 
 #[derive(Debug, Clone)]
 struct Topic {
-    name: String,
     /// Newest time sent in this connection, or confirmed before.
     newest_ns: i64,
     /// Newest time confirmed.
@@ -85,17 +81,14 @@ pub struct Known {
     pub retain: bool,
 }
 
-/// Every topic seen, numbered, with its newest time. Lives as long as the sink.
+/// Every topic seen, with its newest time. Lives as long as the sink.
 #[derive(Debug)]
 pub struct Topics {
-    ids: HashMap<String, u32>,
+    names: TopicNames,
+    /// By number.
     list: Vec<Topic>,
-    /// Which topic came after which the last time: frames repeat, so this mostly saves the hash.
-    follower: Vec<u32>,
-    previous: u32,
     backlog: Backlog,
     maybe_until: u64,
-    limit: usize,
     /// The topic confirmed last.
     last_confirmed: Option<u32>,
 }
@@ -104,74 +97,39 @@ impl Topics {
     /// None known yet; at most `limit` will be.
     pub fn new(backlog: Backlog, limit: u32) -> Self {
         Self {
-            limit: limit as usize,
-            last_confirmed: None,
-            ids: HashMap::new(),
+            names: TopicNames::new(limit),
             list: Vec::new(),
-            follower: Vec::new(),
-            previous: 0,
             backlog,
             maybe_until: 0,
+            last_confirmed: None,
         }
     }
 
-    /// The number of a topic; [`UNLISTED`] if it is new and the limit is reached.
+    /// The number of a topic; `UNLISTED` if it is new and the limit is reached.
     pub fn intern(&mut self, name: &str) -> u32 {
-        let guess = self
-            .follower
-            .get(self.previous as usize)
-            .copied()
-            .unwrap_or(0);
-        if self
-            .list
-            .get(guess as usize)
-            .is_some_and(|topic| topic.name == name)
-        {
-            self.previous = guess;
-            return guess;
+        let id = self.names.intern(name);
+        if self.list.len() < self.names.len() {
+            self.list.push(Topic {
+                newest_ns: i64::MIN,
+                confirmed_ns: i64::MIN,
+                simulated_ns: i64::MIN,
+                maybe_winner: None,
+                batch_winner: None,
+                retained_at: None,
+                known: None,
+            });
         }
-        let id = match self.ids.get(name) {
-            Some(id) => *id,
-            None if self.list.len() < self.limit => self.add(name),
-            None => return UNLISTED,
-        };
-        if let Some(slot) = self.follower.get_mut(self.previous as usize) {
-            *slot = id;
-        }
-        self.previous = id;
-        id
-    }
-
-    fn add(&mut self, name: &str) -> u32 {
-        let id = self.list.len() as u32;
-        self.ids.insert(name.to_owned(), id);
-        self.follower.push(0);
-        self.list.push(Topic {
-            name: name.to_owned(),
-            newest_ns: i64::MIN,
-            confirmed_ns: i64::MIN,
-            simulated_ns: i64::MIN,
-            maybe_winner: None,
-            batch_winner: None,
-            retained_at: None,
-            known: None,
-        });
         id
     }
 
     /// The number of a topic that was seen before.
     pub fn find(&self, name: &[u8]) -> Option<u32> {
-        std::str::from_utf8(name)
-            .ok()
-            .and_then(|name| self.ids.get(name))
-            .copied()
+        self.names.find(name)
     }
 
     /// The name behind a number.
     pub fn name(&self, topic: u32) -> &str {
-        self.list
-            .get(topic as usize)
-            .map_or("", |topic| topic.name.as_str())
+        self.names.name(topic)
     }
 
     /// The last confirmed value.
@@ -260,13 +218,7 @@ impl Topics {
     pub fn any_known(&self, skip: usize) -> Option<(&str, &[u8])> {
         let last = self.last_confirmed.into_iter();
         last.chain(0..self.list.len() as u32)
-            .filter_map(|topic| self.list.get(topic as usize))
-            .filter_map(|topic| {
-                Some((
-                    topic.name.as_str(),
-                    topic.known.as_ref()?.payload.as_slice(),
-                ))
-            })
+            .filter_map(|topic| Some((self.name(topic), self.known(topic)?.payload.as_slice())))
             .nth(skip)
     }
 
@@ -293,26 +245,26 @@ impl Topics {
     }
 
     /// Decide on a publish that comes next, and remember its time. `collapse` if its batch was offered.
-    pub fn decide(&mut self, candidate: Candidate, collapse: bool, now_ns: i64) -> Verdict {
+    pub fn decide(&mut self, candidate: Candidate, collapse: bool, now_ns: i64) -> Decision {
         let maybe_sent = candidate.position < self.maybe_until;
         let backlog = self.backlog;
         let Some(topic) = self.list.get_mut(candidate.topic as usize) else {
-            return Verdict::Send {
+            return Decision::Send {
                 retain: false,
                 late: false,
             };
         };
         let place = Some((candidate.position, candidate.index));
         if collapse && topic.batch_winner != place {
-            return Verdict::Supersede;
+            return Decision::Supersede;
         }
         if candidate.time_ns < topic.newest_ns {
             return match backlog {
-                Backlog::Replay => Verdict::Send {
+                Backlog::Replay => Decision::Send {
                     retain: false,
                     late: true,
                 },
-                Backlog::Latest => Verdict::Supersede,
+                Backlog::Latest => Decision::Supersede,
             };
         }
         if !is_far(candidate.time_ns, now_ns) {
@@ -323,7 +275,7 @@ impl Topics {
         if retain {
             topic.retained_at = Some(candidate.position);
         }
-        Verdict::Send {
+        Decision::Send {
             retain,
             late: false,
         }
@@ -337,6 +289,7 @@ fn is_far(time_ns: i64, now_ns: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topic_names::UNLISTED;
     use proptest::prelude::*;
 
     const NOW: i64 = 1_700_000_000_000_000_000;
@@ -360,23 +313,8 @@ mod tests {
         topics
     }
 
-    const fn sent(retain: bool, late: bool) -> Verdict {
-        Verdict::Send { retain, late }
-    }
-
-    #[test]
-    fn names_keep_their_numbers() {
-        let mut topics = Topics::new(Backlog::Replay, 1000);
-
-        let first: Vec<u32> = ["x", "y", "x", "z", "y"]
-            .map(|name| topics.intern(name))
-            .into();
-
-        assert_eq!(first, [0, 1, 0, 2, 1]);
-        assert_eq!(
-            (topics.name(2), topics.find(b"y"), topics.find(b"?")),
-            ("z", Some(1), None)
-        );
+    const fn sent(retain: bool, late: bool) -> Decision {
+        Decision::Send { retain, late }
     }
 
     #[test]
@@ -393,8 +331,8 @@ mod tests {
             topics.begin_batch();
             topics.offer(candidate(beyond, 0, NOW), NOW);
             for time_ns in [NOW, NOW - 5] {
-                let verdict = topics.decide(candidate(beyond, 0, time_ns), true, NOW);
-                assert_eq!(verdict, sent(false, false));
+                let decision = topics.decide(candidate(beyond, 0, time_ns), true, NOW);
+                assert_eq!(decision, sent(false, false));
             }
         }
     }
@@ -403,7 +341,7 @@ mod tests {
     fn an_older_value_is_late_and_an_equally_old_one_is_not() {
         for (backlog, late) in [
             (Backlog::Replay, sent(false, true)),
-            (Backlog::Latest, Verdict::Supersede),
+            (Backlog::Latest, Decision::Supersede),
         ] {
             let mut topics = topics(backlog);
 
@@ -463,10 +401,10 @@ mod tests {
             topics.survey(publish, NOW);
         }
 
-        let verdicts = range.map(|publish| topics.decide(publish, false, NOW));
+        let decisions = range.map(|publish| topics.decide(publish, false, NOW));
 
         assert_eq!(
-            verdicts,
+            decisions,
             [
                 sent(false, false),
                 sent(true, false),
@@ -529,7 +467,7 @@ mod tests {
         publishes
             .iter()
             .map(|publish| {
-                if let Verdict::Send { retain: true, .. } = topics.decide(*publish, false, NOW) {
+                if let Decision::Send { retain: true, .. } = topics.decide(*publish, false, NOW) {
                     now[publish.topic as usize] = Some(publish.position);
                 }
                 now
@@ -577,7 +515,7 @@ mod tests {
             }
             let mut sent = [None, None];
             for publish in &publishes {
-                if let Verdict::Send { retain, late } = latest.decide(*publish, true, NOW) {
+                if let Decision::Send { retain, late } = latest.decide(*publish, true, NOW) {
                     prop_assert!(retain && !late);
                     prop_assert_eq!(sent[publish.topic as usize].replace(publish.position), None);
                 }

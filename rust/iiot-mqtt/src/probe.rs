@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::client::{EndKind, Events, Failure, Requests, Setup, Signal, Verdict};
+use crate::client::{Acknowledgement, EndKind, Events, Failure, Requests, Setup, Signal};
 use crate::config::{Checked, Config, ConfigError, Protocol, check};
 use crate::destination::topic_fault;
 use crate::reasons::{NOT_AUTHORIZED, QUOTA_EXCEEDED};
@@ -206,8 +206,8 @@ async fn steps<E: Events, R: Requests>(
                     "the broker does not grant the subscription",
                 ));
             }
-            Signal::Answered(_, Verdict::Accepted) => *step = ProbeStep::ReadBack,
-            Signal::Answered(_, Verdict::Refused(code, reason)) => {
+            Signal::Answered(_, Acknowledgement::Accepted) => *step = ProbeStep::ReadBack,
+            Signal::Answered(_, Acknowledgement::Refused(code, reason)) => {
                 let kind = match code {
                     NOT_AUTHORIZED => EndKind::NotAuthorized,
                     QUOTA_EXCEEDED => EndKind::Quota,

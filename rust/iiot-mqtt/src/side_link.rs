@@ -8,7 +8,7 @@ use tokio::select;
 use tokio::time::sleep_until;
 
 use crate::client::{
-    Blame, EndKind, Events, Failure, Form, Limits, QOS_0_ONLY, Requests, Signal, Verdict,
+    Acknowledgement, Blame, EndKind, Events, Failure, Form, Limits, QOS_0_ONLY, Requests, Signal,
 };
 use crate::config::Protocol;
 use crate::destination::topic_fault;
@@ -228,7 +228,7 @@ impl<'a, R: Requests> Link<'a, R> {
                 }
                 Ok(())
             }
-            Signal::Answered(id, verdict) => self.on_answer(id, verdict),
+            Signal::Answered(id, acknowledgement) => self.on_answer(id, acknowledgement),
             Signal::Message {
                 topic,
                 payload,
@@ -254,18 +254,18 @@ impl<'a, R: Requests> Link<'a, R> {
         Ok(())
     }
 
-    fn on_answer(&mut self, id: u16, verdict: Verdict) -> Result<(), Failure> {
+    fn on_answer(&mut self, id: u16, acknowledgement: Acknowledgement) -> Result<(), Failure> {
         let Some(index) = self.under_way.iter().position(|one| one.id == Some(id)) else {
             return Ok(());
         };
-        let (code, reason) = match verdict {
-            Verdict::Accepted => {
+        let (code, reason) = match acknowledgement {
+            Acknowledgement::Accepted => {
                 if let Some(one) = self.under_way.remove(index) {
                     self.side.clear(&one.publish.topic);
                 }
                 return Ok(());
             }
-            Verdict::Refused(code, reason) => (code, reason),
+            Acknowledgement::Refused(code, reason) => (code, reason),
         };
         let kind = match reasons::of_publish(code) {
             // It passes, or is nothing of the publish's: what is kept stays under way, and so is put back.

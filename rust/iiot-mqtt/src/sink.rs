@@ -11,8 +11,8 @@ use crate::client::{EndKind, Failure, Setup};
 use crate::config::{Checked, Config, ConfigError, Protocol, check};
 use crate::connection::{self, Context};
 use crate::destination::Destinations;
-use crate::outbox::{Outbox, OutboxError};
 use crate::policy::{FAR_AHEAD_NS, Topics};
+use crate::queue::{PublishQueue, QueueError};
 use crate::terms::Terms;
 use crate::trial::Trial;
 use crate::{client_v4, client_v5, probe};
@@ -228,10 +228,10 @@ impl Sink {
     }
 
     /// Connect, refresh, publish until the connection ends or `stop`. Blocks. One call at a time; another one waits.
-    pub fn run_connection(&self, outbox: &mut dyn Outbox) -> Ended {
+    pub fn run_connection(&self, queue: &mut dyn PublishQueue) -> Ended {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.enter(Phase::Connecting);
-        let ended = self.run(outbox, &mut memory);
+        let ended = self.run(queue, &mut memory);
         self.shared.in_flight.store(0, Ordering::Relaxed);
         if ended.kind == EndKind::Stopped {
             self.shared.enter(Phase::Stopped);
@@ -243,7 +243,7 @@ impl Sink {
         ended
     }
 
-    fn run(&self, outbox: &mut dyn Outbox, memory: &mut Memory) -> Ended {
+    fn run(&self, queue: &mut dyn PublishQueue, memory: &mut Memory) -> Ended {
         let ended_early = |failure: Failure| Ended {
             kind: failure.kind,
             detail: failure.detail,
@@ -253,16 +253,16 @@ impl Sink {
             answered: false,
         };
         let wake = Arc::clone(&self.shared);
-        outbox.subscribe(Arc::new(move || wake.wake.notify_one()));
+        queue.subscribe(Arc::new(move || wake.wake.notify_one()));
         let clock = || (self.clock)();
         if !memory.loaded {
             // Without it a retained value could go back: rather no connection now.
-            if let Err(error) = load(outbox, memory, &self.checked.destinations, clock()) {
+            if let Err(error) = load(queue, memory, &self.checked.destinations, clock()) {
                 return ended_early(Failure::new(EndKind::Journal, error.to_string()));
             }
         }
-        let from = outbox.cursor().max(memory.confirmed_end);
-        if let Err(failure) = connection::survey(outbox, memory, from, clock()) {
+        let from = queue.cursor().max(memory.confirmed_end);
+        if let Err(failure) = connection::survey(queue, memory, from, clock()) {
             return ended_early(failure);
         }
         let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -287,7 +287,7 @@ impl Sink {
             destinations: &self.checked.destinations,
             shared: &self.shared,
             memory,
-            outbox,
+            queue,
             clock: &clock,
             from,
             waiting: &self.checked.transport.waiting,
@@ -356,12 +356,12 @@ impl Sink {
 }
 
 fn load(
-    outbox: &mut dyn Outbox,
+    queue: &mut dyn PublishQueue,
     memory: &mut Memory,
     destinations: &Destinations,
     now_ns: i64,
-) -> Result<(), OutboxError> {
-    for known in outbox.topics()? {
+) -> Result<(), QueueError> {
+    for known in queue.topics()? {
         // An earlier version may have sent it to a broker that took it.
         if destinations.refusal(&known.topic).is_some() {
             continue;

@@ -1,10 +1,11 @@
-//! From read batches to publishes, and from acknowledgements to confirmations. No I/O but the outbox's.
+//! From read batches to publishes, and from acknowledgements to confirmations. No I/O but the queue's.
 
 use bytes::Bytes;
 
 use crate::acknowledge::Answer;
-use crate::outbox::{Confirmation, KnownTopic, Outbox, OutboxError, PointReject, PublishBatch};
-use crate::policy::{Backlog, Candidate, Topics, UNLISTED, Verdict};
+use crate::policy::{Backlog, Candidate, Decision, Topics};
+use crate::queue::{Confirmation, KnownTopic, PointReject, PublishBatch, PublishQueue, QueueError};
+use crate::topic_names::UNLISTED;
 use crate::trial::{Place, Trial};
 
 /// Frames decoded at once: enough to keep the window full, few enough that a small window holds little back.
@@ -153,12 +154,12 @@ impl Stage {
     /// Read the next batch, of frames before `limit` only. `false` if there is nothing.
     pub fn refill(
         &mut self,
-        outbox: &mut dyn Outbox,
+        queue: &mut dyn PublishQueue,
         limit: u64,
         topics: &mut Topics,
         trial: &Trial,
         now_ns: i64,
-    ) -> Result<bool, OutboxError> {
+    ) -> Result<bool, QueueError> {
         let room = limit.saturating_sub(self.next_position) as usize;
         let most = if self.backlog == Backlog::Latest {
             FRAMES_A_READ_LATEST
@@ -171,7 +172,7 @@ impl Stage {
         self.batch.clear();
         self.frame = 0;
         self.publish = 0;
-        if !outbox.read(self.next_position, room.min(most), &mut self.batch)?
+        if !queue.read(self.next_position, room.min(most), &mut self.batch)?
             || self.batch.end() <= self.next_position
         {
             self.batch.clear();
@@ -250,7 +251,7 @@ impl Stage {
                 retain: span.retain,
                 suspect: trial.is_suspect(point.place()),
             };
-            if let Verdict::Send { retain, late } = topics.decide(candidate, self.collapse, now_ns)
+            if let Decision::Send { retain, late } = topics.decide(candidate, self.collapse, now_ns)
             {
                 self.sent_in_frame = true;
                 self.sent_end = self.sent_end.max(frame.position + 1);
@@ -296,19 +297,19 @@ fn for_each(batch: &PublishBatch, numbers: &[u32], trial: &Trial, mut take: impl
 
 /// Read what may have been sent before, `from..until`, so that `Topics` knows which values keep their retain flag.
 pub fn survey(
-    outbox: &mut dyn Outbox,
+    queue: &mut dyn PublishQueue,
     from: u64,
     until: u64,
     topics: &mut Topics,
     trial: &Trial,
     now_ns: i64,
-) -> Result<(), OutboxError> {
+) -> Result<(), QueueError> {
     let mut batch = PublishBatch::new();
     let mut numbers = Vec::new();
     let mut at = from;
     while at < until {
         batch.clear();
-        if !outbox.read(at, ((until - at) as usize).min(FRAMES_A_READ), &mut batch)?
+        if !queue.read(at, ((until - at) as usize).min(FRAMES_A_READ), &mut batch)?
             || batch.end() <= at
         {
             break;
@@ -325,12 +326,16 @@ pub fn survey(
 }
 
 /// The end of what exists in `from..until`.
-pub fn existing_end(outbox: &mut dyn Outbox, from: u64, until: u64) -> Result<u64, OutboxError> {
+pub fn existing_end(
+    queue: &mut dyn PublishQueue,
+    from: u64,
+    until: u64,
+) -> Result<u64, QueueError> {
     let mut batch = PublishBatch::new();
     let mut at = from;
     while at < until {
         batch.clear();
-        if !outbox.read(at, ((until - at) as usize).min(FRAMES_A_READ), &mut batch)?
+        if !queue.read(at, ((until - at) as usize).min(FRAMES_A_READ), &mut batch)?
             || batch.end() <= at
         {
             break;

@@ -5,7 +5,7 @@ use crate::errors::MqttError;
 use crate::journal::{Journal, seconds};
 use iiot_journal::Batches;
 use iiot_mqtt::{Backlog, Config, ConfigError, Protocol, Sink};
-use iiot_sinks::publishes::JournalOutbox;
+use iiot_sinks::publishes::JournalQueue;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct MqttSink {
     core: Sink,
-    outbox: Mutex<JournalOutbox>,
+    queue: Mutex<JournalQueue>,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
@@ -99,15 +99,15 @@ impl MqttSink {
         let core = Sink::new(config).map_err(refused)?;
         Ok(Self {
             core,
-            outbox: Mutex::new(JournalOutbox::new(Batches::new(journal.cursor(py, name)?))),
+            queue: Mutex::new(JournalQueue::new(Batches::new(journal.cursor(py, name)?))),
         })
     }
 
     fn run_connection(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         crossings::count();
         let ended = py.detach(|| {
-            let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
-            self.core.run_connection(&mut *outbox)
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            self.core.run_connection(&mut *queue)
         });
         let entry = PyDict::new(py);
         entry.set_item("kind", ended.kind.as_str())?;

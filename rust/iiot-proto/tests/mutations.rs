@@ -10,8 +10,8 @@ use iiot_proto::airtime::Modulation;
 use iiot_proto::crc::crc16;
 use iiot_proto::duty::{DEFAULT_EU868_HZ, Duty, DutyRule};
 use iiot_proto::link::{
-    ACK_FRAME_BYTES, CommandGuard, Downlink, Incoming, Poll, Received, Receiver, Sender,
-    SenderConfig, Timing, Uplink, Verdict,
+    ACK_FRAME_BYTES, CommandGuard, Downlink, Incoming, Judgement, Poll, Received, Receiver, Sender,
+    SenderConfig, Timing, Uplink,
 };
 use iiot_proto::mac::Key;
 use iiot_proto::packet::{
@@ -344,8 +344,8 @@ impl Conversation {
             .guard
             .judge(&command, is_retry, self.sender.newest_seq())
         {
-            Verdict::Reply(answer) => answer,
-            Verdict::Obey(_) => {
+            Judgement::Reply(answer) => answer,
+            Judgement::Obey(_) => {
                 assert!(
                     self.obeyed.is_none_or(|last| command.counter > last),
                     "{command:?} was obeyed twice"

@@ -5,7 +5,7 @@ use iiot_journal::{
     Batches, Confirmation as Settled, Confirmations, Encoder, Error, Frame, OriginInfo, SinkReject,
     TopicValue,
 };
-use iiot_mqtt::{Confirmation, KnownTopic, Outbox, OutboxError, PublishBatch};
+use iiot_mqtt::{Confirmation, KnownTopic, PublishBatch, PublishQueue, QueueError};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Frames that may be sent beyond the stored cursor; after a kill as many may be sent twice.
@@ -14,7 +14,7 @@ const SEND_AHEAD_FRAMES: u64 = 4096;
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// What the MQTT client sends from and confirms to.
-pub struct JournalOutbox {
+pub struct JournalQueue {
     batches: Batches,
     confirmations: Arc<Confirmations>,
     wake: Arc<Mutex<Option<Wake>>>,
@@ -44,11 +44,11 @@ impl Encoder for Publishes<'_> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn failed(error: Error) -> OutboxError {
-    OutboxError(error.to_string())
+fn failed(error: Error) -> QueueError {
+    QueueError(error.to_string())
 }
 
-impl JournalOutbox {
+impl JournalQueue {
     /// Send from behind the sink's cursor on.
     pub fn new(batches: Batches) -> Self {
         let wake: Arc<Mutex<Option<Wake>>> = Arc::default();
@@ -67,7 +67,7 @@ impl JournalOutbox {
     }
 }
 
-impl Outbox for JournalOutbox {
+impl PublishQueue for JournalQueue {
     fn cursor(&mut self) -> u64 {
         self.batches.position()
     }
@@ -76,7 +76,7 @@ impl Outbox for JournalOutbox {
         SEND_AHEAD_FRAMES
     }
 
-    fn topics(&mut self) -> Result<Vec<KnownTopic>, OutboxError> {
+    fn topics(&mut self) -> Result<Vec<KnownTopic>, QueueError> {
         let known = self.batches.topics().map_err(failed)?;
         Ok(known
             .into_iter()
@@ -94,7 +94,7 @@ impl Outbox for JournalOutbox {
         from: u64,
         max_frames: usize,
         batch: &mut PublishBatch,
-    ) -> Result<bool, OutboxError> {
+    ) -> Result<bool, QueueError> {
         let mut end = from;
         let mut publishes = Publishes {
             batch,
@@ -110,7 +110,7 @@ impl Outbox for JournalOutbox {
         Ok(any)
     }
 
-    fn confirm(&mut self, c: Confirmation) -> Result<(), OutboxError> {
+    fn confirm(&mut self, c: Confirmation) -> Result<(), QueueError> {
         let mut positions: Vec<u64> = c.rejected.iter().map(|r| r.position).collect();
         positions.dedup();
         let settled = Settled {

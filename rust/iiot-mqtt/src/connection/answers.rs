@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Session;
 use crate::acknowledge::Answer;
-use crate::client::{Blame, EndKind, Failure, Requests, Verdict};
+use crate::client::{Acknowledgement, Blame, EndKind, Failure, Requests};
 use crate::reasons::{self, Fault, NOT_AUTHORIZED};
 use crate::stage::{Aside, Item, Point};
 
@@ -19,13 +19,17 @@ enum Refused {
 }
 
 impl<R: Requests> Session<'_, R> {
-    pub(super) fn on_answer(&mut self, id: u16, verdict: Verdict) -> Result<(), Failure> {
+    pub(super) fn on_answer(
+        &mut self,
+        id: u16,
+        acknowledgement: Acknowledgement,
+    ) -> Result<(), Failure> {
         self.answers += 1;
         self.is_answered = true;
         let now = Instant::now();
-        match verdict {
-            Verdict::Accepted => self.on_accepted(id, now),
-            Verdict::Refused(code, reason) => self.on_refused(id, code, reason, now)?,
+        match acknowledgement {
+            Acknowledgement::Accepted => self.on_accepted(id, now),
+            Acknowledgement::Refused(code, reason) => self.on_refused(id, code, reason, now)?,
         }
         while let Some((item, answer)) = self.ledger.pop() {
             self.on_done(item, answer, now);

@@ -1,5 +1,5 @@
 //! What a connection sends, and when it confirms: health, refreshed values and frames into the client's window, confirmations to
-//! the outbox.
+//! the queue.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -101,14 +101,12 @@ impl<R: Requests> Session<'_, R> {
     }
 
     fn refill(&mut self, now_ns: i64) -> Result<bool, Failure> {
-        let Context { outbox, memory, .. } = &mut self.context;
-        let limit = outbox
-            .confirmed()
-            .saturating_add(outbox.send_ahead().max(1));
+        let Context { queue, memory, .. } = &mut self.context;
+        let limit = queue.confirmed().saturating_add(queue.send_ahead().max(1));
         let before = self.stage.next_position();
         let some = self
             .stage
-            .refill(*outbox, limit, &mut memory.topics, &memory.trial, now_ns)
+            .refill(*queue, limit, &mut memory.topics, &memory.trial, now_ns)
             .map_err(journal)?;
         Ok(some && self.stage.next_position() > before)
     }
@@ -241,12 +239,12 @@ impl<R: Requests> Session<'_, R> {
     }
 
     pub(super) fn confirm(&mut self) -> Result<(), Failure> {
-        let Context { outbox, memory, .. } = &mut self.context;
+        let Context { queue, memory, .. } = &mut self.context;
         let confirmation = self.tally.take(&mut memory.topics);
         self.tally_since = None;
         self.delivered += confirmation.delivered;
         let end = confirmation.end;
-        outbox.confirm(confirmation).map_err(journal)?;
+        queue.confirm(confirmation).map_err(journal)?;
         memory.confirmed_end = memory.confirmed_end.max(end);
         let lacking = self
             .repairs

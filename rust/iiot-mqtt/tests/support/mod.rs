@@ -1,4 +1,4 @@
-//! An outbox in memory, and a Mosquitto of the test's own.
+//! A queue in memory, and a Mosquitto of the test's own.
 #![allow(dead_code, missing_docs)]
 
 pub mod broker;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use iiot_core::Place;
 use iiot_mqtt::{
-    Config, Confirmation, EndKind, Ended, KnownTopic, Outbox, OutboxError, PublishBatch, Sink,
+    Config, Confirmation, EndKind, Ended, KnownTopic, PublishBatch, PublishQueue, QueueError, Sink,
 };
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ pub struct Inner {
     wake: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// An outbox whose confirmations are durable at once; clones share it.
+/// A queue whose confirmations are durable at once; clones share it.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<(Mutex<Inner>, Condvar)>);
 
@@ -122,7 +122,7 @@ impl Memory {
     }
 }
 
-impl Outbox for Memory {
+impl PublishQueue for Memory {
     fn cursor(&mut self) -> u64 {
         self.with(|inner| inner.cursor)
     }
@@ -131,7 +131,7 @@ impl Outbox for Memory {
         self.with(|inner| inner.send_ahead)
     }
 
-    fn topics(&mut self) -> Result<Vec<KnownTopic>, OutboxError> {
+    fn topics(&mut self) -> Result<Vec<KnownTopic>, QueueError> {
         self.with(|inner| Ok(inner.known.values().cloned().collect()))
     }
 
@@ -140,7 +140,7 @@ impl Outbox for Memory {
         from: u64,
         max_frames: usize,
         batch: &mut PublishBatch,
-    ) -> Result<bool, OutboxError> {
+    ) -> Result<bool, QueueError> {
         self.with(|inner| {
             let start = (from as usize).min(inner.frames.len());
             let frames = &inner.frames[start..];
@@ -159,7 +159,7 @@ impl Outbox for Memory {
         })
     }
 
-    fn confirm(&mut self, confirmation: Confirmation) -> Result<(), OutboxError> {
+    fn confirm(&mut self, confirmation: Confirmation) -> Result<(), QueueError> {
         let wake = self.with(|inner| {
             assert!(
                 confirmation.begin >= inner.cursor,
@@ -196,9 +196,9 @@ pub struct Running {
 
 impl Running {
     pub fn start(sink: &Arc<Sink>, memory: &Memory) -> Self {
-        let mut outbox = memory.clone();
+        let mut queue = memory.clone();
         let runner = Arc::clone(sink);
-        let thread = std::thread::spawn(move || runner.run_connection(&mut outbox));
+        let thread = std::thread::spawn(move || runner.run_connection(&mut queue));
         Self {
             sink: Arc::clone(sink),
             thread,
@@ -223,12 +223,12 @@ pub struct Relentless {
 
 impl Relentless {
     pub fn start(sink: &Arc<Sink>, memory: &Memory) -> Self {
-        let mut outbox = memory.clone();
+        let mut queue = memory.clone();
         let runner = Arc::clone(sink);
         let thread = std::thread::spawn(move || {
             let mut ends = Vec::new();
             loop {
-                let ended = runner.run_connection(&mut outbox);
+                let ended = runner.run_connection(&mut queue);
                 if ended.kind == EndKind::Stopped {
                     return ends;
                 }

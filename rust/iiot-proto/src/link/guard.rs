@@ -5,7 +5,7 @@ use crate::packet::{Action, Answer, Command, Outcome};
 
 /// What to do with a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Judgement {
     /// Obey, then offer the answer that [`CommandGuard::finish`] makes.
     Obey(Action),
     /// Do nothing but offer this answer.
@@ -36,7 +36,7 @@ impl CommandGuard {
     /// Judge a command, `newest_seq` being the newest sequence number that the node has given out.
     ///
     /// The gateway's own repeat of the last command (its answer was lost) gets the same answer again; nothing is done twice.
-    pub fn judge(&mut self, command: &Command, is_retry: bool, newest_seq: u16) -> Verdict {
+    pub fn judge(&mut self, command: &Command, is_retry: bool, newest_seq: u16) -> Judgement {
         if !command.is_genuine(&self.key, self.node) {
             return self.refuse(command, Outcome::Forged);
         }
@@ -45,7 +45,7 @@ impl CommandGuard {
         {
             let same = is_retry && command.counter == counter && command.mac == mac;
             return match answer {
-                Some(answer) if same => Verdict::Reply(answer),
+                Some(answer) if same => Judgement::Reply(answer),
                 _ => self.refuse(command, Outcome::Repeated),
             };
         }
@@ -56,8 +56,8 @@ impl CommandGuard {
         }
         self.last = Some((command.counter, command.mac, None));
         match Action::from_wire(command.code, command.argument) {
-            Ok(action) => Verdict::Obey(action),
-            Err(outcome) => Verdict::Reply(self.finish(outcome, 0)),
+            Ok(action) => Judgement::Obey(action),
+            Err(outcome) => Judgement::Reply(self.finish(outcome, 0)),
         }
     }
 
@@ -71,8 +71,8 @@ impl CommandGuard {
         answer
     }
 
-    fn refuse(&self, command: &Command, outcome: Outcome) -> Verdict {
-        Verdict::Reply(Answer::sign(
+    fn refuse(&self, command: &Command, outcome: Outcome) -> Judgement {
+        Judgement::Reply(Answer::sign(
             &self.key,
             self.node,
             command.counter,
@@ -102,13 +102,13 @@ mod tests {
         Command::sign(&key(), NODE, BOOT, 100, counter, action)
     }
 
-    fn outcome(verdict: Verdict) -> Outcome {
-        match verdict {
-            Verdict::Reply(answer) => {
+    fn outcome(judgement: Judgement) -> Outcome {
+        match judgement {
+            Judgement::Reply(answer) => {
                 assert!(answer.is_genuine(&key(), NODE));
                 answer.outcome
             }
-            Verdict::Obey(action) => panic!("obeyed {action:?}"),
+            Judgement::Obey(action) => panic!("obeyed {action:?}"),
         }
     }
 
@@ -117,14 +117,14 @@ mod tests {
     fn a_command_is_obeyed_once() {
         let mut guard = guard();
         let led = command(7, LED);
-        assert_eq!(guard.judge(&led, false, 100), Verdict::Obey(LED));
+        assert_eq!(guard.judge(&led, false, 100), Judgement::Obey(LED));
         assert_eq!(
             outcome(guard.judge(&led, true, 100)),
             Outcome::Repeated,
             "before it was finished"
         );
         let answer = guard.finish(Outcome::Done, 1);
-        assert_eq!(guard.judge(&led, true, 101), Verdict::Reply(answer));
+        assert_eq!(guard.judge(&led, true, 101), Judgement::Reply(answer));
         assert_eq!(outcome(guard.judge(&led, false, 101)), Outcome::Repeated);
         assert_eq!(
             outcome(guard.judge(&command(6, Action::Reboot), false, 100)),
@@ -132,7 +132,7 @@ mod tests {
         );
         assert_eq!(
             guard.judge(&command(8, Action::Reboot), false, 100),
-            Verdict::Obey(Action::Reboot)
+            Judgement::Obey(Action::Reboot)
         );
     }
 
@@ -149,7 +149,7 @@ mod tests {
             Outcome::Expired
         );
         let wrapped = Command::sign(&key(), NODE, BOOT, 3, 1, LED);
-        assert_eq!(guard().judge(&wrapped, false, 65_535), Verdict::Obey(LED));
+        assert_eq!(guard().judge(&wrapped, false, 65_535), Judgement::Obey(LED));
     }
 
     /// An expired command does not use up its counter's successors.
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(outcome(guard.judge(&forged, false, 100)), Outcome::Forged);
         assert_eq!(
             guard.judge(&command(5, LED), false, 100),
-            Verdict::Obey(LED)
+            Judgement::Obey(LED)
         );
     }
 
@@ -215,16 +215,16 @@ mod tests {
     }
 
     impl CommandGuard {
-        fn judge_for_test(&mut self, command: &Command) -> Verdict {
+        fn judge_for_test(&mut self, command: &Command) -> Judgement {
             match self.judge(command, false, 0) {
-                Verdict::Reply(answer) => Verdict::Reply(Answer::sign(
+                Judgement::Reply(answer) => Judgement::Reply(Answer::sign(
                     &key(),
                     NODE,
                     answer.counter,
                     answer.outcome,
                     answer.value,
                 )),
-                obeyed @ Verdict::Obey(_) => obeyed,
+                obeyed @ Judgement::Obey(_) => obeyed,
             }
         }
     }

@@ -21,7 +21,7 @@ mod window;
 
 pub use downlink::{Downlink, DownlinkError, Fate, Finished};
 pub use exchange::{Poll, Received, SenderConfig, SenderCounters};
-pub use guard::{CommandGuard, Verdict};
+pub use guard::{CommandGuard, Judgement};
 pub use outbox::Uplink;
 pub use receiver::{AckDue, Incoming, Receiver, ReceiverCounters};
 pub use sender::Sender;

@@ -2,7 +2,7 @@
 
 use iiot_proto::airtime::Modulation;
 use iiot_proto::duty::Duty;
-use iiot_proto::link::{CommandGuard, Poll, Received, Sender, SenderConfig, Uplink, Verdict};
+use iiot_proto::link::{CommandGuard, Judgement, Poll, Received, Sender, SenderConfig, Uplink};
 use iiot_proto::mac::Key;
 use iiot_proto::packet::{Action, MAX_PACKET_BYTES, Outcome, Packet, Reading, Status};
 use iiot_proto::rylr998::{Event, Parser};
@@ -173,12 +173,12 @@ impl World {
                     .guard
                     .judge(&command, is_retry, node.sender.newest_seq())
                 {
-                    Verdict::Reply(answer) => answer,
-                    Verdict::Obey(Action::SetInterval { interval_s }) => {
+                    Judgement::Reply(answer) => answer,
+                    Judgement::Obey(Action::SetInterval { interval_s }) => {
                         node.obeyed.push(command.counter);
                         node.guard.finish(Outcome::Done, interval_s)
                     }
-                    Verdict::Obey(_) => node.guard.finish(Outcome::NotPossible, 0),
+                    Judgement::Obey(_) => node.guard.finish(Outcome::NotPossible, 0),
                 };
                 node.sender
                     .offer(Uplink::Answer(answer), self.now_ms)

@@ -10,13 +10,13 @@ use iiot_core::Place;
 /// Where publishes come from and where confirmations go. The journal's adapter implements it; tests use one in memory.
 ///
 /// No method may block on the disk for long: all are called from the thread that drives the connection.
-pub trait Outbox: Send {
+pub trait PublishQueue: Send {
     /// The stored cursor: the first position that is not confirmed.
     fn cursor(&mut self) -> u64;
     /// How many frames may be sent beyond the stored cursor.
     fn send_ahead(&self) -> u64;
     /// The last confirmed value of every topic.
-    fn topics(&mut self) -> Result<Vec<KnownTopic>, OutboxError>;
+    fn topics(&mut self) -> Result<Vec<KnownTopic>, QueueError>;
     /// Append the publishes of at most `max_frames` frames at positions from `from` on, and set the batch's end.
     /// `false` if nothing is there yet.
     fn read(
@@ -24,26 +24,26 @@ pub trait Outbox: Send {
         from: u64,
         max_frames: usize,
         batch: &mut PublishBatch,
-    ) -> Result<bool, OutboxError>;
+    ) -> Result<bool, QueueError>;
     /// Queue a confirmation. It is committed later; then the `subscribe`d function is called.
-    fn confirm(&mut self, confirmation: Confirmation) -> Result<(), OutboxError>;
+    fn confirm(&mut self, confirmation: Confirmation) -> Result<(), QueueError>;
     /// The cursor that is durable now.
     fn confirmed(&mut self) -> u64;
     /// `wake` is to be called whenever frames or a confirmation were committed. It replaces an earlier one.
     fn subscribe(&mut self, wake: Arc<dyn Fn() + Send + Sync>);
 }
 
-/// The outbox cannot be read or confirmed to.
+/// The queue cannot be read or confirmed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboxError(pub String);
+pub struct QueueError(pub String);
 
-impl fmt::Display for OutboxError {
+impl fmt::Display for QueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for OutboxError {}
+impl std::error::Error for QueueError {}
 
 /// The last confirmed value of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
