@@ -24,6 +24,7 @@ mod json_text;
 mod keys;
 mod line;
 mod long;
+mod losses;
 pub mod moment;
 pub mod mqtt_text;
 mod number;
@@ -53,6 +54,7 @@ mod trie;
 mod unusable;
 pub mod varint;
 pub mod window;
+pub mod window_bytes;
 
 pub use channel::ChannelFramer;
 pub use decoded::{Decoded, FrameTime, Place};

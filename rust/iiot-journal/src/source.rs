@@ -5,7 +5,8 @@ use crate::memory::{Memory, MemoryDelta};
 use crate::row::Supply;
 use iiot_core::clock::{NodeClock, StampClock};
 use iiot_core::moment::Belief;
-use iiot_core::window::{Delta, Window, decode_entries, encode_entries};
+use iiot_core::window::{Delta, Window};
+use iiot_core::window_bytes::{decode_entries, encode_entries};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The window is written whole again when the receptions logged since weigh more than this and more than the window.
