@@ -94,6 +94,13 @@ impl Peer {
         self.write(&packet(0x20, &body));
     }
 
+    /// Read CONNECT and accept it, with a session that was kept or a new one.
+    pub fn accept_session(&mut self, kept: bool) {
+        self.expect_connect();
+        let properties: &[u8] = if self.v5 { &[0] } else { &[] };
+        self.write(&packet(0x20, &[&[u8::from(kept), 0], properties].concat()));
+    }
+
     /// Read SUBSCRIBE and answer it with one code a filter; `0x80` refuses.
     pub fn suback(&mut self, codes: &[u8]) {
         let (first, body) = self.read().expect("SUBSCRIBE");
@@ -114,6 +121,26 @@ impl Peer {
         }
         body.extend(payload);
         self.write(&packet(0x30 | u8::from(retain), &body));
+    }
+
+    /// The bytes of a message that is to be acknowledged.
+    pub fn delivery(&self, id: u16, qos: u8, topic: &str, payload: &[u8]) -> Vec<u8> {
+        let mut body = string(topic);
+        body.extend(id.to_be_bytes());
+        if self.v5 {
+            body.push(0);
+        }
+        body.extend(payload);
+        packet(0x30 | qos << 1, &body)
+    }
+
+    /// The next packet: its kind, its packet id and what stands behind that.
+    pub fn next(&mut self) -> Option<(u8, u16, Vec<u8>)> {
+        let (first, body) = self.read()?;
+        let id = body
+            .first_chunk::<2>()
+            .map_or(0, |id| u16::from_be_bytes(*id));
+        Some((first >> 4, id, body.get(2..).unwrap_or_default().to_vec()))
     }
 
     /// The next PUBLISH; everything else is left out. `None` at the end of the stream.
