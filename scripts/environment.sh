@@ -52,9 +52,14 @@ prepare_page() {
     printf '%s\n' "$stamp" >"$stamp_file"
 }
 
-# prepare [EXTRA]: make .venv hold the package, with the dependencies of an extra.
+# prepare [EXTRA [debug]]: make .venv hold the package, with the dependencies of an extra. A debug build is made sooner and is slower; it counts as none
+# for whoever does not ask for one.
 prepare() {
-    local extra=${1:-} stamp_file=".venv/built${1:+-with-$1}" python
+    local extra=${1:-} stamp_file=".venv/built${1:+-with-$1}" profile=--release python
+    if [ "${2:-}" = debug ]; then
+        profile=--profile=dev
+        if [ ! -f "$stamp_file" ] || [ "$(cat "$stamp_file")" != "$(stamp_of_sources)" ]; then stamp_file+=-debug; fi
+    fi
     prepare_page || true
     if [ -x .venv/bin/iiot-gateway ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$(stamp_of_sources)" ]; then
         return
@@ -73,9 +78,9 @@ prepare() {
     say "building the extension; the first time takes some minutes"
     rm -f .venv/built*
     # It calls cargo and pip, whose lists of everything they did would hide what is said here.
-    quietly env PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop --release --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
+    quietly env PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop "$profile" --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
     # Compiled once now, so that no start pays for it in time or memory.
     .venv/bin/python -m compileall -q .venv/lib python 2>/dev/null || true
     stamp_of_sources >"$stamp_file"
-    if [ -n "$extra" ]; then cp "$stamp_file" .venv/built; fi
+    if [ -n "$extra" ] && [ "$profile" = --release ]; then cp "$stamp_file" .venv/built; fi
 }

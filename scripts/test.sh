@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# The other command: installs the servers that tests need where it may, builds, and runs everything. Arguments go to pytest.
+# The other command: installs the servers that tests need where it may, builds, and runs everything: test.sh [--quick] [ARGUMENTS OF PYTEST...]
+#
+# --quick is for in between: a build without optimisations, linters, the unit tests of the crates, and the tests of the package that are not slow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/environment.sh
@@ -39,13 +41,19 @@ install_servers() {
     done
 }
 
+TIMEFORMAT='   %0R s, CPU %0U + %0S s'
 step() {
     say "== $*"
-    "$@"
+    time "$@"
 }
 
+quick=
+if [ "${1:-}" = --quick ]; then
+    quick=1
+    shift
+fi
 install_servers
-prepare dev
+if [ -n "$quick" ]; then prepare dev debug; else prepare dev; fi
 if [ -n "${CI:-}" ] || command -v npm >/dev/null 2>&1; then
     step prepare_page
     step npm --prefix web run --silent check
@@ -55,6 +63,18 @@ python=.venv/bin/python
 libdir="$($python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")')"
 export LD_LIBRARY_PATH="$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export PYO3_PYTHON="$PWD/$python"
+
+if [ -n "$quick" ]; then
+    step cargo fmt --all --check
+    step cargo clippy --workspace --all-targets --quiet -- -D warnings
+    step cargo test --workspace --lib --quiet
+    step .venv/bin/ruff format --check --quiet
+    step .venv/bin/ruff check --quiet
+    step .venv/bin/mypy
+    step $python -m pytest -m 'not slow' "$@"
+    say "all good so far; without --quick everything runs"
+    exit
+fi
 
 step cargo fmt --all --check
 step cargo fmt --manifest-path firmware/Cargo.toml --all --check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Protocol
 
@@ -72,7 +73,10 @@ class ReplaySource:
             if self._intake.finished:
                 self.status.change(self._log, "finished", "was played to its end before; --from-start plays it again")
                 return
-            if await anyio.to_thread.run_sync(self.file.has_topics, abandon_on_cancel=True):
+            resumed = self._intake.resume_offset
+            self.status.change(self._log, "running", f"resumed at byte {resumed}" if resumed else "")
+            # The first bytes of a stream can take for ever, as any that come later.
+            if await anyio.to_thread.run_sync(self._has_topics, abandon_on_cancel=True):
                 await self._play_messages()
             else:
                 await self._play(self.file.chunks(self._intake.resume_offset, self._skip))
@@ -94,8 +98,6 @@ class ReplaySource:
         return None if self.status.state == "finished" else (self.file.position_bytes(), self.file.size_bytes)
 
     async def _play(self, chunks: Iterator[tuple[int | None, bytes]]) -> None:
-        resumed = self._intake.resume_offset
-        self.status.change(self._log, "running", f"resumed at byte {resumed}" if resumed else "")
         # Reading standard input can block for ever; a cancelled read is left to its thread.
         while (item := await anyio.to_thread.run_sync(self._next, chunks, abandon_on_cancel=True)) is not None:
             arrival_ns, chunk = item
@@ -112,9 +114,7 @@ class ReplaySource:
                 await self._in_pieces(chunk)
 
     async def _play_messages(self) -> None:
-        resumed = self._intake.resume_offset
-        self.status.change(self._log, "running", f"resumed at byte {resumed}" if resumed else "")
-        messages = self.file.messages(resumed)
+        messages = self.file.messages(self._intake.resume_offset)
         while (item := await anyio.to_thread.run_sync(self._next_message, messages, abandon_on_cancel=True)) is not None:
             if not item:
                 self.status.change(self._log, "waiting_for_disk", "the journal's disk is full or slow", bad=True)
@@ -130,17 +130,25 @@ class ReplaySource:
         """Wait for room, then read: several where nobody waits for their times. An empty list means that there is no room yet."""
         if not self._intake.wait_room(1.0):
             return []
-        try:
+        with self._reading():
             return list(islice(messages, MESSAGES_AT_ONCE if self._speed is None else 1)) or None
-        except OSError as error:
-            raise RecordingUnreadable(f"{self._path} cannot be read any further: {error.strerror or error}") from error
 
     def _next(self, chunks: Iterator[tuple[int | None, bytes]]) -> tuple[int | None, bytes] | None:
         """Wait for room, then read: one thread hop a chunk. An empty chunk means that there is no room yet."""
         if not self._intake.wait_room(1.0):
             return None, b""
-        try:
+        with self._reading():
             return next(chunks, None)
+
+    def _has_topics(self) -> bool:
+        with self._reading():
+            return self.file.has_topics()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Name the file in errors of reading it."""
+        try:
+            yield
         except RecordingInvalid as error:
             raise RecordingUnreadable(f"{self._path}: {error}") from error
         except OSError as error:
