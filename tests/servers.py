@@ -48,6 +48,7 @@ class Server:
     """A program that listens."""
 
     programs: tuple[str, ...] = ()
+    ready_s = READY_S
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,7 +80,7 @@ class Server:
                 raise RuntimeError(f"{program} ended with {process.returncode}:\n{self.log_path.read_text(errors='replace')[-2000:]}")
             return self.is_ready()
 
-        until(is_up, program)
+        until(is_up, program, self.ready_s)
         return self
 
     def stop(self) -> None:

@@ -304,6 +304,7 @@ class MqttConsumer:
         client_id: str,
         subscriptions: Sequence[tuple[str, int]],
         retained: Literal["ignore", "take"] = "ignore",
+        redelivery: Literal["marked", "unmarked"] = "marked",
         waits: bool = True,
         session_expiry_s: float = 86400.0,
         dedup_window_s: float = 3600.0,

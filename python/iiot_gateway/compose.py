@@ -471,6 +471,7 @@ def _consumer(
         client_id=section.client_id or f"iiot-gateway-{journal.id[:12]}-{name.replace('.', '-')}",
         subscriptions=_subscriptions(section),
         retained=section.retained,
+        redelivery=section.redelivery,
         session_expiry_s=section.session_expiry_s,
         keep_alive_s=section.keep_alive_s,
         ack_timeout_s=section.ack_timeout_s,

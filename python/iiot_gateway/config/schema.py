@@ -122,6 +122,12 @@ class MqttConsumerSection:
     retained: Literal["ignore", "take"] = text(
         "ignore", "Messages that the broker had kept: ignore counts them as skipped; take accepts each value once.", "ignore", "take"
     )
+    redelivery: Literal["marked", "unmarked"] = text(
+        "marked",
+        "How the broker sends a message again: marked has MQTT's DUP flag and the same packet id; unmarked has neither, as with Artemis.",
+        "marked",
+        "unmarked",
+    )
     own: Literal["refuse", "take"] = text(
         "refuse", "Filters under which the gateway's own values would come back: refuse is a fault, take accepts them.", "refuse", "take"
     )

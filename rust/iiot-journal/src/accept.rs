@@ -39,15 +39,18 @@ impl Group {
             return Ok(());
         };
         let mut change = self.changes.remove(&at).unwrap_or_else(|| source.change());
+        let deliveries = &source.memory.deliveries;
         change.memory.deliveries.forget(&documents.forgotten);
+        if let Some(redelivery) = documents.resumed {
+            deliveries.resume(&mut change.memory.deliveries, redelivery);
+        }
         for item in &documents.items {
             if !matches!(item.what, What::Ignored(_) | What::Skipped(_)) {
                 self.count("received", 1);
             }
             if let Some((delivery, fingerprint)) = item.delivery {
-                let known = &source.memory.deliveries;
                 let delta = &mut change.memory.deliveries;
-                if known.is_known(delta, delivery, fingerprint) {
+                if deliveries.is_known(delta, delivery, fingerprint, item.received_at_ns) {
                     if !matches!(item.what, What::Ignored(_) | What::Skipped(_)) {
                         self.count("duplicate", 1);
                     }
@@ -56,7 +59,7 @@ impl Group {
                 let topic = documents.topic(item).unwrap_or_default();
                 if delivery.retained
                     && !matches!(item.what, What::Skipped(_))
-                    && known.was_taken(delta, iiot_core::hash::fingerprint(topic), fingerprint)
+                    && deliveries.was_taken(delta, iiot_core::hash::fingerprint(topic), fingerprint)
                 {
                     self.count("duplicate", 1);
                     continue;
@@ -108,6 +111,12 @@ impl Group {
                     self.reject(source, rejected);
                 }
             }
+        }
+        if std::mem::take(&mut change.memory.deliveries.is_unmarked) {
+            self.notes.push(format!(
+                "unmarked_redelivery: the broker of {} sends messages again without MQTT's DUP flag, so they were taken a second time; set redelivery = \"unmarked\"",
+                source.name
+            ));
         }
         change.clocks.position = change.clocks.position.max(documents.settled);
         change.clocks.finished |= documents.finished;

@@ -1,7 +1,8 @@
 //! Which deliveries of a broker are known: a message that comes again because its acknowledgement was lost is the same one.
 //!
 //! A delivery is identified by its packet id and a fingerprint of topic and payload. It is matched only by a message that the broker marks as sent again, and
-//! forgotten once the broker has shown that it knows of the acknowledgement. Changes are kept in a [`DeliveriesDelta`] until they are committed with the frames.
+//! forgotten once the broker has shown that it knows of the acknowledgement. Some brokers (Artemis) mark nothing, and send what was not acknowledged under new packet ids:
+//! at the beginning of the next connection of the session. There, if it is so configured, content decides for a while. Changes are kept in a [`DeliveriesDelta`] until they are committed with the frames.
 
 use std::collections::HashMap;
 
@@ -19,10 +20,39 @@ pub struct Delivery {
     pub retained: bool,
 }
 
+/// How a broker sends a message again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redelivery {
+    /// Under the same packet id, with the DUP flag, as MQTT demands.
+    #[default]
+    Marked,
+    /// Under a new packet id and without the flag.
+    Unmarked,
+}
+
+/// What may come again at the beginning of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Resumed {
+    redelivery: Redelivery,
+    /// The packet ids under which each content was delivered.
+    left: HashMap<u64, Vec<u16>>,
+    /// Messages of known content that were not marked.
+    unmarked: u32,
+    /// When the first message came.
+    since_ns: Option<i64>,
+}
+
+/// So long after the first message of a connection, nothing is sent again any more: an equal message that comes later is a new one. Until then Artemis mixes new messages in,
+/// while it puts back what the last connection had.
+const MOST_NS: i64 = 30_000_000_000;
+/// So many messages of known content, and none marked, are no accident.
+const NO_ACCIDENT: u32 = 3;
+
 /// What became of the last delivery under a packet id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Deliveries {
     known: HashMap<u16, u64>,
+    resumed: Resumed,
     /// Fingerprint of the last retained value taken, by fingerprint of its topic.
     retained: HashMap<u64, u64>,
 }
@@ -33,6 +63,10 @@ pub(crate) struct DeliveriesDelta {
     known: HashMap<u16, Option<u64>>,
     retained: HashMap<u64, u64>,
     cleared: bool,
+    /// Not stored: a restart is a new connection.
+    resumed: Option<Resumed>,
+    /// Messages were stored a second time, because they came again unmarked.
+    pub(crate) is_unmarked: bool,
 }
 
 impl DeliveriesDelta {
@@ -47,6 +81,7 @@ impl DeliveriesDelta {
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.cleared = true;
+        self.resumed = Some(Resumed::default());
     }
 
     fn is_empty(&self) -> bool {
@@ -81,20 +116,88 @@ impl Deliveries {
         delta: &mut DeliveriesDelta,
         delivery: Delivery,
         fingerprint: u64,
+        received_at_ns: i64,
     ) -> bool {
         if delivery.packet_id == 0 {
             return false;
         }
-        let known = match delta.known.get(&delivery.packet_id) {
+        if delivery.again && self.content(delta, delivery.packet_id) == Some(fingerprint) {
+            return true;
+        }
+        let is_known = !delivery.again && self.comes_unmarked(delta, fingerprint, received_at_ns);
+        delta.known.insert(delivery.packet_id, Some(fingerprint));
+        is_known
+    }
+
+    /// What was delivered under a packet id.
+    fn content(&self, delta: &DeliveriesDelta, packet_id: u16) -> Option<u64> {
+        match delta.known.get(&packet_id) {
             Some(known) => *known,
             None if delta.cleared => None,
-            None => self.known.get(&delivery.packet_id).copied(),
-        };
-        let is_known = delivery.again && known == Some(fingerprint);
-        if !is_known {
-            delta.known.insert(delivery.packet_id, Some(fingerprint));
+            None => self.known.get(&packet_id).copied(),
         }
-        is_known
+    }
+
+    /// A connection of a kept session begins: what is known may come again.
+    pub(crate) fn resume(&self, delta: &mut DeliveriesDelta, redelivery: Redelivery) {
+        let mut left: HashMap<u64, Vec<u16>> = HashMap::new();
+        let ids = self.known.keys().chain(delta.known.keys());
+        let mut ids: Vec<u16> = ids.copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for packet_id in ids {
+            if let Some(content) = self.content(delta, packet_id) {
+                left.entry(content).or_default().push(packet_id);
+            }
+        }
+        delta.resumed = Some(Resumed {
+            redelivery,
+            left,
+            unmarked: 0,
+            since_ns: None,
+        });
+    }
+
+    /// Whether an unmarked message is one that comes again.
+    fn comes_unmarked(
+        &self,
+        delta: &mut DeliveriesDelta,
+        fingerprint: u64,
+        received_at_ns: i64,
+    ) -> bool {
+        let resumed = delta.resumed.as_ref().unwrap_or(&self.resumed);
+        if resumed.left.is_empty() {
+            return false;
+        }
+        let mut resumed = delta.resumed.take().unwrap_or_else(|| self.resumed.clone());
+        let since_ns = *resumed.since_ns.get_or_insert(received_at_ns);
+        let is_over = received_at_ns.saturating_sub(since_ns) > MOST_NS;
+        let is_unmarked = resumed.redelivery == Redelivery::Unmarked;
+        let packet_ids = resumed.left.get_mut(&fingerprint);
+        let known = packet_ids.filter(|_| !is_over).and_then(Vec::pop);
+        if let Some(packet_id) = known {
+            resumed.unmarked += 1;
+            delta.is_unmarked |= !is_unmarked && resumed.unmarked == NO_ACCIDENT;
+            if is_unmarked {
+                self.forget_old(delta, packet_id, fingerprint);
+            }
+        } else if is_over {
+            // What the broker has not sent again by now, it knows to be acknowledged.
+            for (content, packet_ids) in std::mem::take(&mut resumed.left) {
+                for packet_id in packet_ids.into_iter().filter(|_| is_unmarked) {
+                    self.forget_old(delta, packet_id, content);
+                }
+            }
+        }
+        delta.resumed = Some(resumed);
+        known.is_some() && is_unmarked
+    }
+
+    /// Forget an earlier delivery, unless its packet id stands for another one by now.
+    fn forget_old(&self, delta: &mut DeliveriesDelta, packet_id: u16, content: u64) {
+        if !delta.known.contains_key(&packet_id) && self.known.get(&packet_id) == Some(&content) {
+            delta.known.insert(packet_id, None);
+        }
     }
 
     /// Whether this content of a retained topic was taken before; otherwise it is the one taken last from now on.
@@ -125,6 +228,9 @@ impl Deliveries {
             };
         }
         self.retained.extend(delta.retained);
+        if let Some(resumed) = delta.resumed {
+            self.resumed = resumed;
+        }
     }
 
     /// Everything, as if it had changed just now.
@@ -137,6 +243,7 @@ impl Deliveries {
                 .collect(),
             retained: self.retained.clone(),
             cleared: true,
+            ..DeliveriesDelta::default()
         };
         all.encode(out);
     }
@@ -176,7 +283,7 @@ impl Deliveries {
 
 #[cfg(test)]
 mod tests {
-    use super::{Deliveries, DeliveriesDelta, Delivery};
+    use super::{Deliveries, DeliveriesDelta, Delivery, MOST_NS, Redelivery};
 
     const FIRST: Delivery = Delivery {
         packet_id: 7,
@@ -207,30 +314,93 @@ mod tests {
     fn only_what_comes_again_is_known() {
         let (mut deliveries, mut stored) = (Deliveries::default(), Deliveries::default());
         let mut delta = DeliveriesDelta::default();
-        assert!(!deliveries.is_known(&mut delta, AGAIN, 1));
-        assert!(deliveries.is_known(&mut delta, AGAIN, 1));
-        assert!(!deliveries.is_known(&mut delta, FIRST, 1));
+        assert!(!deliveries.is_known(&mut delta, AGAIN, 1, 0));
+        assert!(deliveries.is_known(&mut delta, AGAIN, 1, 0));
+        assert!(!deliveries.is_known(&mut delta, FIRST, 1, 0));
         commit(&mut deliveries, &mut stored, delta);
 
         let mut delta = DeliveriesDelta::default();
-        assert!(deliveries.is_known(&mut delta, AGAIN, 1));
-        assert!(!deliveries.is_known(&mut delta, AGAIN, 2));
-        assert!(deliveries.is_known(&mut delta, AGAIN, 2));
+        assert!(deliveries.is_known(&mut delta, AGAIN, 1, 0));
+        assert!(!deliveries.is_known(&mut delta, AGAIN, 2, 0));
+        assert!(deliveries.is_known(&mut delta, AGAIN, 2, 0));
         delta.forget(&[7]);
-        assert!(!deliveries.is_known(&mut delta, AGAIN, 2));
+        assert!(!deliveries.is_known(&mut delta, AGAIN, 2, 0));
         commit(&mut deliveries, &mut stored, delta);
 
         let mut delta = DeliveriesDelta::default();
         delta.clear();
-        assert!(!deliveries.is_known(&mut delta, AGAIN, 2));
+        assert!(!deliveries.is_known(&mut delta, AGAIN, 2, 0));
         commit(&mut deliveries, &mut stored, delta);
         let unacknowledged = Delivery {
             packet_id: 0,
             ..AGAIN
         };
         let mut delta = DeliveriesDelta::default();
-        assert!(!deliveries.is_known(&mut delta, unacknowledged, 1));
-        assert!(!deliveries.is_known(&mut delta, unacknowledged, 1));
+        assert!(!deliveries.is_known(&mut delta, unacknowledged, 1, 0));
+        assert!(!deliveries.is_known(&mut delta, unacknowledged, 1, 0));
+    }
+
+    /// Messages of these contents come, then these on a new connection of the kept session, so long after one another: which of them are known, which contents are known
+    /// behind them, and whether it was no accident that they came again unmarked.
+    fn again(
+        redelivery: Redelivery,
+        before: &[u64],
+        after: &[u64],
+        step_ns: i64,
+    ) -> (Vec<bool>, Vec<u64>, bool) {
+        let mut deliveries = Deliveries::default();
+        let mut delta = DeliveriesDelta::default();
+        let message = |packet_id| Delivery { packet_id, ..FIRST };
+        for (packet_id, &content) in (1..).zip(before) {
+            assert!(!deliveries.is_known(&mut delta, message(packet_id), content, 0));
+        }
+        deliveries.merge(delta);
+        let mut delta = DeliveriesDelta::default();
+        deliveries.resume(&mut delta, redelivery);
+        let (mut known, mut is_unmarked, mut at_ns) = (Vec::new(), false, 1 << 60);
+        for (packet_id, &content) in (100..).zip(after) {
+            known.push(deliveries.is_known(&mut delta, message(packet_id), content, at_ns));
+            at_ns += step_ns;
+            is_unmarked |= delta.is_unmarked;
+            // A commit may end anywhere.
+            deliveries.merge(std::mem::take(&mut delta));
+        }
+        let mut contents: Vec<u64> = deliveries.known.into_values().collect();
+        contents.sort_unstable();
+        (known, contents, is_unmarked)
+    }
+
+    /// Content decides only where it is said to, only at the beginning of a connection, and as often as it was delivered.
+    #[test]
+    fn unmarked_messages_are_known_by_their_content_for_a_while() {
+        let unmarked =
+            |before: &[u64], after: &[u64]| again(Redelivery::Unmarked, before, after, 1);
+        let all = (vec![true, true, true, false], vec![1, 2, 3, 4], false);
+        assert_eq!(unmarked(&[1, 2, 3], &[1, 2, 3, 4]), all);
+        let mixed = (vec![true, false, true, false], vec![1, 2, 3, 4, 5], false);
+        assert_eq!(unmarked(&[1, 2, 3], &[2, 4, 3, 5]), mixed);
+        let equal = (vec![true, true, false], vec![5, 5, 5], false);
+        assert_eq!(unmarked(&[5, 5], &[5, 5, 5]), equal);
+
+        // What did not come again is forgotten once it is too late for it.
+        let slow = again(Redelivery::Unmarked, &[1, 2], &[7, 8, 1], MOST_NS);
+        assert_eq!(slow, (vec![false; 3], vec![1, 7, 8], false));
+
+        let (known, _, is_unmarked) = again(Redelivery::Marked, &[1, 2, 3], &[1, 2, 3, 4], 1);
+        assert_eq!((known, is_unmarked), (vec![false; 4], true));
+        assert!(!again(Redelivery::Marked, &[1, 2, 3], &[1, 2, 4], 1).2);
+    }
+
+    /// A new session sends nothing again.
+    #[test]
+    fn a_new_session_knows_nothing() {
+        let (mut deliveries, mut delta) = (Deliveries::default(), DeliveriesDelta::default());
+        deliveries.is_known(&mut delta, FIRST, 1, 0);
+        deliveries.resume(&mut delta, Redelivery::Unmarked);
+        delta.clear();
+        assert!(!deliveries.is_known(&mut delta, FIRST, 1, 0));
+        deliveries.merge(delta);
+        assert!(!deliveries.is_known(&mut DeliveriesDelta::default(), FIRST, 1, 0));
     }
 
     /// A retained value is taken once per content.

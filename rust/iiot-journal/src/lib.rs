@@ -39,7 +39,7 @@ mod writer;
 
 pub use batches::{Batches, Confirmations, Encoder, Stop};
 pub use cursor::{Confirmer, Cursor, OriginInfo};
-pub use deliveries::Delivery;
+pub use deliveries::{Delivery, Redelivery};
 pub use error::{Error, ErrorKind, Result};
 pub use intake::{Intake, RecordingSettings, SourceSettings};
 pub use journal::{Journal, Options};

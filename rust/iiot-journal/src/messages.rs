@@ -3,7 +3,7 @@
 //! Messages are collected into a batch and sent on together. What a broker delivered is acknowledged once the batch is synced.
 
 use crate::commit::State;
-use crate::deliveries::Delivery;
+use crate::deliveries::{Delivery, Redelivery};
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::memory::{Memory, MemoryDelta};
@@ -120,6 +120,13 @@ impl Intake {
         self.batch.forgotten.extend_from_slice(packet_ids);
     }
 
+    /// A connection of a kept session begins: the broker may send again what was not acknowledged, marked in this way.
+    pub fn resume_session(&mut self, redelivery: Redelivery) -> Result<()> {
+        self.send_messages()?;
+        self.batch.resumed = Some(redelivery);
+        Ok(())
+    }
+
     /// Bytes of the batch.
     pub fn batch_bytes(&self) -> usize {
         self.batch.bytes()
@@ -128,7 +135,10 @@ impl Intake {
     /// Send the batch on, if there is anything in it. Returns the ticket of what was sent last.
     pub fn send_messages(&mut self) -> Result<u64> {
         let documents = std::mem::take(&mut self.batch);
-        if documents.items.is_empty() && documents.forgotten.is_empty() {
+        if documents.items.is_empty()
+            && documents.forgotten.is_empty()
+            && documents.resumed.is_none()
+        {
             return Ok(self.last_ticket);
         }
         let may_lead = !self.supply.is_replayable();

@@ -1,7 +1,7 @@
 //! What waits for the writer: framed documents, confirmations and commands. Holds nothing that is accepted.
 
 use crate::commit::State;
-use crate::deliveries::Delivery;
+use crate::deliveries::{Delivery, Redelivery};
 use crate::sink::Confirmation;
 use iiot_core::PointKey;
 use iiot_core::moment::Moment;
@@ -78,6 +78,8 @@ pub(crate) struct Documents {
     pub points: Vec<PointKey>,
     /// Packet ids of which the broker knows that they were acknowledged.
     pub forgotten: Vec<u16>,
+    /// Before these items a connection of a kept session began.
+    pub resumed: Option<Redelivery>,
     /// Stream offset behind the last settled document.
     pub settled: u64,
     pub finished: bool,

@@ -93,6 +93,8 @@ pub trait Inlet {
     fn subscribed(&self) -> Result<Vec<String>, InletError>;
     /// Remember which filters the session has.
     fn set_subscribed(&self, filters: &[String]) -> Result<(), InletError>;
+    /// The broker has kept the session, and sends first what was not acknowledged.
+    fn resume_session(&mut self) -> Result<(), InletError>;
     /// The broker has a new session; `lost` if it should have kept one.
     fn new_session(&self, lost: bool) -> Result<(), InletError>;
 }

@@ -119,6 +119,11 @@ impl Inlet for Memory {
         Ok(())
     }
 
+    fn resume_session(&mut self) -> Result<(), InletError> {
+        self.tell("resumed".to_owned());
+        Ok(())
+    }
+
     fn new_session(&self, lost: bool) -> Result<(), InletError> {
         self.tell(format!("new session, lost: {lost}"));
         Ok(())
@@ -304,7 +309,7 @@ fn a_kept_session_loses_the_filters_that_are_not_wanted_any_more() {
         peer.accept_session(true);
         let id = expect_unsubscribe(peer, "old/#");
         peer.suback(&[1, 1]);
-        assert_eq!(script.told(), ["subscribed a b old/#"]);
+        assert_eq!(script.told(), ["resumed", "subscribed a b old/#"]);
         unsuback(peer, id);
         script.wait_for("subscribed a b");
         String::new()

@@ -4,7 +4,7 @@ use crate::crossings;
 use crate::decode::Profile;
 use crate::journal::{Journal, seconds};
 use crate::mqtt::{protocol, refused};
-use iiot_journal::{Delivery, Intake, Message, SourceSettings, Supply};
+use iiot_journal::{Delivery, Intake, Message, Redelivery, SourceSettings, Supply};
 use iiot_mqtt::{
     Arrived, Config, Consumer, ConsumerConfig, Inlet, InletError, Retained, Subscription,
 };
@@ -19,7 +19,10 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The journal's side of a consumer.
-struct JournalInlet(Intake);
+struct JournalInlet {
+    intake: Intake,
+    redelivery: Redelivery,
+}
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn inlet_error(error: iiot_journal::Error) -> InletError {
@@ -41,48 +44,53 @@ fn message<'a>(arrived: &Arrived<'a>) -> Message<'a> {
 
 impl Inlet for JournalInlet {
     fn take(&mut self, arrived: &Arrived<'_>) {
-        self.0.take_message(&message(arrived));
+        self.intake.take_message(&message(arrived));
     }
 
     fn skip(&mut self, arrived: &Arrived<'_>, why: &'static str) {
-        self.0.skip_message(&message(arrived), why);
+        self.intake.skip_message(&message(arrived), why);
     }
 
     fn refuse_long(&mut self, arrived: &Arrived<'_>) {
-        self.0
+        self.intake
             .refuse_long_message(&message(arrived), arrived.payload_bytes);
     }
 
     fn forget(&mut self, packet_ids: &[u16]) {
-        self.0.forget(packet_ids);
+        self.intake.forget(packet_ids);
     }
 
     fn send(&mut self) -> Result<u64, InletError> {
-        self.0.send_messages().map_err(inlet_error)
+        self.intake.send_messages().map_err(inlet_error)
     }
 
     fn durable(&self) -> u64 {
-        self.0.synced_ticket()
+        self.intake.synced_ticket()
     }
 
     fn has_room(&self) -> bool {
-        self.0.has_room()
+        self.intake.has_room()
     }
 
     fn subscribe(&self, wake: Arc<dyn Fn() + Send + Sync>) {
-        self.0.subscribe(wake);
+        self.intake.subscribe(wake);
     }
 
     fn subscribed(&self) -> Result<Vec<String>, InletError> {
-        self.0.subscribed().map_err(inlet_error)
+        self.intake.subscribed().map_err(inlet_error)
     }
 
     fn set_subscribed(&self, filters: &[String]) -> Result<(), InletError> {
-        self.0.set_subscribed(filters).map_err(inlet_error)
+        self.intake.set_subscribed(filters).map_err(inlet_error)
+    }
+
+    fn resume_session(&mut self) -> Result<(), InletError> {
+        let redelivery = self.redelivery;
+        self.intake.resume_session(redelivery).map_err(inlet_error)
     }
 
     fn new_session(&self, lost: bool) -> Result<(), InletError> {
-        self.0.new_session(lost).map_err(inlet_error)
+        self.intake.new_session(lost).map_err(inlet_error)
     }
 }
 
@@ -110,7 +118,7 @@ impl MqttConsumer {
     )]
     #[new]
     #[pyo3(signature = (
-        journal, name, *, profile, topic_prefix, tags, broker_url, client_id, subscriptions, retained = "ignore", waits = true,
+        journal, name, *, profile, topic_prefix, tags, broker_url, client_id, subscriptions, retained = "ignore", redelivery = "marked", waits = true,
         session_expiry_s = 86_400.0, dedup_window_s = 3600.0, max_document_bytes = 65_536, protocol = "3.1.1", keep_alive_s = 30.0, ack_timeout_s = 20.0,
         connect_timeout_s = 10.0, username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None
     ))]
@@ -125,6 +133,7 @@ impl MqttConsumer {
         client_id: String,
         subscriptions: Vec<(String, u8)>,
         retained: &str,
+        redelivery: &str,
         waits: bool,
         session_expiry_s: f64,
         dedup_window_s: f64,
@@ -145,6 +154,15 @@ impl MqttConsumer {
             other => {
                 return Err(PyValueError::new_err(format!(
                     "retained is {other:?}, expected \"ignore\" or \"take\""
+                )));
+            }
+        };
+        let redelivery = match redelivery {
+            "marked" => Redelivery::Marked,
+            "unmarked" => Redelivery::Unmarked,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "redelivery is {other:?}, expected \"marked\" or \"unmarked\""
                 )));
             }
         };
@@ -181,7 +199,10 @@ impl MqttConsumer {
             max_document_bytes,
             rtt_channel: None,
         };
-        let inlet = JournalInlet(journal.add_core_source(py, settings)?);
+        let inlet = JournalInlet {
+            intake: journal.add_core_source(py, settings)?,
+            redelivery,
+        };
         core.attach(&inlet);
         Ok(Self {
             core,

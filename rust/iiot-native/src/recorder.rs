@@ -84,6 +84,10 @@ impl Inlet for ListenerInlet {
         Ok(())
     }
 
+    fn resume_session(&mut self) -> Result<(), InletError> {
+        Ok(())
+    }
+
     fn new_session(&self, _: bool) -> Result<(), InletError> {
         Ok(())
     }

@@ -160,6 +160,7 @@ impl<'a> Link<'a> {
         let wanted = &self.consumer.subscriptions;
         let is_wanted = |filter: &String| wanted.iter().any(|s| s.filter == *filter);
         if connected.session {
+            self.inlet.resume_session()?;
             let old: Vec<String> = known
                 .into_iter()
                 .filter(|filter| !is_wanted(filter))
