@@ -43,7 +43,8 @@ from iiot_gateway.pipeline.live import LiveValues
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
-from iiot_gateway.sinks.influxdb import InfluxdbSink, headers, write_url
+from iiot_gateway.sinks.delivery import DeliverySink
+from iiot_gateway.sinks.influxdb import InfluxdbOutlet, headers, write_url
 from iiot_gateway.sinks.mqtt import MqttSink
 from iiot_gateway.sources.base import Intake, Source
 
@@ -299,7 +300,13 @@ def _sinks(config: Config, journal: _native.Journal, embedded: EmbeddedBroker | 
         own = _own_topics(config, name, takes_commands=takes_commands)
         sinks.append(MqttSink(name, section, _broker(config, journal, name, own), embedded=broker))
     sinks += [
-        InfluxdbSink(name, section, _native.LineSink(journal, name, integers=section.integers), poster(section))
+        DeliverySink(
+            name,
+            "influxdb",
+            InfluxdbOutlet(section, _native.LineSink(journal, name, integers=section.integers), poster(section)),
+            on_start=section.on_start,
+            suspect_after_s=section.suspect_after_s,
+        )
         for name, section in config.influxdb.items()
     ]
     return sinks + _histories(config, journal)

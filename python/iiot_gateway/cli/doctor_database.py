@@ -51,7 +51,8 @@ def _integers(config: Config, name: str) -> Iterator[Finding]:
 
 def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
     from iiot_gateway.compose import poster
-    from iiot_gateway.sinks.answers import Verdict, reason, verdict
+    from iiot_gateway.sinks.answers import reason, verdict
+    from iiot_gateway.sinks.outlet import Verdict
 
     base = section.url.rstrip("/")
     status, detail, _body = _request(section, "GET", f"{base}/ping")

@@ -1,4 +1,4 @@
-"""What a database's answer means, and how to find the bad lines of a refused batch. Pure: no socket, no clock.
+"""What the HTTP answer of a database for line protocol means. Pure: no socket, no clock.
 
 204            the lines are in; InfluxDB 1 to 3 and VictoriaMetrics confirm with nothing else
 201, 400, 422  some line is bad: halve until it is found (201 and 422 wrote the rest; writing again overwrites, so it is harmless);
@@ -15,29 +15,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
+
+from iiot_gateway.sinks.outlet import Verdict
 
 LONGEST_REASON = 240
 INTEGER_CONFLICT = re.compile(r"is type integer, already exists as type float")
 """InfluxDB's own words for an integer in a bucket that holds floats under its name; Telegraf writes every number as a float."""
 INTEGERS_REMEDY = '; integers = "float" in the section of this database writes integers as floats'
-
-
-class Verdict(Enum):
-    """What to do after an answer."""
-
-    ACCEPTED = "accepted"
-    BAD_LINES = "bad_lines"
-    TOO_LARGE = "too_large"
-    WAIT = "wait"
-    """The peer is not there or not ready."""
-    FAILED = "failed"
-    """The peer broke over the request, or at this time."""
-    REFUSED = "refused"
-    """The peer does not want us: a person must act."""
-    CANCELLED = "cancelled"
 
 
 class Answer(Protocol):
@@ -126,107 +111,3 @@ def remedy(status: int, path: str) -> str:
     if status == 415:
         return "set gzip = false: the server does not take compressed requests"
     return "check url, org, bucket and token; the lines wait in the journal"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Lines first..end of a batch."""
-
-    first: int
-    end: int
-
-
-PATIENCE = 8
-"""So many lines may be refused in a row before the database must show that it takes any."""
-SCOUTS = 16
-GOLDEN = 0.6180339887498949
-
-
-def newest_first(lines: int) -> range:
-    """Return a few lines of so many, the last one first, as far back as the first."""
-    return range(lines - 1, -1, -max(1, lines // SCOUTS))
-
-
-class Delivery:
-    """The plan of one batch: which range to post next, until every line is either in or known to be bad.
-
-    Ask `next` for a range, post it, and say with one of the other methods what came of it. Waiting is not its business: a range
-    that was not settled is simply given again.
-
-    A refused line is only suspected, because a database whose address is wrong refuses everything. It is believed to be bad once
-    the database has taken another line after it. Where none comes by itself, the plan is `in_doubt`: then show that the database
-    takes good lines (`believe`), or that it takes none (`doubt`).
-    """
-
-    def __init__(self, lines: int) -> None:
-        self._lines = lines
-        self._open = [Range(0, lines)] if lines else []
-        self._suspects: list[tuple[int, str]] = []
-        self._patience = PATIENCE
-        self._doubted = False
-        self.rejects: list[tuple[int, str]] = []
-
-    def next(self) -> Range | None:
-        """Return the range to post, None when all is settled."""
-        return self._open[-1] if self._open else None
-
-    def accepted(self) -> None:
-        """Take note that the range is in."""
-        self._open.pop()
-        self._settle()
-
-    def refused(self, why: str) -> None:
-        """Halve the range that holds a bad line; a range of one line is a suspect. In doubt nothing is halved."""
-        if self._doubted:
-            return
-        whole = self._open[-1]
-        if whole.end - whole.first == 1:
-            self._open.pop()
-            self._suspects.append((whole.first, why))
-        else:
-            self.halve()
-
-    def halve(self) -> bool:
-        """Go on with the halves of the range; False in doubt, when nothing is halved."""
-        if self._doubted:
-            return False
-        whole = self._open.pop()
-        middle = (whole.first + whole.end) // 2
-        # The first half lies on top: lines go out in their order.
-        self._open += [Range(middle, whole.end), Range(whole.first, middle)]
-        return True
-
-    def reject(self, why: str) -> None:
-        """Take note that the one line of the range is bad, by a proof of its own."""
-        self.rejects.append((self._open.pop().first, why))
-        # The proof was a line that the database took: so the suspects are bad as well.
-        self._settle()
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether it must be shown now that the database takes good lines."""
-        return self._doubted or len(self._suspects) >= self._patience or (bool(self._suspects) and not self._open)
-
-    def scouts(self) -> list[int]:
-        """Return a few lines from all over the batch that were not tried alone; one of them in the database ends the doubt."""
-        spread = range(self._lines) if self._lines <= SCOUTS else (int(self._lines * (n * GOLDEN % 1)) for n in range(SCOUTS))
-        tried = {index for index, _why in (*self._suspects, *self.rejects)}
-        return sorted(set(spread) - tried)
-
-    def believe(self) -> None:
-        """Take note that the database takes good lines, so that the suspects are bad."""
-        self._settle()
-        # A batch that is bad from end to end must not cost a proof every eight lines.
-        self._patience *= 2
-
-    def doubt(self) -> None:
-        """Take note that the database takes nothing: the suspects are lines like any other."""
-        first = self._suspects[0][0] if self._suspects else self._open[-1].first
-        self._open = [Range(first, self._lines)]  # nothing behind a suspect is settled: a line that is in settles it
-        self._suspects = []
-        self._doubted = True
-
-    def _settle(self) -> None:
-        self.rejects += self._suspects
-        self._suspects = []
-        self._doubted = False
