@@ -15,43 +15,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
+from iiot_gateway.config.component import SourceSection
 from iiot_gateway.config.files import read_text
-from iiot_gateway.config.schema import (
-    EMBEDDED,
-    Config,
-    InfluxdbSection,
-    MqttConsumerSection,
-    MqttSection,
-    ProbeRsSection,
-    SerialSection,
-    SimulateSection,
-    SourceSection,
-)
-from iiot_gateway.config.wiring import (
-    NO_SOURCE,
-    Origin,
-    broker_access,
-    embedded_clients,
-    live_sections,
-    origin,
-    profile_files,
-    profile_path,
-)
+from iiot_gateway.config.schema import Config
+from iiot_gateway.config.wiring import NO_SOURCE, Origin, origin, profile_files, profile_path
+from iiot_gateway.downlink.section import DownlinkSection
 from iiot_gateway.errors import GatewayError, HistoryUnusable, JournalUnusable, ProfileInvalid, SettingUnusable
+from iiot_gateway.home_assistant.section import HomeAssistantSection
 from iiot_gateway.log import CONFIG_NOTE, JOURNAL_NOTE, get_log
+from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
+from iiot_gateway.mqtt.connection import broker_access, embedded_clients
 from iiot_gateway.pipeline.live import LiveValues
 from iiot_gateway.pipeline.supervisor import Gateway, Service
 from iiot_gateway.pipeline.views import History, OpenHistory
 from iiot_gateway.sinks.base import Sink
 from iiot_gateway.sinks.delivery import DeliverySink
-from iiot_gateway.sinks.influxdb import InfluxdbOutlet, headers, write_url
-from iiot_gateway.sinks.mqtt import MqttSink
+from iiot_gateway.sinks.history.section import HistorySection, histories
+from iiot_gateway.sinks.influxdb.outlet import InfluxdbOutlet, headers, write_url
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sinks.mqtt.sink import MqttSink
 from iiot_gateway.sources.base import Intake, Source
+from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
+from iiot_gateway.sources.probe_rs.section import ProbeRsSection
+from iiot_gateway.sources.serial.section import SerialSection
+from iiot_gateway.sources.simulate.section import SimulateSection
 
 if TYPE_CHECKING:
     from iiot_gateway.home_assistant.discovery import Discovery
     from iiot_gateway.home_assistant.entities import Announcer
-    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
+    from iiot_gateway.mqtt.embedded import EmbeddedBroker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +119,7 @@ def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
 
 def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -> dict[str, int]:
     """Offer rejects again under the profile files as they are now; a repeat of what was accepted is a duplicate."""
-    sections: dict[str, SourceSection] = {**live_sections(config)}
+    sections: dict[str, SourceSection] = {**config.sources()}
     try:
         known = journal.rejects(limit=1_000_000)
         # A recording has no section; what it gave goes by the keys that `replay` would take.
@@ -172,11 +165,11 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     journal = open_journal(config)
     try:
         broker = _embedded(config)
-        sinks = _sinks(config, journal, broker, takes_commands=bool(config.downlink.key) and not replay)
+        sinks = _sinks(config, journal, broker, takes_commands=bool(config.one(DownlinkSection).key) and not replay)
         # Before any frame comes: it shows what the journal still holds first.
-        live = _native.Live(journal) if config.http.enabled or config.home_assistant.discovery else None
+        live = _native.Live(journal) if config.http.enabled or config.one(HomeAssistantSection).discovery else None
         sources: list[Source] = [_replay(config, journal, replay)] if replay else _live(config, journal, broker)
-        discoveries = _discoveries(config, sinks) if config.home_assistant.discovery else []
+        discoveries = _discoveries(config, sinks) if config.one(HomeAssistantSection).discovery else []
     except _native.JournalError as error:
         journal.close()
         raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
@@ -210,7 +203,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
 
 def history_for_pages(config: Config) -> OpenHistory | None:
     """Return how to read the history that pages ask: the first one. None if none is configured."""
-    return next((partial(reading_history, path) for _name, _section, path in config.histories()), None)
+    return next((partial(reading_history, path) for _name, _section, path in histories(config)), None)
 
 
 @contextmanager
@@ -233,7 +226,7 @@ def _whole(request: dict[str, Any], key: str, default: int) -> int:
 
 def live_sources(config: Config, intake: Intake, names: Sequence[str]) -> list[Source]:
     """Return live sources that push into something else than the journal, for `record`."""
-    return [_source(name, section, intake) for name, section in live_sections(config).items() if name in names]
+    return [_source(name, section, intake) for name, section in config.sources().items() if name in names]
 
 
 def recorder(
@@ -289,13 +282,13 @@ def poster(section: InfluxdbSection) -> _native.Poster:
 
 
 def _sinks(config: Config, journal: _native.Journal, embedded: EmbeddedBroker | None, *, takes_commands: bool) -> list[Sink]:
-    wanted = {name: section.profiles for name, section in config.mqtt.items()}
-    wanted |= {name: section.profiles for name, section in config.influxdb.items()}
-    wanted |= {name: section.profiles for name, section in config.history.items()}
+    wanted = {name: section.profiles for name, section in config.of(MqttSection).items()}
+    wanted |= {name: section.profiles for name, section in config.of(InfluxdbSection).items()}
+    wanted |= {name: section.profiles for name, section in config.of(HistorySection).items()}
     for name, profiles in wanted.items():
         journal.add_sink(name, profiles=profiles or None)
     sinks: list[Sink] = []
-    for name, section in config.mqtt.items():
+    for name, section in config.of(MqttSection).items():
         broker = embedded if section.broker_url == EMBEDDED else None
         own = _own_topics(config, name, takes_commands=takes_commands)
         sinks.append(MqttSink(name, section, _broker(config, journal, name, own), embedded=broker))
@@ -307,7 +300,7 @@ def _sinks(config: Config, journal: _native.Journal, embedded: EmbeddedBroker | 
             on_start=section.on_start,
             suspect_after_s=section.suspect_after_s,
         )
-        for name, section in config.influxdb.items()
+        for name, section in config.of(InfluxdbSection).items()
     ]
     return sinks + _histories(config, journal)
 
@@ -316,29 +309,29 @@ def _sinks(config: Config, journal: _native.Journal, embedded: EmbeddedBroker | 
 
 
 def _histories(config: Config, journal: _native.Journal) -> list[Sink]:
-    if not config.history:
+    if not config.of(HistorySection):
         return []
-    from iiot_gateway.sinks.history import HistorySink
+    from iiot_gateway.sinks.history.sink import HistorySink
 
-    return [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in config.histories()]
+    return [HistorySink(name, section, path, _native.HistorySink(journal, name)) for name, section, path in histories(config)]
 
 
 def _embedded(config: Config) -> EmbeddedBroker | None:
     clients = embedded_clients(config)
-    if not clients and all(section.broker_url != EMBEDDED for section in config.mqtt_consumer.values()):
+    if not clients and all(section.broker_url != EMBEDDED for section in config.of(MqttConsumerSection).values()):
         return None
-    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
+    from iiot_gateway.mqtt.embedded import EmbeddedBroker
 
-    return EmbeddedBroker(config.broker, str(config.base / config.broker.path), clients)
+    return EmbeddedBroker(config.one(BrokerSection), str(config.base / config.one(BrokerSection).path), clients)
 
 
 def _own_topics(config: Config, name: str, *, takes_commands: bool) -> list[str]:
     """Return the filters of the topics that are the gateway's own at a sink's broker; no value goes there."""
-    broker, home = config.mqtt[name].broker_url, config.home_assistant
+    broker, home = config.of(MqttSection)[name].broker_url, config.one(HomeAssistantSection)
     # Another section may be about the same broker.
-    there = {other: section for other, section in config.mqtt.items() if section.broker_url == broker}
+    there = {other: section for other, section in config.of(MqttSection).items() if section.broker_url == broker}
     own = [f"{section.topic_prefix}/gateway/#" for section in there.values()]
-    if takes_commands and config.downlink.sink in there:
+    if takes_commands and config.one(DownlinkSection).sink in there:
         prefix = _downlink_prefix(config)
         own += [f"{prefix}/+/set/#", f"{prefix}/+/state/#"]
     if home.discovery:
@@ -348,7 +341,7 @@ def _own_topics(config: Config, name: str, *, takes_commands: bool) -> list[str]
 
 
 def _broker(config: Config, journal: _native.Journal, name: str, own_topics: Sequence[str]) -> _native.MqttSink:
-    section = config.mqtt[name]
+    section = config.of(MqttSection)[name]
     return _native.MqttSink(
         journal,
         name,
@@ -369,19 +362,19 @@ def _broker(config: Config, journal: _native.Journal, name: str, own_topics: Seq
 
 def _downlink_prefix(config: Config) -> str:
     """Return the prefix of the topics on which commands are asked for and answered."""
-    source = config.downlink.source
-    return origin(config, source, config.serial[source]).topic_prefix
+    source = config.one(DownlinkSection).source
+    return origin(config, source, config.of(SerialSection)[source]).topic_prefix
 
 
 def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
     """Return the service that takes commands for sensor nodes; none without a key. Raises SettingUnusable."""
-    section = config.downlink
+    section = config.one(DownlinkSection)
     if not section.key:
         return []
-    from iiot_gateway.pipeline.downlink import Downlink
-    from iiot_gateway.sources.serial import SerialSource
+    from iiot_gateway.downlink.service import Downlink
+    from iiot_gateway.sources.serial.source import SerialSource
 
-    broker = config.mqtt[section.sink]
+    broker = config.of(MqttSection)[section.sink]
     gate = next(source for source in sources if source.name == section.source and isinstance(source, SerialSource))
     prefix = _downlink_prefix(config)
     try:
@@ -402,7 +395,7 @@ def _downlink(config: Config, sources: Sequence[Source]) -> list[Service]:
 def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
     from iiot_gateway.home_assistant.discovery import Discovery, Plan
 
-    section = config.home_assistant
+    section = config.one(HomeAssistantSection)
     profiles = {source: read_profile(path).name for source, path in profile_files(config).items()}
     # A recording has no section; it goes by the profile of [gateway].
     other = read_profile(profile_path(config.base, config.gateway.profile)).name
@@ -430,23 +423,23 @@ def _discoveries(config: Config, sinks: Sequence[Sink]) -> list[Discovery]:
         )
         return Discovery(plan, side)
 
-    return [discovery(name, mqtt) for name, mqtt in config.mqtt.items() if not section.mqtt or name in section.mqtt]
+    return [discovery(name, mqtt) for name, mqtt in config.of(MqttSection).items() if not section.mqtt or name in section.mqtt]
 
 
 def _announcer(config: Config, mqtt: MqttSection) -> Announcer:
     from iiot_gateway.home_assistant.entities import Announcer
 
     return Announcer(
-        prefix=config.home_assistant.discovery_prefix,
+        prefix=config.one(HomeAssistantSection).discovery_prefix,
         client_id=mqtt.client_id,
         status_topic=f"{mqtt.topic_prefix}/gateway/status",
-        expire_after_s=config.home_assistant.expire_after_s,
+        expire_after_s=config.one(HomeAssistantSection).expire_after_s,
     )
 
 
 def _live(config: Config, journal: _native.Journal, broker: EmbeddedBroker | None) -> list[Source]:
     sources: list[Source] = []
-    for name, section in live_sections(config).items():
+    for name, section in config.sources().items():
         given = origin(config, name, section)
         if isinstance(section, MqttConsumerSection):
             sources.append(_consumer(config, journal, broker, (name, section), given))
@@ -464,12 +457,12 @@ def _consumer(
     del settings["rtt_channel"]
     settings["waits"] = section.when_full == "pause"
     if section.broker_url == EMBEDDED and broker is not None:
-        from iiot_gateway.sources.embedded_consumer import EmbeddedConsumerSource
+        from iiot_gateway.sources.mqtt_consumer.embedded import EmbeddedConsumerSource
 
         taken = _native.BrokerConsumer(journal, name, filters=[topic.filter for topic in section.topics], **settings)
         broker.consume(name, taken)
         return EmbeddedConsumerSource(name, section, taken, broker)
-    from iiot_gateway.sources.mqtt_consumer import MqttConsumerSource
+    from iiot_gateway.sources.mqtt_consumer.source import MqttConsumerSource
 
     native = _native.MqttConsumer(
         journal,
@@ -489,15 +482,15 @@ def _consumer(
 
 def _source(name: str, section: SourceSection, intake: Intake) -> Source:
     if isinstance(section, SerialSection):
-        from iiot_gateway.sources.serial import SerialSource
+        from iiot_gateway.sources.serial.source import SerialSource
 
         return SerialSource(name, section, intake)
     if isinstance(section, SimulateSection):
-        from iiot_gateway.sources.simulate import SimulateSource
+        from iiot_gateway.sources.simulate.source import SimulateSource
 
         return SimulateSource(name, section, intake, _native.Simulator)
     if isinstance(section, ProbeRsSection):
-        from iiot_gateway.sources.probe_rs import ProbeRsSource
+        from iiot_gateway.sources.probe_rs.source import ProbeRsSource
 
         return ProbeRsSource(name, section, intake)
     raise GatewayError(f"[{name}] gives messages, not bytes: `record` cannot take it")

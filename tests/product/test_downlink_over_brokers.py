@@ -12,7 +12,7 @@ import pytest
 from refusing_broker import refusing_broker
 
 from iiot_gateway._native import Journal, SideConnection
-from iiot_gateway.pipeline.downlink import Downlink
+from iiot_gateway.downlink.service import Downlink
 from iiot_gateway.pipeline.status import StatusView
 from iiot_gateway.pipeline.views import Views
 from servers import Mosquitto, until

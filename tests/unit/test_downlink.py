@@ -6,8 +6,8 @@ import pytest
 
 from iiot_gateway._native import SideConnection, sign_command
 from iiot_gateway.config.load import load_text
+from iiot_gateway.downlink.service import Downlink, value_of
 from iiot_gateway.errors import ConfigError, SourceUnavailable
-from iiot_gateway.pipeline.downlink import Downlink, value_of
 
 KEY = bytes(range(16))
 DOCUMENT = b'[INFO] {"ts":1,"id":"N2","n1":{"t":1.5,"seq":7,"boot":4711}}\n{"ts":2,"nodes":{"node4":{"seq":65530,"boot":9}}}\n'

@@ -32,6 +32,6 @@ def run(args: argparse.Namespace) -> int:
     sources = list(profile_files(config))
     if not sources:
         print(f"note: {NO_SOURCE}", file=sys.stderr)
-    sinks = [*config.mqtt, *config.influxdb, *config.history]
+    sinks = list(config.sinks())
     print(f"good: sources {', '.join(sources) or 'none'}; sinks {', '.join(sinks) or 'none'}; journal {config.journal_path()}")
     return 0

@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from iiot_gateway.cli.doctor import Finding
-from iiot_gateway.config.schema import Config, InfluxdbSection
+from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, command
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 
 TIMEOUT_S = 10.0
 READ_BACK_S = 15.0
@@ -28,7 +29,7 @@ NO_BUCKET = "could not find bucket"
 
 def databases(config: Config) -> Iterator[Finding]:
     """Try each database."""
-    for name, section in config.influxdb.items():
+    for name, section in config.of(InfluxdbSection).items():
         yield from _database(f"{name} {section.url}", section)
         yield from _integers(config, name)
 
@@ -36,7 +37,7 @@ def databases(config: Config) -> Iterator[Finding]:
 def _integers(config: Config, name: str) -> Iterator[Finding]:
     """Look whether the database has refused integers, because somebody else has written floats under their names."""
     from iiot_gateway.compose import inspect_rejects
-    from iiot_gateway.sinks.answers import INTEGER_CONFLICT
+    from iiot_gateway.sinks.influxdb.answers import INTEGER_CONFLICT
 
     try:
         rejects = inspect_rejects(config, 1000)
@@ -51,7 +52,7 @@ def _integers(config: Config, name: str) -> Iterator[Finding]:
 
 def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
     from iiot_gateway.compose import poster
-    from iiot_gateway.sinks.answers import reason, verdict
+    from iiot_gateway.sinks.influxdb.answers import reason, verdict
     from iiot_gateway.sinks.outlet import Verdict
 
     base = section.url.rstrip("/")
@@ -72,8 +73,8 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
 
 
 def _remedy(status: int, section: InfluxdbSection) -> str:
-    from iiot_gateway.sinks.answers import remedy
-    from iiot_gateway.sinks.influxdb import write_url
+    from iiot_gateway.sinks.influxdb.answers import remedy
+    from iiot_gateway.sinks.influxdb.outlet import write_url
 
     if status in (401, 403):
         return f"set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `{command('influxdb init')}` makes one"
@@ -141,7 +142,7 @@ def _request(
     """Return (status, what went wrong, body); status 0 without an answer. Only http:// and https:// pass the configuration."""
     import ssl
 
-    from iiot_gateway.sinks.influxdb import headers
+    from iiot_gateway.sinks.influxdb.outlet import headers
 
     class NoRedirect(urllib.request.HTTPRedirectHandler):
         """A redirect would carry the token to another host."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config
-from iiot_gateway.config.wiring import listen_host
+from iiot_gateway.config.urls import listen_host
 from iiot_gateway.errors import GatewayError
 
 

@@ -10,12 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from iiot_gateway.cli.doctor import Finding
-from iiot_gateway.config import wiring
-from iiot_gateway.config.schema import Config, ProbeRsSection
+from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError
-from iiot_gateway.sources.probe_rs_command import environment
-from iiot_gateway.sources.probe_rs_conditions import ANSI, REMEDY, Ending, classify
-from iiot_gateway.sources.probe_rs_program import find, not_started
+from iiot_gateway.sources.probe_rs.command import environment
+from iiot_gateway.sources.probe_rs.conditions import ANSI, REMEDY, Ending, classify
+from iiot_gateway.sources.probe_rs.program import find, not_started
+from iiot_gateway.sources.probe_rs.section import ProbeRsSection
+from iiot_gateway.sources.probe_rs.section import probes as configured_probes
+from iiot_gateway.sources.serial.section import SerialSection
 
 TOOL_TIMEOUT_S = 20
 
@@ -52,7 +54,7 @@ def journal(config: Config) -> Iterator[Finding]:
 
 def probes(config: Config) -> Iterator[Finding]:
     """See whether probe-rs is there, sees the probe and knows the chip, and whether there is a firmware file."""
-    for name, section in wiring.probes(config).items():
+    for name, section in configured_probes(config).items():
         yield from _probe(name, section)
 
 
@@ -131,10 +133,10 @@ def _output(command: list[str]) -> str:
 def serial_ports(config: Config) -> Iterator[Finding]:
     """See whether each port opens for this user alone, or is open in the gateway that runs."""
     from iiot_gateway.errors import SourceUnavailable
-    from iiot_gateway.sources.serial import REMEDY as SERIAL_REMEDY
-    from iiot_gateway.sources.serial import open_port
+    from iiot_gateway.sources.serial.source import REMEDY as SERIAL_REMEDY
+    from iiot_gateway.sources.serial.source import open_port
 
-    for name, section in config.serial.items():
+    for name, section in config.of(SerialSection).items():
         try:
             port = open_port(section)
         except SourceUnavailable as error:

@@ -8,8 +8,11 @@ from typing import Any
 
 from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.cli.doctor_listen import refusal
-from iiot_gateway.config.schema import EMBEDDED, Config, MqttSection
-from iiot_gateway.config.wiring import value_prefixes
+from iiot_gateway.config.schema import Config
+from iiot_gateway.home_assistant.section import HomeAssistantSection
+from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
+from iiot_gateway.mqtt.connection import value_prefixes
+from iiot_gateway.sinks.mqtt.section import MqttSection
 
 REMEDY = {
     "connect": "check broker_url, that the broker runs, and that no firewall stands between",
@@ -42,8 +45,8 @@ def brokers(config: Config) -> Iterator[Finding]:
     """Try each broker: the prefix of its section, those of the values that it gets, and Home Assistant's topics where they are used."""
     from iiot_gateway.home_assistant.entities import identifier
 
-    home = config.home_assistant
-    for name, section in config.mqtt.items():
+    home = config.one(HomeAssistantSection)
+    for name, section in config.of(MqttSection).items():
         subject = f"{name} {section.broker_url}"
         if section.broker_url == EMBEDDED and (finding := _embedded(subject, config)) is not None:
             yield finding
@@ -83,9 +86,9 @@ def _tried(subject: str, config: Config, section: MqttSection, topic: str, right
 
 def _embedded(subject: str, config: Config) -> Finding | None:
     """Judge the built-in broker of a gateway that does not run; None if something listens there and can be tried."""
-    error = refusal(config.broker.listen)
+    error = refusal(config.one(BrokerSection).listen)
     if error is not None:
         if error.errno == errno.EADDRINUSE:
             return None
-        return Finding(subject, ok=False, detail=f"{config.broker.listen}: {error.strerror}", remedy="correct broker.listen")
-    return Finding(subject, ok=True, detail=f"{config.broker.listen} is free; the broker starts there with the gateway")
+        return Finding(subject, ok=False, detail=f"{config.one(BrokerSection).listen}: {error.strerror}", remedy="correct broker.listen")
+    return Finding(subject, ok=True, detail=f"{config.one(BrokerSection).listen} is free; the broker starts there with the gateway")

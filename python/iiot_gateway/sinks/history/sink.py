@@ -14,9 +14,10 @@ import anyio.to_thread
 from iiot_gateway._native import HistoryError, JournalError
 from iiot_gateway._native import HistorySink as NativeHistorySink
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.config.schema import DAY_S, HistorySection
+from iiot_gateway.config.keys import DAY_S
 from iiot_gateway.log import HISTORY_PRUNED, SINK_AVAILABLE, SINK_UNAVAILABLE, Repeated, get_log
 from iiot_gateway.sinks.base import SinkStatus
+from iiot_gateway.sinks.history.section import HistorySection
 
 MAX_BATCH_POINTS = 50_000
 WAIT_FOR_FRAME_MS = 1000

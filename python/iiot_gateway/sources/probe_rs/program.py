@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 
-from iiot_gateway.sources.probe_rs_conditions import Ending
+from iiot_gateway.sources.probe_rs.conditions import Ending
 
 
 def find(wanted: str) -> str | Ending:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from iiot_gateway.config.schema import ProbeRsSection
+from iiot_gateway.sources.probe_rs.section import ProbeRsSection
 
 
 def arguments(section: ProbeRsSection) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Protocol
 import anyio
 import anyio.to_thread
 
-from iiot_gateway.config.schema import SimulateSection
 from iiot_gateway.log import get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
+from iiot_gateway.sources.simulate.section import SimulateSection
 
 TICK_S = 0.05
 """Readings that fall into so long come in one chunk."""

@@ -6,9 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from iiot_gateway import _native
-from iiot_gateway.config.schema import BrokerSection
 from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
+from iiot_gateway.mqtt.broker import BrokerSection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

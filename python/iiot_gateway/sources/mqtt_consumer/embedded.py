@@ -15,7 +15,7 @@ from iiot_gateway.sources.base import SourceStatus
 
 if TYPE_CHECKING:
     from iiot_gateway._native import BrokerConsumer
-    from iiot_gateway.config.schema import MqttConsumerSection
+    from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
 
 WATCH_S = 0.5
 BROKER_STOP_S = 0.5

@@ -14,11 +14,11 @@ import anyio
 import anyio.to_thread
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.config.schema import SerialSection
 from iiot_gateway.errors import SourceUnavailable
 from iiot_gateway.log import SOURCE_FAILED, Repeated, get_log
 from iiot_gateway.sources.base import Intake, Listener, SourceStatus
 from iiot_gateway.sources.descriptor import read_descriptor
+from iiot_gateway.sources.serial.section import SerialSection
 
 USB_PATTERN = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})(?::(.+))?")
 REMEDY = {

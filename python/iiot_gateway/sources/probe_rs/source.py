@@ -14,13 +14,13 @@ import anyio
 from anyio.abc import ByteReceiveStream, Process
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.config.schema import ProbeRsSection
 from iiot_gateway.log import SOURCE_FAILED, SOURCE_OUTPUT, SOURCE_STARTED, Repeated, get_log
 from iiot_gateway.sources.base import Intake, SourceStatus
 from iiot_gateway.sources.descriptor import read_descriptor
-from iiot_gateway.sources.probe_rs_command import arguments, environment, tied_to_parent
-from iiot_gateway.sources.probe_rs_conditions import REMEDY, Ending, classify
-from iiot_gateway.sources.probe_rs_program import find, not_started
+from iiot_gateway.sources.probe_rs.command import arguments, environment, tied_to_parent
+from iiot_gateway.sources.probe_rs.conditions import REMEDY, Ending, classify
+from iiot_gateway.sources.probe_rs.program import find, not_started
+from iiot_gateway.sources.probe_rs.section import ProbeRsSection
 
 CHUNK_BYTES = 65536
 TAIL_BYTES = 4096

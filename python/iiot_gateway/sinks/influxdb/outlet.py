@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from iiot_gateway.config.schema import InfluxdbSection
-from iiot_gateway.sinks.answers import reason, remedy, verdict
+from iiot_gateway.sinks.influxdb.answers import reason, remedy, verdict
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 from iiot_gateway.sinks.outlet import TAKEN, LineOutlet, Outcome, Verdict
 from iiot_gateway.sinks.plan import Range
 

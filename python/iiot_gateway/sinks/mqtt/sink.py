@@ -11,7 +11,6 @@ import anyio.to_thread
 
 from iiot_gateway._native import JournalError
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.config.schema import MqttSection
 from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.log import (
     JOURNAL_NOT_READ,
@@ -28,11 +27,12 @@ from iiot_gateway.log import (
     get_log,
 )
 from iiot_gateway.sinks.base import SinkStatus, StatusDocument
-from iiot_gateway.sinks.takeover import TakeoverDetector
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sinks.mqtt.takeover import TakeoverDetector
 
 if TYPE_CHECKING:
     from iiot_gateway._native import MqttSink as NativeMqttSink
-    from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
+    from iiot_gateway.mqtt.embedded import EmbeddedBroker
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 """Ends that a person must look at; waiting alone will not mend them."""

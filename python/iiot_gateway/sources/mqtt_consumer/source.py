@@ -15,7 +15,7 @@ from iiot_gateway.sources.base import SourceStatus
 
 if TYPE_CHECKING:
     from iiot_gateway._native import MqttConsumer, MqttRecorder
-    from iiot_gateway.config.schema import MqttConsumerSection
+    from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
     from iiot_gateway.sources.recording import MessageWriter
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
