@@ -77,8 +77,8 @@ def test_any_bytes_are_refused_or_read(data: bytes) -> None:
 
 def test_a_later_version_is_refused_by_name() -> None:
     """A file of a gateway to come is not half understood."""
-    with pytest.raises(RecordingInvalid, match="version b'2'"):
-        RecordingReader(io.BytesIO(b"iiot-recording 2 x\n"))
+    with pytest.raises(RecordingInvalid, match="version b'3'"):
+        RecordingReader(io.BytesIO(b"iiot-recording 3 x\n"))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
