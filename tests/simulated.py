@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from iiot_gateway._native import Decoder, Simulator
-from iiot_gateway.compose import read_profile
 from iiot_gateway.config.wiring import DEFAULT_PROFILE, PROFILES
+from iiot_gateway.profile import read_profile
 
 READINGS = 1000
 

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiot_gateway.cli.influxdb import secret_of
-from iiot_gateway.compose import read_profile
 from iiot_gateway.config.load import load, load_text
 from iiot_gateway.config.locate import line_of_keys, nearest_line
 from iiot_gateway.config.registry import SECTIONS
@@ -23,6 +22,7 @@ from iiot_gateway.config.template import template
 from iiot_gateway.config.wiring import origin, profile_name
 from iiot_gateway.downlink.section import DownlinkSection
 from iiot_gateway.errors import ConfigError
+from iiot_gateway.profile import read_profile
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sources.probe_rs.section import probes

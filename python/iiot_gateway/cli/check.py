@@ -16,7 +16,7 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is configured, or raise ConfigError with every fault."""
-    from iiot_gateway.compose import read_profile
+    from iiot_gateway.profile import read_profile
 
     config, faults = examine(args.config)
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}

@@ -36,7 +36,7 @@ def databases(config: Config) -> Iterator[Finding]:
 
 def _integers(config: Config, name: str) -> Iterator[Finding]:
     """Look whether the database has refused integers, because somebody else has written floats under their names."""
-    from iiot_gateway.compose import inspect_rejects
+    from iiot_gateway.journal import inspect_rejects
     from iiot_gateway.sinks.influxdb.answers import INTEGER_CONFLICT
 
     try:
@@ -51,8 +51,8 @@ def _integers(config: Config, name: str) -> Iterator[Finding]:
 
 
 def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
-    from iiot_gateway.compose import poster
     from iiot_gateway.sinks.influxdb.answers import reason, verdict
+    from iiot_gateway.sinks.influxdb.building import poster
     from iiot_gateway.sinks.outlet import Verdict
 
     base = section.url.rstrip("/")

@@ -72,7 +72,7 @@ def _tried_prefix(subject: str, config: Config, section: MqttSection, prefix: st
 def _tried(subject: str, config: Config, section: MqttSection, topic: str, rights: str) -> tuple[Finding, bool]:
     """Publish to a topic and read it back; also tell whether the broker let the gateway in at all."""
     from iiot_gateway import _native
-    from iiot_gateway.compose import broker_settings
+    from iiot_gateway.mqtt.connection import broker_settings
 
     try:
         result = _native.MqttSink.probe(client_id=f"{section.client_id}-doctor", topic=topic, **broker_settings(config, section))

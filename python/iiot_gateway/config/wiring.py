@@ -6,10 +6,13 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iiot_gateway.config.component import SourceSection
 from iiot_gateway.config.files import read_text
-from iiot_gateway.config.schema import Config
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 BUILT_IN_PROFILES = tuple(sorted(file.stem for file in PROFILES.glob("*.toml")))

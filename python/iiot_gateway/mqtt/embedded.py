@@ -9,9 +9,12 @@ from iiot_gateway import _native
 from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
 from iiot_gateway.mqtt.broker import BrokerSection
+from iiot_gateway.mqtt.connection import embedded_clients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from iiot_gateway.components import Building
 
 START_REMEDY = 'name another address in broker.listen; or, if a broker listens there, set mqtt.broker_url = "mqtt://{listen}"'
 
@@ -84,3 +87,13 @@ class EmbeddedBroker:
             ended = self._running.stop(timeout_s)
             self._running = None
         self._log.info(BROKER_STOPPED, in_time=ended)
+
+
+def built_in_broker(building: Building) -> EmbeddedBroker:
+    """Return the broker of a gateway; there is one for all who name it."""
+    return building.once(_made)
+
+
+def _made(building: Building) -> EmbeddedBroker:
+    section = building.config.one(BrokerSection)
+    return EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config))

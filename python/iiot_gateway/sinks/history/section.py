@@ -7,11 +7,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iiot_gateway.config.component import Component, Faults, KeyPath, SinkSection, place
+from iiot_gateway.components import SinkComponent
+from iiot_gateway.config.component import Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import integer, number, path, texts
 
 if TYPE_CHECKING:
+    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.sinks.base import Sink
 
 MIN_BYTES = 1048576
 
@@ -49,4 +52,12 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
             yield (*place(name), "max_bytes"), f"expected 0, or at least {MIN_BYTES}"
 
 
-COMPONENT = Component(name="history", section=HistorySection, faults=faults)
+def build(building: Building, name: str, section: HistorySection) -> Sink:
+    """Make the sink."""
+    from iiot_gateway import _native
+    from iiot_gateway.sinks.history.sink import HistorySink
+
+    return HistorySink(name, section, str(building.config.base / section.path), _native.HistorySink(building.journal, name))
+
+
+COMPONENT = SinkComponent(name="history", section=HistorySection, faults=faults, build=build)

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from iiot_gateway.config.component import Component, Faults, KeyPath, SinkSection, place
+from iiot_gateway.components import SinkComponent
+from iiot_gateway.config.component import Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import HOUR_S, YEAR_S, OnStart, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.urls import url_faults
 
 if TYPE_CHECKING:
+    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.sinks.base import Sink
 
 API_PATH = re.compile(r"/(api/v[23](/.*)?|write|write_lp|query|ping|health)$")
 """What InfluxDB and VictoriaMetrics call their ends of the API; a proxy's own path may stand before it."""
@@ -70,11 +73,19 @@ def notes(config: Config) -> Iterator[str]:
             yield f"{name}.url ends with a path of the API, {found[0]}, to which the gateway adds its own: take {right}"
 
 
-COMPONENT = Component(
+def build(building: Building, name: str, section: InfluxdbSection) -> Sink:
+    """Make the sink."""
+    from iiot_gateway.sinks.influxdb.building import build_sink
+
+    return build_sink(building, name, section)
+
+
+COMPONENT = SinkComponent(
     name="influxdb",
     section=InfluxdbSection,
     template="shown",
     variables={f"INFLUXDB_{key.upper()}": key for key in ("token", "url", "org", "bucket")},
     faults=faults,
     notes=notes,
+    build=build,
 )

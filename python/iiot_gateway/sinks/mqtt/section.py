@@ -7,14 +7,17 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.config.component import Component, Faults, KeyPath, PublishingSection, place
+from iiot_gateway.components import SinkComponent
+from iiot_gateway.config.component import Faults, KeyPath, PublishingSection, place
 from iiot_gateway.config.keys import DAY_S, HOUR_S, OnStart, choice, integer, number, path, secret, text, texts
 from iiot_gateway.config.mqtt_text import prefix_fault
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.mqtt.connection import client_faults, connection_faults, text_faults, value_prefixes
 
 if TYPE_CHECKING:
+    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.sinks.base import Sink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +94,13 @@ def publishes_below(config: Config, broker_url: str) -> Iterator[tuple[str, str]
                 yield name, prefix
 
 
-COMPONENT = Component(name="mqtt", section=MqttSection, template="shown", faults=faults, notes=notes, publishes_below=publishes_below)
+def build(building: Building, name: str, section: MqttSection) -> Sink:
+    """Make the sink."""
+    from iiot_gateway.sinks.mqtt.building import build_sink
+
+    return build_sink(building, name, section)
+
+
+COMPONENT = SinkComponent(
+    name="mqtt", section=MqttSection, template="shown", faults=faults, notes=notes, publishes_below=publishes_below, build=build
+)

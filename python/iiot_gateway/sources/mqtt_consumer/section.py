@@ -7,14 +7,18 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.config.component import Component, Faults, KeyPath, SourceSection, place
+from iiot_gateway.components import MessageSource
+from iiot_gateway.config.component import Faults, KeyPath, SourceSection, place
 from iiot_gateway.config.keys import HOUR_S, YEAR_S, Subscription, choice, integer, number, path, secret, subscriptions, tags, text
 from iiot_gateway.config.mqtt_text import filter_fault, overlaps
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.mqtt.connection import connection_faults, own_prefixes
 
 if TYPE_CHECKING:
+    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.sources.base import Source
+    from iiot_gateway.sources.recording import MessageWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,4 +110,18 @@ def _shared_filters(config: Config) -> Faults:
                 known.append((consumer.broker_url, name, subscription.filter))
 
 
-COMPONENT = Component(name="mqtt_consumer", section=MqttConsumerSection, faults=faults)
+def build(building: Building, name: str, section: MqttConsumerSection) -> Source:
+    """Make the source."""
+    from iiot_gateway.sources.mqtt_consumer.building import build_consumer
+
+    return build_consumer(building, name, section)
+
+
+def record(config: Config, name: str, section: MqttConsumerSection, writer: MessageWriter) -> Source:
+    """Make the source for `record`."""
+    from iiot_gateway.sources.mqtt_consumer.building import build_recorder
+
+    return build_recorder(config, name, section, writer)
+
+
+COMPONENT = MessageSource(name="mqtt_consumer", section=MqttConsumerSection, faults=faults, build=build, record=record)

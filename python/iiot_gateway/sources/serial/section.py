@@ -7,11 +7,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.config.component import Component, Faults, KeyPath, SourceSection, place
+from iiot_gateway.components import ByteSource
+from iiot_gateway.config.component import Faults, KeyPath, SourceSection, place
 from iiot_gateway.config.keys import YEAR_S, choice, integer, number, tags, text
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.sources.base import Intake, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,4 +42,11 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
             yield (*place(name), "port"), "is needed: a device, or VID:PID[:SERIAL]"
 
 
-COMPONENT = Component(name="serial", section=SerialSection, faults=faults)
+def build(name: str, section: SerialSection, intake: Intake) -> Source:
+    """Make the source."""
+    from iiot_gateway.sources.serial.source import SerialSource
+
+    return SerialSource(name, section, intake)
+
+
+COMPONENT = ByteSource(name="serial", section=SerialSection, faults=faults, build=build)
