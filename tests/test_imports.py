@@ -15,7 +15,7 @@ from iiot_gateway.config.registry import MODULES
 PACKAGE = Path(__file__).parent.parent / "python" / "iiot_gateway"
 NAME = "iiot_gateway"
 
-LEAVES = {"errors", "backoff", "__version__"}
+LEAVES = {"errors", "backoff", "findings", "__version__"}
 BUILT = LEAVES | {"components", "config", "log", "_native"}
 """What every component may use."""
 MAY_IMPORT = {
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "errors": set(),
     "backoff": set(),
+    "findings": set(),
     "_structlog": set(),
     "_anyio": {"_structlog"},
     "line_writer": set(),
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "components": LEAVES | {"config", "profile", "pipeline", "sources", "sinks", "_native"},
     "mqtt": BUILT | {"mqtt"},
     "sources": BUILT | {"mqtt", "sources"},
-    "sinks": BUILT | {"mqtt", "sinks"},
+    "sinks": BUILT | {"journal", "mqtt", "sinks"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
     # Services stand beside sources and sinks, and know those that they go through.
     "downlink": BUILT | {"mqtt", "pipeline", "sources", "sinks", "downlink"},
@@ -86,6 +87,8 @@ NATIVE = {
     "sources/mqtt_consumer/building.py": "makes the consumers",
     "sinks/mqtt/building.py": "makes the client",
     "sinks/influxdb/building.py": "makes reader and poster",
+    "sinks/history/doctor.py": "opens a history as the commands do",
+    "sinks/mqtt/doctor.py": "the broker's trial",
     "sinks/history/reading.py": "opens histories for reading",
     "sinks/history/section.py": "makes the sink",
     "downlink/service.py": "signs commands and reads answers; the type of its connection",
@@ -109,8 +112,8 @@ NATIVE = {
     "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",
     "cli/profile.py": "as cli/decode.py",
-    "cli/doctor_history.py": "opens a history as the commands do",
-    "cli/doctor_mqtt.py": "the broker's trial",
+    "sinks.history.doctor.py": "opens a history as the commands do",
+    "sinks.mqtt.doctor.py": "the broker's trial",
     "cli/run.py": "the journal's error, and the allocator before there are threads",
     "cli/simulate.py": "simulates without a journal",
     "cli/version.py": "the extension's version",
@@ -129,8 +132,8 @@ KNOWS_CONCRETE = {
     "compose.py": {"sinks.history"},  # the page asks the first history
     "downlink/building.py": {"sources.serial"},  # writes to a port
     "home_assistant/building.py": {"sinks.mqtt"},  # asks a sink which topics it publishes to
-    "cli/doctor_local.py": {"sources.serial", "sources.probe_rs"},  # opens a port as the source would
-    "cli/doctor_database.py": {"sinks.influxdb"},  # posts to the URL that the sink would
+    "sources.probe_rs.doctor.py": {"sources.serial", "sources.probe_rs"},  # opens a port as the source would
+    "sinks.influxdb.doctor.py": {"sinks.influxdb"},  # posts to the URL that the sink would
 }
 """Files that know more of a component than its section."""
 HEAVY = {

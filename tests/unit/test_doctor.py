@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from scripted_influxdb2 import ScriptedInfluxdb2
 
-from iiot_gateway.cli.doctor_database import databases
 from iiot_gateway.cli.doctor_listen import page
-from iiot_gateway.cli.doctor_mqtt import remedy
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import command
+from iiot_gateway.sinks.influxdb.doctor import databases
+from iiot_gateway.sinks.mqtt.doctor import remedy
 
 
 class Redirecting(BaseHTTPRequestHandler):
@@ -108,7 +108,7 @@ def test_an_address_of_the_page_is_tried(tmp_path: Path) -> None:
     journal = f'[journal]\npath = "{tmp_path / "journal.db"}"\n'
 
     def findings(http: str) -> list[tuple[bool | None, str]]:
-        return [(finding.ok, finding.detail) for finding in page(load_text(f"{journal}[http]\n{http}"))]
+        return [(finding.ok, finding.detail) for finding in page(load_text(f"{journal}[http]\n{http}"), lambda: None)]
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f'listen = "127.0.0.1:{other.getsockname()[1]}"\n'

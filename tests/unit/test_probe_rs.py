@@ -15,10 +15,10 @@ import anyio
 import pytest
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.cli.doctor_local import probes
 from iiot_gateway.config.load import load_text
 from iiot_gateway.sources.probe_rs.command import arguments, environment
 from iiot_gateway.sources.probe_rs.conditions import REMEDY
+from iiot_gateway.sources.probe_rs.doctor import probes
 from iiot_gateway.sources.probe_rs.section import ProbeRsSection
 from iiot_gateway.sources.probe_rs.source import ProbeRsSource
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter

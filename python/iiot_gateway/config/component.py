@@ -15,6 +15,7 @@ from iiot_gateway.config.keys import nothing
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
 
 KeyPath = tuple[str, ...]
 Faults = Iterator[tuple[KeyPath, str]]
@@ -89,6 +90,14 @@ def _no_prefixes(_config: Config, _broker_url: str) -> Iterator[tuple[str, str]]
     return iter(())
 
 
+def _no_trials(_config: Config, _sink: str) -> Iterator[tuple[str, str, str]]:
+    return iter(())
+
+
+def _nothing_to_find(_config: Config, _running: Running) -> Iterator[Finding]:
+    return iter(())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """A kind of section of the configuration, and its rules."""
@@ -111,6 +120,10 @@ class Component:
     """Gives a sentence on each thing that is no fault and may not do what its author expects."""
     publishes_below: Callable[[Config, str], Iterator[tuple[str, str]]] = _no_prefixes
     """Gives the prefixes below which the gateway publishes to a broker, each with the name of the section that does."""
+    doctor: Callable[[Config, Running], Iterator[Finding]] = _nothing_to_find
+    """Tries what the sections name, and gives what was found."""
+    trials: Callable[[Config, str], Iterator[tuple[str, str, str]]] = _no_trials
+    """Gives further topics that `doctor` tries at the broker of a sink: what for, the topic, and the filter that rights are needed to."""
 
 
 def place(name: str) -> KeyPath:

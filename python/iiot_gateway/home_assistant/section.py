@@ -73,6 +73,16 @@ def build(building: Building, _sources: Sequence[Source], sinks: Sequence[Sink])
     return build_discoveries(building, sinks)
 
 
+def trials(config: Config, sink: str) -> Iterator[tuple[str, str, str]]:
+    """Give the topic that `doctor` tries at a broker that is told."""
+    if sink in announced(config):
+        from iiot_gateway.home_assistant.entities import identifier
+
+        # Home Assistant takes note of topics that end in /config only.
+        own, prefix = identifier(config.of(MqttSection)[sink].client_id), config.one(HomeAssistantSection).discovery_prefix
+        yield "discovery", f"{prefix}/sensor/{own}/doctor", f"{prefix}/+/{own}/#"
+
+
 def looks_at_values(config: Config) -> bool:
     """Tell whether anything is announced."""
     return config.one(HomeAssistantSection).discovery
@@ -98,4 +108,5 @@ COMPONENT = ServiceComponent(
     build=build,
     own_topics=own_topics,
     looks_at_values=looks_at_values,
+    trials=trials,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from iiot_gateway.config.keys import integer, number, path, texts
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sinks.base import Sink
 
 MIN_BYTES = 1048576
@@ -60,4 +62,11 @@ def build(building: Building, name: str, section: HistorySection) -> Sink:
     return HistorySink(name, section, str(building.config.base / section.path), _native.HistorySink(building.journal, name))
 
 
-COMPONENT = SinkComponent(name="history", section=HistorySection, faults=faults, build=build)
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sinks.history.doctor import histories as tried_histories
+
+    return tried_histories(config)
+
+
+COMPONENT = SinkComponent(name="history", section=HistorySection, faults=faults, build=build, doctor=doctor)

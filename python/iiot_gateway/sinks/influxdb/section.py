@@ -19,6 +19,7 @@ from iiot_gateway.config.urls import url_faults
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sinks.base import Sink
 
 API_PATH = re.compile(r"/(api/v[23](/.*)?|write|write_lp|query|ping|health)$")
@@ -80,6 +81,13 @@ def build(building: Building, name: str, section: InfluxdbSection) -> Sink:
     return build_sink(building, name, section)
 
 
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sinks.influxdb.doctor import databases
+
+    return databases(config)
+
+
 COMPONENT = SinkComponent(
     name="influxdb",
     section=InfluxdbSection,
@@ -88,4 +96,5 @@ COMPONENT = SinkComponent(
     faults=faults,
     notes=notes,
     build=build,
+    doctor=doctor,
 )

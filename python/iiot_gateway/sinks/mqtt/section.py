@@ -17,6 +17,7 @@ from iiot_gateway.mqtt.connection import client_faults, connection_faults, text_
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sinks.base import Sink
 
 
@@ -101,6 +102,20 @@ def build(building: Building, name: str, section: MqttSection) -> Sink:
     return build_sink(building, name, section)
 
 
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sinks.mqtt.doctor import brokers
+
+    return brokers(config)
+
+
 COMPONENT = SinkComponent(
-    name="mqtt", section=MqttSection, template="shown", faults=faults, notes=notes, publishes_below=publishes_below, build=build
+    name="mqtt",
+    section=MqttSection,
+    template="shown",
+    faults=faults,
+    notes=notes,
+    publishes_below=publishes_below,
+    build=build,
+    doctor=doctor,
 )

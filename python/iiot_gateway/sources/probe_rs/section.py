@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +14,7 @@ from iiot_gateway.config.keys import YEAR_S, integer, number, path, tags, text
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sources.base import Intake, Source
 
 CHANNEL = re.compile(r"[ -Z\\^-~]{1,32}")
@@ -87,6 +88,13 @@ def build(name: str, section: ProbeRsSection, intake: Intake) -> Source:
     return ProbeRsSource(name, section, intake)
 
 
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sources.probe_rs.doctor import probes as tried_probes
+
+    return tried_probes(config)
+
+
 COMPONENT = ByteSource(
     name="probe_rs",
     section=ProbeRsSection,
@@ -94,4 +102,5 @@ COMPONENT = ByteSource(
     template="absent",
     faults=faults,
     build=build,
+    doctor=doctor,
 )

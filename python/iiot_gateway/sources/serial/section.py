@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +13,7 @@ from iiot_gateway.config.keys import YEAR_S, choice, integer, number, tags, text
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sources.base import Intake, Source
 
 
@@ -49,4 +50,11 @@ def build(name: str, section: SerialSection, intake: Intake) -> Source:
     return SerialSource(name, section, intake)
 
 
-COMPONENT = ByteSource(name="serial", section=SerialSection, faults=faults, build=build)
+def doctor(config: Config, running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sources.serial.doctor import serial_ports
+
+    return serial_ports(config, running)
+
+
+COMPONENT = ByteSource(name="serial", section=SerialSection, faults=faults, build=build, doctor=doctor)

@@ -6,12 +6,11 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-from iiot_gateway.cli.doctor import Finding
-from iiot_gateway.cli.doctor_listen import refusal
+from iiot_gateway import _native
 from iiot_gateway.config.schema import Config
-from iiot_gateway.home_assistant.section import HomeAssistantSection
+from iiot_gateway.findings import Finding, refusal
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
-from iiot_gateway.mqtt.connection import value_prefixes
+from iiot_gateway.mqtt.connection import broker_settings, value_prefixes
 from iiot_gateway.sinks.mqtt.section import MqttSection
 
 REMEDY = {
@@ -42,10 +41,7 @@ def remedy(report: dict[str, Any], topic: str = "PREFIX/gateway/doctor", rights:
 
 
 def brokers(config: Config) -> Iterator[Finding]:
-    """Try each broker: the prefix of its section, those of the values that it gets, and Home Assistant's topics where they are used."""
-    from iiot_gateway.home_assistant.entities import identifier
-
-    home = config.one(HomeAssistantSection)
+    """Try each broker: the prefix of its section, those of the values that it gets, and topics that others use there."""
     for name, section in config.of(MqttSection).items():
         subject = f"{name} {section.broker_url}"
         if section.broker_url == EMBEDDED and (finding := _embedded(subject, config)) is not None:
@@ -59,10 +55,10 @@ def brokers(config: Config) -> Iterator[Finding]:
         for prefix in value_prefixes(config, section):
             if prefix != section.topic_prefix:
                 yield _tried_prefix(f"{name} values under {prefix}", config, section, prefix)[0]
-        if found.ok and home.discovery and (not home.mqtt or name in home.mqtt):
-            # Home Assistant takes note of topics that end in /config only.
-            own, prefix = identifier(section.client_id), home.discovery_prefix
-            yield _tried(f"{name} discovery", config, section, f"{prefix}/sensor/{own}/doctor", f"{prefix}/+/{own}/#")[0]
+        if found.ok:
+            for component in config.components:
+                for what, topic, rights in component.trials(config, name):
+                    yield _tried(f"{name} {what}", config, section, topic, rights)[0]
 
 
 def _tried_prefix(subject: str, config: Config, section: MqttSection, prefix: str) -> tuple[Finding, bool]:
@@ -71,9 +67,6 @@ def _tried_prefix(subject: str, config: Config, section: MqttSection, prefix: st
 
 def _tried(subject: str, config: Config, section: MqttSection, topic: str, rights: str) -> tuple[Finding, bool]:
     """Publish to a topic and read it back; also tell whether the broker let the gateway in at all."""
-    from iiot_gateway import _native
-    from iiot_gateway.mqtt.connection import broker_settings
-
     try:
         result = _native.MqttSink.probe(client_id=f"{section.client_id}-doctor", topic=topic, **broker_settings(config, section))
     except _native.MqttError as error:

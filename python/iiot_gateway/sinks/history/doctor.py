@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from iiot_gateway._native import HistoryError, HistoryReader
-from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config
+from iiot_gateway.findings import Finding
 from iiot_gateway.sinks.history.section import HistorySection
-from iiot_gateway.sinks.history.section import histories as section_histories
+from iiot_gateway.sinks.history.section import histories as configured_histories
 
 
 def histories(config: Config) -> Iterator[Finding]:
     """Look at each history's file and disk; nothing is written."""
-    for name, section, path in section_histories(config):
+    for name, section, path in configured_histories(config):
         yield _history(f"{name} {path}", section, Path(path))
 
 

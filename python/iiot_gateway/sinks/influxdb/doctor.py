@@ -14,10 +14,15 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from iiot_gateway.cli.doctor import Finding
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, command
+from iiot_gateway.findings import Finding
+from iiot_gateway.journal import inspect_rejects
+from iiot_gateway.sinks.influxdb.answers import INTEGER_CONFLICT, reason, remedy, verdict
+from iiot_gateway.sinks.influxdb.building import poster
+from iiot_gateway.sinks.influxdb.outlet import headers, write_url
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from iiot_gateway.sinks.outlet import Verdict
 
 TIMEOUT_S = 10.0
 READ_BACK_S = 15.0
@@ -36,9 +41,6 @@ def databases(config: Config) -> Iterator[Finding]:
 
 def _integers(config: Config, name: str) -> Iterator[Finding]:
     """Look whether the database has refused integers, because somebody else has written floats under their names."""
-    from iiot_gateway.journal import inspect_rejects
-    from iiot_gateway.sinks.influxdb.answers import INTEGER_CONFLICT
-
     try:
         rejects = inspect_rejects(config, 1000)
     except GatewayError:
@@ -51,10 +53,6 @@ def _integers(config: Config, name: str) -> Iterator[Finding]:
 
 
 def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
-    from iiot_gateway.sinks.influxdb.answers import reason, verdict
-    from iiot_gateway.sinks.influxdb.building import poster
-    from iiot_gateway.sinks.outlet import Verdict
-
     base = section.url.rstrip("/")
     status, detail, _body = _request(section, "GET", f"{base}/ping")
     if status == 0:
@@ -73,9 +71,6 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
 
 
 def _remedy(status: int, section: InfluxdbSection) -> str:
-    from iiot_gateway.sinks.influxdb.answers import remedy
-    from iiot_gateway.sinks.influxdb.outlet import write_url
-
     if status in (401, 403):
         return f"set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `{command('influxdb init')}` makes one"
     if status == 404:
@@ -141,8 +136,6 @@ def _request(
 ) -> tuple[int, str, str]:
     """Return (status, what went wrong, body); status 0 without an answer. Only http:// and https:// pass the configuration."""
     import ssl
-
-    from iiot_gateway.sinks.influxdb.outlet import headers
 
     class NoRedirect(urllib.request.HTTPRedirectHandler):
         """A redirect would carry the token to another host."""
