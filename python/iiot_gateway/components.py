@@ -87,12 +87,26 @@ class MessageSource(Component):
     """The same for `record`, whose file the messages go to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of one kind of sink; its label is the sink's name."""
+
+    key: str
+    """Under which the status of such a sink holds the number (`SinkStatus.details`)."""
+    name: str
+    """iiot_sink_<noun>_<unit>[_total]."""
+    kind: str
+    """A counter, which only rises, or a gauge."""
+    help: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkComponent(Component):
     """A sink."""
 
     build: Callable[[Building, str, Any], Sink]
     """From the gateway, its name and its section; the journal knows the sink then."""
+    metrics: tuple[Metric, ...] = ()
 
 
 def _no_topics(_building: Building, _broker_url: str) -> Iterable[str]:

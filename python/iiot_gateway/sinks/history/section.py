@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iiot_gateway.components import SinkComponent
+from iiot_gateway.components import Metric, SinkComponent
 from iiot_gateway.config.component import Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import integer, number, path, texts
 
@@ -69,4 +69,20 @@ def doctor(config: Config, _running: Running) -> Iterator[Finding]:
     return tried_histories(config)
 
 
-COMPONENT = SinkComponent(name="history", section=HistorySection, faults=faults, build=build, doctor=doctor)
+COMPONENT = SinkComponent(
+    name="history",
+    section=HistorySection,
+    faults=faults,
+    build=build,
+    doctor=doctor,
+    metrics=(
+        Metric("points", "iiot_sink_history_points", "gauge", "Points in a history."),
+        Metric("bytes", "iiot_sink_history_bytes", "gauge", "Size of a history: pages in use."),
+        Metric(
+            "pruned_points",
+            "iiot_sink_history_pruned_points_total",
+            "counter",
+            "Points that a history's limits of age and size took away since the start.",
+        ),
+    ),
+)

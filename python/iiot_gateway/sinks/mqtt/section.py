@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.components import SinkComponent
+from iiot_gateway.components import Metric, SinkComponent
 from iiot_gateway.config.component import Faults, KeyPath, PublishingSection, place
 from iiot_gateway.config.keys import DAY_S, HOUR_S, OnStart, choice, integer, number, path, secret, text, texts
 from iiot_gateway.config.mqtt_text import prefix_fault
@@ -118,4 +118,20 @@ COMPONENT = SinkComponent(
     publishes_below=publishes_below,
     build=build,
     doctor=doctor,
+    metrics=(
+        Metric("publishes", "iiot_sink_publishes_total", "counter", "Publishes sent since the start."),
+        Metric(
+            "late",
+            "iiot_sink_late_publishes_total",
+            "counter",
+            "Values sent since the start that were older than the newest of their topic.",
+        ),
+        Metric(
+            "refreshed",
+            "iiot_sink_refreshed_topics_total",
+            "counter",
+            "Retained topics brought up to date since the start, after a connection was made.",
+        ),
+        Metric("in_flight", "iiot_sink_in_flight_publishes", "gauge", "Publishes that wait for their acknowledgement."),
+    ),
 )
