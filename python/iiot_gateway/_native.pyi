@@ -514,6 +514,8 @@ class LineBatch:
     first_position: int
     end_position: int
     def line(self, index: int) -> bytes: ...
+    def text(self, *, first: int = 0, end: int | None = None) -> bytes:
+        """The lines `first`..`end`, each with its line feed. Raises ValueError if there are not so many."""
     def last_lines(self, *, first: int = 0, end: int | None = None, most: int = 1000) -> dict[bytes, bytes]:
         """The last of the lines `first`..`end` of each measurement, by the measurement as lines write it; of `most` measurements at most."""
 

@@ -197,7 +197,7 @@ class DeliverySink(Generic[B]):
             return outcome
         plan.doubt()
         if outcome.verdict in BAD:
-            return replace(outcome, verdict=Verdict.REFUSED, remedy=self._outlet.refuses_all_remedy)
+            return replace(outcome, verdict=Verdict.REFUSED, remedy=self._outlet.refuses_all_remedy, refuses_all=True)
         return outcome
 
     async def _blames_lines(self, batch: B, plan: Delivery, part: Range) -> bool:
@@ -282,7 +282,7 @@ class DeliverySink(Generic[B]):
         if (extra := self._repeated.allows(outcome.error)) is not None:
             if refused:
                 event = SINK_NOT_AUTHORIZED if outcome.not_authorized else SINK_REFUSED
-                event = SINK_REFUSES_ALL if outcome.remedy is self._outlet.refuses_all_remedy else event
+                event = SINK_REFUSES_ALL if outcome.refuses_all else event
                 self._log.error(event, error=outcome.error, retry_s=round(delay_s, 1), remedy=outcome.remedy, **extra)
             else:
                 self._log.warning(SINK_UNAVAILABLE, error=outcome.error, retry_s=round(delay_s, 1), **extra)

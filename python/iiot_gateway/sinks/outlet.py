@@ -49,6 +49,8 @@ class Outcome:
     retry_after_s: float | None = None
     """How long the other side asks to wait."""
     not_authorized: bool = False
+    refuses_all: bool = False
+    """Whether it refuses every line, as the loop has found out."""
     rows: tuple[tuple[int, str], ...] = ()
     """The bad lines (index in the batch, the other side's words), where the other side names them."""
 
@@ -118,6 +120,8 @@ class Outlet(Protocol[B]):
 
 class LineOutlet:
     """The half of an outlet that reads lines from the journal and confirms them."""
+
+    refuses_all_remedy = ""
 
     def __init__(self, reader: LineSink, *, max_lines: int, max_bytes: int, linger_ms: int, gzip: bool = False) -> None:
         self._reader = reader
