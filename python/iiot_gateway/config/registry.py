@@ -20,6 +20,7 @@ MODULES = (
     "home_assistant.section",
     "sinks.influxdb.section",
     "sinks.history.section",
+    "sinks.stdout",
     "downlink.section",
 )
 """The module of each component, which declares it as COMPONENT."""
