@@ -75,6 +75,7 @@ MAY_IMPORT = {
 }
 
 NATIVE = {
+    "config/locate.py": "where keys stand",
     "config/mqtt_text.py": "what MQTT takes as text",
     "compose.py": "makes the live values, and knows the errors of building",
     "components.py": "the type of the journal",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from iiot_gateway.cli.influxdb import secret_of
 from iiot_gateway.config.load import load, load_text
-from iiot_gateway.config.locate import line_of_keys, nearest_line
+from iiot_gateway.config.locate import nearest_line, places
 from iiot_gateway.config.registry import SECTIONS
 from iiot_gateway.config.schema import Config, GatewaySection, HttpSection, JournalSection, LogSection
 from iiot_gateway.config.secret import Secret
@@ -259,7 +259,7 @@ z = { p = 'q = 1', r.s = { t = 2 } }
 k = 1
 '''
 
-    lines = line_of_keys(text)
+    lines, _headers = places(text)
 
     assert lines == {
         ("a",): 1,
@@ -283,7 +283,7 @@ k = 1
 @given(st.text(alphabet=st.sampled_from("ab.=[]{}\"'#\\ \n,1"), max_size=60))
 def test_locating_ends_and_finds_every_top_level_key(text: str) -> None:
     """Any text ends the scan; for valid TOML each top-level key has a line that shows it."""
-    lines = line_of_keys(text)
+    lines, _headers = places(text)
 
     try:
         tables = tomllib.loads(text)

@@ -16,7 +16,7 @@ from iiot_gateway.config.component import Component
 from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.files import read_secret, read_text
 from iiot_gateway.config.keys import Key, Subscription, keys_of
-from iiot_gateway.config.locate import headers, line_of_keys, nearest_line
+from iiot_gateway.config.locate import nearest_line, places
 from iiot_gateway.config.nearest import nearest_name
 from iiot_gateway.config.notes import notes
 from iiot_gateway.config.registry import COMPONENTS, CORE, SECTIONS
@@ -64,7 +64,8 @@ def _examine_text(text: str, place: str, base: Path, environ: Mapping[str, str])
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError([Fault(place, int(line[1]) if line else 0, "", f"not valid TOML: {error}")]) from error
-    return _Loader(tables, line_of_keys(text), headers(text), place, base, environ).load()
+    lines, headers = places(text)
+    return _Loader(tables, lines, headers, place, base, environ).load()
 
 
 def _faultless(config: Config, faults: list[Fault]) -> Config:

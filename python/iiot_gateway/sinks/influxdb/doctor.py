@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from iiot_gateway._native import Answer, HttpError, Poster
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, command
 from iiot_gateway.findings import Finding
@@ -54,10 +52,14 @@ def _integers(config: Config, name: str) -> Iterator[Finding]:
 
 def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
     base = section.url.rstrip("/")
-    status, detail, _body = _request(section, "GET", f"{base}/ping")
-    if status == 0:
+    try:
+        alive = _get(section, f"{base}/ping")
+    except HttpError as error:
+        yield Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")
+        return
+    if not alive.status:
         remedy = "check url, that the server runs, and that no firewall stands between"
-        yield Finding(subject, ok=False, detail=f"does not answer: {detail}", remedy=remedy)
+        yield Finding(subject, ok=False, detail=f"does not answer: {alive.detail or alive.error}", remedy=remedy)
         return
     stamp_ns = time.time_ns() // 1_000_000 * 1_000_000  # VictoriaMetrics keeps milliseconds
     line = f"{MEASUREMENT},source=doctor value={stamp_ns // 1_000_000} {stamp_ns}"
@@ -83,7 +85,7 @@ def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding
     deadline_s = time.monotonic() + READ_BACK_S
     unreadable = ""
     while time.monotonic() < deadline_s:
-        for status, body in _reads(section):
+        for status, body in _reads(section, stamp_ns):
             if 200 <= status < 300 and value in body:
                 return Finding(f"{subject} read back", ok=True, detail="the line is there")
             if status in (401, 403) or (status == 404 and NO_BUCKET in body):
@@ -97,30 +99,30 @@ def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding
     return Finding(f"{subject} read back", ok=False, detail="the line is not there", remedy=remedy)
 
 
-def _reads(section: InfluxdbSection) -> Iterator[tuple[int, str]]:
+def _reads(section: InfluxdbSection, stamp_ns: int) -> Iterator[tuple[int, str]]:
     """Ask in the language of each kind of server; the ones that do not know it answer 404 or so."""
     base = section.url.rstrip("/")
     if section.api == "v1":
         query = urlencode({"db": section.bucket, "q": "SELECT last(value) FROM iiot_doctor", "epoch": "ms"})
-        status, _detail, body = _request(section, "GET", f"{base}/query?{query}")
-        # The value stands as a number, perhaps as 1.7e+12.
-        yield status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
+        yield _with_numbers(_get(section, f"{base}/query?{query}"))
         return
     flux = f'from(bucket: "{section.bucket}") |> range(start: -5m) |> filter(fn: (r) => r._measurement == "{MEASUREMENT}") |> last()'
     question = json.dumps({"query": flux, "type": "flux"}).encode()
-    status, _detail, body = _request(
-        section,
-        "POST",
-        f"{base}/api/v2/query?{urlencode({'org': section.org})}",
-        question,
-        {"Content-Type": "application/json", "Accept": "application/csv"},
-    )
-    yield status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
-    if status not in (401, 403):
+    answer = _ask(section, f"{base}/api/v2/query?{urlencode({'org': section.org})}", question)
+    yield _with_numbers(answer)
+    if answer.status not in (401, 403):
         # VictoriaMetrics only: let what was written be seen now. It may be forbidden there, then it takes its time.
-        _request(section, "GET", f"{base}/internal/force_flush")
-        status, _detail, body = _request(section, "GET", f"{base}/api/v1/export?{urlencode({'match[]': MEASUREMENT + '_value'})}")
-        yield status, body
+        _get(section, f"{base}/internal/force_flush")
+        # The beginning of the answer is all that is kept, so only what is new is asked for.
+        wanted = {"match[]": MEASUREMENT + "_value", "start": str(stamp_ns // 1_000_000_000 - 60)}
+        answer = _get(section, f"{base}/api/v1/export?{urlencode(wanted)}")
+        yield answer.status, _body(answer)
+
+
+def _with_numbers(answer: Answer) -> tuple[int, str]:
+    """Return status and body, with each number as a whole one behind it: the value may stand there as 1.7e+12."""
+    body = _body(answer)
+    return answer.status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
 
 
 def _numbers(text: str) -> Iterator[float]:
@@ -131,27 +133,15 @@ def _numbers(text: str) -> Iterator[float]:
             continue
 
 
-def _request(
-    section: InfluxdbSection, method: str, url: str, body: bytes | None = None, extra: dict[str, str] | None = None
-) -> tuple[int, str, str]:
-    """Return (status, what went wrong, body); status 0 without an answer. Only http:// and https:// pass the configuration."""
-    import ssl
+def _get(section: InfluxdbSection, url: str) -> Answer:
+    return Poster(write_url(section), headers=headers(section), timeout_s=TIMEOUT_S, ca_file=section.ca_file or None).get(url)
 
-    class NoRedirect(urllib.request.HTTPRedirectHandler):
-        """A redirect would carry the token to another host."""
 
-        def redirect_request(self, *_args: Any) -> None:
-            return None
+def _ask(section: InfluxdbSection, url: str, question: bytes) -> Answer:
+    kinds = {"Content-Type": "application/json", "Accept": "application/csv"}
+    poster = Poster(url, headers={**headers(section), **kinds}, timeout_s=TIMEOUT_S, gzip=False, ca_file=section.ca_file or None)
+    return poster.post_bytes(question)
 
-    request = urllib.request.Request(url, data=body, method=method, headers={**headers(section), **(extra or {})})  # noqa: S310 - see above
-    context = ssl.create_default_context(cafile=section.ca_file or None) if url.startswith("https:") else None
-    opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
-    try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
-            return answer.status, "", answer.read(1 << 20).decode("utf-8", "replace")
-    except urllib.error.HTTPError as error:
-        if 300 <= error.code < 400:
-            return error.code, f"a redirect to {error.headers.get('Location', 'nowhere')}, which is not followed", ""
-        return error.code, error.reason, error.read(65536).decode("utf-8", "replace")
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        return 0, str(getattr(error, "reason", error)), ""
+
+def _body(answer: Answer) -> str:
+    return answer.body.decode("utf-8", "replace")
