@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "sinks": BUILT | {"journal", "mqtt", "sinks"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
     # Services stand beside sources and sinks, and know those that they go through.
-    "downlink": BUILT | {"mqtt", "pipeline", "sources", "sinks", "downlink"},
+    "downlink": BUILT | {"mqtt", "pipeline", "profile", "sources", "sinks", "downlink"},
     "home_assistant": BUILT | {"mqtt", "pipeline", "profile", "sources", "sinks", "home_assistant"},
     "compose": BUILT | {"journal", "pipeline", "sources", "sinks"},
     "devices": LEAVES | {"devices"},

@@ -143,6 +143,8 @@ class Decoded:
     def lines(self) -> bytes: ...
     def publishes(self) -> list[tuple[bytes, bytes, bool]]:
         """(topic, payload, retain)."""
+    def sequences(self) -> list[tuple[str, int | None, int, int | None]]:
+        """(node, boot id, sequence number, milliseconds that it had waited at the node), as the profile finds them."""
     def rejects(self) -> list[tuple[int, str, str]]:
         """(byte offset in the stream, in that of its RTT channel if there are several, reason, excerpt)."""
 

@@ -16,6 +16,7 @@ from iiot_gateway.downlink.service import Downlink
 from iiot_gateway.pipeline.status import StatusView
 from iiot_gateway.pipeline.views import Views
 from servers import Mosquitto, until
+from simulated import decoder
 from subscribers import Subscriber
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
@@ -46,7 +47,7 @@ class Nobody:
 def downlink(url: str, protocol: Any = "3.1.1") -> Downlink:
     """Return one on this broker."""
     side = SideConnection(broker_url=url, client_id="downlink", subscriptions=["iiot/+/set/+"], protocol=protocol)
-    return Downlink(side, Nobody(), key=bytes(16), prefix="iiot", valid_s=60)
+    return Downlink(side, Nobody(), decoder=decoder(), key=bytes(16), prefix="iiot", valid_s=60)
 
 
 async def answer(subscriber: Subscriber, outcome: str) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from iiot_gateway import _native
+from iiot_gateway.config.wiring import origin
 from iiot_gateway.downlink.section import DownlinkSection, commands_prefix
 from iiot_gateway.downlink.service import Downlink
 from iiot_gateway.mqtt.connection import broker_settings
+from iiot_gateway.profile import read_profile
 from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sources.serial.section import SerialSection
 from iiot_gateway.sources.serial.source import SerialSource
 
 if TYPE_CHECKING:
@@ -33,4 +36,7 @@ def build_downlink(building: Building, sources: Sequence[Source]) -> Service:
         connect_timeout_s=broker.connect_timeout_s,
         **broker_settings(config, broker),
     )
-    return Downlink(side, gate, key=bytes.fromhex(section.key.reveal()), prefix=prefix, valid_s=section.valid_s).run
+    given = origin(config, section.source, config.of(SerialSection)[section.source])
+    # What names a node and numbers its packets, the profile of its source knows.
+    decoder = _native.Decoder(read_profile(given.profile), topic_prefix=prefix, tags={}, max_document_bytes=given.max_document_bytes)
+    return Downlink(side, gate, decoder=decoder, key=bytes.fromhex(section.key.reveal()), prefix=prefix, valid_s=section.valid_s).run

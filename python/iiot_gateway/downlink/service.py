@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import anyio
 import anyio.to_thread
@@ -26,7 +26,7 @@ from iiot_gateway.errors import SourceUnavailable
 from iiot_gateway.log import DOWNLINK_ANSWERED, DOWNLINK_DISCONNECTED, DOWNLINK_REFUSED, DOWNLINK_SENT, Repeated, get_log
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import SideConnection
+    from iiot_gateway._native import Decoder, SideConnection
     from iiot_gateway.pipeline.views import Views
 
 NEXT_PACKETS = 64
@@ -77,9 +77,10 @@ def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
 class Downlink:
     """Takes commands for one gateway node. `hear` is called on the source's thread, the rest anywhere."""
 
-    def __init__(self, side: SideConnection, gate: Gate, *, key: bytes, prefix: str, valid_s: int) -> None:
+    def __init__(self, side: SideConnection, gate: Gate, *, decoder: Decoder, key: bytes, prefix: str, valid_s: int) -> None:
         self._side = side
         self._gate = gate
+        self._decoder = decoder
         self._key = key
         self._prefix = prefix
         self._valid_s = valid_s
@@ -169,25 +170,21 @@ class Downlink:
         *lines, rest = (self._rest + chunk).split(b"\n")
         self._rest = rest[-MAX_LINE_BYTES:]
         for line in lines:
-            start = line.find(b'{"ts"')
+            start = line.find(b"{")
             if start >= 0:
                 self._note(line[start:])
             else:
                 self._judge(line.decode("ascii", "replace").split())
 
     def _note(self, document: bytes) -> None:
-        """Remember the run and the newest packet of each node in a document."""
-        try:
-            parts: dict[str, Any] = json.loads(document)
-            nodes = {"node1": parts.get("n1"), **parts.get("nodes", {})}
-            for name, values in nodes.items():
-                if not values or "age" in parts:
-                    continue
-                node, boot, seq = int(name.removeprefix("node")), int(values["boot"]), int(values["seq"])
-                if 0 < node <= MAX_NODE and 0 <= boot <= MAX_COUNT and 0 <= seq <= MAX_COUNT:
-                    self._newest[node] = (boot, seq)
-        except (ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError):
-            return  # the intake says what is wrong with it
+        """Remember the run and the newest packet of each node in a document; of one that is none, the intake says what is wrong."""
+        for name, boot, seq, age_ms in self._decoder.message(document, time.time_ns()).sequences():
+            number = name.removeprefix("node")
+            # What had waited at its node may be older than what was heard before.
+            if boot is None or age_ms is not None or not (number.isascii() and number.isdigit() and len(number) <= 3):
+                continue
+            if 0 < int(number) <= MAX_NODE and boot <= MAX_COUNT and seq <= MAX_COUNT:
+                self._newest[int(number)] = (boot, seq)
 
     def _judge(self, words: list[str]) -> None:
         """Take a line that tells of a command."""

@@ -50,6 +50,9 @@ pub(crate) struct Decoder {
     state: Mutex<Decoding>,
 }
 
+/// Node, boot id, sequence number, and how long that had waited at the node.
+type Numbered = (String, Option<u64>, u64, Option<u64>);
+
 /// What one chunk gave.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 #[derive(Default)]
@@ -61,6 +64,7 @@ pub(crate) struct Decoded {
     lines: Vec<u8>,
     publishes: Vec<(Vec<u8>, Vec<u8>, bool)>,
     rejects: Vec<(u64, String, String)>,
+    sequences: Vec<Numbered>,
     #[pyo3(get)]
     ignored: BTreeMap<String, u64>,
 }
@@ -190,6 +194,11 @@ impl Decoder {
         };
         to.points += found.write_lines(&self.origin, time, &mut to.lines);
         to.add_value_faults(found.document(), &found, offset);
+        to.sequences
+            .extend(found.sequences().iter().map(|sequence| {
+                let node = found.node_name(sequence).to_owned();
+                (node, sequence.boot, sequence.seq, found.age_ms())
+            }));
         if publishes {
             found.publishes(&self.origin, |p| {
                 to.publishes
@@ -237,6 +246,10 @@ impl Decoded {
         publishes
             .map(|(topic, payload, retain)| (bytes(topic), bytes(payload), *retain))
             .collect()
+    }
+
+    fn sequences(&self) -> Vec<Numbered> {
+        self.sequences.clone()
     }
 
     fn rejects(&self) -> Vec<(u64, String, String)> {
