@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.errors import SinkUnavailable
@@ -181,3 +183,29 @@ def test_rows_that_were_not_sent_are_not_blamed() -> None:
     plan.refused("bad", [(7, "no such row")])
 
     assert plan.next() == Range(0, 2)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.data())
+def test_named_rows_are_exactly_the_bad_ones(are_bad: list[bool], data: st.DataObject) -> None:
+    """Whichever of its bad rows a side names at a time: the good ones go in once and together, and no other row is given up."""
+    bad = {index for index, is_bad in enumerate(are_bad) if is_bad}
+    plan, stored, asked = Delivery(len(are_bad)), [], 0
+    while (part := plan.next()) is not None:
+        asked += 1
+        assert asked <= 3 * len(are_bad) + 3
+        rows = [index for index in range(part.first, part.end) if index not in part.without]
+        assert len(rows) == len(part)
+        if left := sorted(bad.intersection(rows)):
+            named = data.draw(st.lists(st.sampled_from(left), min_size=1, unique=True))
+            plan.refused("bad", [(index, "bad") for index in named])
+        else:
+            stored.append(rows)
+            plan.accepted()
+        if plan.in_doubt:
+            # Somebody shows now and then that nothing is taken, until a canary is.
+            plan.doubt() if data.draw(st.booleans()) and asked < len(are_bad) else plan.believe()
+    if plan.in_doubt:
+        plan.believe()
+
+    assert sorted(index for index, _why in plan.rejects) == sorted(bad)
+    assert stored == ([sorted(set(range(len(are_bad))) - bad)] if len(bad) < len(are_bad) else [])
