@@ -209,3 +209,16 @@ def test_named_rows_are_exactly_the_bad_ones(are_bad: list[bool], data: st.DataO
 
     assert sorted(index for index, _why in plan.rejects) == sorted(bad)
     assert stored == ([sorted(set(range(len(are_bad))) - bad)] if len(bad) < len(are_bad) else [])
+
+
+def test_a_doubt_does_not_bring_back_what_is_known_to_be_bad() -> None:
+    """Rows that were rejected with proof stay out; those that were only suspected come again."""
+    plan = Delivery(30)
+    plan.refused("bad", [(index, "bad") for index in range(8)])
+    plan.believe()
+    plan.refused("bad", [(index, "bad") for index in range(8, 24)])
+
+    plan.doubt()
+
+    assert plan.next() == Range(0, 30, frozenset(range(8)))
+    assert [index for index, _why in plan.rejects] == list(range(8))
