@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from iiot_gateway.config.registry import MODULES
+
 PACKAGE = Path(__file__).parent.parent / "python" / "iiot_gateway"
 NAME = "iiot_gateway"
 
-LEAVES = {"errors", "backoff", "__version__"}
+LEAVES = {"errors", "backoff", "findings", "__version__"}
+BUILT = LEAVES | {"components", "config", "log", "_native"}
+"""What every component may use."""
 MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
     "errors": set(),
     "backoff": set(),
+    "findings": set(),
     "_structlog": set(),
     "_anyio": {"_structlog"},
     "line_writer": set(),
     "visible": set(),
     "log": {"_structlog", "line_writer", "visible"},
-    "metrics": set(),
-    "config": LEAVES | {"config", "_native"},
-    "sources": LEAVES | {"config", "log", "sources", "_native"},
-    "sinks": LEAVES | {"config", "log", "sinks", "_native"},
+    "metrics": {"components", "config"},
+    # `registry.py` names the components' modules as text; `schema.py` knows one of them: see SECTIONS.
+    "config": LEAVES | {"config", "sources", "_native"},
+    "profile": LEAVES | {"config", "_native"},
+    "journal": LEAVES | {"config", "log", "profile", "_native"},
+    # The types of what is built.
+    "components": LEAVES | {"config", "profile", "pipeline", "sources", "sinks", "_native"},
+    "mqtt": BUILT | {"mqtt"},
+    "sources": BUILT | {"mqtt", "sources"},
+    "sinks": BUILT | {"journal", "mqtt", "sinks"},
     "pipeline": LEAVES | {"log", "pipeline", "sources", "sinks", "_native"},
-    "home_assistant": LEAVES | {"log", "pipeline", "home_assistant", "_native"},
-    "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
+    # Services stand beside sources and sinks, and know those that they go through.
+    "downlink": BUILT | {"mqtt", "pipeline", "profile", "sources", "sinks", "downlink"},
+    "home_assistant": BUILT | {"mqtt", "pipeline", "profile", "sources", "sinks", "home_assistant"},
+    "compose": BUILT | {"journal", "pipeline", "sources", "sinks"},
     "devices": LEAVES | {"devices"},
     "plant": LEAVES | {"plant", "_native"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
@@ -42,11 +57,16 @@ MAY_IMPORT = {
         "log",
         "visible",
         "metrics",
+        "components",
         "compose",
+        "journal",
+        "profile",
+        "mqtt",
         "pipeline",
         "plant",
         "sources",
         "sinks",
+        "downlink",
         "home_assistant",
         "cli",
         "api",
@@ -55,53 +75,51 @@ MAY_IMPORT = {
 }
 
 NATIVE = {
+    "config/locate.py": "where keys stand",
     "config/mqtt_text.py": "what MQTT takes as text",
-    "compose.py": "makes journal, intakes and clients",
-    "pipeline/downlink.py": "signs commands and reads answers; the type of its connection",
+    "compose.py": "makes the live values, and knows the errors of building",
+    "components.py": "the type of the journal",
+    "journal.py": "opens journals",
+    "profile.py": "compiles profiles",
+    "downlink/building.py": "makes its connection",
+    "home_assistant/building.py": "makes its connections",
+    "sources/played.py": "makes the pacer",
+    "downlink/service.py": "signs commands and reads answers; the type of its connection",
     "pipeline/live.py": "the type of the live values",
     "pipeline/status.py": "the type of the journal, and how often the data path crossed",
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values, and what a history can be asked for",
     "plant/fleet.py": "the machines' connections",
-    "sources/embedded_consumer.py": "the type of the consumer",
-    "sources/mqtt_consumer.py": "the types of the consumers and their errors",
-    "sinks/canaries.py": "the type of a batch",
-    "sinks/embedded_broker.py": "starts and stops the broker",
-    "sinks/history.py": "the type of the sink, and the errors of history and journal",
-    "sinks/influxdb.py": "batches, answers and the journal's error",
-    "sinks/mqtt.py": "the type of the client and the journal's error",
+    "mqtt/connection.py": "what MQTT takes as text",
+    "mqtt/embedded.py": "starts and stops the broker",
+    "sinks/delivery.py": "the journal's error",
+    "sinks/outlet.py": "the types of what reads lines",
     "home_assistant/entities.py": "what MQTT takes as text",
     "home_assistant/discovery.py": "the types of its connection and of the live values",
     "cli/history.py": "questions to the history",
     "cli/export.py": "the type of the reader",
     "cli/decode.py": "decodes without a journal",
     "cli/profile.py": "as cli/decode.py",
-    "cli/doctor_history.py": "opens a history as the commands do",
-    "cli/doctor_mqtt.py": "the broker's trial",
     "cli/run.py": "the journal's error, and the allocator before there are threads",
     "cli/simulate.py": "simulates without a journal",
     "cli/version.py": "the extension's version",
 }
-"""The modules that know the extension, each with its reason."""
+"""The modules that know the extension, each with its reason; beside them components do, which are made of it."""
 
-CONCRETE = {
-    "sources.probe_rs",
-    "sources.serial",
-    "sources.simulate",
-    "sources.replay",
-    "sources.mqtt_consumer",
-    "sources.embedded_consumer",
-    "sinks.mqtt",
-    "sinks.influxdb",
-    "sinks.history",
+SECTIONS = {
+    "config/schema.py": {"sources.probe_rs"},  # [gateway] has the keys of the first probe, as that of the original gateway has
+    "downlink/section.py": {"sources.serial", "sinks.mqtt"},  # names a port and a broker
+    "downlink/building.py": {"sources.serial", "sinks.mqtt"},
+    "home_assistant/section.py": {"sinks.mqtt"},  # names brokers
+    "home_assistant/building.py": {"sinks.mqtt"},
 }
-"""Modules with a concrete source or sink: `compose` alone makes one."""
+"""Files that know sections of components; beside them the commands do."""
 KNOWS_CONCRETE = {
-    "compose.py": CONCRETE,
-    "cli/record.py": {"sources.mqtt_consumer"},  # writes messages to a file
-    "cli/doctor_local.py": {"sources.serial"},  # opens a port as the source would
-    "cli/doctor_database.py": {"sinks.influxdb"},  # posts to the URL that the sink would
+    "compose.py": {"sinks.history"},  # the page asks the first history
+    "downlink/building.py": {"sources.serial"},  # writes to a port
+    "home_assistant/building.py": {"sinks.mqtt"},  # asks a sink which topics it publishes to
 }
+"""Files that know more of a component than its section."""
 HEAVY = {
     "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py", "cli/influxdb_plan.py"},
     "pyarrow": {"cli/export.py"},
@@ -132,6 +150,11 @@ def own(path: Path) -> Iterator[str]:
     yield from (name.removeprefix(f"{NAME}.") for name in imports(path) if name.startswith(NAME))
 
 
+def components() -> set[str]:
+    """Return every folder or file of a source or sink that the registry names."""
+    return {".".join(name.split(".")[:2]) for name in MODULES if name.startswith(("sources.", "sinks."))}
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_what_stands_below_it(path: Path) -> None:
     """Sources and sinks know neither each other nor the pipeline; cli and api are leaves."""
@@ -149,18 +172,31 @@ def test_the_extension_concrete_classes_and_large_packages_are_known_where_the_t
     outer = {name.partition(".")[0] for name in imports(path)}
 
     if any(name.startswith("_native") for name in used):
-        assert place in NATIVE
-    concrete = {module for module in CONCRETE for name in used if name == module or name.startswith(module + ".")}
-    if path.parts[-2] not in ("sources", "sinks"):
-        assert concrete <= KNOWS_CONCRETE.get(place, set())
+        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        assert place in NATIVE or any(f"{module}.".startswith(f"{component}.") for component in components())
     for package, places in HEAVY.items():
         assert package not in outer or place in places
 
 
-def test_a_source_knows_no_other_source_and_a_sink_no_other_sink() -> None:
-    """Adding one is one file."""
-    for path in modules():
-        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        if module in CONCRETE:
-            others = {other for other in CONCRETE - {module} for name in own(path) if name == other or name.startswith(other + ".")}
-            assert not others, module
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_component_is_known_by_itself_and_by_its_section(path: Path) -> None:
+    """No source knows another, no sink another; who names one knows its section, and only the table's files know more."""
+    place = str(path.relative_to(PACKAGE))
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    others = {component for component in components() if not f"{module}.".startswith(f"{component}.")}
+    known = {component: {name for name in own(path) if f"{name}.".startswith(f"{component}.")} for component in others}
+    sections = {component for component, names in known.items() if names}
+    more = {component for component, names in known.items() if any(not name.startswith(f"{component}.section.") for name in names)}
+
+    if path.relative_to(PACKAGE).parts[0] != "cli":
+        assert sections - more <= SECTIONS.get(place, set())
+    assert more <= KNOWS_CONCRETE.get(place, set())
+
+
+def test_sections_import_nothing_heavy() -> None:
+    """`check` needs no event loop and no log, and the gateway at rest keeps only what it uses."""
+    program = "import sys, iiot_gateway.config.load; print(*sorted(sys.modules))"
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"anyio", "asyncio", "structlog", "ssl", "serial", "subprocess", "urllib.request"} & set(loaded) == set()

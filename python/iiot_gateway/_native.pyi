@@ -40,6 +40,7 @@ __all__ = [
     "read_answer",
     "share_arena",
     "sign_command",
+    "toml_places",
 ]
 
 __version__: str
@@ -371,6 +372,9 @@ def mqtt_text_fault(text: str, *, max_bytes: int = 65535) -> str | None:
 def mqtt_text(text: str) -> str:
     """Return the text with `_` for every character that MQTT does not allow."""
 
+def toml_places(text: str) -> tuple[dict[tuple[str, ...], int], set[tuple[str, ...]]]:
+    """The line of each key path of a TOML text, from 1, where it is first named; and the tables that a line of their own opens. Keys within arrays are left out."""
+
 def sign_command(
     key: bytes, *, node: int, boot: int, until_seq: int, counter: int, action: Literal["interval_s", "led", "reboot"], value: int
 ) -> bytes:
@@ -517,6 +521,8 @@ class LineBatch:
     first_position: int
     end_position: int
     def line(self, index: int) -> bytes: ...
+    def text(self, *, first: int = 0, end: int | None = None) -> bytes:
+        """The lines `first`..`end`, each with its line feed. Raises ValueError if there are not so many."""
     def last_lines(self, *, first: int = 0, end: int | None = None, most: int = 1000) -> dict[bytes, bytes]:
         """The last of the lines `first`..`end` of each measurement, by the measurement as lines write it; of `most` measurements at most."""
 

@@ -27,11 +27,6 @@ class Backoff:
         self._jitter = jitter
         self._attempt = 0
 
-    @property
-    def attempt(self) -> int:
-        """How many delays were given since the last healthy time."""
-        return self._attempt
-
     def next_delay_s(self, healthy_for_s: float = 0.0) -> float:
         """Give the delay before the next attempt, after one that was healthy for so long."""
         if healthy_for_s >= self._healthy_s:

@@ -5,7 +5,6 @@ GatewayError
 |-- ProfileInvalid         also ValueError; carries every fault of one profile file
 |-- SourceError
 |   |-- SourceUnavailable      retry
-|   |-- SourceExited           carries the condition, the exit code and the last lines of stderr
 |   `-- RecordingUnreadable    do not retry; ends the program
 |-- RecordingInvalid       also ValueError; not a recording, or of an unknown version
 |-- SinkError
@@ -81,16 +80,6 @@ class SourceError(GatewayError):
 
 class SourceUnavailable(SourceError):
     """The source is not there now; try again."""
-
-
-class SourceExited(SourceError):
-    """The program behind a source ended."""
-
-    def __init__(self, condition: str, detail: str, exit_code: int | None) -> None:
-        self.condition = condition
-        self.detail = detail
-        self.exit_code = exit_code
-        super().__init__(f"{condition}: {detail}")
 
 
 class RecordingUnreadable(SourceError):

@@ -1,4 +1,4 @@
-"""Every metric of the gateway, and the status document as Prometheus text.
+"""Every metric of the gateway, with those that components bring, and the status document as Prometheus text.
 
 Names are iiot_<noun>_<unit>[_total]. Counters are the ledger's: they come from the journal and go on over a restart.
 """
@@ -8,6 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
+
+from iiot_gateway.components import SinkComponent
+from iiot_gateway.config.registry import COMPONENTS
+
+OF_SINKS = [metric for component in COMPONENTS if isinstance(component, SinkComponent) for metric in component.metrics]
+"""What only some kinds of sinks tell."""
 
 Sample = tuple[dict[str, str], float]
 
@@ -25,14 +31,7 @@ SINK_FRAMES = "iiot_sink_frames_total"
 SINK_REJECTED = "iiot_sink_rejected_frames"
 SINK_DROPPED = "iiot_sink_dropped_frames_total"
 SINK_LAG = "iiot_sink_lag_seconds"
-SINK_PUBLISHES = "iiot_sink_publishes_total"
-SINK_LATE = "iiot_sink_late_publishes_total"
-SINK_REFRESHED = "iiot_sink_refreshed_topics_total"
-SINK_IN_FLIGHT = "iiot_sink_in_flight_publishes"
 SINK_QUEUED = "iiot_sink_queued_frames"
-SINK_HISTORY_POINTS = "iiot_sink_history_points"
-SINK_HISTORY_BYTES = "iiot_sink_history_bytes"
-SINK_HISTORY_PRUNED = "iiot_sink_history_pruned_points_total"
 SINK_CONNECTED = "iiot_sink_connected"
 SINK_RECONNECTS = "iiot_sink_reconnects_total"
 JOURNAL_BYTES = "iiot_journal_bytes"
@@ -70,13 +69,7 @@ METRICS: dict[str, tuple[str, str]] = {
     SINK_DROPPED: ("counter", "Frames that went before the sink had them, by reason."),
     SINK_QUEUED: ("gauge", "Frames in the journal that the sink has not passed: its lag."),
     SINK_LAG: ("gauge", "How long the oldest queued frame has waited in the journal."),
-    SINK_PUBLISHES: ("counter", "Publishes sent since the start."),
-    SINK_LATE: ("counter", "Values sent since the start that were older than the newest of their topic."),
-    SINK_REFRESHED: ("counter", "Retained topics brought up to date since the start, after a connection was made."),
-    SINK_IN_FLIGHT: ("gauge", "Publishes that wait for their acknowledgement."),
-    SINK_HISTORY_POINTS: ("gauge", "Points in a history."),
-    SINK_HISTORY_BYTES: ("gauge", "Size of a history: pages in use."),
-    SINK_HISTORY_PRUNED: ("counter", "Points that a history's limits of age and size took away since the start."),
+    **{metric.name: (metric.kind, metric.help) for metric in OF_SINKS},
     SINK_CONNECTED: ("gauge", "1 while the sink delivers."),
     SINK_RECONNECTS: ("counter", "Connections or outages that ended since the start."),
     JOURNAL_BYTES: ("gauge", "Size of the journal: pages in use."),
@@ -96,16 +89,7 @@ METRICS: dict[str, tuple[str, str]] = {
 # Counters only rise: what a retry or a late frame can lower is a gauge of its own.
 _INTAKE = ("received", "accepted", "duplicate", "lost_journal_unavailable")
 _OUTCOMES = ("accepted", "delivered", "superseded")
-_DETAILS = {
-    SINK_RECONNECTS: "reconnects",
-    SINK_PUBLISHES: "publishes",
-    SINK_LATE: "late",
-    SINK_REFRESHED: "refreshed",
-    SINK_IN_FLIGHT: "in_flight",
-    SINK_HISTORY_POINTS: "points",
-    SINK_HISTORY_BYTES: "bytes",
-    SINK_HISTORY_PRUNED: "pruned_points",
-}
+_DETAILS = {SINK_RECONNECTS: "reconnects", **{metric.name: metric.key for metric in OF_SINKS}}
 
 
 def render(document: dict[str, Any], now_s: float | None = None) -> str:

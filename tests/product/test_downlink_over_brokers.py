@@ -12,11 +12,11 @@ import pytest
 from refusing_broker import refusing_broker
 
 from iiot_gateway._native import Journal, SideConnection
-from iiot_gateway.compose import read_profile
 from iiot_gateway.config.wiring import profile_path
-from iiot_gateway.pipeline.downlink import Downlink
+from iiot_gateway.downlink.service import Downlink
 from iiot_gateway.pipeline.status import StatusView
 from iiot_gateway.pipeline.views import Views
+from iiot_gateway.profile import read_profile
 from servers import Mosquitto, until
 from subscribers import Subscriber
 

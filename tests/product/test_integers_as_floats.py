@@ -50,6 +50,8 @@ def test_integers_are_written_as_floats_where_that_is_wanted(gateway: Gateway, i
     assert 'set integers = "float" in [influxdb]' in gateway.run("doctor").stdout
     gateway.configure(text + 'integers = "float"\n')
     gateway.start("run")
+    # Before that, `rejects retry` would open the journal itself, and keep the gateway from it.
+    until(lambda: gateway.log_path.read_text().count('"gateway_started"') == 2, "the second start")
     until(lambda: gateway.run("rejects", "retry").returncode == 0, "the retry")
 
     def values() -> str:

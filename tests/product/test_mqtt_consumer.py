@@ -138,7 +138,9 @@ def numbers(database: VictoriaMetrics) -> dict[str, list[int]]:
 def test_each_message_is_taken_exactly_once(
     gateway: Gateway, launch: Callable[..., Broker], victoria_metrics: VictoriaMetrics, kind: type[Broker], protocol: str
 ) -> None:
-    """Numbered messages at full speed, kills of the gateway, clean restarts of the broker: each number once, in order per device; from Artemis at least once.
+    """Numbered messages at full speed, kills of the gateway, clean restarts of the broker: each number once, in order per device.
+
+    From Artemis, which sends again in another order, under new packet ids and without a mark: at least once.
 
     Every second message has no time, so that only the delivery tells that it comes again. scripts/soak.sh runs the long form.
     """
@@ -186,7 +188,6 @@ def test_each_message_is_taken_exactly_once(
         if kind is PersistentMosquitto:
             assert found[f"d{device}"] == expected
         else:
-            # It sends again in another order, under new packet ids and without a mark: nothing is lost, and not every message that comes again is known.
             assert sorted(set(found[f"d{device}"])) == expected
 
 

@@ -71,3 +71,13 @@ def test_the_installed_wheel_works_without_its_sources(program: str, tmp_path: P
     decoded = run(program, tmp_path, "decode", "generated.log", "--only", "topics")
     assert decoded.returncode == (1 if expect(log).rejected else 0), decoded.stderr
     assert decoded.stdout.count("iiot/node1/temperature = ") >= expect(log).accepted
+
+
+def test_the_wheel_is_without_the_emulation(program: str, tmp_path: Path) -> None:
+    """It would need QEMU and the firmware; the command is there in a checkout only."""
+    (package,) = Path(program).parent.parent.glob("lib/python*/site-packages/iiot_gateway")
+
+    assert not (package / "devices").exists()
+    done = run(program, tmp_path, "twin")
+    assert done.returncode == 2
+    assert "invalid choice: 'twin'" in done.stderr

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiot_gateway.sinks.answers import Delivery, Range, Verdict, reason, remedy, verdict
+from iiot_gateway.sinks.influxdb.answers import reason, remedy, verdict
+from iiot_gateway.sinks.outlet import Verdict
+from iiot_gateway.sinks.plan import Delivery, Range
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.log import Repeated
-from iiot_gateway.sinks.takeover import TakeoverDetector
+from iiot_gateway.sinks.mqtt.takeover import TakeoverDetector
 
 
 def test_delays_double_up_to_the_ceiling() -> None:

@@ -11,9 +11,10 @@ import pytest
 from iiot_gateway._native import Journal
 from iiot_gateway._native import MqttSink as NativeSink
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.config.schema import BrokerSection, MqttSection
-from iiot_gateway.sinks.embedded_broker import EmbeddedBroker
-from iiot_gateway.sinks.mqtt import MqttSink
+from iiot_gateway.mqtt.broker import BrokerSection
+from iiot_gateway.mqtt.embedded import EmbeddedBroker
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sinks.mqtt.sink import MqttSink
 from servers import free_port
 
 pytestmark = [pytest.mark.native, pytest.mark.anyio]

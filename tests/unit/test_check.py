@@ -9,6 +9,7 @@ import pytest
 from iiot_gateway.cli.main import main
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import ConfigError
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 
 
 def test_faults_of_the_configuration_and_of_a_profile_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +39,7 @@ def test_a_sink_may_ask_for_built_in_profiles_and_for_those_of_sources(tmp_path:
     (tmp_path / "mine.toml").write_text('name = "greenhouse"\n')
     text = '[serial]\nport = "/dev/ttyACM0"\nprofile = "mine.toml"\n[influxdb]\nprofiles = ["greenhouse", "chirpstack", "lora-bridge"]\n'
 
-    assert load_text(text, base=tmp_path).influxdb["influxdb"].profiles == ("greenhouse", "chirpstack", "lora-bridge")
+    assert load_text(text, base=tmp_path).of(InfluxdbSection)["influxdb"].profiles == ("greenhouse", "chirpstack", "lora-bridge")
 
 
 def test_a_configuration_without_a_source_is_said_to_do_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,24 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiot_gateway.cli.influxdb import secret_of
-from iiot_gateway.compose import read_profile
 from iiot_gateway.config.load import load, load_text
-from iiot_gateway.config.locate import line_of_keys, nearest_line
-from iiot_gateway.config.schema import (
-    MANY,
-    SINGLE,
-    Config,
-    GatewaySection,
-    HttpSection,
-    InfluxdbSection,
-    JournalSection,
-    LogSection,
-    MqttSection,
-)
+from iiot_gateway.config.locate import nearest_line, places
+from iiot_gateway.config.registry import SECTIONS
+from iiot_gateway.config.schema import Config, GatewaySection, HttpSection, JournalSection, LogSection
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.template import template
-from iiot_gateway.config.wiring import origin, probes, profile_name
+from iiot_gateway.config.wiring import origin, profile_name
+from iiot_gateway.downlink.section import DownlinkSection
 from iiot_gateway.errors import ConfigError
+from iiot_gateway.profile import read_profile
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sources.probe_rs.section import probes
+from iiot_gateway.sources.serial.section import SerialSection
 
 ORIGINAL = """\
 # Week 7 MQTT + InfluxDB Gateway Configuration
@@ -66,8 +62,8 @@ def test_the_file_of_the_original_gateway_loads_unchanged() -> None:
     """Its keys mean the same here, and the one without meaning is noted."""
     config = load_text(ORIGINAL)
 
-    assert config.mqtt == {"mqtt": MqttSection()}
-    assert config.influxdb == {"influxdb": InfluxdbSection(org="my-org", token=Secret("my-super-secret-auth-token"))}
+    assert config.of(MqttSection) == {"mqtt": MqttSection()}
+    assert config.of(InfluxdbSection) == {"influxdb": InfluxdbSection(org="my-org", token=Secret("my-super-secret-auth-token"))}
     assert list(probes(config)) == ["probe_rs"]
     assert config.gateway.chip == "STM32F446RETx"
     assert len(config.notes) == 1
@@ -78,7 +74,7 @@ def test_the_template_loads_equal_to_the_defaults() -> None:
     """What `config template` prints changes nothing."""
     config = load_text(template())
 
-    assert config == Config(mqtt={"mqtt": MqttSection()}, influxdb={"influxdb": InfluxdbSection()})
+    assert config == Config(sections={MqttSection: {"mqtt": MqttSection()}, InfluxdbSection: {"influxdb": InfluxdbSection()}})
     assert (config.gateway, config.journal, config.http, config.log) == (GatewaySection(), JournalSection(), HttpSection(), LogSection())
 
 
@@ -147,7 +143,7 @@ def test_a_named_file_that_is_missing_is_an_error_and_the_default_is_not(tmp_pat
     """Without a file the gateway has its defaults; a file that was asked for must be there."""
     monkeypatch.chdir(tmp_path)
 
-    assert load(None, {}).mqtt == {}
+    assert load(None, {}).of(MqttSection) == {}
     with pytest.raises(ConfigError, match=r"other\.toml: cannot be read: No such file"):
         load("other.toml", {})
 
@@ -167,15 +163,15 @@ def test_the_environment_stands_over_the_file() -> None:
 
     config = load_text("[mqtt]\nqos = 1\n[influxdb]\n", environ=environ)
 
-    assert config.mqtt == {"mqtt": MqttSection(qos=2), "mqtt.backup": MqttSection(broker_url="mqtt://other")}
+    assert config.of(MqttSection) == {"mqtt": MqttSection(qos=2), "mqtt.backup": MqttSection(broker_url="mqtt://other")}
     assert config.gateway.tags == {"site": "north"}
     assert config.http.enabled is False
-    assert config.influxdb == {"influxdb": InfluxdbSection(bucket="c", token=Secret("t1"))}
+    assert config.of(InfluxdbSection) == {"influxdb": InfluxdbSection(bucket="c", token=Secret("t1"))}
 
 
 def test_influxdb_variables_alone_make_no_sink() -> None:
     """A token that another tool has in its environment starts nothing."""
-    assert load_text("", environ={"INFLUXDB_TOKEN": "t", "INFLUXDB_URL": "http://x"}).influxdb == {}
+    assert load_text("", environ={"INFLUXDB_TOKEN": "t", "INFLUXDB_URL": "http://x"}).of(InfluxdbSection) == {}
 
 
 def test_influxdb_variables_are_for_the_section_that_is_there() -> None:
@@ -183,17 +179,17 @@ def test_influxdb_variables_are_for_the_section_that_is_there() -> None:
     environ = {"INFLUXDB_TOKEN": "t", "INFLUXDB_URL": "http://x"}
     other, wanted = '[influxdb.factory]\nbucket = "f"\n', InfluxdbSection(url="http://x", token=Secret("t"))
 
-    assert load_text(other, environ=environ).influxdb == {"influxdb.factory": dataclasses.replace(wanted, bucket="f")}
-    assert load_text(other + "[influxdb]\n" + 'org = "o"\n', environ=environ).influxdb == {
+    assert load_text(other, environ=environ).of(InfluxdbSection) == {"influxdb.factory": dataclasses.replace(wanted, bucket="f")}
+    assert load_text(other + "[influxdb]\n" + 'org = "o"\n', environ=environ).of(InfluxdbSection) == {
         "influxdb": dataclasses.replace(wanted, org="o"),
         "influxdb.factory": InfluxdbSection(bucket="f"),
     }
-    assert load_text(other + "[influxdb]\n", environ=environ).influxdb == {
+    assert load_text(other + "[influxdb]\n", environ=environ).of(InfluxdbSection) == {
         "influxdb": wanted,
         "influxdb.factory": InfluxdbSection(bucket="f"),
     }
     several = load_text(other + "[influxdb.office]\n", environ=environ)
-    assert several.influxdb == {"influxdb.factory": InfluxdbSection(bucket="f"), "influxdb.office": InfluxdbSection()}
+    assert several.of(InfluxdbSection) == {"influxdb.factory": InfluxdbSection(bucket="f"), "influxdb.office": InfluxdbSection()}
     assert [note.partition(":")[0] for note in several.notes] == ["INFLUXDB_TOKEN, INFLUXDB_URL"]
 
 
@@ -203,8 +199,8 @@ def test_a_secret_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
 
     config = load_text('[influxdb]\ntoken_file = "token"\n[mqtt]\nusername = "u"\npassword = "hush"\n', base=tmp_path)
 
-    assert config.influxdb["influxdb"].token.reveal() == "hush"
-    assert config.mqtt["mqtt"].password.reveal() == "hush"
+    assert config.of(InfluxdbSection)["influxdb"].token.reveal() == "hush"
+    assert config.of(MqttSection)["mqtt"].password.reveal() == "hush"
     assert "hush" not in repr(config)
     assert "hush" not in "".join(faults_of('[mqtt]\npassword = ["hush"]\n'))
 
@@ -227,7 +223,7 @@ def test_sources_inherit_from_gateway_and_mqtt() -> None:
         '[serial.a]\nport = "/dev/ttyACM0"\ntags = { line = "2" }\n[serial.b]\nport = "0483:374b"\ntopic_prefix = "b"\n'
     )
 
-    first, second = (origin(config, name, section) for name, section in config.serial.items())
+    first, second = (origin(config, name, section) for name, section in config.of(SerialSection).items())
 
     assert (first.name, first.topic_prefix, first.tags) == ("serial.a", "plant", {"site": "north", "line": "2"})
     assert (second.name, second.topic_prefix, second.tags) == ("serial.b", "b", {"site": "north", "line": "1"})
@@ -236,13 +232,13 @@ def test_sources_inherit_from_gateway_and_mqtt() -> None:
 
 def test_a_section_of_named_tables_only_is_no_sink_itself() -> None:
     """[influxdb.a] and [influxdb.b] are two sinks, not three."""
-    assert list(load_text("[influxdb.a]\n[influxdb.b]\n").influxdb) == ["influxdb.a", "influxdb.b"]
+    assert list(load_text("[influxdb.a]\n[influxdb.b]\n").of(InfluxdbSection)) == ["influxdb.a", "influxdb.b"]
 
 
 def test_an_empty_section_beside_named_ones_is_a_sink() -> None:
     """With every key left at its default it is wanted all the same."""
-    assert list(load_text("[influxdb]\n[influxdb.b]\n").influxdb) == ["influxdb", "influxdb.b"]
-    assert list(load_text("[influxdb.b]\n[influxdb]\n").influxdb) == ["influxdb", "influxdb.b"]
+    assert list(load_text("[influxdb]\n[influxdb.b]\n").of(InfluxdbSection)) == ["influxdb", "influxdb.b"]
+    assert list(load_text("[influxdb.b]\n[influxdb]\n").of(InfluxdbSection)) == ["influxdb", "influxdb.b"]
 
 
 def test_lines_are_found_in_every_form_that_toml_has() -> None:
@@ -263,7 +259,7 @@ z = { p = 'q = 1', r.s = { t = 2 } }
 k = 1
 '''
 
-    lines = line_of_keys(text)
+    lines, _headers = places(text)
 
     assert lines == {
         ("a",): 1,
@@ -287,7 +283,7 @@ k = 1
 @given(st.text(alphabet=st.sampled_from("ab.=[]{}\"'#\\ \n,1"), max_size=60))
 def test_locating_ends_and_finds_every_top_level_key(text: str) -> None:
     """Any text ends the scan; for valid TOML each top-level key has a line that shows it."""
-    lines = line_of_keys(text)
+    lines, _headers = places(text)
 
     try:
         tables = tomllib.loads(text)
@@ -335,7 +331,7 @@ def test_a_value_that_nothing_could_use_is_a_fault(section: str, setting: str, e
 
 def test_every_number_has_finite_limits() -> None:
     """A key that is added later cannot forget them."""
-    for section in (*SINGLE.values(), *MANY.values()):
+    for section in (component.section for component in SECTIONS.values()):
         for field in dataclasses.fields(section):
             key = field.metadata["key"]
             if key.kind in ("integer", "number") and not key.choices:
@@ -368,9 +364,9 @@ def test_a_byte_order_mark_is_no_part_of_what_a_person_wrote(tmp_path: Path, enc
 
     config = load(str(tmp_path / "config.toml"), {})
 
-    assert config.influxdb["influxdb"].token.reveal() == "s3cret"
-    assert config.mqtt["mqtt"].password.reveal() == "päss word"
-    assert config.downlink.key.reveal() == key
+    assert config.of(InfluxdbSection)["influxdb"].token.reveal() == "s3cret"
+    assert config.of(MqttSection)["mqtt"].password.reveal() == "päss word"
+    assert config.one(DownlinkSection).key.reveal() == key
     assert config.http.token.reveal() == "12345678-abcdefgh"
     assert secret_of(str(tmp_path / "token")) == "s3cret"
     assert profile_name(tmp_path / "mine.toml") == read_profile(tmp_path / "mine.toml").name == "mine"

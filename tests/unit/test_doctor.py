@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from scripted_influxdb2 import ScriptedInfluxdb2
 
-from iiot_gateway.cli.doctor_database import databases
 from iiot_gateway.cli.doctor_listen import page
-from iiot_gateway.cli.doctor_mqtt import remedy
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import command
+from iiot_gateway.sinks.influxdb.doctor import databases
+from iiot_gateway.sinks.mqtt.doctor import remedy
 
 
 class Redirecting(BaseHTTPRequestHandler):
@@ -108,7 +108,7 @@ def test_an_address_of_the_page_is_tried(tmp_path: Path) -> None:
     journal = f'[journal]\npath = "{tmp_path / "journal.db"}"\n'
 
     def findings(http: str) -> list[tuple[bool | None, str]]:
-        return [(finding.ok, finding.detail) for finding in page(load_text(f"{journal}[http]\n{http}"))]
+        return [(finding.ok, finding.detail) for finding in page(load_text(f"{journal}[http]\n{http}"), lambda: None)]
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f'listen = "127.0.0.1:{other.getsockname()[1]}"\n'
@@ -140,3 +140,49 @@ def test_commands_are_named_as_they_can_be_typed(tmp_path: Path, monkeypatch: py
     assert command("status") == f"{program} status"
     monkeypatch.setenv("PATH", str(program.parent))
     assert command("status") == "iiot-gateway status"
+
+
+def test_a_question_says_once_what_it_is() -> None:
+    """Lines are plain text; the question beside them is JSON, and a server that finds two types refuses it."""
+    seen: list[tuple[str, list[str] | None, str | None]] = []
+
+    class Asked(BaseHTTPRequestHandler):
+        """Takes lines, and shows the last one to everybody who asks."""
+
+        value = b""
+
+        def do_GET(self) -> None:
+            """Be alive."""
+            self.send_response(204)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            """Take a line, or show it."""
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            path = self.path.partition("?")[0]
+            seen.append((path, self.headers.get_all("Content-Type"), self.headers["Accept"]))
+            if path == "/api/v2/write":
+                Asked.value = body.split(b"value=")[1].split()[0]
+                self.do_GET()
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(Asked.value)))
+            self.end_headers()
+            self.wfile.write(Asked.value)
+
+        def log_message(self, *_args: Any) -> None:
+            """Be silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        findings = list(databases(load_text(f'[influxdb]\nurl = "http://127.0.0.1:{server.server_address[1]}"\ngzip = false\n')))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert [finding.detail for finding in findings] == ["204", "the line is there"]
+    assert seen == [
+        ("/api/v2/write", ["text/plain; charset=utf-8"], None),
+        ("/api/v2/query", ["application/json"], "application/csv"),
+    ]

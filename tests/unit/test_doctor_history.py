@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iiot_gateway.cli.doctor_history import histories
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import ConfigError
+from iiot_gateway.sinks.history.doctor import histories
 
 pytestmark = pytest.mark.native
 

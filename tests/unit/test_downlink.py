@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from iiot_gateway._native import SideConnection, sign_command
-from iiot_gateway.compose import read_profile
 from iiot_gateway.config.load import load_text
 from iiot_gateway.config.wiring import profile_path
+from iiot_gateway.downlink.service import Downlink, value_of
 from iiot_gateway.errors import ConfigError, SourceUnavailable
-from iiot_gateway.pipeline.downlink import Downlink, value_of
+from iiot_gateway.profile import read_profile
 
 KEY = bytes(range(16))
 DOCUMENT = b'[INFO] {"ts":1,"id":"N2","n1":{"t":1.5,"seq":7,"boot":4711}}\n{"ts":2,"nodes":{"node4":{"seq":65530,"boot":9}}}\n'
@@ -77,6 +77,21 @@ def test_what_a_node_cannot_have_meant_changes_nothing(line: bytes) -> None:
     link.hear(DOCUMENT)
 
     link.hear(line + b"\n")
+
+    link.ask("iiot/node1/set/led", b"on")
+    (written,) = wire.written
+    counter = int.from_bytes(bytes.fromhex(written.split()[3].decode())[4:8], "big")
+    expected = sign_command(KEY, node=1, boot=4711, until_seq=71, counter=counter, action="led", value=1)
+    assert written == f"command 1 60 {expected.hex()}\n".encode()
+
+
+def test_what_had_waited_at_its_node_is_not_its_newest() -> None:
+    """A packet with an age was sent before others that have come already."""
+    wire = Wire()
+    link = downlink(wire)
+    link.hear(DOCUMENT)
+
+    link.hear(b'{"ts":3,"age":60000,"n1":{"t":1.5,"seq":3,"boot":4711}}\n')
 
     link.ask("iiot/node1/set/led", b"on")
     (written,) = wire.written

@@ -13,8 +13,8 @@ import pytest
 from histories import store
 from iiot_gateway._native import HistoryError, Journal
 from iiot_gateway._native import HistorySink as NativeSink
-from iiot_gateway.config.schema import HistorySection
-from iiot_gateway.sinks.history import HistorySink
+from iiot_gateway.sinks.history.section import HistorySection
+from iiot_gateway.sinks.history.sink import HistorySink
 
 pytestmark = [pytest.mark.native, pytest.mark.anyio]
 

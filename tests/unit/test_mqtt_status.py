@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.config.schema import MqttSection
-from iiot_gateway.sinks import mqtt
-from iiot_gateway.sinks.mqtt import MqttSink
+from iiot_gateway.sinks.mqtt import sink as mqtt
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sinks.mqtt.sink import MqttSink
 
 pytestmark = pytest.mark.anyio
 

@@ -20,11 +20,11 @@ from iiot_gateway.api import past
 from iiot_gateway.api.app import make_app
 from iiot_gateway.api.feed import Feed
 from iiot_gateway.api.guard import App
-from iiot_gateway.compose import history_for_pages
 from iiot_gateway.config.load import load_text
 from iiot_gateway.config.schema import HttpSection
 from iiot_gateway.pipeline.status import StatusView
 from iiot_gateway.pipeline.views import AGGREGATES, History, OpenHistory, Views
+from iiot_gateway.sinks.history.reading import history_for_pages
 
 pytestmark = [pytest.mark.native, pytest.mark.anyio]
 

@@ -15,12 +15,12 @@ import anyio
 import pytest
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.cli.doctor_local import probes
 from iiot_gateway.config.load import load_text
-from iiot_gateway.config.schema import ProbeRsSection
-from iiot_gateway.sources.probe_rs import ProbeRsSource
-from iiot_gateway.sources.probe_rs_command import arguments, environment
-from iiot_gateway.sources.probe_rs_conditions import REMEDY
+from iiot_gateway.sources.probe_rs.command import arguments, environment
+from iiot_gateway.sources.probe_rs.conditions import REMEDY
+from iiot_gateway.sources.probe_rs.doctor import probes
+from iiot_gateway.sources.probe_rs.section import ProbeRsSection
+from iiot_gateway.sources.probe_rs.source import ProbeRsSource
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
 from servers import until
 
@@ -184,7 +184,8 @@ async def test_the_tool_dies_with_a_gateway_that_is_killed(bench: Bench, tmp_pat
     """SIGKILL to the gateway leaves no probe-rs that holds the probe."""
     bench.source([{"stdout": LINE, "stay": True}])
     program = (
-        "import anyio, io; from iiot_gateway.config.schema import ProbeRsSection; from iiot_gateway.sources.probe_rs import ProbeRsSource;"
+        "import anyio, io; from iiot_gateway.sources.probe_rs.section import ProbeRsSection; "
+        "from iiot_gateway.sources.probe_rs.source import ProbeRsSource;"
         "from iiot_gateway.sources.recording import RecordingWriter;"
         f"s = ProbeRsSection(chip='X', firmware_path={str(bench.firmware)!r}, probe_rs_path={str(FAKE)!r});"
         "anyio.run(ProbeRsSource('probe_rs', s, RecordingWriter(io.BytesIO(), 'x')).run)"

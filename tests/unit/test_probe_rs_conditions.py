@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiot_gateway.sources.probe_rs_conditions import REMEDY, Ending, classify
+from iiot_gateway.sources.probe_rs.conditions import REMEDY, Ending, classify
 
 FLASHED = "      Erasing ✔ 100% [####################]  16.00 KiB\n     Finished in 1.29s\n"
 LINE = "[INFO ] JSON sent via VCP: {}\\n (node2_firmware src/main.rs:573)\n"

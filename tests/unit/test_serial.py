@@ -14,10 +14,10 @@ import pytest
 from serial.tools.list_ports_common import ListPortInfo
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.config.schema import SerialSection
 from iiot_gateway.errors import RecordingUnwritable, SourceUnavailable
 from iiot_gateway.sources.recording import RecordingReader, RecordingWriter
-from iiot_gateway.sources.serial import USB_PATTERN, SerialSource, devices_of, find_port
+from iiot_gateway.sources.serial.section import SerialSection
+from iiot_gateway.sources.serial.source import USB_PATTERN, SerialSource, devices_of, find_port
 
 pytestmark = pytest.mark.anyio
 

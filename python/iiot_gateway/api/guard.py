@@ -9,7 +9,7 @@ from typing import Any
 
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.config.schema import HttpSection
-from iiot_gateway.config.wiring import is_loopback, listen_host
+from iiot_gateway.config.urls import is_loopback, listen_host
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

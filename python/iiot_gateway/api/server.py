@@ -21,7 +21,7 @@ from iiot_gateway.api.app import make_app
 from iiot_gateway.api.feed import Feed
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.config.schema import HttpSection
-from iiot_gateway.config.wiring import listen_host
+from iiot_gateway.config.urls import listen_host
 from iiot_gateway.log import HTTP_LISTENING, HTTP_UNAVAILABLE, Repeated, get_log
 from iiot_gateway.pipeline.supervisor import Service
 from iiot_gateway.pipeline.views import Views

@@ -16,7 +16,7 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is configured, or raise ConfigError with every fault."""
-    from iiot_gateway.compose import read_profile
+    from iiot_gateway.profile import read_profile
 
     config, faults = examine(args.config)
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
@@ -32,6 +32,6 @@ def run(args: argparse.Namespace) -> int:
     sources = list(profile_files(config))
     if not sources:
         print(f"note: {NO_SOURCE}", file=sys.stderr)
-    sinks = [*config.mqtt, *config.influxdb, *config.history]
+    sinks = list(config.sinks())
     print(f"good: sources {', '.join(sources) or 'none'}; sinks {', '.join(sinks) or 'none'}; journal {config.journal_path()}")
     return 0

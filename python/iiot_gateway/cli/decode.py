@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print topics, lines and rejects as they come; 1 if there was a reject, or the file is damaged or holds no document."""
     from iiot_gateway import _native
-    from iiot_gateway.compose import read_profile
+    from iiot_gateway.profile import read_profile
     from iiot_gateway.sources.recorded_file import RecordedFile
 
     config = load(args.config)

@@ -16,9 +16,12 @@ import anyio.to_thread
 from iiot_gateway.cli.streams import STANDARD_OUTPUT
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
-from iiot_gateway.config.wiring import broker_access
 from iiot_gateway.errors import GatewayError, command
 from iiot_gateway.line_writer import LineWriter
+from iiot_gateway.mqtt.broker import BrokerSection
+from iiot_gateway.mqtt.connection import broker_access
+from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
+from iiot_gateway.sources.simulate.section import SimulateSection
 
 if TYPE_CHECKING:
     from iiot_gateway.pipeline.views import Views
@@ -95,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
                 await anyio.sleep(0.1)
         LineWriter(STANDARD_OUTPUT).line("\n".join(greeting(config, path)))
 
-    if not config.mqtt_consumer:
+    if not config.of(MqttConsumerSection):
         return start(config, services=(greet,))
     from iiot_gateway.plant.fleet import Fleet
 
@@ -114,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 def fleet_broker(config: Config) -> dict[str, Any]:
     """Return how the machines reach the built-in broker."""
-    url, username, password = broker_access(config, next(iter(config.mqtt_consumer.values())))
+    url, username, password = broker_access(config, next(iter(config.of(MqttConsumerSection).values())))
     return {"broker_url": url, "username": username or None, "password": password or None}
 
 
@@ -143,11 +146,12 @@ def prepared(folder: Path, text: str) -> Path:
 
 def with_free_ports(config: Config) -> Config:
     """Return the configuration with addresses that nobody else listens on, and say which ones are others than it names."""
-    broker, page = free_address(config.broker.listen), free_address(config.http.listen)
-    for what, wanted, found in (("broker", config.broker.listen, broker), ("page", config.http.listen, page)):
+    broker, page = free_address(config.one(BrokerSection).listen), free_address(config.http.listen)
+    for what, wanted, found in (("broker", config.one(BrokerSection).listen, broker), ("page", config.http.listen, page)):
         if found != wanted:
             print(f"iiot-gateway: {wanted} is taken by another program; this time the {what} is at {found}", file=sys.stderr)
-    return replace(config, broker=replace(config.broker, listen=broker), http=replace(config.http, listen=page))
+    config = config.having("broker", replace(config.one(BrokerSection), listen=broker))
+    return replace(config, http=replace(config.http, listen=page))
 
 
 def free_address(listen: str) -> str:
@@ -167,11 +171,13 @@ def free_address(listen: str) -> str:
 
 def greeting(config: Config, path: Path) -> list[str]:
     """Return what a newcomer needs to know."""
-    host, _, port = config.broker.listen.rpartition(":")
+    host, _, port = config.one(BrokerSection).listen.rpartition(":")
     prefix = config.topic_prefix()
-    nodes = sum(section.nodes for section in config.simulate.values())
+    nodes = sum(section.nodes for section in config.of(SimulateSection).values())
     what, topic = (
-        (f"{MACHINES} simulated machines", "factory/#") if config.mqtt_consumer else (f"{nodes} simulated nodes", f"{prefix}/+/temperature")
+        (f"{MACHINES} simulated machines", "factory/#")
+        if config.of(MqttConsumerSection)
+        else (f"{nodes} simulated nodes", f"{prefix}/+/temperature")
     )
     return [
         f"iiot-gateway demo: {what}, an MQTT broker, a history and a web page; all on this machine.",

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
+from iiot_gateway.errors import GatewayError
+from iiot_gateway.findings import Finding, Running
 from iiot_gateway.visible import visible
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one trial gave. `ok` None means that it could not be told."""
-
-    subject: str
-    ok: bool | None
-    detail: str
-    remedy: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,27 +24,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line a finding; 1 if one is bad."""
-    from iiot_gateway.cli import doctor_database, doctor_history, doctor_listen, doctor_local, doctor_mqtt
-
-    trials: list[Callable[[Config], Iterator[Finding]]] = [
-        doctor_local.journal,
-        doctor_history.histories,
-        doctor_local.probes,
-        doctor_local.serial_ports,
-        doctor_mqtt.brokers,
-        doctor_database.databases,
-        doctor_listen.page,
-    ]
     config = load(args.config)
+    running = partial(_running, config)
     findings = []
-    for trial in trials:
-        for finding in trial(config):
-            findings.append(finding)
-            if not args.json:
-                mark = {True: "ok  ", False: "BAD ", None: "?   "}[finding.ok]
-                print(visible(f"{mark}{finding.subject}: {finding.detail}"), flush=True)
-                if finding.remedy:
-                    print(visible(f"      -> {finding.remedy}"), flush=True)
+    for finding in _findings(config, running):
+        findings.append(finding)
+        if not args.json:
+            mark = {True: "ok  ", False: "BAD ", None: "?   "}[finding.ok]
+            print(visible(f"{mark}{finding.subject}: {finding.detail}"), flush=True)
+            if finding.remedy:
+                print(visible(f"      -> {finding.remedy}"), flush=True)
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     return 1 if any(finding.ok is False for finding in findings) else 0
+
+
+def _findings(config: Config, running: Running) -> Iterator[Finding]:
+    """Give what is found out: about what every gateway has, and about each component."""
+    from iiot_gateway.cli.doctor_journal import journal
+    from iiot_gateway.cli.doctor_listen import page
+
+    yield from journal(config)
+    for component in config.components:
+        yield from component.doctor(config, running)
+    yield from page(config, running)
+
+
+def _running(config: Config) -> dict[str, Any] | None:
+    """Return the status of the gateway that runs, if one does."""
+    from iiot_gateway.pipeline.control import ask
+
+    with suppress(GatewayError):
+        status: dict[str, Any] = ask(config.journal_path(), {"command": "status"})
+        return status
+    return None

@@ -15,6 +15,7 @@ from iiot_gateway.cli.replay import moment_ns
 from iiot_gateway.cli.topics import topic_matches
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError, HistoryUnusable, command
+from iiot_gateway.sinks.history.section import histories
 from iiot_gateway.visible import visible
 
 DAY_NS = 86_400 * 10**9
@@ -87,7 +88,7 @@ def path_of(args: argparse.Namespace) -> str:
     if args.file:
         return str(args.file)
     config = load(args.config)
-    paths = {name: path for name, _section, path in config.histories()}
+    paths = {name: path for name, _section, path in histories(config)}
     if not paths:
         raise GatewayError("the configuration has no [history]; add the section, or name a file with --file")
     section = args.section or (next(iter(paths)) if len(paths) == 1 else "history")

@@ -19,8 +19,8 @@ from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns, seconds
 from iiot_gateway.config.files import read_secret
 from iiot_gateway.config.load import examine
-from iiot_gateway.config.schema import InfluxdbSection
 from iiot_gateway.errors import ConfigError, GatewayError
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 from iiot_gateway.visible import for_reader
 
 DASHBOARD_TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file name
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         faults = [fault for fault in faults if fault.key != f"{args.section}.token_file"]  # init is what writes it
     if faults:
         raise ConfigError(faults)
-    section = config.influxdb.get(args.section)
+    section = config.of(InfluxdbSection).get(args.section)
     if section is None:
         raise GatewayError(f"the configuration has no section [{args.section}]")
     import urllib3.exceptions

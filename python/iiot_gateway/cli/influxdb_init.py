@@ -12,8 +12,8 @@ from typing import Any
 
 from iiot_gateway.cli import influxdb
 from iiot_gateway.cli.influxdb_plan import HOUR_S, PLANS, write_task
-from iiot_gateway.config.schema import InfluxdbSection
 from iiot_gateway.errors import GatewayError, command
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 
 POLL_S = 0.5
 

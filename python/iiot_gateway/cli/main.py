@@ -10,6 +10,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from iiot_gateway import __version__
@@ -36,6 +37,9 @@ COMMANDS = {
     "config": "`config template` prints a commented configuration with all defaults",
     "version": "print the version",
 }
+
+if not (Path(__file__).parent / "twin.py").is_file():
+    del COMMANDS["twin"]  # the emulation is no part of the wheel: it needs the firmware, which a checkout builds
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         print(TEMPLATE, end="")
         return 0
     from iiot_gateway import _native
-    from iiot_gateway.compose import read_profile
+    from iiot_gateway.profile import read_profile
 
     config = load(args.config)
     given = origin(config, "profile", config.gateway)

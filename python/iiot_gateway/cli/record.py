@@ -6,14 +6,14 @@ import argparse
 import os
 import signal
 import sys
+from typing import assert_never
 
 import anyio
 
 from iiot_gateway import log
 from iiot_gateway.cli.replay import seconds
+from iiot_gateway.components import ByteSource, MessageSource
 from iiot_gateway.config.load import load
-from iiot_gateway.config.schema import MqttConsumerSection
-from iiot_gateway.config.wiring import live_sections
 from iiot_gateway.errors import ConfigError, Fault, GatewayError
 from iiot_gateway.sources.base import Source
 from iiot_gateway.sources.recording import MessageWriter, RecordingWriter
@@ -29,12 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record until Ctrl-C."""
-    from iiot_gateway.compose import live_sources, recorder
-    from iiot_gateway.sources.mqtt_consumer import RecordedConsumer
+    from iiot_gateway.compose import source_component
 
     config = load(args.config)
     log.configure(config.log.level, config.log.format)
-    names = list(live_sections(config))
+    names = list(config.sources())
     wanted = args.source or (names[0] if len(names) == 1 else None)
     if not names:
         raise ConfigError([Fault(args.config or "config.toml", 0, "", "no source: set gateway.chip, or add [serial] with a port")])
@@ -42,14 +41,18 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError(f"--source must be one of {', '.join(names)}")
     try:
         with open(args.file, "wb" if args.force else "xb") as file:
-            section = live_sections(config)[wanted]
+            section = config.sources()[wanted]
+            component = source_component(config, section)
             writer: RecordingWriter | MessageWriter
-            if isinstance(section, MqttConsumerSection):
-                writer = MessageWriter(file, wanted)
-                source: Source = RecordedConsumer(wanted, section, recorder(config, section, writer.push), writer)
-            else:
-                writer = RecordingWriter(file, wanted)
-                source = live_sources(config, writer, [wanted])[0]
+            match component:
+                case ByteSource():
+                    writer = RecordingWriter(file, wanted)
+                    source = component.build(wanted, section, writer)
+                case MessageSource():
+                    writer = MessageWriter(file, wanted)
+                    source = component.record(config, wanted, section, writer)
+                case _:
+                    assert_never(component)
             anyio.run(_record, source, args.seconds)
     except FileExistsError:
         raise GatewayError(f"{args.file} exists; --force overwrites it") from None

@@ -53,7 +53,7 @@ def _list(config: Config, limit: int) -> list[dict[str, Any]]:
     try:
         rejects: list[dict[str, Any]] = ask(config.journal_path(), {"command": "rejects", "limit": limit})
     except GatewayUnreachable:
-        from iiot_gateway.compose import inspect_rejects
+        from iiot_gateway.journal import inspect_rejects
 
         return inspect_rejects(config, limit)
     return rejects
@@ -65,7 +65,7 @@ def _retry(config: Config, reject_id: int | None) -> dict[str, int]:
     try:
         result: dict[str, int] = ask(config.journal_path(), {"command": "retry", "id": reject_id})
     except GatewayUnreachable:
-        from iiot_gateway.compose import open_journal, retry
+        from iiot_gateway.journal import open_journal, retry
 
         journal = open_journal(config, keep_sinks=True)
         try:

@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play until the end (--once) or a signal."""
-    from iiot_gateway.compose import Replay
+    from iiot_gateway.sources.played import Replay
 
     config = load(args.config)
     replay = Replay(path=args.file, source_name=args.source_name, start_ns=args.start, speed=args.speed, from_start=args.from_start)

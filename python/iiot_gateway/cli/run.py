@@ -10,8 +10,8 @@ from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import JournalUnusable
 
 if TYPE_CHECKING:
-    from iiot_gateway.compose import Replay
     from iiot_gateway.pipeline.supervisor import Service
+    from iiot_gateway.sources.played import Replay
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:

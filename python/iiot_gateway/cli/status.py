@@ -34,7 +34,7 @@ def fetch(config_path: str | None) -> dict[str, Any]:
     try:
         document: dict[str, Any] = ask(config.journal_path(), {"command": "status"})
     except GatewayUnreachable:
-        from iiot_gateway.compose import inspect
+        from iiot_gateway.journal import inspect
         from iiot_gateway.pipeline.status import of_stopped
 
         return of_stopped(inspect(config))

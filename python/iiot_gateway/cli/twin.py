@@ -7,19 +7,22 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from iiot_gateway.cli.demo import with_free_ports
 from iiot_gateway.cli.streams import STANDARD_OUTPUT
 from iiot_gateway.config.load import DEFAULT_FILE, load, load_text
-from iiot_gateway.config.schema import EMBEDDED, Config, DownlinkSection, SerialSection
+from iiot_gateway.config.schema import Config
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.devices.air import AirPlan
 from iiot_gateway.devices.board import REGIONS, NodePlan
 from iiot_gateway.devices.simulation import Simulation
+from iiot_gateway.downlink.section import DownlinkSection
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.line_writer import LineWriter
+from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sources.serial.section import SerialSection
 
 GATEWAY_ADDRESS = 2
 MOST_NODES = 8
@@ -92,11 +95,11 @@ def greeting(args: argparse.Namespace, config: Config) -> list[str]:
     lines = [f"{args.nodes} sensor nodes and a gateway node run in QEMU ({args.region}); {args.loss} % of all frames are lost each way."]
     if config.http.enabled:
         lines.append(f"  page     http://{config.http.listen}/")
-    if config.downlink.sink in config.mqtt:
-        section = config.mqtt[config.downlink.sink]
+    if config.one(DownlinkSection).sink in config.of(MqttSection):
+        section = config.of(MqttSection)[config.one(DownlinkSection).sink]
         prefix, topic = section.topic_prefix, f"{section.topic_prefix}/node1/set/led"
         if section.broker_url == EMBEDDED:
-            host, _, port = config.broker.listen.rpartition(":")
+            host, _, port = config.one(BrokerSection).listen.rpartition(":")
             lines.append(f"  values   mosquitto_sub -h {host} -p {port} -t '{prefix}/#' -v")
             lines.append(f"  command  mosquitto_pub -h {host} -p {port} -t {topic} -m on")
         else:
@@ -110,9 +113,9 @@ def run(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="iiot-twin-") as folder:
         config = configuration(args, Path(folder))
-        if SOURCE in config.serial:
+        if SOURCE in config.of(SerialSection):
             raise GatewayError(f"the configuration has a source {SOURCE!r} already; give [serial.{SOURCE}] another name")
-        key = bytes.fromhex(config.downlink.key.reveal()) if config.downlink.key else secrets.token_bytes(16)
+        key = bytes.fromhex(config.one(DownlinkSection).key.reveal()) if config.one(DownlinkSection).key else secrets.token_bytes(16)
         air = AirPlan(loss=args.loss / 100, bursts=args.bursts, seed=int.from_bytes(os.urandom(4), "big"))
         with Simulation(Path(folder), plans(args, key), air) as simulation:
             for address, board in simulation.boards.items():
@@ -120,9 +123,13 @@ def run(args: argparse.Namespace) -> int:
                 board.chips.sht31.temperature = 18.0 + 1.5 * address
                 board.chips.sht31.humidity = 40.0 + 3.0 * address
             port = simulation.boards[GATEWAY_ADDRESS].port
-            config = replace(config, serial={**config.serial, SOURCE: SerialSection(port=port)})
-            if config.mqtt:
-                sink = config.downlink.sink if config.downlink.sink in config.mqtt else next(iter(config.mqtt))
-                config = replace(config, downlink=DownlinkSection(key=Secret(key.hex()), source=SOURCE, sink=sink))
+            config = config.having(SOURCE, SerialSection(port=port))
+            if config.of(MqttSection):
+                sink = (
+                    config.one(DownlinkSection).sink
+                    if config.one(DownlinkSection).sink in config.of(MqttSection)
+                    else next(iter(config.of(MqttSection)))
+                )
+                config = config.having("downlink", DownlinkSection(key=Secret(key.hex()), source=SOURCE, sink=sink))
             LineWriter(STANDARD_OUTPUT).line("\n".join(greeting(args, config)))
             return start(config)

@@ -1,4 +1,4 @@
-"""The environment over the file: `IIOT_SECTION__KEY`, and the four names that InfluxDB's own tools know.
+"""The environment over the file: `IIOT_SECTION__KEY`, and names that other programs know, such as those of InfluxDB's own tools.
 
 IIOT_MQTT__BROKER_URL=...         [mqtt] broker_url
 IIOT_MQTT__BACKUP__BROKER_URL=... [mqtt.backup] broker_url
@@ -10,14 +10,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import Field, fields
 from typing import Any
 
-from iiot_gateway.config.keys import Key
-from iiot_gateway.config.schema import MANY, SINGLE
+from iiot_gateway.config.component import Component
+from iiot_gateway.config.keys import Key, keys_of
+from iiot_gateway.config.registry import SECTIONS
 
 PREFIX = "IIOT_"
-INFLUXDB_NAMES = {f"INFLUXDB_{key.upper()}": key for key in ("token", "url", "org", "bucket")}
 
 Path = tuple[str, ...]
 
@@ -28,11 +27,12 @@ def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Ab
     `headers` are the sections that have a line of their own in the file.
     """
     found: dict[Path, tuple[str, Any]] = {}
-    section = influxdb_section(tables, headers)
-    if section is not None:
-        for name, key in INFLUXDB_NAMES.items():
-            if environ.get(name):
-                found[*section, key] = (name, environ[name])
+    for component in SECTIONS.values():
+        section = section_of_variables(component, tables, headers)
+        if section is not None:
+            for name, key in component.variables.items():
+                if environ.get(name):
+                    found[*section, key] = (name, environ[name])
     for name, text in environ.items():
         if name.startswith(PREFIX) and "__" in name:
             path = tuple(part.lower() for part in name[len(PREFIX) :].split("__"))
@@ -40,31 +40,34 @@ def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Ab
     return found
 
 
-def influxdb_section(tables: Mapping[str, Any], headers: AbstractSet[Path]) -> Path | None:
-    """Return the section that InfluxDB's own names are about, if there is one; they never make a section."""
-    influxdb = tables.get("influxdb")
-    if not isinstance(influxdb, Mapping):
+def section_of_variables(component: Component, tables: Mapping[str, Any], headers: AbstractSet[Path]) -> Path | None:
+    """Return the section that other programs' names are about, if there is one; they never make a section."""
+    found = tables.get(component.name)
+    if not component.variables or not isinstance(found, Mapping):
         return None
-    named = [name for name, value in influxdb.items() if isinstance(value, Mapping)]
-    if ("influxdb",) in headers or len(named) < len(influxdb) or not named:
-        return ("influxdb",)
-    return ("influxdb", named[0]) if len(named) == 1 else None
+    named = [name for name, value in found.items() if isinstance(value, Mapping)]
+    if (component.name,) in headers or len(named) < len(found) or not named:
+        return (component.name,)
+    return (component.name, named[0]) if len(named) == 1 else None
 
 
 def unused(environ: Mapping[str, str], tables: Mapping[str, Any], headers: AbstractSet[Path]) -> list[str]:
-    """Return a sentence about InfluxDB's own names where it is not clear which section they are about."""
-    names = [name for name in INFLUXDB_NAMES if environ.get(name)]
-    if not names or "influxdb" not in tables or influxdb_section(tables, headers) is not None:
-        return []
-    return [f"{', '.join(names)}: not used, because there are several [influxdb.NAME]; IIOT_INFLUXDB__NAME__TOKEN sets the token of one"]
+    """Return a sentence about each component's names where it is not clear which section they are about."""
+    sentences = []
+    for component in SECTIONS.values():
+        names = [name for name in component.variables if environ.get(name)]
+        if names and component.name in tables and section_of_variables(component, tables, headers) is None:
+            key = next(iter(component.variables.values())).upper()
+            sentences.append(
+                f"{', '.join(names)}: not used, because there are several [{component.name}.NAME]; "
+                f"{PREFIX}{component.name.upper()}__NAME__{key} sets the {key.lower()} of one"
+            )
+    return sentences
 
 
 def _key_of(path: Path) -> Key | None:
-    section = SINGLE.get(path[0]) or MANY.get(path[0])
-    if section is None:
-        return None
-    declared: tuple[Field[Any], ...] = fields(section)
-    return next((f.metadata["key"] for f in declared if f.name == path[-1]), None)
+    component = SECTIONS.get(path[0])
+    return None if component is None else keys_of(component.section).get(path[-1])
 
 
 def _read(text: str, key: Key | None) -> Any:

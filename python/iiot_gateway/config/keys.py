@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
 from iiot_gateway.config.secret import Secret
+
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
+YEAR_S = 366 * DAY_S
+
+OnStart = Literal["wait", "fail"]
 
 Kind = Literal["text", "integer", "number", "flag", "texts", "tags", "secret", "path", "subscriptions"]
 
@@ -32,7 +38,7 @@ class Subscription:
     qos: int | None = None
 
 
-def nothing() -> Mapping[str, Any]:
+def nothing() -> Mapping[Any, Any]:
     """Return an empty table that nobody can fill."""
     return MappingProxyType({})
 
@@ -46,6 +52,10 @@ class Key:
     choices: tuple[str | int, ...] = ()
     low: float | None = None
     high: float | None = None
+    made_by: str = ""
+    """The command that writes the file which a path names."""
+    without_meaning: str = ""
+    """Why a key of an earlier program does nothing here; it is not in the template."""
 
     def expected(self) -> str:
         """Say what a right value looks like."""
@@ -62,6 +72,11 @@ def _plain(limit: float) -> str:
     return str(int(limit)) if limit == int(limit) else f"{limit:g}"
 
 
+def keys_of(section: type) -> dict[str, Key]:
+    """Return the keys of a section, by name."""
+    return {field.name: field.metadata["key"] for field in fields(section)}
+
+
 def _declare(default: Any, key: Key) -> Any:
     return field(default=default, metadata={"key": key})
 
@@ -71,14 +86,14 @@ def text(default: str, doc: str, *choices: str) -> Any:
     return _declare(default, Key("text", doc, choices))
 
 
-def path(default: str, doc: str) -> Any:
+def path(default: str, doc: str, *, made_by: str = "") -> Any:
     """Declare a path; a relative one begins at the folder of the configuration file."""
-    return _declare(default, Key("path", doc))
+    return _declare(default, Key("path", doc, made_by=made_by))
 
 
-def integer(default: int, doc: str, *, low: int, high: int) -> Any:
+def integer(default: int, doc: str, *, low: int, high: int, without_meaning: str = "") -> Any:
     """Declare a whole number; both limits are needed, because a file may hold any number."""
-    return _declare(default, Key("integer", doc, (), low, high))
+    return _declare(default, Key("integer", doc, (), low, high, without_meaning=without_meaning))
 
 
 def choice(default: int, doc: str, *choices: int) -> Any:

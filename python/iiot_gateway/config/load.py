@@ -6,24 +6,28 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from iiot_gateway.config import rules
+from iiot_gateway.config.component import Component
 from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.files import read_secret, read_text
-from iiot_gateway.config.keys import Key, Subscription
-from iiot_gateway.config.locate import headers, line_of_keys, nearest_line, nearest_name
+from iiot_gateway.config.keys import Key, Subscription, keys_of
+from iiot_gateway.config.locate import nearest_line, places
+from iiot_gateway.config.nearest import nearest_name
 from iiot_gateway.config.notes import notes
-from iiot_gateway.config.schema import MANY, SINGLE, Config
+from iiot_gateway.config.registry import COMPONENTS, CORE, SECTIONS
+from iiot_gateway.config.schema import Config
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.errors import ConfigError, Fault, command
 
 DEFAULT_FILE = "config.toml"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
-SECRET_FILES = {"password_file": "password", "token_file": "token", "key_file": "key"}
+FILE = "_file"
+"""Behind the name of a secret, the key of the file that holds it."""
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -60,7 +64,8 @@ def _examine_text(text: str, place: str, base: Path, environ: Mapping[str, str])
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError([Fault(place, int(line[1]) if line else 0, "", f"not valid TOML: {error}")]) from error
-    return _Loader(tables, line_of_keys(text), headers(text), place, base, environ).load()
+    lines, headers = places(text)
+    return _Loader(tables, lines, headers, place, base, environ).load()
 
 
 def _faultless(config: Config, faults: list[Fault]) -> Config:
@@ -110,17 +115,20 @@ class _Loader:
             self.faults.append(Fault(self.place, nearest_line(self.lines, path), ".".join(path), message))
 
     def load(self) -> tuple[Config, list[Fault]]:
-        sections: dict[str, Any] = {}
+        read: dict[str, dict[str, Any]] = {}
         for name, table in self.tables.items():
-            if name not in SINGLE and name not in MANY:
-                self.fault((name,), f"unknown section{nearest_name(name, [*SINGLE, *MANY])}")
+            if name not in SECTIONS:
+                self.fault((name,), f"unknown section{nearest_name(name, list(SECTIONS))}")
             elif not isinstance(table, dict):
                 self.fault((name,), "expected a section")
-            elif name in SINGLE:
-                sections[name] = self.section(SINGLE[name], (name,), table)
             else:
-                sections[name] = MappingProxyType(self.many(MANY[name], name, table))
-        config = Config(**sections, base=self.base, notes=tuple(self.without_meaning()))
+                read[name] = self.component(SECTIONS[name], table)
+        core = {component.name: read[component.name][component.name] for component in CORE if component.name in read}
+        # In the order of the components, whatever that of the file is.
+        sections = {component.section: MappingProxyType(read[component.name]) for component in COMPONENTS if read.get(component.name)}
+        config = Config(
+            **core, sections=MappingProxyType(sections), components=COMPONENTS, base=self.base, notes=tuple(self.without_meaning())
+        )
         for path, message in rules.faults(config, set(self.lines) | set(self.from_environment)):
             self.fault(path, message)
         if not self.faults:
@@ -128,23 +136,30 @@ class _Loader:
         return config, sorted(self.faults, key=lambda fault: (fault.line, fault.place))
 
     def without_meaning(self) -> list[str]:
-        gateway = self.tables.get("gateway")
-        if isinstance(gateway, dict) and "channel_capacity" in gateway:
-            return [
-                "gateway.channel_capacity has no meaning here: the journal is the only queue, and it is bounded by journal.max_bytes",
-                *self.unused,
-            ]
-        return self.unused
+        return [
+            *(
+                f"{name}.{given} has no meaning here: {why}"
+                for name, component in SECTIONS.items()
+                for given, key in keys_of(component.section).items()
+                if (why := key.without_meaning) and isinstance(table := self.tables.get(name), dict) and given in table
+            ),
+            *self.unused,
+        ]
 
-    def many(self, section: type, name: str, table: dict[str, Any]) -> dict[str, Any]:
+    def component(self, component: Component, table: dict[str, Any]) -> dict[str, Any]:
         """Read `[name]` and each `[name.other]`; without a line `[name]` a table that holds nothing but named ones is no section itself."""
-        known = {f.name for f in fields(section)}
+        name, section = component.name, component.section
+        if not component.many:
+            loaded = self.section(section, (name,), table)
+            # A section that says nothing is as good as none.
+            return {name: loaded} if loaded != section() or component in CORE else {}
+        known = keys_of(section)
         named = {key: value for key, value in table.items() if isinstance(value, dict) and key not in known}
         own = {key: value for key, value in table.items() if key not in named}
         found: dict[str, Any] = {}
-        if name == "probe_rs" and own:
-            self.fault((name, next(iter(own))), "expected [probe_rs.NAME]; the first probe stands in [gateway]")
-        elif own or (name != "probe_rs" and ((name,) in self.headers or not named)):
+        if component.only_named and own:
+            self.fault((name, next(iter(own))), component.only_named)
+        elif own or (not component.only_named and ((name,) in self.headers or not named)):
             found[name] = self.section(section, (name,), own)
         for key, value in named.items():
             if NAME.fullmatch(key):
@@ -154,7 +169,7 @@ class _Loader:
         return found
 
     def section(self, section: type, path: tuple[str, ...], table: dict[str, Any]) -> Any:
-        keys: dict[str, Key] = {f.name: f.metadata["key"] for f in fields(section)}
+        keys = keys_of(section)
         values: dict[str, Any] = {}
         for name, value in table.items():
             place = (*path, name)
@@ -178,12 +193,13 @@ class _Loader:
                     continue
             values[name] = read
         loaded = section(**values)
-        for file_key, secret_key in SECRET_FILES.items():
-            if values.get(file_key):
-                loaded = self.secret_from_file(loaded, (*path, file_key), secret_key)
+        for secret_key, key in keys.items():
+            file_key = secret_key + FILE
+            if key.kind == "secret" and values.get(file_key):
+                loaded = self.secret_from_file(loaded, (*path, file_key), secret_key, keys[file_key].made_by)
         return loaded
 
-    def secret_from_file(self, section: Any, path: tuple[str, ...], secret_key: str) -> Any:
+    def secret_from_file(self, section: Any, path: tuple[str, ...], secret_key: str, made_by: str) -> Any:
         file = getattr(section, path[-1])
         own = (*path[:-1], secret_key)
         if getattr(section, secret_key):
@@ -195,7 +211,7 @@ class _Loader:
             text = read_secret(file)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            remedy = f"; `{command('influxdb init')}` sets a server up and writes it" if path[0] == "influxdb" else ""
+            remedy = f"; `{command(made_by)}` sets a server up and writes it" if made_by else ""
             self.fault(path, f"{file} cannot be read: {reason}{remedy}")
             return section
         if not text:

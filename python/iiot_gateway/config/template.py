@@ -6,21 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from iiot_gateway.config.keys import Key
-from iiot_gateway.config.schema import (
-    BrokerSection,
-    GatewaySection,
-    HistorySection,
-    HomeAssistantSection,
-    HttpSection,
-    InfluxdbSection,
-    JournalSection,
-    LogSection,
-    MqttConsumerSection,
-    MqttSection,
-    SerialSection,
-    SimulateSection,
-)
+from iiot_gateway.config.component import Component
+from iiot_gateway.config.keys import keys_of
+from iiot_gateway.config.registry import SECTIONS
 from iiot_gateway.config.secret import Secret
 
 HEAD = """\
@@ -30,41 +18,25 @@ HEAD = """\
 # Relative paths begin at this file's folder.
 """
 
-WITHOUT_MEANING = {"channel_capacity"}
-
 
 def template() -> str:
     """Return the text of the file."""
-    parts = [
-        HEAD,
-        *_section("gateway", GatewaySection),
-        *_section("serial", SerialSection, commented=True),
-        *_section("simulate", SimulateSection, commented=True),
-        *_section("mqtt_consumer", MqttConsumerSection, commented=True),
-        *_section("mqtt", MqttSection),
-        *_section("broker", BrokerSection),
-        *_section("home_assistant", HomeAssistantSection),
-        *_section("influxdb", InfluxdbSection),
-        *_section("history", HistorySection, commented=True),
-        *_section("journal", JournalSection),
-        *_section("http", HttpSection),
-        *_section("log", LogSection),
-    ]
-    return "\n".join(parts) + "\n"
+    lines = (line for component in SECTIONS.values() if component.template != "absent" for line in _section(component))
+    return "\n".join([HEAD, *lines]) + "\n"
 
 
-def _section(name: str, section: type, *, commented: bool = False) -> Iterator[str]:
-    mark = "# " if commented else ""
-    doc = (section.__doc__ or "").partition(": ")[2].strip()
+def _section(component: Component) -> Iterator[str]:
+    mark = "# " if component.template == "commented" else ""
+    doc = (component.section.__doc__ or "").partition(": ")[2].strip()
     yield f"## {doc[:1].upper()}{doc[1:]}"
-    yield f"{mark}[{name}]"
-    for field in fields(section):
-        if field.name in WITHOUT_MEANING:
+    yield f"{mark}[{component.name}]"
+    defaults = {field.name: {} if field.default is MISSING else field.default for field in fields(component.section)}
+    for name, key in keys_of(component.section).items():
+        if key.without_meaning:
             continue
-        key: Key = field.metadata["key"]
         yield f"## {key.doc}" + (f" ({key.expected()})" if key.choices else "")
         # A secret has no default, so its line stays a comment.
-        yield f"{'# ' if key.kind == 'secret' else mark}{field.name} = {_value({} if field.default is MISSING else field.default)}"
+        yield f"{'# ' if key.kind == 'secret' else mark}{name} = {_value(defaults[name])}"
     yield ""
 
 

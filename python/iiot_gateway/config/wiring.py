@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import tomllib
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from iiot_gateway.config.component import SourceSection
 from iiot_gateway.config.files import read_text
-from iiot_gateway.config.schema import EMBEDDED, Config, MqttConsumerSection, MqttSection, ProbeRsSection, SourceSection
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 BUILT_IN_PROFILES = tuple(sorted(file.stem for file in PROFILES.glob("*.toml")))
@@ -49,38 +52,13 @@ def origin(config: Config, name: str, section: SourceSection) -> Origin:
         tags={**config.gateway.tags, **section.tags},
         dedup_window_s=section.dedup_window_s,
         max_document_bytes=section.max_document_bytes,
-        rtt_channel=(isinstance(section, ProbeRsSection) and section.rtt_channel) or None,
+        rtt_channel=getattr(section, "rtt_channel", "") or None,
     )
-
-
-def embedded_clients(config: Config) -> list[str]:
-    """Return the client id of every sink that publishes to the built-in broker."""
-    return [section.client_id for section in config.mqtt.values() if section.broker_url == EMBEDDED]
-
-
-def broker_access(config: Config, section: MqttSection | MqttConsumerSection) -> tuple[str, str, str]:
-    """Return the URL of a section's broker, the user name and the password."""
-    if section.broker_url != EMBEDDED:
-        return section.broker_url, section.username, section.password.reveal()
-    host, _, port = config.broker.listen.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - where it listens, not where we do
-    return f"mqtt://{host}:{port}", config.broker.username, config.broker.password.reveal()
-
-
-def probes(config: Config) -> dict[str, ProbeRsSection]:
-    """Return every probe by its source's name; that of [gateway] is called `probe_rs`."""
-    first = {"probe_rs": config.gateway} if config.gateway.chip else {}
-    return {**first, **config.probe_rs}
-
-
-def live_sections(config: Config) -> dict[str, SourceSection]:
-    """Return the section of every configured source, by the source's name."""
-    return {**probes(config), **config.serial, **config.simulate, **config.mqtt_consumer}
 
 
 def profile_files(config: Config) -> dict[str, Path]:
     """Return the profile file of every configured source, by the source's name."""
-    return {name: origin(config, name, section).profile for name, section in live_sections(config).items()}
+    return {name: origin(config, name, section).profile for name, section in config.sources().items()}
 
 
 def profile_name(file: Path) -> str | None:
@@ -90,41 +68,3 @@ def profile_name(file: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return name if isinstance(name, str) else None
-
-
-def value_prefixes(config: Config, section: MqttSection) -> list[str]:
-    """Return the prefixes of the values that a broker gets: those of the sources that it takes, without any that of `replay`."""
-    sources = [origin(config, name, source) for name, source in live_sections(config).items()]
-    taken = [source for source in sources if not section.profiles or profile_name(source.profile) in section.profiles]
-    return list(dict.fromkeys(source.topic_prefix for source in taken)) or [config.topic_prefix()]
-
-
-def own_prefixes(config: Config, broker_url: str) -> list[tuple[str, str]]:
-    """Return the prefixes below which the gateway publishes to a broker, each with the name of the section that does."""
-    found = [
-        (name, prefix)
-        for name, section in config.mqtt.items()
-        if section.broker_url == broker_url
-        for prefix in (section.topic_prefix, *value_prefixes(config, section))
-    ]
-    home = config.home_assistant
-    if home.discovery:
-        found += [
-            ("home_assistant", home.discovery_prefix)
-            for name, section in config.mqtt.items()
-            if section.broker_url == broker_url and (not home.mqtt or name in home.mqtt)
-        ]
-    return list(dict.fromkeys(found))
-
-
-def listen_host(listen: str) -> str:
-    """Return the address of ADDRESS:PORT, without the brackets of an IPv6 one."""
-    return listen.rpartition(":")[0].strip("[]")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address; a name other than localhost may be anybody's."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from iiot_gateway.sinks.answers import SCOUTS, newest_first
 from iiot_gateway.sinks.outages import MOST
-
-if TYPE_CHECKING:
-    from iiot_gateway._native import LineBatch
+from iiot_gateway.sinks.outlet import Batch
+from iiot_gateway.sinks.plan import SCOUTS, Range, newest_first
 
 
 class Canaries:
@@ -25,10 +22,11 @@ class Canaries:
         self._of: dict[bytes, bytes] = {}
         """By measurement, the one taken last at the end."""
 
-    def take(self, batch: LineBatch, first: int, end: int) -> None:
-        """Take note that the lines first..end of a batch are in."""
-        self._last = batch.line(end - 1)
-        for name, line in batch.last_lines(first=first, end=end).items():
+    def take(self, batch: Batch, part: Range) -> None:
+        """Take note that a part of a batch is in."""
+        self._last = batch.line(part.last)
+        # Where lines were left out, one of them might be the last of its measurement.
+        for name, line in batch.last_lines(first=part.first, end=part.end).items() if not part.without else ():
             self.take_line(name, line)
 
     def take_line(self, measurement: bytes | None, line: bytes) -> None:
@@ -40,14 +38,14 @@ class Canaries:
             if len(self._of) > MOST:
                 del self._of[next(iter(self._of))]
 
-    def of_any(self, newest: LineBatch | None, batch: LineBatch, scouts: Sequence[int]) -> list[bytes]:
+    def of_any(self, newest: Batch | None, batch: Batch, scouts: Sequence[int]) -> list[bytes]:
         """Return lines of any measurement to try, in this order; `scouts` are those of the batch itself."""
         lines = [self._last] if self._last is not None else []
         if newest is not None:
             lines += [newest.line(index) for index in newest_first(newest.lines)]
         return lines + [batch.line(index) for index in scouts]
 
-    def of(self, measurement: bytes, newest: LineBatch | None, batch: LineBatch, behind: int) -> list[bytes]:
+    def of(self, measurement: bytes, newest: Batch | None, batch: Batch, behind: int) -> list[bytes]:
         """Return lines of one measurement to try; those of the batch stand behind the line in question."""
         lines = [self._of[measurement]] if measurement in self._of else []
         if newest is not None:
@@ -55,7 +53,7 @@ class Canaries:
         return lines + _all_over(measurement, batch, behind)
 
 
-def _all_over(measurement: bytes, batch: LineBatch, first: int) -> list[bytes]:
+def _all_over(measurement: bytes, batch: Batch, first: int) -> list[bytes]:
     """Return a few lines of a measurement, from a line on, the last one first."""
     step = max(1, math.ceil((batch.lines - first) / SCOUTS))
     pieces = (batch.last_lines(first=max(first, end - step), end=end) for end in range(batch.lines, first, -step))

@@ -49,6 +49,7 @@ pub mod series_times;
 mod shape;
 mod shapes;
 mod template;
+pub mod toml_places;
 mod toml_table;
 mod trie;
 mod unusable;

@@ -216,7 +216,8 @@ impl Poster {
                 USER_AGENT,
                 concat!("iiot-gateway/", env!("CARGO_PKG_VERSION")),
             );
-        if method == Method::POST {
+        let says_type = self.headers.iter().any(|(name, _)| name == CONTENT_TYPE);
+        if method == Method::POST && !says_type {
             request = request.header(CONTENT_TYPE, "text/plain; charset=utf-8");
         }
         if compressed {

@@ -20,6 +20,7 @@ mod recorder;
 mod side;
 mod simulate;
 mod status;
+mod toml_places;
 
 use pyo3::prelude::*;
 
@@ -38,6 +39,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     consumer::register(module)?;
     recorder::register(module)?;
     mqtt_text::register(module)?;
+    toml_places::register(module)?;
     downlink::register(module)?;
     side::register(module)?;
     http::register(module)?;

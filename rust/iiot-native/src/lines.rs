@@ -177,6 +177,26 @@ impl LineBatch {
         Ok(PyBytes::new(py, line))
     }
 
+    #[pyo3(signature = (*, first = 0, end = None))]
+    fn text<'py>(
+        &self,
+        py: Python<'py>,
+        first: usize,
+        end: Option<usize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        crossings::count();
+        let lines = first..end.unwrap_or(self.core.len());
+        let part = self.core.part(lines.clone()).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "lines {}..{} of {}",
+                lines.start,
+                lines.end,
+                self.core.len()
+            ))
+        })?;
+        Ok(PyBytes::new(py, part))
+    }
+
     #[pyo3(signature = (*, first = 0, end = None, most = 1000))]
     fn last_lines<'py>(
         &self,

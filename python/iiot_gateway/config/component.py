@@ -1,0 +1,131 @@
+"""What the configuration knows of a component: its section, what `check` asks of it, and what may surprise its author.
+
+Every source, every sink and every service beside them declares one in a light file of its own, `section.py`; `registry.py` lists them. How
+a component is built stands in `components.py`, because `check` needs none of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from iiot_gateway.config.keys import nothing
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
+
+KeyPath = tuple[str, ...]
+Faults = Iterator[tuple[KeyPath, str]]
+"""Broken rules: the path of a key, and what is wrong with it."""
+
+
+class SourceSection:
+    """The section of a source: these keys stand in each."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def profile(self) -> str:
+            """Name or path of the profile; empty takes that of [gateway]."""
+
+        @property
+        def topic_prefix(self) -> str:
+            """Prefix of the source's topics; empty takes that of [gateway]."""
+
+        @property
+        def tags(self) -> Mapping[str, str]:
+            """Tags on every point."""
+
+        @property
+        def dedup_window_s(self) -> float:
+            """How long a repeat is known."""
+
+        @property
+        def max_document_bytes(self) -> int:
+            """A longer document is rejected."""
+
+
+class SinkSection:
+    """The section of a sink: these keys stand in each."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def profiles(self) -> tuple[str, ...]:
+            """Which profiles' frames it takes; empty takes all."""
+
+
+class PublishingSection(SinkSection):
+    """The section of a sink that publishes under topics; others know points by their tags alone."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def broker_url(self) -> str:
+            """Where it publishes."""
+
+        @property
+        def topic_prefix(self) -> str:
+            """Prefix of the topics that are the gateway's own there."""
+
+
+def _no_faults(_config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    return iter(())
+
+
+def _no_notes(_config: Config) -> Iterator[str]:
+    return iter(())
+
+
+def _no_prefixes(_config: Config, _broker_url: str) -> Iterator[tuple[str, str]]:
+    return iter(())
+
+
+def _no_trials(_config: Config, _sink: str) -> Iterator[tuple[str, str, str]]:
+    return iter(())
+
+
+def _nothing_to_find(_config: Config, _running: Running) -> Iterator[Finding]:
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A kind of section of the configuration, and its rules."""
+
+    name: str
+    """The section is called [name]; further ones are [name.OTHER]."""
+    section: type
+    """A frozen dataclass of `keys.py` declarations; its docstring is "`[name]`: what it is for."."""
+    many: bool = True
+    """Whether further ones may stand beside the first."""
+    only_named: str = ""
+    """What is said to somebody who writes [name] where only [name.OTHER] means something."""
+    template: Literal["shown", "commented", "absent"] = "commented"
+    """How it stands in the template."""
+    variables: Mapping[str, str] = field(default_factory=nothing)
+    """Variables of the environment under which other programs know its keys: name of the variable -> key."""
+    faults: Callable[[Config, AbstractSet[KeyPath]], Faults] = _no_faults
+    """Gives every broken rule; the second argument are the key paths that somebody wrote."""
+    notes: Callable[[Config], Iterator[str]] = _no_notes
+    """Gives a sentence on each thing that is no fault and may not do what its author expects."""
+    publishes_below: Callable[[Config, str], Iterator[tuple[str, str]]] = _no_prefixes
+    """Gives the prefixes below which the gateway publishes to a broker, each with the name of the section that does."""
+    doctor: Callable[[Config, Running], Iterator[Finding]] = _nothing_to_find
+    """Tries what the sections name, and gives what was found."""
+    trials: Callable[[Config, str], Iterator[tuple[str, str, str]]] = _no_trials
+    """Gives further topics that `doctor` tries at the broker of a sink: what for, the topic, and the filter that rights are needed to."""
+
+
+def place(name: str) -> KeyPath:
+    """Return the key path of a section by its name: `mqtt.backup` stands in [mqtt.backup]."""
+    return tuple(name.split("."))

@@ -1,0 +1,42 @@
+"""Every section that there can be, in the order of the template. A new source, sink or service is one line here.
+
+The only module of the configuration that knows components; their `section.py` files import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from iiot_gateway.config.component import Component
+from iiot_gateway.config.schema import GatewaySection, HttpSection, JournalSection, LogSection
+
+MODULES = (
+    "sources.probe_rs.section",
+    "sources.serial.section",
+    "sources.simulate.section",
+    "sources.mqtt_consumer.section",
+    "sinks.mqtt.section",
+    "mqtt.broker",
+    "home_assistant.section",
+    "sinks.influxdb.section",
+    "sinks.history.section",
+    "sinks.stdout",
+    "downlink.section",
+)
+"""The module of each component, which declares it as COMPONENT."""
+
+
+def _core(name: str, section: type) -> Component:
+    return Component(name=name, section=section, many=False, template="shown")
+
+
+COMPONENTS: tuple[Component, ...] = tuple(import_module(f"iiot_gateway.{name}").COMPONENT for name in MODULES)
+CORE = (
+    _core("gateway", GatewaySection),
+    _core("journal", JournalSection),
+    _core("http", HttpSection),
+    _core("log", LogSection),
+)
+"""What every gateway has."""
+SECTIONS: dict[str, Component] = {component.name: component for component in (CORE[0], *COMPONENTS, *CORE[1:])}
+"""Every section by name, in the order of the template."""

@@ -1,0 +1,83 @@
+"""The section `[downlink]`: through which port commands leave, and on which broker they are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iiot_gateway.components import ServiceComponent
+from iiot_gateway.config.component import Faults, KeyPath
+from iiot_gateway.config.keys import integer, path, secret, text
+from iiot_gateway.config.nearest import nearest_name
+from iiot_gateway.config.secret import Secret
+from iiot_gateway.config.wiring import origin
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sources.serial.section import SerialSection
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.pipeline.supervisor import Service
+    from iiot_gateway.sinks.base import Sink
+    from iiot_gateway.sources.base import Source
+
+KEY = re.compile(r"[0-9A-Fa-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownlinkSection:
+    """`[downlink]`: commands from PREFIX/NODE/set/NAME to sensor nodes. A key turns it on."""
+
+    key: Secret = secret("The nodes' key, 32 hexadecimal digits (IIOT_NODE_KEY of their build). Better by IIOT_DOWNLINK__KEY or key_file.")
+    key_file: str = path("", "A file that holds the key and nothing else.")
+    source: str = text("serial", "The serial source at whose other end the gateway node is.")
+    sink: str = text("mqtt", "The section of the broker on which commands are asked for.")
+    valid_s: int = integer(120, "A command that could not be sent within so many seconds expires.", low=1, high=3600)
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule, if commands are to be sent."""
+    downlink, ports, brokers = config.one(DownlinkSection), config.of(SerialSection), config.of(MqttSection)
+    if not downlink.key:
+        return
+    if not KEY.fullmatch(downlink.key.reveal()):
+        yield ("downlink", "key"), "expected 32 hexadecimal digits"
+    if downlink.source not in ports:
+        yield ("downlink", "source"), f"there is no serial source {downlink.source!r}{nearest_name(downlink.source, sorted(ports))}"
+    if downlink.sink not in brokers:
+        yield ("downlink", "sink"), f"there is no broker {downlink.sink!r}{nearest_name(downlink.sink, sorted(brokers))}"
+
+
+def build(building: Building, sources: Sequence[Source], _sinks: Sequence[Sink]) -> Sequence[Service]:
+    """Make the service that takes commands, if there is a key."""
+    if not _takes_commands(building):
+        return ()
+    from iiot_gateway.downlink.building import build_downlink
+
+    return [build_downlink(building, sources)]
+
+
+def own_topics(building: Building, broker_url: str) -> Iterable[str]:
+    """Give the filters of commands and answers at the broker on which they are asked for."""
+    if not _takes_commands(building) or building.config.of(MqttSection)[building.config.one(DownlinkSection).sink].broker_url != broker_url:
+        return ()
+    prefix = commands_prefix(building.config)
+    return (f"{prefix}/+/set/#", f"{prefix}/+/state/#")
+
+
+def commands_prefix(config: Config) -> str:
+    """Return the prefix of the topics on which commands are asked for and answered."""
+    source = config.one(DownlinkSection).source
+    return origin(config, source, config.of(SerialSection)[source]).topic_prefix
+
+
+def _takes_commands(building: Building) -> bool:
+    return bool(building.config.one(DownlinkSection).key) and not building.is_replay
+
+
+COMPONENT = ServiceComponent(
+    name="downlink", section=DownlinkSection, many=False, template="absent", faults=faults, build=build, own_topics=own_topics
+)

@@ -1,0 +1,112 @@
+"""The section `[home_assistant]`: to which brokers the gateway's metrics are announced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iiot_gateway.components import ServiceComponent
+from iiot_gateway.config.component import Faults, KeyPath
+from iiot_gateway.config.keys import YEAR_S, flag, integer, text, texts
+from iiot_gateway.config.mqtt_text import prefix_fault
+from iiot_gateway.config.nearest import nearest_name
+from iiot_gateway.sinks.mqtt.section import MqttSection
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.pipeline.supervisor import Service
+    from iiot_gateway.sinks.base import Sink
+    from iiot_gateway.sources.base import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeAssistantSection:
+    """`[home_assistant]`: tells Home Assistant of every metric that goes to its broker (MQTT discovery)."""
+
+    discovery: bool = flag(False, "true announces a device a node, and a sensor a metric.")
+    mqtt: tuple[str, ...] = texts('Which brokers, by the names of their sections: ["mqtt", "mqtt.site"]; empty takes all.')
+    discovery_prefix: str = text("homeassistant", "Home Assistant's discovery prefix.")
+    status_topic: str = text("homeassistant/status", "Where Home Assistant says online; everything is announced again then.")
+    expire_after_s: int = integer(
+        0, "Without a new value for so long, Home Assistant shows a sensor as unavailable. 0 never does.", low=0, high=YEAR_S
+    )
+    retired: tuple[str, ...] = texts("Nodes that are gone, by name: their sensors are removed from Home Assistant.")
+
+
+def announced(config: Config) -> dict[str, MqttSection]:
+    """Return the sections of the brokers that Home Assistant listens to, by name; none without discovery."""
+    section = config.one(HomeAssistantSection)
+    if not section.discovery:
+        return {}
+    return {name: mqtt for name, mqtt in config.of(MqttSection).items() if not section.mqtt or name in section.mqtt}
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    section, brokers = config.one(HomeAssistantSection), config.of(MqttSection)
+    if section.discovery and not brokers:
+        yield ("home_assistant", "discovery"), "needs an [mqtt] section: the broker that Home Assistant listens to"
+    for name in section.mqtt:
+        if name not in brokers:
+            yield ("home_assistant", "mqtt"), f"there is no section [{name}]{nearest_name(name, list(brokers))}"
+    for key in ("discovery_prefix", "status_topic"):
+        if fault := prefix_fault(getattr(section, key)):
+            yield ("home_assistant", key), fault
+
+
+def publishes_below(config: Config, broker_url: str) -> Iterator[tuple[str, str]]:
+    """Give the discovery prefix where this broker is told of metrics."""
+    for section in announced(config).values():
+        if section.broker_url == broker_url:
+            yield "home_assistant", config.one(HomeAssistantSection).discovery_prefix
+
+
+def build(building: Building, _sources: Sequence[Source], sinks: Sequence[Sink]) -> Sequence[Service]:
+    """Make a service for each broker that is told."""
+    if not building.config.one(HomeAssistantSection).discovery:
+        return ()
+    from iiot_gateway.home_assistant.building import build_discoveries
+
+    return build_discoveries(building, sinks)
+
+
+def trials(config: Config, sink: str) -> Iterator[tuple[str, str, str]]:
+    """Give the topic that `doctor` tries at a broker that is told."""
+    if sink in announced(config):
+        from iiot_gateway.home_assistant.entities import identifier
+
+        # Home Assistant takes note of topics that end in /config only.
+        own, prefix = identifier(config.of(MqttSection)[sink].client_id), config.one(HomeAssistantSection).discovery_prefix
+        yield "discovery", f"{prefix}/sensor/{own}/doctor", f"{prefix}/+/{own}/#"
+
+
+def looks_at_values(config: Config) -> bool:
+    """Tell whether anything is announced."""
+    return config.one(HomeAssistantSection).discovery
+
+
+def own_topics(building: Building, broker_url: str) -> Iterable[str]:
+    """Give the filters of the documents at a broker."""
+    there = [section for section in announced(building.config).values() if section.broker_url == broker_url]
+    if not there:
+        return ()
+    from iiot_gateway.home_assistant.building import announcer
+
+    return [announcer(building.config, section).own_documents() for section in there]
+
+
+COMPONENT = ServiceComponent(
+    name="home_assistant",
+    section=HomeAssistantSection,
+    many=False,
+    template="shown",
+    faults=faults,
+    publishes_below=publishes_below,
+    build=build,
+    own_topics=own_topics,
+    looks_at_values=looks_at_values,
+    trials=trials,
+)

@@ -1,0 +1,99 @@
+"""The built-in broker: started before a sink connects to it, stopped after the last one left."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from iiot_gateway import _native
+from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
+from iiot_gateway.mqtt.broker import BrokerSection
+from iiot_gateway.mqtt.connection import embedded_clients
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from iiot_gateway.components import Building
+
+START_REMEDY = 'name another address in broker.listen; or, if a broker listens there, set mqtt.broker_url = "mqtt://{listen}"'
+
+STORE_REMEDY = "make room on its disk, or name another file in broker.path; what is not stored ends with the gateway"
+
+
+class EmbeddedBroker:
+    """One broker for all sinks that publish to it, and for the sources that take what its clients publish.
+
+    Its methods block, but for one that says so, and may be called from any thread.
+    """
+
+    def __init__(self, section: BrokerSection, path: str, clients: Sequence[str]) -> None:
+        self._section = section
+        self._path = path
+        self._clients = list(clients)
+        self._users = set(clients)
+        self._lock = threading.Lock()
+        self._consumers: list[_native.BrokerConsumer] = []
+        self._running: _native.Broker | None = None
+        self._not_stored = 0
+        self._repeated = Repeated()
+        self._log = get_log(broker=section.listen)
+
+    def consume(self, name: str, consumer: _native.BrokerConsumer) -> None:
+        """Give a source what clients publish; before the broker runs."""
+        self._consumers.append(consumer)
+        self._users.add(name)
+
+    def ensure(self) -> None:
+        """Start it if it does not run. Raises SinkUnavailable with what is wrong and what to do."""
+        with self._lock:
+            if self._running is not None:
+                if (reason := self._running.end_reason()) is None:
+                    return
+                self._running = None
+                self._log.error(BROKER_ENDED, error=reason, remedy="it is started again; the frames wait in the journal")
+            section = self._section
+            try:
+                self._running = _native.Broker.start(
+                    section.listen,
+                    path=self._path,
+                    own_clients=self._clients,
+                    consumers=self._consumers,
+                    username=section.username or None,
+                    password=section.password.reveal() or None,
+                )
+            except _native.BrokerError as error:
+                raise SinkUnavailable(
+                    f"the built-in broker cannot be started: {error}; {START_REMEDY.format(listen=section.listen)}"
+                ) from error
+            self._not_stored = 0
+            self._log.info(BROKER_STARTED, listen=section.listen, retained=self._path)
+
+    def tell_not_stored(self) -> None:
+        """Say that retained values of other clients did not reach the file. Never waits."""
+        running = self._running
+        if running is None or (count := running.not_stored()) <= self._not_stored:
+            return
+        self._not_stored = count
+        if (extra := self._repeated.allows(BROKER_NOT_STORED)) is not None:
+            self._log.error(BROKER_NOT_STORED, values=count, path=self._path, remedy=STORE_REMEDY, **extra)
+
+    def release(self, client: str, timeout_s: float) -> None:
+        """Take note that a sink is done with it; the last one stops it."""
+        with self._lock:
+            self._users.discard(client)
+            if self._users or self._running is None:
+                return
+            ended = self._running.stop(timeout_s)
+            self._running = None
+        self._log.info(BROKER_STOPPED, in_time=ended)
+
+
+def built_in_broker(building: Building) -> EmbeddedBroker:
+    """Return the broker of a gateway; there is one for all who name it."""
+    return building.once(_made)
+
+
+def _made(building: Building) -> EmbeddedBroker:
+    section = building.config.one(BrokerSection)
+    return EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config))

@@ -1,0 +1,303 @@
+"""The delivery loop: batches from the journal to another side, each confirmed when that has every line of it but the bad ones.
+
+What is sent, and what an answer means, is the outlet's business (`outlet.py`). Here is decided when to try again, which lines of a refused
+batch are bad (`plan.py`), when to believe that (`canaries.py`, `outages.py`), and what is said about it.
+
+One task prepares the next batch while another sends the present one. A batch that cannot be sent is kept and tried again;
+after a longer outage the prepared ones are dropped and read anew, because the journal may have pruned them meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, Generic
+
+import anyio
+import anyio.to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from iiot_gateway._native import JournalError
+from iiot_gateway.backoff import Backoff
+from iiot_gateway.errors import SinkUnavailable
+from iiot_gateway.log import (
+    SINK_AVAILABLE,
+    SINK_LINES_REJECTED,
+    SINK_NOT_AUTHORIZED,
+    SINK_REFUSED,
+    SINK_REFUSES_ALL,
+    SINK_UNAVAILABLE,
+    Repeated,
+    get_log,
+)
+from iiot_gateway.sinks.base import SinkStatus
+from iiot_gateway.sinks.canaries import Canaries
+from iiot_gateway.sinks.outages import Outages
+from iiot_gateway.sinks.outlet import B, Outcome, Outlet, Verdict
+from iiot_gateway.sinks.plan import Delivery, Range
+
+REWIND_AFTER_S = 30.0
+LONGEST_RETRY_AFTER_S = 3600.0
+SUSPECT_AFTER_S = 600.0
+BAD = (Verdict.BAD_LINES, Verdict.TOO_LARGE)
+
+
+class DeliverySink(Generic[B]):
+    """A sink that sends batches through an outlet."""
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        outlet: Outlet[B],
+        *,
+        on_start: str = "wait",
+        suspect_after_s: float = SUSPECT_AFTER_S,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """With on_start = "fail" another side that is absent at start ends the gateway.
+
+        Lines over which the other side has FAILED for `suspect_after_s` are suspects.
+        """
+        self.name = name
+        self.kind = kind
+        self.status = SinkStatus()
+        self._outlet = outlet
+        self._on_start = on_start
+        self._backoff = backoff or Backoff()
+        self._stopping = anyio.Event()
+        self._done = anyio.Event()
+        # Raised at each rewind; batches of an older generation were forgotten by the outlet and are thrown away.
+        self._generation = 0
+        self._reading = anyio.Lock()
+        self._failing_since_s: float | None = None
+        self._gone: Outcome | None = None
+        self._canaries = Canaries()
+        self._outages = Outages(suspect_after_s)
+        self._log = get_log(sink=name)
+        self._repeated = Repeated()
+        # Apart, because each batch that is taken resets the other.
+        self._unread = Repeated()
+
+    async def run(self) -> None:
+        """Wait until the other side is there, then deliver until `stop`."""
+        try:
+            self._outlet.rewind()
+            if await self._available():
+                await self._deliver_all()
+        finally:
+            self._done.set()
+        # Raised out here, because a task group would wrap it.
+        if self._gone is not None:
+            raise self._unavailable(self._gone)
+        self.status.change("stopped")
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let what is being sent finish; after the time-out that is cancelled, and sent again at the next start."""
+        self._stopping.set()
+        self._outlet.stop_reading()
+        with anyio.move_on_after(timeout_s):
+            await self._done.wait()
+        self._outlet.stop_sending()
+
+    async def _available(self) -> bool:
+        """Ask for a sign of life until there is one; False when stopped meanwhile."""
+        self.status.change("connecting")
+        while not self._stopping.is_set():
+            outcome = await self._ask(self._outlet.greet)
+            if outcome.verdict is Verdict.ACCEPTED:
+                self._recovered()
+                return True
+            if self._on_start == "fail" or outcome.verdict is Verdict.GONE:
+                raise self._unavailable(outcome)
+            await self._pause(self._failed(outcome))
+        return False
+
+    def _unavailable(self, outcome: Outcome) -> SinkUnavailable:
+        remedy = f"; {outcome.remedy}" if outcome.remedy else ""
+        return SinkUnavailable(f"[{self.name}] {self._outlet.place[1]}: {outcome.error}{remedy}")
+
+    async def _deliver_all(self) -> None:
+        send, receive = anyio.create_memory_object_stream[tuple[int, B]](0)
+        async with anyio.create_task_group() as tasks, receive:
+            tasks.start_soon(self._prepare, send)
+            await self._deliver_prepared(receive)
+            tasks.cancel_scope.cancel()
+
+    async def _prepare(self, send: MemoryObjectSendStream[tuple[int, B]]) -> None:
+        async with send:
+            backoff = Backoff()
+            while not self._stopping.is_set():
+                try:
+                    async with self._reading:
+                        generation = self._generation
+                        batch = await anyio.to_thread.run_sync(self._outlet.next_batch)
+                except JournalError as error:
+                    await self._pause(self._unreadable(error, backoff.next_delay_s()))
+                    continue
+                if batch is not None:
+                    await send.send((generation, batch))
+
+    async def _deliver_prepared(self, receive: MemoryObjectReceiveStream[tuple[int, B]]) -> None:
+        async for generation, batch in receive:
+            if generation == self._generation and not await self._deliver(batch):
+                if self._stopping.is_set() or self._gone is not None:
+                    return
+                async with self._reading:  # no batch is being read, so none can slip between the two lines
+                    self._outlet.rewind()
+                    self._generation += 1
+
+    async def _deliver(self, batch: B) -> bool:
+        """Send and confirm a batch; False if it was given up and must be read again."""
+        plan = Delivery(batch.lines)
+        while (part := plan.next()) is not None:
+            outcome = await self._ask(self._outlet.send, batch, part)
+            match outcome.verdict:
+                case Verdict.ACCEPTED:
+                    self._accepted(batch, plan, part)
+                    continue
+                case Verdict.BAD_LINES | Verdict.TOO_LARGE:
+                    plan.refused(outcome.error, outcome.rows)
+                    if not plan.in_doubt or (outcome := await self._doubted(batch, plan, outcome)).verdict is Verdict.ACCEPTED:
+                        continue
+                case Verdict.FAILED:
+                    if await self._blames_lines(batch, plan, part):
+                        continue
+            if await self._gives_up(outcome):
+                return False
+        if self._outages:
+            self._outages.delivered(batch.last_lines())
+        return await self._settle(batch, sorted(plan.rejects))
+
+    async def _gives_up(self, outcome: Outcome) -> bool:
+        """Take a failure that is no fault of the lines, and wait; return whether the batch is to be read again."""
+        if outcome.verdict is Verdict.GONE:
+            self._gone = outcome
+        if outcome.verdict in (Verdict.CANCELLED, Verdict.GONE):
+            return True
+        await self._pause(self._failed(outcome))
+        return self._stopping.is_set() or self._outage_s() > REWIND_AFTER_S
+
+    def _accepted(self, batch: B, plan: Delivery, part: Range) -> None:
+        """Take note that a range is in."""
+        plan.accepted()
+        self._canaries.take(batch, part)
+        self._recovered()
+
+    async def _doubted(self, batch: B, plan: Delivery, refusal: Outcome) -> Outcome:
+        """Find out whether the other side takes good lines, so that the suspects are bad; return what was found."""
+        newest = await self._newest(batch)
+        outcome = await self._prove_until(self._canaries.of_any(newest, batch, plan.scouts()), BAD) or refusal
+        if outcome.verdict is Verdict.ACCEPTED:
+            plan.believe()
+            self._recovered()
+            return outcome
+        plan.doubt()
+        if outcome.verdict in BAD:
+            return replace(outcome, verdict=Verdict.REFUSED, remedy=self._outlet.refuses_all_remedy, refuses_all=True)
+        return outcome
+
+    async def _blames_lines(self, batch: B, plan: Delivery, part: Range) -> bool:
+        """Take a failure over a range: where it has lasted, halve the range, or judge its one line. False if it is to be waited for."""
+        measurements = batch.last_lines(first=part.first, end=part.end)
+        if not self._outages.failed(measurements, time.monotonic()):
+            return False
+        if len(part) > 1:
+            return plan.halve()
+        newest = await self._newest(batch)
+        for name in measurements:
+            lines = self._canaries.of(name, newest, batch, part.end)
+            outcome = await self._prove_until(lines, (Verdict.FAILED, Verdict.BAD_LINES), name)
+            if outcome is None or outcome.verdict is not Verdict.ACCEPTED:
+                return False
+        # Once more, because the other side may have come back between the line and its proof.
+        again = await self._ask(self._outlet.send, batch, part)
+        if again.verdict is Verdict.ACCEPTED:
+            self._accepted(batch, plan, part)
+        elif again.verdict is Verdict.FAILED:
+            plan.reject(again.error)
+            self._recovered()
+        return again.verdict in (Verdict.ACCEPTED, Verdict.FAILED)
+
+    async def _prove_until(self, lines: Sequence[bytes], go_on: Sequence[Verdict], measurement: bytes | None = None) -> Outcome | None:
+        """Try lines one by one while the answers are such that the line may be to blame; return the last answer."""
+        outcome = None
+        for line in lines:
+            outcome = await self._ask(self._outlet.prove, line)
+            if outcome.verdict is Verdict.ACCEPTED:
+                self._canaries.take_line(measurement, line)
+            if outcome.verdict not in go_on or self._stopping.is_set():
+                break
+        return outcome
+
+    async def _newest(self, batch: B) -> B | None:
+        """Return the newest lines in the journal; whoever comes to a damaged frame in its turn says so."""
+        with suppress(JournalError):
+            return await anyio.to_thread.run_sync(self._outlet.newest, batch)
+        return None
+
+    async def _ask(self, ask: Callable[..., Outcome], *arguments: Any) -> Outcome:
+        return await anyio.to_thread.run_sync(partial(ask, *arguments))
+
+    async def _settle(self, batch: B, rejects: list[tuple[int, str]]) -> bool:
+        """Confirm a batch of which every line is in or rejected; False if the journal does not take it now."""
+        if rejects:
+            index, why = rejects[0]
+            first = batch.line(index)[:80].decode("utf-8", "replace")
+            self._log.error(SINK_LINES_REJECTED, lines=len(rejects), of=batch.lines, first=first, reason=why)
+        try:
+            if not self._outlet.confirm(batch, rejects, wait=False):
+                await anyio.to_thread.run_sync(partial(self._outlet.confirm, batch, rejects, wait=True))
+        except JournalError as error:
+            # A full disk: the other side has the lines, and takes them again.
+            self.status.change("journal_unavailable", str(error))
+            await self._pause(self._backoff.next_delay_s())
+            return False
+        return True
+
+    def _recovered(self) -> None:
+        if self.status.state != "connected":
+            key, text = self._outlet.place
+            self._log.info(SINK_AVAILABLE, **{key: text})
+            self.status.change("connected", "")
+            self._repeated.reset()
+        self._failing_since_s = None
+        self._backoff.reset()
+
+    def _failed(self, outcome: Outcome) -> float:
+        """Take a failure and return how long to wait."""
+        if outcome.verdict is not Verdict.FAILED:
+            self._outages.interrupted()
+        if self._failing_since_s is None:
+            self._failing_since_s = time.monotonic()
+            self.status.reconnects += 1
+        delay_s = self._backoff.next_delay_s()
+        if outcome.retry_after_s is not None:
+            delay_s = min(max(outcome.retry_after_s, 0.1), LONGEST_RETRY_AFTER_S)
+        refused = outcome.verdict is Verdict.REFUSED
+        self.status.change("refused" if refused else "disconnected", outcome.error)
+        if (extra := self._repeated.allows(outcome.error)) is not None:
+            if refused:
+                event = SINK_NOT_AUTHORIZED if outcome.not_authorized else SINK_REFUSED
+                event = SINK_REFUSES_ALL if outcome.refuses_all else event
+                self._log.error(event, error=outcome.error, retry_s=round(delay_s, 1), remedy=outcome.remedy, **extra)
+            else:
+                self._log.warning(SINK_UNAVAILABLE, error=outcome.error, retry_s=round(delay_s, 1), **extra)
+        return delay_s
+
+    def _unreadable(self, error: JournalError, delay_s: float) -> float:
+        """Take a journal that could not be read; return how long to wait."""
+        self.status.change("journal_unavailable", str(error))
+        if (extra := self._unread.allows(str(error))) is not None:
+            self._log.error(SINK_UNAVAILABLE, error=str(error), kind="journal_unavailable", retry_s=round(delay_s, 1), **extra)
+        return delay_s
+
+    def _outage_s(self) -> float:
+        return 0.0 if self._failing_since_s is None else time.monotonic() - self._failing_since_s
+
+    async def _pause(self, delay_s: float) -> None:
+        with anyio.move_on_after(delay_s):
+            await self._stopping.wait()

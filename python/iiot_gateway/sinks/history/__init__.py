@@ -1,0 +1,1 @@
+"""The history sink: every point in a file on this machine."""

@@ -1,0 +1,88 @@
+"""The section `[history]`: a file on this machine, and how large it may grow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iiot_gateway.components import Metric, SinkComponent
+from iiot_gateway.config.component import Faults, KeyPath, SinkSection, place
+from iiot_gateway.config.keys import integer, number, path, texts
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
+    from iiot_gateway.sinks.base import Sink
+
+MIN_BYTES = 1048576
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySection(SinkSection):
+    """`[history]`, `[history.NAME]`: every point in a file on this machine, for the web page, the API and `history`."""
+
+    path: str = path("history.db", "The history's file.")
+    max_age_d: float = number(0.0, "Points older than this go. 0 keeps them.", low=0, high=36600)
+    max_bytes: int = integer(1073741824, "With more bytes in use the oldest points go; about 3 a point. 0 is no limit.", low=0, high=2**44)
+    commit_interval_ms: int = integer(
+        1000, "How long the first frame of a commit waits for more; longer spares SD cards.", low=0, high=60000
+    )
+    profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+
+
+def histories(config: Config) -> list[tuple[str, HistorySection, str]]:
+    """Return name, section and file of every history."""
+    return [(name, section, str(config.base / section.path)) for name, section in config.of(HistorySection).items()]
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    seen = {config.journal_path(): "journal"}
+    for name, history, file in histories(config):
+        if not history.path:
+            yield (*place(name), "path"), "must not be empty"
+        elif os.path.isdir(file):
+            yield (*place(name), "path"), f"{file} is a directory: name a file in it"
+        elif file in seen:
+            yield (*place(name), "path"), f"the same file as that of [{seen[file]}]; each needs its own"
+        seen.setdefault(file, name)
+        if 0 < history.max_bytes < MIN_BYTES:
+            yield (*place(name), "max_bytes"), f"expected 0, or at least {MIN_BYTES}"
+
+
+def build(building: Building, name: str, section: HistorySection) -> Sink:
+    """Make the sink."""
+    from iiot_gateway import _native
+    from iiot_gateway.sinks.history.sink import HistorySink
+
+    return HistorySink(name, section, str(building.config.base / section.path), _native.HistorySink(building.journal, name))
+
+
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sinks.history.doctor import histories as tried_histories
+
+    return tried_histories(config)
+
+
+COMPONENT = SinkComponent(
+    name="history",
+    section=HistorySection,
+    faults=faults,
+    build=build,
+    doctor=doctor,
+    metrics=(
+        Metric("points", "iiot_sink_history_points", "gauge", "Points in a history."),
+        Metric("bytes", "iiot_sink_history_bytes", "gauge", "Size of a history: pages in use."),
+        Metric(
+            "pruned_points",
+            "iiot_sink_history_pruned_points_total",
+            "counter",
+            "Points that a history's limits of age and size took away since the start.",
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The database sink for line protocol: InfluxDB and VictoriaMetrics."""

@@ -1,0 +1,74 @@
+"""Makes consumers from their sections: of a broker, of the built-in one, and for `record`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from iiot_gateway import _native
+from iiot_gateway.errors import GatewayError, SettingUnusable
+from iiot_gateway.mqtt.broker import EMBEDDED
+from iiot_gateway.mqtt.connection import broker_settings
+from iiot_gateway.mqtt.embedded import built_in_broker
+from iiot_gateway.sources.base import Source
+from iiot_gateway.sources.mqtt_consumer.source import MqttConsumerSource, RecordedConsumer
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
+    from iiot_gateway.sources.recording import MessageWriter
+
+
+def build_consumer(building: Building, name: str, section: MqttConsumerSection) -> Source:
+    """Make a consumer. Raises MqttError for a setting that cannot be used."""
+    journal = building.journal
+    settings = building.origin(name)
+    del settings["rtt_channel"]
+    settings["waits"] = section.when_full == "pause"
+    if section.broker_url == EMBEDDED:
+        from iiot_gateway.sources.mqtt_consumer.embedded import EmbeddedConsumerSource
+
+        broker = built_in_broker(building)
+        taken = _native.BrokerConsumer(journal, name, filters=[topic.filter for topic in section.topics], **settings)
+        broker.consume(name, taken)
+        return EmbeddedConsumerSource(name, section, taken, broker)
+    native = _native.MqttConsumer(
+        journal,
+        name,
+        client_id=section.client_id or f"iiot-gateway-{journal.id[:12]}-{name.replace('.', '-')}",
+        subscriptions=subscriptions(section),
+        retained=section.retained,
+        redelivery=section.redelivery,
+        session_expiry_s=section.session_expiry_s,
+        keep_alive_s=section.keep_alive_s,
+        ack_timeout_s=section.ack_timeout_s,
+        connect_timeout_s=section.connect_timeout_s,
+        **settings,
+        **broker_settings(building.config, section),
+    )
+    return MqttConsumerSource(name, section, native)
+
+
+def build_recorder(config: Config, name: str, section: MqttConsumerSection, writer: MessageWriter) -> Source:
+    """Make a consumer whose messages go to a file. Raises SettingUnusable."""
+    if section.broker_url == EMBEDDED:
+        raise GatewayError(
+            "the built-in broker runs only within the gateway, so `record` cannot listen to it: name the URL of another broker"
+        )
+    try:
+        native = _native.MqttRecorder(
+            writer.push,
+            client_id=f"iiot-gateway-record-{os.getpid()}",
+            subscriptions=subscriptions(section),
+            max_document_bytes=section.max_document_bytes,
+            **broker_settings(config, section),
+        )
+    except _native.MqttError as error:
+        raise SettingUnusable(str(error)) from error
+    return RecordedConsumer(name, section, native, writer)
+
+
+def subscriptions(section: MqttConsumerSection) -> list[tuple[str, int]]:
+    """Return the filters, each with its QoS."""
+    return [(topic.filter, section.qos if topic.qos is None else topic.qos) for topic in section.topics]

@@ -1,0 +1,133 @@
+"""The section `[mqtt_consumer]`: which messages of which broker, and that none is taken twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from iiot_gateway.components import MessageSource
+from iiot_gateway.config.component import Faults, KeyPath, SourceSection, place
+from iiot_gateway.config.keys import HOUR_S, YEAR_S, Subscription, choice, integer, number, path, secret, subscriptions, tags, text
+from iiot_gateway.config.mqtt_text import filter_fault, overlaps
+from iiot_gateway.config.secret import Secret
+from iiot_gateway.mqtt.connection import connection_faults, own_prefixes
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.sources.base import Source
+    from iiot_gateway.sources.recording import MessageWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttConsumerSection(SourceSection):
+    """`[mqtt_consumer]`, `[mqtt_consumer.NAME]`: messages of a broker, each taken exactly once."""
+
+    broker_url: str = text(
+        "mqtt://localhost:1883", 'mqtt:// (port 1883), mqtts:// (port 8883, TLS or nothing), or "embedded" for the broker of [broker].'
+    )
+    topics: tuple[Subscription, ...] = subscriptions("Topic filters to subscribe to; $share/GROUP/FILTER shares them with other gateways.")
+    qos: int = choice(1, "Of filters that name none. 0 can lose messages on their way; 1 and 2 lose none and double none.", 0, 1, 2)
+    protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
+    client_id: str = text(
+        "", "Under this name the broker keeps the session. Empty makes one from the journal's id and this section's name."
+    )
+    session_expiry_s: float = number(
+        86400.0,
+        "How long the broker is to keep the session while the gateway is away (3.1.1: it decides). 0 keeps none.",
+        low=0,
+        high=4294967295,
+    )
+    retained: Literal["ignore", "take"] = text(
+        "ignore", "Messages that the broker had kept: ignore counts them as skipped; take accepts each value once.", "ignore", "take"
+    )
+    redelivery: Literal["marked", "unmarked"] = text(
+        "marked",
+        "How the broker sends a message again: marked has MQTT's DUP flag and the same packet id; unmarked has neither, as with Artemis.",
+        "marked",
+        "unmarked",
+    )
+    own: Literal["refuse", "take"] = text(
+        "refuse", "Filters under which the gateway's own values would come back: refuse is a fault, take accepts them.", "refuse", "take"
+    )
+    when_full: Literal["pause", "drop_oldest"] = text(
+        "pause",
+        "pause leaves messages with the broker while the journal is full; drop_oldest drops frames of dead sinks.",
+        "pause",
+        "drop_oldest",
+    )
+    silence_s: float = number(900.0, "Without any message for so long, status says silent. 0 never does.", low=0, high=YEAR_S)
+    keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
+    ack_timeout_s: float = number(20.0, "A ping that is not answered for so long ends the connection.", low=1, high=HOUR_S)
+    connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
+    username: str = text("", "Empty connects without one.")
+    password: Secret = secret("Better by IIOT_MQTT_CONSUMER__PASSWORD or password_file.")
+    password_file: str = path("", "A file that holds the password and nothing else.")
+    ca_file: str = path("", "Certificates (PEM) that the broker's is checked against; empty takes the system's.")
+    client_cert_file: str = path("", "The gateway's own certificate (PEM).")
+    client_key_file: str = path("", "The key of that certificate (PEM).")
+    profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    dedup_window_s: float = number(
+        3600.0, "A message with a time that comes again within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
+    max_document_bytes: int = integer(65536, "A longer message is rejected.", low=64, high=16777216)
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    for name, consumer in config.of(MqttConsumerSection).items():
+        yield from _consumer(place(name), config, consumer)
+    yield from _shared_filters(config)
+
+
+def _consumer(path: KeyPath, config: Config, consumer: MqttConsumerSection) -> Faults:
+    if not consumer.topics:
+        yield (*path, "topics"), 'is needed: topic filters, like ["factory/#"]'
+    for subscription in consumer.topics:
+        if fault := filter_fault(subscription.filter):
+            yield (*path, "topics"), fault
+            continue
+        own = own_prefixes(config, consumer.broker_url) if consumer.own == "refuse" else []
+        for name, prefix in own:
+            if overlaps(subscription.filter, f"{prefix}/#"):
+                where = f"topics below {prefix}/, to which [{name}] publishes on the same broker"
+                remedy = 'the gateway would take its own values; name a narrower filter, or set own = "take"'
+                yield (*path, "topics"), f"{subscription.filter!r} matches {where}: {remedy}"
+    yield from connection_faults(path, consumer)
+
+
+def _shared_filters(config: Config) -> Faults:
+    """Find filters of which a message comes twice: once for each of them."""
+    known: list[tuple[str, str, str]] = []
+    for name, consumer in config.of(MqttConsumerSection).items():
+        for subscription in consumer.topics:
+            for broker, other, held in known:
+                if broker == consumer.broker_url and not filter_fault(subscription.filter) and overlaps(subscription.filter, held):
+                    where = "this section" if other == name else f"[{other}]"
+                    yield (
+                        (*place(name), "topics"),
+                        f"{subscription.filter!r} and {held!r} of {where} match the same topics: their messages would be taken twice",
+                    )
+            if not filter_fault(subscription.filter):
+                known.append((consumer.broker_url, name, subscription.filter))
+
+
+def build(building: Building, name: str, section: MqttConsumerSection) -> Source:
+    """Make the source."""
+    from iiot_gateway.sources.mqtt_consumer.building import build_consumer
+
+    return build_consumer(building, name, section)
+
+
+def record(config: Config, name: str, section: MqttConsumerSection, writer: MessageWriter) -> Source:
+    """Make the source for `record`."""
+    from iiot_gateway.sources.mqtt_consumer.building import build_recorder
+
+    return build_recorder(config, name, section, writer)
+
+
+COMPONENT = MessageSource(name="mqtt_consumer", section=MqttConsumerSection, faults=faults, build=build, record=record)

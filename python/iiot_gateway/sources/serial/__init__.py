@@ -1,0 +1,1 @@
+"""The serial source: a port, or a USB adapter wherever it turns up."""

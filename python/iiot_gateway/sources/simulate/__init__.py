@@ -1,0 +1,1 @@
+"""The simulate source: sensor nodes that do not exist."""

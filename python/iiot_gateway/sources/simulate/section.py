@@ -1,0 +1,46 @@
+"""The section `[simulate]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iiot_gateway.components import ByteSource
+from iiot_gateway.config.component import SourceSection
+from iiot_gateway.config.keys import YEAR_S, integer, number, tags, text
+
+if TYPE_CHECKING:
+    from iiot_gateway.sources.base import Intake, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateSection(SourceSection):
+    """`[simulate]`, `[simulate.NAME]`: sensor nodes that do not exist, printed as probe-rs would print them."""
+
+    nodes: int = integer(3, "Sensor nodes beside the receiver, which is node2: node1, node3, node4 and so on.", low=1, high=100000)
+    rate_per_s: float = number(
+        0.5,
+        "Readings a second, of all nodes together. 0 is as fast as the journal takes them; each node measures every 10 s then.",
+        low=0,
+        high=1e6,
+    )
+    seed: int = integer(1, "Another seed is another place, with other weather.", low=0, high=2**63 - 1)
+    profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
+    topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    dedup_window_s: float = number(
+        3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
+    max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
+
+
+def build(name: str, section: SimulateSection, intake: Intake) -> Source:
+    """Make the source."""
+    from iiot_gateway._native import Simulator
+    from iiot_gateway.sources.simulate.source import SimulateSource
+
+    return SimulateSource(name, section, intake, Simulator)
+
+
+COMPONENT = ByteSource(name="simulate", section=SimulateSection, build=build)
