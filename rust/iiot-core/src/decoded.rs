@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use crate::found::{FieldRef, PointRef, Value};
+use crate::found::{FieldRef, FoundTag, PointRef, Value};
 use crate::json::Kind;
 use crate::number::integer;
 use crate::render::push_value;
@@ -78,28 +78,34 @@ impl<'a> Decoded<'a> {
         self.rules.repeats == Repeats::Real
     }
 
-    /// Show every point: its number, its time and its fields.
+    /// Show every point: its number, its time, its fields, and the tags that the document gave it.
     #[inline]
     pub(crate) fn each_point(
         &self,
         frame: FrameTime,
-        mut visit: impl FnMut(u32, i64, &'a [FieldRef]),
+        mut visit: impl FnMut(u32, i64, &'a [FieldRef], &'a [FoundTag]),
     ) {
         if !self.scan.has_points {
             for (number, field) in (0..).zip(&self.scan.fields) {
-                visit(number, frame.time_ns, std::slice::from_ref(field));
+                visit(number, frame.time_ns, std::slice::from_ref(field), &[]);
             }
             return;
         }
         for (number, point) in (0..).zip(&self.scan.points) {
-            visit(number, self.time_of(*point, frame), self.fields_of(*point));
+            let time_ns = self.time_of(*point, frame);
+            visit(
+                number,
+                time_ns,
+                self.fields_of(*point),
+                self.scan.tags_of(point),
+            );
         }
     }
 
     /// Show every value with its place; in the order of points and fields.
     #[inline]
     pub(crate) fn each_value(&self, mut visit: impl FnMut(Place, &FieldRef)) {
-        self.each_point(FrameTime::at(0), |point, _, fields| {
+        self.each_point(FrameTime::at(0), |point, _, fields, _| {
             for (field, value) in (0..).zip(fields) {
                 visit(Place { point, field }, value);
             }

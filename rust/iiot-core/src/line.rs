@@ -1,12 +1,14 @@
 //! Writes points as `InfluxDB` line protocol: one line a point, numbers as the text they came as.
 
+use std::cmp::Ordering;
+
 use crate::decoded::{Decoded, FrameTime};
-use crate::found::{Context, FieldRef};
+use crate::found::{Context, FieldRef, FoundTag};
 use crate::json::Kind;
-use crate::observe::push_capture;
 use crate::origin::{Block, Head, Name, Origin, TagValue, push_name, push_tag};
 use crate::render::{
-    push_escaped_measurement, push_escaped_tag, push_string_field, push_template, push_value,
+    escaped_tag_bytes, push_escaped_measurement, push_escaped_tag, push_string_field,
+    push_template, push_value,
 };
 
 /// From here on, in nanoseconds: the years 2001 to 2286.
@@ -46,10 +48,11 @@ impl Decoded<'_> {
         if self.scan.has_points {
             for point in &self.scan.points {
                 let (own, fields) = (self.time_of(*point, time), self.fields_of(*point));
+                let tags = self.scan.tags_of(point);
                 if own == time.time_ns {
-                    self.write_line(fields, integers, origin, &tail, out);
+                    self.write_line(fields, tags, integers, origin, &tail, out);
                 } else {
-                    self.write_line(fields, integers, origin, &Tail::new(own), out);
+                    self.write_line(fields, tags, integers, origin, &Tail::new(own), out);
                 }
                 ended(out.len());
             }
@@ -57,7 +60,8 @@ impl Decoded<'_> {
         }
         if self.write_fixed(origin, &tail, out, &mut ended).is_none() {
             for field in &self.scan.fields {
-                self.write_line(std::slice::from_ref(field), integers, origin, &tail, out);
+                let field = std::slice::from_ref(field);
+                self.write_line(field, &[], integers, origin, &tail, out);
                 ended(out.len());
             }
         }
@@ -115,6 +119,7 @@ impl Decoded<'_> {
     fn write_line(
         &self,
         fields: &[FieldRef],
+        tags: &[FoundTag],
         integers: Integers,
         origin: &Origin,
         tail: &Tail,
@@ -125,7 +130,7 @@ impl Decoded<'_> {
                 continue;
             };
             if number == 0 {
-                self.push_head(head, field.context, out);
+                self.push_head(head, field.context, tags, out);
             } else {
                 self.push_field_name(b',', head, field.context, out);
             }
@@ -148,7 +153,7 @@ impl Decoded<'_> {
     }
 
     /// Append everything of a line with this field before its value.
-    pub(crate) fn push_head(&self, head: &Head, context: Context, out: &mut Vec<u8>) {
+    fn push_head(&self, head: &Head, context: Context, found: &[FoundTag], out: &mut Vec<u8>) {
         match head {
             Head::Fixed(head) => out.extend_from_slice(&head.text),
             Head::Rendered {
@@ -160,7 +165,18 @@ impl Decoded<'_> {
                 let mut raw = Vec::new();
                 push_template(measurement, document, scan, context, &mut raw);
                 push_escaped_measurement(&raw, out);
+                let mut found = found.iter().peekable();
                 for (key, value) in tags {
+                    // A tag of the document hides one of the configuration.
+                    while let Some(tag) = found.next_if(|tag| self.compare_key(tag, key).is_lt()) {
+                        self.push_found_tag(tag, out);
+                    }
+                    if found
+                        .peek()
+                        .is_some_and(|tag| self.compare_key(tag, key).is_eq())
+                    {
+                        continue;
+                    }
                     match value {
                         TagValue::Fixed(text) => push_tag(key, text, out),
                         TagValue::Rendered(template) => {
@@ -173,9 +189,26 @@ impl Decoded<'_> {
                         }
                     }
                 }
+                for tag in found {
+                    self.push_found_tag(tag, out);
+                }
                 self.push_rendered_name(b' ', name, context, out);
             }
         }
+    }
+
+    /// Whether a tag of the document stands before a key that is escaped already.
+    fn compare_key(&self, tag: &FoundTag, key: &[u8]) -> Ordering {
+        escaped_tag_bytes(self.scan.tag_key(tag)).cmp(key.iter().copied())
+    }
+
+    fn push_found_tag(&self, tag: &FoundTag, out: &mut Vec<u8>) {
+        let mut raw = Vec::new();
+        push_value(self.document, tag.value, &mut raw);
+        out.push(b',');
+        push_escaped_tag(self.scan.tag_key(tag), out);
+        out.push(b'=');
+        push_escaped_tag(&raw, out);
     }
 
     fn push_field_name(&self, before: u8, head: &Head, context: Context, out: &mut Vec<u8>) {
@@ -188,9 +221,8 @@ impl Decoded<'_> {
     fn push_rendered_name(&self, before: u8, name: &Name, context: Context, out: &mut Vec<u8>) {
         let Some(name) = name else {
             let mut raw = Vec::new();
-            if let Some(capture) = self.scan.captures.get(context.captures as usize) {
-                push_capture(self.document, *capture, &mut raw);
-            }
+            let number = context.captures as usize;
+            self.scan.push_capture(self.document, number, &mut raw);
             if raw.is_empty() {
                 raw.push(b'_');
             }

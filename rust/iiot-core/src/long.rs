@@ -8,9 +8,10 @@ use crate::conditions::is_left_out;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
 use crate::hash::AsIs;
+use crate::json::Kind;
 use crate::keys::series;
 use crate::moment::Moment;
-use crate::observe::push_capture;
+use crate::others;
 use crate::reading;
 use crate::rules::{Address, FieldName, PointRule, Rules};
 use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan};
@@ -23,6 +24,8 @@ pub(crate) fn enter(rules: &Rules, hash: u64, topic: Option<&[u8]>, scan: &mut S
     scan.tables.clear();
     scan.table_values.clear();
     scan.table_found.clear();
+    scan.joined.clear();
+    scan.tags.clear();
     if rules.long_points.is_empty() {
         return true;
     }
@@ -60,7 +63,11 @@ fn match_topic(rules: &Rules, scan: &mut Scan) {
                 break;
             }
         }
-        if matches {
+        let mut excepted = rule
+            .except_filters
+            .iter()
+            .filter(|_| !scan.topic.is_empty());
+        if matches && !excepted.any(|filter| filter.matches(&scan.topic, |_, _| {})) {
             scan.applies.push(number);
         }
     }
@@ -104,7 +111,8 @@ fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
         let Some(first) = scan.fields.get(point.first as usize).copied() else {
             continue;
         };
-        let Some(series) = series(rules, document, scan, first, &mut name) else {
+        let tags = scan.tags_of(point);
+        let Some(series) = series(rules, document, scan, first, tags, &mut name) else {
             continue;
         };
         // One that is too early will not be believed, and then has the document's time.
@@ -192,7 +200,7 @@ fn item_of_array(
 
     let captures = scan.captures.len() as u32;
     let names = scan.names.len() as u32;
-    let table = reading::keep(&room, 0, 0, scan);
+    let table = reading::keep(&room, 0, item, 0, scan);
     scan.fields.extend(room.fields.iter().map(|field| FieldRef {
         context: Context {
             captures: field.context.captures + captures,
@@ -231,6 +239,8 @@ impl Part<'_> {
                 end: number + 1,
                 time: self.time,
                 later_ms: 0,
+                first_tag: 0,
+                end_tag: 0,
             });
         }
         let rules = applies
@@ -244,7 +254,7 @@ impl Part<'_> {
                 continue;
             }
             for (table, captures) in self.items(rule.scope, scan) {
-                if !self.point(rule, table, Some(captures), scan) {
+                if !self.point(rule, table, captures, scan) {
                     return false;
                 }
             }
@@ -252,20 +262,38 @@ impl Part<'_> {
         true
     }
 
-    /// The tables of the items of a scope, and where the captures of their path begin. They are read the first time.
-    fn items(&self, scope: usize, scan: &mut Scan) -> Vec<(u32, u32)> {
+    /// The items of a scope, and where the captures of their path begin, if that has any.
+    fn found_items(&self, scope: usize, scan: &Scan) -> Vec<(Value, Option<u32>)> {
         let each = self.rules.scopes.get(scope).and_then(|scope| scope.each);
-        let found: Vec<Found> = found(self.table, scan)
-            .iter()
-            .filter(|found| Some(found.slot) == each)
-            .copied()
-            .collect();
+        let Some(each) = each else {
+            return Vec::new();
+        };
+        let wanted = self.rules.trie().wanted.get(each as usize);
+        if wanted.is_some_and(|wanted| !wanted.wildcards.is_empty()) {
+            let found = found(self.table, scan).iter();
+            return found
+                .filter(|found| found.slot == each)
+                .map(|found| (found.value, Some(found.captures)))
+                .collect();
+        }
+        let value = scan.value(self.table, Address::Document(each));
+        let values = match value.kind {
+            Kind::Missing | Kind::Null => Vec::new(),
+            Kind::Array => reading::items(self.document, value),
+            _ => vec![value],
+        };
+        values.into_iter().map(|value| (value, None)).collect()
+    }
+
+    /// The tables of the items of a scope, and where the captures of their path begin. They are read the first time.
+    fn items(&self, scope: usize, scan: &mut Scan) -> Vec<(u32, Option<u32>)> {
+        let found = self.found_items(scope, scan);
         let known = (1..)
             .zip(&scan.tables)
             .find(|(_, table)| table.scope as usize == scope && table.document == self.table)
             .map(|(number, _)| number);
         let mut tables = Vec::new();
-        for (count, item) in found.iter().enumerate() {
+        for (count, (item, captures)) in found.into_iter().enumerate() {
             if let Some(first) = known {
                 let number = first + count as u32;
                 let is_read =
@@ -274,38 +302,38 @@ impl Part<'_> {
                     // There was no room for this one and those behind it.
                     break;
                 }
-                tables.push((number, item.captures));
+                tables.push((number, captures));
                 continue;
             }
             if scan.tables.len() >= MAX_WILDCARD_POINTS {
-                too_many(item.value, scan);
+                too_many(item, scan);
                 break;
             }
             let mut room = reading::take_room(self.rules, scope, scan);
-            reading::into_room(
-                self.rules,
-                self.hash,
-                self.document,
-                item.value,
-                scope,
-                &mut room,
-            );
-            reading::rebase(&mut room, item.value.start);
-            let table = reading::keep(&room, scope, self.table, scan);
+            reading::into_room(self.rules, self.hash, self.document, item, scope, &mut room);
+            reading::rebase(&mut room, item.start);
+            let table = reading::keep(&room, scope, item, self.table, scan);
             reading::put_room(scope, room, scan);
-            tables.push((table, item.captures));
+            tables.push((table, captures));
         }
         tables
     }
 
     /// Add one point, if it has a usable value. `false`: there is no room for it.
     fn point(&self, rule: &PointRule, table: u32, captures: Option<u32>, scan: &mut Scan) -> bool {
-        let first = scan.fields.len();
+        let (first, first_tag) = (scan.fields.len(), scan.tags.len());
         let numbers = rule.fields.clone();
         for (number, field) in numbers.filter_map(|n| Some((n, self.rules.fields.get(n as usize)?)))
         {
             if field.name == FieldName::Key {
-                self.others(rule, number, table, captures, scan);
+                match &rule.others {
+                    None => self.others(rule, number, table, captures, scan),
+                    Some(others) => {
+                        let part = self.part(table, scan);
+                        let place = (number, table);
+                        others::add(self.rules, rule, others, place, self.document, part, scan);
+                    }
+                }
                 continue;
             }
             if is_left_out(field, self.document, scan, table) {
@@ -326,9 +354,11 @@ impl Part<'_> {
                 too_many(left_out, scan);
             }
             scan.fields.truncate(first);
+            scan.tags.truncate(first_tag);
             return false;
         }
         if scan.fields.len() == first {
+            scan.tags.truncate(first_tag);
             return true;
         }
         let own = rule.time.as_ref().and_then(|(address, format)| {
@@ -341,8 +371,22 @@ impl Part<'_> {
             end: scan.fields.len() as u32,
             time: own.or(self.time),
             later_ms: 0,
+            first_tag: first_tag as u32,
+            end_tag: scan.tags.len() as u32,
         });
         true
+    }
+
+    /// What a table was read of.
+    fn part(&self, table: u32, scan: &Scan) -> Value {
+        scan.table(table).map_or(
+            Value {
+                kind: Kind::Object,
+                start: 0,
+                end: self.document.len() as u32,
+            },
+            |table| table.value,
+        )
     }
 
     /// Add all other numbers and booleans.
@@ -368,9 +412,7 @@ impl Part<'_> {
         let mut key = Vec::new();
         for value in found {
             key.clear();
-            if let Some(capture) = scan.captures.get(value.captures as usize) {
-                push_capture(self.document, *capture, &mut key);
-            }
+            scan.push_capture(self.document, value.captures as usize, &mut key);
             if rule.except.iter().any(|known| known.as_bytes() == key) {
                 continue;
             }
@@ -422,7 +464,7 @@ fn place(rule: &PointRule, address: Address, captures: Option<u32>) -> (usize, u
     match address {
         Address::Item { item: slot, .. } | Address::Only(slot) => (rule.scope, slot, captures),
         Address::Document(slot) => (0, slot, captures),
-        Address::Level(_) => (0, u32::MAX, None),
+        Address::Level(_) | Address::Topic => (0, u32::MAX, None),
     }
 }
 

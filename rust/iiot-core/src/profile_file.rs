@@ -156,7 +156,7 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
         rules.ignores.extend(rule);
         table.refuse_others(faults);
     }
-    let reserved = trie.first_keys();
+    let reserved = trie.paths();
     let (metrics, points) = (root.tables("metric", faults), root.tables("point", faults));
     let has_neither = root.at("metric").is_none() && root.at("point").is_none();
     if metrics.is_empty() && points.is_empty() && has_neither {
@@ -395,11 +395,13 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults
         measurement,
         tags,
         filters: Vec::new(),
+        except_filters: Vec::new(),
         first_level: 0,
         fields: number..number + 1,
         scope: 0,
         time: None,
         except: Vec::new(),
+        others: None,
         is_short: true,
     });
 }
