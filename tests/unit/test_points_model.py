@@ -53,7 +53,7 @@ def profiles(draw: st.DrawFn) -> list[dict[str, Any]]:
             st.dictionaries(st.sampled_from(["f", "g", "a"]), st.tuples(st.sampled_from(PATHS), st.sampled_from(TYPES)), max_size=3)
         )
         plain = draw(st.sampled_from([None, {}, {"except": ["b"]}])) if fields else draw(st.sampled_from([{}, {"except": ["b"]}]))
-        optional = {key: patterns for key in ("tags", "fields", "booleans", "strings", "except")}
+        optional = dict.fromkeys(("tags", "fields", "booleans", "strings", "except"), patterns)
         chosen = draw(st.fixed_dictionaries({}, optional={"flatten": st.sampled_from(["_", ".", ""]), **optional}))
         others = draw(st.sampled_from([plain, chosen]))
         points.append(
@@ -186,8 +186,8 @@ def items_of(each: str | None, document: Any) -> list[Any]:
     return [item for _key, item in pairs_of(inner)]
 
 
-def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[tuple[str, str]]:
-    """Give the series and the fields of one point of the profile, for a document that is no list."""
+def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[tuple[Any, str, str]]:
+    """Give series, its text and the fields of one point of the profile, for a document that is no list."""
     each = point["each"]
     for item in items_of(each, document):
 
@@ -203,21 +203,24 @@ def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> I
             text = field_text(look(path), kind)
             if text is not None:
                 fields[name] = text
-        tags = {}
+        brought = {}
         others = point["others"]
         for name, value in named_values(item, others.get("flatten")).items() if others is not None else ():
             use = use_of(name, value, others, taken(point, levels))
             text = field_text(value, use) if use else None
             if use == "tag":
-                tags[name] = text_of(value)
+                brought[name] = text_of(value)
             elif text is not None:
                 fields[escaped(name, ", =")] = text
         if fields:
             measurement = fill(point["measurement"])
-            tags |= {key: fill(template) for key, template in point["tags"].items()}
+            own = {key: fill(template) for key, template in point["tags"].items()}
+            brought = {key: value for key, value in brought.items() if value and key not in own}
+            series = measurement, sorted(own.items()), sorted(brought.items())
+            tags = own | brought
             head = escaped(measurement, ", ") if measurement else "_"
             head += "".join(f",{escaped(key, ', =')}={escaped(value, ', =')}" for key, value in sorted(tags.items()) if value)
-            yield head, ",".join(f"{name}={text}" for name, text in fields.items())
+            yield repr(series), head, ",".join(f"{name}={text}" for name, text in fields.items())
 
 
 def named_values(item: Any, separator: str | None) -> dict[str, Any]:
@@ -269,14 +272,14 @@ def taken(point: dict[str, Any], levels: dict[str, str]) -> set[str]:
 def expected(points: list[dict[str, Any]], topic: str | None, document: Any) -> list[str]:
     """Return the lines that the rules give."""
     lines = []
-    before: Counter[tuple[int, str]] = Counter()
+    before: Counter[str] = Counter()
     for part in document if isinstance(document, list) else [document]:
-        for number, point in enumerate(points):
+        for point in points:
             levels = accepted(point, topic)
-            for head, fields in points_of(point, levels, part) if levels is not None else ():
+            for series, head, fields in points_of(point, levels, part) if levels is not None else ():
                 # Points of one series follow each other by a millisecond.
-                lines.append(f"{head} {fields} {NOW_NS + before[number, head] * 1_000_000}")
-                before[number, head] += 1
+                lines.append(f"{head} {fields} {NOW_NS + before[series] * 1_000_000}")
+                before[series] += 1
     return lines
 
 
