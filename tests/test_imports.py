@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "compose": LEAVES | {"config", "log", "pipeline", "sources", "sinks", "home_assistant", "_native"},
     "devices": LEAVES | {"devices"},
     "plant": LEAVES | {"plant", "_native"},
+    "telegraf": LEAVES | {"config", "telegraf"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
     "cli": LEAVES
@@ -45,6 +46,7 @@ MAY_IMPORT = {
         "compose",
         "pipeline",
         "plant",
+        "telegraf",
         "sources",
         "sinks",
         "home_assistant",

@@ -22,6 +22,29 @@ def headers(text: str) -> set[Path]:
     return scan.headers
 
 
+def lines_in_arrays(text: str) -> dict[tuple[str | int, ...], int]:
+    """Do the same with the number of each table under `[[name]]` in the path: `("inputs", "cpu", 1, "percpu")`."""
+    scan = _Scan(text)
+    scan.run()
+    counts: dict[tuple[str | int, ...], int] = {}
+    found: dict[tuple[str | int, ...], int] = {}
+
+    def numbered(path: Path) -> tuple[str | int, ...]:
+        place: tuple[str | int, ...] = ()
+        for part in path:
+            place = (*place, part)
+            if place in counts:
+                place = (*place, counts[place])
+        return place
+
+    for path, line, is_array in scan.order:
+        if is_array:
+            table = (*numbered(path[:-1]), path[-1])
+            counts[table] = counts.get(table, -1) + 1
+        found.setdefault(numbered(path), line)
+    return found
+
+
 def nearest_line(lines: dict[Path, int], path: Path) -> int:
     """Return the line of a path, or of the longest part of it that has one; 0 if none has."""
     while path:
@@ -38,6 +61,8 @@ class _Scan:
         self.line = 1
         self.found: dict[Path, int] = {}
         self.headers: set[Path] = set()
+        self.order: list[tuple[Path, int, bool]] = []
+        """Each table and key with its line, as they stand; and whether it is a table of an array."""
 
     def run(self) -> dict[Path, int]:
         table: Path = ()
@@ -74,9 +99,11 @@ class _Scan:
 
     def header(self) -> Path:
         line = self.line
-        self.step(2 if self.text.startswith("[[", self.at) else 1)
+        is_array = self.text.startswith("[[", self.at)
+        self.step(2 if is_array else 1)
         path = self.key()
         self.remember(path, line)
+        self.order.append((path, line, is_array))
         self.headers.add(path)
         while self.at < len(self.text) and self.peek() == "]":
             self.step()
@@ -86,6 +113,7 @@ class _Scan:
         start, line = self.at, self.line
         path = table + self.key()
         self.remember(path, line)
+        self.order.append((path, line, False))
         if self.peek() == "=":
             self.step()
         self.skip_blank(newlines=False)
