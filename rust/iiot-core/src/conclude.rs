@@ -5,6 +5,7 @@ use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Value};
 use crate::hash::fingerprint;
 use crate::json::Kind;
+use crate::json_text::unescape;
 use crate::long;
 use crate::moment::{Moment, TimeFormat};
 use crate::number::{integer, whole_number};
@@ -231,7 +232,14 @@ pub(crate) fn time(
     if !value.is_there() {
         return None;
     }
-    let time = format.read(value.kind, value.text(document));
+    let time = if value.kind == Kind::EscapedString {
+        // Some programs write `\/` for a slash.
+        let mut text = Vec::new();
+        unescape(value.text(document), &mut text);
+        format.read(Kind::String, &text)
+    } else {
+        format.read(value.kind, value.text(document))
+    };
     if time.is_none() {
         let refused = Refused {
             scope,

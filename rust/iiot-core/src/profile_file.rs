@@ -12,8 +12,8 @@
 //!
 //! [time]                                # the document's own time
 //! path = "at"
-//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, uptime_ms, unix_s_or_uptime_ms
-//! zone = "Europe/Vienna"                # of `local`: the zone whose clock the document shows
+//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, uptime_ms, unix_s_or_uptime_ms, "%d.%m.%Y %H:%M"
+//! zone = "Europe/Vienna"                # of `local` and `%`: the zone whose clock the document shows
 //! device = "id"                         # path of what names the device, for uptimes; the topic by default
 //! repeats = "real"                      # equal documents with one time are both real; by default the second one is a duplicate
 //! earliest = "2020-01-01T00:00:00Z"     # an earlier time is not believed, and the document gets the time of its arrival
@@ -232,7 +232,7 @@ pub(crate) fn read_time(
     let name = table.required_string("format", faults);
     let zone = table.string("zone", faults);
     let name = name?;
-    if !TimeFormat::NAMES.contains(&name.as_str()) {
+    if !(name.contains('%') || TimeFormat::NAMES.contains(&name.as_str())) {
         faults.add_choice(table.at("format"), "format", &name, &TimeFormat::NAMES);
         return None;
     }
