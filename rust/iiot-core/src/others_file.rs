@@ -5,9 +5,9 @@
 //! flatten = "_"                         # so are those in objects and lists, under their names joined by this
 //! tags = ["id", "pump_*"]               # patterns; values under such names are tags
 //! fields = ["*_g", "rms"]               # patterns; only such names are fields
-//! booleans = []                         # patterns; booleans under such names are fields, others cost themselves
-//! strings = ["note"]                    # patterns; texts under such names are fields, others cost themselves
-//! except = ["debug*"]                   # patterns; such names are left out
+//! booleans = []                         # patterns; booleans under such names are fields, others are value faults
+//! strings = ["note"]                    # patterns; texts under such names are fields, others are value faults
+//! except = ["debug*"]                   # patterns; such names are no fields
 //! topic = "{line}/{1}"                  # {1} is the name
 //! retain = true
 //! ```
