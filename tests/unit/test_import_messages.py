@@ -151,7 +151,7 @@ PARSING = """
 
 def test_levels_of_a_topic_are_measurement_and_tags(plugin: Plugin) -> None:
     """The first pattern that matches counts; a topic that matches none is left as it is."""
-    found = plugin(PARSING, '["plant/#", "other"]')
+    found = plugin(PARSING, '["plant/#", "plant/l1/temp/+", "other"]')
 
     assert found.lines("plant/l1/temp/s2", '{"v":1}') == ["temp,line=l1,sensor=s2,site=plant v=1"]
     assert found.lines("plant/l1/more/of/it", '{"v":1}') == ["mqtt_consumer,line=l1 v=1"]

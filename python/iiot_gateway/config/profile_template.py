@@ -8,7 +8,8 @@ description = "What these documents are."
 # The time of a document, if it has one. A time that cannot be right is not believed; the document then has the time of its arrival.
 [time]
 path = "timestamp"
-format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix_ns, rfc3339, local, uptime_ms, unix_s_or_uptime_ms, "%d.%m.%Y %H:%M"
+format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix_ns, rfc3339, local, uptime_ms, unix_s_or_uptime_ms,
+                                          # or as strptime reads it: "%d.%m.%Y %H:%M"
 # zone = "Europe/Vienna"                  # of `local` and `%`: the zone whose clock the document shows
 # earliest = "2020-01-01T00:00:00Z"       # earlier times are not believed
 # most_ahead_s = 86400                    # nor are those further ahead of their arrival

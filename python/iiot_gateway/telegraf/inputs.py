@@ -24,6 +24,7 @@ REASONS = {
     "tagdrop": ALL_ARE_TAKEN,
     "metricpass": ALL_ARE_TAKEN,
     "taginclude": "all tags are taken",
+    "tags": "a tag needs a text that is not empty",
 }
 SECONDS = {"connection_timeout": "connect_timeout_s", "keepalive": "keep_alive_s", "ping_timeout": "ack_timeout_s"}
 QOS_NOTE = "Telegraf subscribes with QoS 0 where `qos` is not set; the gateway does with 1, which loses nothing"
@@ -51,7 +52,7 @@ def take(section: Section, made: Made) -> None:
     connection.report(section, made, consumer, broker)
     _report_session(section, consumer)
     _subscribe(section, consumer, wanted)
-    consumer.points += _points(section, [topics.plain(topic) for topic in wanted], shape)
+    consumer.points += _points(section, topics.widest([topics.plain(topic) for topic in wanted]), shape)
     section.refuse(REASONS)
 
 

@@ -24,10 +24,10 @@ class Parsed:
 
 @dataclass(slots=True)
 class Parsings:
-    """What all `topic_parsing` of a plugin make, and the patterns of the topics that they took."""
+    """What all `topic_parsing` of a plugin make, and the filters of the topics that they took."""
 
     points: list[tuple[Parsed, list[str]]] = field(default_factory=list)
-    """Each with the patterns that were taken before it."""
+    """Each with the filters of topics that others took before it."""
     taken: list[str] = field(default_factory=list)
 
 
@@ -46,13 +46,13 @@ def read(section: Section, wanted: list[str]) -> Parsings:
             section.left_out((*place, "fields"), NO_FIELDS)
         if table.get("types"):
             section.left_out((*place, "types"), NO_FIELDS)
-        found.points += [(one, list(found.taken)) for one in parsed]
-        if parsed:
-            found.taken.append(table["topic"])
+        for topic, one in parsed:
+            found.points.append((one, [known for known in found.taken if topics.overlaps(known, topic)]))
+            found.taken.append(topic)
     return found
 
 
-def _apply(table: dict[str, Any], wanted: list[str]) -> tuple[str, list[Parsed]]:
+def _apply(table: dict[str, Any], wanted: list[str]) -> tuple[str, list[tuple[str, Parsed]]]:
     """Return why a table has no place here, or what it makes of each filter that it has topics in common with."""
     pattern, measurement, tags = (table.get(key, "") for key in ("topic", "measurement", "tags"))
     if not all(isinstance(text, str) for text in (pattern, measurement, tags)):
@@ -67,7 +67,7 @@ def _apply(table: dict[str, Any], wanted: list[str]) -> tuple[str, list[Parsed]]
         one = apply(topic, measurement, tags)
         if isinstance(one, str):
             return one, []
-        parsed.append(one)
+        parsed.append((topic, one))
     return "", parsed
 
 

@@ -36,6 +36,15 @@ def common(one: str, other: str) -> str | None:
     return None
 
 
+def widest(filters: Sequence[str]) -> list[str]:
+    """Return the filters without those that another one covers."""
+    found: list[str] = []
+    for topic_filter in dict.fromkeys(filters):
+        if not any(covers(known, topic_filter) for known in found):
+            found = [*(known for known in found if not covers(topic_filter, known)), topic_filter]
+    return found
+
+
 def subscriptions(filters: Sequence[str]) -> list[str]:
     """Return filters for the same topics of which no two overlap, so that no message comes twice; they may take more topics."""
     found: list[str] = []

@@ -19,6 +19,7 @@ SINKS = {
 }
 LEFT_OUT = {
     "inputs": "the gateway reads messages of MQTT, and no measurements of the machine; leave this part with Telegraf",
+    "outputs": "there is no such sink; InfluxDB, VictoriaMetrics, MQTT and a history on this machine are there",
     "processors": "points are as the profile makes them; nothing works on them afterwards",
     "aggregators": "points are written as they come; `iiot-gateway history` and tasks of the database add them up",
     "secretstores": "secrets stand in files and in the environment",
