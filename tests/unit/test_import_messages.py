@@ -85,6 +85,12 @@ def plugin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Plugin:
             '{"at":"Wed, 29 Oct 25 6:20PM +0100","a":1}',
             "mqtt_consumer a=1 1761758400000000000",
         ),
+        (
+            'json_time_key = "b_time"\njson_time_format = "unix"',
+            '{"b":{"time":1761758400,"c":2},"a":1}',
+            "mqtt_consumer b_c=2,a=1 1761758400000000000",
+        ),
+        ('json_name_key = "b_kind_0"', '{"b":{"kind":["k"],"c":2},"a":1}', "k b_c=2,a=1"),
         ('json_time_key = "at"\njson_time_format = "02 Jan 06 15:04 MST"', '{"at":5,"a":1}', "mqtt_consumer a=1"),
         ('json_time_key = "at"\njson_time_format = "unix"', '{"at":8123456,"a":1}', "mqtt_consumer a=1"),
     ],

@@ -7,7 +7,7 @@ description = "What these documents are."
 
 # The time of a document, if it has one. A time that cannot be right is not believed; the document then has the time of its arrival.
 [time]
-path = "timestamp"
+path = "timestamp"                        # or a list, of which the first that leads to a value counts
 format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix_ns, rfc3339, local, uptime_ms, unix_s_or_uptime_ms,
                                           # or as strptime reads it: "%d.%m.%Y %H:%M"
 # zone = "Europe/Vienna"                  # of `local` and `%`: the zone whose clock the document shows

@@ -14,7 +14,6 @@ from iiot_gateway.telegraf.section import Section
 
 NAME = "mqtt_consumer"
 """The measurement of a plugin that names none."""
-SEPARATOR = "_"
 VALUE_TYPES = {
     "integer": "integer",
     "int": "integer",
@@ -58,8 +57,12 @@ class Shape:
 
     def measurement(self, of_topic: str | None) -> str:
         """Return the template of the measurement; `of_topic` is what `topic_parsing` says."""
-        name = literal(self.name) or of_topic or (f"{{{values.path(self.name_key)}}}" if self.name_key else NAME)
+        name = literal(self.name) or of_topic or (self.named() if self.name_key else NAME)
         return f"{literal(self.prefix)}{name}{literal(self.suffix)}"
+
+    def named(self) -> str:
+        """Return the template for the value of `json_name_key`: of the places where it may stand, all but one are empty."""
+        return "".join(f"{{{path}}}" for path in values.paths(self.name_key, times.SEPARATOR))
 
     def point(self, filters: list[str], measurement: str, tags: dict[str, str], excepted: list[str]) -> Point:
         """Return a point for the messages of these topics."""
@@ -71,10 +74,11 @@ class Shape:
         # What the measurement is made of is no other value, so it needs a rule of its own.
         named = self.name_key if not self.name else ""
         if named and values.is_named(named, self.tag_patterns):
-            point.tags = {named: f"{{{values.path(named)}}}", **tags}
+            point.tags = {named: self.named(), **tags}
         elif named and values.is_named(named, self.string_patterns):
+            # Only the key itself: a field has one path.
             point.fields = {named: "string"}
-        point.others = {"flatten": SEPARATOR}
+        point.others = {"flatten": times.SEPARATOR}
         if self.tag_patterns:
             point.others["tags"] = self.tag_patterns
         if self.include is not None:

@@ -22,7 +22,7 @@ class Point:
     tags: dict[str, str]
     except_filters: list[str] = field(default_factory=list)
     each: str = ""
-    time: dict[str, str] = field(default_factory=dict)
+    time: dict[str, Any] = field(default_factory=dict)
     others: dict[str, Any] | None = None
     fields: dict[str, Any] = field(default_factory=dict)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from iiot_gateway.telegraf import values
 from iiot_gateway.telegraf.section import Section
 
+SEPARATOR = "_"
+"""Joins the names of nested values in Telegraf."""
 UNIX = {"unix": "unix_s", "unix_ms": "unix_ms", "unix_us": "unix_us", "unix_ns": "unix_ns"}
 RFC3339 = {"2006-01-02T15:04:05Z07:00"}
 LOCAL = {"2006-01-02T15:04:05", "2006-01-02 15:04:05"}
@@ -64,7 +67,7 @@ class Time:
     """The rule of a profile, and what is no field because it is a time that cannot be read."""
 
     key: str = ""
-    rule: dict[str, str] = field(default_factory=dict)
+    rule: dict[str, Any] = field(default_factory=dict)
     excluded: list[str] = field(default_factory=list)
 
 
@@ -79,7 +82,8 @@ def read(section: Section) -> Time:
         zone = os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
     if not name or not is_zone(zone):
         return Time(key, {}, [key])
-    rule = {"path": values.path(key), "format": name}
+    found = values.paths(key, SEPARATOR)
+    rule = {"path": found if len(found) > 1 else found[0], "format": name}
     return Time(key, {**rule, "zone": zone} if has_zone(name) else rule)
 
 
@@ -126,11 +130,9 @@ def report(section: Section, time: Time) -> None:
         return
     if "json_time_format" in given:
         section.taken("json_time_format", f"`{time.rule['format']}`")
-    nested = f"; if it stands in an object (`{time.key.replace('_', '.', 1)}`), correct the profile" if "_" in time.key else ""
     section.differs(
         "json_time_key",
-        "the time of the points; before 2020, more than a day ahead or missing, it is the time of arrival, where Telegraf writes or drops"
-        + nested,
+        "the time of the points; before 2020, more than a day ahead or missing, it is the time of arrival, where Telegraf writes or drops",
     )
     if "json_timezone" in given and "zone" in time.rule:
         section.taken("json_timezone", "the zone of the time")

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MAX_PATTERNS = 256
+MAX_PARTS = 4
 
 UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
@@ -84,9 +85,26 @@ def _expression(pattern: str) -> str:
     return "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
 
 
+def paths(name: str, separator: str) -> list[str]:
+    """Return the paths that a joined name may stand for: `a_b` is the key `a_b`, or `b` in `a`. The key itself comes first."""
+    parts = name.split(separator)
+    if not all(parts) or len(parts) > MAX_PARTS:
+        return [path(name)]
+    found = []
+    for breaks in itertools.product((False, True), repeat=len(parts) - 1):
+        steps = [parts[0]]
+        for is_break, part in zip(breaks, parts[1:], strict=True):
+            if is_break:
+                steps.append(part)
+            else:
+                steps[-1] += separator + part
+        found.append(path(steps[0]) + "".join(f"[{step}]" if step.isdigit() else f".{path(step)}" for step in steps[1:]))
+    return found
+
+
 def path(key: str) -> str:
-    """Write a key as a path of a profile."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+    """Write a key as a path of a profile. A number in braces would be a wildcard."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) and not key.isdigit() else f'"{key}"'
 
 
 def query(text: str) -> str | None:

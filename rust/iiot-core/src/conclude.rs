@@ -35,17 +35,7 @@ pub(crate) fn conclude(rules: &Rules, hash: u64, document: &[u8], scan: &mut Sca
     scan.uptime_ms = fixed_count(rules, document, scan, rules.uptime);
     scan.packet_counter = fixed_count(rules, document, scan, rules.packet_counter);
     scan.age_ms = fixed_count(rules, document, scan, rules.age);
-    if let Some((slot, format)) = &rules.time {
-        let value = scan.values.get(*slot as usize).copied();
-        scan.time = time(
-            rules,
-            document,
-            scan,
-            (0, *slot, None),
-            value.unwrap_or_default(),
-            format,
-        );
-    }
+    scan.time = document_time(rules, document, scan);
     scan.device = device(rules, document, scan);
     sequences::sequences(rules, document, scan);
     if !rules.long_points.is_empty() {
@@ -218,6 +208,17 @@ pub(crate) fn too_many(value: Value, scan: &mut Scan) {
         start,
         end,
     });
+}
+
+/// The document's own time.
+#[inline]
+pub(crate) fn document_time(rules: &Rules, document: &[u8], scan: &mut Scan) -> Option<Moment> {
+    let (slots, format) = rules.time.as_ref()?;
+    let (slot, value) = slots.iter().find_map(|slot| {
+        let value = scan.values.get(*slot as usize)?;
+        value.is_there().then_some((*slot, *value))
+    })?;
+    time(rules, document, scan, (0, slot, None), value, format)
 }
 
 /// A time that stands in the document; scope, slot and captures say where.

@@ -1,6 +1,8 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
-use crate::conclude::{clear, device, fixed_count, short_points, time, too_many, typed, usable};
+use crate::conclude::{
+    clear, device, document_time, fixed_count, short_points, time, too_many, typed, usable,
+};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
@@ -185,17 +187,7 @@ fn item_of_array(
     let age = fixed_count(rules, document, &mut room, rules.age);
     scan.age_ms = scan.age_ms.or(age);
     scan.device = scan.device.or_else(|| device(rules, document, &room));
-    let time = rules.time.as_ref().and_then(|(slot, format)| {
-        let value = room.values.get(*slot as usize).copied();
-        time(
-            rules,
-            document,
-            &mut room,
-            (0, *slot, None),
-            value.unwrap_or_default(),
-            format,
-        )
-    });
+    let time = document_time(rules, document, &mut room);
     sequences(rules, document, &mut room);
 
     let captures = scan.captures.len() as u32;
@@ -361,9 +353,10 @@ impl Part<'_> {
             scan.tags.truncate(first_tag);
             return true;
         }
-        let own = rule.time.as_ref().and_then(|(address, format)| {
-            let value = scan.value(table, *address);
-            let place = place(rule, *address, captures);
+        let own = rule.time.as_ref().and_then(|(addresses, format)| {
+            let mut values = addresses.iter().map(|a| (*a, scan.value(table, *a)));
+            let (address, value) = values.find(|(_, value)| value.is_there())?;
+            let place = place(rule, address, captures);
             time(self.rules, self.document, scan, place, value, format)
         });
         scan.points.push(PointRef {

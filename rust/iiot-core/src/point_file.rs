@@ -114,7 +114,10 @@ pub(crate) fn read_point(
     let time = table.table("time", faults).and_then(|mut time| {
         let rule = read_time(&mut time, faults);
         time.refuse_others(faults);
-        rule.map(|(path, rule)| (addresses.of(&path), rule))
+        rule.map(|(paths, format)| {
+            let addresses = paths.iter().map(|path| addresses.of(path));
+            (addresses.collect(), format)
+        })
     });
     read_fields(table, number, &mut addresses, &mut rules.fields, faults);
     let tags = common.iter().flat_map(|(_, tags)| tags);

@@ -11,7 +11,7 @@
 //! age_ms = "age"                        # path of the milliseconds that the values had waited at their node
 //!
 //! [time]                                # the document's own time
-//! path = "at"
+//! path = "at"                           # or a list, of which the first that leads to a value counts
 //! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, uptime_ms, unix_s_or_uptime_ms, "%d.%m.%Y %H:%M"
 //! zone = "Europe/Vienna"                # of `local` and `%`: the zone whose clock the document shows
 //! device = "id"                         # path of what names the device, for uptimes; the topic by default
@@ -141,8 +141,10 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
             }
         }
         if time.at("path").is_some() || time.at("format").is_some() {
-            rules.time =
-                read_time(&mut time, faults).map(|(path, format)| (trie.want(&path), format));
+            rules.time = read_time(&mut time, faults).map(|(paths, format)| {
+                let slots = paths.iter().map(|path| trie.want(path));
+                (slots.collect(), format)
+            });
         }
         time.refuse_others(faults);
     }
@@ -220,12 +222,16 @@ fn read_ignore(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> O
     })
 }
 
-/// The path of a time and how it is written.
+/// The paths of a time, of which the first that leads to a value counts, and how it is written.
 pub(crate) fn read_time(
     table: &mut Table<'_>,
     faults: &mut Faults<'_>,
-) -> Option<(Path, TimeFormat)> {
-    let path = plain_path(table, "path", faults);
+) -> Option<(Vec<Path>, TimeFormat)> {
+    let texts = table.list("path", faults);
+    let paths: Option<Vec<Path>> = texts
+        .iter()
+        .map(|text| without_wildcards(table, "path", text, faults))
+        .collect();
     if table.at("path").is_none() {
         faults.add(table.at(""), "time: `path` is missing");
     }
@@ -239,7 +245,7 @@ pub(crate) fn read_time(
     let format = TimeFormat::named(&name, zone.as_deref());
     let at = table.at("zone").or(table.at("format"));
     let format = format.map_err(|message| faults.add(at, &message)).ok();
-    Some((path?, format?))
+    Some((paths?, format?))
 }
 
 /// Which times are believed.

@@ -93,7 +93,7 @@ pub(crate) struct PointRule {
     pub(crate) fields: std::ops::Range<u32>,
     /// The scope of its items; 0 is the document.
     pub(crate) scope: usize,
-    pub(crate) time: Option<(Address, TimeFormat)>,
+    pub(crate) time: Option<(Vec<Address>, TimeFormat)>,
     /// Keys that its field of all others leaves out.
     pub(crate) except: Vec<String>,
     /// What else the profile says about that field.
@@ -148,7 +148,7 @@ pub(crate) struct Rules {
     pub(crate) uptime_bits: u32,
     pub(crate) packet_counter: Option<Slot>,
     pub(crate) age: Option<Slot>,
-    pub(crate) time: Option<(Slot, TimeFormat)>,
+    pub(crate) time: Option<(Vec<Slot>, TimeFormat)>,
     /// What names the device whose clock the times are of.
     pub(crate) device: Option<Slot>,
     pub(crate) repeats: Repeats,

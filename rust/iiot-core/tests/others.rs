@@ -4,8 +4,8 @@
 
 mod yields;
 
-use iiot_core::{PointKey, Profile, Scan};
-use yields::yields;
+use iiot_core::{FrameTime, Origin, PointKey, Profile, Scan};
+use yields::{NOON_NS, yields};
 
 /// A point with these other values.
 fn point(others: &str) -> String {
@@ -216,4 +216,45 @@ fn a_document_without_end_is_bounded() {
     assert!(seen[0].len() < 2 << 20);
     assert!(seen[0].starts_with("m,site=north,topic=t/x a=1,kkk"));
     assert_eq!(seen[1], "*: more points in one document than allowed");
+}
+
+#[test]
+fn of_several_paths_of_a_time_the_first_that_is_there_counts() {
+    //! In a point and for the document; none of them is another value.
+    let time = "path = [\"at\", \"n.at\"]\nformat = \"unix_s\"\n";
+    let point = "[[point]]\nmeasurement = \"m\"\nothers = { flatten = \"_\" }\n";
+    for profile in [
+        format!("name = \"p\"\n{point}[point.time]\n{time}"),
+        format!("name = \"p\"\n[time]\n{time}{point}"),
+    ] {
+        let profile = Profile::parse(&profile).unwrap();
+        for (document, second) in [
+            (
+                r#"{"at":1700000001,"n":{"at":1700000002},"v":1}"#,
+                Some(1_700_000_001),
+            ),
+            (
+                r#"{"at":null,"n":{"at":1700000002},"v":1}"#,
+                Some(1_700_000_002),
+            ),
+            (r#"{"v":1}"#, None),
+        ] {
+            let mut scan = Scan::new();
+            let decoded = profile
+                .decode(None, document.as_bytes(), &mut scan)
+                .unwrap();
+            let own = decoded.time().and_then(|own| own.at(None));
+            assert_eq!(
+                own,
+                second.map(|second: i64| second * 1_000_000_000),
+                "{document}"
+            );
+            let mut lines = Vec::new();
+            let origin = Origin::new(&profile, "", &[]).unwrap();
+            decoded.write_lines(&origin, FrameTime::at(NOON_NS), &mut lines);
+            assert!(lines.starts_with(b"m v=1 "), "{document}");
+        }
+    }
+    let faulty = "name = \"f\"\n[time]\npath = []\nformat = \"unix_s\"\n[[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    assert!(Profile::parse(faulty).is_err());
 }
