@@ -11,6 +11,10 @@ from iiot_gateway.telegraf.made import Made
 from iiot_gateway.telegraf.section import Section
 
 NO_LIKE = "the gateway has no such plugin"
+UNNAMED = (
+    "texts and booleans that no key names vanish in Telegraf; here each one is counted as a value fault. `strings` makes fields "
+    "of them in the profile, `tags` tags, and `except` leaves them out in silence"
+)
 TAGS = ("global_tags", "tags")
 SINKS = {
     "outputs.influxdb_v2": outputs.take_influxdb,
@@ -52,6 +56,8 @@ def translate(files: Sequence[tuple[str, str]], environ: Mapping[str, str], host
         notes.append(note)
     for section in sections:
         _take_rest(section, made)
+    if any(point.others is not None for consumer in made.consumers.values() for point in consumer.points):
+        notes.append(UNNAMED)
     if made.consumers and not made.sinks:
         notes.append("no output is taken over: add [influxdb] or [history] to the configuration, or nothing is kept beyond the journal")
     return Translation(sections, written.config(made), written.profiles(made), made.secrets, notes, bool(made.consumers))
