@@ -18,7 +18,35 @@ const MAX_NAME_BYTES: usize = 1 << 20;
 /// Spreads small numbers over 64 bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-type ByFingerprint = HashMap<u64, u32, BuildHasherDefault<AsIs>>;
+/// So many fingerprints are searched one by one, which is faster than hashing.
+const FEW: usize = 32;
+
+/// Which number was last given to a fingerprint.
+#[derive(Debug, Default)]
+struct Seen {
+    few: Vec<(u64, u32)>,
+    many: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
+}
+
+impl Seen {
+    fn clear(&mut self) {
+        self.few.clear();
+        self.many.clear();
+    }
+
+    /// Give a number; returns the one before.
+    fn insert(&mut self, fingerprint: u64, number: u32) -> Option<u32> {
+        let known = self.few.iter_mut().find(|(known, _)| *known == fingerprint);
+        if let Some((_, held)) = known {
+            return Some(std::mem::replace(held, number));
+        }
+        if self.few.len() < FEW {
+            self.few.push((fingerprint, number));
+            return None;
+        }
+        self.many.insert(fingerprint, number)
+    }
+}
 
 /// A value with its name, which is a range of the text of all names.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,8 +76,8 @@ pub(crate) struct Walk {
     pub(crate) left_out: Option<Value>,
     /// The first is the whole.
     steps: Vec<Step>,
-    keys: ByFingerprint,
-    names: ByFingerprint,
+    keys: Seen,
+    names: Seen,
 }
 
 impl Walk {

@@ -114,6 +114,8 @@ pub(crate) struct FoundTag {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) value: Value,
+    /// Lines have the key as it is.
+    pub(crate) is_plain: bool,
 }
 
 /// The values of one item, or of a document that is an item of an array.

@@ -199,16 +199,18 @@ impl Decoded<'_> {
 
     /// Whether a tag of the document stands before a key that is escaped already.
     fn compare_key(&self, tag: &FoundTag, key: &[u8]) -> Ordering {
-        escaped_tag_bytes(self.scan.tag_key(tag)).cmp(key.iter().copied())
+        let raw = self.scan.tag_key(tag);
+        if tag.is_plain {
+            return raw.cmp(key);
+        }
+        escaped_tag_bytes(raw).cmp(key.iter().copied())
     }
 
     fn push_found_tag(&self, tag: &FoundTag, out: &mut Vec<u8>) {
-        let mut raw = Vec::new();
-        push_value(self.document, tag.value, &mut raw);
         out.push(b',');
         push_escaped_tag(self.scan.tag_key(tag), out);
         out.push(b'=');
-        push_escaped_tag(&raw, out);
+        push_escaped_tag(&self.text(tag.value), out);
     }
 
     fn push_field_name(&self, before: u8, head: &Head, context: Context, out: &mut Vec<u8>) {
@@ -220,8 +222,18 @@ impl Decoded<'_> {
 
     fn push_rendered_name(&self, before: u8, name: &Name, context: Context, out: &mut Vec<u8>) {
         let Some(name) = name else {
-            let mut raw = Vec::new();
             let number = context.captures as usize;
+            if let Some(joined) = self
+                .scan
+                .joined_name(number)
+                .filter(|name| !name.is_empty())
+            {
+                out.push(before);
+                push_escaped_tag(joined, out);
+                out.push(b'=');
+                return;
+            }
+            let mut raw = Vec::new();
             self.scan.push_capture(self.document, number, &mut raw);
             if raw.is_empty() {
                 raw.push(b'_');

@@ -457,7 +457,7 @@ fn place(rule: &PointRule, address: Address, captures: Option<u32>) -> (usize, u
     match address {
         Address::Item { item: slot, .. } | Address::Only(slot) => (rule.scope, slot, captures),
         Address::Document(slot) => (0, slot, captures),
-        Address::Level(_) | Address::Topic => (0, u32::MAX, None),
+        Address::Level(_) | Address::Topic | Address::Others => (0, u32::MAX, None),
     }
 }
 

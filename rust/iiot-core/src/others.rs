@@ -6,7 +6,7 @@ use crate::flatten::Named;
 use crate::found::{Capture, Context, FieldRef, FoundTag, PointRef, Value};
 use crate::json::Kind;
 use crate::pattern::{Pattern, any_matches};
-use crate::render::compare_escaped;
+use crate::render::{compare_escaped, is_plain};
 use crate::rules::{PointRule, Rules, ValueType};
 use crate::scan::{MAX_WILDCARD_POINTS, Scan, ValueFault, ValueFaultReason};
 
@@ -97,7 +97,13 @@ pub(crate) fn add(
             Use::Nothing => continue,
             Use::Tag => {
                 if value.start < value.end {
-                    scan.tags.push(FoundTag { start, end, value });
+                    let is_plain = is_plain(name.unwrap_or_default());
+                    scan.tags.push(FoundTag {
+                        start,
+                        end,
+                        value,
+                        is_plain,
+                    });
                 }
                 continue;
             }
@@ -128,30 +134,41 @@ pub(crate) fn add(
 
 /// Bring the tags of a point into the order of lines. Of equal keys, as lines write them, the last one counts; those of the profile hide them.
 fn sort_tags(others: &OthersRule, first: usize, scan: &mut Scan) {
-    if scan.tags.len() == first {
-        return;
-    }
-    let mut tags = scan.tags.split_off(first);
-    let joined = &scan.joined;
+    let Scan { joined, tags, .. } = scan;
     let name = |tag: &FoundTag| {
         joined
             .get(tag.start as usize..tag.end as usize)
             .unwrap_or_default()
     };
-    let is_own = |tag: &FoundTag| {
-        let mut own = others.own_tags.iter();
-        own.any(|key| compare_escaped(key.as_bytes(), name(tag)).is_eq())
-    };
-    tags.retain(|tag| !is_own(tag));
-    tags.sort_by(|left, right| compare_escaped(name(left), name(right)));
-    let mut kept: Vec<FoundTag> = Vec::with_capacity(tags.len());
-    for tag in tags {
-        match kept.last_mut() {
-            Some(last) if compare_escaped(name(last), name(&tag)).is_eq() => *last = tag,
-            _ => kept.push(tag),
+    let compare = |left: &FoundTag, right: &FoundTag| {
+        if left.is_plain && right.is_plain {
+            return name(left).cmp(name(right));
         }
+        compare_escaped(name(left), name(right))
+    };
+    if let Some(own) = tags.get_mut(first..) {
+        own.sort_by(compare);
     }
-    scan.tags.append(&mut kept);
+    let mut kept = first;
+    for at in first..tags.len() {
+        let Some(tag) = tags.get(at).copied() else {
+            return;
+        };
+        let mut own_keys = others.own_tags.iter();
+        if own_keys.any(|key| compare_escaped(key.as_bytes(), name(&tag)).is_eq()) {
+            continue;
+        }
+        let last = kept.checked_sub(1).filter(|last| *last >= first);
+        let is_again = last
+            .and_then(|last| tags.get(last))
+            .is_some_and(|last| compare(last, &tag).is_eq());
+        let place = if is_again { kept - 1 } else { kept };
+        if let Some(held) = tags.get_mut(place) {
+            *held = tag;
+        }
+        kept = place + 1;
+    }
+    tags.truncate(kept);
 }
 
 #[cold]

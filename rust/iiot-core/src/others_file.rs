@@ -17,7 +17,7 @@ use crate::path::Path;
 use crate::pattern::Pattern;
 use crate::point_file::Addresses;
 use crate::profile_file::topic;
-use crate::rules::{Field, FieldName, ValueType};
+use crate::rules::{Address, Field, FieldName, ValueType};
 use crate::toml_table::{Faults, Table};
 
 /// What the point has beside its other values.
@@ -94,7 +94,11 @@ pub(crate) fn read_others(
     fields.push(Field {
         point: beside.point,
         name: FieldName::Key,
-        address: addresses.of(&Path::any()),
+        address: if is_more {
+            Address::Others
+        } else {
+            addresses.of(&Path::any())
+        },
         wildcards: 1,
         value_type: ValueType::Measured,
         topic,

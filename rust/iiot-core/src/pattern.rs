@@ -4,12 +4,14 @@ use crate::path::PathStep;
 
 /// A pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern {
-    tokens: Vec<Token>,
+pub(crate) enum Pattern {
+    /// One name.
+    Name(Vec<u8>),
+    Wild(Vec<Token>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     Byte(u8),
     /// One character.
     One,
@@ -25,16 +27,12 @@ impl Pattern {
             b'?' => Token::One,
             _ => Token::Byte(byte),
         });
-        Self {
-            tokens: tokens.collect(),
-        }
+        Self::of(tokens.collect())
     }
 
     /// This name alone.
     pub(crate) fn of_key(name: &str) -> Self {
-        Self {
-            tokens: name.bytes().map(Token::Byte).collect(),
-        }
+        Self::Name(name.as_bytes().to_vec())
     }
 
     /// The names of what a path leads to, where the names of its steps are joined by a separator.
@@ -46,8 +44,17 @@ impl Pattern {
             PathStep::Any => vec![Token::Any],
         });
         let steps: Vec<Vec<Token>> = steps.collect();
-        Self {
-            tokens: steps.join(&bytes(separator)[..]),
+        Self::of(steps.join(&bytes(separator)[..]))
+    }
+
+    fn of(tokens: Vec<Token>) -> Self {
+        let bytes = tokens.iter().map(|token| match token {
+            Token::Byte(byte) => Some(*byte),
+            Token::One | Token::Any => None,
+        });
+        match bytes.collect() {
+            Some(name) => Self::Name(name),
+            None => Self::Wild(tokens),
         }
     }
 
@@ -58,37 +65,44 @@ impl Pattern {
 
     /// Whether a name, which is UTF-8, matches.
     pub(crate) fn matches(&self, name: &[u8]) -> bool {
-        let (mut at, mut token) = (0, 0);
-        // Where to go on if what follows the last `*` does not match: with one more character taken by it.
-        let mut retry: Option<(usize, usize)> = None;
-        while at < name.len() || token < self.tokens.len() {
-            let step = match (self.tokens.get(token), name.get(at)) {
-                (Some(Token::Any), _) => {
-                    retry = Some((at, token));
-                    token += 1;
-                    continue;
-                }
-                (Some(Token::Byte(wanted)), Some(byte)) if wanted == byte => 1,
-                (Some(Token::One), Some(byte)) => character_bytes(*byte),
-                _ => 0,
-            };
-            if step > 0 {
-                at += step;
+        match self {
+            Self::Name(wanted) => wanted == name,
+            Self::Wild(tokens) => matches(tokens, name),
+        }
+    }
+}
+
+fn matches(tokens: &[Token], name: &[u8]) -> bool {
+    let (mut at, mut token) = (0, 0);
+    // Where to go on if what follows the last `*` does not match: with one more character taken by it.
+    let mut retry: Option<(usize, usize)> = None;
+    while at < name.len() || token < tokens.len() {
+        let step = match (tokens.get(token), name.get(at)) {
+            (Some(Token::Any), _) => {
+                retry = Some((at, token));
                 token += 1;
                 continue;
             }
-            let Some((from, any)) = retry else {
-                return false;
-            };
-            let Some(byte) = name.get(from) else {
-                return false;
-            };
-            at = from + character_bytes(*byte);
-            token = any + 1;
-            retry = Some((at, any));
+            (Some(Token::Byte(wanted)), Some(byte)) if wanted == byte => 1,
+            (Some(Token::One), Some(byte)) => character_bytes(*byte),
+            _ => 0,
+        };
+        if step > 0 {
+            at += step;
+            token += 1;
+            continue;
         }
-        true
+        let Some((from, any)) = retry else {
+            return false;
+        };
+        let Some(byte) = name.get(from) else {
+            return false;
+        };
+        at = from + character_bytes(*byte);
+        token = any + 1;
+        retry = Some((at, any));
     }
+    true
 }
 
 /// Whether one of the patterns matches.

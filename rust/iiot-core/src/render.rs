@@ -111,6 +111,12 @@ fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether [`push_escaped_tag`] appends the text as it is.
+pub(crate) fn is_plain(raw: &[u8]) -> bool {
+    !raw.iter()
+        .any(|byte| matches!(byte, 0..=0x1f | 0x7f | b'\\' | b',' | b' ' | b'='))
+}
+
 /// The bytes that [`push_escaped_tag`] appends, one by one.
 pub(crate) fn escaped_tag_bytes(raw: &[u8]) -> impl Iterator<Item = u8> {
     raw.iter().flat_map(|&byte| {

@@ -51,6 +51,8 @@ pub(crate) enum Address {
     Level(u32),
     /// The whole topic under which the document arrived.
     Topic,
+    /// All other values, which are found by a walk of their own.
+    Others,
 }
 
 /// How a field is called.

@@ -300,7 +300,7 @@ impl Scan {
                 }
                 self.document_value(table, document)
             }
-            Address::Level(_) | Address::Topic => Value::default(),
+            Address::Level(_) | Address::Topic | Address::Others => Value::default(),
         }
     }
 
@@ -359,6 +359,14 @@ impl Scan {
     /// Whether the profile has points of the long form, which have times of their own.
     pub fn has_points(&self) -> bool {
         self.has_points
+    }
+
+    /// The joined name that stands in the place of a wildcard, if one does.
+    pub(crate) fn joined_name(&self, number: usize) -> Option<&[u8]> {
+        match self.captures.get(number)? {
+            Capture::Joined { start, end } => self.joined.get(*start as usize..*end as usize),
+            _ => None,
+        }
     }
 
     /// Append what a wildcard matched; its number counts from the first of the document.
