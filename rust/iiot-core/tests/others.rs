@@ -4,6 +4,8 @@
 
 mod yields;
 
+use iiot_core::point::TagOrigin;
+use iiot_core::series::{SeriesName, push_key};
 use iiot_core::{FrameTime, Origin, PointKey, Profile, Scan};
 use yields::{NOON_NS, yields};
 
@@ -96,6 +98,63 @@ fn tags_of_the_document_stand_in_the_order_of_lines() {
         ),
         ["m,a=1,ba=2,site=south,topic=t/x,z\\ z=1 v=1 NOON"]
     );
+}
+
+#[test]
+fn every_encoder_sees_the_same_tags_and_fields() {
+    //! Typed points, keys of series and lines, also where a name has to be escaped in lines.
+    let text = format!(
+        "name = \"p\"\n{}",
+        point("flatten = \"_\"\ntags = [\"*id\", \"a b\", \"site\"]")
+    );
+    let profile = Profile::parse(&text).unwrap();
+    let shared = [("site", "north"), ("a", "1"), ("zone", "z")];
+    let shared = shared.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let origin = Origin::new(&profile, "", &shared).unwrap();
+    let document = r#"{"n":{"id":7},"a b":"x","site":"south","v":[1.50],"topic":2}"#;
+    let mut scan = Scan::new();
+    let decoded = profile
+        .decode(Some(b"t/x"), document.as_bytes(), &mut scan)
+        .unwrap();
+    let (mut tags, mut keys, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+    decoded.for_each_point(&origin, FrameTime::at(NOON_NS), |point| {
+        point.tags(|key, value, origin| {
+            tags.push((
+                key.to_owned(),
+                String::from_utf8_lossy(value).into_owned(),
+                origin,
+            ));
+        });
+        for field in point.fields() {
+            let mut key = Vec::new();
+            push_key(&point, &field, &mut key);
+            assert_eq!(SeriesName::read(&key), Some(SeriesName::of(&point, &field)));
+            assert_eq!(
+                field.fixed(),
+                None,
+                "its series is not the same for every document"
+            );
+            keys.push(String::from_utf8(key).unwrap());
+        }
+    });
+    let expected = [
+        ("a", "1", TagOrigin::Configuration),
+        ("a b", "x", TagOrigin::Document),
+        ("n_id", "7", TagOrigin::Document),
+        ("site", "south", TagOrigin::Document),
+        ("topic", "t/x", TagOrigin::Profile),
+        ("zone", "z", TagOrigin::Configuration),
+    ];
+    assert_eq!(
+        tags,
+        expected.map(|(key, value, origin)| (key.to_owned(), value.to_owned(), origin))
+    );
+    let head = "m,a=1,a\\ b=x,n_id=7,site=south,topic=t/x,zone=z";
+    // A value under the name of a tag of the profile, which no pattern names, is a field.
+    assert_eq!(keys, [format!("{head} v_0="), format!("{head} topic=")]);
+    decoded.write_lines(&origin, FrameTime::at(NOON_NS), &mut lines);
+    let line = format!("{head} v_0=1.50,topic=2 {NOON_NS}\n");
+    assert_eq!(String::from_utf8(lines).unwrap(), line);
 }
 
 #[test]
