@@ -131,6 +131,7 @@ debug_outside = true
   password = "${CLOUD_PASSWORD}"
 [[outputs.postgresql]]
   connection = "host=db password=pgsecret"
+  tables = [{measurement = "x", tags = ["a"]}, {measurement = "mqtt_consumer", tags = ["a", "b*"], fields = ["c"]}, {tags = 1}]
 [[outputs.file]]
   files = ["stdout"]
 """

@@ -58,10 +58,11 @@ def test_what_the_author_of_a_refused_file_meant_is_made(tmp_path: Path, capsys:
     found = imported(capsys, tmp_path, plant("dosing-timescaledb.conf"), OMIT_HOSTNAME)
 
     payload = '{"device_id":"d1","pump":1,"actual_g":40.20,"timestamp":1761758400}'
-    tags = "facility=main_factory,system=chemical_dosing,topic=factory/dosing/consumption"
+    tags = "device_id=d1,facility=main_factory,system=chemical_dosing,topic=factory/dosing/consumption"
     assert found.lines("factory/dosing/consumption", payload) == [f"dosing_consumption,{tags} pump=1,actual_g=40.20 1761758400000000000"]
     assert found.lines("factory/inventory/levels", '{"remaining_g":1}')[0].startswith("inventory_levels,")
     database = next(section for section in found.report["sections"] if section["name"] == "outputs.postgresql")
-    assert {entry["outcome"] for entry in database["keys"]} == {"left out"}
-    assert "tables[0].measurement" in {entry["key"] for entry in database["keys"]}
+    differs = {entry["key"] for entry in database["keys"] if entry["outcome"] == "differs"}
+    assert differs == {"tables[0].measurement", "tables[0].tags"}, "which values are tags is said there alone"
+    assert {entry["outcome"] for entry in database["keys"] if entry["key"] not in differs} == {"left out"}
     assert "your_secure_password" not in found.texts()

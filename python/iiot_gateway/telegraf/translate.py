@@ -21,6 +21,7 @@ SINKS = {
     "outputs.influxdb": outputs.take_influxdb,
     "outputs.mqtt": outputs.take_mqtt,
 }
+POSTGRESQL = "outputs.postgresql"
 LEFT_OUT = {
     "inputs": "the gateway reads messages of MQTT, and no measurements of the machine; leave this part with Telegraf",
     "outputs": "there is no such sink; InfluxDB, VictoriaMetrics, MQTT and a history on this machine are there",
@@ -71,5 +72,7 @@ def _take_rest(section: Section, made: Made) -> None:
         general.take_agent(section)
     elif section.name not in (*TAGS, inputs.PLUGIN):
         kind = section.name.partition(".")[0]
+        if section.name == POSTGRESQL:
+            outputs.take_tables(section, made)
         section.notes.append(f"left out: {LEFT_OUT.get(kind, NO_LIKE)}")
         section.refuse({}, "the plugin is left out" if "." in section.name else NO_LIKE)
