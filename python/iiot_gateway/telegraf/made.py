@@ -35,6 +35,11 @@ class Part:
     keys: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
+    def remark(self, text: str) -> None:
+        """Let a comment stand in the section, once."""
+        if text not in self.remarks:
+            self.remarks.append(text)
+
 
 @dataclass(slots=True)
 class Consumer(Part):
@@ -90,11 +95,11 @@ class Made:
         variable = "__".join(["IIOT", *part.name.upper().split(".")]).replace("IIOT__", "IIOT_", 1) + f"__{to.upper()}"
         if environment.stored(value):
             section.left_out(key, f"it stands in one of Telegraf's secret stores: put it into a file and set {file_key} of [{part.name}]")
-            part.remarks.append(f"{to}: set {file_key}, or {variable} in the environment")
+            part.remark(f"{to}: set {file_key}, or {variable} in the environment")
         elif names := environment.names(value):
             listed = ", ".join(f"${name}" for name in names)
             section.differs(key, f"{variable} of the environment must hold what {listed} holds in {value_shape(value)}")
-            part.remarks.append(f"{to}: {variable} in the environment")
+            part.remark(f"{to}: {variable} in the environment")
         elif value:
             file = f"{part.name}.{to}"
             self.secrets[file] = Secret(text if text is not None else value)
