@@ -64,6 +64,9 @@ def test_points_have_the_host_tag_unless_it_is_omitted(tmp_path: Path, capsys: p
     unnamed = imported(capsys, tmp_path / "second", CONSUMER)
     assert ",host=" in unnamed.lines("a/b", '{"v":1}')[0]
     assert "is the name of this machine" in unnamed.texts()
+    (tmp_path / "third").mkdir()
+    excluded = imported(capsys, tmp_path / "third", f'{CONSUMER}  tagexclude = ["host", "topic"]\n')
+    assert excluded.lines("a/b", '{"v":1}') == ["mqtt_consumer v=1"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def plugin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Plugin:
         ('fieldinclude = ["t_*"]\nfieldexclude = ["*_raw"]', '{"t_a":1,"t_raw":2,"x":3}', "mqtt_consumer t_a=1"),
         ('fielddrop = ["id"]\ntag_keys = ["id"]', '{"id":"x","a":1}', "mqtt_consumer,id=x a=1"),
         ('tag_keys = ["id", "kind"]\ntagexclude = ["id"]', '{"id":7,"kind":"k","a":1}', "mqtt_consumer,kind=k a=1"),
+        ('tag_keys = ["id", "kind"]\ntaginclude = ["k*"]\ntags = { area = "x" }', '{"id":7,"kind":"k","a":1}', "mqtt_consumer,kind=k a=1"),
         ('tags = { area = "hall 1" }', '{"a":1}', "mqtt_consumer,area=hall\\ 1 a=1"),
         ('topic_tag = "where"', '{"a":1}', "mqtt_consumer,where=t a=1"),
         ('json_time_key = "at"\njson_time_format = "unix"', '{"at":1761758400.25,"a":1}', "mqtt_consumer a=1 1761758400250000000"),

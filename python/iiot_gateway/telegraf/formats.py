@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from iiot_gateway.telegraf import times, values
 from iiot_gateway.telegraf.made import Point, literal
@@ -32,6 +31,7 @@ VALUE_TEXTS = {
 INCLUDE = ("fieldpass", "fieldinclude")
 EXCLUDE = ("fielddrop", "fieldexclude")
 """The first of each is the older name."""
+OTHER_TAGS = "such tags are left out; those of [gateway] stay, except `host` where all plugins leave it out"
 OTHER_FORMAT = "are not read here, those of `json` and `value` are; a profile may say what they mean (`iiot-gateway profile template`)"
 
 
@@ -49,6 +49,7 @@ class Shape:
     string_patterns: list[str] = field(default_factory=list)
     include: list[str] | None = None
     exclude: list[str] = field(default_factory=list)
+    include_tags: list[str] = field(default_factory=lambda: ["*"])
     exclude_tags: list[str] = field(default_factory=list)
     each: str = ""
     time: times.Time = field(default_factory=times.Time)
@@ -89,9 +90,9 @@ class Shape:
             point.others["except"] = excluded
         return point
 
-    def without_excluded(self, tags: dict[str, str]) -> dict[str, str]:
-        """Return the tags that `tagexclude` leaves."""
-        return {key: text for key, text in tags.items() if not values.is_named(key, self.exclude_tags)}
+    def has_tag(self, name: str) -> bool:
+        """Tell whether `taginclude` and `tagexclude` leave a tag."""
+        return values.is_named(name, self.include_tags) and not values.is_named(name, self.exclude_tags)
 
 
 def read(section: Section) -> Shape | str:
@@ -192,16 +193,21 @@ def _choose_fields(section: Section, shape: Shape) -> None:
 
 
 def _choose_tags(section: Section, shape: Shape) -> None:
-    texts = section.texts("tagexclude")
-    if texts is None:
-        return
-    found = values.patterns(texts)
-    unclear = [pattern for pattern in shape.tag_patterns if set("*?") & set(pattern) and pattern not in (found or [])]
-    if found is None or unclear:
-        section.left_out("tagexclude", "which tags of tag_keys it is about cannot be told; leave them out there")
-        return
-    gone: list[Any] = [pattern for pattern in shape.tag_patterns if values.is_named(pattern, found)]
-    shape.tag_patterns = [pattern for pattern in shape.tag_patterns if pattern not in gone]
-    shape.exclude = [*shape.exclude, *gone]
-    shape.exclude_tags = found
-    section.differs("tagexclude", "such tags are left out; those of [gateway], which all points have, stay")
+    for key in ("taginclude", "tagexclude"):
+        texts = section.texts(key)
+        if texts is None:
+            continue
+        found = values.patterns(texts)
+        unclear = [pattern for pattern in shape.tag_patterns if set("*?") & set(pattern) and pattern not in (found or [])]
+        if found is None or unclear:
+            section.left_out(key, "which tags of tag_keys it is about cannot be told; leave them out there")
+            continue
+        is_wanted = key == "taginclude"
+        gone = [pattern for pattern in shape.tag_patterns if values.is_named(pattern, found) != is_wanted]
+        shape.tag_patterns = [pattern for pattern in shape.tag_patterns if pattern not in gone]
+        shape.exclude = [*shape.exclude, *gone]
+        if is_wanted:
+            shape.include_tags = found
+        else:
+            shape.exclude_tags = found
+        section.differs(key, "other tags are left out, but not those of [gateway]" if is_wanted else OTHER_TAGS)

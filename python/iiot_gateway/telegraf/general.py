@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from iiot_gateway.telegraf.made import Made
+from iiot_gateway.telegraf.made import HOST_TAG, Made
 from iiot_gateway.telegraf.section import Section
-
-HOST_TAG = "host"
 
 AGENT = {
     "interval": "messages are taken when they come",
@@ -52,7 +50,7 @@ def take_host(agents: list[Section], made: Made, hostname: str) -> str:
         if agent.has("hostname") and (text := agent.text("hostname")) is not None:
             name = text
             agent.taken("hostname", f"the tag `{HOST_TAG}` of [gateway], unless it is omitted")
-    if is_omitted or HOST_TAG in made.tags:
+    if is_omitted or HOST_TAG in made.tags or not made.wants_host:
         return ""
     made.tags[HOST_TAG] = name or hostname
     if name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iiot_gateway.config.mqtt_text import filter_fault
 from iiot_gateway.telegraf import connection, formats, parsing, topics, values
-from iiot_gateway.telegraf.made import Consumer, Made, Point, literal
+from iiot_gateway.telegraf.made import HOST_TAG, Consumer, Made, Point, literal
 from iiot_gateway.telegraf.section import Section
 
 PLUGIN = "inputs.mqtt_consumer"
@@ -23,7 +23,6 @@ REASONS = {
     "tagpass": ALL_ARE_TAKEN,
     "tagdrop": ALL_ARE_TAKEN,
     "metricpass": ALL_ARE_TAKEN,
-    "taginclude": "all tags are taken",
     "tags": "a tag needs a text that is not empty",
 }
 SECONDS = {"connection_timeout": "connect_timeout_s", "keepalive": "keep_alive_s", "ping_timeout": "ack_timeout_s"}
@@ -49,6 +48,7 @@ def take(section: Section, made: Made) -> None:
         section.refuse({}, "the plugin is left out")
         return
     formats.report(section, shape)
+    made.wants_host |= shape.has_tag(HOST_TAG)
     connection.report(section, made, consumer, broker)
     _report_session(section, consumer)
     _subscribe(section, consumer, wanted)
@@ -112,10 +112,10 @@ def _subscribe(section: Section, consumer: Consumer, wanted: list[str]) -> None:
 
 def _points(section: Section, wanted: list[str], shape: formats.Shape) -> list[Point]:
     """Make the points: one for each topic that `topic_parsing` takes apart, and one for the rest."""
-    tags = shape.without_excluded(_tags(section, wanted))
+    tags = _left(_tags(section, wanted), shape)
     parsings = parsing.read(section, wanted)
     points = [
-        shape.point([parsed.filter], shape.measurement(parsed.measurement), {**tags, **parsed.tags}, before)
+        shape.point([parsed.filter], shape.measurement(parsed.measurement), {**tags, **_left(parsed.tags, shape)}, before)
         for parsed, before in parsings.points
     ]
     rest = [topic for topic in wanted if not any(topics.covers(pattern, topic) for pattern in parsings.taken)]
@@ -123,6 +123,10 @@ def _points(section: Section, wanted: list[str], shape: formats.Shape) -> list[P
         excepted = [pattern for pattern in parsings.taken if any(topics.overlaps(pattern, topic) for topic in rest)]
         points.append(shape.point(rest, shape.measurement(None), tags, excepted))
     return points
+
+
+def _left(tags: dict[str, str], shape: formats.Shape) -> dict[str, str]:
+    return {name: text for name, text in tags.items() if shape.has_tag(name)}
 
 
 def _tags(section: Section, wanted: list[str]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from iiot_gateway.telegraf import environment
 from iiot_gateway.telegraf.section import Section
 
 PROFILE = "telegraf"
+HOST_TAG = "host"
+"""What Telegraf's agent calls its machine."""
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class Made:
     sinks: list[Part] = field(default_factory=list)
     secrets: dict[str, Secret] = field(default_factory=dict)
     """By the name of the file that is to hold it."""
+    wants_host: bool = False
+    """Some plugin leaves the tag with the name of the machine on its points."""
     topic_prefix: str = ""
     """Of the values that are published, if any are."""
     retain: bool = False
