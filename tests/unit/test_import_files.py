@@ -52,7 +52,7 @@ def test_a_secret_of_the_environment_stays_there(tmp_path: Path, capsys: pytest.
 
     written = "".join(path.read_text() for path in found.folder.iterdir())
     assert "from-the-environment" not in written + found.texts()
-    assert "IIOT_INFLUXDB__TOKEN of the environment must hold what $PLANT_TOKEN holds" in found.texts()
+    assert "IIOT_INFLUXDB__TOKEN of the environment must hold what $PLANT_TOKEN holds for Telegraf" in found.texts()
     assert "# token: IIOT_INFLUXDB__TOKEN in the environment" in written
 
 

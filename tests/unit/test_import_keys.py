@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iiot_gateway.cli.main import main
+from iiot_gateway.compose import read_profile
 from iiot_gateway.config.load import load_text
 from iiot_gateway.telegraf.translate import translate
 from imported import imported
@@ -215,6 +217,8 @@ ODD = [
     "",
     "x",
     "a{b",
+    "/a//+/$b/",
+    "  ",
     "*[",
     "${GONE}",
     "plant/+/temp",
@@ -248,7 +252,13 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
 def changed(draw: st.DrawFn, table: dict[str, Any]) -> dict[str, Any]:
     """Draw a table with some keys gone and some with odd values."""
     gone = draw(st.sets(st.sampled_from(sorted(table) or [""]), max_size=6))
-    odd = draw(st.dictionaries(st.sampled_from([*sorted(table), "password", "topics", "data_type"]), st.sampled_from(ODD), max_size=3))
+    odd = draw(
+        st.dictionaries(
+            st.sampled_from([*sorted(table), "password", "username", "topics", "topic", "topic_prefix", "data_type"]),
+            st.sampled_from(ODD),
+            max_size=3,
+        )
+    )
     drawn = {key: value for key, value in {**table, **odd}.items() if key not in gone and value is not None}
     return {**drawn, **({"data_format": "value", "data_type": "float"} if draw(st.integers(0, 5)) == 0 else {})}
 
@@ -266,15 +276,13 @@ def toml(value: Any) -> str:
 @given(tables=files())
 def test_whatever_stands_there_is_reported_once_and_makes_a_good_configuration(tables: dict[str, Any]) -> None:
     """Wrong types, patterns without end, references without value: none is an error of ours."""
-    from iiot_gateway import _native
-
     text = "".join(f"{json.dumps(name)} = {toml(value)}\n" for name, value in tables.items())
 
     assert reported(text) == keys_of(text)
     translation = translate([("telegraf.conf", text)], {}, "machine")
-    for profile in translation.profiles.values():
-        _native.Profile.parse(profile)
-    kept = "\n".join(
-        line for line in translation.config.splitlines() if not line.startswith(("profile =", "password_file =", "token_file ="))
-    )
-    load_text(kept)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in {**translation.profiles, **{name: secret.reveal() for name, secret in translation.secrets.items()}}.items():
+            Path(folder, name).write_text(content, encoding="utf-8")
+        load_text(translation.config, base=Path(folder))
+        for name in translation.profiles:
+            read_profile(Path(folder, name))

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if not translation.has_source:
         print("iiot-gateway: nothing was written: no [[inputs.mqtt_consumer]] can be taken over", file=sys.stderr)
         return 1
+    _check(Path(args.out), list(translation.profiles))
     return 0
 
 
@@ -56,7 +57,7 @@ def _text(file: str) -> str:
 
 
 def _write(translation: Translation, folder: Path) -> list[Path]:
-    """Write all files, none of which may be there, and check them as `check` does."""
+    """Write all files, none of which may be there."""
     secrets = {name: secret.reveal() + "\n" for name, secret in translation.secrets.items()}
     texts = {CONFIG: translation.config, **translation.profiles, **secrets}
     if there := [str(folder / name) for name in texts if (folder / name).exists()]:
@@ -69,11 +70,11 @@ def _write(translation: Translation, folder: Path) -> list[Path]:
                 file.write(text)
     except OSError as error:
         raise GatewayError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
-    _check(folder, list(translation.profiles))
     return [folder / name for name in texts]
 
 
 def _check(folder: Path, profiles: list[str]) -> None:
+    """Look at what was written as `check` does. Raises ConfigError."""
     from iiot_gateway.compose import read_profile
 
     _config, faults = examine(str(folder / CONFIG), {})

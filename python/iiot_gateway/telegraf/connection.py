@@ -66,14 +66,29 @@ def report(section: Section, made: Made, part: Part, connection: Connection) -> 
         section.differs("servers", f"broker_url of [{name}] is the first; the others are left out, because a session lives at one broker")
     else:
         section.taken("servers", f"broker_url of [{name}]")
+    _report_access(section, made, part, connection)
+    _report_files(section, part)
+    if section.has("client_id"):
+        section.differs("client_id", OTHER_CLIENT)
+
+
+def _report_access(section: Section, made: Made, part: Part, connection: Connection) -> None:
+    name = part.name
     if section.text("username") is not None:
         section.taken("username", f"username of [{name}]")
-    if isinstance(section.raw("password"), str):
+    if "username" not in part.keys:
+        if section.has("password"):
+            section.left_out("password", "a password without a username is none")
+    elif isinstance(section.raw("password"), str):
         made.secret(section, "password", part, "password")
     elif connection.password:
         part.keys["password_file"] = f"{name}.password"
         made.secrets[f"{name}.password"] = Secret(connection.password)
         section.notes.append(f"the password of the server's URL is in the file {name}.password now")
+
+
+def _report_files(section: Section, part: Part) -> None:
+    name = part.name
     for key, to in TLS_FILES.items():
         if section.text(key) is None:
             continue
@@ -83,5 +98,3 @@ def report(section: Section, made: Made, part: Part, connection: Connection) -> 
             section.left_out(key, f"such a file, or its like, is not on this machine: set {to} of [{name}]")
         else:
             section.left_out(key, "the server's URL asks for no TLS; ssl:// does")
-    if section.has("client_id"):
-        section.differs("client_id", OTHER_CLIENT)

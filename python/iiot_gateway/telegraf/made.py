@@ -96,30 +96,23 @@ class Made:
         file_key = f"{to}_file"
         if not isinstance(value, str):
             return
-        variable = "__".join(["IIOT", *part.name.upper().split(".")]).replace("IIOT__", "IIOT_", 1) + f"__{to.upper()}"
+        variable = "IIOT_" + "__".join([*part.name.split("."), to]).upper()
         if environment.stored(value):
             section.left_out(key, f"it stands in one of Telegraf's secret stores: put it into a file and set {file_key} of [{part.name}]")
             part.remark(f"{to}: set {file_key}, or {variable} in the environment")
         elif names := environment.names(value):
             listed = ", ".join(f"${name}" for name in names)
-            section.differs(key, f"{variable} of the environment must hold what {listed} holds in {value_shape(value)}")
+            is_whole = environment.REFERENCE.fullmatch(value) or environment.BARE.fullmatch(value)
+            around = "" if is_whole else ", with what stands around it there"
+            section.differs(key, f"{variable} of the environment must hold what {listed} holds for Telegraf{around}")
             part.remark(f"{to}: {variable} in the environment")
-        elif value:
+        elif value.strip():
             file = f"{part.name}.{to}"
             self.secrets[file] = Secret(text if text is not None else value)
             part.keys[file_key] = file
             section.taken(key, f"{file_key} of [{part.name}]: the file {file}, which only its owner can read")
         else:
             section.taken(key, "empty here as there")
-
-
-def value_shape(value: str) -> str:
-    """Say where a variable stands in a secret, without the rest of it."""
-    return (
-        "Telegraf"
-        if environment.REFERENCE.fullmatch(value) or environment.BARE.fullmatch(value)
-        else "Telegraf, with what stands around it there"
-    )
 
 
 def literal(text: str) -> str:
