@@ -166,6 +166,27 @@ def test_levels_of_a_topic_are_measurement_and_tags(plugin: Plugin) -> None:
     assert found.lines("plant", '{"v":1}') == ["mqtt_consumer v=1"]
 
 
+def test_levels_of_a_topic_are_fields(plugin: Plugin) -> None:
+    """Of the types that are given; others are texts. A level that never changes is none."""
+    text = """
+[[inputs.mqtt_consumer.topic_parsing]]
+  topic = "a/+/+/+"
+  fields = "_/count/level/place"
+  [inputs.mqtt_consumer.topic_parsing.types]
+    count = "int"
+    level = "float"
+[[inputs.mqtt_consumer.topic_parsing]]
+  topic = "b/+"
+  fields = "name/_"
+"""
+    found = plugin(text, '["a/#", "b/#"]')
+
+    assert found.lines("a/5/1.50/x y", '{"v":1}') == ['mqtt_consumer count=5i,level=1.50,place="x y",v=1']
+    assert found.lines("b/z", '{"v":1}') == ["mqtt_consumer v=1"]
+    outcomes = [found.outcome(f"topic_parsing[{number}].fields") for number in (0, 1)]
+    assert outcomes == ["taken", "left out"]
+
+
 def test_several_plugins_are_one_source_where_they_share_a_connection(plugin: Plugin) -> None:
     """A message goes through all of them, as in Telegraf; filters that overlap are joined, so that none comes twice."""
     second = HEAD.partition("[agent]")[2].partition("\n  omit_hostname = true\n")[2]

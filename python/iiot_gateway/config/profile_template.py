@@ -41,6 +41,7 @@ others = { except = ["debug"] }           # all other numbers and booleans are f
 [point.fields]
 target_g = "number"                       # number, integer, bool, string, any
 duration_ms = "integer"
+# place = { level = "line", type = "string" }   # a named level of the topic: number, integer or string
 actual_g = { path = "actual", type = "number", topic = "{line}/pump{pump}/actual_g", retain = true }   # published as well
 
 # A point for each item of a list; what an item does not have is looked for beside the list.

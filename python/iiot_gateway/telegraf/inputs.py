@@ -114,10 +114,11 @@ def _points(section: Section, wanted: list[str], shape: formats.Shape) -> list[P
     """Make the points: one for each topic that `topic_parsing` takes apart, and one for the rest."""
     tags = _left(_tags(section, wanted), shape)
     parsings = parsing.read(section, wanted)
-    points = [
-        shape.point([parsed.filter], shape.measurement(parsed.measurement), {**tags, **_left(parsed.tags, shape)}, before)
-        for parsed, before in parsings.points
-    ]
+    points = []
+    for parsed, before in parsings.points:
+        point = shape.point([parsed.filter], shape.measurement(parsed.measurement), {**tags, **_left(parsed.tags, shape)}, before)
+        point.fields = {**point.fields, **parsed.fields}
+        points.append(point)
     rest = [topic for topic in wanted if not any(topics.covers(pattern, topic) for pattern in parsings.taken)]
     if rest:
         excepted = [pattern for pattern in parsings.taken if any(topics.overlaps(pattern, topic) for topic in rest)]

@@ -1,4 +1,4 @@
-"""`topic_parsing`: measurement and tags from the levels of a topic."""
+"""`topic_parsing`: measurement, tags and fields from the levels of a topic."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from iiot_gateway.config.mqtt_text import filter_fault
 from iiot_gateway.telegraf import topics
 from iiot_gateway.telegraf.section import Section
 
-NO_FIELDS = "levels of a topic are no fields here; name them in `tags` instead"
-WHAT = {"topic": "the filter of a point", "measurement": "the point's measurement", "tags": "tags of the point"}
+WHAT = {
+    "topic": "the filter of a point",
+    "measurement": "the point's measurement",
+    "tags": "tags of the point",
+    "fields": "fields of the point",
+    "types": "types of these fields",
+}
+TYPES = {"int": "integer", "uint": "integer", "float": "number"}
+"""Other fields are texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class Parsed:
     filter: str
     measurement: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -37,15 +45,11 @@ def read(section: Section, wanted: list[str]) -> Parsings:
     for number, table in enumerate(section.tables("topic_parsing")):
         place = ("topic_parsing", number)
         reason, parsed = _apply(table, wanted)
-        for key in ("topic", "measurement", "tags"):
+        for key, what in WHAT.items():
             if key in table and reason:
                 section.left_out((*place, key), reason)
             elif key in table:
-                section.taken((*place, key), WHAT[key])
-        if "fields" in table:
-            section.left_out((*place, "fields"), NO_FIELDS)
-        if table.get("types"):
-            section.left_out((*place, "types"), NO_FIELDS)
+                section.taken((*place, key), what)
         for topic, one in parsed:
             found.points.append((one, [known for known in found.taken if topics.overlaps(known, topic)]))
             found.taken.append(topic)
@@ -54,9 +58,10 @@ def read(section: Section, wanted: list[str]) -> Parsings:
 
 def _apply(table: dict[str, Any], wanted: list[str]) -> tuple[str, list[tuple[str, Parsed]]]:
     """Return why a table has no place here, or what it makes of each filter that it has topics in common with."""
-    pattern, measurement, tags = (table.get(key, "") for key in ("topic", "measurement", "tags"))
-    if not all(isinstance(text, str) for text in (pattern, measurement, tags)):
-        return "expected texts", []
+    pattern, measurement, tags, fields = (table.get(key, "") for key in ("topic", "measurement", "tags", "fields"))
+    types = table.get("types", {})
+    if not all(isinstance(text, str) for text in (pattern, measurement, tags, fields)) or not isinstance(types, dict):
+        return "expected texts, and a table of types", []
     if filter_fault(pattern) or "{" in pattern or "}" in pattern:
         return "its topic is no topic filter", []
     both = [found for topic in wanted if (found := topics.common(topic, pattern)) is not None]
@@ -64,27 +69,30 @@ def _apply(table: dict[str, Any], wanted: list[str]) -> tuple[str, list[tuple[st
         return "no topic of the plugin matches it", []
     parsed = []
     for topic in both:
-        one = apply(topic, measurement, tags)
+        one = apply(topic, measurement, tags, fields, types)
         if isinstance(one, str):
             return one, []
         parsed.append((topic, one))
     return "", parsed
 
 
-def apply(topic_filter: str, measurement: str, tags: str) -> Parsed | str:
+def apply(topic_filter: str, measurement: str, tags: str, fields: str, types: dict[str, Any]) -> Parsed | str:
     """Apply the masks of one table to a filter; a text says why that cannot be done."""
     levels = topic_filter.split("/")
-    names = [*_names(measurement), *_names(tags)]
+    names = [*_names(measurement), *_names(tags), *_names(fields)]
     if len(_names(measurement)) > 1:
         return "`measurement` names several levels"
     if any(place >= len(levels) or "#" in levels[: place + 1] for place, _name in names):
         return "a name stands for a level at `#` or behind it, or beyond the topic"
+    if any(levels[place] != "+" for place, _name in _names(fields)):
+        return "a field stands for a level that is the same in every topic; write it into `tags`"
     named = {place: f"{{level{place + 1}}}" for place, _name in names if levels[place] == "+"}
     text = {place: named.get(place, levels[place]) for place, _name in names}
     return Parsed(
         "/".join(named.get(place, level) for place, level in enumerate(levels)),
         next((text[place] for place, _name in _names(measurement)), None),
         {name: text[place] for place, name in _names(tags)},
+        {name: {"level": f"level{place + 1}", "type": TYPES.get(str(types.get(name)), "string")} for place, name in _names(fields)},
     )
 
 

@@ -5,7 +5,7 @@ use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Value};
 use crate::hash::fingerprint;
 use crate::json::Kind;
-use crate::json_text::unescape;
+use crate::json_text::{number_end, unescape};
 use crate::long;
 use crate::moment::{Moment, TimeFormat};
 use crate::number::{integer, whole_number};
@@ -123,7 +123,14 @@ fn usable_otherwise(
     match (value.kind, value_type) {
         (Kind::Missing | Kind::Null, _)
         | (
-            Kind::Integer | Kind::String | Kind::EscapedString | Kind::Object | Kind::Array,
+            Kind::Integer
+            | Kind::LevelNumber
+            | Kind::LevelInteger
+            | Kind::LevelText
+            | Kind::String
+            | Kind::EscapedString
+            | Kind::Object
+            | Kind::Array,
             ValueType::Measured,
         ) => Ok(false),
         (
@@ -152,6 +159,38 @@ fn usable_otherwise(
         (_, ValueType::String) => Err(ValueFaultReason::NotAString),
         (_, ValueType::Any) => Err(ValueFaultReason::NotAScalar),
     }
+}
+
+/// A level of the topic as a value of a field; an error if it is none of its type.
+pub(crate) fn level(
+    place: std::ops::Range<u32>,
+    topic: &[u8],
+    value_type: ValueType,
+) -> Result<Option<Value>, ValueFaultReason> {
+    let text = topic.get(place.start as usize..place.end as usize);
+    let text = text.unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let kind = match value_type {
+        ValueType::Integer => match integer(text) {
+            Some(_) => Kind::LevelInteger,
+            None => return Err(ValueFaultReason::NotAnInteger),
+        },
+        ValueType::String => Kind::LevelText,
+        _ => {
+            let end = number_end(&[text, b" "].concat(), 0).map(|(end, _)| end);
+            let value = std::str::from_utf8(text).map(str::parse::<f64>);
+            match (end, value) {
+                (Ok(end), Ok(Ok(value))) if end == text.len() && value.is_finite() => {
+                    Kind::LevelNumber
+                }
+                _ => return Err(ValueFaultReason::NotANumber),
+            }
+        }
+    };
+    let (start, end) = (place.start, place.end);
+    Ok(Some(Value { kind, start, end }))
 }
 
 fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {

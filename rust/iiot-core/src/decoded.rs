@@ -136,7 +136,12 @@ impl<'a> Decoded<'a> {
     /// Append the text of a value: a number as it came, an integer as its digits, a string without quotes and escapes.
     pub(crate) fn push_text(&self, value: Value, out: &mut Vec<u8>) {
         let text = value.text(self.document);
-        if value.kind == Kind::Integer && !is_plain(text) {
+        if let Some(level) = self.level(value) {
+            match integer(level).filter(|_| value.kind == Kind::LevelInteger) {
+                Some(number) => out.extend_from_slice(number.to_string().as_bytes()),
+                None => out.extend_from_slice(level),
+            }
+        } else if value.kind == Kind::Integer && !is_plain(text) {
             let number = integer(text).unwrap_or_default();
             out.extend_from_slice(number.to_string().as_bytes());
         } else {
@@ -144,11 +149,21 @@ impl<'a> Decoded<'a> {
         }
     }
 
+    /// The text of a value that is a level of the topic.
+    fn level(&self, value: Value) -> Option<&'a [u8]> {
+        let place = value.start as usize..value.end as usize;
+        let topic = &self.scan.topic;
+        value
+            .kind
+            .is_level()
+            .then(|| topic.get(place).unwrap_or_default())
+    }
+
     /// As [`push_text`](Self::push_text); borrowed where the text stands so in the document.
     #[inline]
     pub(crate) fn text(&self, value: Value) -> Cow<'a, [u8]> {
         match value.kind {
-            Kind::EscapedString | Kind::Integer => {
+            kind if kind == Kind::EscapedString || kind == Kind::Integer || kind.is_level() => {
                 let mut text = Vec::new();
                 self.push_text(value, &mut text);
                 Cow::Owned(text)

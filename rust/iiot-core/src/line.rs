@@ -138,7 +138,9 @@ impl Decoded<'_> {
                     push_value(self.document, field.value, &mut raw);
                     push_string_field(&raw, out);
                 }
-                Kind::Integer => {
+                Kind::LevelText => push_string_field(&self.text(field.value), out),
+                Kind::LevelNumber => self.push_text(field.value, out),
+                Kind::Integer | Kind::LevelInteger => {
                     self.push_text(field.value, out);
                     if integers == Integers::Typed {
                         out.push(b'i');

@@ -1,7 +1,7 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
 use crate::conclude::{
-    clear, device, document_time, fixed_count, short_points, time, too_many, typed, usable,
+    self, clear, device, document_time, fixed_count, short_points, time, too_many, typed, usable,
 };
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -15,8 +15,8 @@ use crate::keys::series;
 use crate::moment::Moment;
 use crate::others;
 use crate::reading;
-use crate::rules::{Address, FieldName, PointRule, Rules};
-use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan};
+use crate::rules::{Address, Field, FieldName, PointRule, Rules};
+use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan, ValueFault};
 use crate::sequences::sequences;
 
 /// Find out which points take documents with this topic. `false`: none.
@@ -331,6 +331,10 @@ impl Part<'_> {
             if is_left_out(field, self.document, scan, table) {
                 continue;
             }
+            if let Address::Level(level) = field.address {
+                level_field(field, number, (level, table), scan);
+                continue;
+            }
             let value = scan.value(table, field.address);
             self.field(
                 rule,
@@ -447,6 +451,31 @@ impl Part<'_> {
                     reason,
                 };
                 refused.add(self.rules, self.document, scan);
+            }
+        }
+    }
+}
+
+/// Add a field that is a level of the topic.
+fn level_field(field: &Field, number: u32, (level, table): (u32, u32), scan: &mut Scan) {
+    let place = scan.levels.get(level as usize).cloned().unwrap_or(0..0);
+    match conclude::level(place, &scan.topic, field.value_type) {
+        Ok(Some(value)) => scan.fields.push(FieldRef {
+            field: number,
+            context: Context { captures: 0, table },
+            value,
+        }),
+        Ok(None) => {}
+        Err(reason) => {
+            if let FieldName::Fixed(name) = &field.name
+                && scan.value_faults.len() < MAX_WILDCARD_POINTS
+            {
+                scan.value_faults.push(ValueFault {
+                    path: format!("{{{name}}} of the topic"),
+                    reason,
+                    start: 0,
+                    end: 0,
+                });
             }
         }
     }

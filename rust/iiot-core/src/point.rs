@@ -155,10 +155,10 @@ impl<'d> Point<'d> {
         let fields = (0..).zip(self.fields);
         fields.filter_map(move |(number, field)| {
             let kind = match field.value.kind {
-                Kind::Number | Kind::Scientific => ValueKind::Number,
-                Kind::Integer => ValueKind::Integer,
+                Kind::Number | Kind::Scientific | Kind::LevelNumber => ValueKind::Number,
+                Kind::Integer | Kind::LevelInteger => ValueKind::Integer,
                 Kind::Bool => ValueKind::Bool,
-                Kind::String | Kind::EscapedString => ValueKind::String,
+                Kind::String | Kind::EscapedString | Kind::LevelText => ValueKind::String,
                 Kind::Missing | Kind::Null | Kind::Object | Kind::Array => return None,
             };
             Some(Field {

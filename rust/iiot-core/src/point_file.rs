@@ -14,6 +14,7 @@
 //! [point.fields]                        # at least one, or `others`
 //! target_g = "number"                   # the field's name, where its path is the same, and its type
 //! duration_ms = "integer"
+//! place = { level = "line", type = "string" }   # a named level of the topic; number, integer or string
 //! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true, unless = ["dry_run"] }
 //! ```
 //!
@@ -250,7 +251,7 @@ fn read_fields(
             retain: false,
             unless: Vec::new(),
         };
-        let mut own = None;
+        let (mut own, mut level) = (None, None);
         match value {
             DeValue::String(text) => match ValueType::named(text) {
                 Some(value_type) => field.value_type = value_type,
@@ -267,6 +268,12 @@ fn read_fields(
                 }
                 field.value_type = value_type(&mut table, faults);
                 field.retain = table.boolean("retain", faults).unwrap_or(false);
+                level = table.string("level", faults).and_then(|name| {
+                    let at = table.at("level");
+                    named_level(&name, &field, own.is_some(), addresses)
+                        .map_err(|message| faults.add(at, &message))
+                        .ok()
+                });
                 let unless = plain_paths(&mut table, "unless", faults);
                 field.unless = unless.iter().map(|path| addresses.of(path)).collect();
                 field.topic = topic(&mut table, 0, faults)
@@ -280,7 +287,29 @@ fn read_fields(
                 ),
             ),
         }
-        field.address = addresses.of(&own.unwrap_or_else(|| Path::of_key(&name)));
+        field.address = match level {
+            Some(level) => level,
+            None => addresses.of(&own.unwrap_or_else(|| Path::of_key(&name))),
+        };
         fields.push(field);
     }
+}
+
+/// The named level that a field is; the error is a message for whoever wrote the profile.
+fn named_level(
+    name: &str,
+    field: &Field,
+    has_path: bool,
+    addresses: &Addresses<'_>,
+) -> Result<Address, String> {
+    if has_path {
+        return Err("level: a field has a level of the topic or a path, not both".to_owned());
+    }
+    if matches!(field.value_type, ValueType::Bool | ValueType::Any) {
+        return Err("level: the type of such a field is number, integer or string".to_owned());
+    }
+    let known = addresses.levels.iter().position(|known| known == name);
+    known
+        .map(|number| Address::Level(addresses.first_level + number as u32))
+        .ok_or_else(|| format!("level: no level of the filter has the name `{name}`"))
 }

@@ -18,6 +18,8 @@ pub(crate) fn push_value(document: &[u8], value: Value, out: &mut Vec<u8>) {
         }
         Kind::EscapedString => unescape(value.text(document), out),
         Kind::Missing | Kind::Null | Kind::Object | Kind::Array => {}
+        // Those do not stand in the document; `Decoded::text` knows them.
+        kind => debug_assert!(kind.is_level(), "{kind:?}"),
     }
 }
 

@@ -317,3 +317,30 @@ fn of_several_paths_of_a_time_the_first_that_is_there_counts() {
     let faulty = "name = \"f\"\n[time]\npath = []\nformat = \"unix_s\"\n[[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
     assert!(Profile::parse(faulty).is_err());
 }
+
+#[test]
+fn a_level_of_the_topic_can_be_a_field() {
+    //! Of its type; a level that is none costs that field. Numbers keep their text, and integers are written as such.
+    let profile = "[[point]]\nfilter = \"t/{n}/{s}\"\nmeasurement = \"m\"\nothers = {}\n[point.fields]\n\
+                   number = { level = \"n\", topic = \"n\" }\ncount = { level = \"n\", type = \"integer\" }\ntext = { level = \"s\", type = \"string\" }\n";
+    assert_eq!(
+        yields(profile, Some("t/4.50e1/a\"b"), r#"{"v":1}"#),
+        [
+            "m,site=north number=4.50e1,count=45i,text=\"a\\\"b\",v=1 NOON",
+            "0.0 iiot/n = 4.50e1"
+        ]
+    );
+    assert_eq!(
+        yields(profile, Some("t/007x/"), r#"{"v":1}"#),
+        [
+            "m,site=north v=1 NOON",
+            "{number} of the topic: not a number",
+            "{count} of the topic: not a whole number from -2^63 to 2^63-1",
+        ]
+    );
+    let faults = Profile::parse(
+        "name = \"f\"\n[[point]]\nfilter = \"{a}\"\nmeasurement = \"m\"\n[point.fields]\nx = { level = \"b\" }\ny = { level = \"a\", path = \"c\" }\nz = { level = \"a\", type = \"bool\" }\n",
+    )
+    .unwrap_err();
+    assert_eq!(faults.faults.len(), 3, "{faults}");
+}
