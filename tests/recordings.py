@@ -33,11 +33,16 @@ TOPICS = {
 RETAINED = ("node1/", "node2/")
 
 
+def shared(*parts: str) -> Path | None:
+    """Return a file of the shared data, where the checkout has it beside itself."""
+    root = Path(os.environ.get("IIOT_SHARED_DATA") or Path(__file__).parent.parent.parent / "shared" / "data")
+    path = root.joinpath(*parts)
+    return path if path.exists() else None
+
+
 def shared_recording() -> Path | None:
     """Return the recording of a real node, where the checkout has it beside itself."""
-    root = Path(os.environ.get("IIOT_SHARED_DATA") or Path(__file__).parent.parent.parent / "shared" / "data")
-    path = root / "lora" / "tour-perret.rtt.log.gz"
-    return path if path.exists() else None
+    return shared("lora", "tour-perret.rtt.log.gz")
 
 
 def generated(packets: int, *, seed: int = 1) -> bytes:

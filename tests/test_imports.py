@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "compose": BUILT | {"journal", "pipeline", "sources", "sinks"},
     "devices": LEAVES | {"devices"},
     "plant": LEAVES | {"plant", "_native"},
+    "telegraf": LEAVES | {"config", "telegraf"},
     "api": LEAVES | {"api", "config", "log", "metrics", "pipeline"},
     # `run` starts the HTTP face, so that nothing below the leaves knows it.
     "cli": LEAVES
@@ -64,6 +65,7 @@ MAY_IMPORT = {
         "mqtt",
         "pipeline",
         "plant",
+        "telegraf",
         "sources",
         "sinks",
         "downlink",

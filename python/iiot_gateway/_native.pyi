@@ -372,7 +372,7 @@ def mqtt_text_fault(text: str, *, max_bytes: int = 65535) -> str | None:
 def mqtt_text(text: str) -> str:
     """Return the text with `_` for every character that MQTT does not allow."""
 
-def toml_places(text: str) -> tuple[dict[tuple[str, ...], int], set[tuple[str, ...]]]:
+def toml_places(text: str) -> tuple[dict[tuple[str, ...], int], set[tuple[str, ...]], list[tuple[tuple[str, ...], int, bool]]]:
     """The line of each key path of a TOML text, from 1, where it is first named; and the tables that a line of their own opens. Keys within arrays are left out."""
 
 def sign_command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from collections import Counter
@@ -17,11 +18,13 @@ from iiot_gateway import _native
 NOW_NS = 1_700_000_000_000_000_000
 KEYS = ["a", "b", "name", "list", "nodes", "x y"]
 PATHS = ["a", "b", "name", "nodes.a", "list[0]", "nodes.b.a", "."]
-EACH = [None, "list[*]", "nodes.*"]
+EACH = [None, "list[*]", "nodes.*", "nodes", "list"]
 TYPES = ["number", "integer", "bool", "string", "any"]
 FILTERS = [None, "p/{name}/t", "p/+/{kind}", "p/#", "q/{a}"]
 TOPICS = [None, "p/n1/t", "p/n 2/t", "q/z", "p", "r/s"]
-TEMPLATES = ["m", "{a}", "x{name}", "{nodes.a}-{b}", "{kind}"]
+TEMPLATES = ["m", "{a}", "x{name}", "{nodes.a}-{b}", "{kind}", "{#}"]
+EXCEPT_FILTERS = [None, "p/+/t", "q/#"]
+PATTERNS = ["*", "a", "b", "nodes*", "*a", "?", "list_?", "n*_*a", "x y"]
 
 
 class Number(str):
@@ -44,14 +47,19 @@ values = st.recursive(
 def profiles(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Draw the points of a profile."""
     points = []
+    patterns = st.lists(st.sampled_from(PATTERNS), max_size=2)
     for _ in range(draw(st.integers(1, 3))):
         fields = draw(
             st.dictionaries(st.sampled_from(["f", "g", "a"]), st.tuples(st.sampled_from(PATHS), st.sampled_from(TYPES)), max_size=3)
         )
-        others = draw(st.sampled_from([None, [], ["b"]])) if fields else draw(st.sampled_from([[], ["b"]]))
+        plain = draw(st.sampled_from([None, {}, {"except": ["b"]}])) if fields else draw(st.sampled_from([{}, {"except": ["b"]}]))
+        optional = dict.fromkeys(("tags", "fields", "booleans", "strings", "except"), patterns)
+        chosen = draw(st.fixed_dictionaries({}, optional={"flatten": st.sampled_from(["_", ".", ""]), **optional}))
+        others = draw(st.sampled_from([plain, chosen]))
         points.append(
             {
                 "filter": draw(st.sampled_from(FILTERS)),
+                "except_filter": draw(st.sampled_from(EXCEPT_FILTERS)),
                 "each": draw(st.sampled_from(EACH)),
                 "measurement": draw(st.sampled_from(TEMPLATES)),
                 "tags": draw(st.dictionaries(st.sampled_from(["t", "u"]), st.sampled_from(TEMPLATES), max_size=2)),
@@ -67,10 +75,12 @@ def written(points: list[dict[str, Any]]) -> str:
     lines = ['name = "model"']
     for point in points:
         lines.append("[[point]]")
-        lines += [f"{key} = {json.dumps(point[key])}" for key in ("filter", "each", "measurement") if point[key] is not None]
+        lines += [
+            f"{key} = {json.dumps(point[key])}" for key in ("filter", "except_filter", "each", "measurement") if point[key] is not None
+        ]
         lines.append("tags = { " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in point["tags"].items()) + " }")
         if point["others"] is not None:
-            lines.append("others = { " + (f"except = {json.dumps(point['others'])}" if point["others"] else "") + " }")
+            lines.append("others = { " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in point["others"].items()) + " }")
         if point["fields"]:
             lines.append("[point.fields]")
             lines += [f'{name} = {{ path = "{path}", type = "{kind}" }}' for name, (path, kind) in point["fields"].items()]
@@ -108,6 +118,14 @@ def matched(pattern: str | None, topic: str | None) -> dict[str, str] | None:
         elif level not in ("+", levels[index]):
             return None
     return names if len(levels) == len(wanted) else None
+
+
+def accepted(point: dict[str, Any], topic: str | None) -> dict[str, str] | None:
+    """Return the named levels, and the topic as `#`; None if the point does not take documents with this topic."""
+    levels = matched(point["filter"], topic)
+    if topic is not None and point["except_filter"] is not None and matched(point["except_filter"], topic) is not None:
+        return None
+    return None if levels is None else {**levels, "#": topic or ""}
 
 
 def found(value: Any, path: str) -> Any:
@@ -161,12 +179,15 @@ def items_of(each: str | None, document: Any) -> list[Any]:
     """Return the items of which a point is made."""
     if each is None:
         return [document]
+    if "*" not in each:
+        value = document.get(each) if isinstance(document, dict) else None
+        return value if isinstance(value, list) else [] if value is None else [value]
     inner = document.get(re.split(r"[.\[]", each)[0]) if isinstance(document, dict) else None
     return [item for _key, item in pairs_of(inner)]
 
 
-def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[tuple[str, str]]:
-    """Give the series and the fields of one point of the profile, for a document that is no list."""
+def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[tuple[Any, str, str]]:
+    """Give series, its text and the fields of one point of the profile, for a document that is no list."""
     each = point["each"]
     for item in items_of(each, document):
 
@@ -182,37 +203,83 @@ def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> I
             text = field_text(look(path), kind)
             if text is not None:
                 fields[name] = text
-        if point["others"] is not None:
-            for name, value in pairs_of(item):
-                text = field_text(value, "measured") if name not in taken(point, levels) else None
-                if text is not None:
-                    fields[escaped(name, ", =")] = text
+        brought = {}
+        others = point["others"]
+        for name, value in named_values(item, others.get("flatten")).items() if others is not None else ():
+            use = use_of(name, value, others, taken(point, levels))
+            text = field_text(value, use) if use else None
+            if use == "tag":
+                brought[name] = text_of(value)
+            elif text is not None:
+                fields[escaped(name, ", =")] = text
         if fields:
             measurement = fill(point["measurement"])
-            tags = {key: fill(template) for key, template in point["tags"].items()}
+            own = {key: fill(template) for key, template in point["tags"].items()}
+            brought = {key: value for key, value in brought.items() if value and key not in own}
+            series = measurement, sorted(own.items()), sorted(brought.items())
+            tags = own | brought
             head = escaped(measurement, ", ") if measurement else "_"
-            head += "".join(f",{key}={escaped(value, ', =')}" for key, value in sorted(tags.items()) if value)
-            yield head, ",".join(f"{name}={text}" for name, text in fields.items())
+            head += "".join(f",{escaped(key, ', =')}={escaped(value, ', =')}" for key, value in sorted(tags.items()) if value)
+            yield repr(series), head, ",".join(f"{name}={text}" for name, text in fields.items())
+
+
+def named_values(item: Any, separator: str | None) -> dict[str, Any]:
+    """Return the other values of an item by their names; of equal names the last one counts, and stands where it stood."""
+    values: dict[str, Any] = {}
+
+    def go(prefix: str, value: Any) -> None:
+        for key, inner in pairs_of(value):
+            if isinstance(inner, dict | list):
+                if separator is not None:
+                    go(prefix + key + separator, inner)
+            elif inner is not None:
+                values.pop(prefix + key, None)
+                values[prefix + key] = inner
+
+    go("", item)
+    return values
+
+
+def is_named(name: str, patterns: list[str]) -> bool:
+    """Tell whether one of the patterns stands for the name."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def use_of(name: str, value: Any, others: dict[str, Any], path_names: set[str]) -> str:
+    """Return what becomes of a value: tag, the type of a field, or nothing."""
+    if name in path_names:
+        return ""
+    if is_named(name, others.get("tags", [])) and name:
+        return "tag"
+    if is_named(name, others.get("except", [])) or not is_named(name, others.get("fields", ["*"])):
+        return ""
+    if isinstance(value, bool):
+        return "measured" if is_named(name, others.get("booleans", ["*"])) else ""
+    if isinstance(value, str) and not isinstance(value, Number):
+        return "string" if is_named(name, others.get("strings", [])) else ""
+    return "measured"
 
 
 def taken(point: dict[str, Any], levels: dict[str, str]) -> set[str]:
-    """Return the keys that are no other values: those that the point looks at, its fields' names, and the exceptions."""
+    """Return the names that are no other values: those that the point looks at, and its fields' names."""
     holes = re.findall(r"\{([^}]+)\}", "".join([point["measurement"], *point["tags"].values()]))
     paths = [path for path, _kind in point["fields"].values()] + [hole for hole in holes if hole not in levels]
-    return {re.split(r"[.\[]", path)[0] for path in paths if path != "."} | set(point["fields"]) | set(point["others"])
+    separator = point["others"].get("flatten")
+    steps = [re.findall(r"\w+", path) for path in paths if path != "."]
+    return {step[0] if separator is None else separator.join(step) for step in steps} | set(point["fields"])
 
 
 def expected(points: list[dict[str, Any]], topic: str | None, document: Any) -> list[str]:
     """Return the lines that the rules give."""
     lines = []
-    before: Counter[tuple[int, str]] = Counter()
+    before: Counter[str] = Counter()
     for part in document if isinstance(document, list) else [document]:
-        for number, point in enumerate(points):
-            levels = matched(point["filter"], topic)
-            for head, fields in points_of(point, levels, part) if levels is not None else ():
+        for point in points:
+            levels = accepted(point, topic)
+            for series, head, fields in points_of(point, levels, part) if levels is not None else ():
                 # Points of one series follow each other by a millisecond.
-                lines.append(f"{head} {fields} {NOW_NS + before[number, head] * 1_000_000}")
-                before[number, head] += 1
+                lines.append(f"{head} {fields} {NOW_NS + before[series] * 1_000_000}")
+                before[series] += 1
     return lines
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
     "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",
+    "import": "`import telegraf` takes over telegraf.conf files, and reports what became of each key",
     "profile": "`profile test` shows what documents yield; `profile template` prints a commented profile",
     "config": "`config template` prints a commented configuration with all defaults",
     "version": "print the version",
@@ -40,6 +41,8 @@ COMMANDS = {
 
 if not (Path(__file__).parent / "twin.py").is_file():
     del COMMANDS["twin"]  # the emulation is no part of the wheel: it needs the firmware, which a checkout builds
+MODULES = {"import": "import_telegraf"}
+"""Commands whose file has another name."""
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -79,7 +82,7 @@ def _run(arguments: list[str]) -> int:
         command = commands.add_parser(name, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
         command.add_argument("--config", metavar="FILE", help="the configuration; config.toml by default, if it is there")
         if name == named:
-            module = importlib.import_module(f"iiot_gateway.cli.{name}")
+            module = importlib.import_module(f"iiot_gateway.cli.{MODULES.get(name, name)}")
             module.add_arguments(command)
     chosen = parser.parse_args(arguments)
     if module is None:

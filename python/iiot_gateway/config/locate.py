@@ -16,7 +16,29 @@ def places(text: str) -> tuple[dict[Path, int], set[Path]]:
 
     `tomllib` does not tell an empty table from none.
     """
-    return toml_places(text)
+    lines, headers, _order = toml_places(text)
+    return lines, headers
+
+
+def lines_in_arrays(text: str) -> dict[tuple[str | int, ...], int]:
+    """Do the same with the number of each table under `[[name]]` in the path: `("inputs", "cpu", 1, "percpu")`."""
+    counts: dict[tuple[str | int, ...], int] = {}
+    found: dict[tuple[str | int, ...], int] = {}
+
+    def numbered(path: Path) -> tuple[str | int, ...]:
+        place: tuple[str | int, ...] = ()
+        for part in path:
+            place = (*place, part)
+            if place in counts:
+                place = (*place, counts[place])
+        return place
+
+    for path, line, is_array in toml_places(text)[2]:
+        if is_array:
+            table = (*numbered(path[:-1]), path[-1])
+            counts[table] = counts.get(table, -1) + 1
+        found.setdefault(numbered(path), line)
+    return found
 
 
 def nearest_line(lines: dict[Path, int], path: Path) -> int:

@@ -7,9 +7,10 @@ description = "What these documents are."
 
 # The time of a document, if it has one. A time that cannot be right is not believed; the document then has the time of its arrival.
 [time]
-path = "timestamp"
-format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix_ns, rfc3339, local, uptime_ms, unix_s_or_uptime_ms
-# zone = "Europe/Vienna"                  # of `local`: the zone whose clock the document shows
+path = "timestamp"                        # or a list, of which the first that leads to a value counts
+format = "auto"                           # auto, unix_s, unix_ms, unix_us, unix_ns, rfc3339, local, uptime_ms, unix_s_or_uptime_ms,
+                                          # or as strptime reads it: "%d.%m.%Y %H:%M"
+# zone = "Europe/Vienna"                  # of `local` and `%`: the zone whose clock the document shows
 # earliest = "2020-01-01T00:00:00Z"       # earlier times are not believed
 # most_ahead_s = 86400                    # nor are those further ahead of their arrival
 # device = "id"                           # what names the device, for uptimes; the topic by default
@@ -46,6 +47,7 @@ others = { except = ["debug"] }           # all other numbers and booleans are f
 [point.fields]
 target_g = "number"                       # number, integer, bool, string, any
 duration_ms = "integer"
+# place = { level = "line", type = "string" }   # a named level of the topic: number, integer or string
 actual_g = { path = "actual", type = "number", topic = "{line}/pump{pump}/actual_g", retain = true }   # published as well
 
 # A point for each item of a list; what an item does not have is looked for beside the list.
@@ -56,6 +58,22 @@ measurement = "reading"
 tags = { line = "{line}", sensor = "{sensor}" }
 time = { path = "at", format = "auto" }
 fields = { value = "number" }
+
+# Whatever a document holds, by patterns of names: * stands for any characters, ? for one.
+[[point]]
+filter = "plant/#"
+except_filter = ["plant/+/dosing", "plant/+/readings", "plant/+/state/#"]   # not for documents under such topics
+# each = "data"                           # begin at this value; if it is a list, at each item of it
+measurement = "device"
+tags = { topic = "{#}" }                  # {#} is the whole topic
+
+[point.others]
+flatten = "_"                             # values of objects and lists too: {"a":{"b":[1]}} has a_b_0
+tags = ["id", "*_name"]                   # values that are tags
+# fields = ["*"]                          # only such names are fields
+# booleans = ["*"]                        # booleans that are fields; others are value faults
+# strings = ["note"]                      # texts that are fields; others are value faults
+except = ["debug*"]                       # names that are no fields
 
 # The document is a bare value, such as 27.6; its name is in the topic.
 [[point]]

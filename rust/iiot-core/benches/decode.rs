@@ -204,5 +204,65 @@ fn decode(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decode);
+/// A point that names its fields, and one that takes whatever the message holds.
+const FIELDS: &str = r#"
+name = "fields"
+[[point]]
+filter = "factory/dosing"
+measurement = "dosing"
+tags = { device_id = "{device_id}", pump = "{pump}", chemical = "{chemical}", recipe = "{recipe}", mode = "{mode}" }
+fields = { target_g = "number", actual_g = "number", error_g = "number", duration_ms = "number", timestamp = "number" }
+"#;
+const OTHERS: &str = r#"
+name = "others"
+[[point]]
+filter = "factory/dosing"
+measurement = "dosing"
+[point.others]
+flatten = "_"
+tags = ["device_id", "pump", "chemical", "recipe", "mode"]
+strings = []
+"#;
+
+/// Messages of a plant, from text to lines.
+fn messages(criterion: &mut Criterion) {
+    let messages: Vec<String> = (0..1_000)
+        .map(|number| {
+            format!(
+                "{{\"device_id\":\"dosing_system_{:02}\",\"pump\":{},\"chemical\":\"DMDEE\",\"target_g\":40.00,\"actual_g\":40.{:02},\"error_g\":0.20,\
+                 \"recipe\":\"CU-85\",\"mode\":\"CATALYST\",\"duration_ms\":{},\"timestamp\":{}}}",
+                number % 20,
+                number % 4 + 1,
+                number % 100,
+                40_000 + number,
+                1_761_758_400 + number
+            )
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("messages");
+    group.throughput(Throughput::Elements(messages.len() as u64));
+    for text in [FIELDS, OTHERS] {
+        let profile = Profile::parse(text).unwrap();
+        let shared = [("facility".to_owned(), "main".to_owned())];
+        let origin = Origin::new(&profile, "iiot", &shared).unwrap();
+        let (mut scan, mut out) = (Scan::new(), Vec::new());
+        let mut run = || {
+            out.clear();
+            let mut points = 0;
+            for message in &messages {
+                let topic = Some(b"factory/dosing".as_slice());
+                let decoded = profile.decode(topic, black_box(message.as_bytes()), &mut scan);
+                points += decoded
+                    .unwrap()
+                    .write_lines(&origin, FrameTime::at(TIME_NS), &mut out);
+            }
+            points
+        };
+        assert_eq!(run(), messages.len());
+        group.bench_function(profile.name(), |bencher| bencher.iter(&mut run));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, messages);
 criterion_main!(benches);

@@ -5,6 +5,7 @@ use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Value};
 use crate::hash::fingerprint;
 use crate::json::Kind;
+use crate::json_text::{number_end, unescape};
 use crate::long;
 use crate::moment::{Moment, TimeFormat};
 use crate::number::{integer, whole_number};
@@ -34,17 +35,7 @@ pub(crate) fn conclude(rules: &Rules, hash: u64, document: &[u8], scan: &mut Sca
     scan.uptime_ms = fixed_count(rules, document, scan, rules.uptime);
     scan.packet_counter = fixed_count(rules, document, scan, rules.packet_counter);
     scan.age_ms = fixed_count(rules, document, scan, rules.age);
-    if let Some((slot, format)) = &rules.time {
-        let value = scan.values.get(*slot as usize).copied();
-        scan.time = time(
-            rules,
-            document,
-            scan,
-            (0, *slot, None),
-            value.unwrap_or_default(),
-            format,
-        );
-    }
+    scan.time = document_time(rules, document, scan);
     scan.device = device(rules, document, scan);
     sequences::sequences(rules, document, scan);
     if !rules.long_points.is_empty() {
@@ -132,7 +123,14 @@ fn usable_otherwise(
     match (value.kind, value_type) {
         (Kind::Missing | Kind::Null, _)
         | (
-            Kind::Integer | Kind::String | Kind::EscapedString | Kind::Object | Kind::Array,
+            Kind::Integer
+            | Kind::LevelNumber
+            | Kind::LevelInteger
+            | Kind::LevelText
+            | Kind::String
+            | Kind::EscapedString
+            | Kind::Object
+            | Kind::Array,
             ValueType::Measured,
         ) => Ok(false),
         (
@@ -161,6 +159,38 @@ fn usable_otherwise(
         (_, ValueType::String) => Err(ValueFaultReason::NotAString),
         (_, ValueType::Any) => Err(ValueFaultReason::NotAScalar),
     }
+}
+
+/// A level of the topic as a value of a field; an error if it is none of its type.
+pub(crate) fn level(
+    place: std::ops::Range<u32>,
+    topic: &[u8],
+    value_type: ValueType,
+) -> Result<Option<Value>, ValueFaultReason> {
+    let text = topic.get(place.start as usize..place.end as usize);
+    let text = text.unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let kind = match value_type {
+        ValueType::Integer => match integer(text) {
+            Some(_) => Kind::LevelInteger,
+            None => return Err(ValueFaultReason::NotAnInteger),
+        },
+        ValueType::String => Kind::LevelText,
+        _ => {
+            let end = number_end(&[text, b" "].concat(), 0).map(|(end, _)| end);
+            let value = std::str::from_utf8(text).map(str::parse::<f64>);
+            match (end, value) {
+                (Ok(end), Ok(Ok(value))) if end == text.len() && value.is_finite() => {
+                    Kind::LevelNumber
+                }
+                _ => return Err(ValueFaultReason::NotANumber),
+            }
+        }
+    };
+    let (start, end) = (place.start, place.end);
+    Ok(Some(Value { kind, start, end }))
 }
 
 fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
@@ -219,6 +249,17 @@ pub(crate) fn too_many(value: Value, scan: &mut Scan) {
     });
 }
 
+/// The document's own time.
+#[inline]
+pub(crate) fn document_time(rules: &Rules, document: &[u8], scan: &mut Scan) -> Option<Moment> {
+    let (slots, format) = rules.time.as_ref()?;
+    let (slot, value) = slots.iter().find_map(|slot| {
+        let value = scan.values.get(*slot as usize)?;
+        value.is_there().then_some((*slot, *value))
+    })?;
+    time(rules, document, scan, (0, slot, None), value, format)
+}
+
 /// A time that stands in the document; scope, slot and captures say where.
 pub(crate) fn time(
     rules: &Rules,
@@ -231,7 +272,14 @@ pub(crate) fn time(
     if !value.is_there() {
         return None;
     }
-    let time = format.read(value.kind, value.text(document));
+    let time = if value.kind == Kind::EscapedString {
+        // Some programs write `\/` for a slash.
+        let mut text = Vec::new();
+        unescape(value.text(document), &mut text);
+        format.read(Kind::String, &text)
+    } else {
+        format.read(value.kind, value.text(document))
+    };
     if time.is_none() {
         let refused = Refused {
             scope,

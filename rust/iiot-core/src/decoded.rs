@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Deref;
 
 use crate::conclude::usable;
-use crate::found::{FieldRef, PointRef, Value};
+use crate::found::{FieldRef, FoundTag, PointRef, Value};
 use crate::json::Kind;
 use crate::number::integer;
 use crate::render::push_value;
@@ -89,28 +89,34 @@ impl<'a> Decoded<'a> {
         self.rules.repeats == Repeats::Real
     }
 
-    /// Show every point: its number, its time and its fields.
+    /// Show every point: its number, its time, its fields, and the tags that the document gave it.
     #[inline]
     pub(crate) fn each_point(
         &self,
         frame: FrameTime,
-        mut visit: impl FnMut(u32, i64, &'a [FieldRef]),
+        mut visit: impl FnMut(u32, i64, &'a [FieldRef], &'a [FoundTag]),
     ) {
         if !self.scan.has_points {
             for (number, field) in (0..).zip(&self.scan.fields) {
-                visit(number, frame.time_ns, std::slice::from_ref(field));
+                visit(number, frame.time_ns, std::slice::from_ref(field), &[]);
             }
             return;
         }
         for (number, point) in (0..).zip(&self.scan.points) {
-            visit(number, self.time_of(*point, frame), self.fields_of(*point));
+            let time_ns = self.time_of(*point, frame);
+            visit(
+                number,
+                time_ns,
+                self.fields_of(*point),
+                self.scan.tags_of(point),
+            );
         }
     }
 
     /// Show every value with its place; in the order of points and fields.
     #[inline]
     pub(crate) fn each_value(&self, mut visit: impl FnMut(Place, &FieldRef)) {
-        self.each_point(FrameTime::at(0), |point, _, fields| {
+        self.each_point(FrameTime::at(0), |point, _, fields, _| {
             for (field, value) in (0..).zip(fields) {
                 visit(Place { point, field }, value);
             }
@@ -141,7 +147,12 @@ impl<'a> Decoded<'a> {
     /// Append the text of a value: a number as it came, an integer as its digits, a string without quotes and escapes.
     pub(crate) fn push_text(&self, value: Value, out: &mut Vec<u8>) {
         let text = value.text(self.document);
-        if value.kind == Kind::Integer && !is_plain(text) {
+        if let Some(level) = self.level(value) {
+            match integer(level).filter(|_| value.kind == Kind::LevelInteger) {
+                Some(number) => out.extend_from_slice(number.to_string().as_bytes()),
+                None => out.extend_from_slice(level),
+            }
+        } else if value.kind == Kind::Integer && !is_plain(text) {
             let number = integer(text).unwrap_or_default();
             out.extend_from_slice(number.to_string().as_bytes());
         } else {
@@ -149,11 +160,21 @@ impl<'a> Decoded<'a> {
         }
     }
 
+    /// The text of a value that is a level of the topic.
+    fn level(&self, value: Value) -> Option<&'a [u8]> {
+        let place = value.start as usize..value.end as usize;
+        let topic = &self.scan.topic;
+        value
+            .kind
+            .is_level()
+            .then(|| topic.get(place).unwrap_or_default())
+    }
+
     /// As [`push_text`](Self::push_text); borrowed where the text stands so in the document.
     #[inline]
     pub(crate) fn text(&self, value: Value) -> Cow<'a, [u8]> {
         match value.kind {
-            Kind::EscapedString | Kind::Integer => {
+            kind if kind == Kind::EscapedString || kind == Kind::Integer || kind.is_level() => {
                 let mut text = Vec::new();
                 self.push_text(value, &mut text);
                 Cow::Owned(text)

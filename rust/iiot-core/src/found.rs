@@ -40,8 +40,17 @@ impl Value {
 /// What a wildcard matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Capture {
-    Key { start: u32, end: u32, escaped: bool },
+    Key {
+        start: u32,
+        end: u32,
+        escaped: bool,
+    },
     Item(u32),
+    /// A name that was joined of several: a range of `Scan::joined`.
+    Joined {
+        start: u32,
+        end: u32,
+    },
 }
 
 impl Capture {
@@ -57,7 +66,7 @@ impl Capture {
                 end: end + bytes,
                 escaped,
             },
-            Self::Item(index) => Self::Item(index),
+            Self::Item(_) | Self::Joined { .. } => self,
         }
     }
 }
@@ -94,12 +103,27 @@ pub(crate) struct PointRef {
     pub(crate) time: Option<Moment>,
     /// It is so many milliseconds later than that, because earlier points of the document have its series and time.
     pub(crate) later_ms: u32,
+    /// The tags that the document gave it: a range of `Scan::tags`.
+    pub(crate) first_tag: u32,
+    pub(crate) end_tag: u32,
+}
+
+/// A tag that the document gave a point; its key is a range of `Scan::joined`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoundTag {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    pub(crate) value: Value,
+    /// Lines have the key as it is.
+    pub(crate) is_plain: bool,
 }
 
 /// The values of one item, or of a document that is an item of an array.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table {
     pub(crate) scope: u32,
+    /// The item itself.
+    pub(crate) value: Value,
     /// Where its values begin in `Scan::table_values`.
     pub(crate) values: u32,
     /// What its wildcards found: a range of `Scan::table_found`.

@@ -25,6 +25,12 @@ pub(crate) enum Kind {
     Scientific,
     /// A number that its profile takes for an integer, and that is one. The parser gives none of this kind.
     Integer,
+    /// A number, an integer, or a text that is a level of the topic: the range is one of the topic. The parser gives none of these kinds.
+    LevelNumber,
+    /// See `LevelNumber`.
+    LevelInteger,
+    /// See `LevelNumber`.
+    LevelText,
     /// A string without escapes; the range holds the text between the quotes.
     String,
     /// A string with escapes; the range holds the raw text between the quotes.
@@ -33,6 +39,16 @@ pub(crate) enum Kind {
     Object,
     /// An array, brackets included.
     Array,
+}
+
+impl Kind {
+    /// Whether the value is a level of the topic.
+    pub(crate) fn is_level(self) -> bool {
+        matches!(
+            self,
+            Self::LevelNumber | Self::LevelInteger | Self::LevelText
+        )
+    }
 }
 
 /// Why a text is not a JSON document on one line.

@@ -1,11 +1,10 @@
 //! Tells points from others: which series a point belongs to, and which of its fields have values.
 
 use crate::decoded::Decoded;
-use crate::found::{FieldRef, PointRef};
+use crate::found::{FieldRef, FoundTag, PointRef};
 use crate::hash::fingerprint;
 use crate::moment::Moment;
-use crate::observe::push_capture;
-use crate::render::push_template;
+use crate::render::{push_template, push_value};
 use crate::rules::{FieldName, Rules};
 use crate::scan::Scan;
 
@@ -28,8 +27,15 @@ impl Decoded<'_> {
         let mut name = Vec::new();
         let mut add = |point: PointRef, fields: &[FieldRef]| {
             let Some(first) = fields.first() else { return };
-            let Some(series) = series(self.rules, self.document, self.scan, *first, &mut name)
-            else {
+            let tags = self.scan.tags_of(&point);
+            let Some(series) = series(
+                self.rules,
+                self.document,
+                self.scan,
+                *first,
+                tags,
+                &mut name,
+            ) else {
                 return;
             };
             let bits = fields.iter().map(|field| self.bit(*field, &mut name));
@@ -52,6 +58,8 @@ impl Decoded<'_> {
                 end: number + 1,
                 time: None,
                 later_ms: 0,
+                first_tag: 0,
+                end_tag: 0,
             };
             add(point, std::slice::from_ref(field));
         }
@@ -62,9 +70,8 @@ impl Decoded<'_> {
             Some(FieldName::Fixed(name)) => fingerprint(name.as_bytes()),
             Some(FieldName::Key) => {
                 name.clear();
-                if let Some(capture) = self.scan.captures.get(field.context.captures as usize) {
-                    push_capture(self.document, *capture, name);
-                }
+                let number = field.context.captures as usize;
+                self.scan.push_capture(self.document, number, name);
                 fingerprint(name)
             }
             None => 0,
@@ -73,12 +80,13 @@ impl Decoded<'_> {
     }
 }
 
-/// Fingerprint of measurement and tags of the point to which a field belongs. `name` is room for their text.
+/// Fingerprint of measurement and tags of the point to which a field belongs; `tags` are those that the document gave it. `name` is room for their text.
 pub(crate) fn series(
     rules: &Rules,
     document: &[u8],
     scan: &Scan,
     field: FieldRef,
+    tags: &[FoundTag],
     name: &mut Vec<u8>,
 ) -> Option<u64> {
     let point = rules.fields.get(field.field as usize)?.point;
@@ -90,6 +98,12 @@ pub(crate) fn series(
         name.extend_from_slice(key.as_bytes());
         name.push(0);
         push_template(template, document, scan, field.context, name);
+    }
+    for tag in tags {
+        name.push(0);
+        name.extend_from_slice(scan.tag_key(tag));
+        name.push(0);
+        push_value(document, tag.value, name);
     }
     Some(fingerprint(name))
 }

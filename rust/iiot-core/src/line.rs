@@ -1,16 +1,16 @@
 //! Writes points as `InfluxDB` line protocol: one line a point, numbers as the text they came as.
 
+use std::cmp::Ordering;
+
 use crate::decoded::{Decoded, FrameTime};
-use crate::found::{Context, FieldRef};
+use crate::found::{Context, FieldRef, FoundTag};
 use crate::json::Kind;
-use crate::observe::push_capture;
+use crate::line_end::Tail;
 use crate::origin::{Block, Head, Name, Origin, TagValue, push_name, push_tag};
 use crate::render::{
-    push_escaped_measurement, push_escaped_tag, push_string_field, push_template, push_value,
+    escaped_tag_bytes, push_escaped_measurement, push_escaped_tag, push_string_field,
+    push_template, push_value,
 };
-
-/// From here on, in nanoseconds: the years 2001 to 2286.
-const NINETEEN_DIGITS: u64 = 1_000_000_000_000_000_000;
 
 /// Values up to this length are copied as one block.
 const VALUE_BLOCK: usize = 16;
@@ -46,10 +46,11 @@ impl Decoded<'_> {
         if self.scan.has_points {
             for point in &self.scan.points {
                 let (own, fields) = (self.time_of(*point, time), self.fields_of(*point));
+                let tags = self.scan.tags_of(point);
                 if own == time.time_ns {
-                    self.write_line(fields, integers, origin, &tail, out);
+                    self.write_line(fields, tags, integers, origin, &tail, out);
                 } else {
-                    self.write_line(fields, integers, origin, &Tail::new(own), out);
+                    self.write_line(fields, tags, integers, origin, &Tail::new(own), out);
                 }
                 ended(out.len());
             }
@@ -57,7 +58,8 @@ impl Decoded<'_> {
         }
         if self.write_fixed(origin, &tail, out, &mut ended).is_none() {
             for field in &self.scan.fields {
-                self.write_line(std::slice::from_ref(field), integers, origin, &tail, out);
+                let field = std::slice::from_ref(field);
+                self.write_line(field, &[], integers, origin, &tail, out);
                 ended(out.len());
             }
         }
@@ -115,6 +117,7 @@ impl Decoded<'_> {
     fn write_line(
         &self,
         fields: &[FieldRef],
+        tags: &[FoundTag],
         integers: Integers,
         origin: &Origin,
         tail: &Tail,
@@ -125,7 +128,7 @@ impl Decoded<'_> {
                 continue;
             };
             if number == 0 {
-                self.push_head(head, field.context, out);
+                self.push_head(head, field.context, tags, out);
             } else {
                 self.push_field_name(b',', head, field.context, out);
             }
@@ -135,7 +138,9 @@ impl Decoded<'_> {
                     push_value(self.document, field.value, &mut raw);
                     push_string_field(&raw, out);
                 }
-                Kind::Integer => {
+                Kind::LevelText => push_string_field(&self.text(field.value), out),
+                Kind::LevelNumber => self.push_text(field.value, out),
+                Kind::Integer | Kind::LevelInteger => {
                     self.push_text(field.value, out);
                     if integers == Integers::Typed {
                         out.push(b'i');
@@ -148,7 +153,7 @@ impl Decoded<'_> {
     }
 
     /// Append everything of a line with this field before its value.
-    pub(crate) fn push_head(&self, head: &Head, context: Context, out: &mut Vec<u8>) {
+    fn push_head(&self, head: &Head, context: Context, found: &[FoundTag], out: &mut Vec<u8>) {
         match head {
             Head::Fixed(head) => out.extend_from_slice(&head.text),
             Head::Rendered {
@@ -160,7 +165,18 @@ impl Decoded<'_> {
                 let mut raw = Vec::new();
                 push_template(measurement, document, scan, context, &mut raw);
                 push_escaped_measurement(&raw, out);
+                let mut found = found.iter().peekable();
                 for (key, value) in tags {
+                    // A tag of the document hides one of the configuration.
+                    while let Some(tag) = found.next_if(|tag| self.compare_key(tag, key).is_lt()) {
+                        self.push_found_tag(tag, out);
+                    }
+                    if found
+                        .peek()
+                        .is_some_and(|tag| self.compare_key(tag, key).is_eq())
+                    {
+                        continue;
+                    }
                     match value {
                         TagValue::Fixed(text) => push_tag(key, text, out),
                         TagValue::Rendered(template) => {
@@ -173,9 +189,28 @@ impl Decoded<'_> {
                         }
                     }
                 }
+                for tag in found {
+                    self.push_found_tag(tag, out);
+                }
                 self.push_rendered_name(b' ', name, context, out);
             }
         }
+    }
+
+    /// Whether a tag of the document stands before a key that is escaped already.
+    fn compare_key(&self, tag: &FoundTag, key: &[u8]) -> Ordering {
+        let raw = self.scan.tag_key(tag);
+        if tag.is_plain {
+            return raw.cmp(key);
+        }
+        escaped_tag_bytes(raw).cmp(key.iter().copied())
+    }
+
+    fn push_found_tag(&self, tag: &FoundTag, out: &mut Vec<u8>) {
+        out.push(b',');
+        push_escaped_tag(self.scan.tag_key(tag), out);
+        out.push(b'=');
+        push_escaped_tag(&self.text(tag.value), out);
     }
 
     fn push_field_name(&self, before: u8, head: &Head, context: Context, out: &mut Vec<u8>) {
@@ -187,10 +222,19 @@ impl Decoded<'_> {
 
     fn push_rendered_name(&self, before: u8, name: &Name, context: Context, out: &mut Vec<u8>) {
         let Some(name) = name else {
-            let mut raw = Vec::new();
-            if let Some(capture) = self.scan.captures.get(context.captures as usize) {
-                push_capture(self.document, *capture, &mut raw);
+            let number = context.captures as usize;
+            if let Some(joined) = self
+                .scan
+                .joined_name(number)
+                .filter(|name| !name.is_empty())
+            {
+                out.push(before);
+                push_escaped_tag(joined, out);
+                out.push(b'=');
+                return;
             }
+            let mut raw = Vec::new();
+            self.scan.push_capture(self.document, number, &mut raw);
             if raw.is_empty() {
                 raw.push(b'_');
             }
@@ -201,80 +245,6 @@ impl Decoded<'_> {
         };
         push_name(before, name, out);
     }
-}
-
-/// A line's end: a space, the time, a line feed.
-struct Tail {
-    block: [u8; Tail::SIZE],
-    length: usize,
-}
-
-impl Tail {
-    const SIZE: usize = 32;
-
-    fn new(time_ns: i64) -> Self {
-        // Twenty-four digits from byte 8 on, the line feed behind them; the tail begins before the first that counts.
-        const DIGITS: usize = 8;
-        const END: usize = DIGITS + 24;
-        let time = time_ns.unsigned_abs();
-        let mut text = [0; END + Self::SIZE];
-        let parts = [
-            time / 10_000_000_000_000_000,
-            time / 100_000_000 % 100_000_000,
-            time % 100_000_000,
-        ];
-        for (to, part) in text.chunks_exact_mut(8).skip(1).zip(parts) {
-            to.copy_from_slice(&eight_digits(part));
-        }
-        let zeros = if (NINETEEN_DIGITS..10 * NINETEEN_DIGITS).contains(&time) {
-            5
-        } else {
-            text.iter()
-                .skip(DIGITS)
-                .take_while(|digit| **digit == b'0')
-                .count()
-                .min(23)
-        };
-        let mut start = DIGITS + zeros;
-        for (at, byte) in [
-            (END, b'\n'),
-            (start - 1, if time_ns < 0 { b'-' } else { b' ' }),
-        ] {
-            if let Some(to) = text.get_mut(at) {
-                *to = byte;
-            }
-        }
-        start -= 1;
-        if time_ns < 0 {
-            start -= 1;
-            if let Some(to) = text.get_mut(start) {
-                *to = b' ';
-            }
-        }
-        let block = text
-            .get(start..)
-            .and_then(<[u8]>::first_chunk)
-            .copied()
-            .unwrap_or([b' '; Self::SIZE]);
-        Self {
-            block,
-            length: END + 1 - start,
-        }
-    }
-
-    fn text(&self) -> &[u8] {
-        self.block.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// The digits of a number below 10^8, zeros in front: halves, quarters and single digits are divided at once in the lanes of one word.
-fn eight_digits(number: u64) -> [u8; 8] {
-    let halves = (number / 10_000) | ((number % 10_000) << 32);
-    let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let pairs = hundreds | ((halves - hundreds * 100) << 16);
-    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
-    let digits = tens | ((pairs - tens * 10) << 8);
-    (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
 #[inline]
@@ -291,38 +261,4 @@ fn put_long(out: &mut [u8], at: usize, text: &[u8]) -> usize {
         to.copy_from_slice(text);
     }
     at + text.len()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Tail, eight_digits};
-
-    #[test]
-    fn times_are_written_digit_for_digit() {
-        //! As the standard library writes them, for every length and sign.
-        let mut time: i64 = 1;
-        while let Some(next) = time.checked_mul(7) {
-            for value in [time, -time, time - 1, time + 1] {
-                assert_eq!(Tail::new(value).text(), format!(" {value}\n").as_bytes());
-            }
-            time = next;
-        }
-        for value in [0, i64::MIN, i64::MAX, 1_000_000_000_000_000_000] {
-            assert_eq!(Tail::new(value).text(), format!(" {value}\n").as_bytes());
-        }
-    }
-
-    #[test]
-    fn eight_digits_are_right() {
-        //! Compared over the whole range in steps.
-        for number in (0..100_000_000).step_by(9_973).chain([99_999_999]) {
-            assert_eq!(
-                eight_digits(number),
-                *format!("{number:08}")
-                    .as_bytes()
-                    .first_chunk::<8>()
-                    .unwrap()
-            );
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
-use crate::conclude::{clear, device, fixed_count, short_points, time, too_many, typed, usable};
+use crate::conclude::{
+    self, clear, device, document_time, fixed_count, short_points, time, too_many, typed, usable,
+};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
@@ -8,12 +10,13 @@ use crate::conditions::is_left_out;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
 use crate::hash::AsIs;
+use crate::json::Kind;
 use crate::keys::series;
 use crate::moment::Moment;
-use crate::observe::push_capture;
+use crate::others;
 use crate::reading;
-use crate::rules::{Address, FieldName, PointRule, Rules};
-use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan};
+use crate::rules::{Address, Field, FieldName, PointRule, Rules};
+use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan, ValueFault};
 use crate::sequences::sequences;
 
 /// Find out which points take documents with this topic. `false`: none.
@@ -23,6 +26,8 @@ pub(crate) fn enter(rules: &Rules, hash: u64, topic: Option<&[u8]>, scan: &mut S
     scan.tables.clear();
     scan.table_values.clear();
     scan.table_found.clear();
+    scan.joined.clear();
+    scan.tags.clear();
     if rules.long_points.is_empty() {
         return true;
     }
@@ -60,7 +65,11 @@ fn match_topic(rules: &Rules, scan: &mut Scan) {
                 break;
             }
         }
-        if matches {
+        let mut excepted = rule
+            .except_filters
+            .iter()
+            .filter(|_| !scan.topic.is_empty());
+        if matches && !excepted.any(|filter| filter.matches(&scan.topic, |_, _| {})) {
             scan.applies.push(number);
         }
     }
@@ -104,7 +113,8 @@ fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
         let Some(first) = scan.fields.get(point.first as usize).copied() else {
             continue;
         };
-        let Some(series) = series(rules, document, scan, first, &mut name) else {
+        let tags = scan.tags_of(point);
+        let Some(series) = series(rules, document, scan, first, tags, &mut name) else {
             continue;
         };
         // One that is too early will not be believed, and then has the document's time.
@@ -177,22 +187,12 @@ fn item_of_array(
     let age = fixed_count(rules, document, &mut room, rules.age);
     scan.age_ms = scan.age_ms.or(age);
     scan.device = scan.device.or_else(|| device(rules, document, &room));
-    let time = rules.time.as_ref().and_then(|(slot, format)| {
-        let value = room.values.get(*slot as usize).copied();
-        time(
-            rules,
-            document,
-            &mut room,
-            (0, *slot, None),
-            value.unwrap_or_default(),
-            format,
-        )
-    });
+    let time = document_time(rules, document, &mut room);
     sequences(rules, document, &mut room);
 
     let captures = scan.captures.len() as u32;
     let names = scan.names.len() as u32;
-    let table = reading::keep(&room, 0, 0, scan);
+    let table = reading::keep(&room, 0, item, 0, scan);
     scan.fields.extend(room.fields.iter().map(|field| FieldRef {
         context: Context {
             captures: field.context.captures + captures,
@@ -231,6 +231,8 @@ impl Part<'_> {
                 end: number + 1,
                 time: self.time,
                 later_ms: 0,
+                first_tag: 0,
+                end_tag: 0,
             });
         }
         let rules = applies
@@ -244,7 +246,7 @@ impl Part<'_> {
                 continue;
             }
             for (table, captures) in self.items(rule.scope, scan) {
-                if !self.point(rule, table, Some(captures), scan) {
+                if !self.point(rule, table, captures, scan) {
                     return false;
                 }
             }
@@ -252,20 +254,38 @@ impl Part<'_> {
         true
     }
 
-    /// The tables of the items of a scope, and where the captures of their path begin. They are read the first time.
-    fn items(&self, scope: usize, scan: &mut Scan) -> Vec<(u32, u32)> {
+    /// The items of a scope, and where the captures of their path begin, if that has any.
+    fn found_items(&self, scope: usize, scan: &Scan) -> Vec<(Value, Option<u32>)> {
         let each = self.rules.scopes.get(scope).and_then(|scope| scope.each);
-        let found: Vec<Found> = found(self.table, scan)
-            .iter()
-            .filter(|found| Some(found.slot) == each)
-            .copied()
-            .collect();
+        let Some(each) = each else {
+            return Vec::new();
+        };
+        let wanted = self.rules.trie().wanted.get(each as usize);
+        if wanted.is_some_and(|wanted| !wanted.wildcards.is_empty()) {
+            let found = found(self.table, scan).iter();
+            return found
+                .filter(|found| found.slot == each)
+                .map(|found| (found.value, Some(found.captures)))
+                .collect();
+        }
+        let value = scan.value(self.table, Address::Document(each));
+        let values = match value.kind {
+            Kind::Missing | Kind::Null => Vec::new(),
+            Kind::Array => reading::items(self.document, value),
+            _ => vec![value],
+        };
+        values.into_iter().map(|value| (value, None)).collect()
+    }
+
+    /// The tables of the items of a scope, and where the captures of their path begin. They are read the first time.
+    fn items(&self, scope: usize, scan: &mut Scan) -> Vec<(u32, Option<u32>)> {
+        let found = self.found_items(scope, scan);
         let known = (1..)
             .zip(&scan.tables)
             .find(|(_, table)| table.scope as usize == scope && table.document == self.table)
             .map(|(number, _)| number);
         let mut tables = Vec::new();
-        for (count, item) in found.iter().enumerate() {
+        for (count, (item, captures)) in found.into_iter().enumerate() {
             if let Some(first) = known {
                 let number = first + count as u32;
                 let is_read =
@@ -274,41 +294,45 @@ impl Part<'_> {
                     // There was no room for this one and those behind it.
                     break;
                 }
-                tables.push((number, item.captures));
+                tables.push((number, captures));
                 continue;
             }
             if scan.tables.len() >= MAX_WILDCARD_POINTS {
-                too_many(item.value, scan);
+                too_many(item, scan);
                 break;
             }
             let mut room = reading::take_room(self.rules, scope, scan);
-            reading::into_room(
-                self.rules,
-                self.hash,
-                self.document,
-                item.value,
-                scope,
-                &mut room,
-            );
-            reading::rebase(&mut room, item.value.start);
-            let table = reading::keep(&room, scope, self.table, scan);
+            reading::into_room(self.rules, self.hash, self.document, item, scope, &mut room);
+            reading::rebase(&mut room, item.start);
+            let table = reading::keep(&room, scope, item, self.table, scan);
             reading::put_room(scope, room, scan);
-            tables.push((table, item.captures));
+            tables.push((table, captures));
         }
         tables
     }
 
     /// Add one point, if it has a usable value. `false`: there is no room for it.
     fn point(&self, rule: &PointRule, table: u32, captures: Option<u32>, scan: &mut Scan) -> bool {
-        let first = scan.fields.len();
+        let (first, first_tag) = (scan.fields.len(), scan.tags.len());
         let numbers = rule.fields.clone();
         for (number, field) in numbers.filter_map(|n| Some((n, self.rules.fields.get(n as usize)?)))
         {
             if field.name == FieldName::Key {
-                self.others(rule, number, table, captures, scan);
+                match &rule.others {
+                    None => self.others(rule, number, table, captures, scan),
+                    Some(others) => {
+                        let part = self.part(table, scan);
+                        let place = (number, table);
+                        others::add(self.rules, rule, others, place, self.document, part, scan);
+                    }
+                }
                 continue;
             }
             if is_left_out(field, self.document, scan, table) {
+                continue;
+            }
+            if let Address::Level(level) = field.address {
+                level_field(field, number, (level, table), scan);
                 continue;
             }
             let value = scan.value(table, field.address);
@@ -326,14 +350,17 @@ impl Part<'_> {
                 too_many(left_out, scan);
             }
             scan.fields.truncate(first);
+            scan.tags.truncate(first_tag);
             return false;
         }
         if scan.fields.len() == first {
+            scan.tags.truncate(first_tag);
             return true;
         }
-        let own = rule.time.as_ref().and_then(|(address, format)| {
-            let value = scan.value(table, *address);
-            let place = place(rule, *address, captures);
+        let own = rule.time.as_ref().and_then(|(addresses, format)| {
+            let mut values = addresses.iter().map(|a| (*a, scan.value(table, *a)));
+            let (address, value) = values.find(|(_, value)| value.is_there())?;
+            let place = place(rule, address, captures);
             time(self.rules, self.document, scan, place, value, format)
         });
         scan.points.push(PointRef {
@@ -341,8 +368,22 @@ impl Part<'_> {
             end: scan.fields.len() as u32,
             time: own.or(self.time),
             later_ms: 0,
+            first_tag: first_tag as u32,
+            end_tag: scan.tags.len() as u32,
         });
         true
+    }
+
+    /// What a table was read of.
+    fn part(&self, table: u32, scan: &Scan) -> Value {
+        scan.table(table).map_or(
+            Value {
+                kind: Kind::Object,
+                start: 0,
+                end: self.document.len() as u32,
+            },
+            |table| table.value,
+        )
     }
 
     /// Add all other numbers and booleans.
@@ -368,9 +409,7 @@ impl Part<'_> {
         let mut key = Vec::new();
         for value in found {
             key.clear();
-            if let Some(capture) = scan.captures.get(value.captures as usize) {
-                push_capture(self.document, *capture, &mut key);
-            }
+            scan.push_capture(self.document, value.captures as usize, &mut key);
             if rule.except.iter().any(|known| known.as_bytes() == key) {
                 continue;
             }
@@ -417,12 +456,37 @@ impl Part<'_> {
     }
 }
 
+/// Add a field that is a level of the topic.
+fn level_field(field: &Field, number: u32, (level, table): (u32, u32), scan: &mut Scan) {
+    let place = scan.levels.get(level as usize).cloned().unwrap_or(0..0);
+    match conclude::level(place, &scan.topic, field.value_type) {
+        Ok(Some(value)) => scan.fields.push(FieldRef {
+            field: number,
+            context: Context { captures: 0, table },
+            value,
+        }),
+        Ok(None) => {}
+        Err(reason) => {
+            if let FieldName::Fixed(name) = &field.name
+                && scan.value_faults.len() < MAX_WILDCARD_POINTS
+            {
+                scan.value_faults.push(ValueFault {
+                    path: format!("{{{name}}} of the topic"),
+                    reason,
+                    start: 0,
+                    end: 0,
+                });
+            }
+        }
+    }
+}
+
 /// Where a fault is: scope, slot and captures.
 fn place(rule: &PointRule, address: Address, captures: Option<u32>) -> (usize, u32, Option<u32>) {
     match address {
         Address::Item { item: slot, .. } | Address::Only(slot) => (rule.scope, slot, captures),
         Address::Document(slot) => (0, slot, captures),
-        Address::Level(_) => (0, u32::MAX, None),
+        Address::Level(_) | Address::Topic | Address::Others => (0, u32::MAX, None),
     }
 }
 

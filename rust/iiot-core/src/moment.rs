@@ -1,9 +1,11 @@
 //! Absolute times as documents write them, read from their text into nanoseconds since 1970 without passing through a float.
 
-use crate::json::Kind;
-use crate::number::{integer, scaled};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+
+use crate::json::Kind;
+use crate::number::{integer, scaled};
+use crate::strptime::{named_zone, written, written_format};
 
 /// How a document writes its time.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +18,8 @@ pub(crate) enum TimeFormat {
     Auto,
     /// `2023-06-23 11:10:28.896`, in quotes: what a clock in the zone shows. An hour that occurs twice is taken for the first one.
     Local(TimeZone),
+    /// As conversions of `strptime` say, such as `%d.%m.%Y %H:%M`; of a zone, unless one of them is an offset.
+    Written(String, Option<TimeZone>),
     /// Whole milliseconds since the device started.
     Uptime,
     /// Unix seconds from some devices, an uptime from others, or from the same device before it knows the time.
@@ -75,13 +79,12 @@ impl TimeFormat {
             "auto" => Self::Auto,
             "uptime_ms" => Self::Uptime,
             "unix_s_or_uptime_ms" => Self::UnixOrUptime,
+            _ if name.contains('%') => return written_format(name, zone),
             _ => {
                 let zone = zone.ok_or(
                     "format: `local` needs `zone`, the zone whose clock the document shows, such as \"Europe/Vienna\"",
                 )?;
-                return TimeZone::get(zone).map(Self::Local).map_err(|_| {
-                    format!("zone: expected the name of a time zone, such as \"Europe/Vienna\", found `{zone}`")
-                });
+                return named_zone(zone).map(Self::Local);
             }
         };
         match zone {
@@ -108,11 +111,16 @@ impl TimeFormat {
     /// Read a time; `None` if it is written otherwise or does not fit.
     pub(crate) fn read(&self, kind: Kind, text: &[u8]) -> Option<Moment> {
         let at = match (self, kind) {
-            (Self::Unix(power), Kind::Number) => scaled(text, *power).map(|(time, _)| time),
+            (Self::Unix(power), Kind::Number | Kind::String) => {
+                scaled(text, *power).map(|(time, _)| time)
+            }
             (Self::Rfc3339, Kind::String) => rfc3339(text),
             (Self::Auto, Kind::Number | Kind::Scientific) => unix(text),
             (Self::Auto, Kind::String) => rfc3339(text).or_else(|| unix(text)),
             (Self::Local(zone), Kind::String) => local(text, zone),
+            (Self::Written(pattern, zone), Kind::String | Kind::Number) => {
+                written(text, pattern, zone.as_ref())
+            }
             (Self::Uptime, Kind::Number | Kind::Scientific | Kind::String) => {
                 return whole(text).map(Moment::Uptime);
             }
@@ -321,7 +329,9 @@ mod tests {
     fn times_that_do_not_fit_are_refused() {
         //! Overflow, another kind of value and empty texts are no times.
         assert_eq!(number("unix_ns", "9223372036854775808"), None);
-        assert_eq!(text("unix_s", None, "1"), None);
+        assert_eq!(text("unix_s", None, ""), None);
+        assert_eq!(text("unix_s", None, "1 "), None);
+        assert_eq!(number("rfc3339", "1"), None);
         assert_eq!(text("rfc3339", None, ""), None);
         assert_eq!(text("auto", None, ""), None);
     }
@@ -384,6 +394,13 @@ mod tests {
         assert!(TimeFormat::named("local", None).is_err());
         assert!(TimeFormat::named("local", Some("Vienna")).is_err());
         assert!(TimeFormat::named("auto", Some("UTC")).is_err());
+    }
+
+    #[test]
+    fn a_number_in_quotes_is_one() {
+        //! Many devices put quotes around everything.
+        assert_eq!(text("unix_s", None, "1.5"), Some(1_500_000_000));
+        assert_eq!(text("unix_ms", None, "-1"), Some(-1_000_000));
     }
 
     #[test]

@@ -288,5 +288,7 @@ pub(crate) fn push_capture(document: &[u8], capture: Capture, out: &mut Vec<u8>)
             }
         }
         Capture::Item(index) => out.extend_from_slice(index.to_string().as_bytes()),
+        // No wildcard matched it; `Scan::push_capture` knows its text.
+        Capture::Joined { .. } => {}
     }
 }

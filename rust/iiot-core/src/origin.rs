@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::others::OthersRule;
 use crate::point::TagOrigin;
 use crate::profile::Profile;
 use crate::render::{push_escaped_measurement, push_escaped_tag};
@@ -203,8 +204,10 @@ fn head(point: &PointRule, name: &FieldName, tags: &[Tag]) -> Head {
             }
         })
         .collect();
+    // A document may bring tags of its own.
+    let is_open = point.others.as_ref().is_some_and(OthersRule::has_tags);
     match (point.measurement.fixed(), fixed_tags, &name) {
-        (Some(measurement), Some(fixed), Some(name)) => {
+        (Some(measurement), Some(fixed), Some(name)) if !is_open => {
             let mut text = Vec::new();
             push_escaped_measurement(measurement.as_bytes(), &mut text);
             for (key, value) in fixed {

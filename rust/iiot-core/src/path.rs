@@ -117,6 +117,14 @@ impl Path {
         }
     }
 
+    /// Its first step, if that is a key.
+    pub(crate) fn first_key(&self) -> Option<String> {
+        match self.steps.first() {
+            Some(PathStep::Key(key)) => Some(key.clone()),
+            _ => None,
+        }
+    }
+
     /// How many wildcards it has.
     pub(crate) fn wildcards(&self) -> usize {
         self.steps

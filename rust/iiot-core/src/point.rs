@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use crate::decoded::{Decoded, FrameTime, Place};
-use crate::found::{Context, FieldRef};
+use crate::found::{Context, FieldRef, FoundTag};
 use crate::json::Kind;
-use crate::observe::push_capture;
 use crate::origin::{Head, Origin, Tag, Topic};
-use crate::render::push_template;
+use crate::render::{compare_escaped, push_template, push_value};
 use crate::rules::{Address, FieldName};
 use crate::template::Template;
 
@@ -31,6 +30,8 @@ pub enum TagOrigin {
     Profile,
     /// The configuration: the same tag for every point.
     Configuration,
+    /// The document, because the profile takes all values of such names for tags.
+    Document,
 }
 
 /// One point: a measurement, its tags, at least one field, and a time.
@@ -40,6 +41,7 @@ pub struct Point<'d> {
     origin: &'d Origin,
     measurement: &'d Template<Address>,
     tags: &'d [Tag],
+    found_tags: &'d [FoundTag],
     fields: &'d [FieldRef],
     /// Its number in the frame.
     pub number: u32,
@@ -70,7 +72,7 @@ impl<'d> Decoded<'d> {
         time: FrameTime,
         mut visit: impl FnMut(Point<'d>),
     ) {
-        self.each_point(time, |number, time_ns, fields| {
+        self.each_point(time, |number, time_ns, fields, found_tags| {
             let rule = fields
                 .first()
                 .and_then(|field| self.rules.fields.get(field.field as usize))
@@ -84,6 +86,7 @@ impl<'d> Decoded<'d> {
                     origin,
                     measurement: &point.measurement,
                     tags,
+                    found_tags,
                     fields,
                     number,
                     time_ns,
@@ -104,16 +107,39 @@ impl<'d> Point<'d> {
         }
     }
 
-    /// Show the tags, sorted by their keys as line protocol escapes them. Tags without a value are left out; a tag of the profile hides one of the configuration.
+    /// Show the tags, sorted by their keys as line protocol escapes them. Tags without a value are left out; a tag of the profile or of the document hides one of
+    /// the configuration.
     pub fn tags(&self, mut visit: impl FnMut(&str, &[u8], TagOrigin)) {
         let Decoded { document, scan, .. } = self.decoded;
         let mut text = Vec::new();
+        let show_found = |tag: &FoundTag, visit: &mut dyn FnMut(&str, &[u8], TagOrigin)| {
+            let mut text = Vec::new();
+            push_value(document, tag.value, &mut text);
+            let key = String::from_utf8_lossy(scan.tag_key(tag));
+            visit(&key, &text, TagOrigin::Document);
+        };
+        let mut found = self.found_tags.iter().peekable();
         for tag in self.tags {
+            let key = tag.key.as_bytes();
+            while let Some(tag) =
+                found.next_if(|tag| compare_escaped(scan.tag_key(tag), key).is_lt())
+            {
+                show_found(tag, &mut visit);
+            }
+            if found
+                .peek()
+                .is_some_and(|tag| compare_escaped(scan.tag_key(tag), key).is_eq())
+            {
+                continue;
+            }
             text.clear();
             push_template(&tag.value, document, scan, self.context(), &mut text);
             if !text.is_empty() {
                 visit(&tag.key, &text, tag.origin);
             }
+        }
+        for tag in found {
+            show_found(tag, &mut visit);
         }
     }
 
@@ -129,10 +155,10 @@ impl<'d> Point<'d> {
         let fields = (0..).zip(self.fields);
         fields.filter_map(move |(number, field)| {
             let kind = match field.value.kind {
-                Kind::Number | Kind::Scientific => ValueKind::Number,
-                Kind::Integer => ValueKind::Integer,
+                Kind::Number | Kind::Scientific | Kind::LevelNumber => ValueKind::Number,
+                Kind::Integer | Kind::LevelInteger => ValueKind::Integer,
                 Kind::Bool => ValueKind::Bool,
-                Kind::String | Kind::EscapedString => ValueKind::String,
+                Kind::String | Kind::EscapedString | Kind::LevelText => ValueKind::String,
                 Kind::Missing | Kind::Null | Kind::Object | Kind::Array => return None,
             };
             Some(Field {
@@ -182,9 +208,7 @@ impl<'d> Field<'d> {
         match rules.fields.get(self.found.field as usize).map(|f| &f.name) {
             Some(FieldName::Fixed(name)) => out.extend_from_slice(name.as_bytes()),
             Some(FieldName::Key) => {
-                if let Some(key) = scan.captures.get(self.found.context.captures as usize) {
-                    push_capture(document, *key, out);
-                }
+                scan.push_capture(document, self.found.context.captures as usize, out);
             }
             None => {}
         }

@@ -3,44 +3,59 @@
 //! ```toml
 //! [[point]]
 //! filter = "plant/{line}/dosing"        # for documents that arrive under these topics; a text or a list; any topic by default
-//! each = "doses[*]"                     # a point for each item; by default one for the document, or for each item of one that is an array
+//! except_filter = "plant/+/dosing/raw"  # and not under these
+//! each = "doses[*]"                     # a point for each item; without a wildcard, for the value there, or for each item of one that is an array;
+//!                                       # by default one for the document, or for each item of one that is an array
 //! measurement = "dosing"                # template
 //! tags = { line = "{line}", pump = "{pump}" }
 //! time = { path = "at", format = "auto" }   # as in [time]; without it, the document's time
-//! others = { except = ["debug"], topic = "{line}/{1}", retain = true }   # all other numbers and booleans are fields as well
+//! others = { except = ["debug"], topic = "{line}/{1}", retain = true }   # all other numbers and booleans are fields as well; see `others_file.rs`
 //!
 //! [point.fields]                        # at least one, or `others`
 //! target_g = "number"                   # the field's name, where its path is the same, and its type
 //! duration_ms = "integer"
+//! place = { level = "line", type = "string" }   # a named level of the topic; number, integer or string
 //! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true, unless = ["dry_run"] }
 //! ```
 //!
-//! In templates a named level of the filter comes before a key of the same name. Paths of a point with `each` begin at the item; where the item has
+//! In templates a named level of the filter comes before a key of the same name, and `{#}` is the whole topic. Paths of a point with `each` begin at the item; where the item has
 //! nothing there, the document is asked. The path `.` is the item, or the document, if that is a bare value.
 
 use toml::de::DeValue;
 
 use crate::filter::Filter;
-use crate::path::{Path, PathStep};
+use crate::others_file::{Beside, read_others};
+use crate::path::Path;
 use crate::profile_file::{common, path, plain_paths, read_time, topic, value_type};
 use crate::rules::{Address, Field, FieldName, PointRule, Rules, Scope, ValueType};
 use crate::toml_table::{Faults, Table};
 
+/// In braces: the topic under which the document arrived.
+const WHOLE_TOPIC: &str = "#";
+
 /// Where the paths of one point lead.
-struct Addresses<'a> {
+pub(crate) struct Addresses<'a> {
     scopes: &'a mut [Scope],
     scope: usize,
     /// Names of the filter's levels; the first has this number.
     levels: &'a [String],
     first_level: u32,
-    /// The first keys of all paths: they are no other values.
-    keys: Vec<String>,
+    /// All paths: what they lead to is no other value.
+    paths: Vec<Path>,
     takes_bare_values: bool,
 }
 
 impl Addresses<'_> {
-    /// What stands in the braces of a template: a named level, or a value.
-    fn of_hole(&mut self, path: &Path) -> Address {
+    /// The paths that led somewhere.
+    pub(crate) fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+
+    /// What stands in the braces of a template: a named level, the topic, or a value.
+    pub(crate) fn of_hole(&mut self, path: &Path) -> Address {
+        if path.to_string() == WHOLE_TOPIC {
+            return Address::Topic;
+        }
         let level = self
             .levels
             .iter()
@@ -52,11 +67,11 @@ impl Addresses<'_> {
     }
 
     /// A value.
-    fn of(&mut self, path: &Path) -> Address {
-        match path.steps.first() {
-            None => self.takes_bare_values = true,
-            Some(PathStep::Key(key)) => self.keys.push(key.clone()),
-            Some(_) => {}
+    pub(crate) fn of(&mut self, path: &Path) -> Address {
+        if path.steps.is_empty() {
+            self.takes_bare_values = true;
+        } else {
+            self.paths.push(path.clone());
         }
         let Some((document, items)) = self.scopes.split_first_mut() else {
             return Address::Document(0);
@@ -74,16 +89,17 @@ impl Addresses<'_> {
     }
 }
 
-/// Read one point into `rules`. `names` is room for the names of its levels; `reserved` are keys that are no other values.
+/// Read one point into `rules`. `names` is room for the names of its levels; what the paths `reserved` lead to is no other value.
 pub(crate) fn read_point(
     table: &mut Table<'_>,
     rules: &mut Rules,
     names: &mut Vec<String>,
-    reserved: &[String],
+    reserved: &[Path],
     faults: &mut Faults,
 ) {
     names.clear();
     let filters = read_filters(table, names, faults);
+    let except_filters = read_except_filters(table, faults);
     let scope = read_scope(table, rules, faults);
     let number = rules.points.len() as u32;
     let first = rules.fields.len() as u32;
@@ -92,17 +108,26 @@ pub(crate) fn read_point(
         scope,
         levels: names,
         first_level: rules.levels,
-        keys: reserved.to_vec(),
+        paths: Vec::new(),
         takes_bare_values: false,
     };
     let common = common(table, 0, &mut |path| addresses.of_hole(&path), faults);
     let time = table.table("time", faults).and_then(|mut time| {
         let rule = read_time(&mut time, faults);
         time.refuse_others(faults);
-        rule.map(|(path, rule)| (addresses.of(&path), rule))
+        rule.map(|(paths, format)| {
+            let addresses = paths.iter().map(|path| addresses.of(path));
+            (addresses.collect(), format)
+        })
     });
     read_fields(table, number, &mut addresses, &mut rules.fields, faults);
-    let except = read_others(table, number, &mut addresses, &mut rules.fields, faults);
+    let tags = common.iter().flat_map(|(_, tags)| tags);
+    let beside = Beside {
+        point: number,
+        reserved,
+        own_tags: tags.map(|(key, _)| key.clone()).collect(),
+    };
+    let others = read_others(table, beside, &mut addresses, &mut rules.fields, faults);
     if rules.fields.len() as u32 == first && table.at("fields").is_none() {
         faults.add(table.at(""), "point: `fields` or `others` is missing");
     }
@@ -114,11 +139,13 @@ pub(crate) fn read_point(
         measurement,
         tags,
         filters,
+        except_filters,
         first_level: rules.levels,
         fields: first..rules.fields.len() as u32,
         scope,
         time,
-        except,
+        except: others.except,
+        others: others.rule,
         is_short: false,
     });
     rules.levels += names.len() as u32;
@@ -151,15 +178,35 @@ fn read_filters(
     filters
 }
 
+/// The filters of topics that the point does not take. Their levels have no names.
+fn read_except_filters(table: &mut Table<'_>, faults: &mut Faults) -> Vec<Filter> {
+    let mut filters = Vec::new();
+    for text in table.list("except_filter", faults) {
+        let mut names = Vec::new();
+        match Filter::parse(&text, &mut names) {
+            Ok(filter) if names.is_empty() => filters.push(filter),
+            Ok(_) => faults.add(
+                table.at("except_filter"),
+                &format!("except_filter: `{text}`: a level has no name here; write `+`"),
+            ),
+            Err(message) => faults.add(
+                table.at("except_filter"),
+                &format!("except_filter: {message}"),
+            ),
+        }
+    }
+    filters
+}
+
 /// The scope of the point's items.
 fn read_scope(table: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) -> usize {
     let Some(each) = path(table, "each", faults) else {
         return 0;
     };
-    if each.wildcards() == 0 {
+    if each.steps.is_empty() {
         faults.add(
             table.at("each"),
-            &format!("each: `{each}` must have a wildcard, such as `{each}[*]`"),
+            "each: `.` is the document, of which there is a point anyway",
         );
         return 0;
     }
@@ -204,7 +251,7 @@ fn read_fields(
             retain: false,
             unless: Vec::new(),
         };
-        let mut own = None;
+        let (mut own, mut level) = (None, None);
         match value {
             DeValue::String(text) => match ValueType::named(text) {
                 Some(value_type) => field.value_type = value_type,
@@ -221,6 +268,12 @@ fn read_fields(
                 }
                 field.value_type = value_type(&mut table, faults);
                 field.retain = table.boolean("retain", faults).unwrap_or(false);
+                level = table.string("level", faults).and_then(|name| {
+                    let at = table.at("level");
+                    named_level(&name, &field, own.is_some(), addresses)
+                        .map_err(|message| faults.add(at, &message))
+                        .ok()
+                });
                 let unless = plain_paths(&mut table, "unless", faults);
                 field.unless = unless.iter().map(|path| addresses.of(path)).collect();
                 field.topic = topic(&mut table, 0, faults)
@@ -234,42 +287,29 @@ fn read_fields(
                 ),
             ),
         }
-        field.address = addresses.of(&own.unwrap_or_else(|| Path::of_key(&name)));
+        field.address = match level {
+            Some(level) => level,
+            None => addresses.of(&own.unwrap_or_else(|| Path::of_key(&name))),
+        };
         fields.push(field);
     }
 }
 
-/// The field that stands for all other numbers and booleans. Returns the keys that it leaves out.
-fn read_others(
-    table: &mut Table<'_>,
-    point: u32,
-    addresses: &mut Addresses<'_>,
-    fields: &mut Vec<Field>,
-    faults: &mut Faults,
-) -> Vec<String> {
-    let Some(mut others) = table.table("others", faults) else {
-        return Vec::new();
-    };
-    let mut except = others.list("except", faults);
-    let topic = topic(&mut others, 1, faults);
-    let retain = others.boolean("retain", faults).unwrap_or(false);
-    others.refuse_others(faults);
-    let topic = topic.map(|topic| topic.compile(|path| addresses.of_hole(&path)));
-    except.append(&mut addresses.keys);
-    let own = fields.iter().filter(|field| field.point == point);
-    except.extend(own.filter_map(|field| match &field.name {
-        FieldName::Fixed(name) => Some(name.clone()),
-        FieldName::Key => None,
-    }));
-    fields.push(Field {
-        point,
-        name: FieldName::Key,
-        address: addresses.of(&Path::any()),
-        wildcards: 1,
-        value_type: ValueType::Measured,
-        topic,
-        retain,
-        unless: Vec::new(),
-    });
-    except
+/// The named level that a field is; the error is a message for whoever wrote the profile.
+fn named_level(
+    name: &str,
+    field: &Field,
+    has_path: bool,
+    addresses: &Addresses<'_>,
+) -> Result<Address, String> {
+    if has_path {
+        return Err("level: a field has a level of the topic or a path, not both".to_owned());
+    }
+    if matches!(field.value_type, ValueType::Bool | ValueType::Any) {
+        return Err("level: the type of such a field is number, integer or string".to_owned());
+    }
+    let known = addresses.levels.iter().position(|known| known == name);
+    known
+        .map(|number| Address::Level(addresses.first_level + number as u32))
+        .ok_or_else(|| format!("level: no level of the filter has the name `{name}`"))
 }

@@ -245,7 +245,8 @@ fn looked_for(rules: &Rules) -> Vec<String> {
         match field.address {
             Address::Item { item: slot, .. } | Address::Only(slot) => path(rules, scope, slot),
             Address::Document(slot) => path(rules, 0, slot),
-            Address::Level(_) => None,
+            Address::Others => Some("*".to_owned()),
+            Address::Level(_) | Address::Topic => None,
         }
     });
     let mut paths: Vec<String> = paths.collect();

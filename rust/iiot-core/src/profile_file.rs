@@ -11,9 +11,9 @@
 //! age_ms = "age"                        # path of the milliseconds that the values had waited at their node
 //!
 //! [time]                                # the document's own time
-//! path = "at"
-//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, uptime_ms, unix_s_or_uptime_ms
-//! zone = "Europe/Vienna"                # of `local`: the zone whose clock the document shows
+//! path = "at"                           # or a list, of which the first that leads to a value counts
+//! format = "unix_ms"                    # unix_s, unix_ms, unix_us, unix_ns, rfc3339, auto, local, uptime_ms, unix_s_or_uptime_ms, "%d.%m.%Y %H:%M"
+//! zone = "Europe/Vienna"                # of `local` and `%`: the zone whose clock the document shows
 //! device = "id"                         # path of what names the device, for uptimes; the topic by default
 //! repeats = "real"                      # equal documents with one time are both real; by default the second one is a duplicate
 //! earliest = "2020-01-01T00:00:00Z"     # an earlier time is not believed, and the document gets the time of its arrival
@@ -146,8 +146,10 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
             }
         }
         if time.at("path").is_some() || time.at("format").is_some() {
-            rules.time =
-                read_time(&mut time, faults).map(|(path, format)| (trie.want(&path), format));
+            rules.time = read_time(&mut time, faults).map(|(paths, format)| {
+                let slots = paths.iter().map(|path| trie.want(path));
+                (slots.collect(), format)
+            });
         }
         time.refuse_others(faults);
     }
@@ -161,7 +163,7 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
         rules.ignores.extend(rule);
         table.refuse_others(faults);
     }
-    let reserved = trie.first_keys();
+    let reserved = trie.paths();
     if let Some(mut receiver) = root.table("receiver", faults) {
         // After the reserved keys: the signal is a value like others.
         rules.receiver = ReceiverRule {
@@ -234,26 +236,30 @@ fn read_ignore(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> O
     })
 }
 
-/// The path of a time and how it is written.
+/// The paths of a time, of which the first that leads to a value counts, and how it is written.
 pub(crate) fn read_time(
     table: &mut Table<'_>,
     faults: &mut Faults<'_>,
-) -> Option<(Path, TimeFormat)> {
-    let path = plain_path(table, "path", faults);
+) -> Option<(Vec<Path>, TimeFormat)> {
+    let texts = table.list("path", faults);
+    let paths: Option<Vec<Path>> = texts
+        .iter()
+        .map(|text| without_wildcards(table, "path", text, faults))
+        .collect();
     if table.at("path").is_none() {
         faults.add(table.at(""), "time: `path` is missing");
     }
     let name = table.required_string("format", faults);
     let zone = table.string("zone", faults);
     let name = name?;
-    if !TimeFormat::NAMES.contains(&name.as_str()) {
+    if !(name.contains('%') || TimeFormat::NAMES.contains(&name.as_str())) {
         faults.add_choice(table.at("format"), "format", &name, &TimeFormat::NAMES);
         return None;
     }
     let format = TimeFormat::named(&name, zone.as_deref());
     let at = table.at("zone").or(table.at("format"));
     let format = format.map_err(|message| faults.add(at, &message)).ok();
-    Some((path?, format?))
+    Some((paths?, format?))
 }
 
 /// Which times are believed.
@@ -409,11 +415,13 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults
         measurement,
         tags,
         filters: Vec::new(),
+        except_filters: Vec::new(),
         first_level: 0,
         fields: number..number + 1,
         scope: 0,
         time: None,
         except: Vec::new(),
+        others: None,
         is_short: true,
     });
 }

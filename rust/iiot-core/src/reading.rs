@@ -185,9 +185,10 @@ pub(crate) fn rebase(room: &mut Scan, start: u32) {
 }
 
 /// Keep what was read into a room as a table of a scope, in the document of another table. Returns its number.
-pub(crate) fn keep(room: &Scan, scope: usize, document: u32, scan: &mut Scan) -> u32 {
+pub(crate) fn keep(room: &Scan, scope: usize, value: Value, document: u32, scan: &mut Scan) -> u32 {
     let table = Table {
         scope: scope as u32,
+        value,
         values: scan.table_values.len() as u32,
         found: scan.table_found.len() as u32,
         found_end: (scan.table_found.len() + room.found.len()) as u32,

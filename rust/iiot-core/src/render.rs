@@ -1,10 +1,11 @@
 //! From values, wildcards and templates to text: plain, as a topic level, as a piece of line protocol.
 
+use std::cmp::Ordering;
+
 use crate::found::{Context, Value};
 use crate::json::Kind;
 use crate::json_text::unescape;
 use crate::mqtt_text::make_level;
-use crate::observe::push_capture;
 use crate::rules::Address;
 use crate::scan::Scan;
 use crate::template::{Part, Template};
@@ -17,6 +18,8 @@ pub(crate) fn push_value(document: &[u8], value: Value, out: &mut Vec<u8>) {
         }
         Kind::EscapedString => unescape(value.text(document), out),
         Kind::Missing | Kind::Null | Kind::Object | Kind::Array => {}
+        // Those do not stand in the document; `Decoded::text` knows them.
+        kind => debug_assert!(kind.is_level(), "{kind:?}"),
     }
 }
 
@@ -35,11 +38,10 @@ fn push_part(
             let level = scan.topic.get(place.start as usize..place.end as usize);
             out.extend_from_slice(level.unwrap_or_default());
         }
+        Part::Value(Address::Topic) => out.extend_from_slice(&scan.topic),
         Part::Value(address) => push_value(document, scan.value(context.table, *address), out),
         Part::Wildcard(number) => {
-            if let Some(capture) = scan.captures.get(context.captures as usize + number) {
-                push_capture(document, *capture, out);
-            }
+            scan.push_capture(document, context.captures as usize + number, out);
         }
     }
 }
@@ -96,6 +98,11 @@ pub(crate) fn push_escaped_measurement(raw: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Which of two tag keys stands first in a line: compared as they are written there.
+pub(crate) fn compare_escaped(left: &[u8], right: &[u8]) -> Ordering {
+    escaped_tag_bytes(left).cmp(escaped_tag_bytes(right))
+}
+
 fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
     for &byte in raw {
         match byte {
@@ -104,6 +111,24 @@ fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
             _ => out.push(byte),
         }
     }
+}
+
+/// Whether [`push_escaped_tag`] appends the text as it is.
+pub(crate) fn is_plain(raw: &[u8]) -> bool {
+    !raw.iter()
+        .any(|byte| matches!(byte, 0..=0x1f | 0x7f | b'\\' | b',' | b' ' | b'='))
+}
+
+/// The bytes that [`push_escaped_tag`] appends, one by one.
+pub(crate) fn escaped_tag_bytes(raw: &[u8]) -> impl Iterator<Item = u8> {
+    raw.iter().flat_map(|&byte| {
+        let (escape, byte) = match byte {
+            0..=0x1f | 0x7f | b'\\' => (None, b'_'),
+            b',' | b' ' | b'=' => (Some(b'\\'), byte),
+            _ => (None, byte),
+        };
+        escape.into_iter().chain([byte])
+    })
 }
 
 /// Append `raw` as a string field, quotes included. Control characters become spaces: a line stays one line.

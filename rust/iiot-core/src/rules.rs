@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::filter::Filter;
 use crate::moment::{Belief, TimeFormat};
+use crate::others::OthersRule;
 use crate::template::Template;
 use crate::trie::{Slot, Trie};
 
@@ -48,6 +49,10 @@ pub(crate) enum Address {
     Only(Slot),
     /// The text of a named level of the topic under which the document arrived, counted over all points of the profile.
     Level(u32),
+    /// The whole topic under which the document arrived.
+    Topic,
+    /// All other values, which are found by a walk of their own.
+    Others,
 }
 
 /// How a field is called.
@@ -82,15 +87,19 @@ pub(crate) struct PointRule {
     pub(crate) tags: Vec<(String, Template<Address>)>,
     /// For documents that arrived under these topics only; empty: for all.
     pub(crate) filters: Vec<Filter>,
+    /// Not for documents that arrived under these.
+    pub(crate) except_filters: Vec<Filter>,
     /// Number of the first named level of its filters.
     pub(crate) first_level: u32,
     /// The numbers of its fields.
     pub(crate) fields: std::ops::Range<u32>,
     /// The scope of its items; 0 is the document.
     pub(crate) scope: usize,
-    pub(crate) time: Option<(Address, TimeFormat)>,
+    pub(crate) time: Option<(Vec<Address>, TimeFormat)>,
     /// Keys that its field of all others leaves out.
     pub(crate) except: Vec<String>,
+    /// What else the profile says about that field.
+    pub(crate) others: Option<OthersRule>,
     /// It came from `[[metric]]`: each value is a point of its own.
     pub(crate) is_short: bool,
 }
@@ -152,7 +161,7 @@ pub(crate) struct Rules {
     pub(crate) uptime_bits: u32,
     pub(crate) packet_counter: Option<Slot>,
     pub(crate) age: Option<Slot>,
-    pub(crate) time: Option<(Slot, TimeFormat)>,
+    pub(crate) time: Option<(Vec<Slot>, TimeFormat)>,
     /// What names the device whose clock the times are of.
     pub(crate) device: Option<Slot>,
     pub(crate) repeats: Repeats,

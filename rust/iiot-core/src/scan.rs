@@ -6,10 +6,12 @@ use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::found::{Capture, FieldRef, Found, PointRef, Table, Value};
+use crate::flatten::Walk;
+use crate::found::{Capture, FieldRef, Found, FoundTag, PointRef, Table, Value};
 use crate::hash::AsIs;
 use crate::json::Syntax;
 use crate::moment::Moment;
+use crate::observe::push_capture;
 use crate::rules::Address;
 use crate::shapes::Shapes;
 use crate::trie::Slot;
@@ -69,6 +71,8 @@ pub enum ValueFaultReason {
     NotACount,
     /// The profile wants a number without a fraction that fits 64 bits.
     NotAnInteger,
+    /// A text or a boolean that the profile names nowhere, though it names others.
+    NotNamed,
     /// Not a time in the format that the profile names.
     NotATime,
     /// Too large for any database: not finite as a 64-bit float.
@@ -87,6 +91,7 @@ impl ValueFaultReason {
             Self::NotAScalar => "not_a_scalar",
             Self::NotACount => "not_a_count",
             Self::NotAnInteger => "not_an_integer",
+            Self::NotNamed => "not_named",
             Self::NotATime => "not_a_time",
             Self::OutOfRange => "out_of_range",
             Self::TooMany => "too_many",
@@ -103,6 +108,7 @@ impl fmt::Display for ValueFaultReason {
             Self::NotAScalar => "not a single value",
             Self::NotACount => "not a whole number from 0 to 2^64-1",
             Self::NotAnInteger => "not a whole number from -2^63 to 2^63-1",
+            Self::NotNamed => "a text or boolean that the profile does not name",
             Self::NotATime => "not a time in the profile's format",
             Self::OutOfRange => "out of range",
             Self::TooMany => "more points in one document than allowed",
@@ -246,6 +252,11 @@ pub struct Scan {
     /// By scope: room for reading an item.
     pub(crate) rooms: Vec<Scan>,
 
+    /// Room for reading the other values of a point, and their names. The tags among them, those of a point beside each other.
+    pub(crate) walk: Walk,
+    pub(crate) joined: Vec<u8>,
+    pub(crate) tags: Vec<FoundTag>,
+
     /// Usable values, those of a point beside each other.
     pub(crate) fields: Vec<FieldRef>,
     /// The points, if the profile has any of the long form; else every value is a point of its own.
@@ -289,7 +300,7 @@ impl Scan {
                 }
                 self.document_value(table, document)
             }
-            Address::Level(_) => Value::default(),
+            Address::Level(_) | Address::Topic | Address::Others => Value::default(),
         }
     }
 
@@ -348,6 +359,26 @@ impl Scan {
     /// Whether the profile has points of the long form, which have times of their own.
     pub fn has_points(&self) -> bool {
         self.has_points
+    }
+
+    /// The joined name that stands in the place of a wildcard, if one does.
+    pub(crate) fn joined_name(&self, number: usize) -> Option<&[u8]> {
+        match self.captures.get(number)? {
+            Capture::Joined { start, end } => self.joined.get(*start as usize..*end as usize),
+            _ => None,
+        }
+    }
+
+    /// Append what a wildcard matched; its number counts from the first of the document.
+    pub(crate) fn push_capture(&self, document: &[u8], number: usize, out: &mut Vec<u8>) {
+        match self.captures.get(number) {
+            Some(Capture::Joined { start, end }) => {
+                let name = self.joined.get(*start as usize..*end as usize);
+                out.extend_from_slice(name.unwrap_or_default());
+            }
+            Some(capture) => push_capture(document, *capture, out),
+            None => {}
+        }
     }
 
     /// How long the document's values had waited at their node, if it says so.

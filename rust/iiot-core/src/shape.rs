@@ -141,6 +141,8 @@ impl Shape {
                     escaped,
                 },
                 Capture::Item(index) => HeldCapture::Item(index),
+                // Those are made behind the reading.
+                Capture::Joined { .. } => return None,
             });
         }
         Some(shape)

@@ -16,6 +16,8 @@ pub struct Places {
     pub lines: BTreeMap<Vec<String>, usize>,
     /// Every table that a line of its own opens.
     pub headers: BTreeSet<Vec<String>>,
+    /// Each table with a line of its own and each key, with its line, as they stand; and whether it is a table of an array.
+    pub order: Vec<(Vec<String>, usize, bool)>,
 }
 
 /// Find the places of a text; of what is no TOML, those that can be told.
@@ -71,6 +73,8 @@ impl Walk<'_> {
             EventKind::StdTableClose | EventKind::ArrayTableClose => {
                 let table = std::mem::take(&mut self.parts);
                 self.remember(&table);
+                let is_array = event.kind() == EventKind::ArrayTableClose;
+                self.found.order.push((table.clone(), self.line, is_array));
                 self.found.headers.insert(table.clone());
                 self.tables = vec![table];
             }
@@ -79,6 +83,7 @@ impl Walk<'_> {
                 path.append(&mut self.parts);
                 if self.arrays == 0 {
                     self.remember(&path);
+                    self.found.order.push((path.clone(), self.line, false));
                 }
                 self.path = path;
             }

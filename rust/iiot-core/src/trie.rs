@@ -53,14 +53,11 @@ impl Trie {
         has_wildcards: false,
     };
 
-    /// The first keys of all paths.
-    pub(crate) fn first_keys(&self) -> Vec<String> {
-        let first = self.wanted.iter().filter_map(|w| w.path.steps.first());
-        first
-            .filter_map(|step| match step {
-                PathStep::Key(key) => Some(key.clone()),
-                PathStep::Item(_) | PathStep::Any => None,
-            })
+    /// All paths.
+    pub(crate) fn paths(&self) -> Vec<Path> {
+        self.wanted
+            .iter()
+            .map(|wanted| wanted.path.clone())
             .collect()
     }
 

@@ -2,49 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use iiot_core::{FrameTime, Origin, Profile, Scan};
+mod yields;
 
-const NOON_NS: i64 = 1_700_000_000_000_000_000;
-
-/// What a message gives: lines, then publishes, then faults.
-fn yields(profile: &str, topic: Option<&str>, document: &str) -> Vec<String> {
-    let profile = Profile::parse(&format!("name = \"test\"\n{profile}")).unwrap();
-    let (origin, mut scan) = (
-        Origin::new(&profile, "iiot", &[("site".into(), "north".into())]).unwrap(),
-        Scan::new(),
-    );
-    let mut seen = Vec::new();
-    // A second scan finds what the first one learnt of the document's shape.
-    for _ in 0..2 {
-        seen.clear();
-        match profile.decode(topic.map(str::as_bytes), document.as_bytes(), &mut scan) {
-            Ok(decoded) => {
-                let mut lines = Vec::new();
-                let count = decoded.write_lines(&origin, FrameTime::at(NOON_NS), &mut lines);
-                let lines = String::from_utf8(lines).unwrap();
-                assert_eq!(count, lines.lines().count());
-                assert_eq!(count, decoded.points());
-                seen.extend(
-                    lines
-                        .lines()
-                        .map(|line| line.replace(" 1700000000000000000", " NOON")),
-                );
-                decoded.publishes(&origin, |publish| {
-                    let (topic, payload) = (
-                        String::from_utf8_lossy(publish.topic),
-                        String::from_utf8_lossy(publish.payload),
-                    );
-                    let (point, field) = (publish.place.point, publish.place.field);
-                    seen.push(format!("{point}.{field} {topic} = {payload}"));
-                });
-            }
-            Err(fault) => seen.push(format!("{}: {fault}", fault.reason.name())),
-        }
-        let faults = scan.value_faults();
-        seen.extend(faults.iter().map(|f| format!("{}: {}", f.path, f.reason)));
-    }
-    seen
-}
+use iiot_core::{Profile, Scan};
+use yields::yields;
 
 const DOSING: &str = r#"
 [[point]]
@@ -325,10 +286,10 @@ fn a_document_gives_a_bounded_number_of_points() {
 /// Every fault of a point is told with its line and what would be right.
 #[test]
 fn faults_of_points_are_told() {
-    let text = r#"name = "faulty"
+    let text = r##"name = "faulty"
 [[point]]
 filter = ["a/{x}", "b/+"]
-each = "list"
+each = "."
 fields = { a = "float", b = { path = "c.*" }, d = 5, e = { typ = "bool" } }
 [[point]]
 filter = "a/#/b"
@@ -337,8 +298,9 @@ time = { path = "t", format = "local" }
 [[point]]
 filter = []
 measurement = "{2}"
-others = { topic = "{2}" }
-"#;
+others = { topic = "{2}", flatten = 1, string = ["a"] }
+except_filter = ["a/{x}", "#/a"]
+"##;
     let faults = Profile::parse(text).unwrap_err().faults;
     let told: Vec<String> = faults
         .iter()
@@ -349,7 +311,7 @@ others = { topic = "{2}" }
         [
             "2: point: `measurement` is missing",
             "3: filter: `b/+`: all filters of a point must have the same names in braces",
-            "4: each: `list` must have a wildcard, such as `list[*]`",
+            "4: each: `.` is the document, of which there is a point anyway",
             "5: a: expected one of number, integer, bool, string, any, found `float`",
             "5: b: `c.*` must not have wildcards; `each` makes a point of every item, and [[metric]] one of every value",
             "5: d: expected a type, such as \"number\", or a table with `path` and `type`",
@@ -359,7 +321,11 @@ others = { topic = "{2}" }
             "9: format: `local` needs `zone`, the zone whose clock the document shows, such as \"Europe/Vienna\"",
             "11: filter: expected a string or a list of strings",
             "12: measurement: `{2}`: {2} needs 2 wildcards in the path, which has 0",
+            "13: others.flatten: expected a string, found 1",
             "13: topic: `{2}`: {2} needs 2 wildcards in the path, which has 1",
+            "13: unknown key `string` in `others`; did you mean `strings`?",
+            "14: except_filter: `a/{x}`: a level has no name here; write `+`",
+            "14: except_filter: `#/a`: `#` must be the last level",
         ]
     );
 }

@@ -1,0 +1,346 @@
+//! All other values of a point: joined names, and patterns that choose tags, fields and exceptions.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod yields;
+
+use iiot_core::point::TagOrigin;
+use iiot_core::series::{SeriesName, push_key};
+use iiot_core::{FrameTime, Origin, PointKey, Profile, Scan};
+use yields::{NOON_NS, yields};
+
+/// A point with these other values.
+fn point(others: &str) -> String {
+    format!(
+        "[[point]]\nfilter = \"t/#\"\nmeasurement = \"m\"\ntags = {{ topic = \"{{#}}\" }}\n[point.others]\n{others}\n"
+    )
+}
+
+fn of(others: &str, document: &str) -> Vec<String> {
+    let seen = yields(&point(others), Some("t/a"), document);
+    let plain = seen.iter().map(|line| {
+        line.replace(",site=north,topic=t/a", "")
+            .replace(" NOON", "")
+    });
+    plain.collect()
+}
+
+#[test]
+fn values_in_objects_and_lists_are_fields_under_joined_names() {
+    //! Items by their number, whatever the depth; without a separator only the values that stand directly in the document are.
+    let document = r#"{"a":1,"n":{"b":[2,{"c":-0.50}],"é":true},"s":"x","z":null}"#;
+    assert_eq!(
+        of("flatten = \"_\"", document),
+        ["m a=1,n_b_0=2,n_b_1_c=-0.50,n_é=true"]
+    );
+    assert_eq!(
+        of("flatten = \".\"\ntopic = \"{1}\"", r#"{"n":{"b/c":2}}"#),
+        ["m n.b/c=2", "0.0 iiot/n.b_c = 2"]
+    );
+    assert_eq!(of("fields = [\"*\"]", document), ["m a=1"]);
+    let nothing = "nothing_usable: no usable value; looked for *";
+    assert_eq!(of("flatten = \"_\"", "[]"), [nothing]);
+    assert_eq!(of("flatten = \"_\"", "27.6"), [nothing]);
+}
+
+#[test]
+fn names_choose_tags_fields_and_exceptions() {
+    //! A number that is a tag is its text; what is a tag is no field; the other texts and booleans cost themselves once there is a list of names.
+    let document = r#"{"id":"N 1","pump":1.50,"on":true,"t_c":20,"t_f":68,"note":"loose","more":"text","b":false}"#;
+    assert_eq!(
+        of(
+            "tags = [\"id\", \"p*\", \"o?\"]\nfields = [\"t_*\", \"note\"]\nstrings = [\"note\"]\nexcept = [\"*_f\"]",
+            document
+        ),
+        ["m,id=N\\ 1,on=true,pump=1.50 t_c=20,note=\"loose\""]
+    );
+    let unnamed = "a text or boolean that the profile does not name";
+    assert_eq!(
+        of(
+            "strings = [\"note\"]\nbooleans = [\"on\"]\nexcept = [\"id\", \"p*\"]",
+            document
+        ),
+        [
+            "m on=true,t_c=20,t_f=68,note=\"loose\"".to_owned(),
+            format!("more: {unnamed}"),
+            format!("b: {unnamed}"),
+        ]
+    );
+    let huge = of("tags = [\"id\"]", r#"{"id":1e400,"a":1e400,"b":1}"#);
+    assert_eq!(huge, ["m,id=1e400 b=1", "a: out of range"]);
+}
+
+#[test]
+fn of_equal_names_the_last_one_counts() {
+    //! With everything below it, and whichever way the name came about.
+    for (document, line) in [
+        (r#"{"a":1,"a":2}"#, "m a=2"),
+        (r#"{"a":{"b":1,"c":2},"a":{"b":3}}"#, "m a_b=3"),
+        (r#"{"a":{"b":1},"x":1,"a":5}"#, "m x=1,a=5"),
+        (r#"{"a_b":1,"a":{"b":2}}"#, "m a_b=2"),
+        (r#"{"a":{"b":2},"a_b":1,"a":{}}"#, "m a_b=1"),
+        (r#"{"a_b":1,"a":{"b":2},"a":{}}"#, "m a_b=1"),
+        (r#"{"a":{"b":2},"a_b":null}"#, "m a_b=2"),
+        (r#"{"\u0061":1,"a":2}"#, "m a=2"),
+    ] {
+        assert_eq!(of("flatten = \"_\"", document), [line], "{document}");
+    }
+}
+
+#[test]
+fn tags_of_the_document_stand_in_the_order_of_lines() {
+    //! They hide tags of the configuration, and those of the profile hide them; empty ones are left out.
+    assert_eq!(
+        yields(
+            &point("tags = [\"*a\", \"site\", \"topic\", \"z z\", \"e\"]"),
+            Some("t/x"),
+            r#"{"z z":"1","site":"south","topic":"own","ba":2,"a":1,"e":"","v":1}"#
+        ),
+        ["m,a=1,ba=2,site=south,topic=t/x,z\\ z=1 v=1 NOON"]
+    );
+}
+
+#[test]
+fn every_encoder_sees_the_same_tags_and_fields() {
+    //! Typed points, keys of series and lines, also where a name has to be escaped in lines.
+    let text = format!(
+        "name = \"p\"\n{}",
+        point("flatten = \"_\"\ntags = [\"*id\", \"a b\", \"site\"]")
+    );
+    let profile = Profile::parse(&text).unwrap();
+    let shared = [("site", "north"), ("a", "1"), ("zone", "z")];
+    let shared = shared.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let origin = Origin::new(&profile, "", &shared).unwrap();
+    let document = r#"{"n":{"id":7},"a b":"x","site":"south","v":[1.50],"topic":2}"#;
+    let mut scan = Scan::new();
+    let decoded = profile
+        .decode(Some(b"t/x"), document.as_bytes(), &mut scan)
+        .unwrap();
+    let (mut tags, mut keys, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+    decoded.for_each_point(&origin, FrameTime::at(NOON_NS), |point| {
+        point.tags(|key, value, origin| {
+            tags.push((
+                key.to_owned(),
+                String::from_utf8_lossy(value).into_owned(),
+                origin,
+            ));
+        });
+        for field in point.fields() {
+            let mut key = Vec::new();
+            push_key(&point, &field, &mut key);
+            assert_eq!(SeriesName::read(&key), Some(SeriesName::of(&point, &field)));
+            assert_eq!(
+                field.fixed(),
+                None,
+                "its series is not the same for every document"
+            );
+            keys.push(String::from_utf8(key).unwrap());
+        }
+    });
+    let expected = [
+        ("a", "1", TagOrigin::Configuration),
+        ("a b", "x", TagOrigin::Document),
+        ("n_id", "7", TagOrigin::Document),
+        ("site", "south", TagOrigin::Document),
+        ("topic", "t/x", TagOrigin::Profile),
+        ("zone", "z", TagOrigin::Configuration),
+    ];
+    assert_eq!(
+        tags,
+        expected.map(|(key, value, origin)| (key.to_owned(), value.to_owned(), origin))
+    );
+    let head = "m,a=1,a\\ b=x,n_id=7,site=south,topic=t/x,zone=z";
+    // A value under the name of a tag of the profile, which no pattern names, is a field.
+    assert_eq!(keys, [format!("{head} v_0="), format!("{head} topic=")]);
+    decoded.write_lines(&origin, FrameTime::at(NOON_NS), &mut lines);
+    let line = format!("{head} v_0=1.50,topic=2 {NOON_NS}\n");
+    assert_eq!(String::from_utf8(lines).unwrap(), line);
+}
+
+#[test]
+fn what_a_path_leads_to_is_no_other_value() {
+    //! Measurement, tags, times and fields, wherever they stand.
+    let profile = r#"
+[[point]]
+measurement = "{n.kind}"
+tags = { id = "{id}" }
+time = { path = "n.at", format = "unix_ms" }
+fields = { x = { path = "n.v" } }
+others = { flatten = "_", tags = ["*"], except = [] }
+
+[[point]]
+measurement = "fields"
+fields = { x = { path = "n.v" } }
+others = { flatten = "_" }
+"#;
+    assert_eq!(
+        yields(
+            profile,
+            None,
+            r#"{"id":"N1","n":{"kind":"k","at":1700000000000,"v":1,"w":2},"x":9}"#
+        ),
+        [
+            "k,id=N1,n_w=2,site=north x=1 NOON",
+            "fields,site=north x=1,n_at=1700000000000,n_w=2 NOON",
+        ]
+    );
+}
+
+#[test]
+fn each_without_a_wildcard_begins_at_a_value() {
+    //! At each item of it, if it is a list.
+    let profile = "[[point]]\neach = \"d.list\"\nmeasurement = \"m\"\ntags = { id = \"{id}\" }\nothers = { flatten = \"_\", strings = [] }\n";
+    assert_eq!(
+        yields(
+            profile,
+            None,
+            r#"{"id":7,"d":{"list":[{"a":1},{"n":{"a":2}},{"t":"x"}]},"b":1}"#
+        ),
+        [
+            "m,id=7,site=north a=1 NOON",
+            "m,id=7,site=north n_a=2 1700000000001000000",
+            "d.list.t: a text or boolean that the profile does not name",
+        ]
+    );
+    assert_eq!(
+        yields(profile, None, r#"{"id":7,"d":{"list":{"a":1}}}"#),
+        ["m,id=7,site=north a=1 NOON"]
+    );
+    for nothing in [r#"{"d":{"list":null}}"#, r#"{"d":1}"#, "{}"] {
+        assert!(yields(profile, None, nothing)[0].starts_with("nothing_usable"));
+    }
+}
+
+#[test]
+fn a_list_of_documents_gives_a_point_each() {
+    //! Those of one series follow each other by a millisecond, those of others do not: the tags of the document tell.
+    let document = r#"[{"id":1,"v":1},{"id":2,"v":2},{"id":1,"v":3}]"#;
+    assert_eq!(
+        yields(&point("tags = [\"id\"]"), Some("t/x"), document),
+        [
+            "m,id=1,site=north,topic=t/x v=1 NOON",
+            "m,id=2,site=north,topic=t/x v=2 NOON",
+            "m,id=1,site=north,topic=t/x v=3 1700000000001000000",
+        ]
+    );
+}
+
+/// The key of the only point.
+fn key(profile: &Profile, document: &str) -> PointKey {
+    let (mut scan, mut keys) = (Scan::new(), Vec::new());
+    let decoded = profile
+        .decode(Some(b"t/x"), document.as_bytes(), &mut scan)
+        .unwrap();
+    decoded.keys(&mut keys);
+    assert_eq!(keys.len(), 1);
+    keys[0]
+}
+
+#[test]
+fn a_series_is_told_by_the_tags_of_the_document() {
+    //! In whatever order they stand there.
+    let text = format!("name = \"p\"\n{}", point("tags = [\"a\", \"b\"]"));
+    let profile = Profile::parse(&text).unwrap();
+    let one = key(&profile, r#"{"a":1,"b":2,"v":3}"#);
+    assert_eq!(one, key(&profile, r#"{"v":4,"b":2,"a":1}"#));
+    assert_ne!(one.series, key(&profile, r#"{"a":2,"b":1,"v":3}"#).series);
+    assert_ne!(one.series, key(&profile, r#"{"a":1,"v":3}"#).series);
+    assert_ne!(one.fields, key(&profile, r#"{"a":1,"b":2,"w":3}"#).fields);
+}
+
+#[test]
+fn topics_of_except_filter_are_not_taken() {
+    //! Another point may take them, or nobody.
+    let profile = "[[point]]\nfilter = \"t/#\"\nexcept_filter = [\"t/+/raw\", \"t/own/#\"]\nmeasurement = \"{#}\"\nothers = {}\n";
+    assert_eq!(
+        yields(profile, Some("t/a"), r#"{"v":1}"#),
+        ["t/a,site=north v=1 NOON"]
+    );
+    for topic in ["t/a/raw", "t/own", "t/own/x"] {
+        let seen = yields(profile, Some(topic), r#"{"v":1}"#);
+        assert!(seen[0].starts_with("topic_not_accepted"), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_document_without_end_is_bounded() {
+    //! Long names above many values would be part of each of them.
+    let values: Vec<String> = (0..2_000).map(|n| format!("\"{n}\":{n}")).collect();
+    let document = format!(
+        "{{\"a\":1,\"{}\":{{{}}}}}",
+        "k".repeat(10_000),
+        values.join(",")
+    );
+    let seen = yields(&point("flatten = \"_\""), Some("t/x"), &document);
+    assert!(seen[0].len() < 2 << 20);
+    assert!(seen[0].starts_with("m,site=north,topic=t/x a=1,kkk"));
+    assert_eq!(seen[1], "*: more points in one document than allowed");
+}
+
+#[test]
+fn of_several_paths_of_a_time_the_first_that_is_there_counts() {
+    //! In a point and for the document; none of them is another value.
+    let time = "path = [\"at\", \"n.at\"]\nformat = \"unix_s\"\n";
+    let point = "[[point]]\nmeasurement = \"m\"\nothers = { flatten = \"_\" }\n";
+    for profile in [
+        format!("name = \"p\"\n{point}[point.time]\n{time}"),
+        format!("name = \"p\"\n[time]\n{time}{point}"),
+    ] {
+        let profile = Profile::parse(&profile).unwrap();
+        for (document, second) in [
+            (
+                r#"{"at":1700000001,"n":{"at":1700000002},"v":1}"#,
+                Some(1_700_000_001),
+            ),
+            (
+                r#"{"at":null,"n":{"at":1700000002},"v":1}"#,
+                Some(1_700_000_002),
+            ),
+            (r#"{"v":1}"#, None),
+        ] {
+            let mut scan = Scan::new();
+            let decoded = profile
+                .decode(None, document.as_bytes(), &mut scan)
+                .unwrap();
+            let own = decoded.time().and_then(|own| own.at(None));
+            assert_eq!(
+                own,
+                second.map(|second: i64| second * 1_000_000_000),
+                "{document}"
+            );
+            let mut lines = Vec::new();
+            let origin = Origin::new(&profile, "", &[]).unwrap();
+            decoded.write_lines(&origin, FrameTime::at(NOON_NS), &mut lines);
+            assert!(lines.starts_with(b"m v=1 "), "{document}");
+        }
+    }
+    let faulty = "name = \"f\"\n[time]\npath = []\nformat = \"unix_s\"\n[[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    assert!(Profile::parse(faulty).is_err());
+}
+
+#[test]
+fn a_level_of_the_topic_can_be_a_field() {
+    //! Of its type; a level that is none costs that field. Numbers keep their text, and integers are written as such.
+    let profile = "[[point]]\nfilter = \"t/{n}/{s}\"\nmeasurement = \"m\"\nothers = {}\n[point.fields]\n\
+                   number = { level = \"n\", topic = \"n\" }\ncount = { level = \"n\", type = \"integer\" }\ntext = { level = \"s\", type = \"string\" }\n";
+    assert_eq!(
+        yields(profile, Some("t/4.50e1/a\"b"), r#"{"v":1}"#),
+        [
+            "m,site=north number=4.50e1,count=45i,text=\"a\\\"b\",v=1 NOON",
+            "0.0 iiot/n = 4.50e1"
+        ]
+    );
+    assert_eq!(
+        yields(profile, Some("t/007x/"), r#"{"v":1}"#),
+        [
+            "m,site=north v=1 NOON",
+            "{number} of the topic: not a number",
+            "{count} of the topic: not a whole number from -2^63 to 2^63-1",
+        ]
+    );
+    let faults = Profile::parse(
+        "name = \"f\"\n[[point]]\nfilter = \"{a}\"\nmeasurement = \"m\"\n[point.fields]\nx = { level = \"b\" }\ny = { level = \"a\", path = \"c\" }\nz = { level = \"a\", type = \"bool\" }\n",
+    )
+    .unwrap_err();
+    assert_eq!(faults.faults.len(), 3, "{faults}");
+}
