@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Lock, with_suffix};
 use crate::reject::{self, Reject};
 use crate::room::{Room, free_bytes};
+use crate::runs::{self, Runs};
 use crate::shared::{Shared, lock, now_ns};
 use crate::status::{self, Status};
 use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
@@ -63,6 +64,7 @@ struct Threads {
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
     id: String,
+    runs: Arc<Runs>,
     pub(crate) path: PathBuf,
     threads: Mutex<Option<Threads>>,
     reader: Mutex<Option<Connection>>,
@@ -136,6 +138,10 @@ impl Journal {
         }
         let id = identity(&db)?;
         let (oldest, next) = extent(&db)?;
+        let runs = writer::transaction(&db, || runs::begin(&db, next, was_open != Some(1)))?;
+        // No frame may be seen before its run is known for good.
+        log.sync_data()
+            .map_err(|e| Error::io("cannot sync", &log_path, &e))?;
         let (sinks, told) =
             writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
         notes.extend(told);
@@ -171,6 +177,7 @@ impl Journal {
         Ok(Self {
             shared,
             id,
+            runs: Arc::new(runs),
             path: path.to_owned(),
             threads: Mutex::new(Some(threads)),
             reader: Mutex::new(Some(reader)),
@@ -197,6 +204,11 @@ impl Journal {
     /// A random id of this journal, 32 hexadecimal digits; made when the journal was.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The runs of this journal, the present one last. They do not change while it is open.
+    pub fn runs(&self) -> Arc<Runs> {
+        Arc::clone(&self.runs)
     }
 
     /// Where room is scarce, let the frames that only this sink lacks go first, so that it does not stop the intake of sources that wait.

@@ -1,0 +1,409 @@
+//! From typed points to rows of tables, in the text form of COPY. Every row knows the frame and point that it came from.
+
+mod cells;
+mod table_rows;
+mod times;
+
+use crate::columns::{Catalogue, Table};
+use crate::copy_text;
+use cells::Cells;
+use iiot_core::Decoded;
+use iiot_core::point::{Point, TagOrigin, ValueKind};
+use iiot_journal::{Confirmation, Encoder, Frame, OriginInfo, SinkReject};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+use times::FrameTimes;
+
+pub use table_rows::TableRows;
+
+/// How much of a refused row is kept.
+const EXCERPT_CHARACTERS: usize = 200;
+/// A time so much later than its arrival is no time.
+const MOST_AHEAD_NS: i64 = 8 * 86_400 * 1_000_000_000;
+
+/// How points become rows.
+#[derive(Debug, Clone)]
+pub struct RowOptions {
+    /// Missing tables and columns are made.
+    pub manage: bool,
+    /// Tags of the configuration get columns like any other.
+    pub configuration_tags: bool,
+    /// U+0000 becomes U+FFFD; else the row is a reject.
+    pub replace_nul: bool,
+    /// Columns of a table, beyond which none is added.
+    pub max_columns: usize,
+    /// How long rows of a measurement are kept: older ones are rejects.
+    pub retention_ns: HashMap<String, i64>,
+}
+
+impl Default for RowOptions {
+    fn default() -> Self {
+        Self {
+            manage: true,
+            configuration_tags: false,
+            replace_nul: false,
+            max_columns: 200,
+            retention_ns: HashMap::new(),
+        }
+    }
+}
+
+/// When a batch is full: with either.
+#[derive(Debug, Clone, Copy)]
+pub struct RowLimits {
+    /// So many rows; the last frame may bring more.
+    pub rows: usize,
+    /// So many bytes; the last frame may bring more.
+    pub bytes: usize,
+}
+
+/// A row that cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of which frame.
+    pub position: u64,
+    /// Of which point of the frame.
+    pub point: u32,
+    /// In the server's words, or in ours.
+    pub reason: String,
+    /// The beginning of the row.
+    pub excerpt: String,
+}
+
+/// What a new column is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A tag.
+    Tag,
+    /// A field whose first value is of this kind.
+    Field(ValueKind),
+}
+
+/// The rows of consecutive frames.
+pub struct Rows {
+    options: Arc<RowOptions>,
+    limits: RowLimits,
+    catalogue: Arc<Catalogue>,
+    now_ns: i64,
+    /// Which frames they are of.
+    pub positions: Range<u64>,
+    frames: u64,
+    rows: usize,
+    bytes: usize,
+    /// Rows by table, in the order of their first row.
+    pub tables: Vec<TableRows>,
+    table_of: HashMap<Vec<u8>, usize>,
+    /// Rows that no server need be asked about.
+    pub refused: Vec<Refusal>,
+    /// Tables and columns that are not known, in the order of their names. With any, the batch is to be read again.
+    pub wanted: BTreeMap<String, BTreeMap<String, Wanted>>,
+    /// Values that had no column, by table and name.
+    pub left_out: BTreeMap<(String, String), u64>,
+    cells: Cells,
+    times: FrameTimes,
+    measurement: Vec<u8>,
+    name: Vec<u8>,
+}
+
+impl Encoder for Rows {
+    fn is_full(&self) -> bool {
+        self.rows >= self.limits.rows || self.bytes >= self.limits.bytes
+    }
+
+    fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>) {
+        self.frames += 1;
+        let Some(decoded) = decoded else { return };
+        self.times.begin_frame();
+        let place = (frame.position, frame.received_at_ns);
+        decoded.for_each_point(&info.origin, frame.time(), |point| self.point(&point, place));
+    }
+}
+
+impl Rows {
+    pub(crate) fn new(
+        options: Arc<RowOptions>,
+        limits: RowLimits,
+        catalogue: Arc<Catalogue>,
+        now_ns: i64,
+    ) -> Self {
+        Self {
+            options,
+            limits,
+            catalogue,
+            now_ns,
+            positions: 0..0,
+            frames: 0,
+            rows: 0,
+            bytes: 0,
+            tables: Vec::new(),
+            table_of: HashMap::new(),
+            refused: Vec::new(),
+            wanted: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            cells: Cells::default(),
+            times: FrameTimes::default(),
+            measurement: Vec::new(),
+            name: Vec::new(),
+        }
+    }
+
+    /// How many rows.
+    pub const fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there are none: the frames may still be confirmed.
+    pub const fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// How many frames.
+    pub const fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Bytes of all rows.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Make the rows of every table equally long, so that they can be sent.
+    pub(crate) fn finish(&mut self) {
+        for table in &mut self.tables {
+            table.finish();
+        }
+    }
+
+    /// Take a point.
+    fn point(&mut self, point: &Point<'_>, (position, received_at_ns): (u64, i64)) {
+        self.measurement.clear();
+        point.push_measurement(&mut self.measurement);
+        let Some(table) = self.catalogue.table(&self.measurement).cloned() else {
+            self.want_table(point);
+            return;
+        };
+        self.cells.begin(table.columns.len());
+        let mut fault = None;
+        let mut series = crate::names::fnv(&self.measurement);
+        let options = Arc::clone(&self.options);
+        point.tags(|name, value, origin| {
+            if origin == TagOrigin::Profile || options.configuration_tags {
+                series = series.wrapping_mul(31) ^ crate::names::fnv(value);
+                self.cell(&table, name.as_bytes(), value, Wanted::Tag, &mut fault);
+            } else if let Some(at) = table.column(name.as_bytes()) {
+                // Nobody asked for a column; but this one is there.
+                self.put(&table, at, value, Wanted::Tag, &mut fault);
+            }
+        });
+        let mut name = std::mem::take(&mut self.name);
+        for field in point.fields() {
+            name.clear();
+            field.push_name(&mut name);
+            let wanted = Wanted::Field(field.kind);
+            self.cell(&table, &name, &field.text(), wanted, &mut fault);
+        }
+        self.name = name;
+        if fault.is_none() {
+            fault = self.time_fault(&table, point.time_ns, received_at_ns);
+        }
+        if fault.is_none() {
+            fault = self.cells.lacks(&table);
+        }
+        let time_us = self.times.place(series, point.time_ns);
+        let place = (position, point.number);
+        self.push_row(&table, time_us, place, fault);
+    }
+
+    fn push_row(
+        &mut self,
+        table: &Arc<Table>,
+        time_us: i64,
+        place: (u64, u32),
+        fault: Option<String>,
+    ) {
+        let at = if let Some(&at) = self.table_of.get(&self.measurement) {
+            at
+        } else {
+            self.table_of
+                .insert(self.measurement.clone(), self.tables.len());
+            self.tables.push(TableRows::new(Arc::clone(table)));
+            self.tables.len() - 1
+        };
+        let Some(rows) = self.tables.get_mut(at) else {
+            return;
+        };
+        let replace_nul = self.options.replace_nul;
+        if let Some(reason) = fault {
+            self.refused.push(Refusal {
+                position: place.0,
+                point: place.1,
+                reason,
+                excerpt: self.cells.excerpt(table, time_us),
+            });
+            return;
+        }
+        match rows.push(&mut self.cells, time_us, place, replace_nul) {
+            Ok(bytes) => {
+                self.rows += 1;
+                self.bytes += bytes;
+            }
+            Err(copy_text::HoldsNul) => self.refused.push(Refusal {
+                position: place.0,
+                point: place.1,
+                reason: "a text holds U+0000, which PostgreSQL cannot store (nul = \"replace\" would store U+FFFD)".into(),
+                excerpt: self.cells.excerpt(table, time_us),
+            }),
+        }
+    }
+
+    /// Put a tag or a field where it belongs.
+    fn cell(
+        &mut self,
+        table: &Table,
+        name: &[u8],
+        value: &[u8],
+        wanted: Wanted,
+        fault: &mut Option<String>,
+    ) {
+        // A tag and a field of one name: the tag came first and has the column.
+        if let Some(at) = table.column(name) {
+            if !self.cells.is_set(at) {
+                self.put(table, at, value, wanted, fault);
+                return;
+            }
+        } else if self.wants_column(table, name, wanted) {
+            return;
+        }
+        if table.extra.is_some() {
+            self.cells.put_extra(name, value, wanted);
+        } else {
+            let place = (table.name.clone(), copy_text::text(name).into_owned());
+            *self.left_out.entry(place).or_default() += 1;
+        }
+    }
+
+    fn put(
+        &mut self,
+        table: &Table,
+        at: usize,
+        value: &[u8],
+        wanted: Wanted,
+        fault: &mut Option<String>,
+    ) {
+        let Some(column) = table.columns.get(at) else {
+            return;
+        };
+        let is_bad_flag = wanted == Wanted::Field(ValueKind::Bool)
+            && matches!(
+                column.kind,
+                crate::columns::ColumnType::Integer(_) | crate::columns::ColumnType::Float(_)
+            );
+        if fault.is_none() && (is_bad_flag || column.kind.refuses(&copy_text::text(value))) {
+            let shown: String = copy_text::text(value).chars().take(40).collect();
+            *fault = Some(format!(
+                "column {} ({}) of table {} cannot hold {shown:?}",
+                column.name, column.type_name, table.name
+            ));
+        }
+        self.cells.put(at, value);
+    }
+
+    /// Note a column that is to be made; false if none is.
+    fn wants_column(&mut self, table: &Table, name: &[u8], wanted: Wanted) -> bool {
+        let known = copy_text::text(name);
+        let is_taken = table.columns.iter().any(|column| column.name == known);
+        if !self.options.manage
+            || is_taken
+            || table.columns.len() >= self.options.max_columns
+            || !crate::names::is_kept(&known)
+        {
+            return false;
+        }
+        self.wanted
+            .entry(table.name.clone())
+            .or_default()
+            .entry(known.into_owned())
+            .or_insert(wanted);
+        true
+    }
+
+    /// Note a table that is not known, and what it would have to hold.
+    fn want_table(&mut self, point: &Point<'_>) {
+        let table = copy_text::text(&self.measurement).into_owned();
+        let columns = self.wanted.entry(table).or_default();
+        let most = self.options.max_columns;
+        let all = self.options.configuration_tags;
+        let mut want = |name: &[u8], wanted: Wanted| {
+            let name = copy_text::text(name).into_owned();
+            if columns.len() < most && crate::names::is_kept(&name) {
+                columns.entry(name).or_insert(wanted);
+            }
+        };
+        point.tags(|name, _, origin| {
+            if origin == TagOrigin::Profile || all {
+                want(name.as_bytes(), Wanted::Tag);
+            }
+        });
+        let mut name = std::mem::take(&mut self.name);
+        for field in point.fields() {
+            name.clear();
+            field.push_name(&mut name);
+            want(&name, Wanted::Field(field.kind));
+        }
+        self.name = name;
+    }
+
+    /// Why a time cannot be written.
+    fn time_fault(&self, table: &Table, time_ns: i64, received_at_ns: i64) -> Option<String> {
+        if time_ns > received_at_ns.saturating_add(MOST_AHEAD_NS) {
+            return Some("the time is more than 8 days after its arrival".into());
+        }
+        let kept_ns = *self.options.retention_ns.get(&table.name)?;
+        (time_ns < self.now_ns.saturating_sub(kept_ns)).then(|| {
+            format!(
+                "the time is older than the {} days that rows of {} are kept",
+                kept_ns / 86_400_000_000_000,
+                table.name
+            )
+        })
+    }
+
+    /// What became of the frames, if these rows and those that were refused before were left out and all others are in.
+    pub fn confirmation(&self, refused: &[Refusal]) -> Confirmation {
+        let mut rejects: Vec<SinkReject> = self
+            .refused
+            .iter()
+            .chain(refused)
+            .map(|refusal| SinkReject {
+                position: refusal.position,
+                point: refusal.point,
+                field: None,
+                reason: refusal.reason.clone(),
+                excerpt: refusal.excerpt.clone(),
+            })
+            .collect();
+        rejects.sort_by_key(|reject| (reject.position, reject.point));
+        let mut positions: Vec<u64> = rejects.iter().map(|reject| reject.position).collect();
+        positions.dedup();
+        let rejected = positions.len() as u64;
+        Confirmation {
+            from: self.positions.start,
+            end: self.positions.end,
+            delivered: self.frames - rejected,
+            rejected,
+            rejects,
+            ..Confirmation::default()
+        }
+    }
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows")
+            .field("positions", &self.positions)
+            .field("rows", &self.rows)
+            .field("refused", &self.refused.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,234 @@
+//! One transaction: the position moves, the rows go in, COMMIT. And finding the rows that the server refuses.
+
+use crate::connection::rows as answers;
+use crate::error::{Blame, Error, ErrorKind, Result, blame};
+use crate::names::{qualified, quoted};
+use crate::position::{Key, Place};
+use crate::rows::{Refusal, Rows, TableRows};
+use crate::settings::Settings;
+use bytes::Bytes;
+use futures_util::SinkExt;
+use std::ops::Range;
+use tokio_postgres::Client;
+
+/// Bytes of one message of a COPY.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// How many rows are tried at once after one was refused; more with every success.
+const FIRST_STEP: usize = 256;
+const LEAST_STEP: usize = 16;
+
+/// What a transaction is to do.
+pub(crate) struct Task<'a> {
+    pub settings: &'a Settings,
+    pub key: &'a Key,
+    pub old: &'a Place,
+    pub new: &'a Place,
+    pub rows: &'a Rows,
+}
+
+/// Why an attempt did not end in a COMMIT.
+enum Failed {
+    /// The server blames rows: try carefully.
+    Rows,
+    Other(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl Task<'_> {
+    /// Run it; `before_commit` is told which rows the server refused, and has to store them. Returns them.
+    pub(crate) async fn run(
+        &self,
+        client: &Client,
+        mut before_commit: impl FnMut(&[Refusal]) -> Result<()>,
+    ) -> Result<Vec<Refusal>> {
+        match self.attempt(client, false, &mut before_commit).await {
+            Ok(refused) => return Ok(refused),
+            Err(Failed::Rows) => client.batch_execute("ROLLBACK").await?,
+            Err(Failed::Other(error)) => return Err(error),
+        }
+        match self.attempt(client, true, &mut before_commit).await {
+            Ok(refused) => Ok(refused),
+            Err(Failed::Other(error)) => Err(error),
+            Err(Failed::Rows) => Err(Error::report(
+                "the server took every row and refused the COMMIT all the same: is there a constraint that no row violates alone?",
+            )),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        carefully: bool,
+        before_commit: &mut impl FnMut(&[Refusal]) -> Result<()>,
+    ) -> std::result::Result<Vec<Refusal>, Failed> {
+        let mut refused = Vec::new();
+        let moved = answers(client, &self.opening(carefully)).await?;
+        // The statements before it give rows of their own, with other columns.
+        if !moved
+            .iter()
+            .any(|row| row.columns().first().is_some_and(|c| c.name() == "position"))
+        {
+            return Err(Failed::Other(self.key.moved()));
+        }
+        for table in &self.rows.tables {
+            if carefully {
+                self.copy_carefully(client, table, &mut refused).await?;
+            } else if let Err(error) = self.copy(client, table, 0..table.len()).await {
+                return Err(match blame(&error, &table.table.name) {
+                    Some(_) => Failed::Rows,
+                    None => Failed::Other(self.failed(error, table)),
+                });
+            }
+        }
+        before_commit(&refused)?;
+        match client.batch_execute("COMMIT").await {
+            Ok(()) => Ok(refused),
+            // A constraint that is checked last.
+            Err(error) if blame(&error, "").is_some() => Err(Failed::Rows),
+            Err(error) => Err(Error::from(error).doing("COMMIT").into()),
+        }
+    }
+
+    /// Everything up to the first row, in one message.
+    fn opening(&self, carefully: bool) -> String {
+        let constraints = if carefully {
+            "SET CONSTRAINTS ALL IMMEDIATE;"
+        } else {
+            ""
+        };
+        format!(
+            "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; {constraints} \
+             SELECT set_config('synchronous_commit', 'on', true) AS stronger WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply'); {}",
+            self.settings.lock_timeout.as_millis(),
+            self.settings.timeout.as_millis(),
+            self.key.update(self.old, self.new)
+        )
+    }
+
+    async fn copy(
+        &self,
+        client: &Client,
+        table: &TableRows,
+        range: Range<usize>,
+    ) -> std::result::Result<(), tokio_postgres::Error> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let columns: Vec<String> = table.column_names().map(quoted).collect();
+        let statement = format!(
+            "COPY {} ({}) FROM STDIN",
+            qualified(&self.key.schema, &table.table.name),
+            columns.join(", ")
+        );
+        let sink = client.copy_in::<_, Bytes>(&statement).await?;
+        let mut sink = std::pin::pin!(sink);
+        let mut rest = table.part(&range);
+        while !rest.is_empty() {
+            let chunk = rest.split_to(rest.len().min(CHUNK_BYTES));
+            sink.feed(chunk).await?;
+        }
+        sink.finish().await.map(drop)
+    }
+
+    /// Copy what the server takes, and note what it refuses: in pieces, so that no row is sent much more than twice.
+    async fn copy_carefully(
+        &self,
+        client: &Client,
+        table: &TableRows,
+        refused: &mut Vec<Refusal>,
+    ) -> Result<()> {
+        let (mut at, mut step) = (0, FIRST_STEP);
+        while at < table.len() {
+            let mut waiting = vec![at..table.len().min(at.saturating_add(step))];
+            at = waiting.first().map_or(at, |range| range.end);
+            step = step.saturating_mul(2);
+            while let Some(range) = waiting.pop() {
+                let Some(blame) = self.try_copy(client, table, range.clone()).await? else {
+                    continue;
+                };
+                step = LEAST_STEP.max(range.len() / 2);
+                let named = blame
+                    .line
+                    .map(|line| range.start + line - 1)
+                    .filter(|row| range.contains(row));
+                match named {
+                    Some(bad) => {
+                        refused.push(refusal(table, bad, blame.words));
+                        waiting.push(bad + 1..range.end);
+                        waiting.push(range.start..bad);
+                    }
+                    None if range.len() == 1 => {
+                        refused.push(refusal(table, range.start, blame.words));
+                    }
+                    None => {
+                        let middle = range.start + range.len() / 2;
+                        waiting.push(middle..range.end);
+                        waiting.push(range.start..middle);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copy a range; if the server refuses a row of it, nothing of the range is in.
+    async fn try_copy(
+        &self,
+        client: &Client,
+        table: &TableRows,
+        range: Range<usize>,
+    ) -> Result<Option<Blame>> {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        client.batch_execute("SAVEPOINT iiot_rows").await?;
+        match self.copy(client, table, range).await {
+            Ok(()) => {
+                client.batch_execute("RELEASE iiot_rows").await?;
+                Ok(None)
+            }
+            Err(error) => {
+                let Some(found) = blame(&error, &table.table.name) else {
+                    return Err(self.failed(error, table));
+                };
+                client
+                    .batch_execute("ROLLBACK TO iiot_rows; RELEASE iiot_rows")
+                    .await?;
+                Ok(Some(found))
+            }
+        }
+    }
+
+    fn failed(&self, error: tokio_postgres::Error, table: &TableRows) -> Error {
+        let mut error = Error::from(error);
+        if matches!(error.sqlstate.as_deref(), Some("42P01" | "42703" | "428C9")) {
+            // The table is another than the catalogue said; it is read again at the next connection.
+            error.kind = ErrorKind::Wait;
+        }
+        error.doing(&format!(
+            "COPY into {}",
+            qualified(&self.key.schema, &table.table.name)
+        ))
+    }
+}
+
+fn refusal(table: &TableRows, row: usize, reason: String) -> Refusal {
+    let (position, point) = table.place(row).unwrap_or_default();
+    Refusal {
+        position,
+        point,
+        reason,
+        excerpt: table.excerpt(row),
+    }
+}
