@@ -3,6 +3,7 @@
 use crate::commit::{Limits, State};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
+use crate::keep::Keep;
 use crate::lock::{Lock, with_suffix};
 use crate::reject::{self, Reject};
 use crate::room::{Room, free_bytes};
@@ -38,6 +39,8 @@ pub struct Options {
     pub max_age: Option<Duration>,
     /// Rejects kept.
     pub max_rejects: u64,
+    /// Frames that every sink has confirmed stay so long where at least half of the room is free.
+    pub keep_confirmed: Duration,
     /// Sinks that were known when the journal was closed stay so without being added: for who changes the journal of a stopped gateway.
     pub keep_sinks: bool,
 }
@@ -49,6 +52,7 @@ impl Default for Options {
             max_bytes: 256 << 20,
             max_age: None,
             max_rejects: 10_000,
+            keep_confirmed: Duration::ZERO,
             keep_sinks: false,
         }
     }
@@ -164,6 +168,7 @@ impl Journal {
             reject_bytes: reject::total_bytes(&db)?,
             notes: Vec::new(),
             links: crate::links::Links::default(),
+            keep: Keep::new(i64::try_from(options.keep_confirmed.as_millis()).unwrap_or(i64::MAX)),
             db,
         };
         let shared = Arc::new(Shared::new(wal_bytes, next, HashMap::new()));
@@ -269,11 +274,7 @@ impl Journal {
 
     /// Commit and sync everything pushed so far.
     pub fn sync(&self, timeout: Duration) -> bool {
-        let ticket = lock(&self.shared.queue).last_ticket;
-        lock(&self.shared.progress).sync_now = true;
-        self.shared.progress_changed.notify_all();
-        self.shared
-            .wait_progress(timeout, |p| p.synced_ticket >= ticket)
+        self.shared.sync(timeout)
     }
 
     /// Commit, sync, move the log into the file, end the threads, release the lock. Everything after it fails with `Closed`.

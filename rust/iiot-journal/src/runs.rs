@@ -49,7 +49,8 @@ impl Runs {
 /// The first run of all begins at the first position, so that frames from before there were runs have one. A run that was closed in order without a frame is
 /// forgotten. Any other is remembered, also if nothing of it is left: what it accepted may be in a database although the disk lost it.
 pub(crate) fn begin(db: &Connection, next: u64, was_closed: bool) -> Result<Runs> {
-    let mut query = db.prepare("SELECT key, value FROM meta WHERE key GLOB 'run:*' ORDER BY key")?;
+    let mut query =
+        db.prepare("SELECT key, value FROM meta WHERE key GLOB 'run:*' ORDER BY key")?;
     let mut keys: Vec<(String, Run)> = query
         .query_map([], |row| {
             let key: String = row.get(0)?;

@@ -163,6 +163,14 @@ impl Shared {
             .unwrap_or_else(|_| Err(crate::writer::closed()))
     }
 
+    /// Commit and sync everything that was put in the queue so far.
+    pub(crate) fn sync(&self, timeout: Duration) -> bool {
+        let ticket = lock(&self.queue).last_ticket;
+        lock(&self.progress).sync_now = true;
+        self.progress_changed.notify_all();
+        self.wait_progress(timeout, |p| p.synced_ticket >= ticket)
+    }
+
     /// Tell what a commit came to.
     pub(crate) fn publish(
         &self,

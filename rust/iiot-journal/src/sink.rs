@@ -183,6 +183,15 @@ impl Sink {
         for t in &c.topics {
             put.execute(params![self.id, t.topic, t.payload, t.retain, t.time_ns])?;
         }
+        if !c.rejects.is_empty() {
+            // Stored before the other side was told; what is stored now is final.
+            let replaced = db
+                .prepare_cached(
+                    "DELETE FROM reject WHERE sink=?1 AND position<?2 AND kind='provisional'",
+                )?
+                .execute(params![self.id, c.end as i64])?;
+            settled.has_replaced = replaced > 0;
+        }
         settled.rejects = c.rejects;
         Ok(settled)
     }
@@ -193,6 +202,8 @@ impl Sink {
 pub(crate) struct Settled {
     /// Points to be stored as rejects.
     pub rejects: Vec<SinkReject>,
+    /// Rejects that were not final were taken out.
+    pub has_replaced: bool,
     /// For the log: sink and journal count differently.
     pub note: Option<String>,
 }
