@@ -27,6 +27,9 @@ pub enum ColumnType {
 impl ColumnType {
     /// From the name that `format_type` gives.
     pub fn parse(name: &str) -> Self {
+        if name.ends_with("[]") {
+            return Self::Other;
+        }
         let (base, argument) = match name.split_once('(') {
             Some((base, rest)) => (base, rest.split(')').next()),
             None => (name, None),
@@ -188,12 +191,33 @@ impl Table {
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     tables: HashMap<Box<[u8]>, Arc<Table>>,
+    unusable: HashMap<Box<[u8]>, Arc<str>>,
 }
 
 impl Catalogue {
     /// The table of a measurement; none if it is not known, which does not mean that there is none.
     pub fn table(&self, measurement: &[u8]) -> Option<&Arc<Table>> {
         self.tables.get(measurement)
+    }
+
+    /// Why no row can be written to the table of a measurement.
+    pub fn unusable(&self, measurement: &[u8]) -> Option<&Arc<str>> {
+        self.unusable.get(measurement)
+    }
+
+    /// How many tables are known.
+    pub fn len(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// Put in a table to which no row can be written, and why.
+    pub fn put_unusable(&mut self, name: &str, reason: &str) {
+        self.unusable.insert(name.as_bytes().into(), reason.into());
     }
 
     /// Put in what is known of a table.

@@ -148,10 +148,10 @@ impl Connection {
             )));
         }
         if text(1) == Some("on") {
-            return Err(Error {
-                sqlstate: Some("25006".into()),
-                ..Error::new(ErrorKind::Wait, "the server takes no writes: a replica, or a database that is set to read only")
-            });
+            return Err(Error::new(
+                ErrorKind::Wait,
+                "the server takes no writes: it is a replica, or the database is set to read only",
+            ));
         }
         Ok(open)
     }
@@ -196,7 +196,10 @@ impl Connection {
         let (Some(runtime), Some(open)) = (&self.runtime, &self.open) else {
             return Err(Error::new(ErrorKind::Wait, "there is no connection"));
         };
-        let within = self.settings.timeout.saturating_add(self.settings.lock_timeout);
+        let within = self
+            .settings
+            .timeout
+            .saturating_add(self.settings.lock_timeout);
         let outcome = runtime.block_on(bounded(&self.cancel, within, work(&open.client)));
         outcome.map_err(|error| {
             let said = self.open.as_ref().and_then(|open| taken(&open.fate));

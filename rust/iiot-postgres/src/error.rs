@@ -120,7 +120,11 @@ fn kind_of(code: &str) -> ErrorKind {
         // Connections, failed transactions, resources, locks, shutdowns, its disk.
         ("08" | "40" | "53" | "58", _) => ErrorKind::Wait,
         // A replica before it is promoted; a lock, a cancelled statement, a server that starts or ends; a partition that another made.
-        (_, "25006" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "42P07" | "23505") => ErrorKind::Wait,
+        (
+            _,
+            "25006" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "42P07"
+            | "23505",
+        ) => ErrorKind::Wait,
         // Passwords, rights, names, features, and whatever is not known.
         _ => ErrorKind::Report,
     }

@@ -137,7 +137,11 @@ impl Key {
     }
 
     /// Read the row, after every transaction that still moves it.
-    pub(crate) async fn read(&self, client: &Client, lock_timeout_ms: u128) -> Result<Option<Place>> {
+    pub(crate) async fn read(
+        &self,
+        client: &Client,
+        lock_timeout_ms: u128,
+    ) -> Result<Option<Place>> {
         let asked = format!(
             "BEGIN; SET LOCAL lock_timeout = {lock_timeout_ms}; SELECT run, position FROM {} WHERE {} FOR UPDATE; COMMIT",
             self.table(),

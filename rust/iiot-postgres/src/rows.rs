@@ -33,6 +33,8 @@ pub struct RowOptions {
     pub replace_nul: bool,
     /// Columns of a table, beyond which none is added.
     pub max_columns: usize,
+    /// Tables that are written to, beyond which none is made.
+    pub max_tables: usize,
     /// How long rows of a measurement are kept: older ones are rejects.
     pub retention_ns: HashMap<String, i64>,
 }
@@ -44,6 +46,7 @@ impl Default for RowOptions {
             configuration_tags: false,
             replace_nul: false,
             max_columns: 200,
+            max_tables: 1000,
             retention_ns: HashMap::new(),
         }
     }
@@ -116,7 +119,9 @@ impl Encoder for Rows {
         let Some(decoded) = decoded else { return };
         self.times.begin_frame();
         let place = (frame.position, frame.received_at_ns);
-        decoded.for_each_point(&info.origin, frame.time(), |point| self.point(&point, place));
+        decoded.for_each_point(&info.origin, frame.time(), |point| {
+            self.point(&point, place)
+        });
     }
 }
 
@@ -180,7 +185,16 @@ impl Rows {
         self.measurement.clear();
         point.push_measurement(&mut self.measurement);
         let Some(table) = self.catalogue.table(&self.measurement).cloned() else {
-            self.want_table(point);
+            if let Some(reason) = self.unusable() {
+                self.refused.push(Refusal {
+                    position,
+                    point: point.number,
+                    reason,
+                    excerpt: iiot_core::quote(&self.measurement),
+                });
+            } else {
+                self.want_table(point);
+            }
             return;
         };
         self.cells.begin(table.columns.len());
@@ -326,6 +340,28 @@ impl Rows {
             .entry(known.into_owned())
             .or_insert(wanted);
         true
+    }
+
+    /// Why the measurement can have no table.
+    fn unusable(&self) -> Option<String> {
+        if let Some(reason) = self.catalogue.unusable(&self.measurement) {
+            return Some(reason.to_string());
+        }
+        let name = copy_text::text(&self.measurement);
+        if name == crate::position::TABLE {
+            return Some(format!("the table {name} is the gateway's own"));
+        }
+        if let Err(error) = crate::names::check("measurement", &name) {
+            return Some(error.to_string());
+        }
+        let known = self.catalogue.len() + self.wanted.len();
+        let is_noted = self.wanted.contains_key(name.as_ref());
+        (self.options.manage && !is_noted && known >= self.options.max_tables).then(|| {
+            format!(
+                "there are {} tables already, and no more are made (max_tables)",
+                self.options.max_tables
+            )
+        })
     }
 
     /// Note a table that is not known, and what it would have to hold.

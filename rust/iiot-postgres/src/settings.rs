@@ -319,7 +319,10 @@ mod tests {
         assert_eq!(found.trust.root.as_deref(), Some("/a b.pem"));
         assert_eq!(found.shown(), "db.example:5433/plant");
         assert_eq!(
-            target("postgres://me@h?sslrootcert=system").unwrap().trust.mode,
+            target("postgres://me@h?sslrootcert=system")
+                .unwrap()
+                .trust
+                .mode,
             TlsMode::VerifyFull
         );
     }
@@ -331,7 +334,9 @@ mod tests {
         assert!(!fault("mysql://me:secret@h").contains("secret"));
         assert!(fault("postgresql://h/db").contains("names no user"));
         assert!(fault("postgresql://me@h?sslmode=full").contains("verify-full"));
-        assert!(fault("postgresql://me@h?sslmode=require&sslrootcert=system").contains("verify-full"));
+        assert!(
+            fault("postgresql://me@h?sslmode=require&sslrootcert=system").contains("verify-full")
+        );
         assert!(fault("postgresql://me:secret@h?colour=red").contains("colour"));
         assert!(!fault("postgresql://me:secret@h?password=other&colour=red").contains("other"));
     }

@@ -71,10 +71,13 @@ fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Verifier> {
     let chain = if roots.is_empty() {
         None
     } else {
-        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-        Some(built.build().map_err(|error| {
-            Error::settings(format!("sslrootcert cannot be used: {error}"))
-        })?)
+        let built =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        Some(
+            built
+                .build()
+                .map_err(|error| Error::settings(format!("sslrootcert cannot be used: {error}")))?,
+        )
     };
     Ok(Verifier {
         chain,

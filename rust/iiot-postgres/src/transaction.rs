@@ -75,10 +75,11 @@ impl Task<'_> {
         let mut refused = Vec::new();
         let moved = answers(client, &self.opening(carefully)).await?;
         // The statements before it give rows of their own, with other columns.
-        if !moved
-            .iter()
-            .any(|row| row.columns().first().is_some_and(|c| c.name() == "position"))
-        {
+        if !moved.iter().any(|row| {
+            row.columns()
+                .first()
+                .is_some_and(|c| c.name() == "position")
+        }) {
             return Err(Failed::Other(self.key.moved()));
         }
         for table in &self.rows.tables {

@@ -82,9 +82,10 @@ impl Cells {
 
     /// Why a row without one of the columns would be refused.
     pub(crate) fn lacks(&self, table: &Table) -> Option<String> {
-        let lacking = table.columns.iter().enumerate().find(|(at, column)| {
-            column.is_required && *at != table.time && !self.is_set(*at)
-        })?;
+        let lacking =
+            table.columns.iter().enumerate().find(|(at, column)| {
+                column.is_required && *at != table.time && !self.is_set(*at)
+            })?;
         Some(format!(
             "column {} of table {} is NOT NULL, and the document has no value for it",
             lacking.1.name, table.name

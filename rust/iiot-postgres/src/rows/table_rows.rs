@@ -1,9 +1,11 @@
 //! The rows of one table: one text, one list of columns, and where each row came from.
 
 use super::cells::Cells;
-use crate::columns::Table;
+use crate::columns::{Division, Table};
 use crate::copy_text::{self, HoldsNul, NULL};
+use crate::plain::week;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,8 +22,8 @@ pub struct TableRows {
     /// Where each row ends in the text, behind its line feed.
     ends: Vec<usize>,
     places: Vec<(u64, u32)>,
-    /// The earliest and the latest time, microseconds since 1970.
-    pub times_us: Range<i64>,
+    /// The weeks of the times.
+    pub weeks: BTreeSet<i64>,
     sealed: Bytes,
 }
 
@@ -34,7 +36,7 @@ impl TableRows {
             text: Vec::new(),
             ends: Vec::new(),
             places: Vec::new(),
-            times_us: i64::MAX..i64::MIN,
+            weeks: BTreeSet::new(),
             sealed: Bytes::new(),
         }
     }
@@ -103,14 +105,20 @@ impl TableRows {
         }
         self.ends.push(self.text.len());
         self.places.push(place);
-        self.times_us = self.times_us.start.min(time_us)..self.times_us.end.max(time_us);
+        if self.table.division == Division::Partitions {
+            self.weeks.insert(week(time_us));
+        }
         Ok(self.text.len() - start)
     }
 
     /// Fill up rows that were written before a column was first used, and keep the text so that it can be sent without copies.
     pub(crate) fn finish(&mut self) {
         // A refused row may have brought a column that no row of its width follows.
-        let even = self.widths.len() == 1 && self.widths.first().is_some_and(|w| w.1 == self.columns.len());
+        let even = self.widths.len() == 1
+            && self
+                .widths
+                .first()
+                .is_some_and(|w| w.1 == self.columns.len());
         if !even && !self.ends.is_empty() {
             self.fill_up();
         }
