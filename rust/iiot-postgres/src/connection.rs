@@ -171,12 +171,11 @@ impl Connection {
         };
         // A server that is not there need not be tried twice.
         let may_be_the_way = error.kind == ErrorKind::Report || error.to_string().contains("TLS");
-        let second = match self.target.trust.mode {
+        match self.target.trust.mode {
             TlsMode::Allow if may_be_the_way => self.connect_tls(tls).await,
             TlsMode::Prefer if may_be_the_way => self.connect_plain().await,
-            _ => return Err(error),
-        };
-        second.map_err(|_| error)
+            _ => Err(error),
+        }
     }
 
     async fn connect_plain(&self) -> Result<Open> {

@@ -186,7 +186,9 @@ pub struct Admin(std::sync::Mutex<Connection>);
 
 impl Admin {
     pub fn connect(url: &str) -> Self {
-        let mut connection = Connection::new(Settings::new(url)).unwrap();
+        let mut settings = Settings::new(url);
+        settings.application_name = "test".into();
+        let mut connection = Connection::new(settings).unwrap();
         let until = std::time::Instant::now() + PATIENCE;
         while let Err(error) = connection.open() {
             assert!(std::time::Instant::now() < until, "{error}");

@@ -60,10 +60,19 @@ impl Plant {
     }
 
     pub fn open_with(folder: &Path, settings: Settings, options: RowOptions) -> Self {
+        Self::open_as(folder, settings, options, 60)
+    }
+
+    /// Keep confirmed frames so many seconds.
+    pub fn open_keeping(folder: &Path, settings: Settings, keep_s: u64) -> Self {
+        Self::open_as(folder, settings, RowOptions::default(), keep_s)
+    }
+
+    fn open_as(folder: &Path, settings: Settings, options: RowOptions, keep_s: u64) -> Self {
         let journal_options = Options {
             sync: SyncMode::Full,
             max_bytes: 64 << 20,
-            keep_confirmed: Duration::from_secs(60),
+            keep_confirmed: Duration::from_secs(keep_s),
             ..Options::default()
         };
         let journal = Journal::open(&folder.join("journal.db"), &journal_options).unwrap();
