@@ -145,7 +145,7 @@ pub fn time_bucket(schema: &str, version: u32) -> String {
     let fixed = if version >= 140_000 {
         "date_bin(bucket_width, ts, timestamptz '2000-01-03 00:00:00+00')"
     } else {
-        "timestamptz '2000-01-03 00:00:00+00' + bucket_width * floor(extract(epoch FROM ts - timestamptz '2000-01-03 00:00:00+00') / extract(epoch FROM bucket_width))"
+        "(timestamp '2000-01-03' + bucket_width * floor(extract(epoch FROM (ts AT TIME ZONE 'UTC') - timestamp '2000-01-03') / extract(epoch FROM bucket_width))) AT TIME ZONE 'UTC'"
     };
     let months = "(extract(year FROM bucket_width) * 12 + extract(month FROM bucket_width))";
     format!(
