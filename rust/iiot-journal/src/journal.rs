@@ -142,10 +142,7 @@ impl Journal {
         }
         let id = identity(&db)?;
         let (oldest, next) = extent(&db)?;
-        let runs = writer::transaction(&db, || runs::begin(&db, next, was_open != Some(1)))?;
-        // No frame may be seen before its run is known for good.
-        log.sync_data()
-            .map_err(|e| Error::io("cannot sync", &log_path, &e))?;
+        let runs = runs::begin(&db, next, was_open != Some(1), (&log, &log_path))?;
         let (sinks, told) =
             writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
         notes.extend(told);

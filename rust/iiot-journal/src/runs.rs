@@ -1,8 +1,11 @@
 //! Runs: each opening of a journal begins one. With its id a position means the same frame everywhere, also after the end of the journal was lost or the
 //! file was copied.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::writer::transaction;
 use rusqlite::{Connection, params};
+use std::fs::File;
+use std::path::Path;
 
 /// Runs that are remembered.
 const MOST_RUNS: usize = 10_000;
@@ -44,11 +47,24 @@ impl Runs {
     }
 }
 
-/// Read the known runs and begin another one at `next`; the caller syncs before the first frame.
+/// Begin a run at `next`, and sync it: no frame may be seen before its run is known for good. `log` is the write-ahead log.
+pub(crate) fn begin(
+    db: &Connection,
+    next: u64,
+    was_closed: bool,
+    (log, log_path): (&File, &Path),
+) -> Result<Runs> {
+    let runs = transaction(db, || write(db, next, was_closed))?;
+    log.sync_data()
+        .map_err(|e| Error::io("cannot sync", log_path, &e))?;
+    Ok(runs)
+}
+
+/// Read the known runs and add another one.
 ///
 /// The first run of all begins at the first position, so that frames from before there were runs have one. A run that was closed in order without a frame is
 /// forgotten. Any other is remembered, also if nothing of it is left: what it accepted may be in a database although the disk lost it.
-pub(crate) fn begin(db: &Connection, next: u64, was_closed: bool) -> Result<Runs> {
+fn write(db: &Connection, next: u64, was_closed: bool) -> Result<Runs> {
     let mut query =
         db.prepare("SELECT key, value FROM meta WHERE key GLOB 'run:*' ORDER BY key")?;
     let mut keys: Vec<(String, Run)> = query
@@ -69,10 +85,9 @@ pub(crate) fn begin(db: &Connection, next: u64, was_closed: bool) -> Result<Runs
         db.execute("DELETE FROM meta WHERE key=?1", [key])?;
         forget -= 1;
     }
-    if was_closed && keys.last().is_some_and(|(_, run)| run.first == next) {
-        if let Some((key, _)) = keys.pop() {
-            db.execute("DELETE FROM meta WHERE key=?1", [key])?;
-        }
+    let is_without_frames = |(_, run): &mut (String, Run)| was_closed && run.first == next;
+    if let Some((key, _)) = keys.pop_if(is_without_frames) {
+        db.execute("DELETE FROM meta WHERE key=?1", [key])?;
     }
     let first = if keys.is_empty() { 1 } else { next };
     let id: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;

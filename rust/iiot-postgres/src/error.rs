@@ -117,10 +117,10 @@ impl From<tokio_postgres::Error> for Error {
 fn kind_of(code: &str) -> ErrorKind {
     let class = code.get(..2).unwrap_or_default();
     match (class, code) {
-        // Connections, failed transactions, resources, locks, shutdowns, its disk.
-        ("08" | "40" | "53" | "58", _) => ErrorKind::Wait,
-        // A replica before it is promoted; a lock, a cancelled statement, a server that starts or ends; a partition that another made.
-        (
+        // Connections, failed transactions, resources, its disk. A replica before it is promoted; a lock, a cancelled statement, a server that starts or
+        // ends; a table that another made meanwhile.
+        ("08" | "40" | "53" | "58", _)
+        | (
             _,
             "25006" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "42P07"
             | "23505",

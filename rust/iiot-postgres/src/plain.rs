@@ -251,9 +251,11 @@ impl RollUp<'_> {
         let comma = |names: &[String]| {
             names
                 .iter()
-                .map(|name| format!(", {name}"))
+                .flat_map(|name| [", ", name])
                 .collect::<String>()
         };
+        let by_text: Vec<String> = by.iter().map(|name| format!("{name}::text")).collect();
+        let numbers: Vec<String> = (2..by.len() + 2).map(|at| at.to_string()).collect();
         // In one order, so that two writers seldom wait for each other in a circle.
         format!(
             "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$ BEGIN \
@@ -265,16 +267,11 @@ impl RollUp<'_> {
             function = self.function(),
             sums = qualified(self.schema, &self.sums_table()),
             by_list = comma(&by),
-            by_text = by
-                .iter()
-                .map(|name| format!(", {name}::text"))
-                .collect::<String>(),
+            by_text = comma(&by_text),
             into = comma(&into),
             time = quoted(TIME),
             from = comma(&from),
-            numbers = (2..by.len() + 2)
-                .map(|at| format!(", {at}"))
-                .collect::<String>(),
+            numbers = comma(&numbers),
             key = self.key(),
             set = comma(&set),
         )

@@ -92,7 +92,7 @@ pub struct Rows {
     /// Which frames they are of.
     pub positions: Range<u64>,
     frames: u64,
-    rows: usize,
+    count: usize,
     bytes: usize,
     /// Rows by table, in the order of their first row.
     pub tables: Vec<TableRows>,
@@ -111,7 +111,7 @@ pub struct Rows {
 
 impl Encoder for Rows {
     fn is_full(&self) -> bool {
-        self.rows >= self.limits.rows || self.bytes >= self.limits.bytes
+        self.count >= self.limits.rows || self.bytes >= self.limits.bytes
     }
 
     fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>) {
@@ -120,7 +120,7 @@ impl Encoder for Rows {
         self.times.begin_frame();
         let place = (frame.position, frame.received_at_ns);
         decoded.for_each_point(&info.origin, frame.time(), |point| {
-            self.point(&point, place)
+            self.point(&point, place);
         });
     }
 }
@@ -139,7 +139,7 @@ impl Rows {
             now_ns,
             positions: 0..0,
             frames: 0,
-            rows: 0,
+            count: 0,
             bytes: 0,
             tables: Vec::new(),
             table_of: HashMap::new(),
@@ -155,12 +155,12 @@ impl Rows {
 
     /// How many rows.
     pub const fn len(&self) -> usize {
-        self.rows
+        self.count
     }
 
     /// Whether there are none: the frames may still be confirmed.
     pub const fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.count == 0
     }
 
     /// How many frames.
@@ -259,7 +259,7 @@ impl Rows {
         }
         match rows.push(&mut self.cells, time_us, place, replace_nul) {
             Ok(bytes) => {
-                self.rows += 1;
+                self.count += 1;
                 self.bytes += bytes;
             }
             Err(copy_text::HoldsNul) => self.refused.push(Refusal {
@@ -438,7 +438,7 @@ impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rows")
             .field("positions", &self.positions)
-            .field("rows", &self.rows)
+            .field("count", &self.count)
             .field("refused", &self.refused.len())
             .finish_non_exhaustive()
     }

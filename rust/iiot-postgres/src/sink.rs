@@ -212,7 +212,7 @@ impl Sink {
         drop(batches);
         let row = match found {
             Some(found) => found,
-            None => self.begin(link, position)?,
+            None => link.begin(position)?,
         };
         if lost.is_empty() {
             lost = position..position;
@@ -230,15 +230,6 @@ impl Sink {
             lost_here,
             server: server.ok_or_else(|| Error::new(ErrorKind::Wait, "there is no connection"))?,
         })
-    }
-
-    fn begin(&self, link: &mut Link, position: u64) -> Result<Place> {
-        let place = Place::of(&link.runs, position);
-        let Link {
-            connection, key, ..
-        } = link;
-        connection.run(async |client| key.begin(client, &place).await)?;
-        Ok(place)
     }
 
     /// Read anew what is known of the tables: they may have changed while there was no connection.
@@ -434,6 +425,15 @@ impl Sink {
 }
 
 impl Link {
+    /// Write the first row.
+    fn begin(&mut self, position: u64) -> Result<Place> {
+        let place = Place::of(&self.runs, position);
+        let key = &self.key;
+        self.connection
+            .run(async |client| key.begin(client, &place).await)?;
+        Ok(place)
+    }
+
     /// Do something with tables.
     fn tables<T>(&mut self, work: impl AsyncFnOnce(&Tables<'_>) -> Result<T>) -> Result<T> {
         let Some(server) = self.connection.server().cloned() else {

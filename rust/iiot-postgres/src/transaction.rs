@@ -151,8 +151,10 @@ impl Task<'_> {
     ) -> Result<()> {
         let (mut at, mut step) = (0, FIRST_STEP);
         while at < table.len() {
-            let mut waiting = vec![at..table.len().min(at.saturating_add(step))];
-            at = waiting.first().map_or(at, |range| range.end);
+            let end = table.len().min(at.saturating_add(step));
+            let mut waiting = Vec::new();
+            waiting.push(at..end);
+            at = end;
             step = step.saturating_mul(2);
             while let Some(range) = waiting.pop() {
                 let Some(blame) = self.try_copy(client, table, range.clone()).await? else {

@@ -100,7 +100,7 @@ impl Cells {
         for at in self.set() {
             let name = table.columns.get(at).map_or("", |c| c.name.as_str());
             let value = copy_text::text(self.get(at).unwrap_or_default());
-            shown.push_str(&format!(" {name}={value}"));
+            shown.extend([" ", name, "=", &value]);
         }
         shown
             .chars()

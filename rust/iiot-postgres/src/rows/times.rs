@@ -19,12 +19,12 @@ impl FrameTimes {
         if let Some(same) = of_series().find(|given| given.1 == time_ns) {
             return same.2;
         }
-        let mut time_us = floor;
-        while of_series().any(|given| given.2 == time_us) {
-            time_us += 1;
+        let mut placed = floor;
+        while of_series().any(|given| given.2 == placed) {
+            placed += 1;
         }
-        self.given.push((series, time_ns, time_us));
-        time_us
+        self.given.push((series, time_ns, placed));
+        placed
     }
 }
 

@@ -3,6 +3,7 @@
     dead_code,
     missing_docs,
     clippy::missing_panics_doc,
+    clippy::print_stdout,
     reason = "each test uses a part"
 )]
 
