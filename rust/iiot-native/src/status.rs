@@ -18,6 +18,7 @@ pub(crate) fn status_dict(
     intake.set_item("ignored_kinds", &status.ignored_kinds)?;
     intake.set_item("skipped_kinds", &status.skipped_kinds)?;
     intake.set_item("sessions_lost", &status.sessions_lost)?;
+    intake.set_item("lost_by_peer", &status.lost_by_peer)?;
     let sinks = PyDict::new(py);
     for sink in &status.sinks {
         let entry = PyDict::new(py);

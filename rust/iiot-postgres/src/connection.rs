@@ -210,6 +210,17 @@ impl Connection {
         })
     }
 
+    /// The rows of all statements of a text, their values as text.
+    pub fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let found = self.run(async |client| rows(client, sql).await)?;
+        let texts = |row: &SimpleQueryRow| {
+            (0..row.len())
+                .map(|at| row.get(at).map(str::to_owned))
+                .collect()
+        };
+        Ok(found.iter().map(texts).collect())
+    }
+
     /// End the connection; a transaction that is open is rolled back.
     pub fn close(&mut self) {
         let (Some(runtime), Some(open)) = (&self.runtime, self.open.take()) else {

@@ -370,17 +370,7 @@ impl Sink {
         if !link.connection.is_open() {
             link.connection.open()?;
         }
-        let found = link
-            .connection
-            .run(async |client| crate::connection::rows(client, sql).await)?;
-        Ok(found
-            .iter()
-            .map(|row| {
-                (0..row.len())
-                    .map(|at| row.get(at).map(str::to_owned))
-                    .collect()
-            })
-            .collect())
+        link.connection.query(sql)
     }
 
     /// Close the connection; a later call may open it again.
