@@ -120,6 +120,8 @@ pub struct Column {
     pub kind: ColumnType,
     /// It takes no row that lacks it: NOT NULL without a default.
     pub is_required: bool,
+    /// It is computed, and no row can bring a value for it.
+    pub is_computed: bool,
 }
 
 /// How a table is divided.
@@ -133,7 +135,7 @@ pub enum Division {
     Hypertable,
 }
 
-/// A table as the catalogue has it. Generated columns, which cannot be written, are left out.
+/// A table as the catalogue has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name, which is the measurement's.
@@ -168,7 +170,8 @@ impl Table {
             .collect();
         let of_kind = |name: &str, kind: ColumnType| {
             let at = *by_name.get(name.as_bytes())?;
-            columns.get(at).filter(|c| c.kind == kind).map(|_| at)
+            let fits = |c: &&Column| c.kind == kind && !c.is_computed;
+            columns.get(at).filter(fits).map(|_| at)
         };
         Some(Self {
             time: of_kind(time_column, ColumnType::Time)?,
@@ -180,10 +183,11 @@ impl Table {
         })
     }
 
-    /// The column of a tag or field; none for the time column and for that of what has no column.
+    /// The column of a tag or field; none for the time column, for that of what has no column, and for one that is computed.
     pub fn column(&self, name: &[u8]) -> Option<usize> {
         let at = *self.by_name.get(name)?;
-        (at != self.time && Some(at) != self.extra).then_some(at)
+        let is_computed = self.columns.get(at).is_none_or(|c| c.is_computed);
+        (at != self.time && Some(at) != self.extra && !is_computed).then_some(at)
     }
 }
 

@@ -125,7 +125,9 @@ impl Connection {
             .as_ref()
             .ok_or_else(Error::cancelled)
             .and_then(|runtime| {
-                let within = self.settings.connect_timeout.saturating_mul(2);
+                // Each server, once more in the other way, and a question.
+                let attempts = 2 * self.target.hosts() as u32 + 1;
+                let within = self.settings.connect_timeout.saturating_mul(attempts);
                 runtime.block_on(bounded(&self.cancel, within, self.connect()))
             });
         self.runtime = runtime;

@@ -105,6 +105,9 @@ impl From<tokio_postgres::Error> for Error {
             message.push_str("; ");
             message.push_str(more);
         }
+        if matches!(code, "26000" | "42P05") {
+            message.push_str("; is a pooler in transaction mode between (PgBouncer: set max_prepared_statements, or connect to the server itself)?");
+        }
         Self {
             kind: kind_of(code),
             sqlstate: Some(code.to_owned()),

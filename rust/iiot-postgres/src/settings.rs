@@ -5,7 +5,7 @@ use crate::{names, pass_file};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 /// What a sink needs to connect.
 #[derive(Clone)]
@@ -156,6 +156,11 @@ impl Target {
         matches!(self.config.get_hosts().first(), Some(Host::Unix(_)))
     }
 
+    /// How many servers there may be.
+    pub(crate) fn hosts(&self) -> usize {
+        self.config.get_hosts().len().max(1)
+    }
+
     /// Host and database, for people.
     pub fn shown(&self) -> String {
         let host = match self.config.get_hosts().first() {
@@ -211,6 +216,11 @@ fn complete(
     }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(settings.connect_timeout);
+    }
+    // Of several servers the one that takes writes is meant.
+    if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any
+    {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     // A half-open connection is noticed within half a minute, also while it waits for an answer.
     config

@@ -53,7 +53,7 @@ pub fn create(schema: &str, name: &str, columns: &BTreeMap<String, Wanted>) -> S
 }
 
 impl Tables<'_> {
-    /// What the catalogue says of some tables. One that has no time column comes as its name and the reason.
+    /// What the catalogue says of some tables. What rows cannot be written to comes as its name and the reason.
     pub(crate) async fn look_up(
         &self,
         names: &[&str],
@@ -65,9 +65,14 @@ impl Tables<'_> {
         let found = rows(self.client, &look_up_statement(self.schema, &wanted)).await?;
         let hypertables = self.hypertables().await?;
         let mut tables: Vec<(String, Vec<Column>, Division)> = Vec::new();
+        // Views, indexes and sequences have names in the same space.
+        let mut no_tables: Vec<String> = Vec::new();
         for row in &found {
             let text = |at: usize| row.get(at).unwrap_or_default();
             let name = text(0);
+            if text(6) != "t" {
+                no_tables.push(name.to_owned());
+            }
             if tables.last().is_none_or(|(last, ..)| last != name) {
                 let division = if hypertables.iter().any(|known| known == name) {
                     Division::Hypertable
@@ -86,12 +91,17 @@ impl Tables<'_> {
                     type_name: text(2).to_owned(),
                     kind: ColumnType::parse(text(2)),
                     is_required: text(3) == "t",
+                    is_computed: text(5) == "t",
                 });
             }
         }
         Ok(tables
             .into_iter()
             .map(|(name, columns, division)| {
+                if no_tables.contains(&name) {
+                    let reason = format!("{name} is no table in this database");
+                    return Err((name, reason));
+                }
                 Table::new(name.clone(), columns, TIME, division).ok_or_else(|| {
                     let reason = format!("table {name} has no column {TIME} of type timestamptz, so that rows cannot be written to it");
                     (name, reason)
@@ -257,11 +267,11 @@ fn name_of(found: &std::result::Result<Table, (String, String)>) -> &str {
 fn look_up_statement(schema: &str, wanted: &[String]) -> String {
     format!(
         "SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', pg_catalog.pg_get_partkeydef(c.oid) \
+         a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', pg_catalog.pg_get_partkeydef(c.oid), \
+         a.attgenerated <> '' OR a.attidentity = 'a', c.relkind IN ('r', 'p', 'f') \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
-         WHERE n.nspname = {} AND c.relname IN ({}) AND c.relkind IN ('r', 'p', 'f') \
-         AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' \
+         WHERE n.nspname = {} AND c.relname IN ({}) AND a.attnum > 0 AND NOT a.attisdropped \
          ORDER BY c.relname, a.attnum",
         literal(schema),
         wanted.join(", ")

@@ -33,7 +33,7 @@ impl Connector {
             .map_err(|error| Error::settings(format!("TLS cannot be used: {error}")))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        let config = match (&trust.certificate, &trust.key) {
+        let mut config = match (&trust.certificate, &trust.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => {
                 let chain = certificates("sslcert", Path::new(certificate))?;
@@ -45,6 +45,8 @@ impl Connector {
             }
             _ => return Err(Error::settings("sslcert and sslkey need each other")),
         };
+        // As libpq does; a server that is spoken to without its own negotiation demands it.
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self(Arc::new(config)))
     }
 }

@@ -260,6 +260,25 @@ fn what_has_no_column_is_kept_or_counted() {
     assert_eq!(left_out, [("device_id", 1), ("pump", 1)]);
 }
 
+/// A column that the server computes is not written to, also where missing columns are made.
+#[test]
+fn computed_columns_are_left_to_the_server() {
+    if skip() {
+        return;
+    }
+    let mut bench = Bench::start(
+        "CREATE TABLE doses (time timestamptz NOT NULL, n bigint, value bigint GENERATED ALWAYS AS (n * 2) STORED, note bigint GENERATED ALWAYS AS IDENTITY, extra jsonb)",
+        RowOptions::default(),
+    );
+    let document =
+        r#"{"table":"doses","device":"a","pump":1,"n":4,"value":9.5,"note":"x","at":1780000000}"#;
+    assert_eq!(bench.deliver(&[document]), [""; 0]);
+    assert_eq!(
+        bench.admin.one("SELECT n, value, note, extra FROM doses"),
+        r#"4|8|1|{"note": "x", "value": 9.5}"#
+    );
+}
+
 /// Tags of the configuration become columns only if that is wanted; a column that is there gets them.
 #[test]
 fn tags_of_the_configuration_make_no_columns() {
@@ -298,12 +317,15 @@ fn what_no_table_can_take_costs_one_row() {
         retention_ns: [("doses".to_owned(), 30 * 86_400 * 1_000_000_000)].into(),
         ..RowOptions::default()
     };
-    let mut bench = Bench::start("CREATE TABLE users (name text)", options);
+    let tables = "CREATE TABLE users (name text); CREATE VIEW shown AS SELECT now() AS time, 1 AS n; CREATE INDEX of_users ON users (name)";
+    let mut bench = Bench::start(tables, options);
     let now = iiot_journal::now_ns() / 1_000_000_000;
     let refused = bench.deliver(&[
         &format!(r#"{{"table":"doses","device":"a\u0000b","n":1,"at":{now}}}"#),
         &format!(r#"{{"table":"{long}","device":"a","n":1,"at":{now}}}"#),
         &format!(r#"{{"table":"users","device":"a","n":1,"at":{now}}}"#),
+        &format!(r#"{{"table":"shown","device":"a","n":1,"at":{now}}}"#),
+        &format!(r#"{{"table":"of_users","device":"a","n":1,"at":{now}}}"#),
         &format!(r#"{{"table":"iiot_gateway_position","device":"a","n":1,"at":{now}}}"#),
         &format!(
             r#"{{"table":"doses","device":"a","n":1,"at":{}}}"#,
@@ -312,12 +334,16 @@ fn what_no_table_can_take_costs_one_row() {
         &format!(r#"{{"table":"doses","device":"a","n":6,"at":{now}}}"#),
     ]);
 
-    assert_eq!(refused.len(), 5, "{refused:?}");
-    for (reason, said) in
-        refused
-            .iter()
-            .zip(["U+0000", "63 bytes", "no column time", "own", "30 days"])
-    {
+    assert_eq!(refused.len(), 7, "{refused:?}");
+    for (reason, said) in refused.iter().zip([
+        "U+0000",
+        "63 bytes",
+        "no column time",
+        "no table",
+        "no table",
+        "own",
+        "30 days",
+    ]) {
         assert!(reason.contains(said), "{reason}: {said}");
     }
     assert_eq!(bench.admin.one("SELECT n FROM doses"), "6");
