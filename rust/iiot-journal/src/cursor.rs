@@ -17,6 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a peer's word waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Separates keys, values and pairs in the stored tags; no tag may hold them.
 const UNIT: char = '\u{1f}';
 const PAIR: char = '\u{1e}';
@@ -173,15 +176,16 @@ impl Cursor {
     /// Move the cursor back; see [`crate::rewind`].
     pub(crate) fn go_back(&self, to: u64, count_lost: bool) -> Result<GoneBack> {
         let id = self.id;
-        self.shared
-            .command(move |state| rewind::go_back(state, id, to, count_lost))
+        self.shared.command_within(PATIENCE, move |state| {
+            rewind::go_back(state, id, to, count_lost)
+        })
     }
 
     /// Settle what the peer has beyond the cursor.
     pub(crate) fn confirm_ahead(&self, to: u64) -> Result<()> {
         let id = self.id;
         self.shared
-            .command(move |state| rewind::confirm_ahead(state, id, to))
+            .command_within(PATIENCE, move |state| rewind::confirm_ahead(state, id, to))
     }
 
     /// Wake whoever waits in `wait_readable`, so that it asks `cancelled`.
@@ -222,8 +226,9 @@ impl Confirmer {
     /// Store rejects that are not final and sync them; false if the disk does not take them in time.
     pub(crate) fn provisional(&self, rejects: Vec<SinkReject>, timeout: Duration) -> Result<bool> {
         let id = self.id;
-        self.shared
-            .command(move |state| rewind::provisional(state, id, rejects))?;
+        self.shared.command_within(timeout, move |state| {
+            rewind::provisional(state, id, rejects)
+        })?;
         Ok(self.shared.sync(timeout))
     }
 
