@@ -577,13 +577,14 @@ class PostgresSink:
         *,
         manage: bool = True,
         configuration_tags: bool = False,
+        unique: bool = False,
         replace_nul: bool = False,
         max_columns: int = 200,
         max_tables: int = 1000,
         retention_days: Mapping[str, float] = {},
     ) -> Self:
         """Raises PostgresError (settings). With `manage` missing tables, columns and partitions are made. Rows of a measurement in `retention_days` that are
-        older are rejects."""
+        older are rejects. With `unique` a row that says the same of the same time as one that is there is left out, and counted (`RowBatch.repeated`)."""
     def connect(self) -> PostgresResumed:
         """Connect, read the position, and let the journal's cursor follow it. Raises PostgresError, JournalError. Blocks; releases the interpreter."""
     def adopt(self) -> int:
@@ -632,6 +633,8 @@ class RowBatch:
     byte_length: int
     first_position: int
     end_position: int
+    repeated: int
+    """After `commit` with `unique`: rows that were there already, word for word."""
     left_out: list[tuple[str, str, int]]
     """Table, name and count of values that had no column."""
     refused: list[tuple[int, int, str, str]]

@@ -4,9 +4,9 @@ use crate::journal::{Journal, seconds};
 use crate::{crossings, errors};
 use iiot_journal::Batches;
 use iiot_postgres::connection::Connection;
-use iiot_postgres::rows::{Refusal, RowLimits, RowOptions, Rows};
+use iiot_postgres::rows::{RowLimits, RowOptions, Rows};
 use iiot_postgres::settings::Settings;
-use iiot_postgres::sink::{Connected, Outcome, Sink};
+use iiot_postgres::sink::{Connected, Done, Outcome, Sink};
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,15 +68,16 @@ pub(crate) struct PostgresResumed {
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct RowBatch {
     core: Rows,
-    refused: Mutex<Vec<Refusal>>,
+    done: Mutex<Done>,
 }
 
 #[pymethods]
 impl PostgresSink {
     #[new]
-    #[pyo3(signature = (journal, name, settings, *, manage = true, configuration_tags = false, replace_nul = false, max_columns = 200, max_tables = 1000, retention_days = BTreeMap::new()), text_signature = "(journal, name, settings, *, manage=True, configuration_tags=False, replace_nul=False, max_columns=200, max_tables=1000, retention_days={})")]
+    #[pyo3(signature = (journal, name, settings, *, manage = true, configuration_tags = false, unique = false, replace_nul = false, max_columns = 200, max_tables = 1000, retention_days = BTreeMap::new()), text_signature = "(journal, name, settings, *, manage=True, configuration_tags=False, unique=False, replace_nul=False, max_columns=200, max_tables=1000, retention_days={})")]
     #[expect(
         clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
         reason = "keyword arguments of the Python signature"
     )]
     fn new(
@@ -86,6 +87,7 @@ impl PostgresSink {
         settings: &PostgresSettings,
         manage: bool,
         configuration_tags: bool,
+        unique: bool,
         replace_nul: bool,
         max_columns: usize,
         max_tables: usize,
@@ -94,6 +96,7 @@ impl PostgresSink {
         let options = RowOptions {
             manage,
             configuration_tags,
+            unique,
             replace_nul,
             max_columns,
             max_tables,
@@ -146,7 +149,7 @@ impl PostgresSink {
         let rows = run(py, || self.core.next(limits, linger, timeout))?;
         Ok(rows.map(|core| RowBatch {
             core,
-            refused: Mutex::default(),
+            done: Mutex::default(),
         }))
     }
 
@@ -158,8 +161,8 @@ impl PostgresSink {
         crossings::count();
         match run(py, || self.core.commit(&batch.core))? {
             Outcome::ReadAgain => Ok(false),
-            Outcome::Committed(refused) => {
-                *batch.by_server() = refused;
+            Outcome::Committed(done) => {
+                *batch.done() = done;
                 Ok(true)
             }
         }
@@ -168,7 +171,7 @@ impl PostgresSink {
     #[pyo3(signature = (batch, *, wait = true))]
     fn confirm(&self, py: Python<'_>, batch: &RowBatch, wait: bool) -> PyResult<bool> {
         crossings::count();
-        let refused = batch.by_server().clone();
+        let refused = batch.done().refused.clone();
         run(py, || self.core.confirm(&batch.core, &refused, wait))
     }
 
@@ -234,8 +237,8 @@ impl PostgresResumed {
 }
 
 impl RowBatch {
-    fn by_server(&self) -> MutexGuard<'_, Vec<Refusal>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn done(&self) -> MutexGuard<'_, Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -272,6 +275,11 @@ impl RowBatch {
     }
 
     #[getter]
+    fn repeated(&self) -> u64 {
+        self.done().repeated
+    }
+
+    #[getter]
     fn left_out(&self) -> Vec<(String, String, u64)> {
         crossings::count();
         let counts = self.core.left_out.iter();
@@ -283,8 +291,8 @@ impl RowBatch {
     #[getter]
     fn refused(&self) -> Vec<(u64, u32, String, String)> {
         crossings::count();
-        let by_server = self.by_server();
-        let all = self.core.refused.iter().chain(by_server.iter());
+        let done = self.done();
+        let all = self.core.refused.iter().chain(&done.refused);
         all.map(|r| (r.position, r.point, r.reason.clone(), r.excerpt.clone()))
             .collect()
     }

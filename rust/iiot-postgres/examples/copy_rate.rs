@@ -168,8 +168,8 @@ fn deliver(journal: &Journal, url: &str, round: u32, rows: u64) -> (f64, f64) {
                 sink.rewind();
                 next()
             }
-            Outcome::Committed(refused) => {
-                assert!(sink.confirm(&batch, &refused, true).unwrap());
+            Outcome::Committed(done) => {
+                assert!(sink.confirm(&batch, &done.refused, true).unwrap());
                 delivered += batch.len() as u64;
                 read
             }

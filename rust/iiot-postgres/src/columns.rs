@@ -20,6 +20,8 @@ pub enum ColumnType {
     Time,
     /// `json` or `jsonb`.
     Json,
+    /// `uuid`.
+    Uuid,
     /// Anything else.
     Other,
 }
@@ -45,6 +47,7 @@ impl ColumnType {
             "text" => Self::Text(None),
             "character varying" => Self::Text(argument.and_then(|a| a.parse().ok())),
             "json" | "jsonb" => Self::Json,
+            "uuid" => Self::Uuid,
             _ if base.starts_with("timestamp") => Self::Time,
             _ => Self::Other,
         }
@@ -58,7 +61,7 @@ impl ColumnType {
             Self::Numeric => is_plain(text) && text.trim().parse::<f64>().is_err(),
             Self::Boolean => !is_boolean(text),
             Self::Text(Some(most)) => text.trim_end_matches(' ').chars().count() > most as usize,
-            Self::Text(None) | Self::Time | Self::Json | Self::Other => false,
+            Self::Text(None) | Self::Time | Self::Json | Self::Uuid | Self::Other => false,
         }
     }
 }
@@ -148,12 +151,16 @@ pub struct Table {
     pub time: usize,
     /// The column for what has no column.
     pub extra: Option<usize>,
+    /// The column for the digest of what a row says, which is unique together with the time.
+    pub content: Option<usize>,
     /// How it is divided.
     pub division: Division,
 }
 
 /// The name of the column for what has no column.
 pub const EXTRA: &str = "extra";
+/// The name of the column for the digest of what a row says.
+pub const CONTENT: &str = "content_id";
 
 impl Table {
     /// None if it has no time column of this name with the type of a time.
@@ -176,6 +183,7 @@ impl Table {
         Some(Self {
             time: of_kind(time_column, ColumnType::Time)?,
             extra: of_kind(EXTRA, ColumnType::Json),
+            content: of_kind(CONTENT, ColumnType::Uuid),
             name,
             by_name,
             columns,
@@ -183,11 +191,12 @@ impl Table {
         })
     }
 
-    /// The column of a tag or field; none for the time column, for that of what has no column, and for one that is computed.
+    /// The column of a tag or field; none for the gateway's own (the time, what has no column, the digest), and for one that is computed.
     pub fn column(&self, name: &[u8]) -> Option<usize> {
         let at = *self.by_name.get(name)?;
         let is_computed = self.columns.get(at).is_none_or(|c| c.is_computed);
-        (at != self.time && Some(at) != self.extra && !is_computed).then_some(at)
+        let is_ours = at == self.time || Some(at) == self.extra || Some(at) == self.content;
+        (!is_ours && !is_computed).then_some(at)
     }
 }
 

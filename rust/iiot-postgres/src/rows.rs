@@ -1,12 +1,14 @@
 //! From typed points to rows of tables, in the text form of COPY. Every row knows the frame and point that it came from.
 
 mod cells;
+mod content;
 mod table_rows;
 mod times;
 
 use crate::columns::{Catalogue, Table};
 use crate::copy_text;
 use cells::Cells;
+use content::Content;
 use iiot_core::Decoded;
 use iiot_core::point::{Point, TagOrigin, ValueKind};
 use iiot_journal::{Confirmation, Encoder, Frame, OriginInfo, SinkReject};
@@ -29,6 +31,8 @@ pub struct RowOptions {
     pub manage: bool,
     /// Tags of the configuration get columns like any other.
     pub configuration_tags: bool,
+    /// A row that says the same of the same time as one that is there is left out: another gateway had the same message.
+    pub unique: bool,
     /// U+0000 becomes U+FFFD; else the row is a reject.
     pub replace_nul: bool,
     /// Columns of a table, beyond which none is added.
@@ -44,6 +48,7 @@ impl Default for RowOptions {
         Self {
             manage: true,
             configuration_tags: false,
+            unique: false,
             replace_nul: false,
             max_columns: 200,
             max_tables: 1000,
@@ -184,7 +189,9 @@ impl Rows {
     fn point(&mut self, point: &Point<'_>, (position, received_at_ns): (u64, i64)) {
         self.measurement.clear();
         point.push_measurement(&mut self.measurement);
-        let Some(table) = self.catalogue.table(&self.measurement).cloned() else {
+        let known = self.catalogue.table(&self.measurement).cloned();
+        let options = Arc::clone(&self.options);
+        let Some(table) = known.filter(|table| !options.unique || table.content.is_some()) else {
             if let Some(reason) = self.unusable() {
                 self.refused.push(Refusal {
                     position,
@@ -200,10 +207,11 @@ impl Rows {
         self.cells.begin(table.columns.len());
         let mut fault = None;
         let mut series = crate::names::fnv(&self.measurement);
-        let options = Arc::clone(&self.options);
+        let mut content = Content::default();
         point.tags(|name, value, origin| {
             if origin == TagOrigin::Profile || options.configuration_tags {
                 series = series.wrapping_mul(31) ^ crate::names::fnv(value);
+                content.add(name.as_bytes(), value);
                 self.cell(&table, name.as_bytes(), value, Wanted::Tag, &mut fault);
             } else if let Some(at) = table.column(name.as_bytes()) {
                 // Nobody asked for a column; but this one is there.
@@ -215,9 +223,14 @@ impl Rows {
             name.clear();
             field.push_name(&mut name);
             let wanted = Wanted::Field(field.kind);
-            self.cell(&table, &name, &field.text(), wanted, &mut fault);
+            let text = field.text();
+            content.add(&name, &text);
+            self.cell(&table, &name, &text, wanted, &mut fault);
         }
         self.name = name;
+        if let Some(at) = table.content.filter(|_| options.unique) {
+            self.cells.put(at, content.uuid().as_bytes());
+        }
         if fault.is_none() {
             fault = self.time_fault(&table, point.time_ns, received_at_ns);
         }
@@ -355,7 +368,8 @@ impl Rows {
             return Some(error.to_string());
         }
         let known = self.catalogue.len() + self.wanted.len();
-        let is_noted = self.wanted.contains_key(name.as_ref());
+        let is_noted = self.wanted.contains_key(name.as_ref())
+            || self.catalogue.table(&self.measurement).is_some();
         (self.options.manage && !is_noted && known >= self.options.max_tables).then(|| {
             format!(
                 "there are {} tables already, and no more are made (max_tables)",

@@ -10,6 +10,7 @@ use crate::position::{Key, Place, Resume, judge};
 use crate::rows::{Refusal, RowLimits, RowOptions, Rows};
 use crate::settings::Settings;
 use crate::tables::Tables;
+pub use crate::transaction::Done;
 use crate::transaction::Task;
 use iiot_journal::{Batches, Confirmation, Confirmations, Runs, SinkReject, Stop, now_ns};
 use std::collections::HashMap;
@@ -63,8 +64,8 @@ impl State {
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in, without the rows that the server refused.
-    Committed(Vec<Refusal>),
+    /// It is in.
+    Committed(Done),
     /// Tables or the position were other than thought: begin again behind what is confirmed, and read it once more.
     ReadAgain,
 }
@@ -236,7 +237,9 @@ impl Sink {
     fn read_tables(&self, link: &mut Link) -> Result<()> {
         let known = self.catalogue();
         let names: Vec<&str> = known.names().collect();
-        let found = link.tables(async |tables| tables.look_up(&names).await)?;
+        let found = link.tables(self.options.unique, async |tables| {
+            tables.look_up(&names).await
+        })?;
         let mut catalogue = Catalogue::default();
         for table in found.into_iter().flatten() {
             catalogue.put(table);
@@ -285,7 +288,9 @@ impl Sink {
         if !rows.wanted.is_empty() {
             let mut catalogue = Catalogue::clone(&self.catalogue());
             let manage = self.options.manage;
-            link.tables(async |tables| tables.ensure(&rows.wanted, manage, &mut catalogue).await)?;
+            link.tables(self.options.unique, async |tables| {
+                tables.ensure(&rows.wanted, manage, &mut catalogue).await
+            })?;
             self.put_catalogue(catalogue);
             return Ok(Outcome::ReadAgain);
         }
@@ -297,7 +302,7 @@ impl Sink {
         self.transact(&mut link, rows).map(Outcome::Committed)
     }
 
-    fn transact(&self, link: &mut Link, rows: &Rows) -> Result<Vec<Refusal>> {
+    fn transact(&self, link: &mut Link, rows: &Rows) -> Result<Done> {
         let old = link
             .row
             .clone()
@@ -316,8 +321,9 @@ impl Sink {
             old: &old,
             new: &new,
             rows,
+            unique: self.options.unique,
         };
-        let refused = connection.run(async |client| {
+        let done = connection.run(async |client| {
             task.run(client, |refused| {
                 self.store(rows.confirmation(refused).rejects, is_provisional)
             })
@@ -325,7 +331,7 @@ impl Sink {
         })?;
         link.row = Some(new);
         link.from = rows.positions.end;
-        Ok(refused)
+        Ok(done)
     }
 
     /// Store what is left out before the COMMIT leaves it out.
@@ -425,7 +431,11 @@ impl Link {
     }
 
     /// Do something with tables.
-    fn tables<T>(&mut self, work: impl AsyncFnOnce(&Tables<'_>) -> Result<T>) -> Result<T> {
+    fn tables<T>(
+        &mut self,
+        unique: bool,
+        work: impl AsyncFnOnce(&Tables<'_>) -> Result<T>,
+    ) -> Result<T> {
         let Some(server) = self.connection.server().cloned() else {
             return Err(Error::new(ErrorKind::Wait, "there is no connection"));
         };
@@ -433,6 +443,7 @@ impl Link {
         let lock_timeout_ms = self.connection.settings().lock_timeout.as_millis();
         self.connection.run(async |client| {
             let tables = Tables {
+                unique,
                 client,
                 server: &server,
                 schema,
@@ -448,12 +459,14 @@ impl Link {
         let wanted: Vec<i64> = weeks.chain([present, present + 1]).collect();
         let mut partitions = match self.partitions.remove(&table.name) {
             Some(known) => known,
-            None => self.tables(async |tables| tables.partitions(&table.name).await)?,
+            None => self.tables(false, async |tables| tables.partitions(&table.name).await)?,
         };
         if let Some(known) = &mut partitions {
             for week in wanted {
                 for gap in plain::gaps(plain::times_of_week(week), known) {
-                    self.tables(async |tables| tables.add_partition(&table.name, gap).await)?;
+                    self.tables(false, async |tables| {
+                        tables.add_partition(&table.name, gap).await
+                    })?;
                     known.push(gap);
                 }
             }

@@ -1,6 +1,6 @@
 //! What tables there are, and how missing ones are made. Nothing that exists is altered but by added columns, and nothing is dropped.
 
-use crate::columns::{Catalogue, Column, ColumnType, Division, EXTRA, Table};
+use crate::columns::{CONTENT, Catalogue, Column, ColumnType, Division, EXTRA, Table};
 use crate::connection::{Server, rows};
 use crate::error::{Error, Result};
 use crate::names::{joined, literal, qualified, quoted};
@@ -15,6 +15,8 @@ pub const TIME: &str = "time";
 
 /// Where tables are, and how they are made.
 pub(crate) struct Tables<'a> {
+    /// Rows are to be unique.
+    pub unique: bool,
     pub client: &'a Client,
     pub server: &'a Server,
     pub schema: &'a str,
@@ -33,6 +35,7 @@ pub const fn new_type(wanted: Wanted) -> &'static str {
 
 /// What makes a table with its columns, up to its division.
 pub fn create(schema: &str, name: &str, columns: &BTreeMap<String, Wanted>) -> String {
+    let is_free = |column: &str| ![TIME, EXTRA, CONTENT].contains(&column);
     let tags = |tags: bool| {
         columns
             .iter()
@@ -40,7 +43,7 @@ pub fn create(schema: &str, name: &str, columns: &BTreeMap<String, Wanted>) -> S
     };
     let mut lines = vec![format!("{} timestamptz NOT NULL", quoted(TIME))];
     for (column, wanted) in tags(true).chain(tags(false)) {
-        if column != TIME && column != EXTRA {
+        if is_free(column) {
             lines.push(format!("{} {}", quoted(column), new_type(*wanted)));
         }
     }
@@ -139,6 +142,12 @@ impl Tables<'_> {
         }
         for name in names {
             match known.iter().find(|table| name_of(table) == name) {
+                Some(Ok(table)) if self.unique && table.content.is_none() => {
+                    return Err(Error::report(format!(
+                        "table {} has no column {CONTENT} of type uuid, which unique = true needs, with a unique index over {TIME} and {CONTENT}",
+                        qualified(self.schema, name)
+                    )));
+                }
                 Some(Ok(table)) => catalogue.put(table.clone()),
                 Some(Err((_, reason))) => catalogue.put_unusable(name, reason),
                 None => {
@@ -164,6 +173,9 @@ impl Tables<'_> {
             None => self.create(name, columns).await,
             Some(Err(_)) => Ok(()),
             Some(Ok(table)) => {
+                if self.unique && table.content.is_none() {
+                    self.change(&self.unique_key(name)).await?;
+                }
                 let missing: Vec<String> = columns
                     .iter()
                     .filter(|(column, _)| table.columns.iter().all(|c| &c.name != *column))
@@ -190,10 +202,14 @@ impl Tables<'_> {
     }
 
     async fn create(&self, name: &str, columns: &BTreeMap<String, Wanted>) -> Result<()> {
-        let create = create(self.schema, name, columns);
+        let mut create = create(self.schema, name, columns);
+        let mut key = String::new();
+        if self.unique {
+            key = format!("; {}", self.unique_key(name));
+        }
         if self.server.timescaledb.is_some() {
             let hypertable = timescale::create_hypertable(self.schema, name);
-            return self.change(&format!("{create}; {hypertable}")).await;
+            return self.change(&format!("{create}; {hypertable}{key}")).await;
         }
         let index = format!(
             "CREATE INDEX IF NOT EXISTS {} ON {} ({} DESC)",
@@ -201,11 +217,19 @@ impl Tables<'_> {
             qualified(self.schema, name),
             quoted(TIME)
         );
-        self.change(&format!(
-            "{create} PARTITION BY RANGE ({}); {index}",
-            quoted(TIME)
-        ))
-        .await
+        create = format!("{create} PARTITION BY RANGE ({})", quoted(TIME));
+        self.change(&format!("{create}; {index}{key}")).await
+    }
+
+    /// What lets a row be there once only. Rows from before it have no digest, and are not looked at.
+    fn unique_key(&self, name: &str) -> String {
+        let table = qualified(self.schema, name);
+        format!(
+            "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {content} uuid; CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({}, {content})",
+            quoted(&joined(name, "_content_key")),
+            quoted(TIME),
+            content = quoted(CONTENT)
+        )
     }
 
     /// Run statements that change tables in a transaction of their own, without waiting for ever for whoever holds a lock.

@@ -1,11 +1,13 @@
 //! One transaction: the position moves, the rows go in, COMMIT. And finding the rows that the server refuses.
 
+use crate::columns::CONTENT;
 use crate::connection::rows as answers;
 use crate::error::{Blame, Error, ErrorKind, Result, blame};
 use crate::names::{qualified, quoted};
 use crate::position::{Key, Place};
 use crate::rows::{Refusal, Rows, TableRows};
 use crate::settings::Settings;
+use crate::tables::TIME;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use std::ops::Range;
@@ -24,6 +26,17 @@ pub(crate) struct Task<'a> {
     pub old: &'a Place,
     pub new: &'a Place,
     pub rows: &'a Rows,
+    /// Rows that are there already are left out.
+    pub unique: bool,
+}
+
+/// What a transaction came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Rows that the server refused.
+    pub refused: Vec<Refusal>,
+    /// How many rows were there already, word for word.
+    pub repeated: u64,
 }
 
 /// Why an attempt did not end in a COMMIT.
@@ -46,19 +59,19 @@ impl From<tokio_postgres::Error> for Failed {
 }
 
 impl Task<'_> {
-    /// Run it; `before_commit` is told which rows the server refused, and has to store them. Returns them.
+    /// Run it; `before_commit` is told which rows the server refused, and has to store them.
     pub(crate) async fn run(
         &self,
         client: &Client,
         mut before_commit: impl FnMut(&[Refusal]) -> Result<()>,
-    ) -> Result<Vec<Refusal>> {
+    ) -> Result<Done> {
         match self.attempt(client, false, &mut before_commit).await {
-            Ok(refused) => return Ok(refused),
+            Ok(done) => return Ok(done),
             Err(Failed::Rows) => client.batch_execute("ROLLBACK").await?,
             Err(Failed::Other(error)) => return Err(error),
         }
         match self.attempt(client, true, &mut before_commit).await {
-            Ok(refused) => Ok(refused),
+            Ok(done) => Ok(done),
             Err(Failed::Other(error)) => Err(error),
             Err(Failed::Rows) => Err(Error::report(
                 "the server took every row and refused the COMMIT all the same: is there a constraint that no row violates alone?",
@@ -71,8 +84,8 @@ impl Task<'_> {
         client: &Client,
         carefully: bool,
         before_commit: &mut impl FnMut(&[Refusal]) -> Result<()>,
-    ) -> std::result::Result<Vec<Refusal>, Failed> {
-        let mut refused = Vec::new();
+    ) -> std::result::Result<Done, Failed> {
+        let mut done = Done::default();
         let moved = answers(client, &self.opening(carefully)).await?;
         // The statements before it give rows of their own, with other columns.
         if !moved.iter().any(|row| {
@@ -84,17 +97,20 @@ impl Task<'_> {
         }
         for table in &self.rows.tables {
             if carefully {
-                self.copy_carefully(client, table, &mut refused).await?;
-            } else if let Err(error) = self.copy(client, table, 0..table.len()).await {
-                return Err(match blame(&error, &table.table.name) {
-                    Some(_) => Failed::Rows,
-                    None => Failed::Other(self.failed(error, table)),
-                });
+                self.copy_carefully(client, table, &mut done).await?;
+                continue;
+            }
+            match self.copy(client, table, 0..table.len()).await {
+                Ok(repeated) => done.repeated += repeated,
+                Err(error) if blame(&error, &table.table.name).is_some() => {
+                    return Err(Failed::Rows);
+                }
+                Err(error) => return Err(Failed::Other(self.failed(error, table))),
             }
         }
-        before_commit(&refused)?;
+        before_commit(&done.refused)?;
         match client.batch_execute("COMMIT").await {
-            Ok(()) => Ok(refused),
+            Ok(()) => Ok(done),
             // A constraint that is checked last.
             Err(error) if blame(&error, "").is_some() => Err(Failed::Rows),
             Err(error) => Err(Error::from(error).doing("COMMIT").into()),
@@ -117,29 +133,41 @@ impl Task<'_> {
         )
     }
 
+    /// Copy a range of rows; returns how many of them were there already.
     async fn copy(
         &self,
         client: &Client,
         table: &TableRows,
         range: Range<usize>,
-    ) -> std::result::Result<(), tokio_postgres::Error> {
+    ) -> std::result::Result<u64, tokio_postgres::Error> {
         if range.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
+        let target = qualified(&self.key.schema, &table.table.name);
         let columns: Vec<String> = table.column_names().map(quoted).collect();
-        let statement = format!(
-            "COPY {} ({}) FROM STDIN",
-            qualified(&self.key.schema, &table.table.name),
-            columns.join(", ")
-        );
-        let sink = client.copy_in::<_, Bytes>(&statement).await?;
-        let mut sink = std::pin::pin!(sink);
-        let mut rest = table.part(&range);
-        while !rest.is_empty() {
-            let chunk = rest.split_to(rest.len().min(CHUNK_BYTES));
-            sink.feed(chunk).await?;
+        let columns = columns.join(", ");
+        if !self.unique {
+            copy_into(client, &format!("{target} ({columns})"), table.part(&range)).await?;
+            return Ok(0);
         }
-        sink.finish().await.map(drop)
+        // COPY knows no conflicts: by way of a table of this transaction. It has the same name, because errors name it.
+        let beside = qualified("pg_temp", &table.table.name);
+        let make = format!(
+            "CREATE TEMP TABLE {} (LIKE {target}) ON COMMIT DROP",
+            quoted(&table.table.name)
+        );
+        client.batch_execute(&make).await?;
+        copy_into(client, &format!("{beside} ({columns})"), table.part(&range)).await?;
+        let insert = format!(
+            "INSERT INTO {target} ({columns}) SELECT {columns} FROM {beside} ON CONFLICT ({}, {}) DO NOTHING",
+            quoted(TIME),
+            quoted(CONTENT)
+        );
+        let inserted = client.execute(&insert, &[]).await?;
+        client
+            .batch_execute(&format!("DROP TABLE {beside}"))
+            .await?;
+        Ok(range.len() as u64 - inserted)
     }
 
     /// Copy what the server takes, and note what it refuses: in pieces, so that no row is sent much more than twice.
@@ -147,7 +175,7 @@ impl Task<'_> {
         &self,
         client: &Client,
         table: &TableRows,
-        refused: &mut Vec<Refusal>,
+        done: &mut Done,
     ) -> Result<()> {
         let (mut at, mut step) = (0, FIRST_STEP);
         while at < table.len() {
@@ -157,8 +185,12 @@ impl Task<'_> {
             at = end;
             step = step.saturating_mul(2);
             while let Some(range) = waiting.pop() {
-                let Some(blame) = self.try_copy(client, table, range.clone()).await? else {
-                    continue;
+                let blame = match self.try_copy(client, table, range.clone()).await? {
+                    Ok(repeated) => {
+                        done.repeated += repeated;
+                        continue;
+                    }
+                    Err(blame) => blame,
                 };
                 step = LEAST_STEP.max(range.len() / 2);
                 let named = blame
@@ -167,12 +199,12 @@ impl Task<'_> {
                     .filter(|row| range.contains(row));
                 match named {
                     Some(bad) => {
-                        refused.push(refusal(table, bad, blame.words));
+                        done.refused.push(refusal(table, bad, blame.words));
                         waiting.push(bad + 1..range.end);
                         waiting.push(range.start..bad);
                     }
                     None if range.len() == 1 => {
-                        refused.push(refusal(table, range.start, blame.words));
+                        done.refused.push(refusal(table, range.start, blame.words));
                     }
                     None => {
                         let middle = range.start + range.len() / 2;
@@ -191,15 +223,15 @@ impl Task<'_> {
         client: &Client,
         table: &TableRows,
         range: Range<usize>,
-    ) -> Result<Option<Blame>> {
+    ) -> Result<std::result::Result<u64, Blame>> {
         if range.is_empty() {
-            return Ok(None);
+            return Ok(Ok(0));
         }
         client.batch_execute("SAVEPOINT iiot_rows").await?;
         match self.copy(client, table, range).await {
-            Ok(()) => {
+            Ok(repeated) => {
                 client.batch_execute("RELEASE iiot_rows").await?;
-                Ok(None)
+                Ok(Ok(repeated))
             }
             Err(error) => {
                 let Some(found) = blame(&error, &table.table.name) else {
@@ -208,7 +240,7 @@ impl Task<'_> {
                 client
                     .batch_execute("ROLLBACK TO iiot_rows; RELEASE iiot_rows")
                     .await?;
-                Ok(Some(found))
+                Ok(Err(found))
             }
         }
     }
@@ -224,6 +256,23 @@ impl Task<'_> {
             qualified(&self.key.schema, &table.table.name)
         ))
     }
+}
+
+/// Send rows to a table with its columns.
+async fn copy_into(
+    client: &Client,
+    target: &str,
+    mut rest: Bytes,
+) -> std::result::Result<(), tokio_postgres::Error> {
+    let sink = client
+        .copy_in::<_, Bytes>(&format!("COPY {target} FROM STDIN"))
+        .await?;
+    let mut sink = std::pin::pin!(sink);
+    while !rest.is_empty() {
+        let chunk = rest.split_to(rest.len().min(CHUNK_BYTES));
+        sink.feed(chunk).await?;
+    }
+    sink.finish().await.map(drop)
 }
 
 fn refusal(table: &TableRows, row: usize, reason: String) -> Refusal {

@@ -125,10 +125,10 @@ impl Plant {
         while let Some(rows) = self.next() {
             match self.sink.commit(&rows)? {
                 Outcome::ReadAgain => self.sink.rewind(),
-                Outcome::Committed(refused) => {
-                    self.sink.confirm(&rows, &refused, true)?;
+                Outcome::Committed(done) => {
+                    self.sink.confirm(&rows, &done.refused, true)?;
                     all.extend(rows.refused.iter().cloned());
-                    all.extend(refused);
+                    all.extend(done.refused);
                 }
             }
         }
