@@ -1,7 +1,8 @@
 //! Statements for PostgreSQL as text, for commands that print or run them.
 
-use iiot_postgres::plain::{self, RollUp};
+use iiot_postgres::plain;
 use iiot_postgres::position::Key;
+use iiot_postgres::roll_up::RollUp;
 use iiot_postgres::{names, timescale};
 use pyo3::prelude::*;
 

@@ -13,6 +13,7 @@ pub mod names;
 pub mod pass_file;
 pub mod plain;
 pub mod position;
+pub mod roll_up;
 pub mod rows;
 pub mod settings;
 pub mod sink;

@@ -2,8 +2,10 @@
 
 mod cells;
 mod content;
+mod options;
 mod table_rows;
 mod times;
+mod wanted;
 
 use crate::columns::{Catalogue, Table};
 use crate::copy_text;
@@ -17,54 +19,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use times::FrameTimes;
 
+pub use options::{RowLimits, RowOptions};
 pub use table_rows::TableRows;
+pub use wanted::Wanted;
 
 /// How much of a refused row is kept.
 const EXCERPT_CHARACTERS: usize = 200;
-/// A time so much later than its arrival is no time.
-const MOST_AHEAD_NS: i64 = 8 * 86_400 * 1_000_000_000;
-
-/// How points become rows.
-#[derive(Debug, Clone)]
-pub struct RowOptions {
-    /// Missing tables and columns are made.
-    pub manage: bool,
-    /// Tags of the configuration get columns like any other.
-    pub configuration_tags: bool,
-    /// A row that says the same of the same time as one that is there is left out: another gateway had the same message.
-    pub unique: bool,
-    /// U+0000 becomes U+FFFD; else the row is a reject.
-    pub replace_nul: bool,
-    /// Columns of a table, beyond which none is added.
-    pub max_columns: usize,
-    /// Tables that are written to, beyond which none is made.
-    pub max_tables: usize,
-    /// How long rows of a measurement are kept: older ones are rejects.
-    pub retention_ns: HashMap<String, i64>,
-}
-
-impl Default for RowOptions {
-    fn default() -> Self {
-        Self {
-            manage: true,
-            configuration_tags: false,
-            unique: false,
-            replace_nul: false,
-            max_columns: 200,
-            max_tables: 1000,
-            retention_ns: HashMap::new(),
-        }
-    }
-}
-
-/// When a batch is full: with either.
-#[derive(Debug, Clone, Copy)]
-pub struct RowLimits {
-    /// So many rows; the last frame may bring more.
-    pub rows: usize,
-    /// So many bytes; the last frame may bring more.
-    pub bytes: usize,
-}
 
 /// A row that cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,15 +37,6 @@ pub struct Refusal {
     pub reason: String,
     /// The beginning of the row.
     pub excerpt: String,
-}
-
-/// What a new column is to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// A tag.
-    Tag,
-    /// A field whose first value is of this kind.
-    Field(ValueKind),
 }
 
 /// The rows of consecutive frames.
@@ -334,89 +285,6 @@ impl Rows {
             ));
         }
         self.cells.put(at, value);
-    }
-
-    /// Note a column that is to be made; false if none is.
-    fn wants_column(&mut self, table: &Table, name: &[u8], wanted: Wanted) -> bool {
-        let known = copy_text::text(name);
-        let is_taken = table.columns.iter().any(|column| column.name == known);
-        if !self.options.manage
-            || is_taken
-            || table.columns.len() >= self.options.max_columns
-            || !crate::names::is_kept(&known)
-        {
-            return false;
-        }
-        self.wanted
-            .entry(table.name.clone())
-            .or_default()
-            .entry(known.into_owned())
-            .or_insert(wanted);
-        true
-    }
-
-    /// Why the measurement can have no table.
-    fn unusable(&self) -> Option<String> {
-        if let Some(reason) = self.catalogue.unusable(&self.measurement) {
-            return Some(reason.to_string());
-        }
-        let name = copy_text::text(&self.measurement);
-        if name == crate::position::TABLE {
-            return Some(format!("the table {name} is the gateway's own"));
-        }
-        if let Err(error) = crate::names::check("measurement", &name) {
-            return Some(error.to_string());
-        }
-        let known = self.catalogue.len() + self.wanted.len();
-        let is_noted = self.wanted.contains_key(name.as_ref())
-            || self.catalogue.table(&self.measurement).is_some();
-        (self.options.manage && !is_noted && known >= self.options.max_tables).then(|| {
-            format!(
-                "there are {} tables already, and no more are made (max_tables)",
-                self.options.max_tables
-            )
-        })
-    }
-
-    /// Note a table that is not known, and what it would have to hold.
-    fn want_table(&mut self, point: &Point<'_>) {
-        let table = copy_text::text(&self.measurement).into_owned();
-        let columns = self.wanted.entry(table).or_default();
-        let most = self.options.max_columns;
-        let all = self.options.configuration_tags;
-        let mut want = |name: &[u8], wanted: Wanted| {
-            let name = copy_text::text(name).into_owned();
-            if columns.len() < most && crate::names::is_kept(&name) {
-                columns.entry(name).or_insert(wanted);
-            }
-        };
-        point.tags(|name, _, origin| {
-            if origin == TagOrigin::Profile || all {
-                want(name.as_bytes(), Wanted::Tag);
-            }
-        });
-        let mut name = std::mem::take(&mut self.name);
-        for field in point.fields() {
-            name.clear();
-            field.push_name(&mut name);
-            want(&name, Wanted::Field(field.kind));
-        }
-        self.name = name;
-    }
-
-    /// Why a time cannot be written.
-    fn time_fault(&self, table: &Table, time_ns: i64, received_at_ns: i64) -> Option<String> {
-        if time_ns > received_at_ns.saturating_add(MOST_AHEAD_NS) {
-            return Some("the time is more than 8 days after its arrival".into());
-        }
-        let kept_ns = *self.options.retention_ns.get(&table.name)?;
-        (time_ns < self.now_ns.saturating_sub(kept_ns)).then(|| {
-            format!(
-                "the time is older than the {} days that rows of {} are kept",
-                kept_ns / 86_400_000_000_000,
-                table.name
-            )
-        })
     }
 
     /// What became of the frames, if these rows and those that were refused before were left out and all others are in.

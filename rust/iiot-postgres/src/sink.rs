@@ -2,17 +2,18 @@
 //!
 //! All calls block. One thread may read while another commits, as with other sinks.
 
-use crate::columns::{Catalogue, Division, Table};
+mod link;
+
+use crate::columns::{Catalogue, Division};
 use crate::connection::{Cancel, Connection, Server};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plain;
 use crate::position::{Key, Place, Resume, judge};
 use crate::rows::{Refusal, RowLimits, RowOptions, Rows};
 use crate::settings::Settings;
-use crate::tables::Tables;
 pub use crate::transaction::Done;
 use crate::transaction::Task;
 use iiot_journal::{Batches, Confirmation, Confirmations, Runs, SinkReject, Stop, now_ns};
+use link::Link;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,20 +80,6 @@ pub struct Sink {
     options: Arc<RowOptions>,
     stop: Stop,
     cancel: Arc<Cancel>,
-}
-
-struct Link {
-    connection: Connection,
-    key: Key,
-    runs: Arc<Runs>,
-    /// The row as the database has it.
-    row: Option<Place>,
-    /// Where the next batch must begin.
-    from: u64,
-    /// What the partitions of a table take.
-    partitions: HashMap<String, Option<Vec<(i64, i64)>>>,
-    /// Rejects that are not final may be stored.
-    is_provisional: bool,
 }
 
 impl Sink {
@@ -417,61 +404,5 @@ impl Sink {
             .catalogue
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(catalogue);
-    }
-}
-
-impl Link {
-    /// Write the first row.
-    fn begin(&mut self, position: u64) -> Result<Place> {
-        let place = Place::of(&self.runs, position);
-        let key = &self.key;
-        self.connection
-            .run(async |client| key.begin(client, &place).await)?;
-        Ok(place)
-    }
-
-    /// Do something with tables.
-    fn tables<T>(
-        &mut self,
-        unique: bool,
-        work: impl AsyncFnOnce(&Tables<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let Some(server) = self.connection.server().cloned() else {
-            return Err(Error::new(ErrorKind::Wait, "there is no connection"));
-        };
-        let schema = &self.key.schema;
-        let lock_timeout_ms = self.connection.settings().lock_timeout.as_millis();
-        self.connection.run(async |client| {
-            let tables = Tables {
-                unique,
-                client,
-                server: &server,
-                schema,
-                lock_timeout_ms,
-            };
-            work(&tables).await
-        })
-    }
-
-    /// Make the partitions that are missing for some weeks, for this week and for the next.
-    fn add_partitions(&mut self, table: &Table, weeks: impl Iterator<Item = i64>) -> Result<()> {
-        let present = plain::week(now_ns() / 1000);
-        let wanted: Vec<i64> = weeks.chain([present, present + 1]).collect();
-        let mut partitions = match self.partitions.remove(&table.name) {
-            Some(known) => known,
-            None => self.tables(false, async |tables| tables.partitions(&table.name).await)?,
-        };
-        if let Some(known) = &mut partitions {
-            for week in wanted {
-                for gap in plain::gaps(plain::times_of_week(week), known) {
-                    self.tables(false, async |tables| {
-                        tables.add_partition(&table.name, gap).await
-                    })?;
-                    known.push(gap);
-                }
-            }
-        }
-        self.partitions.insert(table.name.clone(), partitions);
-        Ok(())
     }
 }

@@ -3,7 +3,8 @@
 
 mod support;
 
-use iiot_postgres::plain::{self, RollUp};
+use iiot_postgres::plain;
+use iiot_postgres::roll_up::RollUp;
 use iiot_postgres::settings::Settings;
 use support::cluster::{Cluster, skip};
 use support::plant::{Plant, numbered};

@@ -5,7 +5,7 @@ mod support;
 
 use iiot_postgres::ErrorKind;
 use iiot_postgres::settings::Settings;
-use iiot_postgres::sink::State;
+use iiot_postgres::sink::{Outcome, State};
 use std::path::{Path, PathBuf};
 use support::cluster::{Admin, Cluster, skip};
 use support::plant::Plant;
@@ -57,6 +57,57 @@ fn a_kill_after_the_commit_is_made_up_for() {
 
     assert_eq!(numbers(&cluster.admin()), "50|50|50");
     assert_eq!(plant.journal.status().unwrap().sinks[0].delivered, 50);
+}
+
+/// Rows that the database refused are rejects although the gateway was killed before it could confirm them: once each, and with the server's words.
+#[test]
+fn a_kill_after_the_commit_keeps_the_rejects() {
+    if skip() {
+        return;
+    }
+    let cluster = Cluster::start();
+    cluster
+        .admin()
+        .run("CREATE TABLE doses (time timestamptz NOT NULL, n bigint CONSTRAINT odd CHECK (n % 10 <> 0), pump smallint)");
+    let folder = tempfile::tempdir().unwrap();
+    let killed = {
+        let mut plant = open(&cluster, folder.path());
+        plant.connect().unwrap();
+        plant.take_numbers(1, 51);
+        plant.take(&[
+            r#"{"table":"doses","device":"a","pump":"left","n":51,"at":1780000000}"#.into(),
+        ]);
+        let rows = plant.next().unwrap();
+        assert_eq!(plant.sink.commit(&rows).unwrap(), Outcome::ReadAgain);
+        plant.sink.rewind();
+        let rows = plant.next().unwrap();
+        plant.sink.commit(&rows).unwrap();
+        assert_eq!(plant.journal.rejects(100).unwrap(), []);
+        copy(folder.path(), "killed")
+    };
+
+    let plant = open(&cluster, &killed);
+    assert_eq!(plant.connect().unwrap().state, State::Ahead);
+
+    let rejects = plant.journal.rejects(100).unwrap();
+    assert_eq!(rejects.len(), 6);
+    assert!(
+        rejects
+            .iter()
+            .filter(|reject| reject.reason.contains("odd"))
+            .count()
+            == 5,
+        "{rejects:?}"
+    );
+    assert!(
+        rejects
+            .iter()
+            .any(|reject| reject.reason.contains("cannot hold \"left\"")),
+        "{rejects:?}"
+    );
+    let sink = plant.journal.status().unwrap().sinks[0].clone();
+    assert_eq!((sink.delivered, sink.rejected, sink.queued), (45, 6, 0));
+    assert_eq!(numbers(&cluster.admin()), "45|45|49");
 }
 
 /// A journal that lost its end goes on there. What it accepts next has the numbers of what was lost, and is written all the same.

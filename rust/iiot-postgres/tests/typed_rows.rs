@@ -118,6 +118,40 @@ fn a_value_of_the_wrong_type_costs_its_row() {
     );
 }
 
+/// A device whose rows are 30 % wrong aborts no COPY: that would cost every other device its rate.
+#[test]
+fn wrong_types_abort_no_transaction() {
+    if skip() {
+        return;
+    }
+    let mut bench = Bench::start(
+        "CREATE TABLE doses (time timestamptz NOT NULL, device_id text NOT NULL, pump integer, n bigint NOT NULL)",
+        fixed(),
+    );
+    let documents: Vec<String> = (0..3000)
+        .map(|n| {
+            let pump = if n % 10 < 3 { "\"left\"" } else { "1" };
+            format!(
+                r#"{{"table":"doses","device":"a","pump":{pump},"n":{n},"at":{}}}"#,
+                1_780_000_000 + n
+            )
+        })
+        .collect();
+    let rollbacks = "SELECT pg_stat_clear_snapshot(), xact_rollback FROM pg_stat_database WHERE datname = 'postgres'";
+    let before = bench.admin.one(rollbacks);
+    bench.plant.take(&documents);
+
+    let refused = bench.plant.deliver().unwrap();
+    bench.plant.sink.close();
+    // A backend tells what it counted when it ends.
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iiot-gateway'";
+    while bench.admin.one(running) != "0" {}
+
+    assert_eq!(refused.len(), 900);
+    assert_eq!(bench.admin.one("SELECT count(*) FROM doses"), "2100");
+    assert_eq!(bench.admin.one(rollbacks), before);
+}
+
 /// What only the server can judge is found by its line, also many times in one batch, and every other row goes in.
 #[test]
 fn a_row_that_the_server_refuses_is_named() {
