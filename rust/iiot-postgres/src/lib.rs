@@ -17,6 +17,7 @@ pub mod roll_up;
 pub mod rows;
 pub mod settings;
 pub mod sink;
+mod suspects;
 pub mod tables;
 pub mod timescale;
 mod tls;

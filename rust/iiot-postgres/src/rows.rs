@@ -190,13 +190,13 @@ impl Rows {
         }
         let time_us = self.times.place(series, point.time_ns);
         let place = (position, point.number);
-        self.push_row(&table, time_us, place, fault);
+        self.push_row(&table, (time_us, series), place, fault);
     }
 
     fn push_row(
         &mut self,
         table: &Arc<Table>,
-        time_us: i64,
+        (time_us, series): (i64, u64),
         place: (u64, u32),
         fault: Option<String>,
     ) {
@@ -221,7 +221,7 @@ impl Rows {
             });
             return;
         }
-        match rows.push(&mut self.cells, time_us, place, replace_nul) {
+        match rows.push(&mut self.cells, (time_us, series), place, replace_nul) {
             Ok(bytes) => {
                 self.count += 1;
                 self.bytes += bytes;

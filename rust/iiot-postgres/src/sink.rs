@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::position::{Key, Place, Resume, judge};
 use crate::rows::{Refusal, RowLimits, RowOptions, Rows};
 use crate::settings::Settings;
+use crate::suspects::Suspects;
 pub use crate::transaction::Done;
 use crate::transaction::Task;
 use iiot_journal::{Batches, Confirmation, Confirmations, Runs, SinkReject, Stop, now_ns};
@@ -108,6 +109,7 @@ impl Sink {
                 row: None,
                 from: 0,
                 partitions: HashMap::new(),
+                suspects: Suspects::default(),
                 is_provisional: true,
             }),
             batches: Mutex::new(batches),
@@ -300,6 +302,7 @@ impl Sink {
             connection,
             key,
             is_provisional,
+            suspects,
             ..
         } = link;
         let task = Task {
@@ -309,6 +312,7 @@ impl Sink {
             new: &new,
             rows,
             unique: self.options.unique,
+            suspects,
         };
         let done = connection.run(async |client| {
             task.run(client, |refused| {
@@ -316,6 +320,7 @@ impl Sink {
             })
             .await
         })?;
+        suspects.learn(rows, &done.blamed);
         link.row = Some(new);
         link.from = rows.positions.end;
         Ok(done)

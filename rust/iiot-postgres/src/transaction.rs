@@ -1,5 +1,7 @@
 //! One transaction: the position moves, the rows go in, COMMIT. And finding the rows that the server refuses.
 
+mod one_by_one;
+
 use crate::columns::CONTENT;
 use crate::connection::rows as answers;
 use crate::error::{Blame, Error, ErrorKind, Result, blame};
@@ -7,9 +9,11 @@ use crate::names::{qualified, quoted};
 use crate::position::{Key, Place};
 use crate::rows::{Refusal, Rows, TableRows};
 use crate::settings::Settings;
+use crate::suspects::Suspects;
 use crate::tables::TIME;
 use bytes::Bytes;
 use futures_util::SinkExt;
+use std::collections::HashSet;
 use std::ops::Range;
 use tokio_postgres::Client;
 
@@ -28,6 +32,8 @@ pub(crate) struct Task<'a> {
     pub rows: &'a Rows,
     /// Rows that are there already are left out.
     pub unique: bool,
+    /// Whose rows go apart.
+    pub suspects: &'a Suspects,
 }
 
 /// What a transaction came to.
@@ -37,6 +43,14 @@ pub struct Done {
     pub refused: Vec<Refusal>,
     /// How many rows were there already, word for word.
     pub repeated: u64,
+    /// Of which series rows were refused.
+    pub(crate) blamed: HashSet<u64>,
+}
+
+impl Done {
+    fn blame(&mut self, table: &TableRows, row: usize) {
+        self.blamed.extend(table.series().get(row));
+    }
 }
 
 /// Why an attempt did not end in a COMMIT.
@@ -86,7 +100,8 @@ impl Task<'_> {
         before_commit: &mut impl FnMut(&[Refusal]) -> Result<()>,
     ) -> std::result::Result<Done, Failed> {
         let mut done = Done::default();
-        let moved = answers(client, &self.opening(carefully)).await?;
+        let has_suspects = !self.suspects.is_empty();
+        let moved = answers(client, &self.opening(carefully || has_suspects)).await?;
         // The statements before it give rows of their own, with other columns.
         if !moved.iter().any(|row| {
             row.columns()
@@ -100,7 +115,15 @@ impl Task<'_> {
                 self.copy_carefully(client, table, &mut done).await?;
                 continue;
             }
-            match self.copy(client, table, 0..table.len()).await {
+            let parted;
+            let mut trusted = table;
+            if has_suspects && table.series().iter().any(|&s| self.suspects.contains(s)) {
+                let suspect = table.of_series(|series| self.suspects.contains(series));
+                self.copy_one_by_one(client, &suspect, &mut done).await?;
+                parted = table.of_series(|series| !self.suspects.contains(series));
+                trusted = &parted;
+            }
+            match self.copy(client, trusted, 0..trusted.len()).await {
                 Ok(repeated) => done.repeated += repeated,
                 Err(error) if blame(&error, &table.table.name).is_some() => {
                     return Err(Failed::Rows);
@@ -199,11 +222,13 @@ impl Task<'_> {
                     .filter(|row| range.contains(row));
                 match named {
                     Some(bad) => {
+                        done.blame(table, bad);
                         done.refused.push(refusal(table, bad, blame.words));
                         waiting.push(bad + 1..range.end);
                         waiting.push(range.start..bad);
                     }
                     None if range.len() == 1 => {
+                        done.blame(table, range.start);
                         done.refused.push(refusal(table, range.start, blame.words));
                     }
                     None => {

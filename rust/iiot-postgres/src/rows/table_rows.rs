@@ -22,6 +22,7 @@ pub struct TableRows {
     /// Where each row ends in the text, behind its line feed.
     ends: Vec<usize>,
     places: Vec<(u64, u32)>,
+    series: Vec<u64>,
     /// The weeks of the times.
     pub weeks: BTreeSet<i64>,
     sealed: Bytes,
@@ -36,6 +37,7 @@ impl TableRows {
             text: Vec::new(),
             ends: Vec::new(),
             places: Vec::new(),
+            series: Vec::new(),
             weeks: BTreeSet::new(),
             sealed: Bytes::new(),
         }
@@ -63,11 +65,33 @@ impl TableRows {
         self.places.get(row).copied()
     }
 
+    /// Which series each row is of: a number that stands for its table and its tags.
+    pub(crate) fn series(&self) -> &[u64] {
+        &self.series
+    }
+
+    /// The rows of finished rows that are of certain series, or those that are not; in their order.
+    pub(crate) fn of_series(&self, wanted: impl Fn(u64) -> bool) -> Self {
+        let mut part = Self::new(Arc::clone(&self.table));
+        part.columns.clone_from(&self.columns);
+        part.weeks.clone_from(&self.weeks);
+        for (row, &series) in self.series.iter().enumerate() {
+            if let Some(&place) = self.places.get(row).filter(|_| wanted(series)) {
+                part.text.extend_from_slice(&self.part(&(row..row + 1)));
+                part.ends.push(part.text.len());
+                part.places.push(place);
+                part.series.push(series);
+            }
+        }
+        part.sealed = Bytes::from(std::mem::take(&mut part.text));
+        part
+    }
+
     /// Append a row; returns its length.
     pub(crate) fn push(
         &mut self,
         cells: &mut Cells,
-        time_us: i64,
+        (time_us, series): (i64, u64),
         place: (u64, u32),
         replace_nul: bool,
     ) -> Result<usize, HoldsNul> {
@@ -105,6 +129,7 @@ impl TableRows {
         }
         self.ends.push(self.text.len());
         self.places.push(place);
+        self.series.push(series);
         if self.table.division == Division::Partitions {
             self.weeks.insert(week(time_us));
         }

@@ -5,6 +5,7 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plain;
 use crate::position::{Key, Place};
+use crate::suspects::Suspects;
 use crate::tables::Tables;
 use iiot_journal::{Runs, now_ns};
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ pub(super) struct Link {
     pub(super) from: u64,
     /// What the partitions of a table take.
     pub(super) partitions: HashMap<String, Option<Vec<(i64, i64)>>>,
+    /// Series whose rows go apart.
+    pub(super) suspects: Suspects,
     /// Rejects that are not final may be stored.
     pub(super) is_provisional: bool,
 }
