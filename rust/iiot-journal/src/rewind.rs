@@ -2,11 +2,14 @@
 
 use crate::commit::State;
 use crate::error::{Error, ErrorKind, Result};
+use crate::reader::row_at;
 use crate::reject::{self, PROVISIONAL};
+use crate::row::Row;
 use crate::sink::{Sink, SinkReject, count_taken};
 use crate::writer::transaction;
 use rusqlite::params;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Where a sink that went back goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +104,23 @@ pub(crate) fn provisional(state: &mut State, id: i64, rejects: Vec<SinkReject>) 
             [id],
         )?;
         let mut found = Vec::with_capacity(rejects.len());
+        // Many of one row, mostly: it is read once.
+        let mut row: Vec<Arc<Row>> = Vec::new();
         for refused in rejects {
+            let at = refused.position;
+            if !row.iter().any(|row| (row.first..row.end()).contains(&at)) {
+                row = row_at(&state.db, at)
+                    .ok()
+                    .flatten()
+                    .map(Arc::new)
+                    .into_iter()
+                    .collect();
+            }
+            let sink = (id, name.as_str());
             found.push(reject::of_sink(
                 &state.db,
-                &[],
-                (id, &name),
+                &row,
+                sink,
                 refused,
                 PROVISIONAL,
             )?);
