@@ -109,6 +109,7 @@ impl Sink {
                 row: None,
                 from: 0,
                 partitions: HashMap::new(),
+                makes_partitions: None,
                 suspects: Suspects::default(),
                 is_provisional: true,
             }),
@@ -211,6 +212,7 @@ impl Sink {
         link.from = position;
         link.is_provisional = true;
         link.partitions.clear();
+        link.makes_partitions = None;
         self.read_tables(link)?;
         let server = link.connection.server().cloned();
         Ok(Connected {
@@ -285,7 +287,11 @@ impl Sink {
         }
         for table in rows.tables.iter().filter(|table| !table.is_empty()) {
             if table.table.division == Division::Partitions {
-                link.add_partitions(&table.table, table.weeks.iter().copied())?;
+                link.add_partitions(
+                    self.options.manage,
+                    &table.table,
+                    table.weeks.iter().copied(),
+                )?;
             }
         }
         self.transact(&mut link, rows).map(Outcome::Committed)
@@ -303,6 +309,7 @@ impl Sink {
             key,
             is_provisional,
             suspects,
+            makes_partitions,
             ..
         } = link;
         let task = Task {
@@ -313,6 +320,7 @@ impl Sink {
             rows,
             unique: self.options.unique,
             suspects,
+            makes_partitions: *makes_partitions == Some(true),
         };
         let done = connection.run(async |client| {
             task.run(client, |refused| {
@@ -356,7 +364,7 @@ impl Sink {
                 .table(name.as_bytes())
                 .filter(|table| table.division == Division::Partitions)
             {
-                link.add_partitions(table, std::iter::empty())?;
+                link.add_partitions(self.options.manage, table, std::iter::empty())?;
             }
         }
         Ok(())

@@ -255,11 +255,15 @@ impl Tables<'_> {
         Ok(Some(ranges))
     }
 
+    /// Whether there is a function that makes partitions.
+    pub(crate) async fn has_partition_function(&self) -> Result<bool> {
+        let asked = plain::has_partition_function(self.schema);
+        Ok(!rows(self.client, &asked).await?.is_empty())
+    }
+
     /// Make the partition for a range of times; no error if another was faster.
     pub(crate) async fn add_partition(&self, name: &str, range: (i64, i64)) -> Result<()> {
-        let has_function = !rows(self.client, &plain::has_partition_function(self.schema))
-            .await?
-            .is_empty();
+        let has_function = self.has_partition_function().await?;
         let statement = if has_function {
             plain::call_partition_function(self.schema, name, range)
         } else {

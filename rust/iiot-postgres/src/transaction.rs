@@ -34,6 +34,8 @@ pub(crate) struct Task<'a> {
     pub unique: bool,
     /// Whose rows go apart.
     pub suspects: &'a Suspects,
+    /// A row without a partition is no fault of the row: the partition was there, and somebody dropped it.
+    pub makes_partitions: bool,
 }
 
 /// What a transaction came to.
@@ -125,7 +127,7 @@ impl Task<'_> {
             }
             match self.copy(client, trusted, 0..trusted.len()).await {
                 Ok(repeated) => done.repeated += repeated,
-                Err(error) if blame(&error, &table.table.name).is_some() => {
+                Err(error) if self.blame(&error, table).is_some() => {
                     return Err(Failed::Rows);
                 }
                 Err(error) => return Err(Failed::Other(self.failed(error, table))),
@@ -259,7 +261,7 @@ impl Task<'_> {
                 Ok(Ok(repeated))
             }
             Err(error) => {
-                let Some(found) = blame(&error, &table.table.name) else {
+                let Some(found) = self.blame(&error, table) else {
                     return Err(self.failed(error, table));
                 };
                 client
@@ -270,10 +272,22 @@ impl Task<'_> {
         }
     }
 
+    fn blame(&self, error: &tokio_postgres::Error, table: &TableRows) -> Option<Blame> {
+        let said = error.as_db_error()?;
+        let lacks_partition = said.code().code() == "23514" && said.constraint().is_none();
+        if lacks_partition && self.makes_partitions {
+            return None;
+        }
+        blame(error, &table.table.name)
+    }
+
     fn failed(&self, error: tokio_postgres::Error, table: &TableRows) -> Error {
         let mut error = Error::from(error);
-        if matches!(error.sqlstate.as_deref(), Some("42P01" | "42703" | "428C9")) {
-            // The table is another than the catalogue said; it is read again at the next connection.
+        if matches!(
+            error.sqlstate.as_deref(),
+            Some("42P01" | "42703" | "428C9" | "23514")
+        ) {
+            // Tables or partitions are other than was known; they are looked up again at the next connection.
             error.kind = ErrorKind::Wait;
         }
         error.doing(&format!(

@@ -5,9 +5,17 @@ mod support;
 
 use iiot_postgres::plain;
 use iiot_postgres::roll_up::RollUp;
+use iiot_postgres::rows::RowOptions;
 use iiot_postgres::settings::Settings;
 use support::cluster::{Cluster, skip};
 use support::plant::{Plant, numbered};
+
+fn fixed() -> RowOptions {
+    RowOptions {
+        manage: false,
+        ..RowOptions::default()
+    }
+}
 
 const DOSES: &str = "CREATE TABLE doses (time timestamptz NOT NULL, device_id text, pump integer, n bigint, value double precision) PARTITION BY RANGE (time)";
 
@@ -81,6 +89,90 @@ fn a_writer_without_rights_gets_its_partitions() {
     plant.take_numbers(1, 11);
     assert_eq!(plant.deliver().unwrap(), []);
     assert_eq!(admin.one("SELECT count(*) FROM doses"), "10");
+}
+
+/// Where the gateway makes no partitions, a row without one is a reject; where it makes them, one that somebody dropped is made again.
+#[test]
+fn a_row_without_a_partition_is_a_reject_or_gets_one() {
+    if skip() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let admin = cluster.admin();
+    admin.run(&format!(
+        "{DOSES}; CREATE TABLE doses_may PARTITION OF doses FOR VALUES FROM ('2026-05-01') TO ('2026-06-01')"
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    let mut plant = Plant::open_with(folder.path(), Settings::new(cluster.url()), fixed());
+    plant.connect().unwrap();
+    plant.take(&[
+        numbered("doses", 1),
+        r#"{"table":"doses","device":"a","n":2,"at":1700000000}"#.into(),
+        numbered("doses", 3),
+    ]);
+    let refused = plant.deliver().unwrap();
+    assert_eq!(refused.len(), 1);
+    assert!(
+        refused[0].reason.contains("no partition of relation"),
+        "{refused:?}"
+    );
+    assert_eq!(admin.one("SELECT count(*) FROM doses"), "2");
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut plant = Plant::open(folder.path(), Settings::new(cluster.url()));
+    plant.connect().unwrap();
+    plant.take_numbers(1, 11);
+    plant.deliver().unwrap();
+    admin.run("DROP TABLE doses_may");
+    plant.take_numbers(11, 21);
+    let error = plant.deliver().unwrap_err();
+    assert_eq!(error.kind, iiot_postgres::ErrorKind::Wait, "{error}");
+    plant.connect().unwrap();
+    assert_eq!(plant.deliver().unwrap(), []);
+    assert_eq!(admin.one("SELECT count(*) FROM doses"), "10");
+}
+
+/// Schemas and tables whose names need quotes have partitions and roll-ups like any other.
+#[test]
+fn names_that_need_quotes_have_all_of_it() {
+    if skip() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let admin = cluster.admin();
+    let schema = "My \"plant\"; 'x'";
+    let quoted = iiot_postgres::names::qualified(schema, "Dose's");
+    admin.run(&format!(
+        "CREATE SCHEMA {}; CREATE TABLE {quoted} (time timestamptz NOT NULL, device_id text, n bigint, value double precision) PARTITION BY RANGE (time); {}; {}",
+        iiot_postgres::names::quoted(schema),
+        plain::time_bucket(schema, 150_000),
+        plain::partition_function(schema)
+    ));
+    let roll_up = RollUp {
+        schema,
+        table: "Dose's",
+        view: "Per \"hour\"",
+        by: &["device_id"],
+        count: "Number",
+        sums: &[("value", "It's all", "")],
+    };
+    for statement in roll_up.statements() {
+        admin.run(&statement);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = Settings::new(cluster.url());
+    settings.schema = schema.into();
+    let mut plant = Plant::open_with(folder.path(), settings, fixed());
+    plant.connect().unwrap();
+    plant.take(&[numbered("Dose's", 1), numbered("Dose's", 8)]);
+    assert_eq!(plant.deliver().unwrap(), []);
+    let view = iiot_postgres::names::qualified(schema, "Per \"hour\"");
+    assert_eq!(
+        admin.one(&format!(
+            "SELECT device_id, \"Number\", \"It's all\" FROM {view}"
+        )),
+        "d1|2|10"
+    );
 }
 
 /// A partition past its retention is dropped by name; a default partition takes everything else.

@@ -22,6 +22,8 @@ pub(super) struct Link {
     pub(super) from: u64,
     /// What the partitions of a table take.
     pub(super) partitions: HashMap<String, Option<Vec<(i64, i64)>>>,
+    /// Whether partitions are made here; none if that is not known yet.
+    pub(super) makes_partitions: Option<bool>,
     /// Series whose rows go apart.
     pub(super) suspects: Suspects,
     /// Rejects that are not final may be stored.
@@ -61,12 +63,27 @@ impl Link {
         })
     }
 
-    /// Make the partitions that are missing for some weeks, for this week and for the next.
+    /// Whether partitions are made here: with `manage`, or where a function makes them.
+    pub(super) fn makes_partitions(&mut self, manage: bool) -> Result<bool> {
+        if let Some(known) = self.makes_partitions {
+            return Ok(known);
+        }
+        let makes =
+            manage || self.tables(false, async |tables| tables.has_partition_function().await)?;
+        self.makes_partitions = Some(makes);
+        Ok(makes)
+    }
+
+    /// Make the partitions that are missing for some weeks, for this week and for the next. Where none are made, the server refuses rows that have none.
     pub(super) fn add_partitions(
         &mut self,
+        manage: bool,
         table: &Table,
         weeks: impl Iterator<Item = i64>,
     ) -> Result<()> {
+        if !self.makes_partitions(manage)? {
+            return Ok(());
+        }
         let present = plain::week(now_ns() / 1000);
         let wanted: Vec<i64> = weeks.chain([present, present + 1]).collect();
         let mut partitions = match self.partitions.remove(&table.name) {
