@@ -7,6 +7,8 @@ use iiot_postgres::ErrorKind;
 use iiot_postgres::settings::Settings;
 use iiot_postgres::sink::{Outcome, State};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+use support::PATIENCE;
 use support::cluster::{Admin, Cluster, skip};
 use support::plant::Plant;
 
@@ -166,6 +168,49 @@ fn a_restored_database_is_caught_up_with() {
     plant.deliver().unwrap();
 
     assert_eq!(numbers(&admin), "300|300|300");
+}
+
+/// A replica that was behind when it took over gets what it had not seen, and is found by its place in the URL; as long as it only reads, it is waited for.
+#[test]
+fn a_failover_to_a_replica_that_is_behind_loses_nothing() {
+    if skip() {
+        return;
+    }
+    let access = "host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n";
+    let primary = Cluster::start_with("", access, |_| ());
+    let folder = tempfile::tempdir().unwrap();
+    let replica = primary.replica();
+    let url = format!(
+        "postgresql://postgres@127.0.0.1:{},127.0.0.1:{}/postgres",
+        primary.port, replica.port
+    );
+    let mut plant = Plant::open(folder.path(), Settings::new(url));
+    plant.connect().unwrap();
+    plant.take_numbers(1, 101);
+    plant.deliver().unwrap();
+    let admin = primary.admin();
+    let has_all =
+        "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()";
+    let until = Instant::now() + PATIENCE;
+    while admin.one(has_all) != "1" {
+        assert!(Instant::now() < until, "the replica does not catch up");
+    }
+    replica.crash();
+    plant.take_numbers(101, 201);
+    plant.deliver().unwrap();
+    primary.crash();
+
+    let error = plant.connect().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Wait, "{error}");
+    replica.boot();
+    let error = plant.connect().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Wait, "{error}");
+    replica.promote();
+    let connected = plant.connect().unwrap();
+    assert_eq!((connected.state, connected.position), (State::Behind, 101));
+    plant.deliver().unwrap();
+
+    assert_eq!(numbers(&replica.admin()), "200|200|200");
 }
 
 /// What the journal has pruned meanwhile is said to be lost by the peer, and the sink goes on behind it.

@@ -14,22 +14,23 @@ pub struct Cluster {
     folder: tempfile::TempDir,
 }
 
+/// The folder of the newest server; `IIOT_POSTGRES_BIN` names another.
 fn programs() -> Option<PathBuf> {
     let named = std::env::var_os("IIOT_POSTGRES_BIN").map(PathBuf::from);
-    let installed = std::fs::read_dir("/usr/lib/postgresql")
+    let mut installed: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
         .flatten()
-        .map(|entry| entry.path().join("bin"));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found: Vec<PathBuf> = named
-        .into_iter()
-        .chain(installed)
-        .chain(std::env::split_paths(&path))
-        .filter(|folder| folder.join("initdb").exists())
+        .map(|entry| entry.path().join("bin"))
         .collect();
-    found.sort();
-    found.pop()
+    installed.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let needed = ["initdb", "pg_ctl", "pg_basebackup"];
+    named
+        .into_iter()
+        .chain(installed.into_iter().rev())
+        .chain(std::env::split_paths(&path))
+        .find(|folder| needed.iter().all(|name| folder.join(name).exists()))
 }
 
 /// True if the test is to be skipped because there is no PostgreSQL; never where CI is set.
@@ -39,9 +40,9 @@ pub fn skip() -> bool {
     }
     assert!(
         std::env::var_os("CI").is_none(),
-        "PostgreSQL's programs (initdb, pg_ctl) were not found"
+        "PostgreSQL's programs (initdb, pg_ctl, pg_basebackup) were not found"
     );
-    println!("skipped: PostgreSQL's programs (initdb, pg_ctl) were not found");
+    println!("skipped: PostgreSQL's programs (initdb, pg_ctl, pg_basebackup) were not found");
     true
 }
 
@@ -128,6 +129,43 @@ impl Cluster {
         std::fs::write(cluster.data().join("pg_hba.conf"), access).unwrap();
         cluster.boot();
         cluster
+    }
+
+    /// A server that follows this one, which must let replicas connect.
+    pub fn replica(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        if is_root() {
+            let owned = Command::new("chown")
+                .arg("postgres:postgres")
+                .arg(folder.path())
+                .output();
+            checked(&owned.unwrap(), "chown");
+        }
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let replica = Self { port, folder };
+        let copied = program("pg_basebackup")
+            .args(["-R", "-c", "fast", "-d", &self.url(), "-D"])
+            .arg(replica.data())
+            .output()
+            .unwrap();
+        checked(&copied, "pg_basebackup");
+        let settings = format!(
+            "port = {port}\nunix_socket_directories = '{}'\n",
+            replica.folder.path().display()
+        );
+        append(&replica.data().join("postgresql.conf"), &settings);
+        replica.boot();
+        replica
+    }
+
+    /// Let a replica take writes.
+    pub fn promote(&self) {
+        checked(&self.control(&["promote"]), "pg_ctl promote");
     }
 
     fn data(&self) -> PathBuf {
