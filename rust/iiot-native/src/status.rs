@@ -18,7 +18,6 @@ pub(crate) fn status_dict(
     intake.set_item("ignored_kinds", &status.ignored_kinds)?;
     intake.set_item("skipped_kinds", &status.skipped_kinds)?;
     intake.set_item("sessions_lost", &status.sessions_lost)?;
-    intake.set_item("lost_by_peer", &status.lost_by_peer)?;
     let sinks = PyDict::new(py);
     for sink in &status.sinks {
         let entry = PyDict::new(py);
@@ -42,6 +41,8 @@ pub(crate) fn status_dict(
         reasons.set_item("journal_age", sink.dropped_age)?;
         reasons.set_item("sink_away", sink.dropped_away)?;
         entry.set_item("dropped_reasons", reasons)?;
+        let lost = status.lost_by_peer.get(&sink.name).copied();
+        entry.set_item("lost_by_peer", lost.unwrap_or_default())?;
         entry.set_item("oldest_queued_at_ms", sink.oldest_queued_at_ms)?;
         sinks.set_item(&sink.name, entry)?;
     }
