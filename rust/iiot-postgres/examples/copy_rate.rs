@@ -1,6 +1,6 @@
 //! How fast a backlog goes into `dosing_consumption` with its four indexes, against `\copy` of the same rows into the same table.
 //!
-//! `cargo run --release -p iiot-postgres --example copy_rate -- URL [ROWS]`; the database may be emptied, and `psql` must be found.
+//! `cargo run --release -p iiot-postgres --example copy_rate -- URL [ROWS [ROWS_OF_A_BATCH]]`; the database may be emptied, and `psql` must be found.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -34,6 +34,9 @@ fn main() {
     let rows: u64 = arguments
         .next()
         .map_or(200_000, |text| text.parse().unwrap());
+    let batch = arguments
+        .next()
+        .map_or(10_000, |text| text.parse().unwrap());
     let mut admin = Connection::new(Settings::new(url.as_str())).unwrap();
     admin.open().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -43,7 +46,7 @@ fn main() {
         let week = plain::times_of_week(plain::week(now_ns() / 1000 - 3_600_000_000));
         let partition = plain::add_partition("public", "dosing_consumption", week);
         admin.query(&partition).unwrap();
-        let (sink_s, cpu_s) = deliver(&journal, &url, round, rows);
+        let (sink_s, cpu_s) = deliver(&journal, &url, round, (rows, batch));
         let told = admin
             .query("SELECT count(*) FROM dosing_consumption")
             .unwrap();
@@ -138,7 +141,7 @@ fn fill(folder: &std::path::Path, rows: u64) -> Journal {
 }
 
 /// Seconds, and seconds of CPU time of this process.
-fn deliver(journal: &Journal, url: &str, round: u32, rows: u64) -> (f64, f64) {
+fn deliver(journal: &Journal, url: &str, round: u32, (rows, batch): (u64, usize)) -> (f64, f64) {
     let name = format!("db{round}");
     let batches = Batches::new(journal.add_sink(&name, None).unwrap());
     let options = RowOptions {
@@ -150,8 +153,8 @@ fn deliver(journal: &Journal, url: &str, round: u32, rows: u64) -> (f64, f64) {
     sink.connect().unwrap();
     let (began, cpu) = (Instant::now(), cpu_seconds());
     let limits = RowLimits {
-        rows: 10_000,
-        bytes: 8 << 20,
+        rows: batch,
+        bytes: 32 << 20,
     };
     let next = || sink.next(limits, Duration::ZERO, Duration::ZERO).unwrap();
     let mut delivered = 0;
