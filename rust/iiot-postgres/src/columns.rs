@@ -1,6 +1,8 @@
 //! Which tables and columns there are, and what a column of a known type can hold.
 
+use iiot_core::hash::fingerprint;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// The types that are checked before they are sent; the server judges all others.
@@ -112,6 +114,27 @@ fn is_boolean(text: &str) -> bool {
     }
 }
 
+/// By name. The names are the database's: nobody from outside can choose them so that they collide.
+type Names<T> = HashMap<Box<[u8]>, T, BuildHasherDefault<Quick>>;
+
+/// A hash of few instructions.
+#[derive(Debug, Default, Clone)]
+struct Quick(u64);
+
+impl Hasher for Quick {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= fingerprint(bytes);
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.0 = self.0.rotate_left(7) ^ length as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A column as the catalogue has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -146,7 +169,7 @@ pub struct Table {
     /// Its columns in their order.
     pub columns: Vec<Column>,
     /// Which column is which.
-    by_name: HashMap<Box<[u8]>, usize>,
+    by_name: Names<usize>,
     /// The time column.
     pub time: usize,
     /// The column for what has no column.
@@ -170,7 +193,7 @@ impl Table {
         time_column: &str,
         division: Division,
     ) -> Option<Self> {
-        let by_name: HashMap<Box<[u8]>, usize> = columns
+        let by_name: Names<usize> = columns
             .iter()
             .enumerate()
             .map(|(at, column)| (column.name.as_bytes().into(), at))
@@ -203,8 +226,8 @@ impl Table {
 /// The tables that are known.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
-    tables: HashMap<Box<[u8]>, Arc<Table>>,
-    unusable: HashMap<Box<[u8]>, Arc<str>>,
+    tables: Names<Arc<Table>>,
+    unusable: Names<Arc<str>>,
 }
 
 impl Catalogue {

@@ -80,9 +80,12 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-fn push_padded(value: i64, width: u32, out: &mut Vec<u8>) {
-    for at in (0..width).rev() {
-        out.push(b'0' + (value / 10_i64.pow(at) % 10) as u8);
+fn push_padded(mut value: i64, width: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + width, b'0');
+    for digit in out.iter_mut().skip(start).rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
     }
 }
 

@@ -12,6 +12,7 @@ use crate::copy_text;
 use cells::Cells;
 use content::Content;
 use iiot_core::Decoded;
+use iiot_core::hash::fingerprint;
 use iiot_core::point::{Point, TagOrigin, ValueKind};
 use iiot_journal::{Confirmation, Encoder, Frame, OriginInfo, SinkReject};
 use std::collections::{BTreeMap, HashMap};
@@ -157,12 +158,14 @@ impl Rows {
         };
         self.cells.begin(table.columns.len());
         let mut fault = None;
-        let mut series = crate::names::fnv(&self.measurement);
-        let mut content = Content::default();
+        let mut series = fingerprint(&self.measurement);
+        let mut content = options.unique.then(Content::default);
         point.tags(|name, value, origin| {
             if origin == TagOrigin::Profile || options.configuration_tags {
-                series = series.wrapping_mul(31) ^ crate::names::fnv(value);
-                content.add(name.as_bytes(), value);
+                series = series.wrapping_mul(31) ^ fingerprint(value);
+                if let Some(content) = &mut content {
+                    content.add(name.as_bytes(), value);
+                }
                 self.cell(&table, name.as_bytes(), value, Wanted::Tag, &mut fault);
             } else if let Some(at) = table.column(name.as_bytes()) {
                 // Nobody asked for a column; but this one is there.
@@ -175,11 +178,13 @@ impl Rows {
             field.push_name(&mut name);
             let wanted = Wanted::Field(field.kind);
             let text = field.text();
-            content.add(&name, &text);
+            if let Some(content) = &mut content {
+                content.add(&name, &text);
+            }
             self.cell(&table, &name, &text, wanted, &mut fault);
         }
         self.name = name;
-        if let Some(at) = table.content.filter(|_| options.unique) {
+        if let (Some(at), Some(content)) = (table.content, content) {
             self.cells.put(at, content.uuid().as_bytes());
         }
         if fault.is_none() {
