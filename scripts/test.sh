@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # program:package of Debian
 needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck npm:npm
-    chromium:chromium mvn:maven qemu-system-arm:qemu-system-arm c++:g++)
+    chromium:chromium mvn:maven '/usr/lib/postgresql/*/bin/initdb:postgresql' qemu-system-arm:qemu-system-arm c++:g++)
 PATH="$PATH:/usr/sbin"
 
 # The firmware is compiled by rustup's toolchain where the target can be had, else by Debian's.
@@ -19,7 +19,7 @@ if ! { command -v rustup >/dev/null 2>&1 && timeout 120 rustup target add "$firm
         /usr/lib/rustlib/src/rust/library/core/Cargo.toml:rust-web-src)
 fi
 
-has() { command -v "$1" >/dev/null 2>&1 || [ -f "$1" ]; }
+has() { command -v "$1" >/dev/null 2>&1 || compgen -G "$1" >/dev/null; }
 
 install_servers() {
     local entry missing=() as_root=()

@@ -1,6 +1,6 @@
 """The extension: hot path, journal, MQTT and HTTP client. Private; import from the package's modules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Self, final
 
 __all__ = [
@@ -28,8 +28,14 @@ __all__ = [
     "MqttSink",
     "Pacer",
     "Poster",
+    "PostgresConnection",
+    "PostgresError",
+    "PostgresResumed",
+    "PostgresSettings",
+    "PostgresSink",
     "Profile",
     "ProfileError",
+    "RowBatch",
     "SideConnection",
     "Simulator",
     "__version__",
@@ -37,6 +43,15 @@ __all__ = [
     "debug_build",
     "mqtt_text",
     "mqtt_text_fault",
+    "postgres_drop_partition",
+    "postgres_hypertable",
+    "postgres_literal",
+    "postgres_name",
+    "postgres_partition_function",
+    "postgres_partitions",
+    "postgres_position_table",
+    "postgres_roll_up",
+    "postgres_time_bucket",
     "read_answer",
     "share_arena",
     "sign_command",
@@ -52,6 +67,14 @@ class ProfileError(ValueError):
     """A profile file has faults; `faults` holds all of them as (line, message); line 0 means the whole file."""
 
     faults: list[tuple[int, str]]
+
+class PostgresError(Exception):
+    """PostgreSQL cannot be used. `kind`: wait (it is away, busy, full, or the connection broke), report (a person has to act: password, rights, a missing table,
+    a certificate), moved (another writer moved the position; connect again), unknown_run (a copy of the journal, or an old one: stop until adopted),
+    settings (they cannot be used), cancelled. `sqlstate`: the server's code, if it gave one. A row that is refused is no error."""
+
+    kind: str
+    sqlstate: str | None
 
 class JournalError(Exception):
     """The journal cannot be used: `kind` is one of locked, unknown_version, damaged, io, full, closed."""
@@ -170,9 +193,11 @@ class Journal:
         max_bytes: int = 268435456,
         max_age_s: float = 0.0,
         max_rejects: int = 10000,
+        keep_confirmed_s: float = 0.0,
         keep_sinks: bool = False,
     ) -> Journal:
         """Open or create; starts the writer and the sync thread. Raises JournalError. `max_age_s` 0 means no limit of age.
+        Frames that every sink has confirmed stay for `keep_confirmed_s` where half of the room is free, for a database that comes back as it was earlier.
         With `keep_sinks` the sinks of the last run stay active without `add_sink`, as a retry on a stopped gateway needs it."""
     @staticmethod
     def inspect(path: str) -> dict[str, Any]:
@@ -228,6 +253,8 @@ class Journal:
     @property
     def id(self) -> str:
         """A random id of this journal, 32 hexadecimal digits; made when the journal was."""
+    run: str
+    """The run that this opening began, in hexadecimal."""
     def may_drop(self, name: str) -> None:
         """Where room is scarce, let the frames that only this sink lacks go first."""
     def wait_delivered(self, timeout_s: float) -> bool:
@@ -525,6 +552,144 @@ class LineBatch:
         """The lines `first`..`end`, each with its line feed. Raises ValueError if there are not so many."""
     def last_lines(self, *, first: int = 0, end: int | None = None, most: int = 1000) -> dict[bytes, bytes]:
         """The last of the lines `first`..`end` of each measurement, by the measurement as lines write it; of `most` measurements at most."""
+
+@final
+class PostgresSettings:
+    """How to connect: a URL with libpq's parameters, and time-outs. They are checked by those who take them."""
+
+    def __new__(
+        cls,
+        url: str,
+        *,
+        password: str | None = None,
+        pass_file: str | None = None,
+        schema: str = "public",
+        application_name: str = "iiot-gateway",
+        connect_timeout_s: float = 10.0,
+        timeout_s: float = 60.0,
+        lock_timeout_s: float = 10.0,
+    ) -> Self:
+        """`password` comes before the URL's and the password file's; `pass_file` None means libpq's usual one. `timeout_s` is for each transaction."""
+
+@final
+class PostgresSink:
+    """Rows of the frames behind a sink's cursor, into a database that keeps the sink's position in the transaction of the rows.
+
+    `connect`; then `next_batch`, `commit`, `confirm` again and again. After an error of `commit` the connection is closed: `connect` again, which finds out
+    what is in. After that, and where `commit` returns False, batches read before are worth nothing: `rewind`. One thread may read while another commits."""
+
+    def __new__(
+        cls,
+        journal: Journal,
+        name: str,
+        settings: PostgresSettings,
+        *,
+        manage: bool = True,
+        configuration_tags: bool = False,
+        unique: bool = False,
+        replace_nul: bool = False,
+        max_columns: int = 200,
+        max_tables: int = 1000,
+        retention_days: Mapping[str, float] = {},
+    ) -> Self:
+        """Raises PostgresError (settings). With `manage` missing tables, columns and partitions are made. Rows of a measurement in `retention_days` that are
+        older are rejects. With `unique` a row that says the same of the same time as one that is there is left out, and counted (`RowBatch.repeated`)."""
+    def connect(self) -> PostgresResumed:
+        """Connect, read the position, and let the journal's cursor follow it. Raises PostgresError, JournalError. Blocks; releases the interpreter."""
+    def adopt(self) -> int:
+        """Take over the position that a run wrote which this journal does not know; returns the position from which this journal goes on."""
+    def next_batch(self, *, max_rows: int, max_bytes: int, linger_ms: int, timeout_ms: int) -> RowBatch | None:
+        """The batch behind the last one handed out; waits up to `timeout_ms` for a first frame, then `linger_ms` for more. None on time-out.
+        Raises JournalError. Blocks; releases the interpreter."""
+    def rewind(self) -> None:
+        """Forget batches handed out and not confirmed: begin again at the stored cursor. Waits for a `next_batch` under way."""
+    def commit(self, batch: RowBatch) -> bool:
+        """Commit the rows and the position behind them. True: all are in but `batch.refused`, which the journal has stored before. False: the tables or the
+        position were other than thought; `rewind` and read again. Raises PostgresError, JournalError. Blocks; releases the interpreter."""
+    def confirm(self, batch: RowBatch, *, wait: bool = True) -> bool:
+        """Confirm a committed batch. As `LineSink.confirm`."""
+    def prepare_partitions(self) -> None:
+        """Make the partitions of this week and the next of every table written to so far."""
+    def query(self, sql: str) -> list[list[str | None]]:
+        """The rows of all statements, as text. Waits for a `commit` under way."""
+    def close(self) -> None:
+        """Close the connection; `connect` may open it again."""
+    def stop(self) -> None:
+        """Make a waiting `next_batch` return None now, and every later one; a `commit` under way goes on."""
+    def cancel(self) -> None:
+        """End whatever is under way, and everything later, with PostgresError (cancelled)."""
+
+@final
+class PostgresResumed:
+    """Where a connection goes on. Immutable."""
+
+    state: Literal["new", "same", "ahead", "behind"]
+    """new: nothing of this journal's sink was ever there. ahead: the database had a COMMIT that the journal did not know of. behind: it is as it was earlier."""
+    position: int
+    lost: tuple[int, int]
+    """First and end of positions that the database has not (new) or no longer (behind), and the journal has no more; equal if there are none."""
+    lost_here: int
+    """How many positions the database has of a run whose end this journal lost."""
+    server_version: int
+    timescaledb: str | None
+
+@final
+class RowBatch:
+    """Rows of consecutive frames."""
+
+    rows: int
+    frames: int
+    byte_length: int
+    first_position: int
+    end_position: int
+    repeated: int
+    """After `commit` with `unique`: rows that were there already, word for word."""
+    left_out: list[tuple[str, str, int]]
+    """Table, name and count of values that had no column."""
+    refused: list[tuple[int, int, str, str]]
+    """Position, point, reason and excerpt of rows that are rejects; those that the server refused are among them after `commit`."""
+
+@final
+class PostgresConnection:
+    """A connection for commands and questions."""
+
+    def __new__(cls, settings: PostgresSettings) -> Self:
+        """Raises PostgresError (settings)."""
+    def connect(self) -> tuple[int, str | None]:
+        """The server's version as in 150020, and that of TimescaleDB. Raises PostgresError. Blocks; releases the interpreter."""
+    def query(self, sql: str) -> list[list[str | None]]:
+        """The rows of all statements, as text. After an error the connection is closed."""
+    def close(self) -> None: ...
+    def cancel(self) -> None:
+        """End the call under way, and every later one, with PostgresError (cancelled)."""
+
+def postgres_name(name: str) -> str:
+    """A name as an identifier in quotes."""
+
+def postgres_literal(text: str) -> str:
+    """A text as a literal, whatever `standard_conforming_strings` is."""
+
+def postgres_position_table(schema: str) -> str:
+    """The statement that makes the table of positions. This and the following do nothing by themselves; twice changes nothing."""
+
+def postgres_time_bucket(schema: str, server_version: int) -> str:
+    """Makes `time_bucket`, for a server without TimescaleDB."""
+
+def postgres_partition_function(schema: str) -> str:
+    """Makes `iiot_gateway_add_partition`, which lets a role that may only write have partitions made. GRANT EXECUTE on it to the role."""
+
+def postgres_partitions(schema: str, table: str) -> str:
+    """Lists partitions: name, first and end in microseconds since 1970."""
+
+def postgres_drop_partition(schema: str, partition: str) -> str: ...
+def postgres_hypertable(schema: str, table: str) -> str:
+    """Makes a hypertable of an empty table. Needs TimescaleDB."""
+
+def postgres_roll_up(
+    schema: str, table: str, view: str, *, by: Sequence[str], count: str, sums: Sequence[tuple[str, str, str]]
+) -> list[str]:
+    """Makes an hourly roll-up that each insertion keeps right, and the view of it: `bucket`, the columns `by`, `count`, and for each (column, total, average)
+    the sum and the average under these names; an empty name leaves one out."""
 
 @final
 class Live:

@@ -30,6 +30,7 @@ INTAKE_RATE = "iiot_intake_rate_frames_per_second"
 SINK_FRAMES = "iiot_sink_frames_total"
 SINK_REJECTED = "iiot_sink_rejected_frames"
 SINK_DROPPED = "iiot_sink_dropped_frames_total"
+SINK_LOST_BY_PEER = "iiot_sink_lost_by_peer_frames_total"
 SINK_LAG = "iiot_sink_lag_seconds"
 SINK_QUEUED = "iiot_sink_queued_frames"
 SINK_CONNECTED = "iiot_sink_connected"
@@ -67,6 +68,7 @@ METRICS: dict[str, tuple[str, str]] = {
     SINK_FRAMES: ("counter", "Frames of a sink by what became of them."),
     SINK_REJECTED: ("gauge", "Frames that the other side refused; falls when a retry offers them again."),
     SINK_DROPPED: ("counter", "Frames that went before the sink had them, by reason."),
+    SINK_LOST_BY_PEER: ("counter", "Frames that a database had and lost, and that the journal no longer has."),
     SINK_QUEUED: ("gauge", "Frames in the journal that the sink has not passed: its lag."),
     SINK_LAG: ("gauge", "How long the oldest queued frame has waited in the journal."),
     **{metric.name: (metric.kind, metric.help) for metric in OF_SINKS},
@@ -158,6 +160,7 @@ def _sink(name: str, sink: dict[str, Any], now_s: float) -> Iterator[tuple[str, 
     for reason, value in sink.get("dropped_reasons", {}).items():
         yield SINK_DROPPED, {"sink": name, "reason": reason}, value
     labels = {"sink": name}
+    yield SINK_LOST_BY_PEER, labels, sink.get("lost_by_peer", 0)
     yield SINK_REJECTED, labels, sink.get("rejected", 0)
     yield SINK_QUEUED, labels, sink.get("queued", 0)
     oldest_ms = sink.get("oldest_queued_at_ms")

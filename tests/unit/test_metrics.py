@@ -40,6 +40,7 @@ def document() -> dict[str, Any]:
                 "dropped": 5,
                 "superseded": 0,
                 "dropped_reasons": {"journal_full": 5, "journal_age": 0, "sink_away": 0},
+                "lost_by_peer": 6,
                 "oldest_queued_at_ms": int(NOW_S * 1000) - 12_500,
                 "reconnects": 1,
                 "in_flight": 3,
@@ -87,6 +88,7 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_intake_ignored_documents_total", ("join",)] == 4
     assert values["iiot_intake_skipped_messages_total", ("retained",)] == 8
     assert values["iiot_intake_sessions_lost_total", ("mqtt_consumer",)] == 1
+    assert values["iiot_sink_lost_by_peer_frames_total", ("mqtt",)] == 6
     assert values["iiot_intake_times_not_remembered_total", ()] == 0
     assert values["iiot_intake_lost_on_air_frames", ()] == 7
     assert values["iiot_sink_lag_seconds", ("mqtt",)] == 12.5

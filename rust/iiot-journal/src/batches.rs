@@ -2,8 +2,9 @@
 
 use crate::cursor::{Confirmer, Cursor, OriginInfo};
 use crate::error::Result;
+use crate::rewind::GoneBack;
 use crate::row::{Frame, Row};
-use crate::sink::{Confirmation, TopicValue};
+use crate::sink::{Confirmation, SinkReject, TopicValue};
 use iiot_core::Decoded;
 use iiot_core::scan::Scan;
 use std::ops::Range;
@@ -219,6 +220,32 @@ impl Batches {
         Ok(from..end)
     }
 
+    /// Behind the last committed frame.
+    pub fn head(&self) -> u64 {
+        self.cursor.head()
+    }
+
+    /// Begin again at `to`, or at the oldest kept frame behind it, because the other side has no more than that. With `count_lost` what the journal does not have any
+    /// more is counted as lost by the peer. What was queued to be confirmed must be settled before.
+    pub fn go_back(&mut self, to: u64, count_lost: bool) -> Result<GoneBack> {
+        let gone = self.cursor.go_back(to, count_lost)?;
+        self.begin_at(gone.position);
+        Ok(gone)
+    }
+
+    /// Settle everything before `to`, which the other side has, and begin there.
+    pub fn confirm_ahead(&mut self, to: u64) -> Result<()> {
+        self.cursor.confirm_ahead(to)?;
+        self.begin_at(self.cursor.position());
+        Ok(())
+    }
+
+    fn begin_at(&mut self, position: u64) {
+        self.confirmations.queued.store(position, Ordering::Release);
+        self.next = position;
+        self.rest = None;
+    }
+
     /// Begin again behind what is confirmed. What is only queued to be confirmed needs no second sending: it is committed before the journal closes.
     pub fn rewind(&mut self) {
         let queued = self.confirmations.queued.load(Ordering::Acquire);
@@ -248,6 +275,18 @@ impl Confirmations {
         self.confirmer.confirm(confirmation)?;
         self.queued.store(end, Ordering::Release);
         Ok(())
+    }
+
+    /// Store, safe from a loss of power, what the other side is about to be told to leave out. It becomes final when the cursor passes it; the next call replaces what
+    /// is not. False if the disk does not take it in time.
+    pub fn provisional(&self, rejects: Vec<SinkReject>, timeout: Duration) -> Result<bool> {
+        self.confirmer.provisional(rejects, timeout)
+    }
+
+    /// Wait until everything that was queued is committed; false if that takes longer.
+    pub fn settled(&self, timeout: Duration) -> bool {
+        let queued = self.queued.load(Ordering::Acquire);
+        self.confirmer.wait_settled(queued, timeout)
     }
 
     /// Wait until everything that was queued is committed, or the sink is to stop.

@@ -4,6 +4,7 @@
 
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
+use crate::keep::Keep;
 use crate::links::Links;
 use crate::prune;
 use crate::reject::{self, NewReject};
@@ -50,6 +51,8 @@ pub(crate) struct State {
     pub notes: Vec<String>,
     /// What nodes' links did, until it can be seen.
     pub links: Links,
+    /// How long confirmed frames stay.
+    pub keep: Keep,
 }
 
 /// What a group of messages came to.
@@ -201,27 +204,12 @@ impl Group {
         let name = found.name.clone();
         let settled = found.confirm(&state.db, confirmation)?;
         self.notes.extend(settled.note);
-        for r in settled.rejects {
-            let stored = reject::frame_at(&state.db, &self.rows, r.position)?;
-            self.rejects.push(NewReject {
-                sink: Some(sink),
-                source: stored
-                    .as_ref()
-                    .map_or_else(String::new, |f| f.source.clone()),
-                origin: stored.as_ref().map(|f| f.origin),
-                position: Some(r.position),
-                point: Some(r.point),
-                field: r.field,
-                topic: stored.as_ref().and_then(|f| f.topic.clone()),
-                reason: r.reason,
-                place: format!("sink {name}, position {}, point {}", r.position, r.point),
-                excerpt: r.excerpt,
-                kind: "sink",
-                times: stored
-                    .as_ref()
-                    .map_or_else(NewTimes::default, |f| f.times.clone()),
-                document: stored.map(|f| f.document),
-            });
+        for refused in settled.rejects {
+            let found = reject::of_sink(&state.db, &self.rows, (sink, &name), refused, "sink")?;
+            self.rejects.push(found);
+        }
+        if settled.has_replaced {
+            self.reject_bytes = reject::total_bytes(&state.db)?;
         }
         Ok(())
     }
@@ -251,7 +239,13 @@ impl Group {
             prune::too_old(&state.db, before_ms, self, &state.origins)?;
         }
         prune::spare(&state.db, state.limits.live_bytes, self, &state.origins)?;
-        self.oldest = prune::passed(&state.db, &self.sinks, self.oldest, self.next)?;
+        let has_room = || prune::is_half_empty(&state.db, state.limits.live_bytes);
+        let kept = match state.keep.boundary(self.now_ns / 1_000_000) {
+            u64::MAX => u64::MAX,
+            kept if has_room()? => kept,
+            _ => u64::MAX,
+        };
+        self.oldest = prune::passed(&state.db, &self.sinks, self.oldest, self.next, kept)?;
         let mut put = state.db.prepare_cached(
             "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=value+excluded.value",
         )?;
@@ -268,6 +262,9 @@ impl Group {
         state.oldest = self.oldest;
         state.dropped_within |= self.dropped_within;
         state.sinks = self.sinks;
+        if let Some(confirmed) = state.sinks.iter().map(|sink| sink.cursor).min() {
+            state.keep.note(self.now_ns / 1_000_000, confirmed);
+        }
         state.reject_bytes = self.reject_bytes;
         state.notes.extend(self.notes);
         for (at, change) in self.changes {

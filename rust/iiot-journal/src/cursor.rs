@@ -4,10 +4,11 @@ use crate::error::Result;
 use crate::origins::Origins;
 use crate::queue::add_confirmation;
 use crate::reader;
+use crate::rewind::{self, GoneBack};
 use crate::row::{Frame, Row};
 use crate::schema;
 use crate::shared::{Shared, Wake, lock};
-use crate::sink::{Confirmation, TopicValue};
+use crate::sink::{Confirmation, SinkReject, TopicValue};
 use iiot_core::origin::Origin;
 use iiot_core::profile::Profile;
 use iiot_core::{Decoded, Scan, ScanFault};
@@ -15,6 +16,9 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a peer's word waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Separates keys, values and pairs in the stored tags; no tag may hold them.
 const UNIT: char = '\u{1f}';
@@ -164,6 +168,26 @@ impl Cursor {
         readable
     }
 
+    /// Behind the last committed frame.
+    pub fn head(&self) -> u64 {
+        lock(&self.shared.progress).head
+    }
+
+    /// Move the cursor back; see [`crate::rewind`].
+    pub(crate) fn go_back(&self, to: u64, count_lost: bool) -> Result<GoneBack> {
+        let id = self.id;
+        self.shared.command_within(PATIENCE, move |state| {
+            rewind::go_back(state, id, to, count_lost)
+        })
+    }
+
+    /// Settle what the peer has beyond the cursor.
+    pub(crate) fn confirm_ahead(&self, to: u64) -> Result<()> {
+        let id = self.id;
+        self.shared
+            .command_within(PATIENCE, move |state| rewind::confirm_ahead(state, id, to))
+    }
+
     /// Wake whoever waits in `wait_readable`, so that it asks `cancelled`.
     pub fn nudge(&self) -> impl Fn() + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
@@ -197,6 +221,15 @@ impl Confirmer {
         drop(queue);
         self.shared.queue_filled.notify_one();
         Ok(())
+    }
+
+    /// Store rejects that are not final and sync them; false if the disk does not take them in time.
+    pub(crate) fn provisional(&self, rejects: Vec<SinkReject>, timeout: Duration) -> Result<bool> {
+        let id = self.id;
+        self.shared.command_within(timeout, move |state| {
+            rewind::provisional(state, id, rejects)
+        })?;
+        Ok(self.shared.sync(timeout))
     }
 
     /// Wait until everything before `end` is settled, and that is committed.

@@ -3,9 +3,11 @@
 use crate::commit::{Limits, State};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
+use crate::keep::Keep;
 use crate::lock::{Lock, with_suffix};
 use crate::reject::{self, Reject};
 use crate::room::{Room, free_bytes};
+use crate::runs::{self, Runs};
 use crate::shared::{Shared, lock, now_ns};
 use crate::status::{self, Status};
 use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
@@ -37,6 +39,8 @@ pub struct Options {
     pub max_age: Option<Duration>,
     /// Rejects kept.
     pub max_rejects: u64,
+    /// Frames that every sink has confirmed stay so long where at least half of the room is free.
+    pub keep_confirmed: Duration,
     /// Sinks that were known when the journal was closed stay so without being added: for who changes the journal of a stopped gateway.
     pub keep_sinks: bool,
 }
@@ -48,6 +52,7 @@ impl Default for Options {
             max_bytes: 256 << 20,
             max_age: None,
             max_rejects: 10_000,
+            keep_confirmed: Duration::ZERO,
             keep_sinks: false,
         }
     }
@@ -63,6 +68,7 @@ struct Threads {
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
     id: String,
+    runs: Arc<Runs>,
     pub(crate) path: PathBuf,
     threads: Mutex<Option<Threads>>,
     reader: Mutex<Option<Connection>>,
@@ -136,6 +142,7 @@ impl Journal {
         }
         let id = identity(&db)?;
         let (oldest, next) = extent(&db)?;
+        let runs = runs::begin(&db, next, was_open != Some(1), (&log, &log_path))?;
         let (sinks, told) =
             writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
         notes.extend(told);
@@ -158,6 +165,7 @@ impl Journal {
             reject_bytes: reject::total_bytes(&db)?,
             notes: Vec::new(),
             links: crate::links::Links::default(),
+            keep: Keep::new(i64::try_from(options.keep_confirmed.as_millis()).unwrap_or(i64::MAX)),
             db,
         };
         let shared = Arc::new(Shared::new(wal_bytes, next, HashMap::new()));
@@ -171,6 +179,7 @@ impl Journal {
         Ok(Self {
             shared,
             id,
+            runs: Arc::new(runs),
             path: path.to_owned(),
             threads: Mutex::new(Some(threads)),
             reader: Mutex::new(Some(reader)),
@@ -197,6 +206,11 @@ impl Journal {
     /// A random id of this journal, 32 hexadecimal digits; made when the journal was.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The runs of this journal, the present one last. They do not change while it is open.
+    pub fn runs(&self) -> Arc<Runs> {
+        Arc::clone(&self.runs)
     }
 
     /// Where room is scarce, let the frames that only this sink lacks go first, so that it does not stop the intake of sources that wait.
@@ -257,11 +271,7 @@ impl Journal {
 
     /// Commit and sync everything pushed so far.
     pub fn sync(&self, timeout: Duration) -> bool {
-        let ticket = lock(&self.shared.queue).last_ticket;
-        lock(&self.shared.progress).sync_now = true;
-        self.shared.progress_changed.notify_all();
-        self.shared
-            .wait_progress(timeout, |p| p.synced_ticket >= ticket)
+        self.shared.sync(timeout)
     }
 
     /// Commit, sync, move the log into the file, end the threads, release the lock. Everything after it fails with `Closed`.

@@ -168,11 +168,23 @@ fn drop_oldest(
     Ok(true)
 }
 
-/// Take out the rows that every active sink has passed. Returns the oldest kept position.
-pub(crate) fn passed(db: &Connection, sinks: &[Sink], oldest: u64, next: u64) -> Result<u64> {
+/// Whether there is room to keep what nobody waits for.
+pub(crate) fn is_half_empty(db: &Connection, limit: u64) -> Result<bool> {
+    Ok(live_bytes(db)? + SLACK_BYTES < limit / 2)
+}
+
+/// Take out the rows that every active sink has passed, none from `kept` on. Returns the oldest kept position.
+pub(crate) fn passed(
+    db: &Connection,
+    sinks: &[Sink],
+    oldest: u64,
+    next: u64,
+    kept: u64,
+) -> Result<u64> {
     let Some(cursor) = sinks.iter().map(|s| s.cursor).min() else {
         return Ok(oldest);
     };
+    let cursor = cursor.min(kept);
     if cursor <= oldest {
         return Ok(oldest);
     }

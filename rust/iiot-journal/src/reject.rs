@@ -4,6 +4,7 @@ use crate::commit::{Limits, State};
 use crate::error::{ErrorKind, Result};
 use crate::row::{NewTimes, Row};
 use crate::schema::is_version_1;
+use crate::sink::SinkReject;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use std::sync::Arc;
 
@@ -104,6 +105,42 @@ pub(crate) fn frame_at(
         }))
 }
 
+/// The kind of a reject that is stored before the other side is told to leave it out. It becomes final when the cursor passes it.
+pub(crate) const PROVISIONAL: &str = "provisional";
+
+/// What a sink refused, with the frame behind it.
+pub(crate) fn of_sink(
+    db: &Connection,
+    rows: &[Arc<Row>],
+    (sink, name): (i64, &str),
+    refused: SinkReject,
+    kind: &'static str,
+) -> Result<NewReject> {
+    let stored = frame_at(db, rows, refused.position)?;
+    Ok(NewReject {
+        sink: Some(sink),
+        source: stored
+            .as_ref()
+            .map_or_else(String::new, |f| f.source.clone()),
+        origin: stored.as_ref().map(|f| f.origin),
+        position: Some(refused.position),
+        point: Some(refused.point),
+        field: refused.field,
+        topic: stored.as_ref().and_then(|f| f.topic.clone()),
+        reason: refused.reason,
+        place: format!(
+            "sink {name}, position {}, point {}",
+            refused.position, refused.point
+        ),
+        excerpt: refused.excerpt,
+        kind,
+        times: stored
+            .as_ref()
+            .map_or_else(NewTimes::default, |f| f.times.clone()),
+        document: stored.map(|f| f.document),
+    })
+}
+
 /// Store rejects and let the oldest go beyond the limits; counts are kept elsewhere and never fall by this.
 pub(crate) fn store(
     db: &Connection,
@@ -182,7 +219,7 @@ pub(crate) fn list(db: &Connection, limit: u64) -> Result<Vec<Reject>> {
     };
     let mut query = db.prepare(&format!(
         "SELECT r.id, r.at_ns, s.name, r.source, r.kind, r.position, r.point, r.reason, r.place, r.excerpt, {added}
-         FROM reject r LEFT JOIN sink s ON s.id=r.sink ORDER BY r.id DESC LIMIT ?1",
+         FROM reject r LEFT JOIN sink s ON s.id=r.sink WHERE r.kind<>'provisional' ORDER BY r.id DESC LIMIT ?1",
     ))?;
     let rows = query.query_map(
         [i64::try_from(limit).unwrap_or(i64::MAX)],

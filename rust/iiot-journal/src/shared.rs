@@ -12,6 +12,7 @@ use crate::tap::TapRing;
 use crate::writer::Writer;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -151,6 +152,32 @@ impl Shared {
         &self,
         body: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.ask(body)?
+            .recv()
+            .unwrap_or_else(|_| Err(crate::writer::closed()))
+    }
+
+    /// The same for who holds something meanwhile. On a disk that takes nothing it may still run later.
+    pub(crate) fn command_within<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        body: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.ask(body)?
+            .recv_timeout(timeout)
+            .unwrap_or_else(|failed| match failed {
+                RecvTimeoutError::Disconnected => Err(crate::writer::closed()),
+                RecvTimeoutError::Timeout => Err(Error::new(
+                    ErrorKind::Io,
+                    format!("the disk took nothing for {} s", timeout.as_secs()),
+                )),
+            })
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> Result<Receiver<Result<T>>> {
         let (answer, received) = std::sync::mpsc::sync_channel(1);
         self.send(Message::Command(Box::new(move |state| {
             let outcome = body(state);
@@ -158,9 +185,15 @@ impl Shared {
                 let _ = answer.send(outcome);
             })
         })))?;
-        received
-            .recv()
-            .unwrap_or_else(|_| Err(crate::writer::closed()))
+        Ok(received)
+    }
+
+    /// Commit and sync everything that was put in the queue so far.
+    pub(crate) fn sync(&self, timeout: Duration) -> bool {
+        let ticket = lock(&self.queue).last_ticket;
+        lock(&self.progress).sync_now = true;
+        self.progress_changed.notify_all();
+        self.wait_progress(timeout, |p| p.synced_ticket >= ticket)
     }
 
     /// Tell what a commit came to.

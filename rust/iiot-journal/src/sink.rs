@@ -183,8 +183,38 @@ impl Sink {
         for t in &c.topics {
             put.execute(params![self.id, t.topic, t.payload, t.retain, t.time_ns])?;
         }
+        if !c.rejects.is_empty() {
+            let (stored, are_these) = self.promote(db, &c)?;
+            settled.has_replaced = stored && !are_these;
+            if are_these {
+                c.rejects.clear();
+            }
+        }
         settled.rejects = c.rejects;
         Ok(settled)
+    }
+}
+
+impl Sink {
+    /// Make the rejects final that were stored before the other side was told, if they are those of the confirmation; if not, they go. Returns whether there were any, and
+    /// whether they are those.
+    fn promote(&self, db: &Connection, c: &Confirmation) -> Result<(bool, bool)> {
+        let of_sink = params![self.id, c.end as i64];
+        let sql = "SELECT count(*), coalesce(sum(position), 0) FROM reject WHERE sink=?1 AND position<?2 AND kind='provisional'";
+        let stored: (i64, i64) = db
+            .prepare_cached(sql)?
+            .query_row(of_sink, |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let sum = c.rejects.iter().map(|reject| reject.position as i64).sum();
+        let are_these = stored == (c.rejects.len() as i64, sum);
+        let sql = if are_these {
+            "UPDATE reject SET kind='sink' WHERE sink=?1 AND position<?2 AND kind='provisional'"
+        } else {
+            "DELETE FROM reject WHERE sink=?1 AND position<?2 AND kind='provisional'"
+        };
+        if stored.0 > 0 {
+            db.prepare_cached(sql)?.execute(of_sink)?;
+        }
+        Ok((stored.0 > 0, are_these))
     }
 }
 
@@ -193,6 +223,8 @@ impl Sink {
 pub(crate) struct Settled {
     /// Points to be stored as rejects.
     pub rejects: Vec<SinkReject>,
+    /// Rejects that were not final were taken out.
+    pub has_replaced: bool,
     /// For the log: sink and journal count differently.
     pub note: Option<String>,
 }

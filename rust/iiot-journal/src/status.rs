@@ -22,6 +22,8 @@ pub struct Status {
     pub skipped_kinds: BTreeMap<String, i64>,
     /// How often a broker had lost the session of a source, so that messages may be missing, by source.
     pub sessions_lost: BTreeMap<String, i64>,
+    /// Positions that a database had and lost, and that the journal no longer has, by sink.
+    pub lost_by_peer: BTreeMap<String, i64>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
     /// The file.
@@ -108,6 +110,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
             Some(("rejected", reason)) => status.reject_reasons.insert(reason.into(), value),
             Some(("ignored", kind)) => status.ignored_kinds.insert(kind.into(), value),
             Some(("session_lost", source)) => status.sessions_lost.insert(source.into(), value),
+            Some(("lost_by_peer", sink)) => status.lost_by_peer.insert(sink.into(), value),
             Some(("skipped", why)) => status.skipped_kinds.insert(why.into(), value),
             Some(("time_not_believed", source)) => {
                 status.times_not_believed.insert(source.into(), value)
@@ -171,7 +174,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
         max_bytes,
         bytes_per_s: rate,
         hours_left: (rate > 0.0).then(|| live_limit.saturating_sub(bytes) as f64 / rate / 3600.0),
-        rejects: one("SELECT count(*) FROM reject")?.unwrap_or(0) as u64,
+        rejects: one("SELECT count(*) FROM reject WHERE kind<>'provisional'")?.unwrap_or(0) as u64,
     };
     Ok(status)
 }

@@ -11,6 +11,7 @@ create_exception!(iiot_gateway._native, HistoryError, PyException);
 create_exception!(iiot_gateway._native, MqttError, PyValueError);
 create_exception!(iiot_gateway._native, HttpError, PyValueError);
 create_exception!(iiot_gateway._native, BrokerError, PyException);
+create_exception!(iiot_gateway._native, PostgresError, PyException);
 
 pub(crate) fn journal(py: Python<'_>, error: &iiot_journal::Error) -> PyErr {
     if error.kind == iiot_journal::ErrorKind::Conflict {
@@ -31,6 +32,20 @@ pub(crate) fn history(py: Python<'_>, error: &iiot_history::Error) -> PyErr {
     raised
 }
 
+pub(crate) fn postgres(py: Python<'_>, error: &iiot_postgres::Error) -> PyErr {
+    if error.kind == iiot_postgres::ErrorKind::Journal {
+        let raised = JournalError::new_err(error.to_string());
+        let _ = raised.value(py).setattr("kind", "io");
+        return raised;
+    }
+    let raised = PostgresError::new_err(error.to_string());
+    let _ = raised.value(py).setattr("kind", error.kind.name());
+    let _ = raised
+        .value(py)
+        .setattr("sqlstate", error.sqlstate.as_deref());
+    raised
+}
+
 pub(crate) fn profile(py: Python<'_>, error: &CoreProfileError) -> PyErr {
     let faults: Vec<(usize, String)> = error
         .faults
@@ -48,6 +63,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("JournalError", py.get_type::<JournalError>())?;
     module.add("HistoryError", py.get_type::<HistoryError>())?;
     module.add("MqttError", py.get_type::<MqttError>())?;
+    module.add("PostgresError", py.get_type::<PostgresError>())?;
     module.add("BrokerError", py.get_type::<BrokerError>())?;
     module.add("HttpError", py.get_type::<HttpError>())
 }

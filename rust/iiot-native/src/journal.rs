@@ -36,7 +36,11 @@ pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Journal {
     #[staticmethod]
-    #[pyo3(signature = (path, *, sync = "full", max_bytes = 268_435_456, max_age_s = 0.0, max_rejects = 10_000, keep_sinks = false))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python signature"
+    )]
+    #[pyo3(signature = (path, *, sync = "full", max_bytes = 268_435_456, max_age_s = 0.0, max_rejects = 10_000, keep_confirmed_s = 0.0, keep_sinks = false))]
     fn open(
         py: Python<'_>,
         path: &str,
@@ -44,6 +48,7 @@ impl Journal {
         max_bytes: u64,
         max_age_s: f64,
         max_rejects: u64,
+        keep_confirmed_s: f64,
         keep_sinks: bool,
     ) -> PyResult<Self> {
         let sync = match sync {
@@ -61,6 +66,7 @@ impl Journal {
             max_bytes,
             max_age: (!max_age.is_zero()).then_some(max_age),
             max_rejects,
+            keep_confirmed: seconds("keep_confirmed_s", keep_confirmed_s)?,
             keep_sinks,
         };
         let core = run(py, || Core::open(Path::new(path), &options))?;
@@ -221,6 +227,14 @@ impl Journal {
     #[getter]
     fn id(&self) -> &str {
         self.core.id()
+    }
+
+    /// The run that this opening began, in hexadecimal.
+    #[getter]
+    fn run(&self) -> String {
+        let runs = self.core.runs();
+        runs.present()
+            .map_or_else(String::new, |run| run.id.clone())
     }
 
     #[pyo3(signature = (name))]

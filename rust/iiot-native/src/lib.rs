@@ -16,6 +16,8 @@ mod live;
 mod memory;
 mod mqtt;
 mod mqtt_text;
+mod postgres;
+mod postgres_sql;
 mod recorder;
 mod side;
 mod simulate;
@@ -43,6 +45,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     downlink::register(module)?;
     side::register(module)?;
     http::register(module)?;
+    postgres::register(module)?;
+    postgres_sql::register(module)?;
     simulate::register(module)?;
     broker::register(module)?;
     memory::register(module)?;

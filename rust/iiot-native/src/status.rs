@@ -41,6 +41,8 @@ pub(crate) fn status_dict(
         reasons.set_item("journal_age", sink.dropped_age)?;
         reasons.set_item("sink_away", sink.dropped_away)?;
         entry.set_item("dropped_reasons", reasons)?;
+        let lost = status.lost_by_peer.get(&sink.name).copied();
+        entry.set_item("lost_by_peer", lost.unwrap_or_default())?;
         entry.set_item("oldest_queued_at_ms", sink.oldest_queued_at_ms)?;
         sinks.set_item(&sink.name, entry)?;
     }

@@ -98,7 +98,8 @@ fn roots(ca_file: Option<&str>) -> Result<RootCertStore, TlsFault> {
     Ok(roots)
 }
 
-fn certificates(
+/// The certificates in a file.
+pub fn certificates(
     setting: &'static str,
     path: &str,
 ) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
@@ -112,7 +113,8 @@ fn certificates(
     Ok(found)
 }
 
-fn private_key(setting: &'static str, path: &str) -> Result<PrivateKeyDer<'static>, TlsFault> {
+/// The private key in a file.
+pub fn private_key(setting: &'static str, path: &str) -> Result<PrivateKeyDer<'static>, TlsFault> {
     let wrong = |what: String| TlsFault::new(setting, format!("{path}: {what}"));
     let pem = read(path).map_err(wrong)?;
     PrivateKeyDer::from_pem_slice(&pem).map_err(|error| wrong(error.to_string()))

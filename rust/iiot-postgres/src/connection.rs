@@ -1,0 +1,311 @@
+//! One connection: opening it, running statements within a time, cancelling, closing.
+//!
+//! It lives on the thread that calls. Nothing needs it while no call is under way: keepalives are the kernel's.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::{Settings, Target, TlsMode};
+use crate::tls::Connector;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
+
+/// The oldest server that is known to work.
+const OLDEST_VERSION: u32 = 130_000;
+/// How long a connection that is given up may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(300);
+
+/// Ends what is under way, and everything after it.
+#[derive(Debug, Default)]
+pub struct Cancel {
+    is_set: AtomicBool,
+    told: Notify,
+}
+
+impl Cancel {
+    /// End the call that is under way, and every later one, with `Cancelled`.
+    pub fn set(&self) {
+        self.is_set.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
+    }
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// As `server_version_num`: 150020 is 15.20.
+    pub version: u32,
+    /// The version of the extension, if it is in the database.
+    pub timescaledb: Option<String>,
+}
+
+/// A connection that can be opened again and again.
+pub struct Connection {
+    settings: Settings,
+    target: Target,
+    tls: Option<Connector>,
+    runtime: Option<Runtime>,
+    open: Option<Open>,
+    cancel: Arc<Cancel>,
+}
+
+struct Open {
+    client: Client,
+    driver: JoinHandle<()>,
+    /// Why the connection ended, if the server said so.
+    fate: Fate,
+    server: Server,
+}
+
+type Fate = Arc<Mutex<Option<Error>>>;
+
+impl Connection {
+    /// Check the settings; does not connect.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let target = Target::new(&settings)?;
+        let tls = if target.trust.mode == TlsMode::Disable || target.is_local() {
+            None
+        } else {
+            Some(Connector::new(&target.trust)?)
+        };
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::settings(format!("no event loop: {error}")))?;
+        Ok(Self {
+            settings,
+            target,
+            tls,
+            runtime: Some(runtime),
+            open: None,
+            cancel: Arc::default(),
+        })
+    }
+
+    /// What ends the call that is under way.
+    pub fn cancel(&self) -> Arc<Cancel> {
+        Arc::clone(&self.cancel)
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Host and database, for people.
+    pub fn shown(&self) -> String {
+        self.target.shown()
+    }
+
+    /// What is known of the server; none while there is no connection.
+    pub fn server(&self) -> Option<&Server> {
+        self.open.as_ref().map(|open| &open.server)
+    }
+
+    /// Whether there is a connection, as far as is known.
+    pub fn is_open(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| !open.client.is_closed())
+    }
+
+    /// Connect, and look whether the server can be written to.
+    pub fn open(&mut self) -> Result<()> {
+        self.close();
+        let runtime = self.runtime.take();
+        let outcome = runtime
+            .as_ref()
+            .ok_or_else(Error::cancelled)
+            .and_then(|runtime| {
+                // Each server, once more in the other way, and a question.
+                let attempts = 2 * self.target.hosts() as u32 + 1;
+                let within = self.settings.connect_timeout.saturating_mul(attempts);
+                runtime.block_on(bounded(&self.cancel, within, self.connect()))
+            });
+        self.runtime = runtime;
+        self.open = Some(outcome.map_err(|error| error.doing(&self.target.shown()))?);
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Open> {
+        let mut open = self.connect_as_told().await?;
+        let asked = "SELECT current_setting('server_version_num'), current_setting('transaction_read_only'), \
+             (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescaledb')";
+        let rows = rows(&open.client, asked).await?;
+        let text = |at: usize| rows.first().and_then(|row| row.get(at));
+        open.server.version = text(0).and_then(|v| v.parse().ok()).unwrap_or(0);
+        open.server.timescaledb = text(2).map(str::to_owned);
+        if open.server.version < OLDEST_VERSION {
+            return Err(Error::report(format!(
+                "the server has version {}; 13 or later is needed",
+                open.server.version / 10_000
+            )));
+        }
+        if text(1) == Some("on") {
+            return Err(Error::new(
+                ErrorKind::Wait,
+                "the server takes no writes: it is a replica, or the database is set to read only",
+            ));
+        }
+        Ok(open)
+    }
+
+    /// Try with and without TLS in the order that the mode says.
+    async fn connect_as_told(&self) -> Result<Open> {
+        let Some(tls) = &self.tls else {
+            return self.connect_plain().await;
+        };
+        let first = match self.target.trust.mode {
+            TlsMode::Disable | TlsMode::Allow => self.connect_plain().await,
+            _ => self.connect_tls(tls).await,
+        };
+        let error = match first {
+            Ok(open) => return Ok(open),
+            Err(error) => error,
+        };
+        // A server that is not there need not be tried twice.
+        let may_be_the_way = error.kind == ErrorKind::Report || error.to_string().contains("TLS");
+        match self.target.trust.mode {
+            TlsMode::Allow if may_be_the_way => self.connect_tls(tls).await,
+            TlsMode::Prefer if may_be_the_way => self.connect_plain().await,
+            _ => Err(error),
+        }
+    }
+
+    async fn connect_plain(&self) -> Result<Open> {
+        let (client, connection) = self.target.config.connect(NoTls).await?;
+        Ok(drive(client, connection))
+    }
+
+    async fn connect_tls(&self, tls: &Connector) -> Result<Open> {
+        let mut config = self.target.config.clone();
+        config.ssl_mode(tokio_postgres::config::SslMode::Require);
+        let (client, connection) = config.connect(tls.clone()).await?;
+        Ok(drive(client, connection))
+    }
+
+    /// Run statements within the time of a transaction. After an error the connection is closed: what the server did is read back from it.
+    pub fn run<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
+        let (Some(runtime), Some(open)) = (&self.runtime, &self.open) else {
+            return Err(Error::new(ErrorKind::Wait, "there is no connection"));
+        };
+        let within = self
+            .settings
+            .timeout
+            .saturating_add(self.settings.lock_timeout);
+        let outcome = runtime.block_on(bounded(&self.cancel, within, work(&open.client)));
+        outcome.map_err(|error| {
+            let said = self.open.as_ref().and_then(|open| taken(&open.fate));
+            self.close();
+            match said {
+                Some(said) if error.sqlstate.is_none() && error.kind == ErrorKind::Wait => said,
+                _ => error,
+            }
+        })
+    }
+
+    /// The rows of all statements of a text, their values as text.
+    pub fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let found = self.run(async |client| rows(client, sql).await)?;
+        let texts = |row: &SimpleQueryRow| {
+            (0..row.len())
+                .map(|at| row.get(at).map(str::to_owned))
+                .collect()
+        };
+        Ok(found.iter().map(texts).collect())
+    }
+
+    /// End the connection; a transaction that is open is rolled back.
+    pub fn close(&mut self) {
+        let (Some(runtime), Some(open)) = (&self.runtime, self.open.take()) else {
+            return;
+        };
+        let mut driver = open.driver;
+        drop(open.client);
+        runtime.block_on(async {
+            if tokio::time::timeout(GOODBYE, &mut driver).await.is_err() {
+                driver.abort();
+                let _ = driver.await;
+            }
+        });
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.close();
+        // An ordinary drop would wait for a name lookup that is still under way.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn taken(fate: &Fate) -> Option<Error> {
+    fate.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Leave a connection to a task of the current runtime.
+fn drive<S, T>(client: Client, connection: tokio_postgres::Connection<S, T>) -> Open
+where
+    tokio_postgres::Connection<S, T>:
+        Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send + 'static,
+{
+    let fate = Fate::default();
+    let told = Arc::clone(&fate);
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
+        }
+    });
+    Open {
+        client,
+        driver,
+        fate,
+        server: Server {
+            version: 0,
+            timescaledb: None,
+        },
+    }
+}
+
+/// Run something until it ends, the time is over, or it is cancelled.
+async fn bounded<T>(
+    cancel: &Cancel,
+    within: Duration,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let told = cancel.told.notified();
+    tokio::pin!(told);
+    told.as_mut().enable();
+    if cancel.is_set() {
+        return Err(Error::cancelled());
+    }
+    tokio::select! {
+        () = told => Err(Error::cancelled()),
+        outcome = tokio::time::timeout(within, work) => outcome.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Wait, format!("no answer within {} s", within.as_secs_f64())))
+        }),
+    }
+}
+
+/// The rows of all statements of a text.
+pub(crate) async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>> {
+    Ok(client
+        .simple_query(sql)
+        .await?
+        .into_iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        })
+        .collect())
+}

@@ -1,0 +1,26 @@
+//! Typed rows into PostgreSQL and TimescaleDB, each exactly once.
+//!
+//! A [`sink::Sink`] reads a journal's frames as rows ([`rows::Rows`]) and commits them together with the position that they reach. What an error
+//! means is in its [`ErrorKind`]; when to try again, and what to say, is the business of whoever calls.
+
+#![forbid(unsafe_code)]
+
+pub mod columns;
+pub mod connection;
+mod copy_text;
+mod error;
+pub mod names;
+pub mod pass_file;
+pub mod plain;
+pub mod position;
+pub mod roll_up;
+pub mod rows;
+pub mod settings;
+pub mod sink;
+mod suspects;
+pub mod tables;
+pub mod timescale;
+mod tls;
+mod transaction;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,21 @@
+//! The statements that only TimescaleDB understands.
+
+use crate::names::{literal, qualified};
+use crate::tables::TIME;
+
+/// The hypertables of a schema.
+pub fn hypertables(schema: &str) -> String {
+    format!(
+        "SELECT hypertable_name FROM timescaledb_information.hypertables WHERE hypertable_schema = {}",
+        literal(schema)
+    )
+}
+
+/// Makes a hypertable of an empty table. The call of 2.0 is understood by all later versions.
+pub fn create_hypertable(schema: &str, name: &str) -> String {
+    format!(
+        "SELECT create_hypertable({}, {}, chunk_time_interval => INTERVAL '7 days', if_not_exists => true)",
+        literal(&qualified(schema, name)),
+        literal(TIME)
+    )
+}

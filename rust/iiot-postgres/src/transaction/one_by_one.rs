@@ -1,0 +1,102 @@
+//! Rows of suspects: the server takes them one by one, each in a block of its own, and tells which it refused. A refusal costs no round trip.
+
+use super::{Done, Task, copy_into, refusal};
+use crate::columns::CONTENT;
+use crate::connection::rows as answers;
+use crate::error::Result;
+use crate::names::{qualified, quoted};
+use crate::rows::TableRows;
+use crate::tables::TIME;
+use tokio_postgres::Client;
+
+/// The column that numbers the rows.
+const NUMBER: &str = "iiot_row";
+/// The table of what was refused.
+const REFUSED: &str = "iiot_refused";
+
+impl Task<'_> {
+    /// Copy what the server takes, and note what it refuses. Where it cannot be done so, it is done with savepoints.
+    pub(super) async fn copy_one_by_one(
+        &self,
+        client: &Client,
+        table: &TableRows,
+        done: &mut Done,
+    ) -> Result<()> {
+        if table.is_empty() {
+            return Ok(());
+        }
+        client.batch_execute("SAVEPOINT iiot_suspects").await?;
+        if let Ok(found) = self.one_by_one(client, table).await {
+            client.batch_execute("RELEASE iiot_suspects").await?;
+            for (row, reason) in found {
+                if let Some(reason) = reason {
+                    done.blame(table, row);
+                    done.refused.push(refusal(table, row, reason));
+                } else {
+                    done.repeated += 1;
+                }
+            }
+            return Ok(());
+        }
+        // A role without temporary tables, or a value that only the server knows to be of the wrong type.
+        client
+            .batch_execute("ROLLBACK TO iiot_suspects; RELEASE iiot_suspects")
+            .await?;
+        self.copy_carefully(client, table, done).await
+    }
+
+    /// The rows that did not go in: with a reason if they were refused, without one if they were there already.
+    async fn one_by_one(
+        &self,
+        client: &Client,
+        table: &TableRows,
+    ) -> Result<Vec<(usize, Option<String>)>> {
+        let target = qualified(&self.key.schema, &table.table.name);
+        let name = quoted(&table.table.name);
+        let beside = qualified("pg_temp", &table.table.name);
+        let columns: Vec<String> = table.column_names().map(quoted).collect();
+        let make = format!(
+            "CREATE TEMP TABLE {name} (LIKE {target}, {NUMBER} bigserial) ON COMMIT DROP; \
+             CREATE TEMP TABLE {REFUSED} (row bigint, reason text) ON COMMIT DROP"
+        );
+        client.batch_execute(&make).await?;
+        let list = columns.join(", ");
+        let all = 0..table.len();
+        copy_into(client, &format!("{beside} ({list})"), table.part(&all)).await?;
+        let values: Vec<String> = columns
+            .iter()
+            .map(|column| format!("taken.{column}"))
+            .collect();
+        let conflict = if self.unique {
+            format!(
+                "ON CONFLICT ({}, {}) DO NOTHING",
+                quoted(TIME),
+                quoted(CONTENT)
+            )
+        } else {
+            String::new()
+        };
+        let insert = format!(
+            "DO $do$ DECLARE taken record; said text; about text; BEGIN FOR taken IN SELECT * FROM {beside} ORDER BY {NUMBER} LOOP \
+             BEGIN INSERT INTO {target} ({list}) VALUES ({}) {conflict}; \
+             IF NOT FOUND THEN INSERT INTO pg_temp.{REFUSED} VALUES (taken.{NUMBER}, NULL); END IF; \
+             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN \
+             GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, about = COLUMN_NAME; \
+             INSERT INTO pg_temp.{REFUSED} VALUES (taken.{NUMBER}, said || ' (SQLSTATE ' || SQLSTATE || CASE about WHEN '' THEN '' ELSE ', column ' || about END || ')'); \
+             END; END LOOP; END $do$",
+            values.join(", ")
+        );
+        client.batch_execute(&insert).await?;
+        let asked = format!(
+            "SELECT row, reason FROM pg_temp.{REFUSED} ORDER BY row; DROP TABLE {beside}, pg_temp.{REFUSED}"
+        );
+        let found = answers(client, &asked).await?;
+        Ok(found
+            .iter()
+            .filter_map(|row| {
+                let number: usize = row.get(0)?.parse().ok()?;
+                Some((number.checked_sub(1)?, row.get(1).map(str::to_owned)))
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,81 @@
+//! A device of which the server refuses rows again and again costs the others next to nothing.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use iiot_postgres::settings::Settings;
+use support::cluster::{Admin, Cluster, skip};
+use support::plant::Plant;
+
+const TABLE: &str = "CREATE TABLE doses (time timestamptz NOT NULL, device_id text, pump integer, \
+    n bigint CONSTRAINT not_of_d3 CHECK (n % 7 <> 3 OR n % 5 = 0), value numeric)";
+
+/// Deliver 5,000 numbers in batches of 1,000; the transactions that were rolled back, and what was refused.
+fn deliver(cluster: &Cluster, admin: &Admin, user: &str) -> (u64, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::new(cluster.url().replace("postgres@", &format!("{user}@")));
+    let mut plant = Plant::open(folder.path(), settings);
+    plant.connect().unwrap();
+    plant.take_numbers(1, 5001);
+    let rollbacks = || {
+        let running =
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iiot-gateway'";
+        while admin.one(running) != "0" {}
+        let sql = "SELECT xact_rollback FROM pg_stat_database WHERE datname = 'postgres'";
+        admin.one(sql).parse::<u64>().unwrap()
+    };
+    plant.sink.close();
+    let before = rollbacks();
+    plant.connect().unwrap();
+    let refused = plant.deliver().unwrap();
+    plant.sink.close();
+    let sink = plant.journal.status().unwrap().sinks[0].clone();
+    assert_eq!(sink.rejected, refused.len() as u64);
+    assert_eq!(plant.journal.rejects(10_000).unwrap().len(), refused.len());
+    for refusal in &refused {
+        assert!(refusal.reason.contains("not_of_d3"), "{refusal:?}");
+        assert!(refusal.reason.contains("SQLSTATE 23514"), "{refusal:?}");
+        assert!(refusal.excerpt.contains(" d3 "), "{refusal:?}");
+    }
+    (rollbacks() - before, refused.len())
+}
+
+/// Only the first batch is tried in vain; every row that may be in is in, once, and every other is a reject with the server's words.
+#[test]
+fn a_suspect_aborts_one_transaction() {
+    if skip() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let admin = cluster.admin();
+    admin.run(TABLE);
+
+    assert_eq!(deliver(&cluster, &admin, "postgres"), (1, 571));
+
+    assert_eq!(
+        admin.one("SELECT count(*), count(DISTINCT n) FROM doses"),
+        "4429|4429"
+    );
+}
+
+/// A role without the right to temporary tables gets the same, by way of savepoints.
+#[test]
+fn a_role_without_temporary_tables_gets_the_same() {
+    if skip() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let admin = cluster.admin();
+    admin.run(&format!(
+        "{TABLE}; REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC; CREATE ROLE writer LOGIN; GRANT INSERT ON doses TO writer; \
+         {}; GRANT SELECT, INSERT, UPDATE ON iiot_gateway_position TO writer",
+        iiot_postgres::position::Key::create("public")
+    ));
+
+    assert_eq!(deliver(&cluster, &admin, "writer"), (1, 571));
+
+    assert_eq!(
+        admin.one("SELECT count(*), count(DISTINCT n) FROM doses"),
+        "4429|4429"
+    );
+}
