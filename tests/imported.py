@@ -13,7 +13,7 @@ import pytest
 from iiot_gateway import _native
 from iiot_gateway.cli.main import main
 from iiot_gateway.config.load import load
-from iiot_gateway.config.wiring import origin
+from iiot_gateway.config.wiring import source_rules
 from iiot_gateway.profile import read_profile
 from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
 
@@ -52,7 +52,7 @@ class Imported:
     def decode(self, topic: str, payload: str, consumer: str = "mqtt_consumer") -> tuple[list[Point], list[tuple[int, str, str]]]:
         """Return the points of a message, and its rejects."""
         assert self.config is not None
-        given = origin(self.config, consumer, self.config.of(MqttConsumerSection)[consumer])
+        given = source_rules(self.config, consumer, self.config.of(MqttConsumerSection)[consumer])
         decoder = _native.Decoder(read_profile(given.profile), topic_prefix=given.topic_prefix, tags=given.tags)
         decoded = decoder.message(payload.encode(), NOW_NS, topic=topic)
         return points(decoded.lines().decode().splitlines()), decoded.rejects()
@@ -60,7 +60,7 @@ class Imported:
     def lines(self, topic: str, payload: str, consumer: str = "mqtt_consumer") -> list[str]:
         """Return the lines of a message, without their time where that is the time of arrival."""
         assert self.config is not None
-        given = origin(self.config, consumer, self.config.of(MqttConsumerSection)[consumer])
+        given = source_rules(self.config, consumer, self.config.of(MqttConsumerSection)[consumer])
         decoder = _native.Decoder(read_profile(given.profile), topic_prefix="", tags=given.tags)
         decoded = decoder.message(payload.encode(), NOW_NS, topic=topic)
         return [line.removesuffix(f" {NOW_NS}") for line in decoded.lines().decode().splitlines()]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from iiot_gateway.config.component import Component
-from iiot_gateway.config.wiring import Origin, origin
+from iiot_gateway.config.wiring import SourceRules, source_rules
 from iiot_gateway.profile import read_profile
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Building:
         made: T = self._once[make]
         return made
 
-    def origin(self, name: str) -> dict[str, Any]:
+    def source_rules(self, name: str) -> dict[str, Any]:
         """Return the keywords with which the journal is told of a live source."""
-        return origin_settings(origin(self.config, name, self.config.sources()[name]))
+        return rule_arguments(source_rules(self.config, name, self.config.sources()[name]))
 
     def own_topics(self, broker_url: str) -> list[str]:
         """Return the filters of the topics that services use at a broker; no value goes there."""
@@ -57,7 +57,7 @@ class Building:
         return {} if self.status is None else self.status()
 
 
-def origin_settings(given: Origin) -> dict[str, Any]:
+def rule_arguments(given: SourceRules) -> dict[str, Any]:
     """Return the keywords of the journal for a source of bytes. Raises ProfileInvalid."""
     return {
         "profile": read_profile(given.profile),

@@ -92,7 +92,7 @@ def _sources(building: Building) -> Iterator[Source]:
         component = source_component(building.config, section)
         match component:
             case ByteSource():
-                yield component.build(name, section, building.journal.add_source(name, **building.origin(name)))
+                yield component.build(name, section, building.journal.add_source(name, **building.source_rules(name)))
             case MessageSource():
                 yield component.build(building, name, section)
             case _:

@@ -9,7 +9,7 @@ from typing import Any
 from iiot_gateway import _native
 from iiot_gateway.config.component import SourceSection
 from iiot_gateway.config.schema import Config
-from iiot_gateway.config.wiring import origin
+from iiot_gateway.config.wiring import source_rules
 from iiot_gateway.errors import GatewayError, JournalUnusable
 from iiot_gateway.log import JOURNAL_NOTE, get_log
 from iiot_gateway.profile import read_profile
@@ -68,7 +68,7 @@ def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -
         known = journal.rejects(limit=1_000_000)
         # A recording has no section; what it gave goes by the keys that `replay` would take.
         sections |= {reject["source"]: config.gateway for reject in known if reject["source"] not in sections}
-        given = [origin(config, name, section) for name, section in sections.items()]
+        given = [source_rules(config, name, section) for name, section in sections.items()]
         sources = {source.name: (read_profile(source.profile), source.dedup_window_s) for source in given}
         wanted = known if ids is None else _named(known, ids)
         result = journal.retry_rejects(sources, ids=None if ids is None else [reject["id"] for reject in wanted])

@@ -19,7 +19,7 @@ from iiot_gateway.config.registry import SECTIONS
 from iiot_gateway.config.schema import Config, GatewaySection, HttpSection, JournalSection, LogSection
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.template import template
-from iiot_gateway.config.wiring import origin, profile_name
+from iiot_gateway.config.wiring import profile_name, source_rules
 from iiot_gateway.downlink.section import DownlinkSection
 from iiot_gateway.errors import ConfigError
 from iiot_gateway.profile import read_profile
@@ -223,7 +223,7 @@ def test_sources_inherit_from_gateway_and_mqtt() -> None:
         '[serial.a]\nport = "/dev/ttyACM0"\ntags = { line = "2" }\n[serial.b]\nport = "0483:374b"\ntopic_prefix = "b"\n'
     )
 
-    first, second = (origin(config, name, section) for name, section in config.of(SerialSection).items())
+    first, second = (source_rules(config, name, section) for name, section in config.of(SerialSection).items())
 
     assert (first.name, first.topic_prefix, first.tags) == ("serial.a", "plant", {"site": "north", "line": "2"})
     assert (second.name, second.topic_prefix, second.tags) == ("serial.b", "b", {"site": "north", "line": "1"})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from iiot_gateway.config.load import load
-from iiot_gateway.config.wiring import origin, profile_path
+from iiot_gateway.config.wiring import profile_path, source_rules
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.visible import visible, visible_bytes
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from iiot_gateway.sources.recorded_file import RecordedFile
 
     config = load(args.config)
-    given = origin(config, "decode", config.gateway)
+    given = source_rules(config, "decode", config.gateway)
     profile = read_profile(profile_path(config.base, args.profile) if args.profile else given.profile)
     decoder = _native.Decoder(
         profile,

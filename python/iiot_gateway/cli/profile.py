@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.profile_template import TEMPLATE
-from iiot_gateway.config.wiring import origin, profile_path
+from iiot_gateway.config.wiring import profile_path, source_rules
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.sources.recorded_file import RecordedFile
 from iiot_gateway.visible import visible, visible_bytes
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from iiot_gateway.profile import read_profile
 
     config = load(args.config)
-    given = origin(config, "profile", config.gateway)
+    given = source_rules(config, "profile", config.gateway)
     decoder = _native.Decoder(
         read_profile(profile_path(config.base, args.profile)),
         topic_prefix=given.topic_prefix,

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from iiot_gateway.config.component import PublishingSection
 from iiot_gateway.config.schema import Config
-from iiot_gateway.config.wiring import origin
+from iiot_gateway.config.wiring import source_rules
 
 
 def notes(config: Config) -> Iterator[str]:
@@ -20,7 +20,7 @@ def notes(config: Config) -> Iterator[str]:
 
 def _shared_series(config: Config) -> Iterator[str]:
     """Find sources that are kept apart in topics and not in databases, which know no topics."""
-    sources = [origin(config, name, section) for name, section in config.sources().items()]
+    sources = [source_rules(config, name, section) for name, section in config.sources().items()]
     for one, other in combinations(sources, 2):
         if one.topic_prefix != other.topic_prefix and (one.profile, one.tags) == (other.profile, other.tags):
             yield (

@@ -20,7 +20,7 @@ DEFAULT_PROFILE = "lora-bridge"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceRules:
     """What the journal is told of a source."""
 
     name: str
@@ -43,9 +43,9 @@ def profile_path(base: Path, profile: str) -> Path:
     return PROFILES / f"{profile or DEFAULT_PROFILE}.toml"
 
 
-def origin(config: Config, name: str, section: SourceSection) -> Origin:
+def source_rules(config: Config, name: str, section: SourceSection) -> SourceRules:
     """Join a source's own keys with those that [gateway] gives to all."""
-    return Origin(
+    return SourceRules(
         name=name,
         profile=profile_path(config.base, section.profile or config.gateway.profile),
         topic_prefix=section.topic_prefix or config.topic_prefix(),
@@ -58,7 +58,7 @@ def origin(config: Config, name: str, section: SourceSection) -> Origin:
 
 def profile_files(config: Config) -> dict[str, Path]:
     """Return the profile file of every configured source, by the source's name."""
-    return {name: origin(config, name, section).profile for name, section in config.sources().items()}
+    return {name: source_rules(config, name, section).profile for name, section in config.sources().items()}
 
 
 def profile_name(file: Path) -> str | None:

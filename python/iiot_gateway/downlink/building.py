@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from iiot_gateway import _native
-from iiot_gateway.config.wiring import origin
+from iiot_gateway.config.wiring import source_rules
 from iiot_gateway.downlink.section import DownlinkSection, commands_prefix
 from iiot_gateway.downlink.service import Downlink
 from iiot_gateway.mqtt.connection import broker_settings
@@ -36,7 +36,7 @@ def build_downlink(building: Building, sources: Sequence[Source]) -> Service:
         connect_timeout_s=broker.connect_timeout_s,
         **broker_settings(config, broker),
     )
-    given = origin(config, section.source, config.of(SerialSection)[section.source])
+    given = source_rules(config, section.source, config.of(SerialSection)[section.source])
     # What names a node and numbers its packets, the profile of its source knows.
     profile = read_profile(given.profile)
     return Downlink(side, gate, profile, key=bytes.fromhex(section.key.reveal()), prefix=prefix, valid_s=section.valid_s).run

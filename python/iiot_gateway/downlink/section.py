@@ -13,7 +13,7 @@ from iiot_gateway.config.component import Faults, KeyPath
 from iiot_gateway.config.keys import integer, path, secret, text
 from iiot_gateway.config.nearest import nearest_name
 from iiot_gateway.config.secret import Secret
-from iiot_gateway.config.wiring import origin
+from iiot_gateway.config.wiring import source_rules
 from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sources.serial.section import SerialSection
 
@@ -71,7 +71,7 @@ def own_topics(building: Building, broker_url: str) -> Iterable[str]:
 def commands_prefix(config: Config) -> str:
     """Return the prefix of the topics on which commands are asked for and answered."""
     source = config.one(DownlinkSection).source
-    return origin(config, source, config.of(SerialSection)[source]).topic_prefix
+    return source_rules(config, source, config.of(SerialSection)[source]).topic_prefix
 
 
 def _takes_commands(building: Building) -> bool:

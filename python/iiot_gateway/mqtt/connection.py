@@ -9,7 +9,7 @@ from iiot_gateway._native import mqtt_text_fault
 from iiot_gateway.config.component import Faults, KeyPath, PublishingSection, place
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.urls import url_faults
-from iiot_gateway.config.wiring import origin, profile_name
+from iiot_gateway.config.wiring import profile_name, source_rules
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def broker_settings(config: Config, section: Connection) -> dict[str, Any]:
 
 def value_prefixes(config: Config, section: PublishingSection) -> list[str]:
     """Return the prefixes of the values that a broker gets: those of the sources that it takes, without any that of `replay`."""
-    sources = [origin(config, name, source) for name, source in config.sources().items()]
+    sources = [source_rules(config, name, source) for name, source in config.sources().items()]
     taken = [source for source in sources if not section.profiles or profile_name(source.profile) in section.profiles]
     return list(dict.fromkeys(source.topic_prefix for source in taken)) or [config.topic_prefix()]
 

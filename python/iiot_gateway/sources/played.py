@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iiot_gateway.components import origin_settings
+from iiot_gateway.components import rule_arguments
 from iiot_gateway.config.schema import GatewaySection
-from iiot_gateway.config.wiring import Origin, origin
+from iiot_gateway.config.wiring import SourceRules, source_rules
 from iiot_gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def build_replay(building: Building, replay: Replay) -> Source:
     from iiot_gateway.sources.recorded_file import fingerprint, is_stream
     from iiot_gateway.sources.replay import ReplaySource
 
-    given = origin(building.config, replay.source_name, building.config.gateway)
-    settings = origin_settings(given)
+    given = source_rules(building.config, replay.source_name, building.config.gateway)
+    settings = rule_arguments(given)
     try:
         intake = building.journal.add_recording(
             replay.source_name,
@@ -52,7 +52,7 @@ def build_replay(building: Building, replay: Replay) -> Source:
     return ReplaySource(replay.source_name, replay.path, intake, speed=replay.speed, pacer=pacer)
 
 
-def _arguments(replay: Replay, given: Origin) -> str:
+def _arguments(replay: Replay, given: SourceRules) -> str:
     """Say what must be the same when a recording goes on. A channel of its own is named; the usual one was never."""
     start = "no --start" if replay.start_ns is None else f"--start at {replay.start_ns} ns"
     return start if given.rtt_channel == GatewaySection().rtt_channel else f"{start}, rtt_channel {given.rtt_channel or 'none'}"

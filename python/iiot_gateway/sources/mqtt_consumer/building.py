@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def build_consumer(building: Building, name: str, section: MqttConsumerSection) -> Source:
     """Make a consumer. Raises MqttError for a setting that cannot be used."""
     journal = building.journal
-    settings = building.origin(name)
+    settings = building.source_rules(name)
     del settings["rtt_channel"]
     settings["waits"] = section.when_full == "pause"
     if section.broker_url == EMBEDDED:
