@@ -81,6 +81,8 @@ def _sinks(building: Building) -> Iterator[Sink]:
     # All of them before any frame comes: a frame that every known sink has may go.
     for name, section in config.sinks().items():
         building.journal.add_sink(name, profiles=section.profiles or None)
+        if section.may_drop:
+            building.journal.may_drop(name)
     for component in config.components:
         if isinstance(component, SinkComponent):
             for name, section in config.of(component.section).items():

@@ -287,22 +287,41 @@ def test_a_lost_session_is_told(gateway: Gateway, broker: Mosquitto) -> None:
     until_taken(gateway, accepted=1)
 
 
-def test_a_full_journal_leaves_messages_with_the_broker(gateway: Gateway, broker: Mosquitto) -> None:
-    """With a sink that is away, the consumer pauses before the room ends; when the sink comes, everything is delivered."""
+def publish_more_than_fits(gateway: Gateway, broker: Mosquitto, sinks: str, *, max_bytes: int = 2 << 20) -> int:
+    """Run a gateway with a small journal and a database that is away, and publish twice what fits; return how many messages."""
     gateway.configure(
         f'[mqtt_consumer]\nbroker_url = "{broker.url}"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\nkeep_alive_s = 4\n'
-        f'[influxdb]\nurl = "http://127.0.0.1:1"\n',
-        journal_keys="max_bytes = 2097152",
+        f'[influxdb]\nurl = "http://127.0.0.1:1"\n{sinks}',
+        journal_keys=f"max_bytes = {max_bytes}",
     )
     gateway.start("run")
     until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
     publisher = Publisher(broker.port, qos=1)
-    filler = "x" * 2_000
     messages = 2_000
+    filler = "x" * (2 * max_bytes // messages)
     infos = [publisher.send(json.dumps({"device_id": "d", "actual_g": n, "filler": filler})) for n in range(messages)]
     for info in infos:
         info.wait_for_publish(60)
     publisher.close()
+    return messages
+
+
+def test_a_sink_that_may_drop_stops_no_consumer(gateway: Gateway, broker: Mosquitto) -> None:
+    """What only it lacks goes, and is counted; every other sink gets everything."""
+    messages = publish_more_than_fits(gateway, broker, "may_drop = true\n[history]\n", max_bytes=8 << 20)
+    until_taken(gateway, accepted=messages, duplicate=0)
+
+    def delivered() -> bool:
+        sinks = json.loads(gateway.run("status", "--json").stdout)["sinks"]
+        away = sinks["influxdb"]
+        return bool(sinks["history"]["delivered"] == messages and 0 < away["dropped"] == messages - away["queued"])
+
+    until(delivered, "the history, and a balanced ledger of the sink that is away", 60.0)
+
+
+def test_a_full_journal_leaves_messages_with_the_broker(gateway: Gateway, broker: Mosquitto) -> None:
+    """With a sink that is away, the consumer pauses before the room ends; when the sink comes, everything is delivered."""
+    messages = publish_more_than_fits(gateway, broker, "")
     until(lambda: '"state": "paused"' in gateway.log_path.read_text(), "the pause", 60.0)
     ledger = intake(gateway)
     assert 0 < ledger["accepted"] < messages

@@ -50,6 +50,10 @@ class SourceSection:
             """A longer document is rejected."""
 
 
+MAY_DROP = "While the journal is full, frames that only such sinks lack are dropped, so that this sink stops no source that waits."
+"""What the key `may_drop` of each sink does."""
+
+
 class SinkSection:
     """The section of a sink: these keys stand in each."""
 
@@ -60,6 +64,10 @@ class SinkSection:
         @property
         def profiles(self) -> tuple[str, ...]:
             """Which profiles' frames it takes; empty takes all."""
+
+        @property
+        def may_drop(self) -> bool:
+            """Whether its frames go first where room is scarce."""
 
 
 class PublishingSection(SinkSection):

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from iiot_gateway.components import SinkComponent
-from iiot_gateway.config.component import Faults, KeyPath, SinkSection, place
-from iiot_gateway.config.keys import text, texts
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
+from iiot_gateway.config.keys import flag, text, texts
 from iiot_gateway.sinks.outlet import TAKEN, LineOutlet, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class StdoutSection(SinkSection):
         "end", "When nobody reads any more: end the gateway, or let points wait in the journal for its next start.", "end", "wait"
     )
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+    may_drop: bool = flag(False, MAY_DROP)
 
 
 class StdoutOutlet(LineOutlet):

@@ -191,7 +191,7 @@ impl Intake {
         may_lead: bool,
     ) -> Result<usize> {
         let count = documents.items.len();
-        if count == 0 && !finished {
+        if documents.is_empty() && !finished {
             return Ok(0);
         }
         documents.finished = finished;

@@ -191,11 +191,13 @@ impl Journal {
     pub fn add_sink(&self, name: &str, profiles: Option<Vec<String>>) -> Result<Cursor> {
         let owned = name.to_owned();
         let (id, cursor) = self.shared.command(move |state| {
-            let (sink, note) = writer::transaction(&state.db, || {
+            let (mut sink, note) = writer::transaction(&state.db, || {
                 sink::activate(&state.db, &owned, profiles, state.oldest, state.next)
             })?;
             state.notes.extend(note);
             let (id, cursor) = (sink.id, sink.cursor);
+            let before = state.sinks.iter().find(|s| s.id == id);
+            sink.may_drop = before.is_some_and(|s| s.may_drop);
             state.sinks.retain(|s| s.id != id);
             state.sinks.push(sink);
             Ok((id, cursor))

@@ -135,10 +135,7 @@ impl Intake {
     /// Send the batch on, if there is anything in it. Returns the ticket of what was sent last.
     pub fn send_messages(&mut self) -> Result<u64> {
         let documents = std::mem::take(&mut self.batch);
-        if documents.items.is_empty()
-            && documents.forgotten.is_empty()
-            && documents.resumed.is_none()
-        {
+        if documents.is_empty() {
             return Ok(self.last_ticket);
         }
         let may_lead = !self.supply.is_replayable();

@@ -37,7 +37,8 @@ pub(crate) fn is_full(db: &Connection, limit: u64) -> Result<bool> {
     Ok(live_bytes(db)? + SLACK_BYTES > limit / 100 * FULL_PERCENT)
 }
 
-/// Drop the oldest rows until `bytes` more fit. Rows of sources that can wait stay. False if there is not enough to drop.
+/// Drop the oldest rows until `bytes` more fit: first those that only sinks lack which may drop, then others. Rows of sources that can wait stay, if other sinks lack them.
+/// False if there is not enough to drop.
 pub(crate) fn make_room(
     db: &Connection,
     limit: u64,
@@ -45,8 +46,11 @@ pub(crate) fn make_room(
     group: &mut Group,
     origins: &HashMap<i64, String>,
 ) -> Result<bool> {
+    let some_may_drop = group.sinks.iter().any(|sink| sink.may_drop);
     while live_bytes(db)? + bytes + SLACK_BYTES > limit {
-        if !drop_oldest(db, Droppable::Full, group, origins)? {
+        let dropped = some_may_drop && drop_oldest(db, Droppable::Spared, group, origins)?
+            || drop_oldest(db, Droppable::Full, group, origins)?;
+        if !dropped {
             return Ok(false);
         }
     }

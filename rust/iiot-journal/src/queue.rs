@@ -86,6 +86,11 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
+    /// Whether it says nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.forgotten.is_empty() && self.resumed.is_none()
+    }
+
     /// Put bytes into the arena.
     pub(crate) fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.arena.len();

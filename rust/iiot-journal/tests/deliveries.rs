@@ -210,3 +210,35 @@ fn a_sink_that_may_drop_does_not_stop_the_intake() {
     assert_eq!(of("influxdb").delivered, 3_000);
     assert!(of("away").dropped_full > 1_000);
 }
+
+/// A burst that is taken at once, larger than the room that is left, goes in as well, as soon as the other sinks have what is there.
+#[test]
+fn a_burst_drops_what_only_such_a_sink_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = small(folder.path());
+    let cursor = journal.add_sink("history", None).unwrap();
+    journal.add_sink("away", None).unwrap();
+    journal.may_drop("away").unwrap();
+    // Whoever reads for the sink adds it once more.
+    journal.add_sink("away", None).unwrap();
+    let mut waiting = journal.add_source(broker(), None).unwrap();
+    let document = format!("{{\"v\":1,\"filler\":\"{}\"}}", "x".repeat(2_000));
+    for n in 1..=12_000_u64 {
+        waiting.take_message(&delivered(document.as_bytes(), 0, false));
+        if n % 120 == 0 {
+            waiting.send_messages().unwrap();
+        }
+    }
+    let mut end = 1;
+    while end <= 12_000 {
+        let rows = cursor.read(end, 1 << 20).unwrap();
+        if let Some(row) = rows.last() {
+            end = row.end();
+            deliver(&cursor, end);
+        } else {
+            let is_there = cursor.wait_readable(end, WAIT, || false);
+            assert!(is_there, "stuck at {end}");
+        }
+    }
+    balanced(&journal.status().unwrap());
+}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iiot_gateway.components import Metric, SinkComponent
-from iiot_gateway.config.component import Faults, KeyPath, SinkSection, place
-from iiot_gateway.config.keys import integer, number, path, texts
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
+from iiot_gateway.config.keys import flag, integer, number, path, texts
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
@@ -32,6 +32,7 @@ class HistorySection(SinkSection):
         1000, "How long the first frame of a commit waits for more; longer spares SD cards.", low=0, high=60000
     )
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+    may_drop: bool = flag(False, MAY_DROP)
 
 
 def histories(config: Config) -> list[tuple[str, HistorySection, str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from iiot_gateway.components import SinkComponent
-from iiot_gateway.config.component import Faults, KeyPath, SinkSection, place
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import HOUR_S, YEAR_S, OnStart, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.urls import url_faults
@@ -52,6 +52,7 @@ class InfluxdbSection(SinkSection):
     ca_file: str = path("", "Certificates (PEM) that the server's is checked against; empty takes the system's.")
     on_start: OnStart = text("wait", "If the server is absent at start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+    may_drop: bool = flag(False, MAY_DROP)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from iiot_gateway.components import Metric, SinkComponent
-from iiot_gateway.config.component import Faults, KeyPath, PublishingSection, place
-from iiot_gateway.config.keys import DAY_S, HOUR_S, OnStart, choice, integer, number, path, secret, text, texts
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, PublishingSection, place
+from iiot_gateway.config.keys import DAY_S, HOUR_S, OnStart, choice, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.mqtt_text import prefix_fault
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.mqtt.connection import client_faults, connection_faults, text_faults, value_prefixes
@@ -54,6 +54,7 @@ class MqttSection(PublishingSection):
     health_interval_s: float = number(60.0, "Seconds between health documents.", low=1, high=DAY_S)
     on_start: OnStart = text("wait", "If the broker is absent at start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+    may_drop: bool = flag(False, MAY_DROP)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
