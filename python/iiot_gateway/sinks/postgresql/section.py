@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from iiot_gateway._native import PostgresSettings
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sinks.base import Sink
 
 KEEP_CONFIRMED_S = 60.0
@@ -108,6 +109,13 @@ def build(building: Building, name: str, section: PostgresqlSection) -> Sink:
     return build_sink(building, name, section)
 
 
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sinks.postgresql.doctor import databases
+
+    return databases(config)
+
+
 COMPONENT = SinkComponent(
     name="postgresql",
     section=PostgresqlSection,
@@ -116,6 +124,7 @@ COMPONENT = SinkComponent(
     faults=faults,
     notes=notes,
     build=build,
+    doctor=doctor,
     metrics=(
         Metric("rows", "iiot_sink_rows_total", "counter", "Rows that a database has committed since the start."),
         Metric("transactions", "iiot_sink_transactions_total", "counter", "Transactions that a database has committed since the start."),
