@@ -1,4 +1,8 @@
-"""`postgresql adopt`: let this journal go on with a database into which another journal's run has written."""
+"""`postgresql init|adopt`: what a database needs beside the sink.
+
+init    make a plant's tables, views and roles
+adopt   let this journal go on with a database into which another journal's run has written
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING
 from iiot_gateway.cli.influxdb import confirm
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.sinks.postgresql.plant import PLANS
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
 
 if TYPE_CHECKING:
@@ -25,10 +30,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--section", default="postgresql", metavar="NAME", help="which section of the configuration; postgresql by default")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     adopt = actions.add_parser("adopt", help="take over a database that the sink calls unknown_run; the gateway must be stopped")
-    # Behind the action too; suppressed, so that it does not undo what stands before it.
-    adopt.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
-    adopt.add_argument("--section", metavar="NAME", default=argparse.SUPPRESS, help="which section of it")
+    init = actions.add_parser("init", help="make the tables, views and roles of a plant; twice changes nothing")
+    init.add_argument("--profile", choices=tuple(PLANS), required=True, help="the profile whose points go into the tables")
+    init.add_argument("--url", metavar="URL", help="the database as its owner, whose password PGPASSWORD holds; by default the section's")
+    init.add_argument(
+        "--retention",
+        type=_retention,
+        action="append",
+        default=[],
+        metavar="MEASUREMENT=DAYS",
+        help="how long rows are kept; 90 days by default, hourly sums two years",
+    )
+    init.add_argument("--writer", default="iiot_writer", metavar="ROLE", help="the role that only writes; iiot_writer by default")
+    init.add_argument("--reader", default="iiot_reader", metavar="ROLE", help="the role that only reads; iiot_reader by default")
+    init.add_argument("--dry-run", action="store_true", help="print the statements")
+    for action in (adopt, init):
+        # Behind the action too; suppressed, so that it does not undo what stands before it.
+        action.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
+        action.add_argument("--section", metavar="NAME", default=argparse.SUPPRESS, help="which section of it")
     adopt.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _retention(text: str) -> tuple[str, float]:
+    """Read MEASUREMENT=DAYS."""
+    name, _, days = text.partition("=")
+    if not name or not 0 < (found := float(days)) <= 36600:  # argparse says that a ValueError is no good value
+        raise argparse.ArgumentTypeError("expected MEASUREMENT=DAYS with days above 0")
+    return name, found
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
     section = config.of(PostgresqlSection).get(args.section)
     if section is None:
         raise GatewayError(f"the configuration has no section [{args.section}]")
+    if args.action == "init":
+        from iiot_gateway.cli.postgresql_init import init
+
+        return init(section, args)
     return _adopt(config, args.section, section, yes=args.yes)
 
 

@@ -59,7 +59,7 @@ def _licence(subject: str, connection: PostgresConnection) -> Finding:
 
 def _rights(subject: str, section: PostgresqlSection, connection: PostgresConnection) -> Iterator[Finding]:
     schema, quoted = postgres_literal(section.schema), postgres_name(section.schema)
-    if not connection.query(f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {schema}"):  # noqa: S608 - the name is quoted
+    if not connection.query(f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {schema}"):
         fix = f"CREATE SCHEMA {quoted}, or correct schema"
         yield Finding(f"{subject} schema", ok=False, detail=f"there is no schema {section.schema}", remedy=fix)
         return
@@ -94,7 +94,7 @@ def _read_back(subject: str, section: PostgresqlSection, connection: PostgresCon
     there = connection.query(f"SELECT to_regclass({postgres_literal(table)})") != [[None]]
     make = "" if there else f"{postgres_position_table(section.schema)};"
     row = "(journal, sink, run, position) VALUES ('doctor', 'doctor', 'doctor', 7)"
-    read = f"SELECT position FROM {table} WHERE journal = 'doctor'"  # noqa: S608 - the names are quoted
+    read = f"SELECT position FROM {table} WHERE journal = 'doctor'"
     found = connection.query(f"BEGIN; {make} INSERT INTO {table} {row}; {read}; ROLLBACK")
     if found == [["7"]]:
         return Finding(f"{subject} position", ok=True, detail="was written, read back and rolled back")

@@ -1,6 +1,7 @@
 """Once a day: the partitions of the next week are made, and those that are past their retention are dropped.
 
-Rows that are older are rejects already, so nothing comes into a partition that goes. Hypertables have a policy of their own on the server.
+The gateway drops them itself where it makes the tables, else by the function of `postgresql init`. Rows that are older are rejects
+already, so nothing comes into a partition that goes. Hypertables have policies of their own on the server.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from iiot_gateway._native import PostgresError, PostgresSink, postgres_drop_partition, postgres_partitions
 from iiot_gateway.config.keys import DAY_S, HOUR_S
 from iiot_gateway.log import SINK_PARTITION_DROPPED, SINK_PARTITIONS_NOT_KEPT, get_log
+from iiot_gateway.sinks.postgresql.schema import RETAIN, may_retain, qualified
 from iiot_gateway.sinks.postgresql.verdicts import remedy
 
 if TYPE_CHECKING:
@@ -29,15 +31,19 @@ class Retention:
 
     def is_due(self) -> bool:
         """Tell whether a day has passed."""
-        return self._section.tables == "manage" and time.monotonic() >= self._next_s
+        return time.monotonic() >= self._next_s
 
     def apply(self) -> bool:
         """Do it; blocks. False if it failed, which has closed the connection: it is tried again in an hour, for rows need none of it."""
         self._next_s = time.monotonic() + DAY_S
         try:
             self._native.prepare_partitions()
-            for table, days in self._section.retention_days.items():
-                self._drop(table, (time.time() - days * DAY_S) * 1e6)
+            if self._native.query(may_retain(self._section.schema)):
+                for (partition,) in self._native.query(f"SELECT {qualified(self._section.schema, RETAIN)}()"):
+                    self._log.info(SINK_PARTITION_DROPPED, partition=partition)
+            if self._section.tables == "manage":
+                for table, days in self._section.retention_days.items():
+                    self._drop(table, (time.time() - days * DAY_S) * 1e6)
         except PostgresError as error:
             self._next_s = time.monotonic() + HOUR_S
             if error.kind == "report":

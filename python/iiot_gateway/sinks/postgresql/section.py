@@ -46,7 +46,7 @@ class PostgresqlSection(SinkSection):
         "reject", "A text with U+0000, which PostgreSQL cannot hold: reject its row, or write U+FFFD instead.", "reject", "replace"
     )
     retention_days: Mapping[str, float] = days(
-        "Days that a measurement is kept: older partitions are dropped, older rows are rejected. Others are kept for ever."
+        "Days that a measurement is kept: older rows are rejected, and partitions that the gateway made are dropped. Others are kept for ever."
     )
     batch_rows: int = integer(10000, "Rows a transaction at most.", low=1, high=100000)
     batch_interval_ms: int = integer(100, "How long the first row of a transaction waits for more.", low=0, high=60000)
@@ -95,13 +95,6 @@ def _has_password(url: str) -> bool:
     return parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
 
 
-def notes(config: Config) -> Iterator[str]:
-    """Say what a retention does that may surprise."""
-    for name, section in config.of(PostgresqlSection).items():
-        if section.retention_days and section.tables == "fixed":
-            yield f'{name}.retention_days drops no partitions with tables = "fixed"; older rows are rejected all the same'
-
-
 def build(building: Building, name: str, section: PostgresqlSection) -> Sink:
     """Make the sink."""
     from iiot_gateway.sinks.postgresql.building import build_sink
@@ -122,7 +115,6 @@ COMPONENT = SinkComponent(
     variables={"PGPASSWORD": "password"},
     keep_confirmed_s=KEEP_CONFIRMED_S,
     faults=faults,
-    notes=notes,
     build=build,
     doctor=doctor,
     metrics=(
