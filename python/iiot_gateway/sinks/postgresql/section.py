@@ -46,7 +46,7 @@ class PostgresqlSection(SinkSection):
         "reject", "A text with U+0000, which PostgreSQL cannot hold: reject its row, or write U+FFFD instead.", "reject", "replace"
     )
     retention_days: Mapping[str, float] = days(
-        "Days that a measurement is kept: older rows are rejected, and partitions that the gateway made are dropped. Others are kept for ever."
+        "Days that a measurement is kept: older rows are rejected, partitions that the gateway made are dropped. Others stay for ever."
     )
     batch_rows: int = integer(10000, "Rows a transaction at most.", low=1, high=100000)
     batch_interval_ms: int = integer(100, "How long the first row of a transaction waits for more.", low=0, high=60000)
