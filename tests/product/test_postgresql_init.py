@@ -147,6 +147,17 @@ def test_hourly_sums_and_the_newest_levels(gateway: Gateway, database: Postgres)
     assert database.rows(newest) == [["a", "0"], ["b", "100"]]
 
 
+def test_the_tables_may_come_before_the_configuration(gateway: Gateway, launch: Callable[..., Postgres]) -> None:
+    """With the URL of the owner no section is needed; without both it is said."""
+    gateway.configure("[simulate]\n")
+    assert "no section [postgresql]" in gateway.run(*INIT).stderr
+    database = launch(Postgres)
+
+    assert "iiot_writer" in made(gateway, "--url", database.url)
+
+    assert database.value("SELECT count(*) FROM dosing_consumption") == "0"
+
+
 def test_a_retention_of_an_unknown_table_is_refused(gateway: Gateway, database: Postgres) -> None:
     """With the names that there are."""
     done = gateway.run(*INIT, "--retention", "dosing=30")

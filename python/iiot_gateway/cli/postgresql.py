@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     """Do what is asked."""
     config = load(args.config)
     section = config.of(PostgresqlSection).get(args.section)
+    if section is None and args.action == "init" and args.url:
+        section = PostgresqlSection()  # the tables may come before the configuration
     if section is None:
         raise GatewayError(f"the configuration has no section [{args.section}]")
     if args.action == "init":
