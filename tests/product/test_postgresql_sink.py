@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -63,26 +65,48 @@ def numbers(database: Postgres) -> list[int]:
     return [int(row[0]) for row in database.rows("SELECT actual_g::bigint FROM dosing_consumption ORDER BY 1")]
 
 
+@contextmanager
+def connections_that_end(database: Postgres) -> Iterator[None]:
+    """End the gateway's connections again and again, whatever they are doing."""
+    stop = threading.Event()
+
+    def end() -> None:
+        while not stop.wait(0.2):
+            with suppress(RuntimeError):  # the server itself was ended
+                database.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'iiot-gateway'")
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_each_message_is_one_row_over_kills_on_both_sides(gateway: Gateway, plant: Plant, database: Postgres) -> None:
-    """The gateway is killed, the server ends connections and crashes, and each number is there once, in order per device."""
-    configure(gateway, plant.broker, database.url)
+    """The gateway is killed, connections end, the server crashes; each number is there once, in order per device, or a reject."""
+    configure(gateway, plant.broker, database.url, "batch_rows = 500")
     start(gateway)
+    plant.doses(range(1))
+    delivered(gateway, 1)
+    database.rows("ALTER TABLE dosing_consumption ADD CONSTRAINT plausible CHECK (actual_g::bigint % 10 <> 9)")
     part = MESSAGES // (KILLS + 1)
-    for kill in range(KILLS + 1):
-        plant.doses(range(kill * part, (kill + 1) * part))
-        if kill == KILLS:
-            break
-        database.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'iiot-gateway'")
-        gateway.kill9()
-        if kill == KILLS // 2:
-            database.crash()
-            database.start()
-        start(gateway)
+    with connections_that_end(database):
+        for kill in range(KILLS + 1):
+            plant.doses(range(max(1, kill * part), (kill + 1) * part))
+            if kill < KILLS:
+                gateway.kill9()
+                if kill == KILLS // 2:
+                    database.crash()
+                    database.start()
+                start(gateway)
 
     status = delivered(gateway, MESSAGES)
 
-    assert numbers(database) == list(range(MESSAGES))
-    assert sink_of(status)["delivered"] == MESSAGES
+    refused = {number for number in range(MESSAGES) if number % 10 == 9}
+    assert numbers(database) == [number for number in range(MESSAGES) if number not in refused]
+    assert (sink_of(status)["delivered"], sink_of(status)["rejected"]) == (MESSAGES - len(refused), len(refused))
     by_device = database.rows("SELECT string_agg(actual_g::bigint::text, ',' ORDER BY time) FROM dosing_consumption GROUP BY device_id")
     for (in_order,) in by_device:
         assert [int(number) for number in in_order.split(",")] == sorted(int(number) for number in in_order.split(","))
