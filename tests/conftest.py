@@ -53,7 +53,9 @@ def time_limit(request: pytest.FixtureRequest) -> Iterator[None]:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what the developer has set for his own gateway out of the tests."""
     for name in list(os.environ):
-        if name.startswith(("IIOT_", "INFLUXDB_TOKEN", "INFLUXDB_URL", "INFLUXDB_ORG", "INFLUXDB_BUCKET", "PROBE_RS_", "NOTIFY_SOCKET")):
+        if name.startswith(
+            ("IIOT_", "INFLUXDB_TOKEN", "INFLUXDB_URL", "INFLUXDB_ORG", "INFLUXDB_BUCKET", "PGPASSWORD", "PROBE_RS_", "NOTIFY_SOCKET")
+        ):
             monkeypatch.delenv(name)
 
 

@@ -10,11 +10,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import weakref
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
 from typing import Self
 
@@ -40,7 +43,8 @@ def until(condition: Callable[[], bool], what: str, timeout_s: float = READY_S) 
 
 def find_program(*names: str) -> str | None:
     """Return the path of the first program that is installed; Debian puts some where a user's path does not look."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
+    newest = sorted(glob("/usr/lib/postgresql/*/bin"), key=lambda folder: int(folder.split("/")[4]), reverse=True)
+    path = ":".join([os.environ.get("PATH", ""), "/usr/sbin:/usr/local/sbin:/sbin", *newest])
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
@@ -256,3 +260,78 @@ bind-address = "127.0.0.1:{self.rpc_port}"
             return f'["{name}"]'.encode() in self.query("SHOW DATABASES")
 
         until(is_there, f"the database {name}")
+
+
+class Postgres(Server):
+    """PostgreSQL with a private cluster; every user of the machine may connect as any role, unless `access` says otherwise."""
+
+    programs = ("postgres",)
+
+    def __init__(self, _folder: Path, *, access: str = "host all all 127.0.0.1/32 trust\n") -> None:
+        # In a folder of its own: as root the server is another user, who may not read the folders of the tests.
+        folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        super().__init__(folder)
+        self.data = folder / "data"
+        self.access = access
+
+    @property
+    def url(self) -> str:
+        """The database, as its owner."""
+        return self.url_of("postgres")
+
+    def url_of(self, user: str, database: str = "postgres") -> str:
+        """A database, as a user."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def command(self, program: str) -> list[str]:
+        """Make the cluster if there is none, and return the command line."""
+        if not self.data.exists():
+            if os.geteuid() == 0:
+                shutil.chown(self.folder, "postgres", "postgres")
+            initdb = str(Path(program).with_name("initdb"))
+            options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D", str(self.data)]
+            subprocess.run(self._as_user(initdb, *options), check=True, capture_output=True, cwd="/")
+            with (self.data / "postgresql.conf").open("a") as file:
+                file.write("fsync = on\nmax_wal_size = 64MB\nmin_wal_size = 32MB\nshared_buffers = 32MB\ntimezone = 'Europe/Berlin'\n")
+        (self.data / "pg_hba.conf").write_text(self.access)
+        return self._as_user(program, "-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder))
+
+    def _as_user(self, *command: str) -> list[str]:
+        """Return a command that root runs as the user `postgres`: PostgreSQL refuses root."""
+        become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        return [*(become if os.geteuid() == 0 else []), *command]
+
+    def is_ready(self) -> bool:
+        """Tell whether it answers a query."""
+        return super().is_ready() and self._psql("SELECT 1").returncode == 0
+
+    def _psql(self, sql: str, user: str = "postgres") -> subprocess.CompletedProcess[str]:
+        command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url_of(user), "-f", "-"]
+        return subprocess.run(command, input=sql, capture_output=True, text=True, check=False, timeout=60)
+
+    def rows(self, sql: str) -> list[list[str]]:
+        """Run statements as the owner; return the rows, NULL as nothing. Raises RuntimeError."""
+        done = self._psql(sql)
+        if done.returncode:
+            raise RuntimeError(f"{sql}: {done.stderr}")
+        return [line.split("|") for line in done.stdout.splitlines()]
+
+    def value(self, sql: str) -> str:
+        """Return the only value that a query gives."""
+        ((value,),) = self.rows(sql)
+        return value
+
+    def allow(self, access: str) -> None:
+        """Change who may connect; those who are connected stay."""
+        self.access = access
+        (self.data / "pg_hba.conf").write_text(access)
+        self.rows("SELECT pg_reload_conf()")
+
+    def stop(self) -> None:
+        """End it in order, without waiting for those who are connected."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """End it as a loss of power would: nothing is written out."""
+        self._end(signal.SIGQUIT)

@@ -1,6 +1,6 @@
 """The extension: hot path, journal, MQTT and HTTP client. Private; import from the package's modules."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Self, final
 
 __all__ = [
@@ -590,7 +590,7 @@ class PostgresSink:
         replace_nul: bool = False,
         max_columns: int = 200,
         max_tables: int = 1000,
-        retention_days: Mapping[str, float] = {},
+        retention_days: dict[str, float] = {},
     ) -> Self:
         """Raises PostgresError (settings). With `manage` missing tables, columns and partitions are made. Rows of a measurement in `retention_days` that are
         older are rejects. With `unique` a row that says the same of the same time as one that is there is left out, and counted (`RowBatch.repeated`)."""

@@ -25,6 +25,7 @@ def open_journal(config: Config, *, keep_sinks: bool = False) -> _native.Journal
             max_bytes=section.max_bytes,
             max_age_s=section.max_age_h * 3600.0,
             max_rejects=section.max_rejects,
+            keep_confirmed_s=max((each.keep_confirmed_s for each in config.components if config.of(each.section)), default=0.0),
             keep_sinks=keep_sinks,
         )
     except _native.JournalError as error:

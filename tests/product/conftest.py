@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateways import Gateway
+from plants import Plant
 from recordings import Expected, expect, generated, shared_recording
 from servers import Mosquitto
 from subscribers import Subscriber
@@ -37,6 +38,14 @@ def subscribe() -> Iterator[Callable[..., Subscriber]]:
     yield start
     for subscriber in running:
         subscriber.stop()
+
+
+@pytest.fixture
+def plant(mosquitto: Mosquitto) -> Iterator[Plant]:
+    """Machines that publish to the broker."""
+    plant = Plant(mosquitto)
+    yield plant
+    plant.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 
 from iiot_gateway.cli.main import main
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from iiot_gateway.sinks.postgresql.section import PostgresqlSection
 from imported import Imported, imported, points
 from recordings import shared
 
@@ -56,7 +57,7 @@ def test_the_whole_file_is_taken_over(influxdb: Imported) -> None:
 
 
 def test_what_the_author_of_a_refused_file_meant_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Telegraf does not start with it. Times, names and topics are plain; the database is left out, key by key."""
+    """Telegraf does not start with it. Times, names and topics are plain; its tables say what is a tag."""
     found = imported(capsys, tmp_path, plant("dosing-timescaledb.conf"), OMIT_HOSTNAME)
 
     payload = '{"device_id":"d1","pump":1,"actual_g":40.20,"timestamp":1761758400}'
@@ -64,7 +65,11 @@ def test_what_the_author_of_a_refused_file_meant_is_made(tmp_path: Path, capsys:
     assert found.lines("factory/dosing/consumption", payload) == [f"dosing_consumption,{tags} pump=1,actual_g=40.20 1761758400000000000"]
     assert found.lines("factory/inventory/levels", '{"remaining_g":1}')[0].startswith("inventory_levels,")
     database = next(section for section in found.report["sections"] if section["name"] == "outputs.postgresql")
-    differs = {entry["key"] for entry in database["keys"] if entry["outcome"] == "differs"}
-    assert differs == {"tables[0].measurement", "tables[0].tags"}, "which values are tags is said there alone"
-    assert {entry["outcome"] for entry in database["keys"] if entry["key"] not in differs} == {"left out"}
+    outcomes = {entry["key"]: entry["outcome"] for entry in database["keys"]}
+    assert {key for key, outcome in outcomes.items() if outcome == "differs"} == {"tables[0].measurement", "tables[0].tags", "timeout"}
+    assert {key for key, outcome in outcomes.items() if outcome == "taken"} == {"connection", "timestamp_column"}
     assert "your_secure_password" not in found.texts()
+    assert found.config is not None
+    sink = found.config.of(PostgresqlSection)["postgresql"]
+    assert (sink.url, sink.timeout_s) == ("postgresql://telegraf@timescaledb:5432/factory_metrics?sslmode=disable", 5.0)
+    assert sink.password.reveal() == "your_secure_password"

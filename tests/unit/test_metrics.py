@@ -49,6 +49,15 @@ def document() -> dict[str, Any]:
                 "publishes": 700,
             },
             "history": {"state": "connected", "oldest_queued_at_ms": None, "points": 1000, "bytes": 4096, "pruned_points": 3},
+            "postgresql": {
+                "state": "connected",
+                "oldest_queued_at_ms": None,
+                "rows": 500,
+                "transactions": 20,
+                "commit_s": 0.25,
+                "repeated": 2,
+                "left_out": 1,
+            },
             "gone": {"state": "removed", "oldest_queued_at_ms": None},
         },
         "journal": {"bytes": 4096, "max_bytes": 268435456, "frames": 4, "hours_left": 31.5},
@@ -96,6 +105,8 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_sink_dropped_frames_total", ("mqtt", "journal_full")] == 5
     assert values["iiot_sink_in_flight_publishes", ("mqtt",)] == 3
     assert values["iiot_sink_publishes_total", ("mqtt",)] == 700
+    assert values["iiot_sink_rows_total", ("postgresql",)] == 500
+    assert values["iiot_sink_commit_seconds_total", ("postgresql",)] == 0.25
     assert values["iiot_journal_max_bytes", ()] == 268435456
     assert values["iiot_journal_hours_left", ()] == 31.5
 

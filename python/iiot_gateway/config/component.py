@@ -122,6 +122,8 @@ class Component:
     """How it stands in the template."""
     variables: Mapping[str, str] = field(default_factory=nothing)
     """Variables of the environment under which other programs know its keys: name of the variable -> key."""
+    keep_confirmed_s: float = 0.0
+    """How long the journal keeps what such a sink has confirmed, for another side that may come back as it was earlier."""
     faults: Callable[[Config, AbstractSet[KeyPath]], Faults] = _no_faults
     """Gives every broken rule; the second argument are the key paths that somebody wrote."""
     notes: Callable[[Config], Iterator[str]] = _no_notes

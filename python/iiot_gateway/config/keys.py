@@ -15,7 +15,7 @@ YEAR_S = 366 * DAY_S
 
 OnStart = Literal["wait", "fail"]
 
-Kind = Literal["text", "integer", "number", "flag", "texts", "tags", "secret", "path", "subscriptions"]
+Kind = Literal["text", "integer", "number", "flag", "texts", "tags", "secret", "path", "subscriptions", "days"]
 
 EXPECTED: dict[Kind, str] = {
     "text": "text in quotes",
@@ -27,6 +27,7 @@ EXPECTED: dict[Kind, str] = {
     "secret": "text in quotes",
     "path": "a path in quotes",
     "subscriptions": 'a list of topic filters, like ["a/#", { filter = "b/+", qos = 2 }]',
+    "days": "a table of numbers above 0, like { temperature = 90 }",
 }
 
 
@@ -119,6 +120,11 @@ def texts(doc: str) -> Any:
 def tags(doc: str) -> Any:
     """Declare a table of texts, empty by default."""
     return field(default_factory=nothing, metadata={"key": Key("tags", doc)})
+
+
+def days(doc: str) -> Any:
+    """Declare a table of days, each above 0, empty by default."""
+    return field(default_factory=nothing, metadata={"key": Key("days", doc)})
 
 
 def subscriptions(doc: str) -> Any:

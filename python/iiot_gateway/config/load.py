@@ -255,12 +255,22 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
             read = [_subscription(item) for item in value] if isinstance(value, list) else [None]
             good = None not in read
             value = tuple(read) if good else value
-        case "tags":
-            good = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+        case "tags" | "days":
+            is_entry = _is_days if key.kind == "days" else _is_text
+            good = isinstance(value, dict) and all(map(is_entry, value.values()))
             value = MappingProxyType(dict(value)) if good else value
     if good and key.kind == "integer":
         good = _within(value, key)
     return good, value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_days(value: Any) -> bool:
+    """Tell whether a value is a number of days, of a hundred years at most."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 36600
 
 
 def _subscription(item: Any) -> Subscription | None:

@@ -19,6 +19,7 @@ MODULES = (
     "mqtt.broker",
     "home_assistant.section",
     "sinks.influxdb.section",
+    "sinks.postgresql.section",
     "sinks.history.section",
     "sinks.stdout",
     "downlink.section",

@@ -125,23 +125,6 @@ def _without_user(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", "")) if good else ""
 
 
-def take_tables(section: Section, made: Made) -> None:
-    """Take which values are tags from `outputs.postgresql`: some guides give it tables with tags, which Telegraf knows nothing of."""
-    points = [point for consumer in made.consumers.values() for point in consumer.points if point.others is not None]
-    for number, table in enumerate(section.tables("tables")):
-        measurement, tags = table.get("measurement"), table.get("tags")
-        found = [point for point in points if point.measurement == measurement]
-        names = [name for name in tags if isinstance(name, str)] if isinstance(tags, list) else []
-        patterns = values.patterns(names)
-        if not found or not patterns or len(names) != len(tags or []):
-            continue
-        for point in found:
-            others = point.others or {}
-            point.others = {**others, "tags": list(dict.fromkeys([*others.get("tags", []), *patterns]))}
-        section.differs(("tables", number, "measurement"), "points of this measurement get the tags that stand beside it")
-        section.differs(("tables", number, "tags"), "tags of these points; Telegraf itself knows no such key")
-
-
 def take_mqtt(section: Section, made: Made) -> None:
     """Add a broker to which values are published."""
     broker = connection.read(section)

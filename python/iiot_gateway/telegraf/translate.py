@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iiot_gateway.config.secret import Secret
-from iiot_gateway.telegraf import conf, general, inputs, outputs, written
+from iiot_gateway.telegraf import conf, general, inputs, outputs, postgresql, written
 from iiot_gateway.telegraf.made import Made
 from iiot_gateway.telegraf.section import Section
 
@@ -20,11 +20,11 @@ SINKS = {
     "outputs.influxdb_v2": outputs.take_influxdb,
     "outputs.influxdb": outputs.take_influxdb,
     "outputs.mqtt": outputs.take_mqtt,
+    "outputs.postgresql": postgresql.take,
 }
-POSTGRESQL = "outputs.postgresql"
 LEFT_OUT = {
     "inputs": "the gateway reads messages of MQTT, and no measurements of the machine; leave this part with Telegraf",
-    "outputs": "there is no such sink; InfluxDB, VictoriaMetrics, MQTT and a history on this machine are there",
+    "outputs": "there is no such sink; InfluxDB, VictoriaMetrics, PostgreSQL, MQTT and a history on this machine are there",
     "processors": "points are as the profile makes them; nothing works on them afterwards",
     "aggregators": "points are written as they come; `iiot-gateway history` and tasks of the database add them up",
     "secretstores": "secrets stand in files and in the environment",
@@ -72,7 +72,5 @@ def _take_rest(section: Section, made: Made) -> None:
         general.take_agent(section)
     elif section.name not in (*TAGS, inputs.PLUGIN):
         kind = section.name.partition(".")[0]
-        if section.name == POSTGRESQL:
-            outputs.take_tables(section, made)
         section.notes.append(f"left out: {LEFT_OUT.get(kind, NO_LIKE)}")
         section.refuse({}, "the plugin is left out" if "." in section.name else NO_LIKE)

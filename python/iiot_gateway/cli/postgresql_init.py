@@ -1,0 +1,72 @@
+"""`postgresql init`: print or run the statements that make a plant's tables, views and roles. Twice changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from iiot_gateway._native import PostgresConnection, PostgresError
+from iiot_gateway.errors import GatewayError
+from iiot_gateway.sinks.postgresql.building import shown
+from iiot_gateway.sinks.postgresql.hypertables import hypertables
+from iiot_gateway.sinks.postgresql.plant import PLANS, Plan
+from iiot_gateway.sinks.postgresql.schema import Roles, latest, plain, roles, schema_statement
+from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
+
+
+def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
+    """Do it."""
+    plan = PLANS[args.profile]
+    keep_days = _keep_days(plan, args.retention)
+    if args.url:
+        section = replace(section, url=args.url, password=type(section.password)())
+    statement = "connecting"
+    try:
+        connection = PostgresConnection(settings(section))
+        version, extension = connection.connect()
+        licence = connection.query("SHOW timescaledb.license")[0][0] if extension else None
+        names = Roles(args.writer, args.reader)
+        count = 0
+        for statement in _statements(plan, section.schema, version, licence, keep_days, names):
+            count += 1
+            if args.dry_run:
+                print(f"{statement};")
+            else:
+                connection.query(statement)
+        connection.close()
+    except PostgresError as error:
+        raise GatewayError(f"{shown(section)}: {statement[:100]}: {error}") from error
+    if not args.dry_run:
+        print(f"{shown(section)}: {count} statements; {_next(args, extension, keep_days, plan)}")
+    return 0
+
+
+def _statements(plan: Plan, schema: str, version: int, licence: str | None, keep_days: Mapping[str, float], names: Roles) -> Iterator[str]:
+    yield schema_statement(schema)
+    if licence is None:
+        yield from plain(plan, schema, version, keep_days)
+    else:
+        yield from hypertables(plan, schema, keep_days, is_apache=licence == "apache")
+    yield latest(plan, schema)
+    yield from roles(plan, schema, names, has_extension=licence is not None)
+
+
+def _keep_days(plan: Plan, given: list[tuple[str, float]]) -> dict[str, float]:
+    """Return how long each table is kept. Raises GatewayError for one that the plan does not have."""
+    known = {**{table.name: plan.keep_days for table in plan.tables}, plan.hourly.name: plan.keep_hourly_days}
+    for name, days in given:
+        if name not in known:
+            raise GatewayError(f"--retention {name}: there is no such table; there are {', '.join(known)}")
+        known[name] = days
+    return known
+
+
+def _next(args: argparse.Namespace, extension: str | None, keep_days: Mapping[str, float], plan: Plan) -> str:
+    """Say what is left to do."""
+    days = ", ".join(f"{table.name} = {keep_days[table.name]:g}" for table in plan.tables)
+    dropped = "the server's policies drop" if extension else "the gateway drops, once a day,"
+    return (
+        f"{dropped} what is past its retention.\nGive {args.writer} and {args.reader} their passwords (\\password in psql). "
+        f'In the section set the user {args.writer}, tables = "fixed" and\nretention_days = {{ {days} }}'
+    )

@@ -1,0 +1,64 @@
+"""Once a day: the partitions of the next week are made, and those that are past their retention are dropped.
+
+The gateway drops them itself where it makes the tables, else by the function of `postgresql init`. Rows that are older are rejects
+already, so nothing comes into a partition that goes. Hypertables have policies of their own on the server.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from iiot_gateway._native import PostgresError, PostgresSink, postgres_drop_partition, postgres_partitions
+from iiot_gateway.config.keys import DAY_S, HOUR_S
+from iiot_gateway.log import SINK_PARTITION_DROPPED, SINK_PARTITIONS_NOT_KEPT, get_log
+from iiot_gateway.sinks.postgresql.schema import RETAIN, may_retain, qualified
+from iiot_gateway.sinks.postgresql.verdicts import remedy
+
+if TYPE_CHECKING:
+    from iiot_gateway.sinks.postgresql.section import PostgresqlSection
+
+
+class Retention:
+    """The daily work on the partitions of one database."""
+
+    def __init__(self, name: str, section: PostgresqlSection, native: PostgresSink) -> None:
+        self._name = name
+        self._section = section
+        self._native = native
+        self._next_s = 0.0
+        self._log = get_log(sink=name)
+
+    def is_due(self) -> bool:
+        """Tell whether a day has passed."""
+        return time.monotonic() >= self._next_s
+
+    def apply(self) -> bool:
+        """Do it; blocks. False if it failed, which has closed the connection: it is tried again in an hour, for rows need none of it."""
+        self._next_s = time.monotonic() + DAY_S
+        try:
+            self._native.prepare_partitions()
+            if self._native.query(may_retain(self._section.schema)):
+                for (partition,) in self._native.query(f"SELECT {qualified(self._section.schema, RETAIN)}()"):
+                    self._log.info(SINK_PARTITION_DROPPED, partition=partition)
+            if self._section.tables == "manage":
+                for table, days in self._section.retention_days.items():
+                    self._drop(table, (time.time() - days * DAY_S) * 1e6)
+        except PostgresError as error:
+            self._next_s = time.monotonic() + HOUR_S
+            if error.kind == "report":
+                self._log.error(SINK_PARTITIONS_NOT_KEPT, error=str(error), remedy=remedy(error, self._name))
+            else:
+                self._log.warning(SINK_PARTITIONS_NOT_KEPT, error=str(error))
+            return False
+        return True
+
+    def _drop(self, table: str, before_us: float) -> None:
+        """Drop what ends before a time."""
+        schema = self._section.schema
+        for partition, _first, end in self._native.query(postgres_partitions(schema, table)):
+            if partition is not None and end is not None and int(end) <= before_us:
+                wait_ms = int(self._section.lock_timeout_s * 1000)  # whoever waits for this lock holds up all who come behind
+                drop = postgres_drop_partition(schema, partition)
+                self._native.query(f"BEGIN; SET LOCAL lock_timeout = {wait_ms}; {drop}; COMMIT")
+                self._log.info(SINK_PARTITION_DROPPED, table=table, partition=partition)

@@ -1,0 +1,138 @@
+"""The section `[postgresql]`: a database whose tables take typed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from iiot_gateway.components import Metric, SinkComponent
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
+from iiot_gateway.config.keys import HOUR_S, days, flag, integer, number, path, secret, text, texts
+from iiot_gateway.config.secret import Secret
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import PostgresSettings
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
+    from iiot_gateway.sinks.base import Sink
+
+KEEP_CONFIRMED_S = 60.0
+"""How long the journal keeps what the database has confirmed, for a failover to a replica that is behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresqlSection(SinkSection):
+    """`[postgresql]`, `[postgresql.NAME]`: typed rows for PostgreSQL 13 or later, with TimescaleDB or without, each exactly once."""
+
+    url: str = text(
+        "postgresql://iiot@localhost:5432/telemetry",
+        "postgresql://USER@HOST:PORT/DATABASE, with libpq's parameters behind a question mark.",
+    )
+    password: Secret = secret("Better by PGPASSWORD, password_file or libpq's .pgpass.")
+    password_file: str = path("", "A file that holds the password and nothing else.")
+    schema: str = text("public", "The schema of the tables.")
+    tables: Literal["manage", "fixed"] = text(
+        "manage", "manage makes tables, columns and partitions that are missing; fixed uses what it finds.", "manage", "fixed"
+    )
+    configuration_tags: bool = flag(False, "Whether the tags of the configuration are columns too.")
+    unique: bool = flag(
+        False, "Leave a row out that says the same of the same time as one that is there, for gateways that get the same messages."
+    )
+    nul: Literal["reject", "replace"] = text(
+        "reject", "A text with U+0000, which PostgreSQL cannot hold: reject its row, or write U+FFFD instead.", "reject", "replace"
+    )
+    retention_days: Mapping[str, float] = days(
+        "Days that a measurement is kept: older rows are rejected, partitions that the gateway made are dropped. Others stay for ever."
+    )
+    batch_rows: int = integer(10000, "Rows a transaction at most.", low=1, high=100000)
+    batch_interval_ms: int = integer(100, "How long the first row of a transaction waits for more.", low=0, high=60000)
+    connect_timeout_s: float = number(10.0, "How long connecting may take.", low=0.1, high=HOUR_S)
+    timeout_s: float = number(60.0, "A transaction that takes longer is repeated.", low=0.1, high=HOUR_S)
+    lock_timeout_s: float = number(10.0, "How long a transaction waits for a lock that another holds.", low=0.1, high=HOUR_S)
+    profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+    may_drop: bool = flag(False, MAY_DROP)
+
+
+def settings(section: PostgresqlSection) -> PostgresSettings:
+    """Return how to connect."""
+    from iiot_gateway._native import PostgresSettings
+
+    return PostgresSettings(
+        section.url,
+        password=section.password.reveal() or None,
+        schema=section.schema,
+        connect_timeout_s=section.connect_timeout_s,
+        timeout_s=section.timeout_s,
+        lock_timeout_s=section.lock_timeout_s,
+    )
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    from iiot_gateway._native import PostgresConnection, PostgresError
+
+    for name, section in config.of(PostgresqlSection).items():
+        if _has_password(section.url):
+            yield (
+                (*place(name), "url"),
+                "a password in a URL ends up in logs; use PGPASSWORD, password_file or libpq's .pgpass",
+            )
+            continue
+        try:
+            PostgresConnection(settings(section))
+        except PostgresError as error:
+            yield (*place(name), "schema" if str(error).startswith("schema") else "url"), str(error)
+
+
+def _has_password(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False  # whoever takes the URL apart says what is wrong with it
+    return parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
+
+
+def build(building: Building, name: str, section: PostgresqlSection) -> Sink:
+    """Make the sink."""
+    from iiot_gateway.sinks.postgresql.building import build_sink
+
+    return build_sink(building, name, section)
+
+
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sinks.postgresql.doctor import databases
+
+    return databases(config)
+
+
+COMPONENT = SinkComponent(
+    name="postgresql",
+    section=PostgresqlSection,
+    variables={"PGPASSWORD": "password"},
+    keep_confirmed_s=KEEP_CONFIRMED_S,
+    faults=faults,
+    build=build,
+    doctor=doctor,
+    metrics=(
+        Metric("rows", "iiot_sink_rows_total", "counter", "Rows that a database has committed since the start."),
+        Metric("transactions", "iiot_sink_transactions_total", "counter", "Transactions that a database has committed since the start."),
+        Metric("commit_s", "iiot_sink_commit_seconds_total", "counter", "How long these transactions took together."),
+        Metric(
+            "repeated",
+            "iiot_sink_repeated_rows_total",
+            "counter",
+            "Rows left out since the start because they were there, with unique = true.",
+        ),
+        Metric(
+            "left_out",
+            "iiot_sink_left_out_values_total",
+            "counter",
+            "Values left out since the start because a table has no column for them.",
+        ),
+    ),
+)
