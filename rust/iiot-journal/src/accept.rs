@@ -114,7 +114,7 @@ impl Group {
         }
         if std::mem::take(&mut change.memory.deliveries.is_unmarked) {
             self.notes.push(format!(
-                "unmarked_redelivery: the broker of {} sends messages again without MQTT's DUP flag, so they were taken a second time; set redelivery = \"unmarked\"",
+                "unmarked_redelivery: the broker of {} seems to send messages again without MQTT's DUP flag (as Artemis does), and they were taken a second time; if so, set redelivery = \"unmarked\"",
                 source.name
             ));
         }

@@ -277,10 +277,15 @@ impl Confirmations {
         Ok(())
     }
 
-    /// Store, safe from a loss of power, what the other side is about to be told to leave out. It becomes final when the cursor passes it; the next call replaces what
-    /// is not. False if the disk does not take it in time.
-    pub fn provisional(&self, rejects: Vec<SinkReject>, timeout: Duration) -> Result<bool> {
-        self.confirmer.provisional(rejects, timeout)
+    /// Store, safe from a loss of power, what the other side is about to be told to leave out of a batch that begins at `from`. It becomes final when the cursor passes
+    /// it; the next call for the same batch replaces it. False if the disk does not take it in time.
+    pub fn provisional(
+        &self,
+        from: u64,
+        rejects: Vec<SinkReject>,
+        timeout: Duration,
+    ) -> Result<bool> {
+        self.confirmer.provisional(from, rejects, timeout)
     }
 
     /// Wait until everything that was queued is committed; false if that takes longer.

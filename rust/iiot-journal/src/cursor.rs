@@ -224,10 +224,15 @@ impl Confirmer {
     }
 
     /// Store rejects that are not final and sync them; false if the disk does not take them in time.
-    pub(crate) fn provisional(&self, rejects: Vec<SinkReject>, timeout: Duration) -> Result<bool> {
+    pub(crate) fn provisional(
+        &self,
+        from: u64,
+        rejects: Vec<SinkReject>,
+        timeout: Duration,
+    ) -> Result<bool> {
         let id = self.id;
         self.shared.command_within(timeout, move |state| {
-            rewind::provisional(state, id, rejects)
+            rewind::provisional(state, id, from, rejects)
         })?;
         Ok(self.shared.sync(timeout))
     }

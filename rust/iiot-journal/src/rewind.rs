@@ -95,13 +95,19 @@ pub(crate) fn confirm_ahead(state: &mut State, id: i64, to: u64) -> Result<()> {
     Ok(())
 }
 
-/// Store rejects that are not final, in place of those of an earlier attempt.
-pub(crate) fn provisional(state: &mut State, id: i64, rejects: Vec<SinkReject>) -> Result<()> {
+/// Store rejects of frames from `from` on that are not final, in place of those of an earlier attempt. What stands before may belong to a batch that the peer has and
+/// whose confirmation is still on its way here.
+pub(crate) fn provisional(
+    state: &mut State,
+    id: i64,
+    from: u64,
+    rejects: Vec<SinkReject>,
+) -> Result<()> {
     let name = sink_of(state, id)?.name.clone();
     let bytes = transaction(&state.db, || {
         state.db.execute(
-            "DELETE FROM reject WHERE sink=?1 AND kind='provisional'",
-            [id],
+            "DELETE FROM reject WHERE sink=?1 AND position>=?2 AND kind='provisional'",
+            params![id, from as i64],
         )?;
         let mut found = Vec::with_capacity(rejects.len());
         // Many of one row, mostly: it is read once.

@@ -113,12 +113,17 @@ fn what_the_peer_has_is_confirmed_with_its_rejects() {
         push(&mut intake, 1, 11);
         next(&mut batches);
         let confirmations = batches.confirmations();
-        assert!(confirmations.provisional(vec![reject(9)], WAIT).unwrap());
+        assert!(confirmations.provisional(1, vec![reject(9)], WAIT).unwrap());
         assert!(
             confirmations
-                .provisional(vec![reject(3), reject(4)], WAIT)
+                .provisional(1, vec![reject(3), reject(4)], WAIT)
                 .unwrap()
         );
+        // The next batch is sent before the confirmation of this one is stored, and again.
+        for again in [9, 10] {
+            let rejects = vec![reject(again)];
+            assert!(confirmations.provisional(8, rejects, WAIT).unwrap());
+        }
         assert_eq!(journal.rejects(10).unwrap(), []);
         assert_eq!(journal.status().unwrap().journal.rejects, 0);
     }
@@ -151,7 +156,7 @@ fn a_confirmation_replaces_what_was_not_final() {
     assert!(
         batches
             .confirmations()
-            .provisional(vec![reject(2)], WAIT)
+            .provisional(1, vec![reject(2)], WAIT)
             .unwrap()
     );
 

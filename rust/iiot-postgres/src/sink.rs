@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::suspects::Suspects;
 pub use crate::transaction::Done;
 use crate::transaction::Task;
-use iiot_journal::{Batches, Confirmation, Confirmations, Runs, SinkReject, Stop, now_ns};
+use iiot_journal::{Batches, Confirmation, Confirmations, Runs, Stop, now_ns};
 use link::Link;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -323,10 +323,8 @@ impl Sink {
             makes_partitions: *makes_partitions == Some(true),
         };
         let done = connection.run(async |client| {
-            task.run(client, |refused| {
-                self.store(rows.confirmation(refused).rejects, is_provisional)
-            })
-            .await
+            task.run(client, |refused| self.store(rows, refused, is_provisional))
+                .await
         })?;
         suspects.learn(rows, &done.blamed);
         link.row = Some(new);
@@ -335,12 +333,15 @@ impl Sink {
     }
 
     /// Store what is left out before the COMMIT leaves it out.
-    fn store(&self, rejects: Vec<SinkReject>, is_provisional: &mut bool) -> Result<()> {
+    fn store(&self, rows: &Rows, refused: &[Refusal], is_provisional: &mut bool) -> Result<()> {
+        let rejects = rows.confirmation(refused).rejects;
         if rejects.is_empty() && !*is_provisional {
             return Ok(());
         }
         *is_provisional = !rejects.is_empty();
-        if self.confirmations.provisional(rejects, JOURNAL_TIMEOUT)? {
+        let from = rows.positions.start;
+        let confirmations = &self.confirmations;
+        if confirmations.provisional(from, rejects, JOURNAL_TIMEOUT)? {
             return Ok(());
         }
         Err(Error::new(
