@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Running = Callable[[], dict[str, Any] | None]
@@ -19,6 +21,17 @@ class Finding:
     ok: bool | None
     detail: str
     remedy: str = ""
+
+
+def place_fault(subject: str, path: Path, key: str) -> Finding | None:
+    """Return what keeps this user from writing a file; `key` is the setting that names its path."""
+    folder = path.parent
+    if not folder.is_dir():
+        return Finding(subject, ok=False, detail="its folder does not exist", remedy=f"mkdir -p {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+        remedy = f"set {key} to a place of your own, or change its owner"
+        return Finding(subject, ok=False, detail="may not be written by this user", remedy=remedy)
+    return None
 
 
 def refusal(listen: str) -> OSError | None:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from iiot_gateway.config.schema import Config
-from iiot_gateway.findings import Finding
+from iiot_gateway.findings import Finding, place_fault
 
 
 def journal(config: Config) -> Iterator[Finding]:
     """See whether the folder is writable, with room for what the journal may grow to."""
     path = Path(config.journal_path())
     subject = f"journal {path}"
-    folder = path.parent
-    if not folder.is_dir():
-        yield Finding(subject, ok=False, detail="its folder does not exist", remedy=f"mkdir -p {folder}")
+    if fault := place_fault(subject, path, "journal.path"):
+        yield fault
         return
-    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        yield Finding(
-            subject,
-            ok=False,
-            detail="may not be written by this user",
-            remedy="set journal.path to a place of your own, or change its owner",
-        )
-        return
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(path.parent).free
     used = path.stat().st_size if path.exists() else 0
     needed = config.journal.max_bytes - used
     if free < needed:

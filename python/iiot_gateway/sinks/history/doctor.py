@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from iiot_gateway._native import HistoryError, HistoryReader
 from iiot_gateway.config.schema import Config
-from iiot_gateway.findings import Finding
+from iiot_gateway.findings import Finding, place_fault
 from iiot_gateway.sinks.history.section import HistorySection
 from iiot_gateway.sinks.history.section import histories as configured_histories
 
@@ -21,13 +20,8 @@ def histories(config: Config) -> Iterator[Finding]:
 
 
 def _history(subject: str, section: HistorySection, path: Path) -> Finding:
-    folder = path.parent
-    if not folder.is_dir():
-        return Finding(subject, ok=False, detail="its folder does not exist", remedy=f"mkdir -p {folder}")
-    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        return Finding(
-            subject, ok=False, detail="may not be written by this user", remedy="set path to a place of your own, or change its owner"
-        )
+    if fault := place_fault(subject, path, "path"):
+        return fault
     detail = "not there yet"
     try:
         reader = HistoryReader(str(path))
@@ -37,7 +31,7 @@ def _history(subject: str, section: HistorySection, path: Path) -> Finding:
     except HistoryError as error:
         if error.kind != "missing":
             return Finding(subject, ok=False, detail=f"{error.kind}: {error}", remedy="read the detail; its frames wait in the journal")
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(path.parent).free
     needed = section.max_bytes - (path.stat().st_size if path.exists() else 0)
     if section.max_bytes and free < needed:
         return Finding(
