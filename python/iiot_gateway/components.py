@@ -15,6 +15,7 @@ from iiot_gateway.profile import read_profile
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Journal
+    from iiot_gateway.api.part import HttpPart
     from iiot_gateway.config.schema import Config
     from iiot_gateway.pipeline.supervisor import Service
     from iiot_gateway.sinks.base import Sink
@@ -34,6 +35,8 @@ class Building:
         """Whether a recording is played: no live source runs, and no command is taken."""
         self.status: Callable[[], dict[str, Any]] | None = None
         """The status document for the health topic; set once the gateway stands."""
+        self.http_parts: list[HttpPart] = []
+        """What components bring for the HTTP interface."""
         self._once: dict[Callable[[Building], Any], Any] = {}
 
     def once(self, make: Callable[[Building], T]) -> T:

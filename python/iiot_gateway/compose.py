@@ -63,6 +63,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         services=[*services, *beside],
         live=live,
         open_history=history_for_pages(config),
+        http_parts=building.http_parts,
     )
     building.status = gateway.view.health
     return gateway

@@ -12,6 +12,7 @@ GatewayError
 |   `-- SettingUnusable        do not retry; a URL or certificate that cannot be used
 |-- JournalUnusable        do not retry: locked, damaged, of an unknown version
 |-- HistoryUnusable        do not retry: missing, damaged, of an unknown version
+|-- RegistryUnusable       retry where it is locked or full; else a person has to act
 |-- OutputUnwritable       standard output does not take what a command prints
 `-- GatewayUnreachable     no gateway answers on the control socket
 """
@@ -120,6 +121,13 @@ class HistoryUnusable(GatewayError):
     def __init__(self, kind: str, detail: str) -> None:
         self.kind = kind
         super().__init__(f"the history cannot be read ({kind}): {detail}")
+
+
+class RegistryUnusable(GatewayError):
+    """The registry of devices cannot be opened or used."""
+
+    def __init__(self, path: str, detail: str, remedy: str) -> None:
+        super().__init__(f"the registry {path} cannot be used: {detail}; {remedy}")
 
 
 class OutputUnwritable(GatewayError):

@@ -19,7 +19,7 @@ from iiot_gateway.api import page, past
 from iiot_gateway.api.feed import Feed
 from iiot_gateway.api.guard import App, Guard
 from iiot_gateway.api.parameters import refuse_unknown, whole
-from iiot_gateway.api.problem import METHOD_NOT_ALLOWED, NOT_FOUND, Problem
+from iiot_gateway.api.problem import METHOD_NOT_ALLOWED, NOT_FOUND, PROBLEM_TYPE, Problem, method_not_allowed
 from iiot_gateway.api.stream import EVENTS_TYPE, EventStream
 from iiot_gateway.config.schema import HttpSection
 from iiot_gateway.log import PAGE_NOT_BUILT, get_log
@@ -35,10 +35,10 @@ MAX_REJECTS = 1000
 def make_app(views: Views, feed: Feed, section: HttpSection) -> App:
     """Return the application over a running gateway."""
     starlette = Starlette(
-        routes=[*_monitoring(feed), *_api(views, feed), *_page()],
+        routes=[*_monitoring(feed), *_api(views, feed), *(route for part in views.http_parts for route in part.routes()), *_page()],
         exception_handlers={Problem: _say, HTTPException: _say_http, Exception: _say_fault},
     )
-    return Guard(starlette, section)
+    return Guard(starlette, section, views.http_parts)
 
 
 def _monitoring(feed: Feed) -> list[Route]:
@@ -140,12 +140,14 @@ def _reject(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _say(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - it is registered for nothing else
-    return Response(error.body(), status_code=error.status, headers={**FRESH, **error.headers}, media_type="application/json")
+    return Response(error.body(), status_code=error.status, headers={**FRESH, **error.headers}, media_type=PROBLEM_TYPE)
 
 
 async def _say_http(request: Request, error: Exception) -> Response:
-    method = isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED.status
-    return await _say(request, METHOD_NOT_ALLOWED if method else NOT_FOUND)
+    if not isinstance(error, HTTPException) or error.status_code != METHOD_NOT_ALLOWED:
+        return await _say(request, NOT_FOUND)
+    allowed = (error.headers or {}).get("Allow", "GET, HEAD")
+    return await _say(request, method_not_allowed(allowed))
 
 
 async def _say_fault(request: Request, error: Exception) -> Response:

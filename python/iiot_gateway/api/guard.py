@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from hashlib import sha256
 from typing import Any
 
-from iiot_gateway.api.problem import Problem
+from iiot_gateway.api.part import HttpPart
+from iiot_gateway.api.problem import PROBLEM_TYPE, Problem
 from iiot_gateway.config.schema import HttpSection
 from iiot_gateway.config.urls import is_loopback, listen_host
 
@@ -36,8 +37,9 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 class Guard:
     """Stands before the application."""
 
-    def __init__(self, app: App, section: HttpSection) -> None:
+    def __init__(self, app: App, section: HttpSection, parts: Iterable[HttpPart] = ()) -> None:
         self._app = app
+        self._parts = tuple(parts)
         self._token = _digest(section.token.reveal()) if section.token else None
         host = listen_host(section.listen)
         # Another site's name that was rebound to a loopback address arrives as Host. Elsewhere the token keeps such a site out.
@@ -67,7 +69,8 @@ class Guard:
                 f"this gateway is not called {host[:80]!r}",
                 "open it as http://localhost, or name the host in http.allowed_hosts",
             )
-        if self._token is None or not scope["path"].startswith(PROTECTED) or scope["path"] == DESCRIPTION:
+        path = scope["path"]
+        if self._token is None or not path.startswith(PROTECTED) or path == DESCRIPTION or any(part.guards(path) for part in self._parts):
             return None
         if self.is_authorized(scope):
             return None
@@ -89,7 +92,7 @@ class Guard:
 async def respond(problem: Problem, send: Send, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Write a problem."""
     body = problem.body()
-    start = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    start = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
     start += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": [*start, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -1,9 +1,15 @@
-"""A request that cannot be answered, as JSON: {"error": a constant name, "message": what is wrong, "remedy": what to do}."""
+"""A request that cannot be answered, as a problem document (RFC 9457).
+
+{"type": "urn:iiot-gateway:problem:NAME", "title": NAME in words, "status": 422, "detail": what is wrong,
+"error": NAME, "message": what is wrong, "remedy": what to do}. The last three are members of ours, older than the others.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+
+PROBLEM_TYPE = "application/problem+json"
 
 
 @dataclass(eq=False)
@@ -18,8 +24,24 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         """Return the document."""
-        return json.dumps({"error": self.error, "message": self.message, "remedy": self.remedy}).encode()
+        document = {
+            "type": f"urn:iiot-gateway:problem:{self.error}",
+            "title": self.error.replace("_", " ").capitalize(),
+            "status": self.status,
+            "detail": self.message,
+            "error": self.error,
+            "message": self.message,
+            "remedy": self.remedy,
+        }
+        return json.dumps(document).encode()
 
 
 NOT_FOUND = Problem(404, "not_found", "there is nothing at this address", "/api/v1/openapi.json lists what there is")
-METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "this address can only be read", "use GET", {"allow": "GET, HEAD"})
+METHOD_NOT_ALLOWED = 405
+
+
+def method_not_allowed(allowed: str) -> Problem:
+    """Say which methods an address takes."""
+    return Problem(
+        METHOD_NOT_ALLOWED, "method_not_allowed", f"this address takes {allowed}", "use one of these methods", {"allow": allowed}
+    )

@@ -11,15 +11,16 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import anyio
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from iiot_gateway.api.app import make_app
 from iiot_gateway.api.feed import Feed
-from iiot_gateway.api.problem import Problem
+from iiot_gateway.api.problem import PROBLEM_TYPE, Problem
 from iiot_gateway.config.schema import HttpSection
 from iiot_gateway.config.urls import listen_host
 from iiot_gateway.log import HTTP_LISTENING, HTTP_UNAVAILABLE, Repeated, get_log
@@ -27,27 +28,36 @@ from iiot_gateway.pipeline.supervisor import Service
 from iiot_gateway.pipeline.views import Views
 
 RETRY_S = 10.0
-SPARE_CONNECTIONS = 64
-"""Beside those of the pages: for requests that are answered at once."""
 FIRST_REQUEST_S = 10.0
 """How long a connection may take for its first request, and for a further one that has begun."""
 SLOW_READER_S = 20.0
+CERTIFICATE_REMEDY = "check http.tls_cert_file and http.tls_key_file: both are PEM, and belong together"
+MOST_HEAD_BYTES = 65_536
+LONG_HEAD = Problem(431, "head_too_long", f"a request's head has more than {MOST_HEAD_BYTES} bytes", "send shorter headers")
 CROWDED = Problem(503, "too_many_connections", "the gateway has too many connections", "close some pages", {"retry-after": "10"})
 
 
-class BoundedProtocol(H11Protocol):
-    """One connection, which is refused beyond `max_connections`, and cut off if it asks for nothing or does not read."""
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection, which is refused beyond `max_connections`, and cut off if it asks for nothing or does not read.
 
-    max_connections = SPARE_CONNECTIONS
+    It looks at what asyncio tells every protocol, and at when the application begins and ends; of uvicorn it knows `app` alone.
+    """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    max_connections = 64
+
+    def __init__(self, config: uvicorn.Config, server_state: Any, app_state: dict[str, Any], **settings: Any) -> None:
+        super().__init__(config, server_state, app_state, **settings)
+        self._state = server_state
         self._limit: asyncio.TimerHandle | None = None
+        self._answering = 0
+        self._unanswered = 0
+        self._application, self.app = self.app, self._answer
 
     def connection_made(self, transport: Any) -> None:
         """Take the connection, or say that there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
+        self._connection = transport
+        if len(self._state.connections) > self.max_connections:
             transport.write(_raw(CROWDED))
             transport.close()
         else:
@@ -59,16 +69,25 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read; half a request behind a whole one has the time of a first one."""
+        """Read. A request whose head does not come as a whole has the time of a first one, and so much room."""
+        if not self._answering and self._unanswered > MOST_HEAD_BYTES:
+            self._connection.write(_raw(LONG_HEAD))
+            self._connection.close()
+            return
+        self._unanswered += len(data)
         super().data_received(data)
-        if self._limit is None and self.cycle is not None and self.cycle.response_complete:
+        if self._limit is None and not self._answering:
             self._abort_after(FIRST_REQUEST_S)
 
-    def handle_events(self) -> None:
-        """Read requests; a whole one ends the wait for it."""
-        super().handle_events()
-        if self.cycle is not None:
-            self._no_limit()
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request: its head is there, and the application bounds the time of the rest."""
+        self._no_limit()
+        self._answering += 1
+        self._unanswered = 0
+        try:
+            await self._application(scope, receive, send)
+        finally:
+            self._answering -= 1
 
     def pause_writing(self) -> None:
         """Wait for a reader, but not for ever."""
@@ -82,12 +101,12 @@ class BoundedProtocol(H11Protocol):
 
     def _abort_after(self, seconds: float) -> None:
         self._no_limit()
-        self._limit = self.loop.call_later(seconds, self._cut)
+        self._limit = asyncio.get_running_loop().call_later(seconds, self._cut)
 
     def _cut(self) -> None:
         # Without lingering the kernel lets go of what is unsent as well, and the other side learns of it.
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
+        self._connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._connection.abort()
 
     def _no_limit(self) -> None:
         if self._limit is not None:
@@ -123,9 +142,9 @@ def http_service(section: HttpSection) -> Service:
                     )
                 await anyio.sleep(RETRY_S)
                 continue
-            get_log().info(HTTP_LISTENING, listen=section.listen, page=_url(listener))
+            get_log().info(HTTP_LISTENING, listen=section.listen, page=_url(listener, is_tls=bool(section.tls_cert_file)))
             feed = Feed(views, section.max_pages)
-            protocol = type("_Protocol", (BoundedProtocol,), {"max_connections": section.max_pages + SPARE_CONNECTIONS})
+            protocol = type("_Protocol", (BoundedProtocol,), {"max_connections": section.max_pages + section.max_connections})
             config = uvicorn.Config(
                 make_app(views, feed, section),
                 http=protocol,
@@ -135,9 +154,25 @@ def http_service(section: HttpSection) -> Service:
                 lifespan="off",
                 server_header=False,
                 timeout_graceful_shutdown=1,
+                ssl_certfile=section.tls_cert_file or None,
+                ssl_keyfile=section.tls_key_file or None,
             )
+            try:
+                config.load()
+            except (OSError, ValueError) as error:
+                listener.close()
+                if (extra := repeated.allows(str(error))) is not None:
+                    get_log().error(
+                        HTTP_UNAVAILABLE, listen=section.listen, error=f"the certificate: {error}", remedy=CERTIFICATE_REMEDY, **extra
+                    )
+                await anyio.sleep(RETRY_S)
+                continue
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(feed.run)
+                if config.ssl is not None:
+                    from iiot_gateway.api.certificates import renew
+
+                    tasks.start_soon(renew, config.ssl, section.tls_cert_file, section.tls_key_file)
                 await _Server(config).serve(sockets=[listener])
                 tasks.cancel_scope.cancel()
             return
@@ -158,13 +193,18 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, is_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def _raw(problem: Problem) -> bytes:
     body = problem.body()
-    headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close", **problem.headers}
-    lines = [f"HTTP/1.1 {problem.status} Service Unavailable", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    headers = {"content-type": PROBLEM_TYPE, "content-length": str(len(body)), "connection": "close", **problem.headers}
+    lines = [
+        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + body

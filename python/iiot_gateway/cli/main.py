@@ -30,6 +30,7 @@ COMMANDS = {
     "doctor": "try broker, database, probe, serial port, journal and addresses, and say what to do",
     "status": "print the ledger",
     "tail": "watch values as they come; lines when piped",
+    "devices": "the registry of devices: add, list, change, disable and remove them; keys",
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
     "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",

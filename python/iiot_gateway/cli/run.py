@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import JournalUnusable
+from iiot_gateway.registry.section import is_asked_by_devices
 
 if TYPE_CHECKING:
     from iiot_gateway.pipeline.supervisor import Service
@@ -48,7 +49,8 @@ def start(
         return await build(config, replay=replay, services=services).run(once=once, timeout_s=timeout_s)
 
     try:
-        return anyio.run(main)
+        # Its parser and loop answer devices in a fifth of the time; without devices it would cost three megabytes for nothing.
+        return anyio.run(main, backend_options={"use_uvloop": is_asked_by_devices(config)})
     except* JournalError as group:
         detail = str(group.exceptions[0])
         failed = JournalUnusable("failed", config.journal_path(), detail)

@@ -116,6 +116,8 @@ class Component:
     """A frozen dataclass of `keys.py` declarations; its docstring is "`[name]`: what it is for."."""
     many: bool = True
     """Whether further ones may stand beside the first."""
+    is_on_alone: bool = False
+    """Whether the section means something without any key, where only one may stand."""
     only_named: str = ""
     """What is said to somebody who writes [name] where only [name.OTHER] means something."""
     template: Literal["shown", "commented", "absent"] = "commented"

@@ -151,8 +151,8 @@ class _Loader:
         name, section = component.name, component.section
         if not component.many:
             loaded = self.section(section, (name,), table)
-            # A section that says nothing is as good as none.
-            return {name: loaded} if loaded != section() or component in CORE else {}
+            # A section that says nothing is as good as none, mostly.
+            return {name: loaded} if component.is_on_alone or loaded != section() or component in CORE else {}
         known = keys_of(section)
         named = {key: value for key, value in table.items() if isinstance(value, dict) and key not in known}
         own = {key: value for key, value in table.items() if key not in named}

@@ -15,6 +15,7 @@ MODULES = (
     "sources.serial.section",
     "sources.simulate.section",
     "sources.mqtt_consumer.section",
+    "registry.section",
     "sinks.mqtt.section",
     "mqtt.broker",
     "home_assistant.section",

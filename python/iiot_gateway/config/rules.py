@@ -70,3 +70,11 @@ def _http(http: HttpSection) -> Faults:
         )
     if http.token and not TOKEN.fullmatch(http.token.reveal()):
         yield ("http", "token"), "expected 8 to 200 printable ASCII characters without spaces: it travels in a header"
+    if bool(http.tls_cert_file) != bool(http.tls_key_file):
+        yield ("http", "tls_cert_file"), "tls_cert_file and tls_key_file go together"
+    for key in ("tls_cert_file", "tls_key_file"):
+        file = getattr(http, key)
+        if file and not os.path.isfile(file):
+            yield ("http", key), f"there is no file {file}"
+    if http.tls_cert_file and http.behind_proxy:
+        yield ("http", "behind_proxy"), "the proxy speaks TLS with clients, so take tls_cert_file and tls_key_file out"

@@ -51,6 +51,15 @@ class HttpSection:
     token: Secret = secret("Asked of everybody, if set. Better by IIOT_HTTP__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     allowed_hosts: tuple[str, ...] = texts("Further names that browsers may call a loopback address by, for a proxy in front.")
+    tls_cert_file: str = path("", "The server's certificate with its chain (PEM); with it only https:// is spoken.")
+    tls_key_file: str = path("", "The key of that certificate (PEM).")
+    behind_proxy: bool = flag(False, "true: a proxy in front speaks TLS with clients; its X-Forwarded-For names them.")
+    plaintext: Literal["refuse", "allow"] = text(
+        "refuse", "Whether devices may send without TLS from other machines: allow is for a network that is trusted.", "refuse", "allow"
+    )
+    max_connections: int = integer(
+        1024, "Connections at once beside those of pages; further ones are told to come later.", low=8, high=60_000
+    )
     max_pages: int = integer(64, "Pages that may watch at once; further ones are told to come later.", low=0, high=1000)
 
 

@@ -41,6 +41,7 @@ from iiot_gateway.sources.base import Source
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Journal, Live
+    from iiot_gateway.api.part import HttpPart
 
 STOP_BUDGET_S = 4.5
 SOURCE_STOP_S = 3.2
@@ -63,7 +64,7 @@ Service = Callable[[Views], Coroutine[Any, Any, None]]
 class Gateway:
     """The running gateway."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a gateway is made of, each by name
         self,
         journal: Journal,
         journal_path: str,
@@ -74,9 +75,16 @@ class Gateway:
         services: Sequence[Service] = (),
         live: Live | None = None,
         open_history: OpenHistory | None = None,
+        http_parts: Sequence[HttpPart] = (),
     ) -> None:
         self.view = StatusView(journal, sources, sinks)
-        self.views = Views(status=self.view, rejects=lambda limit: journal.rejects(limit=limit), live=live, open_history=open_history)
+        self.views = Views(
+            status=self.view,
+            rejects=lambda limit: journal.rejects(limit=limit),
+            live=live,
+            open_history=open_history,
+            http_parts=http_parts,
+        )
         self._journal = journal
         self._journal_path = journal_path
         self._sources = sources

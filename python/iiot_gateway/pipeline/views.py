@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ from iiot_gateway.pipeline.status import StatusView
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Live
+    from iiot_gateway.api.part import HttpPart
 
 __all__ = ["AGGREGATES", "History", "OpenHistory", "Views"]
 
@@ -55,3 +56,5 @@ class Views:
     """None unless somebody may look."""
     open_history: OpenHistory | None = None
     """None without a [history] section."""
+    http_parts: Sequence[HttpPart] = ()
+    """What components bring for the HTTP interface."""

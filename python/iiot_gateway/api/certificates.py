@@ -1,0 +1,50 @@
+"""A certificate that is renewed is taken over while the server runs. A pair that does not fit leaves the old one in place."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway.log import CERTIFICATE_RENEWED, CERTIFICATE_UNUSABLE, get_log
+
+LOOK_S = 10.0
+
+
+async def renew(live: ssl.SSLContext, cert_file: str, key_file: str) -> None:
+    """Load the files into the context that is in use whenever they change, until cancelled."""
+    seen = _stamp(cert_file, key_file)
+    while True:
+        await anyio.sleep(LOOK_S)
+        stamp = _stamp(cert_file, key_file)
+        if stamp == seen:
+            continue
+        seen = stamp
+        try:
+            await anyio.to_thread.run_sync(_take, live, cert_file, key_file)
+        except (OSError, ValueError) as error:
+            # Of two files, one may be there before the other: the next change is looked at again.
+            get_log().warning(CERTIFICATE_UNUSABLE, file=cert_file, error=str(error), consequence="the certificate before stays in use")
+        else:
+            get_log().info(CERTIFICATE_RENEWED, file=cert_file)
+
+
+def _take(live: ssl.SSLContext, cert_file: str, key_file: str) -> None:
+    # A context that is in use must never hold a certificate without its key.
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
+    live.load_cert_chain(cert_file, key_file)
+
+
+def _stamp(*files: str) -> list[tuple[int, int, int]]:
+    """Return what changes when a file does, or when another takes its name."""
+    found = []
+    for file in files:
+        try:
+            status = os.stat(file)
+        except OSError:
+            found.append((0, 0, 0))
+        else:
+            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+    return found

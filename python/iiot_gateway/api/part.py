@@ -1,0 +1,20 @@
+"""A part of the HTTP interface that a component brings: its addresses, and which of them it guards itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpPart:
+    """Addresses of a component."""
+
+    routes: Callable[[], Sequence[BaseRoute]]
+    """Makes them, for the application."""
+    guards: Callable[[str], bool]
+    """Tells whether a path is guarded by the part's own keys, so that the page's token is not asked for."""

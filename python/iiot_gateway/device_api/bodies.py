@@ -1,0 +1,141 @@
+"""What stands in the body of a request: its size, its type, its shape. Values are left as the text that came."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import anyio
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from starlette.requests import ClientDisconnect, Request
+
+from iiot_gateway.api.problem import Problem
+
+T = TypeVar("T")
+
+BODY_S = 30.0
+"""So long a body may take to come."""
+JSON_TYPES = ("application/json",)
+
+Scalar = str | int | float | bool | None
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+MessageId = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=200)]
+
+
+class Point(Struct, omit_defaults=True):
+    """A point, as `influxdb/telemetry` takes it."""
+
+    measurement: Name
+    fields: Annotated[dict[Name, Scalar], Meta(min_length=1)]
+    device_id: str | int | None = None
+    tags: dict[Name, Scalar] = {}
+    timestamp: Raw = Raw(b"null")
+    message_id: MessageId | None = None
+
+
+class Batch(Struct):
+    """Several points; each is read by itself."""
+
+    points: Annotated[list[Raw], Meta(min_length=1)]
+
+
+class DeviceTelemetry(Struct):
+    """What `devices/telemetry` takes."""
+
+    data: Annotated[dict[Name, Any], Meta(min_length=1)]
+    type: Name | None = None
+    device_id: str | int | None = None
+    metadata: dict[Name, Any] = {}
+    timestamp: Raw = Raw(b"null")
+    message_id: MessageId | None = None
+
+
+class Registration(Struct):
+    """What `devices/register` takes."""
+
+    name: Text
+    device_type: Text
+    id: str | None = None
+    location: Text = ""
+    firmware_version: Text = ""
+    hardware_version: Text = ""
+    tags: dict[str, str] = {}
+
+
+class OwnChange(Struct, forbid_unknown_fields=True):
+    """What a device may say of itself: `devices/config`."""
+
+    status: Literal["active", "maintenance"] | UnsetType = UNSET
+    location: Text | UnsetType = UNSET
+    firmware_version: Text | UnsetType = UNSET
+    hardware_version: Text | UnsetType = UNSET
+    configuration: dict[str, Any] | UnsetType = UNSET
+
+
+class Heartbeat(Struct):
+    """What `devices/heartbeat` takes; all of it may be missing."""
+
+    status: Annotated[str, Meta(pattern="^[a-z_]{1,32}$")] = "online"
+    message_id: MessageId | None = None
+    timestamp: Raw = Raw(b"null")
+
+
+async def read_body(request: Request, most_bytes: int, *, types: tuple[str, ...] = JSON_TYPES, may_be_empty: bool = False) -> bytes:
+    """Read a body whole. Raises Problem: 413 for one that is too long, by what it declares or by what comes, 415, 408."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "encoding_unsupported", "a body with a Content-Encoding is not taken", "send the body as it is")
+    declared = request.headers.get("content-length")
+    if declared is not None and int(declared) > most_bytes:
+        raise _too_long(most_bytes)
+    body = bytearray()
+    try:
+        with anyio.fail_after(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most_bytes:
+                    raise _too_long(most_bytes)
+    except TimeoutError as error:
+        raise Problem(408, "body_late", f"the body did not come within {BODY_S:g} s", "send it at once", {"connection": "close"}) from error
+    except ClientDisconnect as error:
+        raise Problem(400, "body_cut", "the connection ended before the body did") from error
+    if may_be_empty and not body:
+        return b""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if types and given not in types:
+        raise Problem(
+            415, "type_unsupported", f"the Content-Type is {given[:60]!r}", f"send {types[0]} and say so in the header Content-Type"
+        )
+    return bytes(body)
+
+
+def _too_long(most_bytes: int) -> Problem:
+    # What is left of the body is not read, so the connection can carry no other request.
+    return Problem(
+        413,
+        "body_too_long",
+        f"at most {most_bytes} bytes are taken",
+        "send less at once, or raise devices.max_body_bytes",
+        {"connection": "close"},
+    )
+
+
+def read_json(body: bytes, kind: type[T]) -> T:
+    """Read a document. Raises Problem 400 for what is no JSON, 422 for what has another shape; the message names the place."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "wrong_shape", _plain(str(error)), "/api/v1/openapi.json describes what is expected") from error
+    except msgspec.DecodeError as error:
+        raise Problem(
+            400, "no_json", f"this is no JSON: {str(error)[:200]}", "check quotes, commas and braces; NaN is no number of JSON"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise Problem(400, "no_json", f"byte {error.start} of a text is no UTF-8", "send JSON in UTF-8") from error
+    except RecursionError as error:
+        raise Problem(422, "too_deep", "objects and lists stand in each other too deeply", "at most 64 levels are read") from error
+
+
+def _plain(message: str) -> str:
+    """Say in our words where a document begins."""
+    return message.replace("`$", "`document")[:300]

@@ -1,0 +1,96 @@
+"""Makes what devices need from their section: the registry, the place of their posts in the journal, and the calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from iiot_gateway import _native
+from iiot_gateway.device_api.history_archive import HistoryArchive
+from iiot_gateway.device_api.intake import PostQueue
+from iiot_gateway.device_api.routes import http_part
+from iiot_gateway.device_api.service import DeviceApi
+from iiot_gateway.log import get_log
+from iiot_gateway.registry.section import DevicesSection, registry_path
+from iiot_gateway.registry.store import Registry
+from iiot_gateway.sinks.history.reading import history_for_pages
+from iiot_gateway.sources.base import Source, SourceStatus
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.device_api.archive import Archive
+
+WATCH_S = 0.5
+
+
+def registry_of(building: Building) -> Registry | None:
+    """Return the registry of a gateway, None without [devices]. Raises RegistryUnusable."""
+    return building.once(_registry)
+
+
+def _registry(building: Building) -> Registry | None:
+    path = registry_path(building.config)
+    return None if path is None else Registry(path)
+
+
+def device_api_of(building: Building) -> DeviceApi | None:
+    """Return what the calls of the device API work with, None without [devices]."""
+    return building.once(_device_api)
+
+
+def _device_api(building: Building) -> DeviceApi | None:
+    registry = registry_of(building)
+    section = building.config.of(DevicesSection).get("devices")
+    if registry is None or section is None or building.is_replay:
+        return None
+    rules = building.source_rules("devices")
+    del rules["rtt_channel"]
+    posts = _native.Posts(
+        building.journal, "devices", message_id_window_s=section.message_id_window_s, max_message_ids=section.max_message_ids, **rules
+    )
+    return DeviceApi(section, building.config.http, registry, PostQueue(posts), archive_of(building.config))
+
+
+def archive_of(config: Config) -> Archive | None:
+    """Return where devices' values are asked for: the first that there is. None if nothing keeps them."""
+    open_history = history_for_pages(config)
+    return None if open_history is None else HistoryArchive(open_history)
+
+
+def device_source(building: Building, name: str, _section: DevicesSection) -> Source:
+    """Make the source that devices post to."""
+    api = device_api_of(building)
+    if api is None:
+        raise AssertionError("a source is made of a section that is there, and not while a recording is played")
+    building.http_parts.append(http_part(api))
+    return DeviceSource(name, api)
+
+
+class DeviceSource:
+    """Hands out what became of the posts, and shows what comes."""
+
+    kind = "devices"
+
+    def __init__(self, name: str, api: DeviceApi) -> None:
+        self.name = name
+        self.status = SourceStatus(traffic=self._traffic)
+        self._api = api
+        self._log = get_log(source=name)
+
+    async def run(self) -> None:
+        """Run until cancelled. What was not answered by then is sent again by the devices."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._api.queue.run)
+            tasks.start_soon(self._api.store_now_and_then)
+            while True:
+                if self._api.queue.has_room():
+                    self.status.change(self._log, "listening", "devices post to the HTTP server")
+                else:
+                    self.status.change(self._log, "paused", "the journal has no room; devices are told to come again", bad=True)
+                await anyio.sleep(WATCH_S)
+
+    def _traffic(self) -> tuple[int, float, int, float]:
+        messages, payload_bytes, last_ns = self._api.queue.counts()
+        return payload_bytes, last_ns / 1e9, messages, last_ns / 1e9

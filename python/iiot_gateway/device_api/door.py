@@ -1,0 +1,193 @@
+"""Who asks, and what that key may do. Every call of the device API passes here.
+
+A key stands in a header and nowhere else: what stands in an address ends in logs. What is found for a key is remembered
+until something in the registry changes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from iiot_gateway._native import device_tags
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.registry.device import Device, KeyEntry
+from iiot_gateway.registry.keys import MOST_CHARACTERS, KeyKind, is_mistyped
+from iiot_gateway.registry.store import Registry
+
+MOST_REMEMBERED = 10_000
+
+
+def key_needed() -> Problem:
+    """Say that no key was sent."""
+    return Problem(
+        401,
+        "key_needed",
+        "this call needs a key",
+        "send it in the header `X-API-Key`, or as `Authorization: Bearer KEY`",
+        {"www-authenticate": "Bearer"},
+    )
+
+
+def key_unknown() -> Problem:
+    """Say that a key is not valid; why is nobody else's business."""
+    return Problem(
+        401,
+        "key_unknown",
+        "no valid key: it is unknown, mistyped, expired or revoked",
+        "ask the administrator of this gateway for a new one",
+        {"www-authenticate": 'Bearer error="invalid_token"'},
+    )
+
+
+def foreign_device() -> Problem:
+    """Say that a key is not that of a device."""
+    return Problem(
+        403, "foreign_device", "this key does not speak for that device", "use the device's own key, or a gateway's key that names it"
+    )
+
+
+def disabled() -> Problem:
+    """Say that a device is disabled."""
+    return Problem(403, "device_disabled", "this device is disabled", "an administrator can make it active again")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A device whose data may come."""
+
+    device: Device
+    tags: bytes
+    """What its points take from the registry, as the journal stores it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever holds a key."""
+
+    key: KeyEntry
+
+    @property
+    def own_device(self) -> str | None:
+        """The device of a device's key."""
+        return self.key.devices[0] if self.key.kind is KeyKind.DEVICE and self.key.devices else None
+
+    def must_be(self, *kinds: KeyKind) -> None:
+        """Refuse keys of other kinds. Raises Problem 403."""
+        if self.key.kind not in kinds:
+            wanted = " or ".join(f"{'an' if kind is KeyKind.ADMINISTRATOR else 'a'} {kind}'s key" for kind in kinds)
+            raise Problem(403, "key_of_wrong_kind", f"a {self.key.kind}'s key may not do this", f"use {wanted}")
+
+    def may_speak_for(self, device_id: str) -> bool:
+        """Tell whether it may send as a device, and change what is the device's own."""
+        return self.key.kind is KeyKind.ADMINISTRATOR or (self.key.kind in (KeyKind.DEVICE, KeyKind.GATEWAY) and self.key.covers(device_id))
+
+    def may_read(self, device_id: str) -> bool:
+        """Tell whether it may see what a device sent."""
+        return self.key.kind is KeyKind.READER or self.may_speak_for(device_id)
+
+
+class Door:
+    """Lets in whoever has a key."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._generation = -1
+        self._callers: dict[str, Caller] = {}
+        self._senders: dict[str, Sender | None] = {}
+        self.used: dict[int, float] = {}
+        """When keys were used last, Unix seconds; for whoever stores it."""
+
+    def caller(self, request: Request) -> Caller:
+        """Return who asks. Raises Problem 401."""
+        return self.holder(presented_key(request))
+
+    def holder(self, key: str) -> Caller:
+        """Return whoever holds a key. Raises Problem 401, also for one that has expired."""
+        self._refresh()
+        caller = self._callers.get(key)
+        if caller is None:
+            # Whoever guesses learns nothing from the time: what is compared is a digest of what was sent.
+            entry = None if len(key) > MOST_CHARACTERS or is_mistyped(key) else self._registry.keys.find(key)
+            if entry is None:
+                raise key_unknown()
+            caller = Caller(entry)
+            if len(self._callers) >= MOST_REMEMBERED:
+                self._callers.clear()
+            self._callers[key] = caller
+        now = time.time()
+        if not caller.key.is_valid(now):
+            raise key_unknown()
+        self.used[caller.key.id] = now
+        return caller
+
+    def sender(self, device_id: str) -> Sender | None:
+        """Return a device of the registry, None if there is none; whether it is enabled is not asked."""
+        self._refresh()
+        if device_id not in self._senders:
+            device = self._registry.devices.get(device_id)
+            if len(self._senders) >= MOST_REMEMBERED:
+                self._senders.clear()
+            self._senders[device_id] = None if device is None else Sender(device, device_tags(device.point_tags()))
+        return self._senders[device_id]
+
+    def own_device(self, request: Request) -> tuple[Caller, Sender]:
+        """Return the device whose own key was sent. Raises Problem 401, 403."""
+        caller = self.caller(request)
+        caller.must_be(KeyKind.DEVICE)
+        return caller, self.enabled(caller.own_device or "")
+
+    def speaking_for(self, caller: Caller, device_id: str) -> Sender:
+        """Return a device for which the caller may speak. Raises Problem 403, 404."""
+        caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
+        if not caller.may_speak_for(device_id):
+            raise foreign_device()
+        return self.enabled(device_id)
+
+    def read_by(self, caller: Caller, device_id: str) -> Sender:
+        """Return a device whose data the caller may see. Raises Problem 403, 404."""
+        caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.READER, KeyKind.ADMINISTRATOR)
+        if not caller.may_read(device_id):
+            raise foreign_device()
+        if caller.own_device is not None:
+            return self.enabled(device_id)
+        return self.known(device_id)
+
+    def known(self, device_id: str) -> Sender:
+        """Return a device. Raises Problem 404."""
+        sender = self.sender(device_id)
+        if sender is None:
+            raise unknown_device(device_id)
+        return sender
+
+    def enabled(self, device_id: str) -> Sender:
+        """Return a device that is not disabled. Raises Problem 403, 404."""
+        sender = self.known(device_id)
+        if not sender.device.is_enabled():
+            raise disabled()
+        return sender
+
+    def _refresh(self) -> None:
+        generation = self._registry.generation()
+        if generation != self._generation:
+            self._callers.clear()
+            self._senders.clear()
+            self._generation = generation
+
+
+def presented_key(request: Request) -> str:
+    """Return the key of a request's headers. Raises Problem 401."""
+    if key := request.headers.get("x-api-key", "").strip():
+        return key
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    # InfluxDB's clients say Token where others say Bearer.
+    if scheme.lower() in ("bearer", "token") and key.strip():
+        return key.strip()
+    raise key_needed()
+
+
+def unknown_device(device_id: str) -> Problem:
+    """Say that there is no such device."""
+    return Problem(404, "unknown_device", f"there is no device {device_id[:64]!r}", "register it with POST /api/v1/devices/register")

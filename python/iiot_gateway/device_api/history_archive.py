@@ -1,0 +1,109 @@
+"""The local history as the place that devices are asked about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from iiot_gateway import __version__
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.archive import Question, Value
+from iiot_gateway.errors import HistoryUnusable
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import HistoryReader
+
+CHUNK = 10_000
+
+
+class HistoryArchive:
+    """Reads the history's file."""
+
+    name = "history"
+
+    def __init__(self, open_history: Callable[[], AbstractContextManager[HistoryReader]]) -> None:
+        self._open = open_history
+
+    def values(self, question: Question) -> list[Value]:
+        """Return values by time, the newest `limit` of them. Raises Problem."""
+        found: list[Value] = []
+        with self._reading() as history:
+            for series in _of_device(history, question.device_id, question.measurement):
+                if series["last_ns"] < question.start_ns or series["first_ns"] >= question.stop_ns:
+                    continue
+                points = _points(history, series["id"], question.start_ns, question.stop_ns)
+                found += [_value(series, time_ns, text) for time_ns, text in points[-question.limit :]]
+        found.sort(key=lambda value: value.time_ns)
+        return found[-question.limit :]
+
+    def latest(self, device_id: str, measurement: str | None) -> list[Value]:
+        """Return the newest value of each field. Raises Problem."""
+        with self._reading() as history:
+            series = {each["id"]: each for each in _of_device(history, device_id, measurement)}
+            return [_value(series[last["id"]], last["time_ns"], last["value"]) for last in history.last(list(series))]
+
+    def delete(self, device_id: str, start_ns: int, stop_ns: int) -> None:
+        """Refuse: a history takes nothing out."""
+        del device_id, start_ns, stop_ns
+        raise Problem(
+            501,
+            "delete_unsupported",
+            "the local history deletes nothing but what is past its age",
+            "name an InfluxDB 2 with read_token_file, or a [postgresql] section; nothing was deleted",
+        )
+
+    def version(self) -> str:
+        """Return the gateway's version: it keeps the history itself."""
+        with self._reading():
+            return __version__
+
+    @contextmanager
+    def _reading(self) -> Iterator[HistoryReader]:
+        try:
+            with self._open() as history:
+                yield history
+        except HistoryUnusable as error:
+            raise _problem(error) from error
+
+
+def _problem(error: HistoryUnusable) -> Problem:
+    return Problem(
+        503,
+        f"history_{error.kind}",
+        str(error),
+        "it is made with the first points" if error.kind == "missing" else "",
+        {"retry-after": "5"},
+    )
+
+
+def _of_device(history: HistoryReader, device_id: str, measurement: str | None) -> list[dict[str, Any]]:
+    return [
+        series
+        for series in history.series()
+        if series["tags"].get("device_id") == device_id and (measurement is None or series["measurement"] == measurement)
+    ]
+
+
+def _points(history: HistoryReader, number: int, start_ns: int, stop_ns: int) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    while True:
+        times, texts = history.texts(number, start_ns, stop_ns, limit=CHUNK)
+        found += zip(times, texts, strict=True)
+        if len(times) < CHUNK:
+            return found
+        start_ns = times[-1] + 1
+
+
+def _value(series: dict[str, Any], time_ns: int, text: str) -> Value:
+    return Value(time_ns=time_ns, measurement=series["measurement"], field=series["field"], value=_typed(text), tags=series["tags"])
+
+
+def _typed(text: str) -> Any:
+    """Return the value of a text as it came: a number, true or false, else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) else text

@@ -1,0 +1,123 @@
+"""From requests to the journal: what was posted is queued at once, and answered when it is safe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from iiot_gateway.api.problem import Problem
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Posts
+
+ANSWER_S = 10.0
+
+
+def paused() -> Problem:
+    """Say that the journal is full."""
+    return Problem(
+        503,
+        "journal_full",
+        "the journal has no room; nothing was taken",
+        "send it again later; `iiot-gateway status` names the sink that holds the journal up",
+        {"retry-after": "10"},
+    )
+
+
+def unanswered() -> Problem:
+    """Say that the journal did not answer."""
+    return Problem(
+        503,
+        "journal_slow",
+        f"the journal's disk did not confirm within {ANSWER_S:g} s; what was sent may have been taken",
+        "send it again with the same message_id or time, and it is taken once",
+        {"retry-after": "10"},
+    )
+
+
+Message = tuple[str | None, bytes, str, bytes, bytes | None, int]
+"""Topic, document, device, what its points take from the registry, message id, arrival (Unix nanoseconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message."""
+
+    word: str
+    """accepted, duplicate, conflict, rejected or refused."""
+    detail: str
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it is in the journal, now or from before."""
+        return self.word in ("accepted", "duplicate")
+
+    def raise_fault(self) -> None:
+        """Raise what says that it was not taken, as a Problem: 409, 422 or 429."""
+        if self.is_taken:
+            return
+        if self.word == "conflict":
+            raise Problem(
+                409,
+                "message_id_conflict",
+                "a message with this message_id and other content was taken before",
+                "give each message an id of its own",
+            )
+        if self.word == "refused":
+            raise Problem(
+                429,
+                "too_many_message_ids",
+                "more message ids are in use than the gateway remembers",
+                "raise devices.max_message_ids, or shorten devices.message_id_window_s",
+                {"retry-after": "60"},
+            )
+        reason, _, text = self.detail.partition(": ")
+        raise Problem(422, reason or "rejected", text or "nothing of this can be used", "docs/device-api.md says what a point may hold")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    is_done: anyio.Event = field(default_factory=anyio.Event)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class PostQueue:
+    """What waits for the journal."""
+
+    def __init__(self, posts: Posts) -> None:
+        self._posts = posts
+        self._waiting: dict[int, _Waiting] = {}
+
+    def has_room(self) -> bool:
+        """Tell whether the journal takes more now."""
+        return self._posts.has_room()
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return messages so far, their bytes, and when the last one came (Unix nanoseconds, 0 before the first)."""
+        return self._posts.counts()
+
+    async def post(self, messages: list[Message]) -> list[Outcome]:
+        """Give messages to the journal, and wait until what became of them is safe on the disk. Raises Problem 503."""
+        if not self._posts.has_room():
+            raise paused()
+        ticket = self._posts.post(messages)
+        waiting = self._waiting[ticket] = _Waiting()
+        try:
+            with anyio.fail_after(ANSWER_S):
+                await waiting.is_done.wait()
+        except TimeoutError as error:
+            raise unanswered() from error
+        finally:
+            self._waiting.pop(ticket, None)
+        return waiting.outcomes
+
+    async def run(self) -> None:
+        """Hand out what became of the messages, until cancelled."""
+        while True:
+            await anyio.wait_readable(self._posts.fileno())
+            for ticket, outcomes in self._posts.results():
+                if waiting := self._waiting.get(ticket):
+                    waiting.outcomes = [Outcome(word, detail) for word, detail in outcomes]
+                    waiting.is_done.set()

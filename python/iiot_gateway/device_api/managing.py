@@ -1,0 +1,235 @@
+"""What an administrator does with devices, keys and commands; and what a device does with its commands."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import anyio.to_thread
+from msgspec import UNSET, Meta, Struct, UnsetType
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from iiot_gateway.api.parameters import refuse_unknown, whole
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.bodies import read_body, read_json
+from iiot_gateway.device_api.door import Caller, unknown_device
+from iiot_gateway.device_api.registering import MOST_BYTES, MOST_CONFIGURATION_BYTES
+from iiot_gateway.registry.commands import CommandState, TooManyWaiting, described
+from iiot_gateway.registry.device import DEVICE_ID, DeviceState, tags_fault, text_fault
+from iiot_gateway.registry.keys import KeyKind, new_key
+from iiot_gateway.registry.shown import configuration_of, key_fault, shown_key
+
+if TYPE_CHECKING:
+    from iiot_gateway.device_api.service import DeviceApi
+
+PAGE = 1000
+COMMAND_TYPE = r"^[A-Za-z0-9_-]{1,64}$"
+LIFETIME_S = 3600.0
+Days = Annotated[float, Meta(gt=0, le=36600)]
+
+
+class Change(Struct, forbid_unknown_fields=True):
+    """What of a device is to change."""
+
+    name: str | UnsetType = UNSET
+    device_type: str | UnsetType = UNSET
+    location: str | UnsetType | None = UNSET
+    firmware_version: str | UnsetType | None = UNSET
+    hardware_version: str | UnsetType | None = UNSET
+    state: DeviceState | UnsetType = UNSET
+    tags: dict[str, str] | UnsetType = UNSET
+    user_name: str | UnsetType | None = UNSET
+
+
+class Rotation(Struct, forbid_unknown_fields=True):
+    """How long the old key stays valid."""
+
+    overlap_s: Annotated[float, Meta(ge=0, le=31 * 86_400)] | None = None
+
+
+class NewKey(Struct, forbid_unknown_fields=True):
+    """A key to be made."""
+
+    kind: KeyKind
+    devices: list[str] = []
+    label: Annotated[str, Meta(max_length=200)] = ""
+    expires_days: Days | None = None
+
+
+class NewCommand(Struct):
+    """A command to be sent."""
+
+    payload: Any = None
+    lifetime_s: Annotated[float, Meta(gt=0, le=31 * 86_400)] = LIFETIME_S
+
+
+class Managing:
+    """The calls about devices, keys and commands."""
+
+    def __init__(self, api: DeviceApi) -> None:
+        self._api = api
+
+    # Devices
+
+    async def devices(self, request: Request) -> Response:
+        """GET devices: all of them, by id, a page at a time."""
+        self._administrator(request, KeyKind.READER)
+        refuse_unknown(request.query_params, ("after", "limit"))
+        limit = whole(request.query_params, "limit", low=1, high=PAGE, default=PAGE)
+        found = await anyio.to_thread.run_sync(
+            lambda: self._api.registry.devices.all(after=request.query_params.get("after", ""), limit=limit)
+        )
+        shown = [self._api.shown(device) for device in found]
+        return JSONResponse({"devices": shown, "count": len(shown), "after": found[-1].id if len(found) == limit else None})
+
+    async def device(self, request: Request) -> Response:
+        """GET devices/{id}."""
+        caller = self._api.door.caller(request)
+        sender = self._api.door.read_by(caller, request.path_params["id"])
+        return JSONResponse({"device": self._api.shown(sender.device)})
+
+    async def change(self, request: Request) -> Response:
+        """PATCH devices/{id}: what is not named stays."""
+        self._administrator(request)
+        change = read_json(await read_body(request, MOST_BYTES), Change)
+        given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+        changes = {"type" if name == "device_type" else name: "" if value is None else value for name, value in given.items()}
+        for name, value in changes.items():
+            if fault := _fault(name, value):
+                raise Problem(422, "change_invalid", fault)
+        device = await self._api.change(request.path_params["id"], changes)
+        return JSONResponse({"device": self._api.shown(device)})
+
+    async def remove(self, request: Request) -> Response:
+        """DELETE devices/{id}: the entry with its keys and commands. Its data stays."""
+        self._administrator(request)
+        device_id = request.path_params["id"]
+        if not await anyio.to_thread.run_sync(self._api.registry.devices.remove, device_id):
+            raise unknown_device(device_id)
+        return JSONResponse({"message": "Device removed; its data stays", "device_id": device_id})
+
+    async def configuration(self, request: Request) -> Response:
+        """GET devices/{id}/config."""
+        caller = self._api.door.caller(request)
+        device = self._api.door.read_by(caller, request.path_params["id"]).device
+        return JSONResponse(configuration_of(device))
+
+    async def configure(self, request: Request) -> Response:
+        """PUT devices/{id}/config."""
+        caller = self._api.door.caller(request)
+        sender = self._api.door.speaking_for(caller, request.path_params["id"])
+        configuration = read_json(await read_body(request, MOST_CONFIGURATION_BYTES), dict[str, Any])
+        return JSONResponse(configuration_of(await self._api.change(sender.device.id, {"configuration": configuration})))
+
+    # Keys
+
+    async def device_keys(self, request: Request) -> Response:
+        """GET devices/{id}/keys: what is known of a device's keys."""
+        self._administrator(request)
+        device = self._api.door.known(request.path_params["id"]).device
+        found = await anyio.to_thread.run_sync(self._api.registry.keys.of, device.id)
+        return JSONResponse({"keys": [shown_key(entry) for entry in found]})
+
+    async def rotate(self, request: Request) -> Response:
+        """POST devices/{id}/keys: a new key; the old one stays valid for a while."""
+        caller = self._api.door.caller(request)
+        sender = self._api.door.speaking_for(caller, request.path_params["id"])
+        rotation = read_json(await read_body(request, MOST_BYTES, may_be_empty=True) or b"{}", Rotation)
+        overlap_s = self._api.section.key_overlap_s if rotation.overlap_s is None else rotation.overlap_s
+        key = new_key(KeyKind.DEVICE)
+        rotate = self._api.registry.keys.rotate
+        until = await anyio.to_thread.run_sync(lambda: rotate(sender.device.id, key, overlap_s=overlap_s))
+        return JSONResponse({"device_id": sender.device.id, "api_key": key, "old_key_valid_until": until}, 201)
+
+    async def keys(self, request: Request) -> Response:
+        """GET keys: what is known of every key."""
+        self._administrator(request)
+        found = await anyio.to_thread.run_sync(self._api.registry.keys.all)
+        return JSONResponse({"keys": [shown_key(entry) for entry in found]})
+
+    async def create_key(self, request: Request) -> Response:
+        """POST keys: a key for a gateway, a reader, an administrator or registrations."""
+        self._administrator(request)
+        wanted = read_json(await read_body(request, MOST_BYTES), NewKey)
+        if fault := key_fault(wanted.kind, wanted.devices):
+            raise Problem(422, "key_invalid", fault)
+        key = new_key(wanted.kind)
+        expires_at = None if wanted.expires_days is None else time.time() + wanted.expires_days * 86_400
+        add = self._api.registry.keys.add
+        entry = await anyio.to_thread.run_sync(lambda: add(key, wanted.kind, wanted.devices, label=wanted.label, expires_at=expires_at))
+        return JSONResponse({"key": {**shown_key(entry), "api_key": key}}, 201)
+
+    async def revoke(self, request: Request) -> Response:
+        """DELETE keys/{number}: the key is valid no more."""
+        self._administrator(request)
+        number = request.path_params["number"]
+        if number >= 2**63 or not await anyio.to_thread.run_sync(self._api.registry.keys.revoke, number):
+            raise Problem(404, "unknown_key", f"there is no key {number}", "GET /api/v1/keys lists them")
+        return JSONResponse({"message": "Key revoked", "id": number})
+
+    # Commands
+
+    async def command(self, request: Request) -> Response:
+        """POST devices/{id}/commands/{type}: queue a command."""
+        self._administrator(request)
+        device = self._api.door.known(request.path_params["id"]).device
+        kind = request.path_params["type"]
+        if not DEVICE_ID.fullmatch(kind):
+            raise Problem(422, "command_invalid", f"type: found {kind[:80]!r}", "expected 1 to 64 letters, digits, - and _")
+        wanted = read_json(await read_body(request, MOST_CONFIGURATION_BYTES, may_be_empty=True) or b"{}", NewCommand)
+        add = self._api.registry.commands.add
+        try:
+            command = await anyio.to_thread.run_sync(lambda: add(device.id, kind, wanted.payload, lifetime_s=wanted.lifetime_s))
+        except TooManyWaiting as error:
+            raise Problem(409, "too_many_commands", str(error), "wait until they are acknowledged or expire") from error
+        self._api.commands_changed()
+        return JSONResponse({"command": described(command)}, 202)
+
+    async def commands(self, request: Request) -> Response:
+        """GET devices/{id}/commands: the newest first, with how far each has come."""
+        caller = self._api.door.caller(request)
+        device = self._api.door.read_by(caller, request.path_params["id"]).device
+        found = await anyio.to_thread.run_sync(self._api.registry.commands.of, device.id)
+        return JSONResponse({"commands": [described(command) for command in found]})
+
+    async def own_commands(self, request: Request) -> Response:
+        """GET devices/commands: what the device whose key is sent is to do; for devices without MQTT."""
+        _, sender = self._api.door.own_device(request)
+
+        def take() -> list[dict[str, Any]]:
+            commands = self._api.registry.commands
+            commands.expire()
+            waiting = [each for each in commands.of(sender.device.id) if each.state in (CommandState.QUEUED, CommandState.SENT)]
+            for each in waiting:
+                commands.sent(each.id)
+            return [
+                {"id": each.id, "type": each.type, "payload": each.payload, "expires_at": each.expires_at} for each in reversed(waiting)
+            ]
+
+        return JSONResponse({"commands": await anyio.to_thread.run_sync(take)})
+
+    async def acknowledge(self, request: Request) -> Response:
+        """POST devices/commands/{number}/acknowledge: the device has done it."""
+        _, sender = self._api.door.own_device(request)
+        number = request.path_params["number"]
+        acknowledged = self._api.registry.commands.acknowledged
+        if number >= 2**63 or not await anyio.to_thread.run_sync(acknowledged, sender.device.id, number):
+            raise Problem(
+                404, "unknown_command", f"no command {number} of this device is waiting", "GET /api/v1/devices/commands lists them"
+            )
+        return JSONResponse({"message": "Command acknowledged", "id": number})
+
+    def _administrator(self, request: Request, *others: KeyKind) -> Caller:
+        caller = self._api.door.caller(request)
+        caller.must_be(KeyKind.ADMINISTRATOR, *others)
+        return caller
+
+
+def _fault(name: str, value: Any) -> str | None:
+    """Say what is wrong with a change of a device."""
+    if name == "tags":
+        return tags_fault(value)
+    if name == "user_name" and value and not DEVICE_ID.fullmatch(value):
+        return "user_name: expected 1 to 64 letters, digits, - and _"
+    return None if name == "state" else text_fault(name, value, may_be_empty=name not in ("name", "type"))

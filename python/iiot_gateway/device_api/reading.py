@@ -1,0 +1,158 @@
+"""What devices sent, asked for again; and deleted."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from iiot_gateway.api.parameters import refuse_unknown, whole
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.archive import Archive, Question, Value
+from iiot_gateway.device_api.spans import read_moment
+from iiot_gateway.device_api.times import written
+from iiot_gateway.registry.keys import KeyKind
+
+if TYPE_CHECKING:
+    from iiot_gateway.device_api.service import DeviceApi
+
+MOST_VALUES = 10_000
+MOST_MEASUREMENT = 256
+READERS = 4
+"""So many questions are answered at once; others wait."""
+
+
+class Reading:
+    """The calls that ask."""
+
+    def __init__(self, api: DeviceApi) -> None:
+        self._api = api
+        self._threads = anyio.CapacityLimiter(READERS)
+
+    async def health(self, request: Request) -> Response:
+        """GET influxdb/health: whether what devices sent can be asked for."""
+        refuse_unknown(request.query_params, ())
+        archive = self._api.archive
+        if archive is None:
+            return JSONResponse({"influxdb": {"status": "fail", "message": NO_ARCHIVE, "version": ""}, "connected": False}, 503)
+        try:
+            version = await anyio.to_thread.run_sync(archive.version, limiter=self._threads)
+        except Problem as problem:
+            return JSONResponse({"influxdb": {"status": "fail", "message": problem.message, "version": ""}, "connected": False}, 503)
+        return JSONResponse(
+            {"influxdb": {"status": "pass", "message": "OK", "version": version}, "connected": True, "served_by": archive.name}
+        )
+
+    async def data(self, request: Request) -> Response:
+        """GET influxdb/device/{id}/data: the values of a span."""
+        caller = self._api.door.caller(request)
+        sender = self._api.door.read_by(caller, request.path_params["id"])
+        return await self._answer(request, sender.device.id)
+
+    async def own(self, request: Request) -> Response:
+        """GET devices/telemetry: the newest values of the device whose key is sent."""
+        _, sender = self._api.door.own_device(request)
+        query = request.query_params
+        refuse_unknown(query, ("start_time", "limit", "type"))
+        now_ns = time.time_ns()
+        start = query.get("start_time", "-24h")
+        limit = whole(query, "limit", low=1, high=1000, default=100)
+        question = Question(
+            device_id=sender.device.id,
+            start_ns=read_moment("start_time", start, now_ns),
+            stop_ns=now_ns,
+            measurement=_measurement(request, "type"),
+            limit=limit,
+        )
+        values = [_shown(sender.device.id, value) for value in await self._ask(question)]
+        return JSONResponse({"status": "success", "telemetry": values, "count": len(values), "limit": limit, "start_time": start})
+
+    async def latest(self, request: Request) -> Response:
+        """GET influxdb/device/{id}/latest: the newest value of each field, by the time of measurement."""
+        caller = self._api.door.caller(request)
+        device_id = self._api.door.read_by(caller, request.path_params["id"]).device.id
+        refuse_unknown(request.query_params, ("measurement",))
+        measurement = _measurement(request)
+        archive = self._archive()
+        found = await anyio.to_thread.run_sync(lambda: archive.latest(device_id, measurement), limiter=self._threads)
+        shown = [_shown(device_id, value) for value in found]
+        document = {"device_id": device_id, "measurement": measurement, "latest_data": shown or None}
+        return JSONResponse(document if found else {**document, "message": "No data found"}, 200 if found else 404)
+
+    async def delete(self, request: Request) -> Response:
+        """DELETE influxdb/device/{id}/data: the values of a span. Both ends are needed."""
+        caller = self._api.door.caller(request)
+        caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
+        device_id = self._api.door.speaking_for(caller, request.path_params["id"]).device.id
+        refuse_unknown(request.query_params, ("start", "stop"))
+        start_ns, stop_ns = self._span(request, needs_start=True)
+        archive = self._archive()
+        await anyio.to_thread.run_sync(lambda: archive.delete(device_id, start_ns, stop_ns), limiter=self._threads)
+        return JSONResponse(
+            {"message": "Data deleted", "device_id": device_id, "start_time": written(start_ns), "stop_time": written(stop_ns)}
+        )
+
+    async def _answer(self, request: Request, device_id: str) -> Response:
+        refuse_unknown(request.query_params, ("start", "stop", "measurement", "limit"))
+        start_ns, stop_ns = self._span(request)
+        measurement = _measurement(request)
+        limit = whole(request.query_params, "limit", low=1, high=MOST_VALUES, default=MOST_VALUES)
+        question = Question(device_id=device_id, start_ns=start_ns, stop_ns=stop_ns, measurement=measurement, limit=limit)
+        found = await self._ask(question)
+        return JSONResponse(
+            {
+                "device_id": device_id,
+                "measurement": measurement,
+                "start_time": written(start_ns),
+                "stop_time": written(stop_ns),
+                "data_points": [_shown(device_id, value) for value in found],
+                "count": len(found),
+            }
+        )
+
+    async def _ask(self, question: Question) -> list[Value]:
+        archive = self._archive()
+        return await anyio.to_thread.run_sync(lambda: archive.values(question), limiter=self._threads)
+
+    def _span(self, request: Request, *, needs_start: bool = False) -> tuple[int, int]:
+        now_ns = time.time_ns()
+        start = request.query_params.get("start")
+        if start is None and needs_start:
+            raise Problem(
+                400, "parameter_missing", "start is needed: what is deleted must be said", "start=2026-11-01T00:00:00Z, for instance"
+            )
+        start_ns = read_moment("start", start or "-1h", now_ns)
+        stop_ns = read_moment("stop", request.query_params.get("stop", "now()"), now_ns)
+        if stop_ns <= start_ns:
+            raise Problem(400, "parameter_invalid", "stop is not behind start", "times are UTC unless they say otherwise")
+        return start_ns, stop_ns
+
+    def _archive(self) -> Archive:
+        if self._api.archive is None:
+            raise Problem(503, "no_archive", NO_ARCHIVE, "add one of these sections to the configuration and start the gateway again")
+        return self._api.archive
+
+
+NO_ARCHIVE = "nothing that can be asked keeps the values: neither [influxdb] with read_token_file, nor [postgresql], nor [history]"
+
+
+def _measurement(request: Request, name: str = "measurement") -> str | None:
+    measurement = request.query_params.get(name)
+    if measurement is not None and not 0 < len(measurement) <= MOST_MEASUREMENT:
+        raise Problem(400, "parameter_invalid", f"{name}: expected 1 to 256 characters")
+    return measurement
+
+
+def _shown(device_id: str, value: Value) -> dict[str, Any]:
+    own = {
+        "time": written(value.time_ns),
+        "measurement": value.measurement,
+        "device_id": device_id,
+        "field": value.field,
+        "value": value.value,
+    }
+    return {**value.tags, **own}

@@ -1,0 +1,132 @@
+"""The device API as a whole: what its calls share, and what is stored from time to time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.config.urls import is_loopback, listen_host
+from iiot_gateway.device_api.door import Door, unknown_device
+from iiot_gateway.device_api.intake import PostQueue
+from iiot_gateway.device_api.limits import Limit
+from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.log import REGISTRY_UNAVAILABLE, Repeated, get_log
+from iiot_gateway.registry.device import Device, DeviceState
+from iiot_gateway.registry.devices import Taken
+from iiot_gateway.registry.shown import shown_device
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import HttpSection
+    from iiot_gateway.device_api.archive import Archive
+    from iiot_gateway.registry.section import DevicesSection
+    from iiot_gateway.registry.store import Registry
+
+STORE_S = 10.0
+
+
+class DeviceApi:
+    """What the calls of the device API work with."""
+
+    def __init__(self, section: DevicesSection, http: HttpSection, registry: Registry, queue: PostQueue, archive: Archive | None) -> None:
+        self.section = section
+        self._http = http
+        self.registry = registry
+        self.queue = queue
+        self.archive = archive
+        self.door = Door(registry)
+        self.requests = Limit(section.requests_per_minute, "requests of a key")
+        self.points = Limit(section.points_per_minute, "points of a key")
+        self.addresses = Limit(section.address_requests_per_minute, "requests of an address")
+        self.registrations = Limit(section.registrations_per_minute, "registrations of an address")
+        self.heard: dict[str, float] = {}
+        """When devices were heard last, Unix seconds, since this was stored."""
+        self.commands_changed: Callable[[], None] = lambda: None
+        """Called when there is something to send to a device."""
+        self.mqtt_address: tuple[str, int] = ("", 1883)
+        """Where devices find the broker; an empty host is the one that they found this server by."""
+        self.counts: Counter[str] = Counter()
+        """What became of what was posted, by word; and what was refused before, by the name of the problem."""
+
+    def presence_of(self, state: str, last_seen: float | None) -> str:
+        """Tell whether a device is there: online, offline, never_seen, or its state where it is not active."""
+        if state != DeviceState.ACTIVE:
+            return state
+        if last_seen is None:
+            return "never_seen"
+        return "online" if time.time() - last_seen < self.section.silence_s else "offline"
+
+    def address(self, request: Request) -> str:
+        """Return the address of whoever asks; behind a proxy the one that the proxy saw."""
+        if self._http.behind_proxy and (forwarded := request.headers.get("x-forwarded-for")):
+            # The last one is what the proxy itself has added; those before are what a client likes to claim.
+            return forwarded.rpartition(",")[2].strip()[:64]
+        return request.client.host if request.client else "unknown"
+
+    def must_be_private(self, request: Request) -> None:
+        """Refuse a call that writes, and whose key others on the way could read. Raises Problem 403."""
+        http = self._http
+        if request.url.scheme == "https" or http.behind_proxy or http.plaintext == "allow" or is_loopback(listen_host(http.listen)):
+            return
+        raise Problem(
+            403,
+            "tls_needed",
+            "this call is not taken without TLS: anybody on the way could read the key",
+            'set http.tls_cert_file and http.tls_key_file, http.behind_proxy = true, or http.plaintext = "allow" on a trusted network',
+        )
+
+    async def change(self, device_id: str, changes: Mapping[str, Any]) -> Device:
+        """Change a device; it is told of a new configuration. Raises Problem 404, 409."""
+        try:
+            device = await anyio.to_thread.run_sync(self.registry.devices.change, device_id, changes)
+        except Taken as error:
+            raise Problem(409, "device_exists", str(error), "choose another one") from error
+        if device is None:
+            raise unknown_device(device_id)
+        if "configuration" in changes:
+            self.commands_changed()
+        return device
+
+    def shown(self, device: Device) -> dict[str, Any]:
+        """Return a device with what is known since the registry was written last."""
+        last_seen = self.heard.get(device.id, device.last_seen)
+        presence = self.presence_of(device.state, last_seen)
+        return {**shown_device(device), "last_seen": last_seen, "presence": presence, "is_online": presence == "online"}
+
+    def count(self, word: str) -> None:
+        """Count what became of a post."""
+        self.counts[word] += 1
+
+    async def store_now_and_then(self) -> None:
+        """Store who was heard and which keys were used, until cancelled; the last time at the end."""
+        repeated = Repeated()
+        try:
+            while True:
+                await anyio.sleep(STORE_S)
+                await self._store(repeated)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._store(repeated)
+
+    async def _store(self, repeated: Repeated) -> None:
+        heard, self.heard = self.heard, {}
+        used, self.door.used = self.door.used, {}
+
+        def write() -> None:
+            if heard:
+                self.registry.devices.heard(heard)
+            if used:
+                self.registry.keys.used(used)
+
+        try:
+            await anyio.to_thread.run_sync(write)
+        except RegistryUnusable as error:
+            self.heard = {**heard, **self.heard}
+            if (extra := repeated.allows(str(error))) is not None:
+                get_log().warning(REGISTRY_UNAVAILABLE, error=str(error), consequence="who was heard last is not stored", **extra)

@@ -1,0 +1,208 @@
+"""What devices send: points, batches of points, heartbeats. Answered when it is in the journal and safe from a loss of power."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.bodies import Batch, DeviceTelemetry, Heartbeat, Point, read_body, read_json
+from iiot_gateway.device_api.door import Caller, Sender
+from iiot_gateway.device_api.intake import Message, Outcome
+from iiot_gateway.device_api.times import own_time_ns, written
+from iiot_gateway.registry.keys import KeyKind
+
+if TYPE_CHECKING:
+    from iiot_gateway.device_api.service import DeviceApi
+
+POINT_TOPIC = "$api/point"
+TELEMETRY_TOPIC = "$api/telemetry"
+STATUS_TOPIC = "$api/status"
+UNTYPED = "telemetry"
+"""The type of what a device sent without one."""
+"""Topics under which the profile tells posts from messages of a broker: nobody can publish under `$`."""
+
+
+class Telemetry:
+    """The calls that send."""
+
+    def __init__(self, api: DeviceApi) -> None:
+        self._api = api
+
+    async def point(self, request: Request) -> Response:
+        """POST influxdb/telemetry: one point."""
+        caller, body = await self._begin(request)
+        self._count(caller, 1)
+        point = read_json(body, Point)
+        sender = self._sender(caller, point.device_id)
+        now_ns = time.time_ns()
+        message, own_ns = self._message(point, body, sender, now_ns)
+        (outcome,) = await self._api.queue.post([message])
+        self._took(sender, outcome, now_ns)
+        outcome.raise_fault()
+        return JSONResponse(
+            {
+                "message": "Telemetry data written successfully",
+                "device_id": sender.device.id,
+                "measurement": point.measurement,
+                "timestamp": None if own_ns is None else written(own_ns),
+                **_warning(outcome),
+            },
+            201,
+        )
+
+    async def batch(self, request: Request) -> Response:
+        """POST influxdb/telemetry/batch: up to so many points, each of which stands for itself."""
+        caller, body = await self._begin(request)
+        points = read_json(body, Batch).points
+        most = self._api.section.max_points
+        if len(points) > most:
+            raise Problem(
+                413, "too_many_points", f"{len(points)} points stand in the batch; at most {most} are taken", "send several batches"
+            )
+        self._count(caller, len(points))
+        now_ns = time.time_ns()
+        results: list[dict[str, Any]] = []
+        messages: list[Message] = []
+        senders: list[tuple[int, Sender]] = []
+        for number, raw in enumerate(points):
+            try:
+                document = bytes(raw)
+                point = read_json(document, Point)
+                sender = self._sender(caller, point.device_id)
+                message, _ = self._message(point, document, sender, now_ns)
+            except Problem as problem:
+                results.append(_refused(number, problem))
+                continue
+            senders.append((number, sender))
+            messages.append(message)
+            results.append({})
+        outcomes = await self._api.queue.post(messages) if messages else []
+        for (number, sender), outcome in zip(senders, outcomes, strict=True):
+            self._took(sender, outcome, now_ns)
+            results[number] = _result(number, outcome)
+        taken = sum(1 for result in results if result["status"] in ("accepted", "duplicate"))
+        count = {"message": f"Successfully written {taken} of {len(points)} telemetry points", "count": taken, "results": results}
+        return JSONResponse(count, 201 if taken else 422)
+
+    async def device_telemetry(self, request: Request) -> Response:
+        """POST devices/telemetry: what the device of the key measured."""
+        caller, body = await self._begin(request)
+        self._count(caller, 1)
+        telemetry = read_json(body, DeviceTelemetry)
+        sender = self._sender(caller, telemetry.device_id)
+        now_ns = time.time_ns()
+        own_ns = own_time_ns(telemetry.timestamp, now_ns)
+        self._bounded(len(telemetry.data) + len(telemetry.metadata), body)
+        # The profile needs a type; one that is not given is put in front, and the rest stays the text that came.
+        document = body if telemetry.type else b'{"type":"' + UNTYPED.encode() + b'",' + body.lstrip()[1:]
+        message = (TELEMETRY_TOPIC, document, sender.device.id, sender.tags, _id(telemetry.message_id), now_ns)
+        (outcome,) = await self._api.queue.post([message])
+        self._took(sender, outcome, now_ns)
+        outcome.raise_fault()
+        return JSONResponse(
+            {
+                "message": "Telemetry data received successfully",
+                "device_id": sender.device.id,
+                "device_name": sender.device.name,
+                "type": telemetry.type or UNTYPED,
+                "timestamp": None if own_ns is None else written(own_ns),
+                **_warning(outcome),
+            },
+            201,
+        )
+
+    async def heartbeat(self, request: Request) -> Response:
+        """POST devices/heartbeat: the device lives."""
+        caller, sender = self._api.door.own_device(request)
+        self._api.requests.take(str(caller.key.id))
+        body = await read_body(request, self._api.section.max_document_bytes, may_be_empty=True) or b"{}"
+        heartbeat = read_json(body, Heartbeat)
+        now_ns = time.time_ns()
+        own_time_ns(heartbeat.timestamp, now_ns)
+        document = msgspec.json.encode({"status": heartbeat.status, "timestamp": heartbeat.timestamp})
+        message = (STATUS_TOPIC, document, sender.device.id, sender.tags, _id(heartbeat.message_id), now_ns)
+        (outcome,) = await self._api.queue.post([message])
+        self._took(sender, outcome, now_ns)
+        outcome.raise_fault()
+        answer = {"message": "Heartbeat received", "device_id": sender.device.id, "timestamp": written(now_ns), "status": "online"}
+        return JSONResponse(answer)
+
+    async def _begin(self, request: Request) -> tuple[Caller, bytes]:
+        """Let a sender in, and read its body."""
+        caller = self._api.door.caller(request)
+        caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
+        return caller, await read_body(request, self._api.section.max_body_bytes)
+
+    def _count(self, caller: Caller, points: int) -> None:
+        name = str(caller.key.id)
+        self._api.requests.take(name)
+        self._api.points.take(name, points)
+
+    def _sender(self, caller: Caller, named: str | int | None) -> Sender:
+        """Return the device that a point is of: the one that it names, else the one of the key. Raises Problem."""
+        device_id = caller.own_device if named is None else named
+        if device_id is None:
+            raise Problem(
+                422, "device_id_missing", "device_id is needed: this key speaks for several devices", "name the device in each point"
+            )
+        return self._api.door.speaking_for(caller, str(device_id))
+
+    def _message(self, point: Point, document: bytes, sender: Sender, now_ns: int) -> tuple[Message, int | None]:
+        own_ns = own_time_ns(point.timestamp, now_ns)
+        self._bounded(len(point.fields) + len(point.tags), document)
+        return (POINT_TOPIC, document, sender.device.id, sender.tags, _id(point.message_id), now_ns), own_ns
+
+    def _bounded(self, values: int, document: bytes) -> None:
+        section = self._api.section
+        if values > section.max_fields:
+            raise Problem(
+                422,
+                "too_many_fields",
+                f"{values} fields and tags stand in a point; at most {section.max_fields} are taken",
+                "send several points",
+            )
+        if len(document) > section.max_document_bytes:
+            raise Problem(
+                413,
+                "point_too_long",
+                f"a point has {len(document)} bytes; at most {section.max_document_bytes} are taken",
+                "send several points",
+            )
+
+    def _took(self, sender: Sender, outcome: Outcome, now_ns: int) -> None:
+        self._api.count(outcome.word)
+        if outcome.is_taken:
+            self._api.heard[sender.device.id] = now_ns / 1e9
+
+
+def _id(message_id: str | None) -> bytes | None:
+    return None if message_id is None else message_id.encode()
+
+
+def _warning(outcome: Outcome) -> dict[str, str]:
+    """Say which values were left out of a document that was taken."""
+    return {"warning": outcome.detail} if outcome.word == "accepted" and outcome.detail else {}
+
+
+def _result(number: int, outcome: Outcome) -> dict[str, Any]:
+    try:
+        outcome.raise_fault()
+    except Problem as problem:
+        return _refused(number, problem, outcome.word)
+    return {"index": number, "status": outcome.word, **_warning(outcome)}
+
+
+def _refused(number: int, problem: Problem, word: str = "refused") -> dict[str, Any]:
+    return {
+        "index": number,
+        "status": word,
+        "code": problem.status,
+        "error": problem.error,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    }

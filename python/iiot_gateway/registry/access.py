@@ -1,0 +1,103 @@
+"""Keys as they are stored. Blocking; see `file.py`. Every method raises RegistryUnusable."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from iiot_gateway.registry.device import KeyEntry
+from iiot_gateway.registry.file import RegistryFile
+from iiot_gateway.registry.keys import KeyKind, digest
+
+USED_AGAIN_S = 3600.0
+SELECT = "SELECT id, kind, label, created_at, expires_at, last_used FROM access_key"
+OF_DEVICE = "kind='device' AND id IN (SELECT access_key FROM access_key_device WHERE device=?)"
+
+
+class AccessKeys:
+    """The keys of the registry."""
+
+    def __init__(self, file: RegistryFile) -> None:
+        self._file = file
+
+    def find(self, key: str) -> KeyEntry | None:
+        """Return what is known of a key, expired or not."""
+        with self._file.read() as db:
+            row = db.execute(f"{SELECT} WHERE digest=?", (digest(key),)).fetchone()
+            return None if row is None else _entry(db, row)
+
+    def all(self) -> list[KeyEntry]:
+        """Return every key."""
+        with self._file.read() as db:
+            return [_entry(db, row) for row in db.execute(f"{SELECT} ORDER BY id").fetchall()]
+
+    def of(self, device_id: str) -> list[KeyEntry]:
+        """Return the keys of one device, the oldest first."""
+        with self._file.read() as db:
+            return [_entry(db, row) for row in db.execute(f"{SELECT} WHERE {OF_DEVICE} ORDER BY id", (device_id,)).fetchall()]
+
+    def digests(self) -> list[tuple[str, bytes, float | None]]:
+        """Return device, digest and expiry of every device's key: what a broker lets devices in by."""
+        with self._file.read() as db:
+            rows = db.execute(
+                "SELECT device, digest, expires_at FROM access_key JOIN access_key_device ON access_key=id WHERE kind='device'"
+            ).fetchall()
+        return [(device, bytes(stored), expires_at) for device, stored, expires_at in rows]
+
+    def add(self, key: str, kind: KeyKind, devices: Iterable[str] = (), *, label: str = "", expires_at: float | None = None) -> KeyEntry:
+        """Store a key."""
+        with self._file.write() as db:
+            number = insert_key(db, digest(key), kind, devices, label=label, expires_at=expires_at)
+            return _entry(db, db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
+
+    def rotate(self, device_id: str, key: str, *, overlap_s: float) -> float | None:
+        """Give a device a new key. Its newest old one stays valid for `overlap_s`, older ones end at once.
+
+        Returns until when the old one is valid (Unix seconds), None if none is.
+        """
+        now = time.time()
+        valid = f"SELECT id, expires_at FROM access_key WHERE {OF_DEVICE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY id DESC"  # noqa: S608 - constants
+        with self._file.write() as db:
+            old = db.execute(valid, (device_id, now)).fetchall()
+            kept, until = None, None
+            if old and overlap_s > 0:
+                kept, expires_at = old[0]
+                until = min(now + overlap_s, expires_at or now + overlap_s)
+                db.execute("UPDATE access_key SET expires_at=? WHERE id=?", (until, kept))
+            db.execute(f"DELETE FROM access_key WHERE {OF_DEVICE} AND id IS NOT ?", (device_id, kept))  # noqa: S608 - constants
+            insert_key(db, digest(key), KeyKind.DEVICE, (device_id,))
+        return until
+
+    def revoke(self, key_id: int) -> bool:
+        """End a key. False if there is none."""
+        with self._file.write() as db:
+            return db.execute("DELETE FROM access_key WHERE id=?", (key_id,)).rowcount > 0
+
+    def used(self, last_used: Mapping[int, float]) -> None:
+        """Store when keys were used last (Unix seconds), to the hour: a write for each use would wear the disk."""
+        with self._file.write() as db:
+            db.executemany(
+                "UPDATE access_key SET last_used=?2 WHERE id=?1 AND (last_used IS NULL OR last_used < ?2 - ?3)",
+                [(number, at, USED_AGAIN_S) for number, at in last_used.items()],
+            )
+
+
+def insert_key(
+    db: sqlite3.Connection, stored: bytes, kind: KeyKind, devices: Iterable[str], *, label: str = "", expires_at: float | None = None
+) -> int:
+    """Insert a key in a transaction of the caller. Returns its number."""
+    insert = "INSERT INTO access_key (digest, kind, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?) RETURNING id"
+    (number,) = db.execute(insert, (stored, kind, label, time.time(), expires_at)).fetchone()
+    db.executemany("INSERT INTO access_key_device (access_key, device) VALUES (?, ?)", [(number, device) for device in devices])
+    return int(number)
+
+
+def _entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> KeyEntry:
+    number, kind, label, created_at, expires_at, last_used = row
+    found = db.execute("SELECT device FROM access_key_device WHERE access_key=? ORDER BY device", (number,))
+    devices = tuple(device for (device,) in found)
+    return KeyEntry(
+        id=number, kind=KeyKind(kind), devices=devices, label=label, created_at=created_at, expires_at=expires_at, last_used=last_used
+    )

@@ -1,0 +1,113 @@
+"""What the registry says of a device and of a key, and what a device may be called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from iiot_gateway.registry.keys import KeyKind
+
+DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""It stands in topics, in rights of brokers and in addresses, so it must mean nothing there."""
+RESERVED_IDS = frozenset({"commands", "config", "heartbeat", "mqtt-credentials", "register", "status", "telemetry"})
+"""Words that stand in addresses where an id could."""
+MOST_TEXT = 200
+"""Characters of a name, a type, a location or a version, and of the name and value of a tag."""
+MOST_TAGS = 32
+RESERVED_TAGS = frozenset({"device_id", "device_name", "device_type", "topic", "time"})
+"""Names of tags that points have in any case."""
+
+
+class DeviceState(StrEnum):
+    """Whether data of a device is taken."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    """It is disabled: its keys are refused, and its data with them."""
+    MAINTENANCE = "maintenance"
+    """Its data is taken; its silence is nothing to tell of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """An entry of the registry. Times are Unix seconds."""
+
+    id: str
+    name: str
+    type: str
+    location: str = ""
+    firmware_version: str = ""
+    hardware_version: str = ""
+    state: DeviceState = DeviceState.ACTIVE
+    tags: Mapping[str, str] = field(default_factory=dict)
+    user_name: str = ""
+    """Under which it logs in at a broker beside its id; empty for none."""
+    created_at: float = 0.0
+    last_seen: float | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    configuration_version: int = 0
+
+    def point_tags(self) -> dict[str, str]:
+        """Return the tags that each of its points takes from the registry; empty ones are left out."""
+        own = {"device_id": self.id, "device_name": self.name, "device_type": self.type, "location": self.location}
+        return {name: text for name, text in {**self.tags, **own}.items() if text}
+
+    def is_enabled(self) -> bool:
+        """Tell whether its data is taken."""
+        return self.state is not DeviceState.INACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyEntry:
+    """What the registry knows of a key: everything but the key. Times are Unix seconds."""
+
+    id: int
+    kind: KeyKind
+    devices: tuple[str, ...] = ()
+    """The device of a device's key; those of a gateway's key, `*` for all."""
+    label: str = ""
+    created_at: float = 0.0
+    expires_at: float | None = None
+    last_used: float | None = None
+    """To the hour: a write for each use would wear the disk."""
+
+    def is_valid(self, now_s: float) -> bool:
+        """Tell whether it has not expired."""
+        return self.expires_at is None or now_s < self.expires_at
+
+    def covers(self, device_id: str) -> bool:
+        """Tell whether it may speak for a device."""
+        return device_id in self.devices or self.devices == ("*",)
+
+
+def id_fault(device_id: str) -> str | None:
+    """Say what is wrong with the id of a device."""
+    if not DEVICE_ID.fullmatch(device_id):
+        return f"id: found {device_id[:80]!r}, expected 1 to 64 letters, digits, - and _"
+    return f"id: {device_id} is a word of the API; choose another" if device_id in RESERVED_IDS else None
+
+
+def text_fault(name: str, text: str, *, may_be_empty: bool = True) -> str | None:
+    """Say what is wrong with a name, a type, a location or a version."""
+    if not text.strip() and not may_be_empty:
+        return f"{name} is empty"
+    if len(text) > MOST_TEXT:
+        return f"{name} has {len(text)} characters; at most {MOST_TEXT} are allowed"
+    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in text):
+        return f"{name} has a control character"
+    return None
+
+
+def tags_fault(tags: Mapping[str, str]) -> str | None:
+    """Say what is wrong with the tags of a device."""
+    if len(tags) > MOST_TAGS:
+        return f"{len(tags)} tags are given; at most {MOST_TAGS} are allowed"
+    for name, value in tags.items():
+        if name in RESERVED_TAGS:
+            return f"the tag {name} is given by the registry itself"
+        if fault := text_fault("the name of a tag", name, may_be_empty=False) or text_fault(f"the tag {name}", value, may_be_empty=False):
+            return fault
+    return None

@@ -1,0 +1,161 @@
+"""Devices as they are stored. Blocking; see `file.py`. Every method raises RegistryUnusable."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from iiot_gateway.registry.access import insert_key
+from iiot_gateway.registry.device import Device, DeviceState
+from iiot_gateway.registry.file import RegistryFile
+from iiot_gateway.registry.keys import KeyKind
+
+COLUMNS = (
+    "id",
+    "name",
+    "type",
+    "location",
+    "firmware_version",
+    "hardware_version",
+    "state",
+    "tags",
+    "user_name",
+    "created_at",
+    "last_seen",
+    "configuration",
+    "configuration_version",
+)
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM device"  # noqa: S608 - constants
+INSERT = f"INSERT INTO device ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"  # noqa: S608 - constants
+UPDATE = f"UPDATE device SET {', '.join(f'{name}=?' for name in COLUMNS)} WHERE id=?"  # noqa: S608 - constants
+READ: Mapping[str, Callable[[Any], Any]] = {
+    "state": DeviceState,
+    "tags": json.loads,
+    "configuration": json.loads,
+    "user_name": lambda stored: stored or "",
+}
+
+
+class Taken(ValueError):
+    """An id, a name or a user name belongs to another device; the text says which."""
+
+
+class Devices:
+    """The devices of the registry."""
+
+    def __init__(self, file: RegistryFile) -> None:
+        self._file = file
+
+    def get(self, device_id: str) -> Device | None:
+        """Return a device."""
+        with self._file.read() as db:
+            row = db.execute(f"{SELECT} WHERE id=?", (device_id,)).fetchone()
+        return None if row is None else _device(row)
+
+    def named(self, name: str) -> Device | None:
+        """Return the device of a name."""
+        with self._file.read() as db:
+            row = db.execute(f"{SELECT} WHERE name=?", (name,)).fetchone()
+        return None if row is None else _device(row)
+
+    def all(self, *, after: str = "", limit: int = 1_000_000) -> list[Device]:
+        """Return devices in the order of their ids, from behind one on."""
+        with self._file.read() as db:
+            rows = db.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (after, limit)).fetchall()
+        return [_device(row) for row in rows]
+
+    def count(self) -> int:
+        """Return how many there are."""
+        with self._file.read() as db:
+            (number,) = db.execute("SELECT count(*) FROM device").fetchone()
+        return int(number)
+
+    def add(self, device: Device, key_digest: bytes | None = None) -> Device:
+        """Add a device, with its first key if there is one; without an id it gets the next number. Raises Taken."""
+        (added,) = self.add_all([(device, key_digest)])
+        return added
+
+    def add_all(self, wanted: Iterable[tuple[Device, bytes | None]]) -> list[Device]:
+        """Add devices, each with the digest of its first key, all of them or none. Raises Taken."""
+        added = []
+        with self._file.write() as db:
+            for device, key_digest in wanted:
+                one = replace(device, id=device.id or _next_number(db), created_at=device.created_at or time.time())
+                with _told_apart(one):
+                    db.execute(INSERT, _row(one))
+                    if key_digest is not None:
+                        insert_key(db, key_digest, KeyKind.DEVICE, (one.id,))
+                added.append(one)
+        return added
+
+    def change(self, device_id: str, changes: Mapping[str, Any]) -> Device | None:
+        """Change fields of a device; a new configuration gets the next version. Raises Taken; None if there is no such device."""
+        with self._file.write() as db:
+            row = db.execute(f"{SELECT} WHERE id=?", (device_id,)).fetchone()
+            if row is None:
+                return None
+            before = _device(row)
+            changed = replace(before, **changes)
+            if changed.configuration != before.configuration:
+                changed = replace(changed, configuration_version=before.configuration_version + 1)
+            with _told_apart(changed):
+                db.execute(UPDATE, (*_row(changed), device_id))
+        return changed
+
+    def remove(self, device_id: str) -> bool:
+        """Remove a device with its keys and commands. False if there is none."""
+        own = "SELECT access_key FROM access_key_device WHERE device=?"
+        with self._file.write() as db:
+            db.execute(f"DELETE FROM access_key WHERE kind='device' AND id IN ({own})", (device_id,))  # noqa: S608 - a constant
+            db.execute("DELETE FROM access_key_device WHERE device=?", (device_id,))
+            return db.execute("DELETE FROM device WHERE id=?", (device_id,)).rowcount > 0
+
+    def heard(self, last_seen: Mapping[str, float]) -> None:
+        """Store when devices were heard last (Unix seconds)."""
+        with self._file.write() as db:
+            db.executemany("UPDATE device SET last_seen=?2 WHERE id=?1 AND (last_seen IS NULL OR last_seen < ?2)", list(last_seen.items()))
+
+
+@contextmanager
+def _told_apart(device: Device) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        what = {
+            "device.id": f"id {device.id}",
+            "device.name": f"name {device.name!r}",
+            "device.user_name": f"user name {device.user_name}",
+            "access_key.digest": "key",
+        }
+        known = next((words for column, words in what.items() if column in str(error)), None)
+        if known is None:
+            raise
+        raise Taken(f"another device has the {known}") from error
+
+
+def _next_number(db: sqlite3.Connection) -> str:
+    """Return a number that no device has or had: what that one sent would be taken for the new one's."""
+    while True:
+        (number,) = db.execute("UPDATE last_number SET number=number+1 RETURNING number").fetchone()
+        if db.execute("SELECT 1 FROM device WHERE id=?", (str(number),)).fetchone() is None:
+            return str(number)
+
+
+def _device(row: tuple[Any, ...]) -> Device:
+    named = dict(zip(COLUMNS, row, strict=True))
+    return Device(**{name: READ[name](value) if name in READ else value for name, value in named.items()})
+
+
+def _row(device: Device) -> tuple[Any, ...]:
+    stored = {
+        "tags": json.dumps(dict(device.tags), sort_keys=True, ensure_ascii=False),
+        "configuration": json.dumps(device.configuration, ensure_ascii=False),
+        "user_name": device.user_name or None,
+        "state": str(device.state),
+    }
+    return tuple(stored.get(name, getattr(device, name)) for name in COLUMNS)

@@ -1,0 +1,95 @@
+"""The registry's file: one connection reads, another writes, so that a write never delays a read.
+
+Blocking: reads take microseconds, writes wait for the disk. Other processes may write at the same time (`iiot-gateway devices`); what
+they change is seen at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.registry.schema import migrate
+
+BUSY_TIMEOUT_S = 5.0
+
+
+class RegistryFile:
+    """An SQLite file. Methods may be called from any thread."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file, and make or migrate it. Raises RegistryUnusable."""
+        self.path = path
+        with self._usable():
+            self._writer = _connect(path)
+            self._reader = _connect(path)
+        self._writing = threading.Lock()
+        self._reading = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._writing, self._reading:
+            self._writer.close()
+            self._reader.close()
+
+    def generation(self) -> int:
+        """Return a number that is another one after each change, by whomever."""
+        with self.read() as db:
+            (number,) = db.execute("PRAGMA data_version").fetchone()
+        return int(number)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Read. Raises RegistryUnusable."""
+        with self._reading, self._usable():
+            yield self._reader
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction, which an error takes back. Raises RegistryUnusable."""
+        with self._writing, self._usable():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise RegistryUnusable(self.path, str(error), _remedy(str(error))) from error
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    if not os.path.exists(path):
+        # Nobody else needs to read it, although it holds digests of keys only.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA foreign_keys=ON")
+        migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _remedy(error: str) -> str:
+    """Say what to do about an error of the file."""
+    if "locked" in error or "busy" in error:
+        return "another program holds it; end that, or try again"
+    if "full" in error:
+        return "make room on the disk"
+    if "malformed" in error or "not a database" in error:
+        return "restore it from a backup, or move it away and register the devices again"
+    return "check the file, its folder's rights and the room on its disk"

@@ -1,0 +1,85 @@
+"""The file of the registry: its tables, and how a file of an earlier version is taken over.
+
+`PRAGMA user_version` holds the version. Each step is one transaction. A later version than this program knows is refused, and nothing is
+changed then.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from iiot_gateway.errors import RegistryUnusable
+
+STEPS = (
+    """
+    CREATE TABLE device (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        type TEXT NOT NULL,
+        location TEXT NOT NULL,
+        firmware_version TEXT NOT NULL,
+        hardware_version TEXT NOT NULL,
+        state TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        user_name TEXT UNIQUE,
+        created_at REAL NOT NULL,
+        last_seen REAL,
+        configuration TEXT NOT NULL,
+        configuration_version INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE last_number (
+        number INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO last_number VALUES (0);
+    CREATE TABLE access_key (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        digest BLOB NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        label TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        expires_at REAL,
+        last_used REAL
+    ) STRICT;
+    CREATE TABLE access_key_device (
+        access_key INTEGER NOT NULL REFERENCES access_key ON DELETE CASCADE,
+        device TEXT NOT NULL,
+        PRIMARY KEY (device, access_key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX access_key_device_of_key ON access_key_device (access_key);
+    CREATE TABLE command (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        device TEXT NOT NULL REFERENCES device ON DELETE CASCADE,
+        type TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        expires_at REAL NOT NULL,
+        sent_at REAL,
+        acknowledged_at REAL
+    ) STRICT;
+    CREATE INDEX command_of_device ON command (device, id);
+    """,
+)
+VERSION = len(STEPS)
+
+
+def migrate(db: sqlite3.Connection, path: str) -> None:
+    """Take an earlier file over, or make the tables. Raises RegistryUnusable for a later one."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise RegistryUnusable(
+            path, f"it is of version {version}, and this program knows version {VERSION}", "use the program that wrote it, or a later one"
+        )
+    for number, step in enumerate(STEPS[version:], version + 1):
+        # Another process may do the same at this moment: the one that comes second finds the step done.
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            if found < number:
+                for statement in step.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise

@@ -1,0 +1,109 @@
+"""The section `[devices]`: devices that register themselves, and send over HTTP or MQTT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from iiot_gateway.components import MessageSource
+from iiot_gateway.config.component import Faults, KeyPath, SourceSection
+from iiot_gateway.config.keys import DAY_S, YEAR_S, integer, number, path, tags, text
+from iiot_gateway.config.urls import is_loopback, listen_host
+from iiot_gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.sources.base import Source
+    from iiot_gateway.sources.recording import MessageWriter
+
+PROFILE = "iotflow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesSection(SourceSection):
+    """`[devices]`: a registry of devices, and the calls by which they register and send."""
+
+    path: str = path("iiot-devices.db", "The registry's file.")
+    registration: Literal["key", "open", "closed"] = text(
+        "key",
+        "Who may register a device over HTTP: whoever has a registration key; anybody (open); or nobody but administrators (closed).",
+        "key",
+        "open",
+        "closed",
+    )
+    unknown: Literal["reject", "take"] = text(
+        "reject", "What becomes of MQTT messages of devices that are not in the registry.", "reject", "take"
+    )
+    profile: str = text(PROFILE, "Built-in profile by name, or a path to a .toml file.")
+    topics: str = text("iotflow/devices", "Below it, the devices' topics: ID/telemetry/TYPE, ID/status/TYPE and ID/commands/TYPE.")
+    topic_prefix: str = text("", "Prefix of the values' topics; empty takes that of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    dedup_window_s: float = number(
+        3600.0, "A message of one device with equal time and content within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
+    )
+    message_id_window_s: float = number(900.0, "So long a message_id is known.", low=1, high=DAY_S)
+    max_message_ids: int = integer(2_000_000, "So many message ids are known at once; further ones are refused.", low=1000, high=20_000_000)
+    max_document_bytes: int = integer(65536, "A longer point is refused.", low=64, high=16777216)
+    max_body_bytes: int = integer(4_194_304, "A longer body of a request is refused.", low=1024, high=268_435_456)
+    max_points: int = integer(5000, "Points or lines of one request.", low=1, high=100_000)
+    max_fields: int = integer(256, "Fields and tags of one point.", low=1, high=4096)
+    requests_per_minute: int = integer(1200, "Requests that send, per key. 0 is without limit.", low=0, high=10_000_000)
+    points_per_minute: int = integer(120_000, "Points, per key. 0 is without limit.", low=0, high=1_000_000_000)
+    address_requests_per_minute: int = integer(60_000, "Requests, per address. 0 is without limit.", low=0, high=10_000_000)
+    registrations_per_minute: int = integer(10, "Registrations, per address. 0 is without limit.", low=0, high=1_000_000)
+    key_overlap_s: float = number(DAY_S, "So long the old key of a device stays valid once it has a new one.", low=0, high=YEAR_S)
+    silence_s: float = number(900.0, "A device that is silent for longer is offline.", low=1, high=YEAR_S)
+
+
+def registry_path(config: Config) -> str | None:
+    """Return the registry's file, None without [devices]."""
+    return next((str(config.base / section.path) for section in config.of(DevicesSection).values()), None)
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    for section in config.of(DevicesSection).values():
+        if not config.http.enabled:
+            yield ("devices",), "devices need the HTTP server: take http.enabled = false out"
+        if not section.path:
+            yield ("devices", "path"), "must not be empty"
+        if not section.topics or any(sign in section.topics for sign in "+#$") or section.topics.strip("/") != section.topics:
+            yield ("devices", "topics"), "expected the beginning of a topic, like iotflow/devices"
+
+
+def notes(config: Config) -> Iterator[str]:
+    """Say where devices would not be let in."""
+    for _section in config.of(DevicesSection).values():
+        http = config.http
+        if http.plaintext == "allow" and not is_loopback(listen_host(http.listen)):
+            yield "[devices] http.plaintext is allow: whoever is on the way reads the keys and the data of devices"
+        if not is_loopback(listen_host(http.listen)) and not (http.tls_cert_file or http.behind_proxy or http.plaintext == "allow"):
+            yield (
+                f"[devices] other machines reach {http.listen}, so calls that write are refused there: set http.tls_cert_file and "
+                'http.tls_key_file, or http.behind_proxy = true, or http.plaintext = "allow" on a trusted network'
+            )
+
+
+def is_asked_by_devices(config: Config) -> bool:
+    """Tell whether the HTTP server answers devices."""
+    return bool(config.of(DevicesSection))
+
+
+def build(building: Building, name: str, section: DevicesSection) -> Source:
+    """Make the source."""
+    from iiot_gateway.device_api.building import device_source
+
+    return device_source(building, name, section)
+
+
+def record(_config: Config, _name: str, _section: DevicesSection, _writer: MessageWriter) -> Source:
+    """Refuse: there is nothing to listen to while the gateway does not run."""
+    raise GatewayError("what devices post comes only while the gateway runs, so `record` cannot listen to it: name another source")
+
+
+COMPONENT = MessageSource(
+    name="devices", section=DevicesSection, many=False, is_on_alone=True, faults=faults, notes=notes, build=build, record=record
+)

@@ -1,0 +1,238 @@
+"""The registry: keys, devices and commands as they are stored, and what a damaged, locked or later file comes to."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.registry import file
+from iiot_gateway.registry.commands import CommandState, TooManyWaiting
+from iiot_gateway.registry.device import Device, DeviceState, id_fault
+from iiot_gateway.registry.devices import Taken
+from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
+from iiot_gateway.registry.schema import VERSION
+from iiot_gateway.registry.store import Registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry."""
+    opened = Registry(str(tmp_path / "devices.db"))
+    yield opened
+    opened.close()
+
+
+def device(name: str = "boiler", **settings: object) -> Device:
+    """A device without an id."""
+    return Device(id=str(settings.pop("id", "")), name=name, type="esp32", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", list(KeyKind))
+def test_a_key_that_is_cut_or_changed_is_told_from_a_right_one(kind: KeyKind) -> None:
+    """So nobody looks for it."""
+    key = new_key(kind)
+
+    assert len(key) == 55
+    assert not is_mistyped(key)
+    assert is_mistyped(key[:-1])
+    assert is_mistyped(key[:-1] + ("0" if key[-1] != "0" else "1"))
+    assert is_mistyped(key[:6] + key[6:].swapcase())
+
+
+def test_keys_of_other_services_are_not_judged_by_their_form() -> None:
+    """A device that comes from another service keeps its key."""
+    assert not is_mistyped("rnby0SIR2kF8mN3Q7vX9L1cE6tA5Y4pB")
+
+
+@given(st.integers(0, 54), st.characters(codec="ascii", categories=("Lu", "Ll", "Nd")))
+def test_one_wrong_character_of_a_key_is_always_found(place: int, character: str) -> None:
+    """A CRC of 32 bits misses no single one."""
+    key = new_key(KeyKind.READER)
+    wrong = key[:place] + character + key[place + 1 :]
+
+    assert wrong == key or is_mistyped(wrong) or not wrong.startswith(key[:6])
+
+
+def test_keys_are_stored_as_digests(registry: Registry, tmp_path: Path) -> None:
+    """Whoever reads the file can log in nowhere."""
+    key = new_key(KeyKind.DEVICE)
+    registry.devices.add(device(), digest(key))
+    registry.close()
+
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert key.encode() not in stored
+    assert key[6:30].encode() not in stored
+    assert digest(key) in stored
+
+
+def test_a_device_without_an_id_gets_a_number_that_none_had(registry: Registry) -> None:
+    """Else the values of a removed device would be taken for those of a new one."""
+    first = registry.devices.add(device("a"))
+    registry.devices.add(device("b", id="2"))
+    third = registry.devices.add(device("c"))
+    registry.devices.remove(third.id)
+    fourth = registry.devices.add(device("d"))
+
+    assert (first.id, third.id, fourth.id) == ("1", "3", "4")
+
+
+@pytest.mark.parametrize(
+    ("second", "what"),
+    [
+        (device("other", id="one"), "id one"),
+        (device("first", id="two"), "name 'first'"),
+        (device("other", id="two", user_name="pump"), "user name pump"),
+    ],
+)
+def test_ids_names_and_user_names_belong_to_one_device(registry: Registry, second: Device, what: str) -> None:
+    """The error says which is taken, and nothing is stored."""
+    registry.devices.add(device("first", id="one", user_name="pump"))
+
+    with pytest.raises(Taken, match=what):
+        registry.devices.add_all([(device("before"), None), (second, None)])
+
+    assert [each.id for each in registry.devices.all()] == ["one"]
+
+
+def test_a_change_keeps_what_it_does_not_name_and_counts_configurations(registry: Registry) -> None:
+    """A configuration that is the same gets no new version."""
+    registry.devices.add(device(id="one", location="hall", tags={"line": "a"}))
+
+    registry.devices.change("one", {"configuration": {"every_s": 5}})
+    registry.devices.change("one", {"configuration": {"every_s": 5}, "state": DeviceState.MAINTENANCE})
+    changed = registry.devices.change("one", {"name": "new"})
+
+    assert changed is not None
+    assert (changed.name, changed.location, changed.tags, changed.configuration_version) == ("new", "hall", {"line": "a"}, 1)
+    assert registry.devices.get("one") == changed
+    assert registry.devices.change("nobody", {"name": "x"}) is None
+
+
+def test_of_two_rotations_only_the_newest_old_key_stays(registry: Registry) -> None:
+    """At most two keys of a device are valid, and the old one for a while."""
+    keys = [new_key(KeyKind.DEVICE) for _ in range(3)]
+    registry.devices.add(device(id="one"), digest(keys[0]))
+
+    registry.keys.rotate("one", keys[1], overlap_s=60)
+    until = registry.keys.rotate("one", keys[2], overlap_s=60)
+
+    assert until is not None
+    assert until > time.time() + 50
+    first, second, third = (registry.keys.find(key) for key in keys)
+    assert first is None
+    assert second is not None
+    assert second.expires_at == until
+    assert third is not None
+    assert third.expires_at is None
+    assert registry.keys.rotate("one", new_key(KeyKind.DEVICE), overlap_s=0) is None
+    assert [registry.keys.find(key) for key in keys] == [None, None, None]
+
+
+def test_a_removed_device_leaves_no_key(registry: Registry) -> None:
+    """Nor does a gateway's key speak for one that is registered again under the id."""
+    key, gateway = new_key(KeyKind.DEVICE), new_key(KeyKind.GATEWAY)
+    registry.devices.add(device(id="one"), digest(key))
+    registry.keys.add(gateway, KeyKind.GATEWAY, ["one", "two"])
+
+    assert registry.devices.remove("one")
+
+    assert registry.keys.find(key) is None
+    found = registry.keys.find(gateway)
+    assert found is not None
+    assert found.devices == ("two",)
+    assert not registry.devices.remove("one")
+
+
+def test_what_another_process_changes_is_another_generation(registry: Registry) -> None:
+    """So what was remembered of keys is looked up again."""
+    before = registry.generation()
+    other = Registry(registry.devices._file.path)
+    other.devices.add(device())
+
+    assert registry.generation() != before
+    assert registry.devices.count() == 1
+    other.close()
+
+
+def test_commands_are_queued_sent_acknowledged_or_expired(registry: Registry) -> None:
+    """Each once, by the device that they are for."""
+    registry.devices.add(device(id="one"))
+    first = registry.commands.add("one", "restart", {"in_s": 5}, lifetime_s=60)
+    late = registry.commands.add("one", "blink", None, lifetime_s=-1)
+
+    assert [command.id for command in registry.commands.waiting()] == [first.id]
+    registry.commands.sent(first.id)
+    assert registry.commands.waiting() == []
+    assert not registry.commands.acknowledged("two", first.id)
+    assert registry.commands.acknowledged("one", first.id)
+    assert not registry.commands.acknowledged("one", first.id)
+    assert registry.commands.expire() == 1
+
+    states = {command.id: command.state for command in registry.commands.of("one")}
+    assert states == {first.id: CommandState.ACKNOWLEDGED, late.id: CommandState.EXPIRED}
+    assert registry.commands.of("one")[-1].payload == {"in_s": 5}
+
+
+def test_commands_that_wait_are_bounded(registry: Registry) -> None:
+    """A device that never comes back fills nothing."""
+    registry.devices.add(device(id="one"))
+    for _ in range(100):
+        registry.commands.add("one", "blink", None, lifetime_s=60)
+
+    with pytest.raises(TooManyWaiting):
+        registry.commands.add("one", "blink", None, lifetime_s=60)
+
+
+@pytest.mark.parametrize("wrong", ["", "a" * 65, "a/b", "a+", "#", "a b", "é", "a.b", "status", "a\n"])
+def test_an_id_means_nothing_in_topics_and_addresses(wrong: str) -> None:
+    """Nor does it stand for a word of the API."""
+    assert id_fault(wrong) is not None
+    assert id_fault("a" * 64) is None
+
+
+def test_a_later_version_is_refused_and_not_changed(tmp_path: Path) -> None:
+    """The program that wrote it can still use it."""
+    path = tmp_path / "devices.db"
+    Registry(str(path)).close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version={VERSION + 1}")
+
+    with pytest.raises(RegistryUnusable, match=f"version {VERSION + 1}"):
+        Registry(str(path))
+
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+
+
+def test_a_damaged_file_is_named_with_a_remedy(tmp_path: Path) -> None:
+    """It is not taken for an empty one."""
+    path = tmp_path / "devices.db"
+    path.write_bytes(b"no database at all" * 100)
+
+    with pytest.raises(RegistryUnusable, match="restore it from a backup"):
+        Registry(str(path))
+
+
+def test_a_file_that_another_program_holds_is_waited_for_and_then_told(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading goes on."""
+    registry.devices.add(device(id="one"))
+    monkeypatch.setattr(file, "BUSY_TIMEOUT_S", 0.05)
+    impatient = Registry(registry.devices._file.path)
+    holder = sqlite3.connect(registry.devices._file.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(RegistryUnusable, match="another program holds it"):
+        impatient.devices.add(device("two"))
+
+    assert impatient.devices.get("one") is not None
+    holder.execute("ROLLBACK")
+    impatient.devices.add(device("two"))
+    holder.close()
+    impatient.close()
