@@ -33,6 +33,7 @@ __all__ = [
     "PostgresResumed",
     "PostgresSettings",
     "PostgresSink",
+    "Posts",
     "Profile",
     "ProfileError",
     "RowBatch",
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "crossings",
     "debug_build",
+    "device_tags",
     "mqtt_text",
     "mqtt_text_fault",
     "postgres_drop_partition",
@@ -53,6 +55,7 @@ __all__ = [
     "postgres_roll_up",
     "postgres_time_bucket",
     "read_answer",
+    "read_time",
     "share_arena",
     "sign_command",
     "toml_places",
@@ -292,6 +295,43 @@ class BrokerConsumer:
         """Messages so far, their bytes, and when the last one came (nanoseconds since 1970, 0 before the first)."""
 
 @final
+class Posts:
+    """The place of HTTP clients in the journal: batches of messages go in, and what became of each comes back once it is synced."""
+
+    def __new__(
+        cls,
+        journal: Journal,
+        name: str,
+        *,
+        profile: Profile,
+        topic_prefix: str,
+        tags: dict[str, str],
+        dedup_window_s: float = 3600.0,
+        message_id_window_s: float = 900.0,
+        max_message_ids: int = 2_000_000,
+        max_document_bytes: int = 65536,
+    ) -> Self:
+        """Begin the source. A message is known by its id for `message_id_window_s`, over restarts too; a name takes about 20 bytes of memory and 16 of the journal."""
+    def post(self, messages: Sequence[tuple[str | None, bytes, str, bytes, bytes | None, int]]) -> int:
+        """Queue messages as one batch: (topic, document, device id or "", what `device_tags` gives or b"", message id, arrival in Unix nanoseconds).
+
+        Returns the ticket of the batch. Scans the messages; does not wait for the disk. Ask `has_room` before. Raises ValueError for no messages and JournalError
+        for a closed journal."""
+    def fileno(self) -> int:
+        """A descriptor that is readable when `results` has something. Raises ValueError when it is closed."""
+    def results(self) -> list[tuple[int, list[tuple[str, str]]]]:
+        """Every batch that is synced and was not given before, in the order of the tickets: (ticket, (outcome, detail) of each message in its order).
+
+        Outcomes: accepted (the detail names values that could not be used), duplicate, conflict (same device and message id, other content; not kept), rejected
+        ("reason: text"; kept), refused (too many message ids within the window; not kept), ignored (the profile names it as no telemetry)."""
+    def has_room(self) -> bool:
+        """Whether the journal takes more now."""
+    def counts(self) -> tuple[int, int, int]:
+        """Messages so far, their bytes, and when the last one came (nanoseconds since 1970, 0 before the first)."""
+    def close(self) -> None:
+        """Close the descriptor, which must not be watched any more. Batches that were not given stay in the journal."""
+
+@final
 class MqttRecorder:
     """A consumer for `record`: messages go to a function as a list of (topic, payload, arrival in Unix nanoseconds), and are acknowledged when it returns."""
 
@@ -395,6 +435,14 @@ MQTT_PREFIX_BYTES: Final = 32000
 
 def mqtt_text_fault(text: str, *, max_bytes: int = 65535) -> str | None:
     """Say why MQTT does not take a text as a topic, client id or user name ("holds U+0001, ..."); None if it does."""
+
+def device_tags(tags: dict[str, str]) -> bytes:
+    """Return the snapshot of a device with these tags, which stand above all other tags of its points. Tags without a value are left out.
+
+    Raises ValueError for an empty key and for more than 16 KiB."""
+
+def read_time(text: bytes) -> int | None:
+    """Read a JSON value as a time, as profiles do with the format "auto": a number since 1970 (its size tells the unit), one in quotes, or RFC 3339. Unix nanoseconds."""
 
 def mqtt_text(text: str) -> str:
     """Return the text with `_` for every character that MQTT does not allow."""

@@ -76,7 +76,7 @@ impl Consumer {
             topic: Some(topic.as_bytes()),
             document: payload,
             received_at_ns,
-            delivery: None,
+            ..Message::default()
         };
         let mut intake = self.intake();
         if payload.len() > self.max_payload_bytes {
@@ -142,7 +142,7 @@ impl Tap for JournalTap {
                     topic: Some(message.topic.as_bytes()),
                     document: message.payload,
                     received_at_ns: now_ns(),
-                    delivery: None,
+                    ..Message::default()
                 };
                 intake.skip_message(&skipped, "no_room");
                 drop(intake.send_messages());

@@ -89,7 +89,7 @@ impl<'a> Decoded<'a> {
         self.rules.repeats == Repeats::Real
     }
 
-    /// Show every point: its number, its time, its fields, and the tags that the document gave it.
+    /// Show every point: its number, its time, its fields, and the tags that the document and its device gave it.
     #[inline]
     pub(crate) fn each_point(
         &self,
@@ -98,7 +98,8 @@ impl<'a> Decoded<'a> {
     ) {
         if !self.scan.has_points {
             for (number, field) in (0..).zip(&self.scan.fields) {
-                visit(number, frame.time_ns, std::slice::from_ref(field), &[]);
+                let tags = self.scan.tags_of_device();
+                visit(number, frame.time_ns, std::slice::from_ref(field), tags);
             }
             return;
         }

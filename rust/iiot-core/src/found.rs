@@ -103,12 +103,12 @@ pub(crate) struct PointRef {
     pub(crate) time: Option<Moment>,
     /// It is so many milliseconds later than that, because earlier points of the document have its series and time.
     pub(crate) later_ms: u32,
-    /// The tags that the document gave it: a range of `Scan::tags`.
+    /// The tags that the document and its device gave it: a range of `Scan::tags`.
     pub(crate) first_tag: u32,
     pub(crate) end_tag: u32,
 }
 
-/// A tag that the document gave a point; its key is a range of `Scan::joined`.
+/// A tag that the document or its device gave a point; its key is a range of `Scan::joined`, and the value of a device is one too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundTag {
     pub(crate) start: u32,
@@ -116,6 +116,8 @@ pub(crate) struct FoundTag {
     pub(crate) value: Value,
     /// Lines have the key as it is.
     pub(crate) is_plain: bool,
+    /// The registry gave it, and it comes before all other tags of its key.
+    pub(crate) is_of_device: bool,
 }
 
 /// The values of one item, or of a document that is an item of an array.

@@ -4,7 +4,7 @@ use crate::decoded::Decoded;
 use crate::found::{FieldRef, FoundTag, PointRef};
 use crate::hash::fingerprint;
 use crate::moment::Moment;
-use crate::render::{push_template, push_value};
+use crate::render::push_template;
 use crate::rules::{FieldName, Rules};
 use crate::scan::Scan;
 
@@ -59,7 +59,7 @@ impl Decoded<'_> {
                 time: None,
                 later_ms: 0,
                 first_tag: 0,
-                end_tag: 0,
+                end_tag: self.scan.device_tags,
             };
             add(point, std::slice::from_ref(field));
         }
@@ -80,7 +80,7 @@ impl Decoded<'_> {
     }
 }
 
-/// Fingerprint of measurement and tags of the point to which a field belongs; `tags` are those that the document gave it. `name` is room for their text.
+/// Fingerprint of measurement and tags of the point to which a field belongs; `tags` are those that the document and its device gave it. `name` is room for their text.
 pub(crate) fn series(
     rules: &Rules,
     document: &[u8],
@@ -103,7 +103,7 @@ pub(crate) fn series(
         name.push(0);
         name.extend_from_slice(scan.tag_key(tag));
         name.push(0);
-        push_value(document, tag.value, name);
+        scan.push_tag_value(document, tag, name);
     }
     Some(fingerprint(name))
 }

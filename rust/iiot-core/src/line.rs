@@ -6,7 +6,7 @@ use crate::decoded::{Decoded, FrameTime};
 use crate::found::{Context, FieldRef, FoundTag};
 use crate::json::Kind;
 use crate::line_end::Tail;
-use crate::origin::{Block, Head, Name, Origin, TagValue, push_name, push_tag};
+use crate::origin::{Block, Head, HeadParts, Name, Origin, TagValue, push_name, push_tag};
 use crate::render::{
     escaped_tag_bytes, push_escaped_measurement, push_escaped_tag, push_string_field,
     push_template, push_value,
@@ -56,10 +56,11 @@ impl Decoded<'_> {
             }
             return self.scan.points.len();
         }
-        if self.write_fixed(origin, &tail, out, &mut ended).is_none() {
+        let tags = self.scan.tags_of_device();
+        if !tags.is_empty() || self.write_fixed(origin, &tail, out, &mut ended).is_none() {
             for field in &self.scan.fields {
                 let field = std::slice::from_ref(field);
-                self.write_line(field, &[], integers, origin, &tail, out);
+                self.write_line(field, tags, integers, origin, &tail, out);
                 ended(out.len());
             }
         }
@@ -124,13 +125,18 @@ impl Decoded<'_> {
         out: &mut Vec<u8>,
     ) {
         for (number, field) in fields.iter().enumerate() {
-            let Some(head) = origin.heads.get(field.field as usize) else {
+            let at = field.field as usize;
+            let (Some(head), Some(parts)) = (origin.heads.get(at), origin.parts.get(at)) else {
                 continue;
             };
-            if number == 0 {
-                self.push_head(head, field.context, tags, out);
+            if number > 0 {
+                self.push_field_name(b',', &parts.name, field.context, out);
+            } else if let Head::Fixed(head) = head
+                && tags.is_empty()
+            {
+                out.extend_from_slice(&head.text);
             } else {
-                self.push_field_name(b',', head, field.context, out);
+                self.push_head(parts, field.context, tags, out);
             }
             match field.value.kind {
                 Kind::String | Kind::EscapedString => {
@@ -153,51 +159,48 @@ impl Decoded<'_> {
     }
 
     /// Append everything of a line with this field before its value.
-    fn push_head(&self, head: &Head, context: Context, found: &[FoundTag], out: &mut Vec<u8>) {
-        match head {
-            Head::Fixed(head) => out.extend_from_slice(&head.text),
-            Head::Rendered {
-                measurement,
-                tags,
-                name,
-            } => {
-                let (document, scan) = (self.document, self.scan);
-                let mut raw = Vec::new();
-                push_template(measurement, document, scan, context, &mut raw);
-                push_escaped_measurement(&raw, out);
-                let mut found = found.iter().peekable();
-                for (key, value) in tags {
-                    // A tag of the document hides one of the configuration.
-                    while let Some(tag) = found.next_if(|tag| self.compare_key(tag, key).is_lt()) {
-                        self.push_found_tag(tag, out);
-                    }
-                    if found
-                        .peek()
-                        .is_some_and(|tag| self.compare_key(tag, key).is_eq())
-                    {
-                        continue;
-                    }
-                    match value {
-                        TagValue::Fixed(text) => push_tag(key, text, out),
-                        TagValue::Rendered(template) => {
-                            raw.clear();
-                            push_template(template, document, scan, context, &mut raw);
-                            if !raw.is_empty() {
-                                push_tag(key, b"", out);
-                                push_escaped_tag(&raw, out);
-                            }
-                        }
+    fn push_head(
+        &self,
+        parts: &HeadParts,
+        context: Context,
+        found: &[FoundTag],
+        out: &mut Vec<u8>,
+    ) {
+        let (document, scan) = (self.document, self.scan);
+        let mut raw = Vec::new();
+        push_template(&parts.measurement, document, scan, context, &mut raw);
+        push_escaped_measurement(&raw, out);
+        let mut found = found.iter().peekable();
+        for (key, value) in &parts.tags {
+            // A tag of the document hides one of the configuration, and one of the device hides all others.
+            while let Some(tag) = found.next_if(|tag| self.compare_key(tag, key).is_lt()) {
+                self.push_found_tag(tag, out);
+            }
+            if found
+                .peek()
+                .is_some_and(|tag| self.compare_key(tag, key).is_eq())
+            {
+                continue;
+            }
+            match value {
+                TagValue::Fixed(text) => push_tag(key, text, out),
+                TagValue::Rendered(template) => {
+                    raw.clear();
+                    push_template(template, document, scan, context, &mut raw);
+                    if !raw.is_empty() {
+                        push_tag(key, b"", out);
+                        push_escaped_tag(&raw, out);
                     }
                 }
-                for tag in found {
-                    self.push_found_tag(tag, out);
-                }
-                self.push_rendered_name(b' ', name, context, out);
             }
         }
+        for tag in found {
+            self.push_found_tag(tag, out);
+        }
+        self.push_field_name(b' ', &parts.name, context, out);
     }
 
-    /// Whether a tag of the document stands before a key that is escaped already.
+    /// Whether a tag of the document or its device stands before a key that is escaped already.
     fn compare_key(&self, tag: &FoundTag, key: &[u8]) -> Ordering {
         let raw = self.scan.tag_key(tag);
         if tag.is_plain {
@@ -210,17 +213,14 @@ impl Decoded<'_> {
         out.push(b',');
         push_escaped_tag(self.scan.tag_key(tag), out);
         out.push(b'=');
-        push_escaped_tag(&self.text(tag.value), out);
-    }
-
-    fn push_field_name(&self, before: u8, head: &Head, context: Context, out: &mut Vec<u8>) {
-        match head {
-            Head::Fixed(head) => push_name(before, &head.name, out),
-            Head::Rendered { name, .. } => self.push_rendered_name(before, name, context, out),
+        if tag.is_of_device {
+            push_escaped_tag(tag.value.text(&self.scan.joined), out);
+        } else {
+            push_escaped_tag(&self.text(tag.value), out);
         }
     }
 
-    fn push_rendered_name(&self, before: u8, name: &Name, context: Context, out: &mut Vec<u8>) {
+    fn push_field_name(&self, before: u8, name: &Name, context: Context, out: &mut Vec<u8>) {
         let Some(name) = name else {
             let number = context.captures as usize;
             if let Some(joined) = self

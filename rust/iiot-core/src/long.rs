@@ -1,12 +1,13 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
 use crate::conclude::{
-    self, clear, device, document_time, fixed_count, short_points, time, too_many, typed, usable,
+    self, clear, document_time, fixed_count, short_points, time, too_many, typed, usable,
 };
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use crate::conditions::is_left_out;
+use crate::device;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
 use crate::hash::AsIs;
@@ -20,7 +21,13 @@ use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan, ValueFault};
 use crate::sequences::sequences;
 
 /// Find out which points take documents with this topic. `false`: none.
-pub(crate) fn enter(rules: &Rules, hash: u64, topic: Option<&[u8]>, scan: &mut Scan) -> bool {
+pub(crate) fn enter(
+    rules: &Rules,
+    hash: u64,
+    topic: Option<&[u8]>,
+    snapshot: &[u8],
+    scan: &mut Scan,
+) -> bool {
     scan.has_points = false;
     // An array has items whatever the form of the points.
     scan.tables.clear();
@@ -28,6 +35,7 @@ pub(crate) fn enter(rules: &Rules, hash: u64, topic: Option<&[u8]>, scan: &mut S
     scan.table_found.clear();
     scan.joined.clear();
     scan.tags.clear();
+    device::enter(rules, snapshot, scan);
     if rules.long_points.is_empty() {
         return true;
     }
@@ -186,7 +194,9 @@ fn item_of_array(
     scan.packet_counter = scan.packet_counter.or(counter);
     let age = fixed_count(rules, document, &mut room, rules.age);
     scan.age_ms = scan.age_ms.or(age);
-    scan.device = scan.device.or_else(|| device(rules, document, &room));
+    scan.device = scan
+        .device
+        .or_else(|| conclude::device(rules, document, &room));
     let time = document_time(rules, document, &mut room);
     sequences(rules, document, &mut room);
 
@@ -232,7 +242,7 @@ impl Part<'_> {
                 time: self.time,
                 later_ms: 0,
                 first_tag: 0,
-                end_tag: 0,
+                end_tag: scan.device_tags,
             });
         }
         let rules = applies
@@ -363,13 +373,14 @@ impl Part<'_> {
             let place = place(rule, address, captures);
             time(self.rules, self.document, scan, place, value, format)
         });
+        let (first_tag, end_tag) = device::merge(first_tag, scan);
         scan.points.push(PointRef {
             first: first as u32,
             end: scan.fields.len() as u32,
             time: own.or(self.time),
             later_ms: 0,
-            first_tag: first_tag as u32,
-            end_tag: scan.tags.len() as u32,
+            first_tag,
+            end_tag,
         });
         true
     }
@@ -486,7 +497,9 @@ fn place(rule: &PointRule, address: Address, captures: Option<u32>) -> (usize, u
     match address {
         Address::Item { item: slot, .. } | Address::Only(slot) => (rule.scope, slot, captures),
         Address::Document(slot) => (0, slot, captures),
-        Address::Level(_) | Address::Topic | Address::Others => (0, u32::MAX, None),
+        Address::Level(_) | Address::Topic | Address::Device(_) | Address::Others => {
+            (0, u32::MAX, None)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::json::Kind;
+use crate::json_text::{number_end, unescape};
 use crate::number::{integer, scaled};
 use crate::strptime::{named_zone, written, written_format};
 
@@ -133,6 +134,29 @@ impl TimeFormat {
             _ => None,
         };
         at.map(Moment::At)
+    }
+}
+
+/// Read a JSON value as the format `auto` does: a number since 1970 whose size tells its unit, one in quotes, or RFC 3339. Nanoseconds since 1970; `None` if it is no time.
+pub fn read_auto(value: &[u8]) -> Option<i64> {
+    let value = value.trim_ascii();
+    let inner = value
+        .strip_prefix(b"\"")
+        .and_then(|v| v.strip_suffix(b"\""));
+    let moment = if let Some(inner) = inner {
+        let mut text = Vec::new();
+        unescape(inner, &mut text);
+        TimeFormat::Auto.read(Kind::String, &text)
+    } else {
+        let (end, kind) = number_end(&[value, b" "].concat(), 0).ok()?;
+        if end != value.len() {
+            return None;
+        }
+        TimeFormat::Auto.read(kind, value)
+    };
+    match moment? {
+        Moment::At(time_ns) => Some(time_ns),
+        Moment::Uptime(_) | Moment::Either(_) => None,
     }
 }
 
@@ -267,6 +291,36 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_json_value_is_read_as_auto_does() {
+        let noon = 1_764_417_600_000_000_000;
+        for text in [
+            "1764417600",
+            " 1764417600000 ",
+            "1.7644176e9",
+            "\"1764417600\"",
+            "\"2025-11-29T12:00:00Z\"",
+            "\"2025-11-29T13:00:00+01:00\"",
+            r#""2025\u002d11-29T12:00:00Z""#,
+        ] {
+            assert_eq!(super::read_auto(text.as_bytes()), Some(noon), "{text}");
+        }
+        let none = [
+            "",
+            "null",
+            "true",
+            "\"yesterday\"",
+            "17644176x",
+            "{}",
+            "\"",
+            "-",
+            "1e400",
+        ];
+        for text in none {
+            assert_eq!(super::read_auto(text.as_bytes()), None, "{text}");
+        }
+    }
+
     use super::{Belief, Kind, Moment, TimeFormat};
 
     fn number(format: &str, text: &str) -> Option<i64> {

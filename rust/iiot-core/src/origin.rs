@@ -14,6 +14,7 @@ use crate::template::Template;
 pub struct Origin {
     /// By field.
     pub(crate) heads: Vec<Head>,
+    pub(crate) parts: Vec<HeadParts>,
     pub(crate) topics: Vec<Option<Topic>>,
     /// By point.
     pub(crate) tags: Vec<Vec<Tag>>,
@@ -30,12 +31,18 @@ pub(crate) struct Tag {
 /// Everything of a line with one field before its value.
 #[derive(Clone, Debug)]
 pub(crate) enum Head {
+    /// It is the same for every document that brings no tags.
     Fixed(Block),
-    Rendered {
-        measurement: Template<Address>,
-        tags: Vec<(Vec<u8>, TagValue)>,
-        name: Name,
-    },
+    Rendered,
+}
+
+/// What a head is made of where it is rendered.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadParts {
+    pub(crate) measurement: Template<Address>,
+    /// Keys are escaped.
+    pub(crate) tags: Vec<(Vec<u8>, TagValue)>,
+    pub(crate) name: Name,
 }
 
 /// A field's name in a line: escaped; `None` is its key in the document.
@@ -69,19 +76,17 @@ impl Topic {
 pub(crate) struct Block {
     pub(crate) text: Vec<u8>,
     pub(crate) first: [u8; Block::SIZE],
-    /// The field's name in it.
-    pub(crate) name: Vec<u8>,
 }
 
 impl Block {
     pub(crate) const SIZE: usize = 64;
 
-    fn new(text: Vec<u8>, name: Vec<u8>) -> Self {
+    fn new(text: Vec<u8>) -> Self {
         let mut first = [0; Self::SIZE];
         for (to, from) in first.iter_mut().zip(&text) {
             *to = *from;
         }
-        Self { text, first, name }
+        Self { text, first }
     }
 }
 
@@ -129,6 +134,7 @@ impl Origin {
         let rules = &profile.rules;
         let mut origin = Self {
             heads: Vec::with_capacity(rules.fields.len()),
+            parts: Vec::with_capacity(rules.fields.len()),
             topics: Vec::with_capacity(rules.fields.len()),
             tags: rules.points.iter().map(|p| all_tags(p, tags)).collect(),
         };
@@ -138,7 +144,9 @@ impl Origin {
             else {
                 continue;
             };
-            origin.heads.push(head(point, &field.name, tags));
+            let (head, parts) = head(point, &field.name, tags);
+            origin.heads.push(head);
+            origin.parts.push(parts);
             let topic = field.topic.as_ref();
             origin
                 .topics
@@ -180,7 +188,7 @@ fn all_tags(point: &PointRule, shared: &[(String, String)]) -> Vec<Tag> {
     tags
 }
 
-fn head(point: &PointRule, name: &FieldName, tags: &[Tag]) -> Head {
+fn head(point: &PointRule, name: &FieldName, tags: &[Tag]) -> (Head, HeadParts) {
     let tags = tags.iter().map(|tag| {
         let value = match tag.value.fixed() {
             Some(text) => TagValue::Fixed(escaped(text)),
@@ -206,7 +214,7 @@ fn head(point: &PointRule, name: &FieldName, tags: &[Tag]) -> Head {
         .collect();
     // A document may bring tags of its own.
     let is_open = point.others.as_ref().is_some_and(OthersRule::has_tags);
-    match (point.measurement.fixed(), fixed_tags, &name) {
+    let head = match (point.measurement.fixed(), fixed_tags, &name) {
         (Some(measurement), Some(fixed), Some(name)) if !is_open => {
             let mut text = Vec::new();
             push_escaped_measurement(measurement.as_bytes(), &mut text);
@@ -214,14 +222,17 @@ fn head(point: &PointRule, name: &FieldName, tags: &[Tag]) -> Head {
                 push_tag(key, value, &mut text);
             }
             push_name(b' ', name, &mut text);
-            Head::Fixed(Block::new(text, name.clone()))
+            Head::Fixed(Block::new(text))
         }
-        _ => Head::Rendered {
-            measurement: point.measurement.clone(),
-            tags,
-            name,
-        },
-    }
+        _ => Head::Rendered,
+    };
+    let measurement = point.measurement.clone();
+    let parts = HeadParts {
+        measurement,
+        tags,
+        name,
+    };
+    (head, parts)
 }
 
 fn escaped(text: &str) -> Vec<u8> {

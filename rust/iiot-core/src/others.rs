@@ -103,6 +103,7 @@ pub(crate) fn add(
                         end,
                         value,
                         is_plain,
+                        is_of_device: false,
                     });
                 }
                 continue;
@@ -199,7 +200,7 @@ fn fault(
 }
 
 impl Scan {
-    /// The tags that the document gave a point.
+    /// The tags that the document and its device gave a point.
     pub(crate) fn tags_of(&self, point: &PointRef) -> &[FoundTag] {
         self.tags
             .get(point.first_tag as usize..point.end_tag as usize)

@@ -6,7 +6,7 @@ use crate::decoded::{Decoded, FrameTime, Place};
 use crate::found::{Context, FieldRef, FoundTag};
 use crate::json::Kind;
 use crate::origin::{Head, Origin, Tag, Topic};
-use crate::render::{compare_escaped, push_template, push_value};
+use crate::render::{compare_escaped, push_template};
 use crate::rules::{Address, FieldName};
 use crate::template::Template;
 
@@ -32,6 +32,8 @@ pub enum TagOrigin {
     Configuration,
     /// The document, because the profile takes all values of such names for tags.
     Document,
+    /// The registry, for the device that the document is of.
+    Device,
 }
 
 /// One point: a measurement, its tags, at least one field, and a time.
@@ -55,6 +57,8 @@ pub struct Field<'d> {
     decoded: Decoded<'d>,
     origin: &'d Origin,
     found: FieldRef,
+    /// Its point has tags that the document or its device gave it.
+    has_found_tags: bool,
     /// Which value of its frame the field is.
     pub place: Place,
     /// What the value is.
@@ -108,15 +112,20 @@ impl<'d> Point<'d> {
     }
 
     /// Show the tags, sorted by their keys as line protocol escapes them. Tags without a value are left out; a tag of the profile or of the document hides one of
-    /// the configuration.
+    /// the configuration, and one of the device hides all others.
     pub fn tags(&self, mut visit: impl FnMut(&str, &[u8], TagOrigin)) {
         let Decoded { document, scan, .. } = self.decoded;
         let mut text = Vec::new();
         let show_found = |tag: &FoundTag, visit: &mut dyn FnMut(&str, &[u8], TagOrigin)| {
             let mut text = Vec::new();
-            push_value(document, tag.value, &mut text);
+            scan.push_tag_value(document, tag, &mut text);
             let key = String::from_utf8_lossy(scan.tag_key(tag));
-            visit(&key, &text, TagOrigin::Document);
+            let origin = if tag.is_of_device {
+                TagOrigin::Device
+            } else {
+                TagOrigin::Document
+            };
+            visit(&key, &text, origin);
         };
         let mut found = self.found_tags.iter().peekable();
         for tag in self.tags {
@@ -150,6 +159,7 @@ impl<'d> Point<'d> {
             decoded,
             origin,
             number: point,
+            found_tags,
             ..
         } = *self;
         let fields = (0..).zip(self.fields);
@@ -165,6 +175,7 @@ impl<'d> Point<'d> {
                 decoded,
                 origin,
                 found: *field,
+                has_found_tags: !found_tags.is_empty(),
                 place: Place {
                     point,
                     field: number,
@@ -186,6 +197,9 @@ impl<'d> Field<'d> {
     /// The number of the profile's field, if series and topic are the same for every document of this origin: what was found for this number once holds for ever.
     #[inline]
     pub fn fixed(&self) -> Option<u32> {
+        if self.has_found_tags {
+            return None;
+        }
         let number = self.found.field as usize;
         let is_fixed = matches!(self.origin.heads.get(number)?, Head::Fixed(_))
             && self

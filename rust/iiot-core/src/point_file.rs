@@ -32,6 +32,20 @@ use crate::toml_table::{Faults, Table};
 
 /// In braces: the topic under which the document arrived.
 const WHOLE_TOPIC: &str = "#";
+/// In braces before a name: a tag of the device that the document is of. A key of the document that begins so is written in quotes.
+const OF_DEVICE: char = '@';
+
+/// The tag of the device that stands in braces, if one does.
+pub(crate) fn device_tag(path: &Path, keys: &mut Vec<String>) -> Option<Address> {
+    let text = path.to_string();
+    let key = text.strip_prefix(OF_DEVICE)?;
+    let known = keys.iter().position(|known| known == key);
+    let number = known.unwrap_or_else(|| {
+        keys.push(key.to_owned());
+        keys.len() - 1
+    });
+    Some(Address::Device(number as u32))
+}
 
 /// Where the paths of one point lead.
 pub(crate) struct Addresses<'a> {
@@ -40,6 +54,7 @@ pub(crate) struct Addresses<'a> {
     /// Names of the filter's levels; the first has this number.
     levels: &'a [String],
     first_level: u32,
+    device_keys: &'a mut Vec<String>,
     /// All paths: what they lead to is no other value.
     paths: Vec<Path>,
     takes_bare_values: bool,
@@ -51,10 +66,13 @@ impl Addresses<'_> {
         &self.paths
     }
 
-    /// What stands in the braces of a template: a named level, the topic, or a value.
+    /// What stands in the braces of a template: a named level, the topic, a tag of the device, or a value.
     pub(crate) fn of_hole(&mut self, path: &Path) -> Address {
         if path.to_string() == WHOLE_TOPIC {
             return Address::Topic;
+        }
+        if let Some(tag) = device_tag(path, self.device_keys) {
+            return tag;
         }
         let level = self
             .levels
@@ -108,6 +126,7 @@ pub(crate) fn read_point(
         scope,
         levels: names,
         first_level: rules.levels,
+        device_keys: &mut rules.device_keys,
         paths: Vec::new(),
         takes_bare_values: false,
     };

@@ -142,8 +142,19 @@ impl Profile {
         document: &'a [u8],
         scan: &'a mut Scan,
     ) -> Result<Decoded<'a>, ScanFault> {
+        self.decode_of(topic, &[], document, scan)
+    }
+
+    /// As [`Profile::decode`], for a document of a device: `device` is its snapshot ([`device_snapshot`](crate::device_snapshot)), and empty for none.
+    pub fn decode_of<'a>(
+        &'a self,
+        topic: Option<&[u8]>,
+        device: &[u8],
+        document: &'a [u8],
+        scan: &'a mut Scan,
+    ) -> Result<Decoded<'a>, ScanFault> {
         limit_length(document)?;
-        if !long::enter(&self.rules, self.hash, topic, scan) {
+        if !long::enter(&self.rules, self.hash, topic, device, scan) {
             conclude::clear(scan);
             return Err(topic_not_accepted(scan));
         }
@@ -204,7 +215,7 @@ impl Profile {
     /// Second half: make points, clock and sequences of the values noted.
     #[inline]
     pub(crate) fn conclude(&self, document: &[u8], scan: &mut Scan) -> Result<(), ScanFault> {
-        if !long::enter(&self.rules, self.hash, None, scan) {
+        if !long::enter(&self.rules, self.hash, None, &[], scan) {
             conclude::clear(scan);
             return Err(topic_not_accepted(scan));
         }
@@ -246,7 +257,7 @@ fn looked_for(rules: &Rules) -> Vec<String> {
             Address::Item { item: slot, .. } | Address::Only(slot) => path(rules, scope, slot),
             Address::Document(slot) => path(rules, 0, slot),
             Address::Others => Some("*".to_owned()),
-            Address::Level(_) | Address::Topic => None,
+            Address::Level(_) | Address::Topic | Address::Device(_) => None,
         }
     });
     let mut paths: Vec<String> = paths.collect();

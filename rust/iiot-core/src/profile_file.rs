@@ -55,7 +55,7 @@ use toml::de::DeTable;
 use crate::moment::{Belief, TimeFormat, rfc3339};
 use crate::mqtt_text::{MAX_PART_BYTES, TextFault, text_fault_within};
 use crate::path::Path;
-use crate::point_file::read_point;
+use crate::point_file::{device_tag, read_point};
 use crate::rules::{
     Address, Field, FieldName, IgnoreRule, PointRule, ReceiverRule, Repeats, Rules, Scope,
     SequenceRule, SingleMetric, ValueType,
@@ -380,7 +380,9 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults
         faults.add(table.at(""), "metric: `path` is missing");
     }
     let wildcards = path.as_ref().map_or(0, Path::wildcards);
-    let mut address = |path: Path| Address::Document(trie.want(&path));
+    let keys = &mut rules.device_keys;
+    let mut address =
+        |path: Path| device_tag(&path, keys).unwrap_or_else(|| Address::Document(trie.want(&path)));
     let topic = topic(table, wildcards, faults).map(|topic| topic.compile(&mut address));
     let common = common(table, wildcards, &mut address, faults);
     let name = table

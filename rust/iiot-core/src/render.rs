@@ -39,6 +39,12 @@ fn push_part(
             out.extend_from_slice(level.unwrap_or_default());
         }
         Part::Value(Address::Topic) => out.extend_from_slice(&scan.topic),
+        Part::Value(Address::Device(number)) => {
+            let place = scan.device_values.get(*number as usize).cloned();
+            let place = place.unwrap_or(0..0);
+            let value = scan.joined.get(place.start as usize..place.end as usize);
+            out.extend_from_slice(value.unwrap_or_default());
+        }
         Part::Value(address) => push_value(document, scan.value(context.table, *address), out),
         Part::Wildcard(number) => {
             scan.push_capture(document, context.captures as usize + number, out);

@@ -51,6 +51,8 @@ pub(crate) enum Address {
     Level(u32),
     /// The whole topic under which the document arrived.
     Topic,
+    /// A tag of the device that the document is of; a number in [`Rules::device_keys`].
+    Device(u32),
     /// All other values, which are found by a walk of their own.
     Others,
 }
@@ -182,6 +184,8 @@ pub(crate) struct Rules {
     pub(crate) long_points: Vec<u32>,
     /// The first is the document.
     pub(crate) scopes: Vec<Scope>,
+    /// Tags of devices that templates name.
+    pub(crate) device_keys: Vec<String>,
     /// How many named levels all filters have.
     pub(crate) levels: u32,
     /// Some point takes documents that arrived under any topic, or none.

@@ -256,6 +256,10 @@ pub struct Scan {
     pub(crate) walk: Walk,
     pub(crate) joined: Vec<u8>,
     pub(crate) tags: Vec<FoundTag>,
+    /// The first so many tags are those of the device that the document is of.
+    pub(crate) device_tags: u32,
+    /// By number: where in `joined` the value of each tag of the device stands that a template names; empty without a device.
+    pub(crate) device_values: Vec<Range<u32>>,
 
     /// Usable values, those of a point beside each other.
     pub(crate) fields: Vec<FieldRef>,
@@ -300,7 +304,9 @@ impl Scan {
                 }
                 self.document_value(table, document)
             }
-            Address::Level(_) | Address::Topic | Address::Others => Value::default(),
+            Address::Level(_) | Address::Topic | Address::Device(_) | Address::Others => {
+                Value::default()
+            }
         }
     }
 

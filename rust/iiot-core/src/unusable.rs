@@ -48,7 +48,9 @@ pub(crate) fn list(rules: &Rules, document: &[u8], scan: &Scan) -> String {
         let (scope, slot) = match field.address {
             Address::Item { item: slot, .. } | Address::Only(slot) => (scope, slot),
             Address::Document(slot) => (0, slot),
-            Address::Level(_) | Address::Topic | Address::Others => return None,
+            Address::Level(_) | Address::Topic | Address::Device(_) | Address::Others => {
+                return None;
+            }
         };
         let found = is_null_in_item(scope, slot) || (scope == 0 && is_null(slot));
         path(rules, scope, slot)

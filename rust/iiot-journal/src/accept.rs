@@ -4,12 +4,15 @@ use crate::commit::{Group, NewFrame, State};
 use crate::error::Result;
 use crate::links::LinkCounts;
 use crate::memory::{Said, Stamping};
+use crate::message_ids::Named;
+use crate::posts::Outcome;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use crate::reject::NewReject;
-use crate::row::NewTimes;
+use crate::row::{Envelope, NewTimes};
 use crate::source::{Change, Clocks, Source};
 use iiot_core::clock::{Stamp, StampClock};
 use iiot_core::scan::earlier;
+use std::sync::Arc;
 
 /// Documents of which nothing can be used, before the first with a time of its node: a thousand fit, a millisecond apart.
 const LEAD_NS: i64 = 1_000_000_000;
@@ -20,7 +23,7 @@ struct Rejected<'a> {
     refusal: &'a Refusal,
     time_ns: i64,
     received_at_ns: i64,
-    topic: Option<&'a [u8]>,
+    envelope: Envelope<'a>,
     /// All of it, if it may be offered again.
     document: Option<Vec<u8>>,
     /// Of the frame that a refused value stood in.
@@ -44,73 +47,15 @@ impl Group {
         if let Some(redelivery) = documents.resumed {
             deliveries.resume(&mut change.memory.deliveries, redelivery);
         }
+        let mut outcomes = Vec::new();
         for item in &documents.items {
-            if !matches!(item.what, What::Ignored(_) | What::Skipped(_)) {
-                self.count("received", 1);
+            let outcome = self.named(state, source, &mut change, documents, item)?;
+            if documents.report.is_some() {
+                outcomes.push(outcome);
             }
-            if let Some((delivery, fingerprint)) = item.delivery {
-                let delta = &mut change.memory.deliveries;
-                if deliveries.is_known(delta, delivery, fingerprint, item.received_at_ns) {
-                    if !matches!(item.what, What::Ignored(_) | What::Skipped(_)) {
-                        self.count("duplicate", 1);
-                    }
-                    continue;
-                }
-                let topic = documents.topic(item).unwrap_or_default();
-                if delivery.retained
-                    && !matches!(item.what, What::Skipped(_))
-                    && deliveries.was_taken(delta, iiot_core::hash::fingerprint(topic), fingerprint)
-                {
-                    self.count("duplicate", 1);
-                    continue;
-                }
-            }
-            match &item.what {
-                What::Ignored(name) => {
-                    self.count("ignored", 1);
-                    self.count(format!("ignored:{name}"), 1);
-                }
-                What::Skipped(why) => {
-                    self.count("skipped", 1);
-                    self.count(format!("skipped:{why}"), 1);
-                }
-                What::Telemetry(telemetry) => {
-                    self.telemetry(state, source, &mut change, documents, item, telemetry)?;
-                }
-                What::Reject {
-                    refusal,
-                    uptime_ms,
-                    counter,
-                    whole,
-                } => {
-                    let time_ns = if *whole {
-                        let node_ms = source.advance(&mut change, *uptime_ms, *counter);
-                        self.stamp(
-                            source,
-                            &mut change.clocks,
-                            item.received_at_ns,
-                            node_ms,
-                            LEAD_NS,
-                        )
-                    } else {
-                        // It is never offered again, so it takes no time that another could have.
-                        item.received_at_ns
-                    };
-                    self.count("rejected", 1);
-                    self.count(format!("rejected:{}", refusal.reason), 1);
-                    let document = whole.then(|| documents.document(item).to_vec());
-                    let rejected = Rejected {
-                        kind: "document",
-                        refusal,
-                        time_ns,
-                        received_at_ns: item.received_at_ns,
-                        topic: documents.topic(item),
-                        document,
-                        position: None,
-                    };
-                    self.reject(source, rejected);
-                }
-            }
+        }
+        if let Some(report) = &documents.report {
+            self.reports.push((Arc::clone(report), outcomes));
         }
         if std::mem::take(&mut change.memory.deliveries.is_unmarked) {
             self.notes.push(format!(
@@ -122,6 +67,126 @@ impl Group {
         change.clocks.finished |= documents.finished;
         self.changes.insert(at, change);
         Ok(())
+    }
+
+    /// What becomes of an item. What its sender calls it comes before everything else.
+    fn named(
+        &mut self,
+        state: &State,
+        source: &Source,
+        change: &mut Change,
+        documents: &Documents,
+        item: &Item,
+    ) -> Result<Outcome> {
+        let (Some(id), Some(ids)) = (item.message_id, &source.message_ids) else {
+            return self.item(state, source, change, documents, item);
+        };
+        match ids.judge(&mut change.message_ids, id, item.received_at_ns) {
+            Named::Again { was_rejected } => {
+                self.count("received", 1);
+                self.count("duplicate", 1);
+                return Ok(if was_rejected {
+                    Outcome::Rejected
+                } else {
+                    Outcome::Duplicate
+                });
+            }
+            Named::Otherwise => {
+                self.skip("message_id_conflict");
+                return Ok(Outcome::Conflict);
+            }
+            Named::NoRoom => {
+                self.skip("too_many_message_ids");
+                return Ok(Outcome::Refused);
+            }
+            Named::New => {}
+        }
+        let outcome = self.item(state, source, change, documents, item)?;
+        let was_rejected = outcome == Outcome::Rejected;
+        change
+            .message_ids
+            .add(id, was_rejected, item.received_at_ns);
+        Ok(outcome)
+    }
+
+    fn skip(&mut self, why: &'static str) {
+        self.count("skipped", 1);
+        self.count(format!("skipped:{why}"), 1);
+    }
+
+    fn item(
+        &mut self,
+        state: &State,
+        source: &Source,
+        change: &mut Change,
+        documents: &Documents,
+        item: &Item,
+    ) -> Result<Outcome> {
+        let is_counted = !matches!(item.what, What::Ignored(_) | What::Skipped(_));
+        if is_counted {
+            self.count("received", 1);
+        }
+        if let Some((delivery, fingerprint)) = item.delivery {
+            let deliveries = &source.memory.deliveries;
+            let delta = &mut change.memory.deliveries;
+            if deliveries.is_known(delta, delivery, fingerprint, item.received_at_ns) {
+                if is_counted {
+                    self.count("duplicate", 1);
+                }
+                return Ok(Outcome::Duplicate);
+            }
+            let topic = documents.topic(item).unwrap_or_default();
+            if delivery.retained
+                && !matches!(item.what, What::Skipped(_))
+                && deliveries.was_taken(delta, iiot_core::hash::fingerprint(topic), fingerprint)
+            {
+                self.count("duplicate", 1);
+                return Ok(Outcome::Duplicate);
+            }
+        }
+        match &item.what {
+            What::Ignored(name) => {
+                self.count("ignored", 1);
+                self.count(format!("ignored:{name}"), 1);
+                Ok(Outcome::Ignored)
+            }
+            What::Skipped(why) => {
+                self.skip(why);
+                Ok(Outcome::Ignored)
+            }
+            What::Telemetry(telemetry) => {
+                self.telemetry(state, source, change, documents, item, telemetry)
+            }
+            What::Reject {
+                refusal,
+                uptime_ms,
+                counter,
+                whole,
+            } => {
+                let time_ns = if *whole {
+                    let node_ms = source.advance(change, *uptime_ms, *counter);
+                    let clocks = &mut change.clocks;
+                    self.stamp(source, clocks, item.received_at_ns, node_ms, LEAD_NS)
+                } else {
+                    // It is never offered again, so it takes no time that another could have.
+                    item.received_at_ns
+                };
+                self.count("rejected", 1);
+                self.count(format!("rejected:{}", refusal.reason), 1);
+                let document = whole.then(|| documents.document(item).to_vec());
+                let rejected = Rejected {
+                    kind: "document",
+                    refusal,
+                    time_ns,
+                    received_at_ns: item.received_at_ns,
+                    envelope: documents.envelope(item),
+                    document,
+                    position: None,
+                };
+                self.reject(source, rejected);
+                Ok(Outcome::Rejected)
+            }
+        }
     }
 
     /// The time of a document that has none of its own: a recording's by the node's clock, else its arrival; see `design.md`, "Time".
@@ -229,7 +294,7 @@ impl Group {
             refusal,
             time_ns,
             received_at_ns,
-            topic,
+            envelope,
             document,
             position,
         } = rejected;
@@ -240,7 +305,10 @@ impl Group {
             position,
             point: None,
             field: None,
-            topic: topic.map(|topic| String::from_utf8_lossy(topic).into()),
+            topic: envelope
+                .topic
+                .map(|topic| String::from_utf8_lossy(topic).into()),
+            device: envelope.device.map(<[u8]>::to_vec),
             reason: refusal.reason.to_owned(),
             place: refusal.place.clone(),
             excerpt: refusal.excerpt.clone(),
@@ -258,7 +326,7 @@ impl Group {
         documents: &Documents,
         item: &Item,
         t: &Telemetry,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let receptions = documents
             .receptions
             .get(t.receptions.start as usize..t.receptions.end as usize)
@@ -288,7 +356,7 @@ impl Group {
                 };
                 self.links.add(&source.name, reception.node, counts);
             }
-            return Ok(());
+            return Ok(Outcome::Duplicate);
         };
         let lost_before = change.delta.lost_on_air;
         source
@@ -315,7 +383,7 @@ impl Group {
         self.count("accepted", 1);
         let frame = NewFrame {
             times: &times,
-            topic: documents.topic(item),
+            envelope: documents.envelope(item),
             document: documents.document(item),
         };
         let position = self.append(state, source.rules.origin, source.rules.supply, frame)?;
@@ -326,12 +394,12 @@ impl Group {
                 refusal: fault,
                 time_ns: times.time_ns,
                 received_at_ns: item.received_at_ns,
-                topic: documents.topic(item),
+                envelope: documents.envelope(item),
                 document: None,
                 position: Some(position),
             };
             self.reject(source, rejected);
         }
-        Ok(())
+        Ok(Outcome::Accepted)
     }
 }

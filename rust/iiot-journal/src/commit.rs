@@ -6,10 +6,11 @@ use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keep::Keep;
 use crate::links::Links;
+use crate::posts::{Outcome, Report};
 use crate::prune;
 use crate::reject::{self, NewReject};
 use crate::room::free_bytes;
-use crate::row::{NewTimes, Row, RowBuilder, Supply};
+use crate::row::{Envelope, NewTimes, Row, RowBuilder, Supply};
 use crate::sink::{Confirmation, Sink};
 use crate::source::{Change, Source};
 use rusqlite::{Connection, params};
@@ -70,6 +71,8 @@ pub(crate) struct Group {
     pub dropped_within: bool,
     building: Option<(i64, Supply, RowBuilder)>,
     pub links: Links,
+    /// What became of messages whose senders wait for it; told once it is committed.
+    pub(crate) reports: Vec<(Arc<Report>, Vec<Outcome>)>,
     now_ns: i64,
 }
 
@@ -77,7 +80,7 @@ pub(crate) struct Group {
 #[derive(Clone, Copy)]
 pub(crate) struct NewFrame<'a> {
     pub times: &'a NewTimes,
-    pub topic: Option<&'a [u8]>,
+    pub envelope: Envelope<'a>,
     pub document: &'a [u8],
 }
 
@@ -96,6 +99,7 @@ impl Group {
             dropped_within: false,
             building: None,
             links: Links::default(),
+            reports: Vec::new(),
             now_ns,
         }
     }
@@ -114,12 +118,15 @@ impl Group {
     ) -> Result<u64> {
         let NewFrame {
             times,
-            topic,
+            envelope,
             document,
         } = frame;
-        let length = document.len() + topic.map_or(0, <[u8]>::len);
+        let length = document.len() + envelope.len();
         let fits = self.building.as_ref().is_some_and(|(o, r, b)| {
-            *o == origin && *r == supply && b.bytes() + length <= ROW_BYTES && b.takes(topic, times)
+            *o == origin
+                && *r == supply
+                && b.bytes() + length <= ROW_BYTES
+                && b.takes(envelope, times)
         });
         if !fits {
             self.close_row(state)?;
@@ -128,7 +135,7 @@ impl Group {
             .building
             .get_or_insert_with(|| (origin, supply, RowBuilder::default()));
         let position = self.next + builder.count();
-        builder.push(times, topic, document);
+        builder.push(times, envelope, document);
         Ok(position)
     }
 
@@ -258,6 +265,9 @@ impl Group {
     /// Take over what was committed. Returns the sources whose window should be written whole.
     pub(crate) fn merge(mut self, state: &mut State) -> Vec<Arc<Row>> {
         self.links.drain_into(&mut state.links);
+        for (report, outcomes) in self.reports {
+            report.fill(outcomes);
+        }
         state.next = self.next;
         state.oldest = self.oldest;
         state.dropped_within |= self.dropped_within;

@@ -44,7 +44,9 @@ impl OriginInfo {
         frame: &Frame<'a>,
         scan: &'a mut Scan,
     ) -> std::result::Result<Decoded<'a>, ScanFault> {
-        self.profile.decode(frame.topic, frame.document, scan)?;
+        let device = frame.device.unwrap_or_default();
+        self.profile
+            .decode_of(frame.topic, device, frame.document, scan)?;
         for (point, later_ms) in frame.moves.iter() {
             scan.move_point(point, later_ms);
         }

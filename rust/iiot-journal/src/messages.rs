@@ -7,6 +7,7 @@ use crate::deliveries::{Delivery, Redelivery};
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::memory::{Memory, MemoryDelta};
+use crate::message_ids::MessageId;
 use crate::queue::{Item, ROOM_BYTES, Refusal, What};
 use crate::row::Supply;
 use crate::scanned::{Document, of_delivery};
@@ -17,10 +18,12 @@ use rusqlite::{OptionalExtension, params};
 use std::sync::atomic::Ordering;
 
 /// A message.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Message<'a> {
     /// The topic under which it came.
     pub topic: Option<&'a [u8]>,
+    /// The snapshot of its device, if that is known; see [`Frame::device`](crate::Frame::device).
+    pub device: Option<&'a [u8]>,
     /// The whole document.
     pub document: &'a [u8],
     /// When the gateway had it, nanoseconds since 1970.
@@ -30,7 +33,7 @@ pub struct Message<'a> {
 }
 
 impl Message<'_> {
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         match self.topic {
             Some(topic) => format!("message to {}", quote(topic)),
             None => "message".to_owned(),
@@ -51,7 +54,7 @@ impl Intake {
             topic,
             document,
             received_at_ns,
-            delivery: None,
+            ..Message::default()
         });
         self.base = settled;
         self.pushed = settled;
@@ -60,10 +63,22 @@ impl Intake {
 
     /// Scan a message and add it to the batch.
     pub fn take_message(&mut self, message: &Message<'_>) {
+        self.take_named(message, None);
+    }
+
+    /// As [`take_message`](Self::take_message), for a message that its sender calls something.
+    pub(crate) fn take_named(&mut self, message: &Message<'_>, message_id: Option<MessageId>) {
         let Message {
-            topic, document, ..
+            topic,
+            device,
+            document,
+            ..
         } = *message;
-        let fault = self.profile.decode(topic, document, &mut self.scan).err();
+        let snapshot = device.unwrap_or_default();
+        let fault = self
+            .profile
+            .decode_of(topic, snapshot, document, &mut self.scan)
+            .err();
         let found = self.profile.decoded(document, &self.scan);
         let place = if fault.is_some() || !found.value_faults().is_empty() {
             message.place()
@@ -73,6 +88,8 @@ impl Intake {
         let document = Document {
             bytes: document,
             topic,
+            device,
+            message_id,
             place: format_args!("{place}"),
             received_at_ns: message.received_at_ns,
             delivery: message.delivery,
@@ -82,11 +99,20 @@ impl Intake {
 
     /// Add a message that is not wanted to the batch: it is counted under this word.
     pub fn skip_message(&mut self, message: &Message<'_>, why: &'static str) {
-        self.add(message, What::Skipped(why), message.document);
+        self.add(message, What::Skipped(why), None);
     }
 
     /// Add a message to the batch of which only the beginning is there, because it is longer than a document may be.
     pub fn refuse_long_message(&mut self, message: &Message<'_>, bytes: u64) {
+        self.refuse_long_named(message, bytes, None);
+    }
+
+    pub(crate) fn refuse_long_named(
+        &mut self,
+        message: &Message<'_>,
+        bytes: u64,
+        message_id: Option<MessageId>,
+    ) {
         let most = self.max_document_bytes;
         let refusal = Refusal {
             reason: "too_long",
@@ -99,14 +125,16 @@ impl Intake {
             counter: None,
             whole: false,
         };
-        self.add(message, what, message.document);
+        self.add(message, what, message_id);
     }
 
-    fn add(&mut self, message: &Message<'_>, what: What, document: &[u8]) {
-        let fingerprint = of_delivery(message.topic, document);
+    fn add(&mut self, message: &Message<'_>, what: What, message_id: Option<MessageId>) {
+        let fingerprint = of_delivery(message.topic, message.document);
         let item = Item {
             document: 0..0,
             topic: message.topic.map(|topic| self.batch.keep(topic)),
+            device: message.device.map(|device| self.batch.keep_device(device)),
+            message_id,
             received_at_ns: message.received_at_ns,
             delivery: message.delivery.map(|delivery| (delivery, fingerprint)),
             what,

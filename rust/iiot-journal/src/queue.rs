@@ -2,6 +2,9 @@
 
 use crate::commit::State;
 use crate::deliveries::{Delivery, Redelivery};
+use crate::message_ids::MessageId;
+use crate::posts::Report;
+use crate::row::Envelope;
 use crate::sink::Confirmation;
 use iiot_core::PointKey;
 use iiot_core::moment::Moment;
@@ -58,9 +61,13 @@ pub(crate) enum What {
 
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// In the arena, as the topic is.
+    /// In the arena, as topic and device are.
     pub document: Range<usize>,
     pub topic: Option<Range<usize>>,
+    /// The snapshot of its device.
+    pub device: Option<Range<usize>>,
+    /// What its sender calls it.
+    pub message_id: Option<MessageId>,
     pub received_at_ns: i64,
     /// How a broker delivered it, and the fingerprint of topic and payload.
     pub delivery: Option<(Delivery, u64)>,
@@ -78,6 +85,8 @@ pub(crate) struct Documents {
     pub points: Vec<PointKey>,
     /// Packet ids of which the broker knows that they were acknowledged.
     pub forgotten: Vec<u16>,
+    /// Whom to tell what became of each item.
+    pub report: Option<Arc<Report>>,
     /// Before these items a connection of a kept session began.
     pub resumed: Option<Redelivery>,
     /// Stream offset behind the last settled document.
@@ -113,6 +122,22 @@ impl Documents {
 
     pub(crate) fn document(&self, item: &Item) -> &[u8] {
         self.arena.get(item.document.clone()).unwrap_or_default()
+    }
+
+    /// Put the snapshot of a device into the arena, unless it is that of the item before.
+    pub(crate) fn keep_device(&mut self, device: &[u8]) -> Range<usize> {
+        let last = self.items.last().and_then(|item| item.device.clone());
+        let known = last.filter(|place| self.arena.get(place.clone()) == Some(device));
+        known.unwrap_or_else(|| self.keep(device))
+    }
+
+    /// What came with a document.
+    pub(crate) fn envelope(&self, item: &Item) -> Envelope<'_> {
+        let device = item.device.clone();
+        Envelope {
+            topic: self.topic(item),
+            device: device.and_then(|place| self.arena.get(place)),
+        }
     }
 
     pub(crate) fn topic(&self, item: &Item) -> Option<&[u8]> {

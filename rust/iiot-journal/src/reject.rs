@@ -20,6 +20,8 @@ pub(crate) struct NewReject {
     pub point: Option<u32>,
     pub field: Option<u32>,
     pub topic: Option<String>,
+    /// The snapshot of its device.
+    pub device: Option<Vec<u8>>,
     pub reason: String,
     pub place: String,
     pub excerpt: String,
@@ -63,6 +65,7 @@ pub(crate) struct StoredFrame {
     pub origin: i64,
     pub times: NewTimes,
     pub topic: Option<String>,
+    pub device: Option<Vec<u8>>,
     pub document: Vec<u8>,
 }
 
@@ -101,6 +104,7 @@ pub(crate) fn frame_at(
             origin: row.origin,
             times: NewTimes::of(&f),
             topic: f.topic.map(|topic| String::from_utf8_lossy(topic).into()),
+            device: f.device.map(<[u8]>::to_vec),
             document: f.document.to_vec(),
         }))
 }
@@ -127,6 +131,7 @@ pub(crate) fn of_sink(
         point: Some(refused.point),
         field: refused.field,
         topic: stored.as_ref().and_then(|f| f.topic.clone()),
+        device: stored.as_ref().and_then(|f| f.device.clone()),
         reason: refused.reason,
         place: format!(
             "sink {name}, position {}, point {}",
@@ -154,8 +159,8 @@ pub(crate) fn store(
         .saturating_sub(limits.max_rejects.max(0) as usize);
     rejects.drain(..excess);
     let mut put = db.prepare_cached(
-        "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document, topic, field, uptime_start_ns, moves)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        "INSERT INTO reject(at_ns, sink, source, origin, position, point, reason, place, excerpt, kind, time_ns, received_at_ns, document, topic, field, uptime_start_ns, moves, device)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     for r in rejects {
         let document = r.document.filter(|d| d.len() <= DOCUMENT_BYTES);
@@ -177,7 +182,8 @@ pub(crate) fn store(
             r.topic,
             r.field,
             r.times.uptime_start_ns,
-            r.times.moves()
+            r.times.moves(),
+            r.device
         ])?;
     }
     let count = |db: &Connection| -> Result<i64> {
@@ -254,13 +260,14 @@ pub(crate) struct Candidate {
     pub position: Option<i64>,
     pub times: NewTimes,
     pub topic: Option<String>,
+    pub device: Option<Vec<u8>>,
     pub document: Vec<u8>,
 }
 
 /// Rejects with a whole document, oldest first, one a frame; all, or those named.
 pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candidate>> {
     let mut query = state.db.prepare(
-        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic, uptime_start_ns, moves FROM reject
+        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic, uptime_start_ns, moves, device FROM reject
          WHERE document IS NOT NULL AND origin IS NOT NULL AND kind IN ('document', 'sink')
          GROUP BY sink, coalesce(position, -id) ORDER BY 1",
     )?;
@@ -275,6 +282,7 @@ pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candi
             document: r.get(7)?,
             ids: r.get(8)?,
             topic: r.get(9)?,
+            device: r.get(12)?,
         })
     })?;
     let mut found: Vec<Candidate> = rows.collect::<std::result::Result<_, _>>()?;

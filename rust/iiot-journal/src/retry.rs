@@ -9,7 +9,7 @@ use crate::links::LinkCounts;
 use crate::memory::Said;
 use crate::queue::Documents;
 use crate::reject::{Candidate, candidates, total_bytes};
-use crate::row::{NewTimes, RowBuilder, Supply};
+use crate::row::{Envelope, NewTimes, RowBuilder, Supply};
 use crate::scanned::Document;
 use crate::shared::now_ns;
 use crate::writer::{transaction, write_next};
@@ -79,7 +79,13 @@ fn retry(
         };
         let mut scan = Scan::new();
         let topic = candidate.topic.as_deref().map(str::as_bytes);
-        let decoded = source.profile.decode(topic, &candidate.document, &mut scan);
+        let device = candidate.device.as_deref();
+        let decoded = source.profile.decode_of(
+            topic,
+            device.unwrap_or_default(),
+            &candidate.document,
+            &mut scan,
+        );
         let Ok(found) = decoded else {
             retried.still_rejected += 1;
             continue;
@@ -87,6 +93,8 @@ fn retry(
         let document = Document {
             bytes: &candidate.document,
             topic,
+            device,
+            message_id: None,
             place: format_args!(""),
             received_at_ns: candidate.times.received_at_ns,
             delivery: None,
@@ -210,8 +218,11 @@ fn origin_under(state: &State, candidate: &Candidate, profile: &Profile) -> Resu
 fn accept(state: &State, group: &mut Group, u: &Usable, origin: i64) -> Result<()> {
     let candidate = &u.candidate;
     let mut builder = RowBuilder::default();
-    let topic = candidate.topic.as_deref().map(str::as_bytes);
-    builder.push(&u.times, topic, &candidate.document);
+    let envelope = Envelope {
+        topic: candidate.topic.as_deref().map(str::as_bytes),
+        device: candidate.device.as_deref(),
+    };
+    builder.push(&u.times, envelope, &candidate.document);
     let row = builder.finish(group.next, origin, candidate.sink, Supply::Live);
     match candidate.sink {
         None => settle(state, group, candidate, "accepted")?,

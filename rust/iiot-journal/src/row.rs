@@ -1,17 +1,20 @@
 //! A row of the frame table: consecutive frames of one origin in one blob.
 //!
 //! ```text
-//! base time i64 | base received_at i64 | topics | frame*            little-endian
-//! topics: count  | (length | topic)*                               in formats 2 and 3
+//! base time i64 | base received_at i64 | topics | devices | frame*            little-endian
+//! topics: count  | (length | topic)*                               in formats 2, 3 and 4
 //!         varint   varint   bytes
-//! frame:  document length | time - previous time | received_at - previous received_at | topic | times | document
-//!         varint            zigzag varint          zigzag varint                         varint  3       bytes
-//! topic:  in format 2 the number of its topic; in format 3 that number plus one, or 0 for none
+//! devices: the same, of device snapshots                           in format 4
+//! frame:  document length | time - previous time | received_at - previous received_at | topic | device | times  | document
+//!         varint            zigzag varint          zigzag varint                         varint  varint   3, 4     bytes
+//! topic:  in format 2 the number of its topic; in formats 3 and 4 that number plus one, or 0 for none
+//! device: in format 4 the number of its device plus one, or 0 for none
 //! times:  2 * count of moves + 1 if there is a start | start of the device's run - time | (point | later by so many ms)*
 //!         varint                                       zigzag varint                      varint  varint
 //! ```
 //!
-//! Frames that have neither a topic nor times are in format 1, all others in format 3. Format 2 was written by version 2 of the journal.
+//! Frames that have neither a topic nor a device nor times are in format 1, those without a device in format 3, all others in format 4. Format 2 was written by
+//! version 2 of the journal.
 
 use iiot_core::FrameTime;
 use iiot_core::varint;
@@ -23,6 +26,8 @@ pub(crate) const PLAIN: u8 = 1;
 const WITH_TOPICS: u8 = 2;
 /// Frames with or without topics and times.
 pub(crate) const RICH: u8 = 3;
+/// The same, with or without devices.
+pub(crate) const WITH_DEVICES: u8 = 4;
 
 /// Bytes of the base times.
 const HEAD: usize = 16;
@@ -40,7 +45,7 @@ pub struct Row {
     pub only_sink: Option<i64>,
     /// What their source does where there is no room.
     pub supply: Supply,
-    /// How the body is written: 1 to 3, as the first lines of this file say.
+    /// How the body is written: 1 to 4, as the first lines of this file say.
     pub format: u8,
     /// The encoded frames.
     pub body: Vec<u8>,
@@ -93,6 +98,8 @@ pub struct Frame<'a> {
     pub received_at_ns: i64,
     /// The topic under which it came, if there was one.
     pub topic: Option<&'a [u8]>,
+    /// The tags that the registry gave its device when it was accepted, as [`iiot_core::device_snapshot`] writes them; none where no device is known.
+    pub device: Option<&'a [u8]>,
     /// When the run of its device began, if its times are uptimes.
     pub uptime_start_ns: Option<i64>,
     /// Points that were moved away from others of the same series and time.
@@ -225,10 +232,11 @@ impl Row {
             time_ns: word(0),
             received_at_ns: word(8),
             topics: Vec::new(),
+            devices: Vec::new(),
             format: self.format,
             rest,
         };
-        if self.format != PLAIN && frames.take_topics().is_none() {
+        if frames.take_dictionaries().is_none() {
             frames.rest = &[];
         }
         frames
@@ -243,18 +251,29 @@ pub struct Frames<'a> {
     time_ns: i64,
     received_at_ns: i64,
     topics: Vec<&'a [u8]>,
+    devices: Vec<&'a [u8]>,
     format: u8,
     rest: &'a [u8],
 }
 
 impl<'a> Frames<'a> {
-    fn take_topics(&mut self) -> Option<()> {
-        for _ in 0..varint::take(&mut self.rest)? {
-            let length = usize::try_from(varint::take(&mut self.rest)?).ok()?;
-            let topic = varint::take_bytes(&mut self.rest, length)?;
-            self.topics.push(topic);
+    fn take_dictionaries(&mut self) -> Option<()> {
+        if self.format != PLAIN {
+            self.topics = self.take_dictionary()?;
+        }
+        if self.format == WITH_DEVICES {
+            self.devices = self.take_dictionary()?;
         }
         Some(())
+    }
+
+    fn take_dictionary(&mut self) -> Option<Vec<&'a [u8]>> {
+        let mut texts = Vec::new();
+        for _ in 0..varint::take(&mut self.rest)? {
+            let length = usize::try_from(varint::take(&mut self.rest)?).ok()?;
+            texts.push(varint::take_bytes(&mut self.rest, length)?);
+        }
+        Some(texts)
     }
 
     /// The number of the frame's topic, from 1 on; 0 for none.
@@ -266,8 +285,16 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// The number of the frame's device, from 1 on; 0 for none.
+    fn take_device_number(&mut self) -> Option<u64> {
+        if self.format != WITH_DEVICES {
+            return Some(0);
+        }
+        varint::take(&mut self.rest)
+    }
+
     fn take_times(&mut self) -> Option<(Option<i64>, Moves<'a>)> {
-        if self.format != RICH {
+        if !matches!(self.format, RICH | WITH_DEVICES) {
             return Some((None, Moves::default()));
         }
         let head = varint::take(&mut self.rest)?;
@@ -306,6 +333,10 @@ impl<'a> Iterator for Frames<'a> {
             Some(number) => Some(*self.topics.get(usize::try_from(number).ok()?)?),
             None => None,
         };
+        let device = match self.take_device_number()?.checked_sub(1) {
+            Some(number) => Some(*self.devices.get(usize::try_from(number).ok()?)?),
+            None => None,
+        };
         let (uptime_start_ns, moves) = self.take_times()?;
         let document = varint::take_bytes(&mut self.rest, length)?;
         let frame = Frame {
@@ -313,12 +344,56 @@ impl<'a> Iterator for Frames<'a> {
             time_ns: self.time_ns,
             received_at_ns: self.received_at_ns,
             topic,
+            device,
             uptime_start_ns,
             moves,
             document,
         };
         self.position += 1;
         Some(frame)
+    }
+}
+
+/// Texts that frames of a row share, each written once.
+#[derive(Debug, Default)]
+struct Dictionary {
+    /// Each with its number.
+    known: HashMap<Box<[u8]>, u64>,
+    /// As they will be written.
+    bytes: Vec<u8>,
+}
+
+impl Dictionary {
+    fn number(&mut self, text: &[u8]) -> u64 {
+        if let Some(&number) = self.known.get(text) {
+            return number;
+        }
+        let number = self.known.len() as u64;
+        varint::push(&mut self.bytes, text.len() as u64);
+        self.bytes.extend_from_slice(text);
+        self.known.insert(text.into(), number);
+        number
+    }
+
+    fn write(&self, body: &mut Vec<u8>) {
+        varint::push(body, self.known.len() as u64);
+        body.extend_from_slice(&self.bytes);
+    }
+}
+
+/// What comes with a document.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// See [`Frame::topic`].
+    pub topic: Option<&'a [u8]>,
+    /// See [`Frame::device`].
+    pub device: Option<&'a [u8]>,
+}
+
+impl Envelope<'_> {
+    /// Its bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.topic.map_or(0, <[u8]>::len) + self.device.map_or(0, <[u8]>::len)
     }
 }
 
@@ -329,27 +404,38 @@ pub struct RowBuilder {
     count: u64,
     time_ns: i64,
     received_at_ns: i64,
-    is_rich: bool,
-    /// Each topic with its number, and their bytes as they will be written.
-    topics: HashMap<Box<[u8]>, u64>,
-    topic_bytes: Vec<u8>,
+    /// `PLAIN`, `RICH` or `WITH_DEVICES`.
+    format: u8,
+    topics: Dictionary,
+    devices: Dictionary,
+}
+
+/// The format that a frame needs; a row takes frames that need its own or an earlier one.
+fn needed(envelope: Envelope<'_>, times: &NewTimes) -> u8 {
+    if envelope.device.is_some() {
+        WITH_DEVICES
+    } else if envelope.topic.is_some() || !times.is_plain() {
+        RICH
+    } else {
+        PLAIN
+    }
 }
 
 impl RowBuilder {
-    /// Whether a frame can stand in this row: one that is plain so far takes nothing else.
-    pub fn takes(&self, topic: Option<&[u8]>, times: &NewTimes) -> bool {
-        self.count == 0 || self.is_rich || (topic.is_none() && times.is_plain())
+    /// Whether a frame can stand in this row: one that is plain so far takes nothing else, and one without devices takes none.
+    pub fn takes(&self, envelope: Envelope<'_>, times: &NewTimes) -> bool {
+        self.count == 0 || needed(envelope, times) <= self.format
     }
 
     /// Add a frame that this row [`takes`](Self::takes).
-    pub fn push(&mut self, times: &NewTimes, topic: Option<&[u8]>, document: &[u8]) {
+    pub fn push(&mut self, times: &NewTimes, envelope: Envelope<'_>, document: &[u8]) {
         let NewTimes {
             time_ns,
             received_at_ns,
             ..
         } = *times;
         if self.count == 0 {
-            self.is_rich = topic.is_some() || !times.is_plain();
+            self.format = needed(envelope, times);
             self.body.extend_from_slice(&time_ns.to_le_bytes());
             self.body.extend_from_slice(&received_at_ns.to_le_bytes());
             (self.time_ns, self.received_at_ns) = (time_ns, received_at_ns);
@@ -360,9 +446,15 @@ impl RowBuilder {
             &mut self.body,
             received_at_ns.wrapping_sub(self.received_at_ns),
         );
-        if self.is_rich {
-            let topic = topic.map_or(0, |topic| self.topic_number(topic) + 1);
-            varint::push(&mut self.body, topic);
+        if self.format != PLAIN {
+            let topic = envelope.topic.map(|topic| self.topics.number(topic) + 1);
+            varint::push(&mut self.body, topic.unwrap_or(0));
+            if self.format == WITH_DEVICES {
+                let device = envelope
+                    .device
+                    .map(|device| self.devices.number(device) + 1);
+                varint::push(&mut self.body, device.unwrap_or(0));
+            }
             let has_start = u64::from(times.uptime_start_ns.is_some());
             varint::push(&mut self.body, times.move_count << 1 | has_start);
             if let Some(start_ns) = times.uptime_start_ns {
@@ -375,20 +467,9 @@ impl RowBuilder {
         self.count += 1;
     }
 
-    fn topic_number(&mut self, topic: &[u8]) -> u64 {
-        if let Some(&number) = self.topics.get(topic) {
-            return number;
-        }
-        let number = self.topics.len() as u64;
-        varint::push(&mut self.topic_bytes, topic.len() as u64);
-        self.topic_bytes.extend_from_slice(topic);
-        self.topics.insert(topic.into(), number);
-        number
-    }
-
     /// Bytes so far.
     pub fn bytes(&self) -> usize {
-        self.body.len() + self.topic_bytes.len()
+        self.body.len() + self.topics.bytes.len() + self.devices.bytes.len()
     }
 
     /// Frames so far.
@@ -398,16 +479,19 @@ impl RowBuilder {
 
     /// The row, beginning at a position.
     pub fn finish(self, first: u64, origin: i64, only_sink: Option<i64>, supply: Supply) -> Row {
-        let (format, body) = if self.is_rich {
-            let (head, frames) = self.body.split_at_checked(HEAD).unwrap_or((&[], &[]));
-            let mut body = Vec::with_capacity(self.body.len() + self.topic_bytes.len() + 10);
-            body.extend_from_slice(head);
-            varint::push(&mut body, self.topics.len() as u64);
-            body.extend_from_slice(&self.topic_bytes);
-            body.extend_from_slice(frames);
-            (RICH, body)
+        let format = self.format.max(PLAIN);
+        let body = if format == PLAIN {
+            self.body
         } else {
-            (PLAIN, self.body)
+            let (head, frames) = self.body.split_at_checked(HEAD).unwrap_or((&[], &[]));
+            let mut body = Vec::with_capacity(self.bytes() + 20);
+            body.extend_from_slice(head);
+            self.topics.write(&mut body);
+            if format == WITH_DEVICES {
+                self.devices.write(&mut body);
+            }
+            body.extend_from_slice(frames);
+            body
         };
         Row {
             first,
@@ -432,7 +516,8 @@ mod tests {
         fn frames_come_back_as_they_were(
             frames in proptest::collection::vec(
                 (
-                    any::<i64>(), any::<i64>(), proptest::option::of("[a-c/]{0,2}"), proptest::option::of(any::<i64>()),
+                    any::<i64>(), any::<i64>(), proptest::option::of("[a-c/]{0,2}"), proptest::option::of(proptest::collection::vec(any::<u8>(), 0..3)),
+                    proptest::option::of(any::<i64>()),
                     proptest::collection::vec(any::<(u32, u32)>(), 0..3), proptest::collection::vec(any::<u8>(), 0..300),
                 ),
                 1..50,
@@ -440,35 +525,67 @@ mod tests {
         ) {
             let mut rows = Vec::new();
             let mut builder = RowBuilder::default();
-            for (time, received, topic, start, moves, document) in &frames {
+            for (time, received, topic, device, start, moves, document) in &frames {
                 let mut times = NewTimes { uptime_start_ns: *start, ..NewTimes::at(*time, *received) };
                 for (point, later) in moves {
                     times.move_point(*point, *later);
                 }
                 let topic = topic.as_ref().map(String::as_bytes);
-                if !builder.takes(topic, &times) {
+                let envelope = Envelope { topic, device: device.as_deref() };
+                if !builder.takes(envelope, &times) {
                     rows.push(std::mem::take(&mut builder).finish(17, 1, None, Supply::Live));
                 }
-                builder.push(&times, topic, document);
+                builder.push(&times, envelope, document);
             }
             rows.push(builder.finish(17, 1, None, Supply::Live));
-            prop_assert!(rows.len() <= 2);
+            prop_assert!(rows.len() <= 3);
             let read: Vec<_> = rows.iter().flat_map(Row::frames).map(|f| {
                 let topic = f.topic.map(|topic| String::from_utf8(topic.to_vec()).unwrap());
-                (f.time_ns, f.received_at_ns, topic, f.uptime_start_ns, f.moves.iter().collect::<Vec<_>>(), f.document.to_vec())
+                (f.time_ns, f.received_at_ns, topic, f.device.map(<[u8]>::to_vec), f.uptime_start_ns, f.moves.iter().collect::<Vec<_>>(), f.document.to_vec())
             }).collect();
             prop_assert_eq!(read, frames);
         }
 
         /// A body of any bytes gives some frames and no panic.
         #[test]
-        fn any_body_is_read_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0u64..50, format in 1u8..4) {
+        fn any_body_is_read_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0u64..50, format in 1u8..5) {
             let row = Row { first: 0, count, origin: 0, only_sink: None, supply: Supply::Live, format, body };
             for frame in row.frames() {
                 prop_assert!(frame.moves.iter().count() <= 200);
             }
             prop_assert!(row.frames().count() as u64 <= count);
         }
+    }
+
+    /// A snapshot that many frames share is written once, and frames without a device are written as before there were any.
+    #[test]
+    fn only_rows_with_devices_are_in_format_4_and_hold_each_device_once() {
+        let row = |devices: &[Option<&[u8]>]| {
+            let mut builder = RowBuilder::default();
+            for device in devices {
+                let envelope = Envelope {
+                    topic: Some(b"a/b"),
+                    device: *device,
+                };
+                builder.push(&NewTimes::at(1, 2), envelope, b"{}");
+            }
+            builder.finish(1, 1, None, Supply::Live)
+        };
+        let plain = row(&[None]);
+        assert_eq!(plain.format, RICH);
+        assert_eq!(
+            plain.body.get(HEAD..),
+            Some(&b"\x01\x03a/b\x02\x00\x00\x01\x00{}"[..])
+        );
+
+        let snapshot = b"0123456789";
+        let many = row(&[Some(snapshot), Some(snapshot), None, Some(b"other")]);
+        assert_eq!(many.format, WITH_DEVICES);
+        let devices: Vec<_> = many.frames().map(|frame| frame.device).collect();
+        let expected: [Option<&[u8]>; 4] = [Some(snapshot), Some(snapshot), None, Some(b"other")];
+        assert_eq!(devices, expected);
+        let held = many.body.windows(snapshot.len());
+        assert_eq!(held.filter(|bytes| bytes == snapshot).count(), 1);
     }
 
     /// What version 2 of the journal wrote is read for ever.

@@ -1,15 +1,20 @@
 //! From a document that was scanned to what the writer needs to judge it.
 
 use crate::deliveries::Delivery;
+use crate::message_ids::MessageId;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use iiot_core::Decoded;
 use iiot_core::framed::Framed;
 use iiot_core::hash::fingerprint;
 use iiot_core::quote;
 use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
+use iiot_core::snapshot_tag;
 use iiot_core::window::Reception;
 use std::fmt;
 use std::sync::Arc;
+
+/// The tag of a device that names it.
+pub(crate) const DEVICE_ID: &str = "device_id";
 
 /// What a document says of its nodes' sequences, as windows judge it.
 pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
@@ -59,6 +64,8 @@ pub(crate) fn take(
             documents.items.push(Item {
                 document,
                 topic: None,
+                device: None,
+                message_id: None,
                 received_at_ns,
                 delivery: None,
                 what,
@@ -69,6 +76,8 @@ pub(crate) fn take(
             let document = Document {
                 bytes,
                 topic: None,
+                device: None,
+                message_id: None,
                 place: format_args!("document at byte {offset}"),
                 received_at_ns,
                 delivery: None,
@@ -82,6 +91,10 @@ pub(crate) fn take(
 pub(crate) struct Document<'a> {
     pub bytes: &'a [u8],
     pub topic: Option<&'a [u8]>,
+    /// The snapshot of its device.
+    pub device: Option<&'a [u8]>,
+    /// What its sender calls it.
+    pub message_id: Option<MessageId>,
     /// Where it was.
     pub place: fmt::Arguments<'a>,
     pub received_at_ns: i64,
@@ -105,6 +118,8 @@ impl Document<'_> {
             documents.items.push(Item {
                 document: 0..0,
                 topic: None,
+                device: None,
+                message_id: self.message_id,
                 received_at_ns: self.received_at_ns,
                 delivery,
                 what: What::Ignored(Arc::clone(name)),
@@ -130,15 +145,28 @@ impl Document<'_> {
             documents.receptions.extend(receptions(&scan));
             let first_point = documents.points.len() as u32;
             // A stream whose documents have no times of their own keeps its frames apart as a whole.
-            if self.topic.is_some() || scan.has_points() || scan.time().is_some() {
+            if self.topic.is_some()
+                || self.device.is_some()
+                || scan.has_points()
+                || scan.time().is_some()
+            {
                 scan.keys(&mut documents.points);
             }
             let may_repeat = scan.sequences().is_empty() && !scan.repeats_are_real();
             let topic = fingerprint(self.topic.unwrap_or_default());
+            // A registered device has one clock, whatever topics it uses.
+            let registered = self
+                .device
+                .and_then(|device| snapshot_tag(device, DEVICE_ID))
+                .map(|id| fingerprint(id).rotate_left(1));
+            let named = match (scan.device(), registered) {
+                (Some(named), Some(registered)) => Some(named ^ registered),
+                (named, registered) => named.or(registered),
+            };
             let telemetry = Telemetry {
                 time: scan.time(),
                 points: first_point..documents.points.len() as u32,
-                device: scan.device().unwrap_or(topic),
+                device: named.unwrap_or(topic),
                 fingerprint: may_repeat.then(|| of_delivery(self.topic, bytes)),
                 age_ms: scan.age_ms(),
                 uptime_ms: scan.uptime_ms(),
@@ -155,6 +183,8 @@ impl Document<'_> {
         let item = Item {
             document: documents.keep(bytes),
             topic: self.topic.map(|topic| documents.keep(topic)),
+            device: self.device.map(|device| documents.keep_device(device)),
+            message_id: self.message_id,
             received_at_ns: self.received_at_ns,
             delivery,
             what,

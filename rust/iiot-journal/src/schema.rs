@@ -12,13 +12,14 @@ pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_s
 
 const APPLICATION_ID: i64 = 0x6969_6f74;
 /// `PRAGMA user_version` that this code writes and reads.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
-/// Version 3. Earlier versions had none of what [`FROM_VERSION_1`] and [`FROM_VERSION_2`] add.
+/// Version 4. Earlier versions had none of what [`FROM_VERSION_1`] and those behind it add.
 ///
 /// `frames.first` is the position of a row's first frame; positions count accepted frames from 1 and are never given twice.
 /// `origin` says once what all frames of a row have in common. `source.state` and `window` are written by [`crate::source`];
 /// `window_log` holds receptions accepted since `window` was written. `source.memory` and `memory_log` are the same for [`crate::memory`].
+/// `message_ids` holds what senders called their messages, a row for each commit; see [`crate::message_ids`].
 const TABLES: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -47,8 +48,11 @@ CREATE TABLE reject(
   id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL, sink INTEGER, source TEXT NOT NULL, origin INTEGER,
   position INTEGER, point INTEGER, reason TEXT NOT NULL, place TEXT NOT NULL, excerpt TEXT NOT NULL,
   kind TEXT NOT NULL, time_ns INTEGER NOT NULL, received_at_ns INTEGER NOT NULL, document BLOB, topic TEXT, field INTEGER,
-  uptime_start_ns INTEGER, moves BLOB);
+  uptime_start_ns INTEGER, moves BLOB, device BLOB);
 CREATE INDEX reject_frame ON reject(sink, position);
+CREATE TABLE message_ids(
+  source INTEGER NOT NULL, newest_ms INTEGER NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL,
+  PRIMARY KEY(source, newest_ms, number)) WITHOUT ROWID;
 ";
 
 /// From version 1 to 2: columns are added, and no row is written anew, so that a full journal needs no more room than a page. Old bodies are in format 1.
@@ -64,6 +68,14 @@ ALTER TABLE source ADD COLUMN memory BLOB;
 CREATE TABLE memory_log(id INTEGER PRIMARY KEY, source INTEGER NOT NULL, entries BLOB NOT NULL);
 ALTER TABLE reject ADD COLUMN uptime_start_ns INTEGER;
 ALTER TABLE reject ADD COLUMN moves BLOB;
+";
+
+/// From version 3 to 4, likewise.
+const FROM_VERSION_3: &str = "
+ALTER TABLE reject ADD COLUMN device BLOB;
+CREATE TABLE message_ids(
+  source INTEGER NOT NULL, newest_ms INTEGER NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL,
+  PRIMARY KEY(source, newest_ms, number)) WITHOUT ROWID;
 ";
 
 /// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
@@ -88,8 +100,9 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     refuse_unknown(application, version)?;
     set_mode(&db)?;
     let steps = match version {
-        1 => [FROM_VERSION_1, FROM_VERSION_2].concat(),
-        2 => FROM_VERSION_2.to_owned(),
+        1 => [FROM_VERSION_1, FROM_VERSION_2, FROM_VERSION_3].concat(),
+        2 => [FROM_VERSION_2, FROM_VERSION_3].concat(),
+        3 => FROM_VERSION_3.to_owned(),
         _ => String::new(),
     };
     if !steps.is_empty() {

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Memory, MemoryDelta};
+use crate::message_ids::{MessageIds, NewIds};
 use crate::row::Supply;
 use iiot_core::clock::{NodeClock, StampClock};
 use iiot_core::moment::Belief;
@@ -88,6 +89,8 @@ pub(crate) struct Source {
     pub log_bytes: usize,
     pub window_bytes: usize,
     pub memory: Memory,
+    /// Of a source whose senders name their messages.
+    pub message_ids: Option<MessageIds>,
 }
 
 /// A source's changes within a group.
@@ -96,6 +99,7 @@ pub(crate) struct Change {
     pub clocks: Clocks,
     pub delta: Delta,
     pub memory: MemoryDelta,
+    pub message_ids: NewIds,
     /// Bytes that were logged of the window and of the memory.
     pub logged: (usize, usize),
 }
@@ -106,6 +110,7 @@ impl Source {
             clocks: self.clocks.clone(),
             delta: Delta::default(),
             memory: MemoryDelta::default(),
+            message_ids: NewIds::default(),
             logged: (0, 0),
         }
     }
@@ -137,6 +142,9 @@ impl Source {
         }
         let memory_log = change.memory.encode();
         Memory::log(db, self.id, &memory_log)?;
+        if let Some(ids) = &self.message_ids {
+            ids.write(db, self.id, &change.message_ids)?;
+        }
         change.logged = (log.len(), memory_log.len());
         Ok(())
     }
@@ -146,6 +154,9 @@ impl Source {
         self.window.merge(change.delta, self.rules.window_ms);
         self.log_bytes += change.logged.0;
         self.memory.merge(change.memory, change.logged.1, now_ns);
+        if let Some(ids) = &mut self.message_ids {
+            ids.merge(change.message_ids);
+        }
     }
 
     /// Whether it keeps its frames until there is room.
@@ -248,6 +259,7 @@ pub(crate) fn load(
             window: Window::default(),
             log_bytes: 0,
             window_bytes: 0,
+            message_ids: None,
         });
     };
     if begun_with != arguments {
@@ -270,6 +282,7 @@ pub(crate) fn load(
         window,
         log_bytes,
         window_bytes: window_bytes.len(),
+        message_ids: None,
     })
 }
 

@@ -22,6 +22,7 @@ fn broker() -> SourceSettings {
 fn delivered(document: &[u8], packet_id: u16, again: bool) -> Message<'_> {
     Message {
         topic: Some(b"a/b"),
+        device: None,
         document,
         received_at_ns: NOON,
         delivery: Some(Delivery {

@@ -32,6 +32,7 @@ fn inlet_error(error: iiot_journal::Error) -> InletError {
 fn message<'a>(arrived: &Arrived<'a>) -> Message<'a> {
     Message {
         topic: Some(arrived.topic),
+        device: None,
         document: arrived.payload,
         received_at_ns: arrived.received_at_ns,
         delivery: Some(Delivery {

@@ -18,6 +18,7 @@ mod mqtt;
 mod mqtt_text;
 mod postgres;
 mod postgres_sql;
+mod posts;
 mod recorder;
 mod side;
 mod simulate;
@@ -47,6 +48,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     http::register(module)?;
     postgres::register(module)?;
     postgres_sql::register(module)?;
+    posts::register(module)?;
     simulate::register(module)?;
     broker::register(module)?;
     memory::register(module)?;

@@ -128,7 +128,7 @@ fn fill(folder: &std::path::Path, rows: u64) -> Journal {
             topic: Some(b"factory/dosing/consumption"),
             document: document.as_bytes(),
             received_at_ns: now_ns(),
-            delivery: None,
+            ..Message::default()
         });
         if n % 1000 == 999 {
             intake.send_messages().unwrap();

@@ -161,7 +161,9 @@ impl Rows {
         let mut series = fingerprint(&self.measurement);
         let mut content = options.unique.then(Content::default);
         point.tags(|name, value, origin| {
-            if origin == TagOrigin::Profile || options.configuration_tags {
+            if matches!(origin, TagOrigin::Profile | TagOrigin::Device)
+                || options.configuration_tags
+            {
                 series = series.wrapping_mul(31) ^ fingerprint(value);
                 if let Some(content) = &mut content {
                     content.add(name.as_bytes(), value);

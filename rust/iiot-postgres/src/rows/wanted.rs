@@ -73,7 +73,7 @@ impl Rows {
             }
         };
         point.tags(|name, _, origin| {
-            if origin == TagOrigin::Profile || all {
+            if matches!(origin, TagOrigin::Profile | TagOrigin::Device) || all {
                 want(name.as_bytes(), Wanted::Tag);
             }
         });

@@ -101,7 +101,7 @@ impl Plant {
                 topic: None,
                 document: document.as_bytes(),
                 received_at_ns: now,
-                delivery: None,
+                ..Message::default()
             });
         }
         self.intake.send_messages().unwrap();

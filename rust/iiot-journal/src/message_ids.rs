@@ -1,0 +1,233 @@
+//! What senders called their messages, so that one that comes again is known by its name: within a window, and for ever so many names.
+//!
+//! A name is a keyed 64-bit hash of device and message id, and stands beside a hash of the content. The names of a commit are stored with its frames, one row a commit; a
+//! row goes when its newest name has left the window. Nothing is forgotten within the window: where there is no room for another name, its message is refused.
+
+use crate::error::Result;
+use rusqlite::{Connection, params};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+/// Rows that have left the window are deleted together, so seldom.
+const DELETE_EVERY_MS: i64 = 5_000;
+/// With little room left, names that have left the window are looked for so often at most.
+const SWEEP_EVERY_S: u32 = 1;
+/// Bytes of a stored name.
+const ENTRY: usize = 16;
+/// The bit of the content's hash that says that the message was a reject.
+const REJECTED: u64 = 1;
+
+/// What a sender calls a message, and what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MessageId {
+    /// Hash of device and message id.
+    pub name: u64,
+    /// Hash of topic and document.
+    pub content: u64,
+}
+
+/// What is known of a message by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    New,
+    /// The same message came before.
+    Again {
+        was_rejected: bool,
+    },
+    /// Another message of that name came before.
+    Otherwise,
+    /// So many names are known within the window that there is no room for another.
+    NoRoom,
+}
+
+/// A name takes 20 bytes in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    content: [u32; 2],
+    /// Seconds since 1970.
+    received_s: u32,
+}
+
+/// Half words, because a whole one would cost the padding of another half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name([u32; 2]);
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(whole(self.0));
+    }
+}
+
+/// Names are hashes already.
+#[derive(Debug, Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = iiot_core::hash::fingerprint(bytes);
+    }
+
+    fn write_u64(&mut self, name: u64) {
+        self.0 = name;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn halves(word: u64) -> [u32; 2] {
+    [word as u32, (word >> 32) as u32]
+}
+
+fn whole([low, high]: [u32; 2]) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+fn seconds(ns: i64) -> u32 {
+    u32::try_from(ns.div_euclid(1_000_000_000)).unwrap_or(0)
+}
+
+/// The names that a group adds.
+#[derive(Debug, Default)]
+pub(crate) struct NewIds {
+    known: HashMap<Name, Known, BuildHasherDefault<AsIs>>,
+    newest_ms: i64,
+}
+
+impl NewIds {
+    /// Remember a message.
+    pub(crate) fn add(&mut self, id: MessageId, was_rejected: bool, received_at_ns: i64) {
+        let content = id.content & !REJECTED | u64::from(was_rejected);
+        let known = Known {
+            content: halves(content),
+            received_s: seconds(received_at_ns),
+        };
+        self.known.insert(Name(halves(id.name)), known);
+    }
+}
+
+/// The names that are committed.
+#[derive(Debug)]
+pub(crate) struct MessageIds {
+    window_s: u32,
+    most: usize,
+    known: HashMap<Name, Known, BuildHasherDefault<AsIs>>,
+    /// Up to where rows were deleted, and when the table was looked through.
+    deleted_ms: i64,
+    swept_s: u32,
+}
+
+impl MessageIds {
+    /// Read what is stored of a source, without what has left the window.
+    pub(crate) fn load(
+        db: &Connection,
+        source: i64,
+        (window_s, most): (u32, usize),
+        now_ns: i64,
+    ) -> Result<Self> {
+        let mut ids = Self {
+            window_s,
+            most,
+            known: HashMap::default(),
+            deleted_ms: 0,
+            swept_s: seconds(now_ns),
+        };
+        let oldest_ms = ids.oldest_ms(now_ns.div_euclid(1_000_000));
+        let mut query = db.prepare(
+            "SELECT newest_ms, entries FROM message_ids WHERE source=?1 AND newest_ms>=?2 ORDER BY newest_ms, number",
+        )?;
+        let mut rows = query.query(params![source, oldest_ms])?;
+        while let Some(row) = rows.next()? {
+            let (newest_ms, entries): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            let received_s = u32::try_from(newest_ms.div_euclid(1000)).unwrap_or(0);
+            for entry in entries.as_chunks::<ENTRY>().0 {
+                let word = |at: usize| {
+                    let mut bytes = [0; 8];
+                    bytes.copy_from_slice(&entry[at..at + 8]);
+                    u64::from_le_bytes(bytes)
+                };
+                let known = Known {
+                    content: halves(word(8)),
+                    received_s,
+                };
+                ids.known.insert(Name(halves(word(0))), known);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Names that came before are not known any more.
+    fn oldest_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(i64::from(self.window_s) * 1000)
+    }
+
+    fn is_valid(&self, known: &Known, now_s: u32) -> bool {
+        now_s.saturating_sub(known.received_s) <= self.window_s
+    }
+
+    /// What is known of a message.
+    pub(crate) fn judge(&self, new: &mut NewIds, id: MessageId, received_at_ns: i64) -> Named {
+        let now_s = seconds(received_at_ns);
+        new.newest_ms = new.newest_ms.max(received_at_ns.div_euclid(1_000_000));
+        let name = Name(halves(id.name));
+        let known = new.known.get(&name).or_else(|| self.known.get(&name));
+        if let Some(known) = known.filter(|known| self.is_valid(known, now_s)) {
+            let content = whole(known.content);
+            if (content ^ id.content) & !REJECTED != 0 {
+                return Named::Otherwise;
+            }
+            return Named::Again {
+                was_rejected: content & REJECTED != 0,
+            };
+        }
+        if self.known.len() + new.known.len() >= self.most {
+            return Named::NoRoom;
+        }
+        Named::New
+    }
+
+    /// Store the names of a group, and delete the rows that have left the window; in a transaction of the caller.
+    pub(crate) fn write(&self, db: &Connection, source: i64, new: &NewIds) -> Result<()> {
+        if new.known.is_empty() {
+            return Ok(());
+        }
+        let mut entries = Vec::with_capacity(new.known.len() * ENTRY);
+        for (name, known) in &new.known {
+            for word in name.0.iter().chain(&known.content) {
+                entries.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        db.prepare_cached(
+            "INSERT INTO message_ids SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3 FROM message_ids WHERE source=?1 AND newest_ms=?2",
+        )?
+        .execute(params![source, new.newest_ms, entries])?;
+        let before_ms = self.oldest_ms(new.newest_ms);
+        if before_ms > self.deleted_ms + DELETE_EVERY_MS {
+            db.prepare_cached("DELETE FROM message_ids WHERE source=?1 AND newest_ms<?2")?
+                .execute([source, before_ms])?;
+        }
+        Ok(())
+    }
+
+    /// Take over what was committed.
+    pub(crate) fn merge(&mut self, new: NewIds) {
+        let before_ms = self.oldest_ms(new.newest_ms);
+        if before_ms > self.deleted_ms + DELETE_EVERY_MS {
+            self.deleted_ms = before_ms;
+        }
+        let now_s = u32::try_from(new.newest_ms / 1000).unwrap_or(0);
+        self.known.extend(new.known);
+        let is_near = self.known.len() >= self.most - self.most / 16;
+        let every_s = if is_near {
+            SWEEP_EVERY_S
+        } else {
+            (self.window_s / 8).max(SWEEP_EVERY_S)
+        };
+        if now_s.abs_diff(self.swept_s) >= every_s {
+            self.swept_s = now_s;
+            self.known
+                .retain(|_, known| now_s.saturating_sub(known.received_s) <= self.window_s);
+        }
+    }
+}
