@@ -9,10 +9,10 @@ from iiot_gateway.device_api.limits import Limit
 class Clock:
     """A clock that stands still."""
 
-    def __init__(self) -> None:
-        self.now_s = 0.0
+    now_s = 0.0
 
     def __call__(self) -> float:
+        """Return the time in seconds."""
         return self.now_s
 
 
@@ -21,8 +21,7 @@ def refused(limit: Limit, name: str, number: int = 1) -> int | None:
     try:
         limit.take(name, number)
     except Problem as problem:
-        assert problem.status == 429
-        return int(problem.headers["retry-after"])
+        return int(problem.headers["retry-after"]) if problem.status == 429 else problem.status
     return None
 
 

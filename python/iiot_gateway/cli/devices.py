@@ -1,6 +1,6 @@
 """`devices`: the registry of devices and their keys, whether the gateway runs or not; it sees at once what is changed here.
 
-A command that makes a key prints the key alone on standard output, so that a script can take it. Everything else then goes to standard error.
+A command that makes a key prints the key alone on standard output, so that a script can take it. All else goes to standard error.
 """
 
 from __future__ import annotations

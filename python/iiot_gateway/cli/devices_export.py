@@ -38,9 +38,8 @@ def export_devices(registry: Registry, config: Config, args: argparse.Namespace)
             file.write(f"# Written by `iiot-gateway devices export`; a device's user name is its id, its password its key.\n{text}")
     except OSError as error:
         raise GatewayError(f"{path} cannot be written: {error.strerror}") from error
-    print(
-        f"{path}: rights of {len(devices)} devices. Their passwords are known to nobody here: set them with mosquitto_passwd when a key is made"
-    )
+    remedy = "set their passwords with mosquitto_passwd when keys are made: only digests are kept here"
+    print(f"{path}: the rights of {len(devices)} devices; {remedy}")
     return 0
 
 
@@ -51,4 +50,5 @@ def _row(device: Device) -> list[str]:
 
 def _rights(device: Device, topics: str) -> str:
     below = f"{topics}/{device.id}"
-    return f"\nuser {device.user_name or device.id}\ntopic write {below}/telemetry/#\ntopic write {below}/status/#\ntopic read {below}/commands/#\n"
+    writes = "".join(f"topic write {below}/{kind}/#\n" for kind in ("telemetry", "status"))
+    return f"\nuser {device.user_name or device.id}\n{writes}topic read {below}/commands/#\n"

@@ -46,7 +46,7 @@ class Outcome:
     """What became of a message."""
 
     word: str
-    """accepted, duplicate, conflict, rejected or refused."""
+    """accepted, duplicate, conflict, rejected, refused or ignored."""
     detail: str
 
     @property
