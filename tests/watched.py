@@ -74,9 +74,10 @@ class Watched(Gateway):
     def refusal(self, path: str, **headers: str) -> tuple[int, str]:
         """Return status and name of a refusal, which says what is wrong and what to do."""
         status, answered, body = self.get(path, **headers)
-        assert answered["content-type"] == "application/json"
+        assert answered["content-type"] == "application/problem+json"
         problem = json.loads(body)
-        assert set(problem) == {"error", "message", "remedy"}
+        assert set(problem) == {"type", "title", "status", "detail", "error", "message", "remedy"}
+        assert problem["status"] == status
         assert problem["message"]
         return status, problem["error"]
 

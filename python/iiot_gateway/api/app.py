@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -60,14 +62,14 @@ def _monitoring(feed: Feed) -> list[Route]:
 
 
 def _api(views: Views, feed: Feed) -> list[Route]:
-    description = OPENAPI.read_bytes()
+    description = functools.cache(partial(_described, views))
 
     async def in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter) -> Response:
         return JSONResponse(await anyio.to_thread.run_sync(call, limiter=limiter), headers=FRESH)
 
     async def openapi(request: Request) -> Response:
         refuse_unknown(request.query_params, ())
-        return Response(description, media_type="application/json", headers={"cache-control": "no-cache"})
+        return Response(description(), media_type="application/json", headers={"cache-control": "no-cache"})
 
     async def status(request: Request) -> Response:
         refuse_unknown(request.query_params, ())
@@ -106,6 +108,19 @@ def _api(views: Views, feed: Feed) -> list[Route]:
         "range": points,
     }
     return [Route(f"/api/v1/{name}", handler, methods=["GET"]) for name, handler in routes.items()]
+
+
+def _described(views: Views) -> bytes:
+    """Return the description of everything under /api/v1/."""
+    if not views.http_parts:
+        return OPENAPI.read_bytes()
+    whole = json.loads(OPENAPI.read_bytes())
+    for part in views.http_parts:
+        described = part.describe()
+        whole["paths"].update(described["paths"])
+        for kind, entries in described["components"].items():
+            whole["components"].setdefault(kind, {}).update(entries)
+    return json.dumps(whole).encode()
 
 
 def _page() -> list[Route]:

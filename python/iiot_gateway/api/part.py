@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -18,3 +18,5 @@ class HttpPart:
     """Makes them, for the application."""
     guards: Callable[[str], bool]
     """Tells whether a path is guarded by the part's own keys, so that the page's token is not asked for."""
+    describe: Callable[[], Mapping[str, Any]]
+    """Gives `paths` and `components` for the OpenAPI description."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import anyio
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from starlette.requests import ClientDisconnect, Request
 
 from iiot_gateway.api.problem import Problem
@@ -23,6 +23,10 @@ MessageId = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=200)]
 
 
+def _no_time() -> Raw:
+    return Raw(b"null")
+
+
 class Point(Struct, omit_defaults=True):
     """A point, as `influxdb/telemetry` takes it."""
 
@@ -30,7 +34,7 @@ class Point(Struct, omit_defaults=True):
     fields: Annotated[dict[Name, Scalar], Meta(min_length=1)]
     device_id: str | int | None = None
     tags: dict[Name, Scalar] = {}
-    timestamp: Raw = Raw(b"null")
+    timestamp: Raw = field(default_factory=_no_time)
     message_id: MessageId | None = None
 
 
@@ -47,7 +51,7 @@ class DeviceTelemetry(Struct):
     type: Name | None = None
     device_id: str | int | None = None
     metadata: dict[Name, Any] = {}
-    timestamp: Raw = Raw(b"null")
+    timestamp: Raw = field(default_factory=_no_time)
     message_id: MessageId | None = None
 
 
@@ -78,7 +82,7 @@ class Heartbeat(Struct):
 
     status: Annotated[str, Meta(pattern="^[a-z_]{1,32}$")] = "online"
     message_id: MessageId | None = None
-    timestamp: Raw = Raw(b"null")
+    timestamp: Raw = field(default_factory=_no_time)
 
 
 async def read_body(request: Request, most_bytes: int, *, types: tuple[str, ...] = JSON_TYPES, may_be_empty: bool = False) -> bytes:

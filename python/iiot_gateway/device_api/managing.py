@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
 PAGE = 1000
+MOST_ID = 64
 COMMAND_TYPE = r"^[A-Za-z0-9_-]{1,64}$"
 LIFETIME_S = 3600.0
 Days = Annotated[float, Meta(gt=0, le=36600)]
@@ -77,9 +78,10 @@ class Managing:
         self._administrator(request, KeyKind.READER)
         refuse_unknown(request.query_params, ("after", "limit"))
         limit = whole(request.query_params, "limit", low=1, high=PAGE, default=PAGE)
-        found = await anyio.to_thread.run_sync(
-            lambda: self._api.registry.devices.all(after=request.query_params.get("after", ""), limit=limit)
-        )
+        after = request.query_params.get("after", "")
+        if len(after) > MOST_ID:
+            raise Problem(400, "parameter_invalid", f"after: expected at most {MOST_ID} characters")
+        found = await anyio.to_thread.run_sync(lambda: self._api.registry.devices.all(after=after, limit=limit))
         shown = [self._api.shown(device) for device in found]
         return JSONResponse({"devices": shown, "count": len(shown), "after": found[-1].id if len(found) == limit else None})
 

@@ -1,0 +1,240 @@
+"""The documents that the device API answers with. Times in seconds are Unix seconds; texts are RFC 3339."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Taken(TypedDict):
+    """A point that is in the journal, and safe from a loss of power."""
+
+    message: str
+    device_id: str
+    timestamp: str | None
+    measurement: NotRequired[str]
+    device_name: NotRequired[str]
+    type: NotRequired[str]
+    warning: NotRequired[str]
+
+
+class PointResult(TypedDict):
+    """What became of one point of a batch."""
+
+    index: int
+    status: str
+    code: NotRequired[int]
+    error: NotRequired[str]
+    message: NotRequired[str]
+    remedy: NotRequired[str]
+    warning: NotRequired[str]
+
+
+class BatchTaken(TypedDict):
+    """What became of a batch, point by point."""
+
+    message: str
+    count: int
+    results: list[PointResult]
+
+
+class HeartbeatTaken(TypedDict):
+    """A heartbeat that was heard."""
+
+    message: str
+    device_id: str
+    timestamp: str
+    status: str
+
+
+class ShownDevice(TypedDict):
+    """A device."""
+
+    id: str
+    name: str
+    device_type: str
+    location: str | None
+    firmware_version: str | None
+    hardware_version: str | None
+    state: str
+    tags: dict[str, str]
+    user_name: str | None
+    created_at: float
+    last_seen: float | None
+    configuration_version: int
+    presence: NotRequired[str]
+    is_online: NotRequired[bool]
+    api_key: NotRequired[str]
+
+
+class Registered(TypedDict):
+    """A new device, with its key."""
+
+    message: str
+    device: ShownDevice
+
+
+class OneDevice(TypedDict):
+    """A device."""
+
+    device: ShownDevice
+    status: NotRequired[str]
+
+
+class Devices(TypedDict):
+    """A page of devices; `after` gives the next one, null if there is none."""
+
+    devices: list[ShownDevice]
+    count: int
+    after: str | None
+
+
+class Configuration(TypedDict):
+    """What a device is configured to do."""
+
+    device_id: str
+    configuration: dict[str, Any]
+    version: int
+    status: NotRequired[str]
+    message: NotRequired[str]
+    device: NotRequired[ShownDevice]
+
+
+class MqttTopics(TypedDict):
+    """Where a device publishes and subscribes."""
+
+    telemetry_publish: str
+    status_publish: str
+    commands_subscribe: str
+
+
+class MqttLogin(TypedDict):
+    """How a device logs in at the broker; its password is its key."""
+
+    mqtt_host: str | None
+    mqtt_port: int
+    username: str
+    password_hint: str
+    api_key: None
+    client_id: str
+    topics: MqttTopics
+
+
+class MqttCredentials(TypedDict):
+    """How a device logs in at the broker."""
+
+    status: str
+    credentials: MqttLogin
+
+
+class ShownKey(TypedDict):
+    """What is known of a key; the key itself stands in the answer that made it, and nowhere else."""
+
+    id: int
+    kind: str
+    devices: list[str]
+    label: str
+    created_at: float
+    expires_at: float | None
+    last_used: float | None
+    api_key: NotRequired[str]
+
+
+class Keys(TypedDict):
+    """What is known of keys."""
+
+    keys: list[ShownKey]
+
+
+class NewKeyMade(TypedDict):
+    """A new key."""
+
+    key: ShownKey
+
+
+class Rotated(TypedDict):
+    """The new key of a device."""
+
+    device_id: str
+    api_key: str
+    old_key_valid_until: float | None
+
+
+class ShownCommand(TypedDict):
+    """A command, and how far it has come."""
+
+    id: int
+    type: str
+    payload: Any
+    expires_at: float
+    state: NotRequired[str]
+    created_at: NotRequired[float]
+    sent_at: NotRequired[float | None]
+    acknowledged_at: NotRequired[float | None]
+
+
+class OneCommand(TypedDict):
+    """A command that is queued."""
+
+    command: ShownCommand
+
+
+class Commands(TypedDict):
+    """Commands of a device."""
+
+    commands: list[ShownCommand]
+
+
+class Done(TypedDict):
+    """What was done."""
+
+    message: str
+    id: NotRequired[int]
+    device_id: NotRequired[str]
+    start_time: NotRequired[str]
+    stop_time: NotRequired[str]
+
+
+class Values(TypedDict):
+    """Values of a device: each has time, measurement, device_id, field, value, and its tags."""
+
+    device_id: str
+    measurement: str | None
+    start_time: str
+    stop_time: str
+    data_points: list[dict[str, Any]]
+    count: int
+
+
+class OwnValues(TypedDict):
+    """The newest values of the device that asks."""
+
+    status: str
+    telemetry: list[dict[str, Any]]
+    count: int
+    limit: int
+    start_time: str
+
+
+class Latest(TypedDict):
+    """The newest value of each field, null if there is none."""
+
+    device_id: str
+    measurement: str | None
+    latest_data: list[dict[str, Any]] | None
+    message: NotRequired[str]
+
+
+class DatabaseHealth(TypedDict):
+    """Whether values can be asked for."""
+
+    status: str
+    message: str
+    version: str
+
+
+class Health(TypedDict):
+    """Whether values can be asked for, and of what."""
+
+    influxdb: DatabaseHealth
+    connected: bool
+    served_by: NotRequired[str]

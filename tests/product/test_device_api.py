@@ -1,0 +1,405 @@
+"""Devices over HTTP: what is answered with success is in the journal, each fault has its answer, and no key reaches too far."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from fleets import Fleet
+from gateways import assert_balanced
+from iiot_gateway.registry.keys import KeyKind, new_key
+from servers import until
+
+pytestmark = [pytest.mark.native, pytest.mark.slow]
+
+POINT = {"measurement": "temperature", "fields": {"value": 21.5}}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """A function that starts a gateway for devices; all are ended after the test."""
+    running: list[Fleet] = []
+
+    def begin(*, start: bool = True, **settings: Any) -> Fleet:
+        running.append(Fleet(tmp_path / str(len(running)), **settings))
+        if start:
+            running[-1].begin()
+        return running[-1]
+
+    yield begin
+    for started in running:
+        started.end()
+
+
+def test_a_point_keeps_the_text_of_its_number_and_takes_its_tags_from_the_registry(fleet: Callable[..., Fleet]) -> None:
+    """As the documented curl line sends it."""
+    gateway = fleet()
+    key = gateway.add("boiler", "--location", "hall", "--tag", "line=a")
+
+    status, answer = gateway.api(
+        "POST",
+        "influxdb/telemetry",
+        key,
+        b'{"device_id":"boiler","measurement":"temperature","fields":{"value":27.60},"tags":{"room":"cellar","location":"nowhere"},'
+        b'"timestamp":"2026-11-01T12:00:00Z"}',
+    )
+
+    assert status == 201
+    assert answer == {
+        "message": "Telemetry data written successfully",
+        "device_id": "boiler",
+        "measurement": "temperature",
+        "timestamp": "2026-11-01T12:00:00Z",
+    }
+    (value,) = gateway.values("boiler", key, 1)
+    expected = {"time": "2026-11-01T12:00:00Z", "measurement": "temperature", "device_id": "boiler", "field": "value", "value": 27.6}
+    tags = {"device_name": "name of boiler", "device_type": "sensor", "line": "a", "location": "hall", "room": "cellar"}
+    assert value == {**expected, **tags}
+    assert_balanced(gateway.status())
+
+
+def test_a_batch_says_of_each_point_what_became_of_it(fleet: Callable[..., Fleet]) -> None:
+    """One bad point costs only itself."""
+    gateway = fleet()
+    key, _other = gateway.add("one"), gateway.add("two")
+    points: list[Any] = [
+        POINT,
+        {"measurement": "", "fields": {"value": 1}},
+        {"fields": {"value": 1}},
+        {**POINT, "device_id": "two"},
+        {**POINT, "timestamp": "yesterday"},
+        {**POINT, "timestamp": "2026-11-01T12:00:00Z"},
+        {**POINT, "timestamp": "2026-11-01T12:00:00Z"},
+        7,
+    ]
+
+    status, answer = gateway.api("POST", "influxdb/telemetry/batch", key, {"points": points})
+
+    assert status == 201
+    assert answer["count"] == 3
+    results = [(result["status"], result.get("code"), result.get("error")) for result in answer["results"]]
+    assert results == [
+        ("accepted", None, None),
+        ("refused", 422, "wrong_shape"),
+        ("refused", 422, "wrong_shape"),
+        ("refused", 403, "foreign_device"),
+        ("refused", 422, "timestamp_unreadable"),
+        ("accepted", None, None),
+        ("duplicate", None, None),
+        ("refused", 422, "wrong_shape"),
+    ]
+    assert gateway.ask()["intake"]["accepted"] == 2
+
+
+def test_what_is_sent_again_is_taken_once_and_answered_alike(fleet: Callable[..., Fleet]) -> None:
+    """By its message id, over a kill; and with another content under the same id it is a conflict."""
+    gateway = fleet()
+    key = gateway.add("one")
+    sent = {**POINT, "message_id": "a"}
+
+    first = gateway.api("POST", "influxdb/telemetry", key, sent)
+    gateway.kill9()
+    gateway.begin()
+    again = gateway.api("POST", "influxdb/telemetry", key, sent)
+    other = gateway.api("POST", "influxdb/telemetry", key, {**sent, "fields": {"value": 22.5}})
+
+    assert first == again
+    assert first[0] == 201
+    assert (other[0], other[1]["error"]) == (409, "message_id_conflict")
+    assert gateway.ask()["intake"]["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"),
+    [
+        (b"{", {}, 400, "no_json"),
+        (b'{"measurement":"m","fields":{"v":NaN}}', {}, 400, "no_json"),
+        (b'{"measurement":"m","fields":{"v":1e400}}', {}, 422, "wrong_shape"),
+        (b'{"measurement":"m","fields":{"v":"\xff"}}', {}, 400, "no_json"),
+        (b"[]", {}, 422, "wrong_shape"),
+        (b'{"measurement":"m","fields":{}}', {}, 422, "wrong_shape"),
+        (b'{"measurement":"m","fields":{"v":{"deep":1}}}', {}, 422, "wrong_shape"),
+        (b'{"measurement":"m","fields":{"v":null}}', {}, 422, "nothing_usable"),
+        (b'{"measurement":"m","fields":' + b'{"v":' * 3000 + b"1" + b"}" * 3000 + b"}", {}, 422, "wrong_shape"),
+        (b'{"measurement":"m","fields":{"v":1},"extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}", {}, 422, "too_deep"),
+        (json.dumps({"measurement": "m", "fields": {f"f{n}": n for n in range(300)}}).encode(), {}, 422, "too_many_fields"),
+        (json.dumps({**POINT, "tags": {"t": "x" * 70_000}}).encode(), {}, 413, "point_too_long"),
+        (b"", {"Content-Length": "5000000"}, 413, "body_too_long"),
+        (json.dumps({**POINT, "timestamp": "2020-13-01"}).encode(), {}, 422, "timestamp_unreadable"),
+        (json.dumps({**POINT, "timestamp": 12}).encode(), {}, 422, "timestamp_too_early"),
+        (json.dumps({**POINT, "timestamp": int(time.time()) + 2 * 86_400}).encode(), {}, 422, "timestamp_ahead"),
+        (json.dumps(POINT).encode(), {"Content-Type": "text/plain"}, 415, "type_unsupported"),
+        (gzip.compress(json.dumps(POINT).encode()), {"Content-Encoding": "gzip"}, 415, "encoding_unsupported"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_body_that_cannot_be_used_is_refused_with_its_reason(
+    shared: tuple[Fleet, str], body: bytes, headers: dict[str, str], status: int, error: str
+) -> None:
+    """The next request of the device is answered as ever."""
+    gateway, key = shared
+
+    answered, problem = gateway.call("POST", "/api/v1/influxdb/telemetry", key, body, **headers)
+
+    assert (answered, problem["error"]) == (status, error), problem
+    assert problem["message"]
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, str]]:
+    """A gateway that refuses many things, and the key of a device."""
+    gateway = Fleet(tmp_path_factory.mktemp("shared"))
+    key = gateway.add("one")
+    gateway.begin()
+    yield gateway, key
+    gateway.end()
+
+
+def test_no_key_reaches_further_than_it_should(fleet: Callable[..., Fleet]) -> None:
+    """Every call, with every kind of key: 401 without a valid one, 403 for what is not its own, 404 for what is not there."""
+    gateway = fleet(devices="registrations_per_minute = 0")
+    own, foreign, disabled = gateway.add("own"), gateway.add("foreign"), gateway.add("disabled")
+    gateway.run("devices", "disable", "disabled")
+    keys = {
+        "none": "",
+        "unknown": new_key(KeyKind.ADMINISTRATOR),
+        "upper": own.upper(),
+        "cut": own[:-1],
+        "own": own,
+        "foreign": foreign,
+        "disabled": disabled,
+        "gateway": gateway.command_key("keys", "create", "--type", "gateway", "--device", "own"),
+        "other gateway": gateway.command_key("keys", "create", "--type", "gateway", "--device", "foreign"),
+        "reader": gateway.command_key("keys", "create", "--type", "reader"),
+        "registration": gateway.command_key("keys", "create", "--type", "registration"),
+        "expired": gateway.command_key("keys", "create", "--type", "administrator", "--expires-days", "0.00001"),
+        "administrator": gateway.command_key("keys", "create", "--type", "administrator"),
+    }
+    time.sleep(0.9)  # a key of so many days expires by the clock and by nothing else
+    everybody = dict.fromkeys(keys, 403) | dict.fromkeys(("none", "unknown", "upper", "cut", "expired"), 401)
+
+    def expected(**given: int) -> dict[str, int]:
+        return {name: given.get(name.replace(" ", "_"), refused) for name, refused in everybody.items()}
+
+    table: list[tuple[str, str, Any, dict[str, int]]] = [
+        ("POST", "influxdb/telemetry", {**POINT, "device_id": "own"}, expected(own=201, gateway=201, administrator=201)),
+        ("POST", "influxdb/telemetry", {**POINT, "device_id": "nobody"}, expected(administrator=404)),
+        (
+            "POST",
+            "devices/telemetry",
+            {"data": {"x": 1}, "type": "x", "device_id": "own"},
+            expected(own=201, gateway=201, administrator=201),
+        ),
+        ("GET", "influxdb/device/own/data", None, expected(own=200, gateway=200, reader=200, administrator=200)),
+        ("GET", "influxdb/device/nobody/data", None, expected(reader=404, administrator=404)),
+        ("DELETE", "influxdb/device/own/data?start=-1h", None, expected(own=501, gateway=501, administrator=501)),
+        ("GET", "devices/status", None, expected(own=200, foreign=200)),
+        ("POST", "devices/heartbeat", None, expected(own=200, foreign=200)),
+        ("GET", "devices/config", None, expected(own=200, foreign=200)),
+        ("PUT", "devices/config", {"location": "hall"}, expected(own=200, foreign=200)),
+        ("GET", "devices/mqtt-credentials", None, expected(own=200, foreign=200)),
+        ("GET", "devices/commands", None, expected(own=200, foreign=200)),
+        ("POST", "devices/commands/7/acknowledge", None, expected(own=404, foreign=404)),
+        ("GET", "devices/telemetry", None, expected(own=200, foreign=200)),
+        ("GET", "devices", None, expected(reader=200, administrator=200)),
+        ("GET", "devices/own", None, expected(own=200, gateway=200, reader=200, administrator=200)),
+        ("PATCH", "devices/own", {"location": "hall"}, expected(administrator=200)),
+        ("DELETE", "devices/nobody", None, expected(administrator=404)),
+        ("GET", "devices/own/config", None, expected(own=200, gateway=200, reader=200, administrator=200)),
+        ("PUT", "devices/own/config", {"a": 1}, expected(own=200, gateway=200, administrator=200)),
+        ("GET", "devices/own/keys", None, expected(administrator=200)),
+        ("POST", "devices/nobody/keys", None, expected(administrator=404)),
+        ("GET", "devices/own/commands", None, expected(own=200, gateway=200, reader=200, administrator=200)),
+        ("POST", "devices/own/commands/blink", None, expected(administrator=202)),
+        ("GET", "keys", None, expected(administrator=200)),
+        ("POST", "keys", {"kind": "reader"}, expected(administrator=201)),
+        ("DELETE", "keys/4711", None, expected(administrator=404)),
+    ]
+    for method, path, body, wanted in table:
+        found = {name: gateway.api(method, path, key, body)[0] for name, key in keys.items()}
+        assert found == wanted, (method, path)
+    found = {
+        name: gateway.api("POST", "devices/register", key, {"name": f"by {name}", "device_type": "x"})[0] for name, key in keys.items()
+    }
+    assert found == expected(registration=201, administrator=201)
+    log = gateway.log()
+    assert not [name for name, key in keys.items() if key and key[6:20] in log]
+
+
+def test_a_key_counts_at_once_and_no_longer_than_it_should(fleet: Callable[..., Fleet]) -> None:
+    """A rotated, revoked or disabled one is refused with the next request, whoever changed it."""
+    gateway = fleet()
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+    old = gateway.add("one")
+
+    assert gateway.api("GET", "devices/status", old)[0] == 200
+    status, rotated = gateway.api("POST", "devices/one/keys", old, {"overlap_s": 3600})
+    new = rotated["api_key"]
+    assert status == 201
+    assert [gateway.api("GET", "devices/status", key)[0] for key in (old, new)] == [200, 200]
+    newest = gateway.command_key("rotate", "one", "--overlap-h", "0")
+    assert [gateway.api("GET", "devices/status", key)[0] for key in (old, new, newest)] == [401, 401, 200]
+    assert gateway.api("PATCH", "devices/one", administrator, {"state": "inactive"})[0] == 200
+    assert gateway.api("GET", "devices/status", newest)[0] == 403
+    assert gateway.run("devices", "enable", "one").returncode == 0
+    assert gateway.api("GET", "devices/status", newest)[0] == 200
+    assert gateway.api("DELETE", "devices/one", administrator)[0] == 200
+    assert gateway.api("GET", "devices/status", newest)[0] == 401
+
+
+def test_what_is_too_much_is_told_when_to_come_again(fleet: Callable[..., Fleet]) -> None:
+    """Requests and points are counted by key."""
+    gateway = fleet(devices="requests_per_minute = 5\npoints_per_minute = 20")
+    key, other = gateway.add("one"), gateway.add("two")
+
+    found = [gateway.api("POST", "influxdb/telemetry", key, POINT)[0] for _ in range(7)]
+    many = gateway.api("POST", "influxdb/telemetry/batch", other, {"points": [POINT] * 18})
+    more = gateway.api("POST", "influxdb/telemetry/batch", other, {"points": [POINT] * 18})
+
+    assert found == [201] * 5 + [429] * 2
+    assert many[0] == 201
+    assert (more[0], more[1]["error"]) == (429, "too_many")
+    assert "points of a key" in more[1]["message"]
+
+
+def test_a_change_of_the_registry_counts_for_later_points_only(fleet: Callable[..., Fleet]) -> None:
+    """What a point says of its device was true when it was taken."""
+    gateway = fleet()
+    key = gateway.add("one")
+
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+    gateway.run("devices", "change", "one", "--name", "new name")
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+
+    assert [value["device_name"] for value in gateway.values("one", key, 2)] == ["name of one", "new name"]
+
+
+def test_a_device_registers_itself_and_sends(fleet: Callable[..., Fleet]) -> None:
+    """From nothing to its first value, over HTTP alone."""
+    gateway = fleet()
+    registration = gateway.command_key("keys", "create", "--type", "registration")
+    wanted = {"name": "Temperature Sensor 001", "device_type": "temperature_sensor", "location": "hall"}
+
+    status, answer = gateway.api("POST", "devices/register", registration, wanted)
+    again = gateway.api("POST", "devices/register", registration, wanted)
+
+    device = answer["device"]
+    assert status == 201
+    assert (device["id"], device["name"], device["state"]) == ("1", "Temperature Sensor 001", "active")
+    assert (again[0], again[1]["error"]) == (409, "device_exists")
+    body = b'{"data":{"temperature":21.50,"humidity":40},"type":"temperature","metadata":{"rssi_class":"good"}}'
+    assert gateway.api("POST", "devices/telemetry", device["api_key"], body)[0] == 201
+    values = {value["field"]: value["value"] for value in gateway.values("1", device["api_key"], 2)}
+    assert values == {"value": 21.5, "humidity": 40}
+    assert gateway.api("GET", "devices/status", device["api_key"])[1]["device"]["is_online"] is True
+
+
+def test_without_tls_nobody_writes_from_elsewhere(fleet: Callable[..., Fleet]) -> None:
+    """An address that others reach needs TLS, a proxy or an explicit word."""
+    open_to_all = 'listen = "0.0.0.0:{port}"\ntoken = "a-token-of-the-tests"\n'
+    refusing = fleet(http=open_to_all)
+    key = refusing.add("one")
+    allowing = fleet(http=open_to_all + 'plaintext = "allow"\n')
+    other = allowing.add("one")
+
+    status, problem = refusing.api("POST", "influxdb/telemetry", key, POINT)
+    assert (status, problem["error"]) == (403, "tls_needed")
+    assert refusing.api("GET", "devices/status", key)[0] == 200
+    assert allowing.api("POST", "influxdb/telemetry", other, POINT)[0] == 201
+    assert "plaintext is allow" in allowing.log()
+
+
+def test_a_renewed_certificate_is_taken_over_while_devices_send(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
+    """One that does not fit its key leaves the old one in place."""
+    authority = trustme.CA()
+    files = {"cert": tmp_path / "server.crt", "key": tmp_path / "server.key"}
+
+    def write(authority: trustme.CA) -> None:
+        issued = authority.issue_cert("localhost", "127.0.0.1")
+        for part, pem in (("key", issued.private_key_pem), ("cert", issued.cert_chain_pems[0])):
+            pem.write_to_path(files[part])
+
+    write(authority)
+    gateway = fleet(start=False, http=f'tls_cert_file = "{files["cert"]}"\ntls_key_file = "{files["key"]}"\n')
+    import ssl
+
+    gateway.context = ssl.create_default_context()
+    authority.configure_trust(gateway.context)
+    gateway.begin()
+    key = gateway.add("one")
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+
+    files["cert"].write_text("no certificate")
+    until(lambda: "certificate_unusable" in gateway.log(), "the word about the certificate")
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+    renewed = trustme.CA()
+    write(renewed)
+    until(lambda: "certificate_renewed" in gateway.log(), "the renewed certificate")
+    gateway.context = ssl.create_default_context()
+    renewed.configure_trust(gateway.context)
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+
+
+def test_slow_and_cut_requests_hold_nobody_up(shared: tuple[Fleet, str]) -> None:
+    """A body that does not come, one without an end, and a wrong length."""
+    gateway, key = shared
+    head = f"POST /api/v1/influxdb/telemetry HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n".encode()
+    slow = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(50)]
+    for connection in slow:
+        connection.sendall(head + b"Content-Length: 100\r\n\r\n{")
+    endless = socket.create_connection(("127.0.0.1", gateway.port))
+    endless.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+    answer = b""
+    try:
+        for _ in range(200):
+            endless.sendall(b"8000\r\n" + b" " * 0x8000 + b"\r\n")
+    except OSError:
+        pass
+    try:
+        answer = endless.recv(4096)
+    except ConnectionResetError:
+        answer = b" 413 "
+
+    assert b" 413 " in answer
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+    for connection in (*slow, endless):
+        connection.close()
+    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
+
+
+def test_every_answer_of_devices_is_as_the_description_says(fleet: Callable[..., Fleet]) -> None:
+    """Schemathesis asks everything it can think of, as an administrator."""
+    gateway = fleet(devices="requests_per_minute = 0\npoints_per_minute = 0\naddress_requests_per_minute = 0\nregistrations_per_minute = 0")
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+    gateway.add("one")
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{gateway.port}/api/v1/openapi.json"),
+            *("--header", f"X-API-Key: {administrator}", "--include-path-regex", "/(devices|influxdb|keys)"),
+            # What no schema can say: that ids belong to one device, that a device speaks for itself, that times lie in order.
+            *("--exclude-checks", "positive_data_acceptance,ignored_auth"),
+            # It would revoke its own key.
+            *("--exclude-operation-id", "delete keys/{number}"),
+            *("--max-examples", "30", "--seed", "1", "--workers", "1", "--no-color"),
+        ],
+        cwd=gateway.folder,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-8000:]
+    assert "passed" in done.stdout
