@@ -806,8 +806,9 @@ class Poster:
         timeout_s: float = 30.0,
         gzip: bool = True,
         ca_file: str | None = None,
+        max_body_bytes: int = 65536,
     ) -> Self:
-        """`url` is the whole write URL with its query. Raises HttpError."""
+        """`url` is the whole write URL with its query; `max_body_bytes` of an answer's body are kept. Raises HttpError."""
     def post(self, batch: LineBatch, *, first: int = 0, end: int | None = None) -> Answer:
         """POST lines first..end of the batch. Never raises for what the peer does. Blocks; releases the interpreter."""
     def post_bytes(self, body: bytes) -> Answer:
@@ -830,7 +831,7 @@ class Answer:
     location: str
     """Where a redirect leads, which is not followed; empty if there is none."""
     body: bytes
-    """At most 64 KiB."""
+    """At most `max_body_bytes` of the Poster."""
 
 @final
 class Simulator:

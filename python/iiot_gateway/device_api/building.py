@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import anyio
 
 from iiot_gateway import _native
-from iiot_gateway.device_api.history_archive import HistoryArchive
 from iiot_gateway.device_api.intake import PostQueue
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
@@ -15,6 +14,8 @@ from iiot_gateway.log import get_log
 from iiot_gateway.registry.section import DevicesSection, registry_path
 from iiot_gateway.registry.store import Registry
 from iiot_gateway.sinks.history.reading import history_for_pages
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from iiot_gateway.sinks.postgresql.section import PostgresqlSection
 from iiot_gateway.sources.base import Source, SourceStatus
 
 if TYPE_CHECKING:
@@ -55,8 +56,21 @@ def _device_api(building: Building) -> DeviceApi | None:
 
 def archive_of(config: Config) -> Archive | None:
     """Return where devices' values are asked for: the first that there is. None if nothing keeps them."""
+    for section in config.of(InfluxdbSection).values():
+        if section.read_token:
+            from iiot_gateway.device_api.influxdb_archive import InfluxdbArchive
+
+            return InfluxdbArchive(section)
+    for database in config.of(PostgresqlSection).values():
+        from iiot_gateway.device_api.postgresql_archive import PostgresqlArchive
+
+        return PostgresqlArchive(database)
     open_history = history_for_pages(config)
-    return None if open_history is None else HistoryArchive(open_history)
+    if open_history is None:
+        return None
+    from iiot_gateway.device_api.history_archive import HistoryArchive
+
+    return HistoryArchive(open_history)
 
 
 def device_source(building: Building, name: str, _section: DevicesSection) -> Source:

@@ -41,6 +41,7 @@ fn poster(url: &str) -> Poster {
         headers: vec![("Authorization".to_owned(), "Token bench".to_owned())],
         timeout: Duration::from_secs(30),
         gzip: true,
+        max_body_bytes: iiot_http::EXPLANATION_BYTES,
         ca_file: None,
     })
     .unwrap();

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// Bytes of a response body that are kept.
-pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
-
 /// Why there is no status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {

@@ -21,7 +21,12 @@ pub struct Config {
     pub gzip: bool,
     /// PEM certificates to trust instead of the system's.
     pub ca_file: Option<String>,
+    /// Bytes of a response body that are kept; what is beyond is not read.
+    pub max_body_bytes: usize,
 }
+
+/// Enough for an explanation: what a write is answered with.
+pub const EXPLANATION_BYTES: usize = 64 * 1024;
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,5 +10,5 @@ mod connect;
 mod poster;
 
 pub use answer::{Answer, Failure};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, EXPLANATION_BYTES};
 pub use poster::{Gzipped, Poster};

@@ -1,6 +1,6 @@
 //! The kept connection and its requests.
 
-use crate::answer::{Answer, Failure, MAX_BODY_BYTES, retry_after};
+use crate::answer::{Answer, Failure, retry_after};
 use crate::config::{Config, ConfigError, Target, headers, tls};
 use crate::connect::{Sender, connect};
 use bytes::Bytes;
@@ -254,11 +254,11 @@ impl Poster {
             // The status is known, and is what counts; a body that breaks off only shortens the explanation.
             let Ok(frame) = frame else { break };
             if let Some(data) = frame.data_ref() {
-                let room = MAX_BODY_BYTES - answer.body.len();
+                let room = self.config.max_body_bytes - answer.body.len();
                 answer
                     .body
                     .extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
-                if answer.body.len() == MAX_BODY_BYTES {
+                if answer.body.len() == self.config.max_body_bytes {
                     break;
                 }
             }

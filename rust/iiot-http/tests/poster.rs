@@ -45,6 +45,7 @@ fn config(port: u16, change: impl FnOnce(&mut Config)) -> Poster {
         headers: vec![("Authorization".into(), "Token secret".into())],
         timeout: Duration::from_secs(10),
         gzip: true,
+        max_body_bytes: iiot_http::EXPLANATION_BYTES,
         ca_file: None,
     };
     change(&mut config);

@@ -4,7 +4,7 @@ use crate::crossings;
 use crate::errors::HttpError;
 use crate::journal::seconds;
 use crate::lines::LineBatch;
-use iiot_http::{Config, Poster as Core};
+use iiot_http::{Config, EXPLANATION_BYTES, Poster as Core};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -25,13 +25,14 @@ pub(crate) struct Answer {
 #[pymethods]
 impl Poster {
     #[new]
-    #[pyo3(signature = (url, *, headers, timeout_s = 30.0, gzip = true, ca_file = None))]
+    #[pyo3(signature = (url, *, headers, timeout_s = 30.0, gzip = true, ca_file = None, max_body_bytes = EXPLANATION_BYTES), text_signature = "(url, *, headers, timeout_s=30.0, gzip=True, ca_file=None, max_body_bytes=65536)")]
     fn new(
         url: String,
         headers: BTreeMap<String, String>,
         timeout_s: f64,
         gzip: bool,
         ca_file: Option<String>,
+        max_body_bytes: usize,
     ) -> PyResult<Self> {
         let config = Config {
             url,
@@ -39,6 +40,7 @@ impl Poster {
             timeout: seconds("timeout_s", timeout_s)?,
             gzip,
             ca_file,
+            max_body_bytes,
         };
         Ok(Self {
             core: Core::new(config).map_err(|e| HttpError::new_err(e.to_string()))?,

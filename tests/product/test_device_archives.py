@@ -1,0 +1,194 @@
+"""What devices sent, asked for again: of InfluxDB, of PostgreSQL, of the history. Each gives the same values."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleets import Fleet
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.config.load import examine
+from iiot_gateway.device_api.archive import Question
+from iiot_gateway.device_api.influxdb_archive import InfluxdbArchive, read_csv
+from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from servers import Influxd, Postgres, until
+
+pytestmark = [pytest.mark.native, pytest.mark.servers, pytest.mark.slow]
+
+HOUR = "2026-11-01T12"
+POINTS = [
+    {"measurement": "temperature", "fields": {"value": 20 + minute / 10}, "timestamp": f"{HOUR}:{minute:02}:00Z"} for minute in range(5)
+]
+
+
+@pytest.fixture(params=["history", "influxdb", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path: Path, launch: Callable[..., Any]) -> Iterator[Fleet]:
+    """A gateway whose devices are asked about in one of three places."""
+    match request.param:
+        case "influxdb":
+            database = launch(Influxd)
+            database.create_database("telemetry")
+            sections = f'[influxdb]\nurl = "{database.url}"\napi = "v1"\nread_token = "any"\nbatch_interval_ms = 10'
+        case "postgresql":
+            database = launch(Postgres)
+            sections = f'[postgresql]\nurl = "{database.url}"\nbatch_interval_ms = 10'
+        case _:
+            sections = '[history]\npath = "history.db"'
+    gateway = Fleet(tmp_path / "gateway", sections=sections)
+    gateway.begin()
+    yield gateway
+    gateway.end()
+
+
+def test_every_place_gives_the_values_of_one_device_and_span(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    """The newest of each field, a span with its end left out, one measurement, and nothing of another device."""
+    key, other = fleet.add("one"), fleet.add("two")
+    place = request.node.callspec.params["fleet"]
+    fleet.api("POST", "influxdb/telemetry/batch", key, {"points": POINTS})
+    fleet.api("POST", "influxdb/telemetry", key, {"measurement": "state", "fields": {"on": True}, "timestamp": f"{HOUR}:02:00Z"})
+    fleet.api("POST", "influxdb/telemetry", other, {"measurement": "temperature", "fields": {"value": -1}, "timestamp": f"{HOUR}:02:00Z"})
+
+    def asked(path: str, key: str = key) -> Any:
+        status, document = fleet.api("GET", f"influxdb/device/{path}", key)
+        assert status == 200, document
+        return document
+
+    until(lambda: len(asked(f"one/data?start={HOUR}:00:00Z")["data_points"]) == 6, "six values")
+    assert fleet.api("GET", "influxdb/health")[1]["served_by"] == place
+    span = asked(f"one/data?start={HOUR}:01:00Z&stop={HOUR}:03:00Z&measurement=temperature")
+    assert [(value["time"], value["value"], value["field"]) for value in span["data_points"]] == [
+        (f"{HOUR}:01:00Z", 20.1, "value"),
+        (f"{HOUR}:02:00Z", 20.2, "value"),
+    ]
+    assert span["data_points"][0]["device_name"] == "name of one"
+    assert [value["value"] for value in asked("one/data?start=-30d&limit=2&measurement=temperature")["data_points"]] == [20.3, 20.4]
+    newest = {(value["measurement"], value["field"]): (value["time"], value["value"]) for value in asked("one/latest")["latest_data"]}
+    assert newest == {("temperature", "value"): (f"{HOUR}:04:00Z", 20.4), ("state", "on"): (f"{HOUR}:02:00Z", True)}
+    nothing = fleet.api("GET", "influxdb/device/two/latest?measurement=nothing", other)
+    assert (nothing[0], nothing[1]["latest_data"]) == (404, None)
+
+
+def test_what_stands_in_a_question_is_never_a_part_of_a_query(fleet: Fleet) -> None:
+    """Quotes and comments find nothing, and break nothing."""
+    key, other = fleet.add("one"), fleet.add("two")
+    fleet.api("POST", "influxdb/telemetry", key, POINTS[0])
+    fleet.api("POST", "influxdb/telemetry", other, POINTS[0])
+    fleet.values("one", key, 1)
+
+    for measurement in (
+        "x'%20OR%20'1'='1",
+        "x%22)%20%7C%3E%20yield()%20//",
+        "x'%3B%20DROP%20TABLE%20temperature%3B--",
+        "%00",
+        "temperature%5C",
+    ):
+        status, document = fleet.api("GET", f"influxdb/device/one/data?start=-30d&measurement={measurement}", key)
+        assert (status, document["count"]) == (200, 0), measurement
+    for moment in ("-1h)%20%7C%3E%20drop()", "now()%3B", "'2026'", "%22", "1e9999", "-1x"):
+        status, document = fleet.api("GET", f"influxdb/device/one/data?start={moment}", key)
+        assert (status, document["error"]) == (400, "parameter_invalid"), moment
+    assert len(fleet.values("one", key, 1)) == 1
+
+
+CSV = """\
+#datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,dateTime:RFC3339,double,string,string,string,string\r
+,result,table,_start,_stop,_time,_value,_field,_measurement,device_id,location\r
+,_result,0,2026-11-01T00:00:00Z,2026-11-02T00:00:00Z,2026-11-01T12:00:00.000000001Z,20.5,value,temperature,one,hall\r
+\r
+#datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,dateTime:RFC3339,boolean,string,string,string\r
+,result,table,_start,_stop,_time,_value,_field,_measurement,device_id\r
+,_result,1,2026-11-01T00:00:00Z,2026-11-02T00:00:00Z,2026-11-01T11:00:00Z,true,on,state,one\r
+"""
+
+
+@contextmanager
+def influxdb2(answers: dict[str, tuple[int, str]]) -> Iterator[tuple[str, list[tuple[str, dict[str, str], Any]]]]:
+    """Answer as InfluxDB 2 does; give its URL and what it was asked."""
+    asked: list[tuple[str, dict[str, str], Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}, json.loads(body)))
+            status, text = answers[self.path.partition("?")[0]]
+            self.send_response(status)
+            self.send_header("content-type", "text/csv")
+            self.send_header("content-length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def section(tmp_path: Path, url: str) -> InfluxdbSection:
+    """An InfluxDB 2 that may be read."""
+    file = tmp_path / "config.toml"
+    file.write_text(f'[influxdb]\nurl = "{url}"\norg = "plant"\nbucket = "raw"\nread_token = "may-read"\n')
+    config, faults = examine(str(file))
+    assert not faults
+    return config.of(InfluxdbSection)["influxdb"]
+
+
+def test_flux_gets_what_was_asked_beside_its_text(tmp_path: Path) -> None:
+    """As values of a syntax tree, so that nothing of it can be run."""
+    hostile = '") |> drop() //'
+    with influxdb2({"/api/v2/query": (200, CSV)}) as (url, asked):
+        archive = InfluxdbArchive(section(tmp_path, url))
+        values = archive.values(
+            Question(device_id="one", start_ns=1_793_491_200_000_000_001, stop_ns=2**63 - 1, measurement=hostile, limit=7)
+        )
+
+    path, headers, document = asked[0]
+    assert path == "/api/v2/query?org=plant"
+    assert headers["authorization"] == "Token may-read"
+    assert hostile not in document["query"]
+    properties = document["extern"]["body"][0]["assignment"]["init"]["properties"]
+    given = {entry["key"]["name"]: (entry["value"]["type"], entry["value"]["value"]) for entry in properties}
+    assert given == {
+        "bucket": ("StringLiteral", "raw"),
+        "start": ("DateTimeLiteral", "2026-11-01T00:00:00.000000001Z"),
+        "stop": ("DateTimeLiteral", "2262-04-11T23:47:16.854775806Z"),
+        "device": ("StringLiteral", "one"),
+        "limit": ("IntegerLiteral", "7"),
+        "measurement": ("StringLiteral", hostile),
+    }
+    assert [(value.time_ns % 1000, value.measurement, value.field, value.value, value.tags) for value in values] == [
+        (0, "state", "on", True, {}),
+        (1, "temperature", "value", 20.5, {"location": "hall"}),
+    ]
+
+
+def test_a_database_that_does_not_answer_is_told_apart_from_one_that_refuses(tmp_path: Path) -> None:
+    """The remedies differ."""
+    with influxdb2({"/api/v2/query": (401, '{"code":"unauthorized"}')}) as (url, _asked):
+        refused = InfluxdbArchive(section(tmp_path, url))
+        with pytest.raises(Problem) as refusal:
+            refused.latest("one", None)
+    with pytest.raises(Problem) as silence:
+        refused.latest("one", None)
+
+    assert (refusal.value.status, refusal.value.error) == (503, "archive_refused")
+    assert "read_token_file" in refusal.value.remedy
+    assert (silence.value.status, silence.value.error) == (503, "archive_unavailable")
+
+
+def test_annotated_csv_is_read_table_by_table() -> None:
+    """Each has a header and types of its own; an empty answer has none."""
+    assert list(read_csv("\r\n")) == []
+    assert len(list(read_csv(CSV))) == 2
