@@ -12,6 +12,7 @@ __all__ = [
     "BrokerError",
     "Decoded",
     "Decoder",
+    "DeviceDirectory",
     "HistoryError",
     "HistoryReader",
     "HistorySink",
@@ -111,9 +112,15 @@ class Broker:
         consumers: Sequence[BrokerConsumer] = (),
         username: str | None = None,
         password: str | None = None,
+        devices: DeviceDirectory | None = None,
+        device_prefix: str = "iotflow/devices",
     ) -> Broker:
         """Start it and wait until it listens at ADDRESS:PORT. `path` is the file that retained values are kept in; those of `own_clients` are
-        not, they publish them again themselves. `consumers` are given what other clients publish. With a user name every client must give it. Raises BrokerError, or ValueError for `listen`."""
+        not, they publish them again themselves. `consumers` are given what other clients publish. With a user name every client must give it.
+
+        With `devices`, which needs a user name and a password, a device logs in with its id or user name and its key. It may publish below `device_prefix`/ID/telemetry and
+        .../status, and subscribe below .../commands; its client id is its id, with `:` and anything behind it if it likes, and nobody else has such a client id. Raises
+        BrokerError, or ValueError for `listen`."""
     port: int
     def has_ended(self) -> bool:
         """It stopped, by `stop` or by a fault."""
@@ -214,8 +221,11 @@ class Journal:
     def rejects(self, *, limit: int = 100) -> list[dict[str, Any]]:
         """Newest first: {"id", "at_ns", "sink" (None for intake), "source", "position", "point", "field", "topic", "reason", "place",
         "excerpt"}; `topic` is the one under which the frame came."""
-    def retry_rejects(self, sources: dict[str, tuple[Profile, float]], *, ids: Sequence[int] | None = None) -> dict[str, int]:
-        """Offer rejects again, the oldest first, under what is valid now by the source's name: profile and dedup_window_s.
+    def retry_rejects(
+        self, sources: dict[str, tuple[Profile, float]], *, ids: Sequence[int] | None = None, devices: DeviceDirectory | None = None
+    ) -> dict[str, int]:
+        """Offer rejects again, the oldest first, under what is valid now by the source's name: profile and dedup_window_s. What was rejected because of its device is
+        looked up in `devices`; without it, such documents are taken without tags of a device.
         Returns {"accepted", "duplicate", "still_rejected", "without_source"}."""
     def add_source(
         self,
@@ -285,14 +295,38 @@ class BrokerConsumer:
         waits: bool = True,
         dedup_window_s: float = 3600.0,
         max_document_bytes: int = 65536,
+        devices: DeviceDirectory | None = None,
     ) -> Self:
-        """Give it to `Broker.start`; see `MqttConsumer` for `waits`."""
+        """Give it to `Broker.start`; see `MqttConsumer` for `waits` and `devices`."""
     def has_room(self) -> bool:
         """Whether the journal takes more now; clients wait while it does not."""
     def stop(self) -> None:
         """Take nothing more; what comes is not acknowledged, so that its client sends it again."""
     def counts(self) -> tuple[int, int, int]:
         """Messages so far, their bytes, and when the last one came (nanoseconds since 1970, 0 before the first)."""
+
+@final
+class DeviceDirectory:
+    """The devices that are registered: what a frame takes of a device, and which keys let it in. May be shared by consumers, the broker and threads."""
+
+    def __new__(cls, *, unknown: Literal["reject", "take"] = "reject") -> Self:
+        """Begin without devices. `unknown`: documents of devices that are not known, or disabled, are rejects or are taken without a device's tags."""
+    def set(
+        self,
+        device_id: str,
+        *,
+        user_name: str | None = None,
+        is_enabled: bool = True,
+        tags: dict[str, str],
+        keys: Sequence[tuple[bytes, float | None]],
+    ) -> None:
+        """Add a device or replace what is known of it. `keys`: SHA-256 of each key and when it expires, in Unix seconds. Connections whose key is gone end.
+
+        Raises ValueError for tags that `device_tags` refuses and for a hash that has not 32 bytes."""
+    def remove(self, device_id: str) -> None:
+        """Forget a device and end its connections."""
+    def heard(self) -> list[tuple[str, int]]:
+        """Devices of which a document came since the last call, with the newest arrival in Unix nanoseconds."""
 
 @final
 class Posts:
@@ -386,8 +420,10 @@ class MqttConsumer:
         ca_file: str | None = None,
         client_cert_file: str | None = None,
         client_key_file: str | None = None,
+        devices: DeviceDirectory | None = None,
     ) -> Self:
-        """`subscriptions` are filters, each with its QoS. With `waits` the source is held back before the journal is full, and its frames are never dropped for
+        """`subscriptions` are filters, each with its QoS. With `devices`, the level `{device}` of the profile's filters names a registered device, whose tags go with the
+        message; one of an unknown or disabled device is a reject (unknown_device, device_disabled). With `waits` the source is held back before the journal is full, and its frames are never dropped for
         those of others. Raises MqttError for a URL, filter, text or certificate that cannot be used."""
     def run_connection(self) -> dict[str, Any]:
         """Connect, subscribe and take messages until the connection ends or `stop`. Blocks; releases the interpreter.

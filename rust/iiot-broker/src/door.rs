@@ -3,18 +3,65 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use iiot_core::mqtt_text::text_fault;
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
+use crate::devices::{Guests, is_client_of};
+
 /// Lets clients in.
 pub(crate) struct Door {
+    /// Who may do everything; none for everybody.
     pub credentials: Option<(String, String)>,
+    /// Clients of the gateway itself, whatever devices are called.
+    pub own_clients: Vec<String>,
+    /// Devices, which may do little.
+    pub guests: Option<Arc<Guests>>,
 }
 
 impl Door {
+    /// Let a client in. A device gets its id as the name of its user, and everybody else none.
+    fn answer(&self, connect: &ConnectPacket) -> AuthResult {
+        let client = connect.client_id.as_str();
+        let is_own = self.own_clients.iter().any(|own| own == client);
+        if self.opens_to(connect) {
+            let guests = self.guests.as_ref().filter(|_| !is_own);
+            return if guests.is_some_and(|guests| guests.own(client)) {
+                AuthResult::fail(ReasonCode::ClientIdentifierNotValid)
+            } else {
+                AuthResult::success()
+            };
+        }
+        let refused = AuthResult::fail(ReasonCode::BadUsernameOrPassword);
+        let (Some(guests), Some(name)) = (&self.guests, &connect.username) else {
+            return refused;
+        };
+        let key = connect.password.as_deref().unwrap_or_default();
+        let Some(id) = guests.enter(client, name, key) else {
+            return refused;
+        };
+        if is_own || !is_client_of(client, &id) {
+            return AuthResult::fail(ReasonCode::ClientIdentifierNotValid);
+        }
+        let will = connect.will.as_ref();
+        if will.is_some_and(|will| !guests.may_leave(&id, &will.topic)) {
+            return AuthResult::fail(ReasonCode::NotAuthorized);
+        }
+        AuthResult::success_with_user(id)
+    }
+
+    /// Whether a client may do what the rights of devices allow; everybody else may.
+    fn allows(&self, user: Option<&str>, is_allowed: impl FnOnce(&Guests, &str) -> bool) -> bool {
+        match (user, &self.guests) {
+            (None, _) => true,
+            (Some(id), Some(guests)) => is_allowed(guests, id),
+            (Some(_), None) => false,
+        }
+    }
+
     fn opens_to(&self, connect: &ConnectPacket) -> bool {
         let Some((user, password)) = &self.credentials else {
             return true;
@@ -72,29 +119,31 @@ impl AuthProvider for Door {
     ) -> Later<'a, mqtt5::Result<AuthResult>> {
         let result = if let Some(reason) = text_refusal(connect) {
             AuthResult::fail(reason)
-        } else if self.opens_to(connect) {
-            AuthResult::success()
         } else {
-            AuthResult::fail(ReasonCode::BadUsernameOrPassword)
+            self.answer(connect)
         };
         Box::pin(std::future::ready(Ok(result)))
     }
 
     fn authorize_publish<'a>(
         &'a self,
-        _client: &str,
-        _user: Option<&'a str>,
+        client: &str,
+        user: Option<&'a str>,
         topic: &'a str,
     ) -> Later<'a, bool> {
-        Box::pin(std::future::ready(is_topic(topic)))
+        let allowed = |guests: &Guests, id: &str| guests.may_publish(client, id, topic);
+        let may = is_topic(topic) && self.allows(user, allowed);
+        Box::pin(std::future::ready(may))
     }
 
     fn authorize_subscribe<'a>(
         &'a self,
-        _client: &str,
-        _user: Option<&'a str>,
+        client: &str,
+        user: Option<&'a str>,
         filter: &'a str,
     ) -> Later<'a, bool> {
-        Box::pin(std::future::ready(text_fault(filter).is_none()))
+        let allowed = |guests: &Guests, id: &str| guests.may_subscribe(client, id, filter);
+        let may = text_fault(filter).is_none() && self.allows(user, allowed);
+        Box::pin(std::future::ready(may))
     }
 }

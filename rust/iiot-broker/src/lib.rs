@@ -5,6 +5,7 @@
 //! journal and publishes them again when it connects.
 
 mod consumer;
+mod devices;
 mod door;
 mod retained;
 mod tap;
@@ -15,21 +16,26 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
+use mqtt5::broker::events::{ClientConnectEvent, ClientDisconnectEvent};
+use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::server::BrokerShutdownHandle;
 use mqtt5::broker::{
     BrokerEventHandler, ClientPublishEvent, MqttBroker, PublishAction, RetainedSetEvent,
 };
 use mqtt5::packet::publish::PublishPacket;
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::devices::Guests;
 use crate::door::{Door, Later, is_topic};
 
 pub use consumer::{Consumer, JournalTap};
+pub use devices::DeviceAccounts;
 pub use tap::{Done, Published, Tap, Taps};
 
 pub use retained::{RetainedError, RetainedStore, RetainedValue};
@@ -42,6 +48,8 @@ const MAX_RETAINED: usize = 100_000;
 /// What waits for a client that is away or slow.
 const MAX_QUEUED: usize = 10_000;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often connections are looked at whose key may have expired.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a start that was given up may take to let go of address and file.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -50,7 +58,7 @@ const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// User and password that every client must give; none lets everybody in.
+    /// User and password that every client must give, unless it is a device; none lets everybody in.
     pub credentials: Option<(String, String)>,
     /// Clients whose retained values are not stored, because they publish them again themselves.
     pub own_clients: Vec<String>,
@@ -58,6 +66,8 @@ pub struct Settings {
     pub store: PathBuf,
     /// Who is given what clients publish, before it is acknowledged; not what our own clients do.
     pub taps: Taps,
+    /// Devices, which log in with keys of their own; they need credentials for everybody else.
+    pub devices: Option<DeviceAccounts>,
 }
 
 /// Why the broker does not run.
@@ -69,6 +79,8 @@ pub enum BrokerError {
     Address(SocketAddr, std::io::Error),
     /// The file of retained values cannot be used.
     Store(PathBuf, RetainedError),
+    /// Devices have accounts, and everybody else is let in.
+    OpenToAll,
     /// The library's own words.
     Library(String),
 }
@@ -83,6 +95,9 @@ impl fmt::Display for BrokerError {
                 write!(f, "{address} cannot be listened on: {error}")
             }
             Self::Store(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::OpenToAll => f.write_str(
+                "devices have accounts at the built-in broker, so it needs a user name and a password for its other clients",
+            ),
             Self::Library(detail) => f.write_str(detail),
         }
     }
@@ -106,6 +121,9 @@ impl Broker {
     }
 
     fn start_within(settings: Settings, timeout: Duration) -> Result<Self, BrokerError> {
+        if settings.devices.is_some() && settings.credentials.is_none() {
+            return Err(BrokerError::OpenToAll);
+        }
         // Asked here, because the library's error has no kind.
         match TcpListener::bind(settings.listen) {
             Ok(free) => drop(free),
@@ -231,8 +249,13 @@ async fn run(
         .values()
         .map_err(|error| BrokerError::Store(settings.store, error))?;
     let listen = settings.listen;
+    let guests = settings
+        .devices
+        .map(|accounts| Arc::new(Guests::new(accounts)));
     let keeper = Arc::new(Keeper {
-        own_clients: settings.own_clients.into_iter().collect(),
+        own_clients: settings.own_clients.iter().cloned().collect(),
+        guests: guests.clone(),
+        router: OnceLock::new(),
         taps: settings.taps,
         state: Mutex::new(KeeperState {
             own_topics: HashSet::new(),
@@ -250,12 +273,21 @@ async fn run(
         .with_sys_topics_enabled(false)
         .with_storage(storage);
     let library = |error: mqtt5::MqttError| BrokerError::Library(error.to_string());
-    let mut broker = MqttBroker::with_config(config.with_event_handler(keeper))
+    let mut broker = MqttBroker::with_config(config.with_event_handler(keeper.clone()))
         .await
         .map_err(library)?
         .with_auth_provider(Arc::new(Door {
             credentials: settings.credentials,
+            own_clients: settings.own_clients,
+            guests: guests.clone(),
         }));
+    let router = broker.router();
+    let _ = keeper.router.set(Arc::clone(&router));
+    let (change, changes) = tokio::sync::mpsc::unbounded_channel();
+    if let Some(guests) = &guests {
+        let tell = move |id: &str| drop(change.send(id.to_owned()));
+        guests.directory().subscribe(Box::new(tell));
+    }
     // Nobody is connected yet, so this only fills the broker's memory.
     // A version before this one may have taken a topic that ends the connection of whoever subscribes to it.
     for value in values.into_iter().filter(|value| is_topic(&value.topic)) {
@@ -275,12 +307,34 @@ async fn run(
     tokio::select! {
         outcome = broker.run() => outcome.map_err(library),
         () = tell => Ok(()),
+        () = expel(guests, changes, &router) => Ok(()),
+    }
+}
+
+/// End the connections of devices whose key is gone.
+async fn expel(
+    guests: Option<Arc<Guests>>,
+    mut changes: UnboundedReceiver<String>,
+    router: &MessageRouter,
+) {
+    let Some(guests) = guests else {
+        return std::future::pending().await;
+    };
+    loop {
+        // Keys expire without a change.
+        let told = tokio::time::timeout(EXPIRY_INTERVAL, changes.recv()).await;
+        let id = told.ok().flatten();
+        for client in guests.expelled(id.as_deref()) {
+            router.disconnect_client(&client).await;
+        }
     }
 }
 
 /// Stores the retained values of other clients before they are acknowledged.
 struct Keeper {
     own_clients: HashSet<String>,
+    guests: Option<Arc<Guests>>,
+    router: OnceLock<Arc<MessageRouter>>,
     taps: Taps,
     state: Mutex<KeeperState>,
 }
@@ -292,6 +346,31 @@ struct KeeperState {
 }
 
 impl BrokerEventHandler for Keeper {
+    fn on_client_connect(&self, event: ClientConnectEvent) -> Later<'_, ()> {
+        Box::pin(async move {
+            let (Some(guests), Some(id), Some(router)) =
+                (&self.guests, &event.user_id, self.router.get())
+            else {
+                return;
+            };
+            if !guests.connected(&event.client_id, id) {
+                router.disconnect_client(&event.client_id).await;
+            }
+        })
+    }
+
+    fn on_client_disconnect(&self, event: ClientDisconnectEvent) -> Later<'_, ()> {
+        Box::pin(async move {
+            let (Some(guests), Some(router)) = (&self.guests, self.router.get()) else {
+                return;
+            };
+            // It may have been taken over by a connection of its own that lives.
+            if event.user_id.is_some() && !router.is_connected(&event.client_id).await {
+                guests.disconnected(&event.client_id);
+            }
+        })
+    }
+
     fn on_client_publish(&self, event: ClientPublishEvent) -> Later<'_, PublishAction> {
         if event.retain {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -353,6 +432,7 @@ mod tests {
             own_clients: Vec::new(),
             store: folder.path().join("broker.db"),
             taps: Taps::default(),
+            devices: None,
         }
     }
 

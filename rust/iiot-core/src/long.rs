@@ -50,6 +50,26 @@ pub(crate) fn enter(
     rules.takes_any_topic || !scan.applies.is_empty()
 }
 
+impl PointRule {
+    /// The level of a topic that says which device its document is of, if the point takes such documents.
+    pub(crate) fn device_in<'t>(&self, topic: &'t [u8]) -> Option<&'t [u8]> {
+        let wanted = self.device_level?;
+        let mut place = None;
+        let matches = self.filters.iter().any(|filter| {
+            filter.matches(topic, |level, found| {
+                if level == wanted {
+                    place = Some(found);
+                }
+            })
+        });
+        let mut excepted = self.except_filters.iter();
+        if !matches || excepted.any(|filter| filter.matches(topic, |_, _| {})) {
+            return None;
+        }
+        topic.get(place?)
+    }
+}
+
 fn match_topic(rules: &Rules, scan: &mut Scan) {
     scan.applies.clear();
     scan.levels.clear();

@@ -32,6 +32,8 @@ use crate::toml_table::{Faults, Table};
 
 /// In braces: the topic under which the document arrived.
 const WHOLE_TOPIC: &str = "#";
+/// The named level that says which device a document is of.
+const DEVICE_LEVEL: &str = "device";
 /// In braces before a name: a tag of the device that the document is of. A key of the document that begins so is written in quotes.
 const OF_DEVICE: char = '@';
 
@@ -159,6 +161,7 @@ pub(crate) fn read_point(
         tags,
         filters,
         except_filters,
+        device_level: names.iter().position(|name| name == DEVICE_LEVEL),
         first_level: rules.levels,
         fields: first..rules.fields.len() as u32,
         scope,

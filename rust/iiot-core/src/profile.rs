@@ -113,6 +113,13 @@ impl Profile {
         self.rules.belief
     }
 
+    /// The id of the device that a topic names: the level called `device` of the first point that takes documents with this topic and has such a level.
+    pub fn device_in<'t>(&self, topic: &'t [u8]) -> Option<&'t [u8]> {
+        let points = self.rules.long_points.iter();
+        let mut rules = points.filter_map(|number| self.rules.points.get(*number as usize));
+        rules.find_map(|rule| rule.device_in(topic))
+    }
+
     /// Find in `document` (one JSON object on one line, nothing around it) what the profile looks for.
     ///
     /// Of a document of which nothing is usable, the scan still holds what it says of its node's clock.

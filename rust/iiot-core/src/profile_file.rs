@@ -418,6 +418,7 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults
         tags,
         filters: Vec::new(),
         except_filters: Vec::new(),
+        device_level: None,
         first_level: 0,
         fields: number..number + 1,
         scope: 0,

@@ -91,6 +91,8 @@ pub(crate) struct PointRule {
     pub(crate) filters: Vec<Filter>,
     /// Not for documents that arrived under these.
     pub(crate) except_filters: Vec<Filter>,
+    /// Number of the level of its filters that is called `device`.
+    pub(crate) device_level: Option<usize>,
     /// Number of the first named level of its filters.
     pub(crate) first_level: u32,
     /// The numbers of its fields.

@@ -1,6 +1,7 @@
 //! Where a source pushes bytes: framing and scanning happen here, on the caller's thread; judgement and storage on the writer's.
 
 use crate::begin::begin;
+use crate::directory::Directory;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::queue::{Documents, LIVE_LIMIT_BYTES, Message, ROOM_BYTES};
@@ -78,6 +79,8 @@ pub struct Intake {
     rtt_channel: Option<String>,
     /// Further RTT channels that the log was told of.
     left_out: Vec<Vec<u8>>,
+    /// The devices whose messages come under topics, if they are registered.
+    pub(crate) devices: Option<Arc<Directory>>,
     /// Messages that were taken and not sent on yet.
     pub(crate) batch: Documents,
 }
@@ -111,12 +114,18 @@ impl Journal {
             max_document_bytes: kept.max_document_bytes,
             rtt_channel: kept.rtt_channel,
             left_out: Vec::new(),
+            devices: None,
             batch: Documents::default(),
         })
     }
 }
 
 impl Intake {
+    /// Look the devices of messages up here: the level called `device` of the profile's filters names them.
+    pub fn set_devices(&mut self, devices: Arc<Directory>) {
+        self.devices = Some(devices);
+    }
+
     /// For a recording that goes on, before the first `push`: its bytes before `resume_offset`, in any pieces. They tell which RTT channel speaks there.
     pub fn skip(&mut self, chunk: &[u8]) {
         self.framer.skip(chunk);

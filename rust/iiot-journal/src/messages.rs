@@ -4,6 +4,7 @@
 
 use crate::commit::State;
 use crate::deliveries::{Delivery, Redelivery};
+use crate::directory::LookedUp;
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::memory::{Memory, MemoryDelta};
@@ -16,6 +17,10 @@ use crate::writer;
 use iiot_core::quote;
 use rusqlite::{OptionalExtension, params};
 use std::sync::atomic::Ordering;
+
+/// Why nothing is taken of a message of a device.
+pub(crate) const UNKNOWN_DEVICE: &str = "unknown_device";
+pub(crate) const DEVICE_DISABLED: &str = "device_disabled";
 
 /// A message.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,8 +67,47 @@ impl Intake {
     }
 
     /// Scan a message and add it to the batch.
+    ///
+    /// Where devices are registered, the topic says which of them it is of: its tags go with the message, and one of no such device is a reject.
     pub fn take_message(&mut self, message: &Message<'_>) {
-        self.take_named(message, None);
+        let id = message
+            .topic
+            .filter(|_| self.devices.is_some())
+            .and_then(|topic| self.profile.device_in(topic));
+        let (Some(devices), Some(id)) = (&self.devices, id) else {
+            return self.take_named(message, None);
+        };
+        let reason = match devices.look_up(id, message.received_at_ns) {
+            LookedUp::Known(snapshot) => {
+                let device = (!snapshot.is_empty()).then_some(&*snapshot);
+                return self.take_named(&Message { device, ..*message }, None);
+            }
+            LookedUp::Taken => return self.take_named(message, None),
+            LookedUp::Unknown => (UNKNOWN_DEVICE, "no device of this id is registered"),
+            LookedUp::Disabled => (DEVICE_DISABLED, "the device is disabled"),
+        };
+        self.refuse_device(message, id, reason);
+    }
+
+    /// Add a whole message to the batch of which nothing is taken, because of its device.
+    fn refuse_device(&mut self, message: &Message<'_>, id: &[u8], why: (&'static str, &str)) {
+        let (reason, text) = why;
+        let refusal = Refusal {
+            reason,
+            place: format!("{}: {text}: {}", message.place(), quote(id)),
+            excerpt: quote(message.document),
+        };
+        let what = What::Reject {
+            refusal,
+            uptime_ms: None,
+            counter: None,
+            whole: true,
+        };
+        self.add(message, what, None);
+        let document = self.batch.keep(message.document);
+        if let Some(item) = self.batch.items.last_mut() {
+            item.document = document;
+        }
     }
 
     /// As [`take_message`](Self::take_message), for a message that its sender calls something.

@@ -261,13 +261,14 @@ pub(crate) struct Candidate {
     pub times: NewTimes,
     pub topic: Option<String>,
     pub device: Option<Vec<u8>>,
+    pub reason: String,
     pub document: Vec<u8>,
 }
 
 /// Rejects with a whole document, oldest first, one a frame; all, or those named.
 pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candidate>> {
     let mut query = state.db.prepare(
-        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic, uptime_start_ns, moves, device FROM reject
+        "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic, uptime_start_ns, moves, device, reason FROM reject
          WHERE document IS NOT NULL AND origin IS NOT NULL AND kind IN ('document', 'sink')
          GROUP BY sink, coalesce(position, -id) ORDER BY 1",
     )?;
@@ -283,6 +284,7 @@ pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candi
             ids: r.get(8)?,
             topic: r.get(9)?,
             device: r.get(12)?,
+            reason: r.get(13)?,
         })
     })?;
     let mut found: Vec<Candidate> = rows.collect::<std::result::Result<_, _>>()?;

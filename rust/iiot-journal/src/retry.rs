@@ -2,11 +2,13 @@
 
 use crate::begin::origin;
 use crate::commit::{Group, State};
+use crate::directory::{Directory, LookedUp};
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::judge::{Judge, NodeTime};
 use crate::links::LinkCounts;
 use crate::memory::Said;
+use crate::messages::{DEVICE_DISABLED, UNKNOWN_DEVICE};
 use crate::queue::Documents;
 use crate::reject::{Candidate, candidates, total_bytes};
 use crate::row::{Envelope, NewTimes, RowBuilder, Supply};
@@ -21,12 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How the documents of a source are judged now.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RetrySource {
     /// What they mean.
     pub profile: Arc<Profile>,
     /// How long a repeat is a duplicate.
     pub dedup_window: Duration,
+    /// The devices that are registered now: what was rejected because of its device is looked up again.
+    pub devices: Option<Arc<Directory>>,
 }
 
 /// What became of the rejects that were offered again.
@@ -72,11 +76,15 @@ fn retry(
     let mut retried = Retried::default();
     let mut usable = Vec::new();
     let mut judges: HashMap<String, Judge> = HashMap::new();
-    for candidate in candidates(state, ids)? {
+    for mut candidate in candidates(state, ids)? {
         let Some(source) = sources.get(&candidate.source) else {
             retried.without_source += 1;
             continue;
         };
+        if !find_device(&mut candidate, source) {
+            retried.still_rejected += 1;
+            continue;
+        }
         let mut scan = Scan::new();
         let topic = candidate.topic.as_deref().map(str::as_bytes);
         let device = candidate.device.as_deref();
@@ -150,6 +158,24 @@ fn retry(
         judge.merge(state);
     }
     Ok(retried)
+}
+
+/// Look the device of a document up that was rejected because of it. `false`: it is so still.
+fn find_device(candidate: &mut Candidate, source: &RetrySource) -> bool {
+    let is_of_device = matches!(candidate.reason.as_str(), UNKNOWN_DEVICE | DEVICE_DISABLED);
+    let topic = candidate.topic.as_deref().map(str::as_bytes);
+    let id = topic.and_then(|topic| source.profile.device_in(topic));
+    let (true, Some(devices), Some(id)) = (is_of_device, &source.devices, id) else {
+        return true;
+    };
+    match devices.find(id) {
+        LookedUp::Known(snapshot) => {
+            candidate.device = (!snapshot.is_empty()).then(|| snapshot.to_vec());
+            true
+        }
+        LookedUp::Taken => true,
+        LookedUp::Unknown | LookedUp::Disabled => false,
+    }
 }
 
 /// Ask the window and the memory of the source, and count what they say of the nodes' links.

@@ -2,9 +2,10 @@
 
 use crate::consumer::consumed;
 use crate::decode::Profile;
+use crate::devices::{self, DeviceDirectory};
 use crate::errors::BrokerError;
 use crate::journal::{Journal, seconds};
-use iiot_broker::{Broker as Core, Consumer, JournalTap, Settings, Taps};
+use iiot_broker::{Broker as Core, Consumer, DeviceAccounts, JournalTap, Settings, Taps};
 use iiot_journal::SourceSettings;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -21,9 +22,13 @@ pub(crate) struct Broker {
 #[pymethods]
 impl Broker {
     #[staticmethod]
-    #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
-    #[pyo3(signature = (listen, *, path, own_clients = Vec::new(), consumers = Vec::new(), username = None, password = None),
-           text_signature = "(listen, *, path, own_clients=(), consumers=(), username=None, password=None)")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        reason = "extracted by pyo3: keyword arguments of the Python signature"
+    )]
+    #[pyo3(signature = (listen, *, path, own_clients = Vec::new(), consumers = Vec::new(), username = None, password = None, devices = None, device_prefix = "iotflow/devices"),
+           text_signature = "(listen, *, path, own_clients=(), consumers=(), username=None, password=None, devices=None, device_prefix='iotflow/devices')")]
     fn start(
         py: Python<'_>,
         listen: &str,
@@ -32,6 +37,8 @@ impl Broker {
         consumers: Vec<Py<BrokerConsumer>>,
         username: Option<String>,
         password: Option<String>,
+        devices: Option<Py<DeviceDirectory>>,
+        device_prefix: &str,
     ) -> PyResult<Self> {
         let listen: SocketAddr = listen.parse().map_err(|_| {
             PyValueError::new_err(format!("listen is {listen:?}, expected ADDRESS:PORT"))
@@ -46,6 +53,10 @@ impl Broker {
             own_clients,
             store: path.into(),
             taps,
+            devices: devices::core(devices.as_ref()).map(|directory| DeviceAccounts {
+                directory,
+                prefix: device_prefix.to_owned(),
+            }),
         };
         let core = py
             .detach(|| Core::start(settings))
@@ -85,11 +96,12 @@ pub(crate) struct BrokerConsumer {
 #[pymethods]
 impl BrokerConsumer {
     #[expect(
+        clippy::needless_pass_by_value,
         clippy::too_many_arguments,
-        reason = "keyword arguments of the Python signature"
+        reason = "extracted by pyo3: keyword arguments of the Python signature"
     )]
     #[new]
-    #[pyo3(signature = (journal, name, *, profile, topic_prefix, tags, filters, waits = true, dedup_window_s = 3600.0, max_document_bytes = 65_536))]
+    #[pyo3(signature = (journal, name, *, profile, topic_prefix, tags, filters, waits = true, dedup_window_s = 3600.0, max_document_bytes = 65_536, devices = None))]
     fn new(
         py: Python<'_>,
         journal: &Journal,
@@ -101,6 +113,7 @@ impl BrokerConsumer {
         waits: bool,
         dedup_window_s: f64,
         max_document_bytes: usize,
+        devices: Option<Py<DeviceDirectory>>,
     ) -> PyResult<Self> {
         let settings = SourceSettings {
             name: name.to_owned(),
@@ -113,7 +126,10 @@ impl BrokerConsumer {
             max_document_bytes,
             rtt_channel: None,
         };
-        let intake = journal.add_core_source(py, settings)?;
+        let mut intake = journal.add_core_source(py, settings)?;
+        if let Some(devices) = devices::core(devices.as_ref()) {
+            intake.set_devices(devices);
+        }
         Ok(Self {
             core: Consumer::new(filters, max_document_bytes, intake),
         })

@@ -2,6 +2,7 @@
 
 use crate::crossings;
 use crate::decode::Profile;
+use crate::devices::{self, DeviceDirectory};
 use crate::journal::{Journal, seconds};
 use crate::mqtt::{protocol, refused};
 use iiot_journal::{Delivery, Intake, Message, Redelivery, SourceSettings, Supply};
@@ -114,14 +115,15 @@ pub(crate) struct MqttConsumer {
 #[pymethods]
 impl MqttConsumer {
     #[expect(
+        clippy::needless_pass_by_value,
         clippy::too_many_arguments,
-        reason = "keyword arguments of the Python signature"
+        reason = "extracted by pyo3: keyword arguments of the Python signature"
     )]
     #[new]
     #[pyo3(signature = (
         journal, name, *, profile, topic_prefix, tags, broker_url, client_id, subscriptions, retained = "ignore", redelivery = "marked", waits = true,
         session_expiry_s = 86_400.0, dedup_window_s = 3600.0, max_document_bytes = 65_536, protocol = "3.1.1", keep_alive_s = 30.0, ack_timeout_s = 20.0,
-        connect_timeout_s = 10.0, username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None
+        connect_timeout_s = 10.0, username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None, devices = None
     ))]
     fn new(
         py: Python<'_>,
@@ -148,6 +150,7 @@ impl MqttConsumer {
         ca_file: Option<String>,
         client_cert_file: Option<String>,
         client_key_file: Option<String>,
+        devices: Option<Py<DeviceDirectory>>,
     ) -> PyResult<Self> {
         let retained = match retained {
             "ignore" => Retained::Ignore,
@@ -200,10 +203,11 @@ impl MqttConsumer {
             max_document_bytes,
             rtt_channel: None,
         };
-        let inlet = JournalInlet {
-            intake: journal.add_core_source(py, settings)?,
-            redelivery,
-        };
+        let mut intake = journal.add_core_source(py, settings)?;
+        if let Some(devices) = devices::core(devices.as_ref()) {
+            intake.set_devices(devices);
+        }
+        let inlet = JournalInlet { intake, redelivery };
         core.attach(&inlet);
         Ok(Self {
             core,

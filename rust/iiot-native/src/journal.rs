@@ -1,6 +1,7 @@
 //! `Journal`: opening, asking and closing.
 
 use crate::decode::Profile;
+use crate::devices::{self, DeviceDirectory};
 use crate::errors;
 use crate::intake::Intake;
 use crate::status::{reject_dict, status_dict};
@@ -104,13 +105,14 @@ impl Journal {
         rejects.iter().map(|r| reject_dict(py, r)).collect()
     }
 
-    #[pyo3(signature = (sources, *, ids = None))]
+    #[pyo3(signature = (sources, *, ids = None, devices = None))]
     #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
     fn retry_rejects(
         &self,
         py: Python<'_>,
         sources: HashMap<String, (Py<Profile>, f64)>,
         ids: Option<Vec<i64>>,
+        devices: Option<Py<DeviceDirectory>>,
     ) -> PyResult<BTreeMap<&'static str, u64>> {
         let sources = sources
             .iter()
@@ -118,6 +120,7 @@ impl Journal {
                 let source = RetrySource {
                     profile: Arc::clone(&profile.get().core),
                     dedup_window: seconds("dedup_window_s", *dedup_window_s)?,
+                    devices: devices::core(devices.as_ref()),
                 };
                 Ok((name.clone(), source))
             })

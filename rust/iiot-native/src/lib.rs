@@ -5,6 +5,7 @@ mod consumer;
 mod crossings;
 mod decode;
 mod descriptor;
+mod devices;
 mod downlink;
 mod errors;
 mod history;
@@ -49,6 +50,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     postgres::register(module)?;
     postgres_sql::register(module)?;
     posts::register(module)?;
+    devices::register(module)?;
     simulate::register(module)?;
     broker::register(module)?;
     memory::register(module)?;

@@ -46,6 +46,7 @@ pub fn retried_under(name: &str, profile: Arc<Profile>) -> HashMap<String, Retry
     let source = RetrySource {
         profile,
         dedup_window: Duration::from_secs(3600),
+        devices: None,
     };
     HashMap::from([(name.to_owned(), source)])
 }

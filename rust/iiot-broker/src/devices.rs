@@ -1,0 +1,267 @@
+//! Devices at the broker: each logs in with its key, is held to its own topics and client ids, and is shown out when its key is gone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use iiot_journal::Directory;
+use sha2::{Digest, Sha256};
+
+/// Parts a device's id from the rest of a client id.
+const REST: char = ':';
+/// A login that did not become a connection is forgotten after this.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// So many logins may be on their way before old ones are looked for.
+const MAX_LOGINS: usize = 2000;
+
+/// SHA-256 of a key.
+type KeyHash = [u8; 32];
+
+/// What devices may do at a broker.
+#[derive(Clone)]
+pub struct DeviceAccounts {
+    /// Who they are.
+    pub directory: Arc<Directory>,
+    /// Their topics are below this and their id.
+    pub prefix: String,
+}
+
+/// Devices that log in and are connected.
+pub(crate) struct Guests {
+    directory: Arc<Directory>,
+    prefix: String,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    /// By client id: which key was shown, and when.
+    logins: HashMap<Box<str>, (KeyHash, Instant)>,
+    /// By client id: device and key of each connection.
+    connected: HashMap<Box<str>, (Box<str>, KeyHash)>,
+}
+
+fn now_s() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The device that a client id belongs to, if there is such a device.
+fn owner(client: &str) -> &str {
+    client.split(REST).next().unwrap_or(client)
+}
+
+impl Guests {
+    pub(crate) fn new(accounts: DeviceAccounts) -> Self {
+        Self {
+            directory: accounts.directory,
+            prefix: accounts.prefix.trim_end_matches('/').to_owned(),
+            connections: Mutex::default(),
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory of devices.
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// Whether only a device may use this client id.
+    pub(crate) fn own(&self, client: &str) -> bool {
+        self.directory.is_known(owner(client))
+    }
+
+    /// Let a device in: its id, if name and key are right.
+    pub(crate) fn enter(&self, client: &str, name: &str, key: &[u8]) -> Option<String> {
+        // Hashed whatever the name is, so that the time says nothing of it.
+        let hash: KeyHash = Sha256::digest(key).into();
+        let id = self.directory.named(name)?;
+        if !self.directory.has_key(&id, &hash, now_s()) {
+            return None;
+        }
+        let mut connections = self.connections();
+        let now = Instant::now();
+        if connections.logins.len() >= MAX_LOGINS {
+            connections
+                .logins
+                .retain(|_, (_, at)| now.duration_since(*at) < LOGIN_TIMEOUT);
+        }
+        connections.logins.insert(client.into(), (hash, now));
+        Some(id)
+    }
+
+    /// A device that was let in is connected. `false`: its key is gone already.
+    pub(crate) fn connected(&self, client: &str, id: &str) -> bool {
+        let mut connections = self.connections();
+        let Some((hash, _)) = connections.logins.remove(client) else {
+            return false;
+        };
+        connections
+            .connected
+            .insert(client.into(), (id.into(), hash));
+        drop(connections);
+        self.directory.has_key(id, &hash, now_s())
+    }
+
+    /// A device is not connected any more.
+    pub(crate) fn disconnected(&self, client: &str) {
+        self.connections().connected.remove(client);
+    }
+
+    /// The client ids of connections, of one device or of all, whose key is gone or has expired.
+    pub(crate) fn expelled(&self, id: Option<&str>) -> Vec<String> {
+        let connections = self.connections();
+        let own = connections.connected.iter();
+        let gone = own.filter(|(_, (device, hash))| {
+            id.is_none_or(|id| &**device == id) && !self.directory.has_key(device, hash, now_s())
+        });
+        gone.map(|(client, _)| client.to_string()).collect()
+    }
+
+    /// Whether a device may do anything at all. Its last will comes behind the end of its connection.
+    fn is_welcome(&self, client: &str, id: &str) -> bool {
+        let connected = self.connections().connected.get(client).cloned();
+        match connected {
+            Some((device, hash)) => &*device == id && self.directory.has_key(id, &hash, now_s()),
+            None => self.directory.may_enter(id, now_s()),
+        }
+    }
+
+    /// Whether a device may publish to a topic.
+    pub(crate) fn may_publish(&self, client: &str, id: &str, topic: &str) -> bool {
+        (self.is_below(id, "telemetry", topic) || self.is_below(id, "status", topic))
+            && self.is_welcome(client, id)
+    }
+
+    /// Whether a device may subscribe to a filter.
+    pub(crate) fn may_subscribe(&self, client: &str, id: &str, filter: &str) -> bool {
+        let filter = match filter.strip_prefix("$share/") {
+            Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
+            None => filter,
+        };
+        self.is_below(id, "commands", filter) && self.is_welcome(client, id)
+    }
+
+    /// Whether a last will of a device may be published.
+    pub(crate) fn may_leave(&self, id: &str, topic: &str) -> bool {
+        self.is_below(id, "telemetry", topic) || self.is_below(id, "status", topic)
+    }
+
+    /// Whether `PREFIX/ID/KIND/#` matches; the text of a filter is compared as it is, so that no wildcard leads out.
+    fn is_below(&self, id: &str, kind: &str, topic: &str) -> bool {
+        let rest = topic.strip_prefix(&self.prefix);
+        let rest = rest.and_then(|rest| rest.strip_prefix('/'));
+        let rest = rest.and_then(|rest| rest.strip_prefix(id));
+        let rest = rest.and_then(|rest| rest.strip_prefix('/'));
+        let rest = rest.and_then(|rest| rest.strip_prefix(kind));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// Whether a device may call itself so: by its id, with anything behind it.
+pub(crate) fn is_client_of(client: &str, id: &str) -> bool {
+    owner(client) == id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeviceAccounts, Guests, is_client_of};
+    use iiot_journal::{DeviceEntry, DeviceKey, Directory};
+    use sha2::{Digest, Sha256};
+    use std::sync::Arc;
+
+    fn guests() -> Guests {
+        let directory = Arc::new(Directory::default());
+        for id in ["e1", "e2"] {
+            directory.set(
+                id,
+                DeviceEntry {
+                    is_enabled: true,
+                    keys: vec![DeviceKey {
+                        hash: Sha256::digest(id).into(),
+                        expires_at_s: None,
+                    }],
+                    ..DeviceEntry::default()
+                },
+            );
+        }
+        Guests::new(DeviceAccounts {
+            directory,
+            prefix: "iotflow/devices".into(),
+        })
+    }
+
+    #[test]
+    fn a_device_reaches_its_own_topics_only() {
+        let guests = guests();
+        for (topic, may) in [
+            ("iotflow/devices/e1/telemetry/t", true),
+            ("iotflow/devices/e1/telemetry", true),
+            ("iotflow/devices/e1/status/online", true),
+            ("iotflow/devices/e1/telemetryx", false),
+            ("iotflow/devices/e1/commands/config", false),
+            ("iotflow/devices/e2/telemetry/t", false),
+            ("iotflow/devices/e11/telemetry/t", false),
+            ("iotflow/devices/e1", false),
+            ("/iotflow/devices/e1/telemetry/t", false),
+            ("", false),
+        ] {
+            assert_eq!(guests.may_publish("e1", "e1", topic), may, "{topic}");
+            assert_eq!(guests.may_leave("e1", topic), may, "{topic}");
+        }
+        for (filter, may) in [
+            ("iotflow/devices/e1/commands/#", true),
+            ("iotflow/devices/e1/commands/+", true),
+            ("$share/g/iotflow/devices/e1/commands/#", true),
+            ("iotflow/devices/+/commands/#", false),
+            ("iotflow/devices/e1/#", false),
+            ("iotflow/devices/e1/+/config", false),
+            ("$share/g/iotflow/devices/e2/commands/#", false),
+            ("$share/iotflow/devices/e1/commands/#", false),
+            ("$share/g", false),
+            ("+/devices/e1/commands/#", false),
+            ("#", false),
+            ("$SYS/#", false),
+        ] {
+            assert_eq!(guests.may_subscribe("e1", "e1", filter), may, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_client_id_begins_with_the_id_of_its_device() {
+        for (client, is_own) in [
+            ("e1", true),
+            ("e1:a", true),
+            ("e1:", true),
+            ("e11", false),
+            ("e2:e1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_client_of(client, "e1"), is_own, "{client}");
+        }
+    }
+
+    #[test]
+    fn connections_whose_key_is_gone_are_named() {
+        let guests = guests();
+        assert_eq!(guests.enter("e1:a", "e1", b"e2"), None);
+        assert_eq!(guests.enter("e1:a", "e3", b"e1"), None);
+        assert_eq!(guests.enter("e1:a", "e1", b"e1").as_deref(), Some("e1"));
+        assert!(guests.connected("e1:a", "e1"));
+        assert!(guests.expelled(Some("e1")).is_empty());
+
+        guests.directory().remove("e1");
+        assert_eq!(guests.expelled(None), ["e1:a"]);
+        assert_eq!(guests.expelled(Some("e1")), ["e1:a"]);
+        assert!(guests.expelled(Some("e2")).is_empty());
+        assert!(!guests.may_publish("e1:a", "e1", "iotflow/devices/e1/status/x"));
+        guests.disconnected("e1:a");
+        assert!(guests.expelled(Some("e1")).is_empty());
+    }
+}
