@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,6 +11,7 @@ from iiot_gateway import _native
 from iiot_gateway.device_api.intake import PostQueue
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
+from iiot_gateway.device_mqtt.building import Task, mqtt_address, tasks
 from iiot_gateway.log import get_log
 from iiot_gateway.registry.section import DevicesSection, registry_path
 from iiot_gateway.registry.store import Registry
@@ -51,7 +53,9 @@ def _device_api(building: Building) -> DeviceApi | None:
     posts = _native.Posts(
         building.journal, "devices", message_id_window_s=section.message_id_window_s, max_message_ids=section.max_message_ids, **rules
     )
-    return DeviceApi(section, building.config.http, registry, PostQueue(posts), archive_of(building.config))
+    api = DeviceApi(section, building.config.http, registry, PostQueue(posts), archive_of(building.config))
+    api.mqtt_address = mqtt_address(building.config)
+    return api
 
 
 def archive_of(config: Config) -> Archive | None:
@@ -79,7 +83,7 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
     if api is None:
         raise AssertionError("a source is made of a section that is there, and not while a recording is played")
     building.http_parts.append(http_part(api))
-    return DeviceSource(name, api)
+    return DeviceSource(name, api, [api.queue.run, api.store_now_and_then, *tasks(building, api)])
 
 
 class DeviceSource:
@@ -87,17 +91,18 @@ class DeviceSource:
 
     kind = "devices"
 
-    def __init__(self, name: str, api: DeviceApi) -> None:
+    def __init__(self, name: str, api: DeviceApi, beside: Sequence[Task]) -> None:
         self.name = name
         self.status = SourceStatus(traffic=self._traffic)
         self._api = api
+        self._beside = beside
         self._log = get_log(source=name)
 
     async def run(self) -> None:
         """Run until cancelled. What was not answered by then is sent again by the devices."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._api.queue.run)
-            tasks.start_soon(self._api.store_now_and_then)
+        async with anyio.create_task_group() as beside:
+            for task in self._beside:
+                beside.start_soon(task)
             while True:
                 if self._api.queue.has_room():
                     self.status.change(self._log, "listening", "devices post to the HTTP server")

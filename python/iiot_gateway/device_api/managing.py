@@ -185,7 +185,6 @@ class Managing:
             command = await anyio.to_thread.run_sync(lambda: add(device.id, kind, wanted.payload, lifetime_s=wanted.lifetime_s))
         except TooManyWaiting as error:
             raise Problem(409, "too_many_commands", str(error), "wait until they are acknowledged or expire") from error
-        self._api.commands_changed()
         return JSONResponse({"command": described(command)}, 202)
 
     async def commands(self, request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -46,21 +46,22 @@ class DeviceApi:
         self.addresses = Limit(section.address_requests_per_minute, "requests of an address")
         self.registrations = Limit(section.registrations_per_minute, "registrations of an address")
         self.heard: dict[str, float] = {}
-        """When devices were heard last, Unix seconds, since this was stored."""
-        self.commands_changed: Callable[[], None] = lambda: None
-        """Called when there is something to send to a device."""
+        """When devices were heard last since the start, Unix seconds."""
+        self._gone: dict[str, float] = {}
+        """Devices of which the broker said that they are gone, and when, Unix seconds."""
         self.mqtt_address: tuple[str, int] = ("", 1883)
         """Where devices find the broker; an empty host is the one that they found this server by."""
+        self._not_stored: set[str] = set()
         self.counts: Counter[str] = Counter()
         """What became of what was posted, by word; and what was refused before, by the name of the problem."""
 
-    def presence_of(self, state: str, last_seen: float | None) -> str:
+    def _presence_of(self, device: Device, last_seen: float | None) -> str:
         """Tell whether a device is there: online, offline, never_seen, or its state where it is not active."""
-        if state != DeviceState.ACTIVE:
-            return state
+        if device.state is not DeviceState.ACTIVE:
+            return str(device.state)
         if last_seen is None:
             return "never_seen"
-        return "online" if time.time() - last_seen < self.section.silence_s else "offline"
+        return "offline" if self.is_silent(device) else "online"
 
     def address(self, request: Request) -> str:
         """Return the address of whoever asks; behind a proxy the one that the proxy saw."""
@@ -89,14 +90,30 @@ class DeviceApi:
             raise Problem(409, "device_exists", str(error), "choose another one") from error
         if device is None:
             raise unknown_device(device_id)
-        if "configuration" in changes:
-            self.commands_changed()
         return device
+
+    def heard_at(self, device: Device) -> float | None:
+        """Return when a device was heard last, Unix seconds; newer than what is stored."""
+        return max((at for at in (self.heard.get(device.id), device.last_seen) if at is not None), default=None)
+
+    def hears(self, device_id: str, at_s: float) -> None:
+        """Note that a device was heard."""
+        self.heard[device_id] = max(at_s, self.heard.get(device_id, 0.0))
+        self._not_stored.add(device_id)
+
+    def leaves(self, device_id: str) -> None:
+        """Note that a device is gone: its last will came."""
+        self._gone[device_id] = time.time()
+
+    def is_silent(self, device: Device) -> bool:
+        """Tell whether a device is gone, or was not heard for as long as makes it offline."""
+        last_seen = self.heard_at(device) or 0.0
+        return last_seen <= self._gone.get(device.id, -1.0) or time.time() - last_seen >= self.section.silence_s
 
     def shown(self, device: Device) -> dict[str, Any]:
         """Return a device with what is known since the registry was written last."""
-        last_seen = self.heard.get(device.id, device.last_seen)
-        presence = self.presence_of(device.state, last_seen)
+        last_seen = self.heard_at(device)
+        presence = self._presence_of(device, last_seen)
         return {**shown_device(device), "last_seen": last_seen, "presence": presence, "is_online": presence == "online"}
 
     def count(self, word: str) -> None:
@@ -115,7 +132,8 @@ class DeviceApi:
                 await self._store(repeated)
 
     async def _store(self, repeated: Repeated) -> None:
-        heard, self.heard = self.heard, {}
+        not_stored, self._not_stored = self._not_stored, set()
+        heard = {device_id: self.heard[device_id] for device_id in not_stored}
         used, self.door.used = self.door.used, {}
 
         def write() -> None:
@@ -127,6 +145,6 @@ class DeviceApi:
         try:
             await anyio.to_thread.run_sync(write)
         except RegistryUnusable as error:
-            self.heard = {**heard, **self.heard}
+            self._not_stored |= not_stored
             if (extra := repeated.allows(str(error))) is not None:
                 get_log().warning(REGISTRY_UNAVAILABLE, error=str(error), consequence="who was heard last is not stored", **extra)

@@ -177,7 +177,7 @@ class Telemetry:
     def _took(self, sender: Sender, outcome: Outcome, now_ns: int) -> None:
         self._api.count(outcome.word)
         if outcome.is_taken:
-            self._api.heard[sender.device.id] = now_ns / 1e9
+            self._api.hears(sender.device.id, now_ns / 1e9)
 
 
 def _id(message_id: str | None) -> bytes | None:

@@ -18,13 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-import anyio
-import anyio.to_thread
-
 from iiot_gateway._native import read_answer, sign_command
-from iiot_gateway.backoff import Backoff
 from iiot_gateway.errors import SourceUnavailable
-from iiot_gateway.log import DOWNLINK_ANSWERED, DOWNLINK_DISCONNECTED, DOWNLINK_REFUSED, DOWNLINK_SENT, Repeated, get_log
+from iiot_gateway.log import DOWNLINK_ANSWERED, DOWNLINK_DISCONNECTED, DOWNLINK_REFUSED, DOWNLINK_SENT, get_log
+from iiot_gateway.mqtt.side import Messages, Refused, serve_side
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Profile, SideConnection
@@ -35,7 +32,6 @@ NEXT_PACKETS = 64
 GRACE_S = 30.0
 """How long after its time a command's fate may still be told."""
 MAX_LINE_BYTES = 4096
-RECEIVE_S = 0.5
 MOST_PENDING = 64
 LED = {"0": 0, "off": 0, "false": 0, "1": 1, "on": 1, "true": 1}
 Name = Literal["interval_s", "led", "reboot"]
@@ -108,46 +104,18 @@ class Downlink:
         self._counter = 0
         self._rest = b""
         self._log = get_log(part="downlink")
-        self._repeated = Repeated()
         gate.listener = self.hear
 
     async def run(self, _views: Views) -> None:
         """Serve until cancelled."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._connect)
-                tasks.start_soon(self._fetch)
-                tasks.start_soon(self._stop_when_cancelled)
-        finally:
-            self._side.stop()
+        await serve_side(self._side, self._take, self._log, DOWNLINK_DISCONNECTED)
 
-    async def _stop_when_cancelled(self) -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            # The two threads end only so.
-            self._side.stop()
-
-    async def _connect(self) -> None:
-        # Soon again at first: the built-in broker starts at the same moment, and a command that nobody hears is lost.
-        backoff, thread = Backoff(first_s=0.1), anyio.CapacityLimiter(1)
-        while True:
-            ended = await anyio.to_thread.run_sync(self._side.run_connection, limiter=thread)
-            if ended["kind"] == "stopped":
-                return
-            if (extra := self._repeated.allows(ended["kind"])) is not None:
-                self._log.warning(DOWNLINK_DISCONNECTED, kind=ended["kind"], detail=ended["detail"], **extra)
-            await anyio.sleep(backoff.next_delay_s(ended["connected_s"]))
-
-    async def _fetch(self) -> None:
-        connection, thread = 0, anyio.CapacityLimiter(1)
-        while True:
-            connection, messages, refused = await anyio.to_thread.run_sync(self._side.receive, connection, RECEIVE_S, limiter=thread)
-            for topic, payload, retained in messages:
-                self.ask(topic, payload, retained=retained)
-            self._forget_old()
-            for topic, reason in refused:
-                self._log.error(DOWNLINK_REFUSED, by="broker", topic=topic, reason=reason)
+    def _take(self, _connection: int, messages: Messages, refused: Refused) -> None:
+        for topic, payload, retained in messages:
+            self.ask(topic, payload, retained=retained)
+        self._forget_old()
+        for topic, reason in refused:
+            self._log.error(DOWNLINK_REFUSED, by="broker", topic=topic, reason=reason)
 
     def ask(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Take a message on PREFIX/NODE/set/NAME."""

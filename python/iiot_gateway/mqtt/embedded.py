@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
 from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
 from iiot_gateway.mqtt.broker import BrokerSection
 from iiot_gateway.mqtt.connection import embedded_clients
+from iiot_gateway.registry.section import DevicesSection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,9 @@ class EmbeddedBroker:
     Its methods block, but for one that says so, and may be called from any thread.
     """
 
-    def __init__(self, section: BrokerSection, path: str, clients: Sequence[str]) -> None:
+    def __init__(self, section: BrokerSection, path: str, clients: Sequence[str], devices: dict[str, Any]) -> None:
         self._section = section
+        self._devices = devices
         self._path = path
         self._clients = list(clients)
         self._users = set(clients)
@@ -61,6 +63,7 @@ class EmbeddedBroker:
                     consumers=self._consumers,
                     username=section.username or None,
                     password=section.password.reveal() or None,
+                    **self._devices,
                 )
             except _native.BrokerError as error:
                 raise SinkUnavailable(
@@ -96,4 +99,14 @@ def built_in_broker(building: Building) -> EmbeddedBroker:
 
 def _made(building: Building) -> EmbeddedBroker:
     section = building.config.one(BrokerSection)
-    return EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config))
+    return EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config), _devices(building))
+
+
+def _devices(building: Building) -> dict[str, Any]:
+    """Return what lets devices in, and where; nothing without [devices], or where nobody is asked for a password."""
+    registered = next(iter(building.config.of(DevicesSection).values()), None)
+    if registered is None or not building.config.one(BrokerSection).username:
+        return {}
+    from iiot_gateway.device_mqtt.building import directory_of
+
+    return {"devices": directory_of(building), "device_prefix": registered.topics}

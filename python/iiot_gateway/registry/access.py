@@ -58,7 +58,7 @@ class AccessKeys:
         Returns until when the old one is valid (Unix seconds), None if none is.
         """
         now = time.time()
-        valid = f"SELECT id, expires_at FROM access_key WHERE {OF_DEVICE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY id DESC"  # noqa: S608 - constants
+        valid = f"SELECT id, expires_at FROM access_key WHERE {OF_DEVICE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY id DESC"
         with self._file.write() as db:
             old = db.execute(valid, (device_id, now)).fetchall()
             kept, until = None, None
@@ -66,7 +66,7 @@ class AccessKeys:
                 kept, expires_at = old[0]
                 until = min(now + overlap_s, expires_at or now + overlap_s)
                 db.execute("UPDATE access_key SET expires_at=? WHERE id=?", (until, kept))
-            db.execute(f"DELETE FROM access_key WHERE {OF_DEVICE} AND id IS NOT ?", (device_id, kept))  # noqa: S608 - constants
+            db.execute(f"DELETE FROM access_key WHERE {OF_DEVICE} AND id IS NOT ?", (device_id, kept))
             insert_key(db, digest(key), KeyKind.DEVICE, (device_id,))
         return until
 

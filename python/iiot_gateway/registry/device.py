@@ -47,6 +47,8 @@ class Device:
     """Under which it logs in at a broker beside its id; empty for none."""
     created_at: float = 0.0
     last_seen: float | None = None
+    presence: str = ""
+    """Whether it is there, as was told last: online, offline, or empty."""
     configuration: Mapping[str, Any] = field(default_factory=dict)
     configuration_version: int = 0
 

@@ -27,12 +27,13 @@ COLUMNS = (
     "user_name",
     "created_at",
     "last_seen",
+    "presence",
     "configuration",
     "configuration_version",
 )
-SELECT = f"SELECT {', '.join(COLUMNS)} FROM device"  # noqa: S608 - constants
-INSERT = f"INSERT INTO device ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"  # noqa: S608 - constants
-UPDATE = f"UPDATE device SET {', '.join(f'{name}=?' for name in COLUMNS)} WHERE id=?"  # noqa: S608 - constants
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM device"
+INSERT = f"INSERT INTO device ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"
+UPDATE = f"UPDATE device SET {', '.join(f'{name}=?' for name in COLUMNS)} WHERE id=?"
 READ: Mapping[str, Callable[[Any], Any]] = {
     "state": DeviceState,
     "tags": json.loads,
@@ -111,9 +112,20 @@ class Devices:
         """Remove a device with its keys and commands. False if there is none."""
         own = "SELECT access_key FROM access_key_device WHERE device=?"
         with self._file.write() as db:
-            db.execute(f"DELETE FROM access_key WHERE kind='device' AND id IN ({own})", (device_id,))  # noqa: S608 - a constant
+            db.execute(f"DELETE FROM access_key WHERE kind='device' AND id IN ({own})", (device_id,))
             db.execute("DELETE FROM access_key_device WHERE device=?", (device_id,))
             return db.execute("DELETE FROM device WHERE id=?", (device_id,)).rowcount > 0
+
+    def configured(self) -> list[Device]:
+        """Return the devices that have a configuration."""
+        with self._file.read() as db:
+            rows = db.execute(f"{SELECT} WHERE configuration_version > 0 ORDER BY id").fetchall()
+        return [_device(row) for row in rows]
+
+    def set_presence(self, device_id: str, presence: str) -> None:
+        """Store whether a device is there, as it was told."""
+        with self._file.write() as db:
+            db.execute("UPDATE device SET presence=? WHERE id=?", (presence, device_id))
 
     def heard(self, last_seen: Mapping[str, float]) -> None:
         """Store when devices were heard last (Unix seconds)."""

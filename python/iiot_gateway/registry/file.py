@@ -27,6 +27,8 @@ class RegistryFile:
         with self._usable():
             self._writer = _connect(path)
             self._reader = _connect(path)
+        self._version = -1
+        self._generation = -1
         self._writing = threading.Lock()
         self._reading = threading.Lock()
 
@@ -37,10 +39,13 @@ class RegistryFile:
             self._reader.close()
 
     def generation(self) -> int:
-        """Return a number that is another one after each change, by whomever."""
+        """Return a number that is another one after each change of devices or keys that counts, by whomever."""
         with self.read() as db:
-            (number,) = db.execute("PRAGMA data_version").fetchone()
-        return int(number)
+            (version,) = db.execute("PRAGMA data_version").fetchone()
+            if version != self._version:
+                (self._generation,) = db.execute("SELECT number FROM revision").fetchone()
+                self._version = version
+        return self._generation
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

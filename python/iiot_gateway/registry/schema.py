@@ -7,8 +7,27 @@ changed then.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 from iiot_gateway.errors import RegistryUnusable
+
+WATCHED = "name, type, location, state, tags, user_name, configuration, firmware_version, hardware_version"
+"""What of a device counts for its points and its rights, or is shown: a change of these is another revision."""
+
+
+def _counted() -> str:
+    """Return the triggers that count each change which another process must see."""
+    watched = {
+        "device": ("INSERT", "DELETE", f"UPDATE OF {WATCHED}"),
+        "access_key": ("INSERT", "DELETE", "UPDATE OF expires_at"),
+        "access_key_device": ("INSERT", "DELETE"),
+    }
+    return "".join(
+        f"CREATE TRIGGER {table}_{event.split()[0].lower()} AFTER {event} ON {table} BEGIN UPDATE revision SET number=number+1; END;"
+        for table, events in watched.items()
+        for event in events
+    )
+
 
 STEPS = (
     """
@@ -24,6 +43,7 @@ STEPS = (
         user_name TEXT UNIQUE,
         created_at REAL NOT NULL,
         last_seen REAL,
+        presence TEXT NOT NULL,
         configuration TEXT NOT NULL,
         configuration_version INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
@@ -58,7 +78,12 @@ STEPS = (
         acknowledged_at REAL
     ) STRICT;
     CREATE INDEX command_of_device ON command (device, id);
-    """,
+    CREATE TABLE revision (
+        number INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO revision VALUES (1);
+    """
+    + _counted(),
 )
 VERSION = len(STEPS)
 
@@ -76,10 +101,20 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
         try:
             (found,) = db.execute("PRAGMA user_version").fetchone()
             if found < number:
-                for statement in step.split(";"):
+                for statement in statements(step):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={number}")
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")
             raise
+
+
+def statements(step: str) -> Iterator[str]:
+    """Give each statement of a step; a trigger has semicolons within."""
+    pending = ""
+    for part in step.split(";"):
+        pending += part + ";"
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

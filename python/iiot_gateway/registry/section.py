@@ -12,6 +12,7 @@ from iiot_gateway.config.component import Faults, KeyPath, SourceSection
 from iiot_gateway.config.keys import DAY_S, YEAR_S, integer, number, path, tags, text
 from iiot_gateway.config.urls import is_loopback, listen_host
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.mqtt.broker import BrokerSection, is_wanted
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
@@ -75,8 +76,9 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say where devices would not be let in."""
+    """Say where devices would not be let in, or others would."""
     for _section in config.of(DevicesSection).values():
+        yield from _broker_notes(config)
         http = config.http
         if http.plaintext == "allow" and not is_loopback(listen_host(http.listen)):
             yield "[devices] http.plaintext is allow: whoever is on the way reads the keys and the data of devices"
@@ -85,6 +87,15 @@ def notes(config: Config) -> Iterator[str]:
                 f"[devices] other machines reach {http.listen}, so calls that write are refused there: set http.tls_cert_file and "
                 'http.tls_key_file, or http.behind_proxy = true, or http.plaintext = "allow" on a trusted network'
             )
+
+
+def _broker_notes(config: Config) -> Iterator[str]:
+    """Say where anybody may publish for any device."""
+    if is_wanted(config) and not config.one(BrokerSection).username:
+        yield (
+            "[broker] asks nobody for a password, so whoever reaches it may publish for every device: set username and password, "
+            "and devices log in with their keys"
+        )
 
 
 def is_asked_by_devices(config: Config) -> bool:

@@ -1,9 +1,10 @@
 //! Who is let in, and with which texts: one that MQTT does not allow would end the connection of every client that it is passed on to.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use iiot_core::mqtt_text::text_fault;
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
@@ -11,6 +12,9 @@ use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
 use crate::devices::{Guests, is_client_of};
+
+/// The number by which CONNECT names that version.
+const MQTT_3_1_1: u8 = 4;
 
 /// Lets clients in.
 pub(crate) struct Door {
@@ -20,6 +24,8 @@ pub(crate) struct Door {
     pub own_clients: Vec<String>,
     /// Devices, which may do little.
     pub guests: Option<Arc<Guests>>,
+    /// Clients that speak MQTT 3.1.1.
+    pub speak_3_1_1: Mutex<HashSet<Box<str>>>,
 }
 
 impl Door {
@@ -51,6 +57,23 @@ impl Door {
             return AuthResult::fail(ReasonCode::NotAuthorized);
         }
         AuthResult::success_with_user(id)
+    }
+
+    /// Whether a client may publish to a topic.
+    pub(crate) fn may_publish(&self, client: &str, user: Option<&str>, topic: &str) -> bool {
+        let allowed = |guests: &Guests, id: &str| guests.may_publish(client, id, topic);
+        is_topic(topic) && self.allows(user, allowed)
+    }
+
+    /// A client has gone.
+    pub(crate) fn forget(&self, client: &str) {
+        self.old_clients().remove(client);
+    }
+
+    fn old_clients(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
+        self.speak_3_1_1
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a client may do what the rights of devices allow; everybody else may.
@@ -122,6 +145,14 @@ impl AuthProvider for Door {
         } else {
             self.answer(connect)
         };
+        if result.authenticated {
+            let client = connect.client_id.as_str();
+            if connect.protocol_version == MQTT_3_1_1 {
+                self.old_clients().insert(client.into());
+            } else {
+                self.forget(client);
+            }
+        }
         Box::pin(std::future::ready(Ok(result)))
     }
 
@@ -131,8 +162,9 @@ impl AuthProvider for Door {
         user: Option<&'a str>,
         topic: &'a str,
     ) -> Later<'a, bool> {
-        let allowed = |guests: &Guests, id: &str| guests.may_publish(client, id, topic);
-        let may = is_topic(topic) && self.allows(user, allowed);
+        // The library would answer a 3.1.1 client with a reason, which that version has no room for: its connection would end. What it may not
+        // publish is acknowledged and thrown away, behind this, by the keeper.
+        let may = self.may_publish(client, user, topic) || self.old_clients().contains(client);
         Box::pin(std::future::ready(may))
     }
 

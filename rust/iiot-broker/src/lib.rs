@@ -252,8 +252,15 @@ async fn run(
     let guests = settings
         .devices
         .map(|accounts| Arc::new(Guests::new(accounts)));
+    let door = Arc::new(Door {
+        credentials: settings.credentials,
+        own_clients: settings.own_clients.clone(),
+        guests: guests.clone(),
+        speak_3_1_1: Mutex::default(),
+    });
     let keeper = Arc::new(Keeper {
-        own_clients: settings.own_clients.iter().cloned().collect(),
+        own_clients: settings.own_clients.into_iter().collect(),
+        door: Arc::clone(&door),
         guests: guests.clone(),
         router: OnceLock::new(),
         taps: settings.taps,
@@ -276,11 +283,7 @@ async fn run(
     let mut broker = MqttBroker::with_config(config.with_event_handler(keeper.clone()))
         .await
         .map_err(library)?
-        .with_auth_provider(Arc::new(Door {
-            credentials: settings.credentials,
-            own_clients: settings.own_clients,
-            guests: guests.clone(),
-        }));
+        .with_auth_provider(door);
     let router = broker.router();
     let _ = keeper.router.set(Arc::clone(&router));
     let (change, changes) = tokio::sync::mpsc::unbounded_channel();
@@ -333,6 +336,7 @@ async fn expel(
 /// Stores the retained values of other clients before they are acknowledged.
 struct Keeper {
     own_clients: HashSet<String>,
+    door: Arc<Door>,
     guests: Option<Arc<Guests>>,
     router: OnceLock<Arc<MessageRouter>>,
     taps: Taps,
@@ -361,17 +365,25 @@ impl BrokerEventHandler for Keeper {
 
     fn on_client_disconnect(&self, event: ClientDisconnectEvent) -> Later<'_, ()> {
         Box::pin(async move {
-            let (Some(guests), Some(router)) = (&self.guests, self.router.get()) else {
+            let Some(router) = self.router.get() else {
                 return;
             };
             // It may have been taken over by a connection of its own that lives.
-            if event.user_id.is_some() && !router.is_connected(&event.client_id).await {
+            if router.is_connected(&event.client_id).await {
+                return;
+            }
+            self.door.forget(&event.client_id);
+            if let (Some(guests), Some(_)) = (&self.guests, &event.user_id) {
                 guests.disconnected(&event.client_id);
             }
         })
     }
 
     fn on_client_publish(&self, event: ClientPublishEvent) -> Later<'_, PublishAction> {
+        let user = event.user_id.as_deref();
+        if !self.door.may_publish(&event.client_id, user, &event.topic) {
+            return Box::pin(std::future::ready(PublishAction::Handled));
+        }
         if event.retain {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.own_clients.contains(&*event.client_id) {

@@ -170,10 +170,12 @@ impl Directory {
         entries.by_user.get(name).map(ToString::to_string)
     }
 
-    /// What the device of a document is, and note that it was heard.
-    pub(crate) fn look_up(&self, id: &[u8], received_at_ns: i64) -> LookedUp {
+    /// What the device of a document is, and note when it was heard, if it was.
+    pub(crate) fn look_up(&self, id: &[u8], heard_at_ns: Option<i64>) -> LookedUp {
         let found = self.find(id);
-        if let (LookedUp::Known(_), Ok(id)) = (&found, std::str::from_utf8(id)) {
+        if let (LookedUp::Known(_), Ok(id), Some(received_at_ns)) =
+            (&found, std::str::from_utf8(id), heard_at_ns)
+        {
             let mut heard = lock(&self.heard);
             match heard.get_mut(id) {
                 Some(at_ns) => *at_ns = (*at_ns).max(received_at_ns),
@@ -282,12 +284,14 @@ mod tests {
             directory.set("e2", entry(false, &[]));
             let known = LookedUp::Known(Arc::from(&b"tags"[..]));
             for at_ns in [5, 9, 7] {
-                assert_eq!(directory.look_up(b"e1", at_ns), known);
+                assert_eq!(directory.look_up(b"e1", Some(at_ns)), known);
             }
-            assert_eq!(directory.look_up(b"e3", 1), other[0]);
-            assert_eq!(directory.look_up(b"e2", 1), other[1]);
-            assert_eq!(directory.look_up(b"\xff", 1), other[0]);
+            assert_eq!(directory.look_up(b"e3", Some(1)), other[0]);
+            assert_eq!(directory.look_up(b"e2", Some(1)), other[1]);
+            assert_eq!(directory.look_up(b"\xff", Some(1)), other[0]);
             assert_eq!(directory.heard(), [("e1".to_owned(), 9)]);
+            assert_eq!(directory.heard(), []);
+            directory.look_up(b"e1", None);
             assert_eq!(directory.heard(), []);
         }
     }

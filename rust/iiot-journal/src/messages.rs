@@ -22,6 +22,9 @@ use std::sync::atomic::Ordering;
 pub(crate) const UNKNOWN_DEVICE: &str = "unknown_device";
 pub(crate) const DEVICE_DISABLED: &str = "device_disabled";
 
+/// How the topic of a device's last will ends: the broker sends it when the device is gone, so the device was not heard.
+const LAST_WILL: &[u8] = b"/status/offline";
+
 /// A message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Message<'a> {
@@ -77,7 +80,11 @@ impl Intake {
         let (Some(devices), Some(id)) = (&self.devices, id) else {
             return self.take_named(message, None);
         };
-        let reason = match devices.look_up(id, message.received_at_ns) {
+        let is_will = message
+            .topic
+            .is_some_and(|topic| topic.ends_with(LAST_WILL));
+        let heard_at_ns = (!is_will).then_some(message.received_at_ns);
+        let reason = match devices.look_up(id, heard_at_ns) {
             LookedUp::Known(snapshot) => {
                 let device = (!snapshot.is_empty()).then_some(&*snapshot);
                 return self.take_named(&Message { device, ..*message }, None);

@@ -10,6 +10,7 @@ from iiot_gateway.errors import GatewayError, SettingUnusable
 from iiot_gateway.mqtt.broker import EMBEDDED
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.mqtt.embedded import built_in_broker
+from iiot_gateway.registry.section import is_asked_by_devices
 from iiot_gateway.sources.base import Source
 from iiot_gateway.sources.mqtt_consumer.source import MqttConsumerSource, RecordedConsumer
 
@@ -26,6 +27,7 @@ def build_consumer(building: Building, name: str, section: MqttConsumerSection) 
     settings = building.source_rules(name)
     del settings["rtt_channel"]
     settings["waits"] = section.when_full == "pause"
+    settings["devices"] = _devices(building)
     if section.broker_url == EMBEDDED:
         from iiot_gateway.sources.mqtt_consumer.embedded import EmbeddedConsumerSource
 
@@ -48,6 +50,15 @@ def build_consumer(building: Building, name: str, section: MqttConsumerSection) 
         **broker_settings(building.config, section),
     )
     return MqttConsumerSource(name, section, native)
+
+
+def _devices(building: Building) -> _native.DeviceDirectory | None:
+    """Return what knows the devices, None without [devices]."""
+    if not is_asked_by_devices(building.config):
+        return None
+    from iiot_gateway.device_mqtt.building import directory_of
+
+    return directory_of(building)
 
 
 def build_recorder(config: Config, name: str, section: MqttConsumerSection, writer: MessageWriter) -> Source:

@@ -1,0 +1,112 @@
+"""Makes what devices need over MQTT: the directory that the extension asks, and the connections by which they are sent to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+
+from iiot_gateway import _native
+from iiot_gateway.config.mqtt_text import filter_fault, overlaps
+from iiot_gateway.device_mqtt.directory import DirectorySync
+from iiot_gateway.device_mqtt.outgoing import Outgoing
+from iiot_gateway.device_mqtt.presence import Presence, Publish
+from iiot_gateway.log import DEVICES_DISCONNECTED, get_log
+from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
+from iiot_gateway.mqtt.connection import broker_settings
+from iiot_gateway.mqtt.side import serve_side
+from iiot_gateway.registry.section import DevicesSection
+from iiot_gateway.sinks.mqtt.section import MqttSection
+from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.device_api.service import DeviceApi
+
+HEARD_S = 0.5
+
+Task = Callable[[], Coroutine[Any, Any, None]]
+
+
+def directory_of(building: Building) -> _native.DeviceDirectory | None:
+    """Return what consumers and the built-in broker ask about devices, None without [devices]. Raises RegistryUnusable."""
+    synced = building.once(_synced)
+    return None if synced is None else synced[0]
+
+
+def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync] | None:
+    from iiot_gateway.device_api.building import registry_of
+
+    registry = registry_of(building)
+    if registry is None:
+        return None
+    directory = _native.DeviceDirectory(unknown=building.config.one(DevicesSection).unknown)
+    sync = DirectorySync(registry, directory)
+    sync.load()
+    return directory, sync
+
+
+def device_broker(config: Config) -> MqttConsumerSection | None:
+    """Return the section of the broker that devices publish to: the first consumer of their topics."""
+    topics = config.one(DevicesSection).topics
+    for section in config.of(MqttConsumerSection).values():
+        if any(not filter_fault(topic.filter) and overlaps(topic.filter, f"{topics}/+/telemetry/#") for topic in section.topics):
+            return section
+    return None
+
+
+def mqtt_address(config: Config) -> tuple[str, int]:
+    """Return host and port where devices find the broker; an empty host is that of this gateway."""
+    section = device_broker(config)
+    if section is None or section.broker_url == EMBEDDED:
+        return "", int(config.one(BrokerSection).listen.rpartition(":")[2])
+    parts = urlsplit(section.broker_url)
+    return parts.hostname or "", parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+
+
+def tasks(building: Building, api: DeviceApi) -> list[Task]:
+    """Return what runs beside the posts: each until cancelled. Raises MqttError for a setting that cannot be used."""
+    config = building.config
+    wanted: list[Task] = []
+    publish: Publish | None = None
+    if told := next(iter(config.of(MqttSection).items()), None):
+        name, sink = told
+        told_below = f"{sink.topic_prefix}/gateway/devices"
+        # Such a connection subscribes to something: here to what only this gateway says.
+        side = _native.SideConnection(
+            client_id=f"{sink.client_id}-presence", subscriptions=[f"{told_below}/+"], **broker_settings(config, sink)
+        )
+        log = get_log(sink=name)
+        publish = _retained(side, told_below)
+        wanted.append(lambda: serve_side(side, lambda *_: None, log, DEVICES_DISCONNECTED))
+    wanted.append(Presence(api, publish).run)
+    synced = building.once(_synced)
+    if synced is not None:
+        wanted.append(synced[1].run)
+        wanted.append(_heard(synced[0], api))
+    if (section := device_broker(config)) is not None:
+        subscribed = [f"{api.section.topics}/+/status/+"]
+        client_id = f"iiot-gateway-{building.journal.id[:12]}-devices"
+        outgoing = _native.SideConnection(client_id=client_id, subscriptions=subscribed, **broker_settings(config, section))
+        wanted.append(Outgoing(api, outgoing).run)
+    return wanted
+
+
+def _retained(side: _native.SideConnection, prefix: str) -> Publish:
+    def publish(device_id: str, presence: str) -> None:
+        side.publish(f"{prefix}/{device_id}", presence.encode(), retain=True)
+
+    return publish
+
+
+def _heard(directory: _native.DeviceDirectory, api: DeviceApi) -> Task:
+    async def run() -> None:
+        while True:
+            for device_id, at_ns in directory.heard():
+                api.hears(device_id, at_ns / 1e9)
+            await anyio.sleep(HEARD_S)
+
+    return run

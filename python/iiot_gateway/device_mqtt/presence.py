@@ -1,0 +1,93 @@
+"""Whether devices are there: one that is silent for longer than its interval is offline.
+
+A change is a point of the measurement `status`, an event of the log, and a retained topic below PREFIX/gateway/. It is stored, so that a
+restart tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.telemetry import STATUS_TOPIC
+from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.log import DEVICE_PRESENCE, REGISTRY_UNAVAILABLE, Repeated, get_log
+from iiot_gateway.registry.device import Device, DeviceState
+
+if TYPE_CHECKING:
+    from iiot_gateway.device_api.service import DeviceApi
+
+LOOK_S = 1.0
+ONLINE, OFFLINE = "online", "offline"
+
+Publish = Callable[[str, str], None]
+"""Tells a broker of a device's presence."""
+
+
+class Presence:
+    """Watches when devices were heard."""
+
+    def __init__(self, api: DeviceApi, publish: Publish | None = None) -> None:
+        self._api = api
+        self._publish = publish
+        self._generation = -1
+        self._devices: list[Device] = []
+        self._presence: dict[str, str] = {}
+        """As it is stored."""
+        self._told: set[str] = set()
+        """Devices of which a broker was told since the start: it may have lost what it was told before."""
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        repeated = Repeated()
+        while True:
+            try:
+                await self._look()
+            except (RegistryUnusable, Problem) as error:
+                # What could not be told is told at the next look: the registry has not been told of it either.
+                message = error.message if isinstance(error, Problem) else str(error)
+                if (extra := repeated.allows(message)) is not None:
+                    get_log().warning(REGISTRY_UNAVAILABLE, error=message, consequence="changes of presence are told later", **extra)
+            await anyio.sleep(LOOK_S)
+
+    async def _look(self) -> None:
+        api = self._api
+        generation = api.registry.generation()
+        if generation != self._generation:
+            self._devices = await anyio.to_thread.run_sync(api.registry.devices.all)
+            self._presence = {device.id: device.presence for device in self._devices}
+            self._generation = generation
+        for device in self._devices:
+            last_seen = api.heard_at(device)
+            if device.state is not DeviceState.ACTIVE or last_seen is None:
+                continue
+            presence = OFFLINE if api.is_silent(device) else ONLINE
+            if presence != self._presence[device.id]:
+                await self._change(device.id, presence, last_seen)
+            elif device.id not in self._told:
+                self._tell(device.id, presence)
+
+    async def _change(self, device_id: str, presence: str, last_seen: float) -> None:
+        sender = self._api.door.sender(device_id)
+        if sender is None:
+            return
+        document = json.dumps({"status": presence}).encode()
+        # The id makes it one point, also if the process dies between the journal and the registry.
+        message_id = f"presence {presence} {last_seen}".encode()
+        await self._api.queue.post([(STATUS_TOPIC, document, device_id, sender.tags, message_id, time.time_ns())])
+        await anyio.to_thread.run_sync(self._api.registry.devices.set_presence, device_id, presence)
+        self._presence[device_id] = presence
+        log = get_log().warning if presence == OFFLINE else get_log().info
+        log(DEVICE_PRESENCE, device=device_id, presence=presence, silent_s=round(time.time() - last_seen, 1))
+        self._tell(device_id, presence)
+
+    def _tell(self, device_id: str, presence: str) -> None:
+        self._told.add(device_id)
+        if self._publish is not None:
+            self._publish(device_id, presence)

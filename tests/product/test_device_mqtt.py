@@ -1,0 +1,268 @@
+"""Devices over MQTT: each logs in with its key, speaks for itself alone, gets its commands, and is offline when it is gone."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import MQTTProtocolVersion
+
+from fleets import Fleet
+from gateways import assert_balanced
+from servers import free_port, until
+
+pytestmark = [pytest.mark.native, pytest.mark.slow]
+
+SECTIONS = """
+[broker]
+listen = "127.0.0.1:{port}"
+username = "gateway"
+password = "a-password"
+[mqtt]
+broker_url = "embedded"
+[mqtt_consumer]
+broker_url = "embedded"
+profile = "iotflow"
+topics = ["iotflow/devices/+/telemetry/+", "iotflow/devices/+/status/+"]
+[history]
+path = "history.db"
+"""
+VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
+
+
+class Client:
+    """A device's MQTT client."""
+
+    def __init__(self, port: int, user: str, key: str, client_id: str, version: str, will: str = "") -> None:
+        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=VERSIONS[version])
+        self.client.username_pw_set(user, key)
+        if will:
+            self.client.will_set(will, '{"status":"offline"}', qos=1, retain=True)
+        self.answers: list[Any] = []
+        self.granted: list[Any] = []
+        self.messages: list[tuple[str, bytes]] = []
+        self.ends = 0
+        self._event = threading.Event()
+        self.client.on_connect = self._on_connect
+        self.client.on_disconnect = self._on_disconnect
+        self.client.on_subscribe = self._on_subscribe
+        self.client.on_message = lambda _client, _data, message: self.messages.append((message.topic, message.payload))
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        until(lambda: bool(self.answers) or self.ends > 0, "an answer to CONNECT")
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.answers.append(reason)
+
+    def _on_disconnect(self, *_: Any) -> None:
+        self.ends += 1
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: Any, reasons: Any, _properties: Any) -> None:
+        self.granted.append(not reasons[0].is_failure)
+
+    @property
+    def is_in(self) -> bool:
+        """Whether it was let in."""
+        return bool(self.answers) and not self.answers[0].is_failure
+
+    def publish(self, topic: str, payload: str = '{"value":1}', *, retain: bool = False) -> None:
+        """Publish, and wait for the acknowledgement."""
+        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
+    def may_subscribe(self, pattern: str) -> bool:
+        """Subscribe; tell whether that was granted."""
+        known = len(self.granted)
+        self.client.subscribe(pattern, qos=1)
+        until(lambda: len(self.granted) > known or self.ends > 0, "an answer to SUBSCRIBE")
+        return len(self.granted) > known and bool(self.granted[-1])
+
+    def stop(self) -> None:
+        """Disconnect."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """A gateway with a built-in broker for devices."""
+    port = free_port()
+    gateway = Fleet(tmp_path / "gateway", devices="silence_s = 3600", sections=SECTIONS.replace("{port}", str(port)))
+    gateway.broker_port = port  # type: ignore[attr-defined]
+    gateway.begin()
+    gateway.until(lambda status: status["source"]["mqtt_consumer"]["state"] == "subscribed", "the built-in broker")
+    yield gateway
+    gateway.end()
+
+
+@pytest.fixture
+def connect(fleet: Fleet) -> Iterator[Callable[..., Client]]:
+    """A function that connects a device."""
+    clients: list[Client] = []
+
+    def begin(user: str, key: str, client_id: str = "", version: str = "3.1.1", will: str = "") -> Client:
+        clients.append(Client(fleet.broker_port, user, key, client_id or user, version, will))  # type: ignore[attr-defined]
+        return clients[-1]
+
+    yield begin
+    for client in clients:
+        client.stop()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_a_device_speaks_for_itself_alone(fleet: Fleet, connect: Callable[..., Client], version: str) -> None:
+    """What it publishes elsewhere is not taken, and nothing else is shown to it, whatever the filter."""
+    key, _other = fleet.add("one"), fleet.add("two")
+    until(lambda: connect("one", key, version=version).is_in, "the new device at the broker")
+    client = connect("one", key, "one:second", version)
+    assert client.is_in
+
+    for topic in (
+        "iotflow/devices/two/telemetry/temperature",
+        "iotflow/devices/one/commands/restart",
+        "iotflow/devices/one/telemetry",
+        "iiot/x",
+    ):
+        client.publish(topic)
+    client.publish("iotflow/devices/one/telemetry/temperature", '{"temperature":27.60}')
+    granted = {
+        pattern: client.may_subscribe(pattern)
+        for pattern in (
+            "iotflow/devices/one/commands/#",
+            "iotflow/devices/one/commands/restart",
+            "iotflow/devices/two/commands/#",
+            "iotflow/devices/+/commands/#",
+            "iotflow/#",
+            "#",
+            "$share/group/iotflow/devices/two/commands/#",
+            "iotflow/devices/one/telemetry/#",
+        )
+    }
+
+    (value,) = (each for each in fleet.values("one", key, 1) if each["measurement"] != "status")
+    assert (value["measurement"], value["field"], value["value"], value["device_name"]) == ("temperature", "value", 27.6, "name of one")
+    assert [pattern for pattern, is_granted in granted.items() if is_granted] == [
+        "iotflow/devices/one/commands/#",
+        "iotflow/devices/one/commands/restart",
+    ]
+    status = fleet.ask()
+    assert status["intake"]["accepted"] - _presence_points(fleet, key) == 1
+    assert_balanced(status)
+
+
+def _presence_points(fleet: Fleet, key: str) -> int:
+    """Count the points that the gateway itself made of the device's presence."""
+    values = fleet.values("one", key, 1)
+    return sum(1 for value in values if value["measurement"] == "status")
+
+
+def test_nobody_comes_in_without_the_right_key_or_under_the_name_of_another(fleet: Fleet, connect: Callable[..., Client]) -> None:
+    """A client id that belongs to another device is refused, so no session is taken over."""
+    key, other = fleet.add("one"), fleet.add("two", "--user-name", "pump")
+    until(lambda: connect("pump", other, "two:first").is_in, "the new device at the broker")
+    standing = connect("pump", other, "two")
+
+    assert standing.is_in
+    refused = [
+        ("one", other, "one"),
+        ("one", key[:-1], "one"),
+        ("one", key, "two"),
+        ("one", key, "two:x"),
+        ("one", key, "anything"),
+        ("nobody", key, "nobody"),
+        ("gateway", "wrong", "x"),
+        ("gateway", "a-password", "one"),
+    ]
+    assert [connect(*each).is_in for each in refused] == [False] * len(refused)
+    standing.publish("iotflow/devices/two/telemetry/temperature")
+    assert standing.ends == 0
+
+
+def test_a_key_that_is_gone_ends_the_session(fleet: Fleet, connect: Callable[..., Client]) -> None:
+    """By a rotation, by disabling, by removing."""
+    keys = {name: fleet.add(name) for name in ("rotated", "disabled", "removed")}
+    until(lambda: connect("removed", keys["removed"]).is_in, "the last device at the broker")
+    clients = {name: connect(name, key, f"{name}:session") for name, key in keys.items()}
+    assert all(client.is_in for client in clients.values())
+
+    for arguments in (("rotate", "rotated", "--overlap-h", "0"), ("disable", "disabled"), ("remove", "removed")):
+        assert fleet.run("devices", *arguments).returncode == 0
+
+    for name, client in clients.items():
+        until(lambda client=client: client.ends > 0, f"the end of the session of {name}")
+
+
+def test_commands_reach_the_device_once_and_are_acknowledged(fleet: Fleet, connect: Callable[..., Client]) -> None:
+    """Queued, sent and acknowledged, as the API shows; a configuration waits for a device that is away."""
+    administrator = fleet.command_key("keys", "create", "--type", "administrator")
+    key = fleet.add("one")
+    fleet.api("PUT", "devices/one/config", administrator, {"every_s": 5})
+    until(lambda: connect("one", key).is_in, "the new device at the broker")
+    client = connect("one", key, "one:commands")
+    assert client.may_subscribe("iotflow/devices/one/commands/#")
+
+    status, answer = fleet.api("POST", "devices/one/commands/restart", administrator, {"payload": {"in_s": 5}})
+
+    number = answer["command"]["id"]
+    assert status == 202
+    until(lambda: len(client.messages) >= 2, "configuration and command")
+    received = {topic: json.loads(payload) for topic, payload in client.messages}
+    assert received == {
+        "iotflow/devices/one/commands/config": {"configuration": {"every_s": 5}, "version": 1},
+        "iotflow/devices/one/commands/restart": {"command_id": number, "payload": {"in_s": 5}},
+    }
+
+    def state() -> str:
+        found: str = fleet.api("GET", "devices/one/commands", administrator)[1]["commands"][0]["state"]
+        return found
+
+    until(lambda: state() == "sent", "the broker's acknowledgement")
+    client.publish("iotflow/devices/one/status/command", json.dumps({"command_id": number}))
+    until(lambda: state() == "acknowledged", "the device's acknowledgement")
+    assert len(client.messages) == 2
+
+
+def test_a_last_will_makes_a_device_offline_and_its_next_word_online(fleet: Fleet, connect: Callable[..., Client]) -> None:
+    """In the API, as points, and as a retained topic."""
+    key = fleet.add("one")
+    until(lambda: connect("one", key).is_in, "the new device at the broker")
+    watcher = connect("gateway", "a-password", "watcher")
+    assert watcher.may_subscribe("iiot/gateway/devices/#")
+    client = connect("one", key, "one:will", will="iotflow/devices/one/status/offline")
+
+    def presence() -> str:
+        found: str = fleet.api("GET", "devices/one", key)[1]["device"]["presence"]
+        return found
+
+    client.publish("iotflow/devices/one/telemetry/temperature")
+    until(lambda: presence() == "online", "the device online")
+    client.client.socket().close()
+    client.client.loop_stop()
+    until(lambda: presence() == "offline", "the device offline")
+    until(lambda: watcher.messages[-1:] == [("iiot/gateway/devices/one", b"offline")], "the retained topic")
+    again = connect("one", key, "one:again")
+    again.publish("iotflow/devices/one/telemetry/temperature")
+    until(lambda: watcher.messages[-1:] == [("iiot/gateway/devices/one", b"online")], "the retained topic again")
+
+
+def test_a_silent_device_is_told_once_over_restarts(tmp_path: Path) -> None:
+    """As an event and as one point."""
+    gateway = Fleet(tmp_path / "gateway", devices="silence_s = 1")
+    key = gateway.add("one")
+    gateway.begin()
+    try:
+        assert gateway.api("POST", "influxdb/telemetry", key, {"measurement": "m", "fields": {"v": 1}})[0] == 201
+        until(lambda: '"presence": "offline"' in gateway.log(), "the device offline")
+        gateway.kill9()
+        gateway.begin()
+        until(lambda: gateway.log().count("gateway_started") == 2, "the second start")
+        assert gateway.api("POST", "influxdb/telemetry", key, {"measurement": "m", "fields": {"v": 2}})[0] == 201
+        until(lambda: gateway.log().count('"presence": "offline"') == 2, "the device offline again")
+        states = [value["value"] for value in gateway.values("one", key, 6) if value["measurement"] == "status"]
+        assert states == ["online", "offline", "online", "offline"]
+    finally:
+        gateway.end()
