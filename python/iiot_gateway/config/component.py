@@ -106,6 +106,15 @@ def _nothing_to_find(_config: Config, _running: Running) -> Iterator[Finding]:
     return iter(())
 
 
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What a variable of the environment sets that other programs know too."""
+
+    key: str
+    per: float = 1.0
+    """Its unit is so many times smaller than that of the key."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """A kind of section of the configuration, and its rules."""
@@ -122,8 +131,8 @@ class Component:
     """What is said to somebody who writes [name] where only [name.OTHER] means something."""
     template: Literal["shown", "commented", "absent"] = "commented"
     """How it stands in the template."""
-    variables: Mapping[str, str] = field(default_factory=nothing)
-    """Variables of the environment under which other programs know its keys: name of the variable -> key."""
+    variables: Mapping[str, Variable] = field(default_factory=nothing)
+    """Variables of the environment under which other programs know its keys, by name."""
     keep_confirmed_s: float = 0.0
     """How long the journal keeps what such a sink has confirmed, for another side that may come back as it was earlier."""
     faults: Callable[[Config, AbstractSet[KeyPath]], Faults] = _no_faults

@@ -3,6 +3,7 @@
 IIOT_MQTT__BROKER_URL=...         [mqtt] broker_url
 IIOT_MQTT__BACKUP__BROKER_URL=... [mqtt.backup] broker_url
 INFLUXDB_TOKEN (_URL, _ORG, _BUCKET)  the one section of an InfluxDB; of several, [influxdb]
+INFLUXDB_TIMEOUT, _FLUSH_INTERVAL (milliseconds), _BATCH_SIZE  the same
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Ab
     for component in SECTIONS.values():
         section = section_of_variables(component, tables, headers)
         if section is not None:
-            for name, key in component.variables.items():
+            for name, variable in component.variables.items():
                 if environ.get(name):
-                    found[*section, key] = (name, environ[name])
+                    found[*section, variable.key] = (name, _scaled(environ[name], keys_of(component.section)[variable.key], variable.per))
     for name, text in environ.items():
         if name.startswith(PREFIX) and "__" in name:
             path = tuple(part.lower() for part in name[len(PREFIX) :].split("__"))
@@ -56,8 +57,11 @@ def unused(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Abstr
     sentences = []
     for component in SECTIONS.values():
         names = [name for name in component.variables if environ.get(name)]
-        if names and component.name in tables and section_of_variables(component, tables, headers) is None:
-            key = next(iter(component.variables.values())).upper()
+        own = [name for name in names if name.startswith(f"{component.name.upper()}_")]
+        if own and component.name not in tables:
+            sentences.append(f"{', '.join(own)}: not used, because there is no [{component.name}]")
+        elif names and component.name in tables and section_of_variables(component, tables, headers) is None:
+            key = next(iter(component.variables.values())).key.upper()
             sentences.append(
                 f"{', '.join(names)}: not used, because there are several [{component.name}.NAME]; "
                 f"{PREFIX}{component.name.upper()}__NAME__{key} sets the {key.lower()} of one"
@@ -68,6 +72,11 @@ def unused(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Abstr
 def _key_of(path: Path) -> Key | None:
     component = SECTIONS.get(path[0])
     return None if component is None else keys_of(component.section).get(path[-1])
+
+
+def _scaled(text: str, key: Key, per: float) -> Any:
+    value = _read(text, key)
+    return value / per if per != 1.0 and isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _read(text: str, key: Key | None) -> Any:

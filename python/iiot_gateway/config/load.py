@@ -13,6 +13,7 @@ from typing import Any
 
 from iiot_gateway.config import rules
 from iiot_gateway.config.component import Component
+from iiot_gateway.config.env_file import read_variables
 from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.files import read_secret, read_text
 from iiot_gateway.config.keys import Key, Subscription, keys_of
@@ -24,6 +25,7 @@ from iiot_gateway.config.schema import Config
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.errors import ConfigError, Fault, command
 
+ENV_FILE = "IIOT_GATEWAY__ENV_FILE"
 DEFAULT_FILE = "config.toml"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 FILE = "_file"
@@ -65,7 +67,27 @@ def _examine_text(text: str, place: str, base: Path, environ: Mapping[str, str])
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError([Fault(place, int(line[1]) if line else 0, "", f"not valid TOML: {error}")]) from error
     lines, headers = places(text)
-    return _Loader(tables, lines, headers, place, base, environ).load()
+    more, faults = _env_file(tables, lines, place, base, environ)
+    config, others = _Loader(tables, lines, headers, place, base, {**more, **environ}).load()
+    return config, [*faults, *others]
+
+
+def _env_file(
+    tables: Mapping[str, Any], lines: dict[tuple[str, ...], int], place: str, base: Path, environ: Mapping[str, str]
+) -> tuple[dict[str, str], list[Fault]]:
+    """Return what the file says that `gateway.env_file` names."""
+    section = tables.get("gateway")
+    named = environ.get(ENV_FILE) or (section.get("env_file") if isinstance(section, Mapping) else None)
+    if not isinstance(named, str) or not named:
+        return {}, []
+    file = str(base / os.path.expanduser(named))
+    try:
+        found, wrong = read_variables(read_text(file))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        line = 0 if environ.get(ENV_FILE) else nearest_line(lines, ("gateway", "env_file"))
+        return {}, [Fault(place if line else ENV_FILE, line, "gateway.env_file", f"{file} cannot be read: {reason}")]
+    return found, [Fault(file, line, "", message) for line, message in wrong]
 
 
 def _faultless(config: Config, faults: list[Fault]) -> Config:

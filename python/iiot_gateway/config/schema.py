@@ -22,6 +22,7 @@ S = TypeVar("S")
 class GatewaySection(ProbeRsSection):
     """`[gateway]`: what holds for all sources, and the first debug probe."""
 
+    env_file: str = path("", "A file of lines NAME=VALUE that count as the environment, where that does not say otherwise.")
     channel_capacity: int = integer(
         100,
         "Of the original gateway. Without meaning here: the journal is the only queue.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from iiot_gateway.components import SinkComponent
-from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, Variable, place
 from iiot_gateway.config.keys import HOUR_S, YEAR_S, OnStart, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.urls import url_faults
@@ -95,7 +95,12 @@ COMPONENT = SinkComponent(
     name="influxdb",
     section=InfluxdbSection,
     template="shown",
-    variables={f"INFLUXDB_{key.upper()}": key for key in ("token", "url", "org", "bucket")},
+    variables={
+        **{f"INFLUXDB_{key.upper()}": Variable(key) for key in ("token", "url", "org", "bucket")},
+        "INFLUXDB_TIMEOUT": Variable("timeout_s", per=1000.0),
+        "INFLUXDB_BATCH_SIZE": Variable("batch_lines"),
+        "INFLUXDB_FLUSH_INTERVAL": Variable("batch_interval_ms"),
+    },
     faults=faults,
     notes=notes,
     build=build,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from iiot_gateway.components import Metric, SinkComponent
-from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, Variable, place
 from iiot_gateway.config.keys import HOUR_S, days, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.secret import Secret
 
@@ -113,7 +113,7 @@ def doctor(config: Config, _running: Running) -> Iterator[Finding]:
 COMPONENT = SinkComponent(
     name="postgresql",
     section=PostgresqlSection,
-    variables={"PGPASSWORD": "password"},
+    variables={"PGPASSWORD": Variable("password")},
     keep_confirmed_s=KEEP_CONFIRMED_S,
     faults=faults,
     build=build,
