@@ -56,6 +56,7 @@ __all__ = [
     "postgres_roll_up",
     "postgres_time_bucket",
     "read_answer",
+    "read_lines",
     "read_time",
     "share_arena",
     "sign_command",
@@ -476,6 +477,10 @@ def device_tags(tags: dict[str, str]) -> bytes:
     """Return the snapshot of a device with these tags, which stand above all other tags of its points. Tags without a value are left out.
 
     Raises ValueError for an empty key and for more than 16 KiB."""
+
+def read_lines(body: bytes, precision: Literal["ns", "us", "ms", "s"], max_lines: int) -> list[tuple[bytes, str]]:
+    """Read InfluxDB line protocol: for each line a document to post under the topic `$api/line` with the profile `line-protocol`, and ""; or b"" and what is wrong with the
+    line ("line 3, column 12: ..."). Empty lines and comments are left out. Raises ValueError for more lines and for another precision."""
 
 def read_time(text: bytes) -> int | None:
     """Read a JSON value as a time, as profiles do with the format "auto": a number since 1970 (its size tells the unit), one in quotes, or RFC 3339. Unix nanoseconds."""

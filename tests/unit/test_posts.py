@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import select
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from iiot_gateway._native import Journal, JournalError, Posts, Profile, device_tags, read_time
+from iiot_gateway._native import Journal, JournalError, LineSink, Posts, Profile, device_tags, read_lines, read_time
 
 PROFILE = """
 name = "plant"
@@ -97,3 +98,22 @@ def test_tags_of_a_device_have_keys() -> None:
 def test_times_are_read_as_profiles_read_them(text: bytes, time_ns: int | None) -> None:
     """A JSON value is a time or none."""
     assert read_time(text) == time_ns
+
+
+def test_lines_of_influxdb_become_documents(journal: Journal) -> None:
+    """Each line is a document, or says what is wrong with it, and the built-in profile makes the same line of the document."""
+    body = b'# made by hand\nweather,place=hall t=54.10,n=45000i,on=t,s="x" 1764417600\nweather t=\n'
+    (document, well), (nothing, wrong) = read_lines(body, "s", 10)
+    assert (well, nothing) == ("", b"")
+    assert wrong == "line 3, column 11: the value of the field is expected"
+    with pytest.raises(ValueError, match="more than 1 lines"):
+        read_lines(body, "s", 1)
+    with pytest.raises(ValueError, match="precision"):
+        read_lines(body, "h", 10)  # type: ignore[arg-type]
+    profile = Profile.parse((files("iiot_gateway") / "profiles" / "line-protocol.toml").read_text())
+    http = Posts(journal, "http", profile=profile, topic_prefix="iiot", tags={})
+    http.post([("$api/line", document, "", b"", None, time.time_ns())])
+    assert journal.sync(WAIT_S)
+    batch = LineSink(journal, "influxdb").next_batch(max_lines=10, max_bytes=1 << 20, linger_ms=0, timeout_ms=10_000)
+    assert batch is not None
+    assert batch.text() == b'weather,place=hall t=54.10,n=45000i,on=true,s="x" 1764417600000000000\n'

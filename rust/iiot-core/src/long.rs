@@ -15,6 +15,7 @@ use crate::json::Kind;
 use crate::keys::series;
 use crate::moment::Moment;
 use crate::others;
+use crate::others_names;
 use crate::reading;
 use crate::rules::{Address, Field, FieldName, PointRule, Rules};
 use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan, ValueFault};
@@ -348,12 +349,16 @@ impl Part<'_> {
         for (number, field) in numbers.filter_map(|n| Some((n, self.rules.fields.get(n as usize)?)))
         {
             if field.name == FieldName::Key {
-                match &rule.others {
+                match rule.others.iter().find(|others| others.field == number) {
                     None => self.others(rule, number, table, captures, scan),
                     Some(others) => {
-                        let part = self.part(table, scan);
-                        let place = (number, table);
-                        others::add(self.rules, rule, others, place, self.document, part, scan);
+                        let part = match others.within {
+                            Some(address) => scan.value(table, address),
+                            None => self.part(table, scan),
+                        };
+                        let bare = others.bare.map(|address| scan.value(table, address));
+                        let part = bare.filter(Value::is_there).unwrap_or(part);
+                        others::add(self.rules, rule, others, table, self.document, part, scan);
                     }
                 }
                 continue;
@@ -375,6 +380,9 @@ impl Part<'_> {
                 scan,
             );
         }
+        if rule.others.len() > 1 {
+            others_names::drop_equal_names(self.rules, first, scan);
+        }
         if scan.fields.len() > MAX_WILDCARD_VALUES {
             if let Some(left_out) = scan.fields.get(first).map(|field| field.value) {
                 too_many(left_out, scan);
@@ -393,6 +401,7 @@ impl Part<'_> {
             let place = place(rule, address, captures);
             time(self.rules, self.document, scan, place, value, format)
         });
+        others_names::sort_tags(&rule.others, first_tag, scan);
         let (first_tag, end_tag) = device::merge(first_tag, scan);
         scan.points.push(PointRef {
             first: first as u32,

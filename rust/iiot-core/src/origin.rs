@@ -213,7 +213,7 @@ fn head(point: &PointRule, name: &FieldName, tags: &[Tag]) -> (Head, HeadParts) 
         })
         .collect();
     // A document may bring tags of its own.
-    let is_open = point.others.as_ref().is_some_and(OthersRule::has_tags);
+    let is_open = point.others.iter().any(OthersRule::has_tags);
     let head = match (point.measurement.fixed(), fixed_tags, &name) {
         (Some(measurement), Some(fixed), Some(name)) if !is_open => {
             let mut text = Vec::new();

@@ -1,18 +1,33 @@
 //! The rule for all other values of a point: which of them are tags, which are fields, and which are left out.
 
-use crate::conclude::usable;
+use crate::conclude::{typed, usable};
 use crate::faults::path;
 use crate::flatten::Named;
-use crate::found::{Capture, Context, FieldRef, FoundTag, PointRef, Value};
+use crate::found::{Capture, Context, FieldRef, FoundTag, Value};
 use crate::json::Kind;
 use crate::pattern::{Pattern, any_matches};
-use crate::render::{compare_escaped, is_plain};
-use crate::rules::{PointRule, Rules, ValueType};
+use crate::render::{is_plain, push_template};
+use crate::rules::{Address, FieldName, PointRule, Rules, ValueType};
 use crate::scan::{MAX_WILDCARD_POINTS, Scan, ValueFault, ValueFaultReason};
+use crate::template::Template;
 
 /// What a profile says about the other values of a point, where that is more than which keys it leaves out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OthersRule {
+    /// Number of the field that stands for all of them.
+    pub(crate) field: u32,
+    /// They stand in the value there; none: in the document or item.
+    pub(crate) within: Option<Address>,
+    /// The document or item itself, where it may be one value.
+    pub(crate) bare: Option<Address>,
+    /// Before their names in what is told of faults.
+    pub(crate) path: String,
+    /// What the value is called that has a field of its own, and that field. A value that is called after it, or a bare one, takes its place.
+    pub(crate) value: Option<(Template<Address>, u32)>,
+    /// Where objects stand whose values are tags, with the path of each.
+    pub(crate) tag_objects: Vec<(Address, String)>,
+    /// Names of numbers that are integers.
+    pub(crate) integers: Vec<Pattern>,
     /// Values of objects and lists are others as well, their names joined by this.
     pub(crate) separator: Option<String>,
     /// Names of values that are tags.
@@ -43,7 +58,7 @@ enum Use {
 impl OthersRule {
     /// Whether some values are tags.
     pub(crate) fn has_tags(&self) -> bool {
-        !self.tags.is_empty()
+        !self.tags.is_empty() || !self.tag_objects.is_empty()
     }
 
     fn of(&self, name: &[u8], kind: Kind) -> Use {
@@ -67,6 +82,9 @@ impl OthersRule {
                 Some(patterns) if any_matches(patterns, name) => Use::Field(ValueType::String),
                 Some(_) => Use::Unnamed,
             },
+            Kind::Number | Kind::Scientific if any_matches(&self.integers, name) => {
+                Use::Field(ValueType::Integer)
+            }
             _ => Use::Field(ValueType::Measured),
         }
     }
@@ -77,27 +95,141 @@ pub(crate) fn add(
     rules: &Rules,
     rule: &PointRule,
     others: &OthersRule,
-    (field, table): (u32, u32),
+    table: u32,
     document: &[u8],
     part: Value,
     scan: &mut Scan,
 ) {
-    let mut walk = std::mem::take(&mut scan.walk);
-    let separator = others.separator.as_deref();
-    walk.through(document, part, separator, &mut scan.joined);
-    let first_tag = scan.tags.len();
-    for named in walk
-        .values
-        .iter()
-        .filter(|named| named.value.kind != Kind::Missing)
-    {
-        let Named { start, end, value } = *named;
-        let name = scan.joined.get(start as usize..end as usize);
-        let reason = match others.of(name.unwrap_or_default(), value.kind) {
-            Use::Nothing => continue,
+    let adding = Adding {
+        rules,
+        rule,
+        others,
+        table,
+        document,
+    };
+    let wanted = adding.wanted(scan);
+    match part.kind {
+        Kind::Missing | Kind::Null => {}
+        Kind::Object | Kind::Array => adding.all(part, wanted, scan),
+        _ => adding.bare(part, wanted, scan),
+    }
+    for (address, path) in &others.tag_objects {
+        let object = scan.value(table, *address);
+        adding.tag_object(object, path, scan);
+    }
+}
+
+/// The other values of one point.
+struct Adding<'a> {
+    rules: &'a Rules,
+    rule: &'a PointRule,
+    others: &'a OthersRule,
+    table: u32,
+    document: &'a [u8],
+}
+
+/// A range of the joined names.
+type Name = (u32, u32);
+
+impl Adding<'_> {
+    /// What the value is called that has a field of its own.
+    fn wanted(&self, scan: &mut Scan) -> Option<Name> {
+        let (template, field) = self.others.value.as_ref()?;
+        let context = Context {
+            captures: 0,
+            table: self.table,
+        };
+        let mut text = Vec::new();
+        push_template(template, self.document, scan, context, &mut text);
+        if text.is_empty() {
+            text.extend_from_slice(self.value_name(*field).as_bytes());
+        }
+        let start = scan.joined.len() as u32;
+        scan.joined.extend_from_slice(&text);
+        Some((start, scan.joined.len() as u32))
+    }
+
+    /// The name of the value's own field.
+    fn value_name(&self, field: u32) -> &str {
+        match self.rules.fields.get(field as usize).map(|f| &f.name) {
+            Some(FieldName::Fixed(name)) => name,
+            _ => "",
+        }
+    }
+
+    /// All values in an object or a list.
+    fn all(&self, part: Value, wanted: Option<Name>, scan: &mut Scan) {
+        let mut walk = std::mem::take(&mut scan.walk);
+        let separator = self.others.separator.as_deref();
+        walk.through(self.document, part, separator, &mut scan.joined);
+        let chosen = self.chosen(&walk.values, wanted, scan);
+        let values = walk.values.iter().enumerate();
+        for (at, named) in values.filter(|(_, named)| named.value.kind != Kind::Missing) {
+            let Named { start, end, value } = *named;
+            if let (Some((chosen, field)), Some(wanted)) = (chosen, wanted) {
+                if chosen == at {
+                    self.push(field, wanted, value, scan);
+                    continue;
+                }
+                if name(scan, (start, end)) == self.value_name(field).as_bytes() {
+                    self.fault((start, end), value, ValueFaultReason::NameTaken, scan);
+                    continue;
+                }
+            }
+            self.one((start, end), value, scan);
+        }
+        if let Some(value) = walk.left_out {
+            crate::conclude::too_many(value, scan);
+        }
+        scan.walk = walk;
+    }
+
+    /// Which of the values has the field of its own: the one that is called so, else the one that is called as the field is.
+    fn chosen(&self, values: &[Named], wanted: Option<Name>, scan: &Scan) -> Option<(usize, u32)> {
+        let (_, field) = self.others.value.as_ref()?;
+        let find = |wanted: &[u8]| {
+            values.iter().position(|named| {
+                let own = name(scan, (named.start, named.end));
+                own == wanted && self.is_field(own, named.value)
+            })
+        };
+        let found = find(name(scan, wanted?));
+        let found = found.or_else(|| find(self.value_name(*field).as_bytes()));
+        found.map(|at| (at, *field))
+    }
+
+    fn is_field(&self, name: &[u8], value: Value) -> bool {
+        let Use::Field(value_type) = self.others.of(name, value.kind) else {
+            return false;
+        };
+        usable(value, value_type, self.document) == Ok(true)
+    }
+
+    /// A document, or an item, that is a value without a name.
+    fn bare(&self, value: Value, wanted: Option<Name>, scan: &mut Scan) {
+        let (Some(wanted), Some((_, field))) = (wanted, &self.others.value) else {
+            return;
+        };
+        let own = self.value_name(*field).as_bytes();
+        match self.others.of(own, value.kind) {
+            Use::Field(value_type) => match usable(value, value_type, self.document) {
+                Ok(true) => self.push(*field, wanted, value, scan),
+                Ok(false) => {}
+                Err(reason) => self.fault(wanted, value, reason, scan),
+            },
+            Use::Unnamed => self.fault(wanted, value, ValueFaultReason::NotNamed, scan),
+            Use::Tag | Use::Nothing => {}
+        }
+    }
+
+    /// A value with a name.
+    fn one(&self, (start, end): Name, value: Value, scan: &mut Scan) {
+        let own = name(scan, (start, end));
+        let reason = match self.others.of(own, value.kind) {
+            Use::Nothing => return,
             Use::Tag => {
                 if value.start < value.end {
-                    let is_plain = is_plain(name.unwrap_or_default());
+                    let is_plain = is_plain(own);
                     scan.tags.push(FoundTag {
                         start,
                         end,
@@ -106,111 +238,97 @@ pub(crate) fn add(
                         is_of_device: false,
                     });
                 }
-                continue;
+                return;
             }
-            Use::Field(value_type) => match usable(value, value_type, document) {
+            Use::Field(value_type) => match usable(value, value_type, self.document) {
                 Ok(true) => {
-                    let captures = scan.captures.len() as u32;
-                    scan.captures.push(Capture::Joined { start, end });
-                    scan.fields.push(FieldRef {
-                        field,
-                        context: Context { captures, table },
-                        value,
-                    });
-                    continue;
+                    let value = typed(value, value_type);
+                    return self.push(self.others.field, (start, end), value, scan);
                 }
-                Ok(false) => continue,
+                Ok(false) => return,
                 Err(reason) => reason,
             },
             Use::Unnamed => ValueFaultReason::NotNamed,
         };
-        fault(rules, rule, (start, end), value, reason, scan);
+        self.fault((start, end), value, reason, scan);
     }
-    if let Some(value) = walk.left_out {
-        crate::conclude::too_many(value, scan);
-    }
-    scan.walk = walk;
-    sort_tags(others, first_tag, scan);
-}
 
-/// Bring the tags of a point into the order of lines. Of equal keys, as lines write them, the last one counts; those of the profile hide them.
-fn sort_tags(others: &OthersRule, first: usize, scan: &mut Scan) {
-    let Scan { joined, tags, .. } = scan;
-    let name = |tag: &FoundTag| {
-        joined
-            .get(tag.start as usize..tag.end as usize)
-            .unwrap_or_default()
-    };
-    let compare = |left: &FoundTag, right: &FoundTag| {
-        if left.is_plain && right.is_plain {
-            return name(left).cmp(name(right));
-        }
-        compare_escaped(name(left), name(right))
-    };
-    if let Some(own) = tags.get_mut(first..) {
-        own.sort_by(compare);
+    fn push(&self, field: u32, (start, end): Name, value: Value, scan: &mut Scan) {
+        let captures = scan.captures.len() as u32;
+        scan.captures.push(Capture::Joined { start, end });
+        scan.fields.push(FieldRef {
+            field,
+            context: Context {
+                captures,
+                table: self.table,
+            },
+            value,
+        });
     }
-    let mut kept = first;
-    for at in first..tags.len() {
-        let Some(tag) = tags.get(at).copied() else {
+
+    /// The values of an object as tags.
+    fn tag_object(&self, object: Value, path: &str, scan: &mut Scan) {
+        if !object.is_there() {
             return;
-        };
-        let mut own_keys = others.own_tags.iter();
-        if own_keys.any(|key| compare_escaped(key.as_bytes(), name(&tag)).is_eq()) {
-            continue;
         }
-        let last = kept.checked_sub(1).filter(|last| *last >= first);
-        let is_again = last
-            .and_then(|last| tags.get(last))
-            .is_some_and(|last| compare(last, &tag).is_eq());
-        let place = if is_again { kept - 1 } else { kept };
-        if let Some(held) = tags.get_mut(place) {
-            *held = tag;
+        if object.kind != Kind::Object {
+            tell(path.to_owned(), object, ValueFaultReason::NotAnObject, scan);
+            return;
         }
-        kept = place + 1;
+        let mut walk = std::mem::take(&mut scan.walk);
+        walk.through(self.document, object, None, &mut scan.joined);
+        for named in &walk.values {
+            let Named { start, end, value } = *named;
+            let own = name(scan, (start, end));
+            if !value.is_there() || own.is_empty() || value.start == value.end {
+                continue;
+            }
+            let is_plain = is_plain(own);
+            scan.tags.push(FoundTag {
+                start,
+                end,
+                value,
+                is_plain,
+                is_of_device: false,
+            });
+        }
+        if let Some(value) = walk.left_out {
+            crate::conclude::too_many(value, scan);
+        }
+        scan.walk = walk;
     }
-    tags.truncate(kept);
+
+    #[cold]
+    fn fault(&self, own: Name, value: Value, reason: ValueFaultReason, scan: &mut Scan) {
+        let own = String::from_utf8_lossy(name(scan, own)).into_owned();
+        let path = if self.others.path.is_empty() {
+            own
+        } else {
+            format!("{}.{own}", self.others.path)
+        };
+        let each = self.rules.scopes.get(self.rule.scope);
+        let each = each.and_then(|scope| scope.each);
+        let path = match each.and_then(|each| self::path(self.rules, 0, each)) {
+            Some(each) => format!("{each}.{path}"),
+            None => path,
+        };
+        tell(path, value, reason, scan);
+    }
 }
 
 #[cold]
-fn fault(
-    rules: &Rules,
-    rule: &PointRule,
-    (start, end): (u32, u32),
-    value: Value,
-    reason: ValueFaultReason,
-    scan: &mut Scan,
-) {
-    if scan.value_faults.len() >= MAX_WILDCARD_POINTS {
-        return;
+pub(crate) fn tell(path: String, value: Value, reason: ValueFaultReason, scan: &mut Scan) {
+    if scan.value_faults.len() < MAX_WILDCARD_POINTS {
+        scan.value_faults.push(ValueFault {
+            path,
+            reason,
+            start: value.start as usize,
+            end: value.end as usize,
+        });
     }
-    let name = scan.joined.get(start as usize..end as usize);
-    let name = String::from_utf8_lossy(name.unwrap_or_default());
-    let each = rules.scopes.get(rule.scope).and_then(|scope| scope.each);
-    let path = match each.and_then(|each| path(rules, 0, each)) {
-        Some(each) => format!("{each}.{name}"),
-        None => name.into_owned(),
-    };
-    scan.value_faults.push(ValueFault {
-        path,
-        reason,
-        start: value.start as usize,
-        end: value.end as usize,
-    });
 }
 
-impl Scan {
-    /// The tags that the document and its device gave a point.
-    pub(crate) fn tags_of(&self, point: &PointRef) -> &[FoundTag] {
-        self.tags
-            .get(point.first_tag as usize..point.end_tag as usize)
-            .unwrap_or_default()
-    }
-
-    /// The key of such a tag.
-    pub(crate) fn tag_key(&self, tag: &FoundTag) -> &[u8] {
-        self.joined
-            .get(tag.start as usize..tag.end as usize)
-            .unwrap_or_default()
-    }
+fn name(scan: &Scan, (start, end): Name) -> &[u8] {
+    let name = scan.joined.get(start as usize..end as usize);
+    name.unwrap_or_default()
 }

@@ -109,6 +109,14 @@ impl Path {
         }
     }
 
+    /// The path of the whole document or item.
+    pub(crate) fn whole() -> Self {
+        Self {
+            text: ".".to_owned(),
+            steps: Vec::new(),
+        }
+    }
+
     /// The path of every key and item.
     pub(crate) fn any() -> Self {
         Self {

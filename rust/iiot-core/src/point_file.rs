@@ -18,7 +18,8 @@
 //! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true, unless = ["dry_run"] }
 //! ```
 //!
-//! In templates a named level of the filter comes before a key of the same name, and `{#}` is the whole topic. Paths of a point with `each` begin at the item; where the item has
+//! In templates a named level of the filter comes before a key of the same name, `{#}` is the whole topic, and `{@key}` a tag of the document's device, which the level
+//! called `device` names. Paths of a point with `each` begin at the item; where the item has
 //! nothing there, the document is asked. The path `.` is the item, or the document, if that is a bare value.
 
 use toml::de::DeValue;
@@ -148,7 +149,7 @@ pub(crate) fn read_point(
         reserved,
         own_tags: tags.map(|(key, _)| key.clone()).collect(),
     };
-    let others = read_others(table, beside, &mut addresses, &mut rules.fields, faults);
+    let others = read_others(table, &beside, &mut addresses, &mut rules.fields, faults);
     if rules.fields.len() as u32 == first && table.at("fields").is_none() {
         faults.add(table.at(""), "point: `fields` or `others` is missing");
     }
@@ -167,7 +168,7 @@ pub(crate) fn read_point(
         scope,
         time,
         except: others.except,
-        others: others.rule,
+        others: others.rules,
         is_short: false,
     });
     rules.levels += names.len() as u32;

@@ -424,7 +424,7 @@ fn read_metric(table: &mut Table<'_>, trie: &mut Trie, rules: &mut Rules, faults
         scope: 0,
         time: None,
         except: Vec::new(),
-        others: None,
+        others: Vec::new(),
         is_short: true,
     });
 }

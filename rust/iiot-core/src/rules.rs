@@ -102,8 +102,8 @@ pub(crate) struct PointRule {
     pub(crate) time: Option<(Vec<Address>, TimeFormat)>,
     /// Keys that its field of all others leaves out.
     pub(crate) except: Vec<String>,
-    /// What else the profile says about that field.
-    pub(crate) others: Option<OthersRule>,
+    /// What else the profile says about such fields; each knows its own.
+    pub(crate) others: Vec<OthersRule>,
     /// It came from `[[metric]]`: each value is a point of its own.
     pub(crate) is_short: bool,
 }

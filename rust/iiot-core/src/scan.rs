@@ -67,6 +67,8 @@ pub enum ValueFaultReason {
     NotAString,
     /// The profile wants one value, not an object or an array.
     NotAScalar,
+    /// The profile wants an object.
+    NotAnObject,
     /// The profile wants a whole number that is not negative and fits 64 bits.
     NotACount,
     /// The profile wants a number without a fraction that fits 64 bits.
@@ -75,6 +77,8 @@ pub enum ValueFaultReason {
     NotNamed,
     /// Not a time in the format that the profile names.
     NotATime,
+    /// Another value of the point has its name.
+    NameTaken,
     /// Too large for any database: not finite as a 64-bit float.
     OutOfRange,
     /// The document has more than [`MAX_WILDCARD_POINTS`] points; this one and those behind it are left out.
@@ -89,10 +93,12 @@ impl ValueFaultReason {
             Self::NotABoolean => "not_a_boolean",
             Self::NotAString => "not_a_string",
             Self::NotAScalar => "not_a_scalar",
+            Self::NotAnObject => "not_an_object",
             Self::NotACount => "not_a_count",
             Self::NotAnInteger => "not_an_integer",
             Self::NotNamed => "not_named",
             Self::NotATime => "not_a_time",
+            Self::NameTaken => "name_taken",
             Self::OutOfRange => "out_of_range",
             Self::TooMany => "too_many",
         }
@@ -106,10 +112,12 @@ impl fmt::Display for ValueFaultReason {
             Self::NotABoolean => "not true or false",
             Self::NotAString => "not a string",
             Self::NotAScalar => "not a single value",
+            Self::NotAnObject => "not an object",
             Self::NotACount => "not a whole number from 0 to 2^64-1",
             Self::NotAnInteger => "not a whole number from -2^63 to 2^63-1",
             Self::NotNamed => "a text or boolean that the profile does not name",
             Self::NotATime => "not a time in the profile's format",
+            Self::NameTaken => "another value has its name",
             Self::OutOfRange => "out of range",
             Self::TooMany => "more points in one document than allowed",
         })

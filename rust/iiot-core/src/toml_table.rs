@@ -233,6 +233,18 @@ impl<'a> Table<'a> {
         tables
     }
 
+    /// A table below this one, or the tables of an array of them.
+    pub(crate) fn table_or_tables(
+        &mut self,
+        key: &'static str,
+        faults: &mut Faults<'_>,
+    ) -> Vec<Table<'a>> {
+        if let Some((DeValue::Array(_), _)) = self.get(key) {
+            return self.tables(key, faults);
+        }
+        self.table(key, faults).into_iter().collect()
+    }
+
     /// A string, or a list of strings that is not empty.
     pub(crate) fn list(&mut self, key: &str, faults: &mut Faults<'_>) -> Vec<String> {
         if let Some((DeValue::String(text), _)) = self.get(key) {

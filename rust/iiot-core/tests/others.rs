@@ -344,3 +344,71 @@ fn a_level_of_the_topic_can_be_a_field() {
     .unwrap_err();
     assert_eq!(faults.faults.len(), 3, "{faults}");
 }
+
+#[test]
+fn values_stand_within_an_object() {
+    //! Names and faults are those there; where the path leads to nothing there are none.
+    let document = r#"{"a":1,"d":{"a":2,"x":{"y":3},"s":"t","h":1e999},"at":5}"#;
+    assert_eq!(
+        of("within = \"d\"", document),
+        ["m a=2", "d.h: out of range"]
+    );
+    assert_eq!(
+        of(
+            "within = \"d\"\nflatten = \"_\"\nexcept = [\"h\"]\ntopic = \"{1}\"",
+            document
+        ),
+        ["m a=2,x_y=3", "0.0 iiot/a = 2", "0.1 iiot/x_y = 3"]
+    );
+    let nothing = "nothing_usable: no usable value; looked for *";
+    assert_eq!(of("within = \"e\"", document), [nothing]);
+    // What the point looks at by a path is no other value.
+    let text = "[[point]]\nmeasurement = \"{d.k}\"\nfields = { z = { path = \"d.a\" } }\n[point.others]\nwithin = \"d\"\n";
+    let seen = yields(text, None, r#"{"d":{"a":1,"k":2,"b":3,"z":4}}"#);
+    assert_eq!(seen, ["2,site=north z=1,b=3 NOON"]);
+}
+
+#[test]
+fn values_of_objects_are_tags() {
+    //! They are no fields, whether or not values are flattened; the last of equal keys counts, and a tag of the point comes before all.
+    let document =
+        r#"{"v":1,"meta":{"a":"x","b":2,"topic":"no","n":null,"o":{"p":1}},"tags":{"a":"y z"}}"#;
+    for flatten in ["", "\nflatten = \"_\""] {
+        let text = format!("tag_objects = [\"meta\", \"tags\"]{flatten}");
+        assert_eq!(of(&text, document), ["m,a=y\\ z,b=2 v=1"]);
+    }
+    let wrong = of("tag_objects = [\"meta\"]", r#"{"v":1,"meta":[1]}"#);
+    assert_eq!(wrong, ["m v=1", "meta: not an object"]);
+}
+
+#[test]
+fn several_tables_make_one_point() {
+    //! Each looks elsewhere. Of equal names the first counts, so that no line has a field twice.
+    let others = "within = \"f\"\n[[point.others]]\nwithin = \"i\"\nintegers = [\"*\"]\n[[point.others]]\nwithin = \"s\"\nstrings = [\"*\"]\ntopic = \"{1}\"";
+    let text = point(others).replace("[point.others]\n", "[[point.others]]\n");
+    let document = r#"{"f":{"a":54.10,"b":2},"i":{"b":3,"c":4.0,"d":1.5},"s":{"e":"x"}}"#;
+    assert_eq!(
+        yields(&text, Some("t/a"), document),
+        [
+            "m,site=north,topic=t/a a=54.10,b=2,c=4i,e=\"x\" NOON",
+            "0.3 iiot/e = x",
+            "i.d: not a whole number from -2^63 to 2^63-1",
+            "b: another value has its name",
+        ]
+    );
+}
+
+#[test]
+fn what_tables_of_other_values_cannot_say_is_a_fault() {
+    for (others, fault) in [
+        ("within = \"a.*\"", "within: "),
+        ("tag_objects = [\"*\"]", "tag_objects: "),
+        ("value = \"{1}\"", "value: "),
+        ("value = 5", "value: "),
+        ("integer = [\"a\"]", "integer"),
+    ] {
+        let text = format!("name = \"p\"\n{}", point(others));
+        let faults = Profile::parse(&text).unwrap_err().faults;
+        assert!(faults[0].message.contains(fault), "{faults:?}");
+    }
+}

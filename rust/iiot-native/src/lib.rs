@@ -12,6 +12,7 @@ mod history;
 mod http;
 mod intake;
 mod journal;
+mod line_protocol;
 mod lines;
 mod live;
 mod memory;
@@ -37,6 +38,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     decode::register(module)?;
     journal::register(module)?;
     lines::register(module)?;
+    line_protocol::register(module)?;
     live::register(module)?;
     history::register(module)?;
     mqtt::register(module)?;
