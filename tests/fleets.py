@@ -94,3 +94,15 @@ class Fleet(Gateway):
 
         until(there, f"{count} values of {device_id}")
         return found
+
+    def measured(self, device_id: str, key: str, count: int) -> list[dict[str, Any]]:
+        """Return the values that a device sent itself, once there are so many; the gateway makes points of its presence."""
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            nonlocal found
+            found = [value for value in self.values(device_id, key, 0) if value["measurement"] != "status"]
+            return len(found) >= count
+
+        until(there, f"{count} values that {device_id} sent")
+        return found

@@ -23,7 +23,7 @@ from iiot_gateway.registry.device import Device, DeviceState
 if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
-LOOK_S = 1.0
+LOOK_S = 0.5
 ONLINE, OFFLINE = "online", "offline"
 
 Publish = Callable[[str, str], None]
