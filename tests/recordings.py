@@ -47,7 +47,7 @@ def shared_recording() -> Path | None:
 
 def generated(packets: int, *, seed: int = 1) -> bytes:
     """Return a probe-rs log with repeats, gaps, damaged documents, a wrap of the uptime and other log lines."""
-    rng = random.Random(seed)  # noqa: S311 - the same log each time
+    rng = random.Random(seed)
     uptime, seq, errors = WRAP_MS - packets * 3_000, 1, 0
     out: list[str] = []
     last = ""

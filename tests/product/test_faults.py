@@ -53,7 +53,7 @@ def test_fifty_kills_lose_and_double_nothing(
     # Played in about 40 s, so that most kills fall into the middle of it.
     span_s = expected.documents[-1][0] / 1000
     arguments = ("replay", str(log), "--start", START, "--speed", str(span_s / 40), "--once")
-    rng = random.Random(7)  # noqa: S311 - the same moments each time
+    rng = random.Random(7)
 
     for _ in range(KILLS):
         process = gateway.start(*arguments)
@@ -130,7 +130,7 @@ def test_everything_fails_at_once(
     span_s = expected.documents[-1][0] / 1000
     # So slow that there is something left to lose until the last kill.
     arguments = ("replay", str(recording), "--start", START, "--speed", str(span_s / 90), "--once")
-    rng = random.Random(11)  # noqa: S311 - the same moments each time
+    rng = random.Random(11)
     filler = small_disk / "filler"
     tenth = KILLS // 10
     happens: dict[int, Callable[[], object]] = {

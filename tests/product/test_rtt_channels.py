@@ -21,7 +21,7 @@ FAKE = Path(__file__).parent.parent / "peers" / "fake_probe_rs.py"
 
 def polled(log: bytes) -> bytes:
     """Return the log as probe-rs prints it when another channel logs beside it: cut anywhere, with something of the other one between."""
-    rng = random.Random(11)  # noqa: S311 - the same log each time
+    rng = random.Random(11)
     pieces = [b"[Terminal] boot\n", b"[log] ready\n"]
     at = 0
     while at < len(log):

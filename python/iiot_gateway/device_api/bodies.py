@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Annotated, Any, Literal, TypeVar
 
 import anyio
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 BODY_S = 30.0
 """So long a body may take to come."""
+GZIP = 16 + zlib.MAX_WBITS
 JSON_TYPES = ("application/json",)
 
 Scalar = str | int | float | bool | None
@@ -85,32 +87,70 @@ class Heartbeat(Struct):
     timestamp: Raw = field(default_factory=_no_time)
 
 
-async def read_body(request: Request, most_bytes: int, *, types: tuple[str, ...] = JSON_TYPES, may_be_empty: bool = False) -> bytes:
-    """Read a body whole. Raises Problem: 413 for one that is too long, by what it declares or by what comes, 415, 408."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "encoding_unsupported", "a body with a Content-Encoding is not taken", "send the body as it is")
+async def read_body(
+    request: Request, most_bytes: int, *, types: tuple[str, ...] = JSON_TYPES, may_be_empty: bool = False, may_be_gzip: bool = False
+) -> bytes:
+    """Read a body whole.
+
+    Raises Problem: 413 for one that is too long, by what it declares, by what comes or by what it unpacks to; 415, 408, 400.
+    """
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding not in (("identity", "gzip") if may_be_gzip else ("identity",)):
+        raise Problem(415, "encoding_unsupported", f"the Content-Encoding {encoding[:40]!r} is not taken here", "send the body as it is")
     declared = request.headers.get("content-length")
     if declared is not None and int(declared) > most_bytes:
         raise _too_long(most_bytes)
+    unpack = _Gzip() if encoding == "gzip" else _AsItIs()
     body = bytearray()
     try:
         with anyio.fail_after(BODY_S):
             async for chunk in request.stream():
-                body += chunk
+                # One byte more than is allowed shows that there is too much.
+                body += unpack.piece(chunk, most_bytes + 1 - len(body))
                 if len(body) > most_bytes:
                     raise _too_long(most_bytes)
     except TimeoutError as error:
         raise Problem(408, "body_late", f"the body did not come within {BODY_S:g} s", "send it at once", {"connection": "close"}) from error
     except ClientDisconnect as error:
         raise Problem(400, "body_cut", "the connection ended before the body did") from error
-    if may_be_empty and not body:
-        return b""
+    unpack.finish()
+    if not (may_be_empty and not body):
+        _must_be(request, types)
+    return bytes(body)
+
+
+def _must_be(request: Request, types: tuple[str, ...]) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if types and given not in types:
-        raise Problem(
-            415, "type_unsupported", f"the Content-Type is {given[:60]!r}", f"send {types[0]} and say so in the header Content-Type"
-        )
-    return bytes(body)
+        remedy = f"send {types[0]} and say so in the header Content-Type"
+        raise Problem(415, "type_unsupported", f"the Content-Type is {given[:60]!r}", remedy)
+
+
+class _AsItIs:
+    """A body that is not packed."""
+
+    def piece(self, chunk: bytes, _room: int) -> bytes:
+        return chunk
+
+    def finish(self) -> None:
+        """Nothing is missing."""
+
+
+class _Gzip(_AsItIs):
+    """A packed body: of a small one that unpacks to a huge one, no more is unpacked than there is room for."""
+
+    def __init__(self) -> None:
+        self._unpacking = zlib.decompressobj(GZIP)
+
+    def piece(self, chunk: bytes, room: int) -> bytes:
+        try:
+            return self._unpacking.decompress(chunk, room)
+        except zlib.error as error:
+            raise Problem(400, "gzip_damaged", f"the body cannot be unpacked: {error}", "send gzip, or the body as it is") from error
+
+    def finish(self) -> None:
+        if not self._unpacking.eof:
+            raise Problem(400, "gzip_damaged", "the packed body ends too early", "send it again")
 
 
 def _too_long(most_bytes: int) -> Problem:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from iiot_gateway import _native
+from iiot_gateway.config.wiring import profile_path
+from iiot_gateway.device_api import lines
 from iiot_gateway.device_api.intake import PostQueue
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
 from iiot_gateway.device_mqtt.building import Task, mqtt_address, tasks
 from iiot_gateway.log import get_log
+from iiot_gateway.profile import read_profile
 from iiot_gateway.registry.section import DevicesSection, registry_path
 from iiot_gateway.registry.store import Registry
 from iiot_gateway.sinks.history.reading import history_for_pages
@@ -53,7 +56,10 @@ def _device_api(building: Building) -> DeviceApi | None:
     posts = _native.Posts(
         building.journal, "devices", message_id_window_s=section.message_id_window_s, max_message_ids=section.max_message_ids, **rules
     )
-    api = DeviceApi(section, building.config.http, registry, PostQueue(posts), archive_of(building.config))
+    # Line protocol has its own profile: its times are what they are.
+    rules["profile"] = read_profile(profile_path(building.config.base, lines.PROFILE))
+    line_posts = _native.Posts(building.journal, "devices_lines", **rules)
+    api = DeviceApi(section, building.config.http, registry, PostQueue(posts), PostQueue(line_posts), archive_of(building.config))
     api.mqtt_address = mqtt_address(building.config)
     return api
 
@@ -83,7 +89,7 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
     if api is None:
         raise AssertionError("a source is made of a section that is there, and not while a recording is played")
     building.http_parts.append(http_part(api))
-    return DeviceSource(name, api, [api.queue.run, api.store_now_and_then, *tasks(building, api)])
+    return DeviceSource(name, api, [api.queue.run, api.lines.run, api.store_now_and_then, *tasks(building, api)])
 
 
 class DeviceSource:
@@ -111,5 +117,6 @@ class DeviceSource:
                 await anyio.sleep(WATCH_S)
 
     def _traffic(self) -> tuple[int, float, int, float]:
-        messages, payload_bytes, last_ns = self._api.queue.counts()
+        counts = [queue.counts() for queue in (self._api.queue, self._api.lines)]
+        messages, payload_bytes, last_ns = sum(c[0] for c in counts), sum(c[1] for c in counts), max(c[2] for c in counts)
         return payload_bytes, last_ns / 1e9, messages, last_ns / 1e9

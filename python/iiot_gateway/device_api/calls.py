@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iiot_gateway.device_api import answers, bodies, managing
+from iiot_gateway.device_api.lines import Lines
 from iiot_gateway.device_api.managing import Managing
 from iiot_gateway.device_api.reading import Reading
 from iiot_gateway.device_api.registering import Registering
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
 Handler = Callable[[Request], Awaitable[Response]]
-ROOT = "/api/v1/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,25 @@ class Call:
 
     method: str
     path: str
-    """Below /api/v1/, as Starlette writes it."""
+    """Below /api/v1/, as Starlette writes it; whole where it begins with a slash."""
     handler: Handler
     sentence: str
     keys: str
     """Whose keys it takes, in words; empty for everybody."""
     takes: Any = None
     may_be_empty: bool = False
+    takes_text: bool = False
+    """Whether the body is line protocol, packed or not."""
     gives: dict[int, tuple[Any, str]]
     problems: tuple[int, ...] = ()
     """Beside those of every call: 401 and 403 with a key, 429, 503."""
     query: tuple[Parameter, ...] = ()
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Schemas of what stands in the path."""
+
+    def address(self) -> str:
+        """Return the whole path."""
+        return self.path if self.path.startswith("/") else f"/api/v1/{self.path}"
 
 
 ID = {"id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}}
@@ -69,8 +75,33 @@ BODY = (400, 408, 413, 415, 422)
 
 def calls(api: DeviceApi) -> list[Call]:
     """Return every call. Words come before ids: no device is called like one of them."""
-    telemetry, registering, managed, reading = Telemetry(api), Registering(api), Managing(api), Reading(api)
+    telemetry, registering, managed, reading, lines = Telemetry(api), Registering(api), Managing(api), Reading(api), Lines(api)
     return [
+        *(
+            Call(
+                method="POST",
+                path=path,
+                handler=lines.write,
+                sentence="Write lines as to InfluxDB; a gateway's lines name their device by the tag device_id",
+                keys=f"{SENDERS}, as a token, or as the password of version 1",
+                takes_text=True,
+                gives={204: (None, "All lines are in the journal, or were before.")},
+                problems=(400, 408, 413, 415),
+                query=(
+                    Parameter("precision", {"enum": ["ns", "us", "ms", "s"], "default": "ns"}, "The unit of times."),
+                    *(Parameter(name, {"type": "string"}, "Ignored: the journal is one.") for name in named),
+                ),
+            )
+            for path, named in (("/api/v2/write", ("bucket", "org")), ("/write", ("db", "rp")))
+        ),
+        Call(
+            method="GET",
+            path="/ping",
+            handler=lines.ping,
+            sentence="Whether the server is there, as clients of InfluxDB ask",
+            keys="",
+            gives={204: (None, "It is.")},
+        ),
         Call(
             method="GET",
             path="influxdb/health",

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from iiot_gateway.api.problem import PROBLEM_TYPE
-from iiot_gateway.device_api.calls import ROOT, Call
+from iiot_gateway.device_api.calls import Call
 
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
@@ -29,7 +29,7 @@ def describe(calls: Iterable[Call]) -> dict[str, Any]:
     schema_of = dict(zip(map(str, in_order), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for call in listed:
-        path = ROOT + CONVERTOR.sub("}", call.path)
+        path = CONVERTOR.sub("}", call.address())
         paths.setdefault(path, {})[call.method.lower()] = _operation(call, schema_of)
     security = {"device_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
     return {"paths": paths, "components": {"schemas": _plain(components), "securitySchemes": security}}
@@ -50,6 +50,8 @@ def _operation(call: Call, schema_of: dict[str, Any]) -> dict[str, Any]:
     ]
     if parameters:
         operation["parameters"] = parameters
+    if call.takes_text:
+        operation["requestBody"] = {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}
     if call.takes is not None:
         content = {JSON: {"schema": _plain(schema_of[str(call.takes)])}}
         operation["requestBody"] = {"required": not call.may_be_empty, "content": content}
@@ -61,6 +63,9 @@ def _responses(call: Call, schema_of: dict[str, Any]) -> dict[str, Any]:
     for status in sorted({*call.problems, *EVERYWHERE, *(WITH_KEY if call.keys else (403,))}):
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": {PROBLEM_TYPE: {"schema": PROBLEM}}}
     for status, (kind, sentence) in call.gives.items():
+        if kind is None:
+            responses[str(status)] = {"description": sentence}
+            continue
         known = responses.get(str(status), {}).get("content", {})
         responses[str(status)] = {"description": sentence, "content": {JSON: {"schema": schema_of[str(kind)]}, **known}}
     if call.path == "devices/config" and call.method == "GET":

@@ -10,14 +10,14 @@ from starlette.routing import Route
 
 from iiot_gateway.api.part import HttpPart
 from iiot_gateway.api.problem import Problem
-from iiot_gateway.device_api.calls import ROOT, Handler, calls
+from iiot_gateway.device_api.calls import Handler, calls
 from iiot_gateway.device_api.description import describe
 from iiot_gateway.errors import RegistryUnusable
 
 if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
-OWN = ("/api/v1/devices", "/api/v1/influxdb/", "/api/v1/keys", "/api/v2/write", "/write")
+OWN = ("/api/v1/devices", "/api/v1/influxdb/", "/api/v1/keys", "/api/v2/write", "/write", "/ping")
 
 
 def is_own(path: str) -> bool:
@@ -30,7 +30,7 @@ def http_part(api: DeviceApi) -> HttpPart:
     table = calls(api)
     by_path: dict[str, dict[str, Handler]] = {}
     for call in table:
-        by_path.setdefault(ROOT + call.path, {})[call.method] = call.handler
+        by_path.setdefault(call.address(), {})[call.method] = call.handler
     return HttpPart(
         routes=lambda: [Route(path, _guarded(api, handlers), methods=list(handlers)) for path, handlers in by_path.items()],
         guards=is_own,

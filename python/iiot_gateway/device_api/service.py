@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.config.urls import is_loopback, listen_host
-from iiot_gateway.device_api.door import Door, unknown_device
+from iiot_gateway.device_api.door import Caller, Door, unknown_device
 from iiot_gateway.device_api.intake import PostQueue
 from iiot_gateway.device_api.limits import Limit
 from iiot_gateway.errors import RegistryUnusable
@@ -34,11 +34,14 @@ STORE_S = 10.0
 class DeviceApi:
     """What the calls of the device API work with."""
 
-    def __init__(self, section: DevicesSection, http: HttpSection, registry: Registry, queue: PostQueue, archive: Archive | None) -> None:
+    def __init__(
+        self, section: DevicesSection, http: HttpSection, registry: Registry, queue: PostQueue, lines: PostQueue, archive: Archive | None
+    ) -> None:
         self.section = section
         self._http = http
         self.registry = registry
         self.queue = queue
+        self.lines = lines
         self.archive = archive
         self.door = Door(registry)
         self.requests = Limit(section.requests_per_minute, "requests of a key")
@@ -115,6 +118,12 @@ class DeviceApi:
         last_seen = self.heard_at(device)
         presence = self._presence_of(device, last_seen)
         return {**shown_device(device), "last_seen": last_seen, "presence": presence, "is_online": presence == "online"}
+
+    def count_sent(self, caller: Caller, points: int) -> None:
+        """Count a request that sends, and its points, for its key. Raises Problem 429."""
+        name = str(caller.key.id)
+        self.requests.take(name)
+        self.points.take(name, points)
 
     def count(self, word: str) -> None:
         """Count what became of a post."""

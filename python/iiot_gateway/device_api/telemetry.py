@@ -36,7 +36,7 @@ class Telemetry:
     async def point(self, request: Request) -> Response:
         """POST influxdb/telemetry: one point."""
         caller, body = await self._begin(request)
-        self._count(caller, 1)
+        self._api.count_sent(caller, 1)
         point = read_json(body, Point)
         sender = self._sender(caller, point.device_id)
         now_ns = time.time_ns()
@@ -64,7 +64,7 @@ class Telemetry:
             raise Problem(
                 413, "too_many_points", f"{len(points)} points stand in the batch; at most {most} are taken", "send several batches"
             )
-        self._count(caller, len(points))
+        self._api.count_sent(caller, len(points))
         now_ns = time.time_ns()
         results: list[dict[str, Any]] = []
         messages: list[Message] = []
@@ -92,7 +92,7 @@ class Telemetry:
     async def device_telemetry(self, request: Request) -> Response:
         """POST devices/telemetry: what the device of the key measured."""
         caller, body = await self._begin(request)
-        self._count(caller, 1)
+        self._api.count_sent(caller, 1)
         telemetry = read_json(body, DeviceTelemetry)
         sender = self._sender(caller, telemetry.device_id)
         now_ns = time.time_ns()
@@ -137,11 +137,6 @@ class Telemetry:
         caller = self._api.door.caller(request)
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
         return caller, await read_body(request, self._api.section.max_body_bytes)
-
-    def _count(self, caller: Caller, points: int) -> None:
-        name = str(caller.key.id)
-        self._api.requests.take(name)
-        self._api.points.take(name, points)
 
     def _sender(self, caller: Caller, named: str | int | None) -> Sender:
         """Return the device that a point is of: the one that it names, else the one of the key. Raises Problem."""
