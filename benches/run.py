@@ -17,6 +17,7 @@ import backlog
 import broker
 import decode
 import demo
+import devices
 import end_to_end
 import history
 import ingest
@@ -26,7 +27,7 @@ from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "demo")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "devices", "demo")
 
 
 def output_of(*command: str) -> str:
@@ -87,6 +88,7 @@ def main() -> int:
         "broker": broker,
         "history": history,
         "ingest": ingest,
+        "devices": devices,
         "demo": demo,
     }
     try:

@@ -8,9 +8,11 @@
 //! iiot-bench ingest-prepare --mqtt PORT --client ID                      make a session that keeps what comes
 //! iiot-bench ingest-fill --mqtt PORT --count N --start S                 publish dosing documents
 //! iiot-bench ingest --mqtt PORT --client ID --until N                    take what waits in a session
+//! iiot-bench posts --port PORT --path PATH --keys FILE --body FILE --clients N --seconds S --rate N
+//!                                                                        post over kept connections, each waiting for its answer
 //! ```
 //!
-//! Each says `ready` when it is connected. `flood` and `latency` then wait for a line on standard input, so that whoever started them
+//! Each says `ready` when it is connected. `flood`, `latency` and `posts` then wait for a line on standard input, so that whoever started them
 //! has the clock.
 #![allow(
     clippy::unwrap_used,
@@ -24,6 +26,7 @@ mod count;
 mod flood;
 mod ingest;
 mod latency;
+mod posts;
 mod render;
 
 use std::collections::HashMap;
@@ -78,6 +81,7 @@ fn main() {
         "ingest-prepare" => ingest::prepare(&arguments),
         "ingest-fill" => ingest::fill(&arguments),
         "ingest" => ingest::take(&arguments),
+        "posts" => posts::run(&arguments),
         other => panic!("unknown command {other}"),
     }
 }
