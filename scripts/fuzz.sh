@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz framer, profile decoder and messages with libFuzzer: fuzz.sh [SECONDS a target, 600 by default [TARGET...]]
+# Fuzz framer, profile decoder, messages and line protocol with libFuzzer: fuzz.sh [SECONDS a target, 600 by default [TARGET...]]
 #
 # The inputs that reached something new stay in rust/iiot-core/fuzz/corpus/, so that the next run begins with them; one that broke a rule lies
 # in artifacts/ beside it, and given to the target's program as its only argument it does so again. Neither a nightly toolchain nor cargo-fuzz is
@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../rust/iiot-core/fuzz"
 seconds=${1:-600}
 shift || true
 targets=("$@")
-if [ ${#targets[@]} -eq 0 ]; then targets=(framer profile message); fi
+if [ ${#targets[@]} -eq 0 ]; then targets=(framer profile message lines); fi
 command -v c++ >/dev/null 2>&1 || {
     echo "fuzz.sh: a C++ compiler is missing, for libFuzzer: apt install g++" >&2
     exit 1
@@ -36,6 +36,9 @@ for file in Path("../../../tests/vectors/decode").glob("*.json"):
         for number, content in enumerate(inputs):
             (folder / f"{file.stem}-{number}").write_bytes(content)
 SEEDS
+
+mkdir -p corpus/lines
+printf '\0weather,place=hall\\ 1 t=54.10,n=45000i,u=7u,on=t,s="a \\"b\\"" 1764417600000000000\n# comment\nm f=1e5\n' >corpus/lines/seed
 
 for target in "${targets[@]}"; do
     mkdir -p "artifacts/$target" "corpus/$target"

@@ -346,7 +346,7 @@ class Posts:
         max_message_ids: int = 2_000_000,
         max_document_bytes: int = 65536,
     ) -> Self:
-        """Begin the source. A message is known by its id for `message_id_window_s`, over restarts too; a name takes about 20 bytes of memory and 16 of the journal."""
+        """Begin the source. A message is known by its id for `message_id_window_s`, over restarts too; an id takes 24 to 30 bytes of memory and 16 of the journal."""
     def post(self, messages: Sequence[tuple[str | None, bytes, str, bytes, bytes | None, int]]) -> int:
         """Queue messages as one batch: (topic, document, device id or "", what `device_tags` gives or b"", message id, arrival in Unix nanoseconds).
 

@@ -126,9 +126,16 @@ impl Guests {
 
     /// Whether a device may do anything at all. Its last will comes behind the end of its connection.
     fn is_welcome(&self, client: &str, id: &str) -> bool {
-        let connected = self.connections().connected.get(client).cloned();
-        match connected {
-            Some((device, hash)) => &*device == id && self.directory.has_key(id, &hash, now_s()),
+        let connections = self.connections();
+        // Subscriptions of a kept session are asked about while its device logs in, perhaps with a new key before its last connection has quite ended.
+        let login = connections.logins.get(client);
+        let login = login.filter(|(_, at)| at.elapsed() < LOGIN_TIMEOUT);
+        let login = login.map(|(hash, _)| *hash);
+        let connected = connections.connected.get(client);
+        let shown = login.or(connected.map(|(_, hash)| *hash));
+        drop(connections);
+        match shown {
+            Some(hash) => self.directory.has_key(id, &hash, now_s()),
             None => self.directory.may_enter(id, now_s()),
         }
     }
@@ -263,5 +270,30 @@ mod tests {
         assert!(!guests.may_publish("e1:a", "e1", "iotflow/devices/e1/status/x"));
         guests.disconnected("e1:a");
         assert!(guests.expelled(Some("e1")).is_empty());
+    }
+
+    #[test]
+    fn a_device_that_comes_back_with_a_new_key_keeps_its_subscriptions() {
+        let guests = guests();
+        assert!(guests.enter("e1", "e1", b"e1").is_some());
+        assert!(guests.connected("e1", "e1"));
+        guests.directory().set(
+            "e1",
+            DeviceEntry {
+                is_enabled: true,
+                keys: vec![DeviceKey {
+                    hash: Sha256::digest(b"new").into(),
+                    expires_at_s: None,
+                }],
+                ..DeviceEntry::default()
+            },
+        );
+        let filter = "iotflow/devices/e1/commands/#";
+        assert!(!guests.may_subscribe("e1", "e1", filter));
+        // The end of the old connection was not told yet.
+        assert!(guests.enter("e1", "e1", b"new").is_some());
+        assert!(guests.may_subscribe("e1", "e1", filter));
+        assert!(guests.connected("e1", "e1"));
+        assert!(guests.may_subscribe("e1", "e1", filter));
     }
 }

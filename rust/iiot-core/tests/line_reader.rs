@@ -216,7 +216,7 @@ fn theirs(line: &str) -> Option<Said> {
             FieldValue::I64(number) => format!("{number}i"),
             FieldValue::U64(number) => format!("{number}i"),
             FieldValue::F64(number) => format!("{number:?}"),
-            FieldValue::String(text) => format!("{:?}", text.to_string()),
+            FieldValue::String(text) => format!("\"{text}"),
             FieldValue::Boolean(value) => value.to_string(),
         };
         (key.to_string(), value)
@@ -249,7 +249,7 @@ fn ours(line: &str) -> Option<Said> {
         fields.insert(key.clone(), value.to_string());
     }
     for (key, value) in object("strings") {
-        fields.insert(key.clone(), format!("{:?}", value.as_str().unwrap()));
+        fields.insert(key.clone(), format!("\"{}", value.as_str().unwrap()));
     }
     Some((
         document["measurement"].as_str().unwrap().to_owned(),
@@ -312,7 +312,7 @@ proptest! {
         let (mut again, wanted) = (ours(&written).unwrap(), ours(&line).unwrap());
         // Line feeds in texts become spaces when a line is written; a line without a time has that of its arrival.
         again.3 = wanted.3.and(again.3);
-        let spaced: BTreeMap<String, String> = wanted.2.into_iter().map(|(key, value)| (key, value.replace("\\n", " "))).collect();
+        let spaced: BTreeMap<String, String> = wanted.2.into_iter().map(|(key, value)| (key, value.replace('\n', " "))).collect();
         prop_assert_eq!(again, (wanted.0, wanted.1, spaced, wanted.3));
     }
 

@@ -12,6 +12,7 @@ mod cursor;
 mod deliveries;
 mod directory;
 mod error;
+mod id_table;
 mod intake;
 mod journal;
 mod judge;

@@ -4,9 +4,9 @@
 //! row goes when its newest name has left the window. Nothing is forgotten within the window: where there is no room for another name, its message is refused.
 
 use crate::error::Result;
+use crate::id_table::{IdTable, Known};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// Rows that have left the window are deleted together, so seldom.
 const DELETE_EVERY_MS: i64 = 5_000;
@@ -40,50 +40,6 @@ pub(crate) enum Named {
     NoRoom,
 }
 
-/// A name takes 20 bytes in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
-    content: [u32; 2],
-    /// Seconds since 1970.
-    received_s: u32,
-}
-
-/// Half words, because a whole one would cost the padding of another half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Name([u32; 2]);
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(whole(self.0));
-    }
-}
-
-/// Names are hashes already.
-#[derive(Debug, Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = iiot_core::hash::fingerprint(bytes);
-    }
-
-    fn write_u64(&mut self, name: u64) {
-        self.0 = name;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-fn halves(word: u64) -> [u32; 2] {
-    [word as u32, (word >> 32) as u32]
-}
-
-fn whole([low, high]: [u32; 2]) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
-}
-
 fn seconds(ns: i64) -> u32 {
     u32::try_from(ns.div_euclid(1_000_000_000)).unwrap_or(0)
 }
@@ -91,7 +47,7 @@ fn seconds(ns: i64) -> u32 {
 /// The names that a group adds.
 #[derive(Debug, Default)]
 pub(crate) struct NewIds {
-    known: HashMap<Name, Known, BuildHasherDefault<AsIs>>,
+    known: HashMap<u64, Known>,
     newest_ms: i64,
 }
 
@@ -100,10 +56,10 @@ impl NewIds {
     pub(crate) fn add(&mut self, id: MessageId, was_rejected: bool, received_at_ns: i64) {
         let content = id.content & !REJECTED | u64::from(was_rejected);
         let known = Known {
-            content: halves(content),
+            content,
             received_s: seconds(received_at_ns),
         };
-        self.known.insert(Name(halves(id.name)), known);
+        self.known.insert(id.name, known);
     }
 }
 
@@ -112,7 +68,7 @@ impl NewIds {
 pub(crate) struct MessageIds {
     window_s: u32,
     most: usize,
-    known: HashMap<Name, Known, BuildHasherDefault<AsIs>>,
+    known: IdTable,
     /// Up to where rows were deleted, and when the table was looked through.
     deleted_ms: i64,
     swept_s: u32,
@@ -129,7 +85,7 @@ impl MessageIds {
         let mut ids = Self {
             window_s,
             most,
-            known: HashMap::default(),
+            known: IdTable::default(),
             deleted_ms: 0,
             swept_s: seconds(now_ns),
         };
@@ -148,10 +104,10 @@ impl MessageIds {
                     u64::from_le_bytes(bytes)
                 };
                 let known = Known {
-                    content: halves(word(8)),
+                    content: word(8),
                     received_s,
                 };
-                ids.known.insert(Name(halves(word(0))), known);
+                ids.known.insert(word(0), known);
             }
         }
         Ok(ids)
@@ -170,10 +126,10 @@ impl MessageIds {
     pub(crate) fn judge(&self, new: &mut NewIds, id: MessageId, received_at_ns: i64) -> Named {
         let now_s = seconds(received_at_ns);
         new.newest_ms = new.newest_ms.max(received_at_ns.div_euclid(1_000_000));
-        let name = Name(halves(id.name));
-        let known = new.known.get(&name).or_else(|| self.known.get(&name));
+        let new_one = new.known.get(&id.name).copied();
+        let known = new_one.or_else(|| self.known.get(id.name));
         if let Some(known) = known.filter(|known| self.is_valid(known, now_s)) {
-            let content = whole(known.content);
+            let content = known.content;
             if (content ^ id.content) & !REJECTED != 0 {
                 return Named::Otherwise;
             }
@@ -194,9 +150,8 @@ impl MessageIds {
         }
         let mut entries = Vec::with_capacity(new.known.len() * ENTRY);
         for (name, known) in &new.known {
-            for word in name.0.iter().chain(&known.content) {
-                entries.extend_from_slice(&word.to_le_bytes());
-            }
+            entries.extend_from_slice(&name.to_le_bytes());
+            entries.extend_from_slice(&known.content.to_le_bytes());
         }
         db.prepare_cached(
             "INSERT INTO message_ids SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3 FROM message_ids WHERE source=?1 AND newest_ms=?2",
@@ -217,7 +172,9 @@ impl MessageIds {
             self.deleted_ms = before_ms;
         }
         let now_s = u32::try_from(new.newest_ms / 1000).unwrap_or(0);
-        self.known.extend(new.known);
+        for (name, known) in new.known {
+            self.known.insert(name, known);
+        }
         let is_near = self.known.len() >= self.most - self.most / 16;
         let every_s = if is_near {
             SWEEP_EVERY_S
@@ -227,7 +184,7 @@ impl MessageIds {
         if now_s.abs_diff(self.swept_s) >= every_s {
             self.swept_s = now_s;
             self.known
-                .retain(|_, known| now_s.saturating_sub(known.received_s) <= self.window_s);
+                .retain(|known| now_s.saturating_sub(known.received_s) <= self.window_s);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod support;
 
+use iiot_core::device_snapshot;
 use iiot_postgres::ErrorKind;
 use iiot_postgres::rows::RowOptions;
 use iiot_postgres::settings::Settings;
@@ -338,6 +339,30 @@ fn tags_of_the_configuration_make_no_columns() {
     let mut bench = Bench::start("", options);
     bench.deliver(&[&document("wanted")]);
     assert_eq!(bench.admin.one("SELECT site FROM wanted"), "west");
+}
+
+/// Tags that the registry gives a device become columns, and stand above those of the profile.
+#[test]
+fn tags_of_a_device_make_columns() {
+    if skip() {
+        return;
+    }
+    let mut bench = Bench::start("", RowOptions::default());
+    let device = device_snapshot(&[("device_id", "e1"), ("location", "hall")]).unwrap();
+    let document = r#"{"table":"doses","device":"a","pump":1,"n":1,"at":1780000000}"#.to_owned();
+    bench
+        .plant
+        .take_of(Some(&device), std::slice::from_ref(&document));
+    bench
+        .plant
+        .take(&[document.replace("1780000000", "1780000001")]);
+    assert!(bench.plant.deliver().unwrap().is_empty());
+    assert_eq!(
+        bench
+            .admin
+            .rows("SELECT device_id, location, n FROM doses ORDER BY time"),
+        ["e1|hall|1", "a||1"]
+    );
 }
 
 /// U+0000, names that are too long, tables without a time, and times that are too old cost their rows and nothing else.

@@ -95,10 +95,15 @@ impl Plant {
 
     /// Take documents, each as it stands.
     pub fn take(&mut self, documents: &[String]) {
+        self.take_of(None, documents);
+    }
+
+    /// Take documents of a device.
+    pub fn take_of(&mut self, device: Option<&[u8]>, documents: &[String]) {
         let now = now_ns();
         for document in documents {
             self.intake.take_message(&Message {
-                topic: None,
+                device,
                 document: document.as_bytes(),
                 received_at_ns: now,
                 ..Message::default()
