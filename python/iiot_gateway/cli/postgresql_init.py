@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from iiot_gateway._native import PostgresConnection, PostgresError
+from iiot_gateway.cli.postgresql_access import reached
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.sinks.postgresql.building import shown
 from iiot_gateway.sinks.postgresql.hypertables import hypertables
@@ -19,8 +19,7 @@ def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
     """Do it."""
     plan = PLANS[args.profile]
     keep_days = _keep_days(plan, args.retention)
-    if args.url:
-        section = replace(section, url=args.url, password=type(section.password)())
+    section = reached(section, args)
     statement = "connecting"
     try:
         connection = PostgresConnection(settings(section))
