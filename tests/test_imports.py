@@ -122,6 +122,7 @@ SECTIONS = {
 """Files that know sections of components; beside them the commands do."""
 KNOWS_CONCRETE = {
     "cli/postgresql.py": {"sinks.postgresql"},  # adopts as the sink would
+    "cli/demo_postgresql.py": {"sinks.postgresql"},  # makes the plant's tables
     "cli/postgresql_access.py": {"sinks.postgresql"},  # connects as the sink would
     "cli/postgresql_init.py": {"sinks.postgresql"},  # runs its statements
     "cli/postgresql_maintain.py": {"sinks.postgresql"},

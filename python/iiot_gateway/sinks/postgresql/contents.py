@@ -29,7 +29,9 @@ WITH RECURSIVE part (root, oid) AS (
     WHERE n.nspname = {schema} AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     UNION ALL SELECT p.root, i.inhrelid FROM part p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid
 )
-SELECT r.relname, count(*) FILTER (WHERE p.oid <> p.root), coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relkind = 'r'), 0)::bigint, sum(pg_table_size(c.oid)),
+SELECT r.relname, count(*) FILTER (WHERE p.oid <> p.root),
+    coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relkind = 'r'), 0)::bigint,
+    sum(pg_table_size(c.oid)),
     sum(pg_indexes_size(c.oid)), sum(pg_total_relation_size(c.oid))
 FROM part p JOIN pg_catalog.pg_class c ON c.oid = p.oid JOIN pg_catalog.pg_class r ON r.oid = p.root GROUP BY 1 ORDER BY 1"""
 INDEXES = """\
