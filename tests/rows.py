@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gateways import Gateway, assert_balanced
-from servers import Mosquitto, Postgres
+from servers import Mosquitto
+from timescale import Database
 
 
 def configure(gateway: Gateway, broker: Mosquitto, url: str, keys: str = "", profile: str = "factory-dosing") -> None:
@@ -39,6 +40,6 @@ def delivered(gateway: Gateway, accepted: int) -> dict[str, Any]:
     return status
 
 
-def numbers(database: Postgres) -> list[int]:
+def numbers(database: Database) -> list[int]:
     """Return the grams of every dose in the table, in their order."""
     return [int(row[0]) for row in database.rows("SELECT actual_g::bigint FROM dosing_consumption ORDER BY 1")]
