@@ -22,11 +22,12 @@ import history
 import ingest
 import latency
 import memory
+import postgresql
 from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "demo")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "postgresql", "demo")
 
 
 def output_of(*command: str) -> str:
@@ -87,6 +88,7 @@ def main() -> int:
         "broker": broker,
         "history": history,
         "ingest": ingest,
+        "postgresql": postgresql,
         "demo": demo,
     }
     try:
