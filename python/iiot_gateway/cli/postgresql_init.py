@@ -20,16 +20,16 @@ def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
     plan = PLANS[args.profile]
     keep_days = _keep_days(plan, args.retention)
     section = reached(section, args)
-    count, extension = applied(section, plan, keep_days, Roles(args.writer, args.reader), dry_run=args.dry_run)
+    count, licence = applied(section, plan, keep_days, Roles(args.writer, args.reader), dry_run=args.dry_run)
     if not args.dry_run:
-        print(f"{shown(section)}: {count} statements; {_next(args, extension, keep_days, plan)}")
+        print(f"{shown(section)}: {count} statements; {_next(args, licence, keep_days, plan)}")
     return 0
 
 
 def applied(
     section: PostgresqlSection, plan: Plan, keep_days: Mapping[str, float], names: Roles | None, *, dry_run: bool = False
 ) -> tuple[int, str | None]:
-    """Run the statements, or print them; return how many there are, and the extension's version. Without names no roles are made.
+    """Run the statements, or print them; return how many there are, and the licence of an extension. Without names no roles are made.
 
     Raises GatewayError.
     """
@@ -47,7 +47,7 @@ def applied(
         connection.close()
     except PostgresError as error:
         raise GatewayError(f"{shown(section)}: {statement[:100]}: {error}") from error
-    return count, extension
+    return count, licence
 
 
 def _statements(
@@ -73,10 +73,11 @@ def _keep_days(plan: Plan, given: list[tuple[str, float]]) -> dict[str, float]:
     return known
 
 
-def _next(args: argparse.Namespace, extension: str | None, keep_days: Mapping[str, float], plan: Plan) -> str:
+def _next(args: argparse.Namespace, licence: str | None, keep_days: Mapping[str, float], plan: Plan) -> str:
     """Say what is left to do."""
     days = ", ".join(f"{table.name} = {keep_days[table.name]:g}" for table in plan.tables)
-    dropped = "the server's policies drop" if extension else "the gateway drops, once a day,"
+    policies = {None: "the gateway drops, once a day,", "apache": "an Apache-licensed TimescaleDB has no policies, so nobody drops"}
+    dropped = policies.get(licence, "the server's policies drop")
     return (
         f"{dropped} what is past its retention.\nGive {args.writer} and {args.reader} their passwords (\\password in psql). "
         f'In the section set the user {args.writer}, tables = "fixed" and\nretention_days = {{ {days} }}'
