@@ -87,6 +87,9 @@ def test_what_cannot_be_is_said_before_there_are_files(tmp_path: Path) -> None:
     """A password in the URL, a server that is away, a folder of a demo without the database."""
     assert "PGPASSWORD" in refused(tmp_path / "a", "postgresql://me:secret@127.0.0.1/plant")
     assert os.listdir(tmp_path) == []
+    for option in (("--postgresql", "postgresql://me@127.0.0.1/plant"), ("--count", "5"), ("--rate", "max")):
+        nodes = [sys.executable, "-m", "iiot_gateway", "demo", "--folder", str(tmp_path / "a"), *option]
+        assert "goes with" in subprocess.run(nodes, capture_output=True, text=True, timeout=60, check=False).stderr
     away = f"postgresql://me@127.0.0.1:{free_port()}/plant"
     assert "connecting" in refused(tmp_path / "b", away)
     (tmp_path / "b" / "config.toml").write_text("[mqtt_consumer]\nbroker_url = 'embedded'\ntopics = ['x']\nprofile = 'factory-dosing'\n")

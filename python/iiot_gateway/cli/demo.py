@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the configuration if there is none, say where to look, and run until Ctrl-C."""
     if args.config:
         raise GatewayError(f"demo has a configuration of its own; `{command('run --config FILE')}` runs another")
-    for option, given in (("--postgresql", args.postgresql), ("--count", args.count)):
+    for option, given in (("--postgresql", args.postgresql), ("--rate", args.rate != PACE), ("--count", args.count)):
         if given and args.what != "factory":
             raise GatewayError(f"{option} goes with `{command('demo factory')}`")
     folder = Path(args.folder or FOLDERS[args.what])

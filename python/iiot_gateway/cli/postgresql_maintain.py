@@ -1,8 +1,8 @@
 """`postgresql maintain`: what a database needs now and then. Each step can be done again, beside a running gateway.
 
-With TimescaleDB   continuous aggregates are refreshed where all of their raw rows are still there
-Without            the partitions of this week and the next are made, those past their retention are dropped
-On both            VACUUM (ANALYZE) of every table that the user owns
+Hourly sums   with TimescaleDB: continuous aggregates are refreshed where all of their raw rows are still there
+Partitions    those of this week and the next are made, those past their retention are dropped; hypertables have none
+VACUUM        with ANALYZE, of every table that the user owns
 """
 
 from __future__ import annotations
@@ -40,12 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def maintain(database: Database, args: argparse.Namespace) -> int:
     """Do it; 1 if something was left undone."""
     database.query(f"{NO_LIMIT}; {contents.READABLE}")
-    is_done = True
-    if database.extension:
-        is_done = _refresh(database, args)
-    else:
-        for step in _partitions(database, dry_run=args.dry_run):
-            print(step)
+    is_done = not database.extension or _refresh(database, args)
+    for step in _partitions(database, dry_run=args.dry_run):
+        print(step)
     return 0 if _vacuum(database, dry_run=args.dry_run) and is_done else 1
 
 
