@@ -36,6 +36,11 @@ GOALS: dict[str, tuple[str, float]] = {
     "http_p99_ms": ("<=", 20),
     "registry_lookup_us": ("<=", 20),
     "rss_devices_mb": ("<=", 60),
+    "postgresql_rows_per_s": ("", 0),
+    "postgresql_vs_copy": (">=", 0.85),
+    "postgresql_cpu_us_per_row": ("<=", 6),
+    "postgresql_rss_peak_mb": ("<=", 64),
+    "postgresql_latency_added_p50_ms": ("<=", 2),
     "rss_demo_mb": ("<=", 70),
     "demo_slope_mb_per_hour": ("", 0),
     "demo_answer_p50_ms": ("", 0),
@@ -72,14 +77,14 @@ class Report:
         side, goal = GOALS[name]
         self.figures.append(figure)
         wanted = f"{side} {number(goal)}" if side else "-"
-        print(f"{name:<27} {number(value):>10}  {wanted:>12}  {figure.verdict():<3}  {beside}", flush=True)
+        print(f"{name:<31} {number(value):>10}  {wanted:>12}  {figure.verdict():<3}  {beside}", flush=True)
 
     def values(self) -> dict[str, float]:
         """Return name -> value."""
         return {figure.name: figure.value for figure in self.figures}
 
 
-HEADING = f"{'figure':<27} {'value':>10}  {'goal':>12}  {'met':<3}  beside it, in the same run"
+HEADING = f"{'figure':<31} {'value':>10}  {'goal':>12}  {'met':<3}  beside it, in the same run"
 
 
 def number(value: float) -> str:

@@ -23,11 +23,12 @@ import history
 import ingest
 import latency
 import memory
+import postgresql
 from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "devices", "demo")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "postgresql", "devices", "demo")
 
 
 def output_of(*command: str) -> str:
@@ -89,6 +90,7 @@ def main() -> int:
         "history": history,
         "ingest": ingest,
         "devices": devices,
+        "postgresql": postgresql,
         "demo": demo,
     }
     try:

@@ -287,8 +287,7 @@ class Postgres(Server):
     def command(self, program: str) -> list[str]:
         """Make the cluster if there is none, and return the command line."""
         if not self.data.exists():
-            if os.geteuid() == 0:
-                shutil.chown(self.folder, "postgres", "postgres")
+            self._give_folder()
             initdb = str(Path(program).with_name("initdb"))
             options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D", str(self.data)]
             subprocess.run(self._as_user(initdb, *options), check=True, capture_output=True, cwd="/")
@@ -296,6 +295,10 @@ class Postgres(Server):
                 file.write("fsync = on\nmax_wal_size = 64MB\nmin_wal_size = 32MB\nshared_buffers = 32MB\ntimezone = 'Europe/Berlin'\n")
         (self.data / "pg_hba.conf").write_text(self.access)
         return self._as_user(program, "-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder))
+
+    def _give_folder(self) -> None:
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
 
     def _as_user(self, *command: str) -> list[str]:
         """Return a command that root runs as the user `postgres`: PostgreSQL refuses root."""

@@ -101,7 +101,9 @@ NATIVE = {
     "cli/history.py": "questions to the history",
     "cli/export.py": "the type of the reader",
     "cli/postgresql.py": "questions to the database",
+    "cli/postgresql_access.py": "questions to the database",
     "cli/postgresql_init.py": "runs statements",
+    "cli/postgresql_maintain.py": "runs statements",
     "cli/decode.py": "decodes without a journal",
     "cli/profile.py": "as cli/decode.py",
     "cli/run.py": "the journal's error, and the allocator before there are threads",
@@ -120,7 +122,12 @@ SECTIONS = {
 """Files that know sections of components; beside them the commands do."""
 KNOWS_CONCRETE = {
     "cli/postgresql.py": {"sinks.postgresql"},  # adopts as the sink would
+    "cli/demo_postgresql.py": {"sinks.postgresql"},  # makes the plant's tables
+    "cli/postgresql_access.py": {"sinks.postgresql"},  # connects as the sink would
     "cli/postgresql_init.py": {"sinks.postgresql"},  # runs its statements
+    "cli/postgresql_maintain.py": {"sinks.postgresql"},
+    "cli/postgresql_query.py": {"sinks.postgresql"},
+    "cli/postgresql_size.py": {"sinks.postgresql"},
     "compose.py": {"sinks.history"},  # the page asks the first history
     "downlink/building.py": {"sources.serial"},  # writes to a port
     "home_assistant/building.py": {"sinks.mqtt"},  # asks a sink which topics it publishes to

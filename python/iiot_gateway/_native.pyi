@@ -46,7 +46,9 @@ __all__ = [
     "device_tags",
     "mqtt_text",
     "mqtt_text_fault",
+    "postgres_add_partitions",
     "postgres_drop_partition",
+    "postgres_has_partition_function",
     "postgres_hypertable",
     "postgres_literal",
     "postgres_name",
@@ -769,6 +771,14 @@ def postgres_partition_function(schema: str) -> str:
 
 def postgres_partitions(schema: str, table: str) -> str:
     """Lists partitions: name, first and end in microseconds since 1970."""
+
+def postgres_add_partitions(
+    schema: str, table: str, known: Sequence[tuple[int, int]], now_us: int, *, by_function: bool
+) -> list[tuple[str, str]]:
+    """The name of each partition that a table lacks of this week and the next, and what makes it; `known` as `postgres_partitions` lists them."""
+
+def postgres_has_partition_function(schema: str) -> str:
+    """Gives a row if the function that makes partitions is there and may be called."""
 
 def postgres_drop_partition(schema: str, partition: str) -> str: ...
 def postgres_hypertable(schema: str, table: str) -> str:

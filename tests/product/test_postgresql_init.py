@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
 from gateways import Gateway
-from iiot_gateway._native import PostgresConnection, PostgresSettings
 from plants import Plant
 from servers import Postgres, find_program, until
 
@@ -166,30 +164,3 @@ def test_a_retention_of_an_unknown_table_is_refused(gateway: Gateway, database: 
 
     assert done.returncode == 1
     assert "there are dosing_consumption, batch_events" in done.stderr
-
-
-@pytest.mark.skipif("TIMESCALEDB_URL" not in os.environ, reason="TIMESCALEDB_URL names no server with the extension")
-def test_the_same_names_with_timescaledb(gateway: Gateway) -> None:
-    """Hypertables, policies and the hourly view, in a schema of the test's own; twice changes nothing."""
-    url = os.environ["TIMESCALEDB_URL"]
-    gateway.configure(f'[simulate]\n[postgresql]\nurl = "{url}"\nschema = "iiot_init_test"\n')
-    connection = PostgresConnection(PostgresSettings(url))
-    connection.connect()
-    connection.query("DROP SCHEMA IF EXISTS iiot_init_test CASCADE")
-    made(gateway)
-    of_ours = "FROM timescaledb_information.jobs WHERE hypertable_schema = 'iiot_init_test'"
-    jobs = f"SELECT proc_name, hypertable_name, config {of_ours} ORDER BY 1, 2"
-    first = connection.query(jobs)
-
-    made(gateway)
-
-    assert connection.query(jobs) == first
-    hypertables = "SELECT count(*) FROM timescaledb_information.hypertables WHERE hypertable_schema = 'iiot_init_test'"
-    assert connection.query(hypertables) == [["5"]]
-    connection.query(
-        "INSERT INTO iiot_init_test.dosing_consumption (time, device_id, pump, chemical, actual_g) VALUES (now(), 'd', 1, 'acid', 1.5)"
-    )
-    hourly = "SELECT device_id, dose_count, total_grams FROM iiot_init_test.dosing_consumption_hourly"
-    assert connection.query(hourly) == [["d", "1", "1.5"]]
-    connection.query("DROP SCHEMA iiot_init_test CASCADE")
-    connection.close()

@@ -7,14 +7,14 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import pytest
 
-from gateways import Gateway, assert_balanced
+from gateways import Gateway
 from iiot_gateway.config.wiring import profile_path
 from plants import DEVICES, TOPIC, Plant
-from servers import Mosquitto, Postgres, until
+from rows import configure, delivered, numbers, sink_of, start
+from servers import Postgres, until
 
 pytestmark = pytest.mark.slow
 
@@ -27,42 +27,6 @@ LONG_AGO = 1_700_000_000
 def database(launch: Callable[..., Postgres]) -> Postgres:
     """A server of its own."""
     return launch(Postgres)
-
-
-def configure(gateway: Gateway, broker: Mosquitto, url: str, keys: str = "", profile: str = "factory-dosing") -> None:
-    """Take doses from a broker to a database."""
-    gateway.configure(
-        f'[mqtt_consumer]\nbroker_url = "{broker.url}"\ntopics = ["factory/#"]\nprofile = "{profile}"\n'
-        f'[postgresql]\nurl = "{url}"\nbatch_interval_ms = 10\n{keys}\n'
-    )
-
-
-def start(gateway: Gateway) -> None:
-    """Start the gateway and wait until the broker has its subscription."""
-    gateway.start("run")
-    gateway.until(lambda status: status["source"]["mqtt_consumer"]["state"] == "subscribed", "the subscription")
-
-
-def sink_of(status: dict[str, Any]) -> dict[str, Any]:
-    """Return what the status says of the sink."""
-    sink: dict[str, Any] = status["sinks"]["postgresql"]
-    return sink
-
-
-def delivered(gateway: Gateway, accepted: int) -> dict[str, Any]:
-    """Wait until so many frames were accepted and none waits; return the status."""
-
-    def is_in(status: dict[str, Any]) -> bool:
-        return bool(status["intake"]["accepted"] >= accepted and sink_of(status)["queued"] == 0)
-
-    status = gateway.until(is_in, f"{accepted} frames in the database")
-    assert_balanced(status)
-    return status
-
-
-def numbers(database: Postgres) -> list[int]:
-    """Return the grams of every dose in the table, in their order."""
-    return [int(row[0]) for row in database.rows("SELECT actual_g::bigint FROM dosing_consumption ORDER BY 1")]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import socket
 import sys
 import threading
@@ -13,17 +14,21 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from iiot_gateway.cli.rejects import count
+from iiot_gateway.cli.simulate import MAX_PACE, rate
 from iiot_gateway.cli.streams import STANDARD_OUTPUT
-from iiot_gateway.config.load import load
+from iiot_gateway.config.load import load, load_text
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, command
 from iiot_gateway.line_writer import LineWriter
 from iiot_gateway.mqtt.broker import BrokerSection
 from iiot_gateway.mqtt.connection import broker_access
+from iiot_gateway.sinks.postgresql.section import PostgresqlSection
 from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
 from iiot_gateway.sources.simulate.section import SimulateSection
 
 if TYPE_CHECKING:
+    from iiot_gateway.pipeline.supervisor import Service
     from iiot_gateway.pipeline.views import Views
 
 PATIENCE_S = 10.0
@@ -68,6 +73,8 @@ CONFIGS = {"nodes": HEAD + NODES + TAIL, "factory": HEAD + FACTORY + TAIL}
 MACHINES = 3
 PACE = 10.0
 """So many times faster than real machines, so that something is to be seen soon."""
+LEDGER = "ledger.json"
+"""What the machines have published, if they end; see `simulate dosing --ledger`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,14 +85,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folder", metavar="DIR", help="where its files are, iiot-demo or iiot-demo-factory by default; a second start goes on there"
     )
+    parser.add_argument(
+        "--postgresql",
+        metavar="URL",
+        help="factory: rows for this database too, in the plant's tables, which are made there; PGPASSWORD holds the password",
+    )
+    parser.add_argument(
+        "--rate", type=rate, default=PACE, metavar="R|max", help=f"factory: so many times faster than real machines; {PACE:g} by default"
+    )
+    parser.add_argument(
+        "--count", type=count, metavar="N", help=f"factory: the machines end after so many messages, and {LEDGER} says what they published"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the configuration if there is none, say where to look, and run until Ctrl-C."""
     if args.config:
         raise GatewayError(f"demo has a configuration of its own; `{command('run --config FILE')}` runs another")
-    path = prepared(Path(args.folder or FOLDERS[args.what]), CONFIGS[args.what])
-    config = with_free_ports(load(str(path)))
+    for option, given in (("--postgresql", args.postgresql), ("--rate", args.rate != PACE), ("--count", args.count)):
+        if given and args.what != "factory":
+            raise GatewayError(f"{option} goes with `{command('demo factory')}`")
+    folder = Path(args.folder or FOLDERS[args.what])
+    path, config = _configured(folder, CONFIGS[args.what], args.postgresql)
     if config.log.level == "info":
         # What it prints itself is enough; `run` with this file says more.
         config = replace(config, log=replace(config.log, level="warning"))
@@ -100,19 +121,46 @@ def run(args: argparse.Namespace) -> int:
 
     if not config.of(MqttConsumerSection):
         return start(config, services=(greet,))
+    return start(config, services=(greet, machines(config, folder, pace=args.rate or MAX_PACE, count=args.count)))
+
+
+def _configured(folder: Path, text: str, postgresql: str | None) -> tuple[Path, Config]:
+    """Return the configuration and its file, made if it is not there, and make the tables of a database. Raises GatewayError."""
+    if postgresql is None:
+        path = prepared(folder, text)
+        return path, with_free_ports(load(str(path)))
+    from iiot_gateway.cli.demo_postgresql import make_tables, section_text
+
+    text += section_text(postgresql)
+    load_text(text, base=folder)  # what is wrong with the URL is said before there is a file
+    path = prepared(folder, text)
+    config = load(str(path))
+    make_tables(config, postgresql, path)
+    return path, with_free_ports(config)
+
+
+def machines(config: Config, folder: Path, *, pace: float, count: int | None) -> Service:
+    """Return the machines, which publish as soon as the gateway listens; with a count they end, and their ledger is written then."""
     from iiot_gateway.plant.fleet import Fleet
 
-    fleet = Fleet(fleet_broker(config), devices=MACHINES, seed=1, clock="unix", pace=PACE)
+    fleet = Fleet(fleet_broker(config), devices=MACHINES, seed=1, clock="unix", pace=pace)
     ended = threading.Event()
 
-    async def run_machines(_views: Views) -> None:
-        """Let the machines publish until the gateway ends."""
+    def publish() -> None:
+        fleet.run(count=count, stop=ended.is_set)
+        if not ended.is_set():
+            (folder / LEDGER).write_text(json.dumps(fleet.ledger.document(), indent=2) + "\n", encoding="utf-8")
+
+    async def run_machines(views: Views) -> None:
+        """Let the machines publish until they are done, or the gateway ends."""
         try:
-            await anyio.to_thread.run_sync(lambda: fleet.run(stop=ended.is_set), limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True)
+            while "subscribed" not in await anyio.to_thread.run_sync(_states, views):  # noqa: ASYNC110 - no event
+                await anyio.sleep(0.1)
+            await anyio.to_thread.run_sync(publish, limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True)
         finally:
             ended.set()
 
-    return start(config, services=(greet, run_machines))
+    return run_machines
 
 
 def fleet_broker(config: Config) -> dict[str, Any]:
@@ -184,6 +232,7 @@ def greeting(config: Config, path: Path) -> list[str]:
         f"  page     http://{config.http.listen}/",
         f"  values   mosquitto_sub -h {host} -p {port} -t '{topic}' -v",
         f"  history  {command(f'history --config {path}')}",
+        *([f"  rows     {command(f'postgresql query dosing_consumption --config {path}')}"] if config.of(PostgresqlSection) else []),
         f"  status   {command(f'status --config {path}')}",
         f"  go on    edit {path}, then: {command(f'run --config {path}')}",
         "Ctrl-C ends it; a second start continues the history.",

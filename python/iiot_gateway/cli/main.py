@@ -34,7 +34,7 @@ COMMANDS = {
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
     "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",
-    "postgresql": "make a plant's tables in PostgreSQL; take a database over after a copy of the journal",
+    "postgresql": "make a plant's tables in PostgreSQL, ask and maintain them; take a database over after a copy of the journal",
     "import": "`import telegraf` takes over telegraf.conf files, and reports what became of each key",
     "profile": "`profile test` shows what documents yield; `profile template` prints a commented profile",
     "config": "`config template` prints a commented configuration with all defaults",

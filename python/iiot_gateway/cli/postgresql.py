@@ -1,15 +1,21 @@
-"""`postgresql init|adopt`: what a database needs beside the sink.
+"""`postgresql init|adopt|query|size|maintain`: what a database needs beside the sink.
 
-init    make a plant's tables, views and roles
-adopt   let this journal go on with a database into which another journal's run has written
+init      make a plant's tables, views and roles
+adopt     let this journal go on with a database into which another journal's run has written
+query     the newest row of each series
+size      how much room tables and indexes take
+maintain  vacuum, partitions, hourly sums
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iiot_gateway.cli import postgresql_maintain, postgresql_query, postgresql_size
 from iiot_gateway.cli.influxdb import confirm
+from iiot_gateway.cli.postgresql_access import opened, reached
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.sinks.postgresql.plant import PLANS
@@ -44,7 +50,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     init.add_argument("--writer", default="iiot_writer", metavar="ROLE", help="the role that only writes; iiot_writer by default")
     init.add_argument("--reader", default="iiot_reader", metavar="ROLE", help="the role that only reads; iiot_reader by default")
     init.add_argument("--dry-run", action="store_true", help="print the statements")
-    for action in (adopt, init):
+    query = actions.add_parser("query", help="newest values")
+    postgresql_query.add_arguments(query)
+    size = actions.add_parser("size", help="how much room tables and indexes take, and what compression saves")
+    postgresql_size.add_arguments(size)
+    maintain = actions.add_parser(
+        "maintain",
+        help="VACUUM (ANALYZE); with TimescaleDB refresh hourly sums, without it make partitions and drop those past their retention",
+    )
+    postgresql_maintain.add_arguments(maintain)
+    for action in (query, size, maintain):
+        action.add_argument(
+            "--url", metavar="URL", help="the database as another role, whose password PGPASSWORD holds; by default the section's"
+        )
+    for action in (adopt, init, query, size, maintain):
         # Behind the action too; suppressed, so that it does not undo what stands before it.
         action.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
         action.add_argument("--section", metavar="NAME", default=argparse.SUPPRESS, help="which section of it")
@@ -63,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     """Do what is asked."""
     config = load(args.config)
     section = config.of(PostgresqlSection).get(args.section)
-    if section is None and args.action == "init" and args.url:
+    if section is None and args.action != "adopt" and args.url:
         section = PostgresqlSection()  # the tables may come before the configuration
     if section is None:
         raise GatewayError(f"the configuration has no section [{args.section}]")
@@ -71,7 +90,19 @@ def run(args: argparse.Namespace) -> int:
         from iiot_gateway.cli.postgresql_init import init
 
         return init(section, args)
-    return _adopt(config, args.section, section, yes=args.yes)
+    if args.action == "adopt":
+        return _adopt(config, args.section, section, yes=args.yes)
+    section = reached(section, args)
+    if args.action == "maintain":
+        section = replace(section, timeout_s=postgresql_maintain.PATIENCE_S)
+    with opened(section) as database:
+        match args.action:
+            case "query":
+                return postgresql_query.query(database, args)
+            case "size":
+                return postgresql_size.size(database, args)
+            case _:
+                return postgresql_maintain.maintain(database, args)
 
 
 def _adopt(config: Config, name: str, section: PostgresqlSection, *, yes: bool) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from iiot_gateway._native import PostgresConnection, PostgresError
+from iiot_gateway.cli.postgresql_access import reached
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.sinks.postgresql.building import shown
 from iiot_gateway.sinks.postgresql.hypertables import hypertables
@@ -19,42 +19,53 @@ def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
     """Do it."""
     plan = PLANS[args.profile]
     keep_days = _keep_days(plan, args.retention)
-    if args.url:
-        section = replace(section, url=args.url, password=type(section.password)())
-    statement = "connecting"
+    section = reached(section, args)
+    count, licence = applied(section, plan, keep_days, Roles(args.writer, args.reader), dry_run=args.dry_run)
+    if not args.dry_run:
+        print(f"{shown(section)}: {count} statements; {_next(args, licence, keep_days, plan)}")
+    return 0
+
+
+def applied(
+    section: PostgresqlSection, plan: Plan, keep_days: Mapping[str, float], names: Roles | None, *, dry_run: bool = False
+) -> tuple[int, str | None]:
+    """Run the statements, or print them; return how many there are, and the licence of an extension. Without names no roles are made.
+
+    Raises GatewayError.
+    """
+    statement, count = "connecting", 0
     try:
         connection = PostgresConnection(settings(section))
         version, extension = connection.connect()
         licence = connection.query("SHOW timescaledb.license")[0][0] if extension else None
-        names = Roles(args.writer, args.reader)
-        count = 0
         for statement in _statements(plan, section.schema, version, licence, keep_days, names):
             count += 1
-            if args.dry_run:
+            if dry_run:
                 print(f"{statement};")
             else:
                 connection.query(statement)
         connection.close()
     except PostgresError as error:
         raise GatewayError(f"{shown(section)}: {statement[:100]}: {error}") from error
-    if not args.dry_run:
-        print(f"{shown(section)}: {count} statements; {_next(args, extension, keep_days, plan)}")
-    return 0
+    return count, licence
 
 
-def _statements(plan: Plan, schema: str, version: int, licence: str | None, keep_days: Mapping[str, float], names: Roles) -> Iterator[str]:
+def _statements(
+    plan: Plan, schema: str, version: int, licence: str | None, keep_days: Mapping[str, float], names: Roles | None
+) -> Iterator[str]:
     yield schema_statement(schema)
     if licence is None:
         yield from plain(plan, schema, version, keep_days)
     else:
         yield from hypertables(plan, schema, keep_days, is_apache=licence == "apache")
     yield latest(plan, schema)
-    yield from roles(plan, schema, names, has_extension=licence is not None)
+    if names is not None:
+        yield from roles(plan, schema, names, has_extension=licence is not None)
 
 
 def _keep_days(plan: Plan, given: list[tuple[str, float]]) -> dict[str, float]:
     """Return how long each table is kept. Raises GatewayError for one that the plan does not have."""
-    known = {**{table.name: plan.keep_days for table in plan.tables}, plan.hourly.name: plan.keep_hourly_days}
+    known = plan.retention()
     for name, days in given:
         if name not in known:
             raise GatewayError(f"--retention {name}: there is no such table; there are {', '.join(known)}")
@@ -62,10 +73,11 @@ def _keep_days(plan: Plan, given: list[tuple[str, float]]) -> dict[str, float]:
     return known
 
 
-def _next(args: argparse.Namespace, extension: str | None, keep_days: Mapping[str, float], plan: Plan) -> str:
+def _next(args: argparse.Namespace, licence: str | None, keep_days: Mapping[str, float], plan: Plan) -> str:
     """Say what is left to do."""
     days = ", ".join(f"{table.name} = {keep_days[table.name]:g}" for table in plan.tables)
-    dropped = "the server's policies drop" if extension else "the gateway drops, once a day,"
+    policies = {None: "the gateway drops, once a day,", "apache": "an Apache-licensed TimescaleDB has no policies, so nobody drops"}
+    dropped = policies.get(licence, "the server's policies drop")
     return (
         f"{dropped} what is past its retention.\nGive {args.writer} and {args.reader} their passwords (\\password in psql). "
         f'In the section set the user {args.writer}, tables = "fixed" and\nretention_days = {{ {days} }}'

@@ -42,6 +42,39 @@ fn postgres_partitions(schema: &str, table: &str) -> String {
     plain::partitions(schema, table)
 }
 
+/// Makes the partitions that a table lacks of the week of a time and of the next, each in a statement or two; by the function of `init` if that is to be used.
+#[pyfunction]
+#[pyo3(signature = (schema, table, known, now_us, *, by_function))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
+fn postgres_add_partitions(
+    schema: &str,
+    table: &str,
+    known: Vec<(i64, i64)>,
+    now_us: i64,
+    by_function: bool,
+) -> Vec<(String, String)> {
+    let add = if by_function {
+        plain::call_partition_function
+    } else {
+        plain::add_partition
+    };
+    plain::missing_ahead(now_us, &known)
+        .into_iter()
+        .map(|range| {
+            (
+                plain::partition_name(table, range.0),
+                add(schema, table, range),
+            )
+        })
+        .collect()
+}
+
+/// Gives a row if the function that makes partitions is there and may be called.
+#[pyfunction]
+fn postgres_has_partition_function(schema: &str) -> String {
+    plain::has_partition_function(schema)
+}
+
 /// Drops a partition.
 #[pyfunction]
 fn postgres_drop_partition(schema: &str, partition: &str) -> String {
@@ -89,6 +122,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(postgres_time_bucket, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_partition_function, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_partitions, module)?)?;
+    module.add_function(wrap_pyfunction!(postgres_add_partitions, module)?)?;
+    module.add_function(wrap_pyfunction!(postgres_has_partition_function, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_drop_partition, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_hypertable, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_roll_up, module)?)

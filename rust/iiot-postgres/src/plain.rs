@@ -42,6 +42,15 @@ pub fn gaps(range: (i64, i64), known: &[(i64, i64)]) -> Vec<(i64, i64)> {
     found
 }
 
+/// What none of the known partitions takes of the week of a time and of the week behind that.
+pub fn missing_ahead(time_us: i64, known: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let present = week(time_us);
+    [present, present + 1]
+        .into_iter()
+        .flat_map(|week| gaps(times_of_week(week), known))
+        .collect()
+}
+
 /// Lists the partitions of a table: name, and from when to when in microseconds since 1970, without which a partition takes everything else.
 pub fn partitions(schema: &str, name: &str) -> String {
     let bound = |at: u8| {
@@ -181,5 +190,13 @@ mod tests {
         assert_eq!(gaps((0, 10), &[(4, 6), (-5, 2)]), [(2, 4), (6, 10)]);
         assert_eq!(gaps((0, 10), &[(0, 5), (5, 20)]), []);
         assert_eq!(gaps((0, 10), &[(20, 30)]), [(0, 10)]);
+    }
+
+    /// This week and the next, but for what is there.
+    #[test]
+    fn two_weeks_are_made_ahead() {
+        let (from, to) = times_of_week(5);
+        assert_eq!(missing_ahead(from, &[]), [(from, to), (to, to + WEEK_US)]);
+        assert_eq!(missing_ahead(from + 1, &[(from, to + WEEK_US)]), []);
     }
 }

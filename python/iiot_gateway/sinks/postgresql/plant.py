@@ -54,6 +54,10 @@ class Plan:
     keep_hourly_days: float
     compress_days: float
 
+    def retention(self) -> dict[str, float]:
+        """Return how many days each table is kept."""
+        return {**{table.name: self.keep_days for table in self.tables}, self.hourly.name: self.keep_hourly_days}
+
 
 FACTORY_DOSING = Plan(
     tables=(

@@ -7,6 +7,7 @@ already, so nothing comes into a partition that goes. Hypertables have policies 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from iiot_gateway._native import PostgresError, PostgresSink, postgres_drop_partition, postgres_partitions
@@ -17,6 +18,9 @@ from iiot_gateway.sinks.postgresql.verdicts import remedy
 
 if TYPE_CHECKING:
     from iiot_gateway.sinks.postgresql.section import PostgresqlSection
+
+Query = Callable[[str], list[list[str | None]]]
+"""Runs statements and gives the rows as text."""
 
 
 class Retention:
@@ -38,12 +42,8 @@ class Retention:
         self._next_s = time.monotonic() + DAY_S
         try:
             self._native.prepare_partitions()
-            if self._native.query(may_retain(self._section.schema)):
-                for (partition,) in self._native.query(f"SELECT {qualified(self._section.schema, RETAIN)}()"):
-                    self._log.info(SINK_PARTITION_DROPPED, partition=partition)
-            if self._section.tables == "manage":
-                for table, days in self._section.retention_days.items():
-                    self._drop(table, (time.time() - days * DAY_S) * 1e6)
+            for partition in drop_old(self._section, self._native.query):
+                self._log.info(SINK_PARTITION_DROPPED, partition=partition)
         except PostgresError as error:
             self._next_s = time.monotonic() + HOUR_S
             if error.kind == "report":
@@ -53,12 +53,24 @@ class Retention:
             return False
         return True
 
-    def _drop(self, table: str, before_us: float) -> None:
-        """Drop what ends before a time."""
-        schema = self._section.schema
-        for partition, _first, end in self._native.query(postgres_partitions(schema, table)):
+
+def drop_old(section: PostgresqlSection, query: Query) -> Iterator[str]:
+    """Drop the partitions that are past their retention, and give the name of each. Raises PostgresError."""
+    if query(may_retain(section.schema)):
+        yield from (str(partition) for (partition,) in query(f"SELECT {qualified(section.schema, RETAIN)}()"))
+    if section.tables == "manage":
+        for partition in old(section, query):
+            wait_ms = int(section.lock_timeout_s * 1000)  # whoever waits for this lock holds up all who come behind
+            query(f"BEGIN; SET LOCAL lock_timeout = {wait_ms}; {postgres_drop_partition(section.schema, partition)}; COMMIT")
+            yield partition
+
+
+def old(section: PostgresqlSection, query: Query) -> list[str]:
+    """Return the partitions that end before what `retention_days` keeps."""
+    found = []
+    for table, days in section.retention_days.items():
+        before_us = (time.time() - days * DAY_S) * 1e6
+        for partition, _first, end in query(postgres_partitions(section.schema, table)):
             if partition is not None and end is not None and int(end) <= before_us:
-                wait_ms = int(self._section.lock_timeout_s * 1000)  # whoever waits for this lock holds up all who come behind
-                drop = postgres_drop_partition(schema, partition)
-                self._native.query(f"BEGIN; SET LOCAL lock_timeout = {wait_ms}; {drop}; COMMIT")
-                self._log.info(SINK_PARTITION_DROPPED, table=table, partition=partition)
+                found.append(partition)
+    return found

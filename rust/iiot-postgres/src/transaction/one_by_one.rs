@@ -1,10 +1,13 @@
-//! Rows of suspects: the server takes them one by one, each in a block of its own, and tells which it refused. A refusal costs no round trip.
+//! Rows of suspects: the server takes them in blocks of their own, and tells which it refused. A refusal costs no round trip.
+//!
+//! Most refusals are of a CHECK, and the catalogue has its words. So rows that satisfy all of them go in together, and only the others one by one:
+//! a statement for each row runs the table's triggers each time. What is only seen by inserting (a trigger, a key) makes all go one by one.
 
 use super::{Done, Task, copy_into, refusal};
 use crate::columns::CONTENT;
 use crate::connection::rows as answers;
 use crate::error::Result;
-use crate::names::{qualified, quoted};
+use crate::names::{literal, qualified, quoted};
 use crate::rows::TableRows;
 use crate::tables::TIME;
 use tokio_postgres::Client;
@@ -76,8 +79,25 @@ impl Task<'_> {
         } else {
             String::new()
         };
+        // A row that was there already has to be known by itself.
+        let together = if self.unique {
+            String::new()
+        } else {
+            format!(
+                "SELECT coalesce(string_agg(format('(%s) IS NOT FALSE', pg_catalog.pg_get_expr(conbin, conrelid)), ' AND '), 'true') INTO good \
+                 FROM pg_catalog.pg_constraint WHERE conrelid = {}::regclass AND contype = 'c'; \
+                 BEGIN EXECUTE {} || good; \
+                 EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN good := 'false'; END;",
+                literal(&target),
+                literal(&format!(
+                    "INSERT INTO {target} ({list}) SELECT {list} FROM {beside} WHERE "
+                )),
+            )
+        };
+        let others = literal(&format!("SELECT * FROM {beside} WHERE NOT ("));
         let insert = format!(
-            "DO $do$ DECLARE taken record; said text; about text; BEGIN FOR taken IN SELECT * FROM {beside} ORDER BY {NUMBER} LOOP \
+            "DO $do$ DECLARE taken record; said text; about text; good text := 'false'; BEGIN {together} \
+             FOR taken IN EXECUTE {others} || good || ') ORDER BY {NUMBER}' LOOP \
              BEGIN INSERT INTO {target} ({list}) VALUES ({}) {conflict}; \
              IF NOT FOUND THEN INSERT INTO pg_temp.{REFUSED} VALUES (taken.{NUMBER}, NULL); END IF; \
              EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN \
