@@ -12,11 +12,11 @@
 //! retain = true
 //! ```
 
+use crate::metric_file::topic;
 use crate::others::OthersRule;
 use crate::path::Path;
 use crate::pattern::Pattern;
 use crate::point_file::Addresses;
-use crate::profile_file::topic;
 use crate::rules::{Address, Field, FieldName, ValueType};
 use crate::toml_table::{Faults, Table};
 
