@@ -8,6 +8,7 @@
 //! iiot-bench ingest-prepare --mqtt PORT --client ID                      make a session that keeps what comes
 //! iiot-bench ingest-fill --mqtt PORT --count N --start S                 publish dosing documents
 //! iiot-bench ingest --mqtt PORT --client ID --until N                    take what waits in a session
+//!     [--url URL --profile FILE --start S]                               and post the lines of the same documents meanwhile
 //! ```
 //!
 //! Each says `ready` when it is connected. `flood` and `latency` then wait for a line on standard input, so that whoever started them
