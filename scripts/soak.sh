@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long form of the tests that kill: soak.sh [ARGUMENTS OF PYTEST...]; an hour or more
+# The long form of the tests that kill: soak.sh [ARGUMENTS OF PYTEST...]; some minutes
 #
 # 100,000 numbered messages at full speed, 50 kills of the gateway and 5 clean restarts of the broker, over each protocol and on each broker.
 set -euo pipefail

