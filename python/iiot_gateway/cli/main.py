@@ -24,7 +24,7 @@ COMMANDS = {
     "replay": "play a recorded log into the same pipeline",
     "twin": "run the nodes' firmware in QEMU, with radios and air, and the gateway behind it",
     "record": "write a source's raw bytes with arrival times to a file",
-    "simulate": "print the log of nodes that do not exist",
+    "simulate": "print the log of simulated nodes, or publish as dosing machines do",
     "decode": "print the topics and lines of a log without sending anything",
     "check": "check the configuration and its profiles",
     "doctor": "try broker, database, probe, serial port, journal and addresses, and say what to do",

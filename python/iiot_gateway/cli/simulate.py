@@ -1,10 +1,11 @@
-"""`simulate`: the log of LoRa nodes that do not exist, as probe-rs would print it; or dosing machines that publish to a broker."""
+"""`simulate`: the log of simulated LoRa nodes, as probe-rs would print it; or dosing machines that publish to a broker."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -103,6 +104,8 @@ def _dosing(args: argparse.Namespace) -> int:
         "password": os.environ.get("MQTT_PASSWORD") or None,
     }
     fleet = Fleet(broker, devices=args.devices, seed=args.seed, clock=args.clock, pace=args.rate or MAX_PACE)
+    # A service manager ends it as Ctrl-C does: what was published is told all the same.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         fleet.run(count=args.count)
     except KeyboardInterrupt:
