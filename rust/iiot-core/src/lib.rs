@@ -58,7 +58,6 @@ mod sequences;
 pub mod series;
 pub mod series_times;
 mod series_times_bytes;
-mod shape;
 mod shapes;
 mod strptime;
 mod template;
