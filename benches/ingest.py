@@ -139,7 +139,7 @@ def cpu_s(process: subprocess.Popen[bytes] | None) -> float:
 
 
 def watch(gateway: Gateway, messages: int, *, with_database: bool) -> float:
-    """Return messages a second, from the first look that shows some to the last."""
+    """Return messages per second, from the first look that shows some to the last."""
     first_s, first = 0.0, 0
     while True:
         try:

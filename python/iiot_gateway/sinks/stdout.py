@@ -40,7 +40,7 @@ GONE_REMEDY = "start the gateway again with a program that reads; what was not w
 class StdoutSection(SinkSection):
     """`[stdout]`: every point on standard output, for a program behind a pipe."""
 
-    format: Literal["lines", "json"] = text("lines", "lines: line protocol. json: one JSON object a point.", "lines", "json")
+    format: Literal["lines", "json"] = text("lines", "lines: line protocol. json: one JSON object per point.", "lines", "json")
     on_closed: Literal["end", "wait"] = text(
         "end", "When nobody reads any more: end the gateway, or let points wait in the journal for its next start.", "end", "wait"
     )

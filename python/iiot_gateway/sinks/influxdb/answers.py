@@ -57,7 +57,7 @@ class Answer(Protocol):
         """The beginning of the body."""
 
 
-def result(answer: Answer) -> Result:  # noqa: PLR0911 - the table above, a line a row
+def result(answer: Answer) -> Result:  # noqa: PLR0911 - the table above, a line per row
     """Classify an answer."""
     status = answer.status
     if status == 0:

@@ -21,7 +21,7 @@ class SimulateSection(SourceSection):
     nodes: int = integer(3, "Sensor nodes beside the receiver, which is node2: node1, node3, node4 and so on.", low=1, high=100000)
     rate_per_s: float = number(
         0.5,
-        "Readings a second, of all nodes together. 0 is as fast as the journal takes them; each node measures every 10 s then.",
+        "Readings per second, of all nodes together. 0 is as fast as the journal takes them; each node measures every 10 s then.",
         low=0,
         high=1e6,
     )
