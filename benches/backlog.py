@@ -31,7 +31,7 @@ def database_in(folder: Path) -> CountingDatabase:
 
 
 def watch(gateway: Gateway, points: int) -> float:
-    """Return points a second from the first confirmed batch to the last whole one."""
+    """Return points per second from the first confirmed batch to the last whole one."""
     first_s, first = 0.0, 0
     while True:
         now_s, confirmed = time.monotonic(), gateway.ask()["sinks"]["influxdb"]["delivered"] * METRICS
@@ -58,7 +58,7 @@ def fill(folder: Path, log: Path, packets: int) -> Gateway:
 
 
 def through_the_gateway(folder: Path, filled: Gateway, points: int) -> float:
-    """Return points a second."""
+    """Return points per second."""
     gateway = Gateway(folder / "gateway")
     database = database_in(folder)
     shutil.copy(filled.journal, gateway.journal)

@@ -1,4 +1,4 @@
-"""The built-in broker: retained QoS 1 publishes a second on nine topics from one client, against Mosquitto in the same run."""
+"""The built-in broker: retained QoS 1 publishes per second on nine topics from one client, against Mosquitto in the same run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servers import free_port
 
 
 def flooded(port: int, log: Path, packets: int) -> float:
-    """Return publishes a second, from the first to the last acknowledgement."""
+    """Return publishes per second, from the first to the last acknowledgement."""
     with Bare("flood", log=log, profile=PROFILE, mqtt=port) as flood:
         flood.go()
         return packets * METRICS / float(flood.expect("published")[0])

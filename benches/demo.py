@@ -1,4 +1,4 @@
-"""The demo as it is left running: resident memory, its slope at 1,000 packets a second, and how soon the page's API answers."""
+"""The demo as it is left running: resident memory, its slope at 1,000 packets per second, and how soon the page's API answers."""
 
 from __future__ import annotations
 

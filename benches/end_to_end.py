@@ -32,7 +32,7 @@ def feed(descriptor: int, text: bytes) -> None:
 
 
 def through_the_gateway(folder: Path, log: Path, packets: int) -> tuple[float, float]:
-    """Return packets a second, and crossings a frame."""
+    """Return packets per second, and crossings a frame."""
     broker, database = servers(folder)
     gateway = Gateway(folder / "gateway")
     gateway.configure(configuration(broker=broker, database=database))

@@ -53,7 +53,7 @@ def fill(folder: Path, packets: int) -> _native.Journal:
 
 
 def store(journal: _native.Journal, path: Path, points: int) -> float:
-    """Return points a second."""
+    """Return points per second."""
     sink = _native.HistorySink(journal, "history")
     sink.open(str(path))
     began_s, stored = time.monotonic(), 0

@@ -81,7 +81,7 @@ class Feeder(threading.Thread):
 
 
 def under_load(folder: Path, length_s: float) -> tuple[float, list[tuple[float, float]], float]:
-    """Return the peak, (hours, MB) samples behind the outage, and packets a second."""
+    """Return the peak, (hours, MB) samples behind the outage, and packets per second."""
     broker, database = servers(folder)
     gateway = Gateway(folder / "gateway")
     gateway.configure(configuration(broker=broker, database=database))

@@ -18,7 +18,7 @@ WRITE_PATH = "/api/v2/write?org=bench&bucket=bench&precision=ns"
 
 
 class QuietMosquitto(Mosquitto):
-    """Mosquitto without a log line a packet."""
+    """Mosquitto without a log line per packet."""
 
     def command(self, program: str) -> list[str]:
         """Return the command line."""

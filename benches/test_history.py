@@ -1,4 +1,4 @@
-"""The short form of the history figures: a day of packets a second apart."""
+"""The short form of the history figures: a day of packets, one second apart."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz framer, profile decoder, messages and line protocol with libFuzzer: fuzz.sh [SECONDS a target, 600 by default [TARGET...]]
+# Fuzz framer, profile decoder, messages, line protocol and profiles with libFuzzer: fuzz.sh [SECONDS a target, 600 by default [TARGET...]]
 #
 # The inputs that reached something new stay in rust/iiot-core/fuzz/corpus/, so that the next run begins with them; one that broke a rule lies
 # in artifacts/ beside it, and given to the target's program as its only argument it does so again. Neither a nightly toolchain nor cargo-fuzz is
@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../rust/iiot-core/fuzz"
 seconds=${1:-600}
 shift || true
 targets=("$@")
-if [ ${#targets[@]} -eq 0 ]; then targets=(framer profile message lines); fi
+if [ ${#targets[@]} -eq 0 ]; then targets=(framer profile message lines rules); fi
 command -v c++ >/dev/null 2>&1 || {
     echo "fuzz.sh: a C++ compiler is missing, for libFuzzer: apt install g++" >&2
     exit 1
@@ -35,6 +35,13 @@ for file in Path("../../../tests/vectors/decode").glob("*.json"):
         folder.mkdir(parents=True, exist_ok=True)
         for number, content in enumerate(inputs):
             (folder / f"{file.stem}-{number}").write_bytes(content)
+# Profiles with a topic and a document, zero bytes between them.
+profiles = [*Path("../tests/profiles").glob("*.toml"), *Path("../../../python/iiot_gateway/profiles").glob("*.toml")]
+folder = Path("corpus/rules")
+folder.mkdir(parents=True, exist_ok=True)
+for file in profiles:
+    for topic, document in (("", '{"n1":{"t":1,"seq":2},"ts":5}'), ("factory/dosing/consumption", '[{"device_id":"d","actual_g":1.5,"timestamp":1700000000}]')):
+        (folder / f"{file.stem}-{len(topic)}").write_bytes(b"\0".join(part.encode() for part in (file.read_text(), topic, document)))
 SEEDS
 
 mkdir -p corpus/lines

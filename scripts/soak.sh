@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long form of the tests that kill: soak.sh [ARGUMENTS OF PYTEST...]; an hour or more
+# The long form of the tests that kill: soak.sh [ARGUMENTS OF PYTEST...]; some minutes
 #
 # 100,000 numbered messages at full speed, 50 kills of the gateway and 5 clean restarts of the broker, over each protocol and on each broker;
 # and as many into PostgreSQL, with 50 kills, 20 ended connections, 5 crashes of the server and a full disk, which needs the right to mount.

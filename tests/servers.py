@@ -211,7 +211,7 @@ class VictoriaMetrics(HttpServer):
         self.get("/internal/force_flush")
 
     def export(self, match: str) -> bytes:
-        """Return every point of the matching series, a JSON document a line."""
+        """Return every point of the matching series, a JSON document per line."""
         self.flush()
         return self.get("/api/v1/export?" + urllib.parse.urlencode({"match[]": match, "start": "0", "end": "4102444800"}), 60.0)
 

@@ -886,7 +886,7 @@ class Answer:
 
 @final
 class Simulator:
-    """Sensor nodes that do not exist, and the log that probe-rs would print for their receiver. The same arguments give the same bytes."""
+    """Simulated sensor nodes, and the log that probe-rs would print for their receiver. The same arguments give the same bytes."""
 
     def __new__(cls, *, nodes: int, rate_per_s: float | None, seed: int, start_ns: int) -> Self:
         """`rate_per_s` counts the readings of all nodes in simulated time, which begins at `start_ns`; with None each node measures every

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from refusing_broker import refusing_broker
 
 from gateways import Gateway
 from servers import Mosquitto
@@ -49,3 +50,42 @@ def test_a_broker_that_is_not_there_is_reported_once(gateway: Gateway, mosquitto
     done = gateway.run("doctor", "--json")
 
     assert [finding["ok"] for finding in json.loads(done.stdout) if finding["subject"].startswith("mqtt ")] == [False]
+
+
+def consumer_finding(gateway: Gateway) -> dict[str, object]:
+    """Return what `doctor` finds at the broker of the consumer."""
+    done = gateway.run("doctor", "--json")
+    (finding,) = [finding for finding in json.loads(done.stdout) if finding["subject"].startswith("mqtt_consumer ")]
+    assert isinstance(finding, dict)
+    return finding
+
+
+def test_a_consumer_is_tried_beside_the_running_gateway(gateway: Gateway, mosquitto: Mosquitto) -> None:
+    """The trial is a client of its own: the consumer that runs keeps its connection, and a shared subscription all of its messages."""
+    gateway.configure(f'[mqtt_consumer]\nbroker_url = "{mosquitto.url}"\ntopics = ["$share/plant/factory/#"]\nprofile = "factory-dosing"\n')
+    gateway.start("run")
+    gateway.until(lambda status: status["source"]["mqtt_consumer"]["state"] == "subscribed", "the subscription")
+
+    finding = consumer_finding(gateway)
+
+    assert (finding["ok"], finding["detail"]) == (True, "connected, and subscribed to factory/#")
+    source = gateway.ask()["source"]["mqtt_consumer"]
+    assert (source["state"], source["restarts"]) == ("subscribed", 0)
+    assert "$share" not in mosquitto.log_path.read_text().partition("iiot-gateway-doctor-")[2]
+
+
+def test_what_keeps_a_consumer_from_its_messages_is_named(gateway: Gateway, mosquitto: Mosquitto) -> None:
+    """A broker that is away, and one that refuses the filter."""
+    mosquitto.stop()
+    with refusing_broker(grants=False) as refusing:
+        for url, step, remedy in [
+            (mosquitto.url, "connect", "check broker_url, that the broker runs"),
+            (refusing, "subscribe", "let the broker's ACL allow this user to read factory/#"),
+        ]:
+            gateway.configure(
+                f'[mqtt_consumer]\nbroker_url = "{url}"\nprotocol = "5"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\n'
+            )
+            finding = consumer_finding(gateway)
+            assert finding["ok"] is False
+            assert str(finding["detail"]).startswith(f"{step}: ")
+            assert str(finding["remedy"]).startswith(remedy)

@@ -71,6 +71,15 @@ def test_every_dose_is_one_point(
     assert sum(ledger["doses"].values()) > 10
 
 
+def test_a_simulator_that_is_told_to_end_tells_its_ledger(gateway: Gateway, mosquitto: Mosquitto) -> None:
+    """SIGTERM ends it as Ctrl-C does."""
+    ledger_path = gateway.folder / "ledger.json"
+    gateway.start("simulate", "dosing", "--broker", mosquitto.url, "--rate", "400", "--ledger", str(ledger_path))
+    until(lambda: "Received PUBLISH from" in mosquitto.log_path.read_text(), "a message")
+    assert gateway.stop() == 0
+    assert sum(json.loads(ledger_path.read_text())["messages"].values()) > 0
+
+
 def test_the_built_in_broker_acknowledges_what_is_safe(gateway: Gateway, victoria_metrics: VictoriaMetrics) -> None:
     """The process is killed again and again: every message that was acknowledged is in the database, once."""
     port = free_port()

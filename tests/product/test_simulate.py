@@ -136,8 +136,8 @@ def test_without_a_rate_the_journal_sets_the_pace(gateway: Gateway) -> None:
     [
         (("--nodes", "0"), "expected a whole number above 0"),
         (("--nodes", "100001"), "nodes is 100001, expected 1 to 100000"),
-        (("--rate", "fast"), "expected max, or readings a second"),
-        (("--rate", "0"), "expected max, or readings a second"),
+        (("--rate", "fast"), "expected max, or readings per second"),
+        (("--rate", "0"), "expected max, or readings per second"),
         (("--seed", "-1"), "expected a whole number from 0"),
     ],
 )

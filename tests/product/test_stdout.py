@@ -19,7 +19,7 @@ import pytest
 from gateways import START, START_MS, Gateway, assert_balanced
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import ConfigError
-from iiot_gateway.sinks.outlet import TAKEN, Outcome, Verdict
+from iiot_gateway.sinks.outlet import TAKEN, Outcome, Result
 from iiot_gateway.sinks.stdout import StdoutOutlet, StdoutSection
 from recordings import expect, generated
 from servers import until
@@ -216,7 +216,7 @@ def test_what_follows_a_torn_line_begins_on_a_line_of_its_own(tmp_path: Path) ->
         outlet.greet()
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-            assert outlet.write(b"first\nsecond\n") == Outcome(Verdict.WAIT, "File too large")
+            assert outlet.write(b"first\nsecond\n") == Outcome(Result.WAIT, "File too large")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 

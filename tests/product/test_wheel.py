@@ -24,7 +24,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("wheel")
     # The target folder of the checkout is warm; `develop` built the same crates there.
     build = subprocess.run(
-        [sys.executable, "-m", "maturin", "build", "--out", str(folder), "--interpreter", sys.executable],
+        [sys.executable, "-m", "maturin", "build", "--release", "--out", str(folder), "--interpreter", sys.executable],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiot_gateway.sinks.influxdb.answers import reason, remedy, verdict
-from iiot_gateway.sinks.outlet import Verdict
+from iiot_gateway.sinks.influxdb.answers import reason, remedy, result
+from iiot_gateway.sinks.outlet import Result
 from iiot_gateway.sinks.plan import Delivery, Range
 
 
@@ -29,33 +29,33 @@ class Answered:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Answered(204), Verdict.ACCEPTED),
-        (Answered(200), Verdict.REFUSED),
-        (Answered(202), Verdict.REFUSED),
-        (Answered(201), Verdict.BAD_LINES),
-        (Answered(400), Verdict.BAD_LINES),
-        (Answered(422), Verdict.BAD_LINES),
-        (Answered(413), Verdict.TOO_LARGE),
-        (Answered(401), Verdict.REFUSED),
-        (Answered(403), Verdict.REFUSED),
-        (Answered(404), Verdict.REFUSED),
-        (Answered(405), Verdict.REFUSED),
-        (Answered(415), Verdict.REFUSED),
-        (Answered(301), Verdict.REFUSED),
-        (Answered(429), Verdict.WAIT),
-        (Answered(503, retry_after_s=1.0), Verdict.WAIT),
-        (Answered(503), Verdict.FAILED),
-        (Answered(500), Verdict.FAILED),
-        (Answered(502), Verdict.FAILED),
-        (Answered(0, "refused"), Verdict.WAIT),
-        (Answered(0, "timeout"), Verdict.WAIT),
-        (Answered(0, "tls"), Verdict.REFUSED),
-        (Answered(0, "cancelled"), Verdict.CANCELLED),
+        (Answered(204), Result.ACCEPTED),
+        (Answered(200), Result.REFUSED),
+        (Answered(202), Result.REFUSED),
+        (Answered(201), Result.BAD_LINES),
+        (Answered(400), Result.BAD_LINES),
+        (Answered(422), Result.BAD_LINES),
+        (Answered(413), Result.TOO_LARGE),
+        (Answered(401), Result.REFUSED),
+        (Answered(403), Result.REFUSED),
+        (Answered(404), Result.REFUSED),
+        (Answered(405), Result.REFUSED),
+        (Answered(415), Result.REFUSED),
+        (Answered(301), Result.REFUSED),
+        (Answered(429), Result.WAIT),
+        (Answered(503, retry_after_s=1.0), Result.WAIT),
+        (Answered(503), Result.FAILED),
+        (Answered(500), Result.FAILED),
+        (Answered(502), Result.FAILED),
+        (Answered(0, "refused"), Result.WAIT),
+        (Answered(0, "timeout"), Result.WAIT),
+        (Answered(0, "tls"), Result.REFUSED),
+        (Answered(0, "cancelled"), Result.CANCELLED),
     ],
 )
-def test_an_answer_has_one_meaning(answer: Answered, expected: Verdict) -> None:
+def test_an_answer_has_one_meaning(answer: Answered, expected: Result) -> None:
     """Every row of the table in the module holds."""
-    assert verdict(answer) is expected
+    assert result(answer) is expected
 
 
 def test_the_reason_is_the_peers_own_message() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.sinks.delivery import DeliverySink
-from iiot_gateway.sinks.outlet import TAKEN, Outcome, Verdict
+from iiot_gateway.sinks.outlet import TAKEN, Outcome, Result
 from iiot_gateway.sinks.plan import Delivery, Range
 
 
@@ -71,13 +71,13 @@ class Table:
         rows = [(index, batch.line(index)) for index in range(part.first, part.end) if index not in part.without]
         refused = tuple((index, "no such number") for index, line in rows if self.refuses_all or self.bad(line))
         if refused:
-            return Outcome(Verdict.BAD_LINES, "no such number", rows=refused[:1])
+            return Outcome(Result.BAD_LINES, "no such number", rows=refused[:1])
         self.stored.append([line for _index, line in rows])
         return TAKEN
 
     def prove(self, line: bytes) -> Outcome:
         self.proved.append(line)
-        return Outcome(Verdict.BAD_LINES, "no such number") if self.refuses_all or self.bad(line) else TAKEN
+        return Outcome(Result.BAD_LINES, "no such number") if self.refuses_all or self.bad(line) else TAKEN
 
     def rewind(self) -> None:
         pass
@@ -151,7 +151,7 @@ def test_a_table_that_refuses_everything_gets_every_row_once_it_takes_some() -> 
         asked += 1
         # Somebody mends the table after a while.
         table.refuses_all = asked < 10
-        return Outcome(Verdict.BAD_LINES, "no such number") if table.refuses_all else TAKEN
+        return Outcome(Result.BAD_LINES, "no such number") if table.refuses_all else TAKEN
 
     table.prove = prove  # type: ignore[method-assign]
 
@@ -164,7 +164,7 @@ def test_a_table_that_refuses_everything_gets_every_row_once_it_takes_some() -> 
 
 def test_a_side_that_is_gone_for_good_ends_the_gateway() -> None:
     """The error says where and why; nothing is confirmed."""
-    table = Table([Lines([b"1"])], answers=[Outcome(Verdict.GONE, "nobody reads", "start again")])
+    table = Table([Lines([b"1"])], answers=[Outcome(Result.GONE, "nobody reads", "start again")])
 
     async def main() -> None:
         with anyio.fail_after(20):

@@ -15,8 +15,8 @@ from scripted_influxdb2 import ScriptedInfluxdb2
 from iiot_gateway.cli.doctor_listen import page
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import command
+from iiot_gateway.mqtt.remedies import remedy
 from iiot_gateway.sinks.influxdb.doctor import databases
-from iiot_gateway.sinks.mqtt.doctor import remedy
 
 
 class Redirecting(BaseHTTPRequestHandler):

@@ -8,10 +8,10 @@ import pytest
 
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import ConfigError
+from iiot_gateway.sinks.postgresql.failures import remedy
 from iiot_gateway.sinks.postgresql.hypertables import hypertables
 from iiot_gateway.sinks.postgresql.plant import FACTORY_DOSING
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
-from iiot_gateway.sinks.postgresql.verdicts import remedy
 
 KEEP = {**{table.name: 90.0 for table in FACTORY_DOSING.tables}, FACTORY_DOSING.hourly.name: 730.0}
 

@@ -59,6 +59,17 @@ def test_a_document_over_several_lines_is_one(folder: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.splitlines()[-1] == "1 documents: 1 points, 0 rejects"
 
 
+def test_files_are_looked_for_where_the_command_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not beside the configuration, whose own paths are."""
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere/config.toml").write_text('[gateway]\ntags = { site = "north" }\n')
+    (folder / "document").write_text('{"actual":1}')
+
+    test = ["profile", "--config", "elsewhere/config.toml", "test", "plant.toml", "document", "--topic", "plant/one/dosing"]
+    assert main(test) == 0
+    assert "site=north" in capsys.readouterr().out
+
+
 def test_recorded_messages_bring_their_topics(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lines of `mosquitto_sub -F %j` are messages; numbers keep their text, and a topic that nobody takes is told."""
     messages = [

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iiot_gateway.config.load import load
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load(args.config)
     given = source_rules(config, "decode", config.gateway)
-    profile = read_profile(profile_path(config.base, args.profile) if args.profile else given.profile)
+    profile = read_profile(profile_path(Path(), args.profile) if args.profile else given.profile)
     decoder = _native.Decoder(
         profile,
         topic_prefix=given.topic_prefix,

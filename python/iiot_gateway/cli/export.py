@@ -54,7 +54,7 @@ def export(reader: HistoryReader, series: list[dict[str, Any]], start_ns: int, e
 
 
 def write_csv(pieces: Iterator[Piece], file: Any) -> int:
-    """Write a line a point below a heading; times in RFC 3339, tags as JSON. Return how many points."""
+    """Write a line per point below a heading; times in RFC 3339, tags as JSON. Return how many points."""
     from iiot_gateway.cli.history import moment
 
     writer = csv.writer(file, lineterminator="\n")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from iiot_gateway.config.load import load
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.config)
     given = source_rules(config, "profile", config.gateway)
     decoder = _native.Decoder(
-        read_profile(profile_path(config.base, args.profile)),
+        read_profile(profile_path(Path(), args.profile)),
         topic_prefix=given.topic_prefix,
         tags=given.tags,
     )

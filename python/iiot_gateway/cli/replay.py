@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _progress(views: Views) -> None:
-    """Draw a bar on standard error, four times a second, and leave it there as it was at the end."""
+    """Draw a bar on standard error, four times per second, and leave it there as it was at the end."""
     from iiot_gateway.log import draw
 
     source: Any = views.status.sources[0]

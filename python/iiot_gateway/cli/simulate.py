@@ -1,10 +1,11 @@
-"""`simulate`: the log of LoRa nodes that do not exist, as probe-rs would print it; or dosing machines that publish to a broker."""
+"""`simulate`: the log of simulated LoRa nodes, as probe-rs would print it; or dosing machines that publish to a broker."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ CHUNK_READINGS = 5_000
 
 
 def rate(text: str) -> float | None:
-    """Read `max`, or readings a second."""
+    """Read `max`, or readings per second."""
     if text == "max":
         return None
     try:
@@ -29,7 +30,7 @@ def rate(text: str) -> float | None:
     except ValueError:
         value = 0.0
     if not 1e-5 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"expected max, or readings a second from 0.00001 to 1000000, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected max, or readings per second from 0.00001 to 1000000, found {text!r}")
     return value
 
 
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=rate,
         default=1.0,
         metavar="R|max",
-        help="lora: readings a second, of all nodes together; 1 by default; max does not wait, and each node measures every 10 s; "
+        help="lora: readings per second, of all nodes together; 1 by default; max does not wait, and each node measures every 10 s; "
         "dosing: so many times faster than real machines",
     )
     parser.add_argument("--seed", type=seed, default=1, metavar="N", help="same seed, same start: same bytes; 1 by default")
@@ -103,6 +104,8 @@ def _dosing(args: argparse.Namespace) -> int:
         "password": os.environ.get("MQTT_PASSWORD") or None,
     }
     fleet = Fleet(broker, devices=args.devices, seed=args.seed, clock=args.clock, pace=args.rate or MAX_PACE)
+    # A service manager ends it as Ctrl-C does: what was published is told all the same.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         fleet.run(count=args.count)
     except KeyboardInterrupt:

@@ -30,7 +30,7 @@ class Topic:
     counts: deque[tuple[float, int]] = field(default_factory=deque)
 
     def rate(self, now_s: float) -> float:
-        """Return values a second over the last seconds, on the monotonic clock."""
+        """Return values per second over the last seconds, on the monotonic clock."""
         while len(self.counts) > 1 and now_s - self.counts[0][0] > RATE_WINDOW_S:
             self.counts.popleft()
         if not self.counts:

@@ -37,7 +37,7 @@ class JournalSection:
     """`[journal]`: the durable log between sources and sinks."""
 
     path: str = path("iiot-gateway.db", "The journal's file.")
-    sync: Literal["full", "normal"] = text("full", "full: to the disk after each group; normal: once a second.", "full", "normal")
+    sync: Literal["full", "normal"] = text("full", "full: to the disk after each group; normal: once per second.", "full", "normal")
     max_bytes: int = integer(268435456, "At this size the oldest frames go, counted as dropped.", low=1048576, high=2**44)
     max_age_h: float = number(0.0, "Frames older than this go, counted as dropped. 0 keeps them.", low=0, high=876000)
     max_rejects: int = integer(10000, "How many rejects are kept with their text; all are counted.", low=0, high=10_000_000)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class HomeAssistantSection:
     """`[home_assistant]`: tells Home Assistant of every metric that goes to its broker (MQTT discovery)."""
 
-    discovery: bool = flag(False, "true announces a device a node, and a sensor a metric.")
+    discovery: bool = flag(False, "true announces a device per node, and a sensor per metric.")
     mqtt: tuple[str, ...] = texts('Which brokers, by the names of their sections: ["mqtt", "mqtt.site"]; empty takes all.')
     discovery_prefix: str = text("homeassistant", "Home Assistant's discovery prefix.")
     status_topic: str = text("homeassistant/status", "Where Home Assistant says online; everything is announced again then.")

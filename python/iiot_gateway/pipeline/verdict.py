@@ -77,7 +77,7 @@ def _kept(sink: dict[str, Any], journal: dict[str, Any]) -> str:
 
 
 def _quiet(sources: dict[str, Any], now_s: float) -> list[str]:
-    """Return a sentence a source, if none of them has given anything lately."""
+    """Return a sentence per source, if none of them has given anything lately."""
     sentences = [_of_quiet(name, source, now_s) for name, source in sources.items()]
     return sentences if all(sentences) else []
 

@@ -36,13 +36,13 @@ from iiot_gateway.log import (
 from iiot_gateway.sinks.base import SinkStatus
 from iiot_gateway.sinks.canaries import Canaries
 from iiot_gateway.sinks.outages import Outages
-from iiot_gateway.sinks.outlet import B, Outcome, Outlet, Verdict
+from iiot_gateway.sinks.outlet import B, Outcome, Outlet, Result
 from iiot_gateway.sinks.plan import Delivery, Range
 
 REWIND_AFTER_S = 30.0
 LONGEST_RETRY_AFTER_S = 3600.0
 SUSPECT_AFTER_S = 600.0
-BAD = (Verdict.BAD_LINES, Verdict.TOO_LARGE)
+BAD = (Result.BAD_LINES, Result.TOO_LARGE)
 
 
 class DeliverySink(Generic[B]):
@@ -108,10 +108,10 @@ class DeliverySink(Generic[B]):
         self.status.change("connecting")
         while not self._stopping.is_set():
             outcome = await self._ask(self._outlet.greet)
-            if outcome.verdict is Verdict.ACCEPTED:
+            if outcome.result is Result.ACCEPTED:
                 self._recovered()
                 return True
-            if self._on_start == "fail" or outcome.verdict is Verdict.GONE:
+            if self._on_start == "fail" or outcome.result is Result.GONE:
                 raise self._unavailable(outcome)
             await self._pause(self._failed(outcome))
         return False
@@ -155,15 +155,15 @@ class DeliverySink(Generic[B]):
         plan = Delivery(batch.lines)
         while (part := plan.next()) is not None:
             outcome = await self._ask(self._outlet.send, batch, part)
-            match outcome.verdict:
-                case Verdict.ACCEPTED:
+            match outcome.result:
+                case Result.ACCEPTED:
                     self._accepted(batch, plan, part)
                     continue
-                case Verdict.BAD_LINES | Verdict.TOO_LARGE:
+                case Result.BAD_LINES | Result.TOO_LARGE:
                     plan.refused(outcome.error, outcome.rows)
-                    if not plan.in_doubt or (outcome := await self._doubted(batch, plan, outcome)).verdict is Verdict.ACCEPTED:
+                    if not plan.in_doubt or (outcome := await self._doubted(batch, plan, outcome)).result is Result.ACCEPTED:
                         continue
-                case Verdict.FAILED:
+                case Result.FAILED:
                     if await self._blames_lines(batch, plan, part):
                         continue
             if await self._gives_up(outcome):
@@ -174,9 +174,9 @@ class DeliverySink(Generic[B]):
 
     async def _gives_up(self, outcome: Outcome) -> bool:
         """Take a failure that is no fault of the lines, and wait; return whether the batch is to be read again."""
-        if outcome.verdict is Verdict.GONE:
+        if outcome.result is Result.GONE:
             self._gone = outcome
-        if outcome.verdict in (Verdict.CANCELLED, Verdict.GONE):
+        if outcome.result in (Result.CANCELLED, Result.GONE):
             return True
         await self._pause(self._failed(outcome))
         return self._stopping.is_set() or self._outage_s() > REWIND_AFTER_S
@@ -191,13 +191,13 @@ class DeliverySink(Generic[B]):
         """Find out whether the other side takes good lines, so that the suspects are bad; return what was found."""
         newest = await self._newest(batch)
         outcome = await self._prove_until(self._canaries.of_any(newest, batch, plan.scouts()), BAD) or refusal
-        if outcome.verdict is Verdict.ACCEPTED:
+        if outcome.result is Result.ACCEPTED:
             plan.believe()
             self._recovered()
             return outcome
         plan.doubt()
-        if outcome.verdict in BAD:
-            return replace(outcome, verdict=Verdict.REFUSED, remedy=self._outlet.refuses_all_remedy, refuses_all=True)
+        if outcome.result in BAD:
+            return replace(outcome, result=Result.REFUSED, remedy=self._outlet.refuses_all_remedy, refuses_all=True)
         return outcome
 
     async def _blames_lines(self, batch: B, plan: Delivery, part: Range) -> bool:
@@ -210,26 +210,26 @@ class DeliverySink(Generic[B]):
         newest = await self._newest(batch)
         for name in measurements:
             lines = self._canaries.of(name, newest, batch, part.end)
-            outcome = await self._prove_until(lines, (Verdict.FAILED, Verdict.BAD_LINES), name)
-            if outcome is None or outcome.verdict is not Verdict.ACCEPTED:
+            outcome = await self._prove_until(lines, (Result.FAILED, Result.BAD_LINES), name)
+            if outcome is None or outcome.result is not Result.ACCEPTED:
                 return False
         # Once more, because the other side may have come back between the line and its proof.
         again = await self._ask(self._outlet.send, batch, part)
-        if again.verdict is Verdict.ACCEPTED:
+        if again.result is Result.ACCEPTED:
             self._accepted(batch, plan, part)
-        elif again.verdict is Verdict.FAILED:
+        elif again.result is Result.FAILED:
             plan.reject(again.error)
             self._recovered()
-        return again.verdict in (Verdict.ACCEPTED, Verdict.FAILED)
+        return again.result in (Result.ACCEPTED, Result.FAILED)
 
-    async def _prove_until(self, lines: Sequence[bytes], go_on: Sequence[Verdict], measurement: bytes | None = None) -> Outcome | None:
+    async def _prove_until(self, lines: Sequence[bytes], go_on: Sequence[Result], measurement: bytes | None = None) -> Outcome | None:
         """Try lines one by one while the answers are such that the line may be to blame; return the last answer."""
         outcome = None
         for line in lines:
             outcome = await self._ask(self._outlet.prove, line)
-            if outcome.verdict is Verdict.ACCEPTED:
+            if outcome.result is Result.ACCEPTED:
                 self._canaries.take_line(measurement, line)
-            if outcome.verdict not in go_on or self._stopping.is_set():
+            if outcome.result not in go_on or self._stopping.is_set():
                 break
         return outcome
 
@@ -269,7 +269,7 @@ class DeliverySink(Generic[B]):
 
     def _failed(self, outcome: Outcome) -> float:
         """Take a failure and return how long to wait."""
-        if outcome.verdict is not Verdict.FAILED:
+        if outcome.result is not Result.FAILED:
             self._outages.interrupted()
         if self._failing_since_s is None:
             self._failing_since_s = time.monotonic()
@@ -277,7 +277,7 @@ class DeliverySink(Generic[B]):
         delay_s = self._backoff.next_delay_s()
         if outcome.retry_after_s is not None:
             delay_s = min(max(outcome.retry_after_s, 0.1), LONGEST_RETRY_AFTER_S)
-        refused = outcome.verdict is Verdict.REFUSED
+        refused = outcome.result is Result.REFUSED
         self.status.change("refused" if refused else "disconnected", outcome.error)
         if (extra := self._repeated.allows(outcome.error)) is not None:
             if refused:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WAIT_FOR_FRAME_MS = 1000
 
 
-class Verdict(Enum):
+class Result(Enum):
     """What to do after an answer."""
 
     ACCEPTED = "accepted"
@@ -42,7 +42,7 @@ class Verdict(Enum):
 class Outcome:
     """What came of asking the other side."""
 
-    verdict: Verdict
+    result: Result
     error: str = ""
     """The other side's own words, for the log, the status and a reject."""
     remedy: str = ""
@@ -55,7 +55,7 @@ class Outcome:
     """The bad lines (index in the batch, the other side's words), where the other side names them."""
 
 
-TAKEN = Outcome(Verdict.ACCEPTED)
+TAKEN = Outcome(Result.ACCEPTED)
 
 
 class Batch(Protocol):

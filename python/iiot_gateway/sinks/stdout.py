@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from iiot_gateway.components import SinkComponent
 from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import flag, text, texts
-from iiot_gateway.sinks.outlet import TAKEN, LineOutlet, Outcome, Verdict
+from iiot_gateway.sinks.outlet import TAKEN, LineOutlet, Outcome, Result
 
 if TYPE_CHECKING:
     from iiot_gateway._native import LineBatch, LineSink
@@ -40,7 +40,7 @@ GONE_REMEDY = "start the gateway again with a program that reads; what was not w
 class StdoutSection(SinkSection):
     """`[stdout]`: every point on standard output, for a program behind a pipe."""
 
-    format: Literal["lines", "json"] = text("lines", "lines: line protocol. json: one JSON object a point.", "lines", "json")
+    format: Literal["lines", "json"] = text("lines", "lines: line protocol. json: one JSON object per point.", "lines", "json")
     on_closed: Literal["end", "wait"] = text(
         "end", "When nobody reads any more: end the gateway, or let points wait in the journal for its next start.", "end", "wait"
     )
@@ -85,7 +85,7 @@ class StdoutOutlet(LineOutlet):
         own, begin = self._own if self._own is not None else self._shared, 0
         while begin < len(lines):
             if not self._has_room(own):
-                return Outcome(Verdict.CANCELLED)
+                return Outcome(Result.CANCELLED)
             # Whole lines where they fit, else a piece of a long one.
             end = lines.rfind(b"\n", begin, begin + WHOLE_BYTES) + 1 or begin + WHOLE_BYTES
             try:
@@ -93,10 +93,10 @@ class StdoutOutlet(LineOutlet):
             except BlockingIOError:
                 continue  # somebody else has written there meanwhile
             except BrokenPipeError:
-                verdict = Verdict.GONE if self._section.on_closed == "end" else Verdict.REFUSED
-                return Outcome(verdict, "nobody reads any more", GONE_REMEDY)
+                result = Result.GONE if self._section.on_closed == "end" else Result.REFUSED
+                return Outcome(result, "nobody reads any more", GONE_REMEDY)
             except OSError as error:
-                return Outcome(Verdict.WAIT, error.strerror or str(error))
+                return Outcome(Result.WAIT, error.strerror or str(error))
             self._is_torn = lines[begin - 1 : begin] != b"\n"
         if stat.S_ISREG(os.fstat(own).st_mode):
             os.fdatasync(own)  # a file does have a memory

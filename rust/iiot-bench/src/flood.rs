@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// As `[influxdb] batch_lines`.
-const BATCH_LINES: usize = 5000;
+pub const BATCH_LINES: usize = 5000;
 
 pub fn run(arguments: &Arguments) {
     let log = std::fs::read(arguments.text("log")).unwrap();
@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments) {
 }
 
 /// Connected, with the gateway's settings.
-fn poster(url: &str) -> Poster {
+pub fn poster(url: &str) -> Poster {
     let poster = Poster::new(Config {
         url: url.to_owned(),
         headers: vec![("Authorization".to_owned(), "Token bench".to_owned())],

@@ -1,6 +1,8 @@
-//! A bare subscriber with the same client library, which acknowledges by hand every two milliseconds; and what fills its session.
+//! A bare subscriber with the same client library, which acknowledges by hand every two milliseconds; and what fills its session. With `--url` a poster
+//! beside it, which knows nothing of the messages and posts their lines, rendered before.
 
-use crate::{Arguments, broker, say, wait_for_go};
+use crate::{Arguments, broker, flood, say, wait_for_go};
+use iiot_core::{FrameTime, Origin, Profile, Scan};
 use rumqttc_v4::{
     AckMode, AsyncClient, Broker, Event, EventLoop, MqttOptions, Outgoing, Packet, PublishOptions,
     QoS,
@@ -26,6 +28,45 @@ async fn subscriber(client_id: &str, port: u16) -> (AsyncClient, EventLoop) {
         Event::Incoming(Packet::ConnAck(_))
     ) {}
     (client, events)
+}
+
+/// A document of 250 bytes.
+fn document(n: u64, start_s: u64) -> String {
+    format!(
+        r#"{{"device_id":"dosing_system_{:02}","timestamp":{},"n":{n},"pump":{},"chemical":"DMDEE","recipe":"CU-65/75","mode":"CATALYST","target_g":125.50,"actual_g":125.{:02},"error_g":-0.03,"duration_ms":{},"firmware":"1.4.2","rssi":-61,"heap":187332}}"#,
+        n % 20,
+        start_s + n / PER_SECOND,
+        n % 4 + 1,
+        n % 100,
+        45_000 + n % 97,
+    )
+}
+
+/// The lines of such documents, each with a time of its own, in bodies as the gateway posts them.
+fn bodies(count: u64, start_s: u64, profile: &str) -> Vec<Vec<u8>> {
+    let profile = Profile::parse(profile).unwrap();
+    let origin = Origin::new(&profile, "", &[]).unwrap();
+    let mut scan = Scan::new();
+    let numbers: Vec<u64> = (0..count).collect();
+    let chunks = numbers.chunks(flood::BATCH_LINES);
+    let body = |numbers: &[u64]| {
+        let mut lines = Vec::new();
+        for &n in numbers {
+            let document = document(n, start_s);
+            let decoded = profile
+                .decode(Some(TOPIC.as_bytes()), document.as_bytes(), &mut scan)
+                .unwrap();
+            // Behind the second in the document, so that none of its points has the time of another.
+            let time_ns = (start_s * 1_000 + n) as i64 * 1_000_000;
+            let mut line = Vec::new();
+            decoded.write_lines(&origin, FrameTime::at(time_ns), &mut line);
+            let words = line.iter().rposition(|byte| *byte == b' ').unwrap();
+            lines.extend_from_slice(&line[..=words]);
+            lines.extend_from_slice(format!("{time_ns}\n").as_bytes());
+        }
+        lines
+    };
+    chunks.map(body).collect()
 }
 
 /// Make a session that keeps what comes.
@@ -55,14 +96,7 @@ pub fn fill(arguments: &Arguments) {
         let (client, mut events) = broker::publisher("filler", arguments.number("mqtt")).await;
         tokio::spawn(async move {
             for n in 0..count {
-                let document = format!(
-                    r#"{{"device_id":"dosing_system_{:02}","timestamp":{},"n":{n},"pump":{},"chemical":"DMDEE","recipe":"CU-65/75","mode":"CATALYST","target_g":125.50,"actual_g":125.{:02},"error_g":-0.03,"duration_ms":{},"firmware":"1.4.2","rssi":-61,"heap":187332}}"#,
-                    n % 20,
-                    start + n / PER_SECOND,
-                    n % 4 + 1,
-                    n % 100,
-                    45_000 + n % 97,
-                );
+                let document = document(n, start);
                 let options = PublishOptions::new(QoS::AtLeastOnce);
                 client.publish(TOPIC, document, options).await.unwrap();
             }
@@ -78,11 +112,25 @@ pub fn fill(arguments: &Arguments) {
     say("ready");
 }
 
-/// Take what waits in a session.
+/// Take what waits in a session; says how long that took, and when the poster had ended too.
 pub fn take(arguments: &Arguments) {
     let until: usize = arguments.number("until");
+    let posting = arguments.get("url").map(|url| {
+        let profile = std::fs::read_to_string(arguments.text("profile")).unwrap();
+        let bodies = bodies(until as u64, arguments.number("start"), &profile);
+        (flood::poster(url), bodies)
+    });
     wait_for_go();
-    let took = broker::runtime().block_on(async {
+    let posting = posting.map(|(poster, bodies)| {
+        std::thread::spawn(move || {
+            for body in bodies {
+                let answer = poster.post(&body);
+                assert_eq!(answer.status, 204, "{}", answer.detail);
+            }
+            Instant::now()
+        })
+    });
+    let (began, took) = broker::runtime().block_on(async {
         let id = arguments.text("client");
         let (client, mut events) = subscriber(id, arguments.number("mqtt")).await;
         let mut began = None;
@@ -105,7 +153,15 @@ pub fn take(arguments: &Arguments) {
                 due = Instant::now() + ACKNOWLEDGE_EVERY;
             }
         }
-        began.map_or(Duration::ZERO, |began| began.elapsed())
+        let began = began.unwrap();
+        (began, began.elapsed())
     });
-    say(&format!("took {}", took.as_secs_f64()));
+    let both = posting.map_or(took, |posting| {
+        took.max(posting.join().unwrap().saturating_duration_since(began))
+    });
+    say(&format!(
+        "took {} {}",
+        took.as_secs_f64(),
+        both.as_secs_f64()
+    ));
 }

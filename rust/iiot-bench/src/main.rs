@@ -8,6 +8,7 @@
 //! iiot-bench ingest-prepare --mqtt PORT --client ID                      make a session that keeps what comes
 //! iiot-bench ingest-fill --mqtt PORT --count N --start S                 publish dosing documents
 //! iiot-bench ingest --mqtt PORT --client ID --until N                    take what waits in a session
+//!     [--url URL --profile FILE --start S]                               and post the lines of the same documents meanwhile
 //! iiot-bench posts --port PORT --path PATH --keys FILE --body FILE --clients N --seconds S --rate N
 //!                                                                        post over kept connections, each waiting for its answer
 //! ```

@@ -13,8 +13,7 @@ use crate::framed::Framed;
 use crate::json::{Blind, Outcome, read_document};
 use crate::profile::Profile;
 use crate::scan::{Scan, ScanFault};
-use crate::shape::Shape;
-use crate::shapes::{Shapes, collect};
+use crate::shapes::{Seen, Shapes, collect};
 
 /// How much of a chunk is added to a document that began in an earlier one before trying again; doubled each time.
 const FIRST_PIECE: usize = 1024;
@@ -48,9 +47,8 @@ impl ReadDocument for Plain {
         if self.shapes.is_learning()
             && let Some(document) = bytes.get(..end)
             && let Some(tokens) = collect(document, Blind)?
-            && let Some(shape) = Shape::of(document, &tokens, &Scan::new(), &[])
         {
-            self.shapes.remember(shape);
+            self.shapes.learn(document, &tokens, Seen::NOTHING, &[]);
         }
         Ok(end)
     }

@@ -3,16 +3,13 @@
 use crate::conclude::{
     self, clear, document_time, fixed_count, short_points, time, too_many, typed, usable,
 };
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 
 use crate::conditions::is_left_out;
 use crate::device;
 use crate::faults::Refused;
 use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
-use crate::hash::AsIs;
 use crate::json::Kind;
-use crate::keys::series;
+use crate::keep_apart::keep_apart;
 use crate::moment::Moment;
 use crate::others;
 use crate::others_names;
@@ -20,89 +17,6 @@ use crate::reading;
 use crate::rules::{Address, Field, FieldName, PointRule, Rules};
 use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan, ValueFault};
 use crate::sequences::sequences;
-
-/// Find out which points take documents with this topic. `false`: none.
-pub(crate) fn enter(
-    rules: &Rules,
-    hash: u64,
-    topic: Option<&[u8]>,
-    snapshot: &[u8],
-    scan: &mut Scan,
-) -> bool {
-    scan.has_points = false;
-    // An array has items whatever the form of the points.
-    scan.tables.clear();
-    scan.table_values.clear();
-    scan.table_found.clear();
-    scan.joined.clear();
-    scan.tags.clear();
-    device::enter(rules, snapshot, scan);
-    if rules.long_points.is_empty() {
-        return true;
-    }
-    scan.points.clear();
-    let topic = topic.unwrap_or_default();
-    if scan.matched != Some(hash) || scan.topic != topic {
-        scan.matched = Some(hash);
-        scan.topic.clear();
-        scan.topic.extend_from_slice(topic);
-        match_topic(rules, scan);
-    }
-    rules.takes_any_topic || !scan.applies.is_empty()
-}
-
-impl PointRule {
-    /// The level of a topic that says which device its document is of, if the point takes such documents.
-    pub(crate) fn device_in<'t>(&self, topic: &'t [u8]) -> Option<&'t [u8]> {
-        let wanted = self.device_level?;
-        let mut place = None;
-        let matches = self.filters.iter().any(|filter| {
-            filter.matches(topic, |level, found| {
-                if level == wanted {
-                    place = Some(found);
-                }
-            })
-        });
-        let mut excepted = self.except_filters.iter();
-        if !matches || excepted.any(|filter| filter.matches(topic, |_, _| {})) {
-            return None;
-        }
-        topic.get(place?)
-    }
-}
-
-fn match_topic(rules: &Rules, scan: &mut Scan) {
-    scan.applies.clear();
-    scan.levels.clear();
-    scan.levels.resize(rules.levels as usize, 0..0);
-    let mut found = Vec::new();
-    for &number in &rules.long_points {
-        let Some(rule) = rules.points.get(number as usize) else {
-            continue;
-        };
-        // An empty topic stands for none, which no filter matches.
-        let mut matches = rule.filters.is_empty();
-        for filter in rule.filters.iter().filter(|_| !scan.topic.is_empty()) {
-            found.clear();
-            if filter.matches(&scan.topic, |level, place| found.push((level, place))) {
-                for (level, place) in found.drain(..) {
-                    if let Some(known) = scan.levels.get_mut(rule.first_level as usize + level) {
-                        *known = place.start as u32..place.end as u32;
-                    }
-                }
-                matches = true;
-                break;
-            }
-        }
-        let mut excepted = rule
-            .except_filters
-            .iter()
-            .filter(|_| !scan.topic.is_empty());
-        if matches && !excepted.any(|filter| filter.matches(&scan.topic, |_, _| {})) {
-            scan.applies.push(number);
-        }
-    }
-}
 
 /// Add the points of a document that is an object or a bare value.
 pub(crate) fn points(rules: &Rules, hash: u64, document: &[u8], scan: &mut Scan) {
@@ -127,35 +41,6 @@ fn only_time(scan: &Scan) -> Option<Moment> {
         [only] => only.time,
         _ => None,
     }
-}
-
-/// Let points of one series and time follow each other by a millisecond, the smallest step that all databases keep: they would overwrite each other.
-fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
-    if scan.points.len() < 2 {
-        return;
-    }
-    let mut points = std::mem::take(&mut scan.points);
-    let mut counts: HashMap<(u64, Option<Moment>), u32, BuildHasherDefault<AsIs>> =
-        HashMap::default();
-    let mut name = Vec::new();
-    for point in &mut points {
-        let Some(first) = scan.fields.get(point.first as usize).copied() else {
-            continue;
-        };
-        let tags = scan.tags_of(point);
-        let Some(series) = series(rules, document, scan, first, tags, &mut name) else {
-            continue;
-        };
-        // One that is too early will not be believed, and then has the document's time.
-        let own = point.time.filter(|own| match own {
-            Moment::At(own_ns) => *own_ns >= rules.belief.earliest_ns,
-            Moment::Uptime(_) | Moment::Either(_) => true,
-        });
-        let count = counts.entry((series, own)).or_default();
-        point.later_ms = *count;
-        *count += 1;
-    }
-    scan.points = points;
 }
 
 /// Add the points of a document that is an array: each item is taken as a document would be.

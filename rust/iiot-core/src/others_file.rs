@@ -16,11 +16,12 @@
 //! retain = true
 //! ```
 
+use crate::metric_file::topic;
 use crate::others::OthersRule;
 use crate::path::{Path, PathStep};
+use crate::path_keys::{plain_path, plain_paths, template};
 use crate::pattern::Pattern;
 use crate::point_file::Addresses;
-use crate::profile_file::{plain_path, plain_paths, template, topic};
 use crate::rules::{Address, Field, FieldName, ValueType};
 use crate::template::Template;
 use crate::toml_table::{Faults, Table};

@@ -25,10 +25,12 @@
 use toml::de::DeValue;
 
 use crate::filter::Filter;
+use crate::metric_file::{common, topic, value_type};
 use crate::others_file::{Beside, read_others};
 use crate::path::Path;
-use crate::profile_file::{common, path, plain_paths, read_time, topic, value_type};
+use crate::path_keys::{path, plain_paths};
 use crate::rules::{Address, Field, FieldName, PointRule, Rules, Scope, ValueType};
+use crate::time_file::read_time;
 use crate::toml_table::{Faults, Table};
 
 /// In braces: the topic under which the document arrived.

@@ -9,13 +9,13 @@ use crate::decoded::Decoded;
 use crate::faults::path;
 use crate::hash::fingerprint;
 use crate::json::{Outcome, SyntaxFault, blank_from};
-use crate::long;
 use crate::moment::Belief;
 use crate::reading;
 use crate::rules::{Address, Rules};
 use crate::scan::{Scan, ScanFault, ScanFaultReason};
 use crate::toml_table::{Age, ProfileFault};
 use crate::unusable;
+use crate::{long, long_topic};
 
 /// Rules that turn documents into points.
 #[derive(Clone, Debug)]
@@ -161,7 +161,7 @@ impl Profile {
         scan: &'a mut Scan,
     ) -> Result<Decoded<'a>, ScanFault> {
         limit_length(document)?;
-        if !long::enter(&self.rules, self.hash, topic, device, scan) {
+        if !long_topic::enter(&self.rules, self.hash, topic, device, scan) {
             conclude::clear(scan);
             return Err(topic_not_accepted(scan));
         }
@@ -222,7 +222,7 @@ impl Profile {
     /// Second half: make points, clock and sequences of the values noted.
     #[inline]
     pub(crate) fn conclude(&self, document: &[u8], scan: &mut Scan) -> Result<(), ScanFault> {
-        if !long::enter(&self.rules, self.hash, None, &[], scan) {
+        if !long_topic::enter(&self.rules, self.hash, None, &[], scan) {
             conclude::clear(scan);
             return Err(topic_not_accepted(scan));
         }

@@ -5,8 +5,7 @@ use crate::json::{Kind, NOWHERE, Observer, Outcome, Place, Syntax, read_document
 use crate::observe::Noting;
 use crate::rules::{Rules, SingleMetric};
 use crate::scan::{MAX_WILDCARD_POINTS, Scan};
-use crate::shape::Shape;
-use crate::shapes::collect;
+use crate::shapes::{Seen, collect};
 use crate::trie::Trie;
 
 /// What is read: the tree of its paths, a key of that tree among all, and the short points that its shape is remembered for.
@@ -239,9 +238,20 @@ impl Reading<'_> {
             && let Some(tokens) = collect(document, Noting::begin(trie, key, scan))?
             && !scan.forgot
             && scan.overflowed.is_none()
-            && let Some(shape) = Shape::of(document, &tokens, scan, singles)
         {
-            scan.shapes.remember(shape);
+            let Scan {
+                shapes,
+                values,
+                found,
+                captures,
+                ..
+            } = scan;
+            let seen = Seen {
+                values,
+                found,
+                captures,
+            };
+            shapes.learn(document, &tokens, seen, singles);
         }
         Ok(end)
     }

@@ -72,7 +72,7 @@ pub(crate) struct Field {
     pub(crate) point: u32,
     pub(crate) name: FieldName,
     pub(crate) address: Address,
-    /// Of a [`metric`](crate::profile_file) path.
+    /// Of a [`metric`](crate::metric_file) path.
     pub(crate) wildcards: usize,
     pub(crate) value_type: ValueType,
     /// Where the value is published, if it is.

@@ -10,127 +10,14 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
+use crate::given_times::Series;
+pub use crate::given_times::{GivenTime, MAX_VALUES, Run, STEP_NS};
 use crate::hash::AsIs;
 use crate::keys::PointKey;
-use crate::varint;
+pub use crate::series_times_bytes::{decode, encode};
 
-/// The smallest step that all databases keep: VictoriaMetrics stores milliseconds.
-pub const STEP_NS: i64 = 1_000_000;
-/// So many values with times of their own are remembered per series.
-pub const MAX_VALUES: usize = 16;
 /// So many series are remembered per source. Values of further ones are taken as they come, and counted.
 pub const MAX_SERIES: usize = 65_536;
-
-/// A value that was given a time, in the form in which it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GivenTime {
-    /// The time that the document says, in milliseconds since 1970.
-    pub own_ms: i64,
-    /// The time that the value was given, in milliseconds since 1970.
-    pub given_ms: i64,
-    /// When the document came, in milliseconds since 1970.
-    pub received_ms: i64,
-    /// Fingerprint of the document and its topic; 0 for a document without a time, which is never a repeat.
-    pub document: u64,
-    /// See [`PointKey::fields`].
-    pub fields: u16,
-}
-
-/// What is remembered of one series.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Series {
-    /// The last time that was given to a document without one.
-    stamp_ns: Option<i64>,
-    /// The oldest first.
-    values: Vec<GivenTime>,
-    /// The newest times that lie without a gap, however many: more of them than `values` holds may have one after the other been moved on.
-    run: Option<Run>,
-}
-
-/// Times from `first_ms` to `last_ms`, each of which some of these fields has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    first_ms: i64,
-    last_ms: i64,
-    fields: u16,
-}
-
-impl Run {
-    /// With a value that was given a time.
-    fn with(run: Option<Self>, value: &GivenTime) -> Self {
-        match run {
-            Some(run) if value.given_ms <= run.last_ms.saturating_add(1) => {
-                let is_within = value.given_ms >= run.first_ms;
-                Self {
-                    last_ms: run.last_ms.max(value.given_ms),
-                    fields: if is_within {
-                        run.fields | value.fields
-                    } else {
-                        run.fields
-                    },
-                    ..run
-                }
-            }
-            _ => Self {
-                first_ms: value.given_ms,
-                last_ms: value.given_ms,
-                fields: value.fields,
-            },
-        }
-    }
-
-    fn holds(&self, at_ms: i64, fields: u16) -> bool {
-        self.fields & fields != 0 && (self.first_ms..=self.last_ms).contains(&at_ms)
-    }
-}
-
-impl Series {
-    /// The first time from `own_ms` on at which none of these fields has a value.
-    fn free(&self, own_ms: i64, fields: u16) -> i64 {
-        let overlapping = |value: &&GivenTime| value.fields & fields != 0;
-        // Values that were moved from this time are a chain: its end is known even where its beginning was forgotten.
-        let chain = self
-            .values
-            .iter()
-            .filter(overlapping)
-            .filter(|value| value.own_ms == own_ms || value.given_ms == own_ms);
-        let mut free = chain
-            .map(|value| value.given_ms)
-            .max()
-            .map_or(own_ms, |last| last.saturating_add(1));
-        loop {
-            if let Some(run) = self.run.filter(|run| run.holds(free, fields)) {
-                free = run.last_ms.saturating_add(1);
-            }
-            let mut taken = self.values.iter().filter(overlapping);
-            if !taken.any(|value| value.given_ms == free) {
-                return free;
-            }
-            free = free.saturating_add(1);
-        }
-    }
-
-    fn add(&mut self, value: GivenTime, window_ms: i64) {
-        let since = value.received_ms.saturating_sub(window_ms);
-        if self.values.len() >= MAX_VALUES
-            || self.values.first().is_some_and(|v| v.received_ms < since)
-        {
-            self.values.retain(|v| v.received_ms >= since);
-        }
-        if self.values.len() >= MAX_VALUES {
-            self.values.remove(0);
-        }
-        self.run = Some(Run::with(self.run, &value));
-        self.values.push(value);
-    }
-
-    fn newest_ms(&self) -> i64 {
-        let stamp_ms = self.stamp_ns.map_or(i64::MIN, |stamp| stamp / STEP_NS);
-        self.values
-            .last()
-            .map_or(stamp_ms, |value| value.received_ms.max(stamp_ms))
-    }
-}
 
 type ByFingerprint<T> = HashMap<u64, T, BuildHasherDefault<AsIs>>;
 
@@ -370,70 +257,6 @@ impl SeriesTimes {
                 .map(move |entry| (fingerprint, entry))
         })
     }
-}
-
-/// Append entries as they are stored: u64 series, u8 kind, then of a stamp (1) the time, of a value (2) own, given and received time, u64 document, u16 fields, of a run (3) its first and last time, u16 fields.
-/// Times are zigzag varints, the second and third relative to the one before.
-pub fn encode(entries: impl IntoIterator<Item = (u64, TimeEntry)>, out: &mut Vec<u8>) {
-    for (series, entry) in entries {
-        out.extend_from_slice(&series.to_le_bytes());
-        match entry {
-            TimeEntry::Stamp(stamp_ns) => {
-                out.push(1);
-                varint::push_signed(out, stamp_ns);
-            }
-            TimeEntry::Run(run) => {
-                out.push(3);
-                varint::push_signed(out, run.first_ms);
-                varint::push_signed(out, run.last_ms.wrapping_sub(run.first_ms));
-                out.extend_from_slice(&run.fields.to_le_bytes());
-            }
-            TimeEntry::Value(value) => {
-                out.push(2);
-                varint::push_signed(out, value.own_ms);
-                varint::push_signed(out, value.given_ms.wrapping_sub(value.own_ms));
-                varint::push_signed(out, value.received_ms.wrapping_sub(value.given_ms));
-                out.extend_from_slice(&value.document.to_le_bytes());
-                out.extend_from_slice(&value.fields.to_le_bytes());
-            }
-        }
-    }
-}
-
-/// Read one entry that [`encode`] wrote, and move `input` behind it; `None` at the end, or if something else stands there.
-pub fn decode(input: &mut &[u8]) -> Option<(u64, TimeEntry)> {
-    fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
-        let (head, rest) = input.split_first_chunk::<N>()?;
-        *input = rest;
-        Some(*head)
-    }
-    let mut rest = *input;
-    let series = take(&mut rest).map(u64::from_le_bytes)?;
-    let entry = match take::<1>(&mut rest)? {
-        [1] => TimeEntry::Stamp(varint::take_signed(&mut rest)?),
-        [3] => {
-            let first_ms = varint::take_signed(&mut rest)?;
-            TimeEntry::Run(Run {
-                first_ms,
-                last_ms: first_ms.wrapping_add(varint::take_signed(&mut rest)?),
-                fields: take(&mut rest).map(u16::from_le_bytes)?,
-            })
-        }
-        [2] => {
-            let own_ms = varint::take_signed(&mut rest)?;
-            let given_ms = own_ms.wrapping_add(varint::take_signed(&mut rest)?);
-            TimeEntry::Value(GivenTime {
-                own_ms,
-                given_ms,
-                received_ms: given_ms.wrapping_add(varint::take_signed(&mut rest)?),
-                document: take(&mut rest).map(u64::from_le_bytes)?,
-                fields: take(&mut rest).map(u16::from_le_bytes)?,
-            })
-        }
-        _ => return None,
-    };
-    *input = rest;
-    Some((series, entry))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Remembers the last few shapes, and gives up for a while where documents have too many.
+//! Remembers the last few shapes, and gives up for a while where documents have too many. Nothing else knows of shapes.
+
+mod shape;
 
 use crate::found::{Capture, Found, Value};
 use crate::json::{Kind, Observer, Outcome, Place, read_document};
 use crate::rules::SingleMetric;
-use crate::shape::{MAX_TOKENS, Shape};
+use shape::{MAX_TOKENS, Shape};
 
 /// Shapes remembered. Each one that does not match costs a comparison of the first bytes, mostly.
 const MAX_SHAPES: usize = 4;
@@ -12,6 +14,23 @@ const EARNED: i32 = 1;
 const MAX_CREDIT: i32 = 64;
 const COST: i32 = 4;
 const PAUSE_DOCUMENTS: u32 = 256;
+
+/// What was seen in a document: its values by slot, and what wildcards found.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) values: &'a [Value],
+    pub(crate) found: &'a [Found],
+    pub(crate) captures: &'a [Capture],
+}
+
+impl Seen<'_> {
+    /// Of a document whose values nobody looked at.
+    pub(crate) const NOTHING: Self = Self {
+        values: &[],
+        found: &[],
+        captures: &[],
+    };
+}
 
 /// The shapes seen last in one stream.
 #[derive(Debug, Default)]
@@ -106,8 +125,20 @@ impl Shapes {
         self.pause == 0
     }
 
-    /// Remember a shape in the place of the oldest.
-    pub(crate) fn remember(&mut self, shape: Shape) {
+    /// Remember the shape of a document with these tokens, if it has one, in the place of the oldest.
+    pub(crate) fn learn(
+        &mut self,
+        document: &[u8],
+        tokens: &[Value],
+        seen: Seen<'_>,
+        metrics: &[SingleMetric],
+    ) {
+        if let Some(shape) = Shape::of(document, tokens, seen, metrics) {
+            self.remember(shape);
+        }
+    }
+
+    fn remember(&mut self, shape: Shape) {
         if self.known.is_empty() {
             self.credit = MAX_CREDIT / 2;
         }

@@ -59,7 +59,7 @@ pub enum Acknowledged {
 
 /// The sequence of entries.
 #[derive(Debug)]
-pub struct Ledger<T> {
+pub struct Unacknowledged<T> {
     entries: VecDeque<Entry<T>>,
     /// Sequence number of the front entry.
     base: u64,
@@ -77,7 +77,7 @@ pub struct Ledger<T> {
     oldest_since: Option<Instant>,
 }
 
-impl<T> Default for Ledger<T> {
+impl<T> Default for Unacknowledged<T> {
     fn default() -> Self {
         Self {
             entries: VecDeque::new(),
@@ -93,7 +93,7 @@ impl<T> Default for Ledger<T> {
     }
 }
 
-impl<T> Ledger<T> {
+impl<T> Unacknowledged<T> {
     /// A publish was handed to the client.
     pub fn sent(&mut self, item: T, how: Acknowledged, now: Instant) {
         self.unbound

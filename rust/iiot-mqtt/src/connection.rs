@@ -26,7 +26,7 @@ use bytes::Bytes;
 use tokio::select;
 use tokio::time::{Sleep, sleep_until};
 
-use crate::acknowledge::Ledger;
+use crate::acknowledge::Unacknowledged;
 use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal};
 use crate::config::Config;
 use crate::destination::Destinations;
@@ -126,7 +126,7 @@ struct Session<'a, R> {
     limits: Limits,
     window: usize,
     qos: u8,
-    ledger: Ledger<Item>,
+    unacknowledged: Unacknowledged<Item>,
     stage: Stage,
     tally: Tally,
     tally_since: Option<Instant>,
@@ -159,7 +159,7 @@ impl<'a, R: Requests> Session<'a, R> {
             limits: Limits::NONE,
             window: usize::from(context.memory.terms.in_flight),
             qos: context.memory.terms.qos,
-            ledger: Ledger::default(),
+            unacknowledged: Unacknowledged::default(),
             stage,
             tally: Tally::default(),
             tally_since: None,
@@ -226,12 +226,12 @@ impl<'a, R: Requests> Session<'a, R> {
         self.on_time(now)?;
         let fed = self.pump()? || self.prove()?;
         self.confirm_if_due(now, true)?;
-        let waiting = !fed && self.ledger.in_flight() < self.window;
+        let waiting = !fed && self.unacknowledged.in_flight() < self.window;
         self.context.waiting.store(waiting, Ordering::Relaxed);
         self.context
             .shared
             .in_flight
-            .store(self.ledger.in_flight() as u64, Ordering::Relaxed);
+            .store(self.unacknowledged.in_flight() as u64, Ordering::Relaxed);
         Ok(fed)
     }
 
@@ -240,7 +240,7 @@ impl<'a, R: Requests> Session<'a, R> {
         let config = self.context.config;
         let far = Instant::now() + Duration::from_secs(3600);
         let waiting = self
-            .ledger
+            .unacknowledged
             .waiting_since()
             .map(|since| since + config.ack_timeout);
         let confirm = self.tally_since.map(|since| since + CONFIRM_WITHIN);
@@ -270,12 +270,12 @@ impl<'a, R: Requests> Session<'a, R> {
             let action = refresh.on_time(now, &self.context.memory.topics);
             self.act(action);
         }
-        if let Some(since) = self.ledger.waiting_since()
+        if let Some(since) = self.unacknowledged.waiting_since()
             && now >= since + self.context.config.ack_timeout
         {
             let detail = format!(
                 "the oldest of {} publishes was not acknowledged within {:?}",
-                self.ledger.in_flight(),
+                self.unacknowledged.in_flight(),
                 self.context.config.ack_timeout
             );
             return Err(Failure::new(EndKind::AckTimeout, detail));
@@ -300,7 +300,9 @@ impl<'a, R: Requests> Session<'a, R> {
             self.to_refresh.clear();
             self.step = Step::Draining;
         }
-        if matches!(self.step, Step::Draining) && self.ledger.in_flight() == 0 && self.unclosed == 0
+        if matches!(self.step, Step::Draining)
+            && self.unacknowledged.in_flight() == 0
+            && self.unclosed == 0
         {
             self.confirm_if_due(now, true)?;
             self.step = Step::SayingOffline;
@@ -322,7 +324,7 @@ impl<'a, R: Requests> Session<'a, R> {
     fn on_signal(&mut self, signal: Signal) -> Result<(), Failure> {
         match signal {
             Signal::Connected(limits) => self.on_connected(limits)?,
-            Signal::Sent(id) => drop(self.ledger.bind(id)),
+            Signal::Sent(id) => drop(self.unacknowledged.bind(id)),
             Signal::Answered(id, acknowledgement) => self.on_answer(id, acknowledgement)?,
             Signal::Subscribed(granted) => {
                 if let Step::Refreshing(refresh) = &mut self.step {

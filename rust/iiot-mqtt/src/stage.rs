@@ -13,7 +13,7 @@ const FRAMES_A_READ: usize = 256;
 /// With `latest`, more frames at once mean fewer values sent.
 const FRAMES_A_READ_LATEST: usize = 2048;
 
-/// What stands in the ledger.
+/// What stands in the sequence of unacknowledged publishes.
 #[derive(Debug)]
 pub enum Item {
     /// A value.
@@ -345,7 +345,7 @@ pub fn existing_end(
     Ok(at.min(until))
 }
 
-/// A confirmation being put together from entries that left the ledger, in order.
+/// A confirmation being put together from entries that left that sequence, in order.
 #[derive(Debug, Default)]
 pub struct Tally {
     confirmation: Confirmation,

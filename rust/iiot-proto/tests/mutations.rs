@@ -1,6 +1,6 @@
 //! A fuzz without nightly tools: packets, module lines and whole conversations mutated from a fixed seed.
 //!
-//! `IIOT_FUZZ_ITERATIONS` sets how many (20,000 by default; ten millions take about a minute in release), `IIOT_FUZZ_SEED` another seed.
+//! `IIOT_FUZZ_ITERATIONS` sets how many (20,000 by default; ten millions take half a minute), `IIOT_FUZZ_SEED` another seed.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 

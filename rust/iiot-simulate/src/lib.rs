@@ -1,4 +1,4 @@
-//! Sensor nodes that do not exist: climate, battery and radio as they plausibly are, and the log that probe-rs would print for their receiver.
+//! Simulated sensor nodes: climate, battery and radio as they plausibly are, and the log that probe-rs would print for their receiver.
 //!
 //! Time and seed are arguments; the same ones give the same bytes. [`Simulator`] is asked for what is printed up to a time, or for so many readings.
 

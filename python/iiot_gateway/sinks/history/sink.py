@@ -1,6 +1,6 @@
 """The history sink: points from the journal into a file on this machine, each batch confirmed when the file has it.
 
-One call a batch into the extension, on a thread of its own. A file that cannot be used (damaged, of a later version, on a full disk)
+One call per batch into the extension, on a thread of its own. A file that cannot be used (damaged, of a later version, on a full disk)
 is tried again and again; its frames wait in the journal meanwhile, and no other sink notices.
 """
 

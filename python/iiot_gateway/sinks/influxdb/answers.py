@@ -17,7 +17,7 @@ import json
 import re
 from typing import Protocol
 
-from iiot_gateway.sinks.outlet import Verdict
+from iiot_gateway.sinks.outlet import Result
 
 LONGEST_REASON = 240
 INTEGER_CONFLICT = re.compile(r"is type integer, already exists as type float")
@@ -57,24 +57,24 @@ class Answer(Protocol):
         """The beginning of the body."""
 
 
-def verdict(answer: Answer) -> Verdict:  # noqa: PLR0911 - the table above, a line a row
+def result(answer: Answer) -> Result:  # noqa: PLR0911 - the table above, a line per row
     """Classify an answer."""
     status = answer.status
     if status == 0:
         if answer.error == "cancelled":
-            return Verdict.CANCELLED
-        return Verdict.REFUSED if answer.error == "tls" else Verdict.WAIT
+            return Result.CANCELLED
+        return Result.REFUSED if answer.error == "tls" else Result.WAIT
     if status == 204:
-        return Verdict.ACCEPTED
+        return Result.ACCEPTED
     if status in (201, 400, 422):
-        return Verdict.BAD_LINES
+        return Result.BAD_LINES
     if status == 413:
-        return Verdict.TOO_LARGE
+        return Result.TOO_LARGE
     if status in (408, 425, 429):
-        return Verdict.WAIT
+        return Result.WAIT
     if status >= 500:
-        return Verdict.FAILED if answer.retry_after_s is None else Verdict.WAIT
-    return Verdict.REFUSED
+        return Result.FAILED if answer.retry_after_s is None else Result.WAIT
+    return Result.REFUSED
 
 
 def reason(answer: Answer) -> str:
@@ -82,7 +82,7 @@ def reason(answer: Answer) -> str:
     status, text = answer.status, answer.body.decode("utf-8", "replace").strip()
     if not status:
         return (answer.error or answer.detail)[:LONGEST_REASON]
-    if 200 <= status < 300 and verdict(answer) is Verdict.REFUSED:
+    if 200 <= status < 300 and result(answer) is Result.REFUSED:
         kind = answer.content_type or "no content type"
         return _short(f"{status} ({kind}) is no answer of a database, which confirms with 204: {text or 'an empty body'}")
     if 300 <= status < 400:

@@ -16,11 +16,11 @@ from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, command
 from iiot_gateway.findings import Finding
 from iiot_gateway.journal import inspect_rejects
-from iiot_gateway.sinks.influxdb.answers import INTEGER_CONFLICT, reason, remedy, verdict
+from iiot_gateway.sinks.influxdb.answers import INTEGER_CONFLICT, reason, remedy, result
 from iiot_gateway.sinks.influxdb.building import poster
 from iiot_gateway.sinks.influxdb.outlet import headers, write_url
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
-from iiot_gateway.sinks.outlet import Verdict
+from iiot_gateway.sinks.outlet import Result
 
 TIMEOUT_S = 10.0
 READ_BACK_S = 15.0
@@ -65,7 +65,7 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
     line = f"{MEASUREMENT},source=doctor value={stamp_ns // 1_000_000} {stamp_ns}"
     # As the sink would, compressed if it does that: what confirms here confirms there.
     answer = poster(section).post_bytes(line.encode())
-    if verdict(answer) is not Verdict.ACCEPTED:
+    if result(answer) is not Result.ACCEPTED:
         yield Finding(f"{subject} write", ok=False, detail=reason(answer), remedy=_remedy(answer.status, section))
         return
     yield Finding(f"{subject} write", ok=True, detail=f"{answer.status}")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from iiot_gateway.sinks.influxdb.answers import reason, remedy, verdict
+from iiot_gateway.sinks.influxdb.answers import reason, remedy, result
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
-from iiot_gateway.sinks.outlet import TAKEN, LineOutlet, Outcome, Verdict
+from iiot_gateway.sinks.outlet import TAKEN, LineOutlet, Outcome, Result
 from iiot_gateway.sinks.plan import Range
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class InfluxdbOutlet(LineOutlet):
         answer = self._poster.get(self._ping)
         if answer.status and answer.status < 500:
             return TAKEN
-        return Outcome(Verdict.WAIT, reason(answer), retry_after_s=answer.retry_after_s)
+        return Outcome(Result.WAIT, reason(answer), retry_after_s=answer.retry_after_s)
 
     def send(self, batch: LineBatch, part: Range) -> Outcome:
         """Post a part of a batch."""
@@ -72,8 +72,8 @@ class InfluxdbOutlet(LineOutlet):
 
     def _judged(self, ask: Callable[..., Answer], *arguments: object, **named: object) -> Outcome:
         answer = ask(*arguments, **named)
-        judged = verdict(answer)
-        if judged is Verdict.ACCEPTED:
+        judged = result(answer)
+        if judged is Result.ACCEPTED:
             return TAKEN
         return Outcome(
             judged,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSection(PublishingSection):
-    """`[mqtt]`, `[mqtt.NAME]`: a broker; one topic a metric."""
+    """`[mqtt]`, `[mqtt.NAME]`: a broker; one topic per metric."""
 
     broker_url: str = text(
         "mqtt://localhost:1883", 'mqtt:// (port 1883), mqtts:// (port 8883, TLS or nothing), or "embedded" for the broker of [broker].'
@@ -36,7 +36,10 @@ class MqttSection(PublishingSection):
     qos: int = choice(1, "0: at most once, 1: at least once, 2: exactly once.", 0, 1, 2)
     protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
     backlog: Literal["replay", "latest"] = text(
-        "replay", "After an outage: replay sends every value, latest the newest a topic of each 2,048 frames read.", "replay", "latest"
+        "replay",
+        "After an outage: replay sends every value, latest sends the newest value per topic of each 2,048 frames read.",
+        "replay",
+        "latest",
     )
     keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
     ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1, high=HOUR_S)

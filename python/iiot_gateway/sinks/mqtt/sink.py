@@ -1,4 +1,4 @@
-"""The MQTT sink: one call a connection into the extension; here is decided when to connect again and what is said about it."""
+"""The MQTT sink: one call per connection into the extension; here is decided when to connect again and what is said about it."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from iiot_gateway._native import (
 from iiot_gateway.config.schema import Config
 from iiot_gateway.findings import Finding
 from iiot_gateway.sinks.postgresql.building import shown
+from iiot_gateway.sinks.postgresql.failures import remedy
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
-from iiot_gateway.sinks.postgresql.verdicts import remedy
 
 AWAY = "check url, that the server runs and takes connections over the network (listen_addresses), and that no firewall stands between"
 NOT_WRITABLE = """\

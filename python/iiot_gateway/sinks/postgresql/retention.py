@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from iiot_gateway._native import PostgresError, PostgresSink, postgres_drop_partition, postgres_partitions
 from iiot_gateway.config.keys import DAY_S, HOUR_S
 from iiot_gateway.log import SINK_PARTITION_DROPPED, SINK_PARTITIONS_NOT_KEPT, get_log
+from iiot_gateway.sinks.postgresql.failures import remedy
 from iiot_gateway.sinks.postgresql.schema import RETAIN, may_retain, qualified
-from iiot_gateway.sinks.postgresql.verdicts import remedy
 
 if TYPE_CHECKING:
     from iiot_gateway.sinks.postgresql.section import PostgresqlSection

@@ -48,7 +48,7 @@ class PostgresqlSection(SinkSection):
     retention_days: Mapping[str, float] = days(
         "Days that a measurement is kept: older rows are rejected, partitions that the gateway made are dropped. Others stay for ever."
     )
-    batch_rows: int = integer(10000, "Rows a transaction at most.", low=1, high=100000)
+    batch_rows: int = integer(10000, "Rows per transaction at most.", low=1, high=100000)
     batch_interval_ms: int = integer(100, "How long the first row of a transaction waits for more.", low=0, high=60000)
     connect_timeout_s: float = number(10.0, "How long connecting may take.", low=0.1, high=HOUR_S)
     timeout_s: float = number(60.0, "A transaction that takes longer is repeated.", low=0.1, high=HOUR_S)

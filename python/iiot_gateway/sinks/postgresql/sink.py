@@ -29,9 +29,9 @@ from iiot_gateway.log import (
     get_log,
 )
 from iiot_gateway.sinks.base import SinkStatus
+from iiot_gateway.sinks.postgresql.failures import FINAL, remedy
 from iiot_gateway.sinks.postgresql.retention import Retention
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection
-from iiot_gateway.sinks.postgresql.verdicts import FINAL, remedy
 
 if TYPE_CHECKING:
     from iiot_gateway._native import PostgresResumed, PostgresSink

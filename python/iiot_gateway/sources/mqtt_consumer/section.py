@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from iiot_gateway.mqtt.connection import connection_faults, own_prefixes
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sources.base import Source
     from iiot_gateway.sources.recording import MessageWriter
 
@@ -130,4 +131,11 @@ def record(config: Config, name: str, section: MqttConsumerSection, writer: Mess
     return build_recorder(config, name, section, writer)
 
 
-COMPONENT = MessageSource(name="mqtt_consumer", section=MqttConsumerSection, faults=faults, build=build, record=record)
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each."""
+    from iiot_gateway.sources.mqtt_consumer.doctor import consumers
+
+    return consumers(config)
+
+
+COMPONENT = MessageSource(name="mqtt_consumer", section=MqttConsumerSection, faults=faults, build=build, record=record, doctor=doctor)

@@ -22,7 +22,7 @@ class SerialSection(SourceSection):
     """`[serial]`, `[serial.NAME]`: a serial port."""
 
     port: str = text("", "A device (/dev/ttyACM0), or VID:PID[:SERIAL] of a USB adapter wherever it turns up.")
-    baud: int = integer(115200, "Bits a second.", low=50, high=12000000)
+    baud: int = integer(115200, "Bits per second.", low=50, high=12000000)
     bytesize: int = choice(8, "Data bits.", 5, 6, 7, 8)
     parity: Literal["N", "E", "O"] = text("N", "N none, E even, O odd.", "N", "E", "O")
     stopbits: int = choice(1, "Stop bits.", 1, 2)

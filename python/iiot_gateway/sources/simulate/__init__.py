@@ -1,1 +1,1 @@
-"""The simulate source: sensor nodes that do not exist."""
+"""The simulate source: simulated sensor nodes."""

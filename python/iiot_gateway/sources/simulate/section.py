@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulateSection(SourceSection):
-    """`[simulate]`, `[simulate.NAME]`: sensor nodes that do not exist, printed as probe-rs would print them."""
+    """`[simulate]`, `[simulate.NAME]`: simulated sensor nodes, printed as probe-rs would print them."""
 
     nodes: int = integer(3, "Sensor nodes beside the receiver, which is node2: node1, node3, node4 and so on.", low=1, high=100000)
     rate_per_s: float = number(
         0.5,
-        "Readings a second, of all nodes together. 0 is as fast as the journal takes them; each node measures every 10 s then.",
+        "Readings per second, of all nodes together. 0 is as fast as the journal takes them; each node measures every 10 s then.",
         low=0,
         high=1e6,
     )

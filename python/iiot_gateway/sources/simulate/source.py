@@ -1,4 +1,4 @@
-"""The simulate source: nodes that do not exist, whose receiver's log is pushed as probe-rs would print it."""
+"""The simulate source: simulated nodes, whose receiver's log is pushed as probe-rs would print it."""
 
 from __future__ import annotations
 

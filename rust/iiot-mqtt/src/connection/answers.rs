@@ -31,10 +31,10 @@ impl<R: Requests> Session<'_, R> {
             Acknowledgement::Accepted => self.on_accepted(id, now),
             Acknowledgement::Refused(code, reason) => self.on_refused(id, code, reason, now)?,
         }
-        while let Some((item, answer)) = self.ledger.pop() {
+        while let Some((item, answer)) = self.unacknowledged.pop() {
             self.on_done(item, answer, now);
         }
-        if self.is_proven && self.ledger.apart() > 0 {
+        if self.is_proven && self.unacknowledged.apart() > 0 {
             return Err(Failure::new(
                 EndKind::Search,
                 "a publish by which an earlier connection ended is tried again",
@@ -44,9 +44,10 @@ impl<R: Requests> Session<'_, R> {
     }
 
     fn on_accepted(&mut self, id: u16, now: Instant) {
-        let is_searching = !self.context.memory.trial.is_idle() || self.ledger.refused() > 0;
+        let is_searching =
+            !self.context.memory.trial.is_idle() || self.unacknowledged.refused() > 0;
         let memory = &mut *self.context.memory;
-        let is_value = match self.ledger.waiting(id) {
+        let is_value = match self.unacknowledged.waiting(id) {
             Some(Item::Point(point)) => {
                 let topic = point.name(&memory.topics);
                 if memory.terms.is_denied() {
@@ -63,7 +64,10 @@ impl<R: Requests> Session<'_, R> {
                 Aside::Canary => true,
                 Aside::WindowMarker => {
                     // It speaks for the values before it.
-                    let before = self.ledger.under_way().take_while(|item| !closes(item));
+                    let before = self
+                        .unacknowledged
+                        .under_way()
+                        .take_while(|item| !closes(item));
                     let last = before.filter_map(value).last();
                     if let Some(point) = last.filter(|_| is_searching) {
                         let topic = point.name(&memory.topics);
@@ -80,9 +84,9 @@ impl<R: Requests> Session<'_, R> {
             },
             _ => false,
         };
-        if self.ledger.accept(id, now) && is_value {
+        if self.unacknowledged.accept(id, now) && is_value {
             self.is_proven = true;
-            self.ledger.believe();
+            self.unacknowledged.believe();
         }
     }
 
@@ -93,7 +97,7 @@ impl<R: Requests> Session<'_, R> {
         reason: String,
         now: Instant,
     ) -> Result<(), Failure> {
-        let what = match self.ledger.waiting(id) {
+        let what = match self.unacknowledged.waiting(id) {
             Some(Item::Point(point)) => {
                 Refused::Value(point.name(&self.context.memory.topics).to_owned())
             }
@@ -131,7 +135,7 @@ impl<R: Requests> Session<'_, R> {
                         format!("not authorised to publish{at}"),
                     );
                 }
-                self.ledger.refuse(id, reason, now);
+                self.unacknowledged.refuse(id, reason, now);
                 Ok(())
             }
             (_, Refused::Aside(topic)) if fault != Fault::Session || code == NOT_AUTHORIZED => {
@@ -142,7 +146,7 @@ impl<R: Requests> Session<'_, R> {
                 };
                 self.context.memory.trial.leave_out(&topic, &why, now);
                 self.context.shared.fail(why);
-                self.ledger.accept(id, now);
+                self.unacknowledged.accept(id, now);
                 Ok(())
             }
             (Fault::Session, _) => {
@@ -154,7 +158,7 @@ impl<R: Requests> Session<'_, R> {
                 end(kind, format!("the broker refuses publishes: {reason}{at}"))
             }
             (Fault::Value | Fault::Unclear, Refused::Value(_)) => {
-                self.ledger.refuse(id, reason, now);
+                self.unacknowledged.refuse(id, reason, now);
                 Ok(())
             }
             (_, Refused::Canary) => {

@@ -77,7 +77,7 @@ impl<R: Requests> Session<'_, R> {
         let is_sent = self.requests.publish(&topic, payload, qos, retain);
         if is_sent {
             let topic = topic.into();
-            self.ledger
+            self.unacknowledged
                 .sent(Item::Aside { aside, topic }, Acknowledged::Itself, now);
         }
         is_sent
@@ -115,14 +115,14 @@ impl<R: Requests> Session<'_, R> {
     /// Nothing is left to send, and something was refused or set apart: show that the broker takes other values. True if that is under
     /// way.
     pub(super) fn prove(&mut self) -> Result<bool, Failure> {
-        let is_quiet = self.ledger.in_flight() == 0 && matches!(self.step, Step::Live);
-        if !is_quiet || self.ledger.refused() + self.ledger.apart() == 0 {
+        let is_quiet = self.unacknowledged.in_flight() == 0 && matches!(self.step, Step::Live);
+        if !is_quiet || self.unacknowledged.refused() + self.unacknowledged.apart() == 0 {
             return Ok(false);
         }
         if self.publish_canary(Instant::now()) {
             return Ok(true);
         }
-        let apart = self.ledger.apart();
+        let apart = self.unacknowledged.apart();
         if apart > 0 {
             self.context.memory.trial.forget();
             return Err(Failure::new(
@@ -133,7 +133,7 @@ impl<R: Requests> Session<'_, R> {
             ));
         }
         let topics = &self.context.memory.topics;
-        if let Some((Item::Point(point), reason, _)) = self.ledger.all_refused().next() {
+        if let Some((Item::Point(point), reason, _)) = self.unacknowledged.all_refused().next() {
             let topic = point.name(topics);
             self.context.shared.fail(format!(
                 "{topic:?} is refused ({reason}), and waits until the broker takes another value"

@@ -54,8 +54,11 @@ impl<R: Requests> Session<'_, R> {
         let is_proven = self.is_proven;
         let memory = &mut *self.context.memory;
         let mut again = failure.code.is_some_and(|code| memory.terms.adapt(code));
-        let under_way: Vec<Sent> = self.ledger.under_way().filter_map(sent).collect();
-        let told = self.ledger.all_refused().filter(|(.., is_told)| *is_told);
+        let under_way: Vec<Sent> = self.unacknowledged.under_way().filter_map(sent).collect();
+        let told = self
+            .unacknowledged
+            .all_refused()
+            .filter(|(.., is_told)| *is_told);
         let told: Vec<(Sent, &str)> = told
             .filter_map(|(item, reason, _)| Some((sent(item)?, reason)))
             .collect();
@@ -91,7 +94,10 @@ impl<R: Requests> Session<'_, R> {
 
     /// The topic of the only publish that was under way, and closes no window.
     fn only_topic(&self) -> Option<String> {
-        let mut under_way = self.ledger.under_way().filter(|item| sent(item).is_some());
+        let mut under_way = self
+            .unacknowledged
+            .under_way()
+            .filter(|item| sent(item).is_some());
         let only = under_way.next().filter(|_| under_way.next().is_none())?;
         match only {
             Item::Point(point) => Some(point.name(&self.context.memory.topics).to_owned()),
@@ -101,7 +107,7 @@ impl<R: Requests> Session<'_, R> {
     }
 }
 
-/// What an entry of the ledger is to the search.
+/// What an unacknowledged entry is to the search.
 fn sent(item: &Item) -> Option<Sent> {
     match item {
         Item::Point(point) => Some(Sent::Point(point.place())),

@@ -39,7 +39,7 @@ impl<R: Requests> Session<'_, R> {
         self.queue_health();
         let mut fed = false;
         let mut sent = 0;
-        while self.ledger.in_flight() < self.window_now() {
+        while self.unacknowledged.in_flight() < self.window_now() {
             if let Some(aside) = self.asides.pop_front() {
                 fed |= self.publish_aside(aside, now);
                 continue;
@@ -116,10 +116,10 @@ impl<R: Requests> Session<'_, R> {
     }
 
     fn answer(&mut self, item: Item, answer: Answer, now: Instant) {
-        if self.ledger.is_empty() {
+        if self.unacknowledged.is_empty() {
             self.on_done(item, answer, now);
         } else {
-            self.ledger.note(item, answer);
+            self.unacknowledged.note(item, answer);
         }
     }
 
@@ -132,7 +132,7 @@ impl<R: Requests> Session<'_, R> {
         if self.is_proven {
             self.reject(point, reason, now);
         } else {
-            self.ledger.hold(Item::Point(point), reason);
+            self.unacknowledged.hold(Item::Point(point), reason);
         }
     }
 
@@ -170,7 +170,7 @@ impl<R: Requests> Session<'_, R> {
                     self.next_up = Some(point);
                     return Fed::Waits;
                 }
-                self.ledger.set_apart(Item::Point(point));
+                self.unacknowledged.set_apart(Item::Point(point));
                 return Fed::Settled;
             }
         }
@@ -194,7 +194,7 @@ impl<R: Requests> Session<'_, R> {
         } else {
             Acknowledged::Itself
         };
-        self.ledger.sent(Item::Point(point), how, now);
+        self.unacknowledged.sent(Item::Point(point), how, now);
         if self.qos == 0 {
             self.unclosed += 1;
             if self.unclosed >= (self.window_now() / 4).max(1) {
@@ -215,7 +215,7 @@ impl<R: Requests> Session<'_, R> {
                 aside: Aside::WindowMarker,
                 topic: topic.into(),
             };
-            self.ledger
+            self.unacknowledged
                 .sent(item, Acknowledged::Closing, Instant::now());
         }
         true
@@ -231,7 +231,7 @@ impl<R: Requests> Session<'_, R> {
             .is_some_and(|since| now >= since + CONFIRM_WITHIN);
         if waited
             || frames >= FRAMES_A_CONFIRMATION
-            || (quiet && self.ledger.in_flight() <= self.window / 2)
+            || (quiet && self.unacknowledged.in_flight() <= self.window / 2)
         {
             self.confirm()?;
         }

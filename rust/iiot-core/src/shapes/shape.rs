@@ -10,11 +10,11 @@
 //! same keys. So nothing is taken on trust: each literal is compared, each token is read by the parser's own functions. Places in the
 //! document (where an object began, what a wildcard matched) are kept as marks: so many bytes behind the token before.
 
+use super::Seen;
 use crate::found::{Capture, Found, Value};
 use crate::json::Kind;
 use crate::json_text::{number_end, string_end};
 use crate::rules::SingleMetric;
-use crate::scan::Scan;
 use crate::trie::Slot;
 
 /// Literals are compared in blocks of this size.
@@ -85,11 +85,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// The shape of `document`, whose tokens are given in order, with the values that `scan` holds for it.
+    /// The shape of `document`, whose tokens are given in order, with what was seen in it.
     pub(crate) fn of(
         document: &[u8],
         tokens: &[Value],
-        scan: &Scan,
+        seen: Seen<'_>,
         metrics: &[SingleMetric],
     ) -> Option<Self> {
         let mut shape = Self {
@@ -111,25 +111,25 @@ impl Shape {
             at = token.end as usize;
         }
         shape.push_literal(document.get(at..)?, Then::Literal);
-        for (slot, value) in scan.values.iter().enumerate() {
+        for (slot, value) in seen.values.iter().enumerate() {
             if value.kind != Kind::Missing {
                 shape.fixed.push((slot as Slot, held(tokens, *value)?));
             }
         }
         let is_here = |slot: Slot| {
-            scan.values
+            seen.values
                 .get(slot as usize)
                 .is_some_and(|value| value.kind != Kind::Missing)
         };
         let here = metrics.iter().filter(|(_, slot, _)| is_here(*slot));
         shape.singles.extend(here);
-        for found in &scan.found {
+        for found in seen.found {
             shape.found.push(HeldFound {
                 found: *found,
                 held: held(tokens, found.value)?,
             });
         }
-        for capture in &scan.captures {
+        for capture in seen.captures {
             shape.captures.push(match *capture {
                 Capture::Key {
                     start,

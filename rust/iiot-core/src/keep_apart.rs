@@ -1,0 +1,39 @@
+//! Points of one document that have the same series and time, which would overwrite each other.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use crate::hash::AsIs;
+use crate::keys::series;
+use crate::moment::Moment;
+use crate::rules::Rules;
+use crate::scan::Scan;
+
+/// Let points of one series and time follow each other by a millisecond, the smallest step that all databases keep: they would overwrite each other.
+pub(crate) fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
+    if scan.points.len() < 2 {
+        return;
+    }
+    let mut points = std::mem::take(&mut scan.points);
+    let mut counts: HashMap<(u64, Option<Moment>), u32, BuildHasherDefault<AsIs>> =
+        HashMap::default();
+    let mut name = Vec::new();
+    for point in &mut points {
+        let Some(first) = scan.fields.get(point.first as usize).copied() else {
+            continue;
+        };
+        let tags = scan.tags_of(point);
+        let Some(series) = series(rules, document, scan, first, tags, &mut name) else {
+            continue;
+        };
+        // One that is too early will not be believed, and then has the document's time.
+        let own = point.time.filter(|own| match own {
+            Moment::At(own_ns) => *own_ns >= rules.belief.earliest_ns,
+            Moment::Uptime(_) | Moment::Either(_) => true,
+        });
+        let count = counts.entry((series, own)).or_default();
+        point.later_ms = *count;
+        *count += 1;
+    }
+    scan.points = points;
+}
