@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from iiot_gateway.config.registry import MODULES
+from iiot_gateway.config.sections import MODULES
 
 PACKAGE = Path(__file__).parent.parent / "python" / "iiot_gateway"
 NAME = "iiot_gateway"
@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "visible": set(),
     "log": {"_structlog", "line_writer", "visible"},
     "metrics": {"components", "config"},
-    # `registry.py` names the components' modules as text; `schema.py` knows one of them: see SECTIONS.
+    # `sections.py` names the components' modules as text; `schema.py` knows one of them: see SECTIONS.
     "config": LEAVES | {"config", "sources", "_native"},
     "profile": LEAVES | {"config", "_native"},
     "journal": LEAVES | {"config", "log", "profile", "_native"},

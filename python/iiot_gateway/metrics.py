@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from iiot_gateway.components import SinkComponent
-from iiot_gateway.config.registry import COMPONENTS
+from iiot_gateway.config.sections import COMPONENTS
 
 OF_SINKS = [metric for component in COMPONENTS if isinstance(component, SinkComponent) for metric in component.metrics]
 """What only some kinds of sinks tell."""

@@ -118,7 +118,7 @@ class Storm:
         """Return what is to be done, in an order that does not change."""
         wanted = {"KILLS": self.kill, "TERMINATIONS": self.terminate, "CRASHES": self.crash, "FULL_DISKS": self.free_disk}
         events = [event for name, event in wanted.items() for _ in range(SOAK[name])]
-        random.Random(13).shuffle(events)  # noqa: S311 - a test
+        random.Random(13).shuffle(events)
         return events
 
 

@@ -11,7 +11,7 @@ from iiot_gateway.compose import source_component
 from iiot_gateway.config.component import Component, SinkSection, SourceSection
 from iiot_gateway.config.keys import keys_of
 from iiot_gateway.config.load import load_text
-from iiot_gateway.config.registry import COMPONENTS, SECTIONS
+from iiot_gateway.config.sections import COMPONENTS, SECTIONS
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.metrics import METRICS
 

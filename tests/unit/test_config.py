@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from iiot_gateway.cli.influxdb import secret_of
 from iiot_gateway.config.load import load, load_text
 from iiot_gateway.config.locate import nearest_line, places
-from iiot_gateway.config.registry import SECTIONS
 from iiot_gateway.config.schema import Config, GatewaySection, HttpSection, JournalSection, LogSection
 from iiot_gateway.config.secret import Secret
+from iiot_gateway.config.sections import SECTIONS
 from iiot_gateway.config.template import template
 from iiot_gateway.config.wiring import profile_name, source_rules
 from iiot_gateway.downlink.section import DownlinkSection

@@ -14,7 +14,7 @@ import pytest
 
 from iiot_gateway.config.environment import overrides
 from iiot_gateway.config.load import load_text
-from iiot_gateway.config.registry import SECTIONS
+from iiot_gateway.config.sections import SECTIONS
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sources.serial.section import SerialSection

@@ -15,7 +15,7 @@ from typing import Any
 
 from iiot_gateway.config.component import Component
 from iiot_gateway.config.keys import Key, keys_of
-from iiot_gateway.config.registry import SECTIONS
+from iiot_gateway.config.sections import SECTIONS
 
 PREFIX = "IIOT_"
 

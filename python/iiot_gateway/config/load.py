@@ -20,9 +20,9 @@ from iiot_gateway.config.keys import Key, Subscription, keys_of
 from iiot_gateway.config.locate import nearest_line, places
 from iiot_gateway.config.nearest import nearest_name
 from iiot_gateway.config.notes import notes
-from iiot_gateway.config.registry import COMPONENTS, CORE, SECTIONS
 from iiot_gateway.config.schema import Config
 from iiot_gateway.config.secret import Secret
+from iiot_gateway.config.sections import COMPONENTS, CORE, SECTIONS
 from iiot_gateway.errors import ConfigError, Fault, command
 
 ENV_FILE = "IIOT_GATEWAY__ENV_FILE"

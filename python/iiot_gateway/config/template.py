@@ -8,8 +8,8 @@ from typing import Any
 
 from iiot_gateway.config.component import Component
 from iiot_gateway.config.keys import keys_of
-from iiot_gateway.config.registry import SECTIONS
 from iiot_gateway.config.secret import Secret
+from iiot_gateway.config.sections import SECTIONS
 
 HEAD = """\
 # Configuration of iiot-gateway. Every key stands here with its default; what you do not need may go.
