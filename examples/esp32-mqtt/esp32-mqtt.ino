@@ -1,4 +1,4 @@
-// A device that sends over MQTT, carries out commands, and leaves a last will; see docs/device-api.md.
+// A device that sends over MQTT, carries out commands, and leaves a last will; see docs/devices.md.
 //
 // Libraries: WiFi (of the ESP32 core), MQTT by Joel Gaehwiler (arduino-mqtt), ArduinoJson.
 

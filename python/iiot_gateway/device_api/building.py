@@ -16,8 +16,8 @@ from iiot_gateway.device_api.service import DeviceApi
 from iiot_gateway.device_mqtt.building import Task, mqtt_address, tasks
 from iiot_gateway.log import get_log
 from iiot_gateway.profile import read_profile
-from iiot_gateway.registry.section import DevicesSection, registry_path
-from iiot_gateway.registry.store import Registry
+from iiot_gateway.registry.building import registry_of
+from iiot_gateway.registry.section import DevicesSection
 from iiot_gateway.sinks.history.reading import history_for_pages
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection
@@ -29,16 +29,6 @@ if TYPE_CHECKING:
     from iiot_gateway.device_api.archive import Archive
 
 WATCH_S = 0.5
-
-
-def registry_of(building: Building) -> Registry | None:
-    """Return the registry of a gateway, None without [devices]. Raises RegistryUnusable."""
-    return building.once(_registry)
-
-
-def _registry(building: Building) -> Registry | None:
-    path = registry_path(building.config)
-    return None if path is None else Registry(path)
 
 
 def device_api_of(building: Building) -> DeviceApi | None:

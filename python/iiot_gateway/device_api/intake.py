@@ -74,7 +74,7 @@ class Outcome:
                 {"retry-after": "60"},
             )
         reason, _, text = self.detail.partition(": ")
-        raise Problem(422, reason or "rejected", text or "nothing of this can be used", "docs/device-api.md says what a point may hold")
+        raise Problem(422, reason or "rejected", text or "nothing of this can be used", "docs/devices.md says what a point may hold")
 
 
 @dataclass(slots=True)

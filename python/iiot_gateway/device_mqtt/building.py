@@ -17,6 +17,7 @@ from iiot_gateway.log import DEVICES_DISCONNECTED, get_log
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.mqtt.side import serve_side
+from iiot_gateway.registry.building import registry_of
 from iiot_gateway.registry.section import DevicesSection
 from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
@@ -38,8 +39,6 @@ def directory_of(building: Building) -> _native.DeviceDirectory | None:
 
 
 def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync] | None:
-    from iiot_gateway.device_api.building import registry_of
-
     registry = registry_of(building)
     if registry is None:
         return None
