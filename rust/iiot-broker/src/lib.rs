@@ -7,6 +7,7 @@
 mod consumer;
 mod devices;
 mod door;
+mod keeper;
 mod retained;
 mod tap;
 
@@ -19,20 +20,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use mqtt5::broker::MqttBroker;
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
-use mqtt5::broker::events::{ClientConnectEvent, ClientDisconnectEvent};
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::server::BrokerShutdownHandle;
-use mqtt5::broker::{
-    BrokerEventHandler, ClientPublishEvent, MqttBroker, PublishAction, RetainedSetEvent,
-};
 use mqtt5::packet::publish::PublishPacket;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::devices::Guests;
-use crate::door::{Door, Later, is_topic};
+use crate::door::{Door, is_topic};
+use crate::keeper::{Keeper, KeeperState};
 
 pub use consumer::{Consumer, JournalTap};
 pub use devices::DeviceAccounts;
@@ -330,106 +329,6 @@ async fn expel(
         for client in guests.expelled(id.as_deref()) {
             router.disconnect_client(&client).await;
         }
-    }
-}
-
-/// Stores the retained values of other clients before they are acknowledged.
-struct Keeper {
-    own_clients: HashSet<String>,
-    door: Arc<Door>,
-    guests: Option<Arc<Guests>>,
-    router: OnceLock<Arc<MessageRouter>>,
-    taps: Taps,
-    state: Mutex<KeeperState>,
-}
-
-struct KeeperState {
-    /// Topics that one of our own clients published last.
-    own_topics: HashSet<Arc<str>>,
-    store: RetainedStore,
-}
-
-impl BrokerEventHandler for Keeper {
-    fn on_client_connect(&self, event: ClientConnectEvent) -> Later<'_, ()> {
-        Box::pin(async move {
-            let (Some(guests), Some(id), Some(router)) =
-                (&self.guests, &event.user_id, self.router.get())
-            else {
-                return;
-            };
-            if !guests.connected(&event.client_id, id) {
-                router.disconnect_client(&event.client_id).await;
-            }
-        })
-    }
-
-    fn on_client_disconnect(&self, event: ClientDisconnectEvent) -> Later<'_, ()> {
-        Box::pin(async move {
-            let Some(router) = self.router.get() else {
-                return;
-            };
-            // It may have been taken over by a connection of its own that lives.
-            if router.is_connected(&event.client_id).await {
-                return;
-            }
-            self.door.forget(&event.client_id);
-            if let (Some(guests), Some(_)) = (&self.guests, &event.user_id) {
-                guests.disconnected(&event.client_id);
-            }
-        })
-    }
-
-    fn on_client_publish(&self, event: ClientPublishEvent) -> Later<'_, PublishAction> {
-        let user = event.user_id.as_deref();
-        if !self.door.may_publish(&event.client_id, user, &event.topic) {
-            return Box::pin(std::future::ready(PublishAction::Handled));
-        }
-        if event.retain {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if !self.own_clients.contains(&*event.client_id) {
-                state.own_topics.remove(&event.topic);
-            } else if !state.own_topics.contains(&event.topic)
-                && state.own_topics.len() < MAX_RETAINED
-            {
-                // It was perhaps another's before.
-                state.store.remove(&event.topic);
-                state.own_topics.insert(Arc::clone(&event.topic));
-            }
-        }
-        // The topic was looked at before; the library sends the other one on as it is, and would end the receivers' connections with it.
-        let is_good = event.response_topic.as_deref().is_none_or(is_topic);
-        if !is_good {
-            return Box::pin(std::future::ready(PublishAction::Handled));
-        }
-        let done = if self.own_clients.contains(&*event.client_id) {
-            Vec::new()
-        } else {
-            self.taps.take(&Published {
-                topic: &event.topic,
-                payload: &event.payload,
-                qos: event.qos as u8,
-            })
-        };
-        Box::pin(async move {
-            for done in done {
-                done.await;
-            }
-            PublishAction::Continue
-        })
-    }
-
-    fn on_retained_set(&self, event: RetainedSetEvent) -> Later<'_, ()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.own_topics.contains(&event.topic) {
-            if event.cleared {
-                state.store.remove(&event.topic);
-            } else {
-                state
-                    .store
-                    .put(&event.topic, &event.payload, event.qos as u8);
-            }
-        }
-        Box::pin(std::future::ready(()))
     }
 }
 

@@ -3,15 +3,13 @@
 use crate::commit::{Group, NewFrame, State};
 use crate::error::Result;
 use crate::links::LinkCounts;
-use crate::memory::{Said, Stamping};
 use crate::message_ids::Named;
 use crate::posts::Outcome;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use crate::reject::NewReject;
-use crate::row::{Envelope, NewTimes};
-use crate::source::{Change, Clocks, Source};
-use iiot_core::clock::{Stamp, StampClock};
-use iiot_core::scan::earlier;
+use crate::row::NewTimes;
+use crate::row_builder::Envelope;
+use crate::source::{Change, Source};
 use std::sync::Arc;
 
 /// Documents of which nothing can be used, before the first with a time of its node: a thousand fit, a millisecond apart.
@@ -187,105 +185,6 @@ impl Group {
                 Ok(Outcome::Rejected)
             }
         }
-    }
-
-    /// The time of a document that has none of its own: a recording's by the node's clock, else its arrival; see `design.md`, "Time".
-    ///
-    /// In a recording with a start, the first document that has a time of its node gets the start. One without takes the time of the document before it;
-    /// where there is none, it begins `lead_ns` before the start, so that it does not push the first one on.
-    fn stamp(
-        &mut self,
-        source: &Source,
-        clocks: &mut Clocks,
-        received_at_ns: i64,
-        node_ms: Option<i64>,
-        lead_ns: i64,
-    ) -> i64 {
-        let clock_ns = match (source.rules.start_ns, node_ms) {
-            (Some(start), Some(ms)) => start.saturating_add(ms.saturating_mul(1_000_000)),
-            (Some(start), None) if clocks.seeded => start.saturating_sub(lead_ns),
-            (Some(start), None) => start
-                .saturating_sub(lead_ns)
-                .max(clocks.stamp.last_clock_ns),
-            (None, _) => received_at_ns,
-        };
-        if std::mem::take(&mut clocks.seeded) && clock_ns < clocks.stamp.last_clock_ns {
-            // It has arrival times of its own, which lie before what was played last: nothing to keep apart from.
-            clocks.stamp = StampClock::default();
-        }
-        let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
-        self.tell_fall(source, stamp);
-        stamp.ns
-    }
-
-    /// Count that the host's clock was set back, if it was.
-    fn tell_fall(&mut self, source: &Source, stamp: Stamp) {
-        if stamp.fell_back && !source.rules.recording {
-            self.count("clock_falls", 1);
-            self.notes.push(format!(
-                "clock_fell_back: source {} now stamps {}",
-                source.name, stamp.ns
-            ));
-        }
-    }
-
-    /// The times of a document; none if it is a repeat.
-    fn times(
-        &mut self,
-        source: &Source,
-        change: &mut Change,
-        documents: &Documents,
-        (received_at_ns, t): (i64, &Telemetry),
-        node_ms: Option<i64>,
-    ) -> Option<NewTimes> {
-        let points = documents
-            .points
-            .get(t.points.start as usize..t.points.end as usize)
-            .unwrap_or_default();
-        if points.is_empty() {
-            // Readings of one node lie further apart than its ages are inexact, so their times stay distinct.
-            let stamp_ns = self.stamp(source, &mut change.clocks, received_at_ns, node_ms, 0);
-            return Some(NewTimes::at(earlier(stamp_ns, t.age_ms), received_at_ns));
-        }
-        let said = Said {
-            points,
-            time: t.time,
-            device: t.device,
-            document: t.fingerprint.filter(|_| source.rules.window_ms > 0),
-            belief: source.rules.belief,
-            received_at_ns,
-            beside_own: source.rules.has_times,
-        };
-        let Change { clocks, memory, .. } = change;
-        let mut given = if source.rules.start_ns.is_some() {
-            let mut by_source = || self.stamp(source, clocks, received_at_ns, node_ms, 0);
-            let stamping = Stamping::Source(&mut by_source);
-            source.memory.judge(memory, &said, stamping, false)?
-        } else {
-            clocks.seeded = false;
-            let held = clocks.stamp.hold(received_at_ns);
-            self.tell_fall(source, held);
-            if held.fell_back {
-                memory.fell_back(&source.memory);
-            }
-            let stamping = Stamping::Arrival {
-                clock_ns: held.ns,
-                step_ns: source.rules.step_ns,
-            };
-            let given = source.memory.judge(memory, &said, stamping, false)?;
-            let last = &mut clocks.stamp.last_stamp_ns;
-            *last = (*last).max(held.ns);
-            given
-        };
-        if given.is_doubted {
-            self.count(format!("time_not_believed:{}", source.name), 1);
-        }
-        let not_remembered = memory.take_not_remembered();
-        if not_remembered > 0 {
-            self.count("times_not_remembered", not_remembered as i64);
-        }
-        given.times.time_ns = earlier(given.times.time_ns, t.age_ms);
-        Some(given.times)
     }
 
     fn reject(&mut self, source: &Source, rejected: Rejected<'_>) {

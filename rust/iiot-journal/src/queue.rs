@@ -4,7 +4,7 @@ use crate::commit::State;
 use crate::deliveries::{Delivery, Redelivery};
 use crate::message_ids::MessageId;
 use crate::posts::Report;
-use crate::row::Envelope;
+use crate::row_builder::Envelope;
 use crate::sink::Confirmation;
 use iiot_core::PointKey;
 use iiot_core::moment::Moment;

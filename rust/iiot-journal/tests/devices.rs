@@ -119,12 +119,14 @@ fn devices_share_neither_series_nor_clock() {
     for device in [&first, &second, &first] {
         push(&mut intake, device, &document, NOON);
     }
-    // One restarts, the other one goes on.
+    // Both send uptimes, each since its own start.
     for (device, uptime_ms, s) in [
         (&first, 900_000, 10),
         (&second, 5_000, 10),
         (&first, 901_000, 11),
         (&second, 6_000, 11),
+        // It waited 48 s on its way; the start of the device's run says so.
+        (&first, 902_000, 60),
     ] {
         let document = format!("{{\"v\":2,\"at\":{uptime_ms}}}");
         push(&mut intake, device, &document, NOON + s * SECOND);
@@ -135,7 +137,7 @@ fn devices_share_neither_series_nor_clock() {
     balanced(&status);
     assert_eq!(
         (status.intake["accepted"], status.intake["duplicate"]),
-        (6, 1)
+        (7, 1)
     );
     let lines = lines(&mut cursor);
     assert_eq!(
@@ -146,7 +148,7 @@ fn devices_share_neither_series_nor_clock() {
         lines[1],
         format!("m,device_id=e2,device_name=b,site=north v=1 {NOON}")
     );
-    for (line, s) in lines[2..].iter().zip([10, 10, 11, 11]) {
+    for (line, s) in lines[2..].iter().zip([10, 10, 11, 11, 12]) {
         assert!(line.ends_with(&(NOON + s * SECOND).to_string()), "{line}");
     }
 }

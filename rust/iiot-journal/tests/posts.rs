@@ -8,7 +8,7 @@ use common::{NOON, SECOND, WAIT, balanced, open, settings};
 use iiot_core::device_snapshot;
 use iiot_core::profile::Profile;
 use iiot_journal::{
-    Journal, Options, Outcome, Post, Posts, PostsSettings, SourceSettings, Supply, now_ns,
+    Journal, Options, Outcome, Post, Posts, PostsSettings, SourceSettings, Supply, SyncMode, now_ns,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -365,4 +365,29 @@ fn a_post_has_the_tags_of_its_device() {
         .map(|frame| frame.device)
         .collect();
     assert_eq!(devices, [Some(&snapshot[..]), None]);
+}
+
+/// Who is answered may rely on the disk: a commit that is not synced answers nobody. With a sync each second, one of a few attempts meets the time between the two.
+#[test]
+fn a_commit_alone_answers_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        sync: SyncMode::Normal,
+        ..common::options()
+    };
+    let journal = Journal::open(&folder.path().join("journal.db"), &options).unwrap();
+    journal.add_sink("influxdb", None).unwrap();
+    let (posts, rung) = posts(&journal, 900, 100);
+    let has_waited = (1..=5).any(|number| {
+        posts.post(&[post(None, "{\"v\":1}")]).unwrap();
+        while count(&journal, "accepted") < number {
+            std::thread::yield_now();
+        }
+        let has_waited = !posts.has_results();
+        while posts.results().is_empty() {
+            let _ = rung.recv_timeout(Duration::from_millis(200));
+        }
+        has_waited
+    });
+    assert!(has_waited);
 }

@@ -29,6 +29,9 @@ fuzz_target!(|data: &[u8]| {
     };
     let topic = (!topic.is_empty()).then_some(topic);
     let mut used = Scan::new();
-    let first = yields(&profile, &origin, topic, document, &mut used);
-    assert_eq!(yields(&profile, &origin, topic, document, &mut used), first);
+    let first = yields(&profile, &origin, (topic, &[]), document, &mut used);
+    assert_eq!(
+        yields(&profile, &origin, (topic, &[]), document, &mut used),
+        first
+    );
 });

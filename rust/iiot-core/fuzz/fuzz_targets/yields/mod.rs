@@ -3,16 +3,16 @@
 use iiot_core::series::{SeriesName, push_key};
 use iiot_core::{FrameTime, Origin, Profile, Scan};
 
-/// Lines, publishes and faults of a message, or why it gives nothing.
+/// Lines, publishes and faults of a message, or why it gives nothing. `device` is the snapshot of its device, empty for none.
 pub fn yields(
     profile: &Profile,
     origin: &Origin,
-    topic: Option<&[u8]>,
+    (topic, device): (Option<&[u8]>, &[u8]),
     document: &[u8],
     scan: &mut Scan,
 ) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
-    match profile.decode(topic, document, scan) {
+    match profile.decode_of(topic, device, document, scan) {
         Ok(decoded) => {
             let time = FrameTime::at(1_700_000_000_000_000_000);
             let count = decoded.write_lines(origin, time, &mut out);

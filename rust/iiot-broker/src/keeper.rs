@@ -1,0 +1,114 @@
+//! What happens to clients while they are connected: their messages go to taps, their retained values into the file, and devices are noted.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use mqtt5::broker::events::{ClientConnectEvent, ClientDisconnectEvent};
+use mqtt5::broker::router::MessageRouter;
+use mqtt5::broker::{BrokerEventHandler, ClientPublishEvent, PublishAction, RetainedSetEvent};
+
+use crate::MAX_RETAINED;
+use crate::devices::Guests;
+use crate::door::{Door, Later, is_topic};
+use crate::retained::RetainedStore;
+use crate::tap::{Published, Taps};
+
+/// Stores the retained values of other clients before they are acknowledged.
+pub(crate) struct Keeper {
+    pub(crate) own_clients: HashSet<String>,
+    pub(crate) door: Arc<Door>,
+    pub(crate) guests: Option<Arc<Guests>>,
+    pub(crate) router: OnceLock<Arc<MessageRouter>>,
+    pub(crate) taps: Taps,
+    pub(crate) state: Mutex<KeeperState>,
+}
+
+pub(crate) struct KeeperState {
+    /// Topics that one of our own clients published last.
+    pub(crate) own_topics: HashSet<Arc<str>>,
+    pub(crate) store: RetainedStore,
+}
+
+impl BrokerEventHandler for Keeper {
+    fn on_client_connect(&self, event: ClientConnectEvent) -> Later<'_, ()> {
+        Box::pin(async move {
+            let (Some(guests), Some(id), Some(router)) =
+                (&self.guests, &event.user_id, self.router.get())
+            else {
+                return;
+            };
+            if !guests.connected(&event.client_id, id) {
+                router.disconnect_client(&event.client_id).await;
+            }
+        })
+    }
+
+    fn on_client_disconnect(&self, event: ClientDisconnectEvent) -> Later<'_, ()> {
+        Box::pin(async move {
+            let Some(router) = self.router.get() else {
+                return;
+            };
+            // It may have been taken over by a connection of its own that lives.
+            if router.is_connected(&event.client_id).await {
+                return;
+            }
+            self.door.forget(&event.client_id);
+            if let (Some(guests), Some(_)) = (&self.guests, &event.user_id) {
+                guests.disconnected(&event.client_id);
+            }
+        })
+    }
+
+    fn on_client_publish(&self, event: ClientPublishEvent) -> Later<'_, PublishAction> {
+        let user = event.user_id.as_deref();
+        if !self.door.may_publish(&event.client_id, user, &event.topic) {
+            return Box::pin(std::future::ready(PublishAction::Handled));
+        }
+        if event.retain {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.own_clients.contains(&*event.client_id) {
+                state.own_topics.remove(&event.topic);
+            } else if !state.own_topics.contains(&event.topic)
+                && state.own_topics.len() < MAX_RETAINED
+            {
+                // It was perhaps another's before.
+                state.store.remove(&event.topic);
+                state.own_topics.insert(Arc::clone(&event.topic));
+            }
+        }
+        // The topic was looked at before; the library sends the other one on as it is, and would end the receivers' connections with it.
+        let is_good = event.response_topic.as_deref().is_none_or(is_topic);
+        if !is_good {
+            return Box::pin(std::future::ready(PublishAction::Handled));
+        }
+        let done = if self.own_clients.contains(&*event.client_id) {
+            Vec::new()
+        } else {
+            self.taps.take(&Published {
+                topic: &event.topic,
+                payload: &event.payload,
+                qos: event.qos as u8,
+            })
+        };
+        Box::pin(async move {
+            for done in done {
+                done.await;
+            }
+            PublishAction::Continue
+        })
+    }
+
+    fn on_retained_set(&self, event: RetainedSetEvent) -> Later<'_, ()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.own_topics.contains(&event.topic) {
+            if event.cleared {
+                state.store.remove(&event.topic);
+            } else {
+                state
+                    .store
+                    .put(&event.topic, &event.payload, event.qos as u8);
+            }
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
