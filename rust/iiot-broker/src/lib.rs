@@ -7,7 +7,7 @@
 mod consumer;
 mod door;
 mod retained;
-mod tap;
+mod taker;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -29,8 +29,8 @@ use tokio::sync::oneshot;
 
 use crate::door::{Door, Later, is_topic};
 
-pub use consumer::{Consumer, JournalTap};
-pub use tap::{Done, Published, Tap, Taps};
+pub use consumer::{Consumer, JournalTaker};
+pub use taker::{Done, Published, Taker, Takers};
 
 pub use retained::{RetainedError, RetainedStore, RetainedValue};
 
@@ -57,7 +57,7 @@ pub struct Settings {
     /// Where the retained values of other clients are kept.
     pub store: PathBuf,
     /// Who is given what clients publish, before it is acknowledged; not what our own clients do.
-    pub taps: Taps,
+    pub takers: Takers,
 }
 
 /// Why the broker does not run.
@@ -233,7 +233,7 @@ async fn run(
     let listen = settings.listen;
     let keeper = Arc::new(Keeper {
         own_clients: settings.own_clients.into_iter().collect(),
-        taps: settings.taps,
+        takers: settings.takers,
         state: Mutex::new(KeeperState {
             own_topics: HashSet::new(),
             store,
@@ -281,7 +281,7 @@ async fn run(
 /// Stores the retained values of other clients before they are acknowledged.
 struct Keeper {
     own_clients: HashSet<String>,
-    taps: Taps,
+    takers: Takers,
     state: Mutex<KeeperState>,
 }
 
@@ -313,7 +313,7 @@ impl BrokerEventHandler for Keeper {
         let done = if self.own_clients.contains(&*event.client_id) {
             Vec::new()
         } else {
-            self.taps.take(&Published {
+            self.takers.take(&Published {
                 topic: &event.topic,
                 payload: &event.payload,
                 qos: event.qos as u8,
@@ -352,7 +352,7 @@ mod tests {
             credentials: None,
             own_clients: Vec::new(),
             store: folder.path().join("broker.db"),
-            taps: Taps::default(),
+            takers: Takers::default(),
         }
     }
 
