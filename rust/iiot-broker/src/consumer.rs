@@ -7,7 +7,7 @@ use iiot_journal::{Intake, Message, now_ns};
 use mqtt5::topic_matches_filter;
 use tokio::sync::Notify;
 
-use crate::tap::{Done, Published, Tap};
+use crate::taker::{Done, Published, Taker};
 
 /// Takes the messages of some filters into the journal.
 pub struct Consumer {
@@ -123,9 +123,9 @@ impl Consumer {
 }
 
 /// One message on its way; the consumer lives as long as it does.
-pub struct JournalTap(pub Arc<Consumer>);
+pub struct JournalTaker(pub Arc<Consumer>);
 
-impl Tap for JournalTap {
+impl Taker for JournalTaker {
     fn take(&self, message: &Published<'_>) -> Option<Done> {
         let consumer = &self.0;
         let is_wanted = |filter: &String| topic_matches_filter(message.topic, filter);

@@ -1,4 +1,4 @@
-//! What happens to clients while they are connected: their messages go to taps, their retained values into the file, and devices are noted.
+//! What happens to clients while they are connected: their messages go to takers, their retained values into the file, and devices are noted.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,7 +11,7 @@ use crate::MAX_RETAINED;
 use crate::devices::Guests;
 use crate::door::{Door, Later, is_topic};
 use crate::retained::RetainedStore;
-use crate::tap::{Published, Taps};
+use crate::taker::{Published, Takers};
 
 /// Stores the retained values of other clients before they are acknowledged.
 pub(crate) struct Keeper {
@@ -19,7 +19,7 @@ pub(crate) struct Keeper {
     pub(crate) door: Arc<Door>,
     pub(crate) guests: Option<Arc<Guests>>,
     pub(crate) router: OnceLock<Arc<MessageRouter>>,
-    pub(crate) taps: Taps,
+    pub(crate) takers: Takers,
     pub(crate) state: Mutex<KeeperState>,
 }
 
@@ -84,7 +84,7 @@ impl BrokerEventHandler for Keeper {
         let done = if self.own_clients.contains(&*event.client_id) {
             Vec::new()
         } else {
-            self.taps.take(&Published {
+            self.takers.take(&Published {
                 topic: &event.topic,
                 payload: &event.payload,
                 qos: event.qos as u8,

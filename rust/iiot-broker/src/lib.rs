@@ -9,7 +9,7 @@ mod devices;
 mod door;
 mod keeper;
 mod retained;
-mod tap;
+mod taker;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -33,9 +33,9 @@ use crate::devices::Guests;
 use crate::door::{Door, is_topic};
 use crate::keeper::{Keeper, KeeperState};
 
-pub use consumer::{Consumer, JournalTap};
+pub use consumer::{Consumer, JournalTaker};
 pub use devices::DeviceAccounts;
-pub use tap::{Done, Published, Tap, Taps};
+pub use taker::{Done, Published, Taker, Takers};
 
 pub use retained::{RetainedError, RetainedStore, RetainedValue};
 
@@ -64,7 +64,7 @@ pub struct Settings {
     /// Where the retained values of other clients are kept.
     pub store: PathBuf,
     /// Who is given what clients publish, before it is acknowledged; not what our own clients do.
-    pub taps: Taps,
+    pub takers: Takers,
     /// Devices, which log in with keys of their own; they need credentials for everybody else.
     pub devices: Option<DeviceAccounts>,
 }
@@ -262,7 +262,7 @@ async fn run(
         door: Arc::clone(&door),
         guests: guests.clone(),
         router: OnceLock::new(),
-        taps: settings.taps,
+        takers: settings.takers,
         state: Mutex::new(KeeperState {
             own_topics: HashSet::new(),
             store,
@@ -342,7 +342,7 @@ mod tests {
             credentials: None,
             own_clients: Vec::new(),
             store: folder.path().join("broker.db"),
-            taps: Taps::default(),
+            takers: Takers::default(),
             devices: None,
         }
     }

@@ -5,7 +5,7 @@ use crate::decode::Profile;
 use crate::devices::{self, DeviceDirectory};
 use crate::errors::BrokerError;
 use crate::journal::{Journal, seconds};
-use iiot_broker::{Broker as Core, Consumer, DeviceAccounts, JournalTap, Settings, Taps};
+use iiot_broker::{Broker as Core, Consumer, DeviceAccounts, JournalTaker, Settings, Takers};
 use iiot_journal::SourceSettings;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -43,16 +43,16 @@ impl Broker {
         let listen: SocketAddr = listen.parse().map_err(|_| {
             PyValueError::new_err(format!("listen is {listen:?}, expected ADDRESS:PORT"))
         })?;
-        let taps = Taps::default();
+        let takers = Takers::default();
         for consumer in &consumers {
-            taps.add(Arc::new(JournalTap(Arc::clone(&consumer.get().core))));
+            takers.add(Arc::new(JournalTaker(Arc::clone(&consumer.get().core))));
         }
         let settings = Settings {
             listen,
             credentials: username.map(|user| (user, password.unwrap_or_default())),
             own_clients,
             store: path.into(),
-            taps,
+            takers,
             devices: devices::core(devices.as_ref()).map(|directory| DeviceAccounts {
                 directory,
                 prefix: device_prefix.to_owned(),

@@ -1,6 +1,6 @@
 //! Who else is given what clients publish, before it is acknowledged to them.
 //!
-//! A tap holds back the acknowledgement of the one message, and with it further reading from that client. Nobody else waits: neither the other clients nor those who are
+//! A taker holds back the acknowledgement of the one message, and with it further reading from that client. Nobody else waits: neither the other clients nor those who are
 //! subscribed.
 
 use std::future::Future;
@@ -24,22 +24,22 @@ pub struct Published<'a> {
 pub type Done = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Takes messages of clients.
-pub trait Tap: Send + Sync {
+pub trait Taker: Send + Sync {
     /// Take a message, if it is wanted.
     fn take(&self, message: &Published<'_>) -> Option<Done>;
 }
 
-/// The taps of a broker. They can be set before it runs.
+/// The takers of a broker. They can be set before it runs.
 #[derive(Clone, Default)]
-pub struct Taps(Arc<RwLock<Vec<Arc<dyn Tap>>>>);
+pub struct Takers(Arc<RwLock<Vec<Arc<dyn Taker>>>>);
 
-impl Taps {
-    /// Give messages to this tap as well.
-    pub fn add(&self, tap: Arc<dyn Tap>) {
+impl Takers {
+    /// Give messages to this taker as well.
+    pub fn add(&self, taker: Arc<dyn Taker>) {
         self.0
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(tap);
+            .push(taker);
     }
 
     /// Give a message to all; done once all are.
@@ -47,7 +47,10 @@ impl Taps {
         if text_fault(message.topic).is_some() {
             return Vec::new();
         }
-        let taps = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        taps.iter().filter_map(|tap| tap.take(message)).collect()
+        let takers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        takers
+            .iter()
+            .filter_map(|taker| taker.take(message))
+            .collect()
     }
 }
