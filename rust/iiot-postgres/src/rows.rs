@@ -68,7 +68,11 @@ pub struct Rows {
 
 impl Encoder for Rows {
     fn is_full(&self) -> bool {
-        self.count >= self.limits.rows || self.bytes >= self.limits.bytes
+        // Frames that give no rows are not read without end either: those of tables that are looked up before anything is sent, and
+        // those whose rows are all refused here.
+        let taken = self.count + self.refused.len();
+        let is_in_vain = !self.wanted.is_empty() && self.frames >= self.limits.rows as u64;
+        taken >= self.limits.rows || self.bytes >= self.limits.bytes || is_in_vain
     }
 
     fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>) {
