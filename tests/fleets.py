@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import json
 import ssl
@@ -11,6 +12,10 @@ from typing import Any
 
 from gateways import Gateway
 from servers import free_port, until
+
+HOUR = (dt.datetime.now(dt.UTC) - dt.timedelta(days=2)).strftime("%Y-%m-%dT%H")
+"""An hour that devices may speak of, up to its minutes."""
+NOON = f"{HOUR}:00:00Z"
 
 
 class Fleet(Gateway):

@@ -14,7 +14,7 @@ from iiot_gateway.config.wiring import SourceRules, source_rules
 from iiot_gateway.profile import read_profile
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import Journal
+    from iiot_gateway._native import DeviceDirectory, Journal
     from iiot_gateway.api.part import HttpPart
     from iiot_gateway.config.schema import Config
     from iiot_gateway.pipeline.supervisor import Service
@@ -37,6 +37,8 @@ class Building:
         """The status document for the health topic; set once the gateway stands."""
         self.http_parts: list[HttpPart] = []
         """What components bring for the HTTP interface."""
+        self.devices: Callable[[], DeviceDirectory | None] = lambda: None
+        """Gives who is registered, where somebody is."""
         self._once: dict[Callable[[Building], Any], Any] = {}
 
     def once(self, make: Callable[[Building], T]) -> T:

@@ -62,8 +62,13 @@ def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
         raise JournalUnusable(error.kind, path, str(error)) from error
 
 
-def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -> dict[str, int]:
-    """Offer rejects again under the profile files as they are now; a repeat of what was accepted is a duplicate."""
+def retry(
+    config: Config, journal: _native.Journal, ids: Sequence[int] | None, devices: _native.DeviceDirectory | None = None
+) -> dict[str, int]:
+    """Offer rejects again under the profile files as they are now; a repeat of what was accepted is a duplicate.
+
+    Those of devices that were unknown or disabled are looked up among `devices`.
+    """
     sections: dict[str, SourceSection] = {**config.sources()}
     try:
         known = journal.rejects(limit=1_000_000)
@@ -72,7 +77,8 @@ def retry(config: Config, journal: _native.Journal, ids: Sequence[int] | None) -
         given = [source_rules(config, name, section) for name, section in sections.items()]
         sources = {source.name: (read_profile(source.profile), source.dedup_window_s) for source in given}
         wanted = known if ids is None else _named(known, ids)
-        result = journal.retry_rejects(sources, ids=None if ids is None else [reject["id"] for reject in wanted])
+        numbers = None if ids is None else [reject["id"] for reject in wanted]
+        result = journal.retry_rejects(sources, ids=numbers, devices=devices)
     except _native.JournalError as error:
         raise JournalUnusable(error.kind, config.journal_path(), str(error)) from error
     values = sum(reject["kind"] == "value" for reject in wanted)

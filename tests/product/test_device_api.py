@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from fleets import Fleet
+from fleets import NOON, Fleet
 from gateways import assert_balanced
 from iiot_gateway.registry.keys import KeyKind, new_key
 from servers import until
@@ -51,7 +51,7 @@ def test_a_point_keeps_the_text_of_its_number_and_takes_its_tags_from_the_regist
         "influxdb/telemetry",
         key,
         b'{"device_id":"boiler","measurement":"temperature","fields":{"value":27.60},"tags":{"room":"cellar","location":"nowhere"},'
-        b'"timestamp":"2026-11-01T12:00:00Z"}',
+        b'"timestamp":"' + NOON.encode() + b'"}',
     )
 
     assert status == 201
@@ -59,10 +59,10 @@ def test_a_point_keeps_the_text_of_its_number_and_takes_its_tags_from_the_regist
         "message": "Telemetry data written successfully",
         "device_id": "boiler",
         "measurement": "temperature",
-        "timestamp": "2026-11-01T12:00:00Z",
+        "timestamp": NOON,
     }
     (value,) = gateway.measured("boiler", key, 1)
-    expected = {"time": "2026-11-01T12:00:00Z", "measurement": "temperature", "device_id": "boiler", "field": "value", "value": 27.6}
+    expected = {"time": NOON, "measurement": "temperature", "device_id": "boiler", "field": "value", "value": 27.6}
     tags = {"device_name": "name of boiler", "device_type": "sensor", "line": "a", "location": "hall", "room": "cellar"}
     assert value == {**expected, **tags}
     assert_balanced(gateway.status())
@@ -78,8 +78,8 @@ def test_a_batch_says_of_each_point_what_became_of_it(fleet: Callable[..., Fleet
         {"fields": {"value": 1}},
         {**POINT, "device_id": "two"},
         {**POINT, "timestamp": "yesterday"},
-        {**POINT, "timestamp": "2026-11-01T12:00:00Z"},
-        {**POINT, "timestamp": "2026-11-01T12:00:00Z"},
+        {**POINT, "timestamp": NOON},
+        {**POINT, "timestamp": NOON},
         7,
     ]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fleets import Fleet
+from fleets import HOUR, Fleet
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.config.load import examine
 from iiot_gateway.device_api.archive import Question
@@ -22,7 +22,6 @@ from servers import Influxd, Postgres, until
 
 pytestmark = [pytest.mark.native, pytest.mark.servers, pytest.mark.slow]
 
-HOUR = "2026-11-01T12"
 POINTS = [
     {"measurement": "temperature", "fields": {"value": 20 + minute / 10}, "timestamp": f"{HOUR}:{minute:02}:00Z"} for minute in range(5)
 ]

@@ -12,7 +12,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from fleets import Fleet
+from fleets import NOON, Fleet
 from gateways import assert_balanced
 from servers import free_port, until
 
@@ -258,3 +258,20 @@ def test_a_silent_device_is_told_once_over_restarts(tmp_path: Path) -> None:
         assert states == ["online", "offline", "online", "offline"]
     finally:
         gateway.end()
+
+
+def test_what_an_unknown_device_sent_is_taken_once_it_is_registered(fleet: Fleet, connect: Callable[..., Client]) -> None:
+    """It waits as a reject."""
+    sender = connect("gateway", "a-password", "somebody")
+    sender.publish("iotflow/devices/late/telemetry/temperature", f'{{"temperature":21.5,"timestamp":"{NOON}"}}')
+    fleet.until(lambda status: status["intake"]["rejected"] == 1, "the reject")
+    (reject,) = fleet.ask("rejects")
+    assert reject["reason"] == "unknown_device"
+
+    key = fleet.add("late")
+    until(lambda: connect("late", key).is_in, "the new device at the broker")
+    done = fleet.run("rejects", "retry", "--json")
+
+    assert json.loads(done.stdout)["accepted"] == 1, done.stderr
+    (value,) = fleet.measured("late", key, 1)
+    assert (value["time"], value["value"], value["device_name"]) == (NOON, 21.5, "name of late")

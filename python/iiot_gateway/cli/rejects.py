@@ -65,11 +65,12 @@ def _retry(config: Config, reject_id: int | None) -> dict[str, int]:
     try:
         result: dict[str, int] = ask(config.journal_path(), {"command": "retry", "id": reject_id})
     except GatewayUnreachable:
+        from iiot_gateway.device_mqtt.directory import registered
         from iiot_gateway.journal import open_journal, retry
 
         journal = open_journal(config, keep_sinks=True)
         try:
-            return retry(config, journal, None if reject_id is None else [reject_id])
+            return retry(config, journal, None if reject_id is None else [reject_id], registered(config))
         finally:
             journal.close()
     return result

@@ -13,7 +13,7 @@ from iiot_gateway.device_api import lines
 from iiot_gateway.device_api.intake import PostQueue
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
-from iiot_gateway.device_mqtt.building import Task, mqtt_address, tasks
+from iiot_gateway.device_mqtt.building import Task, directory_of, mqtt_address, tasks
 from iiot_gateway.log import get_log
 from iiot_gateway.profile import read_profile
 from iiot_gateway.registry.building import registry_of
@@ -79,6 +79,7 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
     if api is None:
         raise AssertionError("a source is made of a section that is there, and not while a recording is played")
     building.http_parts.append(http_part(api))
+    building.devices = lambda: directory_of(building)
     return DeviceSource(name, api, [api.queue.run, api.lines.run, api.store_now_and_then, *tasks(building, api)])
 
 

@@ -73,6 +73,10 @@ class Outcome:
                 "raise devices.max_message_ids, or shorten devices.message_id_window_s",
                 {"retry-after": "60"},
             )
+        if self.word == "ignored":
+            raise Problem(
+                422, "ignored", f"the profile names this as no telemetry: {self.detail}", "send something else, or change the profile"
+            )
         reason, _, text = self.detail.partition(": ")
         raise Problem(422, reason or "rejected", text or "nothing of this can be used", "docs/devices.md says what a point may hold")
 

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from iiot_gateway._native import DeviceDirectory
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import REGISTRY_UNAVAILABLE, Repeated, get_log
+from iiot_gateway.registry.section import registry_path
+from iiot_gateway.registry.store import Registry
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import DeviceDirectory
-    from iiot_gateway.registry.store import Registry
+    from iiot_gateway.config.schema import Config
 
 LOOK_S = 0.2
 """So long a change of the registry may take to count over MQTT; over HTTP it counts at once."""
+
+
+def registered(config: Config) -> DeviceDirectory | None:
+    """Return the devices of the registry as they are now, None without [devices]. Raises RegistryUnusable."""
+    path = registry_path(config)
+    if path is None:
+        return None
+    with closing(Registry(path)) as registry:
+        directory = DeviceDirectory()
+        DirectorySync(registry, directory).load()
+    return directory
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from iiot_gateway.mqtt.connection import embedded_clients
 from iiot_gateway.registry.section import DevicesSection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from iiot_gateway.components import Building
 
@@ -28,9 +28,9 @@ class EmbeddedBroker:
     Its methods block, but for one that says so, and may be called from any thread.
     """
 
-    def __init__(self, section: BrokerSection, path: str, clients: Sequence[str], devices: dict[str, Any]) -> None:
+    def __init__(self, section: BrokerSection, path: str, clients: Sequence[str], devices: Mapping[str, Any] | None = None) -> None:
         self._section = section
-        self._devices = devices
+        self._devices = devices or {}
         self._path = path
         self._clients = list(clients)
         self._users = set(clients)
