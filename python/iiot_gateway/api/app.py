@@ -37,7 +37,7 @@ MAX_REJECTS = 1000
 def make_app(views: Views, feed: Feed, section: HttpSection) -> App:
     """Return the application over a running gateway."""
     starlette = Starlette(
-        routes=[*_monitoring(feed), *_api(views, feed), *(route for part in views.http_parts for route in part.routes()), *_page()],
+        routes=[*(route for part in views.http_parts for route in part.routes()), *_monitoring(feed), *_api(views, feed), *_page()],
         exception_handlers={Problem: _say, HTTPException: _say_http, Exception: _say_fault},
     )
     return Guard(starlette, section, views.http_parts)

@@ -153,6 +153,7 @@ def http_service(section: HttpSection) -> Service:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                proxy_headers=False,  # whom a proxy names is asked for where it counts
                 timeout_graceful_shutdown=1,
                 ssl_certfile=section.tls_cert_file or None,
                 ssl_keyfile=section.tls_key_file or None,

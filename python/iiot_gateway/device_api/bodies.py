@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import Annotated, Any, Literal, TypeVar
 
-import anyio
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from starlette.requests import ClientDisconnect, Request
@@ -103,7 +103,7 @@ async def read_body(
     unpack = _Gzip() if encoding == "gzip" else _AsItIs()
     body = bytearray()
     try:
-        with anyio.fail_after(BODY_S):
+        async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 # One byte more than is allowed shows that there is too much.
                 body += unpack.piece(chunk, most_bytes + 1 - len(body))
@@ -164,10 +164,20 @@ def _too_long(most_bytes: int) -> Problem:
     )
 
 
-def read_json(body: bytes, kind: type[T]) -> T:
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    if kind not in _decoders:
+        _decoders[kind] = msgspec.json.Decoder(kind)
+    return _decoders[kind]
+
+
+def read_json(body: bytes | Raw, kind: type[T]) -> T:
     """Read a document. Raises Problem 400 for what is no JSON, 422 for what has another shape; the message names the place."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        read: T = _decoder(kind).decode(body)
+        return read  # noqa: TRY300 - what can fail stands above
     except msgspec.ValidationError as error:
         raise Problem(422, "wrong_shape", _plain(str(error)), "/api/v1/openapi.json describes what is expected") from error
     except msgspec.DecodeError as error:

@@ -106,7 +106,7 @@ class Door:
 
     def holder(self, key: str) -> Caller:
         """Return whoever holds a key. Raises Problem 401, also for one that has expired."""
-        self._refresh()
+        self.refresh()
         caller = self._callers.get(key)
         if caller is None:
             # Whoever guesses learns nothing from the time: what is compared is a digest of what was sent.
@@ -124,8 +124,7 @@ class Door:
         return caller
 
     def sender(self, device_id: str) -> Sender | None:
-        """Return a device of the registry, None if there is none; whether it is enabled is not asked."""
-        self._refresh()
+        """Return a device as of the last `holder` or `refresh`, None if there is none; whether it is enabled is not asked."""
         if device_id not in self._senders:
             device = self._registry.devices.get(device_id)
             if len(self._senders) >= MOST_REMEMBERED:
@@ -169,7 +168,8 @@ class Door:
             raise disabled()
         return sender
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Forget what was remembered if something in the registry has changed."""
         generation = self._registry.generation()
         if generation != self._generation:
             self._callers.clear()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import asyncio
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from iiot_gateway._native import Posts
 
 ANSWER_S = 10.0
+LOOK_S = 0.5
 
 
 def paused() -> Problem:
@@ -41,8 +43,7 @@ Message = tuple[str | None, bytes, str, bytes, bytes | None, int]
 """Topic, document, device, what its points take from the registry, message id, arrival (Unix nanoseconds)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a message."""
 
     word: str
@@ -81,18 +82,13 @@ class Outcome:
         raise Problem(422, reason or "rejected", text or "nothing of this can be used", "docs/devices.md says what a point may hold")
 
 
-@dataclass(slots=True)
-class _Waiting:
-    is_done: anyio.Event = field(default_factory=anyio.Event)
-    outcomes: list[Outcome] = field(default_factory=list)
-
-
 class PostQueue:
     """What waits for the journal."""
 
     def __init__(self, posts: Posts) -> None:
         self._posts = posts
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, tuple[float, asyncio.Future[list[Outcome]]]] = {}
+        """By ticket: until when somebody waits, and for what."""
 
     def has_room(self) -> bool:
         """Tell whether the journal takes more now."""
@@ -107,21 +103,29 @@ class PostQueue:
         if not self._posts.has_room():
             raise paused()
         ticket = self._posts.post(messages)
-        waiting = self._waiting[ticket] = _Waiting()
+        # A future and one look at all of them, not a timer for each: this is done for every post.
+        waiting: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._waiting[ticket] = (time.monotonic() + ANSWER_S, waiting)
         try:
-            with anyio.fail_after(ANSWER_S):
-                await waiting.is_done.wait()
-        except TimeoutError as error:
-            raise unanswered() from error
+            return await waiting
         finally:
             self._waiting.pop(ticket, None)
-        return waiting.outcomes
 
     async def run(self) -> None:
         """Hand out what became of the messages, until cancelled."""
         while True:
-            await anyio.wait_readable(self._posts.fileno())
+            with anyio.move_on_after(LOOK_S):
+                await anyio.wait_readable(self._posts.fileno())
             for ticket, outcomes in self._posts.results():
-                if waiting := self._waiting.get(ticket):
-                    waiting.outcomes = [Outcome(word, detail) for word, detail in outcomes]
-                    waiting.is_done.set()
+                if (waiting := self._waiting.get(ticket)) and not waiting[1].done():
+                    waiting[1].set_result([Outcome(*outcome) for outcome in outcomes])
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Answer those that have waited too long; the oldest stand first."""
+        now_s = time.monotonic()
+        for until_s, waiting in self._waiting.values():
+            if now_s < until_s:
+                return
+            if not waiting.done():
+                waiting.set_exception(unanswered())

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import anyio.to_thread
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from iiot_gateway.api.parameters import refuse_unknown, whole
 from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.bodies import read_body, read_json
 from iiot_gateway.device_api.door import Caller, unknown_device
 from iiot_gateway.device_api.registering import MOST_BYTES, MOST_CONFIGURATION_BYTES
@@ -83,13 +84,13 @@ class Managing:
             raise Problem(400, "parameter_invalid", f"after: expected at most {MOST_ID} characters")
         found = await anyio.to_thread.run_sync(lambda: self._api.registry.devices.all(after=after, limit=limit))
         shown = [self._api.shown(device) for device in found]
-        return JSONResponse({"devices": shown, "count": len(shown), "after": found[-1].id if len(found) == limit else None})
+        return Answer({"devices": shown, "count": len(shown), "after": found[-1].id if len(found) == limit else None})
 
     async def device(self, request: Request) -> Response:
         """GET devices/{id}."""
         caller = self._api.door.caller(request)
         sender = self._api.door.read_by(caller, request.path_params["id"])
-        return JSONResponse({"device": self._api.shown(sender.device)})
+        return Answer({"device": self._api.shown(sender.device)})
 
     async def change(self, request: Request) -> Response:
         """PATCH devices/{id}: what is not named stays."""
@@ -101,7 +102,7 @@ class Managing:
             if fault := _fault(name, value):
                 raise Problem(422, "change_invalid", fault)
         device = await self._api.change(request.path_params["id"], changes)
-        return JSONResponse({"device": self._api.shown(device)})
+        return Answer({"device": self._api.shown(device)})
 
     async def remove(self, request: Request) -> Response:
         """DELETE devices/{id}: the entry with its keys and commands. Its data stays."""
@@ -109,20 +110,20 @@ class Managing:
         device_id = request.path_params["id"]
         if not await anyio.to_thread.run_sync(self._api.registry.devices.remove, device_id):
             raise unknown_device(device_id)
-        return JSONResponse({"message": "Device removed; its data stays", "device_id": device_id})
+        return Answer({"message": "Device removed; its data stays", "device_id": device_id})
 
     async def configuration(self, request: Request) -> Response:
         """GET devices/{id}/config."""
         caller = self._api.door.caller(request)
         device = self._api.door.read_by(caller, request.path_params["id"]).device
-        return JSONResponse(configuration_of(device))
+        return Answer(configuration_of(device))
 
     async def configure(self, request: Request) -> Response:
         """PUT devices/{id}/config."""
         caller = self._api.door.caller(request)
         sender = self._api.door.speaking_for(caller, request.path_params["id"])
         configuration = read_json(await read_body(request, MOST_CONFIGURATION_BYTES), dict[str, Any])
-        return JSONResponse(configuration_of(await self._api.change(sender.device.id, {"configuration": configuration})))
+        return Answer(configuration_of(await self._api.change(sender.device.id, {"configuration": configuration})))
 
     # Keys
 
@@ -131,7 +132,7 @@ class Managing:
         self._administrator(request)
         device = self._api.door.known(request.path_params["id"]).device
         found = await anyio.to_thread.run_sync(self._api.registry.keys.of, device.id)
-        return JSONResponse({"keys": [shown_key(entry) for entry in found]})
+        return Answer({"keys": [shown_key(entry) for entry in found]})
 
     async def rotate(self, request: Request) -> Response:
         """POST devices/{id}/keys: a new key; the old one stays valid for a while."""
@@ -142,13 +143,13 @@ class Managing:
         key = new_key(KeyKind.DEVICE)
         rotate = self._api.registry.keys.rotate
         until = await anyio.to_thread.run_sync(lambda: rotate(sender.device.id, key, overlap_s=overlap_s))
-        return JSONResponse({"device_id": sender.device.id, "api_key": key, "old_key_valid_until": until}, 201)
+        return Answer({"device_id": sender.device.id, "api_key": key, "old_key_valid_until": until}, 201)
 
     async def keys(self, request: Request) -> Response:
         """GET keys: what is known of every key."""
         self._administrator(request)
         found = await anyio.to_thread.run_sync(self._api.registry.keys.all)
-        return JSONResponse({"keys": [shown_key(entry) for entry in found]})
+        return Answer({"keys": [shown_key(entry) for entry in found]})
 
     async def create_key(self, request: Request) -> Response:
         """POST keys: a key for a gateway, a reader, an administrator or registrations."""
@@ -160,7 +161,7 @@ class Managing:
         expires_at = None if wanted.expires_days is None else time.time() + wanted.expires_days * 86_400
         add = self._api.registry.keys.add
         entry = await anyio.to_thread.run_sync(lambda: add(key, wanted.kind, wanted.devices, label=wanted.label, expires_at=expires_at))
-        return JSONResponse({"key": {**shown_key(entry), "api_key": key}}, 201)
+        return Answer({"key": {**shown_key(entry), "api_key": key}}, 201)
 
     async def revoke(self, request: Request) -> Response:
         """DELETE keys/{number}: the key is valid no more."""
@@ -168,7 +169,7 @@ class Managing:
         number = request.path_params["number"]
         if number >= 2**63 or not await anyio.to_thread.run_sync(self._api.registry.keys.revoke, number):
             raise Problem(404, "unknown_key", f"there is no key {number}", "GET /api/v1/keys lists them")
-        return JSONResponse({"message": "Key revoked", "id": number})
+        return Answer({"message": "Key revoked", "id": number})
 
     # Commands
 
@@ -185,14 +186,14 @@ class Managing:
             command = await anyio.to_thread.run_sync(lambda: add(device.id, kind, wanted.payload, lifetime_s=wanted.lifetime_s))
         except TooManyWaiting as error:
             raise Problem(409, "too_many_commands", str(error), "wait until they are acknowledged or expire") from error
-        return JSONResponse({"command": described(command)}, 202)
+        return Answer({"command": described(command)}, 202)
 
     async def commands(self, request: Request) -> Response:
         """GET devices/{id}/commands: the newest first, with how far each has come."""
         caller = self._api.door.caller(request)
         device = self._api.door.read_by(caller, request.path_params["id"]).device
         found = await anyio.to_thread.run_sync(self._api.registry.commands.of, device.id)
-        return JSONResponse({"commands": [described(command) for command in found]})
+        return Answer({"commands": [described(command) for command in found]})
 
     async def own_commands(self, request: Request) -> Response:
         """GET devices/commands: what the device whose key is sent is to do; for devices without MQTT."""
@@ -208,7 +209,7 @@ class Managing:
                 {"id": each.id, "type": each.type, "payload": each.payload, "expires_at": each.expires_at} for each in reversed(waiting)
             ]
 
-        return JSONResponse({"commands": await anyio.to_thread.run_sync(take)})
+        return Answer({"commands": await anyio.to_thread.run_sync(take)})
 
     async def acknowledge(self, request: Request) -> Response:
         """POST devices/commands/{number}/acknowledge: the device has done it."""
@@ -219,7 +220,7 @@ class Managing:
             raise Problem(
                 404, "unknown_command", f"no command {number} of this device is waiting", "GET /api/v1/devices/commands lists them"
             )
-        return JSONResponse({"message": "Command acknowledged", "id": number})
+        return Answer({"message": "Command acknowledged", "id": number})
 
     def _administrator(self, request: Request, *others: KeyKind) -> Caller:
         caller = self._api.door.caller(request)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from iiot_gateway.api.parameters import refuse_unknown, whole
 from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.archive import Archive, Question, Value
 from iiot_gateway.device_api.spans import read_moment
 from iiot_gateway.device_api.times import written
@@ -38,14 +39,12 @@ class Reading:
         refuse_unknown(request.query_params, ())
         archive = self._api.archive
         if archive is None:
-            return JSONResponse({"influxdb": {"status": "fail", "message": NO_ARCHIVE, "version": ""}, "connected": False}, 503)
+            return Answer({"influxdb": {"status": "fail", "message": NO_ARCHIVE, "version": ""}, "connected": False}, 503)
         try:
             version = await anyio.to_thread.run_sync(archive.version, limiter=self._threads)
         except Problem as problem:
-            return JSONResponse({"influxdb": {"status": "fail", "message": problem.message, "version": ""}, "connected": False}, 503)
-        return JSONResponse(
-            {"influxdb": {"status": "pass", "message": "OK", "version": version}, "connected": True, "served_by": archive.name}
-        )
+            return Answer({"influxdb": {"status": "fail", "message": problem.message, "version": ""}, "connected": False}, 503)
+        return Answer({"influxdb": {"status": "pass", "message": "OK", "version": version}, "connected": True, "served_by": archive.name})
 
     async def data(self, request: Request) -> Response:
         """GET influxdb/device/{id}/data: the values of a span."""
@@ -69,7 +68,7 @@ class Reading:
             limit=limit,
         )
         values = [_shown(sender.device.id, value) for value in await self._ask(question)]
-        return JSONResponse({"status": "success", "telemetry": values, "count": len(values), "limit": limit, "start_time": start})
+        return Answer({"status": "success", "telemetry": values, "count": len(values), "limit": limit, "start_time": start})
 
     async def latest(self, request: Request) -> Response:
         """GET influxdb/device/{id}/latest: the newest value of each field, by the time of measurement."""
@@ -81,7 +80,7 @@ class Reading:
         found = await anyio.to_thread.run_sync(lambda: archive.latest(device_id, measurement), limiter=self._threads)
         shown = [_shown(device_id, value) for value in found]
         document = {"device_id": device_id, "measurement": measurement, "latest_data": shown or None}
-        return JSONResponse(document if found else {**document, "message": "No data found"}, 200 if found else 404)
+        return Answer(document if found else {**document, "message": "No data found"}, 200 if found else 404)
 
     async def delete(self, request: Request) -> Response:
         """DELETE influxdb/device/{id}/data: the values of a span. Both ends are needed."""
@@ -92,9 +91,7 @@ class Reading:
         start_ns, stop_ns = self._span(request, needs_start=True)
         archive = self._archive()
         await anyio.to_thread.run_sync(lambda: archive.delete(device_id, start_ns, stop_ns), limiter=self._threads)
-        return JSONResponse(
-            {"message": "Data deleted", "device_id": device_id, "start_time": written(start_ns), "stop_time": written(stop_ns)}
-        )
+        return Answer({"message": "Data deleted", "device_id": device_id, "start_time": written(start_ns), "stop_time": written(stop_ns)})
 
     async def _answer(self, request: Request, device_id: str) -> Response:
         refuse_unknown(request.query_params, ("start", "stop", "measurement", "limit"))
@@ -103,7 +100,7 @@ class Reading:
         limit = whole(request.query_params, "limit", low=1, high=MOST_VALUES, default=MOST_VALUES)
         question = Question(device_id=device_id, start_ns=start_ns, stop_ns=stop_ns, measurement=measurement, limit=limit)
         found = await self._ask(question)
-        return JSONResponse(
+        return Answer(
             {
                 "device_id": device_id,
                 "measurement": measurement,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 from msgspec import UNSET
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.bodies import OwnChange, Registration, read_body, read_json
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
 from iiot_gateway.registry.devices import Taken
@@ -45,12 +46,12 @@ class Registering:
                 "choose another one; or ask an administrator to rotate the key of the device that exists",
             ) from error
         document = {"message": "Device registered successfully", "device": {**shown_device(added), "api_key": key}}
-        return JSONResponse(document, 201, headers={"location": f"/api/v1/devices/{added.id}"})
+        return Answer(document, 201, headers={"location": f"/api/v1/devices/{added.id}"})
 
     async def status(self, request: Request) -> Response:
         """GET devices/status: the entry of the device whose key is sent."""
         _, sender = self._api.door.own_device(request)
-        return JSONResponse({"status": "success", "device": self._api.shown(sender.device)})
+        return Answer({"status": "success", "device": self._api.shown(sender.device)})
 
     async def configuration(self, request: Request) -> Response:
         """GET devices/config: what the device is configured to do."""
@@ -58,7 +59,7 @@ class Registering:
         etag = f'"{sender.device.configuration_version}"'
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
-        return JSONResponse({"status": "success", **configuration_of(sender.device)}, headers={"etag": etag})
+        return Answer({"status": "success", **configuration_of(sender.device)}, headers={"etag": etag})
 
     async def configure(self, request: Request) -> Response:
         """PUT devices/config: what a device says of itself, and another configuration, which gets the next version."""
@@ -72,7 +73,7 @@ class Registering:
                 raise Problem(422, "change_invalid", fault)
         device = await self._api.change(sender.device.id, given)
         answer = {"message": "Device configuration updated successfully", "device": shown_device(device), **configuration_of(device)}
-        return JSONResponse(answer)
+        return Answer(answer)
 
     async def mqtt_credentials(self, request: Request) -> Response:
         """GET devices/mqtt-credentials: how the device logs in at the broker. Its key is not shown again: only a digest is kept here."""
@@ -93,7 +94,7 @@ class Registering:
                 "commands_subscribe": f"{below}/commands/#",
             },
         }
-        return JSONResponse({"status": "success", "credentials": credentials})
+        return Answer({"status": "success", "credentials": credentials})
 
     def _may_register(self, request: Request) -> None:
         api = self._api

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from iiot_gateway.api.part import HttpPart
 from iiot_gateway.api.problem import Problem
@@ -32,10 +33,32 @@ def http_part(api: DeviceApi) -> HttpPart:
     for call in table:
         by_path.setdefault(call.address(), {})[call.method] = call.handler
     return HttpPart(
-        routes=lambda: [Route(path, _guarded(api, handlers), methods=list(handlers)) for path, handlers in by_path.items()],
+        routes=lambda: _routes(api, by_path),
         guards=is_own,
         describe=lambda: describe(table),
     )
+
+
+def _routes(api: DeviceApi, by_path: dict[str, dict[str, Handler]]) -> list[BaseRoute]:
+    routes = {path: Route(path, _guarded(api, handlers), methods=list(handlers)) for path, handlers in by_path.items()}
+    words = {path: route for path, route in routes.items() if "{" not in path}
+    return [_Words(words), *(route for path, route in routes.items() if path not in words)]
+
+
+class _Words(BaseRoute):
+    """Addresses that hold no names, found at once: devices post to a few of them all the time."""
+
+    def __init__(self, routes: dict[str, Route]) -> None:
+        self.routes = routes
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Ask the route of the path."""
+        route = self.routes.get(scope["path"])
+        return (Match.NONE, {}) if route is None else route.matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the route of the path answer."""
+        await self.routes[scope["path"]].handle(scope, receive, send)
 
 
 def _guarded(api: DeviceApi, handlers: dict[str, Handler]) -> Handler:

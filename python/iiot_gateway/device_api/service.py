@@ -64,7 +64,7 @@ class DeviceApi:
             return str(device.state)
         if last_seen is None:
             return "never_seen"
-        return "offline" if self.is_silent(device) else "online"
+        return "offline" if self.is_silent(device.id, last_seen) else "online"
 
     def address(self, request: Request) -> str:
         """Return the address of whoever asks; behind a proxy the one that the proxy saw."""
@@ -95,9 +95,10 @@ class DeviceApi:
             raise unknown_device(device_id)
         return device
 
-    def heard_at(self, device: Device) -> float | None:
-        """Return when a device was heard last, Unix seconds; newer than what is stored."""
-        return max((at for at in (self.heard.get(device.id), device.last_seen) if at is not None), default=None)
+    def heard_at(self, device_id: str, stored: float | None) -> float | None:
+        """Return when a device was heard last, Unix seconds; `stored` is what the registry says."""
+        heard = self.heard.get(device_id)
+        return stored if heard is None else heard if stored is None else max(heard, stored)
 
     def hears(self, device_id: str, at_s: float) -> None:
         """Note that a device was heard."""
@@ -108,14 +109,13 @@ class DeviceApi:
         """Note that a device is gone: its last will came."""
         self._gone[device_id] = time.time()
 
-    def is_silent(self, device: Device) -> bool:
+    def is_silent(self, device_id: str, last_seen: float) -> bool:
         """Tell whether a device is gone, or was not heard for as long as makes it offline."""
-        last_seen = self.heard_at(device) or 0.0
-        return last_seen <= self._gone.get(device.id, -1.0) or time.time() - last_seen >= self.section.silence_s
+        return last_seen <= self._gone.get(device_id, -1.0) or time.time() - last_seen >= self.section.silence_s
 
     def shown(self, device: Device) -> dict[str, Any]:
         """Return a device with what is known since the registry was written last."""
-        last_seen = self.heard_at(device)
+        last_seen = self.heard_at(device.id, device.last_seen)
         presence = self._presence_of(device, last_seen)
         return {**shown_device(device), "last_seen": last_seen, "presence": presence, "is_online": presence == "online"}
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.bodies import Batch, DeviceTelemetry, Heartbeat, Point, read_body, read_json
 from iiot_gateway.device_api.door import Caller, Sender
 from iiot_gateway.device_api.intake import Message, Outcome
@@ -44,7 +45,7 @@ class Telemetry:
         (outcome,) = await self._api.queue.post([message])
         self._took(sender, outcome, now_ns)
         outcome.raise_fault()
-        return JSONResponse(
+        return Answer(
             {
                 "message": "Telemetry data written successfully",
                 "device_id": sender.device.id,
@@ -87,7 +88,7 @@ class Telemetry:
             results[number] = _result(number, outcome)
         taken = sum(1 for result in results if result["status"] in ("accepted", "duplicate"))
         count = {"message": f"Successfully written {taken} of {len(points)} telemetry points", "count": taken, "results": results}
-        return JSONResponse(count, 201 if taken else 422)
+        return Answer(count, 201 if taken else 422)
 
     async def device_telemetry(self, request: Request) -> Response:
         """POST devices/telemetry: what the device of the key measured."""
@@ -104,7 +105,7 @@ class Telemetry:
         (outcome,) = await self._api.queue.post([message])
         self._took(sender, outcome, now_ns)
         outcome.raise_fault()
-        return JSONResponse(
+        return Answer(
             {
                 "message": "Telemetry data received successfully",
                 "device_id": sender.device.id,
@@ -130,7 +131,7 @@ class Telemetry:
         self._took(sender, outcome, now_ns)
         outcome.raise_fault()
         answer = {"message": "Heartbeat received", "device_id": sender.device.id, "timestamp": written(now_ns), "status": "online"}
-        return JSONResponse(answer)
+        return Answer(answer)
 
     async def _begin(self, request: Request) -> tuple[Caller, bytes]:
         """Let a sender in, and read its body."""
@@ -185,6 +186,8 @@ def _warning(outcome: Outcome) -> dict[str, str]:
 
 
 def _result(number: int, outcome: Outcome) -> dict[str, Any]:
+    if outcome.is_taken and not outcome.detail:
+        return {"index": number, "status": outcome.word}
     try:
         outcome.raise_fault()
     except Problem as problem:

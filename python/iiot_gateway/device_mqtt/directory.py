@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import anyio
@@ -33,23 +33,14 @@ def registered(config: Config) -> DeviceDirectory | None:
     return directory
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the extension was told of a device."""
-
-    user_name: str
-    is_enabled: bool
-    tags: tuple[tuple[str, str], ...]
-    keys: tuple[tuple[bytes, float | None], ...]
-
-
 class DirectorySync:
     """Tells the extension what changes."""
 
     def __init__(self, registry: Registry, directory: DeviceDirectory) -> None:
         self._registry = registry
         self._directory = directory
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, bytes] = {}
+        """A fingerprint of what the extension was told of each device."""
         self._generation = -1
 
     def load(self) -> None:
@@ -60,19 +51,17 @@ class DirectorySync:
         keys: dict[str, list[tuple[bytes, float | None]]] = {}
         for device_id, digest, expires_at in self._registry.keys.digests():
             keys.setdefault(device_id, []).append((digest, expires_at))
-        found = {
-            device.id: _Known(
-                device.user_name, device.is_enabled(), tuple(sorted(device.point_tags().items())), tuple(sorted(keys.get(device.id, ())))
-            )
-            for device in self._registry.devices.all()
-        }
+        found: dict[str, bytes] = {}
+        for device in self._registry.devices.all():
+            own = sorted(keys.get(device.id, ()))
+            said = (device.user_name, device.is_enabled(), sorted(device.point_tags().items()), own)
+            found[device.id] = blake2b(repr(said).encode(), digest_size=16).digest()
+            if self._known.get(device.id) != found[device.id]:
+                self._directory.set(
+                    device.id, user_name=device.user_name or None, is_enabled=device.is_enabled(), tags=device.point_tags(), keys=own
+                )
         for device_id in self._known.keys() - found.keys():
             self._directory.remove(device_id)
-        for device_id, known in found.items():
-            if self._known.get(device_id) != known:
-                self._directory.set(
-                    device_id, user_name=known.user_name or None, is_enabled=known.is_enabled, tags=dict(known.tags), keys=known.keys
-                )
         self._known, self._generation = found, generation
 
     async def run(self) -> None:

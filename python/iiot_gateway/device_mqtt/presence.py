@@ -18,7 +18,7 @@ from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.telemetry import STATUS_TOPIC
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import DEVICE_PRESENCE, REGISTRY_UNAVAILABLE, Repeated, get_log
-from iiot_gateway.registry.device import Device, DeviceState
+from iiot_gateway.registry.device import DeviceState
 
 if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
@@ -37,7 +37,8 @@ class Presence:
         self._api = api
         self._publish = publish
         self._generation = -1
-        self._devices: list[Device] = []
+        self._devices: list[tuple[str, float | None]] = []
+        """Active ones, and when the registry says that they were heard."""
         self._presence: dict[str, str] = {}
         """As it is stored."""
         self._told: set[str] = set()
@@ -60,20 +61,23 @@ class Presence:
         api = self._api
         generation = api.registry.generation()
         if generation != self._generation:
-            self._devices = await anyio.to_thread.run_sync(api.registry.devices.all)
-            self._presence = {device.id: device.presence for device in self._devices}
+            found = await anyio.to_thread.run_sync(api.registry.devices.all)
+            active = [device for device in found if device.state is DeviceState.ACTIVE]
+            self._devices = [(device.id, device.last_seen) for device in active]
+            self._presence = {device.id: device.presence for device in active}
             self._generation = generation
-        for device in self._devices:
-            last_seen = api.heard_at(device)
-            if device.state is not DeviceState.ACTIVE or last_seen is None:
+        for device_id, stored in self._devices:
+            last_seen = api.heard_at(device_id, stored)
+            if last_seen is None:
                 continue
-            presence = OFFLINE if api.is_silent(device) else ONLINE
-            if presence != self._presence[device.id]:
-                await self._change(device.id, presence, last_seen)
-            elif device.id not in self._told:
-                self._tell(device.id, presence)
+            presence = OFFLINE if api.is_silent(device_id, last_seen) else ONLINE
+            if presence != self._presence[device_id]:
+                await self._change(device_id, presence, last_seen)
+            elif device_id not in self._told:
+                self._tell(device_id, presence)
 
     async def _change(self, device_id: str, presence: str, last_seen: float) -> None:
+        self._api.door.refresh()
         sender = self._api.door.sender(device_id)
         if sender is None:
             return

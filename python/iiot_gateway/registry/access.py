@@ -12,7 +12,11 @@ from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind, digest
 
 USED_AGAIN_S = 3600.0
-SELECT = "SELECT id, kind, label, created_at, expires_at, last_used FROM access_key"
+SELECT = (
+    "SELECT id, kind, label, created_at, expires_at, last_used, "
+    "(SELECT group_concat(device, ' ') FROM access_key_device WHERE access_key=access_key.id) FROM access_key"
+)
+BY_DIGEST = f"{SELECT} WHERE digest=?"
 OF_DEVICE = "kind='device' AND id IN (SELECT access_key FROM access_key_device WHERE device=?)"
 
 
@@ -24,19 +28,18 @@ class AccessKeys:
 
     def find(self, key: str) -> KeyEntry | None:
         """Return what is known of a key, expired or not."""
-        with self._file.read() as db:
-            row = db.execute(f"{SELECT} WHERE digest=?", (digest(key),)).fetchone()
-            return None if row is None else _entry(db, row)
+        row = self._file.one(BY_DIGEST, digest(key))
+        return None if row is None else _entry(row)
 
     def all(self) -> list[KeyEntry]:
         """Return every key."""
         with self._file.read() as db:
-            return [_entry(db, row) for row in db.execute(f"{SELECT} ORDER BY id").fetchall()]
+            return [_entry(row) for row in db.execute(f"{SELECT} ORDER BY id").fetchall()]
 
     def of(self, device_id: str) -> list[KeyEntry]:
         """Return the keys of one device, the oldest first."""
         with self._file.read() as db:
-            return [_entry(db, row) for row in db.execute(f"{SELECT} WHERE {OF_DEVICE} ORDER BY id", (device_id,)).fetchall()]
+            return [_entry(row) for row in db.execute(f"{SELECT} WHERE {OF_DEVICE} ORDER BY id", (device_id,)).fetchall()]
 
     def digests(self) -> list[tuple[str, bytes, float | None]]:
         """Return device, digest and expiry of every device's key: what a broker lets devices in by."""
@@ -50,7 +53,7 @@ class AccessKeys:
         """Store a key."""
         with self._file.write() as db:
             number = insert_key(db, digest(key), kind, devices, label=label, expires_at=expires_at)
-            return _entry(db, db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
+            return _entry(db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
 
     def rotate(self, device_id: str, key: str, *, overlap_s: float) -> float | None:
         """Give a device a new key. Its newest old one stays valid for `overlap_s`, older ones end at once.
@@ -94,10 +97,14 @@ def insert_key(
     return int(number)
 
 
-def _entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> KeyEntry:
-    number, kind, label, created_at, expires_at, last_used = row
-    found = db.execute("SELECT device FROM access_key_device WHERE access_key=? ORDER BY device", (number,))
-    devices = tuple(device for (device,) in found)
+def _entry(row: tuple[Any, ...]) -> KeyEntry:
+    number, kind, label, created_at, expires_at, last_used, devices = row
     return KeyEntry(
-        id=number, kind=KeyKind(kind), devices=devices, label=label, created_at=created_at, expires_at=expires_at, last_used=last_used
+        id=number,
+        kind=KeyKind(kind),
+        devices=tuple(sorted(devices.split())) if devices else (),
+        label=label,
+        created_at=created_at,
+        expires_at=expires_at,
+        last_used=last_used,
     )

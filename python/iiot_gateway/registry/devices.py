@@ -32,14 +32,9 @@ COLUMNS = (
     "configuration_version",
 )
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM device"
+BY_ID = f"{SELECT} WHERE id=?"
 INSERT = f"INSERT INTO device ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"
 UPDATE = f"UPDATE device SET {', '.join(f'{name}=?' for name in COLUMNS)} WHERE id=?"
-READ: Mapping[str, Callable[[Any], Any]] = {
-    "state": DeviceState,
-    "tags": json.loads,
-    "configuration": json.loads,
-    "user_name": lambda stored: stored or "",
-}
 
 
 class Taken(ValueError):
@@ -54,8 +49,7 @@ class Devices:
 
     def get(self, device_id: str) -> Device | None:
         """Return a device."""
-        with self._file.read() as db:
-            row = db.execute(f"{SELECT} WHERE id=?", (device_id,)).fetchone()
+        row = self._file.one(BY_ID, device_id)
         return None if row is None else _device(row)
 
     def named(self, name: str) -> Device | None:
@@ -159,8 +153,23 @@ def _next_number(db: sqlite3.Connection) -> str:
 
 
 def _device(row: tuple[Any, ...]) -> Device:
-    named = dict(zip(COLUMNS, row, strict=True))
-    return Device(**{name: READ[name](value) if name in READ else value for name, value in named.items()})
+    values = list(row)
+    for place, read in READ:
+        values[place] = read(values[place])
+    return Device(**dict(zip(COLUMNS, values, strict=True)))
+
+
+def _table(text: str) -> dict[str, Any]:
+    table: dict[str, Any] = {} if text == "{}" else json.loads(text)
+    return table
+
+
+READ: tuple[tuple[int, Callable[[Any], Any]], ...] = (
+    (COLUMNS.index("state"), DeviceState),
+    (COLUMNS.index("tags"), _table),
+    (COLUMNS.index("configuration"), _table),
+    (COLUMNS.index("user_name"), lambda stored: stored or ""),
+)
 
 
 def _row(device: Device) -> tuple[Any, ...]:

@@ -11,11 +11,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.registry.schema import migrate
 
 BUSY_TIMEOUT_S = 5.0
+MAPPED_BYTES = 256 * 1024 * 1024
 
 
 class RegistryFile:
@@ -40,12 +42,24 @@ class RegistryFile:
 
     def generation(self) -> int:
         """Return a number that is another one after each change of devices or keys that counts, by whomever."""
-        with self.read() as db:
-            (version,) = db.execute("PRAGMA data_version").fetchone()
-            if version != self._version:
-                (self._generation,) = db.execute("SELECT number FROM revision").fetchone()
-                self._version = version
+        try:
+            with self._reading:
+                (version,) = self._reader.execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    (self._generation,) = self._reader.execute("SELECT number FROM revision").fetchone()
+                    self._version = version
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
         return self._generation
+
+    def one(self, statement: str, *arguments: Any) -> tuple[Any, ...] | None:
+        """Return the first row of a question; for what is asked all the time. Raises RegistryUnusable."""
+        try:
+            with self._reading:
+                row: tuple[Any, ...] | None = self._reader.execute(statement, arguments).fetchone()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        return row
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -70,7 +84,10 @@ class RegistryFile:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise RegistryUnusable(self.path, str(error), _remedy(str(error))) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> RegistryUnusable:
+        return RegistryUnusable(self.path, str(error), _remedy(str(error)))
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -82,6 +99,8 @@ def _connect(path: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
+        # Keys lie scattered over the file; looked up through memory, none costs a call to the system.
+        db.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
         migrate(db, path)
     except BaseException:
         db.close()
