@@ -28,6 +28,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 PROTECTED = ("/api/v1/", "/metrics")
 """What holds data. The page itself holds none; it asks for the token."""
 DESCRIPTION = "/api/v1/openapi.json"
@@ -52,7 +53,7 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *((k.encode(), v.encode()) for k, v in HEADERS.items())]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
         if problem := self._problem(scope):

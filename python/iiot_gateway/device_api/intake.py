@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -87,8 +88,9 @@ class PostQueue:
 
     def __init__(self, posts: Posts) -> None:
         self._posts = posts
-        self._waiting: dict[int, tuple[float, asyncio.Future[list[Outcome]]]] = {}
-        """By ticket: until when somebody waits, and for what."""
+        self._gathered: list[tuple[list[Message], asyncio.Future[list[Outcome]]]] = []
+        self._waiting: dict[int, tuple[float, list[tuple[int, asyncio.Future[list[Outcome]]]]]] = {}
+        """By ticket: until when somebody waits, and how many messages each has sent."""
 
     def has_room(self) -> bool:
         """Tell whether the journal takes more now."""
@@ -102,14 +104,26 @@ class PostQueue:
         """Give messages to the journal, and wait until what became of them is safe on the disk. Raises Problem 503."""
         if not self._posts.has_room():
             raise paused()
-        ticket = self._posts.post(messages)
+        loop = asyncio.get_running_loop()
         # A future and one look at all of them, not a timer for each: this is done for every post.
-        waiting: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._waiting[ticket] = (time.monotonic() + ANSWER_S, waiting)
+        waiting: asyncio.Future[list[Outcome]] = loop.create_future()
+        if not self._gathered:
+            # What else comes in this turn of the loop goes along: one call, one commit.
+            loop.call_soon(self._give)
+        self._gathered.append((messages, waiting))
+        return await waiting
+
+    def _give(self) -> None:
+        """Give the journal what has been gathered."""
+        gathered, self._gathered = self._gathered, []
         try:
-            return await waiting
-        finally:
-            self._waiting.pop(ticket, None)
+            ticket = self._posts.post([message for messages, _ in gathered for message in messages])
+        except Exception as error:
+            for _, waiting in gathered:
+                if not waiting.done():
+                    waiting.set_exception(error)
+            return
+        self._waiting[ticket] = (time.monotonic() + ANSWER_S, [(len(messages), waiting) for messages, waiting in gathered])
 
     async def run(self) -> None:
         """Hand out what became of the messages, until cancelled."""
@@ -117,15 +131,22 @@ class PostQueue:
             with anyio.move_on_after(LOOK_S):
                 await anyio.wait_readable(self._posts.fileno())
             for ticket, outcomes in self._posts.results():
-                if (waiting := self._waiting.get(ticket)) and not waiting[1].done():
-                    waiting[1].set_result([Outcome(*outcome) for outcome in outcomes])
+                self._hand_out(ticket, outcomes)
             self._give_up()
+
+    def _hand_out(self, ticket: int, outcomes: list[tuple[str, str]]) -> None:
+        _until_s, those = self._waiting.pop(ticket, (0.0, []))
+        begin = 0
+        for count, waiting in those:
+            if not waiting.done():
+                waiting.set_result([Outcome(*outcome) for outcome in outcomes[begin : begin + count]])
+            begin += count
 
     def _give_up(self) -> None:
         """Answer those that have waited too long; the oldest stand first."""
         now_s = time.monotonic()
-        for until_s, waiting in self._waiting.values():
-            if now_s < until_s:
-                return
-            if not waiting.done():
-                waiting.set_exception(unanswered())
+        late = list(takewhile(lambda ticket: self._waiting[ticket][0] <= now_s, self._waiting))
+        for ticket in late:
+            for _count, waiting in self._waiting.pop(ticket)[1]:
+                if not waiting.done():
+                    waiting.set_exception(unanswered())

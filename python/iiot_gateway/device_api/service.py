@@ -39,6 +39,7 @@ class DeviceApi:
     ) -> None:
         self.section = section
         self._http = http
+        self._is_private = http.behind_proxy or http.plaintext == "allow" or is_loopback(listen_host(http.listen))
         self.registry = registry
         self.queue = queue
         self.lines = lines
@@ -75,8 +76,7 @@ class DeviceApi:
 
     def must_be_private(self, request: Request) -> None:
         """Refuse a call that writes, and whose key others on the way could read. Raises Problem 403."""
-        http = self._http
-        if request.url.scheme == "https" or http.behind_proxy or http.plaintext == "allow" or is_loopback(listen_host(http.listen)):
+        if self._is_private or request.scope["scheme"] == "https":
             return
         raise Problem(
             403,

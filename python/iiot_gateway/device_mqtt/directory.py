@@ -52,7 +52,7 @@ class DirectorySync:
         for device_id, digest, expires_at in self._registry.keys.digests():
             keys.setdefault(device_id, []).append((digest, expires_at))
         found: dict[str, bytes] = {}
-        for device in self._registry.devices.all():
+        for device in self._registry.devices.each():
             own = sorted(keys.get(device.id, ()))
             said = (device.user_name, device.is_enabled(), sorted(device.point_tags().items()), own)
             found[device.id] = blake2b(repr(said).encode(), digest_size=16).digest()

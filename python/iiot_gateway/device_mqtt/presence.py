@@ -61,10 +61,7 @@ class Presence:
         api = self._api
         generation = api.registry.generation()
         if generation != self._generation:
-            found = await anyio.to_thread.run_sync(api.registry.devices.all)
-            active = [device for device in found if device.state is DeviceState.ACTIVE]
-            self._devices = [(device.id, device.last_seen) for device in active]
-            self._presence = {device.id: device.presence for device in active}
+            await anyio.to_thread.run_sync(self._load)
             self._generation = generation
         for device_id, stored in self._devices:
             last_seen = api.heard_at(device_id, stored)
@@ -75,6 +72,15 @@ class Presence:
                 await self._change(device_id, presence, last_seen)
             elif device_id not in self._told:
                 self._tell(device_id, presence)
+
+    def _load(self) -> None:
+        devices: list[tuple[str, float | None]] = []
+        presence: dict[str, str] = {}
+        for device in self._api.registry.devices.each():
+            if device.state is DeviceState.ACTIVE:
+                devices.append((device.id, device.last_seen))
+                presence[device.id] = device.presence
+        self._devices, self._presence = devices, presence
 
     async def _change(self, device_id: str, presence: str, last_seen: float) -> None:
         self._api.door.refresh()

@@ -32,6 +32,7 @@ COLUMNS = (
     "configuration_version",
 )
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM device"
+PAGE = 500
 BY_ID = f"{SELECT} WHERE id=?"
 INSERT = f"INSERT INTO device ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"
 UPDATE = f"UPDATE device SET {', '.join(f'{name}=?' for name in COLUMNS)} WHERE id=?"
@@ -63,6 +64,13 @@ class Devices:
         with self._file.read() as db:
             rows = db.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (after, limit)).fetchall()
         return [_device(row) for row in rows]
+
+    def each(self) -> Iterator[Device]:
+        """Give every device; only some of them are in memory at once."""
+        after = ""
+        while page := self.all(after=after, limit=PAGE):
+            yield from page
+            after = page[-1].id
 
     def count(self) -> int:
         """Return how many there are."""
