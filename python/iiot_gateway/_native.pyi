@@ -818,10 +818,13 @@ class HistorySink:
         Raises HistoryError or JournalError; nothing is confirmed then, and the next call begins anew. Blocks; releases the interpreter."""
     def size(self) -> dict[str, int] | None:
         """{"series", "points", "bytes"}; None when not open. Waits for a `deliver` under way."""
+    def delete(self, device_id: str, start_ns: int, stop_ns: int) -> int | None:
+        """Delete the points of all series with the tag `device_id` in [start_ns, stop_ns), Unix nanoseconds; roll-ups follow. Returns how many that were; None when not open.
+        Waits for a `deliver` under way. Raises HistoryError; a part may be deleted then, and the same call deletes the rest. Ends so after `cancel`."""
     def cancel(self) -> None:
         """Make a waiting `deliver` return now, and every later one."""
     def close(self) -> None:
-        """Close the file, once a `deliver` under way has returned."""
+        """Close the file, once a `deliver` or `delete` under way has returned."""
 
 @final
 class HistoryReader:
