@@ -273,6 +273,13 @@ class Journal:
     """The run that this opening began, in hexadecimal."""
     def may_drop(self, name: str) -> None:
         """Where room is scarce, let the frames that only this sink lacks go first."""
+    def end(self, timeout_s: float) -> int | None:
+        """The position behind everything pushed so far, once that is synced; None if it takes longer than the time-out."""
+    def behind(self, position: int) -> list[str]:
+        """The configured sinks whose stored cursor has not passed a position, by name. Raises JournalError."""
+    def delete_rejects(self, device_id: str, start_ns: int, stop_ns: int) -> int:
+        """Delete the rejects of a device with times in [start_ns, stop_ns), Unix nanoseconds. Returns how many. They, and all commits before, survive
+        the loss of power then. Raises JournalError."""
     def wait_delivered(self, timeout_s: float) -> bool:
         """Wait until every added sink has passed every committed frame, or the time-out."""
     def sync(self, timeout_s: float) -> bool:
