@@ -54,6 +54,8 @@ class Deleting:
         """GET influxdb/deletions/{number}: how far a deletion has come."""
         caller = self._api.door.caller(request)
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.READER, KeyKind.ADMINISTRATOR)
+        if caller.own_device is not None:
+            self._api.door.enabled(caller.own_device)
         refuse_unknown(request.query_params, ())
         number = request.path_params["number"]
         deletion = await self._api.deletions.find(number) if number < 2**63 else None
