@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +168,40 @@ def test_a_deletion_that_fails_at_one_place_is_tried_again(fleet: Callable[[str]
     gateway.begin()
     until(lambda: is_done(gateway, answer["id"], key), "the end of the deletion", 60)
     assert (in_influxdb(influxd, "one"), in_postgresql(postgres, "one"), len(in_history(gateway, "one"))) == (3, 3, 3)
+
+
+def test_kills_while_points_are_deleted_only_make_it_later(fleet: Callable[[str], Fleet]) -> None:
+    """A hundred thousand points of one device go, those of another stay; whoever asked has no answer."""
+    gateway = fleet(HISTORY)
+    key, other = gateway.add("one"), gateway.add("two")
+    begin_s = 1_793_491_200
+
+    def batch(number: int) -> dict[str, Any]:
+        # Fifty series, so that there is more to do than one transaction does.
+        values = {f"f{field}": field + 0.5 for field in range(50)}
+        return {"points": [{"measurement": "temperature", "fields": values, "timestamp": begin_s + number * 500 + s} for s in range(500)]}
+
+    for number in range(4):
+        for each in (key, other):
+            assert gateway.api("POST", "influxdb/telemetry/batch", each, batch(number))[0] == 201
+    until(lambda: delivered(gateway), "all values in the history", 60)
+    span = f"start={begin_s + 10}&stop={begin_s + 1990}"
+
+    def ask() -> None:
+        with suppress(OSError, http.client.HTTPException):
+            gateway.api("DELETE", f"influxdb/device/one/data?{span}", key)
+
+    for kill in range(5):
+        asking = threading.Thread(target=ask)
+        asking.start()
+        until(lambda number=kill + 1: gateway.api("GET", f"influxdb/deletions/{number}", key)[0] == 200, "the deletion")  # type: ignore[misc]
+        gateway.kill9()
+        asking.join()
+        gateway.begin()
+
+    until(lambda: all(is_done(gateway, number + 1, key) for number in range(5)), "the end of every deletion", 60)
+    assert (len(in_history(gateway, "one")), len(in_history(gateway, "two"))) == (20 * 50, 2000 * 50)
+    assert_balanced(gateway.status())
 
 
 def test_where_a_place_cannot_delete_nothing_is_deleted_anywhere(
