@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from gateways import Gateway
 from iiot_gateway.config.load import examine
 from iiot_gateway.device_api.postgresql_deletion import PostgresqlKeeper
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection
-from servers import Postgres
+from servers import Postgres, find_program, until
 from timescale import Database, Timescale, needs_timescaledb
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
@@ -121,18 +122,36 @@ def test_sums_whose_rows_are_past_their_retention_stay_but_for_whole_hours(tmp_p
     assert sorted({row[1] for row in after}) == [hours[0], *hours[2:]]
 
 
-def test_rows_that_come_at_the_same_moment_are_counted_once(tmp_path: Path, plain: Postgres) -> None:
-    """Another writer adds rows of the hours that are deleted."""
-    added = ROWS.replace("generate_series(0, 599)", "generate_series(0, 59)").replace("interval '1 min'", "interval '61 s'")
-    writers = [threading.Thread(target=lambda: [plain.rows(added) for _ in range(10)]) for _ in range(2)]
-    for writer in writers:
-        writer.start()
-    deleting = keeper(tmp_path, plain)
-    while any(writer.is_alive() for writer in writers):
-        delete(deleting, 600, HOUR_S + 600)
-    for writer in writers:
-        writer.join()
+def test_a_row_that_comes_in_the_middle_is_counted_once(tmp_path: Path, plain: Postgres) -> None:
+    """Of an hour at the end of the span, and the first of its chemical, so that no sum is there that would be locked already."""
+    psql = find_program("psql")
+    assert psql is not None
+    holder = subprocess.Popen([psql, "-XAtq", "-d", plain.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    # A row of the span, so that the deletion waits between the sums and the rows.
+    first = f"SELECT actual_g FROM dosing_consumption WHERE device_id = 'one' AND time = to_timestamp({BEGIN_S + 1800})"
+    holder.stdin.write(f"BEGIN; {first} FOR UPDATE;\n")
+    holder.stdin.flush()
+    assert holder.stdout.readline() == "15\n"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
+    deleting = threading.Thread(target=delete, args=(keeper(tmp_path, plain), 1800, 2400))
+    deleting.start()
+    until(lambda: plain.value(waiting) == "1", "the deletion that waits")
+    columns = "time, device_id, pump, chemical, actual_g"
+    row = f"INSERT INTO dosing_consumption ({columns}) VALUES (to_timestamp({BEGIN_S + 60}), 'one', 1, 'salt', 1)"
+    adding = threading.Thread(target=plain.rows, args=(row,))
+    adding.start()
+    until(lambda: plain.value(waiting) == "2" or not adding.is_alive(), "the row that waits or is there")
+    holder.stdin.write("COMMIT;\n")
+    holder.stdin.close()
+    for each in (deleting, adding):
+        each.join()
+    holder.stdout.close()
+    assert holder.wait() == 0
+
+    assert rows(plain, "one") == 600 - 10 + 1
     assert_sums_are_those_of_the_rows(plain)
 
 
