@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,7 +14,7 @@ import pytest
 
 from fleets import Fleet
 from gateways import assert_balanced
-from servers import Influxd, Postgres, VictoriaMetrics, until
+from servers import Influxd, Postgres, VictoriaMetrics, find_program, until
 
 pytestmark = [pytest.mark.native, pytest.mark.servers, pytest.mark.slow]
 
@@ -168,6 +169,33 @@ def test_a_deletion_that_fails_at_one_place_is_tried_again(fleet: Callable[[str]
     gateway.begin()
     until(lambda: is_done(gateway, answer["id"], key), "the end of the deletion", 60)
     assert (in_influxdb(influxd, "one"), in_postgresql(postgres, "one"), len(in_history(gateway, "one"))) == (3, 3, 3)
+
+
+def test_a_gateway_stops_in_time_while_a_database_deletes(fleet: Callable[[str], Fleet], launch: Callable[..., Postgres]) -> None:
+    """Here the database waits for a lock; the next run does the rest."""
+    postgres = launch(Postgres)
+    gateway = fleet(HISTORY + postgresql(postgres) + "lock_timeout_s = 60\n")
+    key = gateway.add("one")
+    send(gateway, key)
+    until(lambda: delivered(gateway), "all values in every place")
+    psql = find_program("psql")
+    assert psql is not None
+    with subprocess.Popen([psql, "-XAtq", "-d", postgres.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write("BEGIN; SELECT count(*) FROM (SELECT FROM temperature FOR UPDATE) AS held;\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "5\n"
+
+        status, answer = gateway.api("DELETE", f"influxdb/device/one/data?{SPAN}", key)
+
+        assert status == 202, answer
+        assert gateway.stop(8.0) == 0
+        holder.stdin.write("COMMIT;\n")
+        holder.stdin.close()
+    gateway.begin()
+    until(lambda: is_done(gateway, answer["id"], key), "the end of the deletion", 60)
+    assert (in_postgresql(postgres, "one"), len(in_history(gateway, "one"))) == (3, 3)
 
 
 def test_kills_while_points_are_deleted_only_make_it_later(fleet: Callable[[str], Fleet]) -> None:

@@ -77,6 +77,13 @@ class DeletionService:
 
     async def run(self) -> None:
         """Carry out what waits, until cancelled."""
+        try:
+            await self._carry_on()
+        finally:
+            for keeper in self.keepers:
+                keeper.cancel()
+
+    async def _carry_on(self) -> None:
         repeated = Repeated()
         while True:
             self._wake = anyio.Event()
@@ -146,5 +153,5 @@ def _deleting(keeper: Keeper, deletion: Deletion) -> Callable[[], None]:
 
 
 async def _in_thread(call: Callable[[], T]) -> T:
-    # A deletion may take long, and the end of the gateway does not wait for it: it goes on at the next start.
+    # A deletion may take long, and the end of the gateway does not wait for it: it is ended then, and goes on at the next start.
     return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)

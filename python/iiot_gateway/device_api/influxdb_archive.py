@@ -52,6 +52,7 @@ class InfluxdbArchive:
             "authorization": f"Token {section.read_token.reveal()}",
         }
         self._poster = self._connection(f"{self._base}/api/v2/query?{urlencode({'org': section.org})}")
+        self._deletion: Poster | None = None
         # Deleting is a kind of writing, for which the other token is.
         self._deleting = {**self._headers, "authorization": f"Token {(section.token or section.read_token).reveal()}"}
 
@@ -94,7 +95,16 @@ class InfluxdbArchive:
         # An id holds letters, digits, - and _, so it cannot end the text that it stands in.
         body = {"start": written(start_ns), "stop": written(stop_ns), "predicate": f'device_id="{device_id}"'}
         address = f"{self._base}/api/v2/delete?{urlencode({'org': self._section.org, 'bucket': self._section.bucket})}"
-        self._right(self._connection(address, self._deleting).post_bytes(json.dumps(body).encode()), (204,))
+        self._right(self._delete(address, json.dumps(body).encode()), (204,))
+
+    def cancel(self) -> None:
+        """End the deletion under way."""
+        if self._deletion is not None:
+            self._deletion.cancel()
+
+    def _delete(self, address: str, body: bytes = b"") -> Answer:
+        self._deletion = self._connection(address, self._deleting)
+        return self._deletion.post_bytes(body)
 
     def version(self) -> str:
         """Return the server's version. Raises Problem."""
@@ -126,7 +136,7 @@ class InfluxdbArchive:
         address = f"{self._base}/query?{urlencode(asked)}"
         # What changes data must be posted.
         deletes = query.startswith("DELETE")
-        answer = self._right(self._connection(address, self._deleting).post_bytes(b"") if deletes else self._poster.get(address), (200,))
+        answer = self._right(self._delete(address) if deletes else self._poster.get(address), (200,))
         try:
             document = json.loads(answer.body)
         except ValueError as error:

@@ -14,6 +14,7 @@ from iiot_gateway.sinks.postgresql.section import PostgresqlSection
 if TYPE_CHECKING:
     from iiot_gateway._native import HistorySink
     from iiot_gateway.components import Building
+    from iiot_gateway.device_api.influxdb_archive import InfluxdbArchive
     from iiot_gateway.sinks.influxdb.section import InfluxdbSection as Influxdb
 
 
@@ -27,6 +28,9 @@ class Keeper(Protocol):
 
     def delete(self, device_id: str, start_ns: int, stop_ns: int) -> None:
         """Delete the values of a device in [start_ns, stop_ns), Unix nanoseconds; again changes nothing. Raises Problem."""
+
+    def cancel(self) -> None:
+        """End a `delete` under way, and every later one, with Problem."""
 
 
 class HistoryKeeper:
@@ -49,6 +53,9 @@ class HistoryKeeper:
         if deleted is None:
             raise Problem(503, "history_closed", f"[{self.name}] its file is not open", "it is tried again")
 
+    def cancel(self) -> None:
+        """Do nothing: the sink ends it when it stops."""
+
 
 class InfluxdbKeeper:
     """InfluxDB 1 or 2, of which a section names a token that may read: the others may be anything that takes line protocol."""
@@ -56,6 +63,7 @@ class InfluxdbKeeper:
     def __init__(self, name: str, section: Influxdb) -> None:
         self.name = name
         self._section = section
+        self._archive: InfluxdbArchive | None = None
 
     def refusal(self) -> Problem | None:
         """Say that there is no such token."""
@@ -72,7 +80,13 @@ class InfluxdbKeeper:
         """Delete points. Raises Problem."""
         from iiot_gateway.device_api.influxdb_archive import InfluxdbArchive
 
-        InfluxdbArchive(self._section).delete(device_id, start_ns, stop_ns)
+        self._archive = self._archive or InfluxdbArchive(self._section)
+        self._archive.delete(device_id, start_ns, stop_ns)
+
+    def cancel(self) -> None:
+        """End the request under way."""
+        if self._archive is not None:
+            self._archive.cancel()
 
 
 def keepers_of(building: Building) -> list[Keeper]:

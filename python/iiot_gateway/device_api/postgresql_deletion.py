@@ -24,6 +24,7 @@ class PostgresqlKeeper:
         self.name = name
         self._section = section
         self._lock = threading.Lock()
+        self._deleting: _Connected | None = None
 
     def refusal(self) -> Problem | None:
         """Say why it cannot delete: rights that its role lacks. A server that does not answer may delete later."""
@@ -46,6 +47,7 @@ class PostgresqlKeeper:
         """Delete the rows of a device. Raises Problem."""
         try:
             with self._lock, _Connected(self._section) as ask:
+                self._deleting = ask
                 for table in tables_of_devices(self._section.schema, ask.query):
                     hourly = _rolled_up(self._section.schema, table, ask)
                     ask.query(deletion.of_table(self._section.schema, table, hourly, device_id, start_ns, stop_ns))
@@ -54,6 +56,11 @@ class PostgresqlKeeper:
         except PostgresError as error:
             remedy = "grant SELECT and DELETE to the gateway's role" if error.sqlstate == "42501" else "it is tried again"
             raise Problem(503, "archive_unavailable", f"[{self.name}] {error}", remedy, {"retry-after": "5"}) from error
+
+    def cancel(self) -> None:
+        """Wait no longer for the transaction under way; the server may still finish it."""
+        if self._deleting is not None:
+            self._deleting.cancel()
 
     def _lacking(self, ask: _Connected) -> Iterator[str]:
         schema = self._section.schema
@@ -88,6 +95,10 @@ class _Connected:
 
     def __exit__(self, *_error: object) -> None:
         self._connection.close()
+
+    def cancel(self) -> None:
+        """Wait no longer for the statements under way: they, and every later one, end with PostgresError."""
+        self._connection.cancel()
 
     def query(self, sql: str) -> list[list[str | None]]:
         """Return the rows of statements, which are one transaction if there are several. Raises PostgresError."""

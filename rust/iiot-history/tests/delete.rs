@@ -1,4 +1,5 @@
 //! What is deleted is gone from points and roll-ups, and nothing else is; compared with a model that computes everything from scratch.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
 
