@@ -107,6 +107,10 @@ NATIVE = {
     "device_api/history_archive.py": "the type of what reads the history",
     "device_api/influxdb_archive.py": "questions to the database",
     "device_api/postgresql_archive.py": "questions to the database",
+    "device_api/postgresql_deletion.py": "runs statements",
+    "device_api/keepers.py": "the history's writer and its error",
+    "device_api/deletions.py": "the type of the journal, and its error",
+    "device_api/deleting.py": "the journal's error",
     "device_mqtt/building.py": "makes the directory and connections",
     "device_mqtt/directory.py": "fills the directory",
     "device_mqtt/outgoing.py": "the type of its connection",
@@ -138,7 +142,7 @@ SECTIONS = {
     "home_assistant/section.py": {"sinks.mqtt"},  # names brokers
     "device_api/building.py": {"sinks.influxdb", "sinks.postgresql"},  # asks the databases
     "device_api/influxdb_archive.py": {"sinks.influxdb"},
-    "device_api/postgresql_archive.py": {"sinks.postgresql"},
+    "device_api/keepers.py": {"sinks.influxdb", "sinks.postgresql", "sinks.history"},  # every sink that keeps values
     "device_mqtt/building.py": {"sources.mqtt_consumer", "sinks.mqtt"},  # sends where devices publish
     "home_assistant/building.py": {"sinks.mqtt"},
 }
@@ -153,6 +157,8 @@ KNOWS_CONCRETE = {
     "cli/postgresql_size.py": {"sinks.postgresql"},
     "compose.py": {"sinks.history"},  # the page asks the first history
     "device_api/building.py": {"sinks.history"},  # so do devices
+    "device_api/postgresql_archive.py": {"sinks.postgresql"},  # writes devices and times as deletions do
+    "device_api/postgresql_deletion.py": {"sinks.postgresql"},  # runs its statements
     "downlink/building.py": {"sources.serial"},  # writes to a port
     "home_assistant/building.py": {"sinks.mqtt"},  # asks a sink which topics it publishes to
 }

@@ -273,6 +273,13 @@ class Journal:
     """The run that this opening began, in hexadecimal."""
     def may_drop(self, name: str) -> None:
         """Where room is scarce, let the frames that only this sink lacks go first."""
+    def end(self, timeout_s: float) -> int | None:
+        """The position behind everything pushed so far, once that is synced; None if it takes longer than the time-out."""
+    def behind(self, position: int) -> list[str]:
+        """The configured sinks whose stored cursor has not passed a position, by name. Raises JournalError."""
+    def delete_rejects(self, device_id: str, start_ns: int, stop_ns: int) -> int:
+        """Delete the rejects of a device with times in [start_ns, stop_ns), Unix nanoseconds. Returns how many. They, and all commits before, survive
+        the loss of power then. Raises JournalError."""
     def wait_delivered(self, timeout_s: float) -> bool:
         """Wait until every added sink has passed every committed frame, or the time-out."""
     def sync(self, timeout_s: float) -> bool:
@@ -818,10 +825,13 @@ class HistorySink:
         Raises HistoryError or JournalError; nothing is confirmed then, and the next call begins anew. Blocks; releases the interpreter."""
     def size(self) -> dict[str, int] | None:
         """{"series", "points", "bytes"}; None when not open. Waits for a `deliver` under way."""
+    def delete(self, device_id: str, start_ns: int, stop_ns: int) -> int | None:
+        """Delete the points of all series with the tag `device_id` in [start_ns, stop_ns), Unix nanoseconds; roll-ups follow. Returns how many that were; None when not open.
+        Waits for a `deliver` under way. Raises HistoryError; a part may be deleted then, and the same call deletes the rest. Ends so after `cancel`."""
     def cancel(self) -> None:
         """Make a waiting `deliver` return now, and every later one."""
     def close(self) -> None:
-        """Close the file, once a `deliver` under way has returned."""
+        """Close the file, once a `deliver` or `delete` under way has returned."""
 
 @final
 class HistoryReader:

@@ -190,6 +190,24 @@ def test_a_database_that_does_not_answer_is_told_apart_from_one_that_refuses(tmp
     assert (silence.value.status, silence.value.error) == (503, "archive_unavailable")
 
 
+def test_a_deletion_has_the_token_that_may_write(tmp_path: Path) -> None:
+    """The one that may only read may not delete; times keep their nanoseconds."""
+    with influxdb2({"/api/v2/delete": (204, "")}) as (url, asked):
+        file = tmp_path / "config.toml"
+        file.write_text(f'[influxdb]\nurl = "{url}"\norg = "plant"\nbucket = "raw"\nread_token = "may-read"\ntoken = "may-write"\n')
+        config, _faults = examine(str(file))
+        InfluxdbArchive(config.of(InfluxdbSection)["influxdb"]).delete("one", 1_793_491_200_000_000_001, 1_793_491_201_000_000_000)
+
+    path, headers, document = asked[0]
+    assert path == "/api/v2/delete?org=plant&bucket=raw"
+    assert headers["authorization"] == "Token may-write"
+    assert document == {
+        "start": "2026-11-01T00:00:00.000000001Z",
+        "stop": "2026-11-01T00:00:01Z",
+        "predicate": 'device_id="one"',
+    }
+
+
 def test_annotated_csv_is_read_table_by_table() -> None:
     """Each has a header and types of its own; an empty answer has none."""
     assert list(read_csv("\r\n")) == []

@@ -1,4 +1,4 @@
-"""The registry: keys, devices and commands as they are stored, and what a damaged, locked or later file comes to."""
+"""The registry: keys, devices and commands as they are stored, and what a damaged, locked, earlier or later file comes to."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.registry import file
 from iiot_gateway.registry.commands import CommandState, TooManyWaiting
+from iiot_gateway.registry.deletions import TooManyWaiting as TooManyDeletions
 from iiot_gateway.registry.device import Device, DeviceState, id_fault
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
-from iiot_gateway.registry.schema import VERSION
+from iiot_gateway.registry.schema import STEPS, VERSION, statements
 from iiot_gateway.registry.store import Registry
 
 
@@ -188,6 +189,47 @@ def test_commands_that_wait_are_bounded(registry: Registry) -> None:
 
     with pytest.raises(TooManyWaiting):
         registry.commands.add("one", "blink", None, lifetime_s=60)
+
+
+def test_deletions_are_kept_until_they_are_done(registry: Registry) -> None:
+    """With the place that every sink must have passed; and no device can fill the file with them."""
+    first = registry.deletions.add("one", 5, 2**63 - 1, journal="j")
+    registry.deletions.begun(first.id, 7)
+    second = registry.deletions.add("two", 0, 1, journal="j")
+
+    waiting = registry.deletions.waiting()
+    assert [(each.id, each.device, each.stop_ns, each.position) for each in waiting] == [
+        (first.id, "one", 2**63 - 1, 7),
+        (second.id, "two", 1, None),
+    ]
+    registry.deletions.done(first.id)
+    assert [each.id for each in registry.deletions.waiting()] == [second.id]
+    done = registry.deletions.get(first.id)
+    assert done is not None
+    assert done.done_at is not None
+    for _ in range(99):
+        registry.deletions.add("two", 0, 1, journal="j")
+    with pytest.raises(TooManyDeletions):
+        registry.deletions.add("two", 0, 1, journal="j")
+    for _ in range(150):
+        registry.deletions.done(registry.deletions.add("one", 0, 1, journal="j").id)
+    assert registry.deletions.get(first.id) is None
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    """With its devices and keys."""
+    path = tmp_path / "devices.db"
+    with sqlite3.connect(path, isolation_level=None) as db:
+        for statement in statements(STEPS[0]):
+            db.execute(statement)
+        db.execute("PRAGMA user_version=1")
+        db.execute("INSERT INTO device VALUES ('one', 'n', 't', '', '', '', 'active', '{}', NULL, 1.0, NULL, '', '{}', 1)")
+
+    taken_over = Registry(str(path))
+
+    assert [each.id for each in taken_over.devices.all()] == ["one"]
+    assert taken_over.deletions.waiting() == []
+    taken_over.close()
 
 
 @pytest.mark.parametrize("wrong", ["", "a" * 65, "a/b", "a+", "#", "a b", "é", "a.b", "status", "a\n"])

@@ -194,6 +194,26 @@ class Done(TypedDict):
     stop_time: NotRequired[str]
 
 
+class ShownDeletion(TypedDict):
+    """A deletion: `waits_for` names the sinks that have not passed what the journal held, `failure` says why the last attempt failed."""
+
+    id: int
+    device_id: str
+    start_time: str
+    stop_time: str
+    state: str
+    asked_at: float
+    done_at: float | None
+    waits_for: list[str]
+    failure: str | None
+
+
+class OneDeletion(TypedDict):
+    """How far a deletion has come."""
+
+    deletion: ShownDeletion
+
+
 class Values(TypedDict):
     """Values of a device: each has time, measurement, device_id, field, value, and its tags."""
 

@@ -40,8 +40,5 @@ class Archive(Protocol):
     def latest(self, device_id: str, measurement: str | None) -> list[Value]:
         """Return the newest value of each field, by the time of measurement."""
 
-    def delete(self, device_id: str, start_ns: int, stop_ns: int) -> None:
-        """Delete the values of a device."""
-
     def version(self) -> str:
         """Return its version, for `influxdb/health`."""

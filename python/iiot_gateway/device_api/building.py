@@ -10,7 +10,9 @@ import anyio
 from iiot_gateway import _native
 from iiot_gateway.config.wiring import profile_path
 from iiot_gateway.device_api import lines
+from iiot_gateway.device_api.deletions import DeletionService
 from iiot_gateway.device_api.intake import PostQueue
+from iiot_gateway.device_api.keepers import keepers_of
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
 from iiot_gateway.device_mqtt.building import Task, directory_of, mqtt_address, tasks
@@ -49,7 +51,9 @@ def _device_api(building: Building) -> DeviceApi | None:
     # Line protocol has its own profile: its times are what they are.
     rules["profile"] = read_profile(profile_path(building.config.base, lines.PROFILE))
     line_posts = _native.Posts(building.journal, "devices_lines", **rules)
-    api = DeviceApi(section, building.config.http, registry, PostQueue(posts), PostQueue(line_posts), archive_of(building.config))
+    deletions = DeletionService(registry, building.journal, keepers_of(building))
+    archive = archive_of(building.config)
+    api = DeviceApi(section, building.config.http, registry, PostQueue(posts), PostQueue(line_posts), archive, deletions)
     api.mqtt_address = mqtt_address(building.config)
     return api
 
@@ -80,7 +84,7 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
         raise AssertionError("a source is made of a section that is there, and not while a recording is played")
     building.http_parts.append(http_part(api))
     building.devices = lambda: directory_of(building)
-    return DeviceSource(name, api, [api.queue.run, api.lines.run, api.store_now_and_then, *tasks(building, api)])
+    return DeviceSource(name, api, [api.queue.run, api.lines.run, api.store_now_and_then, api.deletions.run, *tasks(building, api)])
 
 
 class DeviceSource:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iiot_gateway.device_api import answers, bodies, managing
+from iiot_gateway.device_api.deleting import Deleting
 from iiot_gateway.device_api.lines import Lines
 from iiot_gateway.device_api.managing import Managing
 from iiot_gateway.device_api.reading import Reading
@@ -76,6 +77,7 @@ BODY = (400, 408, 413, 415, 422)
 def calls(api: DeviceApi) -> list[Call]:
     """Return every call. Words come before ids: no device is called like one of them."""
     telemetry, registering, managed, reading, lines = Telemetry(api), Registering(api), Managing(api), Reading(api), Lines(api)
+    deleting = Deleting(api)
     return [
         *(
             Call(
@@ -153,13 +155,23 @@ def calls(api: DeviceApi) -> list[Call]:
         Call(
             method="DELETE",
             path="influxdb/device/{id}/data",
-            handler=reading.delete,
-            sentence="Delete the values of a span",
+            handler=deleting.delete,
+            sentence="Delete the values of a span, everywhere",
             keys=SENDERS,
-            gives={200: (answers.Done, "They are deleted.")},
-            problems=(400, 404, 500, 501),
+            gives={200: (answers.Done, "They are deleted."), 202: (answers.Done, "They will be; `id` names the deletion.")},
+            problems=(400, 404, 409, 501),
             query=(Parameter("start", MOMENT, START.sentence.partition(";")[0] + ".", is_needed=True), STOP),
             parameters=ID,
+        ),
+        Call(
+            method="GET",
+            path="influxdb/deletions/{number:int}",
+            handler=deleting.deletion,
+            sentence="How far a deletion has come",
+            keys=READERS,
+            gives={200: (answers.OneDeletion, "The deletion.")},
+            problems=(400, 404),
+            parameters=NUMBER,
         ),
         Call(
             method="GET",

@@ -44,16 +44,6 @@ class HistoryArchive:
             series = {each["id"]: each for each in _of_device(history, device_id, measurement)}
             return [_value(series[last["id"]], last["time_ns"], last["value"]) for last in history.last(list(series))]
 
-    def delete(self, device_id: str, start_ns: int, stop_ns: int) -> None:
-        """Refuse: a history takes nothing out."""
-        del device_id, start_ns, stop_ns
-        raise Problem(
-            501,
-            "delete_unsupported",
-            "the local history deletes nothing but what is past its age",
-            "name an InfluxDB 2 with read_token_file, or a [postgresql] section; nothing was deleted",
-        )
-
     def version(self) -> str:
         """Return the gateway's version: it keeps the history itself."""
         with self._reading():

@@ -10,7 +10,7 @@ import csv
 import datetime as dt
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -52,12 +52,15 @@ class InfluxdbArchive:
             "authorization": f"Token {section.read_token.reveal()}",
         }
         self._poster = self._connection(f"{self._base}/api/v2/query?{urlencode({'org': section.org})}")
+        self._deletion: Poster | None = None
+        # Deleting is a kind of writing, for which the other token is.
+        self._deleting = {**self._headers, "authorization": f"Token {(section.token or section.read_token).reveal()}"}
 
-    def _connection(self, url: str) -> Poster:
+    def _connection(self, url: str, headers: Mapping[str, str] | None = None) -> Poster:
         try:
             return Poster(
                 url,
-                headers=self._headers,
+                headers=dict(headers or self._headers),
                 timeout_s=TIMEOUT_S,
                 gzip=False,
                 ca_file=self._section.ca_file or None,
@@ -92,7 +95,16 @@ class InfluxdbArchive:
         # An id holds letters, digits, - and _, so it cannot end the text that it stands in.
         body = {"start": written(start_ns), "stop": written(stop_ns), "predicate": f'device_id="{device_id}"'}
         address = f"{self._base}/api/v2/delete?{urlencode({'org': self._section.org, 'bucket': self._section.bucket})}"
-        self._right(self._connection(address).post_bytes(json.dumps(body).encode()), (204,))
+        self._right(self._delete(address, json.dumps(body).encode()), (204,))
+
+    def cancel(self) -> None:
+        """End the deletion under way."""
+        if self._deletion is not None:
+            self._deletion.cancel()
+
+    def _delete(self, address: str, body: bytes = b"") -> Answer:
+        self._deletion = self._connection(address, self._deleting)
+        return self._deletion.post_bytes(body)
 
     def version(self) -> str:
         """Return the server's version. Raises Problem."""
@@ -123,7 +135,8 @@ class InfluxdbArchive:
         asked = {"db": self._section.bucket, "epoch": "ns", "q": query, "params": json.dumps(params)}
         address = f"{self._base}/query?{urlencode(asked)}"
         # What changes data must be posted.
-        answer = self._right(self._connection(address).post_bytes(b"") if query.startswith("DELETE") else self._poster.get(address), (200,))
+        deletes = query.startswith("DELETE")
+        answer = self._right(self._delete(address) if deletes else self._poster.get(address), (200,))
         try:
             document = json.loads(answer.body)
         except ValueError as error:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway._native import PostgresConnection, PostgresError, postgres_literal, postgres_name
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.archive import Question, Value
+from iiot_gateway.sinks.postgresql.deletion import moment, of_device
 from iiot_gateway.sinks.postgresql.section import settings
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class PostgresqlArchive:
 
     def values(self, question: Question) -> list[Value]:
         """Return values by time, the newest `limit` of them. Raises Problem."""
-        condition = f"{_of(question.device_id)} AND time >= {_moment(question.start_ns)} AND time < {_moment(question.stop_ns)}"
+        condition = f"{of_device(question.device_id)} AND time >= {moment(question.start_ns)} AND time < {moment(question.stop_ns)}"
         found = self._rows(question.measurement, condition, question.limit)
         found.sort(key=lambda value: value.time_ns)
         return found[-question.limit :]
@@ -49,21 +51,11 @@ class PostgresqlArchive:
     def latest(self, device_id: str, measurement: str | None) -> list[Value]:
         """Return the newest value of each field. Raises Problem."""
         newest: dict[tuple[str, str], Value] = {}
-        for value in self._rows(measurement, _of(device_id), 100):
+        for value in self._rows(measurement, of_device(device_id), 100):
             key = (value.measurement, value.field)
             if key not in newest or value.time_ns > newest[key].time_ns:
                 newest[key] = value
         return list(newest.values())
-
-    def delete(self, device_id: str, start_ns: int, stop_ns: int) -> None:
-        """Refuse: roll-ups hold sums of what would go."""
-        del device_id, start_ns, stop_ns
-        raise Problem(
-            501,
-            "delete_unsupported",
-            "hourly sums in PostgreSQL would keep what is deleted from the rows",
-            "delete in the database itself; nothing was deleted",
-        )
 
     def version(self) -> str:
         """Return the server's version. Raises Problem."""
@@ -72,7 +64,7 @@ class PostgresqlArchive:
     def _rows(self, measurement: str | None, condition: str, limit: int) -> list[Value]:
         schema = postgres_name(self._section.schema)
         found: list[Value] = []
-        for table, columns in self._tables().items():
+        for table, columns in tables_of_devices(self._section.schema, self._ask).items():
             if measurement is not None and table != measurement:
                 continue
             order = f"ORDER BY time DESC LIMIT {limit}"
@@ -80,12 +72,6 @@ class PostgresqlArchive:
             for ns, row in self._ask(listed):
                 found += _values(table, columns, int(ns or 0), json.loads(row or "{}"))
         return found
-
-    def _tables(self) -> dict[str, dict[str, str]]:
-        tables: dict[str, dict[str, str]] = {}
-        for table, column, kind in self._ask(COLUMNS.format(schema=postgres_literal(self._section.schema))):
-            tables.setdefault(str(table), {})[str(column)] = str(kind)
-        return tables
 
     def _ask(self, sql: str) -> list[list[str | None]]:
         with self._lock:
@@ -101,6 +87,14 @@ class PostgresqlArchive:
                 raise Problem(503, "archive_unavailable", f"PostgreSQL cannot be asked: {error}", remedy, {"retry-after": "5"}) from error
 
 
+def tables_of_devices(schema: str, ask: Callable[[str], list[list[str | None]]]) -> dict[str, dict[str, str]]:
+    """Return the tables that have a time and a device, each with the types of its columns."""
+    tables: dict[str, dict[str, str]] = {}
+    for table, column, kind in ask(COLUMNS.format(schema=postgres_literal(schema))):
+        tables.setdefault(str(table), {})[str(column)] = str(kind)
+    return tables
+
+
 def _values(table: str, columns: dict[str, str], time_ns: int, row: dict[str, Any]) -> list[Value]:
     """Part a row into tags, which are texts, and fields; whatever had no column stands in `extra`."""
     extra = row.pop("extra", None)
@@ -109,12 +103,3 @@ def _values(table: str, columns: dict[str, str], time_ns: int, row: dict[str, An
     tags = {name: value for name, value in kept.items() if isinstance(value, str) and columns.get(name) not in NUMBERS}
     fields = {name: value for name, value in kept.items() if name not in tags}
     return [Value(time_ns=time_ns, measurement=table, field=name, value=value, tags=tags) for name, value in fields.items()]
-
-
-def _of(device_id: str) -> str:
-    return f"device_id = {postgres_literal(device_id)}"
-
-
-def _moment(time_ns: int) -> str:
-    """Write a time that may lie before and behind what calendars of Python know."""
-    return f"(to_timestamp(0) + interval '1 microsecond' * {time_ns // 1000})"

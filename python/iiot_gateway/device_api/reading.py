@@ -1,4 +1,4 @@
-"""What devices sent, asked for again; and deleted."""
+"""What devices sent, asked for again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from iiot_gateway.api.parameters import refuse_unknown, whole
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.archive import Archive, Question, Value
-from iiot_gateway.device_api.spans import read_moment
+from iiot_gateway.device_api.spans import read_moment, read_span
 from iiot_gateway.device_api.times import written
-from iiot_gateway.registry.keys import KeyKind
 
 if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
@@ -82,20 +81,9 @@ class Reading:
         document = {"device_id": device_id, "measurement": measurement, "latest_data": shown or None}
         return Answer(document if found else {**document, "message": "No data found"}, 200 if found else 404)
 
-    async def delete(self, request: Request) -> Response:
-        """DELETE influxdb/device/{id}/data: the values of a span. Both ends are needed."""
-        caller = self._api.door.caller(request)
-        caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
-        device_id = self._api.door.speaking_for(caller, request.path_params["id"]).device.id
-        refuse_unknown(request.query_params, ("start", "stop"))
-        start_ns, stop_ns = self._span(request, needs_start=True)
-        archive = self._archive()
-        await anyio.to_thread.run_sync(lambda: archive.delete(device_id, start_ns, stop_ns), limiter=self._threads)
-        return Answer({"message": "Data deleted", "device_id": device_id, "start_time": written(start_ns), "stop_time": written(stop_ns)})
-
     async def _answer(self, request: Request, device_id: str) -> Response:
         refuse_unknown(request.query_params, ("start", "stop", "measurement", "limit"))
-        start_ns, stop_ns = self._span(request)
+        start_ns, stop_ns = read_span(request.query_params, time.time_ns())
         measurement = _measurement(request)
         limit = whole(request.query_params, "limit", low=1, high=MOST_VALUES, default=MOST_VALUES)
         question = Question(device_id=device_id, start_ns=start_ns, stop_ns=stop_ns, measurement=measurement, limit=limit)
@@ -114,19 +102,6 @@ class Reading:
     async def _ask(self, question: Question) -> list[Value]:
         archive = self._archive()
         return await anyio.to_thread.run_sync(lambda: archive.values(question), limiter=self._threads)
-
-    def _span(self, request: Request, *, needs_start: bool = False) -> tuple[int, int]:
-        now_ns = time.time_ns()
-        start = request.query_params.get("start")
-        if start is None and needs_start:
-            raise Problem(
-                400, "parameter_missing", "start is needed: what is deleted must be said", "start=2026-11-01T00:00:00Z, for instance"
-            )
-        start_ns = read_moment("start", start or "-1h", now_ns)
-        stop_ns = read_moment("stop", request.query_params.get("stop", "now()"), now_ns)
-        if stop_ns <= start_ns:
-            raise Problem(400, "parameter_invalid", "stop is not behind start", "times are UTC unless they say otherwise")
-        return start_ns, stop_ns
 
     def _archive(self) -> Archive:
         if self._api.archive is None:

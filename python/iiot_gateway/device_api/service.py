@@ -25,6 +25,7 @@ from iiot_gateway.registry.shown import shown_device
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import HttpSection
     from iiot_gateway.device_api.archive import Archive
+    from iiot_gateway.device_api.deletions import DeletionService
     from iiot_gateway.registry.section import DevicesSection
     from iiot_gateway.registry.store import Registry
 
@@ -35,7 +36,14 @@ class DeviceApi:
     """What the calls of the device API work with."""
 
     def __init__(
-        self, section: DevicesSection, http: HttpSection, registry: Registry, queue: PostQueue, lines: PostQueue, archive: Archive | None
+        self,
+        section: DevicesSection,
+        http: HttpSection,
+        registry: Registry,
+        queue: PostQueue,
+        lines: PostQueue,
+        archive: Archive | None,
+        deletions: DeletionService,
     ) -> None:
         self.section = section
         self._http = http
@@ -44,6 +52,7 @@ class DeviceApi:
         self.queue = queue
         self.lines = lines
         self.archive = archive
+        self.deletions = deletions
         self.door = Door(registry)
         self.requests = Limit(section.requests_per_minute, "requests of a key")
         self.points = Limit(section.points_per_minute, "points of a key")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from iiot_gateway._native import read_time
 from iiot_gateway.api.problem import Problem
@@ -44,3 +45,15 @@ def read_moment(name: str, text: str, now_ns: int) -> int:
     if not 0 <= found <= LAST_NS:
         raise Problem(400, "parameter_invalid", f"{name}: {text[:40]!r} lies outside what can be asked for", EXPECTED)
     return found
+
+
+def read_span(query: Mapping[str, str], now_ns: int, *, needs_start: bool = False) -> tuple[int, int]:
+    """Return `start` and `stop` of a query, nanoseconds since 1970; the last hour by default. Raises Problem 400."""
+    start = query.get("start")
+    if start is None and needs_start:
+        raise Problem(400, "parameter_missing", "start is needed: what is deleted must be said", "start=2026-11-01T00:00:00Z, for instance")
+    start_ns = read_moment("start", start or "-1h", now_ns)
+    stop_ns = read_moment("stop", query.get("stop", "now()"), now_ns)
+    if stop_ns <= start_ns:
+        raise Problem(400, "parameter_invalid", "stop is not behind start", "times are UTC unless they say otherwise")
+    return start_ns, stop_ns

@@ -84,6 +84,20 @@ STEPS = (
     INSERT INTO revision VALUES (1);
     """
     + _counted(),
+    """
+    CREATE TABLE deletion (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        device TEXT NOT NULL,
+        start_ns INTEGER NOT NULL,
+        stop_ns INTEGER NOT NULL,
+        journal TEXT NOT NULL,
+        position INTEGER,
+        asked_at REAL NOT NULL,
+        done_at REAL
+    ) STRICT;
+    CREATE INDEX deletion_of_device ON deletion (device, id);
+    CREATE INDEX deletion_waiting ON deletion (id) WHERE done_at IS NULL;
+    """,
 )
 VERSION = len(STEPS)
 

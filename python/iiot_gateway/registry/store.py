@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from iiot_gateway.registry.access import AccessKeys
 from iiot_gateway.registry.commands import Commands
+from iiot_gateway.registry.deletions import Deletions
 from iiot_gateway.registry.devices import Devices
 from iiot_gateway.registry.file import RegistryFile
 
 
 class Registry:
-    """Devices, keys and commands in one file. Methods of its parts may be called from any thread."""
+    """Devices, keys, commands and deletions in one file. Methods of its parts may be called from any thread."""
 
     def __init__(self, path: str) -> None:
         """Open the file, and make or migrate it. Raises RegistryUnusable."""
@@ -17,6 +18,7 @@ class Registry:
         self.devices = Devices(self._file)
         self.keys = AccessKeys(self._file)
         self.commands = Commands(self._file)
+        self.deletions = Deletions(self._file)
 
     def generation(self) -> int:
         """Return a number that is another one after each change, by whomever."""

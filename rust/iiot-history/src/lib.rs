@@ -8,6 +8,7 @@
 mod aggregate;
 mod block;
 mod blocks;
+mod delete;
 mod error;
 mod feed;
 mod lock;

@@ -95,10 +95,7 @@ fn forget_before(db: &Connection, time_ns: i64) -> Result<u64> {
         pruned += gone;
         row.points = row.points.saturating_sub(gone);
         let Some(first_ns) = blocks::first_ns(db, row.id)? else {
-            db.prepare_cached("DELETE FROM series WHERE id=?1")?
-                .execute([row.id])?;
-            db.prepare_cached("DELETE FROM rollup WHERE series=?1")?
-                .execute([row.id])?;
+            series::remove(db, row.id)?;
             continue;
         };
         row.first_ns = first_ns;

@@ -127,6 +127,34 @@ pub(crate) fn scan(
     Ok(())
 }
 
+/// Correct the buckets that touch a span, the end excluded, in which there are no points any more.
+pub(crate) fn empty_between(
+    db: &Connection,
+    series: i64,
+    start_ns: i64,
+    end_ns: i64,
+) -> Result<()> {
+    for tier in TIERS {
+        // Rows that lie in the span as a whole go unread.
+        let first = floor(start_ns, tier.span_ns()).saturating_add(tier.span_ns());
+        let last = floor(end_ns, tier.span_ns());
+        db.prepare_cached(
+            "DELETE FROM rollup WHERE series=?1 AND tier=?2 AND start_ns >= ?3 AND start_ns < ?4",
+        )?
+        .execute([series, tier.number, first, last])?;
+        let mut gone = Vec::new();
+        scan(db, series, tier, start_ns, end_ns, |bucket, _| {
+            if bucket.saturating_add(tier.width_ns) <= end_ns {
+                gone.push((bucket, Aggregate::default()));
+            }
+            true
+        })?;
+        change(db, series, tier, &gone, |_, none| *none)?;
+    }
+    // The first and the last may have points before and behind it.
+    recompute(db, series, &[start_ns, end_ns.saturating_sub(1)])
+}
+
 /// Forget the buckets before a time; the one that it is in must be made anew.
 pub(crate) fn forget_before(db: &Connection, series: i64, time_ns: i64) -> Result<()> {
     for tier in TIERS {

@@ -1,6 +1,7 @@
 //! A series: its key, which is its line protocol, and its row.
 
 use crate::error::Result;
+use iiot_core::series::SeriesName;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// What the file knows of a series.
@@ -55,6 +56,44 @@ pub(crate) fn with_points_before(db: &Connection, time_ns: i64) -> Result<Vec<Ro
     )?;
     let rows = query.query_map([time_ns], row)?;
     Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
+/// The series with this value of a tag that may have points between two times, the end excluded.
+pub(crate) fn with_tag(
+    db: &Connection,
+    (tag, value): (&str, &str),
+    start_ns: i64,
+    end_ns: i64,
+) -> Result<Vec<i64>> {
+    let mut query = db.prepare_cached(
+        "SELECT id, key FROM series WHERE first_ns < ?2 AND last_ns >= ?1 AND points > 0 ORDER BY id",
+    )?;
+    let mut rows = query.query([start_ns, end_ns])?;
+    let mut found = Vec::new();
+    while let Some(r) = rows.next()? {
+        let key = r.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        if SeriesName::read(key).is_some_and(|name| name.tag(tag) == Some(value)) {
+            found.push(r.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The row of a series that is there.
+pub(crate) fn find(db: &Connection, id: i64) -> Result<Option<Row>> {
+    Ok(db
+        .prepare_cached("SELECT id, first_ns, last_ns, points FROM series WHERE id=?1")?
+        .query_row([id], row)
+        .optional()?)
+}
+
+/// Forget a series that has no points, and its roll-ups.
+pub(crate) fn remove(db: &Connection, id: i64) -> Result<()> {
+    db.prepare_cached("DELETE FROM series WHERE id=?1")?
+        .execute([id])?;
+    db.prepare_cached("DELETE FROM rollup WHERE series=?1")?
+        .execute([id])?;
+    Ok(())
 }
 
 pub(crate) fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

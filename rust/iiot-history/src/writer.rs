@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::retention::{self, Limits};
 use crate::value::Value;
-use crate::{blocks, rollup, schema, series};
+use crate::{blocks, delete, rollup, schema, series};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -142,6 +142,22 @@ impl Writer {
             self.generation = next_generation();
         }
         self.pending = 0;
+    }
+
+    /// Delete the points of every series with this value of a tag that lie between two times, the end excluded; roll-ups follow.
+    ///
+    /// Returns how many points that were. Points that are collected, and not yet stored, are not among them. When this returns, the points
+    /// stay away after the loss of power. It ends early, with an error and a part of them deleted, once `cancelled` says so.
+    pub fn delete(
+        &mut self,
+        tag: (&str, &str),
+        start_ns: i64,
+        end_ns: i64,
+        cancelled: impl FnMut() -> bool,
+    ) -> Result<u64> {
+        self.db()
+            .and_then(|db| delete::delete(db, tag, start_ns, end_ns, cancelled))
+            .map_err(|e| e.at(&self.path))
     }
 
     /// What is in the file.

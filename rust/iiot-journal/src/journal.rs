@@ -259,7 +259,7 @@ impl Journal {
         self.with_reader(|db| reject::list(db, limit))
     }
 
-    fn with_reader<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(crate) fn with_reader<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         body(lock(&self.reader).as_ref().ok_or_else(writer::closed)?)
     }
 

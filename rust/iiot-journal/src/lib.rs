@@ -12,6 +12,7 @@ mod cursor;
 mod deliveries;
 mod directory;
 mod document_times;
+mod erase;
 mod error;
 mod id_table;
 mod intake;

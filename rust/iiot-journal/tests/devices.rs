@@ -200,3 +200,57 @@ fn a_reject_that_is_offered_again_has_its_device() {
         ]
     );
 }
+
+/// Those of one device and span, whoever refused them; counts and other devices' rejects stay. A place counts as passed when every sink's cursor has passed it.
+#[test]
+fn rejects_of_a_device_are_deleted_once_every_sink_has_passed_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let first = journal.add_sink("first", None).unwrap();
+    let second = journal.add_sink("second", None).unwrap();
+    let mut intake = journal.add_source(plant(), None).unwrap();
+    for (device, document, s) in [
+        ("e1", "{\"v\":1}", 0),
+        ("e1", "[broken", 1),
+        ("e2", "[broken", 2),
+        ("e1", "[broken", 3),
+    ] {
+        let device = snapshot(device, "Oven");
+        push(&mut intake, &device, document, NOON + s * SECOND);
+    }
+    assert!(intake.settled(WAIT));
+    let end = journal.end(WAIT).unwrap();
+    assert_eq!(journal.behind(end).unwrap(), ["first", "second"]);
+    let from = first.position();
+    let confirmer = first.confirmer();
+    confirmer
+        .confirm(Confirmation {
+            from,
+            end,
+            rejected: 1,
+            rejects: vec![SinkReject {
+                position: from,
+                point: 0,
+                field: None,
+                reason: "refused".into(),
+                excerpt: String::new(),
+            }],
+            ..Confirmation::default()
+        })
+        .unwrap();
+    assert!(confirmer.wait_settled(end, WAIT));
+    assert_eq!(journal.behind(end).unwrap(), ["second"]);
+    drop(second);
+
+    let (begin, stop) = (NOON, NOON + 3 * SECOND);
+    assert_eq!(journal.rejects(100).unwrap().len(), 4);
+    assert_eq!(journal.delete_rejects("e1", begin, stop).unwrap(), 2);
+    assert_eq!(journal.delete_rejects("e1", begin, stop).unwrap(), 0);
+
+    let left: Vec<_> = journal.rejects(100).unwrap();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.iter().all(|reject| reject.sink.is_none()));
+    let status = journal.status().unwrap();
+    balanced(&status);
+    assert_eq!((status.intake["rejected"], status.journal.rejects), (3, 2));
+}

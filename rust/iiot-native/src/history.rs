@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) struct HistorySink {
     feed: Mutex<Feed>,
     writer: Mutex<Option<Writer>>,
+    /// Held by a deletion from the moment that it wants the writer: the next delivery waits for it.
+    deletion: Mutex<()>,
     stop: Stop,
 }
 
@@ -32,6 +34,7 @@ impl HistorySink {
             stop: batches.stop(),
             feed: Mutex::new(Feed::new(batches)),
             writer: Mutex::new(None),
+            deletion: Mutex::new(()),
         })
     }
 
@@ -72,6 +75,7 @@ impl HistorySink {
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         crossings::count();
         let done = py.detach(|| {
+            drop(lock(&self.deletion));
             let mut writer = lock(&self.writer);
             let Some(writer) = writer.as_mut() else {
                 return Ok(None);
@@ -110,6 +114,27 @@ impl HistorySink {
         dict.set_item("points", size.points)?;
         dict.set_item("bytes", size.bytes)?;
         Ok(Some(dict))
+    }
+
+    fn delete(
+        &self,
+        py: Python<'_>,
+        device_id: &str,
+        start_ns: i64,
+        stop_ns: i64,
+    ) -> PyResult<Option<u64>> {
+        py.detach(|| {
+            let _turn = lock(&self.deletion);
+            let mut writer = lock(&self.writer);
+            let Some(writer) = writer.as_mut() else {
+                return Ok(None);
+            };
+            let tag = ("device_id", device_id);
+            writer
+                .delete(tag, start_ns, stop_ns, || self.stop.is_set())
+                .map(Some)
+        })
+        .map_err(|e| errors::history(py, &e))
     }
 
     fn cancel(&self) {

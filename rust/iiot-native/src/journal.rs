@@ -245,6 +245,27 @@ impl Journal {
         run(py, || self.core.may_drop(name))
     }
 
+    fn end(&self, py: Python<'_>, timeout_s: f64) -> PyResult<Option<u64>> {
+        let timeout = seconds("timeout_s", timeout_s)?;
+        Ok(py.detach(|| self.core.end(timeout)))
+    }
+
+    fn behind(&self, py: Python<'_>, position: u64) -> PyResult<Vec<String>> {
+        run(py, || self.core.behind(position))
+    }
+
+    fn delete_rejects(
+        &self,
+        py: Python<'_>,
+        device_id: &str,
+        start_ns: i64,
+        stop_ns: i64,
+    ) -> PyResult<u64> {
+        run(py, || {
+            self.core.delete_rejects(device_id, start_ns, stop_ns)
+        })
+    }
+
     fn wait_delivered(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         let timeout = seconds("timeout_s", timeout_s)?;
         Ok(py.detach(|| self.core.wait_delivered(timeout)))

@@ -13,6 +13,7 @@ from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection
 from iiot_gateway.config.keys import flag, integer, number, path, texts
 
 if TYPE_CHECKING:
+    from iiot_gateway._native import HistorySink as NativeHistorySink
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
     from iiot_gateway.findings import Finding, Running
@@ -57,12 +58,22 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
             yield (*place(name), "max_bytes"), f"expected 0, or at least {MIN_BYTES}"
 
 
+def writers(building: Building) -> dict[str, NativeHistorySink]:
+    """Return what writes each history, by its name; there is one a file. The journal knows the sinks then."""
+    return building.once(_writers)
+
+
+def _writers(building: Building) -> dict[str, NativeHistorySink]:
+    from iiot_gateway import _native
+
+    return {name: _native.HistorySink(building.journal, name) for name in building.config.of(HistorySection)}
+
+
 def build(building: Building, name: str, section: HistorySection) -> Sink:
     """Make the sink."""
-    from iiot_gateway import _native
     from iiot_gateway.sinks.history.sink import HistorySink
 
-    return HistorySink(name, section, str(building.config.base / section.path), _native.HistorySink(building.journal, name))
+    return HistorySink(name, section, str(building.config.base / section.path), writers(building)[name])
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:

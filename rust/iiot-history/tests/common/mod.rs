@@ -28,6 +28,14 @@ impl Model {
         }
     }
 
+    /// Returns how many points went.
+    pub fn delete(&mut self, device: u8, start: i64, end: i64) -> u64 {
+        let before = self.points.len();
+        self.points
+            .retain(|&(series, time), _| series % 2 != device || !(start..end).contains(&time));
+        (before - self.points.len()) as u64
+    }
+
     /// Buckets in millionths, exact.
     pub fn range(
         &self,
@@ -109,8 +117,9 @@ impl History {
     }
 }
 
+/// Series with even numbers are of the device `d0`, the others of `d1`.
 pub fn key(series: u8) -> String {
-    format!("m{series},node=n{series} value=")
+    format!("m{series},device_id=d{},node=n{series} value=", series % 2)
 }
 
 pub fn store(writer: &mut Writer, points: &[Point]) -> Stored {

@@ -1,0 +1,157 @@
+"""Carries out deletions: first every sink passes what the journal had, then every place that keeps values deletes.
+
+Otherwise frames that wait in the journal would bring back what was deleted. A deletion stands in the registry until it is done, and each of
+its steps may be repeated, so that a kill at any moment only makes it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from iiot_gateway._native import JournalError
+from iiot_gateway.api.problem import Problem
+from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.log import DEVICE_DATA_DELETED, DEVICE_DATA_NOT_DELETED, Repeated, get_log
+
+if TYPE_CHECKING:
+    from iiot_gateway._native import Journal
+    from iiot_gateway.device_api.keepers import Keeper
+    from iiot_gateway.registry.deletions import Deletion
+    from iiot_gateway.registry.store import Registry
+
+T = TypeVar("T")
+
+AT_ONCE_S = 5.0
+"""So long a call waits for its deletion, so that most are answered with 200."""
+LOOK_S = 0.2
+RETRY_S = 2.0
+COMMIT_S = 10.0
+
+
+class DeletionService:
+    """The deletions of a gateway."""
+
+    def __init__(self, registry: Registry, journal: Journal, keepers: Sequence[Keeper]) -> None:
+        self._stored = registry.deletions
+        self._journal = journal
+        self._journal_id = journal.id
+        self.keepers = keepers
+        self._wake = anyio.Event()
+        self._done: dict[int, anyio.Event] = {}
+        self._failures: dict[int, str] = {}
+        """Why a deletion could not be done at its last attempt, by its id."""
+
+    async def ask(self, device_id: str, start_ns: int, stop_ns: int) -> Deletion:
+        """Note a deletion, and wait a moment for it. Raises Problem 501 where a place cannot delete, TooManyWaiting, RegistryUnusable."""
+        for keeper in self.keepers:
+            if (refusal := await _in_thread(keeper.refusal)) is not None:
+                raise refusal
+        deletion = await _in_thread(lambda: self._stored.add(device_id, start_ns, stop_ns, journal=self._journal_id))
+        done = self._done[deletion.id] = anyio.Event()
+        self._wake.set()
+        try:
+            with anyio.move_on_after(AT_ONCE_S):
+                await done.wait()
+        finally:
+            del self._done[deletion.id]
+        return await _in_thread(lambda: self._stored.get(deletion.id)) or deletion
+
+    async def find(self, deletion_id: int) -> Deletion | None:
+        """Return a deletion, None if there is none."""
+        return await _in_thread(lambda: self._stored.get(deletion_id))
+
+    async def waits_for(self, deletion: Deletion) -> list[str]:
+        """Return the sinks that have not passed what was in the journal. Raises JournalError."""
+        if deletion.done_at is not None or deletion.position is None or deletion.journal != self._journal_id:
+            return []
+        position = deletion.position
+        return await _in_thread(lambda: self._journal.behind(position))
+
+    def failure(self, deletion: Deletion) -> str | None:
+        """Return why it could not be done at the last attempt."""
+        return None if deletion.done_at is not None else self._failures.get(deletion.id)
+
+    async def run(self) -> None:
+        """Carry out what waits, until cancelled."""
+        try:
+            await self._carry_on()
+        finally:
+            for keeper in self.keepers:
+                keeper.cancel()
+
+    async def _carry_on(self) -> None:
+        repeated = Repeated()
+        while True:
+            self._wake = anyio.Event()
+            wait_s: float | None = RETRY_S
+            try:
+                waiting = await _in_thread(self._stored.waiting)
+                wait_s = LOOK_S if waiting else None
+                for deletion in waiting:
+                    if not await self._attempt(deletion, repeated):
+                        wait_s = RETRY_S
+            except RegistryUnusable as error:
+                self._tell(repeated, None, str(error))
+            with anyio.move_on_after(wait_s):
+                await self._wake.wait()
+
+    async def _attempt(self, deletion: Deletion, repeated: Repeated) -> bool:
+        """Carry a deletion out as far as it goes now. False after a failure."""
+        try:
+            is_done = await self._carry_out(deletion)
+        except Problem as problem:
+            self._failures[deletion.id] = problem.message
+            self._tell(repeated, deletion, problem.message)
+            return False
+        except JournalError as error:
+            self._failures[deletion.id] = str(error)
+            self._tell(repeated, deletion, str(error))
+            return False
+        self._failures.pop(deletion.id, None)
+        if is_done:
+            get_log().info(DEVICE_DATA_DELETED, device=deletion.device, deletion=deletion.id)
+            if (waits := self._done.get(deletion.id)) is not None:
+                waits.set()
+        return True
+
+    async def _carry_out(self, deletion: Deletion) -> bool:
+        device_id, start_ns, stop_ns = deletion.device, deletion.start_ns, deletion.stop_ns
+        if deletion.journal == self._journal_id:
+            position = deletion.position or await self._begin(deletion)
+            if await _in_thread(lambda: self._journal.behind(position)):
+                return False
+        # Also those of sinks, which are there now; and what the cursors say survives the loss of power from here on.
+        await _in_thread(lambda: self._journal.delete_rejects(device_id, start_ns, stop_ns))
+        for keeper in self.keepers:
+            await _in_thread(_deleting(keeper, deletion))
+        await _in_thread(lambda: self._stored.done(deletion.id))
+        return True
+
+    async def _begin(self, deletion: Deletion) -> int:
+        """Note what every sink must have passed, and return it."""
+        # Rejects first: what of them was offered again until now lies before the position.
+        await _in_thread(lambda: self._journal.delete_rejects(deletion.device, deletion.start_ns, deletion.stop_ns))
+        position = await _in_thread(lambda: self._journal.end(COMMIT_S))
+        if position is None:
+            raise Problem(503, "journal_slow", "the journal could not be synced", "it is tried again")
+        await _in_thread(lambda: self._stored.begun(deletion.id, position))
+        return position
+
+    @staticmethod
+    def _tell(repeated: Repeated, deletion: Deletion | None, error: str) -> None:
+        if (extra := repeated.allows(error)) is not None:
+            device = {} if deletion is None else {"device": deletion.device, "deletion": deletion.id}
+            get_log().warning(DEVICE_DATA_NOT_DELETED, error=error, consequence="it is tried again", **device, **extra)
+
+
+def _deleting(keeper: Keeper, deletion: Deletion) -> Callable[[], None]:
+    return lambda: keeper.delete(deletion.device, deletion.start_ns, deletion.stop_ns)
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    # A deletion may take long, and the end of the gateway does not wait for it: it is ended then, and goes on at the next start.
+    return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)

@@ -1,0 +1,98 @@
+"""What is to be deleted of what devices sent: asked for, and kept until it is done.
+
+Blocking; see `file.py`. Every method raises RegistryUnusable.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from iiot_gateway.registry.file import RegistryFile
+
+SELECT = "SELECT id, device, start_ns, stop_ns, journal, position, asked_at, done_at FROM deletion"
+MOST_KEPT = 100
+"""Deletions that are kept of each device once they are done."""
+MOST_WAITING = 100
+"""Deletions of one device that may wait at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """A span that is to be deleted. Its times are Unix nanoseconds, and its end is no part of it; the others are Unix seconds."""
+
+    id: int
+    device: str
+    start_ns: int
+    stop_ns: int
+    journal: str
+    """The id of the journal that the position belongs to."""
+    position: int | None
+    """Behind everything that the journal had when it was begun: what every sink must have passed. None before that."""
+    asked_at: float
+    done_at: float | None = None
+
+
+class TooManyWaiting(ValueError):
+    """A device has as many deletions waiting as it may."""
+
+
+class Deletions:
+    """The deletions of the registry."""
+
+    def __init__(self, file: RegistryFile) -> None:
+        self._file = file
+
+    def add(self, device_id: str, start_ns: int, stop_ns: int, *, journal: str) -> Deletion:
+        """Note a deletion. Raises TooManyWaiting."""
+        with self._file.write() as db:
+            waiting = "SELECT count(*) FROM deletion WHERE device=? AND done_at IS NULL"
+            if db.execute(waiting, (device_id,)).fetchone()[0] >= MOST_WAITING:
+                raise TooManyWaiting(f"{MOST_WAITING} deletions of this device are waiting")
+            row = db.execute(
+                "INSERT INTO deletion (device, start_ns, stop_ns, journal, asked_at) VALUES (?, ?, ?, ?, ?) RETURNING *",
+                (device_id, start_ns, stop_ns, journal, time.time()),
+            ).fetchone()
+            db.execute(
+                "DELETE FROM deletion WHERE device=?1 AND done_at IS NOT NULL AND id NOT IN "
+                "(SELECT id FROM deletion WHERE device=?1 ORDER BY id DESC LIMIT ?2)",
+                (device_id, MOST_KEPT),
+            )
+        return _deletion(row)
+
+    def get(self, deletion_id: int) -> Deletion | None:
+        """Return a deletion, None if there is none."""
+        with self._file.read() as db:
+            row = db.execute(f"{SELECT} WHERE id=?", (deletion_id,)).fetchone()
+        return None if row is None else _deletion(row)
+
+    def waiting(self) -> list[Deletion]:
+        """Return what is to be done, the oldest first."""
+        with self._file.read() as db:
+            rows = db.execute(f"{SELECT} WHERE done_at IS NULL ORDER BY id").fetchall()
+        return [_deletion(row) for row in rows]
+
+    def begun(self, deletion_id: int, position: int) -> None:
+        """Note what every sink must have passed."""
+        with self._file.write() as db:
+            db.execute("UPDATE deletion SET position=? WHERE id=?", (position, deletion_id))
+
+    def done(self, deletion_id: int) -> None:
+        """Note that everything is deleted."""
+        with self._file.write() as db:
+            db.execute("UPDATE deletion SET done_at=? WHERE id=? AND done_at IS NULL", (time.time(), deletion_id))
+
+
+def _deletion(row: tuple[Any, ...]) -> Deletion:
+    number, device, start_ns, stop_ns, journal, position, asked_at, done_at = row
+    return Deletion(
+        id=number,
+        device=device,
+        start_ns=start_ns,
+        stop_ns=stop_ns,
+        journal=journal,
+        position=position,
+        asked_at=asked_at,
+        done_at=done_at,
+    )
