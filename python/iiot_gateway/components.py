@@ -37,6 +37,8 @@ class Building:
         """The status document for the health topic; set once the gateway stands."""
         self.http_parts: list[HttpPart] = []
         """What components bring for the HTTP interface."""
+        self.commands: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        """What components answer on the control socket."""
         self._once: dict[Callable[[Building], Any], Any] = {}
 
     def once(self, make: Callable[[Building], T]) -> T:

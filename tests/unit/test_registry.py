@@ -19,6 +19,7 @@ from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
 from iiot_gateway.registry.schema import VERSION
 from iiot_gateway.registry.store import Registry
+from iiot_gateway.registry.stored_key import device_key
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_one_wrong_character_of_a_key_is_always_found(place: int, character: str
 def test_keys_are_stored_as_digests(registry: Registry, tmp_path: Path) -> None:
     """Whoever reads the file can log in nowhere."""
     key = new_key(KeyKind.DEVICE)
-    registry.devices.add(device(), digest(key))
+    registry.devices.add(device(), device_key(key))
     registry.close()
 
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -118,7 +119,7 @@ def test_a_change_keeps_what_it_does_not_name_and_counts_configurations(registry
 def test_of_two_rotations_only_the_newest_old_key_stays(registry: Registry) -> None:
     """At most two keys of a device are valid, and the old one for a while."""
     keys = [new_key(KeyKind.DEVICE) for _ in range(3)]
-    registry.devices.add(device(id="one"), digest(keys[0]))
+    registry.devices.add(device(id="one"), device_key(keys[0]))
 
     registry.keys.rotate("one", keys[1], overlap_s=60)
     until = registry.keys.rotate("one", keys[2], overlap_s=60)
@@ -138,7 +139,7 @@ def test_of_two_rotations_only_the_newest_old_key_stays(registry: Registry) -> N
 def test_a_removed_device_leaves_no_key(registry: Registry) -> None:
     """Nor does a gateway's key speak for one that is registered again under the id."""
     key, gateway = new_key(KeyKind.DEVICE), new_key(KeyKind.GATEWAY)
-    registry.devices.add(device(id="one"), digest(key))
+    registry.devices.add(device(id="one"), device_key(key))
     registry.keys.add(gateway, KeyKind.GATEWAY, ["one", "two"])
 
     assert registry.devices.remove("one")

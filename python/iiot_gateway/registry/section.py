@@ -12,7 +12,8 @@ from iiot_gateway.config.component import Faults, KeyPath, SourceSection
 from iiot_gateway.config.keys import DAY_S, YEAR_S, integer, number, path, tags, text
 from iiot_gateway.config.urls import is_loopback, listen_host
 from iiot_gateway.errors import GatewayError
-from iiot_gateway.mqtt.broker import BrokerSection, is_wanted
+from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection, is_wanted
+from iiot_gateway.mqtt.connection import Connection, connections
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
@@ -37,6 +38,10 @@ class DevicesSection(SourceSection):
     )
     unknown: Literal["reject", "take"] = text(
         "reject", "What becomes of MQTT messages of devices that are not in the registry.", "reject", "take"
+    )
+    mosquitto: str = text(
+        "",
+        "The section, such as mqtt, whose broker is a Mosquitto with dynamic security: each device gets an account there.",
     )
     profile: str = text(PROFILE, "Built-in profile by name, or a path to a .toml file.")
     topics: str = text("iotflow/devices", "Below it, the devices' topics: ID/telemetry/TYPE, ID/status/TYPE and ID/commands/TYPE.")
@@ -64,6 +69,14 @@ def registry_path(config: Config) -> str | None:
     return next((str(config.base / section.path) for section in config.of(DevicesSection).values()), None)
 
 
+def account_broker(config: Config) -> Connection | None:
+    """Return the section of the broker where devices have accounts, None if none has any."""
+    for section in config.of(DevicesSection).values():
+        if section.mosquitto:
+            return connections(config).get(section.mosquitto)
+    return None
+
+
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
     """Give every broken rule."""
     for section in config.of(DevicesSection).values():
@@ -71,8 +84,23 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
             yield ("devices",), "devices need the HTTP server: take http.enabled = false out"
         if not section.path:
             yield ("devices", "path"), "must not be empty"
+        if section.mosquitto:
+            yield from _mosquitto_faults(config, section)
         if not section.topics or any(sign in section.topics for sign in "+#$") or section.topics.strip("/") != section.topics:
             yield ("devices", "topics"), "expected the beginning of a topic, like iotflow/devices"
+
+
+def _mosquitto_faults(config: Config, section: DevicesSection) -> Faults:
+    brokers = connections(config)
+    broker = brokers.get(section.mosquitto)
+    path = ("devices", "mosquitto")
+    if broker is None:
+        known = ", ".join(name for name, each in brokers.items() if each.broker_url != EMBEDDED)
+        yield path, f"there is no section [{section.mosquitto}] with a broker; expected one of: {known or 'none is there'}"
+    elif broker.broker_url == EMBEDDED:
+        yield path, "the built-in broker needs no accounts: devices log in there with their keys anyway"
+    elif not broker.username:
+        yield path, f"[{section.mosquitto}] needs a username that may administrate the broker's dynamic security"
 
 
 def notes(config: Config) -> Iterator[str]:
