@@ -13,7 +13,7 @@ from device_clients import Client
 from dynamic_security import ADMINISTRATOR, PASSWORD, TOPIC, Administrator, DynamicSecurity
 from fleets import Fleet
 from gateways import assert_balanced
-from servers import until
+from servers import Mosquitto, until
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 
@@ -300,3 +300,30 @@ def test_accounts_of_others_are_left_alone_and_told(place: Place) -> None:
     new = fleet.command_key("rotate", "boiler")
     place.until_state("boiler", "ready")
     assert place.connect("boiler", new).is_in
+
+
+def test_what_is_exported_lets_devices_into_a_mosquitto_without_the_plug_in(tmp_path: Path, launch: Callable[..., Mosquitto]) -> None:
+    """With the hash of the newest key, and bound to their own topics and sessions; disabled ones are left out."""
+    fleet = Fleet(tmp_path / "gateway")
+    keys = {name: fleet.add(name) for name in ("one", "disabled")}
+    other = fleet.add("two", "--user-name", "pump")
+    assert fleet.run("devices", "disable", "disabled").returncode == 0
+    folder = tmp_path / "exported"
+
+    exported = fleet.run("devices", "export", "--mosquitto", str(folder))
+
+    assert exported.returncode == 0, exported.stderr
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {"devices.acl": 0o600, "devices.passwords": 0o600}
+    files = f"acl_file {folder}/devices.acl\npassword_file {folder}/devices.passwords"
+    broker = launch(Mosquitto, extra=f"allow_anonymous false\nuse_username_as_clientid true\n{files}")
+    clients = [
+        Client(broker.port, user, key, user, "3.1.1")
+        for user, key in (("one", keys["one"]), ("pump", other), ("disabled", keys["disabled"]), ("one", other), ("one", keys["one"][:-1]))
+    ]
+    assert [client.is_in for client in clients] == [True, True, False, False, False]
+    assert clients[1].may_subscribe("iotflow/devices/two/commands/#")
+    clients[0].publish("iotflow/devices/two/commands/restart")
+    assert not clients[0].may_subscribe("iotflow/devices/two/commands/#") or clients[0].messages == []
+    assert clients[1].messages == []
+    for client in clients:
+        client.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from hypothesis import strategies as st
 
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.registry import file
+from iiot_gateway.registry.accounts import Account, AccountState, WantedAccount
 from iiot_gateway.registry.commands import CommandState, TooManyWaiting
 from iiot_gateway.registry.device import Device, DeviceState, id_fault
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
-from iiot_gateway.registry.schema import VERSION
+from iiot_gateway.registry.schema import STEPS, VERSION, statements
 from iiot_gateway.registry.store import Registry
 from iiot_gateway.registry.stored_key import device_key
 
@@ -210,6 +212,52 @@ def test_a_later_version_is_refused_and_not_changed(tmp_path: Path) -> None:
 
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    """Its keys stay valid; of what was not stored then nothing is known."""
+    path, key = tmp_path / "devices.db", new_key(KeyKind.DEVICE)
+    with sqlite3.connect(path, isolation_level=None) as db:
+        for statement in statements(STEPS[0]):
+            db.execute(statement)
+        db.execute("PRAGMA user_version=1")
+        db.execute("INSERT INTO device VALUES ('one', 'n', 't', '', '', '', 'active', '{}', NULL, 1, NULL, '', '{}', 0)")
+        db.execute("INSERT INTO access_key (digest, kind, label, created_at) VALUES (?, 'device', '', 1)", (digest(key),))
+        db.execute("INSERT INTO access_key_device VALUES (1, 'one')")
+
+    first, second = Registry(str(path)), Registry(str(path))
+
+    found = first.keys.find(key)
+    assert found is not None
+    assert found.devices == ("one",)
+    assert first.accounts.password_hashes() == {}
+    assert first.accounts.registry_id() == second.accounts.registry_id() != ""
+    first.keys.rotate("one", new_key(KeyKind.DEVICE), overlap_s=60)
+    assert list(first.accounts.password_hashes()) == ["one"]
+    first.close()
+    second.close()
+
+
+def test_what_a_broker_is_to_have(registry: Registry) -> None:
+    """The newest key of a device, and all that are valid; what it has is remembered until its device is gone."""
+    keys = [new_key(KeyKind.DEVICE) for _ in range(2)]
+    registry.devices.add(device(id="one", user_name="pump"), device_key(keys[0]))
+    until = registry.keys.rotate("one", keys[1], overlap_s=60)
+    registry.devices.add(device("b", id="two", state=DeviceState.INACTIVE))
+
+    wanted = registry.accounts.wanted()
+
+    old, new = (entry.id for entry in registry.keys.of("one"))
+    assert wanted["one"] == WantedAccount(
+        device="one", user_name="pump", is_enabled=True, key_id=new, key_digest=digest(keys[1]), valid={old: until, new: None}
+    )
+    assert wanted["two"] == WantedAccount(device="two", user_name="two", is_enabled=False)
+    account = Account(device="one", broker="mqtt://b", key_id=old, state=AccountState.ROTATE, detail="why")
+    registry.accounts.store([account])
+    registry.accounts.store([replace(account, device="gone")])
+    registry.accounts.store([], ["gone"])
+    (stored,) = registry.accounts.all().values()
+    assert replace(stored, changed_at=0.0) == account
 
 
 def test_a_damaged_file_is_named_with_a_remedy(tmp_path: Path) -> None:

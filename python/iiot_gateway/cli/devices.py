@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from-iotflow", metavar="DATABASE", help="the SQLite file of an IoTFlow Connectivity Layer; its keys stay valid"
     )
     exported = action("export", "write the devices as CSV, without keys; or what a broker needs")
-    exported.add_argument("--mosquitto", metavar="FOLDER", help="an ACL file for Mosquitto without its dynamic security")
+    exported.add_argument("--mosquitto", metavar="FOLDER", help="a password file and an ACL for Mosquitto without its dynamic security")
     _key_actions(actions)
 
 
