@@ -26,7 +26,9 @@ class DynamicSecurity(Mosquitto):
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "dynamic-security" / "accounts.json"
-        super().__init__(folder, extra=f"allow_anonymous false\nplugin {PLUGIN}\nplugin_opt_config_file {self.file}")
+        # Where the queue's length is 0, Mosquitto 2.0 ends the connection of a client whose publish it denies.
+        plugin = f"plugin {PLUGIN}\nplugin_opt_config_file {self.file}"
+        super().__init__(folder, extra=f"allow_anonymous false\nmax_queued_messages 1000\n{plugin}")
 
     def command(self, _program: str) -> list[str]:
         """Make the first account, and return the command line."""

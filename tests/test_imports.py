@@ -108,6 +108,7 @@ NATIVE = {
     "device_api/influxdb_archive.py": "questions to the database",
     "device_api/postgresql_archive.py": "questions to the database",
     "device_accounts/building.py": "makes the connection",
+    "device_accounts/doctor.py": "makes the connection",
     "device_accounts/conversation.py": "the type of its connection",
     "device_accounts/keeper.py": "the type of its connection",
     "device_mqtt/building.py": "makes the directory and connections",
@@ -142,7 +143,8 @@ SECTIONS = {
     "device_api/building.py": {"sinks.influxdb", "sinks.postgresql"},  # asks the databases
     "device_api/influxdb_archive.py": {"sinks.influxdb"},
     "device_api/postgresql_archive.py": {"sinks.postgresql"},
-    "device_mqtt/building.py": {"sources.mqtt_consumer", "sinks.mqtt"},  # sends where devices publish
+    "registry/brokers.py": {"sources.mqtt_consumer"},  # devices publish there
+    "device_mqtt/building.py": {"sinks.mqtt"},  # sends where devices publish
     "home_assistant/building.py": {"sinks.mqtt"},
 }
 """Files that know sections of components; beside them the commands do."""

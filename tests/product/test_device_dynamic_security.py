@@ -64,11 +64,6 @@ class Place:
         self.clients.append(Client(self.broker.port, user, key, client_id or user, version, will))
         return self.clients[-1]
 
-    def tries(self, client: Client, topic: str) -> None:
-        """Publish retained where it may not be allowed, until the broker has answered or ended the connection."""
-        sent = client.client.publish(topic, '{"value":1}', qos=1, retain=True)
-        until(lambda: sent.is_published() or client.ends > 0, f"an answer to a publish to {topic}")
-
     def end(self) -> None:
         """End it all."""
         for client in self.clients:
@@ -108,11 +103,9 @@ def test_a_device_speaks_for_itself_alone_at_mosquitto(place: Place, version: st
         "iotflow/devices/one/commands/restart",
         "iotflow/devices/one/telemetries",
         "iiot/x",
+        TOPIC,
     ):
-        place.tries(client, topic)
-        # Mosquitto 2.0 ends the connection of a device that publishes where it may not.
-        client.client.loop_stop()
-        client = place.connect("one", key, version=version)
+        client.publish(topic, retain=True)
     client.publish("iotflow/devices/one/telemetry/temperature", '{"temperature":27.60}')
     granted = {
         pattern: client.may_subscribe(pattern)
@@ -146,9 +139,8 @@ def test_a_device_speaks_for_itself_alone_at_mosquitto(place: Place, version: st
     assert [topic for topic, _ in watcher.messages if topic.startswith("iotflow") or topic == "iiot/x"] == []
     assert victim.messages == []
     assert fleet.values("two", other, 0) == []
-    command = client.client.publish(TOPIC, '{"commands":[{"command":"deleteClient","username":"two"}]}', qos=1)
-    until(lambda: command.is_published() or client.ends > 0, "the answer to a command")
-    client.client.loop_stop()
+    client.publish(TOPIC, '{"commands":[{"command":"deleteClient","username":"two"}]}')
+    assert client.ends == 0
     assert sorted(place.other.accounts()) == [ADMINISTRATOR, "one", "two"]
     assert_balanced(fleet.ask())
 
@@ -314,7 +306,7 @@ def test_what_is_exported_lets_devices_into_a_mosquitto_without_the_plug_in(tmp_
 
     assert exported.returncode == 0, exported.stderr
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {"devices.acl": 0o600, "devices.passwords": 0o600}
-    files = f"acl_file {folder}/devices.acl\npassword_file {folder}/devices.passwords"
+    files = f"max_queued_messages 1000\nacl_file {folder}/devices.acl\npassword_file {folder}/devices.passwords"
     broker = launch(Mosquitto, extra=f"allow_anonymous false\nuse_username_as_clientid true\n{files}")
     clients = [
         Client(broker.port, user, key, user, "3.1.1")
@@ -327,3 +319,31 @@ def test_what_is_exported_lets_devices_into_a_mosquitto_without_the_plug_in(tmp_
     assert clients[1].messages == []
     for client in clients:
         client.stop()
+
+
+def test_doctor_asks_the_plug_in(place: Place, launch: Callable[..., Mosquitto]) -> None:
+    """And says what is wrong: defaults that are open, an account without the right, a broker without the plug-in or without life."""
+    fleet, other = place.fleet, place.other
+    fleet.add("one")
+    place.until_state("one", "ready")
+
+    def finding() -> dict[str, Any]:
+        done = fleet.run("doctor", "--json")
+        (found,) = [each for each in json.loads(done.stdout) if each["subject"].startswith("devices accounts")]
+        assert isinstance(found, dict)
+        return found
+
+    assert (finding()["ok"], finding()["detail"]) == (True, "the plug-in answers; 1 of its roles are of devices below iotflow/devices")
+    other.ask("setDefaultACLAccess", acls=[{"acltype": "subscribe", "allow": True}])
+    assert "allows subscribe, so every device" in finding()["detail"]
+    other.ask("setDefaultACLAccess", acls=[{"acltype": "subscribe", "allow": False}])
+    other.ask("createRole", rolename="weak", acls=[])
+    other.ask("createClient", username="weak", password=PASSWORD, roles=[{"rolename": "weak"}])
+    written = fleet.config.read_text()
+    fleet.config.write_text(written.replace(f'username = "{ADMINISTRATOR}"', 'username = "weak"'))
+    assert "$CONTROL/dynamic-security" in finding()["remedy"] + finding()["detail"]
+    bare = launch(Mosquitto)
+    fleet.config.write_text(written.replace(place.broker.url, bare.url))
+    assert "no answer to a command of dynamic security" in finding()["detail"]
+    bare.stop()
+    assert (finding()["ok"], finding()["detail"].partition(":")[0]) == (False, "unreachable")

@@ -9,8 +9,9 @@ from iiot_gateway.device_accounts.conversation import RESPONSES
 from iiot_gateway.device_accounts.handed import HandedKeys
 from iiot_gateway.device_accounts.keeper import AccountKeeper
 from iiot_gateway.mqtt.connection import broker_settings
+from iiot_gateway.registry.brokers import account_broker
 from iiot_gateway.registry.building import registry_of
-from iiot_gateway.registry.section import DevicesSection, account_broker
+from iiot_gateway.registry.section import DevicesSection
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building

@@ -13,11 +13,12 @@ from iiot_gateway.config.keys import DAY_S, YEAR_S, integer, number, path, tags,
 from iiot_gateway.config.urls import is_loopback, listen_host
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection, is_wanted
-from iiot_gateway.mqtt.connection import Connection, connections
+from iiot_gateway.mqtt.connection import connections
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sources.base import Source
     from iiot_gateway.sources.recording import MessageWriter
 
@@ -69,14 +70,6 @@ def registry_path(config: Config) -> str | None:
     return next((str(config.base / section.path) for section in config.of(DevicesSection).values()), None)
 
 
-def account_broker(config: Config) -> Connection | None:
-    """Return the section of the broker where devices have accounts, None if none has any."""
-    for section in config.of(DevicesSection).values():
-        if section.mosquitto:
-            return connections(config).get(section.mosquitto)
-    return None
-
-
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
     """Give every broken rule."""
     for section in config.of(DevicesSection).values():
@@ -105,8 +98,12 @@ def _mosquitto_faults(config: Config, section: DevicesSection) -> Faults:
 
 def notes(config: Config) -> Iterator[str]:
     """Say where devices would not be let in, or others would."""
+    # Not above: it knows this section.
+    from iiot_gateway.registry.brokers import account_notes
+
     for _section in config.of(DevicesSection).values():
         yield from _broker_notes(config)
+        yield from account_notes(config)
         http = config.http
         if http.plaintext == "allow" and not is_loopback(listen_host(http.listen)):
             yield "[devices] http.plaintext is allow: whoever is on the way reads the keys and the data of devices"
@@ -124,6 +121,12 @@ def _broker_notes(config: Config) -> Iterator[str]:
             "[broker] asks nobody for a password, so whoever reaches it may publish for every device: set username and password, "
             "and devices log in with their keys"
         )
+
+
+def _doctor(config: Config, running: Running) -> Iterator[Finding]:
+    from iiot_gateway.device_accounts.doctor import plug_in
+
+    return plug_in(config, running)
 
 
 def is_asked_by_devices(config: Config) -> bool:
@@ -144,5 +147,13 @@ def record(_config: Config, _name: str, _section: DevicesSection, _writer: Messa
 
 
 COMPONENT = MessageSource(
-    name="devices", section=DevicesSection, many=False, is_on_alone=True, faults=faults, notes=notes, build=build, record=record
+    name="devices",
+    section=DevicesSection,
+    many=False,
+    is_on_alone=True,
+    faults=faults,
+    notes=notes,
+    build=build,
+    record=record,
+    doctor=_doctor,
 )
