@@ -61,3 +61,6 @@ class Client:
         """Disconnect."""
         self.client.disconnect()
         self.client.loop_stop()
+        # A loop that was stopped while it connected anew leaves its socket open.
+        if (left := self.client.socket()) is not None:
+            left.close()

@@ -50,6 +50,7 @@ class Administrator:
     """Asks the plug-in, as mosquitto_ctrl does."""
 
     def __init__(self, broker: DynamicSecurity) -> None:
+        self._asked = 0
         self._answers: list[dict[str, Any]] = []
         self._subscribed = threading.Event()
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="another-administrator")
@@ -63,10 +64,18 @@ class Administrator:
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Ask, and return the answer."""
-        known = len(self._answers)
-        self._client.publish(TOPIC, json.dumps({"commands": [{"command": command, **arguments}]}), qos=1)
-        until(lambda: len(self._answers) > known, f"an answer to {command}")
-        return self._answers[known]
+        self._asked += 1
+        number = f"another-{self._asked}"
+        self._client.publish(TOPIC, json.dumps({"commands": [{"command": command, **arguments, "correlationData": number}]}), qos=1)
+        found: list[dict[str, Any]] = []
+
+        def is_answered() -> bool:
+            # The topic of the answers is everybody's.
+            found.extend(each for each in self._answers if each.get("correlationData") == number)
+            return bool(found)
+
+        until(is_answered, f"an answer to {command}")
+        return {key: value for key, value in found[0].items() if key != "correlationData"}
 
     def accounts(self) -> dict[str, dict[str, Any]]:
         """Return every account, by user name."""
@@ -81,3 +90,5 @@ class Administrator:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        if (left := self._client.socket()) is not None:
+            left.close()

@@ -199,6 +199,16 @@ def test_rotating_disabling_and_removing_ends_sessions_at_mosquitto(place: Place
     place.until_state("disabled", "ready")
     assert place.connect("disabled", keys["disabled"]).is_in
 
+    written = place.broker.file.read_bytes()
+    place.fleet.stop()
+    place.begin()
+    last = place.fleet.add("last")
+    place.until_state("last", "ready")
+    place.fleet.run("devices", "remove", "last")
+    until(lambda: sorted(place.other.accounts()) == [ADMINISTRATOR, "disabled", "rotated"], "the end of the last account")
+    assert last
+    assert json.loads(place.broker.file.read_bytes()) == json.loads(written)
+
 
 def test_registration_and_rotation_over_http_reach_mosquitto(place: Place) -> None:
     """The device logs in with the key of the answer; its key is in no log."""
@@ -347,3 +357,34 @@ def test_doctor_asks_the_plug_in(place: Place, launch: Callable[..., Mosquitto])
     assert "no answer to a command of dynamic security" in finding()["detail"]
     bare.stop()
     assert (finding()["ok"], finding()["detail"].partition(":")[0]) == (False, "unreachable")
+
+
+def test_a_kill_amid_many_new_devices_leaves_none_in_doubt(place: Place) -> None:
+    """Each is ready, and lets its device in; or it says that it must be rotated, and lets nobody in."""
+    fleet = place.fleet
+    count = 60
+    csv = fleet.folder / "devices.csv"
+    csv.write_text("id,name,type\n" + "".join(f"d{number},name {number},sensor\n" for number in range(count)))
+    imported = fleet.run("devices", "import", str(csv))
+    assert imported.returncode == 0, imported.stderr
+    until(lambda: len(place.other.accounts()) > count // 4, "some of the accounts")
+    fleet.kill9()
+    assert len(place.other.accounts()) < count
+
+    place.begin()
+
+    states: dict[str, str] = {}
+
+    def settled() -> bool:
+        states.update({each["id"]: each["mqtt_account"] for each in json.loads(fleet.run("devices", "list", "--json").stdout)})
+        return len(states) == count and set(states.values()) <= {"ready", "rotate"}
+
+    until(settled, "the state of every account")
+    accounts = place.other.accounts()
+    may_log_in = {name for name, account in accounts.items() if not account.get("disabled")} - {ADMINISTRATOR}
+    assert may_log_in == {name for name, state in states.items() if state == "ready"}
+    assert 0 < len(may_log_in) < count
+    keys = dict(line.split(",") for line in imported.stdout.split()[1:])
+    for name in (*sorted(may_log_in)[:3], *sorted(may_log_in)[-3:]):
+        assert place.connect(name, keys[name]).is_in
+    assert not any(place.connect(name, keys[name]).is_in for name in sorted(states.keys() - may_log_in)[:5])

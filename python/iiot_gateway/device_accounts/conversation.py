@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,6 +28,7 @@ RESPONSES = f"{TOPIC}/response"
 ANSWER_S = 20.0
 PAGE = 100
 """Accounts or roles of one answer, so that none is long."""
+MUST_BE_CLOSED = ("publishClientSend", "subscribe")
 NO_ANSWER = (
     "no answer to a command of dynamic security: the plug-in is not loaded, or this account may not use $CONTROL/dynamic-security/# there"
 )
@@ -97,6 +100,10 @@ class Conversation:
 
     async def state(self) -> BrokerState:
         """Return every account and role of the broker. Raises as `ask` does."""
+        with _readable():
+            return await self._state()
+
+    async def _state(self) -> BrokerState:
         accounts = {
             str(each["username"]): BrokerAccount(
                 str(each["username"]),
@@ -113,9 +120,8 @@ class Conversation:
         """Return what the broker lets everybody do that no role forbids. Raises as `ask` does."""
         data = await self.ask({"command": "getDefaultACLAccess"})
         # publishClientReceive is open by default: whoever may not subscribe receives nothing.
-        return [
-            str(acl["acltype"]) for acl in data.get("acls", ()) if acl["acltype"] in ("publishClientSend", "subscribe") and acl["allow"]
-        ]
+        with _readable():
+            return [str(acl["acltype"]) for acl in data.get("acls", ()) if acl["acltype"] in MUST_BE_CLOSED and acl["allow"]]
 
     async def _pages(self, command: str, key: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -146,6 +152,15 @@ class Conversation:
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Take what is not written as the plug-in writes for no answer."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Unanswered(f"an answer of dynamic security cannot be read: {error!r}") from error
 
 
 def _responses(payload: bytes) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,7 +17,7 @@ import anyio.to_thread
 
 from iiot_gateway.backoff import Backoff
 from iiot_gateway.device_accounts.conversation import CommandRefused, Conversation, Unanswered
-from iiot_gateway.device_accounts.steps import BrokerState, Knowledge, next_of, note, rights, role_prefix, surplus
+from iiot_gateway.device_accounts.steps import BrokerState, Command, Knowledge, Next, next_of, note, rights, role_prefix, surplus
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import DEVICE_ACCOUNTS, DEVICE_ACCOUNTS_UNAVAILABLE, REGISTRY_UNAVAILABLE, Repeated, get_log
 from iiot_gateway.mqtt.side import serve_side
@@ -36,7 +37,17 @@ NAMED = 20
 """So many devices are named in one line of the log."""
 MOST_STEPS = 8
 """More steps one account never needs; a broker that does not do what it acknowledges ends there."""
-STORE_EVERY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a look at registry and broker came to."""
+
+    wanted: dict[str, WantedAccount]
+    due: list[WantedAccount]
+    surplus: list[Command]
+    gone: set[str]
+    before: dict[str, AccountState]
 
 
 class AccountKeeper:
@@ -52,6 +63,8 @@ class AccountKeeper:
         self._prefix = role_prefix(registry.accounts.registry_id())
         self._known: dict[str, Account] = {}
         self._to_store: dict[str, Account] = {}
+        self._settled: dict[str, WantedAccount] = {}
+        """What was wanted when the accounts were looked at last."""
         self._seen: tuple[int, int, int] | None = None
         self._log = get_log(part="device_accounts")
         self._began_s, self._was_reached = time.monotonic(), False
@@ -100,6 +113,7 @@ class AccountKeeper:
                 remedy="mosquitto_ctrl ... dynsec setDefaultACLAccess publishClientSend deny, and the same for subscribe",
             )
         broker = await self._talk.state()
+        self._settled = {}
         self.fault, self._seen, self._was_reached = "", None, True
         backoff.reset()
         looked_s = 0.0
@@ -124,30 +138,62 @@ class AccountKeeper:
         return any(each.device in wanted and self._handed.find(wanted[each.device].key_digest) for each in open_accounts)
 
     async def _reconcile(self, broker: BrokerState, *, is_again: bool) -> None:
-        wanted, known = await anyio.to_thread.run_sync(lambda: (self._registry.accounts.wanted(), self._registry.accounts.all()))
-        self._known = {device: account for device, account in known.items() if account.broker == self._broker_url}
-        # What could not be stored the last time is known all the same.
-        self._known |= self._to_store
-        before = {device: account.state for device, account in self._known.items()}
-        self._handed.keep_only({each.key_digest for each in wanted.values()})
-        if self._needs_another_look(wanted, is_again=is_again):
-            found = await self._talk.state()
-            broker.accounts, broker.roles = found.accounts, found.roles
+        look = await anyio.to_thread.run_sync(lambda: self._look(broker, is_again=is_again))
+        if self._needs_another_look(look.wanted, is_again=is_again):
+            await self._ask_again(broker)
+            look = await anyio.to_thread.run_sync(lambda: self._look(broker, is_again=True))
         try:
-            await self._remove(wanted, broker)
-            for each in wanted.values():
+            await self._remove(look.surplus, broker)
+            for each in look.due:
                 await self._settle(each, broker)
-                if len(self._to_store) >= STORE_EVERY:
-                    await self._store()
         finally:
             # Also if the broker goes away in between: it was told what it was told.
             with anyio.CancelScope(shield=True):
-                await self._store(gone=known.keys() - wanted.keys())
-            self._tell(before, wanted)
+                await self._store(gone=look.gone)
+            self._tell(look)
 
-    async def _remove(self, wanted: Mapping[str, WantedAccount], broker: BrokerState) -> None:
+    def _look(self, broker: BrokerState, *, is_again: bool) -> _Look:
+        """Find what is to be done. In a thread: there may be many devices, and posts are to be answered meanwhile."""
+        accounts = self._registry.accounts
+        wanted, stored = accounts.wanted(), accounts.all()
+        # What could not be stored the last time is known all the same.
+        self._known = {device: each for device, each in stored.items() if each.broker == self._broker_url} | self._to_store
+        self._handed.keep_only({each.key_digest for each in wanted.values()})
+        before = {device: each.state for device, each in self._known.items()}
+        due = [
+            each
+            for each in wanted.values()
+            if (is_again or self._settled.get(each.device) != each or self._handed.find(each.key_digest)) and self._is_due(each, broker)
+        ]
+        self._settled = wanted
+        return _Look(wanted, due, surplus(wanted, broker, self._prefix), stored.keys() - wanted.keys(), before)
+
+    def _is_due(self, wanted: WantedAccount, broker: BrokerState) -> bool:
+        known = self._known.get(wanted.device)
+        if known is None:
+            return True
+        step = self._next(wanted, broker, known.key_id if wanted.user_name in broker.accounts else None)
+        return step.command is not None or (step.state, step.detail) != (known.state, known.detail)
+
+    def _next(self, wanted: WantedAccount, broker: BrokerState, key_id: int | None) -> Next:
+        known = Knowledge(
+            role=f"{self._prefix}{wanted.device}",
+            rights=rights(self._topics, wanted.device),
+            broker_key=key_id,
+            key=self._handed.find(wanted.key_digest),
+            now_s=time.time(),
+        )
+        return next_of(wanted, broker, known)
+
+    async def _ask_again(self, broker: BrokerState) -> None:
+        """Take what the broker has in place of what it was known to have."""
+        found = await self._talk.state()
+        broker.accounts, broker.roles = found.accounts, found.roles
+        self._settled = {}
+
+    async def _remove(self, commands: Sequence[Command], broker: BrokerState) -> None:
         removed = []
-        for command in surplus(wanted, broker, self._prefix):
+        for command in commands:
             await self._talk.ask(command)
             note(broker, command)
             if "username" in command:
@@ -162,14 +208,7 @@ class AccountKeeper:
         if wanted.user_name not in broker.accounts:
             key_id = None
         for _ in range(MOST_STEPS):
-            known_now = Knowledge(
-                role=f"{self._prefix}{wanted.device}",
-                rights=rights(self._topics, wanted.device),
-                broker_key=key_id,
-                key=self._handed.find(wanted.key_digest),
-                now_s=time.time(),
-            )
-            step = next_of(wanted, broker, known_now)
+            step = self._next(wanted, broker, key_id)
             if step.command is None:
                 state, detail = step.state, step.detail
                 break
@@ -178,13 +217,14 @@ class AccountKeeper:
             except CommandRefused as error:
                 state, detail = AccountState.REFUSED, str(error)
                 # Somebody else has changed it meanwhile: what is there now decides the next look.
-                found = await self._talk.state()
-                broker.accounts, broker.roles = found.accounts, found.roles
+                await self._ask_again(broker)
                 break
             note(broker, step.command)
             if step.gives_key:
                 key_id = wanted.key_id
+                # At once: what is not known after a kill has to be rotated.
                 self._put(Account(device=wanted.device, broker=self._broker_url, key_id=key_id, state=known.state))
+                await self._store()
         self._put(Account(device=wanted.device, broker=self._broker_url, key_id=key_id, state=state, detail=detail))
         if key_id == wanted.key_id and state in (AccountState.READY, AccountState.DISABLED):
             self._handed.drop(wanted.key_digest)
@@ -205,12 +245,12 @@ class AccountKeeper:
                 self._to_store = {**changed, **self._to_store}
                 raise
 
-    def _tell(self, before: Mapping[str, AccountState], wanted: Mapping[str, WantedAccount]) -> None:
+    def _tell(self, look: _Look) -> None:
         """Say which accounts have another state now, in a line for each state."""
         changed: dict[AccountState, list[str]] = defaultdict(list)
-        for device in wanted:
+        for device in look.wanted:
             known = self._known.get(device)
-            if known is not None and before.get(device) is not known.state:
+            if known is not None and look.before.get(device) is not known.state:
                 changed[known.state].append(device)
         for state, devices in changed.items():
             is_good = state in (AccountState.READY, AccountState.DISABLED, AccountState.WAITING)
