@@ -40,8 +40,9 @@ MAY_IMPORT = {
     "mqtt": BUILT | {"mqtt", "registry", "device_mqtt"},
     "sources": BUILT | {"mqtt", "registry", "device_mqtt", "sources"},
     "sinks": BUILT | {"journal", "mqtt", "sinks"},
-    "registry": BUILT | {"mqtt", "registry", "device_api", "sources"},
-    "device_api": BUILT | {"api", "profile", "registry", "device_mqtt", "sources", "sinks", "device_api"},
+    "registry": BUILT | {"mqtt", "registry", "device_accounts", "device_api", "sources"},
+    "device_accounts": BUILT | {"mqtt", "registry", "device_accounts"},
+    "device_api": BUILT | {"api", "device_accounts", "profile", "registry", "device_mqtt", "sources", "sinks", "device_api"},
     "device_mqtt": BUILT | {"api", "mqtt", "registry", "device_api", "sources", "sinks", "device_mqtt"},
     "pipeline": LEAVES | {"api", "log", "pipeline", "sources", "sinks", "_native"},
     # Services stand beside sources and sinks, and know those that they go through.
@@ -111,6 +112,10 @@ NATIVE = {
     "device_api/keepers.py": "the history's writer and its error",
     "device_api/deletions.py": "the type of the journal, and its error",
     "device_api/deleting.py": "the journal's error",
+    "device_accounts/building.py": "makes the connection",
+    "device_accounts/doctor.py": "makes the connection",
+    "device_accounts/conversation.py": "the type of its connection",
+    "device_accounts/keeper.py": "the type of its connection",
     "device_mqtt/building.py": "makes the directory and connections",
     "device_mqtt/directory.py": "fills the directory",
     "device_mqtt/outgoing.py": "the type of its connection",
@@ -143,7 +148,8 @@ SECTIONS = {
     "device_api/building.py": {"sinks.influxdb", "sinks.postgresql"},  # asks the databases
     "device_api/influxdb_archive.py": {"sinks.influxdb"},
     "device_api/keepers.py": {"sinks.influxdb", "sinks.postgresql", "sinks.history"},  # every sink that keeps values
-    "device_mqtt/building.py": {"sources.mqtt_consumer", "sinks.mqtt"},  # sends where devices publish
+    "registry/brokers.py": {"sources.mqtt_consumer"},  # devices publish there
+    "device_mqtt/building.py": {"sinks.mqtt"},  # sends where devices publish
     "home_assistant/building.py": {"sinks.mqtt"},
 }
 """Files that know sections of components; beside them the commands do."""

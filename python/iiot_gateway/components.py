@@ -39,6 +39,8 @@ class Building:
         """What components bring for the HTTP interface."""
         self.devices: Callable[[], DeviceDirectory | None] = lambda: None
         """Gives who is registered, where somebody is."""
+        self.commands: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        """What components answer on the control socket."""
         self._once: dict[Callable[[Building], Any], Any] = {}
 
     def once(self, make: Callable[[Building], T]) -> T:

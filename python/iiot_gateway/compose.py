@@ -52,6 +52,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     commands = {
         "live": watched.answer,
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
+        **building.commands,
         "retry": lambda request: retry(
             config, journal, None if request.get("id") is None else [_whole(request, "id", 0)], building.devices()
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.registry import file
+from iiot_gateway.registry.accounts import Account, AccountState, WantedAccount
 from iiot_gateway.registry.commands import CommandState, TooManyWaiting
 from iiot_gateway.registry.deletions import TooManyWaiting as TooManyDeletions
 from iiot_gateway.registry.device import Device, DeviceState, id_fault
@@ -20,6 +22,7 @@ from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
 from iiot_gateway.registry.schema import STEPS, VERSION, statements
 from iiot_gateway.registry.store import Registry
+from iiot_gateway.registry.stored_key import device_key
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_one_wrong_character_of_a_key_is_always_found(place: int, character: str
 def test_keys_are_stored_as_digests(registry: Registry, tmp_path: Path) -> None:
     """Whoever reads the file can log in nowhere."""
     key = new_key(KeyKind.DEVICE)
-    registry.devices.add(device(), digest(key))
+    registry.devices.add(device(), device_key(key))
     registry.close()
 
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -119,7 +122,7 @@ def test_a_change_keeps_what_it_does_not_name_and_counts_configurations(registry
 def test_of_two_rotations_only_the_newest_old_key_stays(registry: Registry) -> None:
     """At most two keys of a device are valid, and the old one for a while."""
     keys = [new_key(KeyKind.DEVICE) for _ in range(3)]
-    registry.devices.add(device(id="one"), digest(keys[0]))
+    registry.devices.add(device(id="one"), device_key(keys[0]))
 
     registry.keys.rotate("one", keys[1], overlap_s=60)
     until = registry.keys.rotate("one", keys[2], overlap_s=60)
@@ -139,7 +142,7 @@ def test_of_two_rotations_only_the_newest_old_key_stays(registry: Registry) -> N
 def test_a_removed_device_leaves_no_key(registry: Registry) -> None:
     """Nor does a gateway's key speak for one that is registered again under the id."""
     key, gateway = new_key(KeyKind.DEVICE), new_key(KeyKind.GATEWAY)
-    registry.devices.add(device(id="one"), digest(key))
+    registry.devices.add(device(id="one"), device_key(key))
     registry.keys.add(gateway, KeyKind.GATEWAY, ["one", "two"])
 
     assert registry.devices.remove("one")
@@ -216,22 +219,6 @@ def test_deletions_are_kept_until_they_are_done(registry: Registry) -> None:
     assert registry.deletions.get(first.id) is None
 
 
-def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
-    """With its devices and keys."""
-    path = tmp_path / "devices.db"
-    with sqlite3.connect(path, isolation_level=None) as db:
-        for statement in statements(STEPS[0]):
-            db.execute(statement)
-        db.execute("PRAGMA user_version=1")
-        db.execute("INSERT INTO device VALUES ('one', 'n', 't', '', '', '', 'active', '{}', NULL, 1.0, NULL, '', '{}', 1)")
-
-    taken_over = Registry(str(path))
-
-    assert [each.id for each in taken_over.devices.all()] == ["one"]
-    assert taken_over.deletions.waiting() == []
-    taken_over.close()
-
-
 @pytest.mark.parametrize("wrong", ["", "a" * 65, "a/b", "a+", "#", "a b", "é", "a.b", "status", "a\n"])
 def test_an_id_means_nothing_in_topics_and_addresses(wrong: str) -> None:
     """Nor does it stand for a word of the API."""
@@ -251,6 +238,53 @@ def test_a_later_version_is_refused_and_not_changed(tmp_path: Path) -> None:
 
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    """Its keys stay valid; of what was not stored then nothing is known."""
+    path, key = tmp_path / "devices.db", new_key(KeyKind.DEVICE)
+    with sqlite3.connect(path, isolation_level=None) as db:
+        for statement in statements(STEPS[0]):
+            db.execute(statement)
+        db.execute("PRAGMA user_version=1")
+        db.execute("INSERT INTO device VALUES ('one', 'n', 't', '', '', '', 'active', '{}', NULL, 1, NULL, '', '{}', 0)")
+        db.execute("INSERT INTO access_key (digest, kind, label, created_at) VALUES (?, 'device', '', 1)", (digest(key),))
+        db.execute("INSERT INTO access_key_device VALUES (1, 'one')")
+
+    first, second = Registry(str(path)), Registry(str(path))
+
+    found = first.keys.find(key)
+    assert found is not None
+    assert found.devices == ("one",)
+    assert first.deletions.waiting() == []
+    assert first.accounts.password_hashes() == {}
+    assert first.accounts.registry_id() == second.accounts.registry_id() != ""
+    first.keys.rotate("one", new_key(KeyKind.DEVICE), overlap_s=60)
+    assert list(first.accounts.password_hashes()) == ["one"]
+    first.close()
+    second.close()
+
+
+def test_what_a_broker_is_to_have(registry: Registry) -> None:
+    """The newest key of a device, and all that are valid; what it has is remembered until its device is gone."""
+    keys = [new_key(KeyKind.DEVICE) for _ in range(2)]
+    registry.devices.add(device(id="one", user_name="pump"), device_key(keys[0]))
+    until = registry.keys.rotate("one", keys[1], overlap_s=60)
+    registry.devices.add(device("b", id="two", state=DeviceState.INACTIVE))
+
+    wanted = registry.accounts.wanted()
+
+    old, new = (entry.id for entry in registry.keys.of("one"))
+    assert wanted["one"] == WantedAccount(
+        device="one", user_name="pump", is_enabled=True, key_id=new, key_digest=digest(keys[1]), valid={old: until, new: None}
+    )
+    assert wanted["two"] == WantedAccount(device="two", user_name="two", is_enabled=False)
+    account = Account(device="one", broker="mqtt://b", key_id=old, state=AccountState.ROTATE, detail="why")
+    registry.accounts.store([account])
+    registry.accounts.store([replace(account, device="gone")])
+    registry.accounts.store([], ["gone"])
+    (stored,) = registry.accounts.all().values()
+    assert replace(stored, changed_at=0.0) == account
 
 
 def test_a_damaged_file_is_named_with_a_remedy(tmp_path: Path) -> None:

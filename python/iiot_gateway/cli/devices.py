@@ -14,13 +14,15 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from iiot_gateway.cli.devices_account import account_states, hand_over, shown_account
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
 from iiot_gateway.registry.devices import Taken
-from iiot_gateway.registry.keys import KeyKind, digest, new_key
+from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.section import DevicesSection, registry_path
 from iiot_gateway.registry.shown import key_fault, shown_device, shown_key
+from iiot_gateway.registry.stored_key import device_key
 from iiot_gateway.visible import visible
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from-iotflow", metavar="DATABASE", help="the SQLite file of an IoTFlow Connectivity Layer; its keys stay valid"
     )
     exported = action("export", "write the devices as CSV, without keys; or what a broker needs")
-    exported.add_argument("--mosquitto", metavar="FOLDER", help="an ACL file for Mosquitto without its dynamic security")
+    exported.add_argument("--mosquitto", metavar="FOLDER", help="a password file and an ACL for Mosquitto without its dynamic security")
     _key_actions(actions)
 
 
@@ -110,11 +112,12 @@ def run(args: argparse.Namespace) -> int:
     path = registry_path(config)
     if path is None:
         raise GatewayError("the configuration has no section [devices]: add it, and this command finds the registry")
+    args.loaded = config
     with closing(Registry(path)) as registry:
         if args.action == "import":
             from iiot_gateway.cli.devices_import import import_devices
 
-            return import_devices(registry, args)
+            return import_devices(registry, config, args)
         if args.action == "export":
             from iiot_gateway.cli.devices_export import export_devices
 
@@ -128,8 +131,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(registry: Registry, args: argparse.Namespace) -> int:
     devices = registry.devices.all()
+    accounts = account_states(registry, args.loaded, [device.id for device in devices])
     if args.json:
-        print(json.dumps([shown_device(device) for device in devices], indent=2))
+        print(json.dumps([{**shown_device(device), **accounts.get(device.id, {})} for device in devices], indent=2))
         return 0
     if not devices:
         print("no devices; `iiot-gateway devices add NAME --type TYPE` adds one")
@@ -137,7 +141,9 @@ def _list(registry: Registry, args: argparse.Namespace) -> int:
     for device in devices:
         heard = "never heard" if device.last_seen is None else f"heard {_written(device.last_seen)}"
         where = f", {device.location}" if device.location else ""
-        print(visible(f"{device.id:{width}}  {device.state!s:11}  {heard}  {device.name} ({device.type}{where})"))
+        state = accounts.get(device.id, {}).get("mqtt_account", "")
+        account = f", account at the broker: {state}" if state not in ("", "ready", "disabled") else ""
+        print(visible(f"{device.id:{width}}  {device.state!s:11}  {heard}  {device.name} ({device.type}{where}{account})"))
     return 0
 
 
@@ -154,8 +160,9 @@ def _add(registry: Registry, args: argparse.Namespace) -> int:
     )
     must_be_right(device)
     key = new_key(KeyKind.DEVICE)
+    hand_over(args.loaded, [key])
     try:
-        added = registry.devices.add(device, digest(key))
+        added = registry.devices.add(device, device_key(key))
     except Taken as error:
         raise GatewayError(f"{error}; `iiot-gateway devices list` shows them") from error
     print(visible(f"device {added.id}, {added.name}: this is its key, which is shown only now"), file=sys.stderr)
@@ -182,8 +189,10 @@ def must_be_right(device: Device) -> None:
 
 def _show(registry: Registry, args: argparse.Namespace) -> int:
     device = _known(registry, args.id)
+    account = shown_account(registry, args.loaded, device.id)
     document = {
         **shown_device(device),
+        **({} if account is None else {"mqtt_account": account}),
         "configuration": dict(device.configuration),
         "keys": [shown_key(entry) for entry in registry.keys.of(device.id)],
     }
@@ -217,6 +226,7 @@ def _changed(registry: Registry, device_id: str, changes: dict[str, Any]) -> int
 def _rotate(registry: Registry, args: argparse.Namespace) -> int:
     device = _known(registry, args.id)
     key = new_key(KeyKind.DEVICE)
+    hand_over(args.loaded, [key])
     until = registry.keys.rotate(device.id, key, overlap_s=args.overlap_h * 3600)
     old = "no other key is valid" if until is None else f"the old one is valid until {_written(until)}"
     print(visible(f"device {device.id}: this is its new key, which is shown only now; {old}"), file=sys.stderr)

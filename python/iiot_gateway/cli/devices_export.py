@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from iiot_gateway.registry.device import Device
     from iiot_gateway.registry.store import Registry
 
-ACL = "devices.acl"
+MOST_NAMED = 20
+ACL, PASSWORDS = "devices.acl", "devices.passwords"
+HEAD = "# Written by `iiot-gateway devices export`; a device's user name is its id, its password its key.\n"
 
 
 def export_devices(registry: Registry, config: Config, args: argparse.Namespace) -> int:
@@ -29,18 +31,38 @@ def export_devices(registry: Registry, config: Config, args: argparse.Namespace)
         writer.writerow(COLUMNS)
         writer.writerows(_row(device) for device in devices)
         return 0
-    path = os.path.join(args.mosquitto, ACL)
-    topics = config.one(DevicesSection).topics
-    text = "".join(_rights(device, topics) for device in devices if device.is_enabled())
+    return _export_for_mosquitto(registry, config.one(DevicesSection).topics, args.mosquitto)
+
+
+def _export_for_mosquitto(registry: Registry, topics: str, folder: str) -> int:
+    """Write a password file and an ACL: those of the devices that are enabled. Raises GatewayError."""
+    devices = [device for device in registry.devices.all() if device.is_enabled()]
+    hashes = registry.accounts.password_hashes()
+    without = [device.id for device in devices if device.id not in hashes]
+    _write(os.path.join(folder, ACL), HEAD + "".join(_rights(device, topics) for device in devices))
+    lines = [f"{device.user_name or device.id}:{hashes[device.id]}\n" for device in devices if device.id in hashes]
+    _write(os.path.join(folder, PASSWORDS), "".join(lines))
+    print(f"{folder}: {ACL} has the rights of {len(devices)} devices, {PASSWORDS} the passwords of {len(lines)}: the newest key of each")
+    print("set use_username_as_clientid true in mosquitto.conf, so that no device takes the session of another")
+    if without:
+        more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
+        # Keys of an earlier version were stored without it.
+        print(
+            f"no password is known of {', '.join(without[:MOST_NAMED])}{more}: `iiot-gateway devices rotate ID` makes one", file=sys.stderr
+        )
+    return 0
+
+
+def _write(path: str, text: str) -> None:
+    """Write a file that only its owner reads, in the place of an earlier one at once: a broker may read it at any moment."""
     try:
-        os.makedirs(args.mosquitto, exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"# Written by `iiot-gateway devices export`; a device's user name is its id, its password its key.\n{text}")
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        new = f"{path}.new"
+        with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(new, path)
     except OSError as error:
         raise GatewayError(f"{path} cannot be written: {error.strerror}") from error
-    remedy = "set their passwords with mosquitto_passwd when keys are made: only digests are kept here"
-    print(f"{path}: the rights of {len(devices)} devices; {remedy}")
-    return 0
 
 
 def _row(device: Device) -> list[str]:

@@ -16,33 +16,38 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway.cli.devices import must_be_right
+from iiot_gateway.cli.devices_account import hand_over
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.registry.device import Device, DeviceState
 from iiot_gateway.registry.devices import Taken
-from iiot_gateway.registry.keys import KeyKind, digest, new_key
+from iiot_gateway.registry.keys import KeyKind, new_key
+from iiot_gateway.registry.stored_key import StoredKey, device_key
 from iiot_gateway.visible import visible
 
 if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
     from iiot_gateway.registry.store import Registry
 
 COLUMNS = ("id", "name", "type", "location", "firmware_version", "hardware_version", "state", "user_name", "tags", "configuration")
 """Of a CSV file, as `export` writes it; id, name and type are needed."""
 
 
-def import_devices(registry: Registry, args: argparse.Namespace) -> int:
+def import_devices(registry: Registry, config: Config, args: argparse.Namespace) -> int:
     """Add the devices of a file. Raises GatewayError with every line that is wrong."""
     if (args.file is None) == (args.from_iotflow is None):
         raise GatewayError("name either a CSV file or --from-iotflow DATABASE")
     if args.from_iotflow is not None:
         found = list(_of_iotflow(args.from_iotflow))
-        registry_adds(registry, found)
+        hand_over(config, [key for _, key in found])
+        registry_adds(registry, [(device, device_key(key)) for device, key in found])
         print(visible(f"{len(found)} devices of {args.from_iotflow} added; their keys stay valid, and are stored as digests only"))
         return 0
     keys = {}
     wanted = []
     for device in _of_csv(args.file):
         keys[device.id] = new_key(KeyKind.DEVICE)
-        wanted.append((device, digest(keys[device.id])))
+        wanted.append((device, device_key(keys[device.id])))
+    hand_over(config, list(keys.values()))
     registry_adds(registry, wanted)
     print(f"{len(wanted)} devices added; these are their keys, which are shown only now", file=sys.stderr)
     writer = csv.writer(sys.stdout)
@@ -51,7 +56,7 @@ def import_devices(registry: Registry, args: argparse.Namespace) -> int:
     return 0
 
 
-def registry_adds(registry: Registry, wanted: Iterable[tuple[Device, bytes]]) -> None:
+def registry_adds(registry: Registry, wanted: Iterable[tuple[Device, StoredKey]]) -> None:
     """Add all or none. Raises GatewayError."""
     try:
         registry.devices.add_all(wanted)
@@ -115,8 +120,8 @@ def _table(name: str, text: str) -> dict[str, Any]:
     return table
 
 
-def _of_iotflow(database: str) -> Iterable[tuple[Device, bytes]]:
-    """Give the devices of a database of IoTFlow (table `devices` of its models), each with the digest of its key."""
+def _of_iotflow(database: str) -> Iterable[tuple[Device, str]]:
+    """Give the devices of a database of IoTFlow (table `devices` of its models), each with its key."""
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
@@ -148,7 +153,7 @@ def _of_iotflow(database: str) -> Iterable[tuple[Device, bytes]]:
             configuration_version=1 if number in configured else 0,
         )
         must_be_right(device)
-        yield device, digest(key)
+        yield device, key
 
 
 def _iotflow_configurations(db: sqlite3.Connection) -> dict[str, dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from iiot_gateway import _native
 from iiot_gateway.config.wiring import profile_path
+from iiot_gateway.device_accounts.building import account_keeper_of, handed_keys_of
 from iiot_gateway.device_api import lines
 from iiot_gateway.device_api.deletions import DeletionService
 from iiot_gateway.device_api.intake import PostQueue
@@ -28,6 +29,8 @@ from iiot_gateway.sources.base import Source, SourceStatus
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.device_accounts.handed import HandedKeys
+    from iiot_gateway.device_accounts.keeper import AccountKeeper
     from iiot_gateway.device_api.archive import Archive
 
 WATCH_S = 0.5
@@ -54,6 +57,7 @@ def _device_api(building: Building) -> DeviceApi | None:
     deletions = DeletionService(registry, building.journal, keepers_of(building))
     archive = archive_of(building.config)
     api = DeviceApi(section, building.config.http, registry, PostQueue(posts), PostQueue(line_posts), archive, deletions)
+    api.handed = handed_keys_of(building)
     api.mqtt_address = mqtt_address(building.config)
     return api
 
@@ -84,7 +88,25 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
         raise AssertionError("a source is made of a section that is there, and not while a recording is played")
     building.http_parts.append(http_part(api))
     building.devices = lambda: directory_of(building)
-    return DeviceSource(name, api, [api.queue.run, api.lines.run, api.store_now_and_then, api.deletions.run, *tasks(building, api)])
+    beside = [api.queue.run, api.lines.run, api.store_now_and_then, api.deletions.run, *tasks(building, api)]
+    keeper = account_keeper_of(building)
+    if keeper is not None and api.handed is not None:
+        beside.append(keeper.run)
+        building.commands["device_key"] = _taking_keys(api.handed)
+    return DeviceSource(name, api, beside, keeper)
+
+
+def _taking_keys(handed: HandedKeys) -> Callable[[dict[str, Any]], None]:
+    """Return what takes keys from the command line, each before the registry stores its digest."""
+
+    def take(request: dict[str, Any]) -> None:
+        keys = request.get("keys")
+        if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+            raise ValueError("keys: expected a list of texts")
+        for key in keys:
+            handed.hand(key)
+
+    return take
 
 
 class DeviceSource:
@@ -92,11 +114,12 @@ class DeviceSource:
 
     kind = "devices"
 
-    def __init__(self, name: str, api: DeviceApi, beside: Sequence[Task]) -> None:
+    def __init__(self, name: str, api: DeviceApi, beside: Sequence[Task], keeper: AccountKeeper | None) -> None:
         self.name = name
         self.status = SourceStatus(traffic=self._traffic)
         self._api = api
         self._beside = beside
+        self._keeper = keeper
         self._log = get_log(source=name)
 
     async def run(self) -> None:
@@ -106,7 +129,9 @@ class DeviceSource:
                 beside.start_soon(task)
             while True:
                 if self._api.queue.has_room():
-                    self.status.change(self._log, "listening", "devices post to the HTTP server")
+                    trouble = "" if self._keeper is None else self._keeper.summary()
+                    detail = "devices post to the HTTP server" + (f"; {trouble}" if trouble else "")
+                    self.status.change(self._log, "listening", detail, bad=bool(trouble))
                 else:
                     self.status.change(self._log, "paused", "the journal has no room; devices are told to come again", bad=True)
                 await anyio.sleep(WATCH_S)

@@ -6,11 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from iiot_gateway._native import JournalError
 from iiot_gateway.api.parameters import refuse_unknown
 from iiot_gateway.api.problem import Problem
+from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.reading import NO_ARCHIVE
 from iiot_gateway.device_api.spans import read_span
 from iiot_gateway.device_api.times import written
@@ -48,7 +49,7 @@ class Deleting:
             "start_time": written(start_ns),
             "stop_time": written(stop_ns),
         }
-        return JSONResponse(document, 200 if is_done else 202)
+        return Answer(document, 200 if is_done else 202)
 
     async def deletion(self, request: Request) -> Response:
         """GET influxdb/deletions/{number}: how far a deletion has come."""
@@ -66,7 +67,7 @@ class Deleting:
             waits_for = await self._api.deletions.waits_for(deletion)
         except JournalError as error:
             raise Problem(503, "journal_unavailable", str(error), "ask again later", {"retry-after": "5"}) from error
-        return JSONResponse({"deletion": self._shown(deletion, waits_for)})
+        return Answer({"deletion": self._shown(deletion, waits_for)})
 
     def _shown(self, deletion: Deletion, waits_for: list[str]) -> dict[str, Any]:
         return {

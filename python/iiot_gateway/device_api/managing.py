@@ -140,7 +140,7 @@ class Managing:
         sender = self._api.door.speaking_for(caller, request.path_params["id"])
         rotation = read_json(await read_body(request, MOST_BYTES, may_be_empty=True) or b"{}", Rotation)
         overlap_s = self._api.section.key_overlap_s if rotation.overlap_s is None else rotation.overlap_s
-        key = new_key(KeyKind.DEVICE)
+        key = self._api.new_device_key()
         rotate = self._api.registry.keys.rotate
         until = await anyio.to_thread.run_sync(lambda: rotate(sender.device.id, key, overlap_s=overlap_s))
         return Answer({"device_id": sender.device.id, "api_key": key, "old_key_valid_until": until}, 201)

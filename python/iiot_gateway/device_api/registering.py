@@ -15,8 +15,9 @@ from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.bodies import OwnChange, Registration, read_body, read_json
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
 from iiot_gateway.registry.devices import Taken
-from iiot_gateway.registry.keys import KeyKind, digest, new_key
+from iiot_gateway.registry.keys import KeyKind
 from iiot_gateway.registry.shown import configuration_of, shown_device
+from iiot_gateway.registry.stored_key import device_key
 
 if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
@@ -35,9 +36,9 @@ class Registering:
         """POST devices/register: a new device, and its key, which is shown this once."""
         self._may_register(request)
         device = new_device(read_json(await read_body(request, MOST_BYTES), Registration))
-        key = new_key(KeyKind.DEVICE)
+        key = self._api.new_device_key()
         try:
-            added = await anyio.to_thread.run_sync(self._api.registry.devices.add, device, digest(key))
+            added = await anyio.to_thread.run_sync(self._api.registry.devices.add, device, device_key(key))
         except Taken as error:
             raise Problem(
                 409,

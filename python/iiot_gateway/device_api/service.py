@@ -20,10 +20,12 @@ from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import REGISTRY_UNAVAILABLE, Repeated, get_log
 from iiot_gateway.registry.device import Device, DeviceState
 from iiot_gateway.registry.devices import Taken
+from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.shown import shown_device
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import HttpSection
+    from iiot_gateway.device_accounts.handed import HandedKeys
     from iiot_gateway.device_api.archive import Archive
     from iiot_gateway.device_api.deletions import DeletionService
     from iiot_gateway.registry.section import DevicesSection
@@ -64,6 +66,8 @@ class DeviceApi:
         """Devices of which the broker said that they are gone, and when, Unix seconds."""
         self.mqtt_address: tuple[str, int] = ("", 1883)
         """Where devices find the broker; an empty host is the one that they found this server by."""
+        self.handed: HandedKeys | None = None
+        """Takes the keys of devices for a broker with accounts of its own, before the registry stores their digests."""
         self._not_stored: set[str] = set()
         self.counts: Counter[str] = Counter()
         """What became of what was posted, by word; and what was refused before, by the name of the problem."""
@@ -103,6 +107,13 @@ class DeviceApi:
         if device is None:
             raise unknown_device(device_id)
         return device
+
+    def new_device_key(self) -> str:
+        """Return a key for a device; a broker with accounts gets it once the registry has stored it."""
+        key = new_key(KeyKind.DEVICE)
+        if self.handed is not None:
+            self.handed.hand(key)
+        return key
 
     def heard_at(self, device_id: str, stored: float | None) -> float | None:
         """Return when a device was heard last, Unix seconds; `stored` is what the registry says."""

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import anyio
 
 from iiot_gateway import _native
-from iiot_gateway.config.mqtt_text import filter_fault, overlaps
 from iiot_gateway.device_mqtt.directory import DirectorySync
 from iiot_gateway.device_mqtt.outgoing import Outgoing
 from iiot_gateway.device_mqtt.presence import Presence, Publish
@@ -17,10 +16,10 @@ from iiot_gateway.log import DEVICES_DISCONNECTED, get_log
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.mqtt.side import serve_side
+from iiot_gateway.registry.brokers import device_broker
 from iiot_gateway.registry.building import registry_of
 from iiot_gateway.registry.section import DevicesSection
 from iiot_gateway.sinks.mqtt.section import MqttSection
-from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
@@ -46,15 +45,6 @@ def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync]
     sync = DirectorySync(registry, directory)
     sync.load()
     return directory, sync
-
-
-def device_broker(config: Config) -> MqttConsumerSection | None:
-    """Return the section of the broker that devices publish to: the first consumer of their topics."""
-    topics = config.one(DevicesSection).topics
-    for section in config.of(MqttConsumerSection).values():
-        if any(not filter_fault(topic.filter) and overlaps(topic.filter, f"{topics}/+/telemetry/#") for topic in section.topics):
-            return section
-    return None
 
 
 def mqtt_address(config: Config) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from typing import Any
 from iiot_gateway.registry.device import KeyEntry
 from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind, digest
+from iiot_gateway.registry.stored_key import StoredKey, device_key
 
 USED_AGAIN_S = 3600.0
 SELECT = (
@@ -52,7 +53,7 @@ class AccessKeys:
     def add(self, key: str, kind: KeyKind, devices: Iterable[str] = (), *, label: str = "", expires_at: float | None = None) -> KeyEntry:
         """Store a key."""
         with self._file.write() as db:
-            number = insert_key(db, digest(key), kind, devices, label=label, expires_at=expires_at)
+            number = insert_key(db, StoredKey(digest(key)), kind, devices, label=label, expires_at=expires_at)
             return _entry(db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
 
     def rotate(self, device_id: str, key: str, *, overlap_s: float) -> float | None:
@@ -70,7 +71,7 @@ class AccessKeys:
                 until = min(now + overlap_s, expires_at or now + overlap_s)
                 db.execute("UPDATE access_key SET expires_at=? WHERE id=?", (until, kept))
             db.execute(f"DELETE FROM access_key WHERE {OF_DEVICE} AND id IS NOT ?", (device_id, kept))
-            insert_key(db, digest(key), KeyKind.DEVICE, (device_id,))
+            insert_key(db, device_key(key), KeyKind.DEVICE, (device_id,))
         return until
 
     def revoke(self, key_id: int) -> bool:
@@ -88,11 +89,11 @@ class AccessKeys:
 
 
 def insert_key(
-    db: sqlite3.Connection, stored: bytes, kind: KeyKind, devices: Iterable[str], *, label: str = "", expires_at: float | None = None
+    db: sqlite3.Connection, stored: StoredKey, kind: KeyKind, devices: Iterable[str], *, label: str = "", expires_at: float | None = None
 ) -> int:
     """Insert a key in a transaction of the caller. Returns its number."""
-    insert = "INSERT INTO access_key (digest, kind, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?) RETURNING id"
-    (number,) = db.execute(insert, (stored, kind, label, time.time(), expires_at)).fetchone()
+    insert = "INSERT INTO access_key (digest, password_hash, kind, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
+    (number,) = db.execute(insert, (stored.digest, stored.password_hash, kind, label, time.time(), expires_at)).fetchone()
     db.executemany("INSERT INTO access_key_device (access_key, device) VALUES (?, ?)", [(number, device) for device in devices])
     return int(number)
 

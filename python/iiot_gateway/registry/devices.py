@@ -14,6 +14,7 @@ from iiot_gateway.registry.access import insert_key
 from iiot_gateway.registry.device import Device, DeviceState
 from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind
+from iiot_gateway.registry.stored_key import StoredKey
 
 COLUMNS = (
     "id",
@@ -78,21 +79,21 @@ class Devices:
             (number,) = db.execute("SELECT count(*) FROM device").fetchone()
         return int(number)
 
-    def add(self, device: Device, key_digest: bytes | None = None) -> Device:
+    def add(self, device: Device, key: StoredKey | None = None) -> Device:
         """Add a device, with its first key if there is one; without an id it gets the next number. Raises Taken."""
-        (added,) = self.add_all([(device, key_digest)])
+        (added,) = self.add_all([(device, key)])
         return added
 
-    def add_all(self, wanted: Iterable[tuple[Device, bytes | None]]) -> list[Device]:
-        """Add devices, each with the digest of its first key, all of them or none. Raises Taken."""
+    def add_all(self, wanted: Iterable[tuple[Device, StoredKey | None]]) -> list[Device]:
+        """Add devices, each with its first key, all of them or none. Raises Taken."""
         added = []
         with self._file.write() as db:
-            for device, key_digest in wanted:
+            for device, key in wanted:
                 one = replace(device, id=device.id or _next_number(db), created_at=device.created_at or time.time())
                 with _told_apart(one):
                     db.execute(INSERT, _row(one))
-                    if key_digest is not None:
-                        insert_key(db, key_digest, KeyKind.DEVICE, (one.id,))
+                    if key is not None:
+                        insert_key(db, key, KeyKind.DEVICE, (one.id,))
                 added.append(one)
         return added
 

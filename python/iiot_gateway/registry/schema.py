@@ -98,6 +98,21 @@ STEPS = (
     CREATE INDEX deletion_of_device ON deletion (device, id);
     CREATE INDEX deletion_waiting ON deletion (id) WHERE done_at IS NULL;
     """,
+    """
+    ALTER TABLE access_key ADD COLUMN password_hash TEXT;
+    CREATE TABLE broker_account (
+        device TEXT PRIMARY KEY,
+        broker TEXT NOT NULL,
+        access_key INTEGER,
+        state TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        changed_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE registry_id (
+        id TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO registry_id VALUES (lower(hex(randomblob(4))));
+    """,
 )
 VERSION = len(STEPS)
 

@@ -12,11 +12,13 @@ from iiot_gateway.config.component import Faults, KeyPath, SourceSection
 from iiot_gateway.config.keys import DAY_S, YEAR_S, integer, number, path, tags, text
 from iiot_gateway.config.urls import is_loopback, listen_host
 from iiot_gateway.errors import GatewayError
-from iiot_gateway.mqtt.broker import BrokerSection, is_wanted
+from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection, is_wanted
+from iiot_gateway.mqtt.connection import connections
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sources.base import Source
     from iiot_gateway.sources.recording import MessageWriter
 
@@ -37,6 +39,10 @@ class DevicesSection(SourceSection):
     )
     unknown: Literal["reject", "take"] = text(
         "reject", "What becomes of MQTT messages of devices that are not in the registry.", "reject", "take"
+    )
+    mosquitto: str = text(
+        "",
+        "The section, such as mqtt, whose broker is a Mosquitto with dynamic security: each device gets an account there.",
     )
     profile: str = text(PROFILE, "Built-in profile by name, or a path to a .toml file.")
     topics: str = text("iotflow/devices", "Below it, the devices' topics: ID/telemetry/TYPE, ID/status/TYPE and ID/commands/TYPE.")
@@ -71,14 +77,33 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
             yield ("devices",), "devices need the HTTP server: take http.enabled = false out"
         if not section.path:
             yield ("devices", "path"), "must not be empty"
+        if section.mosquitto:
+            yield from _mosquitto_faults(config, section)
         if not section.topics or any(sign in section.topics for sign in "+#$") or section.topics.strip("/") != section.topics:
             yield ("devices", "topics"), "expected the beginning of a topic, like iotflow/devices"
 
 
+def _mosquitto_faults(config: Config, section: DevicesSection) -> Faults:
+    brokers = connections(config)
+    broker = brokers.get(section.mosquitto)
+    path = ("devices", "mosquitto")
+    if broker is None:
+        known = ", ".join(name for name, each in brokers.items() if each.broker_url != EMBEDDED)
+        yield path, f"there is no section [{section.mosquitto}] with a broker; expected one of: {known or 'none is there'}"
+    elif broker.broker_url == EMBEDDED:
+        yield path, "the built-in broker needs no accounts: devices log in there with their keys anyway"
+    elif not broker.username:
+        yield path, f"[{section.mosquitto}] needs a username that may administrate the broker's dynamic security"
+
+
 def notes(config: Config) -> Iterator[str]:
     """Say where devices would not be let in, or others would."""
+    # Not above: it knows this section.
+    from iiot_gateway.registry.brokers import account_notes
+
     for _section in config.of(DevicesSection).values():
         yield from _broker_notes(config)
+        yield from account_notes(config)
         http = config.http
         if http.plaintext == "allow" and not is_loopback(listen_host(http.listen)):
             yield "[devices] http.plaintext is allow: whoever is on the way reads the keys and the data of devices"
@@ -96,6 +121,12 @@ def _broker_notes(config: Config) -> Iterator[str]:
             "[broker] asks nobody for a password, so whoever reaches it may publish for every device: set username and password, "
             "and devices log in with their keys"
         )
+
+
+def _doctor(config: Config, running: Running) -> Iterator[Finding]:
+    from iiot_gateway.device_accounts.doctor import plug_in
+
+    return plug_in(config, running)
 
 
 def is_asked_by_devices(config: Config) -> bool:
@@ -116,5 +147,13 @@ def record(_config: Config, _name: str, _section: DevicesSection, _writer: Messa
 
 
 COMPONENT = MessageSource(
-    name="devices", section=DevicesSection, many=False, is_on_alone=True, faults=faults, notes=notes, build=build, record=record
+    name="devices",
+    section=DevicesSection,
+    many=False,
+    is_on_alone=True,
+    faults=faults,
+    notes=notes,
+    build=build,
+    record=record,
+    doctor=_doctor,
 )

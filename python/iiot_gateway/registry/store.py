@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iiot_gateway.registry.access import AccessKeys
+from iiot_gateway.registry.accounts import Accounts
 from iiot_gateway.registry.commands import Commands
 from iiot_gateway.registry.deletions import Deletions
 from iiot_gateway.registry.devices import Devices
@@ -19,6 +20,7 @@ class Registry:
         self.keys = AccessKeys(self._file)
         self.commands = Commands(self._file)
         self.deletions = Deletions(self._file)
+        self.accounts = Accounts(self._file)
 
     def generation(self) -> int:
         """Return a number that is another one after each change, by whomever."""

@@ -1,0 +1,127 @@
+"""What a broker with accounts of its own is to have of each device, and what it was known to have.
+
+Blocking; see `file.py`. Every method raises RegistryUnusable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from iiot_gateway.registry.device import DeviceState
+from iiot_gateway.registry.file import RegistryFile
+
+
+class AccountState(StrEnum):
+    """How far the account of a device has come."""
+
+    WAITING = "waiting"
+    """The broker was not told yet."""
+    READY = "ready"
+    """The device can log in with its newest key."""
+    DISABLED = "disabled"
+    """The device is disabled, and so is its account; or it has none."""
+    ROTATE = "rotate"
+    """The broker does not have the newest key, and nobody can tell it: only digests are stored."""
+    TAKEN = "taken"
+    """An account of this user name is somebody else's."""
+    REFUSED = "refused"
+    """The broker said no."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What is known of the account of a device. Times are Unix seconds."""
+
+    device: str
+    broker: str = ""
+    """The URL of the broker that it is said of."""
+    key_id: int | None = None
+    """The key that the broker was given last."""
+    state: AccountState = AccountState.WAITING
+    detail: str = ""
+    changed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedAccount:
+    """What a broker is to have of a device."""
+
+    device: str
+    user_name: str
+    is_enabled: bool
+    key_id: int | None = None
+    """Its newest key."""
+    key_digest: bytes = b""
+    valid: Mapping[int, float | None] = field(default_factory=dict)
+    """Its keys, each with its expiry (Unix seconds)."""
+
+
+class Accounts:
+    """The accounts of devices at brokers."""
+
+    def __init__(self, file: RegistryFile) -> None:
+        self._file = file
+
+    def registry_id(self) -> str:
+        """Return by what the accounts of this registry are told from those of others: 8 hexadecimal digits."""
+        with self._file.read() as db:
+            (found,) = db.execute("SELECT id FROM registry_id").fetchone()
+        return str(found)
+
+    def wanted(self) -> dict[str, WantedAccount]:
+        """Return what a broker is to have, by device."""
+        with self._file.read() as db:
+            devices = db.execute("SELECT id, coalesce(user_name, id), state FROM device").fetchall()
+            keys = db.execute(
+                "SELECT device, id, digest, expires_at FROM access_key JOIN access_key_device ON access_key=id "
+                "WHERE kind='device' ORDER BY id"
+            ).fetchall()
+        of: dict[str, list[tuple[int, bytes, float | None]]] = {}
+        for device, number, digest, expires_at in keys:
+            of.setdefault(device, []).append((number, bytes(digest), expires_at))
+        found = {}
+        for device, user_name, state in devices:
+            own = of.get(device, [])
+            newest, digest, _ = own[-1] if own else (None, b"", None)
+            found[device] = WantedAccount(
+                device=device,
+                user_name=user_name,
+                is_enabled=state != DeviceState.INACTIVE,
+                key_id=newest,
+                key_digest=digest,
+                valid={number: expires_at for number, _, expires_at in own},
+            )
+        return found
+
+    def all(self) -> dict[str, Account]:
+        """Return what is known, by device."""
+        with self._file.read() as db:
+            rows = db.execute("SELECT device, broker, access_key, state, detail, changed_at FROM broker_account").fetchall()
+        return {
+            device: Account(device=device, broker=broker, key_id=key_id, state=AccountState(state), detail=detail, changed_at=changed_at)
+            for device, broker, key_id, state, detail, changed_at in rows
+        }
+
+    def store(self, changed: Iterable[Account], gone: Iterable[str] = ()) -> None:
+        """Store what became known, now; forget devices that are gone."""
+        now = time.time()
+        with self._file.write() as db:
+            db.executemany("DELETE FROM broker_account WHERE device=?", [(device,) for device in gone])
+            db.executemany(
+                "INSERT OR REPLACE INTO broker_account (device, broker, access_key, state, detail, changed_at) VALUES (?, ?, ?, ?, ?, ?)",
+                [(each.device, each.broker, each.key_id, each.state, each.detail, now) for each in changed],
+            )
+
+    def password_hashes(self) -> dict[str, str]:
+        """Return the hash of each device's newest key, by device; keys that were made before such hashes were kept have none."""
+        with self._file.read() as db:
+            rows = db.execute(
+                "SELECT device, password_hash FROM access_key JOIN access_key_device ON access_key=id "
+                "WHERE kind='device' AND (expires_at IS NULL OR expires_at > ?) ORDER BY id",
+                (time.time(),),
+            ).fetchall()
+        newest = dict(rows)
+        return {device: stored for device, stored in newest.items() if stored}
