@@ -51,8 +51,10 @@ export interface Command {
   acknowledged_at: number | null;
 }
 
+/** Its tags stand beside these. */
 export interface StoredValue {
   time: string;
+  device_id: string;
   measurement: string;
   field: string;
   value: unknown;
