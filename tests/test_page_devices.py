@@ -150,6 +150,7 @@ def test_a_person_registers_a_device_and_its_key_is_shown_once(fleet: Tended, vi
     expect(page.get_by_test_id("device-pump-1")).to_contain_text("online", timeout=WAIT_MS)
     page.get_by_role("button", name="Done").click()
     assert page.get_by_test_id("new-key").count() == 0
+    expect(page.get_by_role("button", name="Register a device")).to_be_focused()
     assert key not in page.content()
 
 
@@ -165,6 +166,7 @@ def test_a_key_is_rotated_and_a_device_disabled_and_enabled(fleet: Tended, visit
     expect(panel).to_contain_text("The old one stays valid until")
     assert [fleet.send(each, water=60 + number) for number, each in enumerate((key, fleet.boiler))] == [201, 201]
     panel.get_by_role("button", name="Done").click()
+    expect(panel.get_by_role("button", name="Rotate its key")).to_be_focused()
 
     panel.get_by_role("button", name="Disable").click()
     expect(page.get_by_test_id("device-boiler")).to_contain_text("disabled", timeout=WAIT_MS)
@@ -194,6 +196,7 @@ def test_a_command_is_sent_and_its_state_followed(fleet: Tended, visit: Callable
     expect(entry).to_contain_text("sent", timeout=WAIT_MS)
     assert fleet.api("POST", f"devices/commands/{command['id']}/acknowledge", fleet.boiler)[0] == 200
     expect(entry).to_contain_text("acknowledged", timeout=WAIT_MS)
+    expect(panel.get_by_role("status").filter(has_text="restart is acknowledged")).to_be_attached()
 
 
 def test_a_configuration_is_checked_and_saved(fleet: Tended, visit: Callable[..., Seen]) -> None:

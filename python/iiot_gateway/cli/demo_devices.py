@@ -77,7 +77,10 @@ def make_keys(config: Config) -> tuple[str, str]:
     from iiot_gateway.registry.store import Registry
 
     administrator, registration = new_key(KeyKind.ADMINISTRATOR), new_key(KeyKind.REGISTRATION)
-    with closing(Registry(registry_path(config) or "")) as registry:
+    file = registry_path(config)
+    if file is None:
+        raise GatewayError("the folder is that of another demo, without [devices]: name another one with --folder")
+    with closing(Registry(file)) as registry:
         for entry in registry.keys.all():
             if entry.label == LABEL:
                 registry.keys.revoke(entry.id)

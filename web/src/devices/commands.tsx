@@ -76,7 +76,7 @@ export function Commands({ apiKey, deviceId, mayChange, nowMs }: Props) {
           />
           <input
             aria-label="Payload of the command, JSON"
-            placeholder={'payload, such as {"after_s": 5}'}
+            placeholder={'{"after_s": 5}'}
             value={payload}
             onInput={(event) => setPayload(event.currentTarget.value)}
           />
@@ -85,7 +85,11 @@ export function Commands({ apiKey, deviceId, mayChange, nowMs }: Props) {
       ) : null}
       <Fault error={error ?? lost} />
       {commands?.length === 0 ? <p class="empty">No command was sent to it yet.</p> : null}
-      <ul class="commands" aria-live="polite">
+      {/* Ages change every second, so not the list but this line is read aloud. */}
+      <p class="aloud" role="status">
+        {commands?.[0] ? `${commands[0].type} is ${commands[0].state}` : ""}
+      </p>
+      <ul class="commands">
         {commands?.slice(0, SHOWN).map((command) => (
           <li key={command.id} data-testid={`command-${command.id}`}>
             <b>{command.type}</b>

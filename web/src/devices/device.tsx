@@ -8,6 +8,7 @@ import { Commands } from "./commands";
 import { ConfigurationOf } from "./configuration";
 import { Fault } from "./fault";
 import { Newest } from "./newest";
+import { focusLater } from "./focus";
 import { NewKey } from "./newkey";
 import { Presence } from "./presence";
 
@@ -85,7 +86,10 @@ function Actions({ apiKey, device, onChanged }: { apiKey: string; device: Device
           apiKey={made.api_key}
           of={device.name}
           note={until ? `The old one stays valid until ${moment(until * 1000)}.` : "The old one is valid no more."}
-          onDone={() => setMade(null)}
+          onDone={() => {
+            setMade(null);
+            focusLater("rotate-key");
+          }}
         />
       ) : asks ? (
         <div class="row" role="group" aria-label="Give it a new key">
@@ -93,13 +97,19 @@ function Actions({ apiKey, device, onChanged }: { apiKey: string; device: Device
           <button type="button" class="main" autofocus onClick={rotate}>
             Give it a new key
           </button>
-          <button type="button" onClick={() => ask(false)}>
+          <button
+            type="button"
+            onClick={() => {
+              ask(false);
+              focusLater("rotate-key");
+            }}
+          >
             Cancel
           </button>
         </div>
       ) : (
         <div class="row">
-          <button type="button" onClick={() => ask(true)} disabled={!isEnabled} title={isEnabled ? undefined : "A disabled device gets no key."}>
+          <button type="button" id="rotate-key" onClick={() => ask(true)} disabled={!isEnabled} title={isEnabled ? undefined : "A disabled device gets no key."}>
             Rotate its key
           </button>
           <button type="button" class={isEnabled ? "danger" : "main"} onClick={turn}>

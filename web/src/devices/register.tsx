@@ -14,7 +14,7 @@ interface Given {
 const FIELDS: [keyof Given, string, string, boolean][] = [
   ["name", "Name", "Boiler room", true],
   ["device_type", "Type", "esp32", true],
-  ["id", "Id", "the next number", false],
+  ["id", "Id", "next number", false],
   ["location", "Location", "Building 2", false],
 ];
 

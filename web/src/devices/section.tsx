@@ -7,6 +7,7 @@ import type { Store } from "../store";
 import { call, type Device, isAdministrator, keepKey, storedKey } from "./calls";
 import { DevicePanel } from "./device";
 import { Fault } from "./fault";
+import { focusLater } from "./focus";
 import { KeyForm } from "./keyform";
 import { NewKey } from "./newkey";
 import { Presence } from "./presence";
@@ -86,6 +87,10 @@ function List({ store, apiKey, found, onChanged }: { store: Store; apiKey: strin
   const shown = all ? matching : matching.slice(0, SHOWN);
   const device = found.devices.find((each) => each.id === chosen);
   const nowMs = store.nowMs();
+  const doneWithKey = () => {
+    setMade(null);
+    focusLater("register-device");
+  };
   const close = () => {
     document.getElementById(`open-${chosen}`)?.focus();
     choose(null);
@@ -94,7 +99,7 @@ function List({ store, apiKey, found, onChanged }: { store: Store; apiKey: strin
     <>
       <div class="row tools">
         {mayChange && !registers ? (
-          <button type="button" class="main" onClick={() => setRegisters(true)}>
+          <button type="button" class="main" id="register-device" onClick={() => setRegisters(true)}>
             Register a device
           </button>
         ) : null}
@@ -111,7 +116,10 @@ function List({ store, apiKey, found, onChanged }: { store: Store; apiKey: strin
       {registers ? (
         <Register
           apiKey={apiKey}
-          onCancel={() => setRegisters(false)}
+          onCancel={() => {
+            setRegisters(false);
+            focusLater("register-device");
+          }}
           onDone={(registered) => {
             setRegisters(false);
             setMade({ name: registered.name, api_key: registered.api_key });
@@ -119,7 +127,7 @@ function List({ store, apiKey, found, onChanged }: { store: Store; apiKey: strin
           }}
         />
       ) : null}
-      {made ? <NewKey apiKey={made.api_key} of={made.name} onDone={() => setMade(null)} /> : null}
+      {made ? <NewKey apiKey={made.api_key} of={made.name} onDone={doneWithKey} /> : null}
       {found.devices.length === 0 ? <p class="empty">No device is registered yet.</p> : null}
       {found.devices.length > 0 && matching.length === 0 ? <p class="empty">Nothing matches “{wanted}”.</p> : null}
       {shown.length ? (
