@@ -7,11 +7,17 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
 from servers import Influxd, Mosquitto, Server, VictoriaMetrics, find_program
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from pages import Seen
 
 LIMIT_S = 20
 SLOW_LIMIT_S = int(os.environ.get("IIOT_SOAK_LIMIT_S", "600"))
@@ -105,3 +111,28 @@ def influxd(launch: Callable[..., Influxd]) -> Influxd:
     server = launch(Influxd)
     server.create_database("telemetry")
     return server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium without a window."""
+    from pages import chromium
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Seen]]:
+    """A function that opens a page; all are closed after the test."""
+    from pages import Seen
+
+    opened: list[Seen] = []
+
+    def open_page(url: str, **settings: object) -> Seen:
+        opened.append(Seen(browser, url, **settings))
+        return opened[-1]
+
+    yield open_page
+    for seen in opened:
+        seen.context.close()

@@ -99,6 +99,7 @@ NATIVE = {
     "pipeline/supervisor.py": "the types of the journal and of the live values",
     "pipeline/views.py": "the type of the live values, and what a history can be asked for",
     "plant/fleet.py": "the machines' connections",
+    "plant/publishing.py": "how its devices reach a broker",
     "device_api/building.py": "makes the place of posts in the journal",
     "device_api/intake.py": "the type of that place",
     "device_api/door.py": "what a point takes of its device",

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-import iiot_gateway
-from servers import Mosquitto, find_program, until
+from pages import WAIT_MS, Seen
+from servers import Mosquitto, until
 from watched import Watched, line
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105
 TILE = "tile-iiot/node1/temperature"
-WAIT_MS = 15_000
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium without a window."""
-    program = find_program("chromium")
-    built = (Path(iiot_gateway.__file__).parent / "web" / "index.html").is_file()
-    if program is None or not built:
-        message = "chromium is not installed" if built else "the page is not built; scripts/build-web.sh builds it"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        # A browser as root has no sandbox of its own.
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -52,40 +33,6 @@ def gateway(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
     yield begin
     for started in running:
         started.end()
-
-
-class Seen:
-    """A page, with what it asked for and what it complained of."""
-
-    def __init__(self, browser: Browser, url: str, **settings: object) -> None:
-        self.context = browser.new_context(**settings)  # type: ignore[arg-type]
-        self.context.set_default_timeout(WAIT_MS)
-        self.complaints: list[str] = []
-        self.asked: set[str] = set()
-        self.page: Page = self.context.new_page()
-        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.context.on("request", lambda request: self.asked.add(re.sub(r"^(\w+://[^/]*).*", r"\1", request.url)))
-        self.page.goto(url)
-
-    def live(self) -> Page:
-        """Wait until it is connected."""
-        expect(self.page.get_by_test_id("connection")).to_have_text("Live", timeout=WAIT_MS)
-        return self.page
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Seen]]:
-    """A function that opens a page; all are closed after the test."""
-    opened: list[Seen] = []
-
-    def open_page(url: str, **settings: object) -> Seen:
-        opened.append(Seen(browser, url, **settings))
-        return opened[-1]
-
-    yield open_page
-    for seen in opened:
-        seen.context.close()
 
 
 def test_values_move_as_telemetry_comes_and_nothing_is_asked_of_others(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:

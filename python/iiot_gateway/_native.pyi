@@ -590,8 +590,9 @@ class SideConnection:
         ca_file: str | None = None,
         client_cert_file: str | None = None,
         client_key_file: str | None = None,
+        will_topic: str | None = None,
     ) -> Self:
-        """`subscriptions` are topic filters, taken at QoS 0. Raises MqttError for a filter, URL or certificate that cannot be used."""
+        """`subscriptions` are topic filters, taken at QoS 0. Where a connection breaks, the broker publishes `offline` to `will_topic`. Raises MqttError for a filter, URL or certificate that cannot be used."""
     def run_connection(self) -> dict[str, Any]:
         """Connect and subscribe, publish and receive until the connection ends or `stop`. Blocks; releases the interpreter.
         Returns {"kind", "detail", "connected_s"}, with the kinds of `MqttSink.run_connection`. More than 20,000 messages, or 16 MiB

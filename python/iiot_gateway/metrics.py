@@ -123,7 +123,7 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
     for name, source in document["source"].items():
         for metric, key in ((SOURCE_BYTES, "bytes"), (SOURCE_DOCUMENTS, "documents"), (SOURCE_RESTARTS, "restarts")):
             yield metric, {"source": name}, source[key]
-        yield SOURCE_RUNNING, {"source": name, "state": source["state"]}, int(source["state"] in ("running", "subscribed"))
+        yield SOURCE_RUNNING, {"source": name, "state": source["state"]}, int(source["state"] in ("running", "subscribed", "listening"))
         if source["last_document_at"] is not None:
             yield SOURCE_LAST_DOCUMENT, {"source": name}, source["last_document_at"]
     gateway = document["gateway"]

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,8 @@ def test_the_plan_of_the_plant_makes_buckets_and_a_task(gateway: Gateway, peer: 
     assert refused.returncode == 1
     assert "set bucket = 'factory_metrics' in [influxdb]" in refused.stderr
     gateway.config.write_text(gateway.config.read_text().replace(f'bucket = "{name}"', 'bucket = "factory_metrics"'))
+    assert "--sample-data is of devices" in gateway.run(*words, "--sample-data").stderr
+    assert peer.is_new
     for _ in range(2):
         assert gateway.run(*words).returncode == 0
         for file in ("gateway.token", "dashboard.token"):
@@ -143,6 +146,35 @@ def test_the_plan_of_the_plant_makes_buckets_and_a_task(gateway: Gateway, peer: 
     rights = peer.rights[(gateway.folder / "old-dashboard.token").read_text().strip()]
     assert rights is not None
     assert [right["action"] for right in rights] == ["read", "read"]
+
+
+def test_a_new_bucket_gets_sample_data_and_no_other_one_does(gateway: Gateway, peer: ScriptedInfluxdb2) -> None:
+    """A day of two devices, as the profile iotflow would store it; said before, written once."""
+    configure(gateway, peer.url)
+    (gateway.folder / "password").write_text("correct horse\n")
+    words = ("influxdb", "init", "--password-file", "password", "--sample-data")
+    assert "would write sample data of two devices" in gateway.run(*words, "--dry-run").stdout
+    before_s = int(time.time())
+
+    done = gateway.run(*words, "--yes")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line for body in peer.lines for line in body.splitlines()]
+    assert f"wrote {len(lines)} points of the devices sample-1 and sample-2" in done.stdout
+    assert {line.partition(",")[0] for line in lines} == {"temperature", "humidity", "battery", "status"}
+    assert {line.partition("device_id=")[2].partition(",")[0] for line in lines} == {"sample-1", "sample-2"}
+    assert all(",location=" in line and " value=" in line for line in lines)
+    times = [int(line.rpartition(" ")[2]) for line in lines]
+    assert before_s <= max(times) <= time.time()
+    assert 82_800 < max(times) - min(times) < 86_400
+    assert len({(line.partition(" ")[0], at) for line, at in zip(lines, times, strict=True)}) == len(lines)
+
+    for file in ("gateway.token", "dashboard.token"):
+        (gateway.folder / file).unlink()
+    again = gateway.run(*words, "--yes")
+    assert again.returncode == 0
+    assert "was there before, so it gets no sample data" in again.stderr
+    assert sum(len(body.splitlines()) for body in peer.lines) == len(lines)
 
 
 def test_points_are_deleted_by_time_and_predicate(gateway: Gateway, peer: ScriptedInfluxdb2) -> None:

@@ -33,6 +33,12 @@ def test_data_flows_when_every_part_does_its_work() -> None:
     assert found == {"state": "flowing", "text": "Frames come from serial and reach mqtt and history.", "stops": []}
 
 
+@pytest.mark.parametrize("state", ["running", "subscribed", "listening"])
+def test_whatever_a_source_calls_its_work_it_is_none_that_stops(state: str) -> None:
+    """A serial port is read, a broker's topics are subscribed to, devices are listened to."""
+    assert judge({"devices": source(state=state, detail="a word")}, {"mqtt": sink()})["state"] == "flowing"
+
+
 def test_a_sink_that_is_away_holds_up_and_its_frames_are_safe() -> None:
     """The sentence names the sink, the reason, what waits and for how long there is room."""
     found = judge(

@@ -27,7 +27,7 @@ export class Refused extends Error {
   }
 }
 
-async function refusal(response: Response): Promise<Refused> {
+export async function refusal(response: Response): Promise<Refused> {
   const fallback = { error: "http", message: `the gateway answered ${response.status}`, remedy: "" };
   return new Refused(response.status, await response.json().catch(() => fallback));
 }

@@ -3,6 +3,7 @@
 import { useEffect, useReducer, useState } from "preact/hooks";
 import { Banner, headline } from "./banner";
 import { Chart } from "./chart";
+import { Devices } from "./devices/section";
 import { Flow } from "./flow";
 import { count, duration } from "./format";
 import { Ledger } from "./ledger";
@@ -11,9 +12,15 @@ import { Rejects } from "./rejects";
 import type { Store } from "./store";
 import * as themes from "./theme";
 import { TokenForm } from "./token";
+import type { Status } from "./types";
 import { Values } from "./values";
 
 const PILL = { live: "Live", connecting: "Connecting", offline: "Offline", token: "Locked" };
+
+/** A gateway whose registry of devices is on has their calls for a source. */
+function hasDevices(status: Status): boolean {
+  return Object.values(status.source).some((source) => source.kind === "devices");
+}
 
 export function App({ store }: { store: Store }) {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
@@ -57,6 +64,7 @@ export function App({ store }: { store: Store }) {
           <>
             <Banner store={store} />
             {status ? <Flow status={status} nowMs={nowMs} live={state === "live"} /> : null}
+            {status && hasDevices(status) ? <Devices store={store} /> : null}
             {series ? <Chart key={series.id} store={store} series={series} theme={theme} onClose={() => setChosen(null)} /> : null}
             <Values store={store} chosen={chosen} onOpen={(id) => setChosen(id === chosen ? null : id)} />
             <Links links={[...store.links.values()]} nowMs={nowMs} />

@@ -4,6 +4,9 @@ import type { ComponentChildren } from "preact";
 import { age, bytes, count, duration, rate, room } from "./format";
 import type { Sink, Source, Status } from "./types";
 
+/** What sources call their work. */
+const WORKING = new Set(["running", "subscribed", "listening"]);
+
 interface Card {
   name: string;
   kind: string;
@@ -86,7 +89,7 @@ export function Flow({ status, nowMs, live }: { status: Status; nowMs: number; l
       <div class="column">
         <h2>Sources</h2>
         {sources.map(([name, source]) => (
-          <SourceBox key={name} name={name} source={source} nowMs={nowMs} mood={mood("source", name, source.state === "running" || source.state === "subscribed")} />
+          <SourceBox key={name} name={name} source={source} nowMs={nowMs} mood={mood("source", name, WORKING.has(source.state))} />
         ))}
         {sources.length ? null : <p class="empty">No source is configured.</p>}
       </div>

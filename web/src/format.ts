@@ -42,7 +42,7 @@ export function titleOf(series: Series, differing?: Set<string>): string {
 }
 
 /** The tags in which the points of each measurement differ. */
-export function differingTags(all: Series[]): Map<string, Set<string>> {
+export function differingTags(all: Pick<Series, "measurement" | "tags">[]): Map<string, Set<string>> {
   const seen = new Map<string, Map<string, string>>();
   const differing = new Map<string, Set<string>>();
   for (const { measurement, tags } of all) {

@@ -8,12 +8,14 @@ import socket
 import sys
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
+from iiot_gateway.cli import demo_devices
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.simulate import MAX_PACE, rate
 from iiot_gateway.cli.streams import STANDARD_OUTPUT
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 10.0
 """Whatever the broker does, the addresses are said then."""
-FOLDERS = {"nodes": "iiot-demo", "factory": "iiot-demo-factory"}
+FOLDERS = {"nodes": "iiot-demo", "factory": "iiot-demo-factory", "devices": "iiot-demo-devices"}
 NAME = "config.toml"
 HEAD = """\
 # Made by `iiot-gateway demo`, and yours from now on: it is never written again.
@@ -69,7 +71,11 @@ path = "journal.db"
 [http]
 listen = "127.0.0.1:5000"
 """
-CONFIGS = {"nodes": HEAD + NODES + TAIL, "factory": HEAD + FACTORY + TAIL}
+CONFIGS = {
+    "nodes": HEAD + NODES + TAIL,
+    "factory": HEAD + FACTORY + TAIL,
+    "devices": HEAD + demo_devices.TEXT + TAIL.replace('1883"\n', '1883"' + demo_devices.BROKER),
+}
 MACHINES = 3
 PACE = 10.0
 """So many times faster than real machines, so that something is to be seen soon."""
@@ -80,10 +86,16 @@ LEDGER = "ledger.json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take what is to be shown, and a folder."""
     parser.add_argument(
-        "what", nargs="?", choices=tuple(CONFIGS), default="nodes", help="nodes (default): LoRa nodes; factory: machines of a dosing plant"
+        "what",
+        nargs="?",
+        choices=tuple(CONFIGS),
+        default="nodes",
+        help="nodes (default): LoRa nodes; factory: machines of a dosing plant; devices: ESP32s that register themselves",
     )
     parser.add_argument(
-        "--folder", metavar="DIR", help="where its files are, iiot-demo or iiot-demo-factory by default; a second start goes on there"
+        "--folder",
+        metavar="DIR",
+        help="where its files are, iiot-demo, iiot-demo-factory or iiot-demo-devices by default; a second start goes on there",
     )
     parser.add_argument(
         "--postgresql",
@@ -91,10 +103,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="factory: rows for this database too, in the plant's tables, which are made there; PGPASSWORD holds the password",
     )
     parser.add_argument(
-        "--rate", type=rate, default=PACE, metavar="R|max", help=f"factory: so many times faster than real machines; {PACE:g} by default"
+        "--rate",
+        type=rate,
+        default=argparse.SUPPRESS,
+        metavar="R|max",
+        help=f"factory: so many times faster than real machines, {PACE:g} by default; "
+        f"devices: messages per second, {demo_devices.RATE_PER_S:g} by default",
     )
     parser.add_argument(
-        "--count", type=count, metavar="N", help=f"factory: the machines end after so many messages, and {LEDGER} says what they published"
+        "--count", type=count, metavar="N", help=f"factory, devices: these end after so many messages, and {LEDGER} says what they sent"
     )
 
 
@@ -102,26 +119,43 @@ def run(args: argparse.Namespace) -> int:
     """Make the configuration if there is none, say where to look, and run until Ctrl-C."""
     if args.config:
         raise GatewayError(f"demo has a configuration of its own; `{command('run --config FILE')}` runs another")
-    for option, given in (("--postgresql", args.postgresql), ("--rate", args.rate != PACE), ("--count", args.count)):
-        if given and args.what != "factory":
-            raise GatewayError(f"{option} goes with `{command('demo factory')}`")
+    _must_fit(args)
     folder = Path(args.folder or FOLDERS[args.what])
+    if args.what == "devices":
+        demo_devices.prepare(folder)
     path, config = _configured(folder, CONFIGS[args.what], args.postgresql)
     if config.log.level == "info":
         # What it prints itself is enough; `run` with this file says more.
         config = replace(config, log=replace(config.log, level="warning"))
     from iiot_gateway.cli.run import start
 
+    words = partial(greeting, config, path)
+    living: tuple[Service, ...] = ()
+    if args.what == "devices":
+        pace = demo_devices.Pace(rate_per_s=getattr(args, "rate", demo_devices.RATE_PER_S), count=args.count)
+        administrator, registration = demo_devices.make_keys(config)
+        words = partial(demo_devices.greeting, config, path, administrator)
+        living = (demo_devices.devices(config, folder, registration, pace=pace, ready=_is_subscribed),)
+    elif config.of(MqttConsumerSection):
+        living = (machines(config, folder, pace=getattr(args, "rate", PACE) or MAX_PACE, count=args.count),)
+
     async def greet(views: Views) -> None:
         """Say where to look once something is there to be seen."""
         with anyio.move_on_after(PATIENCE_S):
             while not READY & await anyio.to_thread.run_sync(_states, views):  # noqa: ASYNC110 - no event
                 await anyio.sleep(0.1)
-        LineWriter(STANDARD_OUTPUT).line("\n".join(greeting(config, path)))
+        LineWriter(STANDARD_OUTPUT).line("\n".join(words()))
 
-    if not config.of(MqttConsumerSection):
-        return start(config, services=(greet,))
-    return start(config, services=(greet, machines(config, folder, pace=args.rate or MAX_PACE, count=args.count)))
+    return start(config, services=(greet, *living))
+
+
+def _must_fit(args: argparse.Namespace) -> None:
+    """Refuse options that would have no effect. Raises GatewayError."""
+    for option, given in (("--rate", "rate" in args), ("--count", args.count)):
+        if given and args.what == "nodes":
+            raise GatewayError(f"{option} goes with `{command('demo factory')}` and `{command('demo devices')}`")
+    if args.postgresql and args.what != "factory":
+        raise GatewayError(f"--postgresql goes with `{command('demo factory')}`")
 
 
 def _configured(folder: Path, text: str, postgresql: str | None) -> tuple[Path, Config]:
@@ -154,7 +188,7 @@ def machines(config: Config, folder: Path, *, pace: float, count: int | None) ->
     async def run_machines(views: Views) -> None:
         """Let the machines publish until they are done, or the gateway ends."""
         try:
-            while "subscribed" not in await anyio.to_thread.run_sync(_states, views):  # noqa: ASYNC110 - no event
+            while not await anyio.to_thread.run_sync(_is_subscribed, views):  # noqa: ASYNC110 - no event
                 await anyio.sleep(0.1)
             await anyio.to_thread.run_sync(publish, limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True)
         finally:
@@ -178,6 +212,11 @@ def _states(views: Views) -> set[str]:
     brokers = (sink["state"] for name, sink in document["sinks"].items() if name.startswith("mqtt"))
     consumers = (source["state"] for name, source in document["source"].items() if name.startswith("mqtt_consumer"))
     return {*brokers, *consumers}
+
+
+def _is_subscribed(views: Views) -> bool:
+    """Tell whether what is published now is taken."""
+    return "subscribed" in _states(views)
 
 
 def prepared(folder: Path, text: str) -> Path:

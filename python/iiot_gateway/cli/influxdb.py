@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"where the read-only token goes; {DASHBOARD_TOKEN_FILE} by default",
     )
+    init.add_argument(
+        "--sample-data", action="store_true", help="write a day of two devices that do not exist into the bucket, if it is made now"
+    )
     init.add_argument("--wait", type=seconds, default=60.0, metavar="S", help="how long to wait for the server")
     query = actions.add_parser("query", help="run a Flux query")
     query.add_argument("flux", help="the query; - reads standard input")

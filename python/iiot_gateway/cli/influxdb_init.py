@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from iiot_gateway.cli import influxdb
-from iiot_gateway.cli.influxdb_plan import HOUR_S, PLANS, write_task
+from iiot_gateway.cli.influxdb_plan import HOUR_S, PLANS, Plan, write_task
+from iiot_gateway.cli.influxdb_samples import write_samples
 from iiot_gateway.errors import GatewayError, command
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 
@@ -20,11 +21,7 @@ POLL_S = 0.5
 
 def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[..., None]) -> int:
     """Set the server up; say each step."""
-    plan = PLANS[args.plan] if args.plan else None
-    if plan and section.bucket != plan.raw:
-        raise GatewayError(f"the plan {args.plan} writes to the bucket {plan.raw!r}: set bucket = {plan.raw!r} in [{args.section}]")
-    if plan and args.retention_days:
-        raise GatewayError("--plan says how long buckets keep points: leave --retention-days out")
+    plan = _plan(section, args)
     gateway_token_file = args.gateway_token_file or section.token_file or "gateway.token"
     if args.password_file:
         influxdb.secret_of(args.password_file)  # before a minute is waited for a server
@@ -49,6 +46,7 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
         *([f"make the bucket {plan.daily} (kept {plan.daily_hours // 24} days) and the task {plan.task_name}"] if plan else []),
         f"write a token that may only write that bucket to {gateway_token_file}",
         f"write a token that may only read {'both buckets' if plan else 'it'} to {args.dashboard_token_file}",
+        *(["write sample data of two devices, sample-1 and sample-2, to the bucket if it is made now"] if args.sample_data else []),
     ]
     if args.dry_run:
         print("\n".join(f"would {step}" for step in steps))
@@ -57,6 +55,7 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
     admin = _set_up(section, args, retention_s) if is_new else _admin_token(section, args)
     with influxdb.client(section, admin) as client:
         org = _organisation(client, section.org)
+        was_there = not is_new and _find_bucket(client, section.bucket, org) is not None
         bucket = _bucket(client, section.bucket, org, retention_s)
         read = [bucket]
         if plan:
@@ -64,9 +63,32 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
             write_task(client, plan, org)
         influxdb.write_secret(gateway_token_file, _token(client, org, [bucket], "write", "iiot-gateway writes"))
         influxdb.write_secret(args.dashboard_token_file, _token(client, org, read, "read", "dashboards read"))
+        if args.sample_data:
+            _write_samples(client, section, was_there=was_there)
     hint = "" if section.token_file else f"set token_file = {gateway_token_file!r} in the section; "
     print(f"ready: {hint}dashboards take {args.dashboard_token_file}")
     return 0
+
+
+def _plan(section: InfluxdbSection, args: argparse.Namespace) -> Plan | None:
+    """Return the plan that is asked for. Raises GatewayError for what does not go together."""
+    plan = PLANS[args.plan] if args.plan else None
+    if plan and section.bucket != plan.raw:
+        raise GatewayError(f"the plan {args.plan} writes to the bucket {plan.raw!r}: set bucket = {plan.raw!r} in [{args.section}]")
+    if plan and args.retention_days:
+        raise GatewayError("--plan says how long buckets keep points: leave --retention-days out")
+    if plan and args.sample_data:
+        raise GatewayError("--sample-data is of devices, and a plan's bucket is not for them: leave --plan or --sample-data out")
+    return plan
+
+
+def _write_samples(client: Any, section: InfluxdbSection, *, was_there: bool) -> None:
+    if was_there:
+        # Whoever has measurements in it would find ours among them.
+        print(f"iiot-gateway: the bucket {section.bucket} was there before, so it gets no sample data", file=sys.stderr)
+        return
+    written = write_samples(client, section.bucket, section.org, int(time.time()))
+    print(f"wrote {written} points of the devices sample-1 and sample-2")
 
 
 def _wait_ready(section: InfluxdbSection, wait_s: float) -> None:
@@ -127,10 +149,14 @@ def _organisation(client: Any, name: str) -> Any:
 def _bucket(client: Any, name: str, org: Any, retention_s: int) -> Any:
     from influxdb_client import BucketRetentionRules
 
-    api = client.buckets_api()
-    found = _found(lambda: api.find_buckets(name=name, org_id=org.id).buckets)
     rules = [BucketRetentionRules(type="expire", every_seconds=retention_s)] if retention_s else []
-    return found[0] if found else api.create_bucket(bucket_name=name, retention_rules=rules, org_id=org.id)
+    found = _find_bucket(client, name, org)
+    return found or client.buckets_api().create_bucket(bucket_name=name, retention_rules=rules, org_id=org.id)
+
+
+def _find_bucket(client: Any, name: str, org: Any) -> Any:
+    found = _found(lambda: client.buckets_api().find_buckets(name=name, org_id=org.id).buckets)
+    return found[0] if found else None
 
 
 def _found(ask: Callable[[], list[Any]]) -> list[Any]:

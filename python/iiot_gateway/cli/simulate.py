@@ -1,4 +1,4 @@
-"""`simulate`: the log of simulated LoRa nodes, as probe-rs would print it; or dosing machines that publish to a broker."""
+"""`simulate`: the log of simulated LoRa nodes, as probe-rs would print it; dosing machines that publish to a broker; or devices."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from iiot_gateway._native import Simulator
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns
+from iiot_gateway.cli.simulate_devices import add_arguments as add_device_arguments
+from iiot_gateway.cli.simulate_devices import run_devices
 from iiot_gateway.errors import GatewayError
 
 MAX_DEVICES = 200
@@ -46,19 +48,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("lora", "dosing"),
+        choices=("lora", "dosing", "devices"),
         default="lora",
-        help="lora (default): the log of a LoRa receiver on standard output; dosing: machines of a dosing plant that publish to a broker",
+        help="lora (default): the log of a LoRa receiver on standard output; dosing: machines of a dosing plant that publish to a broker; "
+        "devices: ESP32s that register themselves and send, over HTTP or MQTT",
     )
     parser.add_argument(
-        "--broker", metavar="URL", help="dosing: the broker, mqtt://HOST:PORT; user and password stand in MQTT_USERNAME and MQTT_PASSWORD"
+        "--broker",
+        metavar="URL",
+        help="the broker, mqtt://HOST:PORT; dosing: user and password stand in MQTT_USERNAME and MQTT_PASSWORD; "
+        "devices: each logs in with its key",
     )
-    parser.add_argument("--devices", type=count, default=1, metavar="N", help="dosing: machines, 1 to 200; 1 by default")
+    parser.add_argument("--devices", type=count, default=1, metavar="N", help="machines or devices, 1 to 200; 1 by default")
     parser.add_argument(
         "--clock", choices=("unix", "uptime"), default="unix", help="dosing: what the machines send as time; unix by default"
     )
     parser.add_argument(
-        "--ledger", metavar="FILE", help="dosing: write what was published to this file (JSON); without, to standard output"
+        "--ledger", metavar="FILE", help="dosing and devices: write what was sent to this file (JSON); without, to standard output"
     )
     parser.add_argument("--nodes", type=count, default=3, metavar="N", help="sensor nodes: node1, node3, node4 and so on; 3 by default")
     parser.add_argument(
@@ -67,17 +73,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         metavar="R|max",
         help="lora: readings per second, of all nodes together; 1 by default; max does not wait, and each node measures every 10 s; "
-        "dosing: so many times faster than real machines",
+        "dosing: so many times faster than real machines; devices: messages per second, of all together",
     )
     parser.add_argument("--seed", type=seed, default=1, metavar="N", help="same seed, same start: same bytes; 1 by default")
     parser.add_argument("--start", type=moment_ns, metavar="ISO-TIME", help="when it begins, by the nodes' clock; now by default")
-    parser.add_argument("--count", type=count, metavar="N", help="end after so many readings; without, Ctrl-C ends it")
+    parser.add_argument("--count", type=count, metavar="N", help="end after so many readings or messages; without, Ctrl-C ends it")
+    add_device_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Go on until the count is reached, or nobody reads any more; then say what happened."""
     if args.what == "dosing":
         return _dosing(args)
+    if args.what == "devices":
+        return run_devices(args)
     start_ns = time.time_ns() if args.start is None else args.start
     try:
         simulator = Simulator(nodes=min(args.nodes, 2**32 - 1), rate_per_s=args.rate, seed=args.seed, start_ns=start_ns)

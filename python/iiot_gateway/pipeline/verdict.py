@@ -52,7 +52,7 @@ def verdict(document: dict[str, Any], now_s: float) -> dict[str, Any]:
 
 
 def _of_source(name: str, source: dict[str, Any]) -> str:
-    if source["state"] in ("running", "subscribed", "starting", "connecting", "finished"):
+    if source["state"] in ("running", "subscribed", "listening", "starting", "connecting", "finished"):
         return ""
     detail = f": {source['detail']}" if source["detail"] else f" ({source['state']})"
     return f"{name} gives nothing{detail}."

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::client::{EndKind, Failure};
+use crate::client::{EndKind, Failure, Setup};
 use crate::config::{Checked, Config, ConfigError, Protocol, check};
-use crate::destination::filter_fault;
+use crate::destination::{filter_fault, topic_fault};
 use crate::side_link::Link;
 use crate::sink::{Ended, setup};
 use crate::{client_v4, client_v5};
@@ -146,6 +146,7 @@ impl Desk {
 pub struct SideConnection {
     pub(crate) checked: Checked,
     pub(crate) filters: Vec<String>,
+    will_topic: Option<String>,
     pub(crate) wake: Notify,
     desk: Mutex<Desk>,
     arrived: Condvar,
@@ -169,10 +170,22 @@ impl SideConnection {
         Ok(Self {
             checked: check(config)?,
             filters,
+            will_topic: None,
             wake: Notify::new(),
             desk: Mutex::default(),
             arrived: Condvar::new(),
             running: Mutex::default(),
+        })
+    }
+
+    /// Leave a last will: the broker publishes `offline` there, not retained, where a connection breaks.
+    pub fn with_will(self, topic: String) -> Result<Self, ConfigError> {
+        if let Some(fault) = topic_fault(&topic) {
+            return Err(ConfigError::new("will_topic", fault));
+        }
+        Ok(Self {
+            will_topic: Some(topic),
+            ..self
         })
     }
 
@@ -218,7 +231,11 @@ impl SideConnection {
     }
 
     fn run_in(&self, runtime: &tokio::runtime::Runtime) -> (Failure, Option<Instant>) {
-        let setup = setup(&self.checked);
+        let setup = Setup {
+            will_topic: self.will_topic.clone(),
+            will_retain: false,
+            ..setup(&self.checked)
+        };
         let _in_runtime = runtime.enter();
         match self.checked.config.protocol {
             Protocol::V311 => {

@@ -32,6 +32,19 @@ fn payloads(peer: &mut Peer, count: usize) -> String {
 }
 
 #[test]
+fn a_last_will_has_a_topic_that_can_be_published_to() {
+    for (topic, fault) in [("", "is empty"), ("home/#", "holds a wildcard")] {
+        let config = Config::new("mqtt://127.0.0.1:1", "side");
+        let side = SideConnection::new(config, vec!["home/+".to_owned()]).unwrap();
+        let refused = side.with_will(topic.to_owned()).err().unwrap();
+        assert_eq!(
+            (refused.setting, refused.message.as_str()),
+            ("will_topic", fault)
+        );
+    }
+}
+
+#[test]
 fn what_is_kept_is_sent_again_until_it_is_acknowledged_and_what_is_bound_is_not() {
     //! In its order, behind a connection that took it and acknowledged only the second.
     let broker = Scripted::start(|number, peer| {

@@ -28,7 +28,7 @@ impl SideConnection {
     #[new]
     #[pyo3(signature = (
         *, broker_url, client_id, subscriptions, protocol = "3.1.1", keep_alive_s = 30.0, ack_timeout_s = 20.0, connect_timeout_s = 10.0,
-        username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None
+        username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None, will_topic = None
     ))]
     fn new(
         broker_url: String,
@@ -43,6 +43,7 @@ impl SideConnection {
         ca_file: Option<String>,
         client_cert_file: Option<String>,
         client_key_file: Option<String>,
+        will_topic: Option<String>,
     ) -> PyResult<Self> {
         let config = Config {
             protocol: self::protocol(protocol)?,
@@ -56,7 +57,10 @@ impl SideConnection {
             client_key_file,
             ..Config::new(broker_url, client_id)
         };
-        let core = iiot_mqtt::SideConnection::new(config, subscriptions).map_err(refused)?;
+        let mut core = iiot_mqtt::SideConnection::new(config, subscriptions).map_err(refused)?;
+        if let Some(topic) = will_topic {
+            core = core.with_will(topic).map_err(refused)?;
+        }
         Ok(Self { core })
     }
 
