@@ -12,9 +12,9 @@ const WINDOW: usize = 4_096;
 
 /// A block's row without its body.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(crate) struct Place {
     /// None is the tail.
-    id: Option<i64>,
+    pub id: Option<i64>,
     start_ns: i64,
     count: usize,
 }
@@ -111,95 +111,6 @@ pub(crate) fn last(db: &Connection, series: i64) -> Result<Option<Sample>> {
     })
 }
 
-/// Forget everything before a time. Returns how many points that were.
-pub(crate) fn forget_before(db: &Connection, series: i64, time_ns: i64) -> Result<u64> {
-    let mut gone: u64 = db
-        .prepare_cached("SELECT coalesce(sum(count), 0) FROM block WHERE series=?1 AND start_ns < ?2 AND end_ns < ?2")?
-        .query_row([series, time_ns], |r| r.get::<_, i64>(0))? as u64;
-    db.prepare_cached("DELETE FROM block WHERE series=?1 AND start_ns < ?2 AND end_ns < ?2")?
-        .execute([series, time_ns])?;
-    let cut = db
-        .prepare_cached("SELECT id, start_ns, count FROM block WHERE series=?1 AND start_ns < ?2")?
-        .query_row([series, time_ns], place)
-        .optional()?;
-    if let Some(cut) = cut {
-        let samples = read(db, series, cut)?;
-        let kept = samples.partition_point(|s| s.time_ns < time_ns);
-        gone += kept as u64;
-        db.prepare_cached("DELETE FROM block WHERE id=?1")?
-            .execute([cut.id])?;
-        write_halves(db, series, samples.get(kept..).unwrap_or_default())?;
-    }
-    let samples = tail(db, series)?;
-    let kept = samples.partition_point(|s| s.time_ns < time_ns);
-    if kept > 0 {
-        gone += kept as u64;
-        write_tail(db, series, samples.get(kept..).unwrap_or_default())?;
-    }
-    Ok(gone)
-}
-
-/// Forget what lies between two times, the end excluded. Returns how many points that were.
-pub(crate) fn forget_between(
-    db: &Connection,
-    series: i64,
-    start_ns: i64,
-    end_ns: i64,
-) -> Result<u64> {
-    let within = "series=?1 AND start_ns >= ?2 AND start_ns < ?3 AND end_ns < ?3";
-    let mut gone: u64 =
-        db.prepare_cached(&format!(
-            "SELECT coalesce(sum(count), 0) FROM block WHERE {within}"
-        ))?
-        .query_row([series, start_ns, end_ns], |r| r.get::<_, i64>(0))? as u64;
-    db.prepare_cached(&format!("DELETE FROM block WHERE {within}"))?
-        .execute([series, start_ns, end_ns])?;
-    let without = |samples: Vec<Sample>| -> (u64, Vec<Sample>) {
-        let before = samples.len();
-        let mut kept = samples;
-        kept.retain(|s| s.time_ns < start_ns || s.time_ns >= end_ns);
-        ((before - kept.len()) as u64, kept)
-    };
-    // One block at each end of the span may have points on both sides of it.
-    let cut: Vec<Place> = db
-        .prepare_cached(
-            "SELECT id, start_ns, count FROM block WHERE series=?1 AND start_ns < ?3 AND end_ns >= ?2
-               AND start_ns >= coalesce((SELECT max(start_ns) FROM block WHERE series=?1 AND start_ns <= ?2), ?2)",
-        )?
-        .query_map([series, start_ns, end_ns], place)?
-        .collect::<std::result::Result<_, _>>()?;
-    for block in cut {
-        let (taken, kept) = without(read(db, series, block)?);
-        if taken > 0 {
-            gone += taken;
-            db.prepare_cached("DELETE FROM block WHERE id=?1")?
-                .execute([block.id])?;
-            write_halves(db, series, &kept)?;
-        }
-    }
-    let (taken, kept) = without(tail(db, series)?);
-    if taken > 0 {
-        gone += taken;
-        write_tail(db, series, &kept)?;
-    }
-    Ok(gone)
-}
-
-/// Where so many blocks end that begin at a time or behind it; none if there are fewer.
-pub(crate) fn end_of_blocks(
-    db: &Connection,
-    series: i64,
-    start_ns: i64,
-    blocks: usize,
-) -> Result<Option<i64>> {
-    Ok(db
-        .prepare_cached(
-            "SELECT start_ns FROM block WHERE series=?1 AND start_ns > ?2 ORDER BY start_ns LIMIT 1 OFFSET ?3",
-        )?
-        .query_row(params![series, start_ns, blocks as i64], |r| r.get(0))
-        .optional()?)
-}
-
 /// The time of the first sample that is left.
 pub(crate) fn first_ns(db: &Connection, series: i64) -> Result<Option<i64>> {
     let sql =
@@ -210,7 +121,7 @@ pub(crate) fn first_ns(db: &Connection, series: i64) -> Result<Option<i64>> {
         .query_row([series], |r| r.get::<_, Option<i64>>(0))?)
 }
 
-fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+pub(crate) fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place {
         id: r.get(0)?,
         start_ns: r.get(1)?,
@@ -259,7 +170,7 @@ fn place_of(db: &Connection, series: i64, time_ns: i64) -> Result<(Place, Option
     Ok((block, next.or(tail.map(|t| t.start_ns))))
 }
 
-fn read(db: &Connection, series: i64, place: Place) -> Result<Vec<Sample>> {
+pub(crate) fn read(db: &Connection, series: i64, place: Place) -> Result<Vec<Sample>> {
     let Some(id) = place.id else {
         return tail(db, series);
     };
@@ -269,7 +180,7 @@ fn read(db: &Connection, series: i64, place: Place) -> Result<Vec<Sample>> {
     decode(place.start_ns, place.count, &body)
 }
 
-fn tail(db: &Connection, series: i64) -> Result<Vec<Sample>> {
+pub(crate) fn tail(db: &Connection, series: i64) -> Result<Vec<Sample>> {
     let mut query = db.prepare_cached("SELECT start_ns, count, body FROM tail WHERE series=?1")?;
     let mut rows = query.query([series])?;
     let Some(row) = rows.next()? else {
@@ -280,7 +191,7 @@ fn tail(db: &Connection, series: i64) -> Result<Vec<Sample>> {
 }
 
 /// Store samples as the tail; as many as fill blocks become blocks.
-fn write_tail(db: &Connection, series: i64, samples: &[Sample]) -> Result<()> {
+pub(crate) fn write_tail(db: &Connection, series: i64, samples: &[Sample]) -> Result<()> {
     let mut rest = samples;
     loop {
         let window = rest.get(..WINDOW).unwrap_or(rest);
@@ -336,7 +247,7 @@ fn insert(db: &Connection, series: i64, samples: &[Sample], body: &[u8]) -> Resu
 }
 
 /// Store samples as blocks with room in them: where one came late there may be more.
-fn write_halves(db: &Connection, series: i64, samples: &[Sample]) -> Result<()> {
+pub(crate) fn write_halves(db: &Connection, series: i64, samples: &[Sample]) -> Result<()> {
     let body = encode(samples);
     if body.len() <= BODY_BYTES || samples.len() <= 1 {
         return insert(db, series, samples, &body);

@@ -1,7 +1,7 @@
 //! Deleting what one tag's value sent in a span: points go for good, and the roll-ups stay those of the points that are there.
 
 use crate::error::{Error, Result};
-use crate::{blocks, rollup, schema, series};
+use crate::{blocks, forget, rollup, schema, series};
 use rusqlite::Connection;
 
 /// A transaction takes so many full blocks from a series at most, so that the log stays small.
@@ -60,7 +60,7 @@ fn some(db: &Connection, rest: &mut Rest) -> Result<u64> {
             break;
         }
         let stop =
-            blocks::end_of_blocks(db, id, rest.from_ns, BLOCKS)?.filter(|stop| *stop < rest.end_ns);
+            forget::end_of_blocks(db, id, rest.from_ns, BLOCKS)?.filter(|stop| *stop < rest.end_ns);
         gone += of_series(db, id, rest.from_ns, stop.unwrap_or(rest.end_ns))?;
         if let Some(stop) = stop {
             rest.from_ns = stop;
@@ -84,7 +84,7 @@ fn of_series(db: &Connection, id: i64, start_ns: i64, end_ns: i64) -> Result<u64
     if start_ns >= end_ns {
         return Ok(0);
     }
-    let gone = blocks::forget_between(db, id, start_ns, end_ns)?;
+    let gone = forget::between(db, id, start_ns, end_ns)?;
     if gone == 0 {
         return Ok(0);
     }

@@ -11,6 +11,7 @@ mod blocks;
 mod delete;
 mod error;
 mod feed;
+mod forget;
 mod lock;
 mod query;
 mod reader;

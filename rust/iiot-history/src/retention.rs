@@ -1,7 +1,7 @@
 //! Limits of age and size: the oldest points go, of every series alike, and the roll-ups stay those of the points that are there.
 
 use crate::error::Result;
-use crate::{blocks, rollup, series};
+use crate::{blocks, forget, rollup, series};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ fn free(db: &Connection, used: u64, max_bytes: u64) -> Result<u64> {
 fn forget_before(db: &Connection, time_ns: i64) -> Result<u64> {
     let mut pruned = 0;
     for mut row in series::with_points_before(db, time_ns)? {
-        let gone = blocks::forget_before(db, row.id, time_ns)?;
+        let gone = forget::before(db, row.id, time_ns)?;
         pruned += gone;
         row.points = row.points.saturating_sub(gone);
         let Some(first_ns) = blocks::first_ns(db, row.id)? else {
