@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from iiot_gateway.backoff import Backoff
@@ -146,6 +147,8 @@ class AccountKeeper:
             await self._remove(look.surplus, broker)
             for each in look.due:
                 await self._settle(each, broker)
+                # Posts are answered in between, also where nothing is asked of the broker.
+                await anyio.lowlevel.checkpoint()
         finally:
             # Also if the broker goes away in between: it was told what it was told.
             with anyio.CancelScope(shield=True):
