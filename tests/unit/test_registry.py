@@ -174,6 +174,9 @@ def test_commands_are_queued_sent_acknowledged_or_expired(registry: Registry) ->
     assert [command.id for command in registry.commands.waiting()] == [first.id]
     registry.commands.sent(first.id)
     assert registry.commands.waiting() == []
+    assert registry.commands.send_again("one") == 1
+    assert [command.id for command in registry.commands.waiting()] == [first.id]
+    registry.commands.sent(first.id)
     assert not registry.commands.acknowledged("two", first.id)
     assert registry.commands.acknowledged("one", first.id)
     assert not registry.commands.acknowledged("one", first.id)

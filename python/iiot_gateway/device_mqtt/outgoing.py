@@ -5,7 +5,7 @@
     TOPICS/ID/status/command    {"command_id": 7}                                        from the device, when it has done it
 
 A command is sent again after a restart if it was not known to have reached the broker: by command_id a device tells that it
-has done it before.
+has done it before. So it is when a device comes back that was away: a broker keeps nothing for a device without a session.
 """
 
 from __future__ import annotations

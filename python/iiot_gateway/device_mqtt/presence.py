@@ -92,6 +92,8 @@ class Presence:
         message_id = f"presence {presence} {last_seen}".encode()
         await self._api.queue.post([(STATUS_TOPIC, document, device_id, sender.tags, message_id, time.time_ns())])
         await anyio.to_thread.run_sync(self._api.registry.devices.set_presence, device_id, presence)
+        if presence == ONLINE:
+            await anyio.to_thread.run_sync(self._api.registry.commands.send_again, device_id)
         self._presence[device_id] = presence
         log = get_log().warning if presence == OFFLINE else get_log().info
         log(DEVICE_PRESENCE, device=device_id, presence=presence, silent_s=round(time.time() - last_seen, 1))

@@ -89,6 +89,12 @@ class Commands:
         """Note that the broker has taken a command."""
         self._move("UPDATE command SET state='sent', sent_at=? WHERE id=? AND state='queued'", time.time(), command_id)
 
+    def send_again(self, device_id: str) -> int:
+        """Queue again what was sent to a device and not acknowledged: it may have been away. Returns how many."""
+        again = "UPDATE command SET state='queued', sent_at=NULL WHERE device=? AND state='sent' AND expires_at > ?"
+        with self._file.write() as db:
+            return db.execute(again, (device_id, time.time())).rowcount
+
     def acknowledged(self, device_id: str, command_id: int) -> bool:
         """Note that the device has carried a command out. False if the device has no such command, or it had expired."""
         acknowledge = "UPDATE command SET state='acknowledged', acknowledged_at=? WHERE id=? AND device=? AND state IN ('queued', 'sent')"
