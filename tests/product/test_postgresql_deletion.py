@@ -27,7 +27,7 @@ ROWS = (
     "CASE n % 2 WHEN 0 THEN 'r' END, n * 0.5, CASE n % 5 WHEN 0 THEN NULL ELSE n END "
     "FROM generate_series(0, 599) AS n, unnest(ARRAY['one', 'two']) AS devices (device)"
 )
-KEPT = "SELECT device_id, bucket, chemical, recipe, dose_count, total_grams, avg_duration_ms FROM dosing_consumption_hourly"
+KEPT = "SELECT device_id, bucket, chemical, recipe, dose_count, total_grams, avg_duration_ms::float8 FROM dosing_consumption_hourly"
 MADE = (
     "SELECT device_id, date_trunc('hour', time, 'UTC') AS bucket, chemical, recipe, count(*), sum(actual_g), avg(duration_ms)::float8 "
     "FROM dosing_consumption GROUP BY 1, 2, 3, 4"
