@@ -78,7 +78,7 @@ class Fleet(Gateway):
         finally:
             if connection is None:
                 used.close()
-        if "json" in answer.headers.get("content-type", ""):
+        if content and "json" in answer.headers.get("content-type", ""):
             return answer.status, json.loads(content)
         return answer.status, content
 

@@ -264,6 +264,96 @@ def test_a_key_counts_at_once_and_no_longer_than_it_should(fleet: Callable[..., 
     assert gateway.api("GET", "devices/status", newest)[0] == 401
 
 
+def test_a_key_that_ends_while_a_body_is_on_its_way_does_nothing(fleet: Callable[..., Fleet]) -> None:
+    """Neither a revoked administrator nor a disabled device finishes what it began."""
+    gateway = fleet()
+    keeper, former = (gateway.command_key("keys", "create", "--type", "administrator") for _ in range(2))
+    device = gateway.add("one")
+    making = late(gateway, "POST", "keys", former, b'{"kind":"reader"}')
+    changing = late(gateway, "PUT", "devices/config", device, b'{"status":"active"}')
+    rotating = late(gateway, "POST", "devices/one/keys", device, b"{}")
+
+    (number,) = [key["id"] for key in gateway.api("GET", "keys", keeper)[1]["keys"] if key["kind"] == "administrator"][1:]
+    assert gateway.api("DELETE", f"keys/{number}", keeper)[0] == 200
+    assert gateway.api("PATCH", "devices/one", keeper, {"state": "inactive"})[0] == 200
+
+    assert [send() for send in (making, changing, rotating)] == [401, 403, 403]
+    assert gateway.api("GET", "devices/one", keeper)[1]["device"]["state"] == "inactive"
+
+
+def late(gateway: Fleet, method: str, path: str, key: str, body: bytes) -> Callable[[], int]:
+    """Send the head of a request, and return a function that sends the body and returns the status."""
+    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+    head = f"{method} /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+    # With the answer to Expect the gateway has begun to read the body.
+    connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+    assert b" 100 " in connection.recv(4096)
+
+    def send() -> int:
+        with connection:
+            connection.sendall(body)
+            return int(connection.recv(4096).split()[1])
+
+    return send
+
+
+def test_a_rotation_leaves_the_key_in_use_and_needs_no_device_that_is_let_in(fleet: Callable[..., Fleet]) -> None:
+    """A device whose answers were lost asks again; a gateway's key makes no keys; the key of a disabled device can be replaced."""
+    gateway = fleet()
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+    key = gateway.add("one")
+    bridge = gateway.command_key("keys", "create", "--type", "gateway", "--device", "one")
+
+    assert [gateway.api("POST", "devices/one/keys", key)[0] for _ in range(3)] == [201, 201, 201]
+    assert gateway.api("POST", "devices/one/keys", bridge)[0] == 403
+    assert gateway.api("PATCH", "devices/one", administrator, {"state": "inactive"})[0] == 200
+    assert gateway.api("POST", "devices/one/keys", key)[0] == 403
+    assert gateway.api("POST", "devices/one/keys", administrator, {"overlap_s": 0})[0] == 201
+    assert gateway.api("PATCH", "devices/one", administrator, {"state": "active"})[0] == 200
+    assert gateway.api("GET", "devices/status", key)[0] == 401
+
+
+def test_an_id_is_no_user_name_of_another_device(fleet: Callable[..., Fleet]) -> None:
+    """A broker knows both as one name: whoever took it would be taken for the other."""
+    gateway = fleet()
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+    gateway.add("one", "--user-name", "oven")
+    gateway.add("two")
+    registration = {"name": "a newcomer", "device_type": "sensor", "id": "oven"}
+
+    assert gateway.api("POST", "devices/register", administrator, registration)[0] == 409
+    assert gateway.api("PATCH", "devices/two", administrator, {"user_name": "one"})[0] == 409
+    assert gateway.api("PATCH", "devices/two", administrator, {"user_name": "two"})[0] == 200
+
+
+def test_a_long_body_leaves_its_connection_usable(fleet: Callable[..., Fleet]) -> None:
+    """What bounds the head of a request does not count the body before it."""
+    gateway = fleet()
+    key = gateway.add("one")
+    connection = gateway.connect()
+    for number in range(3):
+        points = [{**POINT, "fields": {"value": number}, "tags": {"n": f"{each:0100}"}} for each in range(5000)]
+        status, answer = gateway.call("POST", "/api/v1/influxdb/telemetry/batch", key, {"points": points}, connection)
+        assert (status, answer["count"]) == (201, 5000)
+    connection.close()
+
+
+def test_commands_that_wait_are_seen_behind_any_number_of_others(fleet: Callable[..., Fleet]) -> None:
+    """The oldest comes first, and HEAD takes none of them."""
+    gateway = fleet()
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+    key = gateway.add("one")
+    first = gateway.api("POST", "devices/one/commands/open", administrator)[1]["command"]["id"]
+    for _ in range(100):
+        number = gateway.api("POST", "devices/one/commands/shut", administrator)[1]["command"]["id"]
+        assert gateway.api("POST", f"devices/commands/{number}/acknowledge", key)[0] == 200
+
+    assert gateway.api("HEAD", "devices/commands", key)[0] == 200
+    assert gateway.api("GET", "devices/one/commands", administrator)[1]["commands"][-1]["state"] != "sent"
+    assert [command["id"] for command in gateway.api("GET", "devices/commands", key)[1]["commands"]] == [first]
+    assert gateway.api("POST", f"devices/commands/{'9' * 5000}/acknowledge", key)[0] == 404
+
+
 def test_what_is_too_much_is_told_when_to_come_again(fleet: Callable[..., Fleet]) -> None:
     """Requests and points are counted by key."""
     gateway = fleet(devices="requests_per_minute = 5\npoints_per_minute = 20")

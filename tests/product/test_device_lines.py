@@ -116,6 +116,18 @@ def test_a_packed_body_that_unpacks_to_too_much_is_refused(fleet: Fleet) -> None
     ]
 
 
+def test_every_member_of_a_packed_body_is_read(fleet: Fleet) -> None:
+    """RFC 1952 allows several; what follows the last one and is no gzip refuses the whole body."""
+    key = fleet.add("one")
+    packed = {"Authorization": f"Token {key}", "Content-Encoding": "gzip"}
+    members = gzip.compress(f"m a=1 {HOUR_NS}\n".encode()) + gzip.compress(f"m b=2 {HOUR_NS + 1}\n".encode())
+
+    assert fleet.call("POST", "/api/v2/write", "", members + b"more", **packed)[0] == 400
+    assert fleet.call("POST", "/api/v2/write", "", members, **packed)[0] == 204
+
+    assert [line.split(" ")[-2:] for line in written(fleet, 2)] == [["a=1", str(HOUR_NS)], ["b=2", str(HOUR_NS + 1)]]
+
+
 def test_influxdbs_own_client_writes_to_the_gateway(fleet: Fleet) -> None:
     """With a device's key for a token; and learns of what was not taken."""
     key = fleet.add("one")

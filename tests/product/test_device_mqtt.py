@@ -219,3 +219,31 @@ def test_what_an_unknown_device_sent_is_taken_once_it_is_registered(fleet: Fleet
     assert json.loads(done.stdout)["accepted"] == 1, done.stderr
     (value,) = fleet.measured("late", key, 1)
     assert (value["time"], value["value"], value["device_name"]) == (NOON, 21.5, "name of late")
+
+
+def test_a_removed_device_leaves_no_configuration_behind(fleet: Fleet, connect: Callable[..., Client]) -> None:
+    """Whoever gets its id next does not get what was meant for its predecessor."""
+    administrator = fleet.command_key("keys", "create", "--type", "administrator")
+    fleet.add("one")
+    watcher = connect("gateway", "a-password", "a-watcher")
+    topic = "iotflow/devices/one/commands/config"
+    assert watcher.may_subscribe(topic)
+    for secret in ("first", "second"):
+        assert fleet.api("PUT", "devices/one/config", administrator, {"owner": secret})[0] == 200
+        until(lambda secret=secret: watcher.messages and secret in str(watcher.messages[-1][1]), "the configuration")
+        assert fleet.api("DELETE", "devices/one", administrator)[0] == 200
+        until(lambda: not watcher.messages[-1][1], "the empty message that clears the topic")
+        fleet.add("one")
+
+
+def test_a_refused_login_under_the_name_of_another_device_costs_that_device_nothing(fleet: Fleet, connect: Callable[..., Client]) -> None:
+    """Its messages are taken as before."""
+    keys = {name: fleet.add(name) for name in ("one", "two")}
+    until(lambda: connect("two", keys["two"], "two:first").is_in, "the new device at the broker")
+    client = connect("two", keys["two"])
+
+    assert not connect("one", keys["one"], "two").is_in
+    client.publish("iotflow/devices/two/telemetry/temperature", '{"temperature":42}')
+
+    (value,) = fleet.measured("two", keys["two"], 1)
+    assert value["value"] == 42

@@ -74,7 +74,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._connection.write(_raw(LONG_HEAD))
             self._connection.close()
             return
-        self._unanswered += len(data)
+        if not self._answering:
+            self._unanswered += len(data)
         super().data_received(data)
         if self._limit is None and not self._answering:
             self._abort_after(FIRST_REQUEST_S)
@@ -88,6 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
             await self._application(scope, receive, send)
         finally:
             self._answering -= 1
+            self._unanswered = 0
 
     def pause_writing(self) -> None:
         """Wait for a reader, but not for ever."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from iiot_gateway.cli.devices_account import account_states, hand_over, shown_account
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
+from iiot_gateway.registry.access import NoDevice
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
@@ -227,7 +228,10 @@ def _rotate(registry: Registry, args: argparse.Namespace) -> int:
     device = _known(registry, args.id)
     key = new_key(KeyKind.DEVICE)
     hand_over(args.loaded, [key])
-    until = registry.keys.rotate(device.id, key, overlap_s=args.overlap_h * 3600)
+    try:
+        until = registry.keys.rotate(device.id, key, overlap_s=args.overlap_h * 3600)
+    except NoDevice as error:
+        raise GatewayError(str(error)) from error
     old = "no other key is valid" if until is None else f"the old one is valid until {_written(until)}"
     print(visible(f"device {device.id}: this is its new key, which is shown only now; {old}"), file=sys.stderr)
     print(key)

@@ -38,12 +38,17 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
         raise GatewayError("name either a CSV file or --from-iotflow DATABASE")
     if args.from_iotflow is not None:
         found = list(_of_iotflow(args.from_iotflow))
-        hand_over(config, [key for _, key in found])
-        registry_adds(registry, [(device, device_key(key)) for device, key in found])
+        hand_over(config, [key for _, key in found if key])
+        registry_adds(registry, [(device, device_key(key) if key else None) for device, key in found])
+        for device, key in found:
+            if not key:
+                print(
+                    visible(f"device {device.id} has no key there; `iiot-gateway devices rotate {device.id}` gives it one"), file=sys.stderr
+                )
         print(visible(f"{len(found)} devices of {args.from_iotflow} added; their keys stay valid, and are stored as digests only"))
         return 0
     keys = {}
-    wanted = []
+    wanted: list[tuple[Device, StoredKey | None]] = []
     for device in _of_csv(args.file):
         keys[device.id] = new_key(KeyKind.DEVICE)
         wanted.append((device, device_key(keys[device.id])))
@@ -56,7 +61,7 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
     return 0
 
 
-def registry_adds(registry: Registry, wanted: Iterable[tuple[Device, StoredKey]]) -> None:
+def registry_adds(registry: Registry, wanted: Iterable[tuple[Device, StoredKey | None]]) -> None:
     """Add all or none. Raises GatewayError."""
     try:
         registry.devices.add_all(wanted)
@@ -105,6 +110,7 @@ def _device_of(row: Mapping[str | None, str | None]) -> Device:
         user_name=given.get("user_name", ""),
         tags=tags,
         configuration=configuration,
+        configuration_version=1 if configuration else 0,
     )
     must_be_right(device)
     return device
@@ -121,7 +127,10 @@ def _table(name: str, text: str) -> dict[str, Any]:
 
 
 def _of_iotflow(database: str) -> Iterable[tuple[Device, str]]:
-    """Give the devices of a database of IoTFlow (table `devices` of its models), each with its key."""
+    """Give the devices of a database of IoTFlow (table `devices` of its models), each with its key, which may be empty.
+
+    A status that the registry does not know disables the device.
+    """
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
@@ -133,7 +142,7 @@ def _of_iotflow(database: str) -> Iterable[tuple[Device, str]]:
     for row in rows:
         known = dict(row)
         try:
-            number, key = str(known["id"]), str(known["api_key"])
+            number, key = str(known["id"]), str(known["api_key"] or "")
         except KeyError as error:
             raise GatewayError(f"{database}: the table devices has no column {error}") from error
         # There names may repeat; here they tell devices apart.
@@ -146,7 +155,7 @@ def _of_iotflow(database: str) -> Iterable[tuple[Device, str]]:
             location=known.get("location") or "",
             firmware_version=known.get("firmware_version") or "",
             hardware_version=known.get("hardware_version") or "",
-            state=DeviceState(known["status"]) if known.get("status") in set(DeviceState) else DeviceState.ACTIVE,
+            state=DeviceState(known["status"]) if known.get("status") in set(DeviceState) else DeviceState.INACTIVE,
             created_at=_unix_s(known.get("created_at")) or 0.0,
             last_seen=_unix_s(known.get("last_seen")),
             configuration=configured.get(number, {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -50,7 +51,7 @@ class DeviceTelemetry(Struct):
     """What `devices/telemetry` takes."""
 
     data: Annotated[dict[Name, Any], Meta(min_length=1)]
-    type: Name | None = None
+    type: Name | UnsetType = UNSET
     device_id: str | int | None = None
     metadata: dict[Name, Any] = {}
     timestamp: Raw = field(default_factory=_no_time)
@@ -102,12 +103,14 @@ async def read_body(
         raise _too_long(most_bytes)
     unpack = _Gzip() if encoding == "gzip" else _AsItIs()
     body = bytearray()
+    came = 0
     try:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 # One byte more than is allowed shows that there is too much.
                 body += unpack.piece(chunk, most_bytes + 1 - len(body))
-                if len(body) > most_bytes:
+                came += len(chunk)
+                if max(came, len(body)) > most_bytes:
                     raise _too_long(most_bytes)
     except TimeoutError as error:
         raise Problem(408, "body_late", f"the body did not come within {BODY_S:g} s", "send it at once", {"connection": "close"}) from error
@@ -117,6 +120,13 @@ async def read_body(
     if not (may_be_empty and not body):
         _must_be(request, types)
     return bytes(body)
+
+
+async def read_asked(request: Request, ask: Callable[[], T], most_bytes: int, **how: Any) -> tuple[T, bytes]:
+    """Ask who it is, read the body, and ask again: a key may end while the body is on its way. Raises Problem as both do."""
+    ask()
+    body = await read_body(request, most_bytes, **how)
+    return ask(), body
 
 
 def _must_be(request: Request, types: tuple[str, ...]) -> None:
@@ -137,16 +147,25 @@ class _AsItIs:
 
 
 class _Gzip(_AsItIs):
-    """A packed body: of a small one that unpacks to a huge one, no more is unpacked than there is room for."""
+    """A packed body of one or more members (RFC 1952).
+
+    Of a small one that unpacks to a huge one, no more is unpacked than there is room for.
+    """
 
     def __init__(self) -> None:
         self._unpacking = zlib.decompressobj(GZIP)
 
     def piece(self, chunk: bytes, room: int) -> bytes:
+        unpacked = bytearray()
         try:
-            return self._unpacking.decompress(chunk, room)
+            while chunk and len(unpacked) < room:
+                if self._unpacking.eof:
+                    self._unpacking = zlib.decompressobj(GZIP)
+                unpacked += self._unpacking.decompress(chunk, room - len(unpacked))
+                chunk = self._unpacking.unused_data
         except zlib.error as error:
             raise Problem(400, "gzip_damaged", f"the body cannot be unpacked: {error}", "send gzip, or the body as it is") from error
+        return bytes(unpacked)
 
     def finish(self) -> None:
         if not self._unpacking.eof:
@@ -187,7 +206,7 @@ def read_json(body: bytes | Raw, kind: type[T]) -> T:
     except UnicodeDecodeError as error:
         raise Problem(400, "no_json", f"byte {error.start} of a text is no UTF-8", "send JSON in UTF-8") from error
     except RecursionError as error:
-        raise Problem(422, "too_deep", "objects and lists stand in each other too deeply", "at most 64 levels are read") from error
+        raise Problem(422, "too_deep", "objects and lists are nested too deeply", "nest them less deeply") from error
 
 
 def _plain(message: str) -> str:

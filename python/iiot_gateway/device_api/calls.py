@@ -165,7 +165,7 @@ def calls(api: DeviceApi) -> list[Call]:
         ),
         Call(
             method="GET",
-            path="influxdb/deletions/{number:int}",
+            path="influxdb/deletions/{number:whole}",
             handler=deleting.deletion,
             sentence="How far a deletion has come",
             keys=READERS,
@@ -277,7 +277,7 @@ def calls(api: DeviceApi) -> list[Call]:
         ),
         Call(
             method="POST",
-            path="devices/commands/{number:int}/acknowledge",
+            path="devices/commands/{number:whole}/acknowledge",
             handler=managed.acknowledge,
             sentence="Say that a command is carried out",
             keys=OWN,
@@ -365,7 +365,7 @@ def calls(api: DeviceApi) -> list[Call]:
             path="devices/{id}/keys",
             handler=managed.rotate,
             sentence="Give a device a new key; the old one stays valid for a while",
-            keys=SENDERS,
+            keys="the device's own key, or an administrator's",
             takes=managing.Rotation,
             may_be_empty=True,
             gives={201: (answers.Rotated, "The new key, which is never shown again.")},
@@ -414,7 +414,7 @@ def calls(api: DeviceApi) -> list[Call]:
         ),
         Call(
             method="DELETE",
-            path="keys/{number:int}",
+            path="keys/{number:whole}",
             handler=managed.revoke,
             sentence="Revoke a key",
             keys=ADMINISTRATOR,

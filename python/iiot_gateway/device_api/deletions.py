@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from iiot_gateway._native import JournalError
 from iiot_gateway.api.problem import Problem
-from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.errors import GatewayError, RegistryUnusable
 from iiot_gateway.log import DEVICE_DATA_DELETED, DEVICE_DATA_NOT_DELETED, Repeated, get_log
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class DeletionService:
             self._failures[deletion.id] = problem.message
             self._tell(repeated, deletion, problem.message)
             return False
-        except JournalError as error:
+        except (GatewayError, JournalError) as error:
             self._failures[deletion.id] = str(error)
             self._tell(repeated, deletion, str(error))
             return False

@@ -17,7 +17,7 @@ REFERENCE = "#/components/schemas/{name}"
 PROBLEM = {"$ref": REFERENCE.format(name="Problem")}
 EVERYWHERE = (429, 503)
 WITH_KEY = (401, 403)
-CONVERTOR = re.compile(r":int\}")
+CONVERTOR = re.compile(r":whole\}")
 
 
 def describe(calls: Iterable[Call]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _value(series: dict[str, Any], time_ns: int, text: str) -> Value:
 def _typed(text: str) -> Any:
     """Return the value of a text as it came: a number, true or false, else the text."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=str)
     except ValueError:
         return text
     return value if isinstance(value, int | float) else text

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from iiot_gateway._native import read_lines
 from iiot_gateway.api.problem import Problem
-from iiot_gateway.device_api.bodies import read_body, read_json
+from iiot_gateway.device_api.bodies import read_asked, read_json
 from iiot_gateway.device_api.door import Caller, Sender, key_needed, presented_key
 from iiot_gateway.device_api.intake import Message
 from iiot_gateway.registry.keys import KeyKind
@@ -53,12 +53,11 @@ class Lines:
     async def write(self, request: Request) -> Response:
         """POST api/v2/write, write: lines of one device, or of those that the tag `device_id` names."""
         api = self._api
-        caller = api.door.holder(_key(request))
-        caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
+        _may_write(api, request)
         precision = PRECISIONS.get(request.query_params.get("precision") or "ns")
         if precision is None:
             raise Problem(400, "parameter_invalid", "precision: expected ns, us, ms or s", "let the client send one of these")
-        body = await read_body(request, api.section.max_body_bytes, types=(), may_be_gzip=True)
+        caller, body = await read_asked(request, lambda: _may_write(api, request), api.section.max_body_bytes, types=(), may_be_gzip=True)
         try:
             read = read_lines(body, precision, api.section.max_points)
         except ValueError as error:
@@ -98,6 +97,12 @@ class Lines:
             if device_id is None:
                 raise Problem(422, "device_id_missing", "the tag device_id is needed: this key speaks for several devices")
         return self._api.door.speaking_for(caller, device_id)
+
+
+def _may_write(api: DeviceApi, request: Request) -> Caller:
+    caller = api.door.holder(_key(request))
+    caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
+    return caller
 
 
 def _key(request: Request) -> str:

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from iiot_gateway.api.parameters import refuse_unknown, whole
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.answer import Answer
-from iiot_gateway.device_api.bodies import read_body, read_json
-from iiot_gateway.device_api.door import Caller, unknown_device
+from iiot_gateway.device_api.bodies import read_asked, read_json
+from iiot_gateway.device_api.door import Caller, Sender, unknown_device
 from iiot_gateway.device_api.registering import MOST_BYTES, MOST_CONFIGURATION_BYTES
-from iiot_gateway.registry.commands import CommandState, TooManyWaiting, described
+from iiot_gateway.registry.access import NoDevice
+from iiot_gateway.registry.commands import TooManyWaiting, described
 from iiot_gateway.registry.device import DEVICE_ID, DeviceState, tags_fault, text_fault
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.shown import configuration_of, key_fault, shown_key
@@ -94,8 +95,8 @@ class Managing:
 
     async def change(self, request: Request) -> Response:
         """PATCH devices/{id}: what is not named stays."""
-        self._administrator(request)
-        change = read_json(await read_body(request, MOST_BYTES), Change)
+        _, body = await read_asked(request, lambda: self._administrator(request), MOST_BYTES)
+        change = read_json(body, Change)
         given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
         changes = {"type" if name == "device_type" else name: "" if value is None else value for name, value in given.items()}
         for name, value in changes.items():
@@ -120,9 +121,12 @@ class Managing:
 
     async def configure(self, request: Request) -> Response:
         """PUT devices/{id}/config."""
-        caller = self._api.door.caller(request)
-        sender = self._api.door.speaking_for(caller, request.path_params["id"])
-        configuration = read_json(await read_body(request, MOST_CONFIGURATION_BYTES), dict[str, Any])
+
+        def ask() -> Sender:
+            return self._api.door.speaking_for(self._api.door.caller(request), request.path_params["id"])
+
+        sender, body = await read_asked(request, ask, MOST_CONFIGURATION_BYTES)
+        configuration = read_json(body, dict[str, Any])
         return Answer(configuration_of(await self._api.change(sender.device.id, {"configuration": configuration})))
 
     # Keys
@@ -136,13 +140,24 @@ class Managing:
 
     async def rotate(self, request: Request) -> Response:
         """POST devices/{id}/keys: a new key; the old one stays valid for a while."""
-        caller = self._api.door.caller(request)
-        sender = self._api.door.speaking_for(caller, request.path_params["id"])
-        rotation = read_json(await read_body(request, MOST_BYTES, may_be_empty=True) or b"{}", Rotation)
+
+        def ask() -> tuple[Caller, Sender]:
+            caller = self._administrator(request, KeyKind.DEVICE)
+            if caller.key.kind is KeyKind.ADMINISTRATOR:
+                # The key of a disabled device is replaced before the device is let in again.
+                return caller, self._api.door.known(request.path_params["id"])
+            return caller, self._api.door.speaking_for(caller, request.path_params["id"])
+
+        (caller, sender), body = await read_asked(request, ask, MOST_BYTES, may_be_empty=True)
+        rotation = read_json(body or b"{}", Rotation)
         overlap_s = self._api.section.key_overlap_s if rotation.overlap_s is None else rotation.overlap_s
         key = self._api.new_device_key()
         rotate = self._api.registry.keys.rotate
-        until = await anyio.to_thread.run_sync(lambda: rotate(sender.device.id, key, overlap_s=overlap_s))
+        in_use = caller.key.id if caller.own_device else None
+        try:
+            until = await anyio.to_thread.run_sync(lambda: rotate(sender.device.id, key, overlap_s=overlap_s, in_use=in_use))
+        except NoDevice as error:
+            raise unknown_device(sender.device.id) from error
         return Answer({"device_id": sender.device.id, "api_key": key, "old_key_valid_until": until}, 201)
 
     async def keys(self, request: Request) -> Response:
@@ -153,8 +168,8 @@ class Managing:
 
     async def create_key(self, request: Request) -> Response:
         """POST keys: a key for a gateway, a reader, an administrator or registrations."""
-        self._administrator(request)
-        wanted = read_json(await read_body(request, MOST_BYTES), NewKey)
+        _, body = await read_asked(request, lambda: self._administrator(request), MOST_BYTES)
+        wanted = read_json(body, NewKey)
         if fault := key_fault(wanted.kind, wanted.devices):
             raise Problem(422, "key_invalid", fault)
         key = new_key(wanted.kind)
@@ -180,7 +195,9 @@ class Managing:
         kind = request.path_params["type"]
         if not DEVICE_ID.fullmatch(kind):
             raise Problem(422, "command_invalid", f"type: found {kind[:80]!r}", "expected 1 to 64 letters, digits, - and _")
-        wanted = read_json(await read_body(request, MOST_CONFIGURATION_BYTES, may_be_empty=True) or b"{}", NewCommand)
+        _, body = await read_asked(request, lambda: self._administrator(request), MOST_CONFIGURATION_BYTES, may_be_empty=True)
+        device = self._api.door.known(device.id).device
+        wanted = read_json(body or b"{}", NewCommand)
         add = self._api.registry.commands.add
         try:
             command = await anyio.to_thread.run_sync(lambda: add(device.id, kind, wanted.payload, lifetime_s=wanted.lifetime_s))
@@ -202,12 +219,11 @@ class Managing:
         def take() -> list[dict[str, Any]]:
             commands = self._api.registry.commands
             commands.expire()
-            waiting = [each for each in commands.of(sender.device.id) if each.state in (CommandState.QUEUED, CommandState.SENT)]
-            for each in waiting:
+            waiting = commands.waiting_of(sender.device.id)
+            # HEAD tells nobody what waits.
+            for each in waiting if request.method == "GET" else ():
                 commands.sent(each.id)
-            return [
-                {"id": each.id, "type": each.type, "payload": each.payload, "expires_at": each.expires_at} for each in reversed(waiting)
-            ]
+            return [{"id": each.id, "type": each.type, "payload": each.payload, "expires_at": each.expires_at} for each in waiting]
 
         return Answer({"commands": await anyio.to_thread.run_sync(take)})
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.answer import Answer
-from iiot_gateway.device_api.bodies import OwnChange, Registration, read_body, read_json
+from iiot_gateway.device_api.bodies import OwnChange, Registration, read_asked, read_json
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind
@@ -34,8 +34,9 @@ class Registering:
 
     async def register(self, request: Request) -> Response:
         """POST devices/register: a new device, and its key, which is shown this once."""
-        self._may_register(request)
-        device = new_device(read_json(await read_body(request, MOST_BYTES), Registration))
+        self._api.registrations.take(self._api.address(request))
+        _, body = await read_asked(request, lambda: self._may_register(request), MOST_BYTES)
+        device = new_device(read_json(body, Registration))
         key = self._api.new_device_key()
         try:
             added = await anyio.to_thread.run_sync(self._api.registry.devices.add, device, device_key(key))
@@ -64,8 +65,8 @@ class Registering:
 
     async def configure(self, request: Request) -> Response:
         """PUT devices/config: what a device says of itself, and another configuration, which gets the next version."""
-        _, sender = self._api.door.own_device(request)
-        change = read_json(await read_body(request, MOST_CONFIGURATION_BYTES), OwnChange)
+        (_, sender), body = await read_asked(request, lambda: self._api.door.own_device(request), MOST_CONFIGURATION_BYTES)
+        change = read_json(body, OwnChange)
         given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
         if "status" in given:
             given["state"] = DeviceState(given.pop("status"))
@@ -102,7 +103,6 @@ class Registering:
         if api.section.registration == "closed":
             remedy = "an administrator adds them with `iiot-gateway devices add`"
             raise Problem(403, "registration_closed", "devices cannot register themselves here", remedy)
-        api.registrations.take(api.address(request))
         if api.section.registration == "key":
             api.door.caller(request).must_be(KeyKind.REGISTRATION, KeyKind.ADMINISTRATOR)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
 OWN = ("/api/v1/devices", "/api/v1/influxdb/", "/api/v1/keys", "/api/v2/write", "/write", "/ping")
+
+
+class _Whole(IntegerConvertor):
+    """A number that a registry can have: of a longer one Python makes no int."""
+
+    regex = "[0-9]{1,19}"
+
+
+register_url_convertor("whole", _Whole())
 
 
 def is_own(path: str) -> bool:

@@ -82,7 +82,7 @@ class DeviceApi:
 
     def address(self, request: Request) -> str:
         """Return the address of whoever asks; behind a proxy the one that the proxy saw."""
-        if self._http.behind_proxy and (forwarded := request.headers.get("x-forwarded-for")):
+        if self._http.behind_proxy and (forwarded := ",".join(request.headers.getlist("x-forwarded-for"))):
             # The last one is what the proxy itself has added; those before are what a client likes to claim.
             return forwarded.rpartition(",")[2].strip()[:64]
         return request.client.host if request.client else "unknown"

@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.answer import Answer
-from iiot_gateway.device_api.bodies import Batch, DeviceTelemetry, Heartbeat, Point, read_body, read_json
+from iiot_gateway.device_api.bodies import Batch, DeviceTelemetry, Heartbeat, Point, read_asked, read_json
 from iiot_gateway.device_api.door import Caller, Sender
 from iiot_gateway.device_api.intake import Message, Outcome
 from iiot_gateway.device_api.times import own_time_ns, written
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 POINT_TOPIC = "$api/point"
 TELEMETRY_TOPIC = "$api/telemetry"
 STATUS_TOPIC = "$api/status"
+"""Topics under which the profile tells posts from messages of a broker: nobody can publish under `$`."""
 UNTYPED = "telemetry"
 """The type of what a device sent without one."""
-"""Topics under which the profile tells posts from messages of a broker: nobody can publish under `$`."""
 
 
 class Telemetry:
@@ -100,7 +101,7 @@ class Telemetry:
         own_ns = own_time_ns(telemetry.timestamp, now_ns)
         self._bounded(len(telemetry.data) + len(telemetry.metadata), body)
         # The profile needs a type; one that is not given is put in front, and the rest stays the text that came.
-        document = body if telemetry.type else b'{"type":"' + UNTYPED.encode() + b'",' + body.lstrip()[1:]
+        document = body if telemetry.type is not UNSET else b'{"type":"' + UNTYPED.encode() + b'",' + body.lstrip()[1:]
         message = (TELEMETRY_TOPIC, document, sender.device.id, sender.tags, _id(telemetry.message_id), now_ns)
         (outcome,) = await self._api.queue.post([message])
         self._took(sender, outcome, now_ns)
@@ -110,7 +111,7 @@ class Telemetry:
                 "message": "Telemetry data received successfully",
                 "device_id": sender.device.id,
                 "device_name": sender.device.name,
-                "type": telemetry.type or UNTYPED,
+                "type": UNTYPED if telemetry.type is UNSET else telemetry.type,
                 "timestamp": None if own_ns is None else written(own_ns),
                 **_warning(outcome),
             },
@@ -119,10 +120,10 @@ class Telemetry:
 
     async def heartbeat(self, request: Request) -> Response:
         """POST devices/heartbeat: the device lives."""
-        caller, sender = self._api.door.own_device(request)
-        self._api.requests.take(str(caller.key.id))
-        body = await read_body(request, self._api.section.max_document_bytes, may_be_empty=True) or b"{}"
-        heartbeat = read_json(body, Heartbeat)
+        self._api.requests.take(str(self._api.door.caller(request).key.id))
+        most_bytes = self._api.section.max_document_bytes
+        (_, sender), body = await read_asked(request, lambda: self._api.door.own_device(request), most_bytes, may_be_empty=True)
+        heartbeat = read_json(body or b"{}", Heartbeat)
         now_ns = time.time_ns()
         own_time_ns(heartbeat.timestamp, now_ns)
         document = msgspec.json.encode({"status": heartbeat.status, "timestamp": heartbeat.timestamp})
@@ -135,9 +136,13 @@ class Telemetry:
 
     async def _begin(self, request: Request) -> tuple[Caller, bytes]:
         """Let a sender in, and read its body."""
-        caller = self._api.door.caller(request)
-        caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
-        return caller, await read_body(request, self._api.section.max_body_bytes)
+
+        def ask() -> Caller:
+            caller = self._api.door.caller(request)
+            caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
+            return caller
+
+        return await read_asked(request, ask, self._api.section.max_body_bytes)
 
     def _sender(self, caller: Caller, named: str | int | None) -> Sender:
         """Return the device that a point is of: the one that it names, else the one of the key. Raises Problem."""

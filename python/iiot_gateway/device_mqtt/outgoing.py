@@ -39,7 +39,7 @@ class Outgoing:
         self._side = side
         self._topics = api.section.topics
         self._handed_over: dict[int, Command] = {}
-        self._configured: dict[str, int] = {}
+        self._configured: dict[str, tuple[float, int]] = {}
         self._acknowledged: list[tuple[str, int]] = []
         self._is_connected = False
         self._log = get_log(part="devices")
@@ -75,9 +75,12 @@ class Outgoing:
 
     def _look(self) -> None:
         commands = self._api.registry.commands
-        acknowledged, self._acknowledged = self._acknowledged, []
-        for device_id, number in acknowledged:
-            if commands.acknowledged(device_id, number):
+        while self._acknowledged:
+            device_id, number = self._acknowledged[0]
+            # It is let go of once the registry has it.
+            is_known = commands.acknowledged(device_id, number)
+            del self._acknowledged[0]
+            if is_known:
                 self._log.info(DEVICE_COMMAND, device=device_id, command=number, state="acknowledged")
         if expired := commands.expire():
             self._log.warning(DEVICE_COMMAND, state="expired", commands=expired)
@@ -94,12 +97,21 @@ class Outgoing:
         self._configure()
 
     def _configure(self) -> None:
-        for device in self._api.registry.devices.configured():
-            if self._configured.get(device.id) == device.configuration_version:
+        devices = self._api.registry.devices.configured()
+        for gone in self._configured.keys() - {device.id for device in devices}:
+            # Whoever has the id next must not get what was meant for its predecessor.
+            if self._side.publish(self._configuration_topic(gone), b"", retain=True):
+                del self._configured[gone]
+        for device in devices:
+            edition = (device.created_at, device.configuration_version)
+            if self._configured.get(device.id) == edition:
                 continue
             document = json.dumps({"configuration": dict(device.configuration), "version": device.configuration_version}).encode()
-            if self._side.publish(f"{self._topics}/{device.id}/commands/config", document, retain=True):
-                self._configured[device.id] = device.configuration_version
+            if self._side.publish(self._configuration_topic(device.id), document, retain=True):
+                self._configured[device.id] = edition
+
+    def _configuration_topic(self, device_id: str) -> str:
+        return f"{self._topics}/{device_id}/commands/config"
 
 
 def _number(payload: bytes) -> int | None:

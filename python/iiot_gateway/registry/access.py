@@ -21,6 +21,10 @@ BY_DIGEST = f"{SELECT} WHERE digest=?"
 OF_DEVICE = "kind='device' AND id IN (SELECT access_key FROM access_key_device WHERE device=?)"
 
 
+class NoDevice(ValueError):
+    """There is no such device, or no longer."""
+
+
 class AccessKeys:
     """The keys of the registry."""
 
@@ -56,18 +60,21 @@ class AccessKeys:
             number = insert_key(db, StoredKey(digest(key)), kind, devices, label=label, expires_at=expires_at)
             return _entry(db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
 
-    def rotate(self, device_id: str, key: str, *, overlap_s: float) -> float | None:
-        """Give a device a new key. Its newest old one stays valid for `overlap_s`, older ones end at once.
+    def rotate(self, device_id: str, key: str, *, overlap_s: float, in_use: int | None = None) -> float | None:
+        """Give a device a new key. Of its old ones that `in_use`, else the newest, stays valid for `overlap_s`; the others end at once.
 
-        Returns until when the old one is valid (Unix seconds), None if none is.
+        Returns until when the old one is valid (Unix seconds), None if none is. Raises NoDevice.
         """
         now = time.time()
         valid = f"SELECT id, expires_at FROM access_key WHERE {OF_DEVICE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY id DESC"
         with self._file.write() as db:
+            if db.execute("SELECT 1 FROM device WHERE id=?", (device_id,)).fetchone() is None:
+                raise NoDevice(f"there is no device {device_id}")
             old = db.execute(valid, (device_id, now)).fetchall()
             kept, until = None, None
             if old and overlap_s > 0:
-                kept, expires_at = old[0]
+                # A device whose last answer was lost asks again with the key that it has.
+                kept, expires_at = next((entry for entry in old if entry[0] == in_use), old[0])
                 until = min(now + overlap_s, expires_at or now + overlap_s)
                 db.execute("UPDATE access_key SET expires_at=? WHERE id=?", (until, kept))
             db.execute(f"DELETE FROM access_key WHERE {OF_DEVICE} AND id IS NOT ?", (device_id, kept))

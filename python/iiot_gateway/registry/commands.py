@@ -85,6 +85,12 @@ class Commands:
             rows = db.execute(f"{SELECT} WHERE state='queued' AND expires_at > ? ORDER BY id", (time.time(),)).fetchall()
         return [_command(row) for row in rows]
 
+    def waiting_of(self, device_id: str) -> list[Command]:
+        """Return what a device has not acknowledged, the oldest first."""
+        query = f"{SELECT} WHERE device=? AND state IN ('queued', 'sent') AND expires_at > ? ORDER BY id"
+        with self._file.read() as db:
+            return [_command(row) for row in db.execute(query, (device_id, time.time())).fetchall()]
+
     def sent(self, command_id: int) -> None:
         """Note that the broker has taken a command."""
         self._move("UPDATE command SET state='sent', sent_at=? WHERE id=? AND state='queued'", time.time(), command_id)

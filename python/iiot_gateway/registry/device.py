@@ -17,7 +17,7 @@ RESERVED_IDS = frozenset({"commands", "config", "heartbeat", "mqtt-credentials",
 MOST_TEXT = 200
 """Characters of a name, a type, a location or a version, and of the name and value of a tag."""
 MOST_TAGS = 32
-RESERVED_TAGS = frozenset({"device_id", "device_name", "device_type", "topic", "time"})
+RESERVED_TAGS = frozenset({"device_id", "device_name", "device_type", "location", "topic", "time"})
 """Names of tags that points have in any case."""
 
 
@@ -100,6 +100,8 @@ def text_fault(name: str, text: str, *, may_be_empty: bool = True) -> str | None
         return f"{name} has {len(text)} characters; at most {MOST_TEXT} are allowed"
     if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in text):
         return f"{name} has a control character"
+    if any(0xD800 <= ord(character) < 0xE000 for character in text):
+        return f"{name} has a byte that is no UTF-8"
     return None
 
 

@@ -54,12 +54,6 @@ class Devices:
         row = self._file.one(BY_ID, device_id)
         return None if row is None else _device(row)
 
-    def named(self, name: str) -> Device | None:
-        """Return the device of a name."""
-        with self._file.read() as db:
-            row = db.execute(f"{SELECT} WHERE name=?", (name,)).fetchone()
-        return None if row is None else _device(row)
-
     def all(self, *, after: str = "", limit: int = 1_000_000) -> list[Device]:
         """Return devices in the order of their ids, from behind one on."""
         with self._file.read() as db:
@@ -90,6 +84,7 @@ class Devices:
         with self._file.write() as db:
             for device, key in wanted:
                 one = replace(device, id=device.id or _next_number(db), created_at=device.created_at or time.time())
+                _own_names(db, one)
                 with _told_apart(one):
                     db.execute(INSERT, _row(one))
                     if key is not None:
@@ -107,6 +102,7 @@ class Devices:
             changed = replace(before, **changes)
             if changed.configuration != before.configuration:
                 changed = replace(changed, configuration_version=before.configuration_version + 1)
+            _own_names(db, changed)
             with _told_apart(changed):
                 db.execute(UPDATE, (*_row(changed), device_id))
         return changed
@@ -136,6 +132,15 @@ class Devices:
             db.executemany("UPDATE device SET last_seen=?2 WHERE id=?1 AND (last_seen IS NULL OR last_seen < ?2)", list(last_seen.items()))
 
 
+def _own_names(db: sqlite3.Connection, device: Device) -> None:
+    """Refuse an id that is a user name of another device, and the reverse: brokers know both as one. Raises Taken."""
+    if db.execute("SELECT 1 FROM device WHERE user_name=?1 AND id<>?1", (device.id,)).fetchone() is not None:
+        raise Taken(f"another device has the user name {device.id}")
+    own = device.user_name
+    if own and own != device.id and db.execute("SELECT 1 FROM device WHERE id=?", (own,)).fetchone() is not None:
+        raise Taken(f"another device has the id {own}")
+
+
 @contextmanager
 def _told_apart(device: Device) -> Iterator[None]:
     try:
@@ -157,7 +162,7 @@ def _next_number(db: sqlite3.Connection) -> str:
     """Return a number that no device has or had: what that one sent would be taken for the new one's."""
     while True:
         (number,) = db.execute("UPDATE last_number SET number=number+1 RETURNING number").fetchone()
-        if db.execute("SELECT 1 FROM device WHERE id=?", (str(number),)).fetchone() is None:
+        if db.execute("SELECT 1 FROM device WHERE id=?1 OR user_name=?1", (str(number),)).fetchone() is None:
             return str(number)
 
 

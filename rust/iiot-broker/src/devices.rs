@@ -77,13 +77,17 @@ impl Guests {
         self.directory.is_known(owner(client))
     }
 
-    /// Let a device in: its id, if name and key are right.
+    /// Know a device: its id, if name and key are right. The caller sees to the name of its client.
     pub(crate) fn enter(&self, client: &str, name: &str, key: &[u8]) -> Option<String> {
         // Hashed whatever the name is, so that the time says nothing of it.
         let hash: KeyHash = Sha256::digest(key).into();
         let id = self.directory.named(name)?;
         if !self.directory.has_key(&id, &hash, now_s()) {
             return None;
+        }
+        // Under the name of another device's client this login would be taken for that client's.
+        if !is_client_of(client, &id) {
+            return Some(id);
         }
         let mut connections = self.connections();
         let now = Instant::now();
@@ -270,6 +274,16 @@ mod tests {
         assert!(!guests.may_publish("e1:a", "e1", "iotflow/devices/e1/status/x"));
         guests.disconnected("e1:a");
         assert!(guests.expelled(Some("e1")).is_empty());
+    }
+
+    #[test]
+    fn a_login_under_the_name_of_another_devices_client_changes_nothing_for_that_client() {
+        let guests = guests();
+        assert!(guests.enter("e2", "e2", b"e2").is_some());
+        assert!(guests.connected("e2", "e2"));
+        assert_eq!(guests.enter("e2", "e1", b"e1").as_deref(), Some("e1"));
+        assert!(guests.may_publish("e2", "e2", "iotflow/devices/e2/status/x"));
+        assert!(!guests.connected("e2", "e1"));
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl MessageIds {
     /// Take over what was committed.
     pub(crate) fn merge(&mut self, new: NewIds) {
         let before_ms = self.oldest_ms(new.newest_ms);
-        if before_ms > self.deleted_ms + DELETE_EVERY_MS {
+        // A clock that ran ahead and is right again must not put deletions off until it gets there.
+        if before_ms > self.deleted_ms + DELETE_EVERY_MS || before_ms < self.deleted_ms {
             self.deleted_ms = before_ms;
         }
         let now_s = u32::try_from(new.newest_ms / 1000).unwrap_or(0);
