@@ -69,7 +69,7 @@ class AccountKeeper:
         self._seen: tuple[int, int, int] | None = None
         self._log = get_log(part="device_accounts")
         self._began_s, self._was_reached = time.monotonic(), False
-        self.fault = "the broker was not reached yet"
+        self.fault = "the broker has not answered yet; `iiot-gateway doctor` says why"
         """Why nothing can be done now; empty if it can."""
 
     def summary(self) -> str:
