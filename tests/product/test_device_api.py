@@ -214,7 +214,7 @@ def test_no_key_reaches_further_than_it_should(fleet: Callable[..., Fleet]) -> N
         ("POST", "devices/heartbeat", None, expected(own=200, foreign=200)),
         ("GET", "devices/config", None, expected(own=200, foreign=200)),
         ("PUT", "devices/config", {"location": "hall"}, expected(own=200, foreign=200)),
-        ("GET", "devices/mqtt-credentials", None, expected(own=200, foreign=200)),
+        ("GET", "devices/mqtt-credentials", None, expected(own=404, foreign=404)),
         ("GET", "devices/commands", None, expected(own=200, foreign=200)),
         ("POST", "devices/commands/7/acknowledge", None, expected(own=404, foreign=404)),
         ("GET", "devices/telemetry", None, expected(own=200, foreign=200)),
@@ -357,7 +357,8 @@ def test_commands_that_wait_are_seen_behind_any_number_of_others(fleet: Callable
 def test_what_is_too_much_is_told_when_to_come_again(fleet: Callable[..., Fleet]) -> None:
     """Requests and points are counted by key."""
     gateway = fleet(devices="requests_per_minute = 5\npoints_per_minute = 20")
-    key, other = gateway.add("one"), gateway.add("two")
+    key, other, third = gateway.add("one"), gateway.add("two"), gateway.add("three")
+    assert [gateway.api("PUT", "devices/config", third, {"configuration": {"n": n}})[0] for n in range(7)] == [200] * 5 + [429] * 2
 
     found = [gateway.api("POST", "influxdb/telemetry", key, POINT)[0] for _ in range(7)]
     many = gateway.api("POST", "influxdb/telemetry/batch", other, {"points": [POINT] * 18})
@@ -366,7 +367,7 @@ def test_what_is_too_much_is_told_when_to_come_again(fleet: Callable[..., Fleet]
     assert found == [201] * 5 + [429] * 2
     assert many[0] == 201
     assert (more[0], more[1]["error"]) == (429, "too_many")
-    assert "points of a key" in more[1]["message"]
+    assert "points per key" in more[1]["message"]
 
 
 def test_a_change_of_the_registry_counts_for_later_points_only(fleet: Callable[..., Fleet]) -> None:

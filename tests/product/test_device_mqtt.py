@@ -140,6 +140,8 @@ def test_commands_reach_the_device_once_and_are_acknowledged(fleet: Fleet, conne
     until(lambda: connect("one", key).is_in, "the new device at the broker")
     client = connect("one", key, "one:commands")
     assert client.may_subscribe("iotflow/devices/one/commands/#")
+    credentials = fleet.api("GET", "devices/mqtt-credentials", key)[1]["credentials"]
+    assert (credentials["mqtt_port"], credentials["username"], credentials["client_id"]) == (fleet.broker_port, "one", "one")  # type: ignore[attr-defined]
 
     status, answer = fleet.api("POST", "devices/one/commands/restart", administrator, {"payload": {"in_s": 5}})
 

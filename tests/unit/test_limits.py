@@ -28,7 +28,7 @@ def refused(limit: Limit, name: str, number: int = 1) -> int | None:
 def test_a_minutes_worth_is_taken_at_once_and_then_at_the_rate() -> None:
     """Whoever waits as long as is said is let in."""
     clock = Clock()
-    limit = Limit(60, "requests of a key", clock=clock)
+    limit = Limit(60, "requests per key", clock=clock)
 
     assert [refused(limit, "a") for _ in range(60)] == [None] * 60
     assert refused(limit, "a") == 1
@@ -41,7 +41,7 @@ def test_a_minutes_worth_is_taken_at_once_and_then_at_the_rate() -> None:
 def test_more_than_a_minutes_worth_leaves_a_debt() -> None:
     """One batch that is larger than the limit must not be refused for ever."""
     clock = Clock()
-    limit = Limit(60, "points of a key", clock=clock)
+    limit = Limit(60, "points per key", clock=clock)
 
     assert refused(limit, "a", 120) is None
     assert refused(limit, "a") == 61
@@ -52,7 +52,7 @@ def test_more_than_a_minutes_worth_leaves_a_debt() -> None:
 def test_names_beyond_what_can_be_counted_are_refused() -> None:
     """A limit that forgets under load is none."""
     clock = Clock()
-    limit = Limit(60, "requests of an address", clock=clock, most=2)
+    limit = Limit(60, "requests per address", clock=clock, most=2)
 
     assert refused(limit, "a") is None
     assert refused(limit, "b") is None
@@ -63,6 +63,6 @@ def test_names_beyond_what_can_be_counted_are_refused() -> None:
 
 def test_zero_is_no_limit() -> None:
     """The configuration says so."""
-    limit = Limit(0, "requests of a key")
+    limit = Limit(0, "requests per key")
 
     assert [refused(limit, "a", 1000) for _ in range(1000)] == [None] * 1000

@@ -25,7 +25,7 @@ class Limit:
     """So many a minute for each name."""
 
     def __init__(self, per_minute: int, what: str, *, clock: Callable[[], float] = time.monotonic, most: int = MOST_BUCKETS) -> None:
-        """Begin with full buckets. `what` names what is counted, and for whom: "requests of a key". 0 is no limit."""
+        """Begin with full buckets. `what` names what is counted, and for whom: "requests per key". 0 is no limit."""
         self._per_minute = per_minute
         self._what = what
         self._clock = clock
@@ -61,7 +61,7 @@ class Limit:
         return Problem(
             429,
             "too_many",
-            f"at most {self._per_minute} {self._what} are taken a minute",
+            f"at most {self._per_minute} {self._what} are taken per minute",
             "send less, or several points at once; the limits are keys of [devices]",
             {"retry-after": str(max(1, math.ceil(wait_s)))},
         )

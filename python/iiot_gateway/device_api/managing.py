@@ -122,10 +122,12 @@ class Managing:
     async def configure(self, request: Request) -> Response:
         """PUT devices/{id}/config."""
 
-        def ask() -> Sender:
-            return self._api.door.speaking_for(self._api.door.caller(request), request.path_params["id"])
+        def ask() -> tuple[Caller, Sender]:
+            caller = self._api.door.caller(request)
+            return caller, self._api.door.speaking_for(caller, request.path_params["id"])
 
-        sender, body = await read_asked(request, ask, MOST_CONFIGURATION_BYTES)
+        (caller, sender), body = await read_asked(request, ask, MOST_CONFIGURATION_BYTES)
+        self._api.requests.take(str(caller.key.id))
         configuration = read_json(body, dict[str, Any])
         return Answer(configuration_of(await self._api.change(sender.device.id, {"configuration": configuration})))
 
@@ -149,6 +151,7 @@ class Managing:
             return caller, self._api.door.speaking_for(caller, request.path_params["id"])
 
         (caller, sender), body = await read_asked(request, ask, MOST_BYTES, may_be_empty=True)
+        self._api.requests.take(str(caller.key.id))
         rotation = read_json(body or b"{}", Rotation)
         overlap_s = self._api.section.key_overlap_s if rotation.overlap_s is None else rotation.overlap_s
         key = self._api.new_device_key()

@@ -65,7 +65,8 @@ class Registering:
 
     async def configure(self, request: Request) -> Response:
         """PUT devices/config: what a device says of itself, and another configuration, which gets the next version."""
-        (_, sender), body = await read_asked(request, lambda: self._api.door.own_device(request), MOST_CONFIGURATION_BYTES)
+        (caller, sender), body = await read_asked(request, lambda: self._api.door.own_device(request), MOST_CONFIGURATION_BYTES)
+        self._api.requests.take(str(caller.key.id))
         change = read_json(body, OwnChange)
         given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
         if "status" in given:
@@ -82,6 +83,8 @@ class Registering:
         _, sender = self._api.door.own_device(request)
         device = sender.device
         below = f"{self._api.section.topics}/{device.id}"
+        if self._api.mqtt_address is None:
+            raise Problem(404, "no_broker", "this gateway takes nothing over MQTT from devices", "send over HTTP")
         host, port = self._api.mqtt_address
         credentials = {
             "mqtt_host": host or request.url.hostname,

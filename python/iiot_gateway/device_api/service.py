@@ -56,16 +56,16 @@ class DeviceApi:
         self.archive = archive
         self.deletions = deletions
         self.door = Door(registry)
-        self.requests = Limit(section.requests_per_minute, "requests of a key")
-        self.points = Limit(section.points_per_minute, "points of a key")
-        self.addresses = Limit(section.address_requests_per_minute, "requests of an address")
-        self.registrations = Limit(section.registrations_per_minute, "registrations of an address")
+        self.requests = Limit(section.requests_per_minute, "requests per key")
+        self.points = Limit(section.points_per_minute, "points per key")
+        self.addresses = Limit(section.address_requests_per_minute, "requests per address")
+        self.registrations = Limit(section.registrations_per_minute, "registrations per address")
         self.heard: dict[str, float] = {}
         """When devices were heard last since the start, Unix seconds."""
         self._gone: dict[str, float] = {}
         """Devices of which the broker said that they are gone, and when, Unix seconds."""
-        self.mqtt_address: tuple[str, int] = ("", 1883)
-        """Where devices find the broker; an empty host is the one that they found this server by."""
+        self.mqtt_address: tuple[str, int] | None = None
+        """Where devices find the broker, None if there is none; an empty host is the one that they found this server by."""
         self.handed: HandedKeys | None = None
         """Takes the keys of devices for a broker with accounts of its own, before the registry stores their digests."""
         self._not_stored: set[str] = set()

@@ -47,10 +47,12 @@ def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync]
     return directory, sync
 
 
-def mqtt_address(config: Config) -> tuple[str, int]:
-    """Return host and port where devices find the broker; an empty host is that of this gateway."""
+def mqtt_address(config: Config) -> tuple[str, int] | None:
+    """Return host and port where devices find the broker; an empty host is that of this gateway. None if there is no broker for them."""
     section = device_broker(config)
-    if section is None or section.broker_url == EMBEDDED:
+    if section is None:
+        return None
+    if section.broker_url == EMBEDDED:
         return "", int(config.one(BrokerSection).listen.rpartition(":")[2])
     parts = urlsplit(section.broker_url)
     return parts.hostname or "", parts.port or (8883 if parts.scheme == "mqtts" else 1883)
