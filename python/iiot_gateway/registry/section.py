@@ -57,7 +57,7 @@ class DevicesSection(SourceSection):
     max_body_bytes: int = integer(4_194_304, "A longer body of a request is refused.", low=1024, high=268_435_456)
     max_points: int = integer(5000, "Points or lines of one request.", low=1, high=100_000)
     max_fields: int = integer(256, "Fields and tags of one point.", low=1, high=4096)
-    requests_per_minute: int = integer(1200, "Requests that send, per key. 0 is without limit.", low=0, high=10_000_000)
+    requests_per_minute: int = integer(1200, "Requests that send or change something, per key. 0 is without limit.", low=0, high=10_000_000)
     points_per_minute: int = integer(120_000, "Points, per key. 0 is without limit.", low=0, high=1_000_000_000)
     address_requests_per_minute: int = integer(60_000, "Requests, per address. 0 is without limit.", low=0, high=10_000_000)
     registrations_per_minute: int = integer(10, "Registrations, per address. 0 is without limit.", low=0, high=1_000_000)
