@@ -297,6 +297,14 @@ def late(gateway: Fleet, method: str, path: str, key: str, body: bytes) -> Calla
     return send
 
 
+def test_a_type_that_is_null_is_refused(shared: tuple[Fleet, str]) -> None:
+    """Nothing is stored under a measurement that nobody named."""
+    gateway, key = shared
+
+    assert gateway.api("POST", "devices/telemetry", key, {"type": None, "data": {"w": 7}})[0] == 422
+    assert gateway.api("POST", "devices/telemetry", key, {"data": {"w": 7}})[1]["type"] == "telemetry"
+
+
 def test_a_rotation_leaves_the_key_in_use_and_needs_no_device_that_is_let_in(fleet: Callable[..., Fleet]) -> None:
     """A device whose answers were lost asks again; a gateway's key makes no keys; the key of a disabled device can be replaced."""
     gateway = fleet()
@@ -344,12 +352,12 @@ def test_commands_that_wait_are_seen_behind_any_number_of_others(fleet: Callable
     administrator = gateway.command_key("keys", "create", "--type", "administrator")
     key = gateway.add("one")
     first = gateway.api("POST", "devices/one/commands/open", administrator)[1]["command"]["id"]
+    assert gateway.api("HEAD", "devices/commands", key)[0] == 200
+    assert [command["state"] for command in gateway.api("GET", "devices/one/commands", administrator)[1]["commands"]] == ["queued"]
     for _ in range(100):
         number = gateway.api("POST", "devices/one/commands/shut", administrator)[1]["command"]["id"]
         assert gateway.api("POST", f"devices/commands/{number}/acknowledge", key)[0] == 200
 
-    assert gateway.api("HEAD", "devices/commands", key)[0] == 200
-    assert gateway.api("GET", "devices/one/commands", administrator)[1]["commands"][-1]["state"] != "sent"
     assert [command["id"] for command in gateway.api("GET", "devices/commands", key)[1]["commands"]] == [first]
     assert gateway.api("POST", f"devices/commands/{'9' * 5000}/acknowledge", key)[0] == 404
 

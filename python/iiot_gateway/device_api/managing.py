@@ -18,7 +18,7 @@ from iiot_gateway.device_api.door import Caller, Sender, unknown_device
 from iiot_gateway.device_api.registering import MOST_BYTES, MOST_CONFIGURATION_BYTES
 from iiot_gateway.registry.access import NoDevice
 from iiot_gateway.registry.commands import TooManyWaiting, described
-from iiot_gateway.registry.device import DEVICE_ID, DeviceState, tags_fault, text_fault
+from iiot_gateway.registry.device import DEVICE_ID, Device, DeviceState, tags_fault, text_fault
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.shown import configuration_of, key_fault, shown_key
 
@@ -193,13 +193,15 @@ class Managing:
 
     async def command(self, request: Request) -> Response:
         """POST devices/{id}/commands/{type}: queue a command."""
-        self._administrator(request)
-        device = self._api.door.known(request.path_params["id"]).device
+
+        def ask() -> Device:
+            self._administrator(request)
+            return self._api.door.known(request.path_params["id"]).device
+
+        device, body = await read_asked(request, ask, MOST_CONFIGURATION_BYTES, may_be_empty=True)
         kind = request.path_params["type"]
         if not DEVICE_ID.fullmatch(kind):
             raise Problem(422, "command_invalid", f"type: found {kind[:80]!r}", "expected 1 to 64 letters, digits, - and _")
-        _, body = await read_asked(request, lambda: self._administrator(request), MOST_CONFIGURATION_BYTES, may_be_empty=True)
-        device = self._api.door.known(device.id).device
         wanted = read_json(body or b"{}", NewCommand)
         add = self._api.registry.commands.add
         try:

@@ -175,5 +175,6 @@ class DeviceApi:
             await anyio.to_thread.run_sync(write)
         except RegistryUnusable as error:
             self._not_stored |= not_stored
+            self.door.used = {**used, **self.door.used}
             if (extra := repeated.allows(str(error))) is not None:
                 get_log().warning(REGISTRY_UNAVAILABLE, error=str(error), consequence="who was heard last is not stored", **extra)

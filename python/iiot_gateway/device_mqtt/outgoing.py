@@ -40,6 +40,9 @@ class Outgoing:
         self._topics = api.section.topics
         self._handed_over: dict[int, Command] = {}
         self._configured: dict[str, tuple[float, int]] = {}
+        """Creation and version of what each device was sent."""
+        self._generation = -1
+        """Of the registry when every configuration had been sent."""
         self._acknowledged: list[tuple[str, int]] = []
         self._is_connected = False
         self._log = get_log(part="devices")
@@ -97,11 +100,17 @@ class Outgoing:
         self._configure()
 
     def _configure(self) -> None:
+        generation = self._api.registry.generation()
+        if generation == self._generation:
+            return
+        is_complete = True
         devices = self._api.registry.devices.configured()
         for gone in self._configured.keys() - {device.id for device in devices}:
             # Whoever has the id next must not get what was meant for its predecessor.
             if self._side.publish(self._configuration_topic(gone), b"", retain=True):
                 del self._configured[gone]
+            else:
+                is_complete = False
         for device in devices:
             edition = (device.created_at, device.configuration_version)
             if self._configured.get(device.id) == edition:
@@ -109,6 +118,10 @@ class Outgoing:
             document = json.dumps({"configuration": dict(device.configuration), "version": device.configuration_version}).encode()
             if self._side.publish(self._configuration_topic(device.id), document, retain=True):
                 self._configured[device.id] = edition
+            else:
+                is_complete = False
+        if is_complete:
+            self._generation = generation
 
     def _configuration_topic(self, device_id: str) -> str:
         return f"{self._topics}/{device_id}/commands/config"

@@ -67,12 +67,6 @@ class Devices:
             yield from page
             after = page[-1].id
 
-    def count(self) -> int:
-        """Return how many there are."""
-        with self._file.read() as db:
-            (number,) = db.execute("SELECT count(*) FROM device").fetchone()
-        return int(number)
-
     def add(self, device: Device, key: StoredKey | None = None) -> Device:
         """Add a device, with its first key if there is one; without an id it gets the next number. Raises Taken."""
         (added,) = self.add_all([(device, key)])
