@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,10 +38,10 @@ path = "history.db"
 class Place:
     """A broker, a gateway, and whoever looks at both."""
 
-    def __init__(self, folder: Path, broker: DynamicSecurity) -> None:
+    def __init__(self, folder: Path, broker: DynamicSecurity, user: str = ADMINISTRATOR) -> None:
         self.broker = broker
         self.other = Administrator(broker)
-        sections = SECTIONS.format(url=broker.url, user=ADMINISTRATOR, password=PASSWORD)
+        sections = SECTIONS.format(url=broker.url, user=user, password=PASSWORD)
         self.fleet = Fleet(folder / "gateway", devices='mosquitto = "mqtt"\nsilence_s = 3600', sections=sections)
         self.clients: list[Client] = []
 
@@ -85,6 +87,25 @@ def place(tmp_path: Path, broker: DynamicSecurity) -> Iterator[Place]:
     made.begin()
     yield made
     made.end()
+
+
+def test_the_documented_lines_make_an_account_that_suffices_the_gateway(tmp_path: Path, broker: DynamicSecurity) -> None:
+    """Those of docs/devices.md, with the password that the command asks for."""
+    page = (Path(__file__).parents[2] / "docs/devices.md").read_text()
+    ask = ["mosquitto_ctrl", "-p", str(broker.port), "-u", ADMINISTRATOR, "-P", PASSWORD, "dynsec"]
+    lines = [shlex.split(line, comments=True)[1:] for line in page.splitlines() if line.startswith("dynsec ")]
+    assert lines
+    for line in lines:
+        subprocess.run([*ask, *line, *(("-p", PASSWORD) if line[0] == "createClient" else ())], check=True, capture_output=True)
+
+    place = Place(tmp_path, broker, "gateway")
+    place.begin()
+    try:
+        key = place.fleet.add("one")
+        place.until_state("one", "ready")
+        assert place.connect("one", key).is_in
+    finally:
+        place.end()
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
