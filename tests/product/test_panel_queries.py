@@ -1,45 +1,149 @@
-"""Every query of the plant's dashboards gives what is right, on the tables that `postgresql init` makes, with the extension and without."""
+"""Every query of the plant's dashboards shows what is right: in SQL with the extension and without, and in Flux where a server can run it.
+
+The tables "panel, expected, seen" are printed, so that a run shows the figures and not only that they agree.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from asked import MOMENT, FluxServer, Rows, insert, needs_flux, partitions, shown_by_flux, shown_by_sql, table
 from gateways import Gateway
-from panels import MONDAY, PANELS, POINTS
+from grafana import Chosen, as_sql, boards, queries, with_variables
+from panels import MONDAY, POINTS, SHOWN
 from servers import Postgres
 from timescale import Database, Timescale, needs_timescaledb
 
 pytestmark = pytest.mark.slow
 
-TABLES = ("dosing_consumption", "batch_events", "inventory_levels", "equipment_temperature", "equipment_vibration")
-INIT = ("postgresql", "init", "--profile", "factory-dosing")
+ONE: Chosen = {"device": ["d1", "it's / (another)"], "chemical": "acid", "pump": ["1"]}
+"""One device of two, with one whose name tries every escape."""
+OF_ONE: dict[str, Rows] = {
+    "Consumption today by chemical": [["acid", 23.5]],
+    "Stock": [["d1 acid a, 12 h ago", 5], ["d1 acid b, 11 h ago", 99]],
+    "Batches completed today by recipe": [["CU-85", 2]],
+    "Health of each pump": [["d1 pump 1", 74.5]],
+    "Motor temperatures": [[54, "d1 pump_motor_1", 70]],
+}
 
 
 @pytest.fixture(params=["plain", pytest.param("timescaledb", marks=needs_timescaledb)])
 def database(request: pytest.FixtureRequest, gateway: Gateway, launch: Callable[..., Postgres]) -> Iterator[Database]:
-    """The plant's tables with known points in them."""
+    """The plant's tables without points."""
     database: Database = launch(Postgres) if request.param == "plain" else Timescale("iiot_panels")
     gateway.configure(f'[simulate]\n[postgresql]\nurl = "{database.url}"\n')
-    done = gateway.run(*INIT)
+    done = gateway.run("postgresql", "init", "--profile", "factory-dosing")
     assert done.returncode == 0, done.stderr
     if request.param == "plain":
-        for table in TABLES:
-            database.rows(f"SELECT iiot_gateway_add_partition('{table}', '{table}_last', {MONDAY}, {MONDAY} + interval '7 days')")
+        partitions(database)
     yield database
     if isinstance(database, Timescale):
         database.close()
 
 
-def test_every_panel_and_alert_gives_what_is_right(database: Database) -> None:
-    """The answers were worked out by hand from the points."""
-    empty = {name: database.rows(sql) for name, (sql, _answer) in PANELS.items()}
-    silent = next(name for name in PANELS if "silent" in name)
-    assert [row[0] for row in empty[silent]] == ["d1", "d2", "d3"]
-    for statement in POINTS:
-        database.rows(statement)
+@pytest.fixture
+def flux() -> FluxServer:
+    """A bucket with the known points."""
+    server = FluxServer()
+    server.write(POINTS)
+    return server
 
-    found = {name: database.rows(sql) for name, (sql, _answer) in PANELS.items()}
 
-    assert found == {name: answer for name, (_sql, answer) in PANELS.items()}
+def test_every_panel_in_sql_shows_what_is_right(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the data source knows of the extension, for all devices and for one."""
+    board = boards()["iiot-production-sql"]
+    asked = {query.place.split(" / ")[1]: query for query in queries(board)}
+    empty = {name: shown_by_sql(database, query, board, {}, is_timescale=True) for name, query in asked.items()}
+    assert [name for name, rows in empty.items() if rows] == ["Accuracy: doses by error in grams"]
+    insert(database, POINTS)
+
+    for is_timescale in (True, False):
+        seen = {name: shown_by_sql(database, query, board, {}, is_timescale=is_timescale) for name, query in asked.items()}
+        with capsys.disabled():
+            print(table((name, SHOWN[name], rows) for name, rows in seen.items()))
+        assert seen == {name: SHOWN[name] for name in asked}
+    one = {name: shown_by_sql(database, asked[name], board, ONE, is_timescale=True) for name in OF_ONE}
+    assert one == OF_ONE
+
+
+def test_the_variables_of_sql_list_what_there_is(database: Database) -> None:
+    """Also the site, for which only tables that the gateway made itself have a column."""
+    board = boards()["iiot-production-sql"]
+    asked = {each["name"]: each["query"] for each in board["templating"]["list"] if each["type"] == "query"}
+    insert(database, POINTS)
+
+    def listed(**chosen: str) -> dict[str, list[str]]:
+        return {name: [row[0] for row in database.rows(with_variables(query, board, chosen, MOMENT))] for name, query in asked.items()}
+
+    assert listed() == {"site": [], "device": ["d1", "d2"], "pump": ["1", "2"], "chemical": ["acid", "base"]}
+    database.rows("ALTER TABLE batch_events ADD COLUMN site text")
+    database.rows("UPDATE batch_events SET site = CASE device_id WHEN 'd1' THEN 'north' ELSE 'south' END")
+
+    assert listed()["site"] == ["north", "south"]
+    assert listed(site="south")["device"] == ["d2"]
+
+
+@needs_flux
+def test_every_panel_in_flux_shows_the_same(flux: FluxServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the SQL does, of the same points."""
+    board = boards()["iiot-production-influx"]
+    asked = {query.place.split(" / ")[1]: query for query in queries(board)}
+
+    seen = {name: shown_by_flux(flux, query, board, {}) for name, query in asked.items()}
+    one = {name: shown_by_flux(flux, asked[name], board, ONE) for name in OF_ONE}
+
+    with capsys.disabled():
+        print(table((name, SHOWN[name], rows) for name, rows in seen.items()))
+    assert seen == {name: SHOWN[name] for name in asked}
+    assert one == OF_ONE
+
+
+VIEWS: dict[str, tuple[str, list[list[str]]]] = {
+    "the hourly sums": (
+        """SELECT extract(epoch FROM bucket - {monday})::int / 3600, chemical, sum(total_grams), sum(dose_count)
+        FROM dosing_consumption_hourly GROUP BY 1, 2 ORDER BY 1, 2""",
+        [
+            ["1", "acid", "29.75", "2"],
+            ["1", "base", "4.5", "1"],
+            ["2", "acid", "30", "1"],
+            ["2", "base", "", "1"],
+            ["47", "base", "5.25", "1"],
+            ["49", "acid", "11", "1"],
+            ["50", "acid", "12.5", "1"],
+        ],
+    ),
+    "days by time_bucket": (
+        """SELECT extract(epoch FROM day - {monday})::int / 3600, sum(actual_g) FROM (
+            SELECT time_bucket('1 day', time AT TIME ZONE 'Europe/Berlin' AT TIME ZONE 'UTC') AS day, actual_g FROM dosing_consumption
+        ) AS days GROUP BY 1 ORDER BY 1""",
+        [["0", "64.25"], ["48", "28.75"]],
+    ),
+    "the newest level of each container": (
+        "SELECT device_id, chemical, container_id, percent_full FROM latest_inventory ORDER BY 1, 2, 3",
+        [["d1", "acid", "a", "5"], ["d1", "acid", "b", "99"], ["d2", "base", "", "10"]],
+    ),
+}
+
+
+def test_the_views_of_init_agree_with_the_panels(database: Database) -> None:
+    """Whoever writes queries of his own finds the same figures in them."""
+    insert(database, POINTS)
+
+    found = {name: database.rows(sql.format(monday=f"timestamptz '{MONDAY}'")) for name, (sql, _answer) in VIEWS.items()}
+
+    assert found == {name: answer for name, (_sql, answer) in VIEWS.items()}
+
+
+def test_macros_are_expanded_as_the_data_source_does() -> None:
+    """A macro that it does not know is no text to pass on."""
+    moment = replace(MOMENT, interval=timedelta(minutes=1))
+    assert as_sql("SELECT $__timeGroupAlias(time,'1h'), 1", moment) == "SELECT time_bucket('3600.000s',time) AS \"time\", 1"
+    assert as_sql("SELECT $__timeGroup(time,$__interval), 1", moment) == "SELECT time_bucket('60.000s',time) AS \"time\", 1"
+    assert as_sql("ORDER BY $__timeGroup(time,5m)", moment, is_timescale=False) == "ORDER BY floor(extract(epoch from time)/300)*300"
+    assert as_sql("$__timeFilter(t)", moment).startswith(f"t BETWEEN '{MONDAY:%Y-%m-%d}T00:00:00Z' AND '")
+    with pytest.raises(ValueError, match="__timeWindow"):
+        as_sql("$__timeWindow(time)", moment)

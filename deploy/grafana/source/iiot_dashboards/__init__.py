@@ -1,0 +1,1 @@
+"""Dashboards and alert rules of Grafana as Python; `python -m iiot_dashboards` writes the files beside this folder anew."""
