@@ -8,6 +8,7 @@ use crate::lock::Lock;
 use crate::retention::{self, Limits};
 use crate::value::Value;
 use crate::{blocks, delete, rollup, schema, series};
+use iiot_journal::{CopyProgress, copy_connection};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -158,6 +159,19 @@ impl Writer {
         self.db()
             .and_then(|db| delete::delete(db, tag, start_ns, end_ns, cancelled))
             .map_err(|e| e.at(&self.path))
+    }
+
+    /// Copy the file as it is; nothing is stored meanwhile. It ends early, with an error, once `cancelled` says so.
+    pub fn copy_to(
+        &self,
+        path: &Path,
+        progress: &CopyProgress,
+        cancelled: impl FnMut() -> bool,
+    ) -> iiot_journal::Result<()> {
+        let Some((db, _)) = &self.db else {
+            return Ok(());
+        };
+        copy_connection(db, path, progress, cancelled)
     }
 
     /// What is in the file.

@@ -3,6 +3,7 @@
 //! Everything a group changes is kept apart from [`State`] until COMMIT succeeded, so that a full disk changes nothing.
 
 use crate::check;
+use crate::copying::Copying;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keep::Keep;
 use crate::links::Links;
@@ -38,6 +39,8 @@ pub(crate) struct Limits {
 
 /// What is committed, as far as the writer needs it at hand.
 pub(crate) struct State {
+    /// A copy that is being made. It stands before the connection, because it must go first.
+    pub copying: Option<Copying>,
     pub db: Connection,
     pub limits: Limits,
     pub next: u64,

@@ -81,6 +81,12 @@ impl Error {
         self.message = format!("journal {}: {}", path.display(), self.message);
         self
     }
+
+    /// The same for any file.
+    pub(crate) fn of(mut self, path: &Path) -> Self {
+        self.message = format!("{}: {}", path.display(), self.message);
+        self
+    }
 }
 
 impl fmt::Display for Error {

@@ -12,7 +12,7 @@ use crate::shared::{Shared, lock, now_ns};
 use crate::status::{self, Status};
 use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
 use crate::writer::{self, Writer};
-use crate::{schema, sink, wal};
+use crate::{copied, schema, sink, wal};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -105,15 +105,7 @@ impl Journal {
             Err(error) => (None, Some(error)),
         };
         let db = schema::open(path, false)?;
-        let was_open: Option<i64> = db
-            .query_row("SELECT value FROM meta WHERE key='open'", [], |r| r.get(0))
-            .optional()?;
-        if was_open == Some(1) {
-            notes.push(format!(
-                "journal_recovered: the gateway ended without closing it; {} pages of whole commits kept, {} pages of an unfinished one dropped",
-                report.committed, report.dropped
-            ));
-        }
+        let was_closed = was_closed(&db, report, &mut notes)?;
         db.execute_batch("INSERT INTO meta VALUES ('open', 1) ON CONFLICT DO UPDATE SET value=1")?;
         db.execute("INSERT INTO meta VALUES ('max_bytes', ?1), ('live_bytes', ?2) ON CONFLICT DO UPDATE SET value=excluded.value", [options.max_bytes as i64, live_bytes as i64])?;
         let log = OpenOptions::new()
@@ -142,7 +134,7 @@ impl Journal {
         }
         let id = identity(&db)?;
         let (oldest, next) = extent(&db)?;
-        let runs = runs::begin(&db, next, was_open != Some(1), (&log, &log_path))?;
+        let runs = runs::begin(&db, next, was_closed, (&log, &log_path))?;
         let (sinks, told) =
             writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
         notes.extend(told);
@@ -165,6 +157,7 @@ impl Journal {
             reject_bytes: reject::total_bytes(&db)?,
             notes: Vec::new(),
             links: crate::links::Links::default(),
+            copying: None,
             keep: Keep::new(i64::try_from(options.keep_confirmed.as_millis()).unwrap_or(i64::MAX)),
             db,
         };
@@ -363,6 +356,24 @@ fn spawn(
         sync,
         checkpoint,
     })
+}
+
+/// Whether it was closed in order, so that everything of its last run is in it. What was otherwise is noted.
+fn was_closed(db: &Connection, report: wal::WalReport, notes: &mut Vec<String>) -> Result<bool> {
+    let was_open: Option<i64> = db
+        .query_row("SELECT value FROM meta WHERE key='open'", [], |r| r.get(0))
+        .optional()?;
+    if let Some(note) = copied::at_open(db)? {
+        notes.push(note);
+        return Ok(false);
+    }
+    if was_open == Some(1) {
+        notes.push(format!(
+            "journal_recovered: the gateway ended without closing it; {} pages of whole commits kept, {} pages of an unfinished one dropped",
+            report.committed, report.dropped
+        ));
+    }
+    Ok(was_open != Some(1))
 }
 
 /// The journal's id; made now, if it has none.

@@ -8,6 +8,8 @@ mod batches;
 mod begin;
 mod check;
 mod commit;
+mod copied;
+mod copying;
 mod cursor;
 mod deliveries;
 mod directory;
@@ -48,6 +50,7 @@ mod wal;
 mod writer;
 
 pub use batches::{Batches, Confirmations, Encoder, Stop};
+pub use copying::{CopyProgress, check_file, copy_connection, copy_file};
 pub use cursor::{Confirmer, Cursor, OriginInfo};
 pub use deliveries::{Delivery, Redelivery};
 pub use directory::{DeviceChanged, DeviceEntry, DeviceKey, Directory, UnknownDevices};

@@ -360,3 +360,17 @@ impl Memory {
         Some(())
     }
 }
+
+/// Let no delivery of any broker be known any more, in a transaction of the caller.
+pub(crate) fn forget_deliveries(db: &Connection) -> Result<()> {
+    let mut delta = DeliveriesDelta::default();
+    delta.clear();
+    let mut deliveries = Vec::new();
+    delta.encode(&mut deliveries);
+    let entries = encode(&deliveries, &HashMap::new(), std::iter::empty());
+    db.execute(
+        "INSERT INTO memory_log(source, entries) SELECT id, ?1 FROM source",
+        [entries],
+    )?;
+    Ok(())
+}

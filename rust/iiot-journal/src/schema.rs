@@ -138,6 +138,11 @@ pub(crate) fn is_version_1(db: &Connection) -> Result<bool> {
     Ok(version == 1)
 }
 
+/// Whether this is the file of a journal, of any version.
+pub(crate) fn is_journal(db: &Connection) -> Result<bool> {
+    Ok(identity(db)?.0 == APPLICATION_ID)
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY_TIMEOUT)?;

@@ -5,7 +5,9 @@ mod common;
 
 use common::{NOON, SECOND, WAIT, balanced, deliver, line, open, options, settings};
 use iiot_core::profile::Profile;
-use iiot_journal::{Delivery, Intake, Journal, Message, Options, SourceSettings, Supply};
+use iiot_journal::{
+    CopyProgress, Delivery, Intake, Journal, Message, Options, SourceSettings, Supply,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,6 +57,26 @@ fn counts(journal: &Journal) -> (i64, i64, i64, i64) {
         of("rejected"),
         of("skipped"),
     )
+}
+
+/// In a journal that was restored from a copy no delivery is known: the broker has been told of them since, and the same id may mean another message.
+#[test]
+fn a_restored_copy_takes_what_comes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    {
+        let journal = open(folder.path());
+        let mut intake = journal.add_source(broker(), None).unwrap();
+        send(&mut intake, &[delivered(b"{\"v\":1}", 1, false)]);
+        let copy = place.path().join("journal.db");
+        journal.copy_to(&copy, &CopyProgress::default()).unwrap();
+    }
+    for (folder, expected) in [(folder.path(), (1, 1, 0, 0)), (place.path(), (2, 0, 0, 0))] {
+        let journal = open(folder);
+        let mut intake = journal.add_source(broker(), None).unwrap();
+        send(&mut intake, &[delivered(b"{\"v\":1}", 1, true)]);
+        assert_eq!(counts(&journal), expected);
+    }
 }
 
 /// A message that comes again because its acknowledgement was lost is known, also if it was rejected or skipped, and also after a restart.

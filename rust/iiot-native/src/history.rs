@@ -1,5 +1,6 @@
 //! `HistorySink` and `HistoryReader`: points into the history file, and questions to it.
 
+use crate::copying::CopyProgress;
 use crate::journal::{Journal, seconds};
 use crate::{crossings, errors};
 use iiot_history::{Error, Feed, FeedError, Function, Limits, Range, Reader, Writer};
@@ -16,8 +17,8 @@ use std::time::Duration;
 pub(crate) struct HistorySink {
     feed: Mutex<Feed>,
     writer: Mutex<Option<Writer>>,
-    /// Held by a deletion from the moment that it wants the writer: the next delivery waits for it.
-    deletion: Mutex<()>,
+    /// Held by a deletion or a copy from the moment that it wants the writer: the next delivery waits for it.
+    turn: Mutex<()>,
     stop: Stop,
 }
 
@@ -34,7 +35,7 @@ impl HistorySink {
             stop: batches.stop(),
             feed: Mutex::new(Feed::new(batches)),
             writer: Mutex::new(None),
-            deletion: Mutex::new(()),
+            turn: Mutex::new(()),
         })
     }
 
@@ -75,7 +76,7 @@ impl HistorySink {
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         crossings::count();
         let done = py.detach(|| {
-            drop(lock(&self.deletion));
+            drop(lock(&self.turn));
             let mut writer = lock(&self.writer);
             let Some(writer) = writer.as_mut() else {
                 return Ok(None);
@@ -124,7 +125,7 @@ impl HistorySink {
         stop_ns: i64,
     ) -> PyResult<Option<u64>> {
         py.detach(|| {
-            let _turn = lock(&self.deletion);
+            let _turn = lock(&self.turn);
             let mut writer = lock(&self.writer);
             let Some(writer) = writer.as_mut() else {
                 return Ok(None);
@@ -135,6 +136,21 @@ impl HistorySink {
                 .map(Some)
         })
         .map_err(|e| errors::history(py, &e))
+    }
+
+    fn copy_to(&self, py: Python<'_>, path: &str, progress: &CopyProgress) -> PyResult<bool> {
+        py.detach(|| {
+            let _turn = lock(&self.turn);
+            let writer = lock(&self.writer);
+            let Some(writer) = writer.as_ref() else {
+                return Ok(false);
+            };
+            let ended = || self.stop.is_set();
+            writer
+                .copy_to(Path::new(path), &progress.core, ended)
+                .map(|()| true)
+        })
+        .map_err(|e| errors::journal(py, &e))
     }
 
     fn cancel(&self) {

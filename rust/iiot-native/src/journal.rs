@@ -1,5 +1,6 @@
 //! `Journal`: opening, asking and closing.
 
+use crate::copying::CopyProgress;
 use crate::decode::Profile;
 use crate::devices::{self, DeviceDirectory};
 use crate::errors;
@@ -274,6 +275,17 @@ impl Journal {
     fn sync(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         let timeout = seconds("timeout_s", timeout_s)?;
         Ok(py.detach(|| self.core.sync(timeout)))
+    }
+
+    fn copy_to(&self, py: Python<'_>, path: &str, progress: &CopyProgress) -> PyResult<()> {
+        run(py, || self.core.copy_to(Path::new(path), &progress.core))
+    }
+
+    #[staticmethod]
+    fn copy_file(py: Python<'_>, path: &str, to: &str, progress: &CopyProgress) -> PyResult<()> {
+        run(py, || {
+            Core::copy_file(Path::new(path), Path::new(to), &progress.core)
+        })
     }
 
     #[pyo3(signature = (timeout_s = 3.0))]

@@ -2,6 +2,7 @@
 
 mod broker;
 mod consumer;
+mod copying;
 mod crossings;
 mod decode;
 mod descriptor;
@@ -37,6 +38,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::register(module)?;
     decode::register(module)?;
     journal::register(module)?;
+    copying::register(module)?;
     lines::register(module)?;
     line_protocol::register(module)?;
     live::register(module)?;

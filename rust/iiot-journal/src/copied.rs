@@ -1,0 +1,114 @@
+//! Copying a journal while it is open, and what its copy does when it is opened in the place of the journal.
+
+use crate::copying::{CopyProgress, Copying, Pace, STEP, Step};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Journal;
+use crate::memory::forget_deliveries;
+use crate::shared::now_ns;
+use crate::writer::{closed, transaction};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The writer takes a step within this time, or the disk of the journal takes nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// When the copy was made, until it is opened.
+const COPIED_AT: &str = "copied_at_ms";
+
+impl Journal {
+    /// Copy the file while it is written. The copy holds everything that was committed when this returns, and is synced.
+    ///
+    /// Frames and confirmations wait for a step of a few milliseconds at most. An error costs the copy alone.
+    pub fn copy_to(&self, path: &Path, progress: &CopyProgress) -> Result<()> {
+        let file = path.to_owned();
+        self.shared.command_within(PATIENCE, move |state| {
+            if state.copying.is_some() {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "another copy is being made",
+                ));
+            }
+            state.copying = Some(Copying::begin(&state.db, &file)?);
+            Ok(())
+        })?;
+        let copy = Pace::new(progress, path).and_then(|pace| self.copy_steps(pace));
+        if copy.is_err() {
+            // It may stand behind a step that still waits for the disk. A journal that is closed has dropped it.
+            let _ = self.shared.command_within(PATIENCE, |state| {
+                state.copying = None;
+                Ok(())
+            });
+        }
+        copy
+    }
+
+    fn copy_steps(&self, mut pace: Pace<'_>) -> Result<()> {
+        loop {
+            let began = Instant::now();
+            let step = self.shared.command_within(PATIENCE, |state| {
+                let copying = state.copying.take().ok_or_else(closed)?;
+                let (step, rest) = copying.step(STEP)?;
+                state.copying = rest;
+                Ok(step)
+            })?;
+            match step {
+                Step::More { copied, total } => pace.between(copied, total, began.elapsed())?,
+                Step::Done(copy) => {
+                    mark(&copy, now_ns() / 1_000_000)?;
+                    return pace.complete(copy);
+                }
+            }
+        }
+    }
+
+    /// Copy the file of a journal that nobody has open; it stays as it is. Whoever calls sees to it that nobody opens it meanwhile.
+    pub fn copy_file(path: &Path, to: &Path, progress: &CopyProgress) -> Result<()> {
+        crate::copying::copy_file(path, to, progress)?;
+        let marked = || {
+            let copy = Connection::open(to)?;
+            mark(&copy, now_ns() / 1_000_000)?;
+            copy.close().map_err(|(_, error)| error.into())
+        };
+        marked().map_err(|e: Error| e.of(to))
+    }
+}
+
+fn mark(copy: &Connection, now_ms: i64) -> Result<()> {
+    copy.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=excluded.value",
+        params![COPIED_AT, now_ms],
+    )?;
+    Ok(())
+}
+
+/// Take over a copy in the place of its journal. Returns what an operator should read; none for any other journal.
+///
+/// Brokers have been told since then that messages have come, and packet ids mean other messages. What a broker sends again is therefore
+/// no delivery that is known: it is better to have a message twice than not at all.
+pub(crate) fn at_open(db: &Connection) -> Result<Option<String>> {
+    let Some(at_ms) = copied_at(db)? else {
+        return Ok(None);
+    };
+    let seconds = at_ms / 1000;
+    transaction(db, || {
+        forget_deliveries(db)?;
+        db.execute("DELETE FROM meta WHERE key=?1", [COPIED_AT])?;
+        Ok(())
+    })?;
+    let at: String = db.query_row(
+        "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', ?1, 'unixepoch')",
+        [seconds],
+        |r| r.get(0),
+    )?;
+    Ok(Some(format!(
+        "journal_restored: it is a copy of {at}; what was accepted after that is not in it, and what was delivered after that is sent again"
+    )))
+}
+
+fn copied_at(db: &Connection) -> Result<Option<i64>> {
+    Ok(db
+        .query_row("SELECT value FROM meta WHERE key=?1", [COPIED_AT], |r| {
+            r.get(0)
+        })
+        .optional()?)
+}
