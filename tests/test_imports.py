@@ -48,7 +48,8 @@ MAY_IMPORT = {
     # Services stand beside sources and sinks, and know those that they go through.
     "downlink": BUILT | {"mqtt", "pipeline", "profile", "sources", "sinks", "downlink"},
     "home_assistant": BUILT | {"mqtt", "pipeline", "profile", "sources", "sinks", "home_assistant"},
-    "compose": BUILT | {"journal", "pipeline", "sources", "sinks"},
+    "backup": BUILT | {"backup", "mqtt", "pipeline", "registry", "sinks"},
+    "compose": BUILT | {"backup", "journal", "pipeline", "sources", "sinks"},
     "devices": LEAVES | {"devices"},
     "plant": LEAVES | {"plant", "_native"},
     "telegraf": LEAVES | {"config", "telegraf"},
@@ -57,6 +58,7 @@ MAY_IMPORT = {
     "cli": LEAVES
     | {
         "_anyio",
+        "backup",
         "config",
         "devices",
         "line_writer",
@@ -86,6 +88,9 @@ MAY_IMPORT = {
 NATIVE = {
     "config/locate.py": "where keys stand",
     "config/mqtt_text.py": "what MQTT takes as text",
+    "backup/copier.py": "copies of files; the journal's error",
+    "backup/making.py": "as backup/copier.py",
+    "backup/verifying.py": "whether files are whole; the journal's error",
     "compose.py": "makes the live values, and knows the errors of building",
     "components.py": "the type of the journal",
     "journal.py": "opens journals",
@@ -146,6 +151,8 @@ SECTIONS = {
     "downlink/section.py": {"sources.serial", "sinks.mqtt"},  # names a port and a broker
     "downlink/building.py": {"sources.serial", "sinks.mqtt"},
     "home_assistant/section.py": {"sinks.mqtt"},  # names brokers
+    "backup/contents.py": {"sinks.history"},  # every file that a gateway writes
+    "backup/copier.py": {"sinks.history"},
     "device_api/building.py": {"sinks.influxdb", "sinks.postgresql"},  # asks the databases
     "device_api/influxdb_archive.py": {"sinks.influxdb"},
     "device_api/keepers.py": {"sinks.influxdb", "sinks.postgresql", "sinks.history"},  # every sink that keeps values

@@ -10,6 +10,7 @@ __all__ = [
     "Broker",
     "BrokerConsumer",
     "BrokerError",
+    "CopyProgress",
     "Decoded",
     "Decoder",
     "DeviceDirectory",
@@ -41,6 +42,8 @@ __all__ = [
     "SideConnection",
     "Simulator",
     "__version__",
+    "check_file",
+    "copy_file",
     "crossings",
     "debug_build",
     "device_tags",
@@ -195,6 +198,22 @@ class Pacer:
         """(end offset in the chunk, milliseconds since the first document) for every document with a node time in it, in order."""
 
 @final
+class CopyProgress:
+    """How far a copy of a file is. All methods may be called from any thread."""
+
+    def __new__(cls) -> Self: ...
+    def cancel(self) -> None:
+        """End the copy at its next step, with an error."""
+    def pages(self) -> tuple[int, int]:
+        """Pages that are copied, and pages of the file; (0, 0) before the first step."""
+
+def copy_file(path: str, to: str, progress: CopyProgress) -> None:
+    """Copy an SQLite file as it is now into a new one, synced. Others may write to it meanwhile. Raises JournalError. Blocks; releases the interpreter."""
+
+def check_file(path: str) -> list[str]:
+    """Read every page of an SQLite file that nobody writes, and the checksums of a journal's frames. Returns what is damaged. Raises JournalError."""
+
+@final
 class Journal:
     """The durable log between sources and sinks. One process at a time; all methods may be called from any thread."""
 
@@ -284,6 +303,12 @@ class Journal:
         """Wait until every added sink has passed every committed frame, or the time-out."""
     def sync(self, timeout_s: float) -> bool:
         """Commit and sync everything pushed so far."""
+    def copy_to(self, path: str, progress: CopyProgress) -> None:
+        """Copy the file into a new one while it is written, in steps of some milliseconds; the copy is synced, and holds what was committed when this
+        returns. Raises JournalError, also once it is cancelled, and ValueError while another copy is being made. Blocks; releases the interpreter."""
+    @staticmethod
+    def copy_file(path: str, to: str, progress: CopyProgress) -> None:
+        """The same for a journal that nobody has open; it stays as it is."""
     def close(self, timeout_s: float = 3.0) -> int:
         """Commit, sync, checkpoint, stop the threads, release the lock. Idempotent.
 
@@ -829,10 +854,13 @@ class HistorySink:
     def delete(self, device_id: str, start_ns: int, stop_ns: int) -> int | None:
         """Delete the points of all series with the tag `device_id` in [start_ns, stop_ns), Unix nanoseconds; roll-ups follow. Returns how many that were; None when not open.
         Waits for a `deliver` under way. Raises HistoryError; a part may be deleted then, and the same call deletes the rest. Ends so after `cancel`."""
+    def copy_to(self, path: str, progress: CopyProgress) -> bool:
+        """Copy the file into a new one, synced; nothing is stored meanwhile. False when not open. Waits for a `deliver` under way. Raises JournalError, also
+        once it is cancelled. Blocks; releases the interpreter."""
     def cancel(self) -> None:
         """Make a waiting `deliver` return now, and every later one."""
     def close(self) -> None:
-        """Close the file, once a `deliver` or `delete` under way has returned."""
+        """Close the file, once a `deliver`, `delete` or `copy_to` under way has returned."""
 
 @final
 class HistoryReader:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from iiot_gateway import _native
+from iiot_gateway.backup.copier import Copier
 from iiot_gateway.components import Building, ByteSource, MessageSource, ServiceComponent, SinkComponent
 from iiot_gateway.config.component import SourceSection
 from iiot_gateway.config.schema import Config
@@ -49,7 +50,9 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         journal.close()
         raise
     watched = LiveValues(lambda: live or _native.Live(journal))
+    copier = Copier(building)
     commands = {
+        "backup": copier.answer,
         "live": watched.answer,
         "rejects": lambda request: journal.rejects(limit=_whole(request, "limit", 100)),
         **building.commands,
@@ -63,7 +66,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         sources,
         sinks,
         commands=commands,
-        services=[*services, *beside],
+        services=[*services, *beside, copier.run],
         live=live,
         open_history=history_for_pages(config),
         http_parts=building.http_parts,

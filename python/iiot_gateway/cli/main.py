@@ -35,6 +35,8 @@ COMMANDS = {
     "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",
     "postgresql": "make a plant's tables in PostgreSQL, ask and maintain them; take a database over after a copy of the journal",
+    "backup": "copy journal, histories, registry and configuration into a new folder, also beside the running gateway; `backup verify`",
+    "restore": "put a backup back where it was, or into another folder",
     "import": "`import telegraf` takes over telegraf.conf files, and reports what became of each key",
     "profile": "`profile test` shows what documents yield; `profile template` prints a commented profile",
     "config": "`config template` prints a commented configuration with all defaults",

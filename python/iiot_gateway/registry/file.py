@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from iiot_gateway.errors import RegistryUnusable
@@ -60,6 +60,14 @@ class RegistryFile:
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         return row
+
+    def copy_to(self, path: str) -> None:
+        """Copy the file into a new one while nobody here writes. Raises RegistryUnusable, and OSError where the new one cannot be made."""
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with self._writing, self._usable(), closing(sqlite3.connect(path)) as copy:
+            # In one step: another process that writes between two would begin it anew.
+            self._writer.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

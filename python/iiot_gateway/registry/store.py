@@ -26,6 +26,10 @@ class Registry:
         """Return a number that is another one after each change, by whomever."""
         return self._file.generation()
 
+    def copy_to(self, path: str) -> None:
+        """Copy the file into a new one. Raises RegistryUnusable, and OSError where the new one cannot be made."""
+        self._file.copy_to(path)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -101,7 +101,7 @@ pub(crate) fn at_open(db: &Connection) -> Result<Option<String>> {
         |r| r.get(0),
     )?;
     Ok(Some(format!(
-        "journal_restored: it is a copy of {at}; what was accepted after that is not in it, and what was delivered after that is sent again"
+        "journal_restored: it is a copy of {at}; what was accepted later is not in it, and what waited for a sink then is sent to that sink again"
     )))
 }
 

@@ -1,0 +1,104 @@
+"""What belongs to a backup: the databases and files that a configuration names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iiot_gateway.config.keys import keys_of
+from iiot_gateway.config.wiring import PROFILES, profile_files
+from iiot_gateway.mqtt.broker import BrokerSection, is_wanted
+from iiot_gateway.registry.section import registry_path
+from iiot_gateway.sinks.history.section import histories
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
+
+SECRET_KEYS = ("password_file", "token_file", "key_file", "env_file")
+"""How the names of keys end whose files hold secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A file that a gateway writes while it runs."""
+
+    kind: str
+    """journal, history, registry or retained."""
+    name: str
+    """Of its section: history.north."""
+    path: str
+
+    @property
+    def copy_name(self) -> str:
+        """How its copy is called in the folder of copies."""
+        return f"{self.name}.db"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationFile:
+    """A file that a person wrote, or a command for him."""
+
+    path: Path
+    kind: str
+    """configuration, profile or file."""
+    is_secret: bool
+
+
+def databases(config: Config) -> list[Database]:
+    """Return every database, in the order in which they are copied.
+
+    The journal is first. What it has delivered to the others is in their copies then, and what it delivers again changes nothing there.
+    """
+    found = [Database("journal", "journal", config.journal_path())]
+    found += [Database("history", name, path) for name, _section, path in histories(config)]
+    if registry := registry_path(config):
+        found.append(Database("registry", "registry", registry))
+    if is_wanted(config):
+        found.append(Database("retained", "retained", str(config.base / config.one(BrokerSection).path)))
+    return found
+
+
+def configuration_files(config: Config, config_path: str | None) -> list[ConfigurationFile]:
+    """Return the configuration, its profiles that are not built in, and every file that a key names, each once."""
+    found: dict[Path, ConfigurationFile] = {}
+    written = {Path(database.path) for database in databases(config)}
+    for file in _named(config, config_path):
+        if file.path not in written:
+            found.setdefault(file.path, file)
+    return list(found.values())
+
+
+def variables(config: Config) -> list[str]:
+    """Return the names of the variables of the environment that set keys here; their values are in no backup."""
+    known = {name for component in config.components for name in component.variables}
+    return sorted(name for name in os.environ if name in known or (name.startswith("IIOT_") and "__" in name))
+
+
+def _named(config: Config, config_path: str | None) -> Iterator[ConfigurationFile]:
+    sections = [section for _name, section in _sections(config)]
+    if config_path is not None:
+        yield ConfigurationFile(Path(config_path).absolute(), "configuration", any(map(_says_secret, sections)))
+    for profile in profile_files(config).values():
+        if not profile.is_relative_to(PROFILES):
+            yield ConfigurationFile(profile.absolute(), "profile", is_secret=False)
+    for section in sections:
+        for name, key in keys_of(type(section)).items():
+            if key.kind == "path" and (value := getattr(section, name)):
+                yield ConfigurationFile((config.base / value).absolute(), "file", name.endswith(SECRET_KEYS))
+
+
+def _sections(config: Config) -> Iterator[tuple[str, Any]]:
+    yield from (("gateway", config.gateway), ("journal", config.journal), ("http", config.http), ("log", config.log))
+    for named in config.sections.values():
+        yield from named.items()
+
+
+def _says_secret(section: Any) -> bool:
+    """Tell whether a secret may stand in the configuration itself: it is there, and no file is named for it."""
+    return any(
+        key.kind == "secret" and getattr(section, name) and not getattr(section, f"{name}_file", "")
+        for name, key in keys_of(type(section)).items()
+    )

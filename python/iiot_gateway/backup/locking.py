@@ -1,0 +1,34 @@
+"""Keeps a gateway from starting while its files are copied or put back: the lock that it would take is held."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from iiot_gateway.errors import GatewayError
+
+
+class GatewayRuns(GatewayError):
+    """Another process has the file open."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a journal or a history. Raises GatewayRuns."""
+    name = f"{path}.lock"
+    try:
+        descriptor = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise GatewayError(f"{name} cannot be opened: {error.strerror}") from error
+    try:
+        try:
+            # As the extension does: the lock is the system's, and ends with the process.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise GatewayRuns(f"a running iiot-gateway has {path} open; stop it first, or try again once it has started") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,125 @@
+"""The manifest of a backup: which files it holds, where they belong, and their checksums. Without it a folder is no backup."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from iiot_gateway.errors import GatewayError
+
+FORMAT = 1
+NAME = "manifest.json"
+PARTIAL = ".partial"
+"""Behind the name of a folder in which a backup is being made, or was cut off."""
+CHUNK_BYTES = 1 << 20
+
+
+class BackupUnusable(GatewayError):
+    """A folder is no whole backup, or one that this program cannot read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file."""
+
+    name: str
+    """Within the folder."""
+    path: str
+    """Where it was, absolute."""
+    relative: str | None
+    """The same from the folder of the configuration; None outside of it."""
+    kind: str
+    is_secret: bool
+    mode: int
+    uid: int
+    gid: int
+    bytes: int
+    sha256: str
+    rows: dict[str, int] | None = None
+    """Rows of each table of a database."""
+    version: int | None = None
+    """Of a database's format."""
+
+    @property
+    def is_database(self) -> bool:
+        """Tell whether a log may lie beside it."""
+        return self.rows is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All of it."""
+
+    made_by: str
+    begun_at: str
+    finished_at: str
+    from_running: bool
+    """Whether a gateway was running."""
+    files: list[Entry]
+    missing: list[str] = field(default_factory=list)
+    """Files that the configuration names, and that were not there."""
+    environment: list[str] = field(default_factory=list)
+    """Variables that set keys; their values are not here."""
+    ledger: dict[str, Any] = field(default_factory=dict)
+    """That of the journal's copy."""
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder, synced."""
+        with open_private(folder / NAME) as file:
+            file.write(json.dumps(asdict(self), indent=2).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a whole backup. Raises BackupUnusable."""
+    if folder.name.endswith(PARTIAL):
+        raise BackupUnusable(f"{folder}: this backup was cut off before its end; take another one, and remove this folder")
+    try:
+        document = json.loads((folder / NAME).read_bytes())
+        if document["format"] != FORMAT:
+            raise BackupUnusable(
+                f"{folder}: a backup of format {document['format']}, made by {document.get('made_by')}; "
+                f"this program knows format {FORMAT}: use the iiot-gateway that made it, or a later one"
+            )
+        return Manifest(**{**document, "files": [Entry(**entry) for entry in document["files"]]})
+    except FileNotFoundError as error:
+        raise BackupUnusable(f"{folder}: no backup, because it has no {NAME}") from error
+    except OSError as error:
+        raise BackupUnusable(f"{folder / NAME} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise BackupUnusable(f"{folder / NAME} is damaged: {error}; take another backup") from error
+
+
+def open_private(path: Path) -> Any:
+    """Make a new file that only its owner reads, for writing bytes. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb")
+
+
+def copy_private(source: Path, to: Path) -> None:
+    """Copy the content of a file into a new one, synced. Raises OSError."""
+    with source.open("rb") as file, open_private(to) as copy:
+        while chunk := file.read(CHUNK_BYTES):
+            copy.write(chunk)
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive the loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Return the checksum of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,122 @@
+"""Puts a backup back: all files are checked first, nothing that is there is written over, and each file appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from iiot_gateway.backup.locking import locked
+from iiot_gateway.backup.manifest import BackupUnusable, Entry, Manifest, copy_private, read_manifest, sha256, sync_folder
+from iiot_gateway.backup.verifying import changed
+from iiot_gateway.errors import GatewayError
+
+LOGS = ("-wal", "-shm", "-journal")
+RESTORING = ".restoring"
+SKIPPED_NUMBERS = 1000
+"""Ids of devices that are not given: those that were given after the backup may stand in databases."""
+
+
+class RestoreRefused(GatewayError):
+    """Nothing was put back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was done."""
+
+    manifest: Manifest
+    written: list[Path]
+    same: list[Path]
+    """They were there, as they are in the backup."""
+    moved: list[Path]
+    """Under these names lie the files that were there."""
+
+
+def restore(folder: Path, into: Path | None, *, replace: bool) -> Restored:
+    """Put the files where they were, or below another folder. Raises GatewayError; where files are in the way, nothing was changed.
+
+    Below `into` files lie as they lay in the folder of the configuration; files from elsewhere by their whole path.
+    """
+    manifest = read_manifest(folder)
+    if faults := changed(folder, manifest):
+        raise BackupUnusable("\n".join([f"{folder}: damaged; nothing was restored", *faults]))
+    # The registry last: it is changed on its way, so a restore that is done again would not know it.
+    entries = sorted(manifest.files, key=lambda entry: entry.kind == "registry")
+    places = [(entry, _place(entry, into)) for entry in entries]
+    with ExitStack() as locks:
+        for entry, place in places:
+            _make_folder(place.parent)
+            if entry.kind in ("journal", "history"):
+                locks.enter_context(locked(place))
+        same = [place for entry, place in places if _is_same(entry, place)]
+        in_the_way = [path for entry, place in places if place not in same for path in _present(entry, place)]
+        if in_the_way and not replace:
+            named = "\n".join(f"  {path}" for path in in_the_way)
+            raise RestoreRefused(f"these files are there already, and nothing was changed; --replace moves them aside:\n{named}")
+        moved = [_moved_aside(path) for path in in_the_way]
+        written = []
+        for entry, place in places:
+            if place not in same:
+                _put(folder / entry.name, entry, place)
+                written.append(place)
+    return Restored(manifest, written, same, moved)
+
+
+def _place(entry: Entry, into: Path | None) -> Path:
+    if into is None:
+        return Path(entry.path)
+    return into.absolute() / (entry.relative or entry.path.lstrip("/"))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RestoreRefused(f"{folder} cannot be made: {error.strerror}; nothing was changed") from error
+
+
+def _present(entry: Entry, place: Path) -> list[Path]:
+    """Return what is there: of a database its log too, which another file must not get."""
+    names = [place, *(Path(f"{place}{suffix}") for suffix in LOGS if entry.is_database)]
+    return [path for path in names if path.exists()]
+
+
+def _is_same(entry: Entry, place: Path) -> bool:
+    """Tell whether the file is there as it was, so that a restore that was cut off can be done again."""
+    return _present(entry, place) == [place] and place.stat().st_size == entry.bytes and sha256(place) == entry.sha256
+
+
+def _moved_aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    path.rename(aside)
+    return aside
+
+
+def _put(source: Path, entry: Entry, place: Path) -> None:
+    """Write a file under another name, and give it its own when it is synced."""
+    new = place.with_name(place.name + RESTORING)
+    try:
+        with suppress(FileNotFoundError):
+            new.unlink()
+        copy_private(source, new)
+        if entry.kind == "registry":
+            _skip_numbers(new)
+        os.chmod(new, entry.mode)
+        if os.geteuid() == 0:
+            os.chown(new, entry.uid, entry.gid)
+        new.rename(place)
+        sync_folder(place.parent)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        raise GatewayError(f"{place}: {error.strerror}; mend that and restore again: what is there already is left as it is") from error
+
+
+def _skip_numbers(registry: Path) -> None:
+    """Let no device get the id of one that was registered after the backup: its values would be taken for the other's."""
+    with closing(sqlite3.connect(registry)) as db, db:
+        db.execute("UPDATE last_number SET number = number + ?", [SKIPPED_NUMBERS])

@@ -1,0 +1,50 @@
+"""`restore DIR`: put a backup back, and say what follows from it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iiot_gateway.visible import visible
+
+if TYPE_CHECKING:
+    from iiot_gateway.backup.restoring import Restored
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where from and where to."""
+    parser.add_argument("folder", metavar="DIR", help="the backup")
+    parser.add_argument("--into", metavar="FOLDER", help="put it below this folder instead of where it was")
+    parser.add_argument("--replace", action="store_true", help="move files that are in the way aside, under other names")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restore."""
+    from iiot_gateway.backup.restoring import restore
+
+    into = None if args.into is None else Path(args.into)
+    restored = restore(Path(args.folder), into, replace=args.replace)
+    for path in restored.moved:
+        print(f"moved aside: {visible(str(path))}")
+    for path in restored.same:
+        print(f"left as it is, because it is the same: {visible(str(path))}")
+    for path in restored.written:
+        print(f"restored: {visible(str(path))}")
+    for line in _consequences(restored):
+        print(line)
+    return 0
+
+
+def _consequences(restored: Restored) -> list[str]:
+    manifest = restored.manifest
+    lines = [
+        "",
+        f"This is the state of {manifest.finished_at}. What was accepted later is not in it; what waited for a sink then is sent again.",
+        "A PostgreSQL sink that says `unknown_run` goes on after `iiot-gateway postgresql adopt`; all others go on by themselves.",
+    ]
+    if any(entry.kind == "registry" for entry in manifest.files):
+        lines.append("Keys that were revoked later are valid again, and keys that were made later are unknown: see `devices list`.")
+    if manifest.environment:
+        lines.append(f"Not in a backup are the values of {', '.join(manifest.environment)}: set them before the start.")
+    return lines
