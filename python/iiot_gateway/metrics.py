@@ -46,6 +46,7 @@ SOURCE_RUNNING = "iiot_source_running"
 SOURCE_LAST_DOCUMENT = "iiot_source_last_document_timestamp_seconds"
 GATEWAY_INFO = "iiot_gateway_info"
 GATEWAY_UPTIME = "iiot_gateway_uptime_seconds"
+GATEWAY_RESIDENT = "iiot_gateway_resident_bytes"
 LOG_LINES_LOST = "iiot_log_lines_lost_total"
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -85,6 +86,7 @@ METRICS: dict[str, tuple[str, str]] = {
     SOURCE_LAST_DOCUMENT: ("gauge", "When the last document came."),
     GATEWAY_INFO: ("gauge", "1; the version is a label."),
     GATEWAY_UPTIME: ("gauge", "Seconds since the start."),
+    GATEWAY_RESIDENT: ("gauge", "Memory of the process that is in RAM."),
     LOG_LINES_LOST: ("counter", "Log lines since the start that could not be written to standard error."),
 }
 
@@ -131,6 +133,7 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
         yield GATEWAY_INFO, {"version": gateway["version"]}, 1
         yield GATEWAY_UPTIME, {}, gateway["uptime_s"]
         yield INTAKE_RATE, {}, gateway["frames_per_s"]
+        yield GATEWAY_RESIDENT, {}, gateway["resident_bytes"]
         yield LOG_LINES_LOST, {}, gateway["log_lines_lost"]
 
 

@@ -14,7 +14,7 @@ NOW_S = 1_700_000_000.0
 def document() -> dict[str, Any]:
     """Return a status document with everything in it."""
     return {
-        "gateway": {"version": "0.1.0", "uptime_s": 5.5, "frames_per_s": 2.0, "log_lines_lost": 4},
+        "gateway": {"version": "0.1.0", "uptime_s": 5.5, "frames_per_s": 2.0, "log_lines_lost": 4, "resident_bytes": 40_000_000},
         "intake": {
             "received": 100,
             "accepted": 80,

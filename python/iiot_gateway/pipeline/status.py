@@ -47,6 +47,7 @@ class StatusView:
             "frames_per_s": round(self._rate(int(document["intake"].get("received", 0))), 3),
             "crossings": crossings(),
             "log_lines_lost": lines_lost(),
+            "resident_bytes": _resident_bytes(),
         }
         return document
 
@@ -65,6 +66,12 @@ class StatusView:
             self._samples.append((now_s, received))
         first_s, first = self._samples[0]
         return (received - first) / (now_s - first_s) if now_s > first_s else 0.0
+
+
+def _resident_bytes() -> int:
+    """Return how much memory this process has in RAM, as the kernel counts it."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def of_stopped(ledger: dict[str, Any]) -> dict[str, Any]:
