@@ -99,7 +99,7 @@ step .venv/bin/ruff format --check --quiet
 step .venv/bin/ruff check --quiet
 step .venv/bin/mypy
 step $python -m mypy.stubtest iiot_gateway._native --concise
-if command -v shellcheck >/dev/null 2>&1; then step shellcheck -x scripts/*.sh scripts/fake-probe-rs .ci/run; fi
+if command -v shellcheck >/dev/null 2>&1; then step shellcheck -x scripts/*.sh scripts/fake-probe-rs .ci/run deploy/grafana/start.sh; fi
 step $python -m pytest "$@"
 # Briefly, so that the benchmarks cannot rot (those of the crates are run by cargo test); scripts/bench.sh measures.
 if compgen -G 'benches/test_*.py' >/dev/null; then

@@ -110,13 +110,18 @@ def shown_by_flux(server: FluxServer, query: Query, board: Mapping[str, Any], ch
     """Return what a panel shows, in the order of its columns of texts and then of numbers; series by time and name."""
     found = server.ask(as_flux(with_variables(query.text, board, chosen, MOMENT), MOMENT, server.bucket))
     if not found or "_time" not in found[0]:
-        return [sorted((_cell(cell) for cell in row.values()), key=lambda cell: isinstance(cell, float)) for row in found]
+        return [[_cell(row[name]) for name in sorted(row, key=_order)] for row in found]
     rows: Rows = []
     for row in found:
         name = re.sub(r"\$\{__field\.labels\.(\w+)\}", lambda label, row=row: row.get(label[1], ""), query.name)
         hours = (datetime.fromisoformat(row["_time"]).astimezone(UTC) - MONDAY).total_seconds() / 3600
         rows.append([round(hours, 4), name, _cell(row["_value"])])
     return sorted(rows, key=lambda row: (row[0], row[1]))
+
+
+def _order(column: str) -> int:
+    """Return where a column stands; tables of Flux have no order, so panels name theirs."""
+    return ("name", "label", "Device", "Status").index(column) if column in ("name", "label", "Device", "Status") else 9
 
 
 def _cell(text: str) -> Cell:

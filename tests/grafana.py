@@ -83,7 +83,8 @@ def with_variables(text: str, board: Mapping[str, Any], chosen: Chosen, moment: 
         value = chosen.get(name)
         if value is None:
             # What stands for All is put in as it is, whatever the form.
-            return str(known[name]["allValue"])
+            variable = known[name]
+            return str(variable["allValue"] if variable["includeAll"] else variable["current"]["value"])
         return FORMATS[form]([value] if isinstance(value, str) else list(value))
 
     return re.sub(r"\$\{(?P<name>\w+)(?::(?P<form>\w+))?\}", put, text)

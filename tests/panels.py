@@ -19,21 +19,21 @@ ZONE = "Europe/Berlin"
 """The plant's; always ahead of UTC."""
 
 Cell = float | str
-Point = tuple[str, str, Mapping[str, str], Mapping[str, float]]
+Point = tuple[str, str, Mapping[str, str], Mapping[str, Cell]]
 """Measurement, time since MONDAY, tags, fields."""
 
 
 def at(text: str) -> datetime:
     """Return a time of last week: `1d 2h`."""
-    parts = {unit: int(number) for number, unit in re.findall(r"(\d+)([dhm])", text)}
-    return MONDAY + timedelta(days=parts.get("d", 0), hours=parts.get("h", 0), minutes=parts.get("m", 0))
+    parts = {unit: int(number) for number, unit in re.findall(r"(\d+)([dhms])", text)}
+    return MONDAY + timedelta(days=parts.get("d", 0), hours=parts.get("h", 0), minutes=parts.get("m", 0), seconds=parts.get("s", 0))
 
 
-def _dose(when: str, pump: int, chemical: str, mode: str, values: tuple[float, ...]) -> Point:
+def dose(when: str, pump: int, chemical: str, mode: str, values: tuple[float, ...]) -> Point:
     """Return a dose: target, actual, error, duration; a machine that lost its scales knows the first and the last alone."""
     names = ("target_g", "actual_g", "error_g", "duration_ms") if len(values) == 4 else ("target_g", "duration_ms")
     tags = {"device_id": f"d{pump}", "pump": str(pump), "chemical": chemical, "recipe": "CU-85", "mode": mode}
-    return "dosing_consumption", when, tags, dict(zip(names, values, strict=True))
+    return "dosing_consumption", when, tags, dict[str, Cell](zip(names, values, strict=True))
 
 
 def _level(when: str, device: str, chemical: str, container: str, percent: float) -> Point:
@@ -49,20 +49,21 @@ def _warmth(when: str, device: str, location: str, celsius: float) -> Point:
     return "equipment_temperature", when, {"device_id": device, "location": location}, {"temperature_c": celsius, "humidity_percent": 40}
 
 
-def _shaking(when: str, device: str, pump: int, axis: str, rms: float) -> Point:
+def shaking(when: str, device: str, pump: int, axis: str, rms: float) -> Point:
+    """Return a measurement of a pump's vibration along an axis."""
     return "equipment_vibration", when, {"device_id": device, "pump": str(pump), "axis": axis}, {"rms": rms}
 
 
 POINTS: tuple[Point, ...] = (
-    _dose("1h 10m", 1, "acid", "auto", (10, 10.5, 0.5, 1000)),
-    _dose("1h 50m", 1, "acid", "auto", (20, 19.25, -0.75, 2000)),
-    _dose("2h", 1, "acid", "auto", (30, 30, 0, 3000)),
-    _dose("1h 20m", 2, "base", "hand", (7, 4.5, -2.5, 700)),
-    _dose("2h 30m", 2, "base", "hand", (5, 500)),
+    dose("1h 10m", 1, "acid", "auto", (10, 10.5, 0.5, 1000)),
+    dose("1h 50m", 1, "acid", "auto", (20, 19.25, -0.75, 2000)),
+    dose("2h", 1, "acid", "auto", (30, 30, 0, 3000)),
+    dose("1h 20m", 2, "base", "hand", (7, 4.5, -2.5, 700)),
+    dose("2h 30m", 2, "base", "hand", (5, 500)),
     # At half past midnight in the plant, still Tuesday in UTC.
-    _dose("1d 23h 30m", 2, "base", "hand", (3, 5.25, 2.25, 300)),
-    _dose("2d 1h", 1, "acid", "auto", (10, 11, 1, 1000)),
-    _dose("2d 2h", 1, "acid", "hand", (10, 12.5, 2.5, 1200)),
+    dose("1d 23h 30m", 2, "base", "hand", (3, 5.25, 2.25, 300)),
+    dose("2d 1h", 1, "acid", "auto", (10, 11, 1, 1000)),
+    dose("2d 2h", 1, "acid", "hand", (10, 12.5, 2.5, 1200)),
     _batch("1d 23h", "d1", "batch_start", "CU-85", 2),
     _batch("1d 23h 30m", "d1", "batch_complete", "CU-85", 2),
     _batch("2d 1h", "d1", "batch_complete", "CU-85", 3),
@@ -76,9 +77,9 @@ POINTS: tuple[Point, ...] = (
     _warmth("2d 11h 59m", "d1", "pump_motor_1", 65.5),
     _warmth("2d 11h 59m", "d1", "ambient", 22),
     _warmth("2d 11h 58m", "d2", "pump_motor_2", 40),
-    _shaking("2d 11h 59m", "d1", 1, "x", 0.15),
-    _shaking("2d 11h 59m", "d1", 1, "y", 0.3),
-    _shaking("2d 11h 59m", "d2", 2, "x", 0.05),
+    shaking("2d 11h 59m", "d1", 1, "x", 0.15),
+    shaking("2d 11h 59m", "d1", 1, "y", 0.3),
+    shaking("2d 11h 59m", "d2", 2, "x", 0.05),
 )
 TABLES = tuple(dict.fromkeys(measurement for measurement, *_ in POINTS))
 

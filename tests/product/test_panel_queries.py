@@ -13,8 +13,9 @@ import pytest
 
 from asked import MOMENT, FluxServer, Rows, insert, needs_flux, partitions, shown_by_flux, shown_by_sql, table
 from gateways import Gateway
-from grafana import Chosen, as_sql, boards, queries, with_variables
-from panels import MONDAY, POINTS, SHOWN
+from grafana import Chosen, Moment, as_flux, as_sql, boards, queries, with_variables
+from panels import MONDAY, POINTS, SHOWN, Point
+from panels_of_nodes import DEVICES, NODES, OF_DEVICES, OF_NODES
 from servers import Postgres
 from timescale import Database, Timescale, needs_timescaledb
 
@@ -43,14 +44,6 @@ def database(request: pytest.FixtureRequest, gateway: Gateway, launch: Callable[
     yield database
     if isinstance(database, Timescale):
         database.close()
-
-
-@pytest.fixture
-def flux() -> FluxServer:
-    """A bucket with the known points."""
-    server = FluxServer()
-    server.write(POINTS)
-    return server
 
 
 def test_every_panel_in_sql_shows_what_is_right(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,18 +81,83 @@ def test_the_variables_of_sql_list_what_there_is(database: Database) -> None:
 
 
 @needs_flux
-def test_every_panel_in_flux_shows_the_same(flux: FluxServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """As the SQL does, of the same points."""
-    board = boards()["iiot-production-influx"]
-    asked = {query.place.split(" / ")[1]: query for query in queries(board)}
+@pytest.mark.parametrize(
+    ("uid", "points", "shown"),
+    [
+        ("iiot-production-influx", POINTS, SHOWN),
+        ("iiot-lora-sensors", NODES, OF_NODES),
+        ("iiot-lora-signal", NODES, OF_NODES),
+        ("iiot-devices", DEVICES, OF_DEVICES),
+    ],
+)
+def test_every_panel_in_flux_shows_what_is_right(
+    uid: str, points: tuple[Point, ...], shown: dict[str, Rows], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a plant the same as the SQL does."""
+    board, server = boards()[uid], FluxServer()
+    asked = {query.place.removeprefix(f"{uid} / "): query for query in queries(board)}
+    assert [rows for query in asked.values() if (rows := shown_by_flux(server, query, board, {}))] == []
+    server.write(points)
 
-    seen = {name: shown_by_flux(flux, query, board, {}) for name, query in asked.items()}
-    one = {name: shown_by_flux(flux, asked[name], board, ONE) for name in OF_ONE}
+    seen = {name: shown_by_flux(server, query, board, {}) for name, query in asked.items()}
 
     with capsys.disabled():
-        print(table((name, SHOWN[name], rows) for name, rows in seen.items()))
-    assert seen == {name: SHOWN[name] for name in asked}
-    assert one == OF_ONE
+        print(table((name, shown[name], rows) for name, rows in seen.items()))
+    assert seen == {name: shown[name] for name in asked}
+
+
+@needs_flux
+def test_choices_reach_the_flux() -> None:
+    """One device with one whose name tries every escape; one site of two, of which one has no name."""
+    server, board = FluxServer(), boards()["iiot-production-influx"]
+    server.write((*POINTS, *NODES))
+
+    asked = {query.place.split(" / ")[1]: query for query in queries(board)}
+    assert {name: shown_by_flux(server, asked[name], board, ONE) for name in OF_ONE} == OF_ONE
+    board = boards()["iiot-lora-sensors"]
+    (temperature,) = (query for query in queries(board) if query.place.endswith(" / Temperature"))
+    assert shown_by_flux(server, temperature, board, {"site": "north"}) == [[30, "north node2", 18]]
+
+
+@needs_flux
+@pytest.mark.parametrize(
+    ("uid", "points", "listed"),
+    [
+        ("iiot-production-influx", POINTS, {"site": [], "device": ["d1", "d2"], "pump": ["1", "2"], "chemical": ["acid", "base"]}),
+        ("iiot-lora-sensors", (*NODES, *POINTS), {"site": ["north"]}),
+        ("iiot-devices", (*NODES, *DEVICES), {"site": ["north"], "device": ["boiler", "roof"], "measurement": ["pressure", "temperature"]}),
+    ],
+)
+def test_the_variables_of_flux_list_what_there_is(uid: str, points: tuple[Point, ...], listed: dict[str, list[str]]) -> None:
+    """Of what the dashboard is about, and not of everything in its bucket."""
+    server, board = FluxServer(), boards()[uid]
+    server.write(points)
+
+    found = {
+        each["name"]: [
+            row["_value"] for row in server.ask(as_flux(with_variables(each["query"]["query"], board, {}, MOMENT), MOMENT, server.bucket))
+        ]
+        for each in board["templating"]["list"]
+        if each["type"] == "query"
+    }
+
+    assert found == listed
+
+
+@needs_flux
+def test_new_firmware_is_an_event_once() -> None:
+    """A version that a node goes on with is none, nor is the one with which the time range begins."""
+    server, board = FluxServer(), boards()["iiot-lora-sensors"]
+    server.write(NODES)
+    (event,) = (each for each in board["annotations"]["list"] if each["name"] == "New firmware")
+
+    def events(moment: Moment) -> list[tuple[str, str]]:
+        text = with_variables(event["target"]["query"], board, {}, moment)
+        return [(row["title"], row["text"]) for row in server.ask(as_flux(text, moment, server.bucket))]
+
+    assert sorted(events(MOMENT)) == [("Firmware of node1", "1.0"), ("Firmware of node1", "1.1")]
+    assert events(replace(MOMENT, start=MONDAY + timedelta(hours=3))) == [("Firmware of node1", "1.1")]
+    assert events(replace(MOMENT, start=MONDAY + timedelta(days=2))) == []
 
 
 VIEWS: dict[str, tuple[str, list[list[str]]]] = {

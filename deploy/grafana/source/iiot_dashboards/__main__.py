@@ -6,20 +6,21 @@ import json
 import sys
 from pathlib import Path
 
-from iiot_dashboards import production_flux, production_sql
+from iiot_dashboards import devices, gateway, lora, production_flux, production_sql, rules
 from iiot_dashboards.sdk import encode
 
 ROOT = Path(__file__).parents[2]
-BOARDS = (production_flux.board, production_sql.board)
+BOARDS = (lora.sensors, lora.signal, production_flux.board, production_sql.board, devices.board, gateway.board)
 
 
 def files() -> dict[str, str]:
     """Return every file that is made, by its path below deploy/grafana."""
-    made = {}
-    for board in BOARDS:
-        built = board()
-        made[f"dashboards/{built.uid}.json"] = json.dumps(json.loads(encode(built.build())), indent=1, ensure_ascii=False) + "\n"
-    return made
+    boards = {board.uid: board for board in (make() for make in BOARDS)}
+    made = {
+        f"dashboards/{uid}.json": json.dumps(json.loads(encode(board.build())), indent=1, ensure_ascii=False) + "\n"
+        for uid, board in boards.items()
+    }
+    return made | rules.files(boards)
 
 
 def main() -> int:

@@ -25,14 +25,20 @@ def picked(tag: str) -> str:
     return f"r.{tag} =~ /^${{{tag.removesuffix('_id')}:regex}}$/"
 
 
-def points(measurement: str, field: str, start: str, *tags: str, stop: str = "v.timeRangeStop") -> str:
-    """Return where the points of a field come from, with the variables of some tags."""
-    conditions = " and ".join((f'r._measurement == "{measurement}"', f'r._field == "{field}"', *map(picked, tags)))
+def has(tag: str) -> str:
+    """Return the condition that a row has a tag. One that is missing is empty after a grouping that storage made."""
+    return f'exists r.{tag} and r.{tag} != ""'
+
+
+def points(measurement: str, field: str, start: str, *tags: str, also: str = "") -> str:
+    """Return where the points of a field come from, with the variables of some tags and another condition."""
+    parts = (f'r._measurement == "{measurement}"', f'r._field == "{field}"', *map(picked, tags), also)
+    conditions = " and ".join(part for part in parts if part)
     return f"""from(bucket: v.defaultBucket)
-    |> range(start: {start}, stop: {stop})
+    |> range(start: {start}, stop: v.timeRangeStop)
     |> filter(fn: (r) => {conditions})"""
 
 
-def newest(measurement: str, field: str, *tags: str) -> str:
+def newest(measurement: str, field: str, *tags: str, also: str = "") -> str:
     """Return the newest point of each series within 30 days, however old the dashboard's time range makes it."""
-    return points(measurement, field, RECENTLY, *tags) + "\n    |> last()"
+    return points(measurement, field, RECENTLY, *tags, also=also) + "\n    |> last()"

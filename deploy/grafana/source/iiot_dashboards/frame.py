@@ -22,12 +22,14 @@ class Variable:
     label: str
     uid: str
     query: str
-    all_value: str
+    all_value: str = ""
     multi: bool = True
+    first: str = ""
+    """What is chosen at first where All has no meaning."""
 
     def made(self) -> dashboard.QueryVariable:
         """Return it as the SDK has it."""
-        return (
+        made = (
             dashboard.QueryVariable(self.name)
             .label(self.label)
             .datasource(source(self.uid))
@@ -36,10 +38,10 @@ class Variable:
             .refresh(models.VariableRefresh.ON_DASHBOARD_LOAD)
             .sort(models.VariableSort.ALPHABETICAL_ASC)
             .multi(self.multi)
-            .include_all(True)
-            .all_value(self.all_value)
-            .current(models.VariableOption(text="All", value=ALL))
+            .include_all(not self.first)
+            .current(models.VariableOption(text=self.first or "All", value=self.first or ALL))
         )
+        return made if self.first else made.all_value(self.all_value)
 
 
 def _variable_query(uid: str, query: str) -> str | dict[str, object]:
@@ -99,6 +101,7 @@ class Board:
     ) -> None:
         self.uid = uid
         self._ids = 0
+        self._by_title: dict[str, int] = {}
         self._x = self._y = self._row_height = 0
         self._made = (
             dashboard.Dashboard(title)
@@ -134,6 +137,7 @@ class Board:
         if self._x + width > WIDTH:
             self._break()
         self._ids += 1
+        self._by_title[panel.build().title] = self._ids
         first = panel.build().targets[0]
         panel.id(self._ids).grid_pos(models.GridPos(x=self._x, y=self._y, w=width, h=height)).datasource(first.datasource)
         self._made.with_panel(panel)
@@ -149,6 +153,10 @@ class Board:
 
     def _break(self) -> None:
         self._x, self._y, self._row_height = 0, self._y + self._row_height, 0
+
+    def id_of(self, title: str) -> int:
+        """Return the number of a panel. Raises KeyError."""
+        return self._by_title[title]
 
     def build(self) -> models.Dashboard:
         """Return it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iiot_dashboards import production
-from iiot_dashboards.flux import AGO, ZONE, newest, picked, points
+from iiot_dashboards.flux import AGO, ZONE, has, newest, picked, points
 from iiot_dashboards.frame import Board, Variable
 from iiot_dashboards.sdk import INFLUX, Flux
 
@@ -73,7 +73,7 @@ INVENTORY = f"""import "date"
     |> group()
     |> map(fn: (r) => ({{
         name: r.device_id + " " + r.chemical
-            + (if exists r.container_id then " " + r.container_id else "")
+            + (if {has("container_id")} then " " + r.container_id else "")
             + ", " + ago(t: r._time) + " ago",
         percent: r._value,
     }}))
@@ -84,7 +84,7 @@ BATCHES = f"""{TODAY}
     |> group(columns: ["recipe"])
     |> count()
     |> group()
-    |> map(fn: (r) => ({{name: if exists r.recipe then r.recipe else "no recipe", batches: r._value}}))
+    |> map(fn: (r) => ({{name: if {has("recipe")} then r.recipe else "no recipe", batches: r._value}}))
     |> sort(columns: ["name"])"""
 MOTORS = f"""{points("equipment_temperature", "temperature_c", "v.timeRangeStart", *PLACE)}
     |> filter(fn: (r) => r.location =~ /^pump_motor_${{pump:regex}}$/)

@@ -15,7 +15,7 @@ END = "$__timeTo()::timestamptz"
 TODAY = f"time >= date_trunc('day', {END}, '{ZONE}') AND time < {END}"
 WEEK = f"time >= date_trunc('day', {END} - interval '6 days', '{ZONE}') AND time < {END}"
 WHOLE_HOURS = f"time >= date_trunc('hour', $__timeFrom()::timestamptz) AND time < {END}"
-RECENTLY = f"time > {END} - interval '30 days' AND time <= {END}"
+RECENTLY = f"time >= {END} - interval '30 days' AND time < {END}"
 SITE = "to_jsonb(t) ->> 'site'"
 """Only tables that the gateway makes itself have such a column (`configuration_tags`), so it is asked for in this way."""
 

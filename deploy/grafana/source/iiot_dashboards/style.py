@@ -29,6 +29,11 @@ VIBRATION_RMS: Steps = ((None, GREEN), (0.1, YELLOW), (0.15, RED))
 HEALTH: Steps = ((None, RED), (60, YELLOW), (80, GREEN))
 AGE_S: Steps = ((None, GREEN), (300, YELLOW), (900, RED))
 """Yellow when a value is five minutes old, red from a quarter of an hour on."""
+CLIMATE_C: Steps = ((None, BLUE), (5, GREEN), (30, YELLOW), (40, RED))
+HUMIDITY: Steps = ((None, ORANGE), (20, YELLOW), (30, GREEN), (60, YELLOW), (80, RED))
+LAG_S: Steps = ((None, GREEN), (60, YELLOW), (300, RED))
+HOURS_LEFT: Steps = ((None, RED), (6, YELLOW), (24, GREEN))
+BATTERY_MV: Steps = ((None, RED), (2900, GREEN))
 RSSI_DBM: Steps = ((None, RED), (-120, ORANGE), (-110, YELLOW), (-100, GREEN))
 SNR_DB: Steps = ((None, RED), (-15, ORANGE), (-10, YELLOW), (0, GREEN))
 ERROR_RATE: Steps = ((None, GREEN), (5, RED))
@@ -169,9 +174,16 @@ def bars_of_rows(
 
 
 def lines(
-    title: str, *targets: Any, unit: str, steps: Steps | None = None, decimals: int | None = None, text: str = "", name: str = ""
+    title: str,
+    *targets: Any,
+    unit: str,
+    steps: Steps | None = None,
+    decimals: int | None = None,
+    text: str = "",
+    name: str = "",
+    coloured: bool = False,
 ) -> timeseries.Panel:
-    """Show series as lines; steps are drawn as lines across."""
+    """Show series as lines. Steps are drawn as lines across, or, `coloured`, as the colours of the lines."""
     made = (
         timeseries.Panel()
         .title(title)
@@ -193,9 +205,11 @@ def lines(
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI).sort(common_models.SortOrder.DESCENDING))
     )
     if steps is not None:
-        made = made.thresholds(thresholds(steps)).thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
-        )
+        made = made.thresholds(thresholds(steps))
+        if coloured:
+            made = made.color_scheme(_by(BY_STEPS)).gradient_mode(common_models.GraphGradientMode.SCHEME)
+        else:
+            made = made.thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED))
     if decimals is not None:
         made = made.decimals(decimals)
     return made.display_name(name) if name else made
@@ -229,6 +243,10 @@ def categories(title: str, target: Any, *, unit: str = "short", text: str = "") 
     )
 
 
-def rows(title: str, target: Any, *, text: str = "") -> table.Panel:
-    """Show a table."""
-    return table.Panel().title(title).description(text).with_target(target).no_value("–")  # noqa: RUF001
+def rows(title: str, target: Any, *, order: Sequence[str] = (), text: str = "") -> table.Panel:
+    """Show a table, with its columns in an order: tables of Flux have none."""
+    made = table.Panel().title(title).description(text).with_target(target).no_value("-")
+    if not order:
+        return made
+    places = {name: place for place, name in enumerate(order)}
+    return made.with_transformation(models.DataTransformerConfig(id_val="organize", options={"indexByName": places}))
