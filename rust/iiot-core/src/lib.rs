@@ -81,6 +81,7 @@ pub use demux::ChannelDemux;
 pub use device::{DeviceError, MAX_DEVICE_BYTES, device_snapshot, snapshot_tag, snapshot_tags};
 pub use framed::{DamageReason, Framed, MAX_EXCERPT_BYTES};
 pub use framer::Framer;
+pub use hash::fingerprint;
 pub use keys::PointKey;
 pub use line::Integers;
 pub use line_reader::{LineFault, Precision, TooManyLines, read_lines};

@@ -7,6 +7,7 @@ use crate::conclude;
 use crate::conditions;
 use crate::decoded::Decoded;
 use crate::faults::path;
+use crate::filter::Filter;
 use crate::hash::fingerprint;
 use crate::json::{Outcome, SyntaxFault, blank_from};
 use crate::moment::Belief;
@@ -111,6 +112,19 @@ impl Profile {
     /// Which times of its documents are believed.
     pub fn belief(&self) -> Belief {
         self.rules.belief
+    }
+
+    /// Whether a document with this topic may give a point of a measurement that is wanted; `wanted` is asked with none for a measurement that depends on the document.
+    pub fn may_give(&self, topic: Option<&[u8]>, wanted: impl Fn(Option<&str>) -> bool) -> bool {
+        let matches = |filters: &[Filter]| {
+            let topic = topic.unwrap_or_default();
+            filters.is_empty()
+                || filters
+                    .iter()
+                    .any(|filter| !topic.is_empty() && filter.matches(topic, |_, _| {}))
+        };
+        let mut points = self.rules.points.iter();
+        points.any(|point| wanted(point.measurement.fixed()) && matches(&point.filters))
     }
 
     /// The id of the device that a topic names: the level called `device` of the first point that takes documents with this topic and has such a level.

@@ -45,6 +45,9 @@
 //! name = "join"
 //! has = ["devAddr"]                     # paths; each holds a value that is not null
 //! lacks = ["fCnt"]                      # paths; none does
+//!
+//! [[alert]]                             # what the gateway warns of; docs/alerts.md describes the keys, and the configuration reads them
+//! name = "too_warm"
 //! ```
 //!
 //! `[[metric]]` is the short form of `[[point]]`, which `point_file.rs` describes. Paths are described in `path.rs`, templates in `template.rs`. With a wildcard in its `object`, a sequence stands for every node that matches; `seq` and
@@ -197,6 +200,8 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
     if rules.fields.len() > MAX_FIELDS {
         faults.add(root.at("point"), &format!("more than {MAX_FIELDS} fields"));
     }
+    // Nothing of a document depends on them: whoever evaluates alerts reads them.
+    let _ = root.tables("alert", faults);
 }
 
 fn is_name(name: &str) -> bool {

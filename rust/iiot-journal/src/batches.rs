@@ -5,8 +5,10 @@ use crate::error::Result;
 use crate::rewind::GoneBack;
 use crate::row::{Frame, Row};
 use crate::sink::{Confirmation, SinkReject, TopicValue};
+use crate::sink_state::StateChanges;
 use iiot_core::Decoded;
 use iiot_core::scan::Scan;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -27,7 +29,13 @@ pub trait Encoder {
     /// Whether the batch holds as much as it may.
     fn is_full(&self) -> bool;
 
-    /// Take the next frame. `decoded` is what its profile finds in it; none for a frame that another program wrote and that yields nothing here.
+    /// Whether the encoder needs to know what the next frame says; only then is it decoded.
+    fn wants(&mut self, info: &OriginInfo, frame: &Frame<'_>) -> bool {
+        let _ = (info, frame);
+        true
+    }
+
+    /// Take the next frame. `decoded` is what its profile finds in it; none for a frame that is not wanted, or that another program wrote and that yields nothing here.
     fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>);
 }
 
@@ -138,6 +146,11 @@ impl Batches {
         self.cursor.topics()
     }
 
+    /// What the sink keeps in the journal.
+    pub fn state(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        self.cursor.state()
+    }
+
     /// Call `wake` after every commit and sync; it must not block.
     pub fn on_progress(&self, wake: crate::shared::Wake) {
         self.cursor.on_progress(wake);
@@ -201,7 +214,11 @@ impl Batches {
                     self.rest = Some(Arc::clone(row));
                     return Ok(true);
                 }
-                let decoded = info.decode(&frame, &mut self.scan).ok();
+                let decoded = if encoder.wants(&info, &frame) {
+                    info.decode(&frame, &mut self.scan).ok()
+                } else {
+                    None
+                };
                 encoder.frame(&info, &frame, decoded.as_ref());
                 *end = frame.position + 1;
             }
@@ -286,6 +303,11 @@ impl Confirmations {
         timeout: Duration,
     ) -> Result<bool> {
         self.confirmer.provisional(from, rejects, timeout)
+    }
+
+    /// Change what the sink keeps, without a frame, and wait until that is committed. What was queued must be settled before.
+    pub fn keep(&self, changes: StateChanges) -> Result<()> {
+        self.confirmer.keep(changes)
     }
 
     /// Wait until everything that was queued is committed; false if that takes longer.

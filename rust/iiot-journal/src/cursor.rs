@@ -9,10 +9,13 @@ use crate::row::{Frame, Row};
 use crate::schema;
 use crate::shared::{Shared, Wake, lock};
 use crate::sink::{Confirmation, SinkReject, TopicValue};
+use crate::sink_state::{self, StateChanges};
+use crate::writer::transaction;
 use iiot_core::origin::Origin;
 use iiot_core::profile::Profile;
 use iiot_core::{Decoded, Scan, ScanFault};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,6 +150,11 @@ impl Cursor {
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
+    /// What the sink keeps in the journal.
+    pub fn state(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        sink_state::read(&self.db, self.id)
+    }
+
     /// A handle for confirming, which may be used while another thread reads.
     pub fn confirmer(&self) -> Confirmer {
         Confirmer {
@@ -237,6 +245,14 @@ impl Confirmer {
             rewind::provisional(state, id, from, rejects)
         })?;
         Ok(self.shared.sync(timeout))
+    }
+
+    /// Change what the sink keeps, and wait until that is committed.
+    pub(crate) fn keep(&self, changes: StateChanges) -> Result<()> {
+        let id = self.id;
+        self.shared.command_within(PATIENCE, move |state| {
+            transaction(&state.db, || sink_state::write(&state.db, id, &changes))
+        })
     }
 
     /// Wait until everything before `end` is settled, and that is committed.

@@ -12,14 +12,15 @@ pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_s
 
 const APPLICATION_ID: i64 = 0x6969_6f74;
 /// `PRAGMA user_version` that this code writes and reads.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
-/// Version 4. Earlier versions had none of what [`FROM_VERSION_1`] and those behind it add.
+/// Version 5. Earlier versions had none of what [`FROM_VERSION_1`] and those behind it add.
 ///
 /// `frames.first` is the position of a row's first frame; positions count accepted frames from 1 and are never given twice.
 /// `origin` says once what all frames of a row have in common. `source.state` and `window` are written by [`crate::source`];
 /// `window_log` holds receptions accepted since `window` was written. `source.memory` and `memory_log` are the same for [`crate::memory`].
-/// `message_ids` holds what senders called their messages, a row for each commit; see [`crate::message_ids`].
+/// `message_ids` holds what senders called their messages, a row for each commit; see [`crate::message_ids`]. `sink_state` holds what sinks keep
+/// with their cursors; see [`crate::sink_state`].
 const TABLES: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -53,6 +54,7 @@ CREATE INDEX reject_frame ON reject(sink, position);
 CREATE TABLE message_ids(
   source INTEGER NOT NULL, newest_ms INTEGER NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL,
   PRIMARY KEY(source, newest_ms, number)) WITHOUT ROWID;
+CREATE TABLE sink_state(sink INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(sink, key)) WITHOUT ROWID;
 ";
 
 /// From version 1 to 2: columns are added, and no row is written anew, so that a full journal needs no more room than a page. Old bodies are in format 1.
@@ -78,6 +80,19 @@ CREATE TABLE message_ids(
   PRIMARY KEY(source, newest_ms, number)) WITHOUT ROWID;
 ";
 
+/// From version 4 to 5, likewise.
+const FROM_VERSION_4: &str = "
+CREATE TABLE sink_state(sink INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(sink, key)) WITHOUT ROWID;
+";
+
+/// The steps, each from the version of its number.
+const STEPS: [&str; 4] = [
+    FROM_VERSION_1,
+    FROM_VERSION_2,
+    FROM_VERSION_3,
+    FROM_VERSION_4,
+];
+
 /// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
 ///
 /// With `check` every page is read, and the checksum of every row compared: damage is better found now than in the middle of an outage.
@@ -99,12 +114,10 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     }
     refuse_unknown(application, version)?;
     set_mode(&db)?;
-    let steps = match version {
-        1 => [FROM_VERSION_1, FROM_VERSION_2, FROM_VERSION_3].concat(),
-        2 => [FROM_VERSION_2, FROM_VERSION_3].concat(),
-        3 => FROM_VERSION_3.to_owned(),
-        _ => String::new(),
-    };
+    let steps = usize::try_from(version - 1)
+        .ok()
+        .and_then(|done| STEPS.get(done..))
+        .map_or_else(String::new, <[&str]>::concat);
     if !steps.is_empty() {
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;"
@@ -134,8 +147,16 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
 
 /// Whether the columns that version 2 added are missing.
 pub(crate) fn is_version_1(db: &Connection) -> Result<bool> {
-    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    Ok(version == 1)
+    Ok(version(db)? == 1)
+}
+
+/// Whether sinks can keep something: since version 5.
+pub(crate) fn has_sink_state(db: &Connection) -> Result<bool> {
+    Ok(version(db)? >= 5)
+}
+
+fn version(db: &Connection) -> Result<i64> {
+    Ok(db.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 /// Whether this is the file of a journal, of any version.

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::row::Row;
+use crate::sink_state::{self, StateChanges};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
@@ -70,6 +71,8 @@ pub struct Confirmation {
     pub rejects: Vec<SinkReject>,
     /// The newest confirmed value of each topic that changed.
     pub topics: Vec<TopicValue>,
+    /// What the sink keeps from now on.
+    pub state: StateChanges,
 }
 
 impl Confirmation {
@@ -80,6 +83,7 @@ impl Confirmation {
         self.superseded += next.superseded;
         self.rejected += next.rejected;
         self.rejects.extend(next.rejects);
+        self.state.extend(next.state);
         if self.topics.is_empty() {
             self.topics = next.topics;
         } else {
@@ -153,6 +157,8 @@ impl Sink {
     /// counted otherwise, the note says so.
     pub(crate) fn confirm(&mut self, db: &Connection, mut c: Confirmation) -> Result<Settled> {
         let mut settled = Settled::default();
+        // Also if the frames were dropped meanwhile: the sink has seen them.
+        sink_state::write(db, self.id, &c.state)?;
         if c.end <= self.cursor {
             return Ok(settled);
         }

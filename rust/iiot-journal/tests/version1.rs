@@ -65,7 +65,7 @@ fn everything_goes_on_where_it_was() {
         let mut intake = journal.add_source(settings.clone(), None).unwrap();
         let status = journal.status().unwrap();
         balanced(&status);
-        assert_eq!(version(folder.path()), 4);
+        assert_eq!(version(folder.path()), 5);
         assert_eq!(journal.rejects(100).unwrap().len(), 4);
         if round == 1 {
             assert!(

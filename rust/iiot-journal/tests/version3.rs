@@ -39,7 +39,7 @@ fn everything_goes_on_where_it_was() {
     let mended = text.replace("v = \"number\"", "v = \"number\", w = \"number\"");
 
     let journal = Journal::open(&path, &options()).unwrap();
-    assert_eq!(version(folder.path()), 4);
+    assert_eq!(version(folder.path()), 5);
     let mut influxdb = journal.add_sink("influxdb", None).unwrap();
     let source = SourceSettings {
         profile: Arc::new(Profile::parse(&text).unwrap()),

@@ -1,0 +1,55 @@
+//! What a sink keeps in the journal: values under keys of its own, which change in the transaction that moves its cursor.
+
+use crate::error::Result;
+use crate::journal::Journal;
+use crate::schema;
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Changes of a sink's state: a new value of a key, or none, and the key goes.
+pub type StateChanges = BTreeMap<String, Option<Vec<u8>>>;
+
+/// Write changes, in a transaction of the caller.
+pub(crate) fn write(db: &Connection, sink: i64, changes: &StateChanges) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut put = db.prepare_cached(
+        "INSERT INTO sink_state VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value=excluded.value",
+    )?;
+    let mut delete = db.prepare_cached("DELETE FROM sink_state WHERE sink=?1 AND key=?2")?;
+    for (key, value) in changes {
+        match value {
+            Some(value) => put.execute(params![sink, key, value])?,
+            None => delete.execute(params![sink, key])?,
+        };
+    }
+    Ok(())
+}
+
+/// Everything that a sink keeps.
+pub(crate) fn read(db: &Connection, sink: i64) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut query = db.prepare("SELECT key, value FROM sink_state WHERE sink=?1")?;
+    let rows = query.query_map([sink], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
+impl Journal {
+    /// What a sink keeps in a journal, without opening it for writing; nothing if the journal does not know the sink.
+    pub fn inspect_sink_state(path: &Path, sink: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        let read = || {
+            let db = schema::open_for_reading(path)?;
+            if !schema::has_sink_state(&db)? {
+                return Ok(BTreeMap::new());
+            }
+            let ids: Vec<i64> = db
+                .prepare("SELECT id FROM sink WHERE name=?1")?
+                .query_map([sink], |row| row.get(0))?
+                .collect::<std::result::Result<_, _>>()?;
+            ids.first()
+                .map_or_else(|| Ok(BTreeMap::new()), |id| read(&db, *id))
+        };
+        read().map_err(|e: crate::Error| e.at(path))
+    }
+}
