@@ -12,7 +12,7 @@ use crate::hash::fingerprint;
 use crate::json::{Outcome, SyntaxFault, blank_from};
 use crate::moment::Belief;
 use crate::reading;
-use crate::rules::{Address, Rules};
+use crate::rules::{Address, FieldName, PointRule, Rules};
 use crate::scan::{Scan, ScanFault, ScanFaultReason};
 use crate::toml_table::{Age, ProfileFault};
 use crate::unusable;
@@ -125,6 +125,22 @@ impl Profile {
         };
         let mut points = self.rules.points.iter();
         points.any(|point| wanted(point.measurement.fixed()) && matches(&point.filters))
+    }
+
+    /// Whether any document may give a field of a measurement; an empty name stands for any.
+    pub fn may_give_field(&self, measurement: &str, field: &str) -> bool {
+        let is_called = |point: &PointRule| {
+            let fixed = point.measurement.fixed();
+            measurement.is_empty() || fixed.is_none_or(|fixed| fixed == measurement)
+        };
+        self.rules.fields.iter().any(|known| {
+            let has_name = match &known.name {
+                FieldName::Fixed(name) => field.is_empty() || name == field,
+                FieldName::Key => true,
+            };
+            let point = self.rules.points.get(known.point as usize);
+            has_name && point.is_some_and(is_called)
+        })
     }
 
     /// The id of the device that a topic names: the level called `device` of the first point that takes documents with this topic and has such a level.

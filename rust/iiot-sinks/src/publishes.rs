@@ -140,6 +140,7 @@ impl PublishQueue for JournalQueue {
                     time_ns: t.time_ns,
                 })
                 .collect(),
+            ..Settled::default()
         };
         self.confirmations.queue(settled).map_err(failed)
     }

@@ -1,0 +1,525 @@
+//! All rules with their series: what values, figures and the passing of time change of them.
+
+use crate::rule::{Measure, Rule};
+use crate::series::{Labels, Phase, Seen, Series, Turn};
+use crate::watch::Observation;
+use iiot_core::fingerprint;
+use iiot_journal::StateChanges;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A number that the gateway tells of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// `queue_age_s`, say.
+    pub name: String,
+    /// Of which sink or source.
+    pub labels: Vec<(String, String)>,
+    /// The number.
+    pub value: f64,
+}
+
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It began.
+    Fired,
+    /// It still holds, and it is time to say so again.
+    Repeated,
+    /// It ended.
+    Resolved,
+}
+
+/// An alert that began, still holds, or ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The name of its rule.
+    pub rule: String,
+    /// Who is told.
+    pub receivers: Vec<String>,
+    /// `warning` or `critical`.
+    pub severity: String,
+    /// What became of it.
+    pub kind: Kind,
+    /// Stable over restarts; made of journal, rule, series and since when.
+    pub id: String,
+    /// Its series.
+    pub key: String,
+    /// The tags of the series.
+    pub labels: Labels,
+    /// As people read it.
+    pub value: String,
+    /// What it says to people.
+    pub text: String,
+    /// Nanoseconds since 1970.
+    pub since_ns: i64,
+    /// When it changed.
+    pub at_ns: i64,
+    /// Why it ended, if no value says so.
+    pub reason: Option<&'static str>,
+}
+
+/// What is stored of a rule, so that a rule that is gone can be resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredRule {
+    identity: String,
+    severity: String,
+    receivers: Vec<String>,
+}
+
+/// Bounds of what is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub late_ns: i64,
+    pub repeat_ns: Option<i64>,
+    pub forget_ns: i64,
+    pub max_series: usize,
+}
+
+/// Rules and the states of their series.
+pub(crate) struct Evaluator {
+    journal: String,
+    pub(crate) bounds: Bounds,
+    pub(crate) rules: Vec<(Rule, BTreeMap<String, Series>)>,
+    dirty: BTreeSet<(usize, String)>,
+    written: StateChanges,
+    /// Since when somebody has listened without a break.
+    started_ns: i64,
+    forgot_ns: i64,
+    /// Values that were late, since the start.
+    pub(crate) late: u64,
+    /// Series of which nothing is kept, because there are too many; values of them since the start.
+    pub(crate) beyond: u64,
+    series: usize,
+}
+
+const SERIES: &str = "series/";
+const RULE: &str = "rule/";
+/// How often it is looked for series to be forgotten.
+const FORGET_EVERY_NS: i64 = 60_000_000_000;
+
+impl Evaluator {
+    /// Take up the states where they were. Gives what has changed because rules have; at `now_ns` the evaluation starts.
+    pub(crate) fn load(
+        rules: Vec<Rule>,
+        bounds: Bounds,
+        journal: &str,
+        state: &BTreeMap<String, Vec<u8>>,
+        now_ns: i64,
+    ) -> (Self, Vec<Change>) {
+        let mut evaluator = Self {
+            journal: journal.to_owned(),
+            bounds,
+            rules: rules
+                .into_iter()
+                .map(|rule| (rule, BTreeMap::new()))
+                .collect(),
+            dirty: BTreeSet::new(),
+            written: StateChanges::new(),
+            started_ns: now_ns,
+            forgot_ns: now_ns,
+            late: 0,
+            beyond: 0,
+            series: 0,
+        };
+        let changes = evaluator.take_over(state, now_ns);
+        evaluator.start_silences();
+        (evaluator, changes)
+    }
+
+    fn take_over(&mut self, state: &BTreeMap<String, Vec<u8>>, now_ns: i64) -> Vec<Change> {
+        let by_name: HashMap<String, usize> = (0..)
+            .zip(&self.rules)
+            .map(|(at, (rule, _))| (rule.name.clone(), at))
+            .collect();
+        let mut stored: HashMap<&str, StoredRule> = HashMap::new();
+        for (key, value) in state {
+            if let Some(name) = key.strip_prefix(RULE) {
+                match serde_json::from_slice(value) {
+                    Ok(rule) => drop(stored.insert(name, rule)),
+                    Err(_) => drop(self.written.insert(key.clone(), None)),
+                }
+            }
+        }
+        let mut changes = Vec::new();
+        for (key, value) in state {
+            let Some((name, series_key)) = key
+                .strip_prefix(SERIES)
+                .and_then(|rest| rest.split_once('/'))
+            else {
+                continue;
+            };
+            let Ok(mut series) = serde_json::from_slice::<Series>(value) else {
+                self.written.insert(key.clone(), None);
+                continue;
+            };
+            let known = by_name.get(name).and_then(|at| self.rules.get_mut(*at));
+            let before = stored.get(name);
+            if let Some((rule, all)) = known
+                && before.is_some_and(|before| before.identity == rule.identity())
+                && rule.selection.takes_labels(&series.labels)
+            {
+                series.clamp(now_ns);
+                all.insert(series_key.to_owned(), series);
+                self.series += 1;
+                continue;
+            }
+            let is_there = by_name.contains_key(name);
+            self.written.insert(key.clone(), None);
+            if let (Phase::Firing { since_ns, id, .. }, Some(before)) = (series.phase, before) {
+                changes.push(Change {
+                    rule: name.to_owned(),
+                    receivers: before.receivers.clone(),
+                    severity: before.severity.clone(),
+                    kind: Kind::Resolved,
+                    id,
+                    key: series_key.to_owned(),
+                    text: format!(
+                        "{name}: the rule {}",
+                        if is_there {
+                            "was changed"
+                        } else {
+                            "was removed"
+                        }
+                    ),
+                    labels: series.labels,
+                    value: series.value,
+                    since_ns,
+                    at_ns: now_ns,
+                    reason: Some(if is_there {
+                        "rule_changed"
+                    } else {
+                        "rule_removed"
+                    }),
+                });
+            }
+        }
+        for name in stored.keys().filter(|name| !by_name.contains_key(**name)) {
+            self.written.insert(format!("{RULE}{name}"), None);
+        }
+        for (rule, _) in &self.rules {
+            let now = StoredRule {
+                identity: rule.identity(),
+                severity: rule.severity.clone(),
+                receivers: rule.receivers.clone(),
+            };
+            if stored.get(rule.name.as_str()) != Some(&now) {
+                let text = serde_json::to_vec(&now).unwrap_or_default();
+                self.written
+                    .insert(format!("{RULE}{}", rule.name), Some(text));
+            }
+        }
+        changes
+    }
+
+    /// A plant as a whole is known before anything came of it.
+    fn start_silences(&mut self) {
+        for at in 0..self.rules.len() {
+            let Some((rule, all)) = self.rules.get_mut(at) else {
+                continue;
+            };
+            if matches!(rule.measure, Measure::Silence(..))
+                && rule.selection.by.is_empty()
+                && all.is_empty()
+            {
+                all.insert(String::new(), Series::new(Vec::new()));
+                self.series += 1;
+            }
+        }
+    }
+
+    /// The host's clock was moved: nobody knows how much time has passed.
+    pub(crate) fn restart(&mut self, now_ns: i64) {
+        self.started_ns = now_ns;
+        self.forgot_ns = now_ns;
+        for (at, (_, all)) in self.rules.iter_mut().enumerate() {
+            for (key, series) in all {
+                if series.clamp(now_ns) {
+                    self.dirty.insert((at, key.clone()));
+                }
+            }
+        }
+    }
+
+    /// Take a value that a rule watches.
+    pub(crate) fn observe(&mut self, seen: &Observation, changes: &mut Vec<Change>) {
+        let is_late = seen.received_ns.saturating_sub(seen.time_ns) > self.bounds.late_ns;
+        let time_ns = seen.time_ns.min(seen.received_ns);
+        let is_silence = self
+            .rules
+            .get(seen.rule)
+            .is_some_and(|(rule, _)| matches!(rule.measure, Measure::Silence(..)));
+        let value = if is_silence {
+            None
+        } else {
+            seen.value
+                .as_ref()
+                .map(|(value, text)| (*value, text.as_str()))
+        };
+        let given = Seen {
+            time_ns: if is_silence {
+                seen.received_ns
+            } else {
+                time_ns
+            },
+            received_ns: seen.received_ns,
+            value,
+        };
+        if is_late && !is_silence {
+            self.late += 1;
+            return;
+        }
+        self.take(seen.rule, &seen.key, &seen.labels, &given, changes);
+    }
+
+    fn take(
+        &mut self,
+        at: usize,
+        key: &str,
+        labels: &Labels,
+        seen: &Seen<'_>,
+        changes: &mut Vec<Change>,
+    ) {
+        let is_full = self.series >= self.bounds.max_series;
+        let Some((rule, all)) = self.rules.get_mut(at) else {
+            return;
+        };
+        if !all.contains_key(key) {
+            if is_full {
+                self.beyond += 1;
+                return;
+            }
+            self.series += 1;
+            all.insert(key.to_owned(), Series::new(labels.clone()));
+        }
+        let Some(series) = all.get_mut(key) else {
+            return;
+        };
+        if series.is_behind(seen) {
+            self.late += 1;
+            return;
+        }
+        let turn = series.take(rule, seen);
+        changes.extend(turned(
+            &self.journal,
+            rule,
+            key,
+            series,
+            turn,
+            seen.time_ns,
+            None,
+        ));
+        self.dirty.insert((at, key.to_owned()));
+    }
+
+    /// Take all figures of the gateway as they are now; a series without one any more ends.
+    pub(crate) fn figures(&mut self, figures: &[Figure], now_ns: i64, changes: &mut Vec<Change>) {
+        for at in 0..self.rules.len() {
+            let Some((rule, _)) = self.rules.get(at).filter(|(rule, _)| rule.is_of_gateway())
+            else {
+                continue;
+            };
+            let wanted: Vec<Figure> = figures
+                .iter()
+                .filter(|f| f.name == rule.selection.gateway && rule.selection.takes(&f.labels))
+                .cloned()
+                .collect();
+            let keys: BTreeSet<String> = wanted.iter().map(|f| key_of(&f.labels)).collect();
+            for figure in wanted {
+                let text = crate::time_text::number(figure.value);
+                let seen = Seen {
+                    time_ns: now_ns,
+                    received_ns: now_ns,
+                    value: Some((figure.value, &text)),
+                };
+                self.take(at, &key_of(&figure.labels), &figure.labels, &seen, changes);
+            }
+            self.forget(at, now_ns, "no_longer_there", changes, |key, _| {
+                !keys.contains(key)
+            });
+        }
+    }
+
+    fn forget(
+        &mut self,
+        at: usize,
+        now_ns: i64,
+        reason: &'static str,
+        changes: &mut Vec<Change>,
+        is_gone: impl Fn(&str, &Series) -> bool,
+    ) {
+        let Some((rule, all)) = self.rules.get_mut(at) else {
+            return;
+        };
+        let gone: Vec<String> = all
+            .iter()
+            .filter(|(key, series)| is_gone(key, series))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in gone {
+            if let Some(mut series) = all.remove(&key) {
+                self.series -= 1;
+                if series.is_firing() {
+                    let turn = Turn::Resolves;
+                    changes.extend(turned(
+                        &self.journal,
+                        rule,
+                        &key,
+                        &mut series,
+                        turn,
+                        now_ns,
+                        Some(reason),
+                    ));
+                }
+                self.dirty.insert((at, key));
+            }
+        }
+    }
+
+    /// Let time pass; everything that came before is taken.
+    pub(crate) fn tick(&mut self, now_ns: i64, changes: &mut Vec<Change>) {
+        for (at, (rule, all)) in self.rules.iter_mut().enumerate() {
+            for (key, series) in all {
+                let turn = series.tick(rule, now_ns, self.started_ns);
+                let reason = (turn == Turn::Resolves).then_some("no_values");
+                let change = turned(&self.journal, rule, key, series, turn, now_ns, reason)
+                    .or_else(|| repeated(rule, key, series, now_ns, self.bounds.repeat_ns));
+                if let Some(change) = change {
+                    self.dirty.insert((at, key.clone()));
+                    changes.push(change);
+                }
+            }
+        }
+        if now_ns - self.forgot_ns >= FORGET_EVERY_NS {
+            self.forgot_ns = now_ns;
+            let before_ns = now_ns.saturating_sub(self.bounds.forget_ns);
+            for at in 0..self.rules.len() {
+                self.forget(at, now_ns, "forgotten", changes, |key, series| {
+                    // What nobody was heard of at all is the plant as a whole.
+                    !key.is_empty() && series.heard_ns < before_ns
+                });
+            }
+        }
+    }
+
+    /// What is to be stored since the last call.
+    pub(crate) fn changes(&mut self) -> StateChanges {
+        let mut changes = std::mem::take(&mut self.written);
+        for (at, key) in std::mem::take(&mut self.dirty) {
+            let Some((rule, all)) = self.rules.get(at) else {
+                continue;
+            };
+            let value = all
+                .get(&key)
+                .map(|series| serde_json::to_vec(series).unwrap_or_default());
+            changes.insert(format!("{SERIES}{}/{key}", rule.name), value);
+        }
+        changes
+    }
+}
+
+/// The key of a series: its labels as text. Sorted before, so that it is the same however they came.
+pub(crate) fn key_of(labels: &[(String, String)]) -> String {
+    let mut key = String::new();
+    for (name, value) in labels {
+        if !key.is_empty() {
+            key.push('\u{1e}');
+        }
+        key.push_str(name);
+        key.push('\u{1f}');
+        key.push_str(value);
+    }
+    key
+}
+
+/// Put a turn into the series' phase, and tell it.
+fn turned(
+    journal: &str,
+    rule: &Rule,
+    key: &str,
+    series: &mut Series,
+    turn: Turn,
+    at_ns: i64,
+    reason: Option<&'static str>,
+) -> Option<Change> {
+    match turn {
+        Turn::Stays => None,
+        Turn::Fires { since_ns } => {
+            if matches!(rule.measure, Measure::Silence(..)) {
+                series.value = crate::time_text::duration(at_ns - since_ns);
+            }
+            let seed = format!("{journal}\n{}\n{key}\n{since_ns}", rule.name);
+            let id = format!("{:016x}", fingerprint(seed.as_bytes()));
+            series.phase = Phase::Firing {
+                since_ns,
+                id: id.clone(),
+                told_ns: at_ns,
+            };
+            Some(change(
+                rule,
+                key,
+                series,
+                Kind::Fired,
+                (id, since_ns),
+                at_ns,
+            ))
+        }
+        Turn::Resolves => {
+            let Phase::Firing { since_ns, id, .. } = std::mem::take(&mut series.phase) else {
+                return None;
+            };
+            let told = change(rule, key, series, Kind::Resolved, (id, since_ns), at_ns);
+            Some(Change { reason, ..told })
+        }
+    }
+}
+
+fn repeated(
+    rule: &Rule,
+    key: &str,
+    series: &mut Series,
+    now_ns: i64,
+    every_ns: Option<i64>,
+) -> Option<Change> {
+    let Phase::Firing {
+        since_ns,
+        id,
+        told_ns,
+    } = &mut series.phase
+    else {
+        return None;
+    };
+    if now_ns - *told_ns < every_ns? {
+        return None;
+    }
+    *told_ns = now_ns;
+    let known = (id.clone(), *since_ns);
+    if matches!(rule.measure, Measure::Silence(..)) {
+        series.value = crate::time_text::duration(now_ns - known.1);
+    }
+    Some(change(rule, key, series, Kind::Repeated, known, now_ns))
+}
+
+fn change(
+    rule: &Rule,
+    key: &str,
+    series: &Series,
+    kind: Kind,
+    (id, since_ns): (String, i64),
+    at_ns: i64,
+) -> Change {
+    Change {
+        rule: rule.name.clone(),
+        receivers: rule.receivers.clone(),
+        severity: rule.severity.clone(),
+        kind,
+        id,
+        key: key.to_owned(),
+        labels: series.labels.clone(),
+        value: series.value.clone(),
+        text: rule.text(&series.labels, &series.value, since_ns),
+        since_ns,
+        at_ns,
+        reason: None,
+    }
+}

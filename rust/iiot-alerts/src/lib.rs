@@ -1,0 +1,23 @@
+//! Alerts: what rules say of points, and what is to be told of it.
+//!
+//! Rules, states and queues know no clock, no file and no socket: time is an argument. Only [`Feed`] knows the journal, where all of it is kept
+//! with the cursor of its sink.
+
+mod core;
+mod evaluator;
+mod feed;
+mod hours;
+mod message;
+mod outbox;
+mod rule;
+mod series;
+mod time_text;
+mod watch;
+mod window;
+
+pub use crate::core::{Core, Limits};
+pub use evaluator::{Change, Figure, Kind};
+pub use feed::{Delivered, Feed};
+pub use outbox::{Entry, Notification};
+pub use rule::{Measure, Rule, RuleError};
+pub use watch::{Observation, Watch};

@@ -1,0 +1,301 @@
+//! What a rule says, as the configuration gives it, compiled once.
+
+use crate::evaluator::key_of;
+use crate::hours::Hours;
+use crate::message::{Filling, Message};
+use crate::series::Labels;
+use crate::time_text::rfc3339;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Nanoseconds of a second.
+pub(crate) const SECOND: i64 = 1_000_000_000;
+
+/// A rule that cannot be used: the key, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    /// Of the rule's table.
+    pub key: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)
+    }
+}
+
+impl std::error::Error for RuleError {}
+
+/// The keys of a rule as they are written; times are in seconds.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    #[serde(default)]
+    profiles: Vec<String>,
+    #[serde(default)]
+    measurement: String,
+    #[serde(default)]
+    field: String,
+    #[serde(default)]
+    gateway: String,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
+    by: Vec<String>,
+    of: String,
+    #[serde(default)]
+    absolute: bool,
+    #[serde(default)]
+    window_s: f64,
+    #[serde(default)]
+    per: String,
+    above: Option<f64>,
+    below: Option<f64>,
+    #[serde(default)]
+    hysteresis: f64,
+    #[serde(default)]
+    for_s: f64,
+    #[serde(default)]
+    silent_s: f64,
+    #[serde(default)]
+    hours: String,
+    #[serde(default)]
+    zone: String,
+    #[serde(default)]
+    message: String,
+    severity: String,
+    receivers: Vec<String>,
+}
+
+/// What is compared with the limits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Measure {
+    /// The newest value.
+    Value,
+    /// The mean of the values of so many nanoseconds.
+    Mean(i64),
+    /// The change over so many nanoseconds, in units per so many seconds.
+    Rate(i64, f64),
+    /// How long nothing came: an alert after so many nanoseconds, within these hours.
+    Silence(i64, Option<Hours>),
+}
+
+/// Which points a rule looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// Only frames of these profiles; empty: of any.
+    pub profiles: Vec<String>,
+    /// Empty: any measurement.
+    pub measurement: String,
+    pub field: String,
+    /// Not a point but a figure of the gateway, of this name.
+    pub gateway: String,
+    /// Each must be there with this value.
+    pub tags: BTreeMap<String, String>,
+    /// One series for each combination of these tags; none: of all tags, or, of a silence, one series for all.
+    pub by: Vec<String>,
+}
+
+/// Above and below which values there is an alert, and how far back a value must come to end it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Bounds {
+    above: Option<f64>,
+    below: Option<f64>,
+    hysteresis: f64,
+}
+
+impl Bounds {
+    /// Whether the alert holds with this value; `is_firing`: it held before.
+    pub(crate) fn hold(self, value: f64, is_firing: bool) -> bool {
+        let slack = if is_firing { self.hysteresis } else { 0.0 };
+        let is_above = |limit: f64| value > limit - slack;
+        let is_below = |limit: f64| value < limit + slack;
+        // At the very limit with a hysteresis of 0 there is no alert in either direction.
+        self.above.is_some_and(is_above) || self.below.is_some_and(is_below)
+    }
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// `warning` or `critical`.
+    pub severity: String,
+    /// Who is told.
+    pub receivers: Vec<String>,
+    /// What is compared with the limits.
+    pub measure: Measure,
+    pub(crate) selection: Selection,
+    pub(crate) bounds: Bounds,
+    pub(crate) absolute: bool,
+    pub(crate) for_ns: i64,
+    pub(crate) message: Message,
+}
+
+impl Rule {
+    /// Compile a rule from the JSON text of its keys.
+    pub fn parse(json: &str) -> Result<Self, RuleError> {
+        let written: Written = serde_json::from_str(json).map_err(|e| fault("name", &e))?;
+        written.compile()
+    }
+
+    /// Key and labels of the series that a point with these tags, sorted by their keys, is of; none if the rule does not select it.
+    pub fn series_of(&self, tags: &[(String, String)]) -> Option<(String, Labels)> {
+        let labels = self
+            .selection
+            .labels(tags, matches!(self.measure, Measure::Silence(..)))?;
+        Some((key_of(&labels), labels))
+    }
+
+    /// Whether the rule looks at figures of the gateway, not at points.
+    pub fn is_of_gateway(&self) -> bool {
+        !self.selection.gateway.is_empty()
+    }
+
+    /// What a series of the rule is a series of. If that changes, states of before say nothing.
+    pub(crate) fn identity(&self) -> String {
+        let Selection {
+            measurement,
+            field,
+            gateway,
+            by,
+            ..
+        } = &self.selection;
+        let measure = match self.measure {
+            Measure::Value => "value",
+            Measure::Mean(_) => "mean",
+            Measure::Rate(..) => "rate",
+            Measure::Silence(..) => "silence",
+        };
+        format!(
+            "{measurement}|{field}|{gateway}|{by:?}|{measure}|{}",
+            self.absolute
+        )
+    }
+}
+
+impl Selection {
+    /// The labels of a point's series; none if it is not selected, or, for a silence, does not say which device it is of.
+    pub(crate) fn labels(&self, tags: &[(String, String)], is_silence: bool) -> Option<Labels> {
+        if !self.takes(tags) {
+            return None;
+        }
+        if !is_silence && self.by.is_empty() {
+            return Some(tags.to_vec());
+        }
+        let named = tags.iter().filter(|(key, _)| self.by.contains(key));
+        let labels: Labels = named.cloned().collect();
+        (!is_silence || labels.len() == self.by.len()).then_some(labels)
+    }
+
+    /// Whether these tags are selected.
+    pub(crate) fn takes(&self, tags: &[(String, String)]) -> bool {
+        self.tags
+            .iter()
+            .all(|(key, value)| tags.iter().any(|(k, v)| (k, v) == (key, value)))
+    }
+}
+
+fn fault(key: &'static str, message: &impl ToString) -> RuleError {
+    RuleError {
+        key,
+        message: message.to_string(),
+    }
+}
+
+fn nanoseconds(seconds: f64) -> i64 {
+    (seconds * SECOND as f64) as i64
+}
+
+impl Written {
+    fn measure(&self) -> Result<Measure, RuleError> {
+        let window = nanoseconds(self.window_s);
+        match self.of.as_str() {
+            "value" => Ok(Measure::Value),
+            "mean" => Ok(Measure::Mean(window)),
+            "rate" => {
+                let per_s = match self.per.as_str() {
+                    "second" => 1.0,
+                    "minute" => 60.0,
+                    "day" => 86_400.0,
+                    _ => 3_600.0,
+                };
+                Ok(Measure::Rate(window, per_s))
+            }
+            _ => {
+                let hours = if self.hours.is_empty() {
+                    None
+                } else {
+                    Some(Hours::parse(&self.hours, &self.zone)?)
+                };
+                Ok(Measure::Silence(nanoseconds(self.silent_s), hours))
+            }
+        }
+    }
+
+    fn compile(self) -> Result<Rule, RuleError> {
+        let measure = self.measure()?;
+        let message = if self.message.is_empty() {
+            Message::usual(&measure)
+        } else {
+            Message::parse(&self.message).map_err(|e| fault("message", &e))?
+        };
+        let mut by = self.by;
+        by.sort();
+        by.dedup();
+        Ok(Rule {
+            name: self.name,
+            severity: self.severity,
+            receivers: self.receivers,
+            measure,
+            selection: Selection {
+                profiles: self.profiles,
+                measurement: self.measurement,
+                field: self.field,
+                gateway: self.gateway,
+                tags: self.tags,
+                by,
+            },
+            bounds: Bounds {
+                above: self.above,
+                below: self.below,
+                hysteresis: self.hysteresis,
+            },
+            absolute: self.absolute,
+            for_ns: nanoseconds(self.for_s),
+            message,
+        })
+    }
+}
+
+impl Selection {
+    /// Whether a series with these labels is still selected; labels are all tags only where the rule does not name some.
+    pub(crate) fn takes_labels(&self, labels: &[(String, String)]) -> bool {
+        self.tags.iter().all(|(key, value)| {
+            let is_label = self.by.is_empty() || self.by.contains(key);
+            !is_label || labels.is_empty() || labels.iter().any(|(k, v)| (k, v) == (key, value))
+        })
+    }
+}
+
+impl Rule {
+    /// What an alert of the rule says to people.
+    pub(crate) fn text(&self, labels: &[(String, String)], value: &str, since_ns: i64) -> String {
+        let field = match self.selection.field.as_str() {
+            "" => self.selection.gateway.as_str(),
+            field => field,
+        };
+        self.message.fill(&Filling {
+            rule: &self.name,
+            field,
+            value,
+            since: &rfc3339(since_ns),
+            labels,
+        })
+    }
+}

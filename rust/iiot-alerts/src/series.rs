@@ -1,0 +1,213 @@
+//! One series of a rule: what was seen of it, and whether its alert holds.
+
+use crate::rule::{Measure, Rule};
+use crate::time_text;
+use crate::window::Window;
+use serde::{Deserialize, Serialize};
+
+/// Tags by which a series is known, sorted by their keys.
+pub(crate) type Labels = Vec<(String, String)>;
+
+/// Whether an alert holds, and since when; nanoseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    #[default]
+    Quiet,
+    /// The condition holds, not yet for long enough.
+    Pending { since_ns: i64 },
+    Firing {
+        since_ns: i64,
+        id: String,
+        /// When receivers were told last.
+        told_ns: i64,
+    },
+}
+
+/// A series, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    pub labels: Labels,
+    /// The time of the newest value.
+    pub newest_ns: i64,
+    /// When something came last.
+    pub heard_ns: i64,
+    /// What was judged last, as people read it.
+    pub value: String,
+    pub phase: Phase,
+    pub window: Option<Window>,
+}
+
+/// A value of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seen<'a> {
+    pub time_ns: i64,
+    pub received_ns: i64,
+    /// None where the rule only asks whether something came.
+    pub value: Option<(f64, &'a str)>,
+}
+
+/// What a step did to the alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Turn {
+    Stays,
+    /// It holds since then.
+    Fires {
+        since_ns: i64,
+    },
+    Resolves,
+}
+
+impl Series {
+    pub(crate) fn new(labels: Labels) -> Self {
+        Self {
+            labels,
+            newest_ns: i64::MIN,
+            heard_ns: i64::MIN,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_firing(&self) -> bool {
+        matches!(self.phase, Phase::Firing { .. })
+    }
+
+    /// Whether a value is older than the newest one. One from before the host's clock was set back is no measure.
+    pub(crate) fn is_behind(&self, seen: &Seen<'_>) -> bool {
+        seen.time_ns < self.newest_ns && self.newest_ns <= seen.received_ns
+    }
+
+    /// Take a value that is not late.
+    pub(crate) fn take(&mut self, rule: &Rule, seen: &Seen<'_>) -> Turn {
+        self.heard_ns = seen.received_ns;
+        self.newest_ns = seen.time_ns;
+        let Some((value, text)) = seen.value else {
+            return if self.is_firing() {
+                Turn::Resolves
+            } else {
+                Turn::Stays
+            };
+        };
+        let value = if rule.absolute { value.abs() } else { value };
+        let (measured, text) = match &rule.measure {
+            Measure::Value | Measure::Silence(..) => (Some(value), text.to_owned()),
+            Measure::Mean(width_ns) => {
+                let measured = self.window(*width_ns, seen.time_ns, value).mean();
+                (
+                    measured,
+                    measured.map(time_text::number).unwrap_or_default(),
+                )
+            }
+            Measure::Rate(width_ns, per_s) => {
+                let measured = self.window(*width_ns, seen.time_ns, value).rate(*per_s);
+                (
+                    measured,
+                    measured.map(time_text::number).unwrap_or_default(),
+                )
+            }
+        };
+        let Some(measured) = measured else {
+            return Turn::Stays;
+        };
+        self.value = text;
+        self.judge(rule, measured, seen.time_ns)
+    }
+
+    fn window(&mut self, width_ns: i64, time_ns: i64, value: f64) -> &mut Window {
+        // One of another width is that of a rule that was changed since; so is one of before the clock was set back.
+        let is_usable = |window: &Window| window.is_as_wide_as(width_ns);
+        if !self.window.as_ref().is_some_and(is_usable) {
+            self.window = None;
+        }
+        let window = self.window.get_or_insert_with(|| Window::new(width_ns));
+        window.push(time_ns, value);
+        window
+    }
+
+    fn judge(&mut self, rule: &Rule, measured: f64, time_ns: i64) -> Turn {
+        let holds = rule.bounds.hold(measured, self.is_firing());
+        match (&self.phase, holds) {
+            (Phase::Quiet, true) if rule.for_ns > 0 => {
+                self.phase = Phase::Pending { since_ns: time_ns };
+                Turn::Stays
+            }
+            (Phase::Quiet, true) => Turn::Fires { since_ns: time_ns },
+            (Phase::Pending { since_ns }, true) if time_ns - since_ns >= rule.for_ns => {
+                Turn::Fires {
+                    since_ns: *since_ns,
+                }
+            }
+            (Phase::Pending { .. }, false) => {
+                self.phase = Phase::Quiet;
+                Turn::Stays
+            }
+            (Phase::Firing { .. }, false) => Turn::Resolves,
+            _ => Turn::Stays,
+        }
+    }
+
+    /// Let time pass. `started_ns`: since when somebody has listened without a break.
+    pub(crate) fn tick(&mut self, rule: &Rule, now_ns: i64, started_ns: i64) -> Turn {
+        if let Measure::Silence(after_ns, hours) = &rule.measure {
+            if self.is_firing() {
+                return Turn::Stays;
+            }
+            let working_ns = match hours {
+                Some(hours) => hours.since(now_ns),
+                None => Some(i64::MIN),
+            };
+            let since_ns = working_ns.map(|w| w.max(self.heard_ns).max(started_ns));
+            return match since_ns {
+                Some(since_ns) if now_ns - since_ns >= *after_ns => Turn::Fires {
+                    // Of a series that was never heard since the start.
+                    since_ns: self.heard_ns.max(if self.heard_ns == i64::MIN {
+                        started_ns
+                    } else {
+                        i64::MIN
+                    }),
+                },
+                _ => Turn::Stays,
+            };
+        }
+        if let Measure::Mean(width_ns) | Measure::Rate(width_ns, _) = rule.measure
+            && now_ns.saturating_sub(started_ns) >= width_ns
+            && let Some(window) = &mut self.window
+        {
+            window.forget(now_ns);
+            if window.is_empty() {
+                self.window = None;
+                if self.is_firing() {
+                    return Turn::Resolves;
+                }
+                self.phase = Phase::Quiet;
+                return Turn::Stays;
+            }
+        }
+        match self.phase {
+            Phase::Pending { since_ns } if now_ns - since_ns.max(started_ns) >= rule.for_ns => {
+                Turn::Fires { since_ns }
+            }
+            _ => Turn::Stays,
+        }
+    }
+
+    /// The host's clock was set back: nothing was seen later than now.
+    pub(crate) fn clamp(&mut self, now_ns: i64) -> bool {
+        let is_ahead = self.heard_ns > now_ns || self.newest_ns > now_ns;
+        self.heard_ns = self.heard_ns.min(now_ns);
+        self.newest_ns = self.newest_ns.min(now_ns);
+        match &mut self.phase {
+            Phase::Pending { since_ns } => *since_ns = (*since_ns).min(now_ns),
+            Phase::Firing {
+                since_ns, told_ns, ..
+            } => {
+                *since_ns = (*since_ns).min(now_ns);
+                *told_ns = (*told_ns).min(now_ns);
+            }
+            Phase::Quiet => {}
+        }
+        if is_ahead {
+            self.window = None;
+        }
+        is_ahead
+    }
+}
