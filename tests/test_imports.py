@@ -169,6 +169,7 @@ KNOWS_CONCRETE = {
     "cli/postgresql_maintain.py": {"sinks.postgresql"},
     "cli/postgresql_query.py": {"sinks.postgresql"},
     "cli/postgresql_size.py": {"sinks.postgresql"},
+    "cli/alerts.py": {"sinks.alerts"},  # tells receivers as the sink would
     "compose.py": {"sinks.history"},  # the page asks the first history
     "device_api/building.py": {"sinks.history"},  # so do devices
     "device_api/postgresql_archive.py": {"sinks.postgresql"},  # writes devices and times as deletions do

@@ -144,6 +144,8 @@ class Profile:
     @staticmethod
     def parse(text: str) -> Profile:
         """Compile the text of a profile file. Raises ProfileError with every fault."""
+    def may_give(self, measurement: str, field: str) -> bool:
+        """Whether any document may give a field of a measurement; an empty name stands for any."""
     def heard(self, document: bytes) -> list[tuple[str, int | None, int]]:
         """Node, boot number and sequence number of every packet that a document tells of; none if the values had waited at their node."""
     @property
@@ -151,6 +153,58 @@ class Profile:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits of the text's fingerprint."""
+
+@final
+class AlertSettings:
+    """Rules, receivers and limits of alerts. Each rule is a JSON object of the keys of [[alert]] that are given, with of = "silence" for a silence.
+
+    Raises ValueError for a rule that cannot be used."""
+
+    def __new__(
+        cls,
+        rules: Sequence[str],
+        receivers: Sequence[str],
+        *,
+        late_s: float,
+        repeat_s: float,
+        forget_s: float,
+        max_series: int,
+        group_s: float,
+        expire_s: float,
+        max_waiting: int,
+    ) -> Self:
+        """`repeat_s` = 0 tells an alert once."""
+
+@final
+class AlertSink:
+    """A sink's way from the journal to its alerts. `deliver` is called on one thread, everything else on any; each call blocks for the disk.
+
+    What a call changes is committed when it returns. Raises JournalError."""
+
+    def __new__(cls, journal: Journal, name: str, settings: AlertSettings) -> Self:
+        """Take up the states that are stored beside the sink's cursor."""
+    def deliver(self, *, linger_ms: int, timeout_ms: int) -> int | None:
+        """Judge the next frames and let time pass; the number of frames, None if none came in time."""
+    def figures(self, figures: Sequence[tuple[str, Sequence[tuple[str, str]], float]]) -> None:
+        """Take all figures of the gateway as they are now: (name, labels sorted by their names, value)."""
+    def take(self, receiver: str) -> str | None:
+        """What a receiver is to be told now, sealed: the same until `tried` says that it was sent.
+
+        JSON: {"id", "rule", "severity", "alerts": [{"id", "state", "repeated", "labels", "value", "text", "since_ms", "at_ms", "reason"}]}."""
+    def tried(self, receiver: str, id: str, sent: bool, /) -> bool:
+        """The receiver took the notification, or did not this time. False if it has gone meanwhile."""
+    def version(self) -> int:
+        """Counts what changed of states."""
+    def document(self) -> str:
+        """JSON: {"rules", "receivers", "late", "beyond_max_series"}, as the schema Alerts of the HTTP API says."""
+    def cancel(self) -> None:
+        """Let `deliver` return, now and from now on."""
+
+def stored_alerts(path: str, name: str, settings: AlertSettings, /) -> str:
+    """What `AlertSink.document` would say of a journal that no gateway has open. Raises JournalError."""
+
+def alert_rule_fault(rule: str, /) -> tuple[str, str] | None:
+    """The key of a rule that cannot be used and what is wrong with it; see `AlertSettings`."""
 
 @final
 class Decoder:

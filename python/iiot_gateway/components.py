@@ -35,12 +35,16 @@ class Building:
         """Whether a recording is played: no live source runs, and no command is taken."""
         self.status: Callable[[], dict[str, Any]] | None = None
         """The status document for the health topic; set once the gateway stands."""
+        self.document: Callable[[], dict[str, Any]] = dict
+        """The whole status document; empty until the gateway stands. Reads the journal."""
         self.http_parts: list[HttpPart] = []
         """What components bring for the HTTP interface."""
         self.devices: Callable[[], DeviceDirectory | None] = lambda: None
         """Gives who is registered, where somebody is."""
         self.commands: dict[str, Callable[[dict[str, Any]], Any]] = {}
         """What components answer on the control socket."""
+        self.alerts: Callable[[], dict[str, Any]] | None = None
+        """The states of alerts, where rules are judged."""
         self._once: dict[Callable[[Building], Any], Any] = {}
 
     def once(self, make: Callable[[Building], T]) -> T:
@@ -105,6 +109,8 @@ class Metric:
     kind: str
     """A counter, which only rises, or a gauge."""
     help: str
+    label: str = ""
+    """A second label, where the status holds a number for each of its values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,9 +69,10 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         services=[*services, *beside, copier.run],
         live=live,
         open_history=history_for_pages(config),
+        alerts=building.alerts,
         http_parts=building.http_parts,
     )
-    building.status = gateway.view.health
+    building.status, building.document = gateway.view.health, gateway.view.document
     return gateway
 
 

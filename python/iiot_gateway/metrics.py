@@ -93,7 +93,7 @@ METRICS: dict[str, tuple[str, str]] = {
 # Counters only rise: what a retry or a late frame can lower is a gauge of its own.
 _INTAKE = ("received", "accepted", "duplicate", "lost_journal_unavailable")
 _OUTCOMES = ("accepted", "delivered", "superseded")
-_DETAILS = {SINK_RECONNECTS: "reconnects", **{metric.name: metric.key for metric in OF_SINKS}}
+_DETAILS = {SINK_RECONNECTS: ("reconnects", ""), **{metric.name: (metric.key, metric.label) for metric in OF_SINKS}}
 
 
 def render(document: dict[str, Any], now_s: float | None = None) -> str:
@@ -169,8 +169,13 @@ def _sink(name: str, sink: dict[str, Any], now_s: float) -> Iterator[tuple[str, 
     oldest_ms = sink.get("oldest_queued_at_ms")
     yield SINK_LAG, labels, 0 if oldest_ms is None else round(max(0.0, now_s - oldest_ms / 1000), 3)
     yield SINK_CONNECTED, labels, int(sink["state"] == "connected")
-    for metric, key in _DETAILS.items():
-        if key in sink:
+    for metric, (key, label) in _DETAILS.items():
+        if key not in sink:
+            continue
+        if label:
+            for value, number in sink[key].items():
+                yield metric, {**labels, label: value}, number
+        else:
             yield metric, labels, sink[key]
 
 

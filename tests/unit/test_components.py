@@ -28,7 +28,7 @@ def test_a_section_and_its_component_are_of_one_kind(component: Component) -> No
 @pytest.mark.parametrize("component", SECTIONS.values(), ids=lambda component: component.name)
 def test_a_section_says_what_it_is_for(component: Component) -> None:
     """The template shows it, and every key has a sentence."""
-    assert re.match(r"`\[[\w.A-Z]+\]`(, `\[[\w.A-Z]+\]`)*: .+\.$", component.section.__doc__ or "")
+    assert re.match(r"`\[\[?[\w.A-Z]+\]?\]`(, `\[[\w.A-Z]+\]`)*: .+\.$", component.section.__doc__ or "")
     assert all(key.doc.strip() for key in keys_of(component.section).values())
 
 

@@ -79,12 +79,16 @@ def test_the_template_loads_equal_to_the_defaults() -> None:
 
 
 def test_the_commented_part_of_the_template_loads_too() -> None:
-    """Taking the comment marks away leaves only the port and the topics to be named."""
-    uncommented = re.sub(r"^# (\[\w+\]|\w+ =)", r"\1", template(), flags=re.MULTILINE)
+    """Taking the comment marks away leaves only the port, the topics and whom to tell to be named."""
+    uncommented = re.sub(r"^# (\[\[?\w+\]\]?|\w+ =)", r"\1", template(), flags=re.MULTILINE)
 
     assert [fault.partition(": ")[2] for fault in faults_of(uncommented)] == [
         "serial.port: is needed: a device, or VID:PID[:SERIAL]",
         'mqtt_consumer.topics: is needed: topic filters, like ["factory/#"]',
+        "webhook.url: expected a URL that begins with http:// or https://, found ''",
+        "mail.host: is needed: the mail server",
+        "mail.sender: expected an address like gateway@example.org",
+        "mail.to: is needed: who gets the mails?",
     ]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from iiot_gateway.config.component import is_list
 from iiot_gateway.config.environment import overrides
 from iiot_gateway.config.load import load_text
 from iiot_gateway.config.sections import SECTIONS
@@ -27,9 +28,9 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 def test_the_configuration_page_names_every_key_with_its_sentence() -> None:
     """A key that is added must be described: there, or on a page that its component has."""
     for name, component in SECTIONS.items():
-        own = ROOT / "docs" / f"{name}.md"
-        page = (own if own.exists() else ROOT / "docs" / "configuration.md").read_text()
-        _, _, text = page.partition(f"## `[{name}]`")
+        heading = f"## `[[{name}]]`\n" if is_list(component) else f"## `[{name}]`"
+        (page,) = [text for page in (ROOT / "docs").glob("*.md") if f"\n{heading}" in (text := page.read_text())]
+        _, _, text = page.partition(heading)
         table = text.partition("\n## ")[0]
         if name == "probe_rs":
             assert "same keys as `[gateway]`" in table

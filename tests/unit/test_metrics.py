@@ -58,6 +58,19 @@ def document() -> dict[str, Any]:
                 "repeated": 2,
                 "left_out": 1,
             },
+            "alerts": {
+                "state": "connected",
+                "oldest_queued_at_ms": None,
+                "alerts_firing": {"inventory_low": 2},
+                "late_values": 3,
+                "beyond_values": 0,
+                "changes_waiting": {"mail": 4},
+                "notifications_sent": {"mail": 5, "log": 6},
+                "attempts_failed": {"mail": 7},
+                "changes_coalesced": {"mail": 8},
+                "changes_expired": {"mail": 0},
+                "changes_dropped": {"mail": 0},
+            },
             "gone": {"state": "removed", "oldest_queued_at_ms": None},
         },
         "journal": {"bytes": 4096, "max_bytes": 268435456, "frames": 4, "hours_left": 31.5},
@@ -107,6 +120,8 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_sink_publishes_total", ("mqtt",)] == 700
     assert values["iiot_sink_rows_total", ("postgresql",)] == 500
     assert values["iiot_sink_commit_seconds_total", ("postgresql",)] == 0.25
+    assert values["iiot_sink_alerts_firing", ("alerts", "inventory_low")] == 2
+    assert values["iiot_sink_alerts_sent_notifications_total", ("alerts", "log")] == 6
     assert values["iiot_journal_max_bytes", ()] == 268435456
     assert values["iiot_journal_hours_left", ()] == 31.5
 

@@ -64,9 +64,6 @@ def _monitoring(feed: Feed) -> list[Route]:
 def _api(views: Views, feed: Feed) -> list[Route]:
     description = functools.cache(partial(_described, views))
 
-    async def in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter) -> Response:
-        return JSONResponse(await anyio.to_thread.run_sync(call, limiter=limiter), headers=FRESH)
-
     async def openapi(request: Request) -> Response:
         refuse_unknown(request.query_params, ())
         return Response(description(), media_type="application/json", headers={"cache-control": "no-cache"})
@@ -89,14 +86,10 @@ def _api(views: Views, feed: Feed) -> list[Route]:
     async def rejects(request: Request) -> Response:
         refuse_unknown(request.query_params, ("limit",))
         limit = whole(request.query_params, "limit", low=1, high=MAX_REJECTS, default=50)
-        return await in_thread(lambda: {"rejects": [_reject(entry) for entry in views.rejects(limit)]}, feed.threads)
-
-    async def series(request: Request) -> Response:
-        refuse_unknown(request.query_params, ())
-        return await in_thread(partial(past.series, views), feed.history_threads)
+        return await _in_thread(lambda: {"rejects": [_reject(entry) for entry in views.rejects(limit)]}, feed.threads)
 
     async def points(request: Request) -> Response:
-        return await in_thread(partial(past.points, views, dict(request.query_params)), feed.history_threads)
+        return await _in_thread(partial(past.points, views, dict(request.query_params)), feed.history_threads)
 
     routes = {
         "openapi.json": openapi,
@@ -104,10 +97,25 @@ def _api(views: Views, feed: Feed) -> list[Route]:
         "latest": latest,
         "live": live,
         "rejects": rejects,
-        "series": series,
+        "alerts": _all_of(lambda: views.alerts() if views.alerts else {}, lambda: feed.threads),
+        "series": _all_of(partial(past.series, views), lambda: feed.history_threads),
         "range": points,
     }
     return [Route(f"/api/v1/{name}", handler, methods=["GET"]) for name, handler in routes.items()]
+
+
+async def _in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter) -> Response:
+    return JSONResponse(await anyio.to_thread.run_sync(call, limiter=limiter), headers=FRESH)
+
+
+def _all_of(call: Callable[[], Any], limiter: Callable[[], anyio.CapacityLimiter]) -> Callable[[Request], Any]:
+    """Return what answers with all that a call gives."""
+
+    async def give(request: Request) -> Response:
+        refuse_unknown(request.query_params, ())
+        return await _in_thread(call, limiter())
+
+    return give
 
 
 def _described(views: Views) -> bytes:

@@ -32,6 +32,7 @@ COMMANDS = {
     "tail": "watch values as they come; lines when piped",
     "devices": "the registry of devices: add, list, change, disable and remove them; keys",
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
+    "alerts": "list rules, what holds now and what waits for whom; `alerts test` sends a test",
     "history": "list, print and export what the local history holds",
     "influxdb": "set up, query and delete in InfluxDB 2",
     "postgresql": "make a plant's tables in PostgreSQL, ask and maintain them; take a database over after a copy of the journal",

@@ -129,6 +129,10 @@ class Component:
     """Whether the section means something without any key, where only one may stand."""
     only_named: str = ""
     """What is said to somebody who writes [name] where only [name.OTHER] means something."""
+    comes_with: tuple[str, ...] = ()
+    """Sections with which it is there, with its defaults, if it is not written."""
+    example: str = ""
+    """Lines of one section of a list, for the template. Such sections are tables under [[name]]."""
     template: Literal["shown", "commented", "absent"] = "commented"
     """How it stands in the template."""
     variables: Mapping[str, Variable] = field(default_factory=nothing)
@@ -145,6 +149,11 @@ class Component:
     """Tries what the sections name, and gives what was found."""
     trials: Callable[[Config, str], Iterator[tuple[str, str, str]]] = _no_trials
     """Gives further topics that `doctor` tries at the broker of a sink: what for, the topic, and the filter that rights are needed to."""
+
+
+def is_list(component: Component) -> bool:
+    """Tell whether sections of a kind are tables under [[name]]; they are called name.0, name.1 and so on."""
+    return bool(component.example)
 
 
 def place(name: str) -> KeyPath:

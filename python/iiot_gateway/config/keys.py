@@ -107,6 +107,11 @@ def number(default: float, doc: str, *, low: float, high: float) -> Any:
     return _declare(default, Key("number", doc, (), low, high))
 
 
+def optional(doc: str, *, low: float, high: float) -> Any:
+    """Declare a number that may be missing, and is None then."""
+    return _declare(None, Key("number", doc, (), low, high))
+
+
 def flag(default: bool, doc: str) -> Any:  # noqa: FBT001 - the default of the key, always given by place
     """Declare a switch."""
     return _declare(default, Key("flag", doc))

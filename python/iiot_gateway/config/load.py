@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 from iiot_gateway.config import rules
-from iiot_gateway.config.component import Component
+from iiot_gateway.config.component import Component, is_list
 from iiot_gateway.config.env_file import read_variables
 from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.files import read_secret, read_text
 from iiot_gateway.config.keys import Key, Subscription, keys_of
-from iiot_gateway.config.locate import nearest_line, places
+from iiot_gateway.config.locate import lines_in_arrays, nearest_line, places
 from iiot_gateway.config.nearest import nearest_name
 from iiot_gateway.config.notes import notes
 from iiot_gateway.config.schema import Config
@@ -66,10 +66,35 @@ def _examine_text(text: str, place: str, base: Path, environ: Mapping[str, str])
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError([Fault(place, int(line[1]) if line else 0, "", f"not valid TOML: {error}")]) from error
-    lines, headers = places(text)
+    lines, headers = _places(text)
     more, faults = _env_file(tables, lines, place, base, environ)
     config, others = _Loader(tables, lines, headers, place, base, {**more, **environ}).load()
     return config, [*faults, *others]
+
+
+def load_list(text: str, component: Component, place: str, base: Path) -> tuple[list[Any], list[Fault]]:
+    """Read the sections under [[name]] in a valid TOML file that is not the configuration, and return what is wrong with their keys."""
+    lines, headers = _places(text)
+    loader = _Loader(tomllib.loads(text), lines, headers, place, base, {})
+    loaded = loader.list(component, loader.tables.get(component.name, []))
+    return list(loaded.values()), loader.faults
+
+
+def fault_in_list(text: str, path: tuple[str, ...], place: str, message: str) -> Fault:
+    """Return a fault of a file that `load_list` has read."""
+    return Fault(place, nearest_line(_places(text)[0], path), _shown_path(path), message)
+
+
+def _places(text: str) -> tuple[dict[tuple[str, ...], int], set[tuple[str, ...]]]:
+    """Return the line of each key path, with the number of the table within [[name]], and every table that a line of its own opens."""
+    lines, headers = places(text)
+    return {**lines, **{tuple(map(str, path)): line for path, line in lines_in_arrays(text).items()}}, headers
+
+
+def _shown_path(path: tuple[str, ...]) -> str:
+    """Write a key path for a person, who finds the table of a list by the line."""
+    component = SECTIONS.get(path[0])
+    return ".".join(path[:1] + path[2:] if component is not None and is_list(component) else path)
 
 
 def _env_file(
@@ -132,19 +157,24 @@ class _Loader:
 
     def fault(self, path: tuple[str, ...], message: str) -> None:
         if path in self.from_environment:
-            self.faults.append(Fault(self.from_environment[path], 0, ".".join(path), message))
+            self.faults.append(Fault(self.from_environment[path], 0, _shown_path(path), message))
         else:
-            self.faults.append(Fault(self.place, nearest_line(self.lines, path), ".".join(path), message))
+            self.faults.append(Fault(self.place, nearest_line(self.lines, path), _shown_path(path), message))
 
     def load(self) -> tuple[Config, list[Fault]]:
         read: dict[str, dict[str, Any]] = {}
         for name, table in self.tables.items():
             if name not in SECTIONS:
                 self.fault((name,), f"unknown section{nearest_name(name, list(SECTIONS))}")
+            elif is_list(SECTIONS[name]):
+                read[name] = self.list(SECTIONS[name], table)
             elif not isinstance(table, dict):
                 self.fault((name,), "expected a section")
             else:
                 read[name] = self.component(SECTIONS[name], table)
+        for component in COMPONENTS:
+            if component.name not in read and any(read.get(name) for name in component.comes_with):
+                read[component.name] = {component.name: component.section()}
         core = {component.name: read[component.name][component.name] for component in CORE if component.name in read}
         # In the order of the components, whatever that of the file is.
         sections = {component.section: MappingProxyType(read[component.name]) for component in COMPONENTS if read.get(component.name)}
@@ -189,6 +219,14 @@ class _Loader:
             else:
                 self.fault((name, key), "expected a name of letters, digits, _ and -")
         return found
+
+    def list(self, component: Component, tables: Any) -> dict[str, Any]:
+        """Read each table under `[[name]]`."""
+        name = component.name
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.fault((name,), f"expected tables, each under [[{name}]]")
+            return {}
+        return {f"{name}.{at}": self.section(component.section, (name, str(at)), table) for at, table in enumerate(tables)}
 
     def section(self, section: type, path: tuple[str, ...], table: dict[str, Any]) -> Any:
         keys = keys_of(section)

@@ -23,6 +23,10 @@ MODULES = (
     "sinks.postgresql.section",
     "sinks.history.section",
     "sinks.stdout",
+    "sinks.alerts.section",
+    "sinks.alerts.rule_section",
+    "sinks.alerts.webhook_section",
+    "sinks.alerts.mail_section",
     "downlink.section",
 )
 """The module of each component, which declares it as COMPONENT."""

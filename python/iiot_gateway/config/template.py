@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from iiot_gateway.config.component import Component
+from iiot_gateway.config.component import Component, is_list
 from iiot_gateway.config.keys import keys_of
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.sections import SECTIONS
@@ -27,6 +27,12 @@ def template() -> str:
 
 def _section(component: Component) -> Iterator[str]:
     mark = "# " if component.template == "commented" else ""
+    if is_list(component):
+        yield f"## {(component.section.__doc__ or '').partition(': ')[2].strip()}"
+        yield f"# [[{component.name}]]"
+        yield from (f"# {line}" for line in component.example.splitlines())
+        yield ""
+        return
     doc = (component.section.__doc__ or "").partition(": ")[2].strip()
     yield f"## {doc[:1].upper()}{doc[1:]}"
     yield f"{mark}[{component.name}]"

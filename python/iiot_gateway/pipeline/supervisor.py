@@ -75,6 +75,7 @@ class Gateway:
         services: Sequence[Service] = (),
         live: Live | None = None,
         open_history: OpenHistory | None = None,
+        alerts: Callable[[], dict[str, Any]] | None = None,
         http_parts: Sequence[HttpPart] = (),
     ) -> None:
         self.view = StatusView(journal, sources, sinks)
@@ -83,6 +84,7 @@ class Gateway:
             rejects=lambda limit: journal.rejects(limit=limit),
             live=live,
             open_history=open_history,
+            alerts=alerts,
             http_parts=http_parts,
         )
         self._journal = journal

@@ -56,5 +56,7 @@ class Views:
     """None unless somebody may look."""
     open_history: OpenHistory | None = None
     """None without a [history] section."""
+    alerts: Callable[[], dict[str, Any]] | None = None
+    """Rules, their alerts and receivers; None where nothing is judged."""
     http_parts: Sequence[HttpPart] = ()
     """What components bring for the HTTP interface."""

@@ -36,6 +36,10 @@ impl Profile {
         format!("{:016x}", self.core.hash())
     }
 
+    fn may_give(&self, measurement: &str, field: &str) -> bool {
+        self.core.may_give_field(measurement, field)
+    }
+
     fn heard(&self, document: &[u8]) -> Vec<(String, Option<u64>, u64)> {
         let mut scan = Scan::new();
         // A document without a usable value tells of its node all the same.

@@ -1,5 +1,6 @@
 //! The extension module `iiot_gateway._native`: registrations only.
 
+mod alerts;
 mod broker;
 mod consumer;
 mod copying;
@@ -43,6 +44,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     line_protocol::register(module)?;
     live::register(module)?;
     history::register(module)?;
+    alerts::register(module)?;
     mqtt::register(module)?;
     consumer::register(module)?;
     recorder::register(module)?;

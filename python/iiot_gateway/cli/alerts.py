@@ -1,0 +1,124 @@
+"""`alerts`: rules, what holds now, and what waits for whom; `alerts test NAME`: a test to a receiver, or of a rule to its receivers."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from iiot_gateway.cli.columns import lined_up
+from iiot_gateway.config.load import load
+from iiot_gateway.config.nearest import nearest_name
+from iiot_gateway.errors import GatewayError, GatewayUnreachable
+from iiot_gateway.visible import visible
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.sinks.alerts.receiver import Notification
+
+NOBODY = "nobody is told of alerts: add [alerts], [webhook] or [mail] to the configuration"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the list and the test."""
+    actions = parser.add_subparsers(dest="action")
+    listing = actions.add_parser("list", help="show rules, what holds now, and what waits for whom")
+    for each in (parser, listing):
+        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    test = actions.add_parser("test", help="send a test; the gateway need not run")
+    test.add_argument("name", metavar="NAME", help="a receiver, such as webhook.phone, or a rule")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, or send a test; 1 if a receiver did not take it."""
+    config = load(args.config)
+    if args.action == "test":
+        return _test(config, args.name)
+    document = _fetch(config)
+    print(json.dumps(document, indent=2) if getattr(args, "json", False) else _table(document))
+    return 0
+
+
+def _fetch(config: Config) -> dict[str, Any]:
+    """Ask the gateway, else read its journal."""
+    from iiot_gateway.pipeline.control import ask
+    from iiot_gateway.sinks.alerts.section import AlertsSection
+
+    if not config.of(AlertsSection):
+        raise GatewayError(NOBODY)
+    try:
+        document: dict[str, Any] = ask(config.journal_path(), {"command": "alerts"})
+    except GatewayUnreachable:
+        from iiot_gateway.sinks.alerts.building import stored
+
+        return stored(config)
+    return document
+
+
+def _table(document: dict[str, Any]) -> str:
+    rules = [
+        [rule["name"], rule["severity"], rule["state"], str(rule["firing"]), str(rule["series"]), ", ".join(rule["receivers"])]
+        for rule in document["rules"]
+    ]
+    parts = [lined_up(["rule", "severity", "state", "firing", "series", "receivers"], rules)]
+    holding = [
+        f"{rule['name']}  {alert['state']}  since {_moment(alert['since_ms'])}  {alert['text']}"
+        for rule in document["rules"]
+        for alert in rule["alerts"]
+    ]
+    parts.append("\n".join(visible(line) for line in holding) or "nothing holds")
+    counts = ("waiting", "sent", "failed", "coalesced", "expired", "dropped")
+    receivers = [
+        [name, *(str(entry[count]) for count in counts), entry.get("last_error") or ""] for name, entry in document["receivers"].items()
+    ]
+    if receivers:
+        parts.append(lined_up(["receiver", *counts, "last error"], receivers))
+    if document["late"] or document["beyond_max_series"]:
+        parts.append(f"since the start {document['late']} late values, {document['beyond_max_series']} of series beyond max_series")
+    return "\n\n".join(parts)
+
+
+def _moment(at_ms: int) -> str:
+    return dt.datetime.fromtimestamp(at_ms / 1000, tz=dt.UTC).isoformat(timespec="seconds")
+
+
+def _test(config: Config, name: str) -> int:
+    from iiot_gateway.sinks.alerts.building import build_receivers
+    from iiot_gateway.sinks.alerts.section import AlertsSection, active_rules, queued_receivers
+
+    if not config.of(AlertsSection):
+        raise GatewayError(NOBODY)
+    rules = {given.rule.name: given.rule for given in active_rules(config)}
+    told = queued_receivers(config)
+    if name in told:
+        wanted, notification = [name], _notification("test", f"This is a test of {name}.", "warning")
+    elif name in rules:
+        rule = rules[name]
+        wanted = [receiver for receiver in rule.receivers or told if receiver in told]
+        notification = _notification(
+            name, f"This is a test of the rule {name}: {rule.message or 'it has no message of its own'}", rule.severity
+        )
+    else:
+        raise GatewayError(
+            f"there is no receiver and no rule {name!r}{nearest_name(name, [*told, *rules])}; receivers are {', '.join(told)}"
+        )
+    made = build_receivers(config)
+    failures = 0
+    for receiver in wanted:
+        failed = made[receiver].send(notification)
+        failures += failed is not None
+        print(visible(f"{receiver}: {'took the test' if failed is None else failed.reason}"))
+    return 1 if failures else 0
+
+
+def _notification(rule: str, text: str, severity: str) -> Notification:
+    from iiot_gateway.sinks.alerts.receiver import Alert, Notification
+
+    now_s = time.time()
+    alert = Alert(
+        id=uuid.uuid4().hex[:16], state="firing", repeated=False, labels={}, value="", text=text, since=now_s, at=now_s, reason=None
+    )
+    return Notification(id=uuid.uuid4().hex[:16], rule=rule, severity=severity, alerts=(alert,), is_test=True)

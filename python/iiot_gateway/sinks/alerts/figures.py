@@ -1,0 +1,29 @@
+"""The figures of the gateway that rules watch, out of its status document. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Figure = tuple[str, list[tuple[str, str]], float]
+"""Name, labels and value."""
+
+
+def figures(document: dict[str, Any], now_s: float) -> Iterator[Figure]:
+    """Give every figure; `now_s` is Unix time."""
+    intake_lost = document["intake"].get("lost_journal_unavailable", 0)
+    yield "dropped_frames", [("sink", "intake")], float(intake_lost)
+    for name, sink in document["sinks"].items():
+        if sink["state"] == "removed":
+            continue
+        labels = [("sink", name)]
+        yield "dropped_frames", labels, float(sink.get("dropped", 0))
+        oldest_ms = sink.get("oldest_queued_at_ms")
+        yield "queue_age_s", labels, 0.0 if oldest_ms is None else max(0.0, round(now_s - oldest_ms / 1000, 1))
+    if (hours := document["journal"].get("hours_left")) is not None:
+        yield "journal_hours", [], float(hours)
+    started_s = now_s - (document["gateway"] or {}).get("uptime_s", 0.0)
+    for name, source in document["source"].items():
+        if source["state"] != "finished":
+            last_s = source["last_document_at"] or started_s
+            yield "source_silent_s", [("source", name)], max(0.0, round(now_s - last_s))

@@ -1,0 +1,149 @@
+"""The sections `[[alert]]`: one rule each, in the configuration, in a profile, or of the gateway."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from iiot_gateway._native import alert_rule_fault
+from iiot_gateway.config.component import Component, Faults, KeyPath, place
+from iiot_gateway.config.keys import DAY_S, YEAR_S, flag, integer, number, optional, tags, text, texts
+from iiot_gateway.config.nearest import nearest_name
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MOST = 1e300
+FIGURES = ("queue_age_s", "journal_hours", "dropped_frames", "source_silent_s")
+"""What the gateway tells of itself."""
+
+EXAMPLE = """\
+name = "cold_store_warm"
+measurement = "temperature"
+field = "value"
+tags = { node = "node3" }
+above = 8.0
+hysteresis = 0.5
+for_s = 600
+message = "Cold store at {value} °C"
+severity = "critical"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSection:
+    """`[[alert]]`: a rule: which values are watched, when there is an alert, and what it says. docs/alerts.md has all keys."""
+
+    name: str = text(
+        "", "How it is called, in letters, digits, _ and -. It takes the place of a rule of a profile or of the gateway with this name."
+    )
+    measurement: str = text("", "The measurement of the points; of a silence, empty stands for any.")
+    field: str = text("", "The field whose value is compared.")
+    gateway: str = text("", f"A figure of the gateway, in place of measurement and field: {', '.join(FIGURES)}.")
+    tags: Mapping[str, str] = tags("Only points with these tags.")
+    by: tuple[str, ...] = texts("One alert for each combination of these tags; empty: of all tags, or, of a silence, one for everything.")
+    of: Literal["value", "mean", "rate"] = text(
+        "value", "What is compared: the value, its mean over the window, or how fast it changes over the window.", "value", "mean", "rate"
+    )
+    absolute: bool = flag(False, "Compare the value without its sign.")
+    window_s: int = integer(0, "Of mean and rate: over so many seconds.", low=0, high=31 * DAY_S)
+    per: Literal["", "second", "minute", "hour", "day"] = text(
+        "", "Of rate: the change per hour, if it is empty.", "", "second", "minute", "hour", "day"
+    )
+    above: float | None = optional("There is an alert above this.", low=-MOST, high=MOST)
+    below: float | None = optional("There is an alert below this.", low=-MOST, high=MOST)
+    hysteresis: float = number(0.0, "So far back behind above or below a value must come to end the alert.", low=0, high=MOST)
+    for_s: int = integer(0, "It must hold for so many seconds first.", low=0, high=YEAR_S)
+    silent_s: int = integer(0, "There is an alert after so many seconds without anything; in place of above and below.", low=0, high=YEAR_S)
+    hours: str = text("", 'Of a silence: it begins within these hours only, like "Mon-Fri 06:00-22:00, Sat 06:00-14:00".')
+    zone: str = text("", "The time zone of the hours.")
+    message: str = text("", "What people read; {value}, {since} and the names of tags in braces are filled in.")
+    severity: Literal["warning", "critical"] = text("warning", "How bad it is.", "warning", "critical")
+    receivers: tuple[str, ...] = texts('Who is told, like ["mail", "webhook.phone", "log"]; empty tells everybody.')
+
+    def json(self, profiles: tuple[str, ...] = (), told: tuple[str, ...] = ()) -> str:
+        """Return the rule for the extension; `told` are all receivers."""
+        keys: dict[str, Any] = {key.name: getattr(self, key.name) for key in fields(self)}
+        given = {key: value for key, value in keys.items() if value not in (None, "")}
+        return json.dumps(
+            {
+                **given,
+                "tags": dict(self.tags),
+                "of": "silence" if self.silent_s else self.of,
+                "profiles": profiles,
+                "receivers": self.receivers or told,
+            }
+        )
+
+
+def rule_faults(rule: AlertSection) -> Iterator[tuple[str, str]]:
+    """Give every broken rule of one section: the key, and what is wrong."""
+    if not NAME.fullmatch(rule.name):
+        yield "name", "expected 1 to 64 letters, digits, _ and -"
+    if rule.silent_s:
+        yield from _silence(rule)
+    else:
+        yield from _comparison(rule)
+    if fault := alert_rule_fault(rule.json()):
+        yield fault
+
+
+def _silence(rule: AlertSection) -> Iterator[tuple[str, str]]:
+    for key in ("field", "gateway", "window_s", "per", "above", "below", "hysteresis", "absolute", "for_s"):
+        if getattr(rule, key) not in (None, "", 0, False):
+            yield key, "has no meaning beside silent_s"
+    if rule.of != "value":
+        yield "of", "has no meaning beside silent_s"
+    if rule.zone and not rule.hours:
+        yield "zone", "has no meaning without hours"
+    if rule.hours and not rule.zone:
+        yield "zone", 'is needed beside hours, like "Europe/Vienna" or "UTC"'
+
+
+def _comparison(rule: AlertSection) -> Iterator[tuple[str, str]]:
+    for key in ("hours", "zone"):
+        if getattr(rule, key):
+            yield key, "has no meaning without silent_s"
+    if rule.above is None and rule.below is None:
+        yield "above", "is needed, or below, or silent_s: when is there an alert?"
+    elif rule.above is not None and rule.below is not None and rule.above - rule.hysteresis < rule.below + rule.hysteresis:
+        yield "above", "must be above `below`, by twice the hysteresis at least, or no value would end the alert"
+    yield from _watched(rule)
+    if rule.of == "value" and rule.window_s:
+        yield "window_s", 'has no meaning without of = "mean" or of = "rate"'
+    if rule.of != "value" and not rule.window_s:
+        yield "window_s", f'is needed beside of = "{rule.of}"'
+    if rule.per and rule.of != "rate":
+        yield "per", 'has no meaning without of = "rate"'
+
+
+def _watched(rule: AlertSection) -> Iterator[tuple[str, str]]:
+    if not rule.gateway:
+        for key in ("measurement", "field"):
+            if not getattr(rule, key):
+                yield key, "is needed: which values are compared?"
+        return
+    if rule.gateway not in FIGURES:
+        yield "gateway", f"expected one of {', '.join(FIGURES)}, found {rule.gateway!r}{nearest_name(rule.gateway, list(FIGURES))}"
+    for key in ("measurement", "field", "by"):
+        if getattr(rule, key):
+            yield key, "has no meaning beside gateway"
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    seen: set[str] = set()
+    for at, rule in config.of(AlertSection).items():
+        for key, message in rule_faults(rule):
+            yield (*place(at), key), message
+        if rule.name in seen:
+            yield (*place(at), "name"), f"another rule is called {rule.name!r}; each needs a name of its own"
+        seen.add(rule.name)
+
+
+COMPONENT = Component(name="alert", section=AlertSection, faults=faults, example=EXAMPLE)

@@ -1,0 +1,169 @@
+"""The section `[alerts]`: the sink that judges frames by the rules, and what holds for everybody who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iiot_gateway.components import Metric, SinkComponent
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, PublishingSection, SinkSection, place
+from iiot_gateway.config.keys import YEAR_S, flag, integer, texts
+from iiot_gateway.config.nearest import nearest_name
+from iiot_gateway.sinks.alerts.given import given_rules
+from iiot_gateway.sinks.alerts.mail_section import MailSection
+from iiot_gateway.sinks.alerts.rule_section import AlertSection
+from iiot_gateway.sinks.alerts.webhook_section import WebhookSection
+
+if TYPE_CHECKING:
+    from iiot_gateway.components import Building
+    from iiot_gateway.config.schema import Config
+    from iiot_gateway.findings import Finding, Running
+    from iiot_gateway.sinks.alerts.given import GivenRule
+    from iiot_gateway.sinks.base import Sink
+
+NAME = "alerts"
+LOG, TOPICS = "log", "topics"
+"""Receivers without a section of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsSection(SinkSection):
+    """`[alerts]`: judges accepted frames by the rules of [[alert]], of profiles and of the gateway, and tells whom it concerns."""
+
+    log: bool = flag(True, "Each alert that begins or ends is an event of the log.")
+    topics: bool = flag(True, "Each alert is a retained topic PREFIX/gateway/alerts/NAME at the brokers of [mqtt] sections.")
+    off: tuple[str, ...] = texts("Rules of profiles and of the gateway that are not used, by name.")
+    repeat_s: int = integer(14400, "An alert that still holds is told again after so many seconds. 0 tells it once.", low=0, high=YEAR_S)
+    group_s: int = integer(10, "Alerts of one rule gather for so many seconds, and are told together.", low=0, high=3600)
+    late_s: int = integer(300, "A value that was older than this when it arrived is late: it begins and ends no alert.", low=1, high=YEAR_S)
+    forget_d: int = integer(30, "A series of which nothing came for so many days is forgotten; an alert of it ends.", low=1, high=36600)
+    expire_h: int = integer(24, "What could not be told for so many hours is not told any more.", low=1, high=8784)
+    max_waiting: int = integer(1000, "So many changes wait for one receiver; further ones push out the oldest.", low=1, high=100_000)
+    max_series: int = integer(10000, "So many series of all rules are watched; further ones are counted.", low=1, high=1_000_000)
+    profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
+    may_drop: bool = flag(True, MAY_DROP)
+
+
+def receivers(config: Config) -> list[str]:
+    """Return the names of all receivers."""
+    section = config.one(AlertsSection)
+    built_in = [name for name, is_on in ((LOG, section.log), (TOPICS, section.topics and _brokers(config))) if is_on]
+    return [*built_in, *config.of(WebhookSection), *config.of(MailSection)]
+
+
+def active_rules(config: Config) -> list[GivenRule]:
+    """Return the rules that are used; none without [alerts]. Raises ProfileInvalid."""
+    if not config.of(AlertsSection):
+        return []
+    off = config.one(AlertsSection).off
+    return [given for given in given_rules(config) if given.rule.name not in off]
+
+
+def alert_topic(prefix: str, rule: str) -> str:
+    """Return the topic that tells of a rule's alerts, at a broker with this prefix."""
+    return f"{prefix}/gateway/alerts/{rule}"
+
+
+def _brokers(config: Config) -> list[str]:
+    return [name for name, section in config.sinks().items() if isinstance(section, PublishingSection)]
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    if not config.of(AlertsSection):
+        return
+    known = [given.rule.name for given in given_rules(config, quiet=True)]
+    for name in config.one(AlertsSection).off:
+        if name not in known:
+            yield (NAME, "off"), f"there is no rule {name!r}{nearest_name(name, known)}"
+    told = receivers(config)
+    for at, rule in config.of(AlertSection).items():
+        for name in rule.receivers:
+            if name not in told:
+                yield (
+                    (*place(at), "receivers"),
+                    f"there is no receiver {name!r}{nearest_name(name, told)}; there are {', '.join(told) or 'none'}",
+                )
+    if not told:
+        yield (NAME, "log"), "nobody is told of any alert: turn log or topics on, or add [webhook] or [mail]"
+
+
+def notes(config: Config) -> Iterator[str]:
+    """Say what is never told, and what never fires."""
+    if config.of(AlertSection) and not config.of(AlertsSection):
+        yield "[[alert]] has no effect, because nobody is told: add [alerts], [webhook] or [mail]"
+    from iiot_gateway.sinks.alerts.reach import unreachable
+
+    yield from unreachable(config, active_rules(config))
+
+
+def build(building: Building, name: str, section: AlertsSection) -> Sink:
+    """Make the sink. Raises ProfileInvalid for a rule of a profile that cannot be used."""
+    from iiot_gateway.sinks.alerts.building import build_sink
+
+    return build_sink(building, name, section)
+
+
+def doctor(config: Config, _running: Running) -> Iterator[Finding]:
+    """Try each receiver that can be tried without telling anybody."""
+    from iiot_gateway.sinks.alerts.doctor import receivers as tried
+
+    return tried(config)
+
+
+def queued_receivers(config: Config) -> Sequence[str]:
+    """Return the receivers that have a queue: topics are written from the state."""
+    return [name for name in receivers(config) if name != TOPICS]
+
+
+COMPONENT = SinkComponent(
+    name=NAME,
+    section=AlertsSection,
+    many=False,
+    is_on_alone=True,
+    comes_with=("webhook", "mail"),
+    faults=faults,
+    notes=notes,
+    build=build,
+    doctor=doctor,
+    metrics=(
+        Metric("alerts_firing", "iiot_sink_alerts_firing", "gauge", "Alerts that hold now.", "rule"),
+        Metric(
+            "late_values",
+            "iiot_sink_alerts_late_values_total",
+            "counter",
+            "Values since the start that were late, so that no alert was judged by them.",
+        ),
+        Metric("beyond_values", "iiot_sink_alerts_beyond_values_total", "counter", "Values since the start of series beyond max_series."),
+        Metric("changes_waiting", "iiot_sink_alerts_waiting_changes", "gauge", "Changes that wait for a receiver.", "receiver"),
+        Metric(
+            "notifications_sent", "iiot_sink_alerts_sent_notifications_total", "counter", "Notifications that a receiver took.", "receiver"
+        ),
+        Metric(
+            "attempts_failed", "iiot_sink_alerts_failed_attempts_total", "counter", "Attempts to tell a receiver that failed.", "receiver"
+        ),
+        Metric(
+            "changes_coalesced",
+            "iiot_sink_alerts_coalesced_changes_total",
+            "counter",
+            "Changes whose place a newer one took before a receiver was told.",
+            "receiver",
+        ),
+        Metric(
+            "changes_expired",
+            "iiot_sink_alerts_expired_changes_total",
+            "counter",
+            "Changes that waited longer than expire_h for a receiver.",
+            "receiver",
+        ),
+        Metric(
+            "changes_dropped",
+            "iiot_sink_alerts_dropped_changes_total",
+            "counter",
+            "Changes for which a receiver's queue had no room.",
+            "receiver",
+        ),
+    ),
+)

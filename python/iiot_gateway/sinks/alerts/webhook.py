@@ -1,0 +1,111 @@
+"""Tells a web service: a post for each notification, in the form that the service reads."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from iiot_gateway._native import HttpError, Poster
+from iiot_gateway.errors import SettingUnusable
+from iiot_gateway.sinks.alerts.receiver import Failed, Notification, own_name
+from iiot_gateway.sinks.alerts.webhook_section import WebhookSection
+
+EXCERPT = 200
+NTFY_PRIORITY = {"critical": 5, "warning": 4}
+SLACK_CHARACTERS = 30_000
+
+
+class Webhook:
+    """One URL."""
+
+    def __init__(self, section: WebhookSection) -> None:
+        """Check the settings. Raises SettingUnusable."""
+        self._section = section
+        url, self._topic = (section.url, "") if section.form != "ntfy" else _ntfy(section.url)
+        headers = {"Content-Type": "application/json"}
+        if section.token:
+            headers["Authorization"] = f"Bearer {section.token.reveal()}"
+        try:
+            self._poster = Poster(url, headers=headers, timeout_s=section.timeout_s, gzip=False, ca_file=section.ca_file or None)
+        except HttpError as error:
+            raise SettingUnusable(str(error)) from error
+
+    def send(self, notification: Notification) -> Failed | None:
+        """Post; only an answer of 2xx is a success."""
+        answer = self._poster.post_bytes(json.dumps(self.body(notification)).encode())
+        if answer.error:
+            return Failed(f"{answer.error}: {answer.detail}")
+        if 200 <= answer.status < 300:
+            return None
+        excerpt = answer.body[:EXCERPT].decode("utf-8", "replace").strip()
+        where = f" (it names {answer.location})" if answer.location else ""
+        return Failed(f"answered {answer.status}{where}: {excerpt}", answer.retry_after_s or 0.0)
+
+    def cancel(self) -> None:
+        """End the post that is under way."""
+        self._poster.cancel()
+
+    def body(self, notification: Notification) -> dict[str, Any]:
+        """Return what is posted."""
+        match self._section.form:
+            case "slack":
+                return _slack(notification)
+            case "ntfy":
+                return {"topic": self._topic, **_ntfy_message(notification)}
+            case "json":
+                return _plain(notification)
+
+
+def _plain(notification: Notification) -> dict[str, Any]:
+    def moment(at_s: float) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s))
+
+    return {
+        "id": notification.id,
+        "gateway": own_name(),
+        "rule": notification.rule,
+        "severity": notification.severity,
+        "state": "firing" if notification.is_firing else "resolved",
+        "title": notification.title(),
+        "test": notification.is_test,
+        "alerts": [
+            {
+                "id": alert.id,
+                "state": alert.state,
+                "repeated": alert.repeated,
+                "labels": alert.labels,
+                "value": alert.value,
+                "text": alert.text,
+                "since": moment(alert.since),
+                "at": moment(alert.at),
+                "reason": alert.reason,
+            }
+            for alert in notification.alerts
+        ],
+    }
+
+
+def _slack(notification: Notification) -> dict[str, Any]:
+    # Slack reads these three as the beginnings of links and entities.
+    escapes = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+    mark = ":rotating_light:" if notification.is_firing else ":white_check_mark:"
+    lines = "\n".join(notification.lines()).translate(escapes)
+    head = notification.title().translate(escapes)
+    return {"text": f"{mark} *{head}*\n{lines}\n_{own_name()}, {notification.id}_"[:SLACK_CHARACTERS]}
+
+
+def _ntfy_message(notification: Notification) -> dict[str, Any]:
+    return {
+        "title": notification.title(),
+        "message": "\n".join([*notification.lines(), f"{own_name()}, {notification.id}"]),
+        "priority": NTFY_PRIORITY[notification.severity] if notification.is_firing else 3,
+        "tags": ["rotating_light" if notification.is_firing else "white_check_mark"],
+    }
+
+
+def _ntfy(url: str) -> tuple[str, str]:
+    """Return the server's address, where JSON is posted to, and the topic."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path="/")), parts.path.strip("/")

@@ -1,0 +1,47 @@
+"""The sections `[webhook]` and `[webhook.NAME]`: alerts as HTTP posts, in the form that the other side reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from iiot_gateway.config.component import Component, Faults, KeyPath, place
+from iiot_gateway.config.keys import number, path, secret, text
+from iiot_gateway.config.secret import Secret
+from iiot_gateway.config.urls import is_loopback, url_faults
+
+if TYPE_CHECKING:
+    from iiot_gateway.config.schema import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSection:
+    """`[webhook]`, `[webhook.NAME]`: tells a web service of alerts: a program of your own, Slack, or ntfy and a phone."""
+
+    url: str = text("", "Where it is posted to: of ntfy, with the topic, like https://ntfy.sh/my-plant.")
+    form: Literal["json", "slack", "ntfy"] = text("json", "How it is written.", "json", "slack", "ntfy")
+    token: Secret = secret("Sent as a bearer token, if set. Better by IIOT_WEBHOOK__TOKEN or token_file.")
+    token_file: str = path("", "A file that holds the token and nothing else.")
+    ca_file: str = path("", "Certificates to trust instead of those of the system (PEM).")
+    timeout_s: float = number(10.0, "An attempt fails after so long.", low=0.1, high=120)
+
+
+def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
+    """Give every broken rule."""
+    for name, section in config.of(WebhookSection).items():
+        at = place(name)
+        # A token in the query is what some services want; the gateway adds nothing behind it.
+        yield from url_faults((*at, "url"), section.url.partition("?")[0], ("http", "https"))
+        parts = urlsplit(section.url)
+        if section.form == "ntfy" and (parts.path.strip("/") == "" or "/" in parts.path.strip("/")):
+            yield (*at, "url"), "expected the topic behind the server's address, like https://ntfy.sh/my-plant"
+        if section.token and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            yield (*at, "token"), "would travel in the clear: use https://"
+        if section.ca_file and not os.path.isfile(section.ca_file):
+            yield (*at, "ca_file"), f"there is no file {section.ca_file}"
+
+
+COMPONENT = Component(name="webhook", section=WebhookSection, faults=faults)
