@@ -113,6 +113,8 @@ def shown_by_flux(server: FluxServer, query: Query, board: Mapping[str, Any], ch
         return [[_cell(row[name]) for name in sorted(row, key=_order)] for row in found]
     rows: Rows = []
     for row in found:
+        if not row["_value"]:
+            continue  # an empty window, which is a hole in a line
         name = re.sub(r"\$\{__field\.labels\.(\w+)\}", lambda label, row=row: row.get(label[1], ""), query.name)
         hours = (datetime.fromisoformat(row["_time"]).astimezone(UTC) - MONDAY).total_seconds() / 3600
         rows.append([round(hours, 4), name, _cell(row["_value"])])

@@ -51,7 +51,7 @@ def _over_time(measurement: str) -> Flux:
     return Flux(f"""{points(measurement, "value", "v.timeRangeStart", *PLACE, also=IS_DEVICE)}
     |> toFloat()
     |> group(columns: ["device_id"])
-    |> aggregateWindow(every: v.windowPeriod, fn: mean, createEmpty: false)
+    |> aggregateWindow(every: v.windowPeriod, fn: mean)
     |> keep(columns: ["_time", "_value", "device_id"])""")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from iiot_dashboards.frame import Board, Variable
 from iiot_dashboards.sdk import PROMETHEUS, promql
-from iiot_dashboards.style import AGE_S, BAD_GOOD, GOOD_BAD, HOURS_LEFT, LAG_S, columns, figures, lines
+from iiot_dashboards.style import AGE_S, BAD_GOOD, GOOD_BAD, HOURS_LEFT, LAG_S, columns, figures, lines, words
 
 INSTANCE = Variable("instance", "Gateway", PROMETHEUS, "label_values(iiot_gateway_uptime_seconds, instance)", ".*")
 OF = '{instance=~"${instance:regex}"}'
@@ -23,15 +23,15 @@ def _well(made: Board) -> None:
     made.row("Is all well?")
     uptime = f"iiot_gateway_uptime_seconds{OF} * on (instance) group_left (version) iiot_gateway_info"
     made.add(figures("Version and uptime", _now(uptime, "{{version}}"), unit="s", decimals=1), 4, 5)
-    text = "1 while the source gives bytes or is subscribed. Its state says what is missing."
-    made.add(
-        figures("State of sources", _now(f"iiot_source_running{OF}", "{{source}}: {{state}}"), steps=BAD_GOOD, decimals=0, text=text), 6, 5
-    )
-    text = "1 while the sink delivers."
-    made.add(figures("State of sinks", _now(f"iiot_sink_connected{OF}", "{{sink}}"), steps=BAD_GOOD, decimals=0, text=text), 6, 5)
+    text = "Whether the source gives bytes or is subscribed. Its state says what is missing."
+    sources = _now(f"iiot_source_running{OF}", "{{source}}: {{state}}")
+    made.add(figures("State of sources", sources, steps=BAD_GOOD, text=text).mappings(words("stopped", "running")), 6, 5)
+    text = "Whether the sink delivers."
+    sinks = _now(f"iiot_sink_connected{OF}", "{{sink}}")
+    made.add(figures("State of sinks", sinks, steps=BAD_GOOD, text=text).mappings(words("waits", "delivers")), 6, 5)
     text = "How long the free room of the journal holds at the present rate."
     left = _now(f"iiot_journal_hours_left{OF}", "{{instance}}")
-    made.add(figures("Journal: hours left", left, unit="h", steps=HOURS_LEFT, decimals=0, text=text), 4, 5)
+    made.add(figures("Journal: hours left", left, unit="h", steps=HOURS_LEFT, decimals=1, text=text), 4, 5)
     dropped = f"sum(increase(iiot_sink_dropped_frames_total{OF}[24h])) or vector(0)"
     made.add(figures("Frames dropped in 24 hours", _now(dropped, "dropped"), steps=GOOD_BAD, decimals=0), 4, 5)
 

@@ -57,7 +57,7 @@ def over_time(measurement: str, shown: str = "r.node") -> Flux:
     """Return the mean of each window, a series for each site and node."""
     return Flux(f"""{points(measurement, "value", "v.timeRangeStart", "site")}
     |> group(columns: ["site", "node"])
-    |> aggregateWindow(every: v.windowPeriod, fn: mean, createEmpty: false)
+    |> aggregateWindow(every: v.windowPeriod, fn: mean)
     |> map(fn: (r) => ({{_time: r._time, _value: r._value, name: (if {has("site")} then r.site + " " else "") + {shown}}}))
     |> group(columns: ["name"])""")
 
@@ -78,13 +78,13 @@ def sensors() -> Board:
     for node, called in (("node1", "node 1"), ("node2", "node 2")):
         for measurement, unit, steps in (("temperature", "celsius", CLIMATE_C), ("humidity", "humidity", HUMIDITY)):
             title = f"{measurement.capitalize()}, {called}"
-            made.add(current(title, value_of(measurement, node), age_of(measurement, node), unit=unit, steps=steps), 6, 6)
+            made.add(current(title, value_of(measurement, node), age_of(measurement, node), unit=unit, steps=steps), 6, 5)
     made.add(lines("Temperature", over_time("temperature"), unit="celsius", decimals=1, name=NAME), 12, 9)
     made.add(lines("Humidity", over_time("humidity"), unit="humidity", decimals=1, name=NAME), 12, 9)
     text = "Of a BME680. It falls when the air has more volatile compounds in it; compare a node with itself only."
-    made.add(lines("Gas resistance", over_time("gas_resistance"), unit="ohm", name=NAME, text=text), 24, 8)
+    made.add(lines("Gas resistance", over_time("gas_resistance"), unit="ohm", name=NAME, text=text), 24, 7)
     made.row("Supply of the nodes")
-    made.add(lines("Battery", over_time("battery"), unit="mvolt", name=NAME, steps=BATTERY_MV), 24, 7)
+    made.add(lines("Battery", over_time("battery"), unit="mvolt", name=NAME, steps=BATTERY_MV), 24, 5)
     return made
 
 

@@ -22,7 +22,7 @@ TODAY = "Today is the day of the dashboard's time zone, up to the end of its tim
 
 def totals(query: Any) -> Any:
     """Show the grams of today by chemical: rows with `name` and `grams`."""
-    return bars_of_rows("Consumption today by chemical", query, field="grams", unit="massg", text=TODAY)
+    return bars_of_rows("Consumption today by chemical", query, field="grams", unit="massg", decimals=1, text=TODAY)
 
 
 def stock(query: Any) -> Any:

@@ -89,11 +89,11 @@ BATCHES = f"""{TODAY}
 MOTORS = f"""{points("equipment_temperature", "temperature_c", "v.timeRangeStart", *PLACE)}
     |> filter(fn: (r) => r.location =~ /^pump_motor_${{pump:regex}}$/)
     |> group(columns: ["device_id", "location"])
-    |> aggregateWindow(every: v.windowPeriod, fn: max, createEmpty: false, timeSrc: "_start")
+    |> aggregateWindow(every: v.windowPeriod, fn: max, timeSrc: "_start")
     |> keep(columns: ["_time", "_value", "device_id", "location"])"""
 VIBRATION = f"""{points("equipment_vibration", "rms", "v.timeRangeStart", *PLACE, "pump")}
     |> group(columns: ["device_id", "pump"])
-    |> aggregateWindow(every: v.windowPeriod, fn: max, createEmpty: false, timeSrc: "_start")
+    |> aggregateWindow(every: v.windowPeriod, fn: max, timeSrc: "_start")
     |> keep(columns: ["_time", "_value", "device_id", "pump"])"""
 HEALTH = f"""import "date"
 import "join"

@@ -64,10 +64,10 @@ LEFT JOIN (SELECT error_g FROM dosing_consumption AS t WHERE $__timeFilter(time)
     ON width_bucket(-error_g, ARRAY[-2, -1, -0.5, 0.5, 1, 2]::float8[]) = bin
 GROUP BY bin, label ORDER BY bin DESC"""
 DURATION = f"""
-SELECT $__timeGroupAlias(time,1h), chemical AS metric, avg(duration_ms) / 1000 AS value
+SELECT $__timeGroupAlias(time,1h,NULL), chemical AS metric, avg(duration_ms) / 1000 AS value
 FROM dosing_consumption AS t WHERE {WHOLE_HOURS} AND duration_ms IS NOT NULL AND {DOSES} GROUP BY 1, 2 ORDER BY 1, 2"""
 ERRORS = f"""
-SELECT $__timeGroupAlias(time,1h), device_id AS metric, 100.0 * count(*) FILTER (WHERE abs(error_g) > 0.5) / count(*) AS value
+SELECT $__timeGroupAlias(time,1h,NULL), device_id AS metric, 100.0 * count(*) FILTER (WHERE abs(error_g) > 0.5) / count(*) AS value
 FROM dosing_consumption AS t WHERE {WHOLE_HOURS} AND error_g IS NOT NULL AND {DOSES} GROUP BY 1, 2 ORDER BY 1, 2"""
 INVENTORY = f"""
 SELECT concat_ws(' ', device_id, chemical, container_id) || ', ' || CASE
@@ -88,12 +88,12 @@ SELECT to_char(time AT TIME ZONE '{ZONE}', 'YYYY-MM-DD') AS "Date", recipe AS "R
     count(*) FILTER (WHERE abs(error_g) > 2) AS "Off by more than 2 g"
 FROM dosing_consumption AS t WHERE {WEEK} AND {DOSES} GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3"""
 MOTORS = f"""
-SELECT $__timeGroupAlias(time,$__interval), device_id || ' ' || location AS metric, max(temperature_c) AS value
+SELECT $__timeGroupAlias(time,$__interval,NULL), device_id || ' ' || location AS metric, max(temperature_c) AS value
 FROM equipment_temperature AS t
 WHERE $__timeFilter(time) AND location LIKE 'pump\\_motor\\_%' AND {PLACE} AND {chosen("pump", "substring(location FROM '[0-9]+$')")}
 GROUP BY 1, 2 ORDER BY 1, 2"""
 VIBRATION = f"""
-SELECT $__timeGroupAlias(time,$__interval), device_id || ' pump ' || pump AS metric, max(rms) AS value
+SELECT $__timeGroupAlias(time,$__interval,NULL), device_id || ' pump ' || pump AS metric, max(rms) AS value
 FROM equipment_vibration AS t WHERE $__timeFilter(time) AND pump IS NOT NULL AND {PUMPS} GROUP BY 1, 2 ORDER BY 1, 2"""
 EQUIPMENT = f"""
 SELECT device_id || ' pump ' || pump AS name,

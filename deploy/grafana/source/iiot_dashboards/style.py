@@ -40,6 +40,8 @@ ERROR_RATE: Steps = ((None, GREEN), (5, RED))
 GOOD_BAD: Steps = ((None, GREEN), (1, RED))
 BAD_GOOD: Steps = ((None, RED), (1, GREEN))
 
+LINE_GAP_MS = 900_000
+"""A hole of this length is drawn as one."""
 NAME = "${__data.fields.name}"
 """Of a panel that shows each row of a table: its column `name`."""
 
@@ -69,6 +71,12 @@ DOSING_ERRORS = properties(
     thresholds=thresholds(GOOD_BAD).build().to_json(), color={"mode": "thresholds"}, custom_cellOptions={"type": "color-text"}
 )
 """A count of which every one is bad, in a table."""
+
+
+def words(nothing: str, one: str) -> list[Any]:
+    """Show words instead of 0 and 1."""
+    texts = {"0": models.ValueMappingResult(text=nothing), "1": models.ValueMappingResult(text=one)}
+    return [models.ValueMap(options=texts)]
 
 
 def _of_each_row(fields: str) -> common.ReduceDataOptions:
@@ -193,7 +201,8 @@ def lines(
         .line_width(2)
         .fill_opacity(0)
         .show_points(common_models.VisibilityMode.AUTO)
-        .span_nulls(False)
+        # Queries give empty windows as nothing. A line goes on over what is shorter than a reading may be late.
+        .span_nulls(LINE_GAP_MS)
         .color_scheme(_by(BY_SERIES))
         .legend(
             common.VizLegendOptions()
