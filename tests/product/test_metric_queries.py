@@ -90,7 +90,7 @@ def document(step: int) -> dict[str, Any]:
                 "documents": 9,
                 "restarts": 0,
                 "state": "unplugged" if from_end < 10 else "running",
-                "last_document_at": END_S - 700,
+                "last_document_at": END_S - 1000,
             },
         },
     }
@@ -152,7 +152,7 @@ SHOWN: dict[str, dict[str, float]] = {
     "Beside the frames / C": {"session lost: mqtt_consumer": 0},
     "Beside the frames / D": {"time not believed: mqtt_consumer": 4},
     "Documents per second and source": {"mqtt_consumer": 1, "serial": 0},
-    "Age of the last document of each source": {"mqtt_consumer": 1, "serial": 700},
+    "Age of the last document of each source": {"mqtt_consumer": 1, "serial": 1000},
     "Lost on air, and restarts of sources / A": {"lost on air": 7},
     "Lost on air, and restarts of sources / B": {"restarts of mqtt_consumer": 0, "restarts of serial": 0},
     "Queued": {"influxdb": 0, "postgresql": 420},
@@ -177,7 +177,7 @@ ALERTS: dict[str, tuple[dict[str, float], set[str]]] = {
     "journal_short": ({"": 5.5}, {""}),
     # The counter came with the loss, which `increase` does not see; a sink without any loss has no counter.
     "frames_dropped": ({"intake": 0, "postgresql": 5}, {"postgresql"}),
-    "source_silent": ({"mqtt_consumer": 1, "serial": 700}, {"serial"}),
+    "source_silent": ({"mqtt_consumer": 1, "serial": 1000}, {"serial"}),
 }
 """By the name of a rule: what it finds by sink or source, and which of it fires."""
 

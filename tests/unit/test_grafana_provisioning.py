@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ from iiot_gateway.metrics import METRICS
 
 PROVISIONING = ROOT / "provisioning"
 DOCS = ROOT.parent.parent / "docs"
+PACKAGE = DOCS.parent / "python" / "iiot_gateway"
+OWN = {
+    alert["name"]: alert
+    for file in ("profiles/factory-dosing.toml", "profiles/lora-bridge.toml", "sinks/alerts/gateway.toml")
+    for alert in tomllib.loads((PACKAGE / file).read_text())["alert"]
+}
+"""The gateway's own rules."""
 PAGE = (DOCS / "grafana.md").read_text()
 RULES = files()
 FILES = {str(file.relative_to(PROVISIONING)): yaml.safe_load(file.read_text()) for file in sorted(PROVISIONING.rglob("*.yaml"))}
@@ -135,15 +143,31 @@ def test_no_folder_of_rules_is_one_of_dashboards() -> None:
 def test_every_alert_has_a_page(alert: Any) -> None:
     """Which quotes its words, and says what to do and when it resolves."""
     page = (DOCS.parent / alert.runbook).read_text()
-    words = re.sub(r"\{\{ printf .*? \}\}|\{\{ \$labels\.pump \}\}", "N", alert.summary)
-    words = re.sub(r"\{\{ \$labels\.(\w+?)(?:_id)? \}\}", lambda label: label[1].upper(), words)
-    assert f"`{alert.name}`, {alert.severity}. Grafana and the gateway say: “{words}”" in page
+    grafana = re.sub(r"\{\{ printf .*? \}\}|\{\{ \$labels\.pump \}\}", "N", alert.summary)
+    grafana = re.sub(r"\{\{ \$labels\.(\w+?)(?:_id)? \}\}", lambda label: label[1].upper(), grafana)
+    gateway = re.sub(r"\{(value|pump|rms|\w+_(?:g|c|full))\}", "N", OWN[alert.name]["message"])
+    gateway = re.sub(r"\{(\w+)\}", lambda label: {"since": "TIME"}.get(label[1], label[1].upper()), gateway)
+    both = f"Grafana and the gateway say: “{grafana}”"
+    each = f"Grafana says: “{grafana}” The gateway says: “{gateway}”"
+    assert f"`{alert.name}`, {alert.severity}. {both if grafana == gateway else each}\n" in page
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## What it means",
         "## How to look",
         "## What to do",
         "## When it resolves",
     ]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_is_the_same_in_the_gateway(alert: Any) -> None:
+    """Whoever has both is not told two limits."""
+    own = OWN[alert.name]
+    minutes = {"plant_silent": 60, "node_silent": 60}.get(alert.name, 1)
+    limits = [own[key] for key in ("below", "above", "silent_s") if key in own]
+    assert [limit * minutes for limit in alert.limits] == limits
+    assert {"lt": "below", "gt": "above", "outside_range": "below"}[alert.compare] in own or "silent_s" in own
+    assert alert.severity == own.get("severity", "warning")
+    assert {"0s": 0, "1m": 60, "5m": 300}[alert.hold] == own.get("for_s", 0)
 
 
 def test_receivers_policies_and_templates_know_each_other() -> None:

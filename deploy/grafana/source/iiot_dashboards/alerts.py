@@ -34,43 +34,37 @@ def _label(name: str) -> str:
     return f"{{{{ $labels.{name} }}}}"
 
 
-PUMP = f"pump {_label('pump')} of {_label('device_id')}"
+ON_PUMP = f"{_label('chemical')} on pump {_label('pump')} is off by {_rounded(2)} g"
 
+# Words, limits and severities are those of the gateway's own rules, which stand in its profiles and in sinks/alerts/gateway.toml.
 DOSING = (
-    Alert("inventory_low", "warning", f"Low inventory: {_label('chemical')} at {_rounded(0)} %", "lt", (20,)),
-    Alert(
-        "temperature_high",
-        "critical",
-        f"High temperature: {_label('location')} of {_label('device_id')} at {_rounded(1)} °C",
-        "gt",
-        (80,),
-        "5m",
-    ),
-    Alert("vibration_high", "warning", f"Strong vibration: {PUMP} at {_rounded(2)}", "gt", (0.15,)),
-    Alert("dosing_inaccurate", "warning", f"Inaccurate dosing: {_label('chemical')}, {PUMP}, mean error {_rounded(2)} g", "gt", (1,)),
-    Alert("dose_off", "warning", f"Dose off: {_label('chemical')} of {_label('device_id')} by {_rounded(2)} g", "gt", (2,)),
+    Alert("inventory_low", "critical", f"Low inventory: {_label('chemical')} at {_rounded(0)} %", "lt", (20,)),
+    Alert("temperature_high", "critical", f"High temperature: {_label('location')} at {_rounded(1)} °C", "gt", (80,), "5m"),
+    Alert("vibration_high", "warning", f"High vibration: pump {_label('pump')} at {_rounded(2)} g", "gt", (0.15,)),
+    Alert("dosing_inaccurate", "warning", f"Inaccurate dosing: {ON_PUMP} on average", "gt", (1,)),
+    Alert("dose_off", "warning", f"Wrong dose: {ON_PUMP}", "gt", (2,)),
     Alert("plant_silent", "critical", f"Plant silent: nothing from {_label('device_id')} for {_rounded(0)} min", "gt", (10,)),
 )
 LORA = (
-    Alert("node_silent", "warning", f"Node silent: nothing from {_label('node')} for {_rounded(0)} min", "gt", (15,)),
-    Alert("battery_low", "warning", f"Battery low: {_label('node')} at {_rounded(0)} mV", "lt", (2900,)),
+    Alert("node_silent", "warning", f"{_label('node')} is silent for {_rounded(0)} min", "gt", (15,)),
+    Alert("battery_low", "warning", f"Low battery: {_label('node')} at {_rounded(0)} mV", "lt", (2900,), "5m"),
     Alert(
         "temperature_out_of_range",
         "warning",
         f"Temperature out of range: {_label('node')} at {_rounded(1)} °C",
         "outside_range",
-        (5, 40),
+        (-10, 40),
         "5m",
     ),
     Alert(
-        "humidity_out_of_range", "warning", f"Humidity out of range: {_label('node')} at {_rounded(0)} %", "outside_range", (20, 80), "5m"
+        "humidity_out_of_range", "warning", f"Humidity out of range: {_label('node')} at {_rounded(0)} %", "outside_range", (15, 85), "5m"
     ),
 )
 GATEWAY = (
-    Alert("queue_old", "warning", f"Queue old: the oldest frame of {_label('sink')} waits for {_rounded(0)} s", "gt", (300,)),
-    Alert("journal_short", "critical", f"Journal short: room for {_rounded(1)} h", "lt", (6,)),
-    Alert("frames_dropped", "critical", f"Frames dropped: {_rounded(0)} of {_label('sink')}", "gt", (0,)),
-    Alert("source_silent", "warning", f"Source silent: nothing from {_label('source')} for {_rounded(0)} s", "gt", (600,)),
+    Alert("queue_old", "warning", f"{_label('sink')} is behind: its oldest frame has waited {_rounded(0)} s", "gt", (300,)),
+    Alert("journal_short", "critical", f"The journal has room for {_rounded(1)} hours at the present rate", "lt", (6,), "1m"),
+    Alert("frames_dropped", "critical", f"{_label('sink')} loses frames: {_rounded(0)} in ten minutes", "gt", (0,)),
+    Alert("source_silent", "warning", f"Nothing came from {_label('source')} for {_rounded(0)} s", "gt", (900,)),
 )
 ALERTS = (*DOSING, *LORA, *GATEWAY)
 
