@@ -10,7 +10,7 @@ RUN /build-env/bin/maturin build --release --out /wheels
 FROM python:3.13-slim-bookworm
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir --compile /wheels/*.whl && rm -r /wheels \
-    && useradd --system --groups dialout --home-dir /data gateway && install -d -o gateway -g gateway -m 0700 /data
+    && useradd --system --groups dialout --home-dir /data gateway && install -d -o gateway -g gateway -m 0700 /data /backups
 USER gateway
 WORKDIR /data
 VOLUME /data

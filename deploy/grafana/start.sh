@@ -2,6 +2,12 @@
 # Starts Grafana with what this plant has: the rules of its profiles, the receivers whose addresses are set, its time zone and working hours.
 # start.sh [FROM [TO [COMMAND...]]]: the files are copied from FROM to TO and changed there, because FROM is read-only.
 set -eu
+# The token that reads InfluxDB lies in a file, and data sources read variables only.
+tokens=${TOKENS_FOLDER:-/tokens}
+if [ -s "$tokens/dashboard.token" ]; then
+    INFLUXDB_READ_TOKEN="$(cat "$tokens/dashboard.token")"
+    export INFLUXDB_READ_TOKEN
+fi
 from=${1:-/etc/grafana/provisioning}
 to=${2:-/tmp/provisioning}
 if [ $# -ge 2 ]; then shift 2; else shift $#; fi

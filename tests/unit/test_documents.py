@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from iiot_gateway.config.component import is_list
-from iiot_gateway.config.environment import overrides
 from iiot_gateway.config.load import load_text
 from iiot_gateway.config.sections import SECTIONS
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection
@@ -21,7 +20,6 @@ from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sources.serial.section import SerialSection
 
 ROOT = Path(__file__).parent.parent.parent
-COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -51,32 +49,6 @@ def test_the_configuration_in_the_readme_loads() -> None:
         ["influxdb"],
         ["serial"],
     )
-
-
-def test_compose_sets_only_keys_that_exist_and_no_password_has_a_default() -> None:
-    """Each IIOT_ variable loads, and each secret must be given."""
-    environ = dict(re.findall(r"^\s+(IIOT_\w+|INFLUXDB_\w+): (\S+)", COMPOSE, re.MULTILINE))
-    assert overrides(environ, {}, frozenset())
-
-    load_text("", environ={name: re.sub(r"\$\{\w+(?::-([^}]*)|:\?.*)\}?", r"\1", value) or "x" * 8 for name, value in environ.items()})
-
-    for variable, rule in re.findall(r"\$\{(\w*(?:PASSWORD|TOKEN)\w*)(.*?)\}", COMPOSE):
-        assert rule.startswith(":?"), variable
-    assert not re.search(r"(?i)password: *[\"']?[a-z0-9]", COMPOSE.replace("${", "$ {"))
-
-
-def test_every_variable_of_compose_stands_in_the_example() -> None:
-    """Copying .env.example shows all that can be set, and it holds no secret."""
-    example = (ROOT / ".env.example").read_text()
-
-    assert set(re.findall(r"\$\{(\w+)", COMPOSE)) == set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
-    assert not re.search(r"^\w*(PASSWORD|TOKEN)\w*=.", example, re.MULTILINE)
-
-
-def test_compose_mounts_files_that_exist() -> None:
-    """A missing file would become an empty folder in the container."""
-    for path in re.findall(r"- (\./[^:]+):", COMPOSE):
-        assert (ROOT / path).is_file(), path
 
 
 def test_the_image_runs_as_a_user_and_without_rust() -> None:

@@ -38,7 +38,7 @@ def applied(
         connection = PostgresConnection(settings(section))
         version, extension = connection.connect()
         licence = connection.query("SHOW timescaledb.license")[0][0] if extension else None
-        for statement in _statements(plan, section.schema, version, licence, keep_days, names):
+        for statement in statements(plan, section.schema, version, licence, keep_days, names):
             count += 1
             if dry_run:
                 print(f"{statement};")
@@ -50,9 +50,10 @@ def applied(
     return count, licence
 
 
-def _statements(
+def statements(
     plan: Plan, schema: str, version: int, licence: str | None, keep_days: Mapping[str, float], names: Roles | None
 ) -> Iterator[str]:
+    """Give the statements for a server with this licence of its extension, None without one. Without names no roles are made."""
     yield schema_statement(schema)
     if licence is None:
         yield from plain(plan, schema, version, keep_days)

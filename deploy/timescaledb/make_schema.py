@@ -1,0 +1,30 @@
+"""Print the statements of `postgresql init` for a new TimescaleDB; `schema.sql` beside this file holds them.
+
+The server runs them when it is made, before there is a gateway. A test compares the file with what this prints.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from iiot_gateway.cli.postgresql_init import statements
+from iiot_gateway.sinks.postgresql.plant import PLANS
+from iiot_gateway.sinks.postgresql.schema import Roles
+
+VERSION = 150000
+"""Of the server, as `server_version_num` says it."""
+
+
+def main() -> None:
+    """Print them."""
+    plan = PLANS["factory-dosing"]
+    sys.stdout.write(
+        "-- The statements of `iiot-gateway postgresql init --profile factory-dosing`, written by make_schema.py beside this file.\n"
+    )
+    sys.stdout.write("CREATE EXTENSION IF NOT EXISTS timescaledb;\n")
+    for statement in statements(plan, "public", VERSION, "timescale", plan.retention(), Roles("iiot_writer", "iiot_reader")):
+        sys.stdout.write(f"{statement};\n")
+
+
+if __name__ == "__main__":
+    main()
