@@ -386,8 +386,9 @@ def test_mosquitto_starts_with_the_mounted_files_and_keeps_people_apart(environm
             gateway.publish("factory/dosing/commands", "no right", qos=1).wait_for_publish(5)
             gateway.publish("iiot/gateway/status", "online", qos=1).wait_for_publish(5)
             reader.publish("iiot/gateway/last", "no right", qos=1).wait_for_publish(5)
-            gateway.publish("iiot/gateway/last", "end", qos=1).wait_for_publish(5)
+            gateway.publish("iiot/gateway/last", "end", qos=1, retain=True).wait_for_publish(5)
             until(lambda: seen.count(("reader", "iiot/gateway/last")) == 1 and ("gateway", "iiot/gateway/last") in seen, "the last message")
+            assert watched(folder, environment, ports[8883]) == "iiot/gateway/last end"
         finally:
             for each in clients:
                 each.disconnect()
@@ -400,6 +401,22 @@ def test_mosquitto_starts_with_the_mounted_files_and_keeps_people_apart(environm
         "iiot/gateway/last",
     }
     assert {topic for user, topic in seen if user == "machine"} == set()
+
+
+def watched(folder: Path, environment: dict[str, str], port: int) -> str:
+    """Return topic and payload of the first message that scripts/test-mqtt-sub.sh shows, over TLS and with the account of .env."""
+    (folder / ".env").write_text(f"MQTT_READER_PASSWORD={environment['MQTT_READER_PASSWORD']}\n")
+    done = subprocess.run(
+        [ROOT / "scripts" / "test-mqtt-sub.sh", "iiot", "localhost", str(port), "-C", "1", "-W", "10"],
+        env={**os.environ, "MQTT_CAFILE": str(folder / "certificates" / "ca.crt"), "MQTT_ENV_FILE": str(folder / ".env")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    _time, is_retained, message = done.stdout.strip().split(" ", 2)
+    assert is_retained == "1"
+    return message
 
 
 def _connects(client: paho.Client, port: int) -> bool:

@@ -90,6 +90,7 @@ NATIVE = {
     "config/mqtt_text.py": "what MQTT takes as text",
     "backup/copier.py": "copies of files; the journal's error",
     "backup/making.py": "as backup/copier.py",
+    "backup/trying.py": "opens what was restored",
     "backup/verifying.py": "whether files are whole; the journal's error",
     "compose.py": "makes the live values, and knows the errors of building",
     "components.py": "the type of the journal",

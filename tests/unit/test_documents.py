@@ -20,6 +20,7 @@ from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sources.serial.section import SerialSection
 
 ROOT = Path(__file__).parent.parent.parent
+UNITS = ROOT / "deploy" / "systemd"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -60,23 +61,44 @@ def test_the_image_runs_as_a_user_and_without_rust() -> None:
     assert 'ENTRYPOINT ["iiot-gateway"]' in final
 
 
-def test_the_unit_is_understood_by_systemd(tmp_path: Path) -> None:
-    """Readiness and watchdog are those that the gateway speaks, and systemd knows every line."""
-    path = ROOT / "deploy" / "systemd" / "iiot-gateway.service"
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(path)
+def unit(path: Path) -> configparser.ConfigParser:
+    """Read a unit."""
+    found = configparser.ConfigParser(strict=False, interpolation=None)
+    found.optionxform = str  # type: ignore[assignment,method-assign]
+    found.read(path)
+    return found
 
-    assert unit["Service"]["Type"] == "notify"
-    assert int(unit["Service"]["WatchdogSec"]) >= 10
-    assert int(unit["Service"]["TimeoutStopSec"]) > 5
+
+def test_the_gateways_unit_speaks_as_the_gateway_does() -> None:
+    """Readiness, watchdog and the time of a stop are the gateway's."""
+    service = unit(UNITS / "iiot-gateway.service")["Service"]
+
+    assert service["Type"] == "notify"
+    assert int(service["WatchdogSec"]) >= 10
+    assert int(service["TimeoutStopSec"]) > 5
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in UNITS.iterdir()))
+def test_a_unit_is_understood_by_systemd(tmp_path: Path, name: str) -> None:
+    """It knows every line, and a timer has its service."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not here")
-    copy = tmp_path / path.name
-    copy.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", path.read_text(), flags=re.MULTILINE))
-    done = subprocess.run([analyze, "verify", str(copy)], capture_output=True, text=True, check=False)
-    assert [line for line in done.stderr.splitlines() if copy.name in line] == []
+    for path in UNITS.iterdir():
+        (tmp_path / path.name).write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", path.read_text(), flags=re.MULTILINE))
+
+    done = subprocess.run([analyze, "verify", str(tmp_path / name)], capture_output=True, text=True, check=False)
+
+    assert [line for line in done.stderr.splitlines() if "iiot-gateway" in line] == []
+
+
+@pytest.mark.parametrize("name", ["iiot-gateway-backup.service", "iiot-gateway-maintain.service"])
+def test_a_unit_beside_the_gateway_shares_its_user_and_folder(name: str) -> None:
+    """Otherwise it could neither ask the gateway nor write where that does."""
+    other, gateway = unit(UNITS / name)["Service"], unit(UNITS / "iiot-gateway.service")["Service"]
+
+    for key in ("User", "DynamicUser", "StateDirectory", "StateDirectoryMode", "WorkingDirectory"):
+        assert other[key] == gateway[key], key
 
 
 def test_the_package_holds_profiles_stub_and_type_marker() -> None:

@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs="+", metavar="[verify] DIR", help="the new folder, which must not exist; with verify, one that is there"
     )
+    parser.add_argument(
+        "--restore", action="store_true", help="with verify: also put it into a temporary folder beside it, open it there, and count"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
         case ["verify"]:
             raise GatewayError("backup verify needs the folder of a backup; ./verify is a folder of that name")
         case ["verify", folder]:
-            return _verify(Path(folder))
-        case [folder]:
+            return _verify(Path(folder), restore=args.restore)
+        case [folder] if not args.restore:
             return _make(args.config, Path(folder))
     raise GatewayError("expected one folder: `backup DIR` or `backup verify DIR`")
 
@@ -56,10 +59,14 @@ def _nowhere(_name: str, _copied: int, _total: int) -> None:
     pass
 
 
-def _verify(folder: Path) -> int:
+def _verify(folder: Path, *, restore: bool) -> int:
+    from iiot_gateway.backup.trying import tried
     from iiot_gateway.backup.verifying import verify
 
     manifest, faults = verify(folder)
+    counts: dict[str, int] = {}
+    if restore and not faults:
+        counts, faults = tried(folder)
     for fault in faults:
         print(visible(fault), file=sys.stderr)
     if faults:
@@ -71,4 +78,6 @@ def _verify(folder: Path) -> int:
     for entry in manifest.files:
         rows = "" if entry.rows is None else f", {sum(entry.rows.values())} rows, version {entry.version}"
         print(f"{entry.name}: {entry.bytes} bytes{rows}")
+    if counts:
+        print("restored and opened: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
     return 0
