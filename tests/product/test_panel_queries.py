@@ -5,16 +5,19 @@ The tables "panel, expected, seen" are printed, so that a run shows the figures 
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from asked import MOMENT, FluxServer, Rows, insert, needs_flux, partitions, shown_by_flux, shown_by_sql, table
 from gateways import Gateway
 from grafana import Chosen, Moment, as_flux, as_sql, boards, queries, with_variables
-from panels import MONDAY, POINTS, SHOWN, Point
+from iiot_gateway.cli.influxdb_plan import PLANS
+from panels import MONDAY, NOW, POINTS, SHOWN, Point
 from panels_of_nodes import DEVICES, NODES, OF_DEVICES, OF_NODES
 from servers import Postgres
 from timescale import Database, Timescale, needs_timescaledb
@@ -158,6 +161,26 @@ def test_new_firmware_is_an_event_once() -> None:
     assert sorted(events(MOMENT)) == [("Firmware of node1", "1.0"), ("Firmware of node1", "1.1")]
     assert events(replace(MOMENT, start=MONDAY + timedelta(hours=3))) == [("Firmware of node1", "1.1")]
     assert events(replace(MOMENT, start=MONDAY + timedelta(days=2))) == []
+
+
+@needs_flux
+def test_the_daily_task_sums_whole_days_from_their_start() -> None:
+    """`influxdb init --plan` makes it. An hour later it writes the same sums again, and never those of the last hours over them."""
+    server, plan = FluxServer(), PLANS["factory-dosing"]
+    server.write(POINTS)
+    text = re.sub(r"option task = .*\n", "", plan.flux("org")).replace(f'"{plan.raw}"', f'"{server.bucket}"')
+    count = itertools.count()
+    text = re.sub(r"\|> to\(.*\)", lambda _found: f'|> yield(name: "{next(count)}")', text)
+
+    def written(now: datetime) -> set[tuple[str, str, str, str, float]]:
+        rows = server.ask(f'import "date"\noption now = () => {now:%Y-%m-%dT%H:%M:%SZ}\n' + text.replace('import "date"', "", 1))
+        assert {row["_measurement"] for row in rows} == {"dosing_daily"}
+        return {(row["_time"][:10], row["device_id"], row["mode"], row["_field"], round(float(row["_value"]), 4)) for row in rows}
+
+    tuesday, wednesday = f"{MONDAY + timedelta(days=1):%Y-%m-%d}", f"{MONDAY + timedelta(days=2):%Y-%m-%d}"
+    sums = {(day, device, mode, value) for day, device, mode, field, value in written(NOW) if field == "actual_g_sum"}
+    assert sums == {(tuesday, "d2", "hand", 5.25), (wednesday, "d1", "auto", 11), (wednesday, "d1", "hand", 12.5)}
+    assert written(NOW) == written(NOW + timedelta(hours=1))
 
 
 VIEWS: dict[str, tuple[str, list[list[str]]]] = {

@@ -15,6 +15,7 @@ import pytest
 
 from fired import rules
 from grafana import Moment, as_flux, boards, queries, with_variables
+from iiot_gateway.cli.influxdb_plan import PLANS
 from servers import find_program
 
 CHECKER = Path(__file__).parent.parent / "fluxcheck"
@@ -58,7 +59,8 @@ def _texts() -> dict[str, str]:
         found |= {place: with_variables(text, board, {}, MOMENT) for place, text in asked.items()}
     for file in ("rules-factory-influx", "rules-lora"):
         found |= {f"{file} / {rule.name}": rule.text for rule in rules(file)}
-    return {place: as_flux(text, MOMENT, "telemetry") for place, text in found.items()}
+    texts = {place: as_flux(text, MOMENT, "telemetry") for place, text in found.items()}
+    return texts | {f"task of the plan {name}": plan.flux("org") for name, plan in PLANS.items()}
 
 
 def test_every_query_in_flux_is_valid(checked: Checked) -> None:
