@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 ONE: Chosen = {"device": ["d1", "it's / (another)"], "chemical": "acid", "pump": ["1"]}
 """One device of two, with one whose name tries every escape."""
+ITSELF = "What the database says of itself"
 OF_ONE: dict[str, Rows] = {
     "Consumption today by chemical": [["acid", 23.5]],
     "Stock": [["d1 acid a, 12 h ago", 5], ["d1 acid b, 11 h ago", 99]],
@@ -54,7 +55,9 @@ def test_every_panel_in_sql_shows_what_is_right(database: Database, capsys: pyte
     board = boards()["iiot-production-sql"]
     asked = {query.place.split(" / ")[1]: query for query in queries(board)}
     empty = {name: shown_by_sql(database, query, board, {}, is_timescale=True) for name, query in asked.items()}
-    assert [name for name, rows in empty.items() if rows] == ["Accuracy: doses by error in grams"]
+    assert [name for name, rows in empty.items() if rows] == ["Accuracy: doses by error in grams", ITSELF]
+    assert len([value for _figure, value in empty[ITSELF] if value != ""]) == 7
+    del asked[ITSELF]
     insert(database, POINTS)
 
     for is_timescale in (True, False):

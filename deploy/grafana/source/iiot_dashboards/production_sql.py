@@ -105,6 +105,19 @@ SELECT device_id || ' pump ' || pump AS name,
     FROM equipment_vibration AS t WHERE {RECENTLY} AND rms IS NOT NULL AND {PUMPS} GROUP BY device_id, pump, time ORDER BY 1, 2, time DESC
 ) AS shaking USING (device_id, pump) ORDER BY 1"""
 
+# Of whole rows, because older servers lack some of the columns.
+ITSELF = """
+SELECT figure AS "Figure", value AS "Value" FROM pg_stat_database AS s, LATERAL (VALUES
+    (1, 'On the disk', pg_size_pretty(pg_database_size(s.datid))),
+    (2, 'Memory for the cache', current_setting('shared_buffers')),
+    (3, 'Blocks found in the cache', round(100.0 * s.blks_hit / nullif(s.blks_hit + s.blks_read, 0), 1) || ' %'),
+    (4, 'Mean time of a transaction',
+        round((to_jsonb(s) ->> 'active_time')::numeric / nullif(s.xact_commit + s.xact_rollback, 0), 2) || ' ms'),
+    (5, 'Transactions rolled back', s.xact_rollback::text),
+    (6, 'Deadlocks', s.deadlocks::text),
+    (7, 'Connections', s.numbackends::text)
+) AS figures (place, figure, value) WHERE s.datname = current_database() ORDER BY place"""
+
 
 def board() -> Board:
     """Return the dashboard."""
@@ -125,7 +138,9 @@ def board() -> Board:
     made.add(production.accuracy(Sql(ACCURACY)), 8, 8)
     made.add(lines("Mean duration of a dose, per hour", _series(DURATION), unit="s", decimals=1), 8, 8)
     made.add(lines("Doses that are off by more than 0.5 g, per hour", _series(ERRORS), unit="percent", steps=ERROR_RATE).min(0), 8, 8)
-    made.add(_seven_days(), 24, 9)
+    made.add(_seven_days(), 17, 9)
+    text = "Counted since the server's statistics began."
+    made.add(rows("What the database says of itself", Sql(ITSELF), text=text), 7, 9)
     made.row("Equipment")
     made.add(production.motors(_series(MOTORS)), 9, 8)
     made.add(production.vibration(_series(VIBRATION)), 9, 8)
