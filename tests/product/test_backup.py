@@ -20,9 +20,7 @@ from disks import fill
 from fleets import HOUR, Fleet
 from gateways import Gateway, assert_balanced
 from iiot_gateway._native import HistoryReader
-from plants import Plant
-from rows import configure, delivered, numbers, sink_of, start
-from servers import Postgres, free_port, until
+from servers import free_port, until
 
 pytestmark = pytest.mark.slow
 
@@ -298,6 +296,24 @@ def test_retained_values_of_others_come_back(fleet: Fleet, tmp_path: Path) -> No
     client.stop()
 
 
+def test_no_device_gets_the_id_of_one_that_came_after_the_backup(fleet: Fleet, tmp_path: Path) -> None:
+    """Its values may stand in a database, and would be taken for those of the new one."""
+
+    def added(name: str) -> int:
+        fleet.command_key("add", name, "--type", "sensor")
+        (found,) = (device for device in json.loads(fleet.run("devices", "list", "--json").stdout) if device["name"] == name)
+        return int(found["id"])
+
+    fleet.begin()
+    first = added("first")
+    backed_up(fleet, tmp_path / "backup")
+    lost = added("lost")
+    fleet.stop()
+    restored(fleet, tmp_path / "backup", "--replace")
+
+    assert first < lost < added("new")
+
+
 def test_a_stopped_gateway_is_backed_up_as_well(fleet: Fleet, tmp_path: Path) -> None:
     """Without a gateway the command copies the files itself, a log that was left behind with them."""
     key = fleet.add("d1")
@@ -349,37 +365,3 @@ def test_damage_is_found(fleet: Fleet, tmp_path: Path) -> None:
     damaged(lambda folder: (folder / "more").touch(), "more: the manifest does not know this file")
     damaged(later, "format 2")
     damaged(lambda folder: (folder / "manifest.json").write_text("{"), "is damaged")
-
-
-@pytest.mark.parametrize("is_restarted", [False, True], ids=["the_same_run", "another_run"])
-def test_rows_in_postgresql_stay_single_after_a_restore(
-    gateway: Gateway, plant: Plant, launch: Callable[..., Postgres], tmp_path: Path, *, is_restarted: bool
-) -> None:
-    """The database knows how far it is; where a run wrote that the backup does not know, a person adopts it."""
-    database = launch(Postgres)
-    configure(gateway, plant.broker, database.url)
-    start(gateway)
-    plant.doses(range(100))
-    delivered(gateway, 100)
-    backup = tmp_path / "backup"
-    backed_up(gateway, backup)
-    if is_restarted:
-        gateway.stop()
-        start(gateway)
-    plant.doses(range(100, 150))
-    delivered(gateway, 150)
-    gateway.kill9()
-
-    restored(gateway, backup, "--replace")
-    gateway.start("run")
-    if is_restarted:
-        gateway.until(lambda status: "which this journal does not know" in str(sink_of(status)["last_error"]), "the refusal")
-        gateway.stop()
-        adopted = gateway.run("postgresql", "adopt", "--yes")
-        assert adopted.returncode == 0, adopted.stderr
-        gateway.start("run")
-    gateway.until(lambda status: status["source"]["mqtt_consumer"]["state"] == "subscribed", "the subscription")
-    plant.doses(range(150, 160))
-    delivered(gateway, 110)
-
-    assert numbers(database) == list(range(160))
