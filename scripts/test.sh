@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # program:package of Debian
 needed=(mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics influxd:influxdb shellcheck:shellcheck npm:npm
-    chromium:chromium mvn:maven '/usr/lib/postgresql/*/bin/initdb:postgresql' qemu-system-arm:qemu-system-arm c++:g++)
+    chromium:chromium mvn:maven '/usr/lib/postgresql/*/bin/initdb:postgresql' qemu-system-arm:qemu-system-arm c++:g++ openssl:openssl)
 PATH="$PATH:/usr/sbin"
 
 # The firmware is compiled by rustup's toolchain where the target can be had, else by Debian's.

@@ -17,7 +17,6 @@ from iiot_gateway import _native
 from iiot_gateway.backup.contents import Database, databases
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.log import BACKUP_FAILED, BACKUP_MADE, get_log
-from iiot_gateway.registry.building import registry_of
 from iiot_gateway.sinks.history.section import writers
 
 if TYPE_CHECKING:
@@ -105,6 +104,9 @@ class Copier:
                 if writers(self._building)[database.name].copy_to(path, self._progress):
                     return True
             case "registry":
+                # Whoever has no devices has no use for what it imports.
+                from iiot_gateway.registry.building import registry_of
+
                 if registry := registry_of(self._building):
                     registry.copy_to(path)
                     return True

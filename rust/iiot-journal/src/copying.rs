@@ -51,7 +51,6 @@ pub(crate) struct Copying {
 
 // SAFETY: the pointer stands for a part of the two connections, which are `Send`. It is only used by whoever holds this value, and who does holds
 // the source's connection too: see `State`, and `copy_connection`, which borrows it.
-#[allow(unsafe_code, reason = "see above")]
 unsafe impl Send for Copying {}
 
 /// What a step came to.
@@ -65,11 +64,7 @@ pub(crate) enum Step {
 }
 
 impl Copying {
-    /// Begin a copy in a new file.
-    #[allow(
-        unsafe_code,
-        reason = "a safe handle would borrow the connection, which writes between the steps"
-    )]
+    /// Begin a copy in a new file. A safe handle of the library would borrow the connection, which writes between the steps.
     pub(crate) fn begin(from: &Connection, path: &Path) -> Result<Self> {
         // Nobody else needs to read it.
         OpenOptions::new()
@@ -113,7 +108,6 @@ impl Copying {
         }
     }
 
-    #[allow(unsafe_code, reason = "see `begin`")]
     fn pages(&mut self) -> Result<Step> {
         let backup = self
             .backup
@@ -146,7 +140,6 @@ impl Copying {
         }
     }
 
-    #[allow(unsafe_code, reason = "see `begin`")]
     fn finish(&mut self) {
         if let Some(backup) = self.backup.take() {
             // SAFETY: as above; it is taken, so nobody uses it again.
