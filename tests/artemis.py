@@ -1,4 +1,4 @@
-"""Apache ActiveMQ Artemis as a broker of the tests: another implementation of MQTT, whose queues are on the disk.
+"""Apache ActiveMQ Artemis as a broker of the tests: another implementation of MQTT, with its queues on the disk; alone, or as a cluster.
 
 The archive comes from Maven once and is unpacked into `target/`; each server is an instance of its own.
 """
@@ -11,10 +11,12 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from servers import Server
+from servers import Server, until
 
 VERSION = "2.40.0"
 TARGET = Path(__file__).parent.parent / "target"
+CLUSTERED = "AMQ221027"
+"""What a node logs when it has found another."""
 
 
 def home(maven: str) -> Path:
@@ -40,6 +42,11 @@ class Artemis(Server):
     """Two cores that are busy otherwise need half a minute."""
     redelivery = "unmarked"
 
+    def __init__(self, folder: Path, *, peer_port: int | None = None, heap_mb: int = 512) -> None:
+        super().__init__(folder)
+        self.peer_port = peer_port
+        self.heap_mb = heap_mb
+
     @property
     def url(self) -> str:
         """Its address."""
@@ -54,11 +61,59 @@ class Artemis(Server):
             ]
             access = ["--silent", "--user", "admin", "--password", "admin", "--allow-anonymous"]
             place = ["--host", "127.0.0.1", "--default-port", str(self.port), "--nio"]
-            create = [str(home(program) / "bin/artemis"), "create", str(instance), *access, *place, *unused]
+            create = [str(home(program) / "bin/artemis"), "create", str(instance), *access, *place, *unused, *self._clustered()]
             subprocess.run(create, check=True, capture_output=True, timeout=120)
             profile = instance / "etc/artemis.profile"
-            profile.write_text(profile.read_text().replace("-Xms512M -Xmx2G", "-Xms128M -Xmx512M"))
-            # On a disk that is fuller than 90 % it would take nothing from publishers.
-            settings = instance / "etc/broker.xml"
-            settings.write_text(re.sub(r"(<max-disk-usage>)\d+", r"\g<1>100", settings.read_text()))
+            profile.write_text(profile.read_text().replace("-Xms512M -Xmx2G", f"-Xms128M -Xmx{self.heap_mb}M"))
+            self._settle(instance / "etc/broker.xml")
         return [str(instance / "bin/artemis"), "run"]
+
+    def _clustered(self) -> list[str]:
+        if self.peer_port is None:
+            return []
+        peer = ["--staticCluster", f"tcp://127.0.0.1:{self.peer_port}", "--cluster-user", "cluster", "--cluster-password", "cluster"]
+        return ["--clustered", *peer, "--name", f"node{self.port}"]
+
+    def _settle(self, settings: Path) -> None:
+        # On a disk that is fuller than 90 % it would take nothing from publishers.
+        text = re.sub(r"(<max-disk-usage>)\d+", r"\g<1>100", settings.read_text())
+        if self.peer_port is not None:
+            # As it is written, nothing goes from node to node, and a message never leaves a node without consumers.
+            text = re.sub(r"<max-hops>0", "<max-hops>1", text)
+            text = text.replace(
+                '<address-setting match="#">', '<address-setting match="#">\n<redistribution-delay>0</redistribution-delay>'
+            )
+            # A hundred clients that leave at once would stall it.
+            text = text.replace("</persistence-enabled>", "</persistence-enabled>\n<thread-pool-max-size>-1</thread-pool-max-size>")
+        settings.write_text(text)
+
+
+class ArtemisCluster(Server):
+    """Two nodes that know each other; a message published at one reaches a subscriber at the other."""
+
+    programs = ("mvn",)
+    redelivery = "unmarked"
+
+    def __init__(self, folder: Path, *, heap_mb: int = 512) -> None:
+        super().__init__(folder)
+        self.nodes: list[Artemis] = []
+        for name in ("a", "b"):
+            (folder / name).mkdir()
+            self.nodes.append(Artemis(folder / name, heap_mb=heap_mb))
+        first, second = self.nodes
+        first.peer_port, second.peer_port = second.port, first.port
+
+    def start(self) -> ArtemisCluster:
+        """Start both and wait until they have found each other."""
+        for node in self.nodes:
+            node.begin()
+        for node in self.nodes:
+            node.wait_ready()
+        for node in self.nodes:
+            until(lambda node=node: CLUSTERED in node.log_path.read_text(errors="replace"), "a cluster of two nodes", node.ready_s)
+        return self
+
+    def stop(self) -> None:
+        """End both."""
+        for node in self.nodes:
+            node.stop()

@@ -72,20 +72,31 @@ class Server:
 
     def start(self) -> Self:
         """Start and wait until it answers."""
+        self.begin()
+        self.wait_ready()
+        return self
+
+    def begin(self) -> None:
+        """Start without waiting."""
         program = find_program(*self.programs)
         assert program is not None, f"{self.programs[0]} is not installed"
         with self.log_path.open("ab") as log:
             # Its own session: Ctrl-C in the test run must not reach it before the test has ended it.
             self.process = subprocess.Popen(self.command(program), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def wait_ready(self) -> None:
+        """Wait until it answers."""
         process = self.process
+        assert process is not None
 
         def is_up() -> bool:
             if process.poll() is not None:
-                raise RuntimeError(f"{program} ended with {process.returncode}:\n{self.log_path.read_text(errors='replace')[-2000:]}")
+                raise RuntimeError(
+                    f"{self.programs[0]} ended with {process.returncode}:\n{self.log_path.read_text(errors='replace')[-2000:]}"
+                )
             return self.is_ready()
 
-        until(is_up, program, self.ready_s)
-        return self
+        until(is_up, self.programs[0], self.ready_s)
 
     def stop(self) -> None:
         """End it in order."""

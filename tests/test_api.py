@@ -16,7 +16,7 @@ import pytest
 
 import iiot_gateway
 from gateways import assert_balanced
-from iiot_gateway.api.app import _api
+from iiot_gateway.api.app import _api, _site
 from servers import Mosquitto, free_port, until
 from watched import Watched, line
 
@@ -176,7 +176,7 @@ def test_a_history_that_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: P
 
 def test_the_description_names_every_route_and_no_other() -> None:
     """A route that is added must be described."""
-    routes = {route.path for route in _api(None, None)}  # type: ignore[arg-type]
+    routes = {route.path for route in [*_api(None, None), _site(None, None)]}  # type: ignore[arg-type]
 
     assert routes == set(OPENAPI["paths"])
 

@@ -344,6 +344,8 @@ class Journal:
         """A random id of this journal, 32 hexadecimal digits; made when the journal was."""
     run: str
     """The run that this opening began, in hexadecimal."""
+    def site_chunks(self, origin: str) -> list[tuple[str, int, list[tuple[int, int, int]]]]:
+        """Which values of a site came: run, position divided by 64, and for each value frame within these 64, point and field."""
     def may_drop(self, name: str) -> None:
         """Where room is scarce, let the frames that only this sink lacks go first."""
     def end(self, timeout_s: float) -> int | None:
@@ -504,6 +506,8 @@ class MqttConsumer:
         keep_alive_s: float = 30.0,
         ack_timeout_s: float = 20.0,
         connect_timeout_s: float = 10.0,
+        receive_maximum: int = 65535,
+        is_shared: bool = False,
         username: str | None = None,
         password: str | None = None,
         ca_file: str | None = None,
@@ -521,6 +525,8 @@ class MqttConsumer:
         """Wait until the journal takes more. False on time-out."""
     def stop(self, timeout_s: float = 3.0) -> None:
         """End `run_connection`: acknowledge what is durable within the time-out, and disconnect; the broker keeps the session."""
+    def retire(self) -> None:
+        """Let `run_connection`, this one or the next, take the filters back, take what the broker still holds, and end the session; its kind is `retired` then, for good."""
     def state(self) -> dict[str, Any]:
         """{"state": connecting|subscribed|paused|disconnected|stopped, "messages", "payload_bytes", "last_message_ns", "unacknowledged", "refused",
         "limits", "sessions_lost"}: filters that the broker refused, what it granted less of, and how often it had lost the session."""
@@ -640,6 +646,7 @@ class MqttSink:
         broker_url: str,
         client_id: str,
         topic: str,
+        filter: str | None = None,
         protocol: str = "3.1.1",
         username: str | None = None,
         password: str | None = None,
@@ -648,7 +655,7 @@ class MqttSink:
         client_key_file: str | None = None,
         timeout_s: float = 10.0,
     ) -> dict[str, Any]:
-        """Connect, subscribe to `topic`, publish to it, read it back: {"ok", "step", "kind", "detail"}: the first step that failed and, as `run_connection` names it, why."""
+        """Connect, subscribe to `filter` (the topic without one), publish to `topic`, read it back: {"ok", "step", "kind", "detail"}: the first step that failed and, as `run_connection` names it, why."""
 
 @final
 class SideConnection:

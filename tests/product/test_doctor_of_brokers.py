@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from refusing_broker import refusing_broker
+from unsharing_broker import unsharing_broker
 
 from gateways import Gateway
 from servers import Mosquitto
@@ -55,9 +56,47 @@ def test_a_broker_that_is_not_there_is_reported_once(gateway: Gateway, mosquitto
 def consumer_finding(gateway: Gateway) -> dict[str, object]:
     """Return what `doctor` finds at the broker of the consumer."""
     done = gateway.run("doctor", "--json")
-    (finding,) = [finding for finding in json.loads(done.stdout) if finding["subject"].startswith("mqtt_consumer ")]
+    (finding,) = [finding for finding in json.loads(done.stdout) if finding["subject"].startswith("mqtt_consumer mqtt:")]
     assert isinstance(finding, dict)
     return finding
+
+
+def share_finding(gateway: Gateway, url: str) -> dict[str, object]:
+    """Return what `doctor` finds of a share at a broker."""
+    gateway.configure(
+        f'[mqtt_consumer]\nbroker_url = "{url}"\nprotocol = "5"\ntopics = ["$share/plant/factory/#"]\nprofile = "factory-dosing"\n'
+    )
+    done = gateway.run("doctor", "--json")
+    (finding,) = [finding for finding in json.loads(done.stdout) if finding["subject"] == f"mqtt_consumer share at {url}"]
+    assert isinstance(finding, dict)
+    return finding
+
+
+def test_a_message_is_sent_through_a_share(gateway: Gateway, mosquitto: Mosquitto) -> None:
+    """A broker that has shares, and what it loses."""
+    finding = share_finding(gateway, mosquitto.url)
+    assert finding["ok"] is True
+    assert str(finding["detail"]).startswith("a message came through a share; Mosquitto keeps 1,000 messages per session")
+
+
+@pytest.mark.parametrize(("says_so", "why"), [(True, "the broker says that it has no shared subscriptions"), (False, "no answer within")])
+def test_a_broker_without_shares_is_named(gateway: Gateway, *, says_so: bool, why: str) -> None:
+    """Also one that grants a shared subscription and delivers nothing."""
+    with unsharing_broker(says_so=says_so) as url:
+        finding = share_finding(gateway, url)
+    assert finding["ok"] is False
+    assert why in str(finding["detail"])
+    assert "leave $share/GROUP/ out" in str(finding["remedy"])
+
+
+def test_who_may_not_publish_cannot_try_a_share(gateway: Gateway, launch: Callable[..., Mosquitto], tmp_path: Path) -> None:
+    """A worker that may only read is no fault."""
+    (tmp_path / "acl").write_text("topic read #\n")
+    (tmp_path / "acl").chmod(0o644)
+    broker = launch(Mosquitto, extra=f"acl_file {tmp_path}/acl\nmax_queued_messages 1000")
+    finding = share_finding(gateway, broker.url)
+    assert finding["ok"] is True
+    assert str(finding["detail"]).startswith("not tried, because this user may not publish to iiot/gateway/doctor/")
 
 
 def test_a_consumer_is_tried_beside_the_running_gateway(gateway: Gateway, mosquitto: Mosquitto) -> None:
@@ -71,7 +110,7 @@ def test_a_consumer_is_tried_beside_the_running_gateway(gateway: Gateway, mosqui
     assert (finding["ok"], finding["detail"]) == (True, "connected, and subscribed to factory/#")
     source = gateway.ask()["source"]["mqtt_consumer"]
     assert (source["state"], source["restarts"]) == ("subscribed", 0)
-    assert "$share" not in mosquitto.log_path.read_text().partition("iiot-gateway-doctor-")[2]
+    assert "$share/plant" not in mosquitto.log_path.read_text().partition("iiot-gateway-doctor-")[2]
 
 
 def test_what_keeps_a_consumer_from_its_messages_is_named(gateway: Gateway, mosquitto: Mosquitto) -> None:

@@ -37,7 +37,13 @@ MAX_REJECTS = 1000
 def make_app(views: Views, feed: Feed, section: HttpSection) -> App:
     """Return the application over a running gateway."""
     starlette = Starlette(
-        routes=[*(route for part in views.http_parts for route in part.routes()), *_monitoring(feed), *_api(views, feed), *_page()],
+        routes=[
+            *(route for part in views.http_parts for route in part.routes()),
+            *_monitoring(feed),
+            *_api(views, feed),
+            _site(views, feed),
+            *_page(),
+        ],
         exception_handlers={Problem: _say, HTTPException: _say_http, Exception: _say_fault},
     )
     return Guard(starlette, section, views.http_parts)
@@ -116,6 +122,17 @@ def _all_of(call: Callable[[], Any], limiter: Callable[[], anyio.CapacityLimiter
         return await _in_thread(call, limiter())
 
     return give
+
+
+def _site(views: Views, feed: Feed) -> Route:
+    async def site(request: Request) -> Response:
+        refuse_unknown(request.query_params, ())
+        found = await anyio.to_thread.run_sync(views.site, request.path_params["origin"], limiter=feed.threads)
+        if found is None:
+            raise NOT_FOUND
+        return JSONResponse(found, headers=FRESH)
+
+    return Route("/api/v1/sites/{origin}", site, methods=["GET"])
 
 
 def _described(views: Views) -> bytes:

@@ -34,6 +34,8 @@ COMMANDS = {
     "rejects": "list what could not be used or delivered; `rejects retry` offers it again",
     "alerts": "list rules, what holds now and what waits for whom; `alerts test` sends a test",
     "history": "list, print and export what the local history holds",
+    "worker": "`worker retire` ends the sessions of a running gateway at its brokers",
+    "fleet": "`fleet status` adds up the ledgers of sites and workers",
     "influxdb": "set up, query and delete in InfluxDB 2",
     "postgresql": "make a plant's tables in PostgreSQL, ask and maintain them; take a database over after a copy of the journal",
     "backup": "copy journal, histories, registry and configuration into a new folder, also beside the running gateway; `backup verify`",

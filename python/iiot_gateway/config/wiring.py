@@ -68,3 +68,14 @@ def profile_name(file: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return name if isinstance(name, str) else None
+
+
+def time_formats(file: Path) -> set[str]:
+    """Return the formats of the times that a profile reads; empty for none, or if it cannot be read; that is another fault."""
+    try:
+        profile = tomllib.loads(read_text(file))
+    except (OSError, ValueError):
+        return set()
+    points = profile.get("point", [])
+    given = [profile.get("time"), *(point.get("time") for point in points if isinstance(point, dict))]
+    return {str(time.get("format")) for time in given if isinstance(time, dict) and time.get("path")}

@@ -31,7 +31,7 @@ class StatusView:
         self._samples: deque[tuple[float, int]] = deque(maxlen=64)
 
     def document(self) -> dict[str, Any]:
-        """Return {"gateway", "intake", "sinks", "journal", "source"}; units are frames."""
+        """Return {"gateway", "intake", "sinks", "sites", "journal", "source"}; units are frames."""
         document = self._journal.status()
         for sink in self._sinks:
             document["sinks"].setdefault(sink.name, {}).update(kind=sink.kind, **sink.status.document())

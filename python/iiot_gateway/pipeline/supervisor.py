@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -61,6 +62,14 @@ EXIT_TORN = 5
 Service = Callable[[Views], Coroutine[Any, Any, None]]
 
 
+def _site(journal: Journal, origin: str) -> dict[str, Any] | None:
+    counts = journal.status()["sites"].get(origin)
+    if counts is None:
+        return None
+    chunks = [{"run": run, "number": number, "values": values} for run, number, values in journal.site_chunks(origin)]
+    return {"origin": origin, **counts, "chunks": chunks}
+
+
 class Gateway:
     """The running gateway."""
 
@@ -82,6 +91,7 @@ class Gateway:
         self.views = Views(
             status=self.view,
             rejects=lambda limit: journal.rejects(limit=limit),
+            site=partial(_site, journal),
             live=live,
             open_history=open_history,
             alerts=alerts,

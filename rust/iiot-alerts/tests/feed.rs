@@ -52,6 +52,7 @@ impl Plant {
             supply: Supply::Live,
             max_document_bytes: 65_536,
             rtt_channel: None,
+            is_shared: false,
         };
         let intake = journal.add_source(settings, None).unwrap();
         Self { journal, intake }

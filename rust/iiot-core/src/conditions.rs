@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::found::Value;
 use crate::json::Kind;
-use crate::rules::{Field, Rules};
+use crate::rules::{Field, IgnoreRule, Rules};
 use crate::scan::Scan;
 use crate::trie::Slot;
 
@@ -15,10 +15,25 @@ pub(crate) fn ignored(rules: &Rules, scan: &Scan) -> Option<Arc<str>> {
         let value = scan.values.get(*slot as usize);
         value.is_some_and(Value::is_there)
     };
-    let mut rules = rules.ignores.iter();
-    let rule =
-        rules.find(|rule| rule.has.iter().all(is_there) && !rule.lacks.iter().any(is_there))?;
+    let mut rules = rules.ignores.iter().filter(|rule| !rule.is_of_topic());
+    let rule = rules.find(|rule| {
+        rule.has.iter().all(is_there)
+            && !rule.lacks.iter().any(is_there)
+            && takes(rule, &scan.topic)
+    })?;
     Some(Arc::clone(&rule.name))
+}
+
+/// The name under which the profile ignores everything that comes under a topic, if it does.
+pub(crate) fn ignored_topic(rules: &Rules, topic: &[u8]) -> Option<Arc<str>> {
+    let mut rules = rules.ignores.iter().filter(|rule| rule.is_of_topic());
+    let rule = rules.find(|rule| takes(rule, topic))?;
+    Some(Arc::clone(&rule.name))
+}
+
+fn takes(rule: &IgnoreRule, topic: &[u8]) -> bool {
+    let mut filters = rule.filters.iter().filter(|_| !topic.is_empty());
+    rule.filters.is_empty() || filters.any(|filter| filter.matches(topic, |_, _| {}))
 }
 
 /// Whether a field has an `unless` that is true, as a point of this table sees it.

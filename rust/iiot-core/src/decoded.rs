@@ -114,6 +114,11 @@ impl<'a> Decoded<'a> {
         }
     }
 
+    /// Show the number and the time of every point.
+    pub fn point_times(&self, frame: FrameTime, mut visit: impl FnMut(u32, i64)) {
+        self.each_point(frame, |number, time_ns, _, _| visit(number, time_ns));
+    }
+
     /// Show every value with its place; in the order of points and fields.
     #[inline]
     pub(crate) fn each_value(&self, mut visit: impl FnMut(Place, &FieldRef)) {

@@ -122,7 +122,7 @@ pub(crate) fn read_point(
 ) {
     names.clear();
     let filters = read_filters(table, names, faults);
-    let except_filters = read_except_filters(table, faults);
+    let except_filters = plain_filters(table, "except_filter", faults);
     let scope = read_scope(table, rules, faults);
     let number = rules.points.len() as u32;
     let first = rules.fields.len() as u32;
@@ -203,21 +203,22 @@ fn read_filters(
     filters
 }
 
-/// The filters of topics that the point does not take. Their levels have no names.
-fn read_except_filters(table: &mut Table<'_>, faults: &mut Faults) -> Vec<Filter> {
+/// Filters whose levels have no names.
+pub(crate) fn plain_filters(
+    table: &mut Table<'_>,
+    key: &'static str,
+    faults: &mut Faults,
+) -> Vec<Filter> {
     let mut filters = Vec::new();
-    for text in table.list("except_filter", faults) {
+    for text in table.list(key, faults) {
         let mut names = Vec::new();
         match Filter::parse(&text, &mut names) {
             Ok(filter) if names.is_empty() => filters.push(filter),
             Ok(_) => faults.add(
-                table.at("except_filter"),
-                &format!("except_filter: `{text}`: a level has no name here; write `+`"),
+                table.at(key),
+                &format!("{key}: `{text}`: a level has no name here; write `+`"),
             ),
-            Err(message) => faults.add(
-                table.at("except_filter"),
-                &format!("except_filter: {message}"),
-            ),
+            Err(message) => faults.add(table.at(key), &format!("{key}: {message}")),
         }
     }
     filters

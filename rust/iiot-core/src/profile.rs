@@ -191,6 +191,13 @@ impl Profile {
         scan: &'a mut Scan,
     ) -> Result<Decoded<'a>, ScanFault> {
         limit_length(document)?;
+        if let Some(topic) = topic
+            && let Some(name) = conditions::ignored_topic(&self.rules, topic)
+        {
+            conclude::clear(scan);
+            let reason = ScanFaultReason::Ignored { name };
+            return Err(ScanFault { reason, at: 0 });
+        }
         if !long_topic::enter(&self.rules, self.hash, topic, device, scan) {
             conclude::clear(scan);
             return Err(topic_not_accepted(scan));

@@ -48,6 +48,7 @@
 //!
 //! [[alert]]                             # what the gateway warns of; docs/alerts.md describes the keys, and the configuration reads them
 //! name = "too_warm"
+//! filter = "plant/+/log"                # only under such topics; a text or a list. With it `has` may be missing
 //! ```
 //!
 //! `[[metric]]` is the short form of `[[point]]`, which `point_file.rs` describes. Paths are described in `path.rs`, templates in `template.rs`. With a wildcard in its `object`, a sequence stands for every node that matches; `seq` and
@@ -58,7 +59,7 @@ use toml::de::DeTable;
 use crate::metric_file::read_metric;
 use crate::path::Path;
 use crate::path_keys::{path, plain_paths, single, template};
-use crate::point_file::read_point;
+use crate::point_file::{plain_filters, read_point};
 use crate::rules::{
     Address, IgnoreRule, ReceiverRule, Repeats, Rules, Scope, SequenceRule, SingleMetric,
 };
@@ -225,9 +226,11 @@ fn read_ignore(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> O
         paths.iter().map(|path| trie.want(path)).collect()
     };
     let (has, lacks) = (slots("has", faults), slots("lacks", faults));
-    if has.is_empty() && table.at("has").is_none() {
-        faults.add(table.at(""), "ignore: `has` is missing");
-    } else if has.is_empty() {
+    let filters = plain_filters(table, "filter", faults);
+    let has_filter = table.at("filter").is_some();
+    if has.is_empty() && table.at("has").is_none() && !has_filter {
+        faults.add(table.at(""), "ignore: `has` is missing, or `filter`");
+    } else if has.is_empty() && !has_filter {
         faults.add(
             table.at("has"),
             "ignore.has: expected at least one path; without it every document would be ignored",
@@ -235,6 +238,7 @@ fn read_ignore(table: &mut Table<'_>, trie: &mut Trie, faults: &mut Faults) -> O
     }
     Some(IgnoreRule {
         name: name?.into(),
+        filters,
         has,
         lacks,
     })

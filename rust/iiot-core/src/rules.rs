@@ -122,8 +122,17 @@ pub(crate) enum Repeats {
 #[derive(Clone, Debug)]
 pub(crate) struct IgnoreRule {
     pub(crate) name: Arc<str>,
+    /// Only under such topics; none for any.
+    pub(crate) filters: Vec<Filter>,
     pub(crate) has: Vec<Slot>,
     pub(crate) lacks: Vec<Slot>,
+}
+
+impl IgnoreRule {
+    /// The topic alone decides.
+    pub(crate) fn is_of_topic(&self) -> bool {
+        self.has.is_empty() && self.lacks.is_empty()
+    }
 }
 
 /// A part of a document that is read by itself: the document, or each item that a path matches.

@@ -217,7 +217,7 @@ fn what_is_wrong_with_an_ignore_is_told_with_its_line() {
             "5: metric.unless: expected an array of strings, found the string \"b\"",
             "7: ignore.name: expected letters, digits, `-` and `_` only",
             "8: ignore.has: expected at least one path; without it every document would be ignored",
-            "9: ignore: `has` is missing",
+            "9: ignore: `has` is missing, or `filter`",
             "11: ignore.lacks: expected strings, found 5",
             "11: lacks: `x.*` must not have wildcards",
         ]

@@ -36,6 +36,7 @@ fn main() {
         supply: Supply::Live,
         max_document_bytes: 65_536,
         rtt_channel: None,
+        is_shared: false,
     };
     let mut intake = journal.add_source(source, None).unwrap();
     for time in 0..times {

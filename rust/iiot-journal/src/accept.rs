@@ -153,6 +153,9 @@ impl Group {
                 Ok(Outcome::Ignored)
             }
             What::Telemetry(telemetry) => {
+                if let Some(mark) = documents.mark(item) {
+                    state.sites.note(&state.db, &mut self.sites, &mark)?;
+                }
                 self.telemetry(state, source, change, documents, item, telemetry)
             }
             What::Reject {
@@ -161,7 +164,10 @@ impl Group {
                 counter,
                 whole,
             } => {
-                let time_ns = if *whole {
+                let given_ns = item.mark.as_ref().map(|mark| mark.time_ns);
+                let time_ns = if let (Some(given_ns), true) = (given_ns, *whole) {
+                    given_ns
+                } else if *whole {
                     let node_ms = source.advance(change, *uptime_ms, *counter);
                     let clocks = &mut change.clocks;
                     self.stamp(source, clocks, item.received_at_ns, node_ms, LEAD_NS)
@@ -243,7 +249,7 @@ impl Group {
         let times = if is_duplicate {
             None
         } else {
-            let received = (item.received_at_ns, t);
+            let received = (item, t);
             self.times(source, change, documents, received, node_ms)
         };
         let Some(times) = times else {

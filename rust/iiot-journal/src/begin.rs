@@ -31,6 +31,7 @@ pub(crate) fn begin(
             belief: settings.profile.belief(),
             has_times: settings.profile.has_times(),
             supply: settings.supply,
+            is_shared: settings.is_shared,
             recording: !recording.fingerprint.is_empty(),
             start_ns: recording.start_ns,
         };

@@ -14,6 +14,7 @@ use crate::room::free_bytes;
 use crate::row::{NewTimes, Row, Supply};
 use crate::row_builder::{Envelope, RowBuilder};
 use crate::sink::{Confirmation, Sink};
+use crate::sites::{NewSites, Sites};
 use crate::source::{Change, Source};
 use rusqlite::{Connection, params};
 use std::borrow::Cow;
@@ -56,6 +57,8 @@ pub(crate) struct State {
     pub notes: Vec<String>,
     /// What nodes' links did, until it can be seen.
     pub links: Links,
+    /// Gateways whose values came.
+    pub sites: Sites,
     /// How long confirmed frames stay.
     pub keep: Keep,
 }
@@ -75,6 +78,8 @@ pub(crate) struct Group {
     pub dropped_within: bool,
     building: Option<(i64, Supply, RowBuilder)>,
     pub links: Links,
+    pub(crate) sites: NewSites,
+    site_rows: Vec<(String, i64)>,
     /// What became of messages whose senders wait for it; told once it is committed.
     pub(crate) reports: Vec<(Arc<Report>, Vec<Outcome>)>,
     now_ns: i64,
@@ -103,6 +108,8 @@ impl Group {
             dropped_within: false,
             building: None,
             links: Links::default(),
+            sites: NewSites::default(),
+            site_rows: Vec::new(),
             reports: Vec::new(),
             now_ns,
         }
@@ -213,6 +220,13 @@ impl Group {
             return Ok(());
         };
         let name = found.name.clone();
+        let (cursor, end, values) = (found.cursor, confirmation.end, confirmation.values);
+        if end > cursor && values > 0 {
+            self.count(format!("values:{name}"), values as i64);
+        }
+        let Some(found) = self.sinks.iter_mut().find(|s| s.id == sink) else {
+            return Ok(());
+        };
         let settled = found.confirm(&state.db, confirmation)?;
         self.notes.extend(settled.note);
         for refused in settled.rejects {
@@ -233,6 +247,7 @@ impl Group {
                 source.write(&state.db, change)?;
             }
         }
+        self.site_rows = self.sites.write(&state.db, &state.sites)?;
         for &documents in lost.values() {
             self.count("lost_journal_unavailable", documents as i64);
         }
@@ -269,6 +284,7 @@ impl Group {
     /// Take over what was committed. Returns the sources whose window should be written whole.
     pub(crate) fn merge(mut self, state: &mut State) -> Vec<Arc<Row>> {
         self.links.drain_into(&mut state.links);
+        state.sites.merge(self.site_rows, self.sites);
         for (report, outcomes) in self.reports {
             report.fill(outcomes);
         }

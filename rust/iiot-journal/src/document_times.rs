@@ -2,7 +2,7 @@
 
 use crate::commit::Group;
 use crate::memory::{Said, Stamping};
-use crate::queue::{Documents, Telemetry};
+use crate::queue::{Documents, Item, Telemetry};
 use crate::row::NewTimes;
 use crate::source::{Change, Clocks, Source};
 use iiot_core::clock::{Stamp, StampClock};
@@ -55,9 +55,10 @@ impl Group {
         source: &Source,
         change: &mut Change,
         documents: &Documents,
-        (received_at_ns, t): (i64, &Telemetry),
+        (item, t): (&Item, &Telemetry),
         node_ms: Option<i64>,
     ) -> Option<NewTimes> {
+        let received_at_ns = item.received_at_ns;
         let points = documents
             .points
             .get(t.points.start as usize..t.points.end as usize)
@@ -75,6 +76,8 @@ impl Group {
             belief: source.rules.belief,
             received_at_ns,
             beside_own: source.rules.has_times,
+            given_ns: item.mark.as_ref().map(|mark| mark.time_ns),
+            is_shared: source.rules.is_shared,
         };
         let Change { clocks, memory, .. } = change;
         let mut given = if source.rules.start_ns.is_some() {

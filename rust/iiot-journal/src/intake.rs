@@ -42,6 +42,8 @@ pub struct SourceSettings {
     pub max_document_bytes: usize,
     /// The RTT channel that is taken out of what probe-rs prints for several; without, the stream is taken as it comes.
     pub rtt_channel: Option<String>,
+    /// Other gateways get a part of its messages, and of each device's: no clock is followed here, and no time is moved.
+    pub is_shared: bool,
 }
 
 /// What makes a source a recording, which is read once.

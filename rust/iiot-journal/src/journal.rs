@@ -9,6 +9,7 @@ use crate::reject::{self, Reject};
 use crate::room::{Room, free_bytes};
 use crate::runs::{self, Runs};
 use crate::shared::{Shared, lock, now_ns};
+use crate::sites::{self, SiteChunk, Sites};
 use crate::status::{self, Status};
 use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
 use crate::writer::{self, Writer};
@@ -82,14 +83,10 @@ impl Journal {
     }
 
     fn open_inner(path: &Path, options: &Options) -> Result<Self> {
-        if options.max_bytes < 1 << 20 {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!(
-                    "max_bytes is {}, at least 1048576 is needed",
-                    options.max_bytes
-                ),
-            ));
+        let most = options.max_bytes;
+        if most < 1 << 20 {
+            let text = format!("max_bytes is {most}, at least 1048576 is needed");
+            return Err(Error::new(ErrorKind::Conflict, text));
         }
         let held = Lock::take(path)?;
         let log_path = with_suffix(path, "-wal");
@@ -158,6 +155,7 @@ impl Journal {
             notes: Vec::new(),
             links: crate::links::Links::default(),
             copying: None,
+            sites: Sites::load(&db)?,
             keep: Keep::new(i64::try_from(options.keep_confirmed.as_millis()).unwrap_or(i64::MAX)),
             db,
         };
@@ -227,6 +225,11 @@ impl Journal {
     /// The ledger.
     pub fn status(&self) -> Result<Status> {
         self.with_reader(|db| status::read(db, Some(now_ns() / 1_000_000)))
+    }
+
+    /// Which values of a site came, as far as that is kept.
+    pub fn site_chunks(&self, origin: &str) -> Result<Vec<SiteChunk>> {
+        self.with_reader(|db| sites::chunks(db, origin))
     }
 
     /// Why nothing is accepted at the moment, if so.

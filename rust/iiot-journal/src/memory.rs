@@ -34,6 +34,10 @@ pub(crate) struct Said<'a> {
     pub received_at_ns: i64,
     /// Other documents of the source may have times of their own.
     pub beside_own: bool,
+    /// The time that another gateway gave it.
+    pub given_ns: Option<i64>,
+    /// Other gateways get messages of the same devices: what they judge must be judged alike, from the document alone.
+    pub is_shared: bool,
 }
 
 impl Said<'_> {
@@ -44,6 +48,12 @@ impl Said<'_> {
             .chain(self.time)
             .filter_map(Moment::number)
             .max_by_key(|(number, _)| *number)
+    }
+
+    /// The time of the document: its own, else that which another gateway gave it; as far as either is believed.
+    fn time(&self, start_ns: Option<i64>) -> Option<i64> {
+        self.believed(self.time, start_ns)
+            .or_else(|| self.believed(self.given_ns.map(Moment::At), start_ns))
     }
 
     /// A time, if it is believed.
@@ -150,7 +160,7 @@ impl Memory {
             return None;
         }
         let (start_ns, mut is_doubted) = self.run(delta, said, late);
-        let own = said.believed(said.time, start_ns);
+        let own = said.time(start_ns);
         is_doubted |= said.time.is_some() && own.is_none();
         let mut together = Vec::with_capacity(said.points.len());
         let mut apart = Vec::new();
@@ -165,7 +175,7 @@ impl Memory {
         }
         let time_ns = match own {
             Some(own_ns) => {
-                let shift_ms = self.times.shift_ms(&delta.times, &together, own_ns);
+                let shift_ms = self.shift_ms(delta, said, &together, own_ns);
                 for point in &together {
                     self.give(delta, said, point, own_ns, shift_ms);
                 }
@@ -188,13 +198,28 @@ impl Memory {
             // A time that is not believed is none, and may meet that of another point.
             let own_ns = own.unwrap_or(time_ns);
             let one = std::slice::from_ref(&point);
-            let shift_ms = self.times.shift_ms(&delta.times, one, own_ns);
+            let shift_ms = self.shift_ms(delta, said, one, own_ns);
             self.give(delta, said, &point, own_ns, shift_ms);
             if shift_ms > 0 {
                 times.move_point(number, u32::try_from(shift_ms).unwrap_or(u32::MAX));
             }
         }
         Some(Given { times, is_doubted })
+    }
+
+    /// By how many milliseconds points move away from others of their series. In a share none does: another gateway that is given the same message again must give it the
+    /// same time, or it would be stored twice.
+    fn shift_ms(
+        &self,
+        delta: &MemoryDelta,
+        said: &Said<'_>,
+        points: &[PointKey],
+        own_ns: i64,
+    ) -> i64 {
+        if said.is_shared {
+            return 0;
+        }
+        self.times.shift_ms(&delta.times, points, own_ns)
     }
 
     fn give(
@@ -226,7 +251,7 @@ impl Memory {
             .and_then(|run| run.start_ns());
         let Some(own_ns) = said
             .believed(first.time, start_ns)
-            .or_else(|| said.believed(said.time, start_ns))
+            .or_else(|| said.time(start_ns))
         else {
             return false;
         };
@@ -250,6 +275,9 @@ impl Memory {
         let Some((number, may_be_date)) = said.number() else {
             return (None, false);
         };
+        if said.is_shared {
+            return (None, false);
+        }
         let known = self.known_run(delta, said.device);
         if late {
             return (known.and_then(|run| run.start_ns()), false);

@@ -13,6 +13,7 @@ use crate::queue::{Item, ROOM_BYTES, Refusal, What};
 use crate::row::Supply;
 use crate::scanned::{Document, of_delivery};
 use crate::shared::{Wake, lock, now_ns};
+use crate::sites::SiteMark;
 use crate::writer;
 use iiot_core::quote;
 use rusqlite::{OptionalExtension, params};
@@ -38,6 +39,8 @@ pub struct Message<'a> {
     pub received_at_ns: i64,
     /// How a broker delivered it.
     pub delivery: Option<Delivery>,
+    /// By what it is known, if another gateway published it.
+    pub mark: Option<SiteMark<'a>>,
 }
 
 impl Message<'_> {
@@ -144,6 +147,7 @@ impl Intake {
             place: format_args!("{place}"),
             received_at_ns: message.received_at_ns,
             delivery: message.delivery,
+            mark: message.mark,
         };
         document.add(&mut self.batch, found, fault);
     }
@@ -181,7 +185,9 @@ impl Intake {
 
     fn add(&mut self, message: &Message<'_>, what: What, message_id: Option<MessageId>) {
         let fingerprint = of_delivery(message.topic, message.document);
+        let mark = message.mark.map(|mark| self.batch.keep_mark(&mark));
         let item = Item {
+            mark,
             document: 0..0,
             topic: message.topic.map(|topic| self.batch.keep(topic)),
             device: message.device.map(|device| self.batch.keep_device(device)),

@@ -177,6 +177,7 @@ impl Posts {
         let mut bytes = 0;
         for post in messages {
             let message = Message {
+                mark: None,
                 topic: post.topic,
                 device: post.device,
                 document: post.document,

@@ -6,6 +6,7 @@ use crate::message_ids::MessageId;
 use crate::posts::Report;
 use crate::row_builder::Envelope;
 use crate::sink::Confirmation;
+use crate::sites::SiteMark;
 use iiot_core::PointKey;
 use iiot_core::moment::Moment;
 use iiot_core::window::Reception;
@@ -71,9 +72,21 @@ pub(crate) struct Item {
     pub received_at_ns: i64,
     /// How a broker delivered it, and the fingerprint of topic and payload.
     pub delivery: Option<(Delivery, u64)>,
+    /// By what it is known, if another gateway published it.
+    pub mark: Option<KeptMark>,
     pub what: What,
     /// Values of the wrong type in a document that is otherwise good.
     pub value_faults: Vec<Refusal>,
+}
+
+/// A mark whose texts stand in the arena.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptMark {
+    origin: Range<usize>,
+    run: Range<usize>,
+    position: u64,
+    place: (u32, u32),
+    pub time_ns: i64,
 }
 
 /// What one push of one source gave.
@@ -129,6 +142,30 @@ impl Documents {
         let last = self.items.last().and_then(|item| item.device.clone());
         let known = last.filter(|place| self.arena.get(place.clone()) == Some(device));
         known.unwrap_or_else(|| self.keep(device))
+    }
+
+    /// Put the texts of a mark into the arena.
+    pub(crate) fn keep_mark(&mut self, mark: &SiteMark<'_>) -> KeptMark {
+        KeptMark {
+            origin: self.keep(mark.origin.as_bytes()),
+            run: self.keep(mark.run.as_bytes()),
+            position: mark.position,
+            place: mark.place,
+            time_ns: mark.time_ns,
+        }
+    }
+
+    /// By what a document is known, if another gateway published it.
+    pub(crate) fn mark(&self, item: &Item) -> Option<SiteMark<'_>> {
+        let mark = item.mark.as_ref()?;
+        let text = |place: &Range<usize>| std::str::from_utf8(self.arena.get(place.clone())?).ok();
+        Some(SiteMark {
+            origin: text(&mark.origin)?,
+            run: text(&mark.run)?,
+            position: mark.position,
+            place: mark.place,
+            time_ns: mark.time_ns,
+        })
     }
 
     /// What came with a document.

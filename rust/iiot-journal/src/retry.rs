@@ -100,6 +100,7 @@ fn retry(
             continue;
         };
         let document = Document {
+            mark: None,
             bytes: &candidate.document,
             topic,
             device,
@@ -204,6 +205,8 @@ fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
         belief: u.profile.belief(),
         received_at_ns,
         beside_own: u.profile.has_times(),
+        given_ns: None,
+        is_shared: false,
     };
     let lost_by_node = judge.accept(receptions, node_time);
     // A document that was never a frame has only the time of its arrival.

@@ -3,6 +3,7 @@
 use crate::deliveries::Delivery;
 use crate::message_ids::MessageId;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
+use crate::sites::SiteMark;
 use iiot_core::Decoded;
 use iiot_core::framed::Framed;
 use iiot_core::hash::fingerprint;
@@ -68,6 +69,7 @@ pub(crate) fn take(
                 message_id: None,
                 received_at_ns,
                 delivery: None,
+                mark: None,
                 what,
                 value_faults: Vec::new(),
             });
@@ -81,6 +83,7 @@ pub(crate) fn take(
                 place: format_args!("document at byte {offset}"),
                 received_at_ns,
                 delivery: None,
+                mark: None,
             };
             document.add(documents, decoded, fault);
         }
@@ -100,6 +103,8 @@ pub(crate) struct Document<'a> {
     pub received_at_ns: i64,
     /// How a broker delivered it.
     pub delivery: Option<Delivery>,
+    /// By what it is known, if another gateway published it.
+    pub mark: Option<SiteMark<'a>>,
 }
 
 impl Document<'_> {
@@ -114,6 +119,7 @@ impl Document<'_> {
         let delivery = self
             .delivery
             .map(|delivery| (delivery, of_delivery(self.topic, bytes)));
+        let mark = self.mark.map(|mark| documents.keep_mark(&mark));
         if let Some(ScanFaultReason::Ignored { name }) = fault.as_ref().map(|fault| &fault.reason) {
             documents.items.push(Item {
                 document: 0..0,
@@ -122,6 +128,7 @@ impl Document<'_> {
                 message_id: self.message_id,
                 received_at_ns: self.received_at_ns,
                 delivery,
+                mark,
                 what: What::Ignored(Arc::clone(name)),
                 value_faults: Vec::new(),
             });
@@ -187,6 +194,7 @@ impl Document<'_> {
             message_id: self.message_id,
             received_at_ns: self.received_at_ns,
             delivery,
+            mark,
             what,
             value_faults,
         };

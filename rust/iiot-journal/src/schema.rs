@@ -21,6 +21,7 @@ const VERSION: i64 = 5;
 /// `window_log` holds receptions accepted since `window` was written. `source.memory` and `memory_log` are the same for [`crate::memory`].
 /// `message_ids` holds what senders called their messages, a row for each commit; see [`crate::message_ids`]. `sink_state` holds what sinks keep
 /// with their cursors; see [`crate::sink_state`].
+/// `site` and `site_chunk` hold which values of other gateways came; see [`crate::sites`].
 const TABLES: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -55,6 +56,9 @@ CREATE TABLE message_ids(
   source INTEGER NOT NULL, newest_ms INTEGER NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL,
   PRIMARY KEY(source, newest_ms, number)) WITHOUT ROWID;
 CREATE TABLE sink_state(sink INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(sink, key)) WITHOUT ROWID;
+CREATE TABLE site(id INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, received INTEGER NOT NULL, doubles INTEGER NOT NULL);
+CREATE TABLE site_chunk(
+  site INTEGER NOT NULL, number INTEGER NOT NULL, run TEXT NOT NULL, entries BLOB NOT NULL, PRIMARY KEY(site, number, run)) WITHOUT ROWID;
 ";
 
 /// From version 1 to 2: columns are added, and no row is written anew, so that a full journal needs no more room than a page. Old bodies are in format 1.
@@ -83,6 +87,9 @@ CREATE TABLE message_ids(
 /// From version 4 to 5, likewise.
 const FROM_VERSION_4: &str = "
 CREATE TABLE sink_state(sink INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(sink, key)) WITHOUT ROWID;
+CREATE TABLE site(id INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, received INTEGER NOT NULL, doubles INTEGER NOT NULL);
+CREATE TABLE site_chunk(
+  site INTEGER NOT NULL, number INTEGER NOT NULL, run TEXT NOT NULL, entries BLOB NOT NULL, PRIMARY KEY(site, number, run)) WITHOUT ROWID;
 ";
 
 /// The steps, each from the version of its number.
@@ -155,7 +162,8 @@ pub(crate) fn has_sink_state(db: &Connection) -> Result<bool> {
     Ok(version(db)? >= 5)
 }
 
-fn version(db: &Connection) -> Result<i64> {
+/// The version of the file.
+pub(crate) fn version(db: &Connection) -> Result<i64> {
     Ok(db.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 

@@ -73,6 +73,8 @@ pub struct Confirmation {
     pub topics: Vec<TopicValue>,
     /// What the sink keeps from now on.
     pub state: StateChanges,
+    /// Values that the other side has, where each is sent by itself.
+    pub values: u64,
 }
 
 impl Confirmation {
@@ -81,6 +83,7 @@ impl Confirmation {
         self.end = next.end;
         self.delivered += next.delivered;
         self.superseded += next.superseded;
+        self.values += next.values;
         self.rejected += next.rejected;
         self.rejects.extend(next.rejects);
         self.state.extend(next.state);

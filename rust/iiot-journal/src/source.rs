@@ -25,6 +25,8 @@ pub(crate) struct Rules {
     /// Documents may have times of their own.
     pub has_times: bool,
     pub supply: Supply,
+    /// Its messages are shared with other gateways.
+    pub is_shared: bool,
     /// Its clock is the recording's: that it falls back is no event of this machine.
     pub recording: bool,
     /// A recording's first document gets this time, and later ones what the node's clock says.

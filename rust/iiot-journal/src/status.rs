@@ -2,7 +2,9 @@
 
 use crate::error::Result;
 use crate::prune::live_bytes;
+use crate::schema;
 use crate::sink::{count_taken, reader};
+use crate::sites::{self, SiteCounts};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
@@ -24,6 +26,8 @@ pub struct Status {
     pub sessions_lost: BTreeMap<String, i64>,
     /// Positions that a database had and lost, and that the journal no longer has, by sink.
     pub lost_by_peer: BTreeMap<String, i64>,
+    /// What came of each gateway whose values came in through a broker.
+    pub sites: Vec<SiteCounts>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
     /// The file.
@@ -55,6 +59,8 @@ pub struct SinkStatus {
     pub dropped_age: u64,
     /// Dropped while the sink was not configured.
     pub dropped_away: u64,
+    /// Values that the other side has, where each is sent by itself (MQTT).
+    pub values: u64,
     /// When the oldest queued frame was committed, milliseconds since 1970.
     pub oldest_queued_at_ms: Option<i64>,
 }
@@ -102,6 +108,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
     ] {
         status.intake.insert(name.into(), 0);
     }
+    let mut values: BTreeMap<String, i64> = BTreeMap::new();
     let mut counters = db.prepare_cached("SELECT name, value FROM counter")?;
     let mut rows = counters.query([])?;
     while let Some(row) = rows.next()? {
@@ -111,6 +118,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
             Some(("ignored", kind)) => status.ignored_kinds.insert(kind.into(), value),
             Some(("session_lost", source)) => status.sessions_lost.insert(source.into(), value),
             Some(("lost_by_peer", sink)) => status.lost_by_peer.insert(sink.into(), value),
+            Some(("values", sink)) => values.insert(sink.to_owned(), value),
             Some(("skipped", why)) => status.skipped_kinds.insert(why.into(), value),
             Some(("time_not_believed", source)) => {
                 status.times_not_believed.insert(source.into(), value)
@@ -150,6 +158,7 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
             dropped_age: count(10)?,
             dropped_away: count(11)?,
             oldest_queued_at_ms: oldest_at(db, sink.cursor, until)?,
+            values: values.get(&sink.name).copied().unwrap_or(0) as u64,
             name: sink.name,
         };
         if !active {
@@ -163,6 +172,9 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
             entry.dropped_away = entry.accepted.saturating_sub(kept);
         }
         status.sinks.push(entry);
+    }
+    if schema::version(db)? >= 5 {
+        status.sites = sites::counts(db)?;
     }
     let rate = rate(db, now_ms)?;
     let bytes = live_bytes(db)?;

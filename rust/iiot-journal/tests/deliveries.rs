@@ -27,6 +27,7 @@ fn delivered(document: &[u8], packet_id: u16, again: bool) -> Message<'_> {
         device: None,
         document,
         received_at_ns: NOON,
+        mark: None,
         delivery: Some(Delivery {
             packet_id,
             again,

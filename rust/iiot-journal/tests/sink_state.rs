@@ -128,7 +128,9 @@ fn version_4_is_taken_over() {
     }
     Connection::open(&path)
         .unwrap()
-        .execute_batch("DROP TABLE sink_state; PRAGMA user_version=4;")
+        .execute_batch(
+            "DROP TABLE sink_state; DROP TABLE site; DROP TABLE site_chunk; PRAGMA user_version=4;",
+        )
         .unwrap();
     assert_eq!(
         Journal::inspect_sink_state(&path, "alerts").unwrap(),

@@ -34,6 +34,7 @@ fn source(journal: &Journal) -> Intake {
         supply: Supply::Live,
         max_document_bytes: 1 << 20,
         rtt_channel: None,
+        is_shared: false,
     };
     journal.add_source(settings, None).unwrap()
 }
@@ -275,6 +276,7 @@ fn a_late_value_counts_and_does_not_go_back() {
         supply: Supply::Live,
         max_document_bytes: 65_536,
         rtt_channel: None,
+        is_shared: false,
     };
     let mut intake = journal.add_source(settings, None).unwrap();
 

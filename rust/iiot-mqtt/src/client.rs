@@ -5,6 +5,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::mark::Properties;
 use crate::reasons::{self, Fault};
 
 /// Why a connection ended.
@@ -37,6 +38,8 @@ pub enum EndKind {
     Search,
     /// We ended it, because there is no room for what the broker sends.
     Paused,
+    /// We ended it, with its session.
+    Retired,
 }
 
 impl EndKind {
@@ -56,6 +59,7 @@ impl EndKind {
             Self::Journal => "journal",
             Self::Search => "search",
             Self::Paused => "paused",
+            Self::Retired => "retired",
         }
     }
 }
@@ -146,6 +150,8 @@ pub struct Limits {
     pub qos: u8,
     pub retain: bool,
     pub packet_bytes: usize,
+    /// Subscriptions may be shared with other clients.
+    pub shared: bool,
 }
 
 /// How a publish is written.
@@ -162,6 +168,7 @@ impl Limits {
         qos: 2,
         retain: true,
         packet_bytes: 268_435_455,
+        shared: true,
     };
 
     /// Why this broker can never be given such a publish, as a stable word; nothing is asked.
@@ -239,8 +246,15 @@ pub trait Events {
 
 /// The half that takes requests. Nothing blocks; the caller keeps to the window.
 pub trait Requests {
-    /// `false` if the topic cannot be published to.
-    fn publish(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) -> bool;
+    /// `false` if the topic cannot be published to. Only MQTT 5 has properties.
+    fn publish(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        qos: u8,
+        retain: bool,
+        properties: Properties,
+    ) -> bool;
     fn subscribe(&self, filters: Vec<String>);
     fn unsubscribe(&self, filters: Vec<String>);
     /// Send DISCONNECT now, ahead of everything.

@@ -13,6 +13,7 @@ use crate::client::{
     Acknowledgement, EndKind, Events, Failure, Limits, REQUEST_BATCH, Requests, Setup, Signal,
     failure_within,
 };
+use crate::mark::Properties;
 use crate::tolerant::Tolerant;
 
 pub struct V4Events(EventLoop);
@@ -73,7 +74,14 @@ impl Events for V4Events {
 }
 
 impl Requests for V4Requests {
-    fn publish(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) -> bool {
+    fn publish(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        qos: u8,
+        retain: bool,
+        _properties: Properties,
+    ) -> bool {
         self.0
             .try_publish(
                 topic,

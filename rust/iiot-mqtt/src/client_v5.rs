@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rumqttc_v5::mqttbytes::v5::PublishProperties;
 use rumqttc_v5::{
     AsyncClient, Broker, ConnAck, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill,
     MqttOptions, Outgoing, Packet, PublishOptions, QoS, StateError, SubscribeFilterInput,
@@ -13,6 +14,7 @@ use crate::client::{
     Acknowledgement, EndKind, Events, Failure, Limits, QOS_0_ONLY, REQUEST_BATCH, Requests, Setup,
     Signal, failure_within,
 };
+use crate::mark::Properties;
 use crate::reasons::{RETAIN_NOT_SUPPORTED, UNSPECIFIED};
 use crate::tolerant::Tolerant;
 use crate::wire::Notes;
@@ -91,14 +93,22 @@ impl Events for V5Events {
 }
 
 impl Requests for V5Requests {
-    fn publish(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) -> bool {
-        self.0
-            .try_publish(
-                topic,
-                payload,
-                PublishOptions::new(level(qos)).retain(retain),
-            )
-            .is_ok()
+    fn publish(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        qos: u8,
+        retain: bool,
+        properties: Properties,
+    ) -> bool {
+        let mut options = PublishOptions::new(level(qos)).retain(retain);
+        if !properties.is_empty() {
+            options = options.properties(PublishProperties {
+                user_properties: properties,
+                ..PublishProperties::default()
+            });
+        }
+        self.0.try_publish(topic, payload, options).is_ok()
     }
 
     fn subscribe(&self, filters: Vec<String>) {
@@ -175,6 +185,7 @@ fn limits(connack: &ConnAck) -> Limits {
         packet_bytes: properties
             .max_packet_size
             .map_or(Limits::NONE.packet_bytes, |bytes| bytes as usize),
+        shared: properties.shared_subscription_available != Some(0),
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::client::{EndKind, Failure};
 use crate::config::{Checked, Config, ConfigError, check};
 use crate::destination::filter_fault;
+use crate::mark::ValueMark;
 use crate::sink::wall_clock_ns;
 
 /// What to subscribe to.
@@ -50,6 +51,8 @@ pub struct ConsumerConfig {
     pub session_expiry: Duration,
     /// A longer payload is a reject, and only its beginning is kept.
     pub max_payload_bytes: usize,
+    /// So many messages may be under way without an acknowledgement (MQTT 5): as many may be stored twice where another consumer gets them.
+    pub receive_maximum: u16,
 }
 
 /// A message as it came.
@@ -67,6 +70,8 @@ pub struct Arrived<'a> {
     pub again: bool,
     /// The broker had kept it.
     pub retained: bool,
+    /// By what its publisher, if that is a gateway, knows it (MQTT 5).
+    pub mark: Option<ValueMark<'a>>,
     /// Nanoseconds since 1970.
     pub received_at_ns: i64,
 }
@@ -130,6 +135,8 @@ pub enum ConsumerPhase {
     Paused,
     /// `stop` was called.
     Stopped,
+    /// `retire` was called, and its session is ended.
+    Retired,
 }
 
 impl ConsumerPhase {
@@ -141,6 +148,7 @@ impl ConsumerPhase {
             Self::Subscribed => "subscribed",
             Self::Paused => "paused",
             Self::Stopped => "stopped",
+            Self::Retired => "retired",
         }
     }
 }
@@ -194,6 +202,8 @@ struct Visible {
     limits: String,
     sessions_lost: u64,
     stop_by: Option<Instant>,
+    retiring: bool,
+    retired: bool,
 }
 
 impl Desk {
@@ -203,6 +213,18 @@ impl Desk {
 
     fn enter(&self, phase: ConsumerPhase) {
         self.lock().phase = phase;
+    }
+
+    fn is_retiring(&self) -> bool {
+        self.lock().retiring
+    }
+
+    fn is_retired(&self) -> bool {
+        self.lock().retired
+    }
+
+    fn set_retired(&self) {
+        self.lock().retired = true;
     }
 
     fn stop_by(&self) -> Option<Instant> {
@@ -245,6 +267,8 @@ impl Consumer {
             limits: String::new(),
             sessions_lost: 0,
             stop_by: None,
+            retiring: false,
+            retired: false,
         };
         Ok(Self {
             checked: check(config)?,
@@ -290,10 +314,10 @@ impl Consumer {
             },
         };
         self.desk.unacknowledged.store(0, Ordering::Relaxed);
-        self.desk.enter(if ended.kind == EndKind::Stopped {
-            ConsumerPhase::Stopped
-        } else {
-            ConsumerPhase::Disconnected
+        self.desk.enter(match ended.kind {
+            EndKind::Stopped => ConsumerPhase::Stopped,
+            EndKind::Retired => ConsumerPhase::Retired,
+            _ => ConsumerPhase::Disconnected,
         });
         ended
     }
@@ -301,6 +325,12 @@ impl Consumer {
     /// End `run_connection`, now and for good: acknowledge what is durable within the grace, and disconnect; the session stays. Returns at once.
     pub fn stop(&self, grace: Duration) {
         self.desk.lock().stop_by = Some(Instant::now() + grace);
+        self.desk.wake.notify_one();
+    }
+
+    /// Give the session up for good: take the filters back, take what the broker still holds, and end the session, over this connection or the next. Returns at once.
+    pub fn retire(&self) {
+        self.desk.lock().retiring = true;
         self.desk.wake.notify_one();
     }
 

@@ -14,6 +14,7 @@ mod config;
 mod connection;
 mod consumer;
 mod destination;
+mod mark;
 mod policy;
 mod probe;
 mod queue;
@@ -36,6 +37,7 @@ pub use consumer::{
     Arrived, Consumer, ConsumerConfig, ConsumerEnded, ConsumerPhase, ConsumerState, Inlet,
     InletError, Retained, Subscription,
 };
+pub use mark::{Identity, Mark, ValueMark};
 pub use policy::Backlog;
 pub use probe::{ProbeReport, ProbeStep, probe};
 pub use queue::{Confirmation, KnownTopic, PointReject, PublishBatch, PublishQueue, QueueError};

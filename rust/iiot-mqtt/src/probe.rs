@@ -8,10 +8,12 @@ use tokio::time::timeout;
 
 use crate::client::{Acknowledgement, EndKind, Events, Failure, Requests, Setup, Signal};
 use crate::config::{Checked, Config, ConfigError, Protocol, check};
-use crate::destination::topic_fault;
+use crate::destination::{filter_fault, topic_fault};
 use crate::reasons::{NOT_AUTHORIZED, QUOTA_EXCEEDED};
 use crate::sink::setup;
 use crate::{client_v4, client_v5};
+
+const SHARED: &str = "$share/";
 
 /// The steps of a probe, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +51,23 @@ pub struct ProbeReport {
     pub detail: String,
 }
 
-/// Connect, subscribe to `topic`, publish to it (unretained, `QoS 1`), read it back, disconnect. Blocks up to `within`.
+/// Connect, subscribe to `filter`, publish to `topic` (unretained, `QoS 1`), read it back, disconnect. Blocks up to `within`. The filter matches the topic, and may be a
+/// shared one.
 /// Without a last will and without availability messages, whatever the configuration says.
-pub fn probe(config: Config, topic: &str, within: Duration) -> Result<ProbeReport, ConfigError> {
+pub fn probe(
+    config: Config,
+    topic: &str,
+    filter: &str,
+    within: Duration,
+) -> Result<ProbeReport, ConfigError> {
     let config = Config {
         availability_topic: String::new(),
         health_topic: String::new(),
         ..config
     };
+    if let Some(fault) = filter_fault(filter) {
+        return Err(ConfigError::new("filter", fault));
+    }
     if let Some(fault) = topic_fault(topic) {
         return Err(ConfigError::new("topic", fault));
     }
@@ -80,11 +91,11 @@ pub fn probe(config: Config, topic: &str, within: Duration) -> Result<ProbeRepor
         match checked.config.protocol {
             Protocol::V311 => {
                 let (mut events, requests) = client_v4::connection(&setup);
-                run(&mut events, &requests, topic, within).await
+                run(&mut events, &requests, (topic, filter), within).await
             }
             Protocol::V5 => {
                 let (mut events, requests) = client_v5::connection(&setup);
-                run(&mut events, &requests, topic, within).await
+                run(&mut events, &requests, (topic, filter), within).await
             }
         }
     });
@@ -148,11 +159,11 @@ async fn answer<E: Events, R: Requests>(events: &mut E, requests: &R) -> bool {
 async fn run<E: Events, R: Requests>(
     events: &mut E,
     requests: &R,
-    topic: &str,
+    places: (&str, &str),
     within: Duration,
 ) -> ProbeReport {
     let mut step = ProbeStep::Connect;
-    let (kind, detail) = match timeout(within, steps(events, requests, topic, &mut step)).await {
+    let (kind, detail) = match timeout(within, steps(events, requests, places, &mut step)).await {
         Ok(Ok(())) => {
             return ProbeReport {
                 failed: None,
@@ -177,7 +188,7 @@ async fn run<E: Events, R: Requests>(
 async fn steps<E: Events, R: Requests>(
     events: &mut E,
     requests: &R,
-    topic: &str,
+    (topic, filter): (&str, &str),
     step: &mut ProbeStep,
 ) -> Result<(), Failure> {
     let nonce = SystemTime::now()
@@ -187,13 +198,17 @@ async fn steps<E: Events, R: Requests>(
     let mut came_back = false;
     loop {
         match pin!(events.poll()).await? {
-            Signal::Connected(_) => {
+            Signal::Connected(limits) => {
                 *step = ProbeStep::Subscribe;
-                requests.subscribe(vec![topic.to_owned()]);
+                if filter.starts_with(SHARED) && !limits.shared {
+                    let why = "the broker says that it has no shared subscriptions";
+                    return Err(Failure::new(EndKind::Refused, why));
+                }
+                requests.subscribe(vec![filter.to_owned()]);
             }
             Signal::Subscribed(granted) if granted == [true] => {
                 *step = ProbeStep::Publish;
-                if !requests.publish(topic, payload.clone(), 1, false) {
+                if !requests.publish(topic, payload.clone(), 1, false, Vec::new()) {
                     return Err(Failure::new(
                         EndKind::Protocol,
                         "this topic cannot be published to",

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use iiot_core::Place;
 
+use crate::mark::Identity;
+
 /// Where publishes come from and where confirmations go. The journal's adapter implements it; tests use one in memory.
 ///
 /// No method may block on the disk for long: all are called from the thread that drives the connection.
@@ -29,6 +31,8 @@ pub trait PublishQueue: Send {
     fn confirm(&mut self, confirmation: Confirmation) -> Result<(), QueueError>;
     /// The cursor that is durable now.
     fn confirmed(&mut self) -> u64;
+    /// By what the values of the frame at a position are known to whoever receives them; none if that is not known.
+    fn identity(&self, position: u64) -> Option<Identity<'_>>;
     /// `wake` is to be called whenever frames or a confirmation were committed. It replaces an earlier one.
     fn subscribe(&mut self, wake: Arc<dyn Fn() + Send + Sync>);
 }
@@ -107,6 +111,7 @@ pub(crate) struct PublishSpan {
     payload_end: u32,
     pub place: Place,
     pub retain: bool,
+    pub time_ns: i64,
 }
 
 impl PublishSpan {
@@ -145,8 +150,15 @@ impl PublishBatch {
         self.end = position + 1;
     }
 
-    /// Add a publish to the frame begun last; without one it is ignored. The topic is the parts put together.
-    pub fn publish(&mut self, topic_parts: &[&str], payload: &[u8], retain: bool, place: Place) {
+    /// Add a publish to the frame begun last; without one it is ignored. The topic is the parts put together; `time_ns` is the value's own time.
+    pub fn publish(
+        &mut self,
+        topic_parts: &[&str],
+        payload: &[u8],
+        retain: bool,
+        place: Place,
+        time_ns: i64,
+    ) {
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
@@ -164,6 +176,7 @@ impl PublishBatch {
             payload_end,
             place,
             retain,
+            time_ns,
         });
     }
 

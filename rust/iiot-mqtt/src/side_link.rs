@@ -183,7 +183,11 @@ impl<'a, R: Requests> Link<'a, R> {
             }
             let refusal = self.limits.refusal(&publish.topic, bytes, form);
             let payload = publish.payload.clone();
-            if refusal.is_none() && self.requests.publish(&publish.topic, payload, 1, retain) {
+            if refusal.is_none()
+                && self
+                    .requests
+                    .publish(&publish.topic, payload, 1, retain, Vec::new())
+            {
                 self.under_way.push_back(UnderWay {
                     publish,
                     id: None,

@@ -39,6 +39,8 @@ pub struct Point {
     pub position: u64,
     /// Which value of the frame.
     pub value: iiot_core::Place,
+    /// The time of the value.
+    pub time_ns: i64,
     pub payload: Bytes,
     /// The retain flag it is sent with.
     pub retain: bool,
@@ -237,6 +239,7 @@ impl Stage {
                 unlisted,
                 position: frame.position,
                 value: span.place,
+                time_ns: span.time_ns,
                 payload: self.arena.slice(span.payload()),
                 retain: false,
                 wants_retain: span.retain,

@@ -167,6 +167,7 @@ fn run(
         retained: Retained::Ignore,
         session_expiry: Duration::from_secs(3600),
         max_payload_bytes: 1000,
+        receive_maximum: u16::MAX,
     };
     change(&mut config, &mut settings);
     let consumer = Arc::new(Consumer::new(config, settings).unwrap());

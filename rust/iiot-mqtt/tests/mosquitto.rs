@@ -433,7 +433,7 @@ fn tls_is_spoken_with_a_trusted_broker_only() {
         ..trusting.clone()
     };
     for config in [trusting.clone(), with_mark] {
-        let report = probe(config, "probe/x", support::PATIENCE).unwrap();
+        let report = probe(config, "probe/x", "probe/x", support::PATIENCE).unwrap();
         assert_eq!(report.failed, None, "{}", report.detail);
     }
 
@@ -461,6 +461,6 @@ fn a_probe_publishes_and_reads_back() {
         return;
     }
     let broker = Mosquitto::start();
-    let report = probe(config(broker.port), "probe/x", support::PATIENCE).unwrap();
+    let report = probe(config(broker.port), "probe/x", "probe/x", support::PATIENCE).unwrap();
     assert_eq!(report.failed, None, "{}", report.detail);
 }

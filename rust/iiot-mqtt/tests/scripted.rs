@@ -450,7 +450,7 @@ fn a_probe_names_the_first_step_that_failed() {
     let within = Duration::from_millis(300);
 
     let found: Vec<_> = (0..4)
-        .map(|_| probe(config(broker.port), "probe/x", within).unwrap())
+        .map(|_| probe(config(broker.port), "probe/x", "probe/x", within).unwrap())
         .map(|report| (report.failed, report.kind))
         .collect();
 

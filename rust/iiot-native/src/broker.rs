@@ -125,6 +125,7 @@ impl BrokerConsumer {
             supply: consumed(waits),
             max_document_bytes,
             rtt_channel: None,
+            is_shared: false,
         };
         let mut intake = journal.add_core_source(py, settings)?;
         if let Some(devices) = devices::core(devices.as_ref()) {

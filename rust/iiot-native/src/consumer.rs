@@ -5,7 +5,7 @@ use crate::decode::Profile;
 use crate::devices::{self, DeviceDirectory};
 use crate::journal::{Journal, seconds};
 use crate::mqtt::{protocol, refused};
-use iiot_journal::{Delivery, Intake, Message, Redelivery, SourceSettings, Supply};
+use iiot_journal::{Delivery, Intake, Message, Redelivery, SiteMark, SourceSettings, Supply};
 use iiot_mqtt::{
     Arrived, Config, Consumer, ConsumerConfig, Inlet, InletError, Retained, Subscription,
 };
@@ -40,6 +40,13 @@ fn message<'a>(arrived: &Arrived<'a>) -> Message<'a> {
             packet_id: arrived.packet_id,
             again: arrived.again,
             retained: arrived.retained,
+        }),
+        mark: arrived.mark.map(|mark| SiteMark {
+            origin: mark.identity.origin,
+            run: mark.identity.run,
+            position: mark.position,
+            place: (mark.place.point, mark.place.field),
+            time_ns: mark.time_ns,
         }),
     }
 }
@@ -123,7 +130,7 @@ impl MqttConsumer {
     #[pyo3(signature = (
         journal, name, *, profile, topic_prefix, tags, broker_url, client_id, subscriptions, retained = "ignore", redelivery = "marked", waits = true,
         session_expiry_s = 86_400.0, dedup_window_s = 3600.0, max_document_bytes = 65_536, protocol = "3.1.1", keep_alive_s = 30.0, ack_timeout_s = 20.0,
-        connect_timeout_s = 10.0, username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None, devices = None
+        connect_timeout_s = 10.0, receive_maximum = 65_535, is_shared = false, username = None, password = None, ca_file = None, client_cert_file = None, client_key_file = None, devices = None
     ))]
     fn new(
         py: Python<'_>,
@@ -145,6 +152,8 @@ impl MqttConsumer {
         keep_alive_s: f64,
         ack_timeout_s: f64,
         connect_timeout_s: f64,
+        receive_maximum: u16,
+        is_shared: bool,
         username: Option<String>,
         password: Option<String>,
         ca_file: Option<String>,
@@ -190,6 +199,7 @@ impl MqttConsumer {
             retained,
             session_expiry: seconds("session_expiry_s", session_expiry_s)?,
             max_payload_bytes: max_document_bytes,
+            receive_maximum,
         };
         let core = Consumer::new(config, consumer).map_err(refused)?;
         let settings = SourceSettings {
@@ -202,6 +212,7 @@ impl MqttConsumer {
             supply: consumed(waits),
             max_document_bytes,
             rtt_channel: None,
+            is_shared,
         };
         let mut intake = journal.add_core_source(py, settings)?;
         if let Some(devices) = devices::core(devices.as_ref()) {
@@ -248,6 +259,10 @@ impl MqttConsumer {
     fn stop(&self, timeout_s: f64) -> PyResult<()> {
         self.core.stop(seconds("timeout_s", timeout_s)?);
         Ok(())
+    }
+
+    fn retire(&self) {
+        self.core.retire();
     }
 
     fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {

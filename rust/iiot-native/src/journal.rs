@@ -18,6 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A chunk of a site: run, number, and for each value frame, point and field.
+type PlainChunk = (String, u64, Vec<(u8, u32, u32)>);
+
 /// The durable log between sources and sinks.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Journal {
@@ -81,7 +84,7 @@ impl Journal {
     #[staticmethod]
     fn inspect(py: Python<'_>, path: &str) -> PyResult<Py<PyDict>> {
         let status = run(py, || Core::inspect(Path::new(path)))?;
-        status_dict(py, &status, None)
+        status_dict(py, &status, None, None)
     }
 
     #[staticmethod]
@@ -97,7 +100,7 @@ impl Journal {
 
     fn status(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let status = run(py, || self.core.status())?;
-        status_dict(py, &status, self.core.stalled())
+        status_dict(py, &status, self.core.stalled(), Some(self.core.id()))
     }
 
     #[pyo3(signature = (*, limit = 100))]
@@ -167,6 +170,7 @@ impl Journal {
             },
             max_document_bytes,
             rtt_channel,
+            is_shared: false,
         };
         Ok(Intake::new(run(py, || {
             self.core.add_source(settings, None)
@@ -204,6 +208,7 @@ impl Journal {
             supply: Supply::Replayable,
             max_document_bytes,
             rtt_channel,
+            is_shared: false,
         };
         let recording = RecordingSettings {
             fingerprint: fingerprint.to_owned(),
@@ -239,6 +244,15 @@ impl Journal {
         let runs = self.core.runs();
         runs.present()
             .map_or_else(String::new, |run| run.id.clone())
+    }
+
+    /// Which values of a site came: run, position divided by 64, and for each value frame within these 64, point and field.
+    fn site_chunks(&self, py: Python<'_>, origin: &str) -> PyResult<Vec<PlainChunk>> {
+        let chunks = run(py, || self.core.site_chunks(origin))?;
+        let plain = chunks
+            .into_iter()
+            .map(|chunk| (chunk.run, chunk.number, chunk.entries.into_iter().collect()));
+        Ok(plain.collect())
     }
 
     #[pyo3(signature = (name))]

@@ -99,7 +99,11 @@ impl MqttSink {
         let core = Sink::new(config).map_err(refused)?;
         Ok(Self {
             core,
-            queue: Mutex::new(JournalQueue::new(Batches::new(journal.cursor(py, name)?))),
+            queue: Mutex::new(JournalQueue::new(
+                Batches::new(journal.cursor(py, name)?),
+                journal.core.id().to_owned(),
+                journal.core.runs(),
+            )),
         })
     }
 
@@ -161,7 +165,7 @@ impl MqttSink {
     )]
     #[staticmethod]
     #[pyo3(signature = (
-        *, broker_url, client_id, topic, protocol = "3.1.1", username = None, password = None, ca_file = None, client_cert_file = None,
+        *, broker_url, client_id, topic, filter = None, protocol = "3.1.1", username = None, password = None, ca_file = None, client_cert_file = None,
         client_key_file = None, timeout_s = 10.0
     ))]
     fn probe(
@@ -169,6 +173,7 @@ impl MqttSink {
         broker_url: String,
         client_id: String,
         topic: &str,
+        filter: Option<&str>,
         protocol: &str,
         username: Option<String>,
         password: Option<String>,
@@ -188,7 +193,7 @@ impl MqttSink {
         };
         let timeout = seconds("timeout_s", timeout_s)?;
         let report = py
-            .detach(|| iiot_mqtt::probe(config, topic, timeout))
+            .detach(|| iiot_mqtt::probe(config, topic, filter.unwrap_or(topic), timeout))
             .map_err(refused)?;
         let entry = PyDict::new(py);
         entry.set_item("ok", report.failed.is_none())?;

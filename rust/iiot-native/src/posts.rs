@@ -91,6 +91,7 @@ impl Posts {
                 supply: Supply::Waiting,
                 max_document_bytes,
                 rtt_channel: None,
+                is_shared: false,
             },
             message_id_window: seconds("message_id_window_s", message_id_window_s)?,
             max_message_ids,

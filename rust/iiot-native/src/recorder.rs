@@ -141,6 +141,7 @@ impl MqttRecorder {
             retained: Retained::Ignore,
             session_expiry: Duration::ZERO,
             max_payload_bytes: max_document_bytes,
+            receive_maximum: u16::MAX,
         };
         Ok(Self {
             core: Consumer::new(config, consumer).map_err(refused)?,

@@ -8,6 +8,7 @@ pub(crate) fn status_dict(
     py: Python<'_>,
     status: &Status,
     stalled: Option<String>,
+    id: Option<&str>,
 ) -> PyResult<Py<PyDict>> {
     let intake = PyDict::new(py);
     for (name, value) in &status.intake {
@@ -33,6 +34,7 @@ pub(crate) fn status_dict(
                 sink.dropped_full + sink.dropped_age + sink.dropped_away,
             ),
             ("superseded", sink.superseded),
+            ("values", sink.values),
         ] {
             entry.set_item(name, value)?;
         }
@@ -46,6 +48,13 @@ pub(crate) fn status_dict(
         entry.set_item("oldest_queued_at_ms", sink.oldest_queued_at_ms)?;
         sinks.set_item(&sink.name, entry)?;
     }
+    let sites = PyDict::new(py);
+    for site in &status.sites {
+        let entry = PyDict::new(py);
+        entry.set_item("received", site.received)?;
+        entry.set_item("doubles", site.doubles)?;
+        sites.set_item(&site.origin, entry)?;
+    }
     let journal = PyDict::new(py);
     journal.set_item("bytes", status.journal.bytes)?;
     journal.set_item("max_bytes", status.journal.max_bytes)?;
@@ -54,9 +63,13 @@ pub(crate) fn status_dict(
     journal.set_item("hours_left", status.journal.hours_left)?;
     journal.set_item("rejects", status.journal.rejects)?;
     journal.set_item("stalled", stalled)?;
+    if let Some(id) = id {
+        journal.set_item("id", id)?;
+    }
     let all = PyDict::new(py);
     all.set_item("intake", intake)?;
     all.set_item("sinks", sinks)?;
+    all.set_item("sites", sites)?;
     all.set_item("journal", journal)?;
     Ok(all.unbind())
 }

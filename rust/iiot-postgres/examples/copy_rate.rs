@@ -108,6 +108,7 @@ fn fill(folder: &std::path::Path, rows: u64) -> Journal {
         supply: Supply::Replayable,
         max_document_bytes: 65_536,
         rtt_channel: None,
+        is_shared: false,
     };
     let mut intake = journal.add_source(settings, None).unwrap();
     let start = now_ns() / 1_000_000_000 - 3600;

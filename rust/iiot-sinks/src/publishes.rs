@@ -1,11 +1,11 @@
 //! The journal as the MQTT client wants it: publishes out, confirmations in.
 
-use iiot_core::{Decoded, quote};
+use iiot_core::{Decoded, Publish, quote};
 use iiot_journal::{
-    Batches, Confirmation as Settled, Confirmations, Encoder, Error, Frame, OriginInfo, SinkReject,
-    TopicValue,
+    Batches, Confirmation as Settled, Confirmations, Encoder, Error, Frame, OriginInfo, Runs,
+    SinkReject, TopicValue,
 };
-use iiot_mqtt::{Confirmation, KnownTopic, PublishBatch, PublishQueue, QueueError};
+use iiot_mqtt::{Confirmation, Identity, KnownTopic, PublishBatch, PublishQueue, QueueError};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Frames that may be sent beyond the stored cursor; after a kill as many may be sent twice.
@@ -18,12 +18,18 @@ pub struct JournalQueue {
     batches: Batches,
     confirmations: Arc<Confirmations>,
     wake: Arc<Mutex<Option<Wake>>>,
+    /// The id of the journal.
+    id: String,
+    runs: Arc<Runs>,
+    /// Points of the frame that is being read, each with its time.
+    times: Vec<(u32, i64)>,
 }
 
 /// Publishes of a few frames.
 struct Publishes<'b> {
     batch: &'b mut PublishBatch,
     frames_left: usize,
+    times: &'b mut Vec<(u32, i64)>,
 }
 
 impl Encoder for Publishes<'_> {
@@ -35,10 +41,27 @@ impl Encoder for Publishes<'_> {
         self.frames_left = self.frames_left.saturating_sub(1);
         self.batch.begin_frame(frame.position, frame.time_ns);
         let Some(decoded) = decoded else { return };
+        self.times.clear();
+        decoded.point_times(frame.time(), |point, time_ns| {
+            if time_ns != frame.time_ns {
+                self.times.push((point, time_ns));
+            }
+        });
         decoded.publishes(&info.origin, |publish| {
             let topic = std::str::from_utf8(publish.topic).unwrap_or_default();
+            let own = self
+                .times
+                .iter()
+                .find(|(point, _)| *point == publish.place.point);
+            let time_ns = own.map_or(frame.time_ns, |(_, time_ns)| *time_ns);
+            let Publish {
+                payload,
+                retain,
+                place,
+                ..
+            } = publish;
             self.batch
-                .publish(&[topic], publish.payload, publish.retain, publish.place);
+                .publish(&[topic], payload, retain, place, time_ns);
         });
     }
 }
@@ -49,8 +72,8 @@ fn failed(error: Error) -> QueueError {
 }
 
 impl JournalQueue {
-    /// Send from behind the sink's cursor on.
-    pub fn new(batches: Batches) -> Self {
+    /// Send from behind the sink's cursor on. `id` and `runs` are the journal's.
+    pub fn new(batches: Batches, id: String, runs: Arc<Runs>) -> Self {
         let wake: Arc<Mutex<Option<Wake>>> = Arc::default();
         let told = Arc::clone(&wake);
         batches.on_progress(Arc::new(move || {
@@ -63,6 +86,9 @@ impl JournalQueue {
             confirmations: batches.confirmations(),
             batches,
             wake,
+            id,
+            runs,
+            times: Vec::new(),
         }
     }
 }
@@ -99,6 +125,7 @@ impl PublishQueue for JournalQueue {
         let mut publishes = Publishes {
             batch,
             frames_left: max_frames,
+            times: &mut self.times,
         };
         let any = self
             .batches
@@ -119,6 +146,7 @@ impl PublishQueue for JournalQueue {
             delivered: c.delivered,
             superseded: c.superseded,
             rejected: positions.len() as u64,
+            values: c.points,
             rejects: c
                 .rejected
                 .into_iter()
@@ -147,6 +175,14 @@ impl PublishQueue for JournalQueue {
 
     fn confirmed(&mut self) -> u64 {
         self.batches.position()
+    }
+
+    fn identity(&self, position: u64) -> Option<Identity<'_>> {
+        let run = &self.runs.of(position)?.id;
+        Some(Identity {
+            origin: &self.id,
+            run,
+        })
     }
 
     fn subscribe(&mut self, wake: Wake) {

@@ -50,6 +50,7 @@ fn journal_with(folder: &Path, points: &[usize], format: LineFormat) -> (Journal
         supply: Supply::Live,
         max_document_bytes: 65_536,
         rtt_channel: None,
+        is_shared: false,
     };
     let mut intake = journal.add_source(settings, None).unwrap();
     for (frame, &count) in points.iter().enumerate() {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
 from iiot_gateway.errors import GatewayError, SettingUnusable
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
     from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
     from iiot_gateway.sources.recording import MessageWriter
+
+
+SHARED_RECEIVE_MAXIMUM = 250
+MOST_UNDER_WAY = 65_535
 
 
 def build_consumer(building: Building, name: str, section: MqttConsumerSection) -> Source:
@@ -46,10 +51,37 @@ def build_consumer(building: Building, name: str, section: MqttConsumerSection) 
         keep_alive_s=section.keep_alive_s,
         ack_timeout_s=section.ack_timeout_s,
         connect_timeout_s=section.connect_timeout_s,
+        receive_maximum=section.receive_maximum or (SHARED_RECEIVE_MAXIMUM if section.is_shared() else MOST_UNDER_WAY),
+        is_shared=section.is_shared(),
         **settings,
         **broker_settings(building.config, section),
     )
-    return MqttConsumerSource(name, section, native)
+    source = MqttConsumerSource(name, section, native)
+    _retirable(building).append(source)
+    return source
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """Answers the command `retire`."""
+
+    sources: list[MqttConsumerSource] = field(default_factory=list)
+
+    def retire(self, _request: dict[str, Any]) -> list[str]:
+        """Let every consumer give its session up. Returns their names; `status` shows how far each is."""
+        for source in self.sources:
+            source.retire()
+        return [source.name for source in self.sources]
+
+
+def _retirable(building: Building) -> list[MqttConsumerSource]:
+    return building.once(_retiring).sources
+
+
+def _retiring(building: Building) -> Retiring:
+    retiring = Retiring()
+    building.commands["retire"] = retiring.retire
+    return retiring
 
 
 def _devices(building: Building) -> _native.DeviceDirectory | None:

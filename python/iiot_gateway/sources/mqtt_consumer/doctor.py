@@ -13,16 +13,18 @@ from iiot_gateway.findings import Finding
 from iiot_gateway.mqtt.broker import EMBEDDED
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.mqtt.remedies import remedy
-from iiot_gateway.sources.mqtt_consumer.section import MqttConsumerSection
-
-SHARED = "$share/"
+from iiot_gateway.sources.mqtt_consumer.section import SHARED, MqttConsumerSection
+from iiot_gateway.sources.mqtt_consumer.share import shares
 
 
 def consumers(config: Config) -> Iterator[Finding]:
     """Try each consumer of another broker; the built-in one is tried with its sink."""
     for name, section in config.of(MqttConsumerSection).items():
         if section.broker_url != EMBEDDED:
-            yield _tried(f"{name} {section.broker_url}", config, section)
+            found = _tried(f"{name} {section.broker_url}", config, section)
+            yield found
+            if found.ok and section.is_shared():
+                yield from shares(name, config, section)
 
 
 def _tried(subject: str, config: Config, section: MqttConsumerSection) -> Finding:

@@ -12,6 +12,8 @@ from iiot_gateway.config.component import Faults, KeyPath, SourceSection, place
 from iiot_gateway.config.keys import HOUR_S, YEAR_S, Subscription, choice, integer, number, path, secret, subscriptions, tags, text
 from iiot_gateway.config.mqtt_text import filter_fault, overlaps
 from iiot_gateway.config.secret import Secret
+from iiot_gateway.config.wiring import source_rules, time_formats
+from iiot_gateway.mqtt.broker import EMBEDDED
 from iiot_gateway.mqtt.connection import connection_faults, own_prefixes
 
 if TYPE_CHECKING:
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from iiot_gateway.findings import Finding, Running
     from iiot_gateway.sources.base import Source
     from iiot_gateway.sources.recording import MessageWriter
+
+SHARED = "$share/"
+UPTIMES = {"uptime_ms", "unix_s_or_uptime_ms"}
+"""Formats of times that may be uptimes."""
+AT_LEAST_ONCE = "messages that have neither a date nor the mark of a gateway that published them are stored at least once, not exactly once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,13 @@ class MqttConsumerSection(SourceSection):
         "drop_oldest",
     )
     silence_s: float = number(900.0, "Without any message for so long, status says silent. 0 never does.", low=0, high=YEAR_S)
+    receive_maximum: int = integer(
+        0,
+        "Messages under way without an acknowledgement (protocol 5); another gateway may store as many again. "
+        "0 means 250 for shared filters, and no limit for others.",
+        low=0,
+        high=65535,
+    )
     keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
     ack_timeout_s: float = number(20.0, "A ping that is not answered for so long ends the connection.", low=1, high=HOUR_S)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
@@ -76,6 +90,10 @@ class MqttConsumerSection(SourceSection):
         3600.0, "A message with a time that comes again within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
     )
     max_document_bytes: int = integer(65536, "A longer message is rejected.", low=64, high=16777216)
+
+    def is_shared(self) -> bool:
+        """Tell whether other gateways get a part of its messages."""
+        return any(topic.filter.startswith(SHARED) for topic in self.topics)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
@@ -99,6 +117,13 @@ def _consumer(path: KeyPath, config: Config, consumer: MqttConsumerSection) -> F
                 remedy = 'the gateway would take its own values; name a narrower filter, or set own = "take"'
                 yield (*path, "topics"), f"{subscription.filter!r} matches {where}: {remedy}"
     yield from connection_faults(path, consumer)
+    if consumer.is_shared() and consumer.broker_url == EMBEDDED:
+        yield (*path, "topics"), "the built-in broker gives its messages to this gateway alone: leave $share/GROUP/ out"
+    elif consumer.is_shared() and not consumer.session_expiry_s:
+        yield (
+            (*path, "session_expiry_s"),
+            "a worker that is killed would lose what the broker has sent and it has not acknowledged: expected hours, such as 86400",
+        )
 
 
 def _shared_filters(config: Config) -> Faults:
@@ -115,6 +140,23 @@ def _shared_filters(config: Config) -> Faults:
                     )
             if not filter_fault(subscription.filter):
                 known.append((consumer.broker_url, name, subscription.filter))
+
+
+def notes(config: Config) -> Iterator[str]:
+    """Say what a share cannot promise as it is configured."""
+    for name, consumer in config.of(MqttConsumerSection).items():
+        if not consumer.is_shared():
+            continue
+        if consumer.protocol == "3.1.1":
+            yield (
+                f"{name}.protocol is 3.1.1, so only the broker bounds how many messages another worker stores twice, and marks of "
+                'other gateways are not seen: set protocol = "5"'
+            )
+        formats = time_formats(source_rules(config, name, consumer).profile)
+        if UPTIMES & formats:
+            yield f"{name}: an uptime counts as no time in a share, because each worker sees a part of a device's messages; {AT_LEAST_ONCE}"
+        elif not formats:
+            yield f"{name}: its profile reads no time from documents; {AT_LEAST_ONCE}"
 
 
 def build(building: Building, name: str, section: MqttConsumerSection) -> Source:
@@ -138,4 +180,6 @@ def doctor(config: Config, _running: Running) -> Iterator[Finding]:
     return consumers(config)
 
 
-COMPONENT = MessageSource(name="mqtt_consumer", section=MqttConsumerSection, faults=faults, build=build, record=record, doctor=doctor)
+COMPONENT = MessageSource(
+    name="mqtt_consumer", section=MqttConsumerSection, faults=faults, notes=notes, build=build, record=record, doctor=doctor
+)

@@ -72,6 +72,10 @@ class MqttConsumerSource:
                     await anyio.to_thread.run_sync(self._native.stop, STOP_S)
                     await anyio.to_thread.run_sync(self._await_end, limiter=anyio.CapacityLimiter(1))
 
+    def retire(self) -> None:
+        """Give the session up for good: `status` says `retired` when nothing is left at the broker."""
+        self._native.retire()
+
     def _connection(self) -> dict[str, Any]:
         try:
             return self._native.run_connection()
@@ -85,6 +89,9 @@ class MqttConsumerSource:
     async def _wait(self, ended: dict[str, Any]) -> None:
         """Take the end of a connection, and wait until the next one."""
         kind, detail, subscribed_s = str(ended["kind"]), str(ended["detail"]), float(ended["subscribed_s"])
+        if kind == "retired":
+            self.status.change(self._log, "retired", detail)
+            await anyio.sleep_forever()
         if kind == "paused":
             self.status.change(self._log, "paused", detail, bad=True)
             while not await anyio.to_thread.run_sync(self._native.wait_room, ROOM_S):

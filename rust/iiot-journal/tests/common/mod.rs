@@ -38,6 +38,7 @@ pub fn settings(name: &str) -> SourceSettings {
         supply: Supply::Live,
         max_document_bytes: 65_536,
         rtt_channel: None,
+        is_shared: false,
     }
 }
 

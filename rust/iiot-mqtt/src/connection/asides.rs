@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Session, Step};
 use crate::acknowledge::Acknowledged;
 use crate::client::{EndKind, Failure, Form, Requests};
+use crate::mark::{self, Properties};
 use crate::stage::{Aside, Item};
 
 /// A publish outside the journal.
@@ -51,8 +52,8 @@ impl<R: Requests> Session<'_, R> {
             self.context.shared.fail(why);
             return false;
         }
-        if let Some(word) = self.limits.refusal(&topic, payload.len(), form) {
-            let bytes = payload.len();
+        let bytes = payload.len();
+        if let Some(word) = self.limits.refusal(&topic, bytes, form) {
             let why = format!("{topic:?} is not published, with its {bytes} bytes: {word}");
             self.context.shared.fail(why);
             return false;
@@ -74,7 +75,17 @@ impl<R: Requests> Session<'_, R> {
             retain,
         } = publish;
         let (qos, retain) = (self.qos.max(1), retain && self.limits.retain);
-        let is_sent = self.requests.publish(&topic, payload, qos, retain);
+        let mut properties = match aside {
+            Aside::Refresh | Aside::Canary if self.form().v5 => mark::again(),
+            _ => Properties::new(),
+        };
+        let bytes = payload.len() + mark::packet_bytes(&properties);
+        if self.limits.refusal(&topic, bytes, self.form()).is_some() {
+            properties.clear();
+        }
+        let is_sent = self
+            .requests
+            .publish(&topic, payload, qos, retain, properties);
         if is_sent {
             let topic = topic.into();
             self.unacknowledged

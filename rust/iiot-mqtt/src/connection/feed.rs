@@ -10,6 +10,7 @@ use super::{CONFIRM_WITHIN, Context, Session, Step, journal};
 use crate::acknowledge::{Acknowledged, Answer};
 use crate::client::{Failure, Form, Requests, TOO_LARGE};
 use crate::config::Protocol;
+use crate::mark::{self, Properties, ValueMark};
 use crate::stage::{Aside, Item, Next, Point};
 use crate::trial::Advice;
 
@@ -150,7 +151,17 @@ impl<R: Requests> Session<'_, R> {
             self.reject(point, reason, now);
             return Fed::Settled;
         }
-        if let Some(reason) = self.limits.refusal(name, point.payload.len(), self.form()) {
+        let mut properties = self.mark(&point);
+        let (bytes, marked) = (point.payload.len(), mark::packet_bytes(&properties));
+        if self
+            .limits
+            .refusal(name, bytes + marked, self.form())
+            .is_some()
+        {
+            // A value is worth more than its mark.
+            properties.clear();
+        }
+        if let Some(reason) = self.limits.refusal(name, bytes, self.form()) {
             let reason = reason.to_owned();
             if reason == TOO_LARGE {
                 self.reject_once_proven(point, reason, now);
@@ -177,7 +188,7 @@ impl<R: Requests> Session<'_, R> {
         let retain = point.retain && self.limits.retain;
         if !self
             .requests
-            .publish(name, point.payload.clone(), self.qos, retain)
+            .publish(name, point.payload.clone(), self.qos, retain, properties)
         {
             self.reject(point, "topic_name_invalid".to_owned(), now);
             return Fed::Settled;
@@ -204,13 +215,31 @@ impl<R: Requests> Session<'_, R> {
         Fed::Sent
     }
 
+    /// By what a value is known to whoever receives it.
+    fn mark(&self, point: &Point) -> Properties {
+        let identity = (self.form().v5).then(|| self.context.queue.identity(point.position));
+        let Some(identity) = identity.flatten() else {
+            return Properties::new();
+        };
+        let mark = ValueMark {
+            identity,
+            position: point.position,
+            place: point.value,
+            time_ns: point.time_ns,
+        };
+        mark.properties()
+    }
+
     fn close_window(&mut self) -> bool {
         if self.unclosed == 0 {
             return false;
         }
         self.unclosed = 0;
         let topic = self.marker_topic("marker");
-        if self.requests.publish(&topic, Bytes::new(), 1, false) {
+        if self
+            .requests
+            .publish(&topic, Bytes::new(), 1, false, Properties::new())
+        {
             let item = Item::Aside {
                 aside: Aside::WindowMarker,
                 topic: topic.into(),

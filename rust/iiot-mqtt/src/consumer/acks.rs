@@ -59,6 +59,11 @@ impl Acks {
         self.waiting.len()
     }
 
+    /// Everything is acknowledged, and the broker has shown that it knows.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.sent.is_empty() && self.asked.is_none()
+    }
+
     /// Everything up to this ticket is durable: write what may be acknowledged.
     pub(super) fn durable(&mut self, ticket: u64, now: Instant, out: &mut BytesMut) {
         while let Some(&(needs, packet_id, is_qos_2)) = self.waiting.front() {

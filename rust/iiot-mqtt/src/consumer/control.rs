@@ -7,6 +7,7 @@ use rumqttc_v5::mqttbytes::v5;
 use crate::client::{EndKind, Failure};
 use crate::config::Checked;
 use crate::consumer::{ConsumerConfig, Subscription};
+use crate::mark::{Mark, MarkReader};
 use crate::reasons;
 
 pub(super) const CONNACK: u8 = 2;
@@ -15,6 +16,8 @@ pub(super) const SUBACK: u8 = 9;
 pub(super) const UNSUBACK: u8 = 11;
 pub(super) const PINGRESP: u8 = 13;
 pub(super) const DISCONNECT: u8 = 14;
+
+const USER_PROPERTY: u8 = 0x26;
 
 /// The peer does not keep to the protocol.
 pub(super) fn malformed(what: &str) -> Failure {
@@ -79,11 +82,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// CONNECT, for a session that is kept as long as the settings say.
+/// CONNECT, for a session that is kept as long as the settings say; a clean one forgets what the broker kept before.
 pub(super) fn connect(
     checked: &Checked,
     consumer: &ConsumerConfig,
     v5: bool,
+    is_clean: bool,
 ) -> Result<BytesMut, Failure> {
     let mut out = BytesMut::new();
     let client_id = checked.config.client_id.clone();
@@ -94,12 +98,14 @@ pub(super) fn connect(
             session_expiry_interval: Some(
                 u32::try_from(consumer.session_expiry.as_secs()).unwrap_or(u32::MAX),
             ),
+            receive_maximum: (consumer.receive_maximum < u16::MAX)
+                .then_some(consumer.receive_maximum),
             ..v5::ConnectProperties::new()
         };
         let packet = v5::Connect {
             keep_alive,
             client_id,
-            clean_start: consumer.session_expiry.is_zero(),
+            clean_start: is_clean,
             properties: Some(properties),
         };
         let auth = match &checked.credentials {
@@ -118,7 +124,7 @@ pub(super) fn connect(
     } else {
         let mut packet = v4::Connect::new(client_id);
         packet.keep_alive = keep_alive;
-        packet.clean_session = consumer.session_expiry.is_zero();
+        packet.clean_session = is_clean;
         match &checked.credentials {
             Some((username, Some(password))) => {
                 packet.set_credentials(username.clone(), password.clone().into_bytes());
@@ -196,10 +202,11 @@ fn refused_v5(code: u8, text: Option<&str>) -> Failure {
     )
 }
 
-impl Reader<'_> {
-    /// Go through properties; `found` is given the number of each and its value.
-    fn each_property(&mut self, mut found: impl FnMut(u8, &[u8])) -> Option<()> {
+impl<'a> Reader<'a> {
+    /// Go through properties; `found` is given the number of each, its name if it has one, and its value.
+    fn each_property(&mut self, mut found: impl FnMut(u8, &'a [u8], &'a [u8])) -> Option<()> {
         while let Some(property) = self.byte() {
+            let mut name: &[u8] = &[];
             let value = match property {
                 0x01 | 0x17 | 0x19 | 0x24 | 0x25 | 0x28..=0x2A => self.take(1)?,
                 0x13 | 0x21..=0x23 => self.take(2)?,
@@ -208,20 +215,31 @@ impl Reader<'_> {
                     self.length()?;
                     &[]
                 }
-                0x26 => {
-                    self.text()?;
+                USER_PROPERTY => {
+                    name = self.text()?;
                     self.text()?
                 }
                 _ => self.text()?,
             };
-            found(property, value);
+            found(property, name, value);
         }
         Some(())
     }
 
+    /// What the properties of a message say of the gateway that published it.
+    pub(super) fn mark(&mut self) -> Option<Mark<'a>> {
+        let mut reader = MarkReader::default();
+        self.each_property(|property, name, value| {
+            if property == USER_PROPERTY {
+                reader.take(name, value);
+            }
+        });
+        reader.mark()
+    }
+
     fn server_keep_alive(&mut self) -> Option<u16> {
         let mut keep_alive = None;
-        self.each_property(|property, value| {
+        self.each_property(|property, _, value| {
             if property == 0x13 {
                 keep_alive = value
                     .first_chunk::<2>()
@@ -233,7 +251,7 @@ impl Reader<'_> {
 
     fn reason(&mut self) -> Option<String> {
         let mut reason = None;
-        self.each_property(|property, value| {
+        self.each_property(|property, _, value| {
             if property == 0x1F {
                 reason = Some(String::from_utf8_lossy(value).into_owned());
             }
@@ -278,6 +296,15 @@ pub(super) fn ping(out: &mut BytesMut) {
 /// Append a DISCONNECT that keeps the session.
 pub(super) fn disconnect(out: &mut BytesMut) {
     out.put_slice(&[0xe0, 0]);
+}
+
+/// Append a DISCONNECT that ends the session where MQTT can say so: with an expiry of 0.
+pub(super) fn end_session(v5: bool, out: &mut BytesMut) {
+    if v5 {
+        out.put_slice(&[0xe0, 7, 0, 5, 0x11, 0, 0, 0, 0]);
+    } else {
+        disconnect(out);
+    }
 }
 
 /// Append a PUBACK (4), PUBREC (5) or PUBCOMP (7).

@@ -18,10 +18,13 @@ use super::{
 };
 use crate::client::{EndKind, Failure, failure_within};
 use crate::config::{Checked, Protocol};
+use crate::mark::Mark;
 use crate::transport::Stream;
 
 /// Read at once, so that many messages go on together.
 const READ_BYTES: usize = 256 * 1024;
+/// A session that is to end is empty if so long nothing came although everything is acknowledged, and the broker has shown that it knows.
+const QUIET: Duration = Duration::from_secs(1);
 /// Filters in one SUBSCRIBE: some brokers take few.
 const FILTERS_AT_ONCE: usize = 32;
 
@@ -46,6 +49,9 @@ pub(super) struct Link<'a> {
     pinged_at: Option<Instant>,
     paused_at: Option<Instant>,
     stopping: bool,
+    /// Since when the session is being given up: the filters are taken back, and what it still holds is taken.
+    retiring: bool,
+    last_message: Instant,
 }
 
 impl<'a> Link<'a> {
@@ -75,14 +81,25 @@ impl<'a> Link<'a> {
             pinged_at: None,
             paused_at: None,
             stopping: false,
+            retiring: false,
+            last_message: now,
         }
     }
 
     pub(super) async fn run(mut self) -> ConsumerEnded {
-        let failure = match self.connection().await {
+        let mut outcome = self.connection().await;
+        let is_empty =
+            matches!(&outcome, Err(failure) if failure.kind == EndKind::Retired) && !self.v5;
+        if is_empty {
+            outcome = self.clear_session().await;
+        }
+        let failure = match outcome {
             Err(failure) => failure,
             Ok(()) => Failure::new(EndKind::Stopped, "stopped"),
         };
+        if failure.kind == EndKind::Retired {
+            self.desk.set_retired();
+        }
         ConsumerEnded {
             kind: failure.kind,
             detail: failure.detail,
@@ -93,6 +110,9 @@ impl<'a> Link<'a> {
     async fn connection(&mut self) -> Result<(), Failure> {
         if self.desk.stop_by().is_some() {
             return Ok(());
+        }
+        if self.desk.is_retired() {
+            return Err(retired());
         }
         let within = self.checked.config.connect_timeout;
         let transport = &self.checked.transport;
@@ -114,6 +134,29 @@ impl<'a> Link<'a> {
         self.live(reader, writer, splitter).await
     }
 
+    /// With MQTT 3.1.1 a session ends when another one is begun in its place that the broker need not keep.
+    async fn clear_session(&mut self) -> Result<(), Failure> {
+        let within = self.checked.config.connect_timeout;
+        let stream = self.checked.transport.connect(within);
+        let stream = stream.await.map_err(|error| broken(&error))?;
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut splitter = Splitter::new(self.v5, self.consumer.max_payload_bytes);
+        self.retiring = true;
+        let connecting = self.connect(&mut reader, &mut writer, &mut splitter);
+        if tokio::time::timeout(within, connecting).await.is_err() {
+            let late = "no CONNACK within the connect time-out";
+            return Err(Failure::new(EndKind::Unreachable, late));
+        }
+        let mut out = BytesMut::new();
+        control::disconnect(&mut out);
+        writer
+            .write_all(&out)
+            .await
+            .map_err(|error| broken(&error))?;
+        writer.shutdown().await.ok();
+        Err(retired())
+    }
+
     /// CONNECT and its answer.
     async fn connect(
         &mut self,
@@ -121,7 +164,8 @@ impl<'a> Link<'a> {
         writer: &mut (impl AsyncWrite + Unpin),
         splitter: &mut Splitter,
     ) -> Result<Connected, Failure> {
-        let packet = control::connect(self.checked, self.consumer, self.v5)?;
+        let is_clean = self.retiring || self.consumer.session_expiry.is_zero();
+        let packet = control::connect(self.checked, self.consumer, self.v5, is_clean)?;
         writer
             .write_all(&packet)
             .await
@@ -218,6 +262,14 @@ impl<'a> Link<'a> {
                     return Ok(());
                 }
             }
+            if self.is_drained(now)? {
+                writer
+                    .write_all(&self.out)
+                    .await
+                    .map_err(|error| broken(&error))?;
+                writer.shutdown().await.ok();
+                return Err(retired());
+            }
             self.tell();
             let until = self.next_deadline(now, desk.stop_by());
             tokio::select! {
@@ -246,6 +298,39 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// Give the session up, if that is wanted: take the filters back, take what the broker still holds for it, and end it. True once the last packet
+    /// is written.
+    fn is_drained(&mut self, now: Instant) -> Result<bool, Failure> {
+        if !self.desk.is_retiring() || !self.subscribing.is_empty() {
+            return Ok(false);
+        }
+        if !self.retiring {
+            self.retiring = true;
+            self.last_message = now;
+            let filters: Vec<String> = self
+                .consumer
+                .subscriptions
+                .iter()
+                .map(|s| s.filter.clone())
+                .collect();
+            for part in filters.chunks(FILTERS_AT_ONCE) {
+                let id = self.acks.next_id();
+                control::unsubscribe(id, part, self.v5, &mut self.out);
+                self.unsubscribing.insert(id, part.to_vec());
+            }
+        }
+        let is_empty = self.unsubscribing.is_empty()
+            && self.acks.is_idle()
+            && self.out.is_empty()
+            && now.saturating_duration_since(self.last_message) >= QUIET;
+        if !is_empty {
+            return Ok(false);
+        }
+        self.inlet.set_subscribed(&[])?;
+        control::end_session(self.v5, &mut self.out);
+        Ok(true)
+    }
+
     /// Everything that is there, as one batch.
     fn take_all(&mut self, splitter: &mut Splitter) -> Result<(), Failure> {
         let received_at_ns = super::now_ns();
@@ -272,6 +357,7 @@ impl<'a> Link<'a> {
             }
         }
         if messages > 0 {
+            self.last_message = Instant::now();
             self.desk.messages.fetch_add(messages, Ordering::Relaxed);
             self.desk.payload_bytes.fetch_add(bytes, Ordering::Relaxed);
             self.desk
@@ -287,7 +373,12 @@ impl<'a> Link<'a> {
     }
 
     fn message(&mut self, message: &Published<'_>, received_at_ns: i64) {
+        let mark = match message.mark {
+            Some(Mark::Value(mark)) => Some(mark),
+            _ => None,
+        };
         let arrived = Arrived {
+            mark,
             topic: message.topic,
             payload: message.payload,
             payload_bytes: message.payload_bytes,
@@ -298,6 +389,9 @@ impl<'a> Link<'a> {
         };
         if message.retained && self.consumer.retained == Retained::Ignore {
             self.inlet.skip(&arrived, "retained");
+        } else if message.mark == Some(Mark::Again) && !message.retained {
+            // Whoever has a session got it when it was published first.
+            self.inlet.skip(&arrived, "published_again");
         } else if message.payload_bytes > message.payload.len() as u64 {
             self.inlet.refuse_long(&arrived);
         } else {
@@ -444,6 +538,11 @@ impl<'a> Link<'a> {
             });
         }
     }
+}
+
+fn retired() -> Failure {
+    let why = "the filters were taken back, everything was taken, and the session was ended";
+    Failure::new(EndKind::Retired, why)
 }
 
 async fn stopped(desk: &Desk) {

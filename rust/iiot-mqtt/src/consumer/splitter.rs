@@ -2,6 +2,7 @@
 
 use crate::client::Failure;
 use crate::consumer::control::{Reader, malformed};
+use crate::mark::Mark;
 
 /// Of a payload that is too long, so much is kept.
 const EXCERPT_BYTES: usize = 512;
@@ -21,6 +22,7 @@ pub(super) struct Published<'a> {
     pub again: bool,
     pub retained: bool,
     pub packet_id: u16,
+    pub mark: Option<Mark<'a>>,
 }
 
 /// What came.
@@ -195,8 +197,12 @@ fn published(first: u8, body: &[u8], v5: bool) -> Result<Published<'_>, Failure>
     } else {
         0
     };
+    let mut mark = None;
     if v5 {
-        reader.properties().ok_or_else(wrong)?;
+        let properties = reader.properties().ok_or_else(wrong)?;
+        if !properties.is_empty() {
+            mark = Reader::new(properties).mark();
+        }
     }
     Ok(Published {
         topic,
@@ -206,6 +212,7 @@ fn published(first: u8, body: &[u8], v5: bool) -> Result<Published<'_>, Failure>
         again: first & 8 != 0,
         retained: first & 1 != 0,
         packet_id,
+        mark,
     })
 }
 

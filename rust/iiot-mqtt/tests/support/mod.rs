@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use iiot_core::Place;
 use iiot_mqtt::{
-    Config, Confirmation, EndKind, Ended, KnownTopic, PublishBatch, PublishQueue, QueueError, Sink,
+    Config, Confirmation, EndKind, Ended, Identity, KnownTopic, PublishBatch, PublishQueue,
+    QueueError, Sink,
 };
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -152,10 +153,18 @@ impl PublishQueue for Memory {
                         value.payload.as_bytes(),
                         value.retain,
                         Place { point, field: 0 },
+                        *time_ns,
                     );
                 }
             }
             Ok(!frames.is_empty())
+        })
+    }
+
+    fn identity(&self, _position: u64) -> Option<Identity<'_>> {
+        Some(Identity {
+            origin: "0123",
+            run: "abcd",
         })
     }
 

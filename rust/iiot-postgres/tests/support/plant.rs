@@ -51,6 +51,7 @@ pub fn source(profile: &str) -> SourceSettings {
         supply: Supply::Live,
         max_document_bytes: 65_536,
         rtt_channel: None,
+        is_shared: false,
     }
 }
 

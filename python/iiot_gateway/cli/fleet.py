@@ -1,0 +1,108 @@
+"""`fleet status`: adds up the ledgers of gateways that publish to a broker and of workers that share what comes there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from iiot_gateway.cli.fleet_ledger import Look, SiteRow, WorkerRow, add_up, asked
+from iiot_gateway.errors import GatewayError
+
+EXIT_DOES_NOT_HOLD = 1
+WAIT_S = 10.0
+POLL_S = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the question."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    status = actions.add_parser(
+        "status",
+        help="whether what the sites published is stored once; exit code 1, with the origins, where that does not hold",
+    )
+    status.add_argument(
+        "urls", nargs="+", metavar="URL", help="the HTTP address of each gateway, site or worker, such as http://10.0.0.7:5000"
+    )
+    status.add_argument("--token-file", metavar="FILE", help="the [http] token of all of them; a line `URL TOKEN` for each if they differ")
+    status.add_argument("--ca-file", metavar="FILE", help="certificates (PEM) that theirs are checked against; the system's by default")
+    status.add_argument(
+        "--wait",
+        type=float,
+        default=WAIT_S,
+        metavar="S",
+        help=f"how long values may be under way before they count as missing; {WAIT_S:g} by default",
+    )
+    status.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at all of them, and again until everything has come or the wait is over."""
+    tokens = _tokens(args.token_file)
+    sites = {url: asked(url, tokens, args.ca_file) for url in args.urls}
+    until_s = time.monotonic() + args.wait
+    while True:
+        # What the sites had published at the first look must have come by now, and nothing else than they have published a moment later:
+        # what a broker has acknowledged is counted a little after the broker has passed it on.
+        now = {url: asked(url, tokens, args.ca_file) for url in args.urls}
+        time.sleep(POLL_S)
+        looks = [Look(url=url, first=first, now=now[url], after=asked(url, tokens, args.ca_file)) for url, first in sites.items()]
+        site_rows, worker_rows = add_up(looks, lambda url, origin: asked(url, tokens, args.ca_file, f"sites/{origin}"))
+        if all(row.missing == 0 for row in site_rows) or time.monotonic() >= until_s:
+            break
+    holds = all(row.missing == 0 and row.is_asked for row in site_rows) and all(row.is_balanced for row in worker_rows)
+    if args.json:
+        print(
+            json.dumps(
+                {"holds": holds, "sites": [asdict(row) for row in site_rows], "workers": [asdict(row) for row in worker_rows]}, indent=2
+            )
+        )
+    else:
+        print(_table(site_rows, worker_rows))
+    return 0 if holds else EXIT_DOES_NOT_HOLD
+
+
+def _tokens(file: str | None) -> dict[str, str]:
+    """Return the token of each address; that of "" is for all others."""
+    if file is None:
+        return {}
+    try:
+        lines = Path(file).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GatewayError(f"--token-file {file} cannot be read: {error}") from error
+    parted = [line.split(None, 1) for line in lines if line.strip()]
+    return {(words[0].rstrip("/") if len(words) > 1 else ""): words[-1].strip() for words in parted}
+
+
+def _table(sites: list[SiteRow], workers: list[WorkerRow]) -> str:
+    lines = [f"{'site':<34}{'published':>13}{'received':>13}{'doubles':>10}{'missing':>10}{'queued':>10}"]
+    lines += [
+        f"{site.origin:<34}{site.published:>13,}{site.received:>13,}{site.doubles:>10,}{site.missing:>10,}{site.queued:>10,}"
+        for site in sites
+    ]
+    lines += ["", f"{'worker':<34}{'accepted':>13}{'duplicates':>13}{'rejected':>10}{'queued':>10}{'dropped':>10}"]
+    for worker in workers:
+        counts = f"{worker.accepted:>13,}{worker.duplicate:>13,}{worker.rejected:>10,}{worker.queued:>10,}{worker.dropped:>10,}"
+        lines.append(f"{worker.url:<34}{counts}")
+    published, received = sum(site.published for site in sites), sum(site.received for site in sites)
+    doubles, missing = sum(site.doubles for site in sites), sum(site.missing for site in sites)
+    lines += ["", f"{published:,} published = {received:,} received - {doubles:,} doubles + {missing:,} missing; in values"]
+    lines += [_judged(site) for site in sites if site.missing or not site.is_asked]
+    lines += [f"{worker.url}: the ledger of {', '.join(worker.unbalanced)} does not balance" for worker in workers if worker.unbalanced]
+    return "\n".join(lines)
+
+
+def _judged(site: SiteRow) -> str:
+    if not site.is_asked:
+        return f"{site.origin}: its gateway was not asked, so nothing can be said of what it published: name its URL as well"
+    if site.missing < 0:
+        return (
+            f"{site.origin}: {-site.missing:,} values more than it published: its journal was put back, or several of "
+            "its sinks publish to these workers"
+        )
+    return (
+        f"{site.origin}: {site.missing:,} values of {site.url} have not come: they wait in the broker or are lost. Look at "
+        'the limits of the broker\'s queues, for workers that were not asked, and for [mqtt] protocol = "5" at the site'
+    )
