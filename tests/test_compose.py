@@ -260,8 +260,8 @@ def test_tokens_are_made_once_and_can_less_than_the_administrators(tmp_path: Pat
     influx = tmp_path / "influx"
     influx.write_text(
         '#!/bin/sh\necho "$@" >>"$CALLS"\n'
-        'case "$1" in bucket) printf "b1\\ttelemetry\\t90d\\n" ;; auth) [ -n "$FAIL" ] && exit 1; '
-        'printf \'{\\n\\t"id": "1",\\n\\t"token": "T-%s==",\\n\\t"status": "active"\\n}\\n\' "$4" ;; esac\n'
+        'case "$1" in bucket) printf "b1\\t\\ttelemetry\\t90d\\n" ;; auth) [ -n "$FAIL" ] && exit 1; '
+        'printf \'{\\n\\t"id": "1",\\n\\t"token": "T-%s==",\\n\\t"status": "active"\\n}\\n\' "$6" ;; esac\n'
     )
     influx.chmod(0o755)
     script = (ROOT / "deploy" / "influxdb" / "make-tokens.sh").read_text().replace("/tokens/", f"{tokens}/")
@@ -280,8 +280,8 @@ def test_tokens_are_made_once_and_can_less_than_the_administrators(tmp_path: Pat
         "dashboard.token": "T-dashboard.token==\n",
     }
     assert [line for line in calls.read_text().splitlines() if line.startswith("auth")] == [
-        "auth create --description gateway.token --json --write-bucket b1",
-        "auth create --description dashboard.token --json --read-bucket b1",
+        "auth create --user admin --description gateway.token --json --write-bucket b1",
+        "auth create --user admin --description dashboard.token --json --read-bucket b1",
     ]
 
 

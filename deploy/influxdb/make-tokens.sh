@@ -2,7 +2,7 @@
 # Make the tokens of the gateway and of the dashboards, each in a file of /tokens, unless they are there. Runs once, in a container beside InfluxDB.
 set -eu
 
-bucket_id="$(influx bucket list --name "$INFLUXDB_BUCKET" --hide-headers | cut -f 1)"
+bucket_id="$(influx bucket list --name "$INFLUXDB_BUCKET" --hide-headers | sed 's/[^0-9a-f].*//')"
 [ -n "$bucket_id" ] || { echo "there is no bucket $INFLUXDB_BUCKET" >&2; exit 1; }
 
 # make NAME FLAG...: the file appears whole or not at all.
@@ -10,7 +10,7 @@ make() {
     name=$1
     shift
     if [ -s "/tokens/$name" ]; then return; fi
-    token="$(influx auth create --description "$name" --json "$@" | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p')"
+    token="$(influx auth create --user admin --description "$name" --json "$@" | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p')"
     [ -n "$token" ] || { echo "no token came for $name" >&2; exit 1; }
     # Readable for the users of the other containers; nothing else sees this volume.
     printf '%s\n' "$token" >"/tokens/.$name"
