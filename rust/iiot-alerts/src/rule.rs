@@ -78,10 +78,24 @@ pub enum Measure {
     Value,
     /// The mean of the values of so many nanoseconds.
     Mean(i64),
-    /// The change over so many nanoseconds, in units per so many seconds.
+    /// The change over so many nanoseconds.
+    Change(i64),
+    /// The same, in units per so many seconds.
     Rate(i64, f64),
     /// How long nothing came: an alert after so many nanoseconds, within these hours.
     Silence(i64, Option<Hours>),
+}
+
+impl Measure {
+    /// How long the window is that it is taken of.
+    pub(crate) fn window_ns(&self) -> Option<i64> {
+        match self {
+            Self::Mean(width_ns) | Self::Change(width_ns) | Self::Rate(width_ns, _) => {
+                Some(*width_ns)
+            }
+            Self::Value | Self::Silence(..) => None,
+        }
+    }
 }
 
 /// Which points a rule looks at.
@@ -169,6 +183,7 @@ impl Rule {
         let measure = match self.measure {
             Measure::Value => "value",
             Measure::Mean(_) => "mean",
+            Measure::Change(_) => "change",
             Measure::Rate(..) => "rate",
             Measure::Silence(..) => "silence",
         };
@@ -218,6 +233,7 @@ impl Written {
         match self.of.as_str() {
             "value" => Ok(Measure::Value),
             "mean" => Ok(Measure::Mean(window)),
+            "change" => Ok(Measure::Change(window)),
             "rate" => {
                 let per_s = match self.per.as_str() {
                     "second" => 1.0,

@@ -88,27 +88,21 @@ impl Series {
             };
         };
         let value = if rule.absolute { value.abs() } else { value };
-        let (measured, text) = match &rule.measure {
-            Measure::Value | Measure::Silence(..) => (Some(value), text.to_owned()),
-            Measure::Mean(width_ns) => {
-                let measured = self.window(*width_ns, seen.time_ns, value).mean();
-                (
-                    measured,
-                    measured.map(time_text::number).unwrap_or_default(),
-                )
-            }
-            Measure::Rate(width_ns, per_s) => {
-                let measured = self.window(*width_ns, seen.time_ns, value).rate(*per_s);
-                (
-                    measured,
-                    measured.map(time_text::number).unwrap_or_default(),
-                )
-            }
+        let Some(width_ns) = rule.measure.window_ns() else {
+            text.clone_into(&mut self.value);
+            return self.judge(rule, value, seen.time_ns);
+        };
+        let window = self.window(width_ns, seen.time_ns, value);
+        let measured = match rule.measure {
+            Measure::Mean(_) => window.mean(),
+            Measure::Change(_) => window.change(),
+            Measure::Rate(_, per_s) => window.rate(per_s),
+            Measure::Value | Measure::Silence(..) => None,
         };
         let Some(measured) = measured else {
             return Turn::Stays;
         };
-        self.value = text;
+        self.value = time_text::number(measured);
         self.judge(rule, measured, seen.time_ns)
     }
 
@@ -168,7 +162,7 @@ impl Series {
                 _ => Turn::Stays,
             };
         }
-        if let Measure::Mean(width_ns) | Measure::Rate(width_ns, _) = rule.measure
+        if let Some(width_ns) = rule.measure.window_ns()
             && now_ns.saturating_sub(started_ns) >= width_ns
             && let Some(window) = &mut self.window
         {

@@ -1,4 +1,4 @@
-//! The values of a moving window as a fixed number of sums: the mean and the rate over it.
+//! The values of a moving window as a fixed number of sums: the mean, the change and the rate over it.
 
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -72,6 +72,11 @@ impl Window {
         let count: u64 = self.parts.iter().map(|part| part.count).sum();
         let sum: f64 = self.parts.iter().map(|part| part.sum).sum();
         (count > 0).then(|| sum / count as f64)
+    }
+
+    /// By how much the newest value differs from the oldest.
+    pub(crate) fn change(&self) -> Option<f64> {
+        Some(self.parts.back()?.last.1 - self.parts.front()?.first.1)
     }
 
     /// The change per so many seconds, once the values cover half of the window.

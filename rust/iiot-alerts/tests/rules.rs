@@ -107,6 +107,25 @@ fn a_rate_needs_half_of_its_window() {
 }
 
 #[test]
+fn a_change_is_that_since_the_oldest_value_of_the_window() {
+    play(
+        &rule(r#""of": "change", "window_s": 600, "above": 0"#),
+        &[
+            (0, Some(7.0), ""),
+            (10, Some(7.0), ""),
+            (20, Some(9.0), "fires since 20"),
+            (300, Some(9.0), ""),
+            (609, Some(9.0), ""),
+            (640, Some(9.0), "ends"),
+        ],
+    );
+    play(
+        &rule(r#""of": "change", "window_s": 600, "below": -5"#),
+        &[(0, Some(50.0), ""), (60, Some(44.0), "fires since 60")],
+    );
+}
+
+#[test]
 fn late_values_begin_and_end_nothing() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);
     bench.now_ns = NOON;

@@ -22,8 +22,7 @@ def figures(document: dict[str, Any], now_s: float) -> Iterator[Figure]:
         yield "queue_age_s", labels, 0.0 if oldest_ms is None else max(0.0, round(now_s - oldest_ms / 1000, 1))
     if (hours := document["journal"].get("hours_left")) is not None:
         yield "journal_hours", [], float(hours)
-    started_s = now_s - (document["gateway"] or {}).get("uptime_s", 0.0)
     for name, source in document["source"].items():
-        if source["state"] != "finished":
-            last_s = source["last_document_at"] or started_s
-            yield "source_silent_s", [("source", name)], max(0.0, round(now_s - last_s))
+        # One that has given nothing since the start may have nothing to give; its state says more.
+        if source["state"] != "finished" and source["last_document_at"] is not None:
+            yield "source_silent_s", [("source", name)], max(0.0, round(now_s - source["last_document_at"]))

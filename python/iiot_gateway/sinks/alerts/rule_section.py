@@ -47,11 +47,16 @@ class AlertSection:
     gateway: str = text("", f"A figure of the gateway, in place of measurement and field: {', '.join(FIGURES)}.")
     tags: Mapping[str, str] = tags("Only points with these tags.")
     by: tuple[str, ...] = texts("One alert for each combination of these tags; empty: of all tags, or, of a silence, one for everything.")
-    of: Literal["value", "mean", "rate"] = text(
-        "value", "What is compared: the value, its mean over the window, or how fast it changes over the window.", "value", "mean", "rate"
+    of: Literal["value", "mean", "change", "rate"] = text(
+        "value",
+        "What is compared: the value, or of a window its mean, the change since its oldest value, or how fast that is.",
+        "value",
+        "mean",
+        "change",
+        "rate",
     )
     absolute: bool = flag(False, "Compare the value without its sign.")
-    window_s: int = integer(0, "Of mean and rate: over so many seconds.", low=0, high=31 * DAY_S)
+    window_s: int = integer(0, "How long the window is, in seconds.", low=0, high=31 * DAY_S)
     per: Literal["", "second", "minute", "hour", "day"] = text(
         "", "Of rate: the change per hour, if it is empty.", "", "second", "minute", "hour", "day"
     )
@@ -115,7 +120,7 @@ def _comparison(rule: AlertSection) -> Iterator[tuple[str, str]]:
         yield "above", "must be above `below`, by twice the hysteresis at least, or no value would end the alert"
     yield from _watched(rule)
     if rule.of == "value" and rule.window_s:
-        yield "window_s", 'has no meaning without of = "mean" or of = "rate"'
+        yield "window_s", 'has no meaning beside of = "value"'
     if rule.of != "value" and not rule.window_s:
         yield "window_s", f'is needed beside of = "{rule.of}"'
     if rule.per and rule.of != "rate":
