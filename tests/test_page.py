@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pages import WAIT_MS, Seen
-from servers import Mosquitto, until
+from servers import Mosquitto, free_port, until
 from watched import Watched, line
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105
@@ -201,3 +201,38 @@ def test_four_thousand_series_are_shown_within_bounds(gateway: Callable[..., Wat
     page.get_by_label("Filter the values").fill("n4000/")
     expect(page.locator(".tile")).to_have_count(1)
     expect(page.get_by_text("There are more than 4096 series")).to_be_visible()
+
+
+def test_alerts_show_what_holds_and_who_cannot_be_told(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """Firing ones first, with text and time; a receiver that is away says why; what ends goes without a reload."""
+    rule = '[[alert]]\nname = "NAME"\nmeasurement = "temperature"\nfield = "value"\nabove = LIMIT\n'
+    warm = rule.replace("NAME", "warm").replace("LIMIT", "30") + 'message = "{node} at {value} °C"\nseverity = "critical"\n'
+    soon = rule.replace("NAME", "soon").replace("LIMIT", "25") + "for_s = 3600\n"
+    watched = gateway(f'[alerts]\ngroup_s = 0\n[webhook.phone]\nurl = "http://127.0.0.1:{free_port()}/"\n{soon}{warm}')
+    seen = visit(watched.url)
+    page = seen.live()
+    section = page.locator(".alerts")
+    expect(section).to_contain_text("Nothing is out of bounds", timeout=WAIT_MS)
+
+    watched.feed(line(1, temperature="31.5"))
+    expect(section.locator("li")).to_have_count(2, timeout=WAIT_MS)
+    first, second = section.locator("li").all()
+    expect(first).to_contain_text("Critical")
+    expect(first).to_contain_text("node1 at 31.5 °C")
+    expect(second).to_contain_text("Pending")
+    expect(page.get_by_test_id("receiver-webhook.phone")).to_contain_text("refused", timeout=WAIT_MS)
+    expect(page.get_by_test_id("receiver-log").locator('[data-label="Told"]')).to_have_text("1", timeout=WAIT_MS)
+
+    watched.feed(line(2, temperature="20"))
+    expect(section).to_contain_text("Nothing is out of bounds", timeout=WAIT_MS)
+    assert seen.complaints == []
+
+
+def test_without_alerts_the_page_does_not_speak_of_them(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
+    """The address answers all the same."""
+    watched = gateway()
+    page = visit(watched.url).live()
+
+    expect(page.get_by_test_id("banner")).to_be_visible()
+    assert page.locator(".alerts").count() == 0
+    assert watched.document("alerts") == {}

@@ -1,6 +1,7 @@
 // The page: what stands where.
 
 import { useEffect, useReducer, useState } from "preact/hooks";
+import { Alerts } from "./alerts";
 import { Banner, headline } from "./banner";
 import { Chart } from "./chart";
 import { Devices } from "./devices/section";
@@ -64,6 +65,7 @@ export function App({ store }: { store: Store }) {
           <>
             <Banner store={store} />
             {status ? <Flow status={status} nowMs={nowMs} live={state === "live"} /> : null}
+            {status ? <Alerts status={status} nowMs={nowMs} /> : null}
             {status && hasDevices(status) ? <Devices store={store} /> : null}
             {series ? <Chart key={series.id} store={store} series={series} theme={theme} onClose={() => setChosen(null)} /> : null}
             <Values store={store} chosen={chosen} onOpen={(id) => setChosen(id === chosen ? null : id)} />

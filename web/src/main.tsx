@@ -7,6 +7,7 @@ import "./page.css";
 import "./flow.css";
 import "./values.css";
 import "./tables.css";
+import "./alerts.css";
 import "./devices/devices.css";
 import "./narrow.css";
 

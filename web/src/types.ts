@@ -71,6 +71,48 @@ export interface Sink {
   dropped: number;
   superseded: number;
   oldest_queued_at_ms: number | null;
+  /** Of the sink of alerts; each changes when something of them does. */
+  version?: number;
+  changes_waiting?: Record<string, number>;
+  notifications_sent?: Record<string, number>;
+  attempts_failed?: Record<string, number>;
+  receiver_errors?: Record<string, string>;
+}
+
+export interface Alert {
+  state: "pending" | "firing";
+  id: string | null;
+  labels: Record<string, string>;
+  value: string;
+  text: string;
+  since_ms: number;
+}
+
+export interface AlertRule {
+  name: string;
+  severity: "warning" | "critical";
+  state: "quiet" | "pending" | "firing";
+  series: number;
+  firing: number;
+  pending: number;
+  receivers: string[];
+  alerts: Alert[];
+}
+
+export interface AlertReceiver {
+  waiting: number;
+  oldest_ms: number | null;
+  sent: number;
+  failed: number;
+  coalesced: number;
+  expired: number;
+  dropped: number;
+  last_error: string | null;
+}
+
+export interface Alerts {
+  rules: AlertRule[];
+  receivers: Record<string, AlertReceiver>;
 }
 
 export interface Source {

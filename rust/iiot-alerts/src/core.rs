@@ -35,8 +35,6 @@ pub struct Limits {
 pub struct Core {
     evaluator: Evaluator,
     outbox: Outbox,
-    /// Counts what changed, for who shows the states.
-    version: u64,
 }
 
 impl Core {
@@ -64,7 +62,6 @@ impl Core {
         let mut core = Self {
             evaluator,
             outbox: Outbox::load(receivers, patience, journal, state),
-            version: 1,
         };
         let changes = core.tell(changes);
         (core, changes)
@@ -72,7 +69,6 @@ impl Core {
 
     fn tell(&mut self, changes: Vec<Change>) -> Vec<Change> {
         for change in &changes {
-            self.version += 1;
             self.outbox.put(change);
         }
         changes
@@ -125,7 +121,7 @@ impl Core {
 
     /// Counts what changed of states.
     pub fn version(&self) -> u64 {
-        self.version
+        self.evaluator.version
     }
 
     /// Rules with their alerts, and receivers, for people and programs: the schema Alerts of the API. Times in milliseconds since 1970.

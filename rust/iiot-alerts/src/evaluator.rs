@@ -91,6 +91,8 @@ pub(crate) struct Evaluator {
     /// Series of which nothing is kept, because there are too many; values of them since the start.
     pub(crate) beyond: u64,
     series: usize,
+    /// Counts what changed of states, for who shows them.
+    pub(crate) version: u64,
 }
 
 const SERIES: &str = "series/";
@@ -121,6 +123,7 @@ impl Evaluator {
             late: 0,
             beyond: 0,
             series: 0,
+            version: 1,
         };
         let changes = evaluator.take_over(state, now_ns);
         evaluator.start_silences();
@@ -299,6 +302,7 @@ impl Evaluator {
             self.late += 1;
             return;
         }
+        let before = series.phase.name();
         let turn = series.take(rule, seen);
         changes.extend(turned(
             &self.journal,
@@ -309,6 +313,7 @@ impl Evaluator {
             seen.time_ns,
             None,
         ));
+        self.version += u64::from(series.phase.name() != before);
         self.dirty.insert((at, key.to_owned()));
     }
 
@@ -359,6 +364,7 @@ impl Evaluator {
         for key in gone {
             if let Some(mut series) = all.remove(&key) {
                 self.series -= 1;
+                self.version += 1;
                 if series.is_firing() {
                     let turn = Turn::Resolves;
                     changes.extend(turned(
@@ -380,14 +386,17 @@ impl Evaluator {
     pub(crate) fn tick(&mut self, now_ns: i64, changes: &mut Vec<Change>) {
         for (at, (rule, all)) in self.rules.iter_mut().enumerate() {
             for (key, series) in all {
+                let before = (series.phase.name(), series.window.is_some());
                 let turn = series.tick(rule, now_ns, self.started_ns);
                 let reason = (turn == Turn::Resolves).then_some("no_values");
                 let change = turned(&self.journal, rule, key, series, turn, now_ns, reason)
                     .or_else(|| repeated(rule, key, series, now_ns, self.bounds.repeat_ns));
-                if let Some(change) = change {
+                let is_other = (series.phase.name(), series.window.is_some()) != before;
+                if is_other || change.is_some() {
                     self.dirty.insert((at, key.clone()));
-                    changes.push(change);
+                    self.version += 1;
                 }
+                changes.extend(change);
             }
         }
         if now_ns - self.forgot_ns >= FORGET_EVERY_NS {

@@ -23,6 +23,17 @@ pub(crate) enum Phase {
     },
 }
 
+impl Phase {
+    /// As programs read it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Pending { .. } => "pending",
+            Self::Firing { .. } => "firing",
+        }
+    }
+}
+
 /// A series, as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
