@@ -30,7 +30,7 @@ COMMON = {
     "qos": int,
 }
 SENSOR = COMMON | {"unit_of_measurement": str, "state_class": str, "suggested_display_precision": int}
-BINARY_SENSOR = COMMON | {"payload_on": str, "payload_off": str, "off_delay": int}
+BINARY_SENSOR = COMMON | {"payload_on": str, "payload_off": str, "off_delay": int, "value_template": str, "json_attributes_topic": str}
 KEYS: dict[str, Mapping[str, type]] = {"sensor": SENSOR, "binary_sensor": BINARY_SENSOR}
 DEVICE = {
     "identifiers": list,

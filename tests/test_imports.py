@@ -159,7 +159,7 @@ SECTIONS = {
     "device_api/keepers.py": {"sinks.influxdb", "sinks.postgresql", "sinks.history"},  # every sink that keeps values
     "registry/brokers.py": {"sources.mqtt_consumer"},  # devices publish there
     "device_mqtt/building.py": {"sinks.mqtt"},  # sends where devices publish
-    "home_assistant/building.py": {"sinks.mqtt"},
+    "home_assistant/building.py": {"sinks.mqtt", "sinks.alerts"},
 }
 """Files that know sections of components; beside them the commands do."""
 KNOWS_CONCRETE = {
@@ -170,6 +170,7 @@ KNOWS_CONCRETE = {
     "cli/postgresql_maintain.py": {"sinks.postgresql"},
     "cli/postgresql_query.py": {"sinks.postgresql"},
     "cli/postgresql_size.py": {"sinks.postgresql"},
+    "cli/check.py": {"sinks.alerts"},  # looks at the rules of profiles
     "cli/alerts.py": {"sinks.alerts"},  # tells receivers as the sink would
     "compose.py": {"sinks.history"},  # the page asks the first history
     "device_api/building.py": {"sinks.history"},  # so do devices

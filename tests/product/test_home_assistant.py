@@ -158,6 +158,31 @@ def test_a_broker_that_forgot_everything_is_told_again(
     assert_balanced(gateway.ask())
 
 
+def test_rules_of_alerts_are_problems_of_the_gateway(gateway: Gateway, mosquitto: Mosquitto, subscribe: Callable[..., Subscriber]) -> None:
+    """Each has the topic that tells of it; one that is used no more goes, with its topic."""
+    home, states = subscribe(mosquitto, ALL), subscribe(mosquitto, "iiot/gateway/alerts/#")
+    rule = '[[alert]]\nname = "cold"\nmeasurement = "temperature"\nfield = "value"\nbelow = 500\n'
+    configure(gateway, mosquitto.url, more=f'[alerts]\noff = ["node_silent"]\n{rule}')
+    gateway.start("run")
+    place = f"{PREFIX}/binary_sensor/iiot-gateway/alert-cold/config"
+    home.wait(lambda s: place in present(s), "the rule")
+    document = json.loads(present(home)[place])
+    states.wait(lambda s: json.loads(s.last(document["state_topic"]) or "{}").get("state") == "firing", "the state")
+
+    assert faults(PREFIX, place, present(home)[place].encode()) == []
+    assert (document["device_class"], document["name"]) == ("problem", "Alert cold")
+    assert document["device"]["identifiers"] == ["iiot-gateway"]
+    assert document["state_topic"] == document["json_attributes_topic"] == "iiot/gateway/alerts/cold"
+    assert not any("node_silent" in topic for topic in present(home))
+    assert gateway.stop() == 0
+
+    configure(gateway, mosquitto.url, more="[alerts]\n")
+    gateway.start("run")
+    home.wait(lambda s: place not in present(s), "the end of the rule")
+    states.wait(lambda s: s.last("iiot/gateway/alerts/cold") == "", "the end of its topic")
+    home.wait(lambda s: f"{PREFIX}/binary_sensor/iiot-gateway/alert-node_silent/config" in present(s), "another rule")
+
+
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 def test_a_broker_that_does_not_let_it_announce_costs_no_value(
     gateway: Gateway, launch: Callable[..., Mosquitto], subscribe: Callable[..., Subscriber], tmp_path: Any, protocol: str

@@ -17,12 +17,14 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what is configured, or raise ConfigError with every fault."""
     from iiot_gateway.profile import read_profile
+    from iiot_gateway.sinks.alerts.given import rules_in
 
     config, faults = examine(args.config)
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
     for path in sorted(file for file in files if file.is_file()):  # of one that is not there the configuration's faults tell
         try:
             read_profile(path)
+            rules_in(path)
         except ProfileInvalid as error:
             faults += error.faults
     if faults:

@@ -13,6 +13,7 @@ from iiot_gateway.home_assistant.entities import Announcer
 from iiot_gateway.home_assistant.section import HomeAssistantSection, announced
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.profile import read_profile
+from iiot_gateway.sinks.alerts.section import alert_topic, alert_topics
 from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sinks.mqtt.sink import MqttSink
 
@@ -38,6 +39,8 @@ def build_discoveries(building: Building, sinks: Sequence[Sink]) -> list[Service
             announcer=announcer(config, mqtt),
             home_status_topic=section.status_topic,
             retired=section.retired,
+            alerts=alert_topics(config, mqtt.topic_prefix),
+            alerts_prefix=alert_topic(mqtt.topic_prefix, "").rstrip("/"),
             takes=lambda source: not mqtt.profiles or profiles.get(source, other) in mqtt.profiles,
             publishes_to=sink.publishes_to,
             is_connected=lambda: sink.status.state == "connected",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.home_assistant.entities import Announcer, Entities, Node, node_in
+from iiot_gateway.home_assistant.entities import Announcer, Entities, Node, is_alert_below, node_in
 from iiot_gateway.log import (
     DISCOVERY_ANNOUNCED,
     DISCOVERY_NOT_READ_BACK,
@@ -50,6 +50,10 @@ class Plan:
     home_status_topic: str
     """Where Home Assistant says that it has started."""
     retired: Sequence[str]
+    alerts: Mapping[str, str]
+    """Rules of alerts, each with its topic there."""
+    alerts_prefix: str
+    """Below which such topics stand."""
     takes: Callable[[str], bool]
     """Whether the sink publishes what a source gives."""
     publishes_to: Callable[[str], bool]
@@ -70,6 +74,7 @@ class Discovery:
         self._side = side
         self._connection = 0
         self._entities = Entities(plan.announcer)
+        self._entities.announce_alerts(plan.alerts)
         self._held: dict[str, bytes] = {}
         """What the broker has."""
         self._sent: dict[str, bytes] = {}
@@ -202,11 +207,16 @@ class Discovery:
         owners = {topic: node_in(document) for topic, document in self._held.items()}
         gone = {topic: owner for topic, owner in owners.items() if owner is not None and self._is_retired(owner)}
         withdrawn = self._entities.withdrawn & set(self._held)
-        for topic in gone.keys() | withdrawn:
+        for topic in gone.keys() | withdrawn | self._former_alerts():
             self._publish(topic, b"")
             del self._held[topic]
         if gone:
             self._log.info(DISCOVERY_REMOVED, nodes=sorted({node.name for node in gone.values()}), entities=len(gone))
+
+    def _former_alerts(self) -> set[str]:
+        """Return the documents that the broker has of rules that are used no more."""
+        of_alerts = {topic for topic, document in self._held.items() if is_alert_below(self._plan.alerts_prefix, document)}
+        return of_alerts - self._entities.documents.keys()
 
     def _repeat(self) -> None:
         """Publish everything once more: Home Assistant has started."""
@@ -219,7 +229,7 @@ class Discovery:
 
     def _is_gone(self, topic: str, document: bytes) -> bool:
         node = node_in(document)
-        return topic in self._entities.withdrawn or node is None or self._is_retired(node)
+        return topic in self._entities.withdrawn | self._former_alerts() or node is None or self._is_retired(node)
 
     def _is_retired(self, node: Node) -> bool:
         return any(node.is_called(name) for name in self._plan.retired)

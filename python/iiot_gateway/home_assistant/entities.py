@@ -3,6 +3,7 @@
 PREFIX/sensor/GATEWAY/ENTITY/config          a number or a text
 PREFIX/binary_sensor/GATEWAY/ENTITY/config   true and false
 PREFIX/binary_sensor/GATEWAY/gateway/config  the gateway itself: is it there
+PREFIX/binary_sensor/GATEWAY/alert-RULE/config  whether alerts of a rule hold
 
 GATEWAY comes from the client id and ENTITY from the topic, both in the characters that Home Assistant takes there, so that a gateway
 finds its own documents on the broker with one subscription, and meets no others.
@@ -111,6 +112,22 @@ class Announcer:
             document["expire_after"] = self.expire_after_s
         return f"{self.prefix}/{component}/{self.gateway}/{entity}/config", _written(document)
 
+    def alert_document(self, rule: str, topic: str) -> tuple[str, bytes]:
+        """Return topic and document of a rule of alerts, whose state is told on a topic."""
+        entity = f"alert-{rule}"
+        document = {
+            "name": f"Alert {_in_words(rule, first=False)}",
+            "unique_id": f"{self.gateway}-{entity}",
+            "device_class": "problem",
+            "state_topic": topic,
+            "value_template": "{{ 'ON' if value_json.state == 'firing' else 'OFF' }}",
+            "json_attributes_topic": topic,
+            "availability_topic": self.status_topic,
+            "device": self._device(),
+            "origin": ORIGIN,
+        }
+        return f"{self.prefix}/binary_sensor/{self.gateway}/{entity}/config", _written(document)
+
     def _device(self) -> dict[str, Any]:
         return {"identifiers": [self.gateway], "name": self.client_id, "sw_version": __version__}
 
@@ -128,6 +145,13 @@ class Entities:
         self._series: dict[int, Mapping[str, Any]] = {}
         self._topics: dict[int, str] = {}
         self._kinds: dict[int, str] = {}
+
+    def announce_alerts(self, topics: Mapping[str, str]) -> None:
+        """Announce rules of alerts, each with its topic."""
+        for rule, state_topic in topics.items():
+            topic, document = self.announcer.alert_document(rule, state_topic)
+            self.documents[topic] = document
+            self.nodes[topic] = Node(state_topic.rpartition("/")[0], self.announcer.client_id)
 
     def take(self, series: Mapping[str, Any]) -> None:
         """Take a series that became known. One without a topic is not published, and one without a source is not known yet."""
@@ -186,6 +210,15 @@ def node_in(document: bytes) -> Node | None:
         return None
     place = topic.rpartition("/")[0]
     return Node(place, place.rpartition("/")[2])
+
+
+def is_alert_below(prefix: str, document: bytes) -> bool:
+    """Tell whether a document of ours is of a rule whose topic stands below a prefix."""
+    try:
+        state_topic = json.loads(document)["state_topic"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return isinstance(state_topic, str) and state_topic.startswith(f"{prefix}/")
 
 
 def _is_of_the_receiver(series: Mapping[str, Any]) -> bool:

@@ -53,17 +53,22 @@ def receivers(config: Config) -> list[str]:
     return [*built_in, *config.of(WebhookSection), *config.of(MailSection)]
 
 
-def active_rules(config: Config) -> list[GivenRule]:
-    """Return the rules that are used; none without [alerts]. Raises ProfileInvalid."""
+def active_rules(config: Config, *, quiet: bool = False) -> list[GivenRule]:
+    """Return the rules that are used; none without [alerts]. Raises ProfileInvalid, unless `quiet` leaves files with faults out."""
     if not config.of(AlertsSection):
         return []
     off = config.one(AlertsSection).off
-    return [given for given in given_rules(config) if given.rule.name not in off]
+    return [given for given in given_rules(config, quiet=quiet) if given.rule.name not in off]
 
 
 def alert_topic(prefix: str, rule: str) -> str:
     """Return the topic that tells of a rule's alerts, at a broker with this prefix."""
     return f"{prefix}/gateway/alerts/{rule}"
+
+
+def alert_topics(config: Config, prefix: str) -> dict[str, str]:
+    """Return the topic of each rule at a broker with this prefix; none where topics are off. Raises ProfileInvalid."""
+    return {given.rule.name: alert_topic(prefix, given.rule.name) for given in active_rules(config) if config.one(AlertsSection).topics}
 
 
 def _brokers(config: Config) -> list[str]:
@@ -96,7 +101,7 @@ def notes(config: Config) -> Iterator[str]:
         yield "[[alert]] has no effect, because nobody is told: add [alerts], [webhook] or [mail]"
     from iiot_gateway.sinks.alerts.reach import unreachable
 
-    yield from unreachable(config, active_rules(config))
+    yield from unreachable(config, active_rules(config, quiet=True))
 
 
 def build(building: Building, name: str, section: AlertsSection) -> Sink:
