@@ -26,6 +26,7 @@ class WebService:
         self.posts: list[dict[str, Any]] = []
         """Every body, also of posts that were refused or never answered."""
         self.authorizations: list[str] = []
+        self.paths: list[str] = []
         self.changed = threading.Condition()
         self._release = threading.Event()
         self._server = _Listener(0, self)
@@ -48,11 +49,12 @@ class WebService:
         self._server.shutdown()
         self._server.server_close()
 
-    def take(self, body: bytes, authorization: str) -> tuple[int, dict[str, str]]:
+    def take(self, path: str, body: bytes, authorization: str) -> tuple[int, dict[str, str]]:
         """Take a post; answer it when the test says so."""
         with self.changed:
             self.posts.append(json.loads(body))
             self.authorizations.append(authorization)
+            self.paths.append(path)
             self.changed.notify_all()
             answer = self.status, self.headers
             hangs = self.hangs
@@ -70,6 +72,9 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
+    def handle_error(self, *_: Any) -> None:
+        """Keep quiet about gateways that were killed."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -77,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        status, headers = self.server.service.take(body, self.headers.get("Authorization", ""))
+        status, headers = self.server.service.take(self.path, body, self.headers.get("Authorization", ""))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -143,4 +148,4 @@ class MailServer:
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
         right = isinstance(data, LoginPassword) and (data.login.decode(), data.password.decode()) == self._login
-        return AuthResult(success=right)
+        return AuthResult(success=right, handled=False)

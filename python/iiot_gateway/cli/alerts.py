@@ -24,21 +24,22 @@ NOBODY = "nobody is told of alerts: add [alerts], [webhook] or [mail] to the con
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the list and the test."""
-    actions = parser.add_subparsers(dest="action")
-    listing = actions.add_parser("list", help="show rules, what holds now, and what waits for whom")
-    for each in (parser, listing):
-        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
-    test = actions.add_parser("test", help="send a test; the gateway need not run")
-    test.add_argument("name", metavar="NAME", help="a receiver, such as webhook.phone, or a rule")
+    parser.add_argument("action", nargs="?", choices=["list", "test"], default="list")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="with test: a receiver, such as webhook.phone, or a rule")
+    parser.add_argument("--json", action="store_true", help="with list: print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """List, or send a test; 1 if a receiver did not take it."""
     config = load(args.config)
     if args.action == "test":
+        if args.name is None:
+            raise GatewayError("alerts test needs the name of a receiver or of a rule")
         return _test(config, args.name)
+    if args.name is not None:
+        raise GatewayError("a name goes with test")
     document = _fetch(config)
-    print(json.dumps(document, indent=2) if getattr(args, "json", False) else _table(document))
+    print(json.dumps(document, indent=2) if args.json else _table(document))
     return 0
 
 
@@ -86,6 +87,7 @@ def _moment(at_ms: int) -> str:
 
 
 def _test(config: Config, name: str) -> int:
+    from iiot_gateway import log
     from iiot_gateway.sinks.alerts.building import build_receivers
     from iiot_gateway.sinks.alerts.section import AlertsSection, active_rules, queued_receivers
 
@@ -106,12 +108,13 @@ def _test(config: Config, name: str) -> int:
             f"there is no receiver and no rule {name!r}{nearest_name(name, [*told, *rules])}; receivers are {', '.join(told)}"
         )
     made = build_receivers(config)
-    failures = 0
-    for receiver in wanted:
-        failed = made[receiver].send(notification)
-        failures += failed is not None
+    # The log is one of the receivers.
+    log.configure(config.log.level, config.log.format)
+    results = {receiver: made[receiver].send(notification) for receiver in wanted}
+    log.finish()
+    for receiver, failed in results.items():
         print(visible(f"{receiver}: {'took the test' if failed is None else failed.reason}"))
-    return 1 if failures else 0
+    return 1 if any(results.values()) else 0
 
 
 def _notification(rule: str, text: str, severity: str) -> Notification:

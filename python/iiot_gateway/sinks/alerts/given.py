@@ -68,7 +68,7 @@ def rules_in(file: Path) -> list[GivenRule]:
     rules, faults = load_list(text, COMPONENT, str(file), file.parent)
     names: set[str] = set()
     for at, rule in enumerate(rules):
-        wrong = list(rule_faults(rule))
+        wrong = rule_faults(rule)
         if rule.name in names:
             wrong.append(("name", f"another rule is called {rule.name!r}; each needs a name of its own"))
         if rule.receivers:

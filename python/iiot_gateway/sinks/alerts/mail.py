@@ -100,6 +100,8 @@ def _told(error: Exception) -> str:
         return f"the server answered {error.smtp_code}: {words}"
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return f"the server refused every address: {_refused(error.recipients)}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error) or repr(error)
 
 

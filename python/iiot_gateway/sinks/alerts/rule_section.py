@@ -86,16 +86,22 @@ class AlertSection:
         )
 
 
-def rule_faults(rule: AlertSection) -> Iterator[tuple[str, str]]:
-    """Give every broken rule of one section: the key, and what is wrong."""
+def rule_faults(rule: AlertSection) -> list[tuple[str, str]]:
+    """Return every broken rule of one section: the key, and what is wrong."""
+    found = list(_keys(rule))
+    # What the extension reads closer: hours, zone and message.
+    if not found and (fault := alert_rule_fault(rule.json())):
+        found.append(fault)
+    return found
+
+
+def _keys(rule: AlertSection) -> Iterator[tuple[str, str]]:
     if not NAME.fullmatch(rule.name):
         yield "name", "expected 1 to 64 letters, digits, _ and -"
     if rule.silent_s:
         yield from _silence(rule)
     else:
         yield from _comparison(rule)
-    if fault := alert_rule_fault(rule.json()):
-        yield fault
 
 
 def _silence(rule: AlertSection) -> Iterator[tuple[str, str]]:
