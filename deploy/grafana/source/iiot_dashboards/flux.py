@@ -7,6 +7,7 @@ plant = timezone.location(name: if "${__timezone}" == "utc" then "UTC" else "${_
 """Needs the import of `timezone`. Grafana calls UTC `utc`, which is no file of the time zone database."""
 RECENTLY = "date.sub(from: v.timeRangeStop, d: 30d)"
 """Where the search for a newest value begins. Needs the import of `date`."""
+LAST_DAY = "date.sub(from: v.timeRangeStop, d: 1d)"
 AGO = """
 ago = (t) => {
     s = (int(v: v.timeRangeStop) - int(v: t)) / 1000000000
@@ -39,6 +40,6 @@ def points(measurement: str, field: str, start: str, *tags: str, also: str = "")
     |> filter(fn: (r) => {conditions})"""
 
 
-def newest(measurement: str, field: str, *tags: str, also: str = "") -> str:
-    """Return the newest point of each series within 30 days, however old the dashboard's time range makes it."""
-    return points(measurement, field, RECENTLY, *tags, also=also) + "\n    |> last()"
+def newest(measurement: str, field: str, *tags: str, also: str = "", since: str = RECENTLY) -> str:
+    """Return the newest point of each series within 30 days, or since another time, whatever the dashboard's time range is."""
+    return points(measurement, field, since, *tags, also=also) + "\n    |> last()"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iiot_dashboards import production
-from iiot_dashboards.flux import AGO, ZONE, has, newest, picked, points
+from iiot_dashboards.flux import AGO, LAST_DAY, ZONE, has, newest, picked, points
 from iiot_dashboards.frame import Board, Variable
 from iiot_dashboards.sdk import INFLUX, Flux
 
@@ -99,7 +99,7 @@ HEALTH = f"""import "date"
 import "join"
 import "strings"
 
-warmth = {newest("equipment_temperature", "temperature_c", *PLACE)}
+warmth = {newest("equipment_temperature", "temperature_c", *PLACE, since=LAST_DAY)}
     |> filter(fn: (r) => r.location =~ /^pump_motor_${{pump:regex}}$/)
     |> map(fn: (r) => ({{r with pump: strings.trimPrefix(v: r.location, prefix: "pump_motor_")}}))
     |> group(columns: ["device_id", "pump"])
@@ -109,7 +109,7 @@ warmth = {newest("equipment_temperature", "temperature_c", *PLACE)}
     |> group()
 
 // Of the newest moment the axis that shakes most.
-shaking = {newest("equipment_vibration", "rms", *PLACE, "pump")}
+shaking = {newest("equipment_vibration", "rms", *PLACE, "pump", since=LAST_DAY)}
     |> group(columns: ["device_id", "pump"])
     |> sort(columns: ["_time", "_value"])
     |> last()

@@ -16,6 +16,7 @@ TODAY = f"time >= date_trunc('day', {END}, '{ZONE}') AND time < {END}"
 WEEK = f"time >= date_trunc('day', {END} - interval '6 days', '{ZONE}') AND time < {END}"
 WHOLE_HOURS = f"time >= date_trunc('hour', $__timeFrom()::timestamptz) AND time < {END}"
 RECENTLY = f"time >= {END} - interval '30 days' AND time < {END}"
+LAST_DAY = f"time >= {END} - interval '1 day' AND time < {END}"
 SITE = "to_jsonb(t) ->> 'site'"
 """Only tables that the gateway makes itself have such a column (`configuration_tags`), so it is asked for in this way."""
 
@@ -69,16 +70,27 @@ FROM dosing_consumption AS t WHERE {WHOLE_HOURS} AND duration_ms IS NOT NULL AND
 ERRORS = f"""
 SELECT $__timeGroupAlias(time,1h,NULL), device_id AS metric, 100.0 * count(*) FILTER (WHERE abs(error_g) > 0.5) / count(*) AS value
 FROM dosing_consumption AS t WHERE {WHOLE_HOURS} AND error_g IS NOT NULL AND {DOSES} GROUP BY 1, 2 ORDER BY 1, 2"""
+
+
+def newest_levels(condition: str = "true") -> str:
+    """Return a query for the newest level of each container: greatest times by a hash, without sorting, and an index for the rest."""
+    return f"""SELECT device_id, chemical, container_id, time, percent_full FROM (
+    SELECT device_id, chemical, container_id, max(time) AS time
+    FROM inventory_levels AS t WHERE {RECENTLY} AND percent_full IS NOT NULL AND {condition} GROUP BY 1, 2, 3
+) AS newest CROSS JOIN LATERAL (
+    SELECT percent_full FROM inventory_levels AS level
+    WHERE level.device_id = newest.device_id AND level.time = newest.time AND level.chemical = newest.chemical
+        AND level.container_id IS NOT DISTINCT FROM newest.container_id AND percent_full IS NOT NULL LIMIT 1
+) AS found"""
+
+
 INVENTORY = f"""
 SELECT concat_ws(' ', device_id, chemical, container_id) || ', ' || CASE
     WHEN age < 120 THEN age || ' s' WHEN age < 7200 THEN age / 60 || ' min'
     WHEN age < 172800 THEN age / 3600 || ' h' ELSE age / 86400 || ' d'
 END || ' ago' AS name, percent_full AS percent FROM (
-    SELECT DISTINCT ON (device_id, chemical, container_id) device_id, chemical, container_id, percent_full,
-        extract(epoch FROM {END} - time)::bigint AS age
-    FROM inventory_levels AS t WHERE {RECENTLY} AND percent_full IS NOT NULL AND {STOCK}
-    ORDER BY device_id, chemical, container_id, time DESC
-) AS newest ORDER BY 1"""
+    SELECT *, extract(epoch FROM {END} - time)::bigint AS age FROM ({newest_levels(STOCK)}) AS levels
+) AS aged ORDER BY 1"""
 BATCHES = f"""
 SELECT coalesce(recipe, 'no recipe') AS name, count(*) AS batches FROM batch_events AS t
 WHERE {TODAY} AND event LIKE '%complete' AND {PLACE} GROUP BY 1 ORDER BY 1"""
@@ -99,10 +111,10 @@ EQUIPMENT = f"""
 SELECT device_id || ' pump ' || pump AS name,
     greatest(0, 100 - greatest(0, temperature_c - 60) - 100 * greatest(0, rms - 0.1)) AS health FROM (
     SELECT DISTINCT ON (1, 2) device_id, substring(location FROM '[0-9]+$')::int AS pump, temperature_c
-    FROM equipment_temperature AS t WHERE {RECENTLY} AND location LIKE 'pump\\_motor\\_%' AND {PLACE} ORDER BY 1, 2, time DESC
+    FROM equipment_temperature AS t WHERE {LAST_DAY} AND location LIKE 'pump\\_motor\\_%' AND {PLACE} ORDER BY 1, 2, time DESC
 ) AS warmth JOIN (
     SELECT DISTINCT ON (1, 2) device_id, pump, max(rms) AS rms
-    FROM equipment_vibration AS t WHERE {RECENTLY} AND rms IS NOT NULL AND {PUMPS} GROUP BY device_id, pump, time ORDER BY 1, 2, time DESC
+    FROM equipment_vibration AS t WHERE {LAST_DAY} AND rms IS NOT NULL AND {PUMPS} GROUP BY device_id, pump, time ORDER BY 1, 2, time DESC
 ) AS shaking USING (device_id, pump) ORDER BY 1"""
 
 # Of whole rows, because older servers lack some of the columns.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iiot_dashboards.alerts import BEGINS_H, ENDS_H, WEEKDAYS, ZONE
-from iiot_dashboards.production_sql import END
+from iiot_dashboards.production_sql import END, newest_levels
 
 AT = f'{END} AS "time"'
 
@@ -12,10 +12,8 @@ def _since(interval: str) -> str:
     return f"time >= {END} - interval '{interval}' AND time < {END}"
 
 
-INVENTORY_LOW = f"""SELECT DISTINCT ON (device_id, chemical, container_id)
-    {AT}, device_id, chemical, coalesce(container_id, '-') AS container_id, percent_full AS value
-FROM inventory_levels WHERE {_since("30 days")} AND percent_full IS NOT NULL
-ORDER BY device_id, chemical, container_id, inventory_levels.time DESC"""
+INVENTORY_LOW = f"""SELECT {AT}, device_id, chemical, coalesce(container_id, '-') AS container_id, percent_full AS value
+FROM ({newest_levels()}) AS levels ORDER BY device_id, chemical, container_id"""
 TEMPERATURE_HIGH = f"""SELECT DISTINCT ON (device_id, location) {AT}, device_id, coalesce(location, '-') AS location, temperature_c AS value
 FROM equipment_temperature WHERE {_since("10 minutes")} AND temperature_c IS NOT NULL
 ORDER BY device_id, location, equipment_temperature.time DESC"""
