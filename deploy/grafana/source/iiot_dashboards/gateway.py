@@ -19,6 +19,15 @@ def _now(query: str, legend: str) -> Any:
     return promql(query, legend, instant=True)
 
 
+def _dropped(by: str, window: str) -> str:
+    """Count what was dropped within a window, also the first loss: a counter that appears with it has no `increase`.
+
+    Where Prometheus is younger than the window, all that was ever dropped counts.
+    """
+    total = f"sum {by}(iiot_sink_dropped_frames_total{OF}"
+    return f"{total}) - ({total} offset {window}) or 0 * {total}))"
+
+
 def _well(made: Board) -> None:
     made.row("Is all well?")
     uptime = f"iiot_gateway_uptime_seconds{OF} * on (instance) group_left (version) iiot_gateway_info"
@@ -32,7 +41,7 @@ def _well(made: Board) -> None:
     text = "How long the free room of the journal holds at the present rate."
     left = _now(f"iiot_journal_hours_left{OF}", "{{instance}}")
     made.add(figures("Journal: hours left", left, unit="h", steps=HOURS_LEFT, decimals=1, text=text), 4, 5)
-    dropped = f"sum(increase(iiot_sink_dropped_frames_total{OF}[24h])) or vector(0)"
+    dropped = f"{_dropped('', '24h')} or vector(0)"
     made.add(figures("Frames dropped in 24 hours", _now(dropped, "dropped"), steps=GOOD_BAD, decimals=0), 4, 5)
 
 
@@ -69,7 +78,7 @@ def _sinks(made: Board) -> None:
     delivered = f'sum by (sink) (rate(iiot_sink_frames_total{{outcome="delivered", {AND}}}[{RATE}]))'
     made.add(lines("Delivered per second", promql(delivered, "{{sink}}"), unit="short"), 8, 8)
     dropped = (
-        promql(f"increase(iiot_sink_dropped_frames_total{OF}[{RATE}])", "{{sink}}: {{reason}}", "A"),
+        promql(_dropped("by (sink, reason) ", RATE), "{{sink}}: {{reason}}", "A"),
         promql(f"increase(iiot_sink_lost_by_peer_frames_total{OF}[{RATE}])", "{{sink}}: lost by the database", "B"),
     )
     made.add(columns("Dropped and lost", *dropped, unit="short"), 8, 8)
