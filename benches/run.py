@@ -19,6 +19,7 @@ import decode
 import demo
 import devices
 import end_to_end
+import fleet
 import history
 import ingest
 import latency
@@ -28,7 +29,7 @@ from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "postgresql", "devices", "demo")
+GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "postgresql", "devices", "fleet", "demo")
 
 
 def output_of(*command: str) -> str:
@@ -91,6 +92,7 @@ def main() -> int:
         "ingest": ingest,
         "devices": devices,
         "postgresql": postgresql,
+        "fleet": fleet,
         "demo": demo,
     }
     try:
