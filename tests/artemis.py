@@ -11,10 +11,11 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from servers import Server, until
+from servers import Server, free_port, until
 
 VERSION = "2.40.0"
 TARGET = Path(__file__).parent.parent / "target"
+EXAMPLE = Path(__file__).parent.parent / "deploy" / "fleet" / "broker.xml"
 CLUSTERED = "AMQ221027"
 """What a node logs when it has found another."""
 
@@ -42,9 +43,8 @@ class Artemis(Server):
     """Two cores that are busy otherwise need half a minute."""
     redelivery = "unmarked"
 
-    def __init__(self, folder: Path, *, peer_port: int | None = None, heap_mb: int = 512) -> None:
+    def __init__(self, folder: Path, *, heap_mb: int = 512) -> None:
         super().__init__(folder)
-        self.peer_port = peer_port
         self.heap_mb = heap_mb
 
     @property
@@ -61,31 +61,36 @@ class Artemis(Server):
             ]
             access = ["--silent", "--user", "admin", "--password", "admin", "--allow-anonymous"]
             place = ["--host", "127.0.0.1", "--default-port", str(self.port), "--nio"]
-            create = [str(home(program) / "bin/artemis"), "create", str(instance), *access, *place, *unused, *self._clustered()]
+            create = [str(home(program) / "bin/artemis"), "create", str(instance), *access, *place, *unused]
             subprocess.run(create, check=True, capture_output=True, timeout=120)
             profile = instance / "etc/artemis.profile"
             profile.write_text(profile.read_text().replace("-Xms512M -Xmx2G", f"-Xms128M -Xmx{self.heap_mb}M"))
-            self._settle(instance / "etc/broker.xml")
+            self.settle(instance / "etc/broker.xml")
         return [str(instance / "bin/artemis"), "run"]
 
-    def _clustered(self) -> list[str]:
-        if self.peer_port is None:
-            return []
-        peer = ["--staticCluster", f"tcp://127.0.0.1:{self.peer_port}", "--cluster-user", "cluster", "--cluster-password", "cluster"]
-        return ["--clustered", *peer, "--name", f"node{self.port}"]
-
-    def _settle(self, settings: Path) -> None:
+    def settle(self, settings: Path) -> None:
+        """Change what a node is configured by."""
         # On a disk that is fuller than 90 % it would take nothing from publishers.
-        text = re.sub(r"(<max-disk-usage>)\d+", r"\g<1>100", settings.read_text())
-        if self.peer_port is not None:
-            # As it is written, nothing goes from node to node, and a message never leaves a node without consumers.
-            text = re.sub(r"<max-hops>0", "<max-hops>1", text)
-            text = text.replace(
-                '<address-setting match="#">', '<address-setting match="#">\n<redistribution-delay>0</redistribution-delay>'
-            )
-            # A hundred clients that leave at once would stall it.
-            text = text.replace("</persistence-enabled>", "</persistence-enabled>\n<thread-pool-max-size>-1</thread-pool-max-size>")
-        settings.write_text(text)
+        settings.write_text(re.sub(r"(<max-disk-usage>)\d+", r"\g<1>100", settings.read_text()))
+
+
+class ArtemisNode(Artemis):
+    """A node of a cluster, configured by the file of the example; ports and hosts come as they do there, as properties."""
+
+    def __init__(self, folder: Path, *, heap_mb: int) -> None:
+        super().__init__(folder, heap_mb=heap_mb)
+        self.cluster_port = free_port()
+        self.peer_port = 0
+
+    def settle(self, settings: Path) -> None:
+        """Take the example's file."""
+        settings.write_text(EXAMPLE.read_text())
+        places = {"node.host": "127.0.0.1", "peer.host": "127.0.0.1", "listen.host": "127.0.0.1"}
+        ports = {"mqtt.port": self.port, "node.port": self.cluster_port, "peer.port": self.peer_port}
+        properties = {"node.name": f"node{self.port}", "cluster.password": "cluster", "disk.most": 100, **places, **ports}
+        profile = settings.with_name("artemis.profile")
+        given = " ".join(f"-D{name}={value}" for name, value in properties.items())
+        profile.write_text(f'{profile.read_text()}\nJAVA_ARGS_APPEND="{given}"\n')
 
 
 class ArtemisCluster(Server):
@@ -96,12 +101,12 @@ class ArtemisCluster(Server):
 
     def __init__(self, folder: Path, *, heap_mb: int = 512) -> None:
         super().__init__(folder)
-        self.nodes: list[Artemis] = []
+        self.nodes: list[ArtemisNode] = []
         for name in ("a", "b"):
             (folder / name).mkdir()
-            self.nodes.append(Artemis(folder / name, heap_mb=heap_mb))
+            self.nodes.append(ArtemisNode(folder / name, heap_mb=heap_mb))
         first, second = self.nodes
-        first.peer_port, second.peer_port = second.port, first.port
+        first.peer_port, second.peer_port = second.cluster_port, first.cluster_port
 
     def start(self) -> ArtemisCluster:
         """Start both and wait until they have found each other."""

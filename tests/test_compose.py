@@ -23,12 +23,12 @@ import paho.mqtt.client as paho
 import pytest
 import yaml
 
+from composed import VARIABLE, interpolated, variables_of
 from servers import find_program, free_port, until
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 PROFILES = ("lora", "factory-influx", "factory-timescale", "devices", "infra")
-VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 OPTIONAL_SECRETS = {"INFLUXDB_READ_TOKEN", "SMTP_PASSWORD"}
 """Secrets of what lies outside of the containers."""
 ONCE = {"influxdb-tokens"}
@@ -42,30 +42,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     done = subprocess.run([ROOT / "scripts" / "make-env.sh", "lora", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return variables_of(path)
-
-
-def variables_of(path: Path) -> dict[str, str]:
-    """Return what a file of variables sets."""
-    return dict(re.findall(r"^([A-Z_]+)=(.*)$", path.read_text(), re.MULTILINE))
-
-
-def interpolated(value: Any, environment: dict[str, str]) -> Any:
-    """Put variables in, as Compose does."""
-
-    def given(found: re.Match[str]) -> str:
-        name, rule, default = found[1], found[2], found[3]
-        if name is None:
-            return "$"
-        if environment.get(name):
-            return environment[name]
-        assert rule == ":-", f"{name} is needed, and not set"
-        return str(default)
-
-    if isinstance(value, dict):
-        return {key: interpolated(entry, environment) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [interpolated(entry, environment) for entry in value]
-    return VARIABLE.sub(given, value) if isinstance(value, str) else value
 
 
 @pytest.fixture(scope="module")

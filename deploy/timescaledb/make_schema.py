@@ -1,4 +1,4 @@
-"""Print the statements of `postgresql init` for a new TimescaleDB; `schema.sql` beside this file holds them.
+"""Print the statements of `postgresql init` for a new TimescaleDB: `schema.sql` beside this file; with --unique that of deploy/fleet.
 
 The server runs them when it is made, before there is a gateway. A test compares the file with what this prints.
 """
@@ -6,6 +6,7 @@ The server runs them when it is made, before there is a gateway. A test compares
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from iiot_gateway.cli.postgresql_init import statements
 from iiot_gateway.sinks.postgresql.plant import PLANS
@@ -17,9 +18,10 @@ VERSION = 150000
 
 def main() -> None:
     """Print them."""
-    plan = PLANS["factory-dosing"]
+    options = sys.argv[1:]
+    plan = replace(PLANS["factory-dosing"], is_unique="--unique" in options)
     sys.stdout.write(
-        "-- The statements of `iiot-gateway postgresql init --profile factory-dosing`, written by make_schema.py beside this file.\n"
+        f"-- The statements of `{' '.join(['iiot-gateway postgresql init --profile factory-dosing', *options])}`, by make_schema.py.\n"
     )
     sys.stdout.write("CREATE EXTENSION IF NOT EXISTS timescaledb;\n")
     for statement in statements(plan, "public", VERSION, "timescale", plan.retention(), Roles("iiot_writer", "iiot_reader")):

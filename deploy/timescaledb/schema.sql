@@ -1,4 +1,4 @@
--- The statements of `iiot-gateway postgresql init --profile factory-dosing`, written by make_schema.py beside this file.
+-- The statements of `iiot-gateway postgresql init --profile factory-dosing`, by make_schema.py.
 CREATE EXTENSION IF NOT EXISTS timescaledb;
 CREATE SCHEMA IF NOT EXISTS "public";
 CREATE TABLE IF NOT EXISTS "public"."dosing_consumption" ("time" timestamptz NOT NULL, "device_id" text NOT NULL, "pump" integer NOT NULL, "chemical" text NOT NULL, "target_g" double precision, "actual_g" double precision, "error_g" double precision, "recipe" text, "mode" text, "duration_ms" bigint);

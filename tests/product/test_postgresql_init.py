@@ -164,3 +164,23 @@ def test_a_retention_of_an_unknown_table_is_refused(gateway: Gateway, database: 
 
     assert done.returncode == 1
     assert "there are dosing_consumption, batch_events" in done.stderr
+
+
+def test_unique_tables_take_equal_rows_once(gateway: Gateway, plant: Plant, database: Postgres) -> None:
+    """As a fleet needs it: the role that only writes uses the key that its owner has made."""
+    made(gateway, "--unique")
+    other = database.url.replace("//postgres@", "//iiot_writer@")
+    assert other != database.url
+    database.rows("ALTER ROLE iiot_writer LOGIN")
+    gateway.configure(
+        f'[mqtt_consumer]\nbroker_url = "{plant.broker.url}"\ntopics = ["$share/store/factory/#"]\n'
+        'profile = "factory-dosing"\ndedup_window_s = 0\n'
+        f'[postgresql]\nurl = "{other}"\nunique = true\ntables = "fixed"\nbatch_interval_ms = 10\n'
+    )
+    gateway.start("run")
+    gateway.until(lambda status: status["source"]["mqtt_consumer"]["state"] == "subscribed", "the subscription")
+    for _ in range(2):
+        plant.dose(1, timestamp=1_764_000_000)
+    gateway.until(lambda status: status["sinks"]["postgresql"]["delivered"] == 2, "both doses")
+    assert database.value("SELECT count(*) FROM dosing_consumption") == "1"
+    assert database.value("SELECT sum(dose_count) FROM dosing_consumption_hourly") == "1"

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     init.add_argument("--writer", default="iiot_writer", metavar="ROLE", help="the role that only writes; iiot_writer by default")
     init.add_argument("--reader", default="iiot_reader", metavar="ROLE", help="the role that only reads; iiot_reader by default")
+    init.add_argument("--unique", action="store_true", help="for several gateways: each row can be there once only")
     init.add_argument("--dry-run", action="store_true", help="print the statements")
     query = actions.add_parser("query", help="newest values")
     postgresql_query.add_arguments(query)

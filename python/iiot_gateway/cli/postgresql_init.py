@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from iiot_gateway._native import PostgresConnection, PostgresError
 from iiot_gateway.cli.postgresql_access import reached
@@ -17,7 +18,7 @@ from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
 
 def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
     """Do it."""
-    plan = PLANS[args.profile]
+    plan = replace(PLANS[args.profile], is_unique=args.unique)
     keep_days = _keep_days(plan, args.retention)
     section = reached(section, args)
     count, licence = applied(section, plan, keep_days, Roles(args.writer, args.reader), dry_run=args.dry_run)
@@ -79,7 +80,8 @@ def _next(args: argparse.Namespace, licence: str | None, keep_days: Mapping[str,
     days = ", ".join(f"{table.name} = {keep_days[table.name]:g}" for table in plan.tables)
     policies = {None: "the gateway drops, once a day,", "apache": "an Apache-licensed TimescaleDB has no policies, so nobody drops"}
     dropped = policies.get(licence, "the server's policies drop")
+    unique = ", unique = true" if plan.is_unique else ""
     return (
         f"{dropped} what is past its retention.\nGive {args.writer} and {args.reader} their passwords (\\password in psql). "
-        f'In the section set the user {args.writer}, tables = "fixed" and\nretention_days = {{ {days} }}'
+        f'In the section set the user {args.writer}, tables = "fixed"{unique} and\nretention_days = {{ {days} }}'
     )

@@ -1,5 +1,6 @@
 //! Which tables and columns there are, and what a column of a known type can hold.
 
+use crate::names::quoted;
 use iiot_core::hash::fingerprint;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -212,6 +213,23 @@ impl Table {
             columns,
             division,
         })
+    }
+
+    /// Columns of these names, and those that no row may lack, for a table beside this one. (`LIKE` would need the right to read this one, and
+    /// would ask for what has a default here.)
+    pub(crate) fn definitions<'n>(&self, names: impl Iterator<Item = &'n str>) -> String {
+        let names: Vec<&str> = names.collect();
+        let wanted = self
+            .columns
+            .iter()
+            .filter(|column| column.is_required || names.contains(&column.name.as_str()));
+        let definitions: Vec<String> = wanted
+            .map(|column| {
+                let needed = if column.is_required { " NOT NULL" } else { "" };
+                format!("{} {}{needed}", quoted(&column.name), column.type_name)
+            })
+            .collect();
+        definitions.join(", ")
     }
 
     /// The column of a tag or field; none for the gateway's own (the time, what has no column, the digest), and for one that is computed.

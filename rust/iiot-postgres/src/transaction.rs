@@ -178,8 +178,9 @@ impl Task<'_> {
         // COPY knows no conflicts: by way of a table of this transaction. It has the same name, because errors name it.
         let beside = qualified("pg_temp", &table.table.name);
         let make = format!(
-            "CREATE TEMP TABLE {} (LIKE {target}) ON COMMIT DROP",
-            quoted(&table.table.name)
+            "CREATE TEMP TABLE {} ({}) ON COMMIT DROP",
+            quoted(&table.table.name),
+            table.table.definitions(table.column_names())
         );
         client.batch_execute(&make).await?;
         copy_into(client, &format!("{beside} ({columns})"), table.part(&range)).await?;

@@ -21,7 +21,7 @@ def hypertables(plan: Plan, schema: str, keep_days: Mapping[str, float], *, is_a
     for table in plan.tables:
         yield create_table(table, schema)
         yield postgres_hypertable(schema, table.name)
-        yield from indexes(table, schema)
+        yield from indexes(table, plan, schema)
     aggregate = _aggregate(plan.hourly, schema)
     view = qualified(schema, plan.hourly.name)
     if is_apache:

@@ -53,6 +53,8 @@ class Plan:
     keep_days: float
     keep_hourly_days: float
     compress_days: float
+    is_unique: bool = False
+    """Each table can hold equal rows of one time once only, as `unique = true` of the section needs."""
 
     def retention(self) -> dict[str, float]:
         """Return how many days each table is kept."""

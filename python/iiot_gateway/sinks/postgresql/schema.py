@@ -19,6 +19,8 @@ from iiot_gateway._native import (
 from iiot_gateway.sinks.postgresql.plant import Plan, Table
 
 POSITIONS = "iiot_gateway_position"
+CONTENT = "content_id"
+"""The digest of what a row says, where each may be there once only; the sink fills the column."""
 RETAIN = "iiot_gateway_retain"
 """The function that drops what is past its retention, for a role that may only write."""
 ADD_PARTITION = "iiot_gateway_add_partition(text, text, timestamptz, timestamptz)"
@@ -68,7 +70,7 @@ def plain(plan: Plan, schema: str, version: int, keep_days: Mapping[str, float])
     yield postgres_partition_function(schema)
     for table in plan.tables:
         yield f"{create_table(table, schema)} PARTITION BY RANGE (time)"
-        yield from indexes(table, schema)
+        yield from indexes(table, plan, schema)
     hourly = plan.hourly
     yield from postgres_roll_up(schema, hourly.table, hourly.name, by=hourly.by, count=hourly.count, sums=hourly.sums)
     yield from _retain(plan, schema, keep_days)
@@ -81,8 +83,12 @@ def create_table(table: Table, schema: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS {qualified(schema, table.name)} ({', '.join([*needed, *others])})"
 
 
-def indexes(table: Table, schema: str) -> Iterator[str]:
+def indexes(table: Table, plan: Plan, schema: str) -> Iterator[str]:
     """Make its indexes."""
+    if plan.is_unique:
+        name, key = qualified(schema, table.name), postgres_name(f"{table.name}_content_key")
+        yield f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {CONTENT} uuid"
+        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {key} ON {name} (time, {CONTENT})"
     for name, column in table.indexes.items():
         yield f"CREATE INDEX IF NOT EXISTS {postgres_name(name)} ON {qualified(schema, table.name)} ({postgres_name(column)}, time DESC)"
 
@@ -127,6 +133,9 @@ def roles(plan: Plan, schema: str, names: Roles, *, has_extension: bool) -> Iter
     views = ", ".join(qualified(schema, name) for name in (plan.hourly.name, plan.latest.name))
     yield f"GRANT USAGE ON SCHEMA {postgres_name(schema)} TO {writer}, {reader}"
     yield f"GRANT INSERT ON {tables} TO {writer}"
+    if plan.is_unique:
+        # Whoever asks for a conflict must be able to read what it is about.
+        yield f"GRANT SELECT (time, {CONTENT}) ON {tables} TO {writer}"
     yield postgres_position_table(schema)
     yield f"GRANT SELECT, INSERT, UPDATE ON {qualified(schema, POSITIONS)} TO {writer}"
     if not has_extension:

@@ -59,8 +59,9 @@ impl Task<'_> {
         let beside = qualified("pg_temp", &table.table.name);
         let columns: Vec<String> = table.column_names().map(quoted).collect();
         let make = format!(
-            "CREATE TEMP TABLE {name} (LIKE {target}, {NUMBER} bigserial) ON COMMIT DROP; \
-             CREATE TEMP TABLE {REFUSED} (row bigint, reason text) ON COMMIT DROP"
+            "CREATE TEMP TABLE {name} ({}, {NUMBER} bigserial) ON COMMIT DROP; \
+             CREATE TEMP TABLE {REFUSED} (row bigint, reason text) ON COMMIT DROP",
+            table.table.definitions(table.column_names())
         );
         client.batch_execute(&make).await?;
         let list = columns.join(", ");
