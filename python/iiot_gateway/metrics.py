@@ -44,6 +44,8 @@ SOURCE_DOCUMENTS = "iiot_source_documents_total"
 SOURCE_RESTARTS = "iiot_source_restarts_total"
 SOURCE_RUNNING = "iiot_source_running"
 SOURCE_LAST_DOCUMENT = "iiot_source_last_document_timestamp_seconds"
+SITE_VALUES = "iiot_site_values_total"
+SITE_DOUBLES = "iiot_site_doubles_total"
 GATEWAY_INFO = "iiot_gateway_info"
 GATEWAY_UPTIME = "iiot_gateway_uptime_seconds"
 GATEWAY_RESIDENT = "iiot_gateway_resident_bytes"
@@ -84,6 +86,8 @@ METRICS: dict[str, tuple[str, str]] = {
     SOURCE_RESTARTS: ("counter", "Times that the source began anew since the start."),
     SOURCE_RUNNING: ("gauge", "1 while the source gives bytes; the state is a label."),
     SOURCE_LAST_DOCUMENT: ("gauge", "When the last document came."),
+    SITE_VALUES: ("counter", "Values of another gateway that came in through a broker, by the id of its journal."),
+    SITE_DOUBLES: ("counter", "Of these, the ones that had come before."),
     GATEWAY_INFO: ("gauge", "1; the version is a label."),
     GATEWAY_UPTIME: ("gauge", "Seconds since the start."),
     GATEWAY_RESIDENT: ("gauge", "Memory of the process that is in RAM."),
@@ -128,6 +132,9 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
         yield SOURCE_RUNNING, {"source": name, "state": source["state"]}, int(source["state"] in ("running", "subscribed", "listening"))
         if source["last_document_at"] is not None:
             yield SOURCE_LAST_DOCUMENT, {"source": name}, source["last_document_at"]
+    for origin, site in document.get("sites", {}).items():
+        yield SITE_VALUES, {"origin": origin}, site["received"]
+        yield SITE_DOUBLES, {"origin": origin}, site["doubles"]
     gateway = document["gateway"]
     if gateway:
         yield GATEWAY_INFO, {"version": gateway["version"]}, 1

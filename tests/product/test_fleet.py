@@ -62,6 +62,9 @@ def test_values_of_a_site_are_stored_once_over_kills(site: Site, workers: list[W
     (row,) = ledger["sites"]
     assert (row["published"], row["missing"], row["is_asked"]) == (600 * VALUES, 0, True)
     assert row["received"] - row["doubles"] == row["published"]
+    origin, shown = row["origin"], workers[0].ask()["sites"][row["origin"]]
+    assert f'iiot_site_values_total{{origin="{origin}"}} {shown["received"]}' in workers[0].get("/metrics")[2].decode()
+    assert f"{origin:<40}" in workers[0].run("status").stdout
     until_stored(*workers)
     counts = {table: int(database.value(f"SELECT count(*) FROM {table}")) for table in ("temperature", "humidity", "rssi", "snr")}
     assert counts == dict.fromkeys(counts, 600)

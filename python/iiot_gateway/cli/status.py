@@ -71,6 +71,9 @@ def table(document: dict[str, Any]) -> str:
         detail = visible(f" ({source['detail']})") if source["detail"] else ""
         counts = "".join(f"{_count(source[key]):>13}" for key in ("bytes", "documents", "restarts"))
         lines.append(f"{name:<20}{counts}  {source['state']}{detail}")
+    if sites := document.get("sites"):
+        lines += ["", f"{'site':<40}{'values':>13}{'doubles':>13}"]
+        lines += [f"{origin:<40}{_count(site['received']):>13}{_count(site['doubles']):>13}" for origin, site in sites.items()]
     return "\n".join(lines)
 
 
