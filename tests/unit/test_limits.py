@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iiot_gateway.api.problem import Problem
-from iiot_gateway.device_api.limits import Limit
+from iiot_gateway.device_api.limits import Limit, network_of
 
 
 class Clock:
@@ -66,3 +66,10 @@ def test_zero_is_no_limit() -> None:
     limit = Limit(0, "requests per key")
 
     assert [refused(limit, "a", 1000) for _ in range(1000)] == [None] * 1000
+
+
+def test_a_client_with_a_whole_network_is_one_address() -> None:
+    """Whoever has IPv6 has 2^64 addresses; IPv4 in IPv6's clothes is one, and so is what is no address."""
+    assert network_of("2001:db8:1:2:3:4:5:6") == network_of("2001:db8:1:2::9") == "2001:db8:1:2::/64"
+    assert network_of("2001:db8:1:3::1") != network_of("2001:db8:1:2::1")
+    assert [network_of(address) for address in ("10.0.0.7", "::ffff:10.0.0.7", "unix", "")] == ["10.0.0.7", "::ffff:a00:7", "unix", ""]

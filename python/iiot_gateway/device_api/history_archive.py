@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,15 +29,17 @@ class HistoryArchive:
 
     def values(self, question: Question) -> list[Value]:
         """Return values by time, the newest `limit` of them. Raises Problem."""
+        # Only the newest are kept: a span may hold more than memory should.
         found: list[Value] = []
         with self._reading() as history:
             for series in _of_device(history, question.device_id, question.measurement):
                 if series["last_ns"] < question.start_ns or series["first_ns"] >= question.stop_ns:
                     continue
-                points = _points(history, series["id"], question.start_ns, question.stop_ns)
-                found += [_value(series, time_ns, text) for time_ns, text in points[-question.limit :]]
-        found.sort(key=lambda value: value.time_ns)
-        return found[-question.limit :]
+                points = _points(history, series["id"], question)
+                found += [_value(series, time_ns, text) for time_ns, text in points]
+                found.sort(key=lambda value: value.time_ns)
+                del found[: -question.limit]
+        return found
 
     def latest(self, device_id: str, measurement: str | None) -> list[Value]:
         """Return the newest value of each field. Raises Problem."""
@@ -76,10 +79,12 @@ def _of_device(history: HistoryReader, device_id: str, measurement: str | None) 
     ]
 
 
-def _points(history: HistoryReader, number: int, start_ns: int, stop_ns: int) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
+def _points(history: HistoryReader, number: int, question: Question) -> Iterable[tuple[int, str]]:
+    """Return the newest points of a span."""
+    found: deque[tuple[int, str]] = deque(maxlen=question.limit)
+    start_ns = question.start_ns
     while True:
-        times, texts = history.texts(number, start_ns, stop_ns, limit=CHUNK)
+        times, texts = history.texts(number, start_ns, question.stop_ns, limit=CHUNK)
         found += zip(times, texts, strict=True)
         if len(times) < CHUNK:
             return found

@@ -72,7 +72,9 @@ class InfluxdbArchive:
     def values(self, question: Question) -> list[Value]:
         """Return values by time, the newest `limit` of them. Raises Problem."""
         if self._section.api == "v1":
-            found = list(self._v1("SELECT * FROM /.*/ WHERE device_id = $device AND time >= $start AND time < $stop GROUP BY *", question))
+            span = "SELECT * FROM /.*/ WHERE device_id = $device AND time >= $start AND time < $stop GROUP BY *"
+            # The number is ours; the limit counts for each series, so that no answer is longer than what is wanted of all of them.
+            found = list(self._v1(f"{span} ORDER BY time DESC LIMIT {int(question.limit)}", question))
         else:
             found = list(self._v2(NEWEST, question))
         found.sort(key=lambda value: value.time_ns)

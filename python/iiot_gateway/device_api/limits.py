@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from iiot_gateway.api.problem import Problem
 
@@ -65,3 +66,14 @@ class Limit:
             "send less, or several points at once; the limits are keys of [devices]",
             {"retry-after": str(max(1, math.ceil(wait_s)))},
         )
+
+
+def network_of(address: str) -> str:
+    """Return by what an address is counted: an IPv6 one by its first 64 bits, of which one client has all others to choose from."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and (parsed.ipv4_mapped is None):
+        return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)

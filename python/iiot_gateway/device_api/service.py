@@ -15,7 +15,7 @@ from iiot_gateway.api.problem import Problem
 from iiot_gateway.config.urls import is_loopback, listen_host
 from iiot_gateway.device_api.door import Caller, Door, unknown_device
 from iiot_gateway.device_api.intake import PostQueue
-from iiot_gateway.device_api.limits import Limit
+from iiot_gateway.device_api.limits import Limit, network_of
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import REGISTRY_UNAVAILABLE, Repeated, get_log
 from iiot_gateway.registry.device import Device, DeviceState
@@ -84,8 +84,8 @@ class DeviceApi:
         """Return the address of whoever asks; behind a proxy the one that the proxy saw."""
         if self._http.behind_proxy and (forwarded := ",".join(request.headers.getlist("x-forwarded-for"))):
             # The last one is what the proxy itself has added; those before are what a client likes to claim.
-            return forwarded.rpartition(",")[2].strip()[:64]
-        return request.client.host if request.client else "unknown"
+            return network_of(forwarded.rpartition(",")[2].strip()[:64])
+        return network_of(request.client.host) if request.client else "unknown"
 
     def must_be_private(self, request: Request) -> None:
         """Refuse a call that writes, and whose key others on the way could read. Raises Problem 403."""
