@@ -5,7 +5,7 @@ use crate::evaluator::Figure;
 use crate::outbox::Notification;
 use crate::rule::Rule;
 use crate::watch::{Seeing, Watch};
-use iiot_journal::{Batches, Confirmation, Confirmations, Result, now_ns};
+use iiot_journal::{Batches, Confirmation, Confirmations, Result, StateChanges, now_ns};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const PRESENT_NS: i64 = 5_000_000_000;
 /// So far the host's clock may leave monotonic time between two looks.
 const CLOCK_NS: i64 = 5_000_000_000;
+/// So far behind the last frame a batch without a frame for alerts may end, and the present still be known.
+const PRESENT_FRAMES: u64 = 1000;
 
 /// What one batch came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Feed {
 struct State {
     core: Core,
     looked: (i64, Instant),
+    /// Changes that the disk did not take yet.
+    unwritten: StateChanges,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -44,13 +48,39 @@ impl State {
     fn now(&mut self) -> i64 {
         let (before_ns, before) = self.looked;
         let now = (now_ns(), Instant::now());
-        let passed = i64::try_from(now.1.duration_since(before).as_nanos()).unwrap_or(i64::MAX);
-        if (now.0 - before_ns - passed).abs() > CLOCK_NS {
+        if was_moved(before_ns, now.0, now.1.duration_since(before)) {
             self.core.restart(now.0);
         }
         self.looked = now;
         now.0
     }
+
+    /// Everything that is to be stored; what was not stored before is among it.
+    fn changes(&mut self) -> StateChanges {
+        let mut changes = std::mem::take(&mut self.unwritten);
+        changes.extend(self.core.changes());
+        changes
+    }
+
+    /// Store what has changed without a frame. What the disk does not take is stored with the next change.
+    fn keep(&mut self, confirmations: &Confirmations) -> Result<()> {
+        let changes = self.changes();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let kept = confirmations.keep(changes.clone());
+        if kept.is_err() {
+            self.unwritten = changes;
+        }
+        kept
+    }
+}
+
+/// Whether a clock went from one time to another while another time passed.
+fn was_moved(before_ns: i64, now_ns: i64, passed: Duration) -> bool {
+    let passed_ns = i64::try_from(passed.as_nanos()).unwrap_or(i64::MAX);
+    let moved_ns = now_ns.saturating_sub(before_ns).saturating_sub(passed_ns);
+    moved_ns.saturating_abs() > CLOCK_NS
 }
 
 impl Feed {
@@ -70,7 +100,11 @@ impl Feed {
             confirmations: batches.confirmations(),
             batches: Mutex::new(batches),
             watch,
-            state: Mutex::new(State { core, looked: now }),
+            state: Mutex::new(State {
+                core,
+                looked: now,
+                unwritten: StateChanges::new(),
+            }),
         })
     }
 
@@ -86,19 +120,17 @@ impl Feed {
         let is_present = match (&positions, seeing.last_received_ns) {
             (None, _) => true,
             (Some(_), Some(received_ns)) => now_ns - received_ns < PRESENT_NS,
-            // Frames of other profiles say nothing of the time.
-            (Some(_), None) => false,
+            // Frames of other profiles do not say when they came.
+            (Some(positions), None) => batches.head().saturating_sub(positions.end) < PRESENT_FRAMES,
         };
         if is_present {
             state.core.tick(now_ns);
         }
-        let changes = state.core.changes();
         let Some(positions) = positions else {
-            if !changes.is_empty() {
-                self.confirmations.keep(changes)?;
-            }
+            state.keep(&self.confirmations)?;
             return Ok(None);
         };
+        let changes = state.changes();
         self.confirmations.queue(Confirmation {
             from: positions.start,
             end: positions.end,
@@ -136,10 +168,7 @@ impl Feed {
     fn change<T>(&self, body: impl FnOnce(&mut State) -> T) -> Result<T> {
         let mut state = lock(&self.state);
         let value = body(&mut state);
-        let changes = state.core.changes();
-        if !changes.is_empty() {
-            self.confirmations.keep(changes)?;
-        }
+        state.keep(&self.confirmations)?;
         Ok(value)
     }
 
@@ -151,5 +180,22 @@ impl Feed {
     /// Rules with their alerts, and receivers.
     pub fn document(&self) -> Value {
         lock(&self.state).core.document()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A few seconds are the pace of a clock that is being corrected; more is a clock that was set.
+    #[test]
+    fn a_clock_is_moved_if_it_leaves_the_time_that_passed() {
+        let second = 1_000_000_000;
+        let minute = Duration::from_secs(60);
+        assert!(!was_moved(0, 60 * second, minute));
+        assert!(!was_moved(0, 64 * second, minute));
+        assert!(was_moved(0, 66 * second, minute));
+        assert!(was_moved(100 * second, 99 * second, minute));
+        assert!(was_moved(i64::MIN, i64::MAX, minute));
     }
 }

@@ -129,6 +129,26 @@ fn a_kill_loses_nothing_and_doubles_nothing() {
     assert_eq!((sink.accepted, sink.delivered, sink.queued), (4, 4, 0));
 }
 
+/// What the disk does not take is not told, and not forgotten: a journal that is closed in between takes nothing.
+#[test]
+fn what_cannot_be_stored_is_not_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = rule(r#""above": 10"#);
+    let mut plant = Plant::open(folder.path());
+    let feed = plant.feed(&[&json]);
+    plant.publish("levels/a", r#"{"f": 11}"#);
+    feed.deliver(NONE, WAIT).unwrap().unwrap();
+    plant.journal.close(WAIT).unwrap();
+    assert!(feed.take("log").is_err());
+    assert!(feed.take("log").is_err(), "sealed, and still not stored");
+    drop(feed);
+    drop(plant);
+
+    let plant = Plant::open(folder.path());
+    let feed = plant.feed(&[&json]);
+    assert_eq!(feed.take("log").unwrap().unwrap().entries.len(), 1);
+}
+
 /// Profiles choose rules, and a boolean counts as 1 or 0; a text and a field that is not there are passed over.
 #[test]
 fn values_are_those_of_the_field() {

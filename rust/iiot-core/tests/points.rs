@@ -357,3 +357,47 @@ fn the_signal_is_what_the_profile_says_it_is() {
     }
     assert!(profile.is_receiver("hub") && !profile.is_receiver("node1"));
 }
+
+/// Whoever watches a measurement knows before decoding whether a document may give it: by the topic, and for templates in any case.
+#[test]
+fn a_profile_says_what_it_may_give() {
+    let profile = Profile::parse(
+        r#"
+name = "watched"
+[[point]]
+filter = "plant/levels"
+measurement = "levels"
+fields = { percent = "number" }
+[[point]]
+filter = "plant/{kind}/any"
+measurement = "{kind}"
+[point.others]
+"#,
+    )
+    .unwrap();
+    let levels = |topic: Option<&str>| {
+        let topic = topic.map(str::as_bytes);
+        profile.may_give(topic, |measurement| measurement == Some("levels"))
+    };
+    assert!(levels(Some("plant/levels")));
+    assert!(!levels(Some("plant/other")));
+    assert!(!levels(None));
+    let templates = |topic: &str| profile.may_give(Some(topic.as_bytes()), |m| m.is_none());
+    assert!(templates("plant/x/any"));
+    assert!(!templates("plant/levels"));
+
+    assert!(profile.may_give_field("levels", "percent"));
+    assert!(
+        profile.may_give_field("anything", "at_all"),
+        "of the template"
+    );
+    let metrics =
+        Profile::parse("name = \"m\"\n[[metric]]\npath = \"t\"\nmeasurement = \"temperature\"\n")
+            .unwrap();
+    assert!(metrics.may_give_field("temperature", "value"));
+    assert!(metrics.may_give_field("", "value"));
+    assert!(metrics.may_give_field("temperature", ""));
+    assert!(!metrics.may_give_field("temperature", "percent"));
+    assert!(!metrics.may_give_field("humidity", "value"));
+    assert!(metrics.may_give(None, |measurement| measurement == Some("temperature")));
+}
