@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import trustme
 
+from iiot_gateway.config.load import load_text
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.errors import SettingUnusable
+from iiot_gateway.sinks.alerts.doctor import receivers as tried
 from iiot_gateway.sinks.alerts.figures import figures
 from iiot_gateway.sinks.alerts.mail import Mail
 from iiot_gateway.sinks.alerts.mail_section import MailSection
@@ -258,3 +260,22 @@ def test_figures_are_those_of_the_status_document() -> None:
         ("journal_hours", "[]"): 5.5,
         ("source_silent_s", '[["source", "serial"]]'): 700,
     }
+
+
+def test_doctor_tries_mail_servers_and_tells_nobody() -> None:
+    """A web service has no such trial, and is said to have none."""
+    server = MailServer().start()
+    try:
+        people = 'tls = "none"\nhost = "127.0.0.1"\nsender = "a@example.org"\nto = ["b@example.org"]\n'
+        config = load_text(
+            f'[mail]\n{people}port = {server.port}\n[mail.away]\n{people}port = {free_port()}\n[webhook]\nurl = "https://example.org/"\n'
+        )
+
+        there, away, web = tried(config)
+
+        assert (there.ok, away.ok, web.ok) == (True, False, None)
+        assert "Connection refused" in away.detail
+        assert "alerts test webhook" in web.detail
+        assert server.mails == []
+    finally:
+        server.stop()

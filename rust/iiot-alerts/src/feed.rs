@@ -121,7 +121,9 @@ impl Feed {
             (None, _) => true,
             (Some(_), Some(received_ns)) => now_ns - received_ns < PRESENT_NS,
             // Frames of other profiles do not say when they came.
-            (Some(positions), None) => batches.head().saturating_sub(positions.end) < PRESENT_FRAMES,
+            (Some(positions), None) => {
+                batches.head().saturating_sub(positions.end) < PRESENT_FRAMES
+            }
         };
         if is_present {
             state.core.tick(now_ns);

@@ -152,6 +152,10 @@ fn late_values_begin_and_end_nothing() {
     bench.now_ns = NOON + 2 * SECOND;
     assert_eq!(bench.value(&[("node", "a")], 9.0), "ends");
     assert_eq!(bench.late(), 3);
+    // A clock that is corrected by a little makes nothing late.
+    bench.now_ns = NOON;
+    assert_eq!(bench.value(&[("node", "a")], 12.0), "fires since 0");
+    assert_eq!(bench.late(), 3);
 }
 
 #[test]
