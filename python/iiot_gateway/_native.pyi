@@ -344,8 +344,10 @@ class Journal:
         """A random id of this journal, 32 hexadecimal digits; made when the journal was."""
     run: str
     """The run that this opening began, in hexadecimal."""
-    def site_chunks(self, origin: str) -> list[tuple[str, int, list[tuple[int, int, int]]]]:
-        """Which values of a site came: run, position divided by 64, and for each value frame within these 64, point and field."""
+    def site_chunks(self, origin: str, *, behind: tuple[str, int] | None = None, limit: int = 256) -> list[tuple[str, int, bytes]]:
+        """Which values of a site came: run, position divided by 64, and the values, in the order of the first two, behind a run and number.
+
+        Values are varints, three for each: the frame's distance from the one before within the 64, point and field."""
     def may_drop(self, name: str) -> None:
         """Where room is scarce, let the frames that only this sink lacks go first."""
     def end(self, timeout_s: float) -> int | None:

@@ -30,7 +30,7 @@ def document() -> dict[str, Any]:
             "reject_reasons": {"not JSON": 6, 'a "reason" with \\ and\na line': 4},
             "times_not_believed": {"serial": 3},
         },
-        "sites": {"0a1b": {"received": 40, "doubles": 2}},
+        "sites": {"0a1b": {"received": 40, "doubles": 2, "forgotten": 0}},
         "sinks": {
             "mqtt": {
                 "state": "connected",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from iiot_gateway.cli.fleet_ledger import Look, add_up
+from iiot_gateway.cli.fleet_ledger import Look, add_up, asked, status_of
 from iiot_gateway.cli.main import main
 from iiot_gateway.config.load import load_text
-from iiot_gateway.errors import ConfigError
+from iiot_gateway.errors import ConfigError, GatewayError
 
 SHARE = '[mqtt_consumer]\ntopics = ["$share/g/factory/#"]\nprofile = "{profile}"\n{keys}'
 ONCE_MORE = "are stored at least once, not exactly once"
@@ -49,7 +52,7 @@ def test_what_a_share_cannot_promise_is_said(tmp_path: Path, capsys: pytest.Capt
 
 
 def status(
-    origin: str, *, published: int = 0, queued: int = 0, sites: Mapping[str, tuple[int, int]] | None = None, accepted: int = 0
+    origin: str, *, published: int = 0, queued: int = 0, sites: Mapping[str, tuple[int, int, int]] | None = None, accepted: int = 0
 ) -> dict[str, Any]:
     """Return the status of a gateway, as far as the ledger looks at it."""
     ledger = {"accepted": 9, "delivered": 9 - queued, "queued": queued, "rejected": 0, "dropped": 0, "superseded": 0}
@@ -57,7 +60,10 @@ def status(
         "journal": {"id": origin},
         "intake": {"received": accepted, "accepted": accepted, "duplicate": 0, "rejected": 0},
         "sinks": {"mqtt": {"kind": "mqtt", "values": published, **ledger}},
-        "sites": {name: {"received": received, "doubles": doubles} for name, (received, doubles) in (sites or {}).items()},
+        "sites": {
+            name: {"received": received, "doubles": doubles, "forgotten": forgotten}
+            for name, (received, doubles, forgotten) in (sites or {}).items()
+        },
     }
 
 
@@ -67,21 +73,29 @@ def look(url: str, **given: Any) -> Look:
     return Look(url=url, first=found, now=found, after=found)
 
 
-def chunk(*values: tuple[int, int, int]) -> dict[str, Any]:
-    """Return what a worker has of a site."""
-    return {"chunks": [{"run": "r", "number": 3, "values": [list(value) for value in values]}]}
+def chunk(number: int, *values: tuple[int, int, int], following: str | None = None) -> dict[str, Any]:
+    """Return a page with one chunk; numbers below 128 are varints of one byte."""
+    frame, encoded = 0, b""
+    for at, point, field in values:
+        encoded += bytes((at - frame, point, field))
+        frame = at
+    return {"chunks": [{"run": "r", "number": number, "values": encoded.hex()}], "next": following}
 
 
 def test_a_value_that_two_workers_have_is_a_double_and_one_that_none_has_is_missing() -> None:
     """Of six published values one came to both workers, one came twice to one of them, and one came to none."""
     looks = [
         look("http://site", origin="s", published=6, queued=2),
-        look("http://a", origin="a", sites={"s": (4, 1)}, accepted=4),
-        look("http://b", origin="b", sites={"s": (3, 0)}, accepted=3),
+        look("http://a", origin="a", sites={"s": (4, 1, 0)}, accepted=4),
+        look("http://b", origin="b", sites={"s": (3, 0, 0)}, accepted=3),
     ]
-    has = {"http://a": chunk((0, 0, 0), (0, 0, 1), (1, 0, 0)), "http://b": chunk((1, 0, 0), (2, 0, 0), (3, 0, 0))}
+    has = {
+        ("http://a", None): chunk(2, (0, 0, 0), (0, 0, 1), following="r.2"),
+        ("http://a", "r.2"): chunk(3, (1, 0, 0)),
+        ("http://b", None): chunk(3, (1, 0, 0), (2, 0, 0), (3, 0, 0)),
+    }
 
-    sites, workers = add_up(looks, lambda url, _origin: has[url])
+    sites, workers = add_up(looks, lambda url, _origin, after: has[url, after])
 
     (site,) = sites
     assert (site.published, site.received, site.doubles, site.missing, site.queued) == (6, 7, 2, 1, 2)
@@ -90,8 +104,56 @@ def test_a_value_that_two_workers_have_is_a_double_and_one_that_none_has_is_miss
 
 def test_more_than_was_published_and_a_ledger_that_does_not_balance_are_told() -> None:
     """A journal that was put back publishes again under other runs."""
-    broken = look("http://a", origin="a", sites={"s": (5, 0)}, accepted=5)
+    broken = look("http://a", origin="a", sites={"s": (5, 0, 0)}, accepted=5)
     broken.now["sinks"]["mqtt"]["delivered"] = 1
-    sites, workers = add_up([look("http://site", origin="s", published=3), broken], lambda _url, _origin: {"chunks": []})
+    sites, workers = add_up([look("http://site", origin="s", published=3), broken], lambda *_: {"chunks": [], "next": None})
     assert sites[0].missing == -2
     assert workers[0].unbalanced == ("mqtt",)
+
+
+def test_what_is_known_by_its_number_only_may_have_come_twice() -> None:
+    """More than was published can only be that, as long as it is no more than that."""
+    site = look("http://site", origin="s", published=10)
+    for received, missing, doubles in [(13, 0, 3), (16, -2, 4), (9, 1, 0)]:
+        sites, _ = add_up([site, look("http://a", origin="a", sites={"s": (received, 0, 4)})], lambda *_: {"chunks": [], "next": None})
+        assert (sites[0].missing, sites[0].doubles, sites[0].forgotten) == (missing, doubles, 4)
+
+
+def test_one_gateway_under_two_addresses_is_refused() -> None:
+    """It would be counted twice."""
+    with pytest.raises(GatewayError, match="http://a and http://b are one gateway"):
+        add_up([look("http://a", origin="x"), look("http://b", origin="x")], lambda *_: {})
+
+
+@pytest.mark.parametrize("document", ["[]", "{}", '{"journal": {"bytes": 1}, "sinks": {}}'])
+def test_what_is_no_gateway_is_named(document: str) -> None:
+    """Another program, or an older gateway; and where an address leads elsewhere the token does not follow."""
+    with answering(document) as url:
+        with pytest.raises(GatewayError, match="not as a gateway of this version does"):
+            status_of(url, {}, None)
+        with pytest.raises(GatewayError, match="answered 302"):
+            asked(url, {"": "secret"}, path="elsewhere")
+
+
+@contextmanager
+def answering(document: str) -> Iterator[str]:
+    """Give the URL of a server that answers with this, and sends whoever asks for `elsewhere` to nowhere."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.endswith("elsewhere"):
+                self.send_response(302)
+                self.send_header("location", "http://127.0.0.1:9/")
+                self.end_headers()
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(document.encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from iiot_gateway.api import page, past
 from iiot_gateway.api.feed import Feed
 from iiot_gateway.api.guard import App, Guard
-from iiot_gateway.api.parameters import refuse_unknown, whole
+from iiot_gateway.api.parameters import place, refuse_unknown, whole
 from iiot_gateway.api.problem import METHOD_NOT_ALLOWED, NOT_FOUND, PROBLEM_TYPE, Problem, method_not_allowed
 from iiot_gateway.api.stream import EVENTS_TYPE, EventStream
 from iiot_gateway.config.schema import HttpSection
@@ -126,8 +126,9 @@ def _all_of(call: Callable[[], Any], limiter: Callable[[], anyio.CapacityLimiter
 
 def _site(views: Views, feed: Feed) -> Route:
     async def site(request: Request) -> Response:
-        refuse_unknown(request.query_params, ())
-        found = await anyio.to_thread.run_sync(views.site, request.path_params["origin"], limiter=feed.threads)
+        refuse_unknown(request.query_params, ("after",))
+        behind = place(request.query_params, "after")
+        found = await anyio.to_thread.run_sync(views.site, request.path_params["origin"], behind, limiter=feed.threads)
         if found is None:
             raise NOT_FOUND
         return JSONResponse(found, headers=FRESH)

@@ -31,6 +31,17 @@ def whole(query: Mapping[str, str], name: str, *, low: int, high: int, default: 
     return int(text)
 
 
+def place(query: Mapping[str, str], name: str) -> tuple[str, int] | None:
+    """Read where a page of chunks ended, RUN.NUMBER; None if it is not given. Raises Problem."""
+    text = query.get(name)
+    if text is None:
+        return None
+    run, _, number = text.partition(".")
+    if not (run.isalnum() and run.isascii() and number.isascii() and number.isdigit() and len(number) <= 18):
+        raise Problem(400, "parameter_invalid", f"{name}: found {text[:80]!r}", "expected what the answer before has as `next`")
+    return run, int(number)
+
+
 def choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     """Read one of a few words; the first is the default. Raises Problem."""
     text = query.get(name, choices[0])

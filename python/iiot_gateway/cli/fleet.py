@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from iiot_gateway.cli.fleet_ledger import Look, SiteRow, WorkerRow, add_up, asked
+from iiot_gateway.cli.fleet_ledger import Look, SiteRow, WorkerRow, add_up, asked, status_of
 from iiot_gateway.errors import GatewayError
 
 EXIT_DOES_NOT_HOLD = 1
@@ -41,15 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look at all of them, and again until everything has come or the wait is over."""
     tokens = _tokens(args.token_file)
-    sites = {url: asked(url, tokens, args.ca_file) for url in args.urls}
+    sites = {url: status_of(url, tokens, args.ca_file) for url in args.urls}
+
+    def page(url: str, origin: str, after: str | None) -> Mapping[str, Any]:
+        return asked(url, tokens, args.ca_file, f"sites/{origin}" + (f"?after={after}" if after else ""))
+
     until_s = time.monotonic() + args.wait
     while True:
         # What the sites had published at the first look must have come by now, and nothing else than they have published a moment later:
         # what a broker has acknowledged is counted a little after the broker has passed it on.
-        now = {url: asked(url, tokens, args.ca_file) for url in args.urls}
+        now = {url: status_of(url, tokens, args.ca_file) for url in args.urls}
         time.sleep(POLL_S)
-        looks = [Look(url=url, first=first, now=now[url], after=asked(url, tokens, args.ca_file)) for url, first in sites.items()]
-        site_rows, worker_rows = add_up(looks, lambda url, origin: asked(url, tokens, args.ca_file, f"sites/{origin}"))
+        looks = [Look(url=url, first=first, now=now[url], after=status_of(url, tokens, args.ca_file)) for url, first in sites.items()]
+        site_rows, worker_rows = add_up(looks, page)
         if all(row.missing == 0 for row in site_rows) or time.monotonic() >= until_s:
             break
     holds = all(row.missing == 0 and row.is_asked for row in site_rows) and all(row.is_balanced for row in worker_rows)
@@ -90,6 +96,10 @@ def _table(sites: list[SiteRow], workers: list[WorkerRow]) -> str:
     doubles, missing = sum(site.doubles for site in sites), sum(site.missing for site in sites)
     lines += ["", f"{published:,} published = {received:,} received - {doubles:,} doubles + {missing:,} missing; in values"]
     lines += [_judged(site) for site in sites if site.missing or not site.is_asked]
+    if forgotten := sum(site.forgotten for site in sites):
+        lines.append(
+            f"of {forgotten:,} values workers know the number only: among them a missing one would be hidden by one that came twice"
+        )
     lines += [f"{worker.url}: the ledger of {', '.join(worker.unbalanced)} does not balance" for worker in workers if worker.unbalanced]
     return "\n".join(lines)
 

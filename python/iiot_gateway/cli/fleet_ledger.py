@@ -10,9 +10,11 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from iiot_gateway.errors import GatewayError
@@ -49,6 +51,8 @@ class SiteRow:
     missing: int
     queued: int
     """Frames of the site that its MQTT sinks have still to send."""
+    forgotten: int
+    """Values of which workers know the number only: a missing one among them would be hidden by one that came to two workers."""
     is_asked: bool
 
 
@@ -71,8 +75,17 @@ class WorkerRow:
         return not self.unbalanced
 
 
-AskChunks = Callable[[str, str], Mapping[str, Any]]
-"""Gives what a worker, by its URL, has of a site, by its origin."""
+AskPage = Callable[[str, str, str | None], Mapping[str, Any]]
+"""Gives what a worker, by its URL, has of a site, by its origin: the first chunks, or those behind a `next`."""
+Chunk = tuple[tuple[str, int], set[tuple[int, ...]]]
+"""Run and number, and the values: frame, point, field."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes no redirect: the token is for the address that was typed."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
 
 
 def asked(url: str, tokens: Mapping[str, str], ca_file: str | None = None, path: str = "status") -> dict[str, Any]:
@@ -85,7 +98,8 @@ def asked(url: str, tokens: Mapping[str, str], ca_file: str | None = None, path:
         # Whatever scheme a person has typed.
         request = urllib.request.Request(address, headers=headers)  # noqa: S310
         context = ssl.create_default_context(cafile=ca_file) if address.startswith("https:") else None
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context) as answer:  # noqa: S310
+        opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
             document: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as error:
         remedy = ": --token-file has its [http] token" if error.code == 401 else ""
@@ -95,39 +109,108 @@ def asked(url: str, tokens: Mapping[str, str], ca_file: str | None = None, path:
     return document
 
 
-def add_up(looks: Sequence[Look], chunks: AskChunks) -> tuple[list[SiteRow], list[WorkerRow]]:
-    """Return a row for each site and for each worker."""
+def status_of(url: str, tokens: Mapping[str, str], ca_file: str | None) -> dict[str, Any]:
+    """Ask a gateway for its status. Raises GatewayError, also for what is no gateway that knows fleets."""
+    status = asked(url, tokens, ca_file)
+    try:
+        known = bool(status["journal"]["id"]) and isinstance(status["sites"], dict) and isinstance(status["sinks"], dict)
+    except (KeyError, TypeError):
+        known = False
+    if not known:
+        raise GatewayError(
+            f"{url} answers, but not as a gateway of this version does: is it the address of another program, or an older one?"
+        )
+    return status
+
+
+def add_up(looks: Sequence[Look], page: AskPage) -> tuple[list[SiteRow], list[WorkerRow]]:
+    """Return a row for each site and for each worker. Raises GatewayError where one gateway has two addresses."""
+    urls: dict[str, str] = {}
+    for look in looks:
+        if (other := urls.setdefault(look.origin, look.url)) != look.url:
+            raise GatewayError(f"{other} and {look.url} are one gateway: name it once")
     sites = {look.origin: look for look in looks if _published(look.first)}
     workers = [look for look in looks if look.now.get("sites")]
     origins = sorted({*sites, *(origin for look in workers for origin in look.now["sites"])})
-    return [_site(origin, sites.get(origin), workers, chunks) for origin in origins], [_worker(look) for look in workers]
+    return [_site(origin, sites.get(origin), workers, page) for origin in origins], [_worker(look) for look in workers]
 
 
-def _site(origin: str, look: Look | None, workers: Sequence[Look], chunks: AskChunks) -> SiteRow:
+def _site(origin: str, look: Look | None, workers: Sequence[Look], page: AskPage) -> SiteRow:
     having = [worker for worker in workers if origin in worker.now["sites"]]
-    received = sum(worker.now["sites"][origin]["received"] for worker in having)
-    doubles = sum(worker.now["sites"][origin]["doubles"] for worker in having)
+    received, doubles, forgotten = (
+        sum(worker.now["sites"][origin][name] for worker in having) for name in ("received", "doubles", "forgotten")
+    )
     if len(having) > 1:
-        doubles += _in_several(chunks(worker.url, origin) for worker in having)
+        doubles += _in_several([_chunks(worker.url, origin, page) for worker in having])
     if look is None:
-        return SiteRow(origin=origin, url=None, published=0, received=received, doubles=doubles, missing=0, queued=0, is_asked=False)
+        return SiteRow(
+            origin=origin,
+            url=None,
+            published=0,
+            received=received,
+            doubles=doubles,
+            missing=0,
+            queued=0,
+            forgotten=forgotten,
+            is_asked=False,
+        )
     at_first, later = _published(look.first), _published(look.after)
+    # More values than were published can only be ones that came to two workers so long ago that nobody knows which.
+    long_ago = min(forgotten, max(0, received - doubles - later))
+    doubles += long_ago
     distinct = received - doubles
     missing = max(0, at_first - distinct) or min(0, later - distinct)
     queued = sum(sink["queued"] for sink in _publishing(look.now))
     return SiteRow(
-        origin=origin, url=look.url, published=at_first, received=received, doubles=doubles, missing=missing, queued=queued, is_asked=True
+        origin=origin,
+        url=look.url,
+        published=at_first,
+        received=received,
+        doubles=doubles,
+        missing=missing,
+        queued=queued,
+        forgotten=forgotten,
+        is_asked=True,
     )
 
 
-def _in_several(answers: Iterator[Mapping[str, Any]]) -> int:
-    """Return how many values more than one worker has, each counted once less than it is there."""
-    seen: Counter[tuple[str, int, int, int, int]] = Counter()
-    for answer in answers:
+def _in_several(workers: Sequence[Iterator[Chunk]]) -> int:
+    """Return how many values more than one worker has, each counted once less than it is there. Reads chunk by chunk."""
+    doubles = 0
+    for _place, chunks in groupby(merge(*workers, key=itemgetter(0)), key=itemgetter(0)):
+        values = [chunk[1] for chunk in chunks]
+        doubles += sum(map(len, values)) - len(set().union(*values))
+    return doubles
+
+
+def _chunks(url: str, origin: str, page: AskPage) -> Iterator[Chunk]:
+    """Give what a worker has of a site, in the order of runs and numbers."""
+    after: str | None = None
+    while True:
+        answer = page(url, origin, after)
         for chunk in answer["chunks"]:
-            run, number = chunk["run"], chunk["number"]
-            seen.update((run, number, frame, point, field) for frame, point, field in chunk["values"])
-    return sum(count - 1 for count in seen.values())
+            yield (chunk["run"], chunk["number"]), _values(bytes.fromhex(chunk["values"]))
+        after = answer["next"]
+        if after is None:
+            return
+
+
+def _values(encoded: bytes) -> set[tuple[int, ...]]:
+    """Read the values of a chunk: three varints for each, of which the first is the distance from the one before."""
+    numbers: list[int] = []
+    number = shift = 0
+    for byte in encoded:
+        number |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            numbers.append(number)
+            number = shift = 0
+    frame = 0
+    values: set[tuple[int, ...]] = set()
+    for at in range(0, len(numbers) - 2, 3):
+        frame += numbers[at]
+        values.add((frame, numbers[at + 1], numbers[at + 2]))
+    return values
 
 
 def _publishing(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -59,15 +59,20 @@ EXIT_SINK_REJECTED = 3
 EXIT_NOT_DONE = 4
 EXIT_TORN = 5
 
+SITE_CHUNKS = 256
+"""At once."""
+
 Service = Callable[[Views], Coroutine[Any, Any, None]]
 
 
-def _site(journal: Journal, origin: str) -> dict[str, Any] | None:
+def _site(journal: Journal, origin: str, behind: tuple[str, int] | None) -> dict[str, Any] | None:
     counts = journal.status()["sites"].get(origin)
     if counts is None:
         return None
-    chunks = [{"run": run, "number": number, "values": values} for run, number, values in journal.site_chunks(origin)]
-    return {"origin": origin, **counts, "chunks": chunks}
+    found = journal.site_chunks(origin, behind=behind, limit=SITE_CHUNKS)
+    chunks = [{"run": run, "number": number, "values": values.hex()} for run, number, values in found]
+    following = f"{found[-1][0]}.{found[-1][1]}" if len(found) == SITE_CHUNKS else None
+    return {"origin": origin, **counts, "chunks": chunks, "next": following}
 
 
 class Gateway:

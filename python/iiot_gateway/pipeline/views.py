@@ -58,7 +58,7 @@ class Views:
     """None without a [history] section."""
     alerts: Callable[[], dict[str, Any]] | None = None
     """Rules, their alerts and receivers; None where nothing is judged."""
-    site: Callable[[str], dict[str, Any] | None] = lambda _origin: None
-    """Which values of a site came, by the id of its journal; None for an unknown one."""
+    site: Callable[[str, tuple[str, int] | None], dict[str, Any] | None] = lambda _origin, _behind: None
+    """Which values of a site came, by the id of its journal, behind a run and number; None for an unknown site."""
     http_parts: Sequence[HttpPart] = ()
     """What components bring for the HTTP interface."""

@@ -14,7 +14,7 @@ use crate::room::free_bytes;
 use crate::row::{NewTimes, Row, Supply};
 use crate::row_builder::{Envelope, RowBuilder};
 use crate::sink::{Confirmation, Sink};
-use crate::sites::{NewSites, Sites};
+use crate::sites::{NewSites, Sites, Written};
 use crate::source::{Change, Source};
 use rusqlite::{Connection, params};
 use std::borrow::Cow;
@@ -79,7 +79,7 @@ pub(crate) struct Group {
     building: Option<(i64, Supply, RowBuilder)>,
     pub links: Links,
     pub(crate) sites: NewSites,
-    site_rows: Vec<(String, i64)>,
+    written_sites: Written,
     /// What became of messages whose senders wait for it; told once it is committed.
     pub(crate) reports: Vec<(Arc<Report>, Vec<Outcome>)>,
     now_ns: i64,
@@ -109,7 +109,7 @@ impl Group {
             building: None,
             links: Links::default(),
             sites: NewSites::default(),
-            site_rows: Vec::new(),
+            written_sites: Written::default(),
             reports: Vec::new(),
             now_ns,
         }
@@ -247,7 +247,8 @@ impl Group {
                 source.write(&state.db, change)?;
             }
         }
-        self.site_rows = self.sites.write(&state.db, &state.sites)?;
+        let room = state.limits.live_bytes;
+        self.written_sites = self.sites.write(&state.db, &state.sites, room)?;
         for &documents in lost.values() {
             self.count("lost_journal_unavailable", documents as i64);
         }
@@ -284,7 +285,7 @@ impl Group {
     /// Take over what was committed. Returns the sources whose window should be written whole.
     pub(crate) fn merge(mut self, state: &mut State) -> Vec<Arc<Row>> {
         self.links.drain_into(&mut state.links);
-        state.sites.merge(self.site_rows, self.sites);
+        state.sites.merge(self.written_sites, self.sites);
         for (report, outcomes) in self.reports {
             report.fill(outcomes);
         }

@@ -227,9 +227,14 @@ impl Journal {
         self.with_reader(|db| status::read(db, Some(now_ns() / 1_000_000)))
     }
 
-    /// Which values of a site came, as far as that is kept.
-    pub fn site_chunks(&self, origin: &str) -> Result<Vec<SiteChunk>> {
-        self.with_reader(|db| sites::chunks(db, origin))
+    /// Which values of a site came, as far as that is kept: chunks behind this run and number, in the order of both.
+    pub fn site_chunks(
+        &self,
+        origin: &str,
+        behind: Option<(&str, u64)>,
+        most: u32,
+    ) -> Result<Vec<SiteChunk>> {
+        self.with_reader(|db| sites::chunks(db, origin, behind, most))
     }
 
     /// Why nothing is accepted at the moment, if so.

@@ -69,7 +69,7 @@ pub use row::{Frame, Frames, Moves, NewTimes, Row, Supply};
 pub use runs::{Run, Runs};
 pub use sink::{Confirmation, SinkReject, TopicValue};
 pub use sink_state::StateChanges;
-pub use sites::{CHUNK_FRAMES, Entries, SiteChunk, SiteCounts, SiteMark};
+pub use sites::{CHUNK_FRAMES, SiteChunk, SiteCounts, SiteMark};
 pub use status::{FileStatus, SinkStatus, Status};
 pub use sync::SyncMode;
 pub use tap::{LastValue, Look, Tap};

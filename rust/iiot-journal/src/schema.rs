@@ -56,9 +56,10 @@ CREATE TABLE message_ids(
   source INTEGER NOT NULL, newest_ms INTEGER NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL,
   PRIMARY KEY(source, newest_ms, number)) WITHOUT ROWID;
 CREATE TABLE sink_state(sink INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(sink, key)) WITHOUT ROWID;
-CREATE TABLE site(id INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, received INTEGER NOT NULL, doubles INTEGER NOT NULL);
+CREATE TABLE site(
+  id INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, received INTEGER NOT NULL, doubles INTEGER NOT NULL, forgotten INTEGER NOT NULL);
 CREATE TABLE site_chunk(
-  site INTEGER NOT NULL, number INTEGER NOT NULL, run TEXT NOT NULL, entries BLOB NOT NULL, PRIMARY KEY(site, number, run)) WITHOUT ROWID;
+  id INTEGER PRIMARY KEY, site INTEGER NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL, UNIQUE(site, run, number));
 ";
 
 /// From version 1 to 2: columns are added, and no row is written anew, so that a full journal needs no more room than a page. Old bodies are in format 1.
@@ -87,9 +88,10 @@ CREATE TABLE message_ids(
 /// From version 4 to 5, likewise.
 const FROM_VERSION_4: &str = "
 CREATE TABLE sink_state(sink INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(sink, key)) WITHOUT ROWID;
-CREATE TABLE site(id INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, received INTEGER NOT NULL, doubles INTEGER NOT NULL);
+CREATE TABLE site(
+  id INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, received INTEGER NOT NULL, doubles INTEGER NOT NULL, forgotten INTEGER NOT NULL);
 CREATE TABLE site_chunk(
-  site INTEGER NOT NULL, number INTEGER NOT NULL, run TEXT NOT NULL, entries BLOB NOT NULL, PRIMARY KEY(site, number, run)) WITHOUT ROWID;
+  id INTEGER PRIMARY KEY, site INTEGER NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL, UNIQUE(site, run, number));
 ";
 
 /// The steps, each from the version of its number.

@@ -2,7 +2,7 @@
 //!
 //! A value is named by the journal that holds its frame (the site's origin), the run of that journal, the frame's position and its place there. Which values came is kept
 //! in chunks of [`CHUNK_FRAMES`] frames, so that the chunks of several workers of one share can be put together: what two of them have came twice, and what none has is
-//! missing. Nothing is ever left out because of it. The counts never forget; of the chunks the newest [`MOST_CHUNKS`] per site are kept.
+//! missing. Nothing is ever left out because of it. The counts never forget. Of the chunks of all sites the newest stay, within a part of the journal's room; what goes is counted.
 
 use crate::error::Result;
 use iiot_core::varint;
@@ -11,8 +11,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Frames in a chunk.
 pub const CHUNK_FRAMES: u64 = 64;
-/// Chunks that are kept of each site.
-const MOST_CHUNKS: usize = 16_384;
+/// Of the journal's room, this part is for chunks.
+const PART: u64 = 16;
+/// Beside its entries, a chunk takes about so many bytes.
+const CHUNK_BYTES: u64 = 100;
+/// When the room is used up, so many chunks go at once.
+const GO_AT_ONCE: u32 = 64;
 /// Chunks in memory; those that are missing are read from the file.
 const MOST_CACHED: usize = 1_024;
 /// Sites that are told apart; values of further ones are counted together.
@@ -44,6 +48,8 @@ pub struct SiteCounts {
     pub received: u64,
     /// Of these, the ones that had come before.
     pub doubles: u64,
+    /// Values of which only the number is known, because their chunks had to go: whether they come again, or came to another worker, is not seen.
+    pub forgotten: u64,
 }
 
 /// Which values of a chunk came: frame within the chunk, point and field.
@@ -52,14 +58,12 @@ pub type Entries = BTreeSet<(u8, u32, u32)>;
 /// A chunk of one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteChunk {
-    /// The id of its journal.
-    pub origin: String,
     /// The run.
     pub run: String,
     /// The position of its first frame, divided by [`CHUNK_FRAMES`].
     pub number: u64,
-    /// Which values came.
-    pub entries: Entries,
+    /// Which values came, as they are stored: for each the frame's distance from the one before, point and field, each a varint.
+    pub entries: Vec<u8>,
 }
 
 type Key = (String, String, u64);
@@ -70,6 +74,17 @@ pub(crate) struct Sites {
     /// Number of each site's row.
     known: HashMap<String, i64>,
     cached: HashMap<Key, Entries>,
+    /// Bytes of all chunks.
+    bytes: u64,
+}
+
+/// What a group wrote.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    rows: Vec<(String, i64)>,
+    bytes: u64,
+    /// Chunks that had to go: number of the site's row, run, number.
+    gone: Vec<(i64, String, u64)>,
 }
 
 /// What a group adds.
@@ -77,6 +92,8 @@ pub(crate) struct Sites {
 pub(crate) struct NewSites {
     counts: BTreeMap<String, (u64, u64)>,
     chunks: BTreeMap<Key, Entries>,
+    /// Bytes that those of them take which are stored already.
+    stored: HashMap<Key, u64>,
 }
 
 impl Sites {
@@ -84,9 +101,13 @@ impl Sites {
     pub(crate) fn load(db: &Connection) -> Result<Self> {
         let mut query = db.prepare("SELECT origin, id FROM site")?;
         let known = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sql = "SELECT count(*), coalesce(sum(length(entries)), 0) FROM site_chunk";
+        let (chunks, bytes): (i64, i64) =
+            db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Self {
             known: known.collect::<rusqlite::Result<_>>()?,
             cached: HashMap::new(),
+            bytes: chunks as u64 * CHUNK_BYTES + bytes as u64,
         })
     }
 
@@ -118,9 +139,13 @@ impl Sites {
         );
         if !new.chunks.contains_key(&key) {
             let entries = match self.cached.get(&key) {
-                Some(entries) => entries.clone(),
+                Some(entries) => Some(entries.clone()),
                 None => self.stored(db, &key)?,
             };
+            if let Some(entries) = &entries {
+                new.stored.insert(key.clone(), bytes_of(entries));
+            }
+            let entries = entries.unwrap_or_default();
             new.chunks.insert(key.clone(), entries);
         }
         let frame = (mark.position % CHUNK_FRAMES) as u8;
@@ -129,108 +154,143 @@ impl Sites {
         Ok(entries.is_some_and(|entries| !entries.insert(entry)))
     }
 
-    fn stored(&self, db: &Connection, (origin, run, number): &Key) -> Result<Entries> {
+    fn stored(&self, db: &Connection, (origin, run, number): &Key) -> Result<Option<Entries>> {
         let Some(site) = self.known.get(origin) else {
-            return Ok(Entries::new());
+            return Ok(None);
         };
         let mut query = db.prepare_cached(
             "SELECT entries FROM site_chunk WHERE site=?1 AND run=?2 AND number=?3",
         )?;
         let mut rows = query.query(params![site, run, *number as i64])?;
         match rows.next()? {
-            Some(row) => Ok(decode(&row.get::<_, Vec<u8>>(0)?)),
-            None => Ok(Entries::new()),
+            Some(row) => Ok(Some(decode(&row.get::<_, Vec<u8>>(0)?))),
+            None => Ok(None),
         }
     }
 
     /// Take over what was committed.
-    pub(crate) fn merge(&mut self, written: Vec<(String, i64)>, new: NewSites) {
-        self.known.extend(written);
+    pub(crate) fn merge(&mut self, written: Written, new: NewSites) {
+        self.known.extend(written.rows);
+        if !new.chunks.is_empty() {
+            self.bytes = written.bytes;
+        }
         if self.cached.len() + new.chunks.len() > MOST_CACHED {
             self.cached.clear();
         }
         self.cached.extend(new.chunks);
+        if !written.gone.is_empty() {
+            let known = &self.known;
+            self.cached.retain(|(origin, run, number), _| {
+                let is_it = |(site, gone, at): &(i64, String, u64)| {
+                    at == number && gone == run && known.get(origin) == Some(site)
+                };
+                !written.gone.iter().any(is_it)
+            });
+        }
     }
 }
 
 impl NewSites {
-    /// Write it, in a transaction of the caller. Returns the rows of its sites.
-    pub(crate) fn write(&self, db: &Connection, known: &Sites) -> Result<Vec<(String, i64)>> {
-        let mut ids = Vec::with_capacity(self.counts.len());
+    /// Write it, in a transaction of the caller. `room` is that of the journal.
+    pub(crate) fn write(&self, db: &Connection, known: &Sites, room: u64) -> Result<Written> {
+        let mut rows = Vec::with_capacity(self.counts.len());
         let mut count = db.prepare_cached(
-            "INSERT INTO site(origin, received, doubles) VALUES (?1, ?2, ?3)
+            "INSERT INTO site(origin, received, doubles, forgotten) VALUES (?1, ?2, ?3, 0)
              ON CONFLICT(origin) DO UPDATE SET received=received+excluded.received, doubles=doubles+excluded.doubles RETURNING id",
         )?;
         for (origin, (received, doubles)) in &self.counts {
             let row = params![origin, *received as i64, *doubles as i64];
-            ids.push((origin.clone(), count.query_row(row, |row| row.get(0))?));
+            rows.push((origin.clone(), count.query_row(row, |row| row.get(0))?));
         }
+        let mut bytes = known.bytes;
         let mut put = db.prepare_cached(
             "INSERT INTO site_chunk(site, run, number, entries) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET entries=excluded.entries",
+             ON CONFLICT(site, run, number) DO UPDATE SET entries=excluded.entries",
         )?;
-        let mut changed = BTreeSet::new();
-        for ((origin, run, number), entries) in &self.chunks {
-            let written = ids.iter().find(|(known, _)| known == origin);
-            let Some(site) = written
-                .map(|(_, id)| *id)
-                .or_else(|| known.known.get(origin).copied())
-            else {
+        for (key, entries) in &self.chunks {
+            let (origin, run, number) = key;
+            // Each site with a chunk has a count as well.
+            let Some((_, site)) = rows.iter().find(|(known, _)| known == origin) else {
                 continue;
             };
-            let is_cached = known
-                .cached
-                .contains_key(&(origin.clone(), run.clone(), *number));
-            put.execute(params![site, run, *number as i64, encode(entries)])?;
-            if !is_cached {
-                changed.insert(site);
+            let before = self.stored.get(key).copied().unwrap_or_default();
+            bytes = (bytes + bytes_of(entries)).saturating_sub(before);
+            let entries = encode(entries);
+            put.execute(params![site, run, *number as i64, entries])?;
+        }
+        let mut gone = Vec::new();
+        while bytes > room / PART {
+            match forget_oldest(db, &mut gone)? {
+                0 => break,
+                freed => bytes = bytes.saturating_sub(freed),
             }
         }
-        for site in changed {
-            prune(db, site)?;
-        }
-        Ok(ids)
+        Ok(Written { rows, bytes, gone })
     }
 }
 
-/// Forget the oldest chunks of a site beyond the limit.
-fn prune(db: &Connection, site: i64) -> Result<()> {
-    db.prepare_cached(
-        "DELETE FROM site_chunk WHERE site=?1 AND number <
-           (SELECT number FROM site_chunk WHERE site=?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-    )?
-    .execute(params![site, MOST_CHUNKS as i64])?;
-    Ok(())
+/// Let the oldest chunks go, and count what was in them. Returns their bytes; 0 if there are none.
+fn forget_oldest(db: &Connection, gone: &mut Vec<(i64, String, u64)>) -> Result<u64> {
+    let mut oldest = db.prepare_cached(
+        "SELECT id, site, run, number, entries FROM site_chunk ORDER BY id LIMIT ?1",
+    )?;
+    let mut rows = oldest.query([GO_AT_ONCE])?;
+    let (mut ids, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let (site, entries): (i64, Vec<u8>) = (row.get(1)?, row.get(4)?);
+        db.prepare_cached("UPDATE site SET forgotten=forgotten+?2 WHERE id=?1")?
+            .execute(params![site, decode(&entries).len() as i64])?;
+        ids.push(row.get::<_, i64>(0)?);
+        gone.push((site, row.get(2)?, row.get::<_, i64>(3)? as u64));
+        bytes += CHUNK_BYTES + entries.len() as u64;
+    }
+    for id in ids {
+        db.prepare_cached("DELETE FROM site_chunk WHERE id=?1")?
+            .execute([id])?;
+    }
+    Ok(bytes)
 }
 
 /// What came of each site, by the id of its journal.
 pub(crate) fn counts(db: &Connection) -> Result<Vec<SiteCounts>> {
     let mut query =
-        db.prepare_cached("SELECT origin, received, doubles FROM site ORDER BY origin")?;
+        db.prepare_cached("SELECT origin, received, doubles, forgotten FROM site ORDER BY origin")?;
     let rows = query.query_map([], |row| {
         Ok(SiteCounts {
             origin: row.get(0)?,
             received: row.get::<_, i64>(1)? as u64,
             doubles: row.get::<_, i64>(2)? as u64,
+            forgotten: row.get::<_, i64>(3)? as u64,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The chunks of a site that are kept, in the order of their numbers.
-pub(crate) fn chunks(db: &Connection, origin: &str) -> Result<Vec<SiteChunk>> {
+/// Chunks of a site that are kept, behind this run and number, in the order of both.
+pub(crate) fn chunks(
+    db: &Connection,
+    origin: &str,
+    behind: Option<(&str, u64)>,
+    most: u32,
+) -> Result<Vec<SiteChunk>> {
+    let (run, number) = behind.map_or(("", -1), |(run, number)| (run, number as i64));
     let mut query = db.prepare_cached(
-        "SELECT run, number, entries FROM site_chunk JOIN site ON site.id=site WHERE origin=?1 ORDER BY number, run",
+        "SELECT run, number, entries FROM site_chunk WHERE site=(SELECT id FROM site WHERE origin=?1) AND (run, number) > (?2, ?3)
+         ORDER BY run, number LIMIT ?4",
     )?;
-    let rows = query.query_map([origin], |row| {
+    let rows = query.query_map(params![origin, run, number, most], |row| {
         Ok(SiteChunk {
-            origin: origin.to_owned(),
             run: row.get(0)?,
             number: row.get::<_, i64>(1)? as u64,
-            entries: decode(&row.get::<_, Vec<u8>>(2)?),
+            entries: row.get(2)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What a chunk takes in the file.
+fn bytes_of(entries: &Entries) -> u64 {
+    CHUNK_BYTES + encode(entries).len() as u64
 }
 
 /// As it is stored: for each entry the frame's distance from the one before, point and field, each a varint.

@@ -114,20 +114,17 @@ fn what_comes_twice_is_counted_over_restarts() {
     };
     send(&mut intake, b"1", Some(other));
     assert_eq!(counts(&journal), (33, 2));
-    let chunks = journal.site_chunks(SITE).unwrap();
-    let kept: Vec<(&str, u64, usize)> = chunks
-        .iter()
-        .map(
-            |SiteChunk {
-                 run,
-                 number,
-                 entries,
-                 ..
-             }| (run.as_str(), *number, entries.len()),
-        )
-        .collect();
-    assert_eq!(kept, [(RUN, 0, 12), ("abcd", 1, 1), (RUN, 1, 18)]);
-    assert_eq!(journal.site_chunks("unknown").unwrap(), []);
+    let kept = |behind, most| -> Vec<(String, u64, usize)> {
+        let chunks = journal.site_chunks(SITE, behind, most).unwrap();
+        let plain = |chunk: SiteChunk| (chunk.run, chunk.number, chunk.entries.len() / 3);
+        chunks.into_iter().map(plain).collect()
+    };
+    let all = [("abcd", 1, 1), (RUN, 0, 12), (RUN, 1, 18)]
+        .map(|(run, number, values)| (run.to_owned(), number, values));
+    assert_eq!(kept(None, 9), all);
+    assert_eq!(kept(Some(("abcd", 1)), 1), all[1..2]);
+    assert_eq!(kept(Some((RUN, 1)), 9), []);
+    assert_eq!(journal.site_chunks("unknown", None, 9).unwrap(), []);
 }
 
 /// Two workers of a share give a message the same time, whatever else either has got; a gateway of its own moves the second value of a time on.
@@ -166,4 +163,40 @@ fn a_share_follows_no_clock() {
         "{given:?}"
     );
     assert!(given[0] < given[1]);
+}
+
+/// Chunks have a part of the journal's room. The oldest go when that is used up, and are counted; what came lately is still known.
+#[test]
+fn what_came_long_ago_is_counted_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let mut intake = journal.add_source(values(true), None).unwrap();
+    let topic = Some(&b"iiot/n1/t"[..]);
+    // Far apart, so that each value has a chunk of its own.
+    let number = 6_000;
+    for n in 0..number {
+        intake.take_message(&Message {
+            topic,
+            document: b"1",
+            received_at_ns: NOON,
+            mark: Some(mark(64 * n, 0, NOON + n as i64)),
+            ..Message::default()
+        });
+        if n % 500 == 0 {
+            intake.send_messages().unwrap();
+        }
+    }
+    send(&mut intake, b"1", Some(mark(64 * (number - 1), 0, NOON)));
+    assert_eq!(counts(&journal), (number + 1, 1));
+    let status = journal.status().unwrap();
+    let forgotten = status.sites[0].forgotten;
+    let kept = journal.site_chunks(SITE, None, u32::MAX).unwrap();
+    assert_eq!(kept.len() as u64 + forgotten, number);
+    assert!(forgotten > 0);
+    assert!(kept.iter().any(|chunk| chunk.number == number - 1));
+    drop((intake, journal));
+    let journal = open(folder.path());
+    let mut intake = journal.add_source(values(true), None).unwrap();
+    send(&mut intake, b"1", Some(mark(64 * (number - 1), 0, NOON)));
+    assert_eq!(counts(&journal), (number + 2, 2));
 }

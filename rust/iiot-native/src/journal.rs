@@ -7,19 +7,20 @@ use crate::errors;
 use crate::intake::Intake;
 use crate::status::{reject_dict, status_dict};
 use iiot_journal::{
-    Journal as Core, Options, RecordingSettings, Result, RetrySource, SourceSettings, Supply,
-    SyncMode,
+    Journal as Core, Options, RecordingSettings, Result, RetrySource, SiteChunk, SourceSettings,
+    Supply, SyncMode,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A chunk of a site: run, number, and for each value frame, point and field.
-type PlainChunk = (String, u64, Vec<(u8, u32, u32)>);
+/// A chunk of a site: run, number, and the values as they are stored.
+type PlainChunk = (String, u64, Cow<'static, [u8]>);
 
 /// The durable log between sources and sinks.
 #[pyclass(frozen, module = "iiot_gateway._native")]
@@ -246,13 +247,18 @@ impl Journal {
             .map_or_else(String::new, |run| run.id.clone())
     }
 
-    /// Which values of a site came: run, position divided by 64, and for each value frame within these 64, point and field.
-    fn site_chunks(&self, py: Python<'_>, origin: &str) -> PyResult<Vec<PlainChunk>> {
-        let chunks = run(py, || self.core.site_chunks(origin))?;
-        let plain = chunks
-            .into_iter()
-            .map(|chunk| (chunk.run, chunk.number, chunk.entries.into_iter().collect()));
-        Ok(plain.collect())
+    /// Which values of a site came: run, position divided by 64, and the values as they are stored.
+    #[pyo3(signature = (origin, *, behind = None, limit = 256))]
+    fn site_chunks(
+        &self,
+        py: Python<'_>,
+        origin: &str,
+        behind: Option<(&str, u64)>,
+        limit: u32,
+    ) -> PyResult<Vec<PlainChunk>> {
+        let chunks = run(py, || self.core.site_chunks(origin, behind, limit))?;
+        let plain = |chunk: SiteChunk| (chunk.run, chunk.number, Cow::Owned(chunk.entries));
+        Ok(chunks.into_iter().map(plain).collect())
     }
 
     #[pyo3(signature = (name))]

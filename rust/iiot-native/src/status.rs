@@ -53,6 +53,7 @@ pub(crate) fn status_dict(
         let entry = PyDict::new(py);
         entry.set_item("received", site.received)?;
         entry.set_item("doubles", site.doubles)?;
+        entry.set_item("forgotten", site.forgotten)?;
         sites.set_item(&site.origin, entry)?;
     }
     let journal = PyDict::new(py);
