@@ -6,6 +6,8 @@ from typing import Any, Final, Literal, Self, final
 __all__ = [
     "AGGREGATES",
     "MQTT_PREFIX_BYTES",
+    "AlertSettings",
+    "AlertSink",
     "Answer",
     "Broker",
     "BrokerConsumer",
@@ -42,6 +44,7 @@ __all__ = [
     "SideConnection",
     "Simulator",
     "__version__",
+    "alert_rule_fault",
     "check_file",
     "copy_file",
     "crossings",
@@ -65,6 +68,7 @@ __all__ = [
     "read_time",
     "share_arena",
     "sign_command",
+    "stored_alerts",
     "toml_places",
 ]
 
@@ -191,7 +195,7 @@ class AlertSink:
         """What a receiver is to be told now, sealed: the same until `tried` says that it was sent.
 
         JSON: {"id", "rule", "severity", "alerts": [{"id", "state", "repeated", "labels", "value", "text", "since_ms", "at_ms", "reason"}]}."""
-    def tried(self, receiver: str, id: str, sent: bool, /) -> bool:
+    def tried(self, receiver: str, id: str, sent: bool) -> bool:
         """The receiver took the notification, or did not this time. False if it has gone meanwhile."""
     def version(self) -> int:
         """Counts what changed of states."""
@@ -200,10 +204,10 @@ class AlertSink:
     def cancel(self) -> None:
         """Let `deliver` return, now and from now on."""
 
-def stored_alerts(path: str, name: str, settings: AlertSettings, /) -> str:
+def stored_alerts(path: str, name: str, settings: AlertSettings) -> str:
     """What `AlertSink.document` would say of a journal that no gateway has open. Raises JournalError."""
 
-def alert_rule_fault(rule: str, /) -> tuple[str, str] | None:
+def alert_rule_fault(rule: str) -> tuple[str, str] | None:
     """The key of a rule that cannot be used and what is wrong with it; see `AlertSettings`."""
 
 @final
