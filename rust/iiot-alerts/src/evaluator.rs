@@ -337,12 +337,26 @@ impl Evaluator {
                     received_ns: now_ns,
                     value: Some((figure.value, &text)),
                 };
-                self.take(at, &key_of(&figure.labels), &figure.labels, &seen, changes);
+                let key = key_of(&figure.labels);
+                let before = self.shown(at, &key);
+                let dirty = (at, key);
+                let was_dirty = self.dirty.contains(&dirty);
+                self.take(at, &dirty.1, &figure.labels, &seen, changes);
+                // A figure that stays as it is would be a commit every few seconds on an idle gateway.
+                if !was_dirty && before.is_some() && before == self.shown(at, &dirty.1) {
+                    self.dirty.remove(&dirty);
+                }
             }
             self.forget(at, now_ns, "no_longer_there", changes, |key, _| {
                 !keys.contains(key)
             });
         }
+    }
+
+    /// What a series shows: its phase and its value.
+    fn shown(&self, at: usize, key: &str) -> Option<(&'static str, String)> {
+        let series = self.rules.get(at)?.1.get(key)?;
+        Some((series.phase.name(), series.value.clone()))
     }
 
     fn forget(

@@ -29,6 +29,9 @@ pub struct Feed {
     batches: Mutex<Batches>,
     confirmations: Arc<Confirmations>,
     watch: Watch,
+    /// Held while changes are on their way to the disk, so that they reach it in their order. Taken before the state.
+    writing: Mutex<()>,
+    /// Never held while the disk is waited for: who looks at the alerts may be the event loop.
     state: Mutex<State>,
 }
 
@@ -61,19 +64,6 @@ impl State {
         changes.extend(self.core.changes());
         changes
     }
-
-    /// Store what has changed without a frame. What the disk does not take is stored with the next change.
-    fn keep(&mut self, confirmations: &Confirmations) -> Result<()> {
-        let changes = self.changes();
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let kept = confirmations.keep(changes.clone());
-        if kept.is_err() {
-            self.unwritten = changes;
-        }
-        kept
-    }
 }
 
 /// Whether a clock went from one time to another while another time passed.
@@ -100,6 +90,7 @@ impl Feed {
             confirmations: batches.confirmations(),
             batches: Mutex::new(batches),
             watch,
+            writing: Mutex::default(),
             state: Mutex::new(State {
                 core,
                 looked: now,
@@ -114,25 +105,28 @@ impl Feed {
         batches.rewind();
         let mut seeing = Seeing::new(&self.watch);
         let positions = batches.next(&mut seeing, linger, timeout)?;
-        let mut state = lock(&self.state);
-        let now_ns = state.now();
-        state.core.observe(&seeing.observations);
-        let is_present = match (&positions, seeing.last_received_ns) {
-            (None, _) => true,
-            (Some(_), Some(received_ns)) => now_ns - received_ns < PRESENT_NS,
-            // Frames of other profiles do not say when they came.
-            (Some(positions), None) => {
-                batches.head().saturating_sub(positions.end) < PRESENT_FRAMES
+        let _writing = lock(&self.writing);
+        let changes = {
+            let mut state = lock(&self.state);
+            let now_ns = state.now();
+            state.core.observe(&seeing.observations);
+            let is_present = match (&positions, seeing.last_received_ns) {
+                (None, _) => true,
+                (Some(_), Some(received_ns)) => now_ns - received_ns < PRESENT_NS,
+                // Frames of other profiles do not say when they came.
+                (Some(positions), None) => {
+                    batches.head().saturating_sub(positions.end) < PRESENT_FRAMES
+                }
+            };
+            if is_present {
+                state.core.tick(now_ns);
             }
+            state.changes()
         };
-        if is_present {
-            state.core.tick(now_ns);
-        }
         let Some(positions) = positions else {
-            state.keep(&self.confirmations)?;
+            self.keep(changes)?;
             return Ok(None);
         };
-        let changes = state.changes();
         self.confirmations.queue(Confirmation {
             from: positions.start,
             end: positions.end,
@@ -168,10 +162,26 @@ impl Feed {
     }
 
     fn change<T>(&self, body: impl FnOnce(&mut State) -> T) -> Result<T> {
-        let mut state = lock(&self.state);
-        let value = body(&mut state);
-        state.keep(&self.confirmations)?;
+        let _writing = lock(&self.writing);
+        let (value, changes) = {
+            let mut state = lock(&self.state);
+            (body(&mut state), state.changes())
+        };
+        self.keep(changes)?;
         Ok(value)
+    }
+
+    /// Store what has changed without a frame. What the disk does not take is stored with the next change.
+    fn keep(&self, changes: StateChanges) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let kept = self.confirmations.keep(changes.clone());
+        if kept.is_err() {
+            // Nobody else has changed anything to be stored since: whoever does holds `writing`.
+            lock(&self.state).unwritten = changes;
+        }
+        kept
     }
 
     /// Counts what changed of states.

@@ -225,6 +225,19 @@ fn figures_are_series_as_others_are() {
     assert_eq!(bench.at(15).no_figures(), "ends: no_longer_there");
 }
 
+/// What stays as it is needs no commit: an idle gateway leaves the disk alone.
+#[test]
+fn a_figure_that_stays_is_stored_once() {
+    let json = r#"{"name": "q", "of": "value", "severity": "warning", "receivers": ["log"], "gateway": "queue_age_s", "above": 300}"#;
+    let mut bench = Bench::new(&[json]);
+    bench.figure(&[("sink", "mqtt")], 0.0);
+    assert_eq!(bench.written, 1);
+    bench.at(5).figure(&[("sink", "mqtt")], 0.0);
+    assert_eq!(bench.written, 0);
+    bench.at(10).figure(&[("sink", "mqtt")], 2.0);
+    assert_eq!(bench.written, 1);
+}
+
 #[test]
 fn what_holds_is_told_again_and_what_nobody_hears_of_is_forgotten() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);

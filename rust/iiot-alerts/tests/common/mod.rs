@@ -48,6 +48,8 @@ pub struct Bench {
     pub now_ns: i64,
     /// What was told last.
     pub last: Vec<Change>,
+    /// So many keys were stored last.
+    pub written: usize,
     rules: Vec<Rule>,
     journal: String,
     receivers: Vec<String>,
@@ -73,6 +75,7 @@ impl Bench {
             core,
             now_ns: NOON,
             last,
+            written: 0,
             rules,
             journal: journal.to_owned(),
             receivers,
@@ -90,6 +93,7 @@ impl Bench {
     /// Store what has changed, as the journal does.
     pub fn store(&mut self) {
         let changes: StateChanges = self.core.changes();
+        self.written = changes.len();
         for (key, value) in changes {
             match value {
                 Some(value) => drop(self.stored.insert(key, value)),
