@@ -89,6 +89,8 @@ class PostgresError(Exception):
 
     kind: str
     sqlstate: str | None
+    constraint: str | None
+    """The constraint that a row broke, if the server named one."""
 
 class JournalError(Exception):
     """The journal cannot be used: `kind` is one of locked, unknown_version, damaged, io, full, closed."""
@@ -850,6 +852,18 @@ class PostgresConnection:
         """The server's version as in 150020, and that of TimescaleDB. Raises PostgresError. Blocks; releases the interpreter."""
     def query(self, sql: str) -> list[list[str | None]]:
         """The rows of all statements, as text. After an error the connection is closed."""
+    def ask(
+        self, sql: str, parameters: Sequence[str | bytes | float | None]
+    ) -> tuple[list[tuple[str | bytes | int | float | None, ...]], int]:
+        """The rows of a statement whose parameters are `$1`, `$2` and so on, and how many it changed. Raises PostgresError. What the server refuses does not
+        close the connection: a transaction that was open is to be rolled back. Everything else does: what the server did is not known then."""
+    def ask_many(self, sql: str, sets: Sequence[Sequence[str | bytes | float | None]]) -> int:
+        """The same with each set of parameters, which wait for the server together. How many rows were changed."""
+    def notified(self, within_s: float) -> bool:
+        """Wait until a channel of LISTEN says something. False if nothing was said. Raises PostgresError if the connection broke; then it is closed."""
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as is known: one that broke is noticed by the next call."""
     def close(self) -> None: ...
     def cancel(self) -> None:
         """End the call under way, and every later one, with PostgresError (cancelled)."""

@@ -43,6 +43,9 @@ pub(crate) fn postgres(py: Python<'_>, error: &iiot_postgres::Error) -> PyErr {
     let _ = raised
         .value(py)
         .setattr("sqlstate", error.sqlstate.as_deref());
+    let _ = raised
+        .value(py)
+        .setattr("constraint", error.constraint.as_deref());
     raised
 }
 

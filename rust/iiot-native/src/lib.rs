@@ -22,6 +22,7 @@ mod mqtt;
 mod mqtt_text;
 mod postgres;
 mod postgres_sql;
+mod postgres_values;
 mod posts;
 mod recorder;
 mod side;

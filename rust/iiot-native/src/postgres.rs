@@ -1,13 +1,16 @@
 //! `PostgresSink`, `RowBatch` and `PostgresConnection`: rows for a database that keeps the position itself.
 
 use crate::journal::{Journal, seconds};
+use crate::postgres_values::{Parameter, tuple, values};
 use crate::{crossings, errors};
 use iiot_journal::Batches;
 use iiot_postgres::connection::Connection;
 use iiot_postgres::rows::{RowLimits, RowOptions, Rows};
 use iiot_postgres::settings::Settings;
 use iiot_postgres::sink::{Connected, Done, Outcome, Sink};
+use iiot_postgres::value::Value;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -327,6 +330,35 @@ impl PostgresConnection {
 
     fn query(&self, py: Python<'_>, sql: &str) -> PyResult<Vec<Vec<Option<String>>>> {
         run(py, || self.core().query(sql))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
+    fn ask<'py>(
+        &self,
+        py: Python<'py>,
+        sql: &str,
+        parameters: Vec<Parameter>,
+    ) -> PyResult<(Vec<Bound<'py, PyTuple>>, u64)> {
+        let parameters = values(py, &parameters);
+        let asked = run(py, || self.core().ask(sql, &parameters))?;
+        let rows: PyResult<Vec<_>> = asked.rows.into_iter().map(|row| tuple(py, row)).collect();
+        Ok((rows?, asked.changed))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
+    fn ask_many(&self, py: Python<'_>, sql: &str, sets: Vec<Vec<Parameter>>) -> PyResult<u64> {
+        let sets: Vec<Vec<Value>> = sets.iter().map(|set| values(py, set)).collect();
+        run(py, || self.core().ask_many(sql, &sets))
+    }
+
+    fn notified(&self, py: Python<'_>, within_s: f64) -> PyResult<bool> {
+        let within = seconds("within_s", within_s)?;
+        run(py, || self.core().notified(within))
+    }
+
+    #[getter]
+    fn is_open(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.core().is_open())
     }
 
     fn close(&self, py: Python<'_>) {

@@ -2,16 +2,21 @@
 //!
 //! It lives on the thread that calls. Nothing needs it while no call is under way: keepalives are the kernel's.
 
+use crate::asking::{Asked, PIPELINED, asked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::{Settings, Target, TlsMode};
 use crate::tls::Connector;
+use crate::value::Value;
+use futures_util::future::{poll_fn, try_join_all};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage, SimpleQueryRow, Statement};
 
 /// The oldest server that is known to work.
 const OLDEST_VERSION: u32 = 130_000;
@@ -62,7 +67,23 @@ struct Open {
     driver: JoinHandle<()>,
     /// Why the connection ended, if the server said so.
     fate: Fate,
+    /// Told of each notification of a channel that is listened to.
+    notified: Arc<Notify>,
+    /// Statements that were asked before, by their text.
+    prepared: HashMap<String, Statement>,
     server: Server,
+}
+
+impl Open {
+    /// A statement with parameters, prepared once.
+    async fn statement(&mut self, sql: &str) -> Result<Statement> {
+        if let Some(known) = self.prepared.get(sql) {
+            return Ok(known.clone());
+        }
+        let made = self.client.prepare(sql).await?;
+        self.prepared.insert(sql.to_owned(), made.clone());
+        Ok(made)
+    }
 }
 
 type Fate = Arc<Mutex<Option<Error>>>;
@@ -195,7 +216,7 @@ impl Connection {
     /// Run statements within the time of a transaction. After an error the connection is closed: what the server did is read back from it.
     pub fn run<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
         let (Some(runtime), Some(open)) = (&self.runtime, &self.open) else {
-            return Err(Error::new(ErrorKind::Wait, "there is no connection"));
+            return Err(no_connection());
         };
         let within = self
             .settings
@@ -221,6 +242,85 @@ impl Connection {
                 .collect()
         };
         Ok(found.iter().map(texts).collect())
+    }
+
+    /// The rows of a statement whose parameters are `$1`, `$2` and so on, and how many rows it changed. What the server refuses does not close the
+    /// connection: a transaction that was open is to be rolled back.
+    pub fn ask(&mut self, sql: &str, parameters: &[Value]) -> Result<Asked> {
+        self.on_open(async |open| {
+            let statement = open.statement(sql).await?;
+            asked(&open.client, &statement, parameters).await
+        })
+    }
+
+    /// The same statement with each set of parameters; they wait for the server together. How many rows were changed.
+    pub fn ask_many(&mut self, sql: &str, sets: &[Vec<Value>]) -> Result<u64> {
+        self.on_open(async |open| {
+            let statement = open.statement(sql).await?;
+            let mut changed = 0;
+            for some in sets.chunks(PIPELINED) {
+                let answers = some.iter().map(|set| asked(&open.client, &statement, set));
+                for answer in try_join_all(answers).await? {
+                    changed += answer.changed;
+                }
+            }
+            Ok(changed)
+        })
+    }
+
+    /// Wait until a channel that is listened to says something, at most so long. False if nothing was said. The connection is closed if it broke.
+    pub fn notified(&mut self, within: Duration) -> Result<bool> {
+        let (Some(runtime), Some(open)) = (&self.runtime, &mut self.open) else {
+            return Err(no_connection());
+        };
+        let notified = Arc::clone(&open.notified);
+        let said = runtime.block_on(async {
+            let told = self.cancel.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if self.cancel.is_set() {
+                return Err(Error::cancelled());
+            }
+            tokio::select! {
+                () = told => Err(Error::cancelled()),
+                () = notified.notified() => Ok(true),
+                () = tokio::time::sleep(within) => Ok(false),
+                _ = &mut open.driver => Err(taken(&open.fate).unwrap_or_else(|| Error::new(ErrorKind::Wait, "the server ended the connection"))),
+            }
+        });
+        if said.is_err() {
+            self.abandon();
+        }
+        said
+    }
+
+    /// Work on the connection within the time of a transaction. An error without the server's words closes it: what the server did is not known then.
+    fn on_open<T>(&mut self, work: impl AsyncFnOnce(&mut Open) -> Result<T>) -> Result<T> {
+        let (Some(runtime), Some(open)) = (&self.runtime, &mut self.open) else {
+            return Err(no_connection());
+        };
+        let within = self
+            .settings
+            .timeout
+            .saturating_add(self.settings.lock_timeout);
+        let outcome = runtime.block_on(bounded(&self.cancel, within, work(open)));
+        let error = match outcome {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let said = taken(&open.fate);
+        let is_broken = said.is_some() || error.sqlstate.is_none() || open.client.is_closed();
+        if is_broken {
+            self.abandon();
+        }
+        Err(said.filter(|_| error.sqlstate.is_none()).unwrap_or(error))
+    }
+
+    /// Let go of a connection that is of no use any more, without a word to the server.
+    fn abandon(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.driver.abort();
+        }
     }
 
     /// End the connection; a transaction that is open is rolled back.
@@ -249,27 +349,42 @@ impl Drop for Connection {
     }
 }
 
+fn no_connection() -> Error {
+    Error::new(ErrorKind::Wait, "there is no connection")
+}
+
 fn taken(fate: &Fate) -> Option<Error> {
     fate.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Leave a connection to a task of the current runtime.
-fn drive<S, T>(client: Client, connection: tokio_postgres::Connection<S, T>) -> Open
+fn drive<S, T>(client: Client, mut connection: tokio_postgres::Connection<S, T>) -> Open
 where
-    tokio_postgres::Connection<S, T>:
-        Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let fate = Fate::default();
     let told = Arc::clone(&fate);
+    let notified = Arc::<Notify>::default();
+    let notify = Arc::clone(&notified);
     let driver = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            match message {
+                Ok(AsyncMessage::Notification(_)) => notify.notify_one(),
+                Ok(_) => {}
+                Err(error) => {
+                    *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
+                    break;
+                }
+            }
         }
     });
     Open {
         client,
         driver,
         fate,
+        notified,
+        prepared: HashMap::new(),
         server: Server {
             version: 0,
             timescaledb: None,

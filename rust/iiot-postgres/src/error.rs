@@ -46,6 +46,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// Five characters, if the server said something.
     pub sqlstate: Option<String>,
+    /// The constraint that a row broke.
+    pub constraint: Option<String>,
     message: String,
 }
 
@@ -57,6 +59,7 @@ impl Error {
         Self {
             kind,
             sqlstate: None,
+            constraint: None,
             message: message.into(),
         }
     }
@@ -111,6 +114,7 @@ impl From<tokio_postgres::Error> for Error {
         Self {
             kind: kind_of(code),
             sqlstate: Some(code.to_owned()),
+            constraint: said.constraint().map(str::to_owned),
             message,
         }
     }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod asking;
 pub mod columns;
 pub mod connection;
 mod copy_text;
@@ -22,5 +23,6 @@ pub mod tables;
 pub mod timescale;
 mod tls;
 mod transaction;
+pub mod value;
 
 pub use error::{Error, ErrorKind, Result};
