@@ -13,15 +13,16 @@ from starlette.routing import Route
 
 from iiot_gateway.api.server import BoundedProtocol
 from iiot_gateway.device_api.door import Door
+from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.store import Registry
 
 
 def main(port: int, registry: str) -> None:
     """Serve until ended."""
-    door = Door(Registry(registry))
+    door = Door(Registry(RegistryFile(registry)))
 
     async def take(request: Request) -> Response:
-        caller = door.caller(request)
+        caller = await door.caller(request)
         await request.body()
         return JSONResponse({"device_id": caller.own_device}, 201)
 

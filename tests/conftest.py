@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from servers import Influxd, Mosquitto, Server, VictoriaMetrics, find_program
+from servers import Influxd, Mosquitto, Postgres, Server, VictoriaMetrics, find_program
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -28,9 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a real server, for scripts/test-integration.sh: only the fixture `launch` does."""
+    """Mark what starts a real server, for scripts/test-integration.sh: only these fixtures do."""
     for item in items:
-        if isinstance(item, pytest.Function) and "launch" in item.fixturenames:
+        if isinstance(item, pytest.Function) and not {"launch", "shared_postgres"}.isdisjoint(item.fixturenames):
             item.add_marker(pytest.mark.servers)
 
 
@@ -72,17 +72,31 @@ def events() -> Iterator[list[dict[str, object]]]:
         yield captured  # type: ignore[misc]
 
 
+def must_be_installed(kind: type[Server]) -> None:
+    """Skip a test whose server is not there; in CI it fails."""
+    if find_program(*kind.programs) is None:
+        message = f"{kind.programs[0]} is not installed; scripts/test.sh installs it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One PostgreSQL for all tests that do not stop it; each takes a schema of its own."""
+    must_be_installed(Postgres)
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server.start()
+    server.stop()
+
+
 @pytest.fixture
 def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     """Return a function that starts a server of a class; all are ended after the test."""
     running: list[Server] = []
 
     def start(kind: type[Server], **settings: object) -> Server:
-        if find_program(*kind.programs) is None:
-            message = f"{kind.programs[0]} is not installed; scripts/test.sh installs it"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
+        must_be_installed(kind)
         folder: Path = tmp_path_factory.mktemp(kind.__name__.lower())
         server = kind(folder, **settings)  # type: ignore[arg-type]
         running.append(server)

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "mqtt": BUILT | {"mqtt", "registry", "device_mqtt"},
     "sources": BUILT | {"mqtt", "registry", "device_mqtt", "sources"},
     "sinks": BUILT | {"journal", "mqtt", "sinks"},
-    "registry": BUILT | {"mqtt", "registry", "device_accounts", "device_api", "sources"},
+    "registry": BUILT | {"mqtt", "registry", "device_accounts", "device_api", "sources", "sinks"},
     "device_accounts": BUILT | {"mqtt", "registry", "device_accounts"},
     "device_api": BUILT | {"api", "device_accounts", "profile", "registry", "device_mqtt", "sources", "sinks", "device_api"},
     "device_mqtt": BUILT | {"api", "mqtt", "registry", "device_api", "sources", "sinks", "device_mqtt"},
@@ -106,6 +106,10 @@ NATIVE = {
     "pipeline/views.py": "the type of the live values, and what a history can be asked for",
     "plant/fleet.py": "the machines' connections",
     "plant/publishing.py": "how its devices reach a broker",
+    "registry/server.py": "asks the server",
+    "registry/server_schema.py": "makes tables, and the settings of connections",
+    "registry/watch.py": "listens to the server",
+    "registry/doctor.py": "questions to the server",
     "device_api/building.py": "makes the place of posts in the journal",
     "device_api/intake.py": "the type of that place",
     "device_api/door.py": "what a point takes of its device",
@@ -148,6 +152,7 @@ NATIVE = {
 """The modules that know the extension, each with its reason; beside them components do, which are made of it."""
 
 SECTIONS = {
+    "registry/section.py": {"sinks.postgresql"},
     "config/schema.py": {"sources.probe_rs"},  # [gateway] has the keys of the first probe, as that of the original gateway has
     "downlink/section.py": {"sources.serial", "sinks.mqtt"},  # names a port and a broker
     "downlink/building.py": {"sources.serial", "sinks.mqtt"},

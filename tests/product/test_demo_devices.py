@@ -17,6 +17,7 @@ import pytest
 from gateways import Gateway, assert_balanced
 from iiot_gateway._native import HistoryReader
 from iiot_gateway.cli.demo import CONFIGS
+from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.store import Registry
 from servers import free_port, until
 
@@ -94,7 +95,7 @@ def test_each_answered_post_is_a_point_and_a_second_start_goes_on_with_the_same_
     assert (second["registered"], second["answered"]) == (0, 120)
     expected = {kind: first["answered_by_type"][kind] + second["answered_by_type"][kind] for kind in MEASURED}
     assert points(folder) == expected
-    with closing(Registry(str(folder / "iiot-devices.db"))) as registry:
+    with closing(Registry(RegistryFile(str(folder / "iiot-devices.db")))) as registry:
         assert len(registry.devices.all()) == 4
         assert key is not None
         assert registry.keys.find(key[1]) is None
@@ -106,7 +107,7 @@ def test_the_key_that_it_prints_is_an_administrators(folder: Path) -> None:
         until(lambda: "Ctrl-C ends it" in words(folder) or process.poll() is not None, "the greeting")
         key = re.search(r"^  key +(iiota_\w+)$", words(folder), re.MULTILINE)
         assert key is not None, words(folder)
-        with closing(Registry(str(folder / "iiot-devices.db"))) as registry:
+        with closing(Registry(RegistryFile(str(folder / "iiot-devices.db")))) as registry:
             entry = registry.keys.find(key[1])
             assert entry is not None
             assert str(entry.kind) == "administrator"

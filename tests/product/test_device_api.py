@@ -18,6 +18,7 @@ import trustme
 from fleets import NOON, Fleet
 from gateways import assert_balanced
 from iiot_gateway.registry.keys import KeyKind, new_key
+from registries import in_server
 from servers import until
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
@@ -25,12 +26,14 @@ pytestmark = [pytest.mark.native, pytest.mark.slow]
 POINT = {"measurement": "temperature", "fields": {"value": 21.5}}
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """A function that starts a gateway for devices; all are ended after the test."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """A function that starts a gateway for devices, whose registry is in either database; all are ended after the test."""
     running: list[Fleet] = []
 
     def begin(*, start: bool = True, **settings: Any) -> Fleet:
+        if request.param == "postgresql":
+            settings = in_server(request.getfixturevalue("shared_postgres"), settings)
         running.append(Fleet(tmp_path / str(len(running)), **settings))
         if start:
             running[-1].begin()
@@ -41,6 +44,7 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
         started.end()
 
 
+@pytest.mark.parametrize("fleet", ["sqlite"], indirect=True)  # with a [postgresql] the values are those of its columns
 def test_a_point_keeps_the_text_of_its_number_and_takes_its_tags_from_the_registry(fleet: Callable[..., Fleet]) -> None:
     """As the documented curl line sends it."""
     gateway = fleet()

@@ -11,6 +11,7 @@ import pytest
 from device_clients import Client
 from fleets import NOON, Fleet
 from gateways import assert_balanced
+from registries import in_server
 from servers import free_port, until
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
@@ -31,11 +32,14 @@ path = "history.db"
 """
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """A gateway with a built-in broker for devices."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
+    """A gateway with a built-in broker for devices, and its registry in either database."""
     port = free_port()
-    gateway = Fleet(tmp_path / "gateway", devices="silence_s = 3600", sections=SECTIONS.replace("{port}", str(port)))
+    settings = {"devices": "silence_s = 3600", "sections": SECTIONS.replace("{port}", str(port))}
+    if request.param == "postgresql":
+        settings = in_server(request.getfixturevalue("shared_postgres"), settings)
+    gateway = Fleet(tmp_path / "gateway", **settings)
     gateway.broker_port = port  # type: ignore[attr-defined]
     gateway.begin()
     gateway.until(lambda status: status["source"]["mqtt_consumer"]["state"] == "subscribed", "the built-in broker")

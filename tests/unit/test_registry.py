@@ -19,16 +19,30 @@ from iiot_gateway.registry.commands import CommandState, TooManyWaiting
 from iiot_gateway.registry.deletions import TooManyWaiting as TooManyDeletions
 from iiot_gateway.registry.device import Device, DeviceState, id_fault
 from iiot_gateway.registry.devices import Taken
+from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
-from iiot_gateway.registry.schema import STEPS, VERSION, statements
+from iiot_gateway.registry.schema import STEPS, TRIGGERS, VERSION, statements
+from iiot_gateway.registry.server import RegistryServer
 from iiot_gateway.registry.store import Registry
 from iiot_gateway.registry.stored_key import device_key
+from registries import opened_again, server_place
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
+def in_file(tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry in a file."""
+    opened = Registry(RegistryFile(str(tmp_path / "devices.db")))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
     """An empty registry."""
-    opened = Registry(str(tmp_path / "devices.db"))
+    if request.param == "sqlite":
+        yield request.getfixturevalue("in_file")
+        return
+    opened = Registry(RegistryServer(server_place(request.getfixturevalue("shared_postgres"))))
     yield opened
     opened.close()
 
@@ -64,11 +78,11 @@ def test_one_wrong_character_of_a_key_is_always_found(place: int, character: str
     assert wrong == key or is_mistyped(wrong) or not wrong.startswith(key[:6])
 
 
-def test_keys_are_stored_as_digests(registry: Registry, tmp_path: Path) -> None:
+def test_keys_are_stored_as_digests(in_file: Registry, tmp_path: Path) -> None:
     """Whoever reads the file can log in nowhere."""
     key = new_key(KeyKind.DEVICE)
-    registry.devices.add(device(), device_key(key))
-    registry.close()
+    in_file.devices.add(device(), device_key(key))
+    in_file.close()
 
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert key.encode() not in stored
@@ -157,7 +171,7 @@ def test_a_removed_device_leaves_no_key(registry: Registry) -> None:
 def test_what_another_process_changes_is_another_generation(registry: Registry) -> None:
     """So what was remembered of keys is looked up again."""
     before = registry.generation()
-    other = Registry(registry.devices._file.path)
+    other = opened_again(registry)
     other.devices.add(device())
 
     assert registry.generation() != before
@@ -203,13 +217,15 @@ def test_deletions_are_kept_until_they_are_done(registry: Registry) -> None:
     registry.deletions.begun(first.id, 7)
     second = registry.deletions.add("two", 0, 1, journal="j")
 
-    waiting = registry.deletions.waiting()
+    waiting = registry.deletions.waiting("j")
     assert [(each.id, each.device, each.stop_ns, each.position) for each in waiting] == [
         (first.id, "one", 2**63 - 1, 7),
         (second.id, "two", 1, None),
     ]
+    others = [each.id for each in registry.deletions.waiting("another")]
+    assert others == ([] if registry.database.is_server else [first.id, second.id])
     registry.deletions.done(first.id)
-    assert [each.id for each in registry.deletions.waiting()] == [second.id]
+    assert [each.id for each in registry.deletions.waiting("j")] == [second.id]
     done = registry.deletions.get(first.id)
     assert done is not None
     assert done.done_at is not None
@@ -232,12 +248,12 @@ def test_an_id_means_nothing_in_topics_and_addresses(wrong: str) -> None:
 def test_a_later_version_is_refused_and_not_changed(tmp_path: Path) -> None:
     """The program that wrote it can still use it."""
     path = tmp_path / "devices.db"
-    Registry(str(path)).close()
+    Registry(RegistryFile(str(path))).close()
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version={VERSION + 1}")
 
     with pytest.raises(RegistryUnusable, match=f"version {VERSION + 1}"):
-        Registry(str(path))
+        Registry(RegistryFile(str(path)))
 
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
@@ -247,19 +263,19 @@ def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     """Its keys stay valid; of what was not stored then nothing is known."""
     path, key = tmp_path / "devices.db", new_key(KeyKind.DEVICE)
     with sqlite3.connect(path, isolation_level=None) as db:
-        for statement in statements(STEPS[0]):
+        for statement in statements(STEPS[0] + TRIGGERS):
             db.execute(statement)
         db.execute("PRAGMA user_version=1")
         db.execute("INSERT INTO device VALUES ('one', 'n', 't', '', '', '', 'active', '{}', NULL, 1, NULL, '', '{}', 0)")
         db.execute("INSERT INTO access_key (digest, kind, label, created_at) VALUES (?, 'device', '', 1)", (digest(key),))
         db.execute("INSERT INTO access_key_device VALUES (1, 'one')")
 
-    first, second = Registry(str(path)), Registry(str(path))
+    first, second = Registry(RegistryFile(str(path))), Registry(RegistryFile(str(path)))
 
     found = first.keys.find(key)
     assert found is not None
     assert found.devices == ("one",)
-    assert first.deletions.waiting() == []
+    assert first.deletions.waiting("j") == []
     assert first.accounts.password_hashes() == {}
     assert first.accounts.registry_id() == second.accounts.registry_id() != ""
     first.keys.rotate("one", new_key(KeyKind.DEVICE), overlap_s=60)
@@ -296,15 +312,17 @@ def test_a_damaged_file_is_named_with_a_remedy(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
 
     with pytest.raises(RegistryUnusable, match="restore it from a backup"):
-        Registry(str(path))
+        Registry(RegistryFile(str(path)))
 
 
-def test_a_file_that_another_program_holds_is_waited_for_and_then_told(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_another_program_holds_is_waited_for_and_then_told(
+    in_file: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reading goes on."""
-    registry.devices.add(device(id="one"))
+    in_file.devices.add(device(id="one"))
     monkeypatch.setattr(file, "BUSY_TIMEOUT_S", 0.05)
-    impatient = Registry(registry.devices._file.path)
-    holder = sqlite3.connect(registry.devices._file.path, isolation_level=None)
+    impatient = opened_again(in_file)
+    holder = sqlite3.connect(tmp_path / "devices.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(RegistryUnusable, match="another program holds it"):

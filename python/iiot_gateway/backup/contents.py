@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from iiot_gateway.config.keys import keys_of
 from iiot_gateway.config.wiring import PROFILES, profile_files
 from iiot_gateway.mqtt.broker import BrokerSection, is_wanted
-from iiot_gateway.registry.section import registry_path
+from iiot_gateway.registry.section import DevicesSection, registry_path, server_section
 from iiot_gateway.sinks.history.section import histories
 
 if TYPE_CHECKING:
@@ -65,10 +65,22 @@ def configuration_files(config: Config, config_path: str | None) -> list[Configu
     """Return the configuration, its profiles that are not built in, and every file that a key names, each once."""
     found: dict[Path, ConfigurationFile] = {}
     written = {Path(database.path) for database in databases(config)}
+    # With the registry in a server its key still names a file, which nobody reads.
+    written |= {Path(config.base / section.path) for section in config.of(DevicesSection).values()}
     for file in _named(config, config_path):
         if file.path not in written:
             found.setdefault(file.path, file)
     return list(found.values())
+
+
+def elsewhere(config: Config) -> list[str]:
+    """Return what belongs to the gateway and is in no backup, because a server has it; each in a sentence."""
+    found = server_section(config)
+    if found is None:
+        return []
+    name, _section = found
+    schema = config.one(DevicesSection).database_schema
+    return [f"the registry of devices is in the PostgreSQL of [{name}], schema {schema}: pg_dump --schema={schema} makes its backup"]
 
 
 def variables(config: Config) -> list[str]:

@@ -106,9 +106,11 @@ class Copier:
             case "registry":
                 # Whoever has no devices has no use for what it imports.
                 from iiot_gateway.registry.building import registry_of
+                from iiot_gateway.registry.file import RegistryFile
 
-                if registry := registry_of(self._building):
-                    registry.copy_to(path)
+                registry = registry_of(self._building)
+                if registry is not None and isinstance(registry.database, RegistryFile):
+                    registry.database.copy_to(path)
                     return True
         if not os.path.exists(database.path):
             return False

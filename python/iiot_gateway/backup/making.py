@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import __version__, _native
-from iiot_gateway.backup.contents import Database, configuration_files, databases, variables
+from iiot_gateway.backup.contents import Database, configuration_files, databases, elsewhere, variables
 from iiot_gateway.backup.counting import counted
 from iiot_gateway.backup.locking import locked
 from iiot_gateway.backup.manifest import PARTIAL, Entry, Manifest, copy_private, sha256, sync_folder
@@ -68,6 +68,7 @@ def make(config: Config, config_path: str | None, folder: Path, told: Told) -> M
             files=[*entries, *files],
             missing=missing,
             environment=variables(config),
+            elsewhere=elsewhere(config),
             ledger=_native.Journal.inspect(str(partial / DATA / copied[0].copy_name)),
         )
         manifest.write(partial)

@@ -64,6 +64,8 @@ class Manifest:
     """Files that the configuration names, and that were not there."""
     environment: list[str] = field(default_factory=list)
     """Variables that set keys; their values are not here."""
+    elsewhere: list[str] = field(default_factory=list)
+    """What a server has, and how to make its backup."""
     ledger: dict[str, Any] = field(default_factory=dict)
     """That of the journal's copy."""
     format: int = FORMAT

@@ -9,6 +9,7 @@ from iiot_gateway import _native
 from iiot_gateway.backup.manifest import Entry, Manifest
 from iiot_gateway.backup.restoring import restore
 from iiot_gateway.backup.verifying import PARTS, unbalanced
+from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.store import Registry
 
 COUNTED = ("accepted", *PARTS)
@@ -63,7 +64,7 @@ def _points(path: str) -> int:
 
 
 def _registry_faults(path: str, entry: Entry) -> list[str]:
-    registry = Registry(path)
+    registry = Registry(RegistryFile(path))
     try:
         devices = len(registry.devices.all())
     finally:

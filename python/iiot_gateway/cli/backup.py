@@ -45,6 +45,8 @@ def _make(config_path: str | None, folder: Path) -> int:
         print(f"not there, so not in it: {visible(path)}")
     if secret := [entry.path for entry in manifest.files if entry.is_secret]:
         print(f"secrets are in it: keep it as safe as {', '.join(map(visible, secret))}")
+    for sentence in manifest.elsewhere:
+        print(f"not in it: {sentence}")
     if manifest.environment:
         print(f"values of the environment are not in it: {', '.join(manifest.environment)}")
     return 0

@@ -17,7 +17,6 @@ from iiot_gateway.cli.simulate_devices import add_key, read_keys
 from iiot_gateway.errors import GatewayError, command
 from iiot_gateway.mqtt.broker import BrokerSection
 from iiot_gateway.registry.keys import KeyKind, new_key
-from iiot_gateway.registry.section import registry_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,13 +73,13 @@ def prepare(folder: Path) -> None:
 
 def make_keys(config: Config) -> tuple[str, str]:
     """Return an administrator's and a registration key of this start; those of the start before are valid no more."""
-    from iiot_gateway.registry.store import Registry
+    from iiot_gateway.registry.building import open_registry
 
     administrator, registration = new_key(KeyKind.ADMINISTRATOR), new_key(KeyKind.REGISTRATION)
-    file = registry_path(config)
-    if file is None:
+    registry = open_registry(config)
+    if registry is None:
         raise GatewayError("the folder is that of another demo, without [devices]: name another one with --folder")
-    with closing(Registry(file)) as registry:
+    with closing(registry):
         for entry in registry.keys.all():
             if entry.label == LABEL:
                 registry.keys.revoke(entry.id)

@@ -21,7 +21,7 @@ from iiot_gateway.registry.access import NoDevice
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
-from iiot_gateway.registry.section import DevicesSection, registry_path
+from iiot_gateway.registry.section import DevicesSection
 from iiot_gateway.registry.shown import key_fault, shown_device, shown_key
 from iiot_gateway.registry.stored_key import device_key
 from iiot_gateway.visible import visible
@@ -107,14 +107,14 @@ def _key_actions(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what is asked."""
-    from iiot_gateway.registry.store import Registry
+    from iiot_gateway.registry.building import open_registry
 
     config = load(args.config)
-    path = registry_path(config)
-    if path is None:
+    registry = open_registry(config)
+    if registry is None:
         raise GatewayError("the configuration has no section [devices]: add it, and this command finds the registry")
     args.loaded = config
-    with closing(Registry(path)) as registry:
+    with closing(registry):
         if args.action == "import":
             from iiot_gateway.cli.devices_import import import_devices
 

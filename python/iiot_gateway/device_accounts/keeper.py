@@ -61,7 +61,8 @@ class AccountKeeper:
         self._talk = Conversation(side)
         self._broker_url = broker
         self._topics = topics
-        self._prefix = role_prefix(registry.accounts.registry_id())
+        self._prefix = ""
+        """Of the roles of this registry, once it was asked for its name."""
         self._known: dict[str, Account] = {}
         self._to_store: dict[str, Account] = {}
         self._settled: dict[str, WantedAccount] = {}
@@ -106,6 +107,8 @@ class AccountKeeper:
 
     async def _serve_connection(self, connection: int, backoff: Backoff) -> None:
         """Look for what is to be done until the connection ends."""
+        if not self._prefix:
+            self._prefix = role_prefix(await anyio.to_thread.run_sync(self._registry.accounts.registry_id))
         if wrong := await self._talk.open_defaults():
             self._log.error(
                 DEVICE_ACCOUNTS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -122,11 +122,11 @@ async def read_body(
     return bytes(body)
 
 
-async def read_asked(request: Request, ask: Callable[[], T], most_bytes: int, **how: Any) -> tuple[T, bytes]:
+async def read_asked(request: Request, ask: Callable[[], Awaitable[T]], most_bytes: int, **how: Any) -> tuple[T, bytes]:
     """Ask who it is, read the body, and ask again: a key may end while the body is on its way. Raises Problem as both do."""
-    ask()
+    await ask()
     body = await read_body(request, most_bytes, **how)
-    return ask(), body
+    return await ask(), body
 
 
 def _must_be(request: Request, types: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from iiot_gateway.device_api.intake import PostQueue
 from iiot_gateway.device_api.keepers import keepers_of
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
-from iiot_gateway.device_mqtt.building import Task, directory_of, mqtt_address, tasks
+from iiot_gateway.device_mqtt.building import Task, loaded_directory, mqtt_address, tasks
 from iiot_gateway.log import get_log
 from iiot_gateway.profile import read_profile
 from iiot_gateway.registry.building import registry_of
@@ -87,7 +87,7 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
     if api is None:
         raise AssertionError("a source is made of a section that is there, and not while a recording is played")
     building.http_parts.append(http_part(api))
-    building.devices = lambda: directory_of(building)
+    building.devices = lambda: loaded_directory(building)
     beside = [api.queue.run, api.lines.run, api.store_now_and_then, api.deletions.run, *tasks(building, api)]
     keeper = account_keeper_of(building)
     if keeper is not None and api.handed is not None:

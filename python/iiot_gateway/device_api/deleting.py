@@ -30,9 +30,9 @@ class Deleting:
 
     async def delete(self, request: Request) -> Response:
         """DELETE influxdb/device/{id}/data: the values of a span, everywhere. Its beginning is needed."""
-        caller = self._api.door.caller(request)
+        caller = await self._api.door.caller(request)
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
-        device_id = self._api.door.speaking_for(caller, request.path_params["id"]).device.id
+        device_id = (await self._api.door.speaking_for(caller, request.path_params["id"])).device.id
         refuse_unknown(request.query_params, ("start", "stop"))
         start_ns, stop_ns = read_span(request.query_params, time.time_ns(), needs_start=True)
         if not self._api.deletions.keepers:
@@ -53,10 +53,10 @@ class Deleting:
 
     async def deletion(self, request: Request) -> Response:
         """GET influxdb/deletions/{number}: how far a deletion has come."""
-        caller = self._api.door.caller(request)
+        caller = await self._api.door.caller(request)
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.READER, KeyKind.ADMINISTRATOR)
         if caller.own_device is not None:
-            self._api.door.enabled(caller.own_device)
+            await self._api.door.enabled(caller.own_device)
         refuse_unknown(request.query_params, ())
         number = request.path_params["number"]
         deletion = await self._api.deletions.find(number) if number < 2**63 else None

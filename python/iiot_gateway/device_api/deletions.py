@@ -89,7 +89,7 @@ class DeletionService:
             self._wake = anyio.Event()
             wait_s: float | None = RETRY_S
             try:
-                waiting = await _in_thread(self._stored.waiting)
+                waiting = await _in_thread(lambda: self._stored.waiting(self._journal_id))
                 wait_s = LOOK_S if waiting else None
                 for deletion in waiting:
                     if not await self._attempt(deletion, repeated):

@@ -1,14 +1,18 @@
 """Who asks, and what that key may do. Every call of the device API passes here.
 
 A key stands in a header and nowhere else: what stands in an address ends in logs. What is found for a key is remembered
-until something in the registry changes.
+until something in the registry changes. A registry in a server is asked in a thread, so that nobody else waits for it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+import anyio
+import anyio.to_thread
 from starlette.requests import Request
 
 from iiot_gateway._native import device_tags
@@ -17,7 +21,12 @@ from iiot_gateway.registry.device import Device, KeyEntry
 from iiot_gateway.registry.keys import MOST_CHARACTERS, KeyKind, is_mistyped
 from iiot_gateway.registry.store import Registry
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 MOST_REMEMBERED = 10_000
+MOST_ASKING = 8
+"""Threads that ask a server at once; they take no place from others."""
 
 
 def key_needed() -> Problem:
@@ -97,76 +106,95 @@ class Door:
         self._generation = -1
         self._callers: dict[str, Caller] = {}
         self._senders: dict[str, Sender | None] = {}
+        self._limiter: anyio.CapacityLimiter | None = None
         self.used: dict[int, float] = {}
         """When keys were used last, Unix seconds; for whoever stores it."""
 
-    def caller(self, request: Request) -> Caller:
+    async def caller(self, request: Request) -> Caller:
         """Return who asks. Raises Problem 401."""
-        return self.holder(presented_key(request))
+        return await self.holder(presented_key(request))
 
-    def holder(self, key: str) -> Caller:
+    async def holder(self, key: str) -> Caller:
         """Return whoever holds a key. Raises Problem 401, also for one that has expired."""
         self.refresh()
         caller = self._callers.get(key)
         if caller is None:
+            if len(key) > MOST_CHARACTERS or is_mistyped(key):
+                raise key_unknown()
             # Whoever guesses learns nothing from the time: what is compared is a digest of what was sent.
-            entry = None if len(key) > MOST_CHARACTERS or is_mistyped(key) else self._registry.keys.find(key)
+            generation = self._generation
+            entry = await self._asked(self._registry.keys.find, key)
             if entry is None:
                 raise key_unknown()
             caller = Caller(entry)
-            if len(self._callers) >= MOST_REMEMBERED:
-                self._callers.clear()
-            self._callers[key] = caller
+            self._remember(self._callers, key, caller, generation)
         now = time.time()
         if not caller.key.is_valid(now):
             raise key_unknown()
         self.used[caller.key.id] = now
         return caller
 
-    def sender(self, device_id: str) -> Sender | None:
+    async def sender(self, device_id: str) -> Sender | None:
         """Return a device as of the last `holder` or `refresh`, None if there is none; whether it is enabled is not asked."""
-        if device_id not in self._senders:
-            device = self._registry.devices.get(device_id)
-            if len(self._senders) >= MOST_REMEMBERED:
-                self._senders.clear()
-            self._senders[device_id] = None if device is None else Sender(device, device_tags(device.point_tags()))
-        return self._senders[device_id]
+        if device_id in self._senders:
+            return self._senders[device_id]
+        generation = self._generation
+        device = await self._asked(self._registry.devices.get, device_id)
+        sender = None if device is None else Sender(device, device_tags(device.point_tags()))
+        self._remember(self._senders, device_id, sender, generation)
+        return sender
 
-    def own_device(self, request: Request) -> tuple[Caller, Sender]:
+    async def own_device(self, request: Request) -> tuple[Caller, Sender]:
         """Return the device whose own key was sent. Raises Problem 401, 403."""
-        caller = self.caller(request)
+        caller = await self.caller(request)
         caller.must_be(KeyKind.DEVICE)
-        return caller, self.enabled(caller.own_device or "")
+        return caller, await self.enabled(caller.own_device or "")
 
-    def speaking_for(self, caller: Caller, device_id: str) -> Sender:
+    async def speaking_for(self, caller: Caller, device_id: str) -> Sender:
         """Return a device for which the caller may speak. Raises Problem 403, 404."""
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
         if not caller.may_speak_for(device_id):
             raise foreign_device()
-        return self.enabled(device_id)
+        return await self.enabled(device_id)
 
-    def read_by(self, caller: Caller, device_id: str) -> Sender:
+    async def read_by(self, caller: Caller, device_id: str) -> Sender:
         """Return a device whose data the caller may see. Raises Problem 403, 404."""
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.READER, KeyKind.ADMINISTRATOR)
         if not caller.may_read(device_id):
             raise foreign_device()
         if caller.own_device is not None:
-            return self.enabled(device_id)
-        return self.known(device_id)
+            return await self.enabled(device_id)
+        return await self.known(device_id)
 
-    def known(self, device_id: str) -> Sender:
+    async def known(self, device_id: str) -> Sender:
         """Return a device. Raises Problem 404."""
-        sender = self.sender(device_id)
+        sender = await self.sender(device_id)
         if sender is None:
             raise unknown_device(device_id)
         return sender
 
-    def enabled(self, device_id: str) -> Sender:
+    async def enabled(self, device_id: str) -> Sender:
         """Return a device that is not disabled. Raises Problem 403, 404."""
-        sender = self.known(device_id)
+        sender = await self.known(device_id)
         if not sender.device.is_enabled():
             raise disabled()
         return sender
+
+    async def _asked(self, find: Callable[[str], T], what: str) -> T:
+        if not self._registry.database.is_server:
+            return find(what)
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(MOST_ASKING)
+        return await anyio.to_thread.run_sync(find, what, limiter=self._limiter)
+
+    def _remember(self, where: dict[str, R], name: str, found: R, generation: int) -> None:
+        """Remember what was found, unless something has changed while it was looked for."""
+        self.refresh()
+        if generation != self._generation:
+            return
+        if len(where) >= MOST_REMEMBERED:
+            where.clear()
+        where[name] = found
 
     def refresh(self) -> None:
         """Forget what was remembered if something in the registry has changed."""

@@ -53,7 +53,7 @@ class Lines:
     async def write(self, request: Request) -> Response:
         """POST api/v2/write, write: lines of one device, or of those that the tag `device_id` names."""
         api = self._api
-        _may_write(api, request)
+        await _may_write(api, request)
         precision = PRECISIONS.get(request.query_params.get("precision") or "ns")
         if precision is None:
             raise Problem(400, "parameter_invalid", "precision: expected ns, us, ms or s", "let the client send one of these")
@@ -72,7 +72,7 @@ class Lines:
                 faults.append(fault)
                 continue
             try:
-                sender = self._sender(caller, document)
+                sender = await self._sender(caller, document)
             except Problem as problem:
                 faults.append(f"point {number + 1}: {problem.message}")
                 continue
@@ -90,17 +90,17 @@ class Lines:
             raise Problem(400, "invalid_lines", message, "correct these lines; the others are taken")
         return Response(status_code=204)
 
-    def _sender(self, caller: Caller, document: bytes) -> Sender:
+    async def _sender(self, caller: Caller, document: bytes) -> Sender:
         device_id = caller.own_device
         if device_id is None:
             device_id = read_json(document, _Tags).tags.get("device_id")
             if device_id is None:
                 raise Problem(422, "device_id_missing", "the tag device_id is needed: this key speaks for several devices")
-        return self._api.door.speaking_for(caller, device_id)
+        return await self._api.door.speaking_for(caller, device_id)
 
 
-def _may_write(api: DeviceApi, request: Request) -> Caller:
-    caller = api.door.holder(_key(request))
+async def _may_write(api: DeviceApi, request: Request) -> Caller:
+    caller = await api.door.holder(_key(request))
     caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
     return caller
 

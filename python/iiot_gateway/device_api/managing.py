@@ -77,7 +77,7 @@ class Managing:
 
     async def devices(self, request: Request) -> Response:
         """GET devices: all of them, by id, a page at a time."""
-        self._administrator(request, KeyKind.READER)
+        await self._administrator(request, KeyKind.READER)
         refuse_unknown(request.query_params, ("after", "limit"))
         limit = whole(request.query_params, "limit", low=1, high=PAGE, default=PAGE)
         after = request.query_params.get("after", "")
@@ -89,8 +89,8 @@ class Managing:
 
     async def device(self, request: Request) -> Response:
         """GET devices/{id}."""
-        caller = self._api.door.caller(request)
-        sender = self._api.door.read_by(caller, request.path_params["id"])
+        caller = await self._api.door.caller(request)
+        sender = await self._api.door.read_by(caller, request.path_params["id"])
         return Answer({"device": self._api.shown(sender.device)})
 
     async def change(self, request: Request) -> Response:
@@ -107,7 +107,7 @@ class Managing:
 
     async def remove(self, request: Request) -> Response:
         """DELETE devices/{id}: the entry with its keys and commands. Its data stays."""
-        self._administrator(request)
+        await self._administrator(request)
         device_id = request.path_params["id"]
         if not await anyio.to_thread.run_sync(self._api.registry.devices.remove, device_id):
             raise unknown_device(device_id)
@@ -115,16 +115,16 @@ class Managing:
 
     async def configuration(self, request: Request) -> Response:
         """GET devices/{id}/config."""
-        caller = self._api.door.caller(request)
-        device = self._api.door.read_by(caller, request.path_params["id"]).device
+        caller = await self._api.door.caller(request)
+        device = (await self._api.door.read_by(caller, request.path_params["id"])).device
         return Answer(configuration_of(device))
 
     async def configure(self, request: Request) -> Response:
         """PUT devices/{id}/config."""
 
-        def ask() -> tuple[Caller, Sender]:
-            caller = self._api.door.caller(request)
-            return caller, self._api.door.speaking_for(caller, request.path_params["id"])
+        async def ask() -> tuple[Caller, Sender]:
+            caller = await self._api.door.caller(request)
+            return caller, await self._api.door.speaking_for(caller, request.path_params["id"])
 
         (caller, sender), body = await read_asked(request, ask, MOST_CONFIGURATION_BYTES)
         self._api.requests.take(str(caller.key.id))
@@ -135,20 +135,20 @@ class Managing:
 
     async def device_keys(self, request: Request) -> Response:
         """GET devices/{id}/keys: what is known of a device's keys."""
-        self._administrator(request)
-        device = self._api.door.known(request.path_params["id"]).device
+        await self._administrator(request)
+        device = (await self._api.door.known(request.path_params["id"])).device
         found = await anyio.to_thread.run_sync(self._api.registry.keys.of, device.id)
         return Answer({"keys": [shown_key(entry) for entry in found]})
 
     async def rotate(self, request: Request) -> Response:
         """POST devices/{id}/keys: a new key; the old one stays valid for a while."""
 
-        def ask() -> tuple[Caller, Sender]:
-            caller = self._administrator(request, KeyKind.DEVICE)
+        async def ask() -> tuple[Caller, Sender]:
+            caller = await self._administrator(request, KeyKind.DEVICE)
             if caller.key.kind is KeyKind.ADMINISTRATOR:
                 # The key of a disabled device is replaced before the device is let in again.
-                return caller, self._api.door.known(request.path_params["id"])
-            return caller, self._api.door.speaking_for(caller, request.path_params["id"])
+                return caller, await self._api.door.known(request.path_params["id"])
+            return caller, await self._api.door.speaking_for(caller, request.path_params["id"])
 
         (caller, sender), body = await read_asked(request, ask, MOST_BYTES, may_be_empty=True)
         self._api.requests.take(str(caller.key.id))
@@ -165,7 +165,7 @@ class Managing:
 
     async def keys(self, request: Request) -> Response:
         """GET keys: what is known of every key."""
-        self._administrator(request)
+        await self._administrator(request)
         found = await anyio.to_thread.run_sync(self._api.registry.keys.all)
         return Answer({"keys": [shown_key(entry) for entry in found]})
 
@@ -183,7 +183,7 @@ class Managing:
 
     async def revoke(self, request: Request) -> Response:
         """DELETE keys/{number}: the key is valid no more."""
-        self._administrator(request)
+        await self._administrator(request)
         number = request.path_params["number"]
         if number >= 2**63 or not await anyio.to_thread.run_sync(self._api.registry.keys.revoke, number):
             raise Problem(404, "unknown_key", f"there is no key {number}", "GET /api/v1/keys lists them")
@@ -194,9 +194,9 @@ class Managing:
     async def command(self, request: Request) -> Response:
         """POST devices/{id}/commands/{type}: queue a command."""
 
-        def ask() -> Device:
-            self._administrator(request)
-            return self._api.door.known(request.path_params["id"]).device
+        async def ask() -> Device:
+            await self._administrator(request)
+            return (await self._api.door.known(request.path_params["id"])).device
 
         device, body = await read_asked(request, ask, MOST_CONFIGURATION_BYTES, may_be_empty=True)
         kind = request.path_params["type"]
@@ -212,14 +212,14 @@ class Managing:
 
     async def commands(self, request: Request) -> Response:
         """GET devices/{id}/commands: the newest first, with how far each has come."""
-        caller = self._api.door.caller(request)
-        device = self._api.door.read_by(caller, request.path_params["id"]).device
+        caller = await self._api.door.caller(request)
+        device = (await self._api.door.read_by(caller, request.path_params["id"])).device
         found = await anyio.to_thread.run_sync(self._api.registry.commands.of, device.id)
         return Answer({"commands": [described(command) for command in found]})
 
     async def own_commands(self, request: Request) -> Response:
         """GET devices/commands: what the device whose key is sent is to do; for devices without MQTT."""
-        _, sender = self._api.door.own_device(request)
+        _, sender = await self._api.door.own_device(request)
 
         def take() -> list[dict[str, Any]]:
             commands = self._api.registry.commands
@@ -234,7 +234,7 @@ class Managing:
 
     async def acknowledge(self, request: Request) -> Response:
         """POST devices/commands/{number}/acknowledge: the device has done it."""
-        _, sender = self._api.door.own_device(request)
+        _, sender = await self._api.door.own_device(request)
         number = request.path_params["number"]
         acknowledged = self._api.registry.commands.acknowledged
         if number >= 2**63 or not await anyio.to_thread.run_sync(acknowledged, sender.device.id, number):
@@ -243,8 +243,8 @@ class Managing:
             )
         return Answer({"message": "Command acknowledged", "id": number})
 
-    def _administrator(self, request: Request, *others: KeyKind) -> Caller:
-        caller = self._api.door.caller(request)
+    async def _administrator(self, request: Request, *others: KeyKind) -> Caller:
+        caller = await self._api.door.caller(request)
         caller.must_be(KeyKind.ADMINISTRATOR, *others)
         return caller
 

@@ -47,13 +47,13 @@ class Reading:
 
     async def data(self, request: Request) -> Response:
         """GET influxdb/device/{id}/data: the values of a span."""
-        caller = self._api.door.caller(request)
-        sender = self._api.door.read_by(caller, request.path_params["id"])
+        caller = await self._api.door.caller(request)
+        sender = await self._api.door.read_by(caller, request.path_params["id"])
         return await self._answer(request, sender.device.id)
 
     async def own(self, request: Request) -> Response:
         """GET devices/telemetry: the newest values of the device whose key is sent."""
-        _, sender = self._api.door.own_device(request)
+        _, sender = await self._api.door.own_device(request)
         query = request.query_params
         refuse_unknown(query, ("start_time", "limit", "type"))
         now_ns = time.time_ns()
@@ -71,8 +71,8 @@ class Reading:
 
     async def latest(self, request: Request) -> Response:
         """GET influxdb/device/{id}/latest: the newest value of each field, by the time of measurement."""
-        caller = self._api.door.caller(request)
-        device_id = self._api.door.read_by(caller, request.path_params["id"]).device.id
+        caller = await self._api.door.caller(request)
+        device_id = (await self._api.door.read_by(caller, request.path_params["id"])).device.id
         refuse_unknown(request.query_params, ("measurement",))
         measurement = _measurement(request)
         archive = self._archive()

@@ -52,12 +52,12 @@ class Registering:
 
     async def status(self, request: Request) -> Response:
         """GET devices/status: the entry of the device whose key is sent."""
-        _, sender = self._api.door.own_device(request)
+        _, sender = await self._api.door.own_device(request)
         return Answer({"status": "success", "device": self._api.shown(sender.device)})
 
     async def configuration(self, request: Request) -> Response:
         """GET devices/config: what the device is configured to do."""
-        _, sender = self._api.door.own_device(request)
+        _, sender = await self._api.door.own_device(request)
         etag = f'"{sender.device.configuration_version}"'
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
@@ -80,7 +80,7 @@ class Registering:
 
     async def mqtt_credentials(self, request: Request) -> Response:
         """GET devices/mqtt-credentials: how the device logs in at the broker. Its key is not shown again: only a digest is kept here."""
-        _, sender = self._api.door.own_device(request)
+        _, sender = await self._api.door.own_device(request)
         device = sender.device
         below = f"{self._api.section.topics}/{device.id}"
         if self._api.mqtt_address is None:
@@ -101,13 +101,13 @@ class Registering:
         }
         return Answer({"status": "success", "credentials": credentials})
 
-    def _may_register(self, request: Request) -> None:
+    async def _may_register(self, request: Request) -> None:
         api = self._api
         if api.section.registration == "closed":
             remedy = "an administrator adds them with `iiot-gateway devices add`"
             raise Problem(403, "registration_closed", "devices cannot register themselves here", remedy)
         if api.section.registration == "key":
-            api.door.caller(request).must_be(KeyKind.REGISTRATION, KeyKind.ADMINISTRATOR)
+            (await api.door.caller(request)).must_be(KeyKind.REGISTRATION, KeyKind.ADMINISTRATOR)
 
 
 def new_device(registration: Registration) -> Device:

@@ -40,7 +40,7 @@ class Telemetry:
         caller, body = await self._begin(request)
         self._api.count_sent(caller, 1)
         point = read_json(body, Point)
-        sender = self._sender(caller, point.device_id)
+        sender = await self._sender(caller, point.device_id)
         now_ns = time.time_ns()
         message, own_ns = self._message(point, body, sender, now_ns)
         (outcome,) = await self._api.queue.post([message])
@@ -75,7 +75,7 @@ class Telemetry:
             try:
                 document = bytes(raw)
                 point = read_json(document, Point)
-                sender = self._sender(caller, point.device_id)
+                sender = await self._sender(caller, point.device_id)
                 message, _ = self._message(point, document, sender, now_ns)
             except Problem as problem:
                 results.append(_refused(number, problem))
@@ -96,7 +96,7 @@ class Telemetry:
         caller, body = await self._begin(request)
         self._api.count_sent(caller, 1)
         telemetry = read_json(body, DeviceTelemetry)
-        sender = self._sender(caller, telemetry.device_id)
+        sender = await self._sender(caller, telemetry.device_id)
         now_ns = time.time_ns()
         own_ns = own_time_ns(telemetry.timestamp, now_ns)
         self._bounded(len(telemetry.data) + len(telemetry.metadata), body)
@@ -120,7 +120,7 @@ class Telemetry:
 
     async def heartbeat(self, request: Request) -> Response:
         """POST devices/heartbeat: the device lives."""
-        self._api.requests.take(str(self._api.door.caller(request).key.id))
+        self._api.requests.take(str((await self._api.door.caller(request)).key.id))
         most_bytes = self._api.section.max_document_bytes
         (_, sender), body = await read_asked(request, lambda: self._api.door.own_device(request), most_bytes, may_be_empty=True)
         heartbeat = read_json(body or b"{}", Heartbeat)
@@ -137,21 +137,21 @@ class Telemetry:
     async def _begin(self, request: Request) -> tuple[Caller, bytes]:
         """Let a sender in, and read its body."""
 
-        def ask() -> Caller:
-            caller = self._api.door.caller(request)
+        async def ask() -> Caller:
+            caller = await self._api.door.caller(request)
             caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
             return caller
 
         return await read_asked(request, ask, self._api.section.max_body_bytes)
 
-    def _sender(self, caller: Caller, named: str | int | None) -> Sender:
+    async def _sender(self, caller: Caller, named: str | int | None) -> Sender:
         """Return the device that a point is of: the one that it names, else the one of the key. Raises Problem."""
         device_id = caller.own_device if named is None else named
         if device_id is None:
             raise Problem(
                 422, "device_id_missing", "device_id is needed: this key speaks for several devices", "name the device in each point"
             )
-        return self._api.door.speaking_for(caller, str(device_id))
+        return await self._api.door.speaking_for(caller, str(device_id))
 
     def _message(self, point: Point, document: bytes, sender: Sender, now_ns: int) -> tuple[Message, int | None]:
         own_ns = own_time_ns(point.timestamp, now_ns)

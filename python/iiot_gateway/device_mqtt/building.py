@@ -12,7 +12,8 @@ from iiot_gateway import _native
 from iiot_gateway.device_mqtt.directory import DirectorySync
 from iiot_gateway.device_mqtt.outgoing import Outgoing
 from iiot_gateway.device_mqtt.presence import Presence, Publish
-from iiot_gateway.log import DEVICES_DISCONNECTED, get_log
+from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.log import DEVICES_DISCONNECTED, REGISTRY_UNAVAILABLE, get_log
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.mqtt.side import serve_side
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
 HEARD_S = 0.5
+LOADED_S = 0.2
 
 Task = Callable[[], Coroutine[Any, Any, None]]
 
@@ -43,8 +45,38 @@ def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync]
         return None
     directory = _native.DeviceDirectory(unknown=building.config.one(DevicesSection).unknown)
     sync = DirectorySync(registry, directory)
-    sync.load()
+    try:
+        sync.load()
+    except RegistryUnusable as error:
+        if not registry.database.is_server:
+            raise
+        # Until the server is there nobody takes messages of devices: they would be taken for those of unknown ones.
+        get_log().warning(REGISTRY_UNAVAILABLE, error=str(error), consequence="messages of devices wait at their broker")
     return directory, sync
+
+
+def loaded_directory(building: Building) -> _native.DeviceDirectory | None:
+    """Return the same, once it knows the devices. Raises RegistryUnusable before."""
+    synced = building.once(_synced)
+    if synced is None:
+        return None
+    if not synced[1].is_loaded:
+        synced[1].load()
+    return synced[0]
+
+
+def when_loaded(building: Building) -> Callable[[], Coroutine[Any, Any, None]] | None:
+    """Return what waits until the directory knows the devices, None if it does."""
+    synced = building.once(_synced)
+    if synced is None or synced[1].is_loaded:
+        return None
+    sync = synced[1]
+
+    async def wait() -> None:
+        while not sync.is_loaded:  # noqa: ASYNC110 - it is loaded in a thread
+            await anyio.sleep(LOADED_S)
+
+    return wait
 
 
 def mqtt_address(config: Config) -> tuple[str, int] | None:

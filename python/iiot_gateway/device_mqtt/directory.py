@@ -12,11 +12,11 @@ import anyio.to_thread
 from iiot_gateway._native import DeviceDirectory
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import REGISTRY_UNAVAILABLE, Repeated, get_log
-from iiot_gateway.registry.section import registry_path
-from iiot_gateway.registry.store import Registry
+from iiot_gateway.registry.building import open_registry
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
+    from iiot_gateway.registry.store import Registry
 
 LOOK_S = 0.2
 """So long a change of the registry may take to count over MQTT; over HTTP it counts at once."""
@@ -24,10 +24,10 @@ LOOK_S = 0.2
 
 def registered(config: Config) -> DeviceDirectory | None:
     """Return the devices of the registry as they are now, None without [devices]. Raises RegistryUnusable."""
-    path = registry_path(config)
-    if path is None:
+    registry = open_registry(config)
+    if registry is None:
         return None
-    with closing(Registry(path)) as registry:
+    with closing(registry):
         directory = DeviceDirectory()
         DirectorySync(registry, directory).load()
     return directory
@@ -42,6 +42,11 @@ class DirectorySync:
         self._known: dict[str, bytes] = {}
         """A fingerprint of what the extension was told of each device."""
         self._generation = -1
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the extension knows what the registry says, as of some moment since the start."""
+        return self._generation >= 0
 
     def load(self) -> None:
         """Tell what has changed since the last call. Blocks. Raises RegistryUnusable."""

@@ -37,7 +37,7 @@ class Presence:
         self._api = api
         self._publish = publish
         self._generation = -1
-        self._devices: list[tuple[str, float | None]] = []
+        self._devices: dict[str, float | None] = {}
         """Active ones, and when the registry says that they were heard."""
         self._presence: dict[str, str] = {}
         """As it is stored."""
@@ -63,7 +63,7 @@ class Presence:
         if generation != self._generation:
             await anyio.to_thread.run_sync(self._load)
             self._generation = generation
-        for device_id, stored in self._devices:
+        for device_id, stored in list(self._devices.items()):
             last_seen = api.heard_at(device_id, stored)
             if last_seen is None:
                 continue
@@ -74,18 +74,18 @@ class Presence:
                 self._tell(device_id, presence)
 
     def _load(self) -> None:
-        devices: list[tuple[str, float | None]] = []
+        devices: dict[str, float | None] = {}
         presence: dict[str, str] = {}
         for device in self._api.registry.devices.each():
             if device.state is DeviceState.ACTIVE:
-                devices.append((device.id, device.last_seen))
+                devices[device.id] = device.last_seen
                 presence[device.id] = device.presence
         self._devices, self._presence = devices, presence
 
     async def _change(self, device_id: str, presence: str, last_seen: float) -> None:
         self._api.door.refresh()
-        sender = self._api.door.sender(device_id)
-        if sender is None:
+        sender = await self._api.door.sender(device_id)
+        if sender is None or await self._is_known_elsewhere(device_id, presence, last_seen):
             return
         document = json.dumps({"status": presence}).encode()
         # The id makes it one point, also if the process dies between the journal and the registry.
@@ -98,6 +98,17 @@ class Presence:
         log = get_log().warning if presence == OFFLINE else get_log().info
         log(DEVICE_PRESENCE, device=device_id, presence=presence, silent_s=round(time.time() - last_seen, 1))
         self._tell(device_id, presence)
+
+    async def _is_known_elsewhere(self, device_id: str, presence: str, last_seen: float) -> bool:
+        """Tell whether another gateway with the same registry has heard the device since, or has told of the change itself."""
+        if not self._api.registry.database.is_server:
+            return False
+        stored = await anyio.to_thread.run_sync(self._api.registry.devices.get, device_id)
+        if stored is None:
+            return True
+        self._devices[device_id] = stored.last_seen
+        self._presence[device_id] = stored.presence
+        return presence == stored.presence or (presence == OFFLINE and (stored.last_seen or 0.0) > last_seen)
 
     def _tell(self, device_id: str, presence: str) -> None:
         self._told.add(device_id)

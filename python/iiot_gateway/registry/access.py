@@ -1,14 +1,13 @@
-"""Keys as they are stored. Blocking; see `file.py`. Every method raises RegistryUnusable."""
+"""Keys as they are stored. Blocking; see `database.py`. Every method raises RegistryUnusable."""
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from iiot_gateway.registry.database import Database, Statements
 from iiot_gateway.registry.device import KeyEntry
-from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind, digest
 from iiot_gateway.registry.stored_key import StoredKey, device_key
 
@@ -18,7 +17,7 @@ SELECT = (
     "(SELECT group_concat(device, ' ') FROM access_key_device WHERE access_key=access_key.id) FROM access_key"
 )
 BY_DIGEST = f"{SELECT} WHERE digest=?"
-OF_DEVICE = "kind='device' AND id IN (SELECT access_key FROM access_key_device WHERE device=?)"
+OF_DEVICE = "kind='device' AND id IN (SELECT access_key FROM access_key_device WHERE device=?1)"
 
 
 class NoDevice(ValueError):
@@ -28,27 +27,27 @@ class NoDevice(ValueError):
 class AccessKeys:
     """The keys of the registry."""
 
-    def __init__(self, file: RegistryFile) -> None:
-        self._file = file
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def find(self, key: str) -> KeyEntry | None:
         """Return what is known of a key, expired or not."""
-        row = self._file.one(BY_DIGEST, digest(key))
+        row = self._database.one(BY_DIGEST, digest(key))
         return None if row is None else _entry(row)
 
     def all(self) -> list[KeyEntry]:
         """Return every key."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             return [_entry(row) for row in db.execute(f"{SELECT} ORDER BY id").fetchall()]
 
     def of(self, device_id: str) -> list[KeyEntry]:
         """Return the keys of one device, the oldest first."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             return [_entry(row) for row in db.execute(f"{SELECT} WHERE {OF_DEVICE} ORDER BY id", (device_id,)).fetchall()]
 
     def digests(self) -> list[tuple[str, bytes, float | None]]:
         """Return device, digest and expiry of every device's key: what a broker lets devices in by."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT device, digest, expires_at FROM access_key JOIN access_key_device ON access_key=id WHERE kind='device'"
             ).fetchall()
@@ -56,7 +55,7 @@ class AccessKeys:
 
     def add(self, key: str, kind: KeyKind, devices: Iterable[str] = (), *, label: str = "", expires_at: float | None = None) -> KeyEntry:
         """Store a key."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             number = insert_key(db, StoredKey(digest(key)), kind, devices, label=label, expires_at=expires_at)
             return _entry(db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
 
@@ -66,8 +65,8 @@ class AccessKeys:
         Returns until when the old one is valid (Unix seconds), None if none is. Raises NoDevice.
         """
         now = time.time()
-        valid = f"SELECT id, expires_at FROM access_key WHERE {OF_DEVICE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY id DESC"
-        with self._file.write() as db:
+        valid = f"SELECT id, expires_at FROM access_key WHERE {OF_DEVICE} AND (expires_at IS NULL OR expires_at > ?2) ORDER BY id DESC"
+        with self._database.write() as db:
             if db.execute("SELECT 1 FROM device WHERE id=?", (device_id,)).fetchone() is None:
                 raise NoDevice(f"there is no device {device_id}")
             old = db.execute(valid, (device_id, now)).fetchall()
@@ -77,26 +76,26 @@ class AccessKeys:
                 kept, expires_at = next((entry for entry in old if entry[0] == in_use), old[0])
                 until = min(now + overlap_s, expires_at or now + overlap_s)
                 db.execute("UPDATE access_key SET expires_at=? WHERE id=?", (until, kept))
-            db.execute(f"DELETE FROM access_key WHERE {OF_DEVICE} AND id IS NOT ?", (device_id, kept))
+            db.execute(f"DELETE FROM access_key WHERE {OF_DEVICE} AND (id <> ?2 OR ?2 IS NULL)", (device_id, kept))
             insert_key(db, device_key(key), KeyKind.DEVICE, (device_id,))
         return until
 
     def revoke(self, key_id: int) -> bool:
         """End a key. False if there is none."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             return db.execute("DELETE FROM access_key WHERE id=?", (key_id,)).rowcount > 0
 
     def used(self, last_used: Mapping[int, float]) -> None:
         """Store when keys were used last (Unix seconds), to the hour: a write for each use would wear the disk."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             db.executemany(
-                "UPDATE access_key SET last_used=?2 WHERE id=?1 AND (last_used IS NULL OR last_used < ?2 - ?3)",
+                "UPDATE access_key SET last_used=?2 WHERE id=?1 AND (last_used IS NULL OR last_used + ?3 < ?2)",
                 [(number, at, USED_AGAIN_S) for number, at in last_used.items()],
             )
 
 
 def insert_key(
-    db: sqlite3.Connection, stored: StoredKey, kind: KeyKind, devices: Iterable[str], *, label: str = "", expires_at: float | None = None
+    db: Statements, stored: StoredKey, kind: KeyKind, devices: Iterable[str], *, label: str = "", expires_at: float | None = None
 ) -> int:
     """Insert a key in a transaction of the caller. Returns its number."""
     insert = "INSERT INTO access_key (digest, password_hash, kind, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"

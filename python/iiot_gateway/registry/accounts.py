@@ -1,6 +1,6 @@
 """What a broker with accounts of its own is to have of each device, and what it was known to have.
 
-Blocking; see `file.py`. Every method raises RegistryUnusable.
+Blocking; see `database.py`. Every method raises RegistryUnusable.
 """
 
 from __future__ import annotations
@@ -10,8 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from iiot_gateway.registry.database import Database
 from iiot_gateway.registry.device import DeviceState
-from iiot_gateway.registry.file import RegistryFile
+
+STORE = (
+    "INSERT INTO broker_account (device, broker, access_key, state, detail, changed_at) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (device) DO UPDATE SET broker=excluded.broker, access_key=excluded.access_key, state=excluded.state, "
+    "detail=excluded.detail, changed_at=excluded.changed_at"
+)
 
 
 class AccountState(StrEnum):
@@ -62,18 +68,18 @@ class WantedAccount:
 class Accounts:
     """The accounts of devices at brokers."""
 
-    def __init__(self, file: RegistryFile) -> None:
-        self._file = file
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def registry_id(self) -> str:
         """Return by what the accounts of this registry are told from those of others: 8 hexadecimal digits."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             (found,) = db.execute("SELECT id FROM registry_id").fetchone()
         return str(found)
 
     def wanted(self) -> dict[str, WantedAccount]:
         """Return what a broker is to have, by device."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             devices = db.execute("SELECT id, coalesce(user_name, id), state FROM device").fetchall()
             keys = db.execute(
                 "SELECT device, id, digest, expires_at FROM access_key JOIN access_key_device ON access_key=id "
@@ -98,7 +104,7 @@ class Accounts:
 
     def all(self) -> dict[str, Account]:
         """Return what is known, by device."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             rows = db.execute("SELECT device, broker, access_key, state, detail, changed_at FROM broker_account").fetchall()
         return {
             device: Account(device=device, broker=broker, key_id=key_id, state=AccountState(state), detail=detail, changed_at=changed_at)
@@ -108,16 +114,16 @@ class Accounts:
     def store(self, changed: Iterable[Account], gone: Iterable[str] = ()) -> None:
         """Store what became known, now; forget devices that are gone."""
         now = time.time()
-        with self._file.write() as db:
+        with self._database.write() as db:
             db.executemany("DELETE FROM broker_account WHERE device=?", [(device,) for device in gone])
             db.executemany(
-                "INSERT OR REPLACE INTO broker_account (device, broker, access_key, state, detail, changed_at) VALUES (?, ?, ?, ?, ?, ?)",
+                STORE,
                 [(each.device, each.broker, each.key_id, each.state, each.detail, now) for each in changed],
             )
 
     def password_hashes(self) -> dict[str, str]:
         """Return the hash of each device's newest key, by device; keys that were made before such hashes were kept have none."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT device, password_hash FROM access_key JOIN access_key_device ON access_key=id "
                 "WHERE kind='device' AND (expires_at IS NULL OR expires_at > ?) ORDER BY id",

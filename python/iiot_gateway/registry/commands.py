@@ -1,6 +1,6 @@
 """Commands for devices as they are stored: queued, sent, acknowledged or expired.
 
-Blocking; see `file.py`. Every method raises RegistryUnusable.
+Blocking; see `database.py`. Every method raises RegistryUnusable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from iiot_gateway.registry.file import RegistryFile
+from iiot_gateway.registry.database import Database
 
 SELECT = "SELECT id, device, type, payload, state, created_at, expires_at, sent_at, acknowledged_at FROM command"
 MOST_KEPT = 100
@@ -52,13 +52,13 @@ class TooManyWaiting(ValueError):
 class Commands:
     """The commands of the registry."""
 
-    def __init__(self, file: RegistryFile) -> None:
-        self._file = file
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, device_id: str, kind: str, payload: Any, *, lifetime_s: float) -> Command:
         """Queue a command. Raises TooManyWaiting."""
         now = time.time()
-        with self._file.write() as db:
+        with self._database.write() as db:
             waiting = "SELECT count(*) FROM command WHERE device=? AND state IN ('queued', 'sent') AND expires_at > ?"
             if db.execute(waiting, (device_id, now)).fetchone()[0] >= MOST_WAITING:
                 raise TooManyWaiting(f"{MOST_WAITING} commands of this device are waiting")
@@ -75,20 +75,20 @@ class Commands:
 
     def of(self, device_id: str, *, limit: int = MOST_KEPT) -> list[Command]:
         """Return the commands of a device, the newest first."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             rows = db.execute(f"{SELECT} WHERE device=? ORDER BY id DESC LIMIT ?", (device_id, limit)).fetchall()
         return [_command(row) for row in rows]
 
     def waiting(self) -> list[Command]:
         """Return what is to be sent now, the oldest first."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             rows = db.execute(f"{SELECT} WHERE state='queued' AND expires_at > ? ORDER BY id", (time.time(),)).fetchall()
         return [_command(row) for row in rows]
 
     def waiting_of(self, device_id: str) -> list[Command]:
         """Return what a device has not acknowledged, the oldest first."""
         query = f"{SELECT} WHERE device=? AND state IN ('queued', 'sent') AND expires_at > ? ORDER BY id"
-        with self._file.read() as db:
+        with self._database.read() as db:
             return [_command(row) for row in db.execute(query, (device_id, time.time())).fetchall()]
 
     def sent(self, command_id: int) -> None:
@@ -98,7 +98,7 @@ class Commands:
     def send_again(self, device_id: str) -> int:
         """Queue again what was sent to a device and not acknowledged: it may have been away. Returns how many."""
         again = "UPDATE command SET state='queued', sent_at=NULL WHERE device=? AND state='sent' AND expires_at > ?"
-        with self._file.write() as db:
+        with self._database.write() as db:
             return db.execute(again, (device_id, time.time())).rowcount
 
     def acknowledged(self, device_id: str, command_id: int) -> bool:
@@ -109,11 +109,11 @@ class Commands:
     def expire(self) -> int:
         """Note which commands came too late. Returns how many."""
         expire = "UPDATE command SET state='expired' WHERE state IN ('queued', 'sent') AND expires_at <= ?"
-        with self._file.write() as db:
+        with self._database.write() as db:
             return db.execute(expire, (time.time(),)).rowcount
 
     def _move(self, statement: str, *arguments: Any) -> bool:
-        with self._file.write() as db:
+        with self._database.write() as db:
             return db.execute(statement, arguments).rowcount > 0
 
 

@@ -1,6 +1,6 @@
 """What is to be deleted of what devices sent: asked for, and kept until it is done.
 
-Blocking; see `file.py`. Every method raises RegistryUnusable.
+Blocking; see `database.py`. Every method raises RegistryUnusable.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from iiot_gateway.registry.file import RegistryFile
+from iiot_gateway.registry.database import Database
 
 SELECT = "SELECT id, device, start_ns, stop_ns, journal, position, asked_at, done_at FROM deletion"
 MOST_KEPT = 100
@@ -41,12 +41,12 @@ class TooManyWaiting(ValueError):
 class Deletions:
     """The deletions of the registry."""
 
-    def __init__(self, file: RegistryFile) -> None:
-        self._file = file
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, device_id: str, start_ns: int, stop_ns: int, *, journal: str) -> Deletion:
         """Note a deletion. Raises TooManyWaiting."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             waiting = "SELECT count(*) FROM deletion WHERE device=? AND done_at IS NULL"
             if db.execute(waiting, (device_id,)).fetchone()[0] >= MOST_WAITING:
                 raise TooManyWaiting(f"{MOST_WAITING} deletions of this device are waiting")
@@ -63,24 +63,28 @@ class Deletions:
 
     def get(self, deletion_id: int) -> Deletion | None:
         """Return a deletion, None if there is none."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             row = db.execute(f"{SELECT} WHERE id=?", (deletion_id,)).fetchone()
         return None if row is None else _deletion(row)
 
-    def waiting(self) -> list[Deletion]:
-        """Return what is to be done, the oldest first."""
-        with self._file.read() as db:
+    def waiting(self, journal: str) -> list[Deletion]:
+        """Return what the gateway of a journal is to do, the oldest first: in a file everything, in a server what it was asked itself.
+
+        Frames of the device may wait in the journal of another gateway, and only that one knows when they are delivered.
+        """
+        with self._database.read() as db:
             rows = db.execute(f"{SELECT} WHERE done_at IS NULL ORDER BY id").fetchall()
-        return [_deletion(row) for row in rows]
+        found = [_deletion(row) for row in rows]
+        return [each for each in found if each.journal == journal or not self._database.is_server]
 
     def begun(self, deletion_id: int, position: int) -> None:
         """Note what every sink must have passed."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             db.execute("UPDATE deletion SET position=? WHERE id=?", (position, deletion_id))
 
     def done(self, deletion_id: int) -> None:
         """Note that everything is deleted."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             db.execute("UPDATE deletion SET done_at=? WHERE id=? AND done_at IS NULL", (time.time(), deletion_id))
 
 

@@ -1,9 +1,8 @@
-"""Devices as they are stored. Blocking; see `file.py`. Every method raises RegistryUnusable."""
+"""Devices as they are stored. Blocking; see `database.py`. Every method raises RegistryUnusable."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from iiot_gateway.registry.access import insert_key
+from iiot_gateway.registry.database import Database, Statements
 from iiot_gateway.registry.device import Device, DeviceState
-from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind
 from iiot_gateway.registry.stored_key import StoredKey
 
@@ -46,17 +45,17 @@ class Taken(ValueError):
 class Devices:
     """The devices of the registry."""
 
-    def __init__(self, file: RegistryFile) -> None:
-        self._file = file
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def get(self, device_id: str) -> Device | None:
         """Return a device."""
-        row = self._file.one(BY_ID, device_id)
+        row = self._database.one(BY_ID, device_id)
         return None if row is None else _device(row)
 
     def all(self, *, after: str = "", limit: int = 1_000_000) -> list[Device]:
         """Return devices in the order of their ids, from behind one on."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             rows = db.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (after, limit)).fetchall()
         return [_device(row) for row in rows]
 
@@ -75,11 +74,11 @@ class Devices:
     def add_all(self, wanted: Iterable[tuple[Device, StoredKey | None]]) -> list[Device]:
         """Add devices, each with its first key, all of them or none. Raises Taken."""
         added = []
-        with self._file.write() as db:
+        with self._database.write() as db:
             for device, key in wanted:
                 one = replace(device, id=device.id or _next_number(db), created_at=device.created_at or time.time())
                 _own_names(db, one)
-                with _told_apart(one):
+                with self._told_apart(one):
                     db.execute(INSERT, _row(one))
                     if key is not None:
                         insert_key(db, key, KeyKind.DEVICE, (one.id,))
@@ -88,7 +87,7 @@ class Devices:
 
     def change(self, device_id: str, changes: Mapping[str, Any]) -> Device | None:
         """Change fields of a device; a new configuration gets the next version. Raises Taken; None if there is no such device."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             row = db.execute(f"{SELECT} WHERE id=?", (device_id,)).fetchone()
             if row is None:
                 return None
@@ -97,36 +96,52 @@ class Devices:
             if changed.configuration != before.configuration:
                 changed = replace(changed, configuration_version=before.configuration_version + 1)
             _own_names(db, changed)
-            with _told_apart(changed):
+            with self._told_apart(changed):
                 db.execute(UPDATE, (*_row(changed), device_id))
         return changed
 
     def remove(self, device_id: str) -> bool:
         """Remove a device with its keys and commands. False if there is none."""
         own = "SELECT access_key FROM access_key_device WHERE device=?"
-        with self._file.write() as db:
+        with self._database.write() as db:
             db.execute(f"DELETE FROM access_key WHERE kind='device' AND id IN ({own})", (device_id,))
             db.execute("DELETE FROM access_key_device WHERE device=?", (device_id,))
             return db.execute("DELETE FROM device WHERE id=?", (device_id,)).rowcount > 0
 
     def configured(self) -> list[Device]:
         """Return the devices that have a configuration."""
-        with self._file.read() as db:
+        with self._database.read() as db:
             rows = db.execute(f"{SELECT} WHERE configuration_version > 0 ORDER BY id").fetchall()
         return [_device(row) for row in rows]
 
     def set_presence(self, device_id: str, presence: str) -> None:
         """Store whether a device is there, as it was told."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             db.execute("UPDATE device SET presence=? WHERE id=?", (presence, device_id))
 
     def heard(self, last_seen: Mapping[str, float]) -> None:
         """Store when devices were heard last (Unix seconds)."""
-        with self._file.write() as db:
+        with self._database.write() as db:
             db.executemany("UPDATE device SET last_seen=?2 WHERE id=?1 AND (last_seen IS NULL OR last_seen < ?2)", list(last_seen.items()))
 
+    @contextmanager
+    def _told_apart(self, device: Device) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            what = {
+                "device.id": f"id {device.id}",
+                "device.name": f"name {device.name!r}",
+                "device.user_name": f"user name {device.user_name}",
+                "access_key.digest": "key",
+            }
+            known = what.get(self._database.repeated(error) or "")
+            if known is None:
+                raise
+            raise Taken(f"another device has the {known}") from error
 
-def _own_names(db: sqlite3.Connection, device: Device) -> None:
+
+def _own_names(db: Statements, device: Device) -> None:
     """Refuse an id that is a user name of another device, and the reverse: brokers know both as one. Raises Taken."""
     if db.execute("SELECT 1 FROM device WHERE user_name=?1 AND id<>?1", (device.id,)).fetchone() is not None:
         raise Taken(f"another device has the user name {device.id}")
@@ -135,24 +150,7 @@ def _own_names(db: sqlite3.Connection, device: Device) -> None:
         raise Taken(f"another device has the id {own}")
 
 
-@contextmanager
-def _told_apart(device: Device) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        what = {
-            "device.id": f"id {device.id}",
-            "device.name": f"name {device.name!r}",
-            "device.user_name": f"user name {device.user_name}",
-            "access_key.digest": "key",
-        }
-        known = next((words for column, words in what.items() if column in str(error)), None)
-        if known is None:
-            raise
-        raise Taken(f"another device has the {known}") from error
-
-
-def _next_number(db: sqlite3.Connection) -> str:
+def _next_number(db: Statements) -> str:
     """Return a number that no device has or had: what that one sent would be taken for the new one's."""
     while True:
         (number,) = db.execute("UPDATE last_number SET number=number+1 RETURNING number").fetchone()

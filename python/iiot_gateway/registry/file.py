@@ -7,6 +7,7 @@ they change is seen at once.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ MAPPED_BYTES = 256 * 1024 * 1024
 
 class RegistryFile:
     """An SQLite file. Methods may be called from any thread."""
+
+    is_server = False
 
     def __init__(self, path: str) -> None:
         """Open the file, and make or migrate it. Raises RegistryUnusable."""
@@ -60,6 +63,11 @@ class RegistryFile:
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         return row
+
+    def repeated(self, error: Exception) -> str | None:
+        """Return the column, such as `device.name`, whose value another row has, if that is what an error of a statement says."""
+        found = re.match(r"UNIQUE constraint failed: (\w+\.\w+)", str(error)) if isinstance(error, sqlite3.IntegrityError) else None
+        return None if found is None else found[1]
 
     def copy_to(self, path: str) -> None:
         """Copy the file into a new one while nobody here writes. Raises RegistryUnusable, and OSError where the new one cannot be made."""

@@ -1,4 +1,4 @@
-"""The file of the registry: its tables, and how a file of an earlier version is taken over.
+"""The tables of the registry, and how a file of an earlier version is taken over; `server_schema.py` does the same in PostgreSQL.
 
 `PRAGMA user_version` holds the version. Each step is one transaction. A later version than this program knows is refused, and nothing is
 changed then.
@@ -15,18 +15,12 @@ WATCHED = "name, type, location, state, tags, user_name, configuration, firmware
 """What of a device counts for its points and its rights, or is shown: a change of these is another revision."""
 
 
-def _counted() -> str:
-    """Return the triggers that count each change which another process must see."""
-    watched = {
-        "device": ("INSERT", "DELETE", f"UPDATE OF {WATCHED}"),
-        "access_key": ("INSERT", "DELETE", "UPDATE OF expires_at"),
-        "access_key_device": ("INSERT", "DELETE"),
-    }
-    return "".join(
-        f"CREATE TRIGGER {table}_{event.split()[0].lower()} AFTER {event} ON {table} BEGIN UPDATE revision SET number=number+1; END;"
-        for table, events in watched.items()
-        for event in events
-    )
+COUNTED = {
+    "device": ("INSERT", "DELETE", f"UPDATE OF {WATCHED}"),
+    "access_key": ("INSERT", "DELETE", "UPDATE OF expires_at"),
+    "access_key_device": ("INSERT", "DELETE"),
+}
+"""Which changes of which tables count."""
 
 
 STEPS = (
@@ -82,8 +76,7 @@ STEPS = (
         number INTEGER NOT NULL
     ) STRICT;
     INSERT INTO revision VALUES (1);
-    """
-    + _counted(),
+    """,
     """
     CREATE TABLE deletion (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -115,28 +108,39 @@ STEPS = (
     """,
 )
 VERSION = len(STEPS)
+TRIGGERS = "".join(
+    f"CREATE TRIGGER {table}_{event.split()[0].lower()} AFTER {event} ON {table} BEGIN UPDATE revision SET number=number+1; END;"
+    for table, events in COUNTED.items()
+    for event in events
+)
+"""What counts each change that another process must see; made with the first step."""
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:
     """Take an earlier file over, or make the tables. Raises RegistryUnusable for a later one."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise RegistryUnusable(
-            path, f"it is of version {version}, and this program knows version {VERSION}", "use the program that wrote it, or a later one"
-        )
+        raise too_late(path, version)
     for number, step in enumerate(STEPS[version:], version + 1):
         # Another process may do the same at this moment: the one that comes second finds the step done.
         db.execute("BEGIN IMMEDIATE")
         try:
             (found,) = db.execute("PRAGMA user_version").fetchone()
             if found < number:
-                for statement in statements(step):
+                for statement in statements(step + TRIGGERS if number == 1 else step):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={number}")
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")
             raise
+
+
+def too_late(place: str, version: int) -> RegistryUnusable:
+    """Say that a registry is of a later version than this program knows."""
+    return RegistryUnusable(
+        place, f"it is of version {version}, and this program knows version {VERSION}", "use the program that wrote it, or a later one"
+    )
 
 
 def statements(step: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from iiot_gateway.config.urls import is_loopback, listen_host
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection, is_wanted
 from iiot_gateway.mqtt.connection import connections
+from iiot_gateway.sinks.postgresql.section import PostgresqlSection
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
@@ -30,6 +31,16 @@ class DevicesSection(SourceSection):
     """`[devices]`: a registry of devices, and the calls by which they register and send."""
 
     path: str = path("iiot-devices.db", "The registry's file.")
+    database: Literal["sqlite", "postgresql"] = text(
+        "sqlite",
+        "Where the registry is: in the file of path, or in a PostgreSQL, which several gateways may share.",
+        "sqlite",
+        "postgresql",
+    )
+    database_section: str = text(
+        "postgresql", 'With database = "postgresql": the section that names the server, such as postgresql or postgresql.plant.'
+    )
+    database_schema: str = text("iiot_registry", "The schema of the registry's tables there; each registry has one of its own.")
     registration: Literal["key", "open", "closed"] = text(
         "key",
         "Who may register a device over HTTP: whoever has a registration key; anybody (open); or nobody but administrators (closed).",
@@ -66,8 +77,17 @@ class DevicesSection(SourceSection):
 
 
 def registry_path(config: Config) -> str | None:
-    """Return the registry's file, None without [devices]."""
-    return next((str(config.base / section.path) for section in config.of(DevicesSection).values()), None)
+    """Return the registry's file, None without [devices] and where a server has the registry."""
+    found = (str(config.base / section.path) for section in config.of(DevicesSection).values() if section.database == "sqlite")
+    return next(found, None)
+
+
+def server_section(config: Config) -> tuple[str, PostgresqlSection] | None:
+    """Return the section of the server that has the registry, and its name; None if no server has it."""
+    for section in config.of(DevicesSection).values():
+        if section.database == "postgresql" and (server := config.of(PostgresqlSection).get(section.database_section)):
+            return section.database_section, server
+    return None
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
@@ -77,10 +97,24 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
             yield ("devices",), "devices need the HTTP server: take http.enabled = false out"
         if not section.path:
             yield ("devices", "path"), "must not be empty"
+        if section.database == "postgresql":
+            yield from _server_faults(config, section)
         if section.mosquitto:
             yield from _mosquitto_faults(config, section)
         if not section.topics or any(sign in section.topics for sign in "+#$") or section.topics.strip("/") != section.topics:
             yield ("devices", "topics"), "expected the beginning of a topic, like iotflow/devices"
+
+
+def _server_faults(config: Config, section: DevicesSection) -> Faults:
+    servers = config.of(PostgresqlSection)
+    if section.database_section not in servers:
+        known = ", ".join(servers) or "none is there"
+        yield ("devices", "database_section"), f"there is no section [{section.database_section}]; expected one of: {known}"
+        return
+    from iiot_gateway.registry.server_schema import schema_fault
+
+    if fault := schema_fault(config):
+        yield ("devices", "database_schema"), fault
 
 
 def _mosquitto_faults(config: Config, section: DevicesSection) -> Faults:
@@ -126,7 +160,11 @@ def _broker_notes(config: Config) -> Iterator[str]:
 def _doctor(config: Config, running: Running) -> Iterator[Finding]:
     from iiot_gateway.device_accounts.doctor import plug_in
 
-    return plug_in(config, running)
+    if server_section(config) is not None:
+        from iiot_gateway.registry.doctor import registry
+
+        yield registry(config)
+    yield from plug_in(config, running)
 
 
 def is_asked_by_devices(config: Config) -> bool:

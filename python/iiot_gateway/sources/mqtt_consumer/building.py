@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ def build_consumer(building: Building, name: str, section: MqttConsumerSection) 
         **settings,
         **broker_settings(building.config, section),
     )
-    source = MqttConsumerSource(name, section, native)
+    source = MqttConsumerSource(name, section, native, ready=_when_devices_are_known(building))
     _retirable(building).append(source)
     return source
 
@@ -91,6 +92,15 @@ def _devices(building: Building) -> _native.DeviceDirectory | None:
     from iiot_gateway.device_mqtt.building import directory_of
 
     return directory_of(building)
+
+
+def _when_devices_are_known(building: Building) -> Callable[[], Coroutine[Any, Any, None]] | None:
+    """Return what waits for the registry of devices, None where nothing has to."""
+    if not is_asked_by_devices(building.config):
+        return None
+    from iiot_gateway.device_mqtt.building import when_loaded
+
+    return when_loaded(building)
 
 
 def build_recorder(config: Config, name: str, section: MqttConsumerSection, writer: MessageWriter) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -42,11 +43,13 @@ class MqttConsumerSource:
         native: MqttConsumer,
         *,
         backoff: Backoff | None = None,
+        ready: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self.name = name
         self.status = SourceStatus(traffic=self._traffic)
         self._section = section
         self._native = native
+        self._ready = ready
         self._backoff = backoff or Backoff()
         # A thread of its own: a connection lasts for days and must not take a place from the short calls of others.
         self._thread = anyio.CapacityLimiter(1)
@@ -59,6 +62,9 @@ class MqttConsumerSource:
 
     async def run(self) -> None:
         """Connect again and again until cancelled. What was not acknowledged by then stays with the broker."""
+        if self._ready is not None:
+            self.status.change(self._log, "waiting", "the registry of devices is not there yet; the broker keeps what comes", bad=True)
+            await self._ready()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch)
             try:

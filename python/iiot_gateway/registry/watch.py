@@ -1,0 +1,123 @@
+"""Hears of each change of a registry in a PostgreSQL, and says until when what is remembered of it may be trusted.
+
+A connection listens. It is told of each change when that is committed, and asks for the revision then, and every second besides. An
+answer is trusted for LEASE_S from when the question was sent. So a connection that broke without a word opens nothing: nobody is let in
+by what is remembered any more.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+
+from iiot_gateway._native import PostgresConnection, PostgresError, postgres_name
+from iiot_gateway.backoff import Backoff
+from iiot_gateway.errors import RegistryUnusable
+from iiot_gateway.log import REGISTRY_AVAILABLE, REGISTRY_UNAVAILABLE, Repeated, get_log
+from iiot_gateway.registry.server_schema import ServerPlace, remedy
+
+LEASE_S = 3.0
+ASK_S = 1.0
+JOIN_S = 2.0
+CONSEQUENCE = "devices are answered with 503 and come again; MQTT goes on with what is known"
+
+
+def clock() -> float:
+    """Return seconds that also pass while the machine sleeps: what was trusted before is not trusted after it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Watch:
+    """Follows the revision on a thread of its own."""
+
+    def __init__(self, place: ServerPlace) -> None:
+        self._place = place
+        self._connection = PostgresConnection(place.settings)
+        self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
+        self._is_ended = threading.Event()
+        self._is_told = threading.Event()
+        """Set once the first attempt to reach the server has ended well, or can never."""
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._revision = -1
+        self._trusted_until = 0.0
+        self._unusable = RegistryUnusable(place.shown, "the server was not reached yet", "wait, or look at the log")
+        self._is_hopeless = False
+        self._log = get_log(part="registry")
+
+    def start(self, patience_s: float) -> None:
+        """Begin; wait so long for the server. Raises RegistryUnusable if its tables can never be used."""
+        # A thread that comes back from the extension once the interpreter has ended would end the process by force.
+        atexit.register(self.end)
+        self._thread.start()
+        self._is_told.wait(patience_s)
+        if self._is_hopeless:
+            raise self._unusable
+
+    def end(self) -> None:
+        """End."""
+        self._is_ended.set()
+        self._connection.cancel()
+        self._thread.join(JOIN_S)
+        atexit.unregister(self.end)
+
+    def generation(self) -> int:
+        """Return a number that is another one after each change. Raises RegistryUnusable while changes cannot be heard of."""
+        if clock() >= self._trusted_until:
+            raise self._unusable
+        return self._generation
+
+    def reached(self, revision: int) -> None:
+        """Note a revision that this process has just committed: its next question must see it."""
+        with self._lock:
+            if revision > self._revision:
+                self._revision = revision
+                self._generation += 1
+
+    def doubt(self) -> None:
+        """Forget everything: nobody knows whether something was changed."""
+        with self._lock:
+            self._generation += 1
+
+    def _run(self) -> None:
+        repeated, backoff = Repeated(), Backoff(first_s=0.2, ceiling_s=2.0)
+        while not self._is_ended.is_set():
+            try:
+                self._follow(repeated, backoff)
+            except (PostgresError, RegistryUnusable) as error:
+                self._trusted_until = 0.0
+                if self._is_ended.is_set():
+                    return
+                if isinstance(error, RegistryUnusable):
+                    self._unusable, self._is_hopeless = error, True
+                    self._is_told.set()
+                else:
+                    self._unusable = RegistryUnusable(self._place.shown, str(error), remedy(error, self._place.schema))
+                if (extra := repeated.allows(str(error))) is not None:
+                    self._log.error(REGISTRY_UNAVAILABLE, error=str(self._unusable), consequence=CONSEQUENCE, **extra)
+                self._is_ended.wait(backoff.next_delay_s())
+
+    def _follow(self, repeated: Repeated, backoff: Backoff) -> None:
+        self._place.connect(self._connection)
+        self._connection.query(f"LISTEN {postgres_name(self._place.schema)}")
+        # What was said while nobody listened is not known, and a server that was set back may count the same number again.
+        self.doubt()
+        while True:
+            asked_at = clock()
+            ((number,),) = self._connection.query("SELECT number FROM revision")
+            self._saw(int(number or 0))
+            if self._trusted_until == 0.0:
+                self._log.info(REGISTRY_AVAILABLE, registry=self._place.shown)
+                repeated.reset()
+                backoff.reset()
+            self._trusted_until = asked_at + LEASE_S
+            self._is_hopeless = False
+            self._is_told.set()
+            self._connection.notified(ASK_S)
+
+    def _saw(self, revision: int) -> None:
+        with self._lock:
+            if revision != self._revision:
+                self._revision = revision
+                self._generation += 1
