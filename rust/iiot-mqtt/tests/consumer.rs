@@ -20,6 +20,7 @@ const PUBREC: u8 = 5;
 const PUBCOMP: u8 = 7;
 const SUBSCRIBE: u8 = 8;
 const UNSUBSCRIBE: u8 = 10;
+const PINGREQ: u8 = 12;
 const DISCONNECT: u8 = 14;
 
 /// What an inlet was told, in order, and what it answers.
@@ -542,4 +543,86 @@ fn a_broker_that_answers_no_ping_is_lost() {
     });
     let ended = running.ended();
     assert_eq!(ended.detail, "the broker does not answer a ping");
+}
+
+/// Take the connection, its filter, and the filter back once the consumer is told to retire.
+fn retire(peer: &mut Peer, script: &Memory) {
+    peer.accept();
+    peer.suback(&[1]);
+    script.tell("subscribed by the broker".to_owned());
+    let asked = expect_unsubscribe(peer, "a");
+    script.with(|notes| notes.told.clear());
+    unsuback(peer, asked);
+    script.wait_for("subscribed a");
+}
+
+#[test]
+fn a_session_that_is_not_read_is_not_ended() {
+    //! The journal has no room: what the broker holds has no other place.
+    let memory = Memory::default();
+    let script = memory.clone();
+    let broker = Scripted::start(move |_, peer| {
+        retire(peer, &script);
+        script.with(|notes| notes.is_full = true);
+        peer.drain();
+        String::new()
+    });
+    let running = run(&broker, &memory, &["a"], |config, _| {
+        config.keep_alive = Duration::from_secs(4);
+    });
+    memory.wait_for("subscribed by the broker");
+    running.consumer.retire();
+    assert_eq!(running.ended().kind, EndKind::Paused);
+}
+
+#[test]
+fn a_session_is_not_ended_in_the_middle_of_a_message() {
+    //! It comes slowly: the consumer has pinged by then, and is quiet for longer than an empty session is.
+    let memory = Memory::default();
+    let script = memory.clone();
+    let broker = Scripted::start(move |_, peer| {
+        retire(peer, &script);
+        let message = peer.delivery(5, 1, "a", b"last");
+        let (begin, end) = message.split_at(4);
+        peer.write(begin);
+        expect(peer, PINGREQ, 0);
+        peer.write(end);
+        script.wait_for("take 5 a last");
+        script.sync();
+        expect(peer, PUBACK, 5);
+        let asked = expect_unsubscribe(peer, "never-subscribed");
+        unsuback(peer, asked);
+        peer.write(&packet(0xd0, &[]));
+        assert_eq!(peer.next().unwrap().0, DISCONNECT);
+        String::new()
+    });
+    let running = run(&broker, &memory, &["a"], |config, _| {
+        config.protocol = Protocol::V5;
+        config.keep_alive = Duration::from_secs(2);
+    });
+    memory.wait_for("subscribed by the broker");
+    running.consumer.retire();
+    broker.result();
+    assert_eq!(running.ended().kind, EndKind::Retired);
+}
+
+#[test]
+fn a_session_that_could_not_be_ended_is_not_called_ended() {
+    //! With MQTT 3.1.1 it takes another connection, which this broker refuses.
+    let memory = Memory::default();
+    let script = memory.clone();
+    let broker = Scripted::start(move |number, peer| {
+        if number == 0 {
+            retire(peer, &script);
+            expect(peer, DISCONNECT, 0);
+        } else {
+            peer.expect_connect();
+            peer.connack(3, &[]);
+        }
+        String::new()
+    });
+    let running = run(&broker, &memory, &["a"], as_before);
+    memory.wait_for("subscribed by the broker");
+    running.consumer.retire();
+    assert_eq!(running.ended().kind, EndKind::Refused);
 }

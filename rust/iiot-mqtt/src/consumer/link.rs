@@ -25,6 +25,8 @@ use crate::transport::Stream;
 const READ_BYTES: usize = 256 * 1024;
 /// A session that is to end is empty if so long nothing came although everything is acknowledged, and the broker has shown that it knows.
 const QUIET: Duration = Duration::from_secs(1);
+/// For so long it is looked once more whether something came: nothing is seen either while this thread gets no time.
+const LAST_LOOK: Duration = Duration::from_millis(5);
 /// Filters in one SUBSCRIBE: some brokers take few.
 const FILTERS_AT_ONCE: usize = 32;
 
@@ -126,9 +128,7 @@ impl<'a> Link<'a> {
         let connected = tokio::select! {
             connected = self.connect(&mut reader, &mut writer, &mut splitter) => connected?,
             () = stopped(&desk) => return Ok(()),
-            () = tokio::time::sleep(within) => {
-                return Err(Failure::new(EndKind::Unreachable, "no CONNACK within the connect time-out"));
-            }
+            () = tokio::time::sleep(within) => return Err(late()),
         };
         self.subscribe(&connected)?;
         self.live(reader, writer, splitter).await
@@ -143,10 +143,8 @@ impl<'a> Link<'a> {
         let mut splitter = Splitter::new(self.v5, self.consumer.max_payload_bytes);
         self.retiring = true;
         let connecting = self.connect(&mut reader, &mut writer, &mut splitter);
-        if tokio::time::timeout(within, connecting).await.is_err() {
-            let late = "no CONNACK within the connect time-out";
-            return Err(Failure::new(EndKind::Unreachable, late));
-        }
+        let connected = tokio::time::timeout(within, connecting).await;
+        connected.map_err(|_| late())??;
         let mut out = BytesMut::new();
         control::disconnect(&mut out);
         writer
@@ -262,13 +260,13 @@ impl<'a> Link<'a> {
                     return Ok(());
                 }
             }
-            if self.is_drained(now)? {
-                writer
-                    .write_all(&self.out)
-                    .await
-                    .map_err(|error| broken(&error))?;
-                writer.shutdown().await.ok();
-                return Err(retired());
+            if self.is_drained(now, &splitter) {
+                let reading = reader.read_buf(splitter.room(READ_BYTES));
+                if let Ok(count) = tokio::time::timeout(LAST_LOOK, reading).await {
+                    self.came(count)?;
+                    continue;
+                }
+                return Err(self.end_session(&mut writer).await?);
             }
             self.tell();
             let until = self.next_deadline(now, desk.stop_by());
@@ -286,11 +284,7 @@ impl<'a> Link<'a> {
                     }
                 }
                 count = reader.read_buf(splitter.room(READ_BYTES)), if may_read && !self.stopping => {
-                    let count = count.map_err(|error| broken(&error))?;
-                    if count == 0 {
-                        return Err(Failure::new(EndKind::Lost, "the broker closed the connection"));
-                    }
-                    self.last_came = Instant::now();
+                    self.came(count)?;
                 }
                 () = desk.wake.notified() => {}
                 () = sleep_until(until.into()) => {}
@@ -298,11 +292,22 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Give the session up, if that is wanted: take the filters back, take what the broker still holds for it, and end it. True once the last packet
-    /// is written.
-    fn is_drained(&mut self, now: Instant) -> Result<bool, Failure> {
+    /// So many bytes came.
+    fn came(&mut self, count: std::io::Result<usize>) -> Result<(), Failure> {
+        if count.map_err(|error| broken(&error))? == 0 {
+            return Err(Failure::new(
+                EndKind::Lost,
+                "the broker closed the connection",
+            ));
+        }
+        self.last_came = Instant::now();
+        Ok(())
+    }
+
+    /// Give the session up, if that is wanted: take the filters back, and take what the broker still holds for it. True once that was everything.
+    fn is_drained(&mut self, now: Instant, splitter: &Splitter) -> bool {
         if !self.desk.is_retiring() || !self.subscribing.is_empty() {
-            return Ok(false);
+            return false;
         }
         if !self.retiring {
             self.retiring = true;
@@ -319,16 +324,25 @@ impl<'a> Link<'a> {
                 self.unsubscribing.insert(id, part.to_vec());
             }
         }
-        let is_empty = self.unsubscribing.is_empty()
+        // Who does not read, or has read half a message, does not know that nothing comes.
+        self.unsubscribing.is_empty()
             && self.acks.is_idle()
             && self.out.is_empty()
-            && now.saturating_duration_since(self.last_message) >= QUIET;
-        if !is_empty {
-            return Ok(false);
-        }
+            && self.paused_at.is_none()
+            && splitter.is_between_packets()
+            && now.saturating_duration_since(self.last_message) >= QUIET
+    }
+
+    /// End the session, which is empty. Returns how the connection ended.
+    async fn end_session(&mut self, writer: &mut WriteHalf<Stream>) -> Result<Failure, Failure> {
         self.inlet.set_subscribed(&[])?;
         control::end_session(self.v5, &mut self.out);
-        Ok(true)
+        writer
+            .write_all(&self.out)
+            .await
+            .map_err(|error| broken(&error))?;
+        writer.shutdown().await.ok();
+        Ok(retired())
     }
 
     /// Everything that is there, as one batch.
@@ -538,6 +552,11 @@ impl<'a> Link<'a> {
             });
         }
     }
+}
+
+fn late() -> Failure {
+    let why = "no CONNACK within the connect time-out";
+    Failure::new(EndKind::Unreachable, why)
 }
 
 fn retired() -> Failure {

@@ -73,6 +73,11 @@ impl Splitter {
         &mut self.buffer
     }
 
+    /// Whether nothing is there of a packet that has not come whole.
+    pub(super) fn is_between_packets(&self) -> bool {
+        self.long.is_none() && self.start == self.buffer.len()
+    }
+
     /// The next packet, as far as it is there.
     pub(super) fn next(&mut self) -> Result<Option<Came<'_>>, Failure> {
         if self.long.is_some() {
