@@ -20,21 +20,29 @@ impl Journal {
     ///
     /// Frames and confirmations wait for a step of a few milliseconds at most. An error costs the copy alone.
     pub fn copy_to(&self, path: &Path, progress: &CopyProgress) -> Result<()> {
+        self.copy_within(PATIENCE, path, progress)
+    }
+
+    fn copy_within(&self, patience: Duration, path: &Path, progress: &CopyProgress) -> Result<()> {
         let file = path.to_owned();
-        self.shared.command_within(PATIENCE, move |state| {
+        let begun = self.shared.command_within(patience, move |state| {
             if state.copying.is_some() {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    "another copy is being made",
-                ));
+                return Ok(false);
             }
             state.copying = Some(Copying::begin(&state.db, &file)?);
-            Ok(())
-        })?;
-        let copy = Pace::new(progress, path).and_then(|pace| self.copy_steps(pace));
+            Ok(true)
+        });
+        let copy = match begun {
+            Ok(false) => {
+                let text = "another copy is being made";
+                return Err(Error::new(ErrorKind::Conflict, text));
+            }
+            Ok(true) => Pace::new(progress, path).and_then(|pace| self.copy_steps(pace)),
+            Err(error) => Err(error),
+        };
         if copy.is_err() {
-            // It may stand behind a step that still waits for the disk. A journal that is closed has dropped it.
-            let _ = self.shared.command_within(PATIENCE, |state| {
+            // It may stand behind a step, or the very beginning, that still waits for the disk. A journal that is closed has dropped it.
+            let _ = self.shared.command_within(patience, |state| {
                 state.copying = None;
                 Ok(())
             });
@@ -111,4 +119,38 @@ fn copied_at(db: &Connection) -> Result<Option<i64>> {
             r.get(0)
         })
         .optional()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Options;
+    use std::sync::mpsc::channel;
+
+    /// The disk takes nothing for a while: the copy that could not begin then does not stand in the way of the next one.
+    #[test]
+    fn a_copy_that_began_too_late_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("j.db"), &Options::default()).unwrap();
+        let (tell, stalled) = channel::<()>();
+        let (go_on, waits) = channel::<()>();
+        std::thread::scope(|threads| {
+            let shared = &journal.shared;
+            threads.spawn(move || {
+                let stall = move |_: &mut crate::commit::State| {
+                    tell.send(()).unwrap();
+                    waits.recv().unwrap();
+                    Ok(())
+                };
+                shared.command_within(PATIENCE, stall).unwrap();
+            });
+            stalled.recv().unwrap();
+            let (late, progress) = (folder.path().join("late.db"), CopyProgress::default());
+            let copy = journal.copy_within(Duration::from_millis(1), &late, &progress);
+            assert_eq!(copy.unwrap_err().kind, ErrorKind::Io);
+            go_on.send(()).unwrap();
+        });
+        let next = folder.path().join("next.db");
+        journal.copy_to(&next, &CopyProgress::default()).unwrap();
+    }
 }
