@@ -80,7 +80,8 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def other_client(fleet: Fleet) -> Client:
-    """Return a client of the built-in broker that is no device."""
+    """Return a client of the built-in broker that is no device, once the broker listens."""
+    fleet.until(lambda status: status["sinks"]["mqtt"]["state"] == "connected", "the built-in broker")
     port = int(re.search(r"listen = \"127.0.0.1:(\d+)\"\nusername", fleet.config.read_text())[1])  # type: ignore[index]
     return Client(port, "plant", "p", "other", "5")
 
@@ -331,6 +332,67 @@ def test_a_stopped_gateway_is_backed_up_as_well(fleet: Fleet, tmp_path: Path) ->
     assert not json.loads((tmp_path / "backup" / "manifest.json").read_text())["from_running"]
     restored(fleet, tmp_path / "backup", "--into", str(tmp_path / "there"))
     assert (tmp_path / "there" / "journal.db").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_what_root_restores_belongs_to_the_gateways_user(fleet: Fleet, tmp_path: Path) -> None:
+    """On a new machine nothing is there: the folder and the locks are made, and a gateway that is not root must be able to use them."""
+    fleet.begin()
+    fleet.stop()
+    owner = 54321
+    for path in (fleet.folder, *fleet.folder.iterdir()):
+        os.chown(path, owner, owner)
+    backed_up(fleet, tmp_path / "backup")
+    assert {path.stat().st_uid for path in fleet.folder.iterdir()} == {owner}
+
+    restored(fleet, tmp_path / "backup", "--into", str(tmp_path / "new" / "there"))
+
+    made = [tmp_path / "new", *(tmp_path / "new").rglob("*")]
+    assert {"there", "journal.db", "journal.db.lock", "history.db.lock"} <= {path.name for path in made}
+    assert {path.name: path.stat().st_uid for path in made if path.stat().st_uid != owner} == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_the_gateways_user_writes_into_no_folder_that_root_writes_into(fleet: Fleet, tmp_path: Path) -> None:
+    """It could lead root elsewhere by a link."""
+    fleet.begin()
+    for path in fleet.folder.glob("journal.db"):
+        os.chown(path, 54321, 54321)
+    backed_up(fleet, tmp_path / "backup")
+    assert (tmp_path / "backup").stat().st_uid == 0
+    assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "backup" / "data").stat().st_uid == 54321
+
+
+def test_files_outside_of_the_configurations_folder_stay_inside_of_the_backups(fleet: Fleet, tmp_path: Path) -> None:
+    """A path with `..` names one as well, and a trial puts it where the trial belongs."""
+    (tmp_path / "secrets").mkdir()
+    (fleet.folder / "token").rename(tmp_path / "secrets" / "token")
+    fleet.config.write_text(fleet.config.read_text().replace('token_file = "token"', 'token_file = "../secrets/token"'))
+    fleet.begin()
+    backed_up(fleet, tmp_path / "backups" / "one")
+    fleet.stop()
+    tried = fleet.run("backup", "verify", str(tmp_path / "backups" / "one"), "--restore")
+    assert tried.returncode == 0, tried.stderr
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == ["one"]
+
+    restored(fleet, tmp_path / "backups" / "one", "--into", str(tmp_path / "there"))
+    (token,) = (tmp_path / "there").rglob("token")
+    assert token == tmp_path / "there" / str(tmp_path / "secrets" / "token").lstrip("/")
+
+
+def test_a_manifest_that_leads_elsewhere_is_damaged(fleet: Fleet, tmp_path: Path) -> None:
+    """A trial that root makes every night must not write where somebody else says."""
+    fleet.begin()
+    backed_up(fleet, tmp_path / "backup")
+    fleet.stop()
+    manifest = tmp_path / "backup" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    document["files"][0]["relative"] = "../elsewhere.db"
+    manifest.write_text(json.dumps(document))
+    refused = fleet.run("backup", "verify", str(tmp_path / "backup"), "--restore")
+    assert refused.returncode == 1
+    assert "outside of its folder" in refused.stderr
 
 
 def test_damage_is_found(fleet: Fleet, tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def databases(config: Config) -> list[Database]:
 def configuration_files(config: Config, config_path: str | None) -> list[ConfigurationFile]:
     """Return the configuration, its profiles that are not built in, and every file that a key names, each once."""
     found: dict[Path, ConfigurationFile] = {}
-    written = {Path(database.path) for database in databases(config)}
+    written = {placed(database.path) for database in databases(config)}
     # With the registry in a server its key still names a file, which nobody reads.
-    written |= {Path(config.base / section.path) for section in config.of(DevicesSection).values()}
+    written |= {placed(config.base / section.path) for section in config.of(DevicesSection).values()}
     for file in _named(config, config_path):
         if file.path not in written:
             found.setdefault(file.path, file)
@@ -83,6 +83,11 @@ def elsewhere(config: Config) -> list[str]:
     return [f"the registry of devices is in the PostgreSQL of [{name}], schema {schema}: pg_dump --schema={schema} makes its backup"]
 
 
+def placed(path: Path | str) -> Path:
+    """Return where a file is, without `..`: a copy of it must not lie outside of the folder of copies."""
+    return Path(os.path.abspath(path))
+
+
 def variables(config: Config) -> list[str]:
     """Return the names of the variables of the environment that set keys here; their values are in no backup."""
     known = {name for component in config.components for name in component.variables}
@@ -92,14 +97,14 @@ def variables(config: Config) -> list[str]:
 def _named(config: Config, config_path: str | None) -> Iterator[ConfigurationFile]:
     sections = [section for _name, section in _sections(config)]
     if config_path is not None:
-        yield ConfigurationFile(Path(config_path).absolute(), "configuration", any(map(_says_secret, sections)))
+        yield ConfigurationFile(placed(config_path), "configuration", any(map(_says_secret, sections)))
     for profile in profile_files(config).values():
         if not profile.is_relative_to(PROFILES):
-            yield ConfigurationFile(profile.absolute(), "profile", is_secret=False)
+            yield ConfigurationFile(placed(profile), "profile", is_secret=False)
     for section in sections:
         for name, key in keys_of(type(section)).items():
             if key.kind == "path" and (value := getattr(section, name)):
-                yield ConfigurationFile((config.base / value).absolute(), "file", name.endswith(SECRET_KEYS))
+                yield ConfigurationFile(placed(config.base / value), "file", name.endswith(SECRET_KEYS))
 
 
 def _sections(config: Config) -> Iterator[tuple[str, Any]]:

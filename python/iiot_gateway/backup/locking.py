@@ -16,14 +16,17 @@ class GatewayRuns(GatewayError):
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a journal or a history. Raises GatewayRuns."""
+def locked(path: Path, owner: tuple[int, int]) -> Iterator[None]:
+    """Hold the lock of a journal or a history of this user and group. Raises GatewayRuns."""
     name = f"{path}.lock"
     try:
         descriptor = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise GatewayError(f"{name} cannot be opened: {error.strerror}") from error
     try:
+        if os.geteuid() == 0:
+            # The gateway takes it next, and need not be root.
+            os.fchown(descriptor, *owner)
         try:
             # As the extension does: the lock is the system's, and ends with the process.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

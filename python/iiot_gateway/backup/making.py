@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import __version__, _native
-from iiot_gateway.backup.contents import Database, configuration_files, databases, elsewhere, variables
+from iiot_gateway.backup.contents import Database, configuration_files, databases, elsewhere, placed, variables
 from iiot_gateway.backup.counting import counted
 from iiot_gateway.backup.locking import locked
 from iiot_gateway.backup.manifest import PARTIAL, Entry, Manifest, copy_private, sha256, sync_folder
@@ -72,6 +72,7 @@ def make(config: Config, config_path: str | None, folder: Path, told: Told) -> M
             ledger=_native.Journal.inspect(str(partial / DATA / copied[0].copy_name)),
         )
         manifest.write(partial)
+        partial.chmod(0o700)
         for place, _folders, _files in os.walk(partial):
             sync_folder(Path(place))
         partial.rename(folder)
@@ -98,12 +99,12 @@ def _now() -> str:
 
 
 def _give_to_owner(config: Config, partial: Path) -> None:
-    """Let the gateway write there, where root asks for the backup of another user's gateway."""
+    """Let the gateway write its copies, where root asks for the backup of another user's gateway. Root writes the rest."""
     with suppress(FileNotFoundError):
         if os.geteuid() == 0:
             owner = os.stat(config.journal_path())
-            for folder in (partial, partial / DATA):
-                os.chown(folder, owner.st_uid, owner.st_gid)
+            os.chown(partial / DATA, owner.st_uid, owner.st_gid)
+            partial.chmod(0o711)
 
 
 def _copied_by_gateway(config: Config, folder: Path, told: Told) -> list[Database]:
@@ -139,7 +140,8 @@ def _copied_here(config: Config, folder: Path, told: Told) -> list[Database]:
     with ExitStack() as locks:
         for database in found:
             if database.kind in ("journal", "history"):
-                locks.enter_context(locked(Path(database.path)))
+                was = os.stat(database.path)
+                locks.enter_context(locked(Path(database.path), (was.st_uid, was.st_gid)))
         for database in found:
             progress = _native.CopyProgress()
             told(database.name, 0, 0)
@@ -168,8 +170,8 @@ def _configuration_entries(config: Config, config_path: str | None, partial: Pat
 
 
 def _entry(config: Config, partial: Path, name: str, path: Path, kind: str, *, is_secret: bool = False, **database: Any) -> Entry:
-    was, base = os.stat(path), config.base.absolute()
-    path = path.absolute()
+    was, base = os.stat(path), placed(config.base)
+    path = placed(path)
     return Entry(
         name=name,
         path=str(path),

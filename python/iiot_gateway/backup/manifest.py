@@ -89,13 +89,18 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{folder}: a backup of format {document['format']}, made by {document.get('made_by')}; "
                 f"this program knows format {FORMAT}: use the iiot-gateway that made it, or a later one"
             )
-        return Manifest(**{**document, "files": [Entry(**entry) for entry in document["files"]]})
+        manifest = Manifest(**{**document, "files": [Entry(**entry) for entry in document["files"]]})
     except FileNotFoundError as error:
         raise BackupUnusable(f"{folder}: no backup, because it has no {NAME}") from error
     except OSError as error:
         raise BackupUnusable(f"{folder / NAME} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise BackupUnusable(f"{folder / NAME} is damaged: {error}; take another backup") from error
+    for entry in manifest.files:
+        inside = [Path(entry.name), Path(entry.relative or entry.path.lstrip("/"))]
+        if any(path.is_absolute() or ".." in path.parts for path in inside):
+            raise BackupUnusable(f"{folder / NAME} is damaged: {entry.name} would lie outside of its folder; take another backup")
+    return manifest
 
 
 def open_private(path: Path) -> Any:

@@ -49,9 +49,10 @@ def restore(folder: Path, into: Path | None, *, replace: bool) -> Restored:
     places = [(entry, _place(entry, into)) for entry in entries]
     with ExitStack() as locks:
         for entry, place in places:
-            _make_folder(place.parent)
+            owner = (entry.uid, entry.gid)
+            _make_folder(place.parent, owner)
             if entry.kind in ("journal", "history"):
-                locks.enter_context(locked(place))
+                locks.enter_context(locked(place, owner))
         same = [place for entry, place in places if _is_same(entry, place)]
         in_the_way = [path for entry, place in places if place not in same for path in _present(entry, place)]
         if in_the_way and not replace:
@@ -72,9 +73,14 @@ def _place(entry: Entry, into: Path | None) -> Path:
     return into.absolute() / (entry.relative or entry.path.lstrip("/"))
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, owner: tuple[int, int]) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            # The gateway writes more than the restored files there, and need not be root.
+            for path in missing:
+                os.chown(path, *owner)
     except OSError as error:
         raise RestoreRefused(f"{folder} cannot be made: {error.strerror}; nothing was changed") from error
 
