@@ -34,7 +34,9 @@ scratch="iiot_verify_$$"
 maintenance=
 
 compose() { docker compose --project-directory "$BACKUP_COMPOSE" "$@"; }
-has_service() { compose ps --services --status running | grep -qx "$1"; }
+# What runs of the services that are backed up.
+running=
+has_service() { grep -qx "$1" <<<"$running"; }
 # Grafana writes while it is copied, so what came is looked at.
 is_whole() { python3 -c 'import sqlite3, sys; sys.exit(sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone() != ("ok",))' "$1" 2>/dev/null; }
 
@@ -54,10 +56,21 @@ on_postgres() {
     fi
 }
 
+# A service that stands still would be missing in a backup that calls itself whole.
+look_at_containers() {
+    local ask="docker compose does not answer for BACKUP_COMPOSE=$BACKUP_COMPOSE: is Docker there, and may $(id -un) use it?" wanted service
+    wanted="$(compose config --services)" || die "$ask"
+    running="$(compose ps --services --status running)" || die "$ask"
+    for service in $(grep -Ex 'gateway-.*|influxdb|timescaledb|grafana' <<<"$wanted"); do
+        has_service "$service" || die "$service does not run, so it cannot be backed up. Start it: docker compose up -d $service"
+    done
+}
+
 back_up_gateway() {
-    local service="" config=${IIOT_CONFIG:-/etc/iiot-gateway/config.toml}
-    if [ -n "${BACKUP_COMPOSE:-}" ]; then service="$(compose ps --services --status running | grep '^gateway-' | head -n 1)" || true; fi
+    local service config=${IIOT_CONFIG:-/etc/iiot-gateway/config.toml}
+    service="$(grep '^gateway-' <<<"$running" | head -n 1)" || true
     if [ -z "$service" ]; then
+        [ -e "$config" ] || die "there is no $config: name the gateway's configuration in IIOT_CONFIG"
         "${IIOT_GATEWAY:-iiot-gateway}" backup "$work/gateway" --config "$config"
         "${IIOT_GATEWAY:-iiot-gateway}" backup verify "$work/gateway" --restore
         return
@@ -187,6 +200,7 @@ back_up_grafana() {
     die "no whole copy of Grafana's database came in five tries"
 }
 
+if [ -n "${BACKUP_COMPOSE:-}" ]; then look_at_containers; fi
 back_up_gateway
 back_up_influxdb
 back_up_postgresql

@@ -36,7 +36,8 @@ mapped=("${@//\\/backups/$STAND_IN/backups}")
 mapped=("${mapped[@]//\\/etc\\/iiot-gateway\\/config.toml/$STAND_IN/config.toml}")
 set -- "${mapped[@]}"
 case $1 in
-ps) printf 'gateway-factory-timescale\\n' ;;
+config) printf '%s\\n' gateway-factory-timescale mosquitto ${WANTED:-} ;;
+ps) [ -z "${AWAY:-}" ] || exit 1; printf 'gateway-factory-timescale\\n' ;;
 cp) cp -a "${2#*:}" "$3" ;;
 exec) shift 3; exec "$@" ;;
 *) exit 2 ;;
@@ -105,7 +106,7 @@ def test_everything_is_backed_up_restored_for_a_trial_and_counted(
     assert broken.returncode == 1
     assert "the backup of InfluxDB is not whole" in broken.stderr
     away = run(folder, bin_folder, keep=1, **{**variables, "IIOT_CONFIG": str(tmp_path / "nothing.toml")})
-    assert away.returncode != 0
+    assert (away.returncode, "IIOT_CONFIG" in away.stderr) == (1, True), away
     assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == [backup.name, "mine"]
 
 
@@ -138,7 +139,13 @@ def test_containers_are_backed_up_through_compose(gateway: Gateway, plant: Plant
     (backup,) = (tmp_path / "copies").glob("20*")
     assert (backup / "gateway" / "manifest.json").exists()
     assert list((gateway.folder / "backups").iterdir()) == []
+    variables = {"BACKUP_COMPOSE": str(tmp_path), "STAND_IN": str(gateway.folder)}
+    # A database that stands still, or a Docker that does not answer, is no reason for a backup that looks whole and has no database.
+    stopped = run(tmp_path / "copies", bin_folder, WANTED="influxdb", **variables)
+    assert (stopped.returncode, "influxdb does not run" in stopped.stderr) == (1, True), stopped
+    away = run(tmp_path / "copies", bin_folder, AWAY="1", **variables)
+    assert (away.returncode, "docker compose does not answer" in away.stderr) == (1, True), away
     program(bin_folder / "iiot-gateway", "#!/bin/sh\nexit 1\n")
-    assert run(tmp_path / "copies", bin_folder, BACKUP_COMPOSE=str(tmp_path), STAND_IN=str(gateway.folder)).returncode == 1
+    assert run(tmp_path / "copies", bin_folder, **variables).returncode == 1
     assert [path.name for path in (tmp_path / "copies").glob("20*")] == [backup.name]
     shutil.rmtree(backup)
