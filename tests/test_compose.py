@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import ssl
+import stat
 import subprocess
 import sys
 import tempfile
@@ -322,6 +323,36 @@ def mosquitto(environment: dict[str, str]) -> Iterator[tuple[Path, dict[int, int
             assert "Error" not in said, said
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_certificate_is_renewed_by_the_same_authority_or_not_at_all(tmp_path: Path) -> None:
+    """Clients trust the first ca.crt: where its key was taken away, no other authority takes its place."""
+    authority, out = tmp_path / "ca", tmp_path / "certificates"
+
+    def make() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ROOT / "scripts" / "make-certificates.sh", "broker.plant"],
+            env={**os.environ, "IIOT_CA_FOLDER": str(authority), "IIOT_CERTIFICATES_FOLDER": str(out)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert make().returncode == 0
+    assert stat.S_IMODE((out / "ca.crt").stat().st_mode) == 0o644
+    assert stat.S_IMODE((out / "server.key").stat().st_mode) == 0o600
+    trusted, first = (out / "ca.crt").read_bytes(), (out / "server.crt").read_bytes()
+    assert make().returncode == 0
+    assert (out / "ca.crt").read_bytes() == trusted
+    assert (out / "server.crt").read_bytes() != first
+
+    renewed = (out / "server.crt").read_bytes()
+    (authority / "ca.key").unlink()
+    refused = make()
+    assert refused.returncode == 1
+    assert f"{authority}/ca.key is not there" in refused.stderr
+    assert (out / "ca.crt").read_bytes() == trusted
+    assert (out / "server.crt").read_bytes() == renewed
 
 
 @pytest.mark.servers
