@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -157,3 +158,20 @@ def answering(document: str) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+def test_a_worker_without_anything_of_a_site_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may store devices' messages; and without any site the sum says nothing, which the table says."""
+    found = status(origin="w", accepted=5)
+    found["sinks"] = {"postgresql": {**found["sinks"]["mqtt"], "kind": "postgresql"}}
+    worker = Look(url="http://w", first=found, now=found, after=found)
+
+    with answering(json.dumps(found)) as url:
+        assert main(["fleet", "status", url, "--wait", "0"]) == 0
+        table = capsys.readouterr().out
+    assert f"{url:<34}{5:>13}" in table
+    assert "no site: none of these gateways has published values" in table
+    assert "published =" not in table
+
+    sites, workers = add_up([worker, look("http://site", origin="s", published=0)], lambda *_asked: {})
+    assert (sites, [row.url for row in workers]) == ([], ["http://w"])

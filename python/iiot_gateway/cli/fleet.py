@@ -85,7 +85,7 @@ def _tokens(file: str | None) -> dict[str, str]:
 def _table(sites: list[SiteRow], workers: list[WorkerRow]) -> str:
     lines = [f"{'site':<34}{'published':>13}{'received':>13}{'doubles':>10}{'missing':>10}{'queued':>10}"]
     lines += [
-        f"{site.origin:<34}{site.published:>13,}{site.received:>13,}{site.doubles:>10,}{site.missing:>10,}{site.queued:>10,}"
+        f"{site.url or site.origin:<34}{site.published:>13,}{site.received:>13,}{site.doubles:>10,}{site.missing:>10,}{site.queued:>10,}"
         for site in sites
     ]
     lines += ["", f"{'worker':<34}{'accepted':>13}{'duplicates':>13}{'rejected':>10}{'queued':>10}{'dropped':>10}"]
@@ -94,14 +94,20 @@ def _table(sites: list[SiteRow], workers: list[WorkerRow]) -> str:
         lines.append(f"{worker.url:<34}{counts}")
     published, received = sum(site.published for site in sites), sum(site.received for site in sites)
     doubles, missing = sum(site.doubles for site in sites), sum(site.missing for site in sites)
+    if not sites:
+        lines += ["", "no site: none of these gateways has published values, and nothing with the mark of a site came to them"]
+        return "\n".join(lines + _unbalanced(workers))
     lines += ["", f"{published:,} published = {received:,} received - {doubles:,} doubles + {missing:,} missing; in values"]
     lines += [_judged(site) for site in sites if site.missing or not site.is_asked]
     if forgotten := sum(site.forgotten for site in sites):
         lines.append(
             f"of {forgotten:,} values workers know the number only: among them a missing one would be hidden by one that came twice"
         )
-    lines += [f"{worker.url}: the ledger of {', '.join(worker.unbalanced)} does not balance" for worker in workers if worker.unbalanced]
-    return "\n".join(lines)
+    return "\n".join(lines + _unbalanced(workers))
+
+
+def _unbalanced(workers: list[WorkerRow]) -> list[str]:
+    return [f"{worker.url}: the ledger of {', '.join(worker.unbalanced)} does not balance" for worker in workers if worker.unbalanced]
 
 
 def _judged(site: SiteRow) -> str:

@@ -102,7 +102,7 @@ def asked(url: str, tokens: Mapping[str, str], ca_file: str | None = None, path:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
             document: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as error:
-        remedy = ": --token-file has its [http] token" if error.code == 401 else ""
+        remedy = ": --token-file FILE names a file with its [http] token" if error.code == 401 else ""
         raise GatewayError(f"{address} answered {error.code} {error.reason}{remedy}") from error
     except (OSError, ValueError) as error:
         raise GatewayError(f"{address} cannot be asked: {error}") from error
@@ -130,7 +130,8 @@ def add_up(looks: Sequence[Look], page: AskPage) -> tuple[list[SiteRow], list[Wo
         if (other := urls.setdefault(look.origin, look.url)) != look.url:
             raise GatewayError(f"{other} and {look.url} are one gateway: name it once")
     sites = {look.origin: look for look in looks if _published(look.first)}
-    workers = [look for look in looks if look.now.get("sites")]
+    # Also one to which nothing of a site has come, such as one that stores devices' messages; but a site that has published nothing yet is none.
+    workers = [look for look in looks if look.now["sites"] or not _publishing(look.now)]
     origins = sorted({*sites, *(origin for look in workers for origin in look.now["sites"])})
     return [_site(origin, sites.get(origin), workers, page) for origin in origins], [_worker(look) for look in workers]
 
