@@ -427,3 +427,22 @@ def test_damage_is_found(fleet: Fleet, tmp_path: Path) -> None:
     damaged(lambda folder: (folder / "more").touch(), "more: the manifest does not know this file")
     damaged(later, "format 2")
     damaged(lambda folder: (folder / "manifest.json").write_text("{"), "is damaged")
+
+
+def test_where_one_file_cannot_be_moved_aside_none_is(gateway: Gateway, tmp_path: Path) -> None:
+    """The journal stays where it was: a container's configuration is mounted, and here it is a name that cannot be longer."""
+    secret = gateway.folder / ("t" * 240)
+    secret.write_text("first")
+    gateway.configure(f'[simulate]\n[history]\n[webhook]\nurl = "http://127.0.0.1:9/"\ntoken_file = "{secret}"')
+    gateway.start("run")
+    gateway.until(lambda status: status["intake"]["accepted"] > 0, "a frame")
+    gateway.stop()
+    assert gateway.run("backup", str(tmp_path / "backup")).returncode == 0
+    secret.write_text("second")
+    before = {path: path.read_bytes() for path in gateway.folder.iterdir() if not path.name.endswith(".lock")}
+
+    refused = gateway.run("restore", str(tmp_path / "backup"), "--replace")
+
+    assert refused.returncode == 1
+    assert f"{secret} cannot be moved aside: File name too long; nothing was changed." in refused.stderr
+    assert {path: path.read_bytes() for path in gateway.folder.iterdir() if not path.name.endswith(".lock")} == before

@@ -58,7 +58,7 @@ def restore(folder: Path, into: Path | None, *, replace: bool) -> Restored:
         if in_the_way and not replace:
             named = "\n".join(f"  {path}" for path in in_the_way)
             raise RestoreRefused(f"these files are there already, and nothing was changed; --replace moves them aside:\n{named}")
-        moved = [_moved_aside(path) for path in in_the_way]
+        moved = _moved_aside(in_the_way)
         written = []
         for entry, place in places:
             if place not in same:
@@ -96,10 +96,22 @@ def _is_same(entry: Entry, place: Path) -> bool:
     return _present(entry, place) == [place] and place.stat().st_size == entry.bytes and sha256(place) == entry.sha256
 
 
-def _moved_aside(path: Path) -> Path:
-    aside = path.with_name(f"{path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-    path.rename(aside)
-    return aside
+def _moved_aside(paths: list[Path]) -> list[Path]:
+    """Move all of them or, where one cannot be moved, none: without its journal a gateway would begin anew."""
+    moved: list[Path] = []
+    try:
+        for path in paths:
+            aside = path.with_name(f"{path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+            path.rename(aside)
+            moved.append(aside)
+    except OSError as error:
+        for aside, there in reversed(list(zip(moved, paths, strict=False))):
+            aside.rename(there)
+        raise RestoreRefused(
+            f"{path} cannot be moved aside: {error.strerror}; nothing was changed. If it is mounted there, such as the configuration of a "
+            "container, put the backup's file in its place where it is mounted from, and restore again"
+        ) from error
+    return moved
 
 
 def _put(source: Path, entry: Entry, place: Path) -> None:
