@@ -105,7 +105,7 @@ def _test(config: Config, name: str) -> int:
         )
     else:
         raise GatewayError(
-            f"there is no receiver and no rule {name!r}{nearest_name(name, [*told, *rules])}; receivers are {', '.join(told)}"
+            f"there is no receiver and no rule {name!r}; receivers are {', '.join(told)}{nearest_name(name, [*told, *rules])}"
         )
     made = build_receivers(config)
     # The log is one of the receivers.

@@ -130,7 +130,7 @@ def add_up(looks: Sequence[Look], page: AskPage) -> tuple[list[SiteRow], list[Wo
         if (other := urls.setdefault(look.origin, look.url)) != look.url:
             raise GatewayError(f"{other} and {look.url} are one gateway: name it once")
     sites = {look.origin: look for look in looks if _published(look.first)}
-    # Also one to which nothing of a site has come, such as one that stores devices' messages; but a site that has published nothing yet is none.
+    # Also one to which nothing of a site has come, such as one that stores what devices send. A site that published nothing yet is none.
     workers = [look for look in looks if look.now["sites"] or not _publishing(look.now)]
     origins = sorted({*sites, *(origin for look in workers for origin in look.now["sites"])})
     return [_site(origin, sites.get(origin), workers, page) for origin in origins], [_worker(look) for look in workers]
