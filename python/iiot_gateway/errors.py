@@ -127,6 +127,8 @@ class RegistryUnusable(GatewayError):
     """The registry of devices cannot be opened or used."""
 
     def __init__(self, path: str, detail: str, remedy: str) -> None:
+        self.detail = detail
+        self.remedy = remedy
         super().__init__(f"the registry {path} cannot be used: {detail}; {remedy}")
 
 

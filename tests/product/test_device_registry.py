@@ -101,6 +101,7 @@ def test_a_server_that_is_killed_under_posts_costs_no_answered_point(fleet: Call
         until(lambda: answers[-1][0] == 503, "an answer without the server")
         before = len(answers)
         assert gateway.call("GET", "/healthz")[0] == 200
+        gateway.until(lambda found: found["source"]["devices"]["state"] == "unavailable", "the state of the source")
         server.start()
         until(lambda: any(status == 201 for status, _ in answers[before:]), "an answer with the server")
         is_over.set()
@@ -161,8 +162,8 @@ def test_a_gateway_starts_without_the_server_and_takes_nothing_until_it_is_there
     server.start()
 
     until(lambda: post(gateway, key, message_id="once")[0] == 201, "an answer with the server")
-    status = gateway.until(lambda found: found["intake"]["accepted"] == 2, "the message of the broker")
-    assert status["intake"]["rejected"] == 0
+    assert sorted(value["value"] for value in gateway.measured("boiler", key, 2)) == [21.5, 22.5]
+    assert gateway.ask()["intake"]["rejected"] == 0
 
 
 @pytest.mark.slow
@@ -202,6 +203,28 @@ def test_tables_of_a_later_version_are_refused_and_not_changed(fleet: Callable[.
     for words in (listed.stderr, gateway.log()):
         assert f"it is of version {VERSION + 1}, and this program knows version {VERSION}" in words
     assert server.value("SELECT number FROM iiot_registry.registry_version") == str(VERSION + 1)
+
+
+@pytest.mark.slow
+def test_a_device_that_one_gateway_hears_is_offline_at_none(fleet: Callable[..., Fleet], launch: Callable[..., Postgres]) -> None:
+    """Who did not hear it asks the registry, before it tells anybody."""
+    server = launch(Postgres)
+    north, south = (fleet(server, devices="silence_s = 14") for _ in range(2))
+    key = north.add("boiler")
+    assert post(north, key)[0] == 201
+    until(lambda: '"presence": "online"' in north.log() or "presence=online" in north.log(), "the device at the first gateway")
+    began_s = time.monotonic()
+
+    def is_over() -> bool:
+        assert post(south, key)[0] == 201
+        return time.monotonic() - began_s > 18
+
+    until(is_over, "the silence at one gateway", 40.0)
+
+    (device,) = north.api("GET", "devices", north.command_key("keys", "create", "--type", "reader"))[1]["devices"]
+    assert device["last_seen"] is not None
+    assert server.value("SELECT presence FROM iiot_registry.device") == "online"
+    assert "offline" not in north.log() + south.log()
 
 
 def test_tables_are_made_once_by_whoever_comes_first(shared_postgres: Postgres) -> None:

@@ -17,6 +17,7 @@ from iiot_gateway.device_api.keepers import keepers_of
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
 from iiot_gateway.device_mqtt.building import Task, loaded_directory, mqtt_address, tasks
+from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import get_log
 from iiot_gateway.profile import read_profile
 from iiot_gateway.registry.building import registry_of
@@ -128,13 +129,24 @@ class DeviceSource:
             for task in self._beside:
                 beside.start_soon(task)
             while True:
-                if self._api.queue.has_room():
+                if fault := self._registry_fault():
+                    self.status.change(self._log, "unavailable", fault, bad=True)
+                elif self._api.queue.has_room():
                     trouble = "" if self._keeper is None else self._keeper.summary()
                     detail = "devices post to the HTTP server" + (f"; {trouble}" if trouble else "")
                     self.status.change(self._log, "listening", detail, bad=bool(trouble))
                 else:
                     self.status.change(self._log, "paused", "the journal has no room; devices are told to come again", bad=True)
                 await anyio.sleep(WATCH_S)
+
+    def _registry_fault(self) -> str:
+        """Say why a server's registry cannot be asked; empty if it can, and for a file, which every request asks anyway."""
+        if self._api.registry.database.is_server:
+            try:
+                self._api.registry.generation()
+            except RegistryUnusable as error:
+                return f"devices are told to come again: {error}"
+        return ""
 
     def _traffic(self) -> tuple[int, float, int, float]:
         counts = [queue.counts() for queue in (self._api.queue, self._api.lines)]

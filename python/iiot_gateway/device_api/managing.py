@@ -91,7 +91,7 @@ class Managing:
         """GET devices/{id}."""
         caller = await self._api.door.caller(request)
         sender = await self._api.door.read_by(caller, request.path_params["id"])
-        return Answer({"device": self._api.shown(sender.device)})
+        return Answer({"device": self._api.shown(await self._api.as_stored(sender.device))})
 
     async def change(self, request: Request) -> Response:
         """PATCH devices/{id}: what is not named stays."""

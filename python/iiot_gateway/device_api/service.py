@@ -139,6 +139,12 @@ class DeviceApi:
         presence = self._presence_of(device, last_seen)
         return {**shown_device(device), "last_seen": last_seen, "presence": presence, "is_online": presence == "online"}
 
+    async def as_stored(self, device: Device) -> Device:
+        """Return a device with what other gateways have stored of it since it was remembered: who was heard is no change that is told."""
+        if not self.registry.database.is_server:
+            return device
+        return await anyio.to_thread.run_sync(self.registry.devices.get, device.id) or device
+
     def count_sent(self, caller: Caller, points: int) -> None:
         """Count a request that sends, and its points, for its key. Raises Problem 429."""
         name = str(caller.key.id)

@@ -102,7 +102,9 @@ def schema_fault(config: Config) -> str | None:
     try:
         PostgresConnection(server_place(config).settings)
     except PostgresError as error:
-        return str(error) if str(error).startswith("schema") else None
+        # The remedy of the extension is for names of a profile.
+        fault = str(error).partition(";")[0]
+        return fault if fault.startswith("the schema") else None
     return None
 
 

@@ -42,7 +42,7 @@ class Watch:
         self._generation = 0
         self._revision = -1
         self._trusted_until = 0.0
-        self._unusable = RegistryUnusable(place.shown, "the server was not reached yet", "wait, or look at the log")
+        self._fault, self._remedy = "the server was not reached yet", "wait, or look at the log"
         self._is_hopeless = False
         self._log = get_log(part="registry")
 
@@ -53,7 +53,7 @@ class Watch:
         self._thread.start()
         self._is_told.wait(patience_s)
         if self._is_hopeless:
-            raise self._unusable
+            raise self._unusable()
 
     def end(self) -> None:
         """End."""
@@ -65,7 +65,7 @@ class Watch:
     def generation(self) -> int:
         """Return a number that is another one after each change. Raises RegistryUnusable while changes cannot be heard of."""
         if clock() >= self._trusted_until:
-            raise self._unusable
+            raise self._unusable()
         return self._generation
 
     def reached(self, revision: int) -> None:
@@ -80,6 +80,9 @@ class Watch:
         with self._lock:
             self._generation += 1
 
+    def _unusable(self) -> RegistryUnusable:
+        return RegistryUnusable(self._place.shown, self._fault, self._remedy)
+
     def _run(self) -> None:
         repeated, backoff = Repeated(), Backoff(first_s=0.2, ceiling_s=2.0)
         while not self._is_ended.is_set():
@@ -90,12 +93,12 @@ class Watch:
                 if self._is_ended.is_set():
                     return
                 if isinstance(error, RegistryUnusable):
-                    self._unusable, self._is_hopeless = error, True
+                    self._fault, self._remedy, self._is_hopeless = error.detail, error.remedy, True
                     self._is_told.set()
                 else:
-                    self._unusable = RegistryUnusable(self._place.shown, str(error), remedy(error, self._place.schema))
+                    self._fault, self._remedy = str(error), remedy(error, self._place.schema)
                 if (extra := repeated.allows(str(error))) is not None:
-                    self._log.error(REGISTRY_UNAVAILABLE, error=str(self._unusable), consequence=CONSEQUENCE, **extra)
+                    self._log.error(REGISTRY_UNAVAILABLE, error=str(self._unusable()), consequence=CONSEQUENCE, **extra)
                 self._is_ended.wait(backoff.next_delay_s())
 
     def _follow(self, repeated: Repeated, backoff: Backoff) -> None:
@@ -112,6 +115,8 @@ class Watch:
                 repeated.reset()
                 backoff.reset()
             self._trusted_until = asked_at + LEASE_S
+            # It is said if the next answer does not come in time.
+            self._fault, self._remedy = f"the server has not answered for {LEASE_S:g} s", "check the server and the network"
             self._is_hopeless = False
             self._is_told.set()
             self._connection.notified(ASK_S)

@@ -85,7 +85,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
         try:
             PostgresConnection(settings(section))
         except PostgresError as error:
-            yield (*place(name), "schema" if str(error).startswith("schema") else "url"), str(error)
+            yield (*place(name), "schema" if str(error).startswith("the schema") else "url"), str(error)
 
 
 def _has_password(url: str) -> bool:
