@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import sys
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from iiot_gateway.sinks.alerts.receiver import Notification
 
 NOBODY = "nobody is told of alerts: add [alerts], [webhook] or [mail] to the configuration"
+
+SETTINGS = {"webhook": "url, form, token and ca_file", "mail": "host, port, tls, username, password and ca_file"}
+"""What a receiver of a kind may have wrong."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +118,8 @@ def _test(config: Config, name: str) -> int:
     log.finish()
     for receiver, failed in results.items():
         print(visible(f"{receiver}: {'took the test' if failed is None else failed.reason}"))
+        if failed is not None:
+            print(f"      -> check [{receiver}]: {SETTINGS.get(receiver.split('.')[0], 'its keys')}", file=sys.stderr)
     return 1 if any(results.values()) else 0
 
 

@@ -19,8 +19,8 @@ from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns, seconds
 from iiot_gateway.config.files import read_secret
 from iiot_gateway.config.load import examine
-from iiot_gateway.errors import ConfigError, GatewayError
-from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from iiot_gateway.errors import ConfigError, GatewayError, command
+from iiot_gateway.sinks.influxdb.section import NO_PAGE, InfluxdbSection
 from iiot_gateway.visible import for_reader
 
 DASHBOARD_TOKEN_FILE = "dashboard.token"  # noqa: S105 - a file name
@@ -106,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
             return influxdb_init.init(section, args, confirm)
         return _query(section, args) if args.action == "query" else _delete(section, args)
     except ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND and NO_PAGE in str(error.body):
+            raise GatewayError(f"{section.url} is no InfluxDB 2: `{command(f'influxdb {args.action}')}` is for InfluxDB 2 alone") from error
         raise GatewayError(f"{section.url}: {error.status} {error.message or error.reason}") from error
     except urllib3.exceptions.HTTPError as error:
         raise GatewayError(f"{section.url}: {error}") from error

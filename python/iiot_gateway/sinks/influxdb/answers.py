@@ -110,4 +110,4 @@ def remedy(status: int, path: str) -> str:
         return f"nothing takes lines at {path}: set url to the database's address, without the path of its API"
     if status == 415:
         return "set gzip = false: the server does not take compressed requests"
-    return "check url, org, bucket and token; the lines wait in the journal"
+    return "check url, api, org, bucket and token; the lines wait in the journal"

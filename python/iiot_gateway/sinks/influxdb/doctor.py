@@ -19,7 +19,7 @@ from iiot_gateway.journal import inspect_rejects
 from iiot_gateway.sinks.influxdb.answers import INTEGER_CONFLICT, reason, remedy, result
 from iiot_gateway.sinks.influxdb.building import poster
 from iiot_gateway.sinks.influxdb.outlet import headers, write_url
-from iiot_gateway.sinks.influxdb.section import InfluxdbSection
+from iiot_gateway.sinks.influxdb.section import NO_PAGE, InfluxdbSection
 from iiot_gateway.sinks.outlet import Result
 
 TIMEOUT_S = 10.0
@@ -66,15 +66,20 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
     # As the sink would, compressed if it does that: what confirms here confirms there.
     answer = poster(section).post_bytes(line.encode())
     if result(answer) is not Result.ACCEPTED:
-        yield Finding(f"{subject} write", ok=False, detail=reason(answer), remedy=_remedy(answer.status, section))
+        yield Finding(f"{subject} write", ok=False, detail=reason(answer), remedy=_remedy(answer, section))
         return
     yield Finding(f"{subject} write", ok=True, detail=f"{answer.status}")
     yield _read_back(subject, section, stamp_ns)
 
 
-def _remedy(status: int, section: InfluxdbSection) -> str:
+def _remedy(answer: Answer, section: InfluxdbSection) -> str:
+    status = answer.status
     if status in (401, 403):
         return f"set a token that may write this bucket (INFLUXDB_TOKEN or token_file); `{command('influxdb init')}` makes one"
+    if status == 404 and section.api == "v1":
+        return f'make the database: CREATE DATABASE "{section.bucket}"'
+    if status == 404 and NO_PAGE in _body(answer):
+        return 'set api = "v1" if this is InfluxDB 1; otherwise set url to the address of the database'
     if status == 404:
         return f"create the bucket {section.bucket!r} in the organisation {section.org!r}; `{command('influxdb init')}` does"
     return remedy(status, urlsplit(write_url(section)).path)

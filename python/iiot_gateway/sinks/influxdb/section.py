@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 API_PATH = re.compile(r"/(api/v[23](/.*)?|write|write_lp|query|ping|health)$")
 """What InfluxDB and VictoriaMetrics call their ends of the API; a proxy's own path may stand before it."""
+NO_PAGE = "404 page not found"
+"""How InfluxDB 1 before 1.8 answers where InfluxDB 2 has its API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
