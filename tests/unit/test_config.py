@@ -152,6 +152,12 @@ def test_a_named_file_that_is_missing_is_an_error_and_the_default_is_not(tmp_pat
         load("other.toml", {})
 
 
+def test_a_password_of_the_environment_is_named_where_no_user_goes_with_it() -> None:
+    """The file may have no such section at all."""
+    with pytest.raises(ConfigError, match=r"mqtt\.backup\.username: is needed beside a password, .* IIOT_MQTT__BACKUP__PASSWORD"):
+        load_text("", environ={"IIOT_MQTT__BACKUP__PASSWORD": "left over"})
+
+
 def test_the_environment_stands_over_the_file() -> None:
     """Every key can be set from outside, in its own kind."""
     environ = {

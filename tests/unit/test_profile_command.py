@@ -99,6 +99,19 @@ def test_the_template_is_a_profile(folder: Path, capsys: pytest.CaptureFixture[s
         assert "level,line=one value=27.6 " in capsys.readouterr().out
 
 
+def test_a_built_in_profile_is_printed_to_be_changed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its rules of alerts with it; a name that there is not gets the list."""
+    assert main(["profile", "template", "gateway-topics"]) == 0
+    (folder / "site.toml").write_text(capsys.readouterr().out.replace('"iiot/', '"north/'))
+    (folder / "value").write_text("27.6")
+    assert main(["profile", "test", "site.toml", "value", "--topic", "north/node1/temperature"]) == 0
+    assert "temperature,node=node1 value=27.6 " in capsys.readouterr().out
+
+    with pytest.raises(SystemExit):
+        main(["profile", "template", "gateway-topic"])
+    assert "'gateway-topics'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_file_is_read_as_other_commands_read_it(folder: Path, capsys: pytest.CaptureFixture[str], encoding: str) -> None:
     """A byte order mark, UTF-16 and gzip are no part of the documents."""

@@ -1,4 +1,4 @@
-"""`profile test PROFILE [FILE]`: what documents yield, and why the rest does not; `profile template`: a commented profile."""
+"""`profile test PROFILE [FILE]`: what documents yield, and why the rest does not; `profile template [NAME]`: a profile to begin with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.profile_template import TEMPLATE
-from iiot_gateway.config.wiring import profile_path, source_rules
+from iiot_gateway.config.wiring import PROFILES, profile_path, source_rules
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.sources.recorded_file import RecordedFile
 from iiot_gateway.visible import visible, visible_bytes
@@ -35,7 +35,9 @@ class Message(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the two things to do."""
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("template", help="print a commented profile")
+    template = actions.add_parser("template", help="print a commented profile, or one that is built in")
+    built_in = sorted(path.stem for path in PROFILES.glob("*.toml"))
+    template.add_argument("name", nargs="?", choices=built_in, metavar="NAME", help=f"a built-in profile: {', '.join(built_in)}")
     test = actions.add_parser("test", help="show points, topics and rejects of documents")
     test.add_argument("profile", metavar="PROFILE", help="a profile file, or the name of a built-in profile")
     test.add_argument(
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the template, or what each document yields; 1 if there was a reject."""
     if args.action == "template":
-        print(TEMPLATE, end="")
+        print(TEMPLATE if args.name is None else profile_path(Path(), args.name).read_text(encoding="utf-8"), end="")
         return 0
     from iiot_gateway import _native
     from iiot_gateway.profile import read_profile

@@ -132,7 +132,8 @@ def connection_faults(path: KeyPath, mqtt: Connection) -> Faults:
     if bool(mqtt.client_cert_file) != bool(mqtt.client_key_file):
         yield (*path, "client_cert_file"), "client_cert_file and client_key_file go together"
     if mqtt.password and not mqtt.username:
-        yield (*path, "username"), "is needed beside a password"
+        variable = f"IIOT_{'__'.join(path).upper()}__PASSWORD"
+        yield (*path, "username"), f"is needed beside a password, which may also come from {variable} of the environment"
     for key in ("ca_file", "client_cert_file", "client_key_file"):
         file = getattr(mqtt, key)
         if file and not mqtt.broker_url.startswith("mqtts:"):
