@@ -18,6 +18,7 @@ use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long a peer's word waits for the disk.
@@ -247,12 +248,23 @@ impl Confirmer {
         Ok(self.shared.sync(timeout))
     }
 
-    /// Change what the sink keeps, and wait until that is committed.
+    /// Change what the sink keeps, and wait until that is committed. Of an error nothing comes later: what is given next would be older otherwise.
     pub(crate) fn keep(&self, changes: StateChanges) -> Result<()> {
+        self.keep_within(PATIENCE, changes)
+    }
+
+    fn keep_within(&self, patience: Duration, changes: StateChanges) -> Result<()> {
         let id = self.id;
-        self.shared.command_within(PATIENCE, move |state| {
+        let given_up = Arc::new(AtomicBool::new(false));
+        let is_late = Arc::clone(&given_up);
+        let kept = self.shared.command_within(patience, move |state| {
+            if is_late.load(Ordering::Acquire) {
+                return Ok(());
+            }
             transaction(&state.db, || sink_state::write(&state.db, id, &changes))
-        })
+        });
+        given_up.store(kept.is_err(), Ordering::Release);
+        kept
     }
 
     /// Wait until everything before `end` is settled, and that is committed.
@@ -283,4 +295,41 @@ pub(crate) fn decode_tags(text: &str) -> Vec<(String, String)> {
         .filter_map(|pair| pair.split_once(UNIT))
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::journal::{Journal, Options};
+    use crate::sink_state::StateChanges;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    /// What follows may be committed first, with a confirmation: an older value must not come behind it.
+    #[test]
+    fn what_could_not_be_kept_in_time_is_not_kept_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("j.db"), &Options::default()).unwrap();
+        let cursor = journal.add_sink("alerts", None).unwrap();
+        let one = |key: &str| StateChanges::from([(key.to_owned(), Some(vec![1]))]);
+        let (tell, stalled) = channel::<()>();
+        let (go_on, waits) = channel::<()>();
+        std::thread::scope(|threads| {
+            let shared = &journal.shared;
+            threads.spawn(move || {
+                shared.command(move |_| {
+                    tell.send(()).unwrap();
+                    waits.recv().unwrap();
+                    Ok(())
+                })
+            });
+            stalled.recv().unwrap();
+            let confirmer = cursor.confirmer();
+            let kept = confirmer.keep_within(Duration::from_millis(1), one("late"));
+            assert!(kept.is_err());
+            go_on.send(()).unwrap();
+        });
+        cursor.confirmer().keep(one("next")).unwrap();
+        let kept = cursor.state().unwrap();
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["next"]);
+    }
 }
