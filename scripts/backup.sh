@@ -30,6 +30,7 @@ name="$(date -u +%Y-%m-%dT%H%M%SZ)"
 work="$folder/$name.partial"
 mkdir "$work"
 scratch="iiot_verify_$$"
+tab=$'\t'
 # Where the trial's database was made, if it was.
 maintenance=
 
@@ -87,7 +88,7 @@ back_up_gateway() {
 back_up_influxdb() {
     if [ -n "${BACKUP_COMPOSE:-}" ]; then
         has_service influxdb || return 0
-        compose exec -T influxdb sh -c "rm -rf /tmp/backup && influx backup /tmp/backup --token \"\$DOCKER_INFLUXDB_INIT_ADMIN_TOKEN\""
+        compose exec -T influxdb sh -c "rm -rf /tmp/backup && INFLUX_TOKEN=\"\$DOCKER_INFLUXDB_INIT_ADMIN_TOKEN\" influx backup /tmp/backup"
         compose cp influxdb:/tmp/backup "$work/influxdb"
         compose exec -T influxdb rm -rf /tmp/backup
     elif [ -n "${INFLUX_TOKEN:-}" ]; then
@@ -121,15 +122,18 @@ print(f"influxdb: {len(names)} files of {manifests[-1].name}")
 PYTHON
 }
 
-# counts DATABASE: the rows of each table.
+# counts DATABASE: each table with its rows, behind a tab. What TimescaleDB keeps for itself is counted with its hypertables.
 counts() {
-    local tables="SELECT format('SELECT %L, count(*) FROM %I.%I;', t, n, t) FROM (SELECT c.relname t, s.nspname n FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND s.nspname = 'public' ORDER BY 1) x"
-    on_postgres psql -XAt -d "$1" -c "$tables" | on_postgres psql -XAt -F ' ' -d "$1"
+    local tables="SELECT format('SELECT %L, count(*) FROM %I.%I;', CASE n WHEN 'public' THEN t ELSE n || '.' || t END, n, t)
+        FROM (SELECT c.relname t, s.nspname n FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+        AND s.nspname !~ '^(pg_|information_schema$|_?timescaledb_)' ORDER BY 2, 1) x"
+    on_postgres psql -XAt -d "$1" -c "$tables" | on_postgres psql -XAt -F "$tab" -d "$1"
 }
 
+names() { cut -f 1 <<<"$1" | sort; }
+
 back_up_postgresql() {
-    local database=${BACKUP_POSTGRES:-} server=${BACKUP_SCRATCH:-postgres} before after restored table rows lowest highest
+    local database=${BACKUP_POSTGRES:-} server=${BACKUP_SCRATCH:-postgres} before after restored missing table rows lowest highest
     if [ -n "${BACKUP_COMPOSE:-}" ]; then
         has_service timescaledb || return 0
         database=factory_metrics
@@ -163,10 +167,16 @@ back_up_postgresql() {
     restored="$(counts "$target")"
     on_postgres psql -Xq -d "$there" -c "DROP DATABASE $scratch"
     maintenance=
+    if [ -z "$before$restored" ]; then
+        say "postgresql: there are no tables"
+        return
+    fi
+    missing="$(comm -23 <(comm -12 <(names "$before") <(names "$after")) <(names "$restored"))"
+    if [ -n "$missing" ]; then die "postgresql: missing in the restored copy: ${missing//$'\n'/, }"; fi
     # Rows come and go meanwhile: what was restored lies between what was there before and behind.
-    while read -r table rows; do
-        lowest="$(printf '%s\n%s\n' "$before" "$after" | awk -v t="$table" '$1 == t { print $2 }' | sort -n | head -n 1)"
-        highest="$(printf '%s\n%s\n' "$before" "$after" | awk -v t="$table" '$1 == t { print $2 }' | sort -n | tail -n 1)"
+    while IFS=$tab read -r table rows; do
+        lowest="$(printf '%s\n%s\n' "$before" "$after" | awk -F "$tab" -v t="$table" '$1 == t { print $2 }' | sort -n | head -n 1)"
+        highest="$(printf '%s\n%s\n' "$before" "$after" | awk -F "$tab" -v t="$table" '$1 == t { print $2 }' | sort -n | tail -n 1)"
         if [ "$rows" -lt "${lowest:-0}" ] || [ "$rows" -gt "${highest:-0}" ]; then
             die "postgresql: $table has $rows rows in the restored copy, expected ${lowest:-0} to ${highest:-0}"
         fi

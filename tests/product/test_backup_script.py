@@ -27,6 +27,13 @@ mkdir -p "$2"
 printf 'shard' >"$2/20260504T000000Z.1.tar.gz"
 printf '{"kv": {"fileName": "20260504T000000Z.1.tar.gz", "size": %s}}' "${SIZE:-5}" >"$2/20260504T000000Z.manifest"
 """
+LOSING = """#!/bin/sh
+# Restores everything but a table.
+{pg_restore} "$@" || exit
+for word; do
+    case $word in --dbname=*) exec psql -Xq -d "${{word#--dbname=}}" -c "DROP TABLE plant.shifts" ;; esac
+done
+"""
 DOCKER = """#!/usr/bin/env bash
 # Stands in for `docker compose` with one machine for all containers; paths of the gateway's lie below $STAND_IN.
 set -euo pipefail
@@ -83,6 +90,7 @@ def test_everything_is_backed_up_restored_for_a_trial_and_counted(
     grafana.mkdir()
     with closing(sqlite3.connect(grafana / "grafana.db")) as db, db:
         db.execute("CREATE TABLE dashboard(title)")
+    database.rows("CREATE SCHEMA plant; CREATE TABLE plant.shifts(n int); INSERT INTO plant.shifts VALUES (1), (2)")
     folder = tmp_path / "backups"
     (folder / "2020-01-01T000000Z").mkdir(parents=True)
     (folder / "2020-01-02T000000Z.partial").mkdir()
@@ -93,6 +101,7 @@ def test_everything_is_backed_up_restored_for_a_trial_and_counted(
 
     assert done.returncode == 0, done.stderr
     assert "postgresql: dosing_consumption: 100 rows restored" in done.stdout
+    assert "postgresql: plant.shifts: 2 rows restored" in done.stdout
     assert "restored and opened: 100 frames accepted" in done.stdout
     assert "influxdb: 1 files" in done.stdout
     (backup,) = (path for path in folder.iterdir() if path.name.startswith("20"))
@@ -105,6 +114,11 @@ def test_everything_is_backed_up_restored_for_a_trial_and_counted(
     broken = run(folder, bin_folder, keep=1, **variables, SIZE="6")
     assert broken.returncode == 1
     assert "the backup of InfluxDB is not whole" in broken.stderr
+    program(bin_folder / "pg_restore", LOSING.format(pg_restore=find_program("pg_restore")))
+    lost = run(folder, bin_folder, keep=1, **variables)
+    assert lost.returncode == 1
+    assert "missing in the restored copy: plant.shifts" in lost.stderr
+    (bin_folder / "pg_restore").unlink()
     away = run(folder, bin_folder, keep=1, **{**variables, "IIOT_CONFIG": str(tmp_path / "nothing.toml")})
     assert (away.returncode, "IIOT_CONFIG" in away.stderr) == (1, True), away
     assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == [backup.name, "mine"]
