@@ -399,9 +399,11 @@ impl Evaluator {
     /// Let time pass; everything that came before is taken.
     pub(crate) fn tick(&mut self, now_ns: i64, changes: &mut Vec<Change>) {
         for (at, (rule, all)) in self.rules.iter_mut().enumerate() {
+            // Once for all series: time zones take their time.
+            let working_ns = rule.working(now_ns);
             for (key, series) in all {
                 let before = (series.phase.name(), series.window.is_some());
-                let turn = series.tick(rule, now_ns, self.started_ns);
+                let turn = series.tick(rule, now_ns, self.started_ns, working_ns);
                 let reason = (turn == Turn::Resolves).then_some("no_values");
                 let change = turned(&self.journal, rule, key, series, turn, now_ns, reason)
                     .or_else(|| repeated(rule, key, series, now_ns, self.bounds.repeat_ns));

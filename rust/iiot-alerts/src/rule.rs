@@ -171,6 +171,14 @@ impl Rule {
         !self.selection.gateway.is_empty()
     }
 
+    /// Since when the hours last within which a silence counts: always, if the rule names none; none outside of them.
+    pub(crate) fn working(&self, now_ns: i64) -> Option<i64> {
+        match &self.measure {
+            Measure::Silence(_, Some(hours)) => hours.since(now_ns),
+            _ => Some(i64::MIN),
+        }
+    }
+
     /// What a series of the rule is a series of. If that changes, states of before say nothing.
     pub(crate) fn identity(&self) -> String {
         let Selection {

@@ -150,16 +150,18 @@ impl Series {
         }
     }
 
-    /// Let time pass. `started_ns`: since when somebody has listened without a break.
-    pub(crate) fn tick(&mut self, rule: &Rule, now_ns: i64, started_ns: i64) -> Turn {
-        if let Measure::Silence(after_ns, hours) = &rule.measure {
+    /// Let time pass. `started_ns`: since when somebody has listened without a break; `working_ns`: since when the rule's hours last, as [`Rule::working`] says.
+    pub(crate) fn tick(
+        &mut self,
+        rule: &Rule,
+        now_ns: i64,
+        started_ns: i64,
+        working_ns: Option<i64>,
+    ) -> Turn {
+        if let Measure::Silence(after_ns, _) = &rule.measure {
             if self.is_firing() {
                 return Turn::Stays;
             }
-            let working_ns = match hours {
-                Some(hours) => hours.since(now_ns),
-                None => Some(i64::MIN),
-            };
             let since_ns = working_ns.map(|w| w.max(self.heard_ns).max(started_ns));
             return match since_ns {
                 Some(since_ns) if now_ns - since_ns >= *after_ns => Turn::Fires {
