@@ -13,7 +13,7 @@ use iiot_mqtt::{
     Retained, Subscription,
 };
 use support::PATIENCE;
-use support::peer::{Peer, Scripted, packet};
+use support::peer::{Peer, Scripted, packet, string};
 
 const PUBACK: u8 = 4;
 const PUBREC: u8 = 5;
@@ -478,6 +478,43 @@ fn retained_messages_are_skipped_or_taken_as_asked() {
         broker.result();
         running.ended();
     }
+}
+
+/// A message (MQTT 5, `QoS` 1) that says that its value was published before.
+fn published_again(id: u16, retained: bool) -> Vec<u8> {
+    let properties = [vec![0x26], string("iiot-position"), string("again")].concat();
+    let body = [
+        string("a"),
+        id.to_be_bytes().to_vec(),
+        vec![properties.len() as u8],
+        properties,
+        b"7".to_vec(),
+    ];
+    packet(0x32 | u8::from(retained), &body.concat())
+}
+
+#[test]
+fn what_was_published_before_is_skipped_unless_the_broker_had_kept_it() {
+    //! Whoever has a session got it when it was published first; a kept value may be all that a new session gets.
+    let memory = Memory::default();
+    let script = memory.clone();
+    let broker = Scripted::start(move |_, peer| {
+        peer.accept();
+        peer.suback(&[1]);
+        peer.write(&[published_again(3, false), published_again(4, true)].concat());
+        script.wait_for("skip 3 a 7 published_again");
+        script.wait_for("take 4 a 7");
+        script.sync();
+        expect(peer, PUBACK, 3);
+        expect(peer, PUBACK, 4);
+        String::new()
+    });
+    let running = run(&broker, &memory, &["a"], |config, settings| {
+        config.protocol = Protocol::V5;
+        settings.retained = Retained::Take;
+    });
+    broker.result();
+    assert_eq!(running.ended().kind, EndKind::Lost);
 }
 
 #[test]
