@@ -129,7 +129,7 @@ def test_a_cluster_loses_and_doubles_nothing(
     launch: Callable[..., Any], database: Postgres, make_workers: Callable[..., list[Worker]]
 ) -> None:
     """Workers are killed in turn, each node of the cluster is killed, and the database is away for a while."""
-    cluster: ArtemisCluster = launch(ArtemisCluster, heap_mb=1024 if DEVICES > 2000 else 512)
+    cluster: ArtemisCluster = launch(ArtemisCluster, heap_mb=3072 if DEVICES > 2000 else 512)
     urls = [cluster.nodes[number % 2].url for number in range(4)]
     workers = make_workers(urls, cluster.redelivery)
     crowds = both_crowds([node.port for node in cluster.nodes])
