@@ -148,7 +148,7 @@ def test_every_alert_has_a_page(alert: Any) -> None:
     gateway = re.sub(r"\{(value|pump|rms|\w+_(?:g|c|full))\}", "N", OWN[alert.name]["message"])
     gateway = re.sub(r"\{(\w+)\}", lambda label: {"since": "TIME"}.get(label[1], label[1].upper()), gateway)
     both = f"Grafana and the gateway say: “{grafana}”"
-    each = f"Grafana says: “{grafana}” The gateway says: “{gateway}”"
+    each = f"Grafana says: “{grafana}”. The gateway says: “{gateway}”."
     assert f"`{alert.name}`, {alert.severity}. {both if grafana == gateway else each}\n" in page
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## What it means",
