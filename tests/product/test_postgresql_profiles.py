@@ -97,3 +97,16 @@ def test_a_profile_of_one_s_own(gateway: Gateway, plant: Plant, database: Postgr
 
     assert database.rows('SELECT node, unit, value FROM "Fill level"') == [["t1", "percent", "41.5"]]
     assert gateway.stop() == 0
+
+
+def test_tags_that_documents_bring_are_kept(gateway: Gateway, plant: Plant, database: Postgres) -> None:
+    """They make no column, because a device may invent any name; what differs in them alone is two rows, also with `unique = true`."""
+    profile = gateway.folder / "own.toml"
+    profile.write_text('name = "own"\n[[point]]\nmeasurement = "m"\n[point.others]\ntag_objects = ["tags"]\n')
+    configure(gateway, plant.broker, database.url, "unique = true\n", str(profile))
+    start(gateway)
+    for room in ("cellar", "attic"):
+        document = json.dumps({"value": 1, "tags": {"room": room}})
+        plant.client.publish("factory/m", document, qos=1).wait_for_publish(10)
+    delivered(gateway, 2)
+    assert database.rows("SELECT extra->>'room' FROM m ORDER BY 1") == [["attic"], ["cellar"]]

@@ -173,6 +173,19 @@ impl Rows {
                     content.add(name.as_bytes(), value);
                 }
                 self.cell(&table, name.as_bytes(), value, Wanted::Tag, &mut fault);
+            } else if origin == TagOrigin::Document {
+                // Whoever sends may invent names, so none of them makes a column; but each says what the row is of.
+                series = series.wrapping_mul(31) ^ fingerprint(value);
+                if let Some(content) = &mut content {
+                    content.add(name.as_bytes(), value);
+                }
+                match table
+                    .column(name.as_bytes())
+                    .filter(|at| !self.cells.is_set(*at))
+                {
+                    Some(at) => self.put(&table, at, value, Wanted::Tag, &mut fault),
+                    None => self.put_elsewhere(&table, name.as_bytes(), value, Wanted::Tag),
+                }
             } else if let Some(at) = table.column(name.as_bytes()) {
                 // Nobody asked for a column; but this one is there.
                 self.put(&table, at, value, Wanted::Tag, &mut fault);
@@ -264,6 +277,11 @@ impl Rows {
         } else if self.wants_column(table, name, wanted) {
             return;
         }
+        self.put_elsewhere(table, name, value, wanted);
+    }
+
+    /// What has no column goes into `extra`, or is left out and counted.
+    fn put_elsewhere(&mut self, table: &Table, name: &[u8], value: &[u8], wanted: Wanted) {
         if table.extra.is_some() {
             self.cells.put_extra(name, value, wanted);
         } else {
