@@ -59,12 +59,13 @@ on_postgres() {
 
 # A service that stands still would be missing in a backup that calls itself whole.
 look_at_containers() {
-    local ask="docker compose does not answer for BACKUP_COMPOSE=$BACKUP_COMPOSE: is Docker there, and may $(id -un) use it?" wanted service
+    local ask wanted service
+    ask="docker compose does not answer for BACKUP_COMPOSE=$BACKUP_COMPOSE: is Docker there, and may $(id -un) use it?"
     wanted="$(compose config --services)" || die "$ask"
     running="$(compose ps --services --status running)" || die "$ask"
-    for service in $(grep -Ex 'gateway-.*|influxdb|timescaledb|grafana' <<<"$wanted"); do
+    while read -r service; do
         has_service "$service" || die "$service does not run, so it cannot be backed up. Start it: docker compose up -d $service"
-    done
+    done < <(grep -Ex 'gateway-.*|influxdb|timescaledb|grafana' <<<"$wanted")
 }
 
 back_up_gateway() {
