@@ -71,11 +71,14 @@ class Telemetry:
         results: list[dict[str, Any]] = []
         messages: list[Message] = []
         senders: list[tuple[int, Sender]] = []
+        # Most batches are of one device: asking for each point would cost as much as all else that is done with it here.
+        known: dict[str | int | None, Sender] = {}
         for number, raw in enumerate(points):
             try:
                 document = bytes(raw)
                 point = read_json(document, Point)
-                sender = await self._sender(caller, point.device_id)
+                sender = known.get(point.device_id) or await self._sender(caller, point.device_id)
+                known[point.device_id] = sender
                 message, _ = self._message(point, document, sender, now_ns)
             except Problem as problem:
                 results.append(_refused(number, problem))
