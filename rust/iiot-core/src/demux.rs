@@ -17,6 +17,8 @@ use memchr::memmem::Finder;
 const MAX_NAME_BYTES: usize = 32;
 /// Most other channels that are remembered.
 const MAX_OTHERS: usize = 16;
+/// No other channel has these in its name: `[{"t":1}] ` is a document.
+const NOT_IN_OTHERS: &[u8] = b" {\"";
 /// What defmt prints in brackets at the start of a line.
 const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
 
@@ -96,9 +98,11 @@ impl ChannelDemux {
         self.state = AT_START;
     }
 
-    /// The stream is read from here: what is held back stands before it, and offsets count from it.
+    /// The stream is read from here, where a frame ended, and offsets count from it. What is held back stands before it and is text of that frame:
+    /// only text is framed.
     pub(crate) fn begin_here(&mut self) {
         if let State::Several(channels) = &mut self.state {
+            channels.at_line_start &= channels.held.is_empty();
             channels.held.clear();
         }
         self.offset = 0;
@@ -195,8 +199,8 @@ impl Channels {
         } else if self.others.iter().any(|other| other == name) {
             self.is_other = true;
         } else if self.held_at_line_start
-            && !name.contains(&b' ')
             && !name.is_empty()
+            && !name.iter().any(|byte| NOT_IN_OTHERS.contains(byte))
             && !LEVELS.contains(&name)
             && self.others.len() < MAX_OTHERS
         {
@@ -289,6 +293,11 @@ mod tests {
             demux(&[b"[json] a\n[ERROR] b\n"]),
             "[json] a\n[ERROR] b\n",
             "a level is no channel"
+        );
+        assert_eq!(
+            demux(&[b"[json] a\n[{\"t\":1}] b\n"]),
+            "[json] a\n[{\"t\":1}] b\n",
+            "nor is a document"
         );
     }
 
