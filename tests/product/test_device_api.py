@@ -414,6 +414,34 @@ def test_a_device_registers_itself_and_sends(fleet: Callable[..., Fleet]) -> Non
     assert gateway.api("GET", "devices/status", device["api_key"])[1]["device"]["is_online"] is True
 
 
+def test_nobody_reads_or_deletes_what_a_removed_device_sent(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
+    """Its id goes to no other device, by whatever key; whoever imports the device, or says that it is the same one, has it back."""
+    gateway = fleet(devices='registration = "open"\nregistrations_per_minute = 0')
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+    first = gateway.add("one")
+    gateway.api("POST", "influxdb/telemetry", first, POINT)
+    gateway.measured("one", first, 1)
+    assert gateway.api("DELETE", "devices/one", administrator)[0] == 200
+
+    for key in ("", administrator):
+        status, problem = gateway.api("POST", "devices/register", key, {"id": "one", "name": "another", "device_type": "sensor"})
+        assert (status, problem["error"]) == (409, "device_removed")
+        assert "devices add --again" in problem["remedy"]
+    refused = gateway.run("devices", "add", "another", "--id", "one", "--type", "sensor")
+    assert refused.returncode != 0
+    assert "add --again if it is the same device" in refused.stderr
+    assert gateway.api("GET", "influxdb/device/one/data?start=-30d", administrator)[0] == 404
+
+    key = gateway.add("one", "--again")
+    assert len(gateway.measured("one", key, 1)) == 1
+    assert gateway.run("devices", "remove", "one").returncode == 0
+    (tmp_path / "devices.csv").write_text("id,name,type\none,the same,sensor\n")
+    imported = gateway.run("devices", "import", str(tmp_path / "devices.csv"))
+    assert imported.returncode == 0, imported.stderr
+    key = imported.stdout.splitlines()[1].partition(",")[2]
+    assert len(gateway.measured("one", key, 1)) == 1
+
+
 def test_without_tls_nobody_writes_from_elsewhere(fleet: Callable[..., Fleet]) -> None:
     """An address that others reach needs TLS, a proxy or an explicit word."""
     open_to_all = 'listen = "0.0.0.0:{port}"\ntoken = "a-token-of-the-tests"\n'

@@ -18,7 +18,7 @@ from iiot_gateway.registry.accounts import Account, AccountState, WantedAccount
 from iiot_gateway.registry.commands import CommandState, TooManyWaiting
 from iiot_gateway.registry.deletions import TooManyWaiting as TooManyDeletions
 from iiot_gateway.registry.device import Device, DeviceState, id_fault
-from iiot_gateway.registry.devices import Taken
+from iiot_gateway.registry.devices import Removed, Taken
 from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
 from iiot_gateway.registry.schema import STEPS, TRIGGERS, VERSION, statements
@@ -99,6 +99,24 @@ def test_a_device_without_an_id_gets_a_number_that_none_had(registry: Registry) 
     fourth = registry.devices.add(device("d"))
 
     assert (first.id, third.id, fourth.id) == ("1", "3", "4")
+
+
+def test_the_id_of_a_removed_device_goes_to_no_other(registry: Registry) -> None:
+    """Whatever keeps values knows devices by their ids. Only whoever says that it is the same device brings it back."""
+    registry.devices.add(device(id="one"))
+    registry.devices.add(device("number", id="1"))
+    assert registry.devices.remove("one")
+    assert registry.devices.remove("1")
+
+    for _ in range(2):
+        with pytest.raises(Removed, match="the id one belonged to a device that was removed"):
+            registry.devices.add(device(id="one"))
+    assert registry.devices.add(device("next")).id == "2"
+    assert registry.devices.add(device(id="one"), again=True).id == "one"
+    assert registry.devices.remove("one")
+    with pytest.raises(Removed):
+        registry.devices.add_all([(device("before"), None), (device(id="one"), None)])
+    assert [each.id for each in registry.devices.all()] == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.registry.access import NoDevice
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
-from iiot_gateway.registry.devices import Taken
+from iiot_gateway.registry.devices import Removed, Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.section import DevicesSection
 from iiot_gateway.registry.shown import key_fault, shown_device, shown_key
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     added.add_argument("name", help="its name; no other device may have the same")
     added.add_argument("--id", default="", help="letters, digits, - and _; the next number by default")
     added.add_argument("--type", required=True, help="what kind of device it is, such as sensor")
+    added.add_argument("--again", action="store_true", help="bring the removed device of this id back, with what it sent")
     _descriptions(added)
     shown = action("show", "show a device and what is known of its keys")
     shown.add_argument("id")
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     action("disable", "refuse a device and its data").add_argument("id")
     action("enable", "take a disabled device's data again").add_argument("id")
-    removed = action("remove", "remove a device and its keys; its data stays")
+    removed = action("remove", "remove a device and its keys; its data stays, and its id is given to no other device")
     removed.add_argument("id")
     imported = action("import", "add the devices of a file; their keys are printed as CSV, or taken over")
     imported.add_argument(
@@ -163,7 +164,9 @@ def _add(registry: Registry, args: argparse.Namespace) -> int:
     key = new_key(KeyKind.DEVICE)
     hand_over(args.loaded, [key])
     try:
-        added = registry.devices.add(device, device_key(key))
+        added = registry.devices.add(device, device_key(key), again=args.again)
+    except Removed as error:
+        raise GatewayError(f"{error}: choose another id, or add --again if it is the same device") from error
     except Taken as error:
         raise GatewayError(f"{error}; `iiot-gateway devices list` shows them") from error
     print(visible(f"device {added.id}, {added.name}: this is its key, which is shown only now"), file=sys.stderr)
@@ -241,7 +244,7 @@ def _rotate(registry: Registry, args: argparse.Namespace) -> int:
 def _remove(registry: Registry, args: argparse.Namespace) -> int:
     if not registry.devices.remove(args.id):
         raise _unknown(args.id)
-    print(f"device {args.id} removed; its data stays")
+    print(f"device {args.id} removed; its data stays, and its id is given to no other device")
     return 0
 
 

@@ -1,6 +1,6 @@
 """`devices import`: many devices at once, from a CSV file or from the database of an IoTFlow Connectivity Layer.
 
-All of a file come, or none: every line is looked at before the first device is added.
+All of a file come, or none: every line is looked at before the first device is added. A removed device comes back with what it sent.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
 def registry_adds(registry: Registry, wanted: Iterable[tuple[Device, StoredKey | None]]) -> None:
     """Add all or none. Raises GatewayError."""
     try:
-        registry.devices.add_all(wanted)
+        # Whoever has the file brings devices back: they are the same ones.
+        registry.devices.add_all(wanted, again=True)
     except Taken as error:
         raise GatewayError(f"{error}; no device was added") from error
 

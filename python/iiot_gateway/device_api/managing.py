@@ -106,12 +106,12 @@ class Managing:
         return Answer({"device": self._api.shown(device)})
 
     async def remove(self, request: Request) -> Response:
-        """DELETE devices/{id}: the entry with its keys and commands. Its data stays."""
+        """DELETE devices/{id}: the entry with its keys and commands. Its data stays, and so its id is not given to another device."""
         await self._administrator(request)
         device_id = request.path_params["id"]
         if not await anyio.to_thread.run_sync(self._api.registry.devices.remove, device_id):
             raise unknown_device(device_id)
-        return Answer({"message": "Device removed; its data stays", "device_id": device_id})
+        return Answer({"message": "Device removed; its data stays, and its id is given to no other device", "device_id": device_id})
 
     async def configuration(self, request: Request) -> Response:
         """GET devices/{id}/config."""

@@ -42,6 +42,10 @@ class Taken(ValueError):
     """An id, a name or a user name belongs to another device; the text says which."""
 
 
+class Removed(Taken):
+    """An id belonged to a device that was removed, whose data may still be anywhere."""
+
+
 class Devices:
     """The devices of the registry."""
 
@@ -66,18 +70,23 @@ class Devices:
             yield from page
             after = page[-1].id
 
-    def add(self, device: Device, key: StoredKey | None = None) -> Device:
-        """Add a device, with its first key if there is one; without an id it gets the next number. Raises Taken."""
-        (added,) = self.add_all([(device, key)])
+    def add(self, device: Device, key: StoredKey | None = None, *, again: bool = False) -> Device:
+        """Add a device, with its first key if there is one; without an id it gets the next number. Raises Taken.
+
+        What a removed device sent stands everywhere under its id. So nobody else gets that id: only `again` brings the same device back.
+        """
+        (added,) = self.add_all([(device, key)], again=again)
         return added
 
-    def add_all(self, wanted: Iterable[tuple[Device, StoredKey | None]]) -> list[Device]:
+    def add_all(self, wanted: Iterable[tuple[Device, StoredKey | None]], *, again: bool = False) -> list[Device]:
         """Add devices, each with its first key, all of them or none. Raises Taken."""
         added = []
         with self._database.write() as db:
             for device, key in wanted:
                 one = replace(device, id=device.id or _next_number(db), created_at=device.created_at or time.time())
                 _own_names(db, one)
+                if db.execute("DELETE FROM removed_device WHERE id=?", (one.id,)).rowcount and not again:
+                    raise Removed(f"the id {one.id} belonged to a device that was removed, and what that one sent is still kept under it")
                 with self._told_apart(one):
                     db.execute(INSERT, _row(one))
                     if key is not None:
@@ -101,12 +110,15 @@ class Devices:
         return changed
 
     def remove(self, device_id: str) -> bool:
-        """Remove a device with its keys and commands. False if there is none."""
+        """Remove a device with its keys and commands; its id is remembered. False if there is none."""
         own = "SELECT access_key FROM access_key_device WHERE device=?"
         with self._database.write() as db:
             db.execute(f"DELETE FROM access_key WHERE kind='device' AND id IN ({own})", (device_id,))
             db.execute("DELETE FROM access_key_device WHERE device=?", (device_id,))
-            return db.execute("DELETE FROM device WHERE id=?", (device_id,)).rowcount > 0
+            if not db.execute("DELETE FROM device WHERE id=?", (device_id,)).rowcount:
+                return False
+            db.execute("INSERT INTO removed_device (id, removed_at) VALUES (?, ?)", (device_id, time.time()))
+        return True
 
     def configured(self) -> list[Device]:
         """Return the devices that have a configuration."""
@@ -154,7 +166,8 @@ def _next_number(db: Statements) -> str:
     """Return a number that no device has or had: what that one sent would be taken for the new one's."""
     while True:
         (number,) = db.execute("UPDATE last_number SET number=number+1 RETURNING number").fetchone()
-        if db.execute("SELECT 1 FROM device WHERE id=?1 OR user_name=?1", (str(number),)).fetchone() is None:
+        known = "SELECT 1 FROM device WHERE id=?1 OR user_name=?1 UNION ALL SELECT 1 FROM removed_device WHERE id=?1"
+        if db.execute(known, (str(number),)).fetchone() is None:
             return str(number)
 
 

@@ -106,6 +106,12 @@ STEPS = (
     ) STRICT;
     INSERT INTO registry_id VALUES (lower(hex(randomblob(4))));
     """,
+    """
+    CREATE TABLE removed_device (
+        id TEXT PRIMARY KEY,
+        removed_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 VERSION = len(STEPS)
 TRIGGERS = "".join(
