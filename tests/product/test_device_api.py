@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -440,6 +441,26 @@ def test_nobody_reads_or_deletes_what_a_removed_device_sent(fleet: Callable[...,
     assert imported.returncode == 0, imported.stderr
     key = imported.stdout.splitlines()[1].partition(",")[2]
     assert len(gateway.measured("one", key, 1)) == 1
+
+
+def test_a_full_registry_takes_no_registration(fleet: Callable[..., Fleet]) -> None:
+    """Whoever registers is told why; the command line still adds devices, and a removed device makes room."""
+    gateway = fleet(devices='registration = "open"\nregistrations_per_minute = 0\nmax_devices = 2')
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+
+    def register(name: str) -> tuple[int, Any]:
+        status, document = gateway.api("POST", "devices/register", "", {"name": name, "device_type": "sensor"})
+        return status, document.get("error")
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(register, [f"device {number}" for number in range(8)]))
+
+    assert sorted(answers, key=str) == [(201, None)] * 2 + [(409, "too_many_devices")] * 6
+    gateway.add("third")
+    assert gateway.api("DELETE", "devices/1", administrator)[0] == 200
+    assert register("late") == (409, "too_many_devices")
+    assert gateway.api("DELETE", "devices/2", administrator)[0] == 200
+    assert register("late") == (201, None)
 
 
 def test_without_tls_nobody_writes_from_elsewhere(fleet: Callable[..., Fleet]) -> None:

@@ -14,7 +14,7 @@ from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.answer import Answer
 from iiot_gateway.device_api.bodies import OwnChange, Registration, read_asked, read_json
 from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
-from iiot_gateway.registry.devices import Removed, Taken
+from iiot_gateway.registry.devices import Removed, Taken, TooMany
 from iiot_gateway.registry.keys import KeyKind
 from iiot_gateway.registry.shown import configuration_of, shown_device
 from iiot_gateway.registry.stored_key import device_key
@@ -39,7 +39,11 @@ class Registering:
         device = new_device(read_json(body, Registration))
         key = self._api.new_device_key()
         try:
-            added = await anyio.to_thread.run_sync(self._api.registry.devices.add, device, device_key(key))
+            add, most = self._api.registry.devices.add, self._api.section.max_devices
+            added = await anyio.to_thread.run_sync(lambda: add(device, device_key(key), most=most))
+        except TooMany as error:
+            remedy = "an administrator removes devices, raises devices.max_devices, or adds this one with `iiot-gateway devices add`"
+            raise Problem(409, "too_many_devices", str(error), remedy) from error
         except Removed as error:
             remedy = "choose another one; if it is the same device, an administrator brings it back with `iiot-gateway devices add --again`"
             raise Problem(409, "device_removed", str(error), remedy) from error

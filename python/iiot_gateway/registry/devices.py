@@ -46,6 +46,10 @@ class Removed(Taken):
     """An id belonged to a device that was removed, whose data may still be anywhere."""
 
 
+class TooMany(ValueError):
+    """The registry has as many devices as it may."""
+
+
 class Devices:
     """The devices of the registry."""
 
@@ -70,18 +74,23 @@ class Devices:
             yield from page
             after = page[-1].id
 
-    def add(self, device: Device, key: StoredKey | None = None, *, again: bool = False) -> Device:
+    def add(self, device: Device, key: StoredKey | None = None, *, again: bool = False, most: int = 0) -> Device:
         """Add a device, with its first key if there is one; without an id it gets the next number. Raises Taken.
+
+        With `most`, raises TooMany if there are so many devices already.
 
         What a removed device sent stands everywhere under its id. So nobody else gets that id: only `again` brings the same device back.
         """
-        (added,) = self.add_all([(device, key)], again=again)
+        (added,) = self.add_all([(device, key)], again=again, most=most)
         return added
 
-    def add_all(self, wanted: Iterable[tuple[Device, StoredKey | None]], *, again: bool = False) -> list[Device]:
-        """Add devices, each with its first key, all of them or none. Raises Taken."""
+    def add_all(self, wanted: Iterable[tuple[Device, StoredKey | None]], *, again: bool = False, most: int = 0) -> list[Device]:
+        """Add devices, each with its first key, all of them or none. Raises Taken, TooMany."""
         added = []
         with self._database.write() as db:
+            # In the same transaction: of two that register at once only one finds the last place free.
+            if most and (number := db.execute("SELECT count(*) FROM device").fetchone()[0]) >= most:
+                raise TooMany(f"the registry has {number} devices; nobody registers once it has {most}")
             for device, key in wanted:
                 one = replace(device, id=device.id or _next_number(db), created_at=device.created_at or time.time())
                 _own_names(db, one)

@@ -72,6 +72,12 @@ class DevicesSection(SourceSection):
     points_per_minute: int = integer(120_000, "Points, per key. 0 is without limit.", low=0, high=1_000_000_000)
     address_requests_per_minute: int = integer(60_000, "Requests, per address. 0 is without limit.", low=0, high=10_000_000)
     registrations_per_minute: int = integer(10, "Registrations, per address. 0 is without limit.", low=0, high=1_000_000)
+    max_devices: int = integer(
+        10_000,
+        "So many devices the registry may have before a registration over HTTP is refused; the command line adds more. 0 is without limit.",
+        low=0,
+        high=10_000_000,
+    )
     key_overlap_s: float = number(DAY_S, "So long the old key of a device stays valid once it has a new one.", low=0, high=YEAR_S)
     silence_s: float = number(900.0, "A device that is silent for longer is offline.", low=1, high=YEAR_S)
 
