@@ -1,7 +1,8 @@
-//! A framer behind the channel that its stream may have to be taken out of.
+//! A framer for a stream that may have several channels: it takes the wanted channel out of the stream.
 //!
-//! Where a stream has several channels, `offset` and `at` of its frames count the bytes of the wanted one, while `end` and [`ChannelFramer::settled`] count
-//! those of the stream, so that reading can go on there. Without several channels all are the same. All count from the first byte that was fed.
+//! If a stream has several channels, `offset` and `at` of its frames count the bytes of the wanted channel, while `end` and [`ChannelFramer::settled`]
+//! count the bytes of the stream, so that reading can go on there. With one channel, all of them count the same bytes. All count from the first byte that
+//! was fed.
 
 use std::collections::VecDeque;
 
@@ -23,17 +24,17 @@ pub struct ChannelFramer {
     is_skipping: bool,
 }
 
-/// Where the framer's bytes stood in the stream: stretches without a gap.
+/// Where the framer's bytes were in the stream, as stretches without a gap.
 #[derive(Debug, Default)]
 struct Runs {
     /// (framer's offset, stream's offset) of the first byte of each, as far back as a frame can still end.
     starts: VecDeque<(u64, u64)>,
-    /// How much the framer was given.
+    /// How many bytes the framer was given.
     fed: u64,
 }
 
 impl Runs {
-    /// The framer is given bytes that stand there in the stream.
+    /// Note that the framer is given these bytes, which are at offset `stream` of the stream.
     fn add(&mut self, stream: u64, bytes: &[u8]) {
         let expected = self.starts.back().map(|&(from, at)| at + (self.fed - from));
         if expected != Some(stream) {
@@ -42,13 +43,13 @@ impl Runs {
         self.fed += bytes.len() as u64;
     }
 
-    /// The stream's offset behind the byte that ends before `end` of the framer's.
+    /// The stream's offset behind the last byte before the framer's offset `end`.
     fn behind(&self, end: u64) -> u64 {
         let run = self.starts.iter().rev().find(|&&(from, _)| from < end);
         run.map_or(end, |&(from, stream)| stream + (end - from))
     }
 
-    /// No frame ends before this offset of the framer's any more.
+    /// Forget stretches that are no longer needed, because no further frame ends before this offset of the framer.
     fn forget(&mut self, before: u64) {
         while self.starts.get(1).is_some_and(|&(from, _)| from < before) {
             self.starts.pop_front();
@@ -68,7 +69,7 @@ impl ChannelFramer {
         }
     }
 
-    /// Pass over bytes that stand before the first one fed; what they tell about channels is remembered. They end where a frame ended.
+    /// Skip bytes that come before the first one fed, but learn channels from them. They end where a frame ended.
     pub fn skip(&mut self, chunk: &[u8]) {
         if let Some(demux) = &mut self.demux {
             demux.push(chunk, |_, _| {});
@@ -117,7 +118,8 @@ impl ChannelFramer {
         });
     }
 
-    /// The end of the stream, or a break in it: a document that is still open is damaged, and what comes next is framed anew; `settled` goes on.
+    /// Handle the end of the stream, or a break in it: a document that is still open is damaged, and framing begins anew with the next byte; `settled` goes
+    /// on counting.
     pub fn finish(&mut self, profile: &Profile, scan: &mut Scan, mut visit: impl Visit) {
         let Self {
             framer,
@@ -148,7 +150,7 @@ impl ChannelFramer {
         }
     }
 
-    /// Stream offset of the first byte behind the last frame: a fresh framer that skips what stands before it gives the same further frames.
+    /// Stream offset of the first byte behind the last frame. A new framer that skips the bytes before it gives the same further frames.
     pub fn settled(&self) -> u64 {
         self.settled
     }
@@ -171,7 +173,7 @@ fn feed_piece(
     runs.forget(runs.fed - framer.held_bytes() as u64);
 }
 
-/// The frame with its end as it counts in the stream; that is settled now.
+/// The frame with its end as a stream offset; the stream is settled up to there.
 fn moved<'a>(mut framed: Framed<'a>, runs: &Runs, settled: &mut u64) -> Framed<'a> {
     let (Framed::Document { end, .. } | Framed::Damaged { end, .. }) = &mut framed;
     *end = runs.behind(*end);

@@ -1,4 +1,4 @@
-//! The clocks of a source: which time a frame gets, and how far a node's own uptime has come.
+//! The clocks of a source: the time that a frame gets, and the uptime of a node.
 
 /// A host clock that falls back by no more than this is held still; a larger fall is taken over (somebody set the clock).
 const SMALL_FALL_NS: i64 = 60_000_000_000;
@@ -11,7 +11,7 @@ const SMALL_FALL_NS: i64 = 60_000_000_000;
 pub struct StampClock {
     /// The last stamp given; `i64::MIN` before the first.
     pub last_stamp_ns: i64,
-    /// The host clock at that moment, apart from the stamp because a burst may push stamps ahead of it.
+    /// The host clock at that moment. It is kept separately, because a burst may push stamps ahead of the clock.
     pub last_clock_ns: i64,
 }
 
@@ -24,7 +24,7 @@ impl Default for StampClock {
     }
 }
 
-/// A stamp, and whether the clock it came from had fallen back by more than a minute.
+/// A stamp, and whether the host clock had fallen back by more than a minute before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Nanoseconds since 1970.
@@ -99,9 +99,8 @@ impl NodeClock {
         self.base_ms.saturating_add(uptime)
     }
 
-    /// The node time of a document that came before the last one, or after it, and is judged only now. The clock stays where it is.
-    ///
-    /// Exact unless the node restarted in between: what it counted before that is not known any more.
+    /// The node time of a document that is judged late, whether it came before or after the last one. The clock does not move. Exact unless the
+    /// node restarted in between: its uptime before the restart is not known any more.
     pub fn revisit(&self, uptime_ms: u64, counter: Option<u64>, bits: u32) -> i64 {
         let uptime = i64::try_from(uptime_ms).unwrap_or(i64::MAX);
         let before_a_wrap = uptime_ms > self.last_uptime_ms

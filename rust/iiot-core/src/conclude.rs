@@ -1,4 +1,4 @@
-//! Second half of a scan: from noted values to points and clocks. Types are checked here, and a wrong one costs that value only.
+//! Second half of a scan: from noted values to points and clocks. Types are checked here; a wrong type costs only that value.
 
 use crate::conditions;
 use crate::faults::Refused;
@@ -27,7 +27,7 @@ pub(crate) fn clear(scan: &mut Scan) {
     (scan.age_ms, scan.device) = (None, None);
 }
 
-/// The points of a document that is an object or a bare value, and what it says of clocks and sequences.
+/// The points, clocks and sequences of a document that is an object or a bare value.
 #[inline]
 pub(crate) fn conclude(rules: &Rules, hash: u64, document: &[u8], scan: &mut Scan) {
     clear(scan);
@@ -86,7 +86,7 @@ pub(crate) fn short_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
     }
 }
 
-/// Whether the value makes a point; an error if something is there that cannot.
+/// Whether the value makes a point; an error if there is a value that cannot be used.
 #[inline]
 pub(crate) fn usable(
     value: Value,
@@ -114,7 +114,7 @@ pub(crate) fn typed(value: Value, value_type: ValueType) -> Value {
     value
 }
 
-/// As `usable`, for what is no usual number.
+/// As `usable`, for values other than plain numbers.
 fn usable_otherwise(
     value: Value,
     value_type: ValueType,
@@ -161,7 +161,7 @@ fn usable_otherwise(
     }
 }
 
-/// A level of the topic as a value of a field; an error if it is none of its type.
+/// A level of the topic as a value of a field; an error if it does not have the field's type.
 pub(crate) fn level(
     place: std::ops::Range<u32>,
     topic: &[u8],
@@ -238,7 +238,7 @@ fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
     scan.found = found;
 }
 
-/// The document has more than may be kept; `value` is the first that is left out.
+/// Note that the document has more values than may be kept; `value` is the first one that is left out.
 pub(crate) fn too_many(value: Value, scan: &mut Scan) {
     let (start, end) = (value.start as usize, value.end as usize);
     scan.value_faults.push(ValueFault {

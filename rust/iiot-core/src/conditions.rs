@@ -1,4 +1,5 @@
-//! What a profile makes depend on other values of a document: whether it is telemetry at all, and whether a value counts.
+//! Conditions of a profile on other values of a document: whether the document is telemetry at all, and whether a value
+//! counts.
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ fn takes(rule: &IgnoreRule, topic: &[u8]) -> bool {
     rule.filters.is_empty() || filters.any(|filter| filter.matches(topic, |_, _| {}))
 }
 
-/// Whether a field has an `unless` that is true, as a point of this table sees it.
+/// Whether a field has an `unless` that is true for a point of this table.
 pub(crate) fn is_left_out(field: &Field, document: &[u8], scan: &Scan, table: u32) -> bool {
     field.unless.iter().any(|address| {
         let value = scan.value(table, *address);

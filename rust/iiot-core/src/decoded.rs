@@ -1,4 +1,4 @@
-//! What a profile found in one document, as points: the one thing that encoders work from.
+//! The values that a profile found in one document, as points. All encoders work from them.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -11,8 +11,8 @@ use crate::render::push_value;
 use crate::rules::{Repeats, Rules, ValueType};
 use crate::scan::Scan;
 
-/// A document with what was found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and typed points
-/// ([`Decoded::for_each_point`]), and what the scan says of clocks, sequences and faults.
+/// A document and the values found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and typed points
+/// ([`Decoded::for_each_point`]), and the clocks, sequences and faults that the scan found.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoded<'a> {
     pub(crate) rules: &'a Rules,
@@ -37,19 +37,19 @@ pub struct Place {
     pub field: u32,
 }
 
-/// When a frame is, and when it came; nanoseconds since 1970.
+/// The time of a frame, and the time when it arrived; nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameTime {
-    /// What is written as the time of points that have none of their own.
+    /// The time that is written for points without a time of their own.
     pub time_ns: i64,
-    /// When the gateway had it; it decides which times of points are believed.
+    /// When the frame arrived. This decides which times of points are believed.
     pub received_at_ns: i64,
     /// When the device's run began, if the document's times are uptimes.
     pub uptime_start_ns: Option<i64>,
 }
 
 impl FrameTime {
-    /// A frame that came when it is.
+    /// A frame whose time is its arrival.
     pub const fn at(time_ns: i64) -> Self {
         Self {
             time_ns,
@@ -65,8 +65,8 @@ impl<'a> Decoded<'a> {
         self.document
     }
 
-    /// The document's own time, nanoseconds since 1970, if a document that came then can be of that time. Of a number that may be an uptime or a date, the
-    /// start of the device's run decides which.
+    /// The document's own time, in nanoseconds since 1970, if a document that arrived at `received_at_ns` can have that time. If the number may be an
+    /// uptime or a date, the start of the device's run decides which it is.
     pub fn own_time(&self, received_at_ns: i64, uptime_start_ns: Option<i64>) -> Option<i64> {
         self.scan
             .time
@@ -74,7 +74,7 @@ impl<'a> Decoded<'a> {
             .filter(|own| self.rules.belief.holds(*own, received_at_ns))
     }
 
-    /// The strength (dBm) of the packet that the document tells of, and its distance from the noise (dB), as they are written there.
+    /// The signal strength (dBm) and the signal-to-noise ratio (dB) of the packet that the document describes, as the document writes them.
     pub fn signal(&self) -> [Option<&'a [u8]>; 2] {
         let receiver = &self.rules.receiver;
         [receiver.rssi, receiver.snr].map(|slot| {
@@ -84,7 +84,7 @@ impl<'a> Decoded<'a> {
         })
     }
 
-    /// Whether equal documents with one time are both real, and none is a repeat.
+    /// Whether two equal documents with the same time are both real, and neither is a repeat.
     pub fn repeats_are_real(&self) -> bool {
         self.rules.repeats == Repeats::Real
     }
@@ -138,7 +138,7 @@ impl<'a> Decoded<'a> {
     /// The time of a point.
     pub(crate) fn time_of(&self, point: PointRef, frame: FrameTime) -> i64 {
         let time_ns = if point.time == self.scan.time {
-            // The frame's time was made of it, and may have been moved away from another's.
+            // The frame's time was made from this time, and may have been moved because another value has it.
             frame.time_ns
         } else {
             point
@@ -176,7 +176,7 @@ impl<'a> Decoded<'a> {
             .then(|| topic.get(place).unwrap_or_default())
     }
 
-    /// As [`push_text`](Self::push_text); borrowed where the text stands so in the document.
+    /// As [`push_text`](Self::push_text); borrowed if the document contains the text in this form.
     #[inline]
     pub(crate) fn text(&self, value: Value) -> Cow<'a, [u8]> {
         match value.kind {

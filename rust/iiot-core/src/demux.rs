@@ -1,15 +1,14 @@
-//! Takes one RTT channel out of what probe-rs prints for several.
-//!
-//! With more than one up channel probe-rs puts `[name] ` before every chunk it polled, wherever the last one ended, so a JSON line can be split:
+//! Takes one RTT channel out of the output in which probe-rs mixes several. With more than one up channel, probe-rs puts `[name] ` before every
+//! chunk that it polled, wherever the last chunk ended. So a JSON line can be split:
 //!
 //! ```text
 //! [json] {"ts":1,"n1":{"t[Terminal] a log line
 //! [json] ":27.6}}
 //! ```
 //!
-//! With one channel it prints no prefix, and firmware may begin its own lines with `[boot] `. So everything is passed on, and no name learnt, up to
-//! and with the first `[wanted] ` at the start of a line. From there on `[wanted] ` is recognised anywhere; the prefix of another channel is learnt
-//! where it stands at the start of a line, and recognised anywhere from then on. Log levels (`[ERROR] `) are no channels.
+//! With one channel it prints no prefix, and firmware may begin its own lines with `[boot] `. So everything up to and including the first `[wanted]
+//! ` at the start of a line is passed on, and no name is learnt from it. From there on, `[wanted] ` is recognised anywhere. The prefix of another
+//! channel is learnt at the start of a line, and is recognised anywhere from then on. Log levels (`[ERROR] `) are not channels.
 
 use memchr::memmem::Finder;
 
@@ -17,7 +16,7 @@ use memchr::memmem::Finder;
 const MAX_NAME_BYTES: usize = 32;
 /// Most other channels that are remembered.
 const MAX_OTHERS: usize = 16;
-/// No other channel has these in its name: `[{"t":1}] ` is a document.
+/// Bytes that the name of another channel never has: `[{"t":1}] ` is a document.
 const NOT_IN_OTHERS: &[u8] = b" {\"";
 /// What defmt prints in brackets at the start of a line.
 const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
@@ -26,7 +25,8 @@ const LEVELS: [&[u8]; 5] = [b"TRACE", b"DEBUG", b"INFO", b"WARN", b"ERROR"];
 #[derive(Debug)]
 pub struct ChannelDemux {
     wanted: Vec<u8>,
-    /// A line feed and `[wanted] `. Boxed, because it is aligned to 32 bytes, and an interpreter's objects, in which a demultiplexer may lie, to 16.
+    /// A line feed and `[wanted] `. Boxed, because it needs an alignment of 32 bytes, whereas Python's objects, which may contain a demultiplexer,
+    /// are aligned to 16.
     prefix: Box<Finder<'static>>,
     state: State,
     /// Stream offset of the next byte.
@@ -37,7 +37,7 @@ const _: () = assert!(align_of::<ChannelDemux>() <= 16);
 
 #[derive(Debug)]
 enum State {
-    /// No channel was named yet; so many bytes of the prefix are matched by the end of the stream.
+    /// No channel has been named yet; the last bytes of the stream match this many bytes of the prefix.
     Passive {
         matched: usize,
     },
@@ -47,10 +47,10 @@ enum State {
 #[derive(Debug, Default)]
 struct Channels {
     others: Vec<Vec<u8>>,
-    /// Another channel speaks.
+    /// The present bytes belong to another channel.
     is_other: bool,
     at_line_start: bool,
-    /// `[` and what followed it, while that may be a prefix, and whether it began a line.
+    /// `[` and the bytes after it, while they may be a prefix, and whether they began a line.
     held: Vec<u8>,
     held_at_line_start: bool,
 }
@@ -67,8 +67,8 @@ impl ChannelDemux {
         }
     }
 
-    /// Show the channel's bytes in `chunk`, in order, as (offset in the stream, bytes). The last few may be held back until it is known whether
-    /// they are a prefix. While there is one channel only, a chunk is shown in one piece.
+    /// Show the channel's bytes in `chunk`, in order, as (offset in the stream, bytes). The last few bytes may be held back until it is known
+    /// whether they are a prefix. While there is only one channel, a chunk is shown in one piece.
     pub fn push(&mut self, chunk: &[u8], mut show: impl FnMut(u64, &[u8])) {
         let mut rest = chunk;
         if let State::Passive { matched } = &mut self.state {
@@ -90,7 +90,7 @@ impl ChannelDemux {
         self.offset += rest.len() as u64;
     }
 
-    /// The stream ended or broke: show what was held back, and begin anew at the start of a line.
+    /// Handle the end of the stream, or a break in it: show the bytes that were held back, and begin anew at the start of a line.
     pub fn finish(&mut self, mut show: impl FnMut(u64, &[u8])) {
         if let State::Several(channels) = &mut self.state {
             channels.release(self.offset, &mut show);
@@ -98,8 +98,8 @@ impl ChannelDemux {
         self.state = AT_START;
     }
 
-    /// The stream is read from here, where a frame ended, and offsets count from it. What is held back stands before it and is text of that frame:
-    /// only text is framed.
+    /// Begin to read the stream here, at the end of a frame; offsets count from here. Bytes that are held back come before this place and belong to
+    /// that frame, because only text is framed.
     pub(crate) fn begin_here(&mut self) {
         if let State::Several(channels) = &mut self.state {
             channels.at_line_start &= channels.held.is_empty();
@@ -120,8 +120,8 @@ impl ChannelDemux {
 /// The start of a stream is the start of a line.
 const AT_START: State = State::Passive { matched: 1 };
 
-/// Look for the first prefix, of which `matched` bytes stood at the end of what came before. Returns how much of the chunk is passed on as it is,
-/// and whether the prefix ends there.
+/// Look for the first prefix; the bytes before the chunk end with `matched` bytes of it. Returns how much of the chunk is passed on unchanged, and
+/// whether the prefix ends there.
 fn find(prefix: &Finder<'_>, matched: &mut usize, chunk: &[u8]) -> (usize, bool) {
     let needle = prefix.needle();
     let mut at = 0;
@@ -130,7 +130,7 @@ fn find(prefix: &Finder<'_>, matched: &mut usize, chunk: &[u8]) -> (usize, bool)
             return (at, false);
         };
         at += 1;
-        // A line feed stands nowhere else in it.
+        // The prefix has no other line feed.
         *matched = match needle.get(*matched) {
             Some(&wanted) if byte == wanted => *matched + 1,
             _ => usize::from(byte == b'\n'),
@@ -191,7 +191,7 @@ impl Channels {
         }
     }
 
-    /// `held` is `[name]` and a blank follows at `at`: change channel, or find that it is text.
+    /// `held` is `[name]`, and a blank follows at `at`: change the channel, or treat it as text.
     fn end_prefix(&mut self, wanted: &[u8], at: u64, show: &mut impl FnMut(u64, &[u8])) {
         let name = self.held.get(1..self.held.len() - 1).unwrap_or_default();
         if name == wanted {
@@ -215,7 +215,7 @@ impl Channels {
         self.at_line_start = false;
     }
 
-    /// What is held is text; it ends before `end`.
+    /// The held bytes are text; they end before `end`.
     fn release(&mut self, end: u64, show: &mut impl FnMut(u64, &[u8])) {
         let held = std::mem::take(&mut self.held);
         self.pass(end - held.len() as u64, &held, show);

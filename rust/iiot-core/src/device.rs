@@ -3,8 +3,8 @@
 //! ```text
 //! (key length varint | key | value length varint | value)*     in the order of the keys as lines escape them
 //! ```
-//!
-//! A scan keeps the snapshot with the document's joined names, and its tags in front of all others, so that points without further tags share them.
+//! A scan keeps the snapshot together with the document's joined names. The tags of the snapshot come before all others, so that points without
+//! further tags share them.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::varint;
 /// A snapshot has at most so many bytes.
 pub const MAX_DEVICE_BYTES: usize = 16 * 1024;
 
-/// Tags that cannot be a device's.
+/// Why tags cannot be those of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceError {
@@ -45,7 +45,8 @@ impl fmt::Display for DeviceError {
 
 impl std::error::Error for DeviceError {}
 
-/// The snapshot of a device with these tags. Tags without a value are left out; of keys that lines write in the same way the last one counts.
+/// The snapshot of a device with these tags. Tags without a value are left out. If line protocol writes several keys in the same way, the last one
+/// counts.
 pub fn device_snapshot(tags: &[(&str, &str)]) -> Result<Vec<u8>, DeviceError> {
     if tags.iter().any(|(key, _)| key.is_empty()) {
         return Err(DeviceError::EmptyKey);
@@ -73,7 +74,7 @@ pub fn device_snapshot(tags: &[(&str, &str)]) -> Result<Vec<u8>, DeviceError> {
     Ok(out)
 }
 
-/// The tags of a snapshot. Ends where the bytes are none.
+/// The tags of a snapshot. Ends at the first bytes that are not a valid tag.
 pub fn snapshot_tags(snapshot: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = snapshot;
     let mut text = move || {
@@ -90,7 +91,7 @@ pub fn snapshot_tag<'a>(snapshot: &'a [u8], key: &str) -> Option<&'a [u8]> {
         .map(|(_, value)| value)
 }
 
-/// Keep the snapshot of the device that a document is of. Before anything else is found in the document.
+/// Keep the snapshot of a document's device. Must be called before anything else is found in the document.
 pub(crate) fn enter(rules: &Rules, snapshot: &[u8], scan: &mut Scan) {
     scan.device_values.clear();
     scan.device_tags = 0;
@@ -126,7 +127,7 @@ pub(crate) fn enter(rules: &Rules, snapshot: &[u8], scan: &mut Scan) {
     scan.device_tags = scan.tags.len() as u32;
 }
 
-/// Put the tags of the device among those that the document gave a point, which stand from `first` on. Returns where all of them stand.
+/// Merge the tags of the device with those that the document gave a point, which begin at `first`. Returns the range of all of them.
 pub(crate) fn merge(first: usize, scan: &mut Scan) -> (u32, u32) {
     let count = scan.device_tags;
     if count == 0 {

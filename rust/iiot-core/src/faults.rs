@@ -1,4 +1,4 @@
-//! Values that the profile wanted and cannot use, with a name that a person finds in the document.
+//! Values that the profile wants but cannot use, with a path by which a person finds them in the document.
 
 use crate::found::{Capture, Value};
 use crate::observe::push_capture;
@@ -10,7 +10,8 @@ use crate::trie::Slot;
 pub(crate) struct Refused {
     pub(crate) scope: usize,
     pub(crate) slot: Slot,
-    /// Where the captures of its path begin; those of the item's path stand before those of the path in it.
+    /// Where the captures of its path begin; captures of the item's path come before those of the path
+    /// inside the item.
     pub(crate) captures: Option<u32>,
     pub(crate) value: Value,
     pub(crate) reason: ValueFaultReason,
@@ -45,7 +46,7 @@ impl Refused {
         {
             let mut text = Vec::new();
             push_capture(document, *capture, &mut text);
-            // What is put in may hold an asterisk itself.
+            // The inserted text may contain an asterisk itself.
             let text = String::from_utf8_lossy(&text).replace('*', "\u{2217}");
             path = path.replacen('*', &text, 1);
         }
@@ -58,7 +59,7 @@ impl Refused {
     }
 }
 
-/// A path as the profile writes it, behind that of its items.
+/// A path as the profile writes it, after the path of its items.
 pub(crate) fn path(rules: &Rules, scope: usize, slot: Slot) -> Option<String> {
     let scope = rules.scopes.get(scope)?;
     let own = scope.trie.wanted.get(slot as usize)?.path.to_string();

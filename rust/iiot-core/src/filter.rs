@@ -1,7 +1,7 @@
 //! MQTT topic filters whose levels may have names: `iotflow/devices/{device}/telemetry/{type}`.
 //!
-//! `+` stands for one level, `#` at the end for any number of them, none included. A level in braces is a `+` with a name, which templates can use.
-//! As MQTT 4.7.2 says, a filter that begins with a wildcard matches no topic that begins with `$`.
+//! `+` stands for one level, `#` at the end for any number of levels, including none. A level in braces is a `+` with a name, which templates can
+//! use. As MQTT 4.7.2 says, a filter that begins with a wildcard matches no topic that begins with `$`.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use std::ops::Range;
 enum Level {
     Text(String),
     Any,
-    /// Any, and its text is kept under the number of its name.
+    /// Any level; its text is kept under the number of its name.
     Named(usize),
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Read a filter. `names` holds the names known so far and gets the new ones; the error is a message for whoever wrote the filter.
+    /// Read a filter. `names` holds the names known so far, and gets the new ones. The error is a message for the author of the filter.
     pub(crate) fn parse(text: &str, names: &mut Vec<String>) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a filter is empty".to_owned());

@@ -1,7 +1,6 @@
-//! The other values of a document, or of an item, under their joined names: `{"a":{"b":[1,2]}}` has `a_b_0` and `a_b_1`.
-//!
-//! Only points whose profile asks for it are read so, a second time. Of equal keys the last one counts, with everything below it; of different
-//! values with one joined name the last one counts too.
+//! The other values of a document, or of an item, under their joined names: `{"a":{"b":[1,2]}}` has `a_b_0` and `a_b_1`. This is a second reading, for points
+//! whose profile asks for it. If keys are equal, the last one counts, with everything below it. If different values have the same joined name, the last one
+//! counts as well.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -12,16 +11,16 @@ use crate::json::{Kind, NOWHERE, Observer, Place, read_message};
 use crate::json_text::unescape;
 use crate::scan::MAX_WILDCARD_VALUES;
 
-/// Names and values of one document may have so many bytes together; a long key above many values is part of each of their names.
+/// The most bytes of all names and values of one document. There is a limit, because a long key above many values is part of each of their names.
 const MAX_NAME_BYTES: usize = 1 << 20;
 
 /// Spreads small numbers over 64 bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// So many fingerprints are searched one by one, which is faster than hashing.
+/// Up to this many fingerprints are searched one by one, which is faster than hashing.
 const FEW: usize = 32;
 
-/// Which number was last given to a fingerprint.
+/// The number that was last given to each fingerprint.
 #[derive(Debug, Default)]
 struct Seen {
     few: Vec<(u64, u32)>,
@@ -70,7 +69,7 @@ struct Step {
 /// Room for walking through a document.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    /// In the order of the document; one that does not count any more has the kind `Missing`.
+    /// In the order of the document; a value that does not count any more has the kind `Missing`.
     pub(crate) values: Vec<Named>,
     /// The first value that there was no room for.
     pub(crate) left_out: Option<Value>,
@@ -81,7 +80,7 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Find all values in a part of `document`. Names are appended to `names`. Without a separator only the values that stand directly in the part are found.
+    /// Find all values in a part of `document`. Names are appended to `names`. Without a separator, only the values directly in the part are found.
     pub(crate) fn through(
         &mut self,
         document: &[u8],

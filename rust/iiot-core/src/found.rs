@@ -1,4 +1,4 @@
-//! Where things stand in a document: ranges of its text, no copies.
+//! Places of values in a document: ranges of its text, without copies.
 
 use crate::json::{Kind, Place};
 use crate::moment::Moment;
@@ -19,12 +19,12 @@ impl Value {
             .unwrap_or_default()
     }
 
-    /// Whether there is something: `null` is no value.
+    /// Whether there is a value: `null` is none.
     pub(crate) fn is_there(&self) -> bool {
         !matches!(self.kind, Kind::Missing | Kind::Null)
     }
 
-    /// The same value in a text that begins so many bytes earlier.
+    /// The same value in a text that begins `bytes` earlier.
     pub(crate) fn behind(self, bytes: u32) -> Self {
         if self.kind == Kind::Missing {
             return self;
@@ -54,7 +54,7 @@ pub(crate) enum Capture {
 }
 
 impl Capture {
-    /// The same capture in a text that begins so many bytes earlier.
+    /// The same capture in a text that begins `bytes` earlier.
     pub(crate) fn behind(self, bytes: u32) -> Self {
         match self {
             Self::Key {
@@ -80,7 +80,8 @@ pub(crate) struct Found {
     pub(crate) captures: u32,
 }
 
-/// What a template of a point refers to: where its captures begin, and the table with the values of its item (0 is the document's).
+/// The values to which a template of a point refers: where its captures begin, and the table with the values of its item (0 is that
+/// of the document).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Context {
     pub(crate) captures: u32,
@@ -101,7 +102,7 @@ pub(crate) struct PointRef {
     pub(crate) first: u32,
     pub(crate) end: u32,
     pub(crate) time: Option<Moment>,
-    /// It is so many milliseconds later than that, because earlier points of the document have its series and time.
+    /// How many milliseconds the point is later than its time, because earlier points of the document have its series and time.
     pub(crate) later_ms: u32,
     /// The tags that the document and its device gave it: a range of `Scan::tags`.
     pub(crate) first_tag: u32,

@@ -1,4 +1,4 @@
-//! One step of framing over bytes that somebody else holds: to the next frame, or to the place from which more bytes are needed.
+//! One step of framing over bytes that the caller holds: to the next frame, or to the place where more bytes are needed.
 
 use memchr::memchr;
 
@@ -9,8 +9,8 @@ use crate::resync::{Found, Skip};
 /// Blanks allowed between a document's opening brace and what follows it.
 const MAX_LEADING_BLANKS: usize = 64;
 
-/// A document that comes in small pieces is read again from its start at each; no more than this many times its length altogether, and then
-/// only each time it has doubled. So work stays linear whatever is sent.
+/// A document that comes in small pieces is read again from its start at each piece, until this many times its length has been read in
+/// total; after that, only each time its length has doubled. So the work stays linear for any input.
 const READ_AGAIN_FACTOR: usize = 256;
 const READ_AGAIN_ALLOWANCE: usize = 64 * 1024;
 
@@ -19,7 +19,7 @@ pub(crate) trait ReadDocument {
     fn read(&mut self, bytes: &[u8]) -> Outcome<usize>;
 }
 
-/// What a step came to. `consumed` counts from the start of the bytes given; what is behind it must be given again.
+/// The result of a step. `consumed` counts from the start of the given bytes; the bytes after it must be given again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Frame { consumed: usize, ended: Ended },

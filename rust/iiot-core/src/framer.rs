@@ -1,11 +1,8 @@
-//! Finds JSON documents in any stream of bytes: probe-rs logs, newline-delimited JSON, documents back to back on a serial line.
-//!
-//! A document starts at `{` followed by `"` or `}` (blanks between are allowed); other braces in log text are not documents. The JSON parser
-//! finds its end. Frames, offsets included, do not depend on how the stream was cut into chunks. Memory is bounded by
-//! `max_document_bytes` and the size of a chunk.
-//!
-//! Two ways in: `push` and then `next` until it gives nothing (one copy of the chunk), or `feed`, which shows every frame to a closure and
-//! copies only what is left of a chunk. Both may be mixed. The variants `*_with` scan by a profile in the same pass.
+//! Finds JSON documents in any stream of bytes: probe-rs logs, newline-delimited JSON, documents back to back on a serial line. A document starts
+//! at `{` followed by `"` or `}` (blanks in between are allowed); other braces in log text are not documents. The JSON parser finds its end.
+//! Frames, offsets included, do not depend on how the stream was cut into chunks. Memory is bounded by `max_document_bytes` and the size of a
+//! chunk. There are two ways to pass bytes in: `push`, and then `next` until it gives nothing (one copy of the chunk); or `feed`, which shows
+//! every frame to a closure and copies only the rest of a chunk. Both may be mixed. The variants `*_with` scan by a profile in the same pass.
 
 use crate::decoded::Decoded;
 use crate::frame_step::{Ended, ReadDocument, Step, Stepper};
@@ -15,7 +12,8 @@ use crate::profile::Profile;
 use crate::scan::{Scan, ScanFault};
 use crate::shapes::{Seen, Shapes, collect};
 
-/// How much of a chunk is added to a document that began in an earlier one before trying again; doubled each time.
+/// When a document began in an earlier chunk, this many bytes of the next chunk are added to it before it is read again; the number doubles each
+/// time.
 const FIRST_PIECE: usize = 1024;
 
 /// The framer of one stream.
@@ -23,7 +21,7 @@ const FIRST_PIECE: usize = 1024;
 pub struct Framer {
     stepper: Stepper,
     plain: Plain,
-    /// What was pushed and is not consumed.
+    /// Bytes that were pushed and are not consumed.
     buffer: Vec<u8>,
     /// Stream offset of the first byte of `buffer`.
     base: u64,
@@ -63,14 +61,15 @@ struct Scanning<'a> {
 impl ReadDocument for Scanning<'_> {
     fn read(&mut self, bytes: &[u8]) -> Outcome<usize> {
         let end = self.profile.read(bytes, self.scan)?;
-        // No more than the document: a sequence without an object of its own is told by the fingerprint of all of it.
+        // No more than the document: a sequence without an object of its own is identified by the fingerprint of the whole document.
         let document = bytes.get(..end).unwrap_or_default();
         self.fault = self.profile.conclude(document, self.scan).err();
         Ok(end)
     }
 }
 
-/// Is shown every frame, with what a profile found in its document. The fault says why that gives no points; of a damaged frame nothing was found.
+/// A closure that is shown every frame, with the values that a profile found in its document. The fault says why the document gives no points. In
+/// a damaged frame nothing is found.
 pub trait Visit: FnMut(Framed<'_>, Decoded<'_>, Option<ScanFault>) {}
 
 impl<F: FnMut(Framed<'_>, Decoded<'_>, Option<ScanFault>)> Visit for F {}
@@ -136,7 +135,7 @@ impl Framer {
         Some((framed, profile.decoded(text(&framed), scan), fault))
     }
 
-    /// Take in a chunk and show every frame that it completes. Copies nothing but what the next chunk has to complete.
+    /// Take in a chunk and show every frame that it completes. Copies only the bytes of a frame that a later chunk must complete.
     pub fn feed(&mut self, chunk: &[u8], mut visit: impl FnMut(Framed<'_>)) {
         let mut plain = std::mem::take(&mut self.plain);
         self.feed_reader(chunk, &mut plain, |_, framed| visit(framed));
@@ -177,12 +176,12 @@ impl Framer {
         Some(show(ended, &self.buffer, self.base, self.stepper.excerpt()))
     }
 
-    /// Stream offset of the first byte behind the last frame: a fresh framer that starts there gives the same further frames.
+    /// Stream offset of the first byte behind the last frame. A new framer that starts there gives the same further frames.
     pub fn settled(&self) -> u64 {
         self.settled
     }
 
-    /// How many bytes are held for a document that is not complete: never more than `max_document_bytes` and the last chunk.
+    /// How many bytes are held for a document that is not complete: never more than `max_document_bytes` plus the last chunk.
     pub fn held_bytes(&self) -> usize {
         self.buffer.len().saturating_sub(self.at)
     }

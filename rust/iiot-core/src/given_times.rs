@@ -1,8 +1,9 @@
-//! The times that the newest values of one series were given: the first one from a time on at which none of some fields has a value.
+//! The times that the newest values of one series were given. Finds the first free time: from a time on, the first one at which none of
+//! the given fields has a value.
 
 /// The smallest step that all databases keep: VictoriaMetrics stores milliseconds.
 pub const STEP_NS: i64 = 1_000_000;
-/// So many values with times of their own are remembered per series.
+/// The most values with times of their own that are remembered per series.
 pub const MAX_VALUES: usize = 16;
 
 /// A value that was given a time, in the form in which it is stored.
@@ -27,11 +28,11 @@ pub(crate) struct Series {
     pub(crate) stamp_ns: Option<i64>,
     /// The oldest first.
     pub(crate) values: Vec<GivenTime>,
-    /// The newest times that lie without a gap, however many: more of them than `values` holds may have one after the other been moved on.
+    /// The newest times without a gap, however many there are: more values than `values` holds may have been moved, one after the other.
     pub(crate) run: Option<Run>,
 }
 
-/// Times from `first_ms` to `last_ms`, each of which some of these fields has.
+/// Times from `first_ms` to `last_ms`; at each of them, some of these fields have a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     pub(crate) first_ms: i64,

@@ -1,7 +1,7 @@
 //! A 64-bit fingerprint that is the same on every machine and in every version: it is stored in journals.
 //!
 //! Eight bytes at a time are folded in by a 64x64 -> 128 bit multiplication, the halves of which are added without carry (the mixing step of
-//! wyhash). Not meant to resist those who look for collisions.
+//! wyhash). It is not meant to resist a deliberate search for collisions.
 
 use std::hash::Hasher;
 
@@ -28,7 +28,7 @@ pub fn fingerprint(bytes: &[u8]) -> u64 {
     mix(state ^ SEED, FACTOR)
 }
 
-/// For sets of fingerprints: they need no more hashing.
+/// A hasher for sets of fingerprints, which need no more hashing.
 #[derive(Debug, Default)]
 pub(crate) struct AsIs(u64);
 

@@ -1,7 +1,6 @@
-//! The JSON parser that everything here shares: strict RFC 8259, one pass, and whoever wants to see the values looks over its shoulder.
-//!
-//! A document is one line: a raw line feed anywhere in it is a fault. Nesting ends at [`MAX_DEPTH`]. Running out of bytes is told apart from a
-//! fault, and no verdict depends on bytes behind the place where it was reached, so a longer prefix never changes an earlier verdict.
+//! The JSON parser that everything here shares: strict RFC 8259, in one pass. An observer sees the values while they are parsed. A document is one line: a
+//! raw line feed anywhere in it is a fault. The deepest nesting is [`MAX_DEPTH`]. The end of the bytes is distinguished from a fault. No result depends on
+//! bytes behind the place where it was reached, so a longer prefix never changes an earlier result.
 
 use crate::json_text::{number_end, string_end};
 
@@ -23,9 +22,9 @@ pub(crate) enum Kind {
     Number,
     /// A number with an exponent: one that may be out of range.
     Scientific,
-    /// A number that its profile takes for an integer, and that is one. The parser gives none of this kind.
+    /// A number that the profile declares as an integer, and that is one. The parser never gives this kind.
     Integer,
-    /// A number, an integer, or a text that is a level of the topic: the range is one of the topic. The parser gives none of these kinds.
+    /// A number, an integer or a text that is a level of the topic: the range is a range of the topic. The parser never gives these kinds.
     LevelNumber,
     /// See `LevelNumber`.
     LevelInteger,
@@ -55,7 +54,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Syntax {
-    /// The bytes ended inside the document. More may make it whole.
+    /// The bytes ended inside the document. More bytes may complete it.
     Incomplete,
     /// A raw line feed.
     LineFeed,
@@ -96,13 +95,13 @@ pub(crate) fn fault<T>(syntax: Syntax, at: usize) -> Outcome<T> {
     Err(SyntaxFault { syntax, at })
 }
 
-/// What an observer says about a place: where it is in the observer's own map. `None` means that nothing below is of interest.
+/// A place as an observer numbers it in its own map; [`NOWHERE`] means that nothing below is of interest.
 pub(crate) type Place = u32;
 
 /// A place below which nothing is of interest.
 pub(crate) const NOWHERE: Place = u32::MAX;
 
-/// Looks over the parser's shoulder. Ranges are offsets in the document.
+/// Sees keys and values while the parser reads them. Ranges are offsets in the document.
 pub(crate) trait Observer {
     /// A key of the object at `parent`; `start..end` is between the quotes. Returns the place of its value.
     fn key(
@@ -124,7 +123,7 @@ pub(crate) trait Observer {
     fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize);
 }
 
-/// Sees nothing: for those who only need to know where a document ends.
+/// An observer that ignores everything: for callers that only need to know where a document ends.
 pub(crate) struct Blind;
 
 impl Observer for Blind {
@@ -150,7 +149,7 @@ pub(crate) fn read_document<O: Observer>(bytes: &[u8], observer: &mut O) -> Outc
     }
 }
 
-/// Read the JSON value at the start of the message `bytes`, in and before which line feeds are blanks; the root is place 0. Returns where it begins, and the
+/// Read the JSON value at the start of the message `bytes`, where line feeds count as blanks; the root is place 0. Returns where the value begins, and the
 /// offset behind it.
 pub(crate) fn read_message<O: Observer>(bytes: &[u8], observer: &mut O) -> Outcome<(usize, usize)> {
     let mut reader = Reader::<O, true> { bytes, observer };
@@ -163,7 +162,7 @@ pub(crate) fn read_message<O: Observer>(bytes: &[u8], observer: &mut O) -> Outco
     Ok((start, end))
 }
 
-/// Whether only blanks and line feeds stand from `at` on; else where something else stands.
+/// Whether only blanks and line feeds follow from `at` on; otherwise, the offset of the first other byte.
 pub(crate) fn blank_from(bytes: &[u8], at: usize) -> Result<(), usize> {
     let observer = &mut Blind;
     match (Reader::<Blind, true> { bytes, observer }).peek(at) {
@@ -172,7 +171,7 @@ pub(crate) fn blank_from(bytes: &[u8], at: usize) -> Result<(), usize> {
     }
 }
 
-/// With `LINES` a line feed is a blank like others.
+/// With `LINES`, a line feed is a blank like the others.
 struct Reader<'a, O, const LINES: bool> {
     bytes: &'a [u8],
     observer: &'a mut O,

@@ -1,4 +1,4 @@
-//! Writes points as JSON: one object per point and line, numbers as the text they came as.
+//! Writes points as JSON: one object per point and line; numbers keep the text in which they arrived.
 
 use crate::decoded::{Decoded, FrameTime};
 use crate::origin::Origin;

@@ -1,8 +1,8 @@
-//! The tokens of JSON that have a length: strings (escapes, UTF-8) and numbers, and the text that an escaped string stands for.
+//! The tokens of JSON with a variable length: strings (escapes, UTF-8) and numbers; and the text of an escaped string.
 
 use crate::json::{Kind, Outcome, Syntax, fault};
 
-/// Read the string whose opening quote stands before `at`. Returns where its closing quote is, and whether it holds escapes.
+/// Read the string whose opening quote is before `at`. Returns where its closing quote is, and whether it holds escapes.
 #[inline]
 pub(crate) fn string_end(bytes: &[u8], mut at: usize) -> Outcome<(usize, bool)> {
     let mut escaped = false;
@@ -105,8 +105,8 @@ pub(crate) fn number_end(bytes: &[u8], at: usize) -> Outcome<(usize, Kind)> {
     }
 }
 
-/// The end of a number that fits eight bytes together with the byte behind it, has no exponent and does not begin with a zero that more digits
-/// follow; nothing for any other. All eight bytes are looked at together, because the lengths of numbers are what a processor cannot guess.
+/// The end of a number, if it fits eight bytes together with the byte behind it, has no exponent, and does not begin with a zero that more
+/// digits follow; otherwise nothing. All eight bytes are examined together, because a processor cannot predict the lengths of numbers.
 #[inline]
 fn short_number_end(bytes: &[u8], at: usize) -> Option<usize> {
     let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);

@@ -1,4 +1,4 @@
-//! Points of one document that have the same series and time, which would overwrite each other.
+//! Keeps points of one document apart that have the same series and time and would overwrite each other.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -9,7 +9,8 @@ use crate::moment::Moment;
 use crate::rules::Rules;
 use crate::scan::Scan;
 
-/// Let points of one series and time follow each other by a millisecond, the smallest step that all databases keep: they would overwrite each other.
+/// Move points with the same series and time a millisecond apart, the smallest step that all databases keep. Otherwise they would overwrite each
+/// other.
 pub(crate) fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
     if scan.points.len() < 2 {
         return;
@@ -26,7 +27,7 @@ pub(crate) fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
         let Some(series) = series(rules, document, scan, first, tags, &mut name) else {
             continue;
         };
-        // One that is too early will not be believed, and then has the document's time.
+        // A time that is too early will not be believed; the point then has the document's time.
         let own = point.time.filter(|own| match own {
             Moment::At(own_ns) => *own_ns >= rules.belief.earliest_ns,
             Moment::Uptime(_) | Moment::Either(_) => true,

@@ -1,4 +1,4 @@
-//! Tells points from others: which series a point belongs to, and which of its fields have values.
+//! Keys of points: the series that a point belongs to, and its fields that have values.
 
 use crate::decoded::Decoded;
 use crate::found::{FieldRef, FoundTag, PointRef};
@@ -15,9 +15,9 @@ pub struct PointKey {
     pub series: u64,
     /// One bit for each field, chosen by its name; two fields may share a bit.
     pub fields: u16,
-    /// The point's own time, if it has another than the document.
+    /// The point's own time, if it differs from the document's.
     pub time: Option<Moment>,
-    /// How much later than its time it is, because earlier points of the document have its series and time.
+    /// How much later than its time the point is, because earlier points of the document have its series and time.
     pub later_ms: u32,
 }
 
@@ -80,7 +80,8 @@ impl Decoded<'_> {
     }
 }
 
-/// Fingerprint of measurement and tags of the point to which a field belongs; `tags` are those that the document and its device gave it. `name` is room for their text.
+/// Fingerprint of measurement and tags of the point to which a field belongs; `tags` are the tags that the document and its device gave it. `name` is a buffer
+/// for their text.
 pub(crate) fn series(
     rules: &Rules,
     document: &[u8],

@@ -1,7 +1,7 @@
-//! The rules of the gateway without any input or output: time, sockets and files belong to those who call.
+//! The rules of the gateway without any input or output: callers handle time, sockets and files.
 //!
-//! Bytes go through a [`framer::Framer`], which finds documents. A [`profile::Profile`] says what a document means; what it finds there is [`Decoded`]. With an
-//! [`origin::Origin`], which adds topic prefix and tags, that gives lines, publishes and values.
+//! Bytes go through a [`framer::Framer`], which finds documents. A [`profile::Profile`] says what a document means; the values that it finds there are
+//! [`Decoded`]. Together with an [`origin::Origin`], which adds topic prefix and tags, this gives lines, publishes and values.
 
 #![forbid(unsafe_code)]
 

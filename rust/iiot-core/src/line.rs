@@ -1,4 +1,4 @@
-//! Writes points as `InfluxDB` line protocol: one line a point, numbers as the text they came as.
+//! Writes points as `InfluxDB` line protocol: one line per point; numbers keep the text in which they arrived.
 
 use std::cmp::Ordering;
 
@@ -21,7 +21,7 @@ pub enum Integers {
     /// `45000i`.
     #[default]
     Typed,
-    /// `45000`, for a database in which somebody else has written them so.
+    /// `45000`, for a database in which another program has written them in this way.
     AsFloats,
 }
 
@@ -67,8 +67,8 @@ impl Decoded<'_> {
         self.scan.fields.len()
     }
 
-    /// Write all points of one field, if none needs anything rendered; otherwise nothing. Each line is three block copies into a buffer made long enough
-    /// before, of which what is too much is overwritten by the next.
+    /// Write all points of one field, if none needs rendering; otherwise write nothing. Each line is three block copies into a buffer that is long
+    /// enough. The surplus bytes of a block are overwritten by the next block.
     fn write_fixed(
         &self,
         origin: &Origin,
@@ -158,7 +158,7 @@ impl Decoded<'_> {
         out.extend_from_slice(tail.text());
     }
 
-    /// Append everything of a line with this field before its value.
+    /// Append the part of a line with this field that comes before the value.
     fn push_head(
         &self,
         parts: &HeadParts,
@@ -200,7 +200,7 @@ impl Decoded<'_> {
         self.push_field_name(b' ', &parts.name, context, out);
     }
 
-    /// Whether a tag of the document or its device stands before a key that is escaped already.
+    /// Compare a tag of the document or its device with a key that is escaped already.
     fn compare_key(&self, tag: &FoundTag, key: &[u8]) -> Ordering {
         let raw = self.scan.tag_key(tag);
         if tag.is_plain {

@@ -1,4 +1,5 @@
-//! A line of `InfluxDB`'s protocol as a JSON document; `line_reader.rs` says what it looks like.
+//! A line of `InfluxDB`'s protocol as a JSON document; `line_reader.rs` shows the form of that
+//! document.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +17,7 @@ pub(crate) fn line_document(text: &[u8], at: usize, precision: Precision) -> Rea
     Reader { text, at }.line(precision)
 }
 
-/// What is read, or what is wrong.
+/// The value that was read, or the fault.
 pub(crate) type Read<T> = Result<T, Fault>;
 
 /// Kinds of fields, in the order in which documents have them.
@@ -92,7 +93,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A name up to one of `ends`, the escapes of `special` taken away.
+    /// A name up to one of `ends`, with the escapes of `special` removed.
     fn name(&mut self, ends: &[u8], special: &[u8]) -> Vec<u8> {
         let mut name = Vec::new();
         while let Some(byte) = self.peek().filter(|byte| !ends.contains(byte)) {

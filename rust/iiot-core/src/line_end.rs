@@ -1,4 +1,4 @@
-//! Writes the end of a line: a space, the time, a line feed; made once for all lines of a document.
+//! The end of a line: a space, the time, a line feed. It is made once for all lines of a document.
 
 /// From here on, in nanoseconds: the years 2001 to 2286.
 const NINETEEN_DIGITS: u64 = 1_000_000_000_000_000_000;
@@ -13,7 +13,7 @@ impl Tail {
     const SIZE: usize = 32;
 
     pub(crate) fn new(time_ns: i64) -> Self {
-        // Twenty-four digits from byte 8 on, the line feed behind them; the tail begins before the first that counts.
+        // Twenty-four digits from byte 8 on, and the line feed behind them; the tail begins before the first significant digit.
         const DIGITS: usize = 8;
         const END: usize = DIGITS + 24;
         let time = time_ns.unsigned_abs();
@@ -67,7 +67,8 @@ impl Tail {
     }
 }
 
-/// The digits of a number below 10^8, zeros in front: halves, quarters and single digits are divided at once in the lanes of one word.
+/// The digits of a number below 10^8, with leading zeros. Halves, quarters and single digits are divided in parallel, in the lanes of
+/// one word.
 fn eight_digits(number: u64) -> [u8; 8] {
     let halves = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;

@@ -1,12 +1,12 @@
-//! Reads `InfluxDB` line protocol that others write, and makes a document of each line: types and the text of numbers are kept.
+//! Reads `InfluxDB` line protocol of other programs, and makes a document of each line. Types and the text of numbers are kept.
 //!
 //! ```text
 //! measurement[,tag=value]* field=value[,field=value]* [time]        lines end with a line feed; one that begins with # is a comment
 //! {"measurement":"m","tags":{"a":"b"},"time":1764393600000000000,"floats":{"t":54.10},"integers":{"n":45000},"booleans":{"on":true},"strings":{"s":"x"}}
 //! ```
 //!
-//! As `InfluxDB`'s reference says: a backslash escapes a comma, an equals sign or a space in names and tags, and a quote or a backslash in a text; everywhere else it
-//! is itself. A text in quotes may hold line feeds. Of equal fields the last one counts.
+//! As `InfluxDB`'s reference says: a backslash escapes a comma, an equals sign or a space in names and tags, and a quote or a backslash in a text; everywhere
+//! else it stands for itself. A text in quotes may contain line feeds. If a field occurs more than once, the last one counts.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl Precision {
 pub struct LineFault {
     /// Its number, from 1 on.
     pub line: usize,
-    /// The byte in it where it is wrong, from 1 on.
+    /// The number of the byte at which the fault is, from 1 on.
     pub column: usize,
     /// What is wrong, and what would be right.
     pub message: &'static str,
@@ -120,7 +120,7 @@ pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | 0)
 }
 
-/// The line at the start of some bytes, and the length with its line feed. A line feed in a text of a field ends no line.
+/// The line at the start of `bytes`, and its length including the line feed. A line feed inside a text does not end the line.
 fn cut(bytes: &[u8]) -> (&[u8], usize) {
     let (mut in_fields, mut in_text, mut is_escaped) = (false, false, false);
     let first = bytes.iter().find(|byte| !is_blank(**byte));
@@ -137,7 +137,7 @@ fn cut(bytes: &[u8]) -> (&[u8], usize) {
             b'\\' => is_escaped = true,
             b'\n' if !in_text => return (bytes.get(..at).unwrap_or_default(), at + 1),
             b'"' if in_text => in_text = false,
-            // A text begins behind an equals sign only; anywhere else a quote is a quote.
+            // A text begins only behind an equals sign; anywhere else a quote is an ordinary character.
             b'"' => in_text = in_fields && before == b'=' && !is_comment,
             b' ' => in_fields |= !is_blank(before) && before != b'\n',
             _ => {}

@@ -43,7 +43,7 @@ fn only_time(scan: &Scan) -> Option<Moment> {
     }
 }
 
-/// Add the points of a document that is an array: each item is taken as a document would be.
+/// Add the points of a document that is an array: each item is handled like a document.
 pub(crate) fn array(rules: &Rules, hash: u64, document: &[u8], array: Value, scan: &mut Scan) {
     clear(scan);
     scan.points.clear();
@@ -139,7 +139,8 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Make points of the short ones' fields, from `first` on, and add those of the long form. `false`: there are more than may be kept.
+    /// Make points from the fields of short points, beginning with field `first`, and add the points of the long form. `false`: there
+    /// are more points than may be kept.
     fn points(&self, applies: &[u32], first: usize, scan: &mut Scan) -> bool {
         for number in first as u32..scan.fields.len() as u32 {
             scan.points.push(PointRef {
@@ -170,7 +171,7 @@ impl Part<'_> {
         true
     }
 
-    /// The items of a scope, and where the captures of their path begin, if that has any.
+    /// The items of a scope, and where the captures of their path begin, if the path has any.
     fn found_items(&self, scope: usize, scan: &Scan) -> Vec<(Value, Option<u32>)> {
         let each = self.rules.scopes.get(scope).and_then(|scope| scope.each);
         let Some(each) = each else {
@@ -193,7 +194,7 @@ impl Part<'_> {
         values.into_iter().map(|value| (value, None)).collect()
     }
 
-    /// The tables of the items of a scope, and where the captures of their path begin. They are read the first time.
+    /// The tables of the items of a scope, and where the captures of their path begin. The first call reads the items.
     fn items(&self, scope: usize, scan: &mut Scan) -> Vec<(u32, Option<u32>)> {
         let found = self.found_items(scope, scan);
         let known = (1..)
@@ -299,7 +300,7 @@ impl Part<'_> {
         true
     }
 
-    /// What a table was read of.
+    /// The part of the document from which a table was read.
     fn part(&self, table: u32, scan: &Scan) -> Value {
         scan.table(table).map_or(
             Value {

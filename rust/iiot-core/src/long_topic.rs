@@ -1,10 +1,11 @@
-//! Which points of the long form take documents with a topic, and where its named levels stand.
+//! Which points of the long form accept documents with a given topic, and where the named levels of the
+//! topic are.
 
 use crate::device;
 use crate::rules::{PointRule, Rules};
 use crate::scan::Scan;
 
-/// Find out which points take documents with this topic. `false`: none.
+/// Find out which points accept documents with this topic. `false`: none.
 pub(crate) fn enter(
     rules: &Rules,
     hash: u64,
@@ -35,7 +36,7 @@ pub(crate) fn enter(
 }
 
 impl PointRule {
-    /// The level of a topic that says which device its document is of, if the point takes such documents.
+    /// The level of a topic that names the device of its document, if the point accepts such documents.
     pub(crate) fn device_in<'t>(&self, topic: &'t [u8]) -> Option<&'t [u8]> {
         let wanted = self.device_level?;
         let mut place = None;
@@ -63,7 +64,7 @@ fn match_topic(rules: &Rules, scan: &mut Scan) {
         let Some(rule) = rules.points.get(number as usize) else {
             continue;
         };
-        // An empty topic stands for none, which no filter matches.
+        // An empty topic means that there is none; no filter matches it.
         let mut matches = rule.filters.is_empty();
         for filter in rule.filters.iter().filter(|_| !scan.topic.is_empty()) {
             found.clear();

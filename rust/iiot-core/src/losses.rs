@@ -1,4 +1,4 @@
-//! What was lost on air: how far a node's sequence has come, and which numbers of it are missing.
+//! Losses on air: the newest sequence number of each node, and the numbers that are missing.
 
 use crate::window::Reception;
 
@@ -6,19 +6,17 @@ use crate::window::Reception;
 const MAX_GAP: u64 = 10_000;
 /// A number less than this far behind the newest may have waited in its node's outbox: `iiot_proto::link::WINDOW_PACKETS`.
 const MAX_LATE: u64 = 128;
-/// Ranges of missing numbers remembered a node, so that a late arrival is taken off the losses again.
+/// The most ranges of missing numbers that are remembered per node, so that a late arrival can be subtracted from the losses again.
 const MAX_MISSING: usize = 64;
 
-/// How far a node's sequence has come.
-///
-/// A node keeps what nobody acknowledged, and when it is heard again sends its newest reading first, then the stored ones from the oldest on. So a
-/// number behind the newest is
+/// The progress of a node's sequence. A node keeps packets that nobody acknowledged. When it is heard again, it first sends its newest reading,
+/// and then the stored ones, oldest first. So a number behind the newest is
 ///
 /// - late, if it was missing: one lost frame less;
 /// - a restart, if the boot id changed, or if it lies [`MAX_LATE`] or more behind, further than an outbox reaches;
-/// - a restart, if the node tells no boot id and the number was received before (what comes here is no repeat: its text differs, or the window has
-///   passed). What was received before this process began is not known;
-/// - otherwise from before the first number heard: it changes nothing.
+/// - a restart, if the node sends no boot id and the number was received before (it is not a repeat: its text differs, or the window has passed).
+///   Numbers that were received before this process began are not known;
+/// - otherwise a number from before the first one that was heard: it changes nothing.
 ///
 /// A restart counts no loss, and numbers go on from there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +24,7 @@ pub(crate) struct Track {
     pub(crate) boot: Option<u64>,
     pub(crate) last: u64,
     pub(crate) missing: Vec<(u64, u64)>,
-    /// So many numbers before `last` were received or are missing. Not stored.
+    /// How many numbers before `last` are known: received, or missing. Not stored.
     pub(crate) known: u64,
 }
 
@@ -39,8 +37,8 @@ impl Track {
         }
     }
 
-    /// The change in frames lost on air that this sequence number means. One that is judged late may fill a gap, or come next; where it
-    /// lies before what is known, it is no restart.
+    /// The change in frames lost on air that follows from this sequence number. A number that is judged late may fill a gap, or be the next one;
+    /// if it lies before the known numbers, it does not count as a restart.
     pub(crate) fn advance(&mut self, r: &Reception, late: bool) -> i64 {
         if self.boot != r.boot {
             if late {
@@ -87,14 +85,14 @@ impl Track {
             *self = Self::from(r);
             return 0;
         }
-        // So far ahead a late one is more likely from before a restart than the next.
+        // A late number that is so far ahead is more likely from before a restart than the next one.
         if ahead == 0 || (late && ahead > MAX_LATE) {
             return 0;
         }
         let lost = ahead - 1;
         self.known = self.known.saturating_add(ahead);
         if lost > 0 && r.seq < self.last {
-            // Over a wrap what is missing is counted and not remembered.
+            // If the sequence wraps, missing numbers are counted but not remembered.
             self.known = 0;
         } else if lost > 0 {
             if self.missing.len() == MAX_MISSING {

@@ -137,7 +137,7 @@ fn is_topic(topic: &Template<Path>) -> bool {
         || topic.texts().any(|text| text.contains(['+', '#', '\0'])))
 }
 
-/// What MQTT does not take of a topic's own text; what documents put into it is replaced.
+/// The part of a topic's fixed text that MQTT does not allow. Text that comes from documents is replaced instead.
 fn topic_fault(topic: &Template<Path>) -> Option<TextFault> {
     let text: String = topic.texts().collect();
     text_fault_within(&text, MAX_PART_BYTES)

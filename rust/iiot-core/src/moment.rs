@@ -17,9 +17,9 @@ pub(crate) enum TimeFormat {
     Rfc3339,
     /// A number since 1970 whose size tells its unit, or RFC 3339. Numbers may be written in quotes.
     Auto,
-    /// `2023-06-23 11:10:28.896`, in quotes: what a clock in the zone shows. An hour that occurs twice is taken for the first one.
+    /// `2023-06-23 11:10:28.896`, in quotes: the time that a clock in the zone shows. A local time that occurs twice means the first occurrence.
     Local(TimeZone),
-    /// As conversions of `strptime` say, such as `%d.%m.%Y %H:%M`; of a zone, unless one of them is an offset.
+    /// In the format of `strptime`, such as `%d.%m.%Y %H:%M`; in a zone, unless one of the conversions is an offset.
     Written(String, Option<TimeZone>),
     /// Whole milliseconds since the device started.
     Uptime,
@@ -27,7 +27,7 @@ pub(crate) enum TimeFormat {
     UnixOrUptime,
 }
 
-/// A time as a document tells it.
+/// A time as a document gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {
     /// Nanoseconds since 1970.
@@ -109,7 +109,7 @@ impl TimeFormat {
         "unix_s_or_uptime_ms",
     ];
 
-    /// Read a time; `None` if it is written otherwise or does not fit.
+    /// Read a time; `None` if it has another format or does not fit.
     pub(crate) fn read(&self, kind: Kind, text: &[u8]) -> Option<Moment> {
         let at = match (self, kind) {
             (Self::Unix(power), Kind::Number | Kind::String) => {
@@ -160,12 +160,12 @@ pub fn read_auto(value: &[u8]) -> Option<i64> {
     }
 }
 
-/// Which times of documents are believed. A clock that was never set says 1970, and a wrong unit lies far ahead.
+/// Which times of documents are believed. A clock that was never set shows 1970, and a time in a wrong unit lies far ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Belief {
-    /// Nothing was measured before; nanoseconds since 1970.
+    /// An earlier time is not believed; nanoseconds since 1970.
     pub earliest_ns: i64,
-    /// Nor so long after it arrived, in nanoseconds.
+    /// A time further ahead of the arrival than this is not believed; nanoseconds.
     pub most_ahead_ns: i64,
 }
 
@@ -180,7 +180,7 @@ impl Default for Belief {
 }
 
 impl Belief {
-    /// Whether a document that arrived then can be of that time.
+    /// Whether a document that arrived at `received_at_ns` can have this time.
     pub fn holds(&self, time_ns: i64, received_at_ns: i64) -> bool {
         time_ns >= self.earliest_ns && time_ns <= received_at_ns.saturating_add(self.most_ahead_ns)
     }

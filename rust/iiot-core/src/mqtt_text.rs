@@ -1,18 +1,18 @@
-//! What MQTT takes as text (MQTT 3.1.1 and 5, section 1.5): topics, filters, client ids, user names, wills.
-//!
-//! A peer may close the connection of whoever sends anything else, and then closes it again for the same packet, for ever. So this is asked
-//! wherever a text is to become MQTT's: what comes from documents is replaced, what people wrote is refused. Payloads and passwords are bytes.
+//! The texts that MQTT allows (MQTT 3.1.1 and 5, section 1.5): topics, filters, client ids, user names, wills. A peer may close the connection
+//! over any other text, and then again over the same packet, for ever. So every text is checked here before MQTT gets it: forbidden characters
+//! from documents are replaced, and forbidden texts from people are refused. Payloads and passwords are bytes, not text.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The longest text: its length stands in two bytes.
+/// The longest text: its length is a number of two bytes.
 pub const MAX_TEXT_BYTES: usize = 65_535;
 
-/// The longest prefix of topics, and the longest text of a topic template: joined they fit, with what the gateway puts behind a prefix.
+/// The longest prefix of topics, and the longest text of a topic template. Joined they fit, and so does the text that the gateway puts behind
+/// a prefix.
 pub const MAX_PART_BYTES: usize = 32_000;
 
-/// Why a text is none for MQTT.
+/// Why MQTT does not allow a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextFault {
     /// It holds this control character or non-character.
@@ -41,12 +41,12 @@ impl fmt::Display for TextFault {
     }
 }
 
-/// Why MQTT does not take this text; `None` if it does.
+/// Why MQTT does not allow this text; `None` if it does.
 pub fn text_fault(text: &str) -> Option<TextFault> {
     text_fault_within(text, MAX_TEXT_BYTES)
 }
 
-/// The same for a text of which no more than `max_bytes` are wanted.
+/// The same, for a text of at most `max_bytes`.
 pub fn text_fault_within(text: &str, max_bytes: usize) -> Option<TextFault> {
     if text.len() > max_bytes {
         return Some(TextFault::TooLong(max_bytes));
@@ -59,7 +59,7 @@ pub fn text_fault_within(text: &str, max_bytes: usize) -> Option<TextFault> {
         .map(TextFault::Character)
 }
 
-/// The text with `_` for every character that MQTT does not allow; its length stays the caller's.
+/// The text with `_` for every character that MQTT does not allow. The caller must check its length.
 pub fn replaced(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_allowed) {
         return Cow::Borrowed(text);
@@ -68,8 +68,8 @@ pub fn replaced(text: &str) -> Cow<'_, str> {
     Cow::Owned(replaced.collect())
 }
 
-/// Make what stands from `start` on into text within one level of a topic: `_` for what MQTT does not allow, and for what would add a level or
-/// a wildcard.
+/// Turn the bytes from `start` on into text within one level of a topic. `_` replaces every character that MQTT does not allow, or that would
+/// add a level or a wildcard.
 pub(crate) fn make_level(out: &mut Vec<u8>, start: usize) {
     let special = |byte: &u8| matches!(byte, b'+' | b'#' | b'/');
     let level = out.get(start..).unwrap_or_default();
@@ -83,14 +83,14 @@ pub(crate) fn make_level(out: &mut Vec<u8>, start: usize) {
             let character = if kept { character } else { '_' };
             out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         }
-        // Documents are UTF-8, so this comes from none of them.
+        // Documents are UTF-8, so they never contain this.
         if !chunk.invalid().is_empty() {
             out.push(b'_');
         }
     }
 }
 
-/// Printable ASCII only, as nearly every text is: all of it is allowed.
+/// Whether the text is printable ASCII only, as nearly every text is: then all of it is allowed.
 fn is_plain(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, 0x20..=0x7e))
 }

@@ -1,8 +1,8 @@
-//! Numbers that are counted with, read from their text without passing through a float.
+//! Numbers for calculations, read from their text without passing through a float.
 
 use crate::found::Value;
 
-/// A decimal number times ten to the `power`, and whether nothing was cut off. `None` if it is no number, or does not fit.
+/// A decimal number times ten to the `power`, and whether the result is exact. `None` if the text is not a number, or does not fit.
 pub(crate) fn scaled(text: &[u8], power: i32) -> Option<(i64, bool)> {
     let (negative, rest) = match text.strip_prefix(b"-") {
         Some(rest) => (true, rest),
@@ -19,7 +19,7 @@ pub(crate) fn scaled(text: &[u8], power: i32) -> Option<(i64, bool)> {
         return None;
     }
     let fraction = fraction.unwrap_or_default();
-    // Digits in front of this place count, those behind are cut off.
+    // Digits before this place count; digits behind it are cut off.
     let places = i64::try_from(whole.len()).ok()? + i64::from(power) + exponent;
     let (mut value, mut is_exact) = (0_i64, true);
     for (place, &byte) in (0_i64..).zip(whole.iter().chain(fraction)) {
@@ -28,7 +28,7 @@ pub(crate) fn scaled(text: &[u8], power: i32) -> Option<(i64, bool)> {
             return None;
         }
         if place < places {
-            // Counted below zero, so that the smallest number fits.
+            // Counted as a negative number, so that the smallest integer fits.
             value = value.checked_mul(10)?.checked_sub(digit)?;
         } else {
             is_exact &= digit == 0;
@@ -62,7 +62,7 @@ fn exponent(text: &[u8]) -> Option<i64> {
         if !byte.is_ascii_digit() {
             return None;
         }
-        // Far beyond what any number here can have; the text may be as long as it likes.
+        // Far beyond the exponent of any number here, although the text may have any length.
         value = (value * 10 + i64::from(byte - b'0')).min(1_000_000);
     }
     Some(sign * value)
@@ -83,7 +83,7 @@ pub(crate) fn whole_number(document: &[u8], value: Value) -> Option<u64> {
         && let Some(before) = document.get(..value.end as usize)
         && let Some(block) = before.last_chunk::<8>()
     {
-        // The bytes in front of it are made zeros.
+        // The bytes before it become zeros.
         let keep = u64::MAX << (8 * (8 - length));
         let zeros = u64::from_le_bytes(*b"00000000");
         return eight_digit_number(u64::from_le_bytes(*block) & keep | zeros & !keep);
@@ -99,7 +99,8 @@ pub(crate) fn whole_number(document: &[u8], value: Value) -> Option<u64> {
     Some(number)
 }
 
-/// The number that eight digits write, if they are digits: pairs, quarters and halves are put together at once in the lanes of one word.
+/// The number that eight digits stand for, if all are digits. Pairs, quarters and halves are combined in parallel, in the lanes of one
+/// word.
 fn eight_digit_number(bytes: u64) -> Option<u64> {
     let digits = bytes ^ 0x3030_3030_3030_3030;
     // Above 9 in a lane: the sum reaches the lane's high half.

@@ -1,4 +1,4 @@
-//! Numbers as other programs write them, made numbers as JSON has them: `+1`, `.5`, `1.` and `007` become `1`, `0.5`, `1` and `7`; all others keep their text.
+//! Turns numbers of other programs into JSON numbers: `+1`, `.5`, `1.` and `007` become `1`, `0.5`, `1` and `7`; all others keep their text.
 
 /// An integer that fits 64 bits.
 pub(crate) fn integer_text(text: &[u8]) -> Option<i64> {

@@ -1,6 +1,5 @@
-//! Follows a document through the tree of wanted paths and notes where the wanted values are.
-//!
-//! Of duplicate keys the last one counts, with everything below it, as in `serde_json`: whatever an earlier one left is forgotten.
+//! Follows a document through the tree of wanted paths and notes where the wanted values are. If a key occurs more than once, the
+//! last one counts, with everything below it, as in `serde_json`. All values of the earlier key are forgotten.
 
 use crate::found::{Capture, Found, Value};
 use crate::hash::fingerprint;
@@ -9,7 +8,7 @@ use crate::json_text::unescape;
 use crate::scan::{MAX_WILDCARD_VALUES, Scan};
 use crate::trie::{Spot, Trie};
 
-/// Room for this many keys is kept from document to document.
+/// Space for this many keys is kept from document to document.
 const KEPT_KEYS: usize = 1024;
 
 /// Spreads small numbers over 64 bits.
@@ -21,7 +20,7 @@ pub(crate) struct Noting<'a> {
 }
 
 impl<'a> Noting<'a> {
-    /// Begin a document; `profile` tells for which tree the tables of `scan` are laid out.
+    /// Begin a document; `profile` says for which tree the tables of `scan` are laid out.
     #[inline]
     pub(crate) fn begin(trie: &'a Trie, profile: u64, scan: &'a mut Scan) -> Self {
         if scan.profile != Some(profile) || scan.document == u32::MAX {
@@ -80,7 +79,7 @@ impl<'a> Noting<'a> {
         }
     }
 
-    /// A key came a second time: forget what the first one left.
+    /// A key came a second time: forget the values of the first one.
     #[cold]
     fn forget_single(&mut self, spot: &Spot, place: Place) {
         self.scan.forgot = true;
@@ -94,7 +93,8 @@ impl<'a> Noting<'a> {
             .retain(|found| !(place..spot.end).contains(&found.place));
     }
 
-    /// Whether the object that is being read at `depth` may have had this key before. One in 2^64 times it had not.
+    /// Whether the object that is being read at `depth` may have had this key before. With a probability of 1 in 2^64 the answer
+    /// is wrong.
     fn came_before(&mut self, place: Place, depth: usize, name: &[u8]) -> bool {
         let object = self.scan.opened.get(depth).copied().unwrap_or(0);
         let key =
@@ -102,7 +102,7 @@ impl<'a> Noting<'a> {
         !self.scan.keys.insert(key)
     }
 
-    /// Forget what an earlier key of the same name left in the object that is being read at `depth`.
+    /// Forget the values of an earlier key with the same name in the object that is being read at `depth`.
     fn forget_same_key(
         &mut self,
         bytes: &[u8],
@@ -239,7 +239,7 @@ impl Observer for Noting<'_> {
 
     #[inline]
     fn close(&mut self, place: Place, kind: Kind, start: usize, end: usize) {
-        // The path of the whole asks for a bare value.
+        // The path of the whole document wants a bare value.
         if place != 0 {
             self.scalar(place, kind, start, end);
         }
@@ -270,7 +270,7 @@ fn same_key(bytes: &[u8], left: Capture, right: Capture) -> bool {
     }
 }
 
-/// Append what a wildcard matched, as text.
+/// Append the text that a wildcard matched.
 pub(crate) fn push_capture(document: &[u8], capture: Capture, out: &mut Vec<u8>) {
     match capture {
         Capture::Key {

@@ -1,4 +1,4 @@
-//! A profile together with what the configuration adds to it: topic prefix and tags. Texts that do not depend on a document are made here, once.
+//! A profile together with the topic prefix and tags of the configuration. Texts that do not depend on a document are made here, once.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::render::{push_escaped_measurement, push_escaped_tag};
 use crate::rules::{Address, FieldName, PointRule};
 use crate::template::Template;
 
-/// A profile's lines and topics as far as they are known before any document.
+/// The parts of a profile's lines and topics that are known before any document.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// By field.
@@ -20,7 +20,7 @@ pub struct Origin {
     pub(crate) tags: Vec<Vec<Tag>>,
 }
 
-/// A tag of a point as its encoders want it.
+/// A tag of a point, in the forms that encoders need.
 #[derive(Clone, Debug)]
 pub(crate) struct Tag {
     pub(crate) key: String,
@@ -28,7 +28,7 @@ pub(crate) struct Tag {
     pub(crate) origin: TagOrigin,
 }
 
-/// Everything of a line with one field before its value.
+/// The part of a line with one field that comes before the value.
 #[derive(Clone, Debug)]
 pub(crate) enum Head {
     /// It is the same for every document that brings no tags.
@@ -36,7 +36,7 @@ pub(crate) enum Head {
     Rendered,
 }
 
-/// What a head is made of where it is rendered.
+/// The parts from which a head is rendered.
 #[derive(Clone, Debug)]
 pub(crate) struct HeadParts {
     pub(crate) measurement: Template<Address>,
@@ -71,7 +71,7 @@ impl Topic {
     }
 }
 
-/// A text, with its first bytes in a block of fixed size: copying a whole block is much faster than copying as many bytes as needed.
+/// A text whose first bytes are in a block of fixed size: copying a whole block is much faster than copying an exact number of bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) text: Vec<u8>,
@@ -94,7 +94,7 @@ impl Block {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginError {
-    /// The topic prefix holds a wildcard (`+`, `#`) or NUL.
+    /// The topic prefix contains a wildcard (`+`, `#`) or NUL.
     TopicPrefix(String),
     /// A tag has no key.
     EmptyTagKey,
@@ -115,7 +115,8 @@ impl fmt::Display for OriginError {
 impl std::error::Error for OriginError {}
 
 impl Origin {
-    /// Join a profile with a topic prefix (may be empty) and tags for every line. Where a point has a tag of the same key, the point's counts.
+    /// Join a profile with a topic prefix (may be empty) and tags for every line. If a point has a tag with the same key, the point's tag
+    /// counts.
     pub fn new(
         profile: &Profile,
         topic_prefix: &str,
@@ -166,7 +167,7 @@ fn topic(prefix: &[u8], template: &Template<Address>) -> Topic {
     }
 }
 
-/// The tags that the profile gives a point, and those of the configuration that they do not hide; in the order in which lines have them.
+/// The tags that the profile gives a point, and the configuration's tags that they do not hide, in the order of line protocol.
 fn all_tags(point: &PointRule, shared: &[(String, String)]) -> Vec<Tag> {
     let own = point.tags.iter().map(|(key, value)| Tag {
         key: key.clone(),
@@ -248,7 +249,7 @@ pub(crate) fn push_name(before: u8, name: &[u8], out: &mut Vec<u8>) {
     out.push(b'=');
 }
 
-/// Append one tag, comma first; key and value are escaped already.
+/// Append a comma and one tag; key and value are escaped already.
 pub(crate) fn push_tag(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.push(b',');
     out.extend_from_slice(key);

@@ -11,24 +11,25 @@ use crate::rules::{Address, FieldName, PointRule, Rules, ValueType};
 use crate::scan::{MAX_WILDCARD_POINTS, Scan, ValueFault, ValueFaultReason};
 use crate::template::Template;
 
-/// What a profile says about the other values of a point, where that is more than which keys it leaves out.
+/// A profile's rule for the other values of a point, if it says more than which keys are left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OthersRule {
     /// Number of the field that stands for all of them.
     pub(crate) field: u32,
-    /// They stand in the value there; none: in the document or item.
+    /// The address of the value that contains them; none: the document or item.
     pub(crate) within: Option<Address>,
     /// The document or item itself, where it may be one value.
     pub(crate) bare: Option<Address>,
-    /// Before their names in what is told of faults.
+    /// The text before their names in messages about faults.
     pub(crate) path: String,
-    /// What the value is called that has a field of its own, and that field. A value that is called after it, or a bare one, takes its place.
+    /// The name of the value that has a field of its own, and that field. Without such a value, one with the name of the field takes its
+    /// place, or a bare document.
     pub(crate) value: Option<(Template<Address>, u32)>,
-    /// Where objects stand whose values are tags, with the path of each.
+    /// The addresses of objects whose values are tags, with the path of each.
     pub(crate) tag_objects: Vec<(Address, String)>,
     /// Names of numbers that are integers.
     pub(crate) integers: Vec<Pattern>,
-    /// Values of objects and lists are others as well, their names joined by this.
+    /// If set, values in objects and lists are other values as well; this joins their names.
     pub(crate) separator: Option<String>,
     /// Names of values that are tags.
     pub(crate) tags: Vec<Pattern>,
@@ -36,17 +37,17 @@ pub(crate) struct OthersRule {
     pub(crate) fields: Option<Vec<Pattern>>,
     /// Names of booleans that are fields; none: all.
     pub(crate) booleans: Option<Vec<Pattern>>,
-    /// Names of texts that are fields; none: a text is passed over.
+    /// Names of texts that are fields; none: texts are ignored.
     pub(crate) strings: Option<Vec<Pattern>>,
     /// Names that are left out.
     pub(crate) except: Vec<Pattern>,
-    /// Names of what the point or the profile looks at by a path: no other values.
+    /// Names of values that the point or the profile reads by a path; these are not other values.
     pub(crate) taken: Vec<Pattern>,
     /// The keys of the point's own tags.
     pub(crate) own_tags: Vec<String>,
 }
 
-/// What becomes of a value.
+/// How a value is used.
 enum Use {
     Tag,
     Field(ValueType),
@@ -132,7 +133,7 @@ struct Adding<'a> {
 type Name = (u32, u32);
 
 impl Adding<'_> {
-    /// What the value is called that has a field of its own.
+    /// The name of the value that has a field of its own.
     fn wanted(&self, scan: &mut Scan) -> Option<Name> {
         let (template, field) = self.others.value.as_ref()?;
         let context = Context {
@@ -184,7 +185,7 @@ impl Adding<'_> {
         scan.walk = walk;
     }
 
-    /// Which of the values has the field of its own: the one that is called so, else the one that is called as the field is.
+    /// The value that has the field of its own: the one with the wanted name, or else the one with the name of the field.
     fn chosen(&self, values: &[Named], wanted: Option<Name>, scan: &Scan) -> Option<(usize, u32)> {
         let (_, field) = self.others.value.as_ref()?;
         let find = |wanted: &[u8]| {

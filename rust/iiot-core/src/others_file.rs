@@ -1,4 +1,4 @@
-//! Reads what a point of a profile file says about all other values.
+//! Reads the rule of a profile file's point for all other values.
 //!
 //! ```toml
 //! [point.others]                        # all other numbers and booleans are fields as well; each key here is optional. Several are [[point.others]]
@@ -26,7 +26,7 @@ use crate::rules::{Address, Field, FieldName, ValueType};
 use crate::template::Template;
 use crate::toml_table::{Faults, Table};
 
-/// What the point has beside its other values.
+/// The parts of a point beside its other values.
 pub(crate) struct Beside<'a> {
     pub(crate) point: u32,
     /// Paths at which the profile looks outside of points.
@@ -34,7 +34,7 @@ pub(crate) struct Beside<'a> {
     pub(crate) own_tags: Vec<String>,
 }
 
-/// The keys that the field of all others leaves out, or what else is said about such fields.
+/// The keys that the field of all other values leaves out, or the further rules about such fields.
 #[derive(Default)]
 pub(crate) struct Others {
     pub(crate) except: Vec<String>,
@@ -43,7 +43,7 @@ pub(crate) struct Others {
 
 /// The name of the field that `value` gives.
 const VALUE: &str = "value";
-/// The keys that say more than which names are left out and where the fields are published.
+/// The keys that have further rules, beyond the names that are left out and the topics of the fields.
 const SAYS_MORE: [&str; 9] = [
     "flatten",
     "tags",
@@ -216,7 +216,7 @@ fn read_one(
 }
 
 impl One {
-    /// The rule beside fields of these names, what paths lead to, and objects of which something else is made.
+    /// The rule, beside fields with these names, values that paths name, and objects that are used in another way.
     fn taking<'p>(
         self,
         fields: &[String],

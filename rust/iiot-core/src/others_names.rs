@@ -1,4 +1,4 @@
-//! Keeps the names of a point's fields and tags apart: no line has one of them twice.
+//! Makes the names of a point's fields and tags unique: no line has one of them twice.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::render::compare_escaped;
 use crate::rules::{FieldName, Rules};
 use crate::scan::{Scan, ValueFaultReason};
 
-/// Of fields of a point with one name, which several tables of other values may give, the first one counts.
+/// Keep only the first of a point's fields with the same name. Several tables of other values may give such fields.
 pub(crate) fn drop_equal_names(rules: &Rules, first: usize, scan: &mut Scan) {
     let mut known = HashSet::new();
     let mut kept = first;
@@ -36,7 +36,8 @@ pub(crate) fn drop_equal_names(rules: &Rules, first: usize, scan: &mut Scan) {
     scan.fields.truncate(kept);
 }
 
-/// Bring the tags of a point into the order of lines. Of equal keys, as lines write them, the last one counts; those of the profile hide them.
+/// Sort the tags of a point as in line protocol. If keys are equal, as lines write them, the last one counts. Tags of the profile hide tags of
+/// the document.
 pub(crate) fn sort_tags(others: &[OthersRule], first: usize, scan: &mut Scan) {
     let Some(own_tags) = others.first().map(|others| &others.own_tags) else {
         return;

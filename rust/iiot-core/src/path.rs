@@ -1,6 +1,6 @@
 //! The path of a value in a document: `n1.t`, `rxInfo[0].rssi`, `nodes.*.t`.
 //!
-//! Keys are separated by dots; a key that holds a dot, a bracket, an asterisk or a space is put in quotes (`"a.b".c`). `[n]` is the item n of an
+//! Keys are separated by dots; a key that contains a dot, a bracket, an asterisk or a space is put in quotes (`"a.b".c`). `[n]` is item n of an
 //! array. `*` (or `[*]`) stands for every key of an object and every item of an array. `.` alone is the whole.
 
 use std::fmt;
@@ -13,7 +13,7 @@ pub(crate) enum PathStep {
     Any,
 }
 
-/// A path as written and as its steps.
+/// A path: its text and its steps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Path {
     text: String,
@@ -21,7 +21,7 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// Read a path; the error is a message for whoever wrote it.
+    /// Read a path; the error is a message for its author.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut steps = Vec::new();
         if text == "." {
@@ -101,7 +101,7 @@ impl Path {
         Ok(rest)
     }
 
-    /// The path of one key, whatever that holds.
+    /// The path of one key, which may contain any character.
     pub(crate) fn of_key(key: &str) -> Self {
         Self {
             text: key.to_owned(),

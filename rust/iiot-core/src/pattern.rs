@@ -1,4 +1,4 @@
-//! Patterns for names: `*` stands for any characters, none included, and `?` for one.
+//! Patterns for names: `*` stands for any number of characters, including none, and `?` for exactly one.
 
 use crate::path::PathStep;
 
@@ -35,7 +35,7 @@ impl Pattern {
         Self::Name(name.as_bytes().to_vec())
     }
 
-    /// The names of what a path leads to, where the names of its steps are joined by a separator.
+    /// The names of the values that a path leads to, when the names of its steps are joined by a separator.
     pub(crate) fn of_path(steps: &[PathStep], separator: &str) -> Self {
         let bytes = |text: &str| -> Vec<Token> { text.bytes().map(Token::Byte).collect() };
         let steps = steps.iter().map(|step| match step {
@@ -74,7 +74,7 @@ impl Pattern {
 
 fn matches(tokens: &[Token], name: &[u8]) -> bool {
     let (mut at, mut token) = (0, 0);
-    // Where to go on if what follows the last `*` does not match: with one more character taken by it.
+    // Where to go on if the part after the last `*` does not match: then the `*` matches one more character.
     let mut retry: Option<(usize, usize)> = None;
     while at < name.len() || token < tokens.len() {
         let step = match (tokens.get(token), name.get(at)) {

@@ -1,4 +1,4 @@
-//! Gives points one by one, typed, for whoever keeps names, tags and fields apart: the local history, the newest values, JSON lines, rows.
+//! Gives typed points one by one, for encoders that need names, tags and fields separately: the local history, the newest values, JSON lines, rows.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::render::{compare_escaped, push_template};
 use crate::rules::{Address, FieldName};
 use crate::template::Template;
 
-/// What a value is.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueKind {
     /// A JSON number.
@@ -30,7 +30,7 @@ pub enum TagOrigin {
     Profile,
     /// The configuration: the same tag for every point.
     Configuration,
-    /// The document, because the profile takes all values of such names for tags.
+    /// The document, because the profile says that values with such names are tags.
     Document,
     /// The registry, for the device that the document is of.
     Device,
@@ -194,7 +194,8 @@ impl<'d> Point<'d> {
 }
 
 impl<'d> Field<'d> {
-    /// The number of the profile's field, if series and topic are the same for every document of this origin: what was found for this number once holds for ever.
+    /// The number of the profile's field, if series and topic are the same for every document of this origin. Then results for this number can be kept for
+    /// ever.
     #[inline]
     pub fn fixed(&self) -> Option<u32> {
         if self.has_found_tags {
@@ -231,13 +232,13 @@ impl<'d> Field<'d> {
         }
     }
 
-    /// The value: a number as the text it came as, an integer as its digits, a string without quotes and escapes.
+    /// The value: a number with the text in which it arrived, an integer as its digits, a string without quotes and escapes.
     #[inline]
     pub fn text(&self) -> Cow<'d, [u8]> {
         self.decoded.text(self.found.value)
     }
 
-    /// The topic, prefix included, if the field is published. `room` is room for one that depends on the document.
+    /// The topic, prefix included, if the field is published. `room` is a buffer for a topic that depends on the document.
     #[inline]
     pub fn topic<'t>(&'t self, room: &'t mut Vec<u8>) -> Option<&'t [u8]> {
         let topic = self

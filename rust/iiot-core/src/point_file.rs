@@ -17,10 +17,9 @@
 //! place = { level = "line", type = "string" }   # a named level of the topic; number, integer or string
 //! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true, unless = ["dry_run"] }
 //! ```
-//!
-//! In templates a named level of the filter comes before a key of the same name, `{#}` is the whole topic, and `{@key}` a tag of the document's device, which the level
-//! called `device` names. Paths of a point with `each` begin at the item; where the item has
-//! nothing there, the document is asked. The path `.` is the item, or the document, if that is a bare value.
+//! In templates a named level of the filter comes before a key of the same name, `{#}` is the whole topic, and `{@key}` is a tag of the document's device,
+//! which the level called `device` names. Paths of a point with `each` begin at the item; if the item has no value there, the path is looked up in the
+//! document. The path `.` is the item, or the document, if that is a bare value.
 
 use toml::de::DeValue;
 
@@ -35,12 +34,12 @@ use crate::toml_table::{Faults, Table};
 
 /// In braces: the topic under which the document arrived.
 const WHOLE_TOPIC: &str = "#";
-/// The named level that says which device a document is of.
+/// The named level that names the device of a document.
 const DEVICE_LEVEL: &str = "device";
-/// In braces before a name: a tag of the device that the document is of. A key of the document that begins so is written in quotes.
+/// In braces before a name: a tag of the document's device. A key of the document that begins with this character is written in quotes.
 const OF_DEVICE: char = '@';
 
-/// The tag of the device that stands in braces, if one does.
+/// The tag of the device that a pair of braces names, if it names one.
 pub(crate) fn device_tag(path: &Path, keys: &mut Vec<String>) -> Option<Address> {
     let text = path.to_string();
     let key = text.strip_prefix(OF_DEVICE)?;
@@ -52,7 +51,7 @@ pub(crate) fn device_tag(path: &Path, keys: &mut Vec<String>) -> Option<Address>
     Some(Address::Device(number as u32))
 }
 
-/// Where the paths of one point lead.
+/// The addresses of one point's paths.
 pub(crate) struct Addresses<'a> {
     scopes: &'a mut [Scope],
     scope: usize,
@@ -60,18 +59,18 @@ pub(crate) struct Addresses<'a> {
     levels: &'a [String],
     first_level: u32,
     device_keys: &'a mut Vec<String>,
-    /// All paths: what they lead to is no other value.
+    /// All paths: the values at them are not other values.
     paths: Vec<Path>,
     takes_bare_values: bool,
 }
 
 impl Addresses<'_> {
-    /// The paths that led somewhere.
+    /// All paths so far.
     pub(crate) fn paths(&self) -> &[Path] {
         &self.paths
     }
 
-    /// What stands in the braces of a template: a named level, the topic, a tag of the device, or a value.
+    /// The address that the braces of a template name: a named level, the topic, a tag of the device, or a value.
     pub(crate) fn of_hole(&mut self, path: &Path) -> Address {
         if path.to_string() == WHOLE_TOPIC {
             return Address::Topic;
@@ -112,7 +111,7 @@ impl Addresses<'_> {
     }
 }
 
-/// Read one point into `rules`. `names` is room for the names of its levels; what the paths `reserved` lead to is no other value.
+/// Read one point into `rules`. `names` is a buffer for the names of its levels; the values at the paths `reserved` are not other values.
 pub(crate) fn read_point(
     table: &mut Table<'_>,
     rules: &mut Rules,
@@ -176,7 +175,7 @@ pub(crate) fn read_point(
     rules.levels += names.len() as u32;
 }
 
-/// The filters; all of a point have the same names, so that its templates mean the same under each.
+/// The filters of a point. All of them have the same names, so that templates mean the same under each.
 fn read_filters(
     table: &mut Table<'_>,
     names: &mut Vec<String>,
@@ -321,7 +320,7 @@ fn read_fields(
     }
 }
 
-/// The named level that a field is; the error is a message for whoever wrote the profile.
+/// The named level that gives a field; the error is a message for the author of the profile.
 fn named_level(
     name: &str,
     field: &Field,

@@ -27,7 +27,7 @@ pub struct Profile {
     pub(crate) rules: Rules,
 }
 
-/// A profile file has faults; all of them.
+/// All faults of a profile file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileError {
     /// In the order of their lines.
@@ -56,8 +56,8 @@ impl Profile {
         Self::compile(text, Age::New)
     }
 
-    /// Compile a text that was accepted before, perhaps by an earlier version, with which frames are stored: what became a fault since then is
-    /// none here, so that they can be decoded for ever.
+    /// Compile a text that was accepted before, perhaps by an earlier version, and is stored with frames. Rules that have become stricter since do not apply,
+    /// so that these frames can be decoded for ever.
     pub fn stored(text: &str) -> Result<Self, ProfileError> {
         Self::compile(text, Age::Stored)
     }
@@ -79,7 +79,7 @@ impl Profile {
         &self.rules.name
     }
 
-    /// What it is for, in a sentence; may be empty.
+    /// The profile's purpose, in a sentence; may be empty.
     pub fn description(&self) -> &str {
         &self.rules.description
     }
@@ -99,7 +99,7 @@ impl Profile {
         self.rules.uptime_bits
     }
 
-    /// Whether this name stands for the receiver of the nodes, not for a node.
+    /// Whether this name means the receiver of the nodes, not a node.
     pub fn is_receiver(&self, name: &str) -> bool {
         self.rules.receiver.names.iter().any(|own| own == name)
     }
@@ -114,7 +114,8 @@ impl Profile {
         self.rules.belief
     }
 
-    /// Whether a document with this topic may give a point of a measurement that is wanted; `wanted` is asked with none for a measurement that depends on the document.
+    /// Whether a document with this topic may give a point of a wanted measurement. For a measurement that depends on the document, `wanted` is called with
+    /// `None`.
     pub fn may_give(&self, topic: Option<&[u8]>, wanted: impl Fn(Option<&str>) -> bool) -> bool {
         let matches = |filters: &[Filter]| {
             let topic = topic.unwrap_or_default();
@@ -127,7 +128,7 @@ impl Profile {
         points.any(|point| wanted(point.measurement.fixed()) && matches(&point.filters))
     }
 
-    /// Whether any document may give a field of a measurement; an empty name stands for any.
+    /// Whether any document may give this field of this measurement; an empty name means any.
     pub fn may_give_field(&self, measurement: &str, field: &str) -> bool {
         let is_called = |point: &PointRule| {
             let fixed = point.measurement.fixed();
@@ -143,16 +144,15 @@ impl Profile {
         })
     }
 
-    /// The id of the device that a topic names: the level called `device` of the first point that takes documents with this topic and has such a level.
+    /// The id of the device that a topic names: the level called `device` of the first point that accepts documents with this topic and has such a level.
     pub fn device_in<'t>(&self, topic: &'t [u8]) -> Option<&'t [u8]> {
         let points = self.rules.long_points.iter();
         let mut rules = points.filter_map(|number| self.rules.points.get(*number as usize));
         rules.find_map(|rule| rule.device_in(topic))
     }
 
-    /// Find in `document` (one JSON object on one line, nothing around it) what the profile looks for.
-    ///
-    /// Of a document of which nothing is usable, the scan still holds what it says of its node's clock.
+    /// Find the values that the profile wants in `document` (one JSON object on one line, nothing around it). If no value of a document is usable, the scan
+    /// still holds the node's clock.
     pub fn scan<'a>(
         &'a self,
         document: &'a [u8],
@@ -169,10 +169,8 @@ impl Profile {
         Ok(self.decoded(document, scan))
     }
 
-    /// Find in a message what the profile looks for: any JSON value, with blanks and line feeds in and around it, or a bare text where the profile takes
-    /// one. `topic` is the one under which the message arrived.
-    ///
-    /// Everything that [`Profile::scan`] takes is taken, and gives the same.
+    /// Find the values that the profile wants in a message: any JSON value, with blanks and line feeds in and around it, or a bare text if the profile accepts
+    /// one. `topic` is the topic under which the message arrived. Accepts everything that [`Profile::scan`] accepts, with the same result.
     pub fn decode<'a>(
         &'a self,
         topic: Option<&[u8]>,
@@ -226,7 +224,7 @@ impl Profile {
         Ok(self.decoded(document, scan))
     }
 
-    /// Take a message that is no JSON for a text, if the profile takes bare values: many devices send `ON`.
+    /// Treat a message that is not JSON as a text, if the profile accepts bare values: many devices send `ON`.
     fn takes_as_text(&self, document: &[u8], scan: &mut Scan) -> bool {
         let text = document.trim_ascii();
         let looks_like_json = matches!(text.first(), None | Some(b'{' | b'[' | b'"'));
@@ -241,7 +239,7 @@ impl Profile {
         is_text
     }
 
-    /// What the last scan, which must have been of `document` and by this profile, found.
+    /// The result of the last scan, which must have been a scan of `document` by this profile.
     pub fn decoded<'a>(&'a self, document: &'a [u8], scan: &'a Scan) -> Decoded<'a> {
         Decoded {
             rules: &self.rules,
@@ -256,7 +254,7 @@ impl Profile {
         reading::document(&self.rules, self.hash, bytes, scan)
     }
 
-    /// Second half: make points, clock and sequences of the values noted.
+    /// Second half: make points, clock and sequences from the noted values.
     #[inline]
     pub(crate) fn conclude(&self, document: &[u8], scan: &mut Scan) -> Result<(), ScanFault> {
         if !long_topic::enter(&self.rules, self.hash, None, &[], scan) {
@@ -268,7 +266,7 @@ impl Profile {
         self.anything(document, scan)
     }
 
-    /// A fault, if the document is no telemetry.
+    /// A fault, if the document is not telemetry.
     #[inline]
     fn refuse_ignored(&self, scan: &mut Scan) -> Result<(), ScanFault> {
         if let Some(name) = conditions::ignored(&self.rules, scan) {

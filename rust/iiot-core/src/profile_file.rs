@@ -67,7 +67,7 @@ use crate::time_file::{read_belief, read_time};
 use crate::toml_table::{Age, Faults, ProfileFault, Table};
 use crate::trie::{Slot, Trie};
 
-/// Most fields of a profile, those of its metrics included.
+/// The most fields of a profile, including those of its metrics.
 const MAX_FIELDS: usize = 4096;
 
 pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
@@ -168,7 +168,7 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
     }
     let reserved = trie.paths();
     if let Some(mut receiver) = root.table("receiver", faults) {
-        // After the reserved keys: the signal is a value like others.
+        // After the reserved keys, because the signal is a value like any other.
         rules.receiver = ReceiverRule {
             rssi: single(&mut receiver, "rssi", trie, faults),
             snr: single(&mut receiver, "snr", trie, faults),
@@ -201,7 +201,7 @@ fn read_root(root: &mut Table<'_>, rules: &mut Rules, faults: &mut Faults) {
     if rules.fields.len() > MAX_FIELDS {
         faults.add(root.at("point"), &format!("more than {MAX_FIELDS} fields"));
     }
-    // Nothing of a document depends on them: whoever evaluates alerts reads them.
+    // Decoding does not depend on them; the evaluation of alerts reads them.
     let _ = root.tables("alert", faults);
 }
 

@@ -5,14 +5,14 @@ use crate::found::Context;
 use crate::origin::{Origin, Topic};
 use crate::render::push_topic;
 
-/// One publish. Lent for the time of a call.
+/// One publish, borrowed for the time of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publish<'a> {
     /// The topic, prefix included.
     pub topic: &'a [u8],
-    /// The value: a number as the text it came as, a string without quotes and escapes.
+    /// The value: a number with the text in which it arrived, a string without quotes and escapes.
     pub payload: &'a [u8],
-    /// Whether the broker shall keep it for those who come later.
+    /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
     /// Which value of its frame it is.
     pub place: Place,
@@ -40,7 +40,7 @@ impl Decoded<'_> {
         });
     }
 
-    /// The text of a topic; `rendered` is room for one that depends on the document.
+    /// The text of a topic; `rendered` is a buffer for a topic that depends on the document.
     #[inline]
     pub(crate) fn topic_text<'t>(
         &self,

@@ -1,7 +1,7 @@
 //! Bytes of a peer as text for people.
 
-/// The beginning of a text, at most [`MAX_EXCERPT_BYTES`](crate::MAX_EXCERPT_BYTES) of it: as it is, but for what would not be seen or could steer
-/// a terminal, which is written as an escape, and for bytes that are no UTF-8, which are written as `\xff`.
+/// The beginning of a text, at most [`MAX_EXCERPT_BYTES`](crate::MAX_EXCERPT_BYTES) of it. Characters that are invisible or could control a
+/// terminal are written as escapes, and bytes that are not UTF-8 as `\xff`.
 #[must_use]
 pub fn quote(bytes: &[u8]) -> String {
     let beginning = bytes.get(..crate::MAX_EXCERPT_BYTES).unwrap_or(bytes);

@@ -8,7 +8,8 @@ use crate::scan::{MAX_WILDCARD_POINTS, Scan};
 use crate::shapes::{Seen, collect};
 use crate::trie::Trie;
 
-/// What is read: the tree of its paths, a key of that tree among all, and the short points that its shape is remembered for.
+/// The scope that is read: the tree of its paths, a key that identifies this tree, and the short points for which its shape
+/// is remembered.
 #[derive(Clone, Copy)]
 struct Reading<'a> {
     trie: &'a Trie,
@@ -42,14 +43,14 @@ pub(crate) fn message(
     scan.shapes.unapply();
     let mut noting = Noting::begin(rules.trie(), hash, scan);
     if is_array(bytes) {
-        // Its items are read by themselves.
+        // Its items are read separately.
         let (start, end) = read_message(bytes, &mut crate::json::Blind)?;
         let (kind, start, end) = (Kind::Array, start as u32, end as u32);
         return Ok((Some(Value { kind, start, end }), end as usize));
     }
     let end = match read_message(bytes, &mut noting) {
         Ok((_, end)) => end,
-        // A number is over where something else begins, and behind this one nothing does.
+        // A number ends where another byte begins, but no byte follows this one.
         Err(fault) if fault.syntax == Syntax::Incomplete && ends_in_a_number(bytes) => {
             read_message(&[bytes, b" "].concat(), &mut noting)?.1
         }
@@ -62,7 +63,7 @@ fn ends_in_a_number(bytes: &[u8]) -> bool {
     bytes.last().is_some_and(u8::is_ascii_digit)
 }
 
-/// Take a part of the message for a text, which stands at the root.
+/// Treat a part of the message as a text at the root.
 pub(crate) fn bare_text(rules: &Rules, hash: u64, text: std::ops::Range<usize>, scan: &mut Scan) {
     scan.shapes.unapply();
     let mut noting = Noting::begin(rules.trie(), hash, scan);
@@ -74,10 +75,10 @@ fn is_array(bytes: &[u8]) -> bool {
     first == Some(&b'[')
 }
 
-/// Where the items of an array stand in `bytes`, at most one more than a document may have points.
+/// Where the items of an array are in `bytes`; at most one more than the most points of a document.
 pub(crate) fn items(bytes: &[u8], array: Value) -> Vec<Value> {
     let mut items = Items { found: Vec::new() };
-    // It was read before, so nothing is wrong with it.
+    // It was read before, so it has no fault.
     let _ = read_message(array.text(bytes), &mut items);
     let rebased = items.found.iter().map(|item| item.behind(array.start));
     rebased.collect()
@@ -116,7 +117,7 @@ impl Observer for Items {
     }
 }
 
-/// Room for reading items of a scope; to be put back.
+/// Take the buffer for reading items of a scope; it must be put back.
 pub(crate) fn take_room(rules: &Rules, scope: usize, scan: &mut Scan) -> Scan {
     if scan.rooms.len() < rules.scopes.len() {
         scan.rooms.resize_with(rules.scopes.len(), Scan::default);
@@ -125,7 +126,7 @@ pub(crate) fn take_room(rules: &Rules, scope: usize, scan: &mut Scan) -> Scan {
     room.unwrap_or_default()
 }
 
-/// Put a room back.
+/// Put a buffer back.
 pub(crate) fn put_room(scope: usize, room: Scan, scan: &mut Scan) {
     if let Some(place) = scan.rooms.get_mut(scope) {
         *place = room;
@@ -162,14 +163,14 @@ pub(crate) fn into_room(
     let mut noting = Noting::begin(trie, reading.key, room);
     match item.kind {
         Kind::Object | Kind::Array => {
-            // It was read before, as a part of its document, so nothing is wrong with it.
+            // It was read before, as a part of its document, so it has no fault.
             let _ = read_message(text, &mut noting);
         }
         kind => noting.scalar(0, kind, 0, text.len()),
     }
 }
 
-/// Let everything in a room stand so many bytes further on, as it does in the document.
+/// Move all places in a buffer by `start` bytes, so that they are places in the document.
 pub(crate) fn rebase(room: &mut Scan, start: u32) {
     for value in &mut room.values {
         *value = value.behind(start);
@@ -183,7 +184,7 @@ pub(crate) fn rebase(room: &mut Scan, start: u32) {
     room.overflowed = room.overflowed.map(|value| value.behind(start));
 }
 
-/// Keep what was read into a room as a table of a scope, in the document of another table. Returns its number.
+/// Keep the contents of a buffer as a table of a scope, in the document of another table. Returns the table's number.
 pub(crate) fn keep(room: &Scan, scope: usize, value: Value, document: u32, scan: &mut Scan) -> u32 {
     let table = Table {
         scope: scope as u32,

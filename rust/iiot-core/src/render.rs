@@ -1,4 +1,4 @@
-//! From values, wildcards and templates to text: plain, as a topic level, as a piece of line protocol.
+//! Renders values, wildcards and templates as text: plain, as a topic level, or as a part of line protocol.
 
 use std::cmp::Ordering;
 
@@ -18,7 +18,7 @@ pub(crate) fn push_value(document: &[u8], value: Value, out: &mut Vec<u8>) {
         }
         Kind::EscapedString => unescape(value.text(document), out),
         Kind::Missing | Kind::Null | Kind::Object | Kind::Array => {}
-        // Those do not stand in the document; `Decoded::text` knows them.
+        // These are not in the document; `Decoded::text` knows them.
         kind => debug_assert!(kind.is_level(), "{kind:?}"),
     }
 }
@@ -65,7 +65,7 @@ pub(crate) fn push_template(
     }
 }
 
-/// Append a template's text as a topic: what comes from the document cannot add levels or wildcards nor what MQTT does not allow, and is never empty.
+/// Append a template's text as a topic. Text from the document cannot add levels, wildcards or characters that MQTT does not allow, and is never empty.
 pub(crate) fn push_topic(
     template: &Template<Address>,
     document: &[u8],
@@ -86,8 +86,8 @@ pub(crate) fn push_topic(
     }
 }
 
-/// Append `raw` as a tag key, a tag value or a field key: commas, spaces and equals signs are escaped. A backslash has no escape that every database reads,
-/// and a control character none at all: both become `_`.
+/// Append `raw` as a tag key, a tag value or a field key: commas, spaces and equals signs are escaped. A backslash has no escape that every database
+/// understands, and a control character has none at all, so both become `_`.
 pub(crate) fn push_escaped_tag(raw: &[u8], out: &mut Vec<u8>) {
     push_escaped(raw, b", =", out);
 }
@@ -104,7 +104,7 @@ pub(crate) fn push_escaped_measurement(raw: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Which of two tag keys stands first in a line: compared as they are written there.
+/// Which of two tag keys comes first in a line; they are compared in their escaped form.
 pub(crate) fn compare_escaped(left: &[u8], right: &[u8]) -> Ordering {
     escaped_tag_bytes(left).cmp(escaped_tag_bytes(right))
 }
@@ -137,7 +137,7 @@ pub(crate) fn escaped_tag_bytes(raw: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Append `raw` as a string field, quotes included. Control characters become spaces: a line stays one line.
+/// Append `raw` as a string field, quotes included. Control characters become spaces, so that a line stays one line.
 pub(crate) fn push_string_field(raw: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for &byte in raw {

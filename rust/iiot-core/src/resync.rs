@@ -1,29 +1,25 @@
-//! Where reading goes on after a damaged document.
-//!
-//! The stretch is searched from its start, because a document that was cut inside a string turns inside and outside around for the parser. Reading goes
-//! on at the first of
+//! Where reading goes on after a damaged document. The stretch is searched from its start, because after a document that was cut inside a string, the
+//! parser confuses the inside and the outside of strings. Reading goes on at the first of
 //!
 //! 1. the byte behind a raw line feed;
 //! 2. an opening brace with a quote behind it (blanks between are allowed), if the byte before it, blanks left out, is not `:`, `,` or `[`: such a
 //!    brace opens an object inside the damaged document, which is never a frame. The literal two characters `\n` between documents on a
 //!    serial line are covered by this: their last byte is an `n`;
 //! 3. such a brace exactly where the parser wanted a key, or a comma or the end of an object;
-//! 4. behind the literal two characters `\n`: such a brace with a colon before it that does not end a key (has no quote before it), as in
-//!    `\n[INFO ] JSON sent via VCP: {"ts":1}`.
-//!
-//! What is skipped is not kept, but for its first bytes.
+//! 4. behind the literal two characters `\n`: such a brace with a colon before it that does not end a key (has no quote before it), as in `\n[INFO ]
+//!    JSON sent via VCP: {"ts":1}`. Only the first bytes of a skipped stretch are kept.
 
 use memchr::memchr3;
 
 use crate::frame_step::opens_with;
 use crate::framed::{DamageReason, MAX_EXCERPT_BYTES};
 
-/// The state of skipping. Kept when inactive, for its buffer.
+/// The state of skipping. It is kept while inactive, because of its buffer.
 #[derive(Debug)]
 pub(crate) struct Skip {
     active: bool,
     reason: DamageReason,
-    /// Where the damaged document starts and where it went wrong.
+    /// Where the damaged document starts, and where its fault is.
     offset: u64,
     at: u64,
     /// A brace at `at` starts a document.
@@ -35,7 +31,7 @@ pub(crate) struct Skip {
     excerpt: Vec<u8>,
 }
 
-/// What a search came to; `consumed` bytes of the input are done with.
+/// The result of a search; `consumed` bytes of the input are finished.
 pub(crate) enum Found {
     Resume { consumed: usize },
     Nothing { consumed: usize },
@@ -74,7 +70,7 @@ impl Skip {
         self.excerpt.clear();
     }
 
-    /// Stop at the stream offset `end`. Gives the reason, where the damaged document started and where it went wrong.
+    /// Stop at the stream offset `end`. Returns the reason, where the damaged document started, and where its fault was.
     pub(crate) fn end(&mut self, end: u64) -> (DamageReason, u64, u64) {
         self.active = false;
         self.excerpt
@@ -82,7 +78,7 @@ impl Skip {
         (self.reason, self.offset, self.at)
     }
 
-    /// Search `input[from..]`, which follows what was passed; `base` is the stream offset of `input[0]`.
+    /// Search `input[from..]`, which follows the bytes that were passed; `base` is the stream offset of `input[0]`.
     pub(crate) fn search(&mut self, input: &[u8], from: usize, base: u64, last: bool) -> Found {
         let mut at = from;
         loop {
@@ -111,7 +107,7 @@ impl Skip {
         }
     }
 
-    /// Whether the brace at `at`, which looks like the start of a document, is one rather than an object inside the damaged one.
+    /// Whether the brace at `at`, which looks like the start of a document, really is one, and not an object inside the damaged document.
     fn may_open(&self, input: &[u8], from: usize, at: usize, base: u64) -> bool {
         if self.opens && base + at as u64 == self.at {
             return true;

@@ -1,4 +1,4 @@
-//! What a profile file says, compiled: the tables that scanning and encoding work through.
+//! The compiled rules of a profile file: the tables that scanning and encoding work through.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::others::OthersRule;
 use crate::template::Template;
 use crate::trie::{Slot, Trie};
 
-/// What a field's value must be.
+/// The type that a field's value must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueType {
     Number,
@@ -17,7 +17,7 @@ pub(crate) enum ValueType {
     Bool,
     String,
     Any,
-    /// A number or a boolean; anything else is passed over without a fault.
+    /// A number or a boolean; any other value is ignored without a fault.
     Measured,
 }
 
@@ -38,12 +38,12 @@ impl ValueType {
     }
 }
 
-/// Where a value is looked for.
+/// Where a value is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     /// In the document.
     Document(Slot),
-    /// In the item of the point's `each`, and where the item has nothing, in the document.
+    /// In the item of the point's `each`, or, if the item has no value, in the document.
     Item { item: Slot, document: Slot },
     /// In the item only.
     Only(Slot),
@@ -51,13 +51,13 @@ pub(crate) enum Address {
     Level(u32),
     /// The whole topic under which the document arrived.
     Topic,
-    /// A tag of the device that the document is of; a number in [`Rules::device_keys`].
+    /// A tag of the document's device; a number in [`Rules::device_keys`].
     Device(u32),
-    /// All other values, which are found by a walk of their own.
+    /// All other values, which a separate walk finds.
     Others,
 }
 
-/// How a field is called.
+/// The name of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FieldName {
     Fixed(String),
@@ -65,7 +65,7 @@ pub(crate) enum FieldName {
     Key,
 }
 
-/// One field of a point: a value and what becomes of it.
+/// One field of a point: a value and its use.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     /// Its point.
@@ -82,7 +82,7 @@ pub(crate) struct Field {
     pub(crate) unless: Vec<Address>,
 }
 
-/// One point: what its fields have in common.
+/// One point: the properties that its fields have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct PointRule {
     pub(crate) measurement: Template<Address>,
@@ -100,25 +100,25 @@ pub(crate) struct PointRule {
     /// The scope of its items; 0 is the document.
     pub(crate) scope: usize,
     pub(crate) time: Option<(Vec<Address>, TimeFormat)>,
-    /// Keys that its field of all others leaves out.
+    /// Keys that its field for all other values leaves out.
     pub(crate) except: Vec<String>,
-    /// What else the profile says about such fields; each knows its own.
+    /// Further rules of the profile about such fields; each rule knows its own field.
     pub(crate) others: Vec<OthersRule>,
     /// It came from `[[metric]]`: each value is a point of its own.
     pub(crate) is_short: bool,
 }
 
-/// What equal documents with one time are.
+/// The meaning of equal documents with the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Repeats {
-    /// One document, sent again by somebody who had not heard that it arrived.
+    /// One document, which was sent again because its sender had no confirmation.
     #[default]
     Duplicate,
     /// Different ones.
     Real,
 }
 
-/// Which documents are no telemetry.
+/// Documents that are not telemetry.
 #[derive(Clone, Debug)]
 pub(crate) struct IgnoreRule {
     pub(crate) name: Arc<str>,
@@ -135,10 +135,10 @@ impl IgnoreRule {
     }
 }
 
-/// A part of a document that is read by itself: the document, or each item that a path matches.
+/// A part of a document that is read separately: the document, or each item that a path matches.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
-    /// What finds the items in the document; none for the document itself.
+    /// The slot of the items in the document; none for the document itself.
     pub(crate) each: Option<Slot>,
     pub(crate) trie: Trie,
 }
@@ -154,18 +154,18 @@ pub(crate) struct SequenceRule {
     pub(crate) modulus: Option<u64>,
 }
 
-/// What hears the nodes, where documents say something of it.
+/// The receiver of the nodes, if documents say something about it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReceiverRule {
-    /// How strong the packet was that the document tells of, in dBm.
+    /// The signal strength of the packet that the document describes, in dBm.
     pub(crate) rssi: Option<Slot>,
-    /// How far above the noise it was, in dB.
+    /// The signal-to-noise ratio of this packet, in dB.
     pub(crate) snr: Option<Slot>,
-    /// Names that stand for the receiver itself where a node's name stands otherwise.
+    /// Names that mean the receiver itself, in places of a node's name.
     pub(crate) names: Vec<String>,
 }
 
-/// What the file says, compiled.
+/// The compiled rules of a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) name: String,
@@ -175,7 +175,7 @@ pub(crate) struct Rules {
     pub(crate) packet_counter: Option<Slot>,
     pub(crate) age: Option<Slot>,
     pub(crate) time: Option<(Vec<Slot>, TimeFormat)>,
-    /// What names the device whose clock the times are of.
+    /// The value that names the device whose clock gives the times.
     pub(crate) device: Option<Slot>,
     pub(crate) repeats: Repeats,
     /// Which times of documents are believed.
@@ -187,7 +187,8 @@ pub(crate) struct Rules {
     pub(crate) has_conditions: bool,
     pub(crate) points: Vec<PointRule>,
     pub(crate) fields: Vec<Field>,
-    /// Number, slot and type of the short points without wildcards, close together: every document asks for all of them.
+    /// Number, slot and type of the short points without wildcards, close together in memory, because every document
+    /// needs all of them.
     pub(crate) single_metrics: Vec<SingleMetric>,
     /// The same of those with wildcards.
     pub(crate) wild_metrics: Vec<SingleMetric>,
@@ -199,7 +200,7 @@ pub(crate) struct Rules {
     pub(crate) device_keys: Vec<String>,
     /// How many named levels all filters have.
     pub(crate) levels: u32,
-    /// Some point takes documents that arrived under any topic, or none.
+    /// Some point accepts documents that arrived under any topic, or under none.
     pub(crate) takes_any_topic: bool,
     /// Some field is the document itself, so that it may be a bare value.
     pub(crate) takes_bare_values: bool,

@@ -19,11 +19,11 @@ const DAY_NS: i64 = 86_400 * SECOND_NS;
 const PLAUSIBLE_NS: i64 = 7 * DAY_NS;
 /// Jitter of networks and brokers, when two clocks are compared.
 const JITTER_NS: i64 = 2 * SECOND_NS;
-/// A document may overtake another one of the same device by so much.
+/// A document may overtake another one of the same device by this much.
 const OVERTAKEN_MS: i64 = 60_000;
 /// A wrap may seem to lie this far in the future, because no two clocks run at the same pace.
 const WRAP_SLACK_NS: i64 = 60 * SECOND_NS;
-/// Arrival and uptime must have advanced in step for so long at a larger difference before that difference is the start.
+/// Arrival and uptime must have advanced in step for this long at a larger difference, before that difference gives the start.
 const IN_STEP_NS: i64 = 600 * SECOND_NS;
 
 /// What a number turned out to be.
@@ -35,7 +35,8 @@ pub enum Meaning {
     Uptime {
         /// When the run started.
         start_ns: i64,
-        /// The start lies well before the one that the documents before were given: they had waited on their way, and have too late a time.
+        /// The start is much earlier than the one used for the documents before: they had waited on their way, and were given times that are too
+        /// late.
         moved: bool,
     },
 }
@@ -50,7 +51,7 @@ enum Mode {
     Uptime,
 }
 
-/// What is known of one device's clock. The host's clock is an argument.
+/// The state of one device's clock. The host's clock is an argument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunClock {
     mode: Mode,
@@ -65,7 +66,7 @@ pub struct RunClock {
 }
 
 impl RunClock {
-    /// Take a number of a document that arrived then. `may_be_date` is false where the profile says that it is an uptime.
+    /// Take the number of a document that arrived at `arrival_ns`. `may_be_date` is false if the profile says that the number is an uptime.
     pub fn take(&mut self, number: u64, may_be_date: bool, arrival_ns: i64) -> Meaning {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         let is_date = may_be_date && self.is_date(number, arrival_ns);
@@ -75,7 +76,7 @@ impl RunClock {
             self.uptime(number, arrival_ns)
         };
         self.last_arrival_ns = arrival_ns;
-        // One that was overtaken does not set the clock back.
+        // A document that was overtaken does not set the clock back.
         if is_date || !self.is_overtaken(number, arrival_ns) {
             self.last = number;
         }
@@ -107,7 +108,7 @@ impl RunClock {
                 match (as_date, as_uptime) {
                     (true, false) => Mode::Date,
                     (false, true) => Mode::Uptime,
-                    // What waited in a broker arrives at once and shows nothing.
+                    // Documents that waited in a broker arrive all at once, and prove nothing.
                     _ if is_plausible => Mode::PerhapsDate,
                     _ => Mode::Uptime,
                 }
@@ -121,12 +122,12 @@ impl RunClock {
         is_date
     }
 
-    /// A device whose numbers are dates may have kept documents for long, but not since before 2020.
+    /// A device whose numbers are dates may have kept documents for a long time, but not since before 2020.
     fn is_believable(date_ns: i64, arrival_ns: i64) -> bool {
         Belief::default().holds(date_ns, arrival_ns)
     }
 
-    /// Whether a number goes on from the uptime before it: by no more than a day.
+    /// Whether a number continues the uptime before it, by no more than a day.
     fn continues(&self, number: i64) -> bool {
         let advance = number.saturating_sub(self.last);
         (-OVERTAKEN_MS..=DAY_NS / MS).contains(&advance)

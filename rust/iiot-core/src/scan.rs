@@ -1,4 +1,5 @@
-//! What a profile found in one document: ranges of its text, no copies. Made once and used for document after document.
+//! The values that a profile found in one document: ranges of its text, without copies. A scan is made once and used for
+//! document after document.
 
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
@@ -14,11 +15,11 @@ pub use crate::scan_faults::{ScanFault, ScanFaultReason, ValueFault, ValueFaultR
 use crate::shapes::Shapes;
 use crate::trie::Slot;
 
-/// Most points, and most values of any use, that wildcards may give in one document.
+/// The most points, and for each use the most values, that wildcards may give in one document.
 pub const MAX_WILDCARD_POINTS: usize = 1024;
 pub(crate) const MAX_WILDCARD_VALUES: usize = 8 * MAX_WILDCARD_POINTS;
 
-/// A node's count of what it sent, for telling duplicates and losses.
+/// A node's count of its packets, for the detection of duplicates and losses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// The node; [`Scan::node_name`] gives its name.
@@ -40,56 +41,57 @@ pub struct NodeKey {
     pub(crate) end: u32,
 }
 
-/// What a profile found in a document. Valid together with that document's bytes, until the next scan.
+/// The values that a profile found in a document. They are valid together with that document's bytes, until the next scan.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// By slot.
     pub(crate) values: Vec<Value>,
     pub(crate) found: Vec<Found>,
     pub(crate) captures: Vec<Capture>,
-    /// By place: the `document` in which it was seen last.
+    /// By place: the `document` in which the place was seen last.
     pub(crate) seen: Vec<u32>,
     pub(crate) document: u32,
-    /// A wildcard gave more than is kept.
+    /// The first value that was left out, because wildcards gave more than is kept.
     pub(crate) overflowed: Option<Value>,
-    /// What profile the tables above are laid out for.
+    /// The profile for which the tables above are laid out.
     pub(crate) profile: Option<u64>,
-    /// By depth, while reading: what was matched there, and how much was found before.
+    /// By depth, while reading: the match there, and how much was found before.
     pub(crate) trail: Vec<Capture>,
     pub(crate) found_before: Vec<u32>,
     /// Where the object at each depth begins, and fingerprints of the keys that wildcards matched.
     pub(crate) opened: Vec<u32>,
     pub(crate) keys: HashSet<u64, BuildHasherDefault<AsIs>>,
 
-    /// A key came twice in an object, and what the first one left was forgotten.
+    /// A key came twice in an object, and the values of the first one were forgotten.
     pub(crate) forgot: bool,
     pub(crate) shapes: Shapes,
 
     /// The topic under which the document arrived; empty without one. For which profile `applies` and `levels` were found.
     pub(crate) topic: Vec<u8>,
     pub(crate) matched: Option<u64>,
-    /// The numbers of the points that take documents with this topic.
+    /// The numbers of the points that accept documents with this topic.
     pub(crate) applies: Vec<u32>,
-    /// By number: where in the topic each named level stands.
+    /// By number: the range of each named level in the topic.
     pub(crate) levels: Vec<Range<u32>>,
 
-    /// Items that were read by themselves, from table 1 on.
+    /// Items that were read separately, from table 1 on.
     pub(crate) tables: Vec<Table>,
     pub(crate) table_values: Vec<Value>,
     pub(crate) table_found: Vec<Found>,
-    /// By scope: room for reading an item.
+    /// By scope: a buffer for reading an item.
     pub(crate) rooms: Vec<Scan>,
 
-    /// Room for reading the other values of a point, and their names. The tags among them, those of a point beside each other.
+    /// Buffers for reading the other values of a point, and their names; and the tags among them, where those of a point are
+    /// adjacent.
     pub(crate) walk: Walk,
     pub(crate) joined: Vec<u8>,
     pub(crate) tags: Vec<FoundTag>,
-    /// The first so many tags are those of the device that the document is of.
+    /// How many tags belong to the document's device; they come first.
     pub(crate) device_tags: u32,
-    /// By number: where in `joined` the value of each tag of the device stands that a template names; empty without a device.
+    /// By number: the range in `joined` of the value of each device tag that a template names; empty without a device.
     pub(crate) device_values: Vec<Range<u32>>,
 
-    /// Usable values, those of a point beside each other.
+    /// Usable values; those of a point are adjacent.
     pub(crate) fields: Vec<FieldRef>,
     /// The points, if the profile has any of the long form; else every value is a point of its own.
     pub(crate) points: Vec<PointRef>,
@@ -97,7 +99,7 @@ pub struct Scan {
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) packet_counter: Option<u64>,
     pub(crate) time: Option<Moment>,
-    /// Fingerprint of the device whose clock it is, if the profile says where it stands.
+    /// Fingerprint of the device whose clock gives the times, if the profile says where the device is named.
     pub(crate) device: Option<u64>,
     pub(crate) age_ms: Option<u64>,
     pub(crate) sequences: Vec<Sequence>,
@@ -111,7 +113,7 @@ impl Scan {
         Self::default()
     }
 
-    /// How many usable points the document has: lines it gives.
+    /// How many usable points the document has; this is also the number of its lines.
     pub fn points(&self) -> usize {
         if self.has_points {
             self.points.len()
@@ -120,7 +122,7 @@ impl Scan {
         }
     }
 
-    /// The value at an address, as a point of this table sees it.
+    /// The value at an address, for a point of this table.
     pub(crate) fn value(&self, table: u32, address: Address) -> Value {
         match address {
             Address::Document(slot) => self.document_value(table, slot),
@@ -157,7 +159,7 @@ impl Scan {
         }
     }
 
-    /// The node's clock, as far as the document tells it (it wraps: see [`crate::profile::Profile::uptime_bits`]).
+    /// The node's clock, if the document has it (it wraps: see [`crate::profile::Profile::uptime_bits`]).
     pub fn uptime_ms(&self) -> Option<u64> {
         self.uptime_ms
     }
@@ -172,7 +174,7 @@ impl Scan {
         self.time
     }
 
-    /// Let a point be later by so much more, as was decided when the document was accepted.
+    /// Move a point by another `later_ms`, as was decided when the document was accepted.
     pub fn move_point(&mut self, point: u32, later_ms: u32) {
         if let Some(point) = self.points.get_mut(point as usize) {
             point.later_ms = point.later_ms.saturating_add(later_ms);
@@ -185,7 +187,7 @@ impl Scan {
         points.filter_map(|point| point.time).chain(self.time)
     }
 
-    /// Fingerprint of the device whose clock the times are of, if the profile says where it is named.
+    /// Fingerprint of the device whose clock gives the times, if the profile says where it is named.
     pub fn device(&self) -> Option<u64> {
         self.device
     }
@@ -195,7 +197,7 @@ impl Scan {
         self.has_points
     }
 
-    /// The joined name that stands in the place of a wildcard, if one does.
+    /// The joined name in the place of a wildcard, if there is one.
     pub(crate) fn joined_name(&self, number: usize) -> Option<&[u8]> {
         match self.captures.get(number)? {
             Capture::Joined { start, end } => self.joined.get(*start as usize..*end as usize),
@@ -203,7 +205,7 @@ impl Scan {
         }
     }
 
-    /// Append what a wildcard matched; its number counts from the first of the document.
+    /// Append the text that a wildcard matched; its number counts from the first wildcard of the document.
     pub(crate) fn push_capture(&self, document: &[u8], number: usize, out: &mut Vec<u8>) {
         match self.captures.get(number) {
             Some(Capture::Joined { start, end }) => {
@@ -232,13 +234,13 @@ impl Scan {
             .unwrap_or_default()
     }
 
-    /// Values that were there and could not be used.
+    /// Values that exist but could not be used.
     pub fn value_faults(&self) -> &[ValueFault] {
         &self.value_faults
     }
 }
 
-/// A time so many milliseconds before `stamp_ns`.
+/// The time `age_ms` before `stamp_ns`.
 pub fn earlier(stamp_ns: i64, age_ms: Option<u64>) -> i64 {
     let waited_ns = i64::try_from(age_ms.unwrap_or(0))
         .unwrap_or(i64::MAX)

@@ -1,4 +1,4 @@
-//! Why a value, or a whole document, gives nothing: each reason with the name that counters and rejects have for it.
+//! Why a value, or a whole document, gives no point: each reason, with its name in counters and rejects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::json::Syntax;
 /// A value that the profile wanted and could not use. The rest of the document is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueFault {
-    /// The path as the profile writes it, wildcards replaced by what they matched.
+    /// The path as the profile writes it, with wildcards replaced by the keys that they matched.
     pub path: String,
     /// What is wrong with it.
     pub reason: ValueFaultReason,
@@ -36,7 +36,7 @@ pub enum ValueFaultReason {
     NotACount,
     /// The profile wants a number without a fraction that fits 64 bits.
     NotAnInteger,
-    /// A text or a boolean that the profile names nowhere, though it names others.
+    /// A text or a boolean that the profile does not name, although it names others.
     NotNamed,
     /// Not a time in the format that the profile names.
     NotATime,
@@ -102,7 +102,7 @@ pub struct ScanFault {
 pub enum ScanFaultReason {
     /// Not one JSON object on one line.
     NotADocument(Syntax),
-    /// A whole document, with something behind it.
+    /// A whole document, with further bytes behind it.
     BytesBehind,
     /// Longer than 2^32 bytes.
     TooLong,
@@ -111,16 +111,16 @@ pub enum ScanFaultReason {
         /// The topic; empty if there was none.
         topic: Arc<str>,
     },
-    /// The profile names it as no telemetry: neither a frame nor a reject.
+    /// The profile says that it is not telemetry; it is neither a frame nor a reject.
     Ignored {
-        /// What the profile calls it.
+        /// The profile's name for such documents.
         name: Arc<str>,
     },
     /// None of the paths that the profile looks for held a usable value.
     NothingUsable {
         /// The paths, separated by commas.
         looked_for: Arc<str>,
-        /// What stood there all the same and why it could not be used; empty if nothing did.
+        /// The values that were there, and why they could not be used; empty if there were none.
         found: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The sequence numbers that a document's nodes give what they send.
+//! The sequence numbers of the nodes in a document.
 
 use crate::conclude::{count, fixed_count};
 use crate::found::Context;
@@ -43,7 +43,8 @@ fn single_sequence(rules: &Rules, rule: &SequenceRule, document: &[u8], scan: &m
     });
 }
 
-/// The objects of a wildcard rule come behind what is in them; both paths begin with the object's.
+/// A wildcard finds an object after the values inside it; the paths of both begin with the object's
+/// path.
 fn wildcard_sequences(rules: &Rules, rule: &SequenceRule, document: &[u8], scan: &mut Scan) {
     let found = std::mem::take(&mut scan.found);
     for (index, object) in found

@@ -1,11 +1,11 @@
-//! Series: which measurement, tags and field a value belongs to, as names and as one text that tells series apart.
+//! Series: the measurement, tags and field that a value belongs to, as names and as one text that identifies the series.
 
 use std::iter::Peekable;
 use std::slice::Iter;
 
 use crate::point::{Field, Point};
 
-/// Measurement, tags and field as the profile and the document said them.
+/// Measurement, tags and field, as the profile and the document give them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesName {
     /// What is measured.
@@ -16,10 +16,8 @@ pub struct SeriesName {
     pub field: String,
 }
 
-/// Append the key of a series: `temperature,node=node1 value=`. A backslash stands before each comma, blank and backslash, and before each equals sign of a tag
-/// or field.
-///
-/// Without backslashes and control characters in its names, the key is what line protocol has before the value.
+/// Append the key of a series: `temperature,node=node1 value=`. A backslash precedes each comma, blank and backslash, and each equals sign of a tag or field.
+/// If its names have no backslashes and control characters, the key is the part of line protocol before the value.
 pub fn push_key(point: &Point<'_>, field: &Field<'_>, out: &mut Vec<u8>) {
     let mut raw = Vec::new();
     point.push_measurement(&mut raw);
@@ -62,7 +60,7 @@ impl SeriesName {
         }
     }
 
-    /// Take a key apart; `None` if the text is no key. A byte that is no UTF-8 becomes U+FFFD.
+    /// Split a key into its parts; `None` if the text is not a key. Bytes that are not UTF-8 become U+FFFD.
     pub fn read(series: &[u8]) -> Option<Self> {
         let mut rest = series.iter().peekable();
         let measurement = piece(&mut rest, b", ");
@@ -90,7 +88,7 @@ impl SeriesName {
     }
 }
 
-/// The measurement of a line or series, as it is written there: what stands before the first comma or blank that no backslash escapes.
+/// The measurement of a line or series, in its escaped form: the text before the first comma or blank that no backslash escapes.
 pub fn measurement(line: &[u8]) -> &[u8] {
     let mut is_escaped = false;
     let end = line.iter().position(|byte| {
@@ -101,11 +99,11 @@ pub fn measurement(line: &[u8]) -> &[u8] {
     line.get(..end.unwrap_or(line.len())).unwrap_or(line)
 }
 
-/// The text up to one of the bytes that end it, its escapes taken away.
+/// The text up to one of the bytes that end it, without its escapes.
 fn piece(rest: &mut Peekable<Iter<'_, u8>>, ends: &[u8]) -> String {
     let mut text = Vec::new();
     while let Some(&byte) = rest.next_if(|byte| !ends.contains(byte)) {
-        // Every backslash stands before what it escapes.
+        // Every backslash precedes the character that it escapes.
         text.push(if byte == b'\\' {
             rest.next().copied().unwrap_or(byte)
         } else {

@@ -1,11 +1,8 @@
-//! Which times the newest values of each series have: decides the time of the next value, and whether a document is a repeat.
-//!
-//! Databases overwrite a value that has series, field and time of another. So a document without a time gets one behind those that its series were given
-//! before, and a value whose own time is taken moves on by [`STEP_NS`]. A document with a time that equals one before it, byte for byte and under the same
-//! topic, is a repeat: its sender had not heard that it was accepted.
-//!
-//! Remembered are, for each series, the [`MAX_VALUES`] newest values with times of their own, for as long as the window lasts. All changes go through a
-//! [`TimesDelta`], which is merged once the frames are committed.
+//! The times of the newest values of each series. They decide the time of the next value, and whether a document is a repeat. Databases overwrite a value
+//! that has the same series, field and time as another. So a document without a time gets a time behind all times of its series, and a value whose own time
+//! is taken moves by [`STEP_NS`]. A document with a time that equals an earlier document, byte for byte and under the same topic, is a repeat: its sender
+//! did not know that it was accepted. For each series, the [`MAX_VALUES`] newest values with times of their own are remembered, for as long as the window
+//! lasts. All changes go through a [`TimesDelta`], which is merged once the frames are committed.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -16,7 +13,7 @@ use crate::hash::AsIs;
 use crate::keys::PointKey;
 pub use crate::series_times_bytes::{decode, encode};
 
-/// So many series are remembered per source. Values of further ones are taken as they come, and counted.
+/// The most series that are remembered per source. Values of further series are accepted as they are, and counted.
 pub const MAX_SERIES: usize = 65_536;
 
 type ByFingerprint<T> = HashMap<u64, T, BuildHasherDefault<AsIs>>;
@@ -25,7 +22,7 @@ type ByFingerprint<T> = HashMap<u64, T, BuildHasherDefault<AsIs>>;
 #[derive(Clone, Debug, Default)]
 pub struct SeriesTimes {
     series: ByFingerprint<Series>,
-    /// A series that is not known was given no time behind this one.
+    /// An unknown series was given no time behind this one.
     floor_ns: Option<i64>,
     window_ms: i64,
 }
@@ -34,11 +31,11 @@ pub struct SeriesTimes {
 #[derive(Debug, Default)]
 pub struct TimesDelta {
     series: ByFingerprint<Series>,
-    /// The host's clock was set back: what was stamped before no longer counts.
+    /// The host's clock was set back: earlier stamps no longer count.
     fell_back: bool,
-    /// What is to be stored: values, and stamps that lie ahead of the arrival.
+    /// The entries to store: values, and stamps that lie ahead of the arrival.
     pub entries: Vec<(u64, TimeEntry)>,
-    /// Values of which nothing is remembered, because there are [`MAX_SERIES`] series already.
+    /// How many values are not remembered, because there are [`MAX_SERIES`] series already.
     pub not_remembered: u64,
 }
 
@@ -54,7 +51,7 @@ pub enum TimeEntry {
 }
 
 impl SeriesTimes {
-    /// Remember values for `window_ms`. `floor_ns` is the newest stamp that was given before what is stored.
+    /// Remember values for `window_ms`. `floor_ns` is the newest stamp that was given before the stored entries.
     pub fn new(window_ms: i64, floor_ns: Option<i64>) -> Self {
         Self {
             series: HashMap::default(),
@@ -115,8 +112,8 @@ impl SeriesTimes {
         }
     }
 
-    /// A time for a document without one, which came at `clock_ns`: behind every time that the series of these points were given. With `beside_own` other
-    /// documents of the source have times of their own, which must not meet this one.
+    /// A time for a document without one that came at `clock_ns`: behind all times that the series of these points were given. With `beside_own`, other
+    /// documents of the source have times of their own, which must differ from this one.
     pub fn stamp(
         &self,
         delta: &mut TimesDelta,
@@ -137,7 +134,7 @@ impl SeriesTimes {
             let later_ns = i64::from(point.later_ms) * STEP_NS;
             stamp_ns = stamp_ns.max(last.saturating_add(step_ns).saturating_sub(later_ns));
         }
-        // A value with a time of its own may stand there.
+        // A value with a time of its own may have this time.
         while let Some(next) = points.iter().find_map(|point| {
             let at_ms = stamp_ns.div_euclid(STEP_NS) + i64::from(point.later_ms);
             let free = self.get(delta, point.series)?.free(at_ms, point.fields);
@@ -218,7 +215,7 @@ impl SeriesTimes {
         }
     }
 
-    /// Forget series of which nothing came within the window.
+    /// Forget series without a value within the window.
     fn forget_old(&mut self, now_ms: i64) {
         let since = now_ms.saturating_sub(self.window_ms);
         self.series.retain(|_, series| series.newest_ms() >= since);
@@ -238,11 +235,11 @@ impl SeriesTimes {
             }
             TimeEntry::Run(run) => series.run = Some(run),
         }
-        // Of a series that is known only by its values, stamps may have been given up to the floor.
+        // If only the values of a series are known, it may have been given stamps up to the floor.
         series.stamp_ns = series.stamp_ns.max(self.floor_ns);
     }
 
-    /// Everything that is worth storing, as if it had changed just now.
+    /// All entries that are worth storing, as if they had changed just now.
     pub fn entries(&self, now_ns: i64) -> impl Iterator<Item = (u64, TimeEntry)> {
         let since = (now_ns / STEP_NS).saturating_sub(self.window_ms);
         self.series.iter().flat_map(move |(&fingerprint, series)| {

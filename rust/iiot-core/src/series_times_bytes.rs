@@ -1,4 +1,4 @@
-//! How changes of the times of series are stored.
+//! The stored form of changes to the times of series.
 
 use crate::given_times::{GivenTime, Run};
 use crate::series_times::TimeEntry;
@@ -32,7 +32,7 @@ pub fn encode(entries: impl IntoIterator<Item = (u64, TimeEntry)>, out: &mut Vec
     }
 }
 
-/// Read one entry that [`encode`] wrote, and move `input` behind it; `None` at the end, or if something else stands there.
+/// Read one entry that [`encode`] wrote, and move `input` behind it; `None` at the end, or if there is no such entry.
 pub fn decode(input: &mut &[u8]) -> Option<(u64, TimeEntry)> {
     fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
         let (head, rest) = input.split_first_chunk::<N>()?;

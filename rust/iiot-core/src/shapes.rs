@@ -1,4 +1,4 @@
-//! Remembers the last few shapes, and gives up for a while where documents have too many. Nothing else knows of shapes.
+//! Remembers the last few shapes of documents, and gives up for a while if there are too many shapes. No other module knows of shapes.
 
 mod shape;
 
@@ -7,15 +7,16 @@ use crate::json::{Kind, Observer, Outcome, Place, read_document};
 use crate::rules::SingleMetric;
 use shape::{MAX_TOKENS, Shape};
 
-/// Shapes remembered. Each one that does not match costs a comparison of the first bytes, mostly.
+/// How many shapes are remembered. A shape that does not match usually costs one comparison of the first bytes.
 const MAX_SHAPES: usize = 4;
-/// A document that matched earns this, up to the bound; one that did not costs that; below zero nothing is tried for so many documents.
+/// A balance decides whether shapes are tried: a document that matches adds `EARNED`, up to `MAX_CREDIT`; one that does not match
+/// subtracts `COST`. Below zero, no shape is tried for `PAUSE_DOCUMENTS` documents.
 const EARNED: i32 = 1;
 const MAX_CREDIT: i32 = 64;
 const COST: i32 = 4;
 const PAUSE_DOCUMENTS: u32 = 256;
 
-/// What was seen in a document: its values by slot, and what wildcards found.
+/// The values seen in a document: by slot, and those found by wildcards.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen<'a> {
     pub(crate) values: &'a [Value],
@@ -24,7 +25,7 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// Of a document whose values nobody looked at.
+    /// For a document whose values were not examined.
     pub(crate) const NOTHING: Self = Self {
         values: &[],
         found: &[],
@@ -41,7 +42,7 @@ pub(crate) struct Shapes {
     credit: i32,
     pause: u32,
     tokens: Vec<Value>,
-    /// The shape whose slots, and no others, the scan's table holds.
+    /// The shape whose slots the scan's table holds at present; it holds no other slots.
     applied: Option<usize>,
 }
 
@@ -92,7 +93,7 @@ impl Shapes {
         }
     }
 
-    /// Put the values of the document read last where a scan keeps them.
+    /// Write the values of the last document into the tables of a scan.
     #[inline]
     pub(crate) fn apply(
         &mut self,
@@ -125,7 +126,7 @@ impl Shapes {
         self.pause == 0
     }
 
-    /// Remember the shape of a document with these tokens, if it has one, in the place of the oldest.
+    /// Remember the shape of a document with these tokens, if it has one. It replaces the oldest shape.
     pub(crate) fn learn(
         &mut self,
         document: &[u8],
@@ -156,7 +157,7 @@ impl Shapes {
     }
 }
 
-/// Collects tokens for a shape on the way, and lets another observer do its work.
+/// Collects tokens for a shape, and passes everything on to another observer.
 pub(crate) struct Collecting<'a, O> {
     pub(crate) inner: O,
     pub(crate) tokens: &'a mut Vec<Value>,

@@ -1,4 +1,4 @@
-//! Times whose form a profile spells out with the conversions of `strptime`, such as `%d.%m.%Y %H:%M`.
+//! Times in a format that a profile writes with the conversions of `strptime`, such as `%d.%m.%Y %H:%M`.
 
 use jiff::Timestamp;
 use jiff::fmt::strtime::{self, BrokenDownTime};
@@ -6,14 +6,15 @@ use jiff::tz::{Offset, TimeZone};
 
 use crate::moment::TimeFormat;
 
-/// The zone of this name; the error is a message for whoever wrote the profile.
+/// The zone with this name; the error is a message for the author of the profile.
 pub(crate) fn named_zone(zone: &str) -> Result<TimeZone, String> {
     TimeZone::get(zone).map_err(|_| {
         format!("zone: expected the name of a time zone, such as \"Europe/Vienna\", found `{zone}`")
     })
 }
 
-/// A format of conversions. A sample is written and read again: what can be written only, or tells no moment, is no format.
+/// A format of conversions. As a check, a sample is written and read again: a format that can only be written, or that does
+/// not determine a moment, is refused.
 pub(crate) fn written_format(pattern: &str, zone: Option<&str>) -> Result<TimeFormat, String> {
     let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::fixed(Offset::constant(1)));
     let text = strtime::format(pattern, &sample)

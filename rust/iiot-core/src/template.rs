@@ -1,8 +1,9 @@
-//! Texts with holes: `{path}` is a value of the document, `{1}` what the first wildcard of the metric's path matched.
+//! Texts with holes: `{path}` is a value of the document, `{1}` is the text that the first wildcard of the metric's
+//! path matched.
 
 use crate::path::Path;
 
-/// A piece of a template. `V` is how a value is named: by path while reading the profile, by slot once it is compiled.
+/// A piece of a template. `V` names a value: by path while the profile is read, by slot once it is compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part<V> {
     Text(String),
@@ -18,7 +19,7 @@ pub(crate) struct Template<V> {
 }
 
 impl Template<Path> {
-    /// Read a template that may refer to `wildcards` wildcards; the error is a message for whoever wrote it.
+    /// Read a template that may refer to `wildcards` wildcards; the error is a message for its author.
     pub(crate) fn parse(text: &str, wildcards: usize) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -44,7 +45,7 @@ impl Template<Path> {
         Ok(Self { parts })
     }
 
-    /// Name the values by what `slot` gives for their paths.
+    /// Replace the paths of values by the result of `slot`.
     pub(crate) fn compile<V>(self, mut slot: impl FnMut(Path) -> V) -> Template<V> {
         let parts = self.parts.into_iter().map(|part| match part {
             Part::Text(text) => Part::Text(text),

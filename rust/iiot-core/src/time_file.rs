@@ -1,11 +1,11 @@
-//! Reads what a profile file says of times: where they stand, how they are written, and which are believed.
+//! Reads the rules of a profile file for times: their places, their formats, and which are believed.
 
 use crate::moment::{Belief, TimeFormat, rfc3339};
 use crate::path::Path;
 use crate::path_keys::without_wildcards;
 use crate::toml_table::{Faults, Table};
 
-/// The paths of a time, of which the first that leads to a value counts, and how it is written.
+/// The paths of a time, of which the first that leads to a value counts, and the format.
 pub(crate) fn read_time(
     table: &mut Table<'_>,
     faults: &mut Faults<'_>,

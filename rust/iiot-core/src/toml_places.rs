@@ -1,26 +1,25 @@
-//! On which line of a TOML text each key stands, and which tables have a line of their own: for messages to the one who wrote it.
-//!
-//! A path is a list of keys; tables, dotted keys and inline tables all give theirs. Keys within arrays are not looked for: their line is that of the array.
+//! The line of each key in a TOML text, and the tables with a line of their own, for messages to the author of the text. A path is a list of keys; tables,
+//! dotted keys and inline tables all have paths. Keys within arrays have no entry: their line is that of the array.
 
 use std::collections::{BTreeMap, BTreeSet};
 use toml_parser::Source;
 use toml_parser::parser::{Event, EventKind, RecursionGuard, parse_document};
 
-/// Deeper tables and arrays are not looked into.
+/// Deeper tables and arrays are not examined.
 const MAX_DEPTH: u32 = 100;
 
-/// Where things stand in a TOML text.
+/// The places in a TOML text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Places {
     /// The line of each path, from 1: where it is first named.
     pub lines: BTreeMap<Vec<String>, usize>,
     /// Every table that a line of its own opens.
     pub headers: BTreeSet<Vec<String>>,
-    /// Each table with a line of its own and each key, with its line, as they stand; and whether it is a table of an array.
+    /// Each table with a line of its own and each key, with its line, in the order of the text; and whether it is a table of an array.
     pub order: Vec<(Vec<String>, usize, bool)>,
 }
 
-/// Find the places of a text; of what is no TOML, those that can be told.
+/// Find the places of a text. If it is not TOML, find those that are recognisable.
 pub fn places(text: &str) -> Places {
     let source = Source::new(text);
     let tokens = source.lex().into_vec();
@@ -48,7 +47,7 @@ struct Walk<'a> {
     found: Places,
     /// The table of the last header, and the inline tables that are open within it.
     tables: Vec<Vec<String>>,
-    /// The path of the last key, whose value comes.
+    /// The path of the last key, whose value comes next.
     path: Vec<String>,
     /// The parts of a key so far.
     parts: Vec<String>,

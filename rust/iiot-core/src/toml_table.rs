@@ -1,4 +1,5 @@
-//! A TOML table that knows which of its keys were asked for, so that the others can be refused with the nearest one that would be right.
+//! A TOML table that remembers which of its keys were read, so that other keys can be refused, with the most similar valid key as a
+//! hint.
 
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ pub struct ProfileFault {
     pub message: String,
 }
 
-/// Whether a profile's text is looked at for the first time, or was accepted before.
+/// Whether a profile's text is new, or was accepted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
     New,
@@ -55,7 +56,7 @@ impl<'t> Faults<'t> {
         });
     }
 
-    /// Add a fault about a value that is none of those allowed.
+    /// Add a fault about a value that is not one of the allowed values.
     pub(crate) fn add_choice(
         &mut self,
         at: Option<usize>,
@@ -84,7 +85,7 @@ impl<'t> Faults<'t> {
     }
 }
 
-/// A table and what was asked of it.
+/// A table, and the keys that were read.
 pub(crate) struct Table<'a> {
     entries: &'a DeTable<'a>,
     span: Option<Range<usize>>,
@@ -106,7 +107,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Where the value of `key` stands, or, for an empty key, the table.
+    /// The place of the value of `key`, or, for an empty key, of the table.
     pub(crate) fn at(&self, key: &str) -> Option<usize> {
         if key.is_empty() {
             return self.span.as_ref().map(|span| span.start);
@@ -260,7 +261,7 @@ impl<'a> Table<'a> {
         texts
     }
 
-    /// Its keys with their places and values, in the order in which they stand in the file.
+    /// Its keys with their places and values, in the order of the file.
     pub(crate) fn in_order(&self) -> Vec<(String, usize, &'a DeValue<'a>)> {
         let mut entries: Vec<_> = self
             .entries
@@ -315,7 +316,7 @@ impl<'a> Table<'a> {
         texts
     }
 
-    /// Add a fault for every key that was not asked for.
+    /// Add a fault for every key that was not read.
     pub(crate) fn refuse_others(&self, faults: &mut Faults<'_>) {
         for key in self.entries.keys() {
             let name = key.get_ref().as_ref();

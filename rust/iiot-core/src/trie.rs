@@ -1,12 +1,11 @@
-//! The paths of a profile compiled into one tree, so that a document is followed through all of them at once.
-//!
-//! Wildcards are resolved while building: the place behind a named key holds what the wildcard beside it leads to as well, so there is never more
-//! than one place to be at. Places are numbered so that everything below a place lies in `place..end`.
+//! The paths of a profile compiled into one tree, so that a document is followed through all of them at once. Wildcards are resolved while the
+//! tree is built: the place behind a named key also holds everything that a wildcard beside this key leads to. So there is only one current place
+//! at a time. Places are numbered so that all places below a place lie in `place..end`.
 
 use crate::json::{NOWHERE, Place};
 use crate::path::{Path, PathStep};
 
-/// Most places a profile may need; wildcards beside names multiply.
+/// The most places of a profile; wildcards beside names multiply places.
 const MAX_PLACES: usize = 65_536;
 
 /// Names a value that the profile wants.
@@ -27,12 +26,12 @@ pub(crate) struct Spot {
     items: Vec<(usize, Place)>,
     any_key: Option<Place>,
     any_item: Option<Place>,
-    /// What ends here, without and with wildcards on its path.
+    /// The slots whose paths end here, without and with wildcards.
     pub(crate) fixed: Vec<Slot>,
     pub(crate) wild: Vec<Slot>,
-    /// Everything that ends here or below and has no wildcard.
+    /// All slots whose paths end here or below and have no wildcard.
     pub(crate) fixed_below: Vec<Slot>,
-    /// No wildcard on the way: a document has it at most once.
+    /// There is no wildcard on the path: a document has this place at most once.
     pub(crate) is_single: bool,
     /// The first place that is not below this one.
     pub(crate) end: Place,

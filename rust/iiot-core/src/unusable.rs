@@ -1,4 +1,4 @@
-//! What a document without any usable value holds where the profile looks, for the message that says so.
+//! The values that a document without any usable value has at the profile's paths, for the message about it.
 
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use crate::rules::{Address, Rules};
 use crate::scan::Scan;
 use crate::trie::Slot;
 
-/// The message names so many values; a document may hold a thousand.
+/// The most values that the message names; a document may have a thousand.
 const MAX_NAMED: usize = 4;
-/// So much of each is shown.
+/// The most bytes of each that are shown.
 const SHOWN_BYTES: usize = 40;
 
-/// The values that were found and could not be used, each with the reason: `v: not a number: "5.4"`. Nulls are among them, because otherwise nothing would say
+/// The values that were found and could not be used, each with the reason: `v: not a number: "5.4"`. Nulls are included, because otherwise nothing would show
 /// that the path is right.
 #[cold]
 pub(crate) fn list(rules: &Rules, document: &[u8], scan: &Scan) -> String {

@@ -9,7 +9,7 @@ pub fn push(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Take a number from the front; `None` if none stands there.
+/// Take a number from the front; `None` if there is none.
 pub fn take(input: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
@@ -33,7 +33,7 @@ pub fn take_signed(input: &mut &[u8]) -> Option<i64> {
     take(input).map(|word| (word >> 1) as i64 ^ -((word & 1) as i64))
 }
 
-/// As much of the input as asked for.
+/// The first `length` bytes of the input; `None` if there are fewer.
 pub fn take_bytes<'a>(input: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (bytes, rest) = input.split_at_checked(length)?;
     *input = rest;

@@ -1,4 +1,4 @@
-//! Which receptions of a source are repeats. What was lost on air is found on the way, see `losses.rs`; `window_bytes.rs` has the stored form.
+//! Decides which receptions of a source are repeats. It also finds losses on air, see `losses.rs`; `window_bytes.rs` has the stored form.
 //!
 //! A repeat has the node, boot id, sequence number and object text of a frame that was accepted within the window. The four
 //! are kept as one 64-bit fingerprint. All changes go through a [`Delta`], which is merged once the frames are committed, so
@@ -7,9 +7,9 @@
 use crate::losses::Track;
 use std::collections::{HashMap, VecDeque};
 
-/// At most this many receptions are remembered a source; the oldest go first. An hour at 18 packets a second.
+/// At most this many receptions are remembered per source; the oldest are removed first. This is an hour at 18 packets per second.
 pub const MAX_ENTRIES: usize = 65_536;
-/// At most this many nodes are tracked for losses a source; further nodes are not counted for losses.
+/// At most this many nodes per source are tracked for losses; losses of further nodes are not counted.
 const MAX_NODES: usize = 4_096;
 /// One node's part of a document, as its profile found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Entry {
     pub time_ms: i64,
 }
 
-/// What was accepted recently and how far each node's sequence has come.
+/// The recently accepted receptions, and the progress of each node's sequence.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
     pub(crate) seen: HashMap<u64, i64>,
@@ -72,12 +72,12 @@ pub struct Delta {
     pub entries: Vec<Entry>,
     /// The change in frames lost on air.
     pub lost_on_air: i64,
-    /// The same a node, in the order it was found.
+    /// The same per node, in the order in which it was found.
     pub lost_by_node: Vec<(u64, i64)>,
 }
 
 impl Window {
-    /// Is every one of these a repeat of something accepted within `window_ms`? A document without sequences never is.
+    /// Whether each of these is a repeat of a reception accepted within `window_ms`. A document without sequences never is.
     pub fn is_duplicate(
         &self,
         delta: &Delta,
@@ -96,12 +96,12 @@ impl Window {
             })
     }
 
-    /// Note accepted receptions in the delta. One that was seen before within the window counts for nothing again.
+    /// Note accepted receptions in the delta. A reception that was seen before within the window is not counted again.
     pub fn accept(&self, delta: &mut Delta, receptions: &[Reception], time_ms: i64) {
         self.note(delta, receptions, time_ms, false);
     }
 
-    /// Accept what came earlier and is judged only now. Returns the frames lost on air that this changes, a node.
+    /// Accept receptions that came earlier and are judged only now. Returns the change in frames lost on air, per node.
     pub fn accept_late(
         &mut self,
         receptions: &[Reception],
@@ -142,7 +142,7 @@ impl Window {
         }
     }
 
-    /// Take over what was committed and forget what is older than `window_ms` or beyond [`MAX_ENTRIES`].
+    /// Merge the committed changes, and forget entries that are older than `window_ms` or beyond [`MAX_ENTRIES`].
     pub fn merge(&mut self, delta: Delta, window_ms: i64) {
         for entry in &delta.entries {
             let key = entry.reception.fingerprint();

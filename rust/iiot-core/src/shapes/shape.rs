@@ -1,14 +1,13 @@
-//! The shape of a document: its text with the numbers, strings and words taken out. Nodes send the same shape again and again, and comparing with the last
-//! one is several times faster than parsing.
+//! The shape of a document: its text without the numbers, strings and words. Nodes send the same shape again and again, and a comparison with the last one
+//! is several times faster than parsing.
 //!
 //! ```text
 //! {"ts":5000,"id":"N2","n1":{"t":7}}      tokens:   0: 5000   1: N2   2: 7
 //! |----|    |-----|  |--------| ||        literals: 0 1 2 and the end
 //! ```
-//!
-//! A text that has the literals of a valid document, and a valid number, string or word wherever that one has one, is a valid document with the
-//! same keys. So nothing is taken on trust: each literal is compared, each token is read by the parser's own functions. Places in the
-//! document (where an object began, what a wildcard matched) are kept as marks: so many bytes behind the token before.
+//! A text with the literals of a valid document, and with a valid number, string or word in each of its places, is a valid document with the same keys.
+//! Nothing is assumed: each literal is compared, and each token is read by the parser's own functions. Places in the document (where an object began, what
+//! a wildcard matched) are kept as marks: a number of bytes behind the token before.
 
 use super::Seen;
 use crate::found::{Capture, Found, Value};
@@ -80,12 +79,12 @@ pub(crate) struct Shape {
     fixed: Vec<(Slot, Held)>,
     found: Vec<HeldFound>,
     captures: Vec<HeldCapture>,
-    /// The metrics that find something in a document of this shape; the rest, mostly more, need not be asked for.
+    /// The metrics that find a value in a document of this shape. The others, usually more, need not be tried.
     singles: Vec<SingleMetric>,
 }
 
 impl Shape {
-    /// The shape of `document`, whose tokens are given in order, with what was seen in it.
+    /// The shape of `document`, whose tokens are given in order, with the values seen in it.
     pub(crate) fn of(
         document: &[u8],
         tokens: &[Value],
@@ -171,7 +170,7 @@ impl Shape {
         }
     }
 
-    /// Read a document of this shape at the start of `bytes` into `tokens`; its end, or nothing if it has another shape (or is none).
+    /// Read a document of this shape at the start of `bytes` into `tokens`. Returns its end, or nothing if it has another shape or is not a document.
     #[inline]
     pub(crate) fn read(&self, bytes: &[u8], tokens: &mut Vec<Value>) -> Option<usize> {
         tokens.resize(self.tokens, Value::default());
@@ -219,7 +218,7 @@ impl Shape {
         &self.singles
     }
 
-    /// Put the values of a document of this shape, whose `tokens` were read, where a scan keeps them.
+    /// Write the values of a document of this shape, whose `tokens` were read, into the tables of a scan.
     #[inline]
     pub(crate) fn apply(
         &self,
