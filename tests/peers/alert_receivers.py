@@ -22,6 +22,8 @@ class WebService:
     def __init__(self) -> None:
         self.status = 200
         self.headers: dict[str, str] = {}
+        self.said = b"said"
+        """The body of every answer."""
         self.hangs = False
         self.posts: list[dict[str, Any]] = []
         """Every body, also of posts that were refused or never answered."""
@@ -86,9 +88,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", "4")
+        said = self.server.service.said
+        self.send_header("Content-Length", str(len(said)))
         self.end_headers()
-        self.wfile.write(b"said")
+        self.wfile.write(said)
 
     def log_message(self, *_: Any) -> None:
         """Keep quiet."""

@@ -148,8 +148,9 @@ def test_a_receiver_that_is_away_is_told_what_is_and_not_all_that_was(
     gateway: Gateway, mosquitto: Mosquitto, plant: Plant, service: WebService
 ) -> None:
     """Its queue holds one change for each series; what comes of the same series takes the place of what waits."""
-    configure(gateway, mosquitto, f'[webhook]\nurl = "{service.url}"\n', alerts="group_s = 0\nmax_waiting = 3")
-    service.status = 503
+    (gateway.folder / "url").write_text(f"{service.url}/kept-to-ourselves")
+    configure(gateway, mosquitto, '[webhook]\nurl_file = "url"\n', alerts="group_s = 0\nmax_waiting = 3")
+    service.status, service.said = 503, b"Cannot POST /alerts/kept-to-ourselves"
     gateway.start("run")
     listening(gateway)
     for round_ in range(4):
@@ -164,8 +165,11 @@ def test_a_receiver_that_is_away_is_told_what_is_and_not_all_that_was(
     assert status["changes_waiting"]["webhook"] == 3
     assert status["changes_coalesced"]["webhook"] >= 6
     assert status["changes_dropped"]["webhook"] >= 1
-    assert "503" in status["receiver_errors"]["webhook"]
-    assert len({post["id"] for post in service.posts}) == 1
+    assert status["receiver_errors"]["webhook"] == "answered 503: Cannot POST ***"
+    for place in (str(gateway.ask("alerts")), gateway.run("alerts", "test", "webhook").stdout, gateway.log()):
+        assert "Cannot POST ***" in place
+        assert "ourselves" not in place
+    assert len({post["id"] for post in service.posts if not post["test"]}) == 1
     service.status = 200
     gateway.until(lambda s: s["sinks"]["alerts"]["changes_waiting"]["webhook"] == 0, "everything told", 90)
     assert gateway.ask()["sinks"]["alerts"]["receiver_errors"] == {}
@@ -309,7 +313,7 @@ def test_the_built_in_broker_has_the_topics_and_the_commands_tell(gateway: Gatew
     assert of_rule.stdout.splitlines() == ["log: took the test", "webhook.phone: took the test"]
     assert [post["test"] for post in service.posts[-3:]] == [True, True, True]
     assert (failed.returncode, failed.stdout) == (1, "webhook.phone: answered 500: said\n")
-    assert "-> check [webhook.phone]: url, form, token and ca_file" in failed.stderr
+    assert "-> check [webhook.phone]: url or url_file, form, token and ca_file" in failed.stderr
     assert "there is no receiver and no rule 'phone'" in unknown.stderr
 
 

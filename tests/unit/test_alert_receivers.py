@@ -56,7 +56,7 @@ def service() -> Iterator[WebService]:
 
 def section(service: WebService, **more: Any) -> WebhookSection:
     """Return the section that names it."""
-    return WebhookSection(**{"url": service.url, **more})
+    return WebhookSection(**{"url": Secret(service.url), **more})
 
 
 def test_people_read_state_text_and_times() -> None:
@@ -106,7 +106,7 @@ def test_slack_gets_one_text_with_its_characters_escaped(service: WebService) ->
 
 def test_ntfy_gets_the_topic_in_the_document_at_the_root() -> None:
     """Priorities follow the severity; an end is never urgent."""
-    webhook = Webhook(WebhookSection(url="http://127.0.0.1:1/my-plant", form="ntfy"))
+    webhook = Webhook(WebhookSection(url=Secret("http://127.0.0.1:1/my-plant"), form="ntfy"))
 
     fired, ended = webhook.body(notification("firing")), webhook.body(notification("resolved"))
 
@@ -119,7 +119,7 @@ def test_ntfy_gets_the_topic_in_the_document_at_the_root() -> None:
 def test_ntfy_is_posted_to_the_root(service: WebService) -> None:
     """The topic of the URL is no part of the address."""
     url = service.url.replace("/alerts", "/my-plant")
-    assert Webhook(WebhookSection(url=url, form="ntfy", token=Secret("tk_1"))).send(notification("firing")) is None
+    assert Webhook(WebhookSection(url=Secret(url), form="ntfy", token=Secret("tk_1"))).send(notification("firing")) is None
 
     assert service.paths == ["/"]
     assert service.authorizations == ["Bearer tk_1"]
@@ -140,12 +140,44 @@ def test_only_2xx_is_a_success(service: WebService, status: int, headers: dict[s
     assert failed.retry_after_s == waits_s
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Cannot POST /hooks/T0/B0/kept-to-ourselves", "Cannot POST ***"),
+        ("no token kept-to-ourselves in /hooks/T0/B0", "no token *** in /hooks/T0/B0"),
+        ("/hooks/T0/B0/kept-to-ourselves?key=also-kept-to-ourselves is gone", "***?*** is gone"),
+        ("Bearer tk_1 is unknown", "Bearer *** is unknown"),
+        # What is cut off at the end is hidden before it is cut.
+        (190 * "x" + "kept-to-ourselves", 190 * "x" + "***"),
+    ],
+)
+def test_an_answer_brings_no_secret_into_a_reason(service: WebService, said: str, reason: str) -> None:
+    """Neither the URL nor the token: many servers repeat the path in their errors, and the place where a redirect leads may hold it."""
+    service.status, service.said = 404, said.encode()
+    url = service.url.replace("/alerts", "/hooks/T0/B0/kept-to-ourselves?key=also-kept-to-ourselves")
+    service.headers = {"Location": url}
+
+    failed = Webhook(WebhookSection(url=Secret(url), token=Secret("tk_1"))).send(notification("firing"))
+
+    assert failed is not None
+    assert failed.reason == f"answered 404 (it names ***): {reason}"
+    assert "ourselves" not in repr(section(service, url=Secret(url)))
+
+
+def test_a_url_that_cannot_be_used_is_not_repeated() -> None:
+    """By the client neither."""
+    with pytest.raises(SettingUnusable) as error:
+        Webhook(WebhookSection(url=Secret("https://example.org/kept to ourselves")))
+
+    assert str(error.value) == "url is no URL: invalid uri character"
+
+
 def test_a_service_that_says_nothing_or_is_not_there_is_a_failure(service: WebService) -> None:
     """Within the time-out."""
     service.hangs = True
 
     hung = Webhook(section(service, timeout_s=0.2)).send(notification("firing"))
-    absent = Webhook(WebhookSection(url=f"http://127.0.0.1:{free_port()}/")).send(notification("firing"))
+    absent = Webhook(WebhookSection(url=Secret(f"http://127.0.0.1:{free_port()}/"))).send(notification("firing"))
 
     assert hung is not None
     assert hung.reason.startswith("timeout")
@@ -159,7 +191,7 @@ def test_a_certificate_file_that_is_none_is_said_at_the_start(tmp_path: Any) -> 
     file.write_text("nothing")
 
     with pytest.raises(SettingUnusable, match="ca_file"):
-        Webhook(WebhookSection(url="https://127.0.0.1/", ca_file=str(file)))
+        Webhook(WebhookSection(url=Secret("https://127.0.0.1/"), ca_file=str(file)))
 
 
 @pytest.fixture

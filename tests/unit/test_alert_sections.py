@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from iiot_gateway.backup.contents import configuration_files
 from iiot_gateway.cli.main import main
 from iiot_gateway.config.load import load_text
 from iiot_gateway.errors import ConfigError, ProfileInvalid
 from iiot_gateway.sinks.alerts.given import OF_GATEWAY, rules_in
 from iiot_gateway.sinks.alerts.section import active_rules, queued_receivers, receivers
+from iiot_gateway.sinks.alerts.webhook_section import WebhookSection
 
 GOOD = '[[alert]]\nname = "warm"\nmeasurement = "temperature"\nfield = "value"\nabove = 30\n'
 SILENT = '[[alert]]\nname = "quiet"\nsilent_s = 60\n'
@@ -58,8 +60,11 @@ def faults(text: str) -> list[str]:
         ("[alert]\n", "2: alert: expected tables, each under [[alert]]"),
         ('off = ["journal_shrot"]\n', "2: alerts.off: there is no rule 'journal_shrot'; did you mean \"journal_short\"?"),
         ("log = false\n", "2: alerts.log: nobody is told of any alert"),
-        ('[webhook]\nurl = "ftp://x"\n', "3: webhook.url: expected a URL that begins with http:// or https://, found 'ftp'"),
+        ('[webhook]\nurl = "ftp://x"\n', "3: webhook.url: expected a URL that begins with http:// or https://"),
         ('[webhook]\nform = "ntfy"\nurl = "https://ntfy.sh"\n', "4: webhook.url: expected the topic behind the server's address"),
+        ('[webhook]\nurl = "hooks.example.org/kept"\n', "3: webhook.url: expected a URL that begins with http:// or https://"),
+        ('[webhook]\nurl = "https://example.org/x#kept"\n', "3: webhook.url: expected nothing behind the path: the gateway adds"),
+        ('[webhook]\nurl = "https://example.org/kept here"\n', "3: webhook.url: expected a URL without spaces and without letters beyond"),
         ('[webhook.a]\nurl = "http://example.org/x"\ntoken = "t"\n', "4: webhook.a.token: would travel in the clear: use https://"),
         ('[mail]\nhost = "h"\nsender = "me"\nto = ["a@b.c"]\n', "4: mail.sender: expected an address like gateway@example.org"),
         (
@@ -74,6 +79,7 @@ def test_what_is_wrong_is_said_with_key_line_and_remedy(text: str, fault: str) -
 
     assert len(found) == 1, found
     assert found[0].startswith(fault)
+    assert "kept" not in found[0]
 
 
 def test_nothing_is_judged_until_somebody_is_told() -> None:
@@ -89,6 +95,27 @@ def test_nothing_is_judged_until_somebody_is_told() -> None:
     assert queued_receivers(told) == ["log", "webhook.phone"]
     names = {given.rule.name for given in active_rules(told)}
     assert {"warm", "queue_old", "journal_short", "frames_dropped", "source_silent", "node_silent"} <= names
+
+
+def test_a_webhook_takes_its_url_from_a_file_or_from_one_place_only(tmp_path: Path) -> None:
+    """The file is a secret as a password's is, for a backup too; a fault does not repeat what stands in it."""
+    (tmp_path / "phone.url").write_text("https://ntfy.sh/my-plant\n")
+    (tmp_path / "no.url").write_text("ntfy.sh/kept-to-ourselves\n")
+    text = '[webhook.phone]\nform = "ntfy"\nurl_file = "phone.url"\n'
+
+    config = load_text(text, base=tmp_path)
+
+    assert config.of(WebhookSection)["webhook.phone"].url.reveal() == "https://ntfy.sh/my-plant"
+    assert [(file.path.name, file.is_secret) for file in configuration_files(config, str(tmp_path / "config.toml"))] == [
+        ("config.toml", False),
+        ("phone.url", True),
+    ]
+    beside = load_text(text.replace("url_file", "url").replace('"phone.url"', '"https://ntfy.sh/my-plant"'), base=tmp_path)
+    assert [(file.path.name, file.is_secret) for file in configuration_files(beside, "config.toml")] == [("config.toml", True)]
+    with pytest.raises(ConfigError, match=r"webhook\.phone\.url_file: url is set as well; keep one of the two"):
+        load_text(text + 'url = "https://ntfy.sh/my-plant"\n', base=tmp_path)
+    with pytest.raises(ConfigError, match=r"webhook\.phone\.url: expected a URL that begins with http:// or https://$"):
+        load_text(text.replace("phone.url", "no.url"), base=tmp_path)
 
 
 def test_a_rule_of_the_configuration_takes_the_place_of_another_and_off_takes_rules_out() -> None:

@@ -85,7 +85,7 @@ def test_the_commented_part_of_the_template_loads_too() -> None:
     assert [fault.partition(": ")[2] for fault in faults_of(uncommented)] == [
         "serial.port: is needed: a device, or VID:PID[:SERIAL]",
         'mqtt_consumer.topics: is needed: topic filters, like ["factory/#"]',
-        "webhook.url: expected a URL that begins with http:// or https://, found ''",
+        "webhook.url: expected a URL that begins with http:// or https://",
         "mail.host: is needed: the mail server",
         "mail.sender: expected an address like gateway@example.org",
         "mail.to: is needed: who gets the mails?",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iiot_gateway.config.keys import keys_of
+from iiot_gateway.config.keys import FILE, keys_of
 from iiot_gateway.config.wiring import PROFILES, profile_files
 from iiot_gateway.mqtt.broker import BrokerSection, is_wanted
 from iiot_gateway.registry.section import DevicesSection, registry_path, server_section
@@ -17,8 +17,8 @@ from iiot_gateway.sinks.history.section import histories
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
 
-SECRET_KEYS = ("password_file", "token_file", "key_file", "env_file")
-"""How the names of keys end whose files hold secrets."""
+SECRET_KEYS = ("key_file", "env_file")
+"""How the names of keys end whose files hold secrets, beside those of the files of secret keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,11 @@ def _named(config: Config, config_path: str | None) -> Iterator[ConfigurationFil
         if not profile.is_relative_to(PROFILES):
             yield ConfigurationFile(placed(profile), "profile", is_secret=False)
     for section in sections:
-        for name, key in keys_of(type(section)).items():
+        keys = keys_of(type(section))
+        secret_files = tuple(f"{name}{FILE}" for name, key in keys.items() if key.kind == "secret")
+        for name, key in keys.items():
             if key.kind == "path" and (value := getattr(section, name)):
-                yield ConfigurationFile(placed(config.base / value), "file", name.endswith(SECRET_KEYS))
+                yield ConfigurationFile(placed(config.base / value), "file", name in secret_files or name.endswith(SECRET_KEYS))
 
 
 def _sections(config: Config) -> Iterator[tuple[str, Any]]:
@@ -116,6 +118,6 @@ def _sections(config: Config) -> Iterator[tuple[str, Any]]:
 def _says_secret(section: Any) -> bool:
     """Tell whether a secret may stand in the configuration itself: it is there, and no file is named for it."""
     return any(
-        key.kind == "secret" and getattr(section, name) and not getattr(section, f"{name}_file", "")
+        key.kind == "secret" and getattr(section, name) and not getattr(section, f"{name}{FILE}", "")
         for name, key in keys_of(type(section)).items()
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOBODY = "nobody is told of alerts: add [alerts], [webhook] or [mail] to the configuration"
 
-SETTINGS = {"webhook": "url, form, token and ca_file", "mail": "host, port, tls, username, password and ca_file"}
+SETTINGS = {"webhook": "url or url_file, form, token and ca_file", "mail": "host, port, tls, username, password and ca_file"}
 """What a receiver of a kind may have wrong."""
 
 

@@ -13,6 +13,9 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 YEAR_S = 366 * DAY_S
 
+FILE = "_file"
+"""Behind the name of a secret, the key of the file that holds it."""
+
 OnStart = Literal["wait", "fail"]
 
 Kind = Literal["text", "integer", "number", "flag", "texts", "tags", "secret", "path", "subscriptions", "days"]

@@ -16,7 +16,7 @@ from iiot_gateway.config.component import Component, is_list
 from iiot_gateway.config.env_file import read_variables
 from iiot_gateway.config.environment import overrides, unused
 from iiot_gateway.config.files import read_secret, read_text
-from iiot_gateway.config.keys import Key, Subscription, keys_of
+from iiot_gateway.config.keys import FILE, Key, Subscription, keys_of
 from iiot_gateway.config.locate import lines_in_arrays, nearest_line, places
 from iiot_gateway.config.nearest import nearest_name
 from iiot_gateway.config.notes import notes
@@ -28,8 +28,6 @@ from iiot_gateway.errors import ConfigError, Fault, command
 ENV_FILE = "IIOT_GATEWAY__ENV_FILE"
 DEFAULT_FILE = "config.toml"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
-FILE = "_file"
-"""Behind the name of a secret, the key of the file that holds it."""
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:

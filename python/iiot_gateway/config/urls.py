@@ -8,8 +8,12 @@ from urllib.parse import urlsplit
 from iiot_gateway.config.component import Faults, KeyPath
 
 
-def url_faults(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Faults:
-    """Give what is wrong with the URL of a server."""
+def url_faults(path: KeyPath, url: str, schemes: tuple[str, ...], *, is_secret: bool = False) -> Faults:
+    """Give what is wrong with the URL of a server; of a secret one no part is quoted."""
+
+    def found(part: str) -> str:
+        return "" if is_secret else f", found {part[:40]!r}"
+
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
         parts = urlsplit(url)
@@ -18,18 +22,18 @@ def url_faults(path: KeyPath, url: str, schemes: tuple[str, ...]) -> Faults:
         yield path, "expected a URL with a port from 1 to 65535"
         return
     if parts.scheme not in schemes:
-        yield path, f"expected a URL that begins with {expected}, found {parts.scheme or url[:40]!r}"
+        yield path, f"expected a URL that begins with {expected}{found(parts.scheme or url)}"
     elif not parts.hostname:
         yield path, "the URL names no host"
     elif port == 0:
         yield path, "expected a port from 1 to 65535"
     behind = url.partition(parts.netloc)[2] if parts.netloc else ""
     if parts.scheme.startswith("mqtt") and behind not in ("", "/"):
-        yield path, f"expected nothing behind host and port, found {behind[:40]!r}: MQTT has no paths; topic_prefix begins topics"
+        yield path, f"expected nothing behind host and port{found(behind)}: MQTT has no paths; topic_prefix begins topics"
     elif parts.query or parts.fragment:
         yield (
             path,
-            f"expected nothing behind the path, found {behind[len(parts.path) :][:40]!r}: the gateway adds the API's own path and query",
+            f"expected nothing behind the path{found(behind[len(parts.path) :])}: the gateway adds the API's own path and query",
         )
     if parts.username or parts.password:
         yield path, "a user or password in a URL ends up in logs; use the keys made for them"

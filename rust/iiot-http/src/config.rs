@@ -67,7 +67,8 @@ pub(crate) struct Target {
 impl Target {
     /// Take a URL apart.
     pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
-        let wrong = |what: String| ConfigError::new("url", format!("{url:?} {what}"));
+        // The URL itself is not repeated: of a webhook, whoever knows it may post there.
+        let wrong = |what: String| ConfigError::new("url", what);
         let uri: Uri = url.parse().map_err(|e| wrong(format!("is no URL: {e}")))?;
         let secure = match uri.scheme_str() {
             Some("http") => false,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +14,8 @@ from iiot_gateway.sinks.alerts.receiver import Failed, Notification, own_name
 from iiot_gateway.sinks.alerts.webhook_section import WebhookSection
 
 EXCERPT = 200
+SECRET_CHARACTERS = 8
+"""A part of a URL that is shorter may be any word; it is hidden only where the whole path stands."""
 NTFY_PRIORITY = {"critical": 5, "warning": 4}
 SLACK_CHARACTERS = 30_000
 
@@ -23,7 +26,9 @@ class Webhook:
     def __init__(self, section: WebhookSection) -> None:
         """Check the settings. Raises SettingUnusable."""
         self._section = section
-        url, self._topic = (section.url, "") if section.form != "ntfy" else _ntfy(section.url)
+        self._secrets = _secrets(section)
+        given = section.url.reveal()
+        url, self._topic = (given, "") if section.form != "ntfy" else _ntfy(given)
         headers = {"Content-Type": "application/json"}
         if section.token:
             headers["Authorization"] = f"Bearer {section.token.reveal()}"
@@ -39,13 +44,20 @@ class Webhook:
             return Failed(f"{answer.error}: {answer.detail}")
         if 200 <= answer.status < 300:
             return None
-        excerpt = answer.body[:EXCERPT].decode("utf-8", "replace").strip()
-        where = f" (it names {answer.location})" if answer.location else ""
+        # Hidden before it is cut off, which could leave half a secret.
+        excerpt = self._hidden(answer.body.decode("utf-8", "replace"))[:EXCERPT].strip()
+        where = f" (it names {self._hidden(answer.location)})" if answer.location else ""
         return Failed(f"answered {answer.status}{where}: {excerpt}", answer.retry_after_s or 0.0)
 
     def cancel(self) -> None:
         """End the post that is under way."""
         self._poster.cancel()
+
+    def _hidden(self, said: str) -> str:
+        """Hide the secrets in an answer: many servers repeat the path in their errors."""
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        return said
 
     def body(self, notification: Notification) -> dict[str, Any]:
         """Return what is posted."""
@@ -103,6 +115,14 @@ def _ntfy_message(notification: Notification) -> dict[str, Any]:
         "priority": NTFY_PRIORITY[notification.severity] if notification.is_firing else 3,
         "tags": ["rotating_light" if notification.is_firing else "white_check_mark"],
     }
+
+
+def _secrets(section: WebhookSection) -> list[str]:
+    """Return what no answer may bring into a log: token, URL, path, and their parts; the longest first."""
+    parts = urlsplit(section.url.reveal())
+    pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SECRET_CHARACTERS]
+    found = {section.token.reveal(), section.url.reveal(), parts.path.rstrip("/"), parts.query, *pieces}
+    return sorted(found - {""}, key=len, reverse=True)
 
 
 def _ntfy(url: str) -> tuple[str, str]:

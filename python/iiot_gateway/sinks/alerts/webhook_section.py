@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 class WebhookSection:
     """`[webhook]`, `[webhook.NAME]`: tells a web service of alerts: a program of your own, Slack, or ntfy and a phone."""
 
-    url: str = text("", "Where it is posted to: of ntfy, with the topic, like https://ntfy.sh/my-plant.")
+    url: Secret = secret(
+        "Where it is posted to: of ntfy, with the topic, like https://ntfy.sh/my-plant. Better by IIOT_WEBHOOK__URL or url_file if "
+        "whoever knows it may post or read there."
+    )
+    url_file: str = path("", "A file that holds the URL and nothing else.")
     form: Literal["json", "slack", "ntfy"] = text("json", "How it is written.", "json", "slack", "ntfy")
     token: Secret = secret("Sent as a bearer token, if set. Better by IIOT_WEBHOOK__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
@@ -32,10 +36,15 @@ class WebhookSection:
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
     """Give every broken rule."""
     for name, section in config.of(WebhookSection).items():
-        at = place(name)
+        at, url = place(name), section.url.reveal()
         # A token in the query is what some services want; the gateway adds nothing behind it.
-        yield from url_faults((*at, "url"), section.url.partition("?")[0], ("http", "https"))
-        parts = urlsplit(section.url)
+        wrong = list(url_faults((*at, "url"), url.partition("?")[0], ("http", "https"), is_secret=True))
+        if not wrong and not (url.isascii() and url.isprintable() and " " not in url):
+            wrong = [((*at, "url"), "expected a URL without spaces and without letters beyond ASCII: write them as %20 and so on")]
+        yield from wrong
+        if wrong:
+            continue
+        parts = urlsplit(url)
         if section.form == "ntfy" and (parts.path.strip("/") == "" or "/" in parts.path.strip("/")):
             yield (*at, "url"), "expected the topic behind the server's address, like https://ntfy.sh/my-plant"
         if section.token and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
