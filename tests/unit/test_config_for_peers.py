@@ -59,3 +59,18 @@ def test_a_part_of_a_url_that_nobody_would_use_is_refused(text: str, fault: str)
     """Nothing is ignored in silence; a slash at the end is no part."""
     assert [found[: len(fault) + 15] for found in faults_of(text)] == [f"config.toml:2: {fault}"]
     load_text('[mqtt]\nbroker_url = "mqtt://host:1883/"\n[influxdb]\nurl = "http://host/proxy/"\n')
+
+
+def test_a_user_without_a_password_is_noted() -> None:
+    """Of a sink and of a source; a certificate is as good as a password, and a client without a name needs none."""
+    text = '[{section}]\n{topics}broker_url = "mqtts://127.0.0.1"\n{keys}'
+    files = f'client_cert_file = "{__file__}"\nclient_key_file = "{__file__}"\n'
+    for section, topics in (("mqtt.b", ""), ("mqtt_consumer", 'topics = ["a/#"]\n')):
+        found = {
+            keys: [note for note in load_text(text.format(section=section, topics=topics, keys=keys)).notes if "password" in note]
+            for keys in ("", 'username = "u"\n', 'username = "u"\npassword = "p"\n', f'username = "u"\n{files}')
+        }
+        variable = f"IIOT_{section.upper().replace('.', '__')}__PASSWORD"
+        said = f"[{section}] gives the user name 'u' without a password, which most brokers refuse: set password_file or {variable}"
+        assert [notes for notes in found.values() if notes] == [[said]]
+        assert found['username = "u"\n'] == [said]

@@ -95,6 +95,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
     """
     from iiot_gateway.plant.device import DeviceLedger
     from iiot_gateway.plant.device_fleet import DeviceFleet, KeyBook
+    from iiot_gateway.plant.posting import Door
 
     path = str(folder / KEYS)
     known = list(read_keys(path, may_be_missing=True).items())
@@ -109,7 +110,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
     ledger, ended = DeviceLedger(), threading.Event()
     fleets = [
         DeviceFleet(
-            http=f"http://{config.http.listen}",
+            door=Door(f"http://{config.http.listen}"),
             broker=broker,
             devices=DEVICES // 2,
             rate_per_s=None if pace.rate_per_s is None else pace.rate_per_s / 2,
@@ -118,7 +119,9 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
             ledger=ledger,
             keys=KeyBook(registration_key=registration_key, known=dict(half), learned=learned),
         )
-        for part, (half, broker) in enumerate(zip(halves, ("", f"mqtt://{config.one(BrokerSection).listen}"), strict=True))
+        for part, (half, broker) in enumerate(
+            zip(halves, (None, {"broker_url": f"mqtt://{config.one(BrokerSection).listen}"}), strict=True)
+        )
     ]
 
     async def run_devices(views: Views) -> None:

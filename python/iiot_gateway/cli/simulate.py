@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from iiot_gateway._native import Simulator
+from iiot_gateway.cli.broker_arguments import add_broker_arguments, broker_url, ca_file_of
 from iiot_gateway.cli.rejects import count
 from iiot_gateway.cli.replay import moment_ns
 from iiot_gateway.cli.simulate_devices import add_arguments as add_device_arguments
@@ -53,11 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="lora (default): the log of a LoRa receiver on standard output; dosing: machines of a dosing plant that publish to a broker; "
         "devices: ESP32s that register themselves and send, over HTTP or MQTT",
     )
-    parser.add_argument(
-        "--broker",
-        metavar="URL",
-        help="the broker, mqtt://HOST:PORT; dosing: user and password stand in MQTT_USERNAME and MQTT_PASSWORD; "
-        "devices: each logs in with its key",
+    add_broker_arguments(
+        parser, credentials="dosing: user and password stand in MQTT_USERNAME and MQTT_PASSWORD; devices: each logs in with its key"
     )
     parser.add_argument("--devices", type=count, default=1, metavar="N", help="machines or devices, 1 to 200; 1 by default")
     parser.add_argument(
@@ -108,7 +106,8 @@ def _dosing(args: argparse.Namespace) -> int:
     if args.devices > MAX_DEVICES:
         raise GatewayError(f"--devices: expected 1 to {MAX_DEVICES}, found {args.devices}")
     broker = {
-        "broker_url": args.broker,
+        "broker_url": broker_url(args),
+        "ca_file": ca_file_of(args, args.broker),
         "username": os.environ.get("MQTT_USERNAME") or None,
         "password": os.environ.get("MQTT_PASSWORD") or None,
     }

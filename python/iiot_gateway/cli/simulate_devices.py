@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iiot_gateway.cli.broker_arguments import broker_url, ca_file_of
 from iiot_gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_devices(args: argparse.Namespace) -> int:
     """Let devices live until Ctrl-C, or until they have sent so many messages; then print the ledger."""
     from iiot_gateway.plant.device_fleet import DeviceFleet
+    from iiot_gateway.plant.posting import Door
 
     if not args.http and not args.broker:
         raise GatewayError("simulate devices needs --http URL, such as http://127.0.0.1:5000, or --broker URL with --keys-file FILE")
@@ -47,9 +49,10 @@ def run_devices(args: argparse.Namespace) -> int:
         raise GatewayError("--broker needs the keys of devices: name --keys-file FILE, or --http URL, and the devices register there")
     if args.devices > MAX_DEVICES:
         raise GatewayError(f"--devices: expected 1 to {MAX_DEVICES}, found {args.devices}")
+    ca_file = ca_file_of(args, args.broker, args.http)
     fleet = DeviceFleet(
-        http=args.http or "",
-        broker=args.broker or "",
+        door=Door(args.http, ca_file) if args.http else None,
+        broker={"broker_url": broker_url(args), "ca_file": ca_file} if args.broker else None,
         devices=args.devices,
         rate_per_s=args.rate,
         seed=args.seed,

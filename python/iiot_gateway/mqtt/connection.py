@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -140,6 +141,17 @@ def connection_faults(path: KeyPath, mqtt: Connection) -> Faults:
             yield (*path, key), "has no meaning without mqtts://"
         elif file and not Path(file).is_file():
             yield (*path, key), f"there is no file {file}"
+
+
+def connection_notes(config: Config) -> Iterator[str]:
+    """Say which connections give a user name and nothing that proves it."""
+    for name, section in connections(config).items():
+        if section.username and not section.password and not section.client_cert_file:
+            variable = f"IIOT_{'__'.join(place(name)).upper()}__PASSWORD"
+            yield (
+                f"[{name}] gives the user name {section.username!r} without a password, which most brokers refuse: "
+                f"set password_file or {variable}"
+            )
 
 
 def text_faults(config: Config) -> Faults:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from iiot_gateway.errors import GatewayError, SettingUnusable
 from iiot_gateway.plant.device import DeviceLedger, Reading, readings
@@ -89,8 +90,8 @@ class DeviceFleet:
     def __init__(
         self,
         *,
-        http: str = "",
-        broker: str = "",
+        door: Door | None = None,
+        broker: Mapping[str, Any] | None = None,
         devices: int,
         rate_per_s: float | None,
         seed: int,
@@ -100,11 +101,12 @@ class DeviceFleet:
     ) -> None:
         """Devices whose keys are not known register over HTTP.
 
-        `rate_per_s` is of all devices together, None for as fast as they can. Raises SettingUnusable.
+        `broker` are the keywords of a connection. `rate_per_s` is of all devices together, None for as fast as they
+        can. Raises SettingUnusable.
         """
         self.ledger = ledger or DeviceLedger()
         self._over = threading.Event()
-        self._door = Door(http) if http else None
+        self._door = door
         self._broker = broker
         self._keys = keys
         self._lock = threading.Lock()

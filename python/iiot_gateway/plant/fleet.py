@@ -45,6 +45,10 @@ class Fleet:
             thread.start()
         try:
             self._publish(count, stop)
+            # The last message may be out before the first connection stands.
+            until_s = time.monotonic() + LAST_WORDS_S
+            while any(side.waiting() for side in self._sides) and time.monotonic() < until_s:
+                time.sleep(TICK_S)
         finally:
             self._ended.set()
             for side in self._sides:

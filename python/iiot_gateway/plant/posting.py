@@ -27,8 +27,8 @@ REFUSED_S = 5.0
 class Door:
     """How a gateway is reached over HTTP."""
 
-    def __init__(self, url: str) -> None:
-        """Read http://HOST:PORT or https://HOST:PORT. Raises SettingUnusable."""
+    def __init__(self, url: str, ca_file: str | None = None) -> None:
+        """Read http://HOST:PORT or https://HOST:PORT; without a file the system's certificates count. Raises SettingUnusable."""
         parts = urlsplit(url)
         try:
             self._host, self._port = parts.hostname or "", parts.port
@@ -37,7 +37,10 @@ class Door:
         if parts.scheme not in ("http", "https") or not self._host or parts.query or parts.username:
             raise SettingUnusable(f"--http: expected http://HOST:PORT or https://HOST:PORT, found {url[:200]!r}")
         self._path = parts.path.rstrip("/")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        try:
+            self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        except OSError as error:
+            raise SettingUnusable(f"--ca-file: {ca_file} holds no certificates (PEM): {error}") from error
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection, which is made at the first call."""

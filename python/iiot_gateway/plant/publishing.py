@@ -6,7 +6,8 @@ import json
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
 from iiot_gateway.errors import SettingUnusable
@@ -23,16 +24,16 @@ WINDOW = 16
 """So many publishes are under way at most; those are sent again if the connection breaks."""
 
 
-def publish_all(broker_url: str, member: Member) -> None:
+def publish_all(broker: Mapping[str, Any], member: Member) -> None:
     """Publish what a device has to say until it is to end, and wait until the broker has it. Raises SettingUnusable."""
     try:
         side = _native.SideConnection(
-            broker_url=broker_url,
             client_id=member.id,
             subscriptions=[f"{TOPICS}/{member.id}/commands/#"],
             username=member.id,
             password=member.key,
             will_topic=f"{TOPICS}/{member.id}/status/offline",
+            **broker,
         )
     except _native.MqttError as error:
         raise SettingUnusable(f"--broker: {error}") from error

@@ -12,7 +12,7 @@ from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, PublishingS
 from iiot_gateway.config.keys import DAY_S, HOUR_S, OnStart, choice, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.mqtt_text import prefix_fault
 from iiot_gateway.config.secret import Secret
-from iiot_gateway.mqtt.connection import client_faults, connection_faults, text_faults, value_prefixes
+from iiot_gateway.mqtt.connection import client_faults, connection_faults, connection_notes, text_faults, value_prefixes
 
 if TYPE_CHECKING:
     from iiot_gateway.components import Building
@@ -79,7 +79,8 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say where a prefix is that of the gateway's own topics only."""
+    """Say which clients of brokers lack a password, and where a prefix is that of the gateway's own topics only."""
+    yield from connection_notes(config)
     for name, section in config.of(MqttSection).items():
         prefixes = value_prefixes(config, section)
         if section.topic_prefix not in prefixes:
