@@ -119,10 +119,10 @@ def test_a_webhook_takes_its_url_from_a_file_or_from_one_place_only(tmp_path: Pa
 
 
 def test_a_rule_of_the_configuration_takes_the_place_of_another_and_off_takes_rules_out() -> None:
-    """Those of the plant come with its profile."""
+    """Those of the plant come with its profile. [gateway] names another profile, which no source uses, and brings none."""
     plant = '[mqtt_consumer]\nbroker_url = "mqtt://127.0.0.1"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\n'
     own = GOOD.replace("warm", "inventory_low")
-    config = load_text(f'[gateway]\nprofile = "factory-dosing"\n[alerts]\noff = ["dose_off", "queue_old"]\n{plant}{own}')
+    config = load_text(f'[alerts]\noff = ["dose_off", "queue_old"]\n{plant}{own}')
 
     rules = {given.rule.name: given for given in active_rules(config)}
 
@@ -131,6 +131,17 @@ def test_a_rule_of_the_configuration_takes_the_place_of_another_and_off_takes_ru
     assert rules.keys() == of_gateway | of_plant
     assert (rules["inventory_low"].rule.above, rules["inventory_low"].profiles) == (30, ())
     assert rules["vibration_high"].profiles == ("factory-dosing",)
+
+
+def test_a_rule_of_a_profile_that_no_source_uses_cannot_be_turned_off() -> None:
+    """There is none: it would be neither listed nor judged. Without a source the profile of [gateway] counts, because `replay` has it."""
+    plant = '[mqtt_consumer]\nbroker_url = "mqtt://127.0.0.1"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\n'
+
+    assert faults(f'[alerts]\noff = ["node_silent"]\n{plant}') == [
+        "2: alerts.off: there is no rule 'node_silent'; did you mean \"source_silent\"?"
+    ]
+    assert faults('[alerts]\noff = ["node_silent"]\n') == []
+    assert faults('[gateway]\nprofile = "factory-dosing"\n[alerts]\noff = ["node_silent"]\n') != []
 
 
 def test_a_rule_that_can_never_fire_is_noted() -> None:

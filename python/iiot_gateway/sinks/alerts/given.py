@@ -31,10 +31,14 @@ class GivenRule:
 
 
 def given_rules(config: Config, *, quiet: bool = False) -> list[GivenRule]:
-    """Return every rule that there is. Raises ProfileInvalid, unless `quiet` leaves files with faults out."""
+    """Return every rule that the sources can use. Raises ProfileInvalid, unless `quiet` leaves files with faults out.
+
+    Without a source there is still `replay`, whose frames have the profile of [gateway].
+    """
     own = {rule.name: GivenRule(rule) for rule in config.of(AlertSection).values()}
     others: dict[str, GivenRule] = {}
-    files = dict.fromkeys([*profile_files(config).values(), profile_path(config.base, config.gateway.profile), OF_GATEWAY])
+    profiles = list(profile_files(config).values()) or [profile_path(config.base, config.gateway.profile)]
+    files = dict.fromkeys([*profiles, OF_GATEWAY])
     for file in files:
         try:
             found = rules_in(file)
