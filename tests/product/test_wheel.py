@@ -73,6 +73,16 @@ def test_the_installed_wheel_works_without_its_sources(program: str, tmp_path: P
     assert decoded.stdout.count("iiot/node1/temperature = ") >= expect(log).accepted
 
 
+def test_the_installed_wheel_has_the_rules_of_its_profiles_and_of_the_gateway(program: str, tmp_path: Path) -> None:
+    """`check` knows them by their names; a file that is not there has no rules."""
+    sources = '[simulate]\n[mqtt_consumer]\nbroker_url = "mqtt://127.0.0.1"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\n'
+    (tmp_path / "config.toml").write_text(f'{sources}[alerts]\noff = ["queue_old", "node_silent", "inventory_low"]\n')
+
+    checked = run(program, tmp_path, "check")
+
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_the_wheel_is_without_the_emulation(program: str, tmp_path: Path) -> None:
     """It would need QEMU and the firmware; the command is there in a checkout only."""
     (package,) = Path(program).parent.parent.glob("lib/python*/site-packages/iiot_gateway")
