@@ -99,8 +99,9 @@ impl NodeClock {
         self.base_ms.saturating_add(uptime)
     }
 
-    /// The node time of a document that is judged late, whether it came before or after the last one. The clock does not move. Exact unless the
-    /// node restarted in between: its uptime before the restart is not known any more.
+    /// The node time of a document that is judged late, whether it came before or after the last one. The clock does not move.
+    ///
+    /// Exact unless the node restarted in between: its uptime before the restart is not known any more.
     pub fn revisit(&self, uptime_ms: u64, counter: Option<u64>, bits: u32) -> i64 {
         let uptime = i64::try_from(uptime_ms).unwrap_or(i64::MAX);
         let before_a_wrap = uptime_ms > self.last_uptime_ms

@@ -1,5 +1,7 @@
-//! Takes one RTT channel out of the output in which probe-rs mixes several. With more than one up channel, probe-rs puts `[name] ` before every
-//! chunk that it polled, wherever the last chunk ended. So a JSON line can be split:
+//! Takes one RTT channel out of the output in which probe-rs mixes several.
+//!
+//! With more than one up channel, probe-rs puts `[name] ` before every chunk that it polled, wherever the last chunk ended. So a JSON line can be
+//! split:
 //!
 //! ```text
 //! [json] {"ts":1,"n1":{"t[Terminal] a log line

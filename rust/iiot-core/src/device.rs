@@ -3,6 +3,7 @@
 //! ```text
 //! (key length varint | key | value length varint | value)*     in the order of the keys as lines escape them
 //! ```
+//!
 //! A scan keeps the snapshot together with the document's joined names. The tags of the snapshot come before all others, so that points without
 //! further tags share them.
 

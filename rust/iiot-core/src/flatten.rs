@@ -1,6 +1,7 @@
-//! The other values of a document, or of an item, under their joined names: `{"a":{"b":[1,2]}}` has `a_b_0` and `a_b_1`. This is a second reading, for points
-//! whose profile asks for it. If keys are equal, the last one counts, with everything below it. If different values have the same joined name, the last one
-//! counts as well.
+//! The other values of a document, or of an item, under their joined names: `{"a":{"b":[1,2]}}` has `a_b_0` and `a_b_1`.
+//!
+//! This is a second reading, for points whose profile asks for it. If keys are equal, the last one counts, with everything below it. If different values have
+//! the same joined name, the last one counts as well.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;

@@ -1,8 +1,11 @@
-//! Finds JSON documents in any stream of bytes: probe-rs logs, newline-delimited JSON, documents back to back on a serial line. A document starts
-//! at `{` followed by `"` or `}` (blanks in between are allowed); other braces in log text are not documents. The JSON parser finds its end.
-//! Frames, offsets included, do not depend on how the stream was cut into chunks. Memory is bounded by `max_document_bytes` and the size of a
-//! chunk. There are two ways to pass bytes in: `push`, and then `next` until it gives nothing (one copy of the chunk); or `feed`, which shows
-//! every frame to a closure and copies only the rest of a chunk. Both may be mixed. The variants `*_with` scan by a profile in the same pass.
+//! Finds JSON documents in any stream of bytes: probe-rs logs, newline-delimited JSON, documents back to back on a serial line.
+//!
+//! A document starts at `{` followed by `"` or `}` (blanks in between are allowed); other braces in log text are not documents. The JSON parser
+//! finds its end. Frames, offsets included, do not depend on how the stream was cut into chunks. Memory is bounded by `max_document_bytes` and the
+//! size of a chunk.
+//!
+//! There are two ways to pass bytes in: `push`, and then `next` until it gives nothing (one copy of the chunk); or `feed`, which shows every frame
+//! to a closure and copies only the rest of a chunk. Both may be mixed. The variants `*_with` scan by a profile in the same pass.
 
 use crate::decoded::Decoded;
 use crate::frame_step::{Ended, ReadDocument, Step, Stepper};

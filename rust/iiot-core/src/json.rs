@@ -1,6 +1,7 @@
-//! The JSON parser that everything here shares: strict RFC 8259, in one pass. An observer sees the values while they are parsed. A document is one line: a
-//! raw line feed anywhere in it is a fault. The deepest nesting is [`MAX_DEPTH`]. The end of the bytes is distinguished from a fault. No result depends on
-//! bytes behind the place where it was reached, so a longer prefix never changes an earlier result.
+//! The JSON parser that everything here shares: strict RFC 8259, in one pass. An observer sees the values while they are parsed.
+//!
+//! A document is one line: a raw line feed anywhere in it is a fault. The deepest nesting is [`MAX_DEPTH`]. The end of the bytes is distinguished from a
+//! fault. No result depends on bytes behind the place where it was reached, so a longer prefix never changes an earlier result.
 
 use crate::json_text::{number_end, string_end};
 

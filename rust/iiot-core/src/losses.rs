@@ -9,8 +9,10 @@ const MAX_LATE: u64 = 128;
 /// The most ranges of missing numbers that are remembered per node, so that a late arrival can be subtracted from the losses again.
 const MAX_MISSING: usize = 64;
 
-/// The progress of a node's sequence. A node keeps packets that nobody acknowledged. When it is heard again, it first sends its newest reading,
-/// and then the stored ones, oldest first. So a number behind the newest is
+/// The progress of a node's sequence.
+///
+/// A node keeps packets that nobody acknowledged. When it is heard again, it first sends its newest reading, and then the stored ones, oldest
+/// first. So a number behind the newest is
 ///
 /// - late, if it was missing: one lost frame less;
 /// - a restart, if the boot id changed, or if it lies [`MAX_LATE`] or more behind, further than an outbox reaches;

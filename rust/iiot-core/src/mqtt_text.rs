@@ -1,6 +1,8 @@
-//! The texts that MQTT allows (MQTT 3.1.1 and 5, section 1.5): topics, filters, client ids, user names, wills. A peer may close the connection
-//! over any other text, and then again over the same packet, for ever. So every text is checked here before MQTT gets it: forbidden characters
-//! from documents are replaced, and forbidden texts from people are refused. Payloads and passwords are bytes, not text.
+//! The texts that MQTT allows (MQTT 3.1.1 and 5, section 1.5): topics, filters, client ids, user names, wills.
+//!
+//! A peer may close the connection over any other text, and then again over the same packet, for ever. So every text is checked here before
+//! MQTT gets it: forbidden characters from documents are replaced, and forbidden texts from people are refused. Payloads and passwords are
+//! bytes, not text.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,5 +1,7 @@
-//! Follows a document through the tree of wanted paths and notes where the wanted values are. If a key occurs more than once, the
-//! last one counts, with everything below it, as in `serde_json`. All values of the earlier key are forgotten.
+//! Follows a document through the tree of wanted paths and notes where the wanted values are.
+//!
+//! If a key occurs more than once, the last one counts, with everything below it, as in `serde_json`. All values of the earlier
+//! key are forgotten.
 
 use crate::found::{Capture, Found, Value};
 use crate::hash::fingerprint;

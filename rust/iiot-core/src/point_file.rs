@@ -17,6 +17,7 @@
 //! place = { level = "line", type = "string" }   # a named level of the topic; number, integer or string
 //! actual_g = { path = "actual", type = "number", topic = "{line}/actual_g", retain = true, unless = ["dry_run"] }
 //! ```
+//!
 //! In templates a named level of the filter comes before a key of the same name, `{#}` is the whole topic, and `{@key}` is a tag of the document's device,
 //! which the level called `device` names. Paths of a point with `each` begin at the item; if the item has no value there, the path is looked up in the
 //! document. The path `.` is the item, or the document, if that is a bare value.

@@ -151,8 +151,9 @@ impl Profile {
         rules.find_map(|rule| rule.device_in(topic))
     }
 
-    /// Find the values that the profile wants in `document` (one JSON object on one line, nothing around it). If no value of a document is usable, the scan
-    /// still holds the node's clock.
+    /// Find the values that the profile wants in `document` (one JSON object on one line, nothing around it).
+    ///
+    /// If no value of a document is usable, the scan still holds the node's clock.
     pub fn scan<'a>(
         &'a self,
         document: &'a [u8],
@@ -170,7 +171,9 @@ impl Profile {
     }
 
     /// Find the values that the profile wants in a message: any JSON value, with blanks and line feeds in and around it, or a bare text if the profile accepts
-    /// one. `topic` is the topic under which the message arrived. Accepts everything that [`Profile::scan`] accepts, with the same result.
+    /// one. `topic` is the topic under which the message arrived.
+    ///
+    /// Accepts everything that [`Profile::scan`] accepts, with the same result.
     pub fn decode<'a>(
         &'a self,
         topic: Option<&[u8]>,

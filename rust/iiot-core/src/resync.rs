@@ -1,5 +1,7 @@
-//! Where reading goes on after a damaged document. The stretch is searched from its start, because after a document that was cut inside a string, the
-//! parser confuses the inside and the outside of strings. Reading goes on at the first of
+//! Where reading goes on after a damaged document.
+//!
+//! The stretch is searched from its start, because after a document that was cut inside a string, the parser confuses the inside and the outside of
+//! strings. Reading goes on at the first of
 //!
 //! 1. the byte behind a raw line feed;
 //! 2. an opening brace with a quote behind it (blanks between are allowed), if the byte before it, blanks left out, is not `:`, `,` or `[`: such a
@@ -7,7 +9,9 @@
 //!    serial line are covered by this: their last byte is an `n`;
 //! 3. such a brace exactly where the parser wanted a key, or a comma or the end of an object;
 //! 4. behind the literal two characters `\n`: such a brace with a colon before it that does not end a key (has no quote before it), as in `\n[INFO ]
-//!    JSON sent via VCP: {"ts":1}`. Only the first bytes of a skipped stretch are kept.
+//!    JSON sent via VCP: {"ts":1}`.
+//!
+//! Only the first bytes of a skipped stretch are kept.
 
 use memchr::memchr3;
 

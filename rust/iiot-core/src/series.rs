@@ -17,6 +17,7 @@ pub struct SeriesName {
 }
 
 /// Append the key of a series: `temperature,node=node1 value=`. A backslash precedes each comma, blank and backslash, and each equals sign of a tag or field.
+///
 /// If its names have no backslashes and control characters, the key is the part of line protocol before the value.
 pub fn push_key(point: &Point<'_>, field: &Field<'_>, out: &mut Vec<u8>) {
     let mut raw = Vec::new();

@@ -1,8 +1,11 @@
-//! The times of the newest values of each series. They decide the time of the next value, and whether a document is a repeat. Databases overwrite a value
-//! that has the same series, field and time as another. So a document without a time gets a time behind all times of its series, and a value whose own time
-//! is taken moves by [`STEP_NS`]. A document with a time that equals an earlier document, byte for byte and under the same topic, is a repeat: its sender
-//! did not know that it was accepted. For each series, the [`MAX_VALUES`] newest values with times of their own are remembered, for as long as the window
-//! lasts. All changes go through a [`TimesDelta`], which is merged once the frames are committed.
+//! The times of the newest values of each series. They decide the time of the next value, and whether a document is a repeat.
+//!
+//! Databases overwrite a value that has the same series, field and time as another. So a document without a time gets a time behind all times of its series,
+//! and a value whose own time is taken moves by [`STEP_NS`]. A document with a time that equals an earlier document, byte for byte and under the same topic,
+//! is a repeat: its sender did not know that it was accepted.
+//!
+//! For each series, the [`MAX_VALUES`] newest values with times of their own are remembered, for as long as the window lasts. All changes go through a
+//! [`TimesDelta`], which is merged once the frames are committed.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;

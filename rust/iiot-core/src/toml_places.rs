@@ -1,5 +1,6 @@
-//! The line of each key in a TOML text, and the tables with a line of their own, for messages to the author of the text. A path is a list of keys; tables,
-//! dotted keys and inline tables all have paths. Keys within arrays have no entry: their line is that of the array.
+//! The line of each key in a TOML text, and the tables with a line of their own, for messages to the author of the text.
+//!
+//! A path is a list of keys; tables, dotted keys and inline tables all have paths. Keys within arrays have no entry: their line is that of the array.
 
 use std::collections::{BTreeMap, BTreeSet};
 use toml_parser::Source;

@@ -1,6 +1,7 @@
-//! The paths of a profile compiled into one tree, so that a document is followed through all of them at once. Wildcards are resolved while the
-//! tree is built: the place behind a named key also holds everything that a wildcard beside this key leads to. So there is only one current place
-//! at a time. Places are numbered so that all places below a place lie in `place..end`.
+//! The paths of a profile compiled into one tree, so that a document is followed through all of them at once.
+//!
+//! Wildcards are resolved while the tree is built: the place behind a named key also holds everything that a wildcard beside this key leads to.
+//! So there is only one current place at a time. Places are numbered so that all places below a place lie in `place..end`.
 
 use crate::json::{NOWHERE, Place};
 use crate::path::{Path, PathStep};

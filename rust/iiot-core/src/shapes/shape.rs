@@ -5,6 +5,7 @@
 //! {"ts":5000,"id":"N2","n1":{"t":7}}      tokens:   0: 5000   1: N2   2: 7
 //! |----|    |-----|  |--------| ||        literals: 0 1 2 and the end
 //! ```
+//!
 //! A text with the literals of a valid document, and with a valid number, string or word in each of its places, is a valid document with the same keys.
 //! Nothing is assumed: each literal is compared, and each token is read by the parser's own functions. Places in the document (where an object began, what
 //! a wildcard matched) are kept as marks: a number of bytes behind the token before.
