@@ -1,4 +1,4 @@
-//! What becomes of documents that came: frames, duplicates or rejects. Decided by the writer, in the order in which they came.
+//! Judges documents: each becomes a frame, a duplicate or a reject. The writer does this in the order of arrival.
 
 use crate::commit::{Group, NewFrame, State};
 use crate::error::Result;
@@ -12,19 +12,20 @@ use crate::row_builder::Envelope;
 use crate::source::{Change, Source};
 use std::sync::Arc;
 
-/// Documents of which nothing can be used, before the first with a time of its node: a thousand fit, a millisecond apart.
+/// Room before the start of a recording for documents without anything usable that come before the first one with a node time:
+/// a thousand fit, a millisecond apart.
 const LEAD_NS: i64 = 1_000_000_000;
 
-/// What the intake refuses.
+/// A document or value that the intake refuses.
 struct Rejected<'a> {
     kind: &'static str,
     refusal: &'a Refusal,
     time_ns: i64,
     received_at_ns: i64,
     envelope: Envelope<'a>,
-    /// All of it, if it may be offered again.
+    /// The whole document, if it may be offered again.
     document: Option<Vec<u8>>,
-    /// Of the frame that a refused value stood in.
+    /// The position of the frame that contained the refused value.
     position: Option<u64>,
 }
 
@@ -67,7 +68,7 @@ impl Group {
         Ok(())
     }
 
-    /// What becomes of an item. What its sender calls it comes before everything else.
+    /// Judge an item. Its message id is checked before everything else.
     fn named(
         &mut self,
         state: &State,
@@ -172,7 +173,7 @@ impl Group {
                     let clocks = &mut change.clocks;
                     self.stamp(source, clocks, item.received_at_ns, node_ms, LEAD_NS)
                 } else {
-                    // It is never offered again, so it takes no time that another could have.
+                    // It is never offered again, so it does not occupy a time.
                     item.received_at_ns
                 };
                 self.count("rejected", 1);

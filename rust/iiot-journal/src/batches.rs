@@ -1,4 +1,4 @@
-//! A sink's way through the journal, batch by batch: waiting, collecting up to a limit, going back, and confirming one batch while the next is read.
+//! How a sink moves through the journal, batch by batch: it waits, collects frames up to a limit, goes back, and confirms one batch while the next is read.
 
 use crate::cursor::{Confirmer, Cursor, OriginInfo};
 use crate::error::Result;
@@ -16,30 +16,32 @@ use std::time::{Duration, Instant};
 
 /// Rows read at once.
 const READ_BYTES: usize = 256 * 1024;
-/// How often a batch that is not full looks for more frames. No multiple of a usual period: looks that keep step with a node that sends every 10 ms would meet each
-/// of its frames while it is being published. Not at each commit either: that would take a core from those who publish the frame.
+/// How often a batch that is not full looks for more frames. This is not a multiple of a usual period: if it kept step with a node that sends every 10 ms, it
+/// would look each time while a frame is being published. It does not look at each commit either, because that would take a core from the threads that publish
+/// the frame.
 const COLLECT_EVERY: Duration = Duration::from_millis(23);
 /// How far back [`Batches::newest`] looks.
 const NEWEST_FRAMES: u64 = 64;
-/// How often a wait for a confirmation asks whether the sink is to stop.
+/// How often a wait for a confirmation checks whether the sink must stop.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// What a batch is made of: lines, publishes, values, rows.
+/// Makes the contents of a batch from frames: lines, publishes, values, rows.
 pub trait Encoder {
     /// Whether the batch holds as much as it may.
     fn is_full(&self) -> bool;
 
-    /// Whether the encoder needs to know what the next frame says; only then is it decoded.
+    /// Whether the encoder needs the contents of the next frame; only then is the frame decoded.
     fn wants(&mut self, info: &OriginInfo, frame: &Frame<'_>) -> bool {
         let _ = (info, frame);
         true
     }
 
-    /// Take the next frame. `decoded` is what its profile finds in it; none for a frame that is not wanted, or that another program wrote and that yields nothing here.
+    /// Take the next frame. `decoded` holds the values that its profile finds in it. It is `None` for a frame that is not wanted, or for one that another
+    /// program wrote and that gives no points here.
     fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>);
 }
 
-/// Tells a sink's threads to stop; set once.
+/// Tells a sink's threads to stop; it is set once.
 #[derive(Clone)]
 pub struct Stop {
     flag: Arc<Flag>,
@@ -67,7 +69,7 @@ impl Flag {
 }
 
 impl Stop {
-    /// Stop: whoever waits for frames or a confirmation returns.
+    /// Stop: calls that wait for frames or a confirmation return.
     pub fn set(&self) {
         *self
             .flag
@@ -90,7 +92,7 @@ pub struct Batches {
     scan: Scan,
     /// Behind the last batch handed out.
     next: u64,
-    /// The row that it ended in: it is not read from the disk again.
+    /// The row in which it ended; it is not read from the disk again.
     rest: Option<Arc<Row>>,
     confirmations: Arc<Confirmations>,
     stop: Stop,
@@ -126,12 +128,12 @@ impl Batches {
         }
     }
 
-    /// What confirms the batches.
+    /// The handle that confirms the batches.
     pub fn confirmations(&self) -> Arc<Confirmations> {
         Arc::clone(&self.confirmations)
     }
 
-    /// What ends waiting.
+    /// The handle that ends waiting.
     pub fn stop(&self) -> Stop {
         self.stop.clone()
     }
@@ -146,7 +148,7 @@ impl Batches {
         self.cursor.topics()
     }
 
-    /// What the sink keeps in the journal.
+    /// The sink's own state in the journal.
     pub fn state(&self) -> Result<BTreeMap<String, Vec<u8>>> {
         self.cursor.state()
     }
@@ -156,8 +158,8 @@ impl Batches {
         self.cursor.on_progress(wake);
     }
 
-    /// Wait for frames up to `timeout`, then for more up to `linger` or until the encoder is full. Returns which positions the batch covers; none if nothing came, or
-    /// the sink is to stop.
+    /// Wait for frames up to `timeout`, then for more up to `linger` or until the encoder is full. Returns the positions that the batch covers; none if nothing
+    /// came, or if the sink must stop.
     ///
     /// A damaged row ends a batch before it; the batch that would begin with the row is the error.
     pub fn next(
@@ -192,7 +194,7 @@ impl Batches {
         Ok((end > from).then_some(from..end))
     }
 
-    /// Give the encoder the frames from `end` on that can be read at once, until it is full, and move `end` behind them. False if there were none.
+    /// Give the encoder the frames from `end` on that can be read without waiting, until it is full, and move `end` behind them. False if there were none.
     pub fn read(&mut self, end: &mut u64, encoder: &mut impl Encoder) -> Result<bool> {
         let begun = self
             .rest
@@ -226,7 +228,7 @@ impl Batches {
         Ok(!rows.is_empty())
     }
 
-    /// Give the encoder the newest frames, a few at most, none from before `behind`. The next batch stays what it would have been.
+    /// Give the encoder the newest frames: a few at most, and none from before `behind`. This does not change the next batch.
     pub fn newest(&mut self, behind: u64, encoder: &mut impl Encoder) -> Result<Range<u64>> {
         let visible = self.cursor.visible();
         let from = visible.saturating_sub(NEWEST_FRAMES).max(behind);
@@ -242,8 +244,8 @@ impl Batches {
         self.cursor.head()
     }
 
-    /// Begin again at `to`, or at the oldest kept frame behind it, because the other side has no more than that. With `count_lost` what the journal does not have any
-    /// more is counted as lost by the peer. What was queued to be confirmed must be settled before.
+    /// Begin again at `to`, or at the oldest kept frame behind it, because the other side has only the frames before that. With `count_lost`, frames that the
+    /// journal no longer has are counted as lost by the peer. Queued confirmations must be settled before.
     pub fn go_back(&mut self, to: u64, count_lost: bool) -> Result<GoneBack> {
         let gone = self.cursor.go_back(to, count_lost)?;
         self.begin_at(gone.position);
@@ -263,7 +265,8 @@ impl Batches {
         self.rest = None;
     }
 
-    /// Begin again behind what is confirmed. What is only queued to be confirmed needs no second sending: it is committed before the journal closes.
+    /// Begin again behind the confirmed frames. Frames whose confirmation is queued need not be sent again: the confirmation is committed before the journal
+    /// closes.
     pub fn rewind(&mut self) {
         let queued = self.confirmations.queued.load(Ordering::Acquire);
         self.next = self.cursor.position().max(queued);
@@ -272,8 +275,8 @@ impl Batches {
 }
 
 impl Confirmations {
-    /// Queue a confirmation once the one before it is committed, so that the commit goes on while the next batch is sent. False if that would need waiting, and none
-    /// is wanted.
+    /// Queue a confirmation once the one before it is committed, so that the commit goes on while the next batch is sent. False if that would require waiting
+    /// and `wait` is false.
     pub fn confirm(&self, confirmation: Confirmation, wait: bool) -> Result<bool> {
         let before = self.queued.load(Ordering::Acquire);
         let look = if wait { LOOK_EVERY } else { Duration::ZERO };
@@ -294,8 +297,8 @@ impl Confirmations {
         Ok(())
     }
 
-    /// Store, safe from a loss of power, what the other side is about to be told to leave out of a batch that begins at `from`. It becomes final when the cursor passes
-    /// it; the next call for the same batch replaces it. False if the disk does not take it in time.
+    /// Store and sync the rejects that the other side is about to be told to leave out of a batch that begins at `from`. They become final when the cursor
+    /// passes them; the next call for the same batch replaces them. False if the disk does not store them in time.
     pub fn provisional(
         &self,
         from: u64,
@@ -305,7 +308,7 @@ impl Confirmations {
         self.confirmer.provisional(from, rejects, timeout)
     }
 
-    /// Change what the sink keeps, without a frame, and wait until that is committed. What was queued must be settled before.
+    /// Change the sink's own state, without a frame, and wait until that is committed. Queued confirmations must be settled before.
     pub fn keep(&self, changes: StateChanges) -> Result<()> {
         self.confirmer.keep(changes)
     }

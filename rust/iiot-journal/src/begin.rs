@@ -1,4 +1,4 @@
-//! How a source begins: its row, and the origin that its frames have.
+//! The start of a source: its row, and the origin of its frames.
 
 use crate::commit::State;
 use crate::cursor::encode_tags;
@@ -9,7 +9,7 @@ use crate::writer;
 use iiot_core::profile::Profile;
 use rusqlite::params;
 
-/// Find or create a source's row and its origin. Returns its number, and where a recording goes on and whether it was read to its end.
+/// Find or create a source's row and its origin. Returns its number, where a recording goes on, and whether it was read to its end.
 pub(crate) fn begin(
     state: &mut State,
     settings: &SourceSettings,

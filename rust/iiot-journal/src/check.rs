@@ -1,11 +1,11 @@
-//! Rows whose body is not what was written: found by their checksums.
+//! Finds rows whose body is damaged, by their checksums.
 
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use std::fmt::Write;
 
-/// Damaged stretches that an error names; of further ones it says how many.
+/// How many damaged stretches an error names; it gives the number of further ones.
 const NAMED: usize = 8;
 
 /// Read every row once. Says which frames are damaged; none if all are whole.
@@ -38,7 +38,7 @@ pub(crate) fn bodies(db: &Connection) -> Result<Option<String>> {
     }))
 }
 
-/// Of a row's body, as it is stored.
+/// The checksum of a row's body, as it is stored.
 pub(crate) fn checksum(body: &[u8]) -> u32 {
     crc32fast::hash(body)
 }

@@ -1,6 +1,6 @@
-//! One group: the rows, confirmations and prunings of one transaction, and the state they leave. What becomes of documents is decided in [`crate::accept`].
+//! One group: the rows, confirmations and prunings of one transaction, and the resulting state. [`crate::accept`] judges the documents.
 //!
-//! Everything a group changes is kept apart from [`State`] until COMMIT succeeded, so that a full disk changes nothing.
+//! All changes of a group are kept apart from [`State`] until COMMIT has succeeded, so that a full disk changes nothing.
 
 use crate::check;
 use crate::copying::Copying;
@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A row's body is closed at this size: a reader never holds much more than it wants, and the allocator keeps such blocks at hand.
+/// A row's body is closed at this size, so that a reader never holds much more than it needs. The allocator also keeps blocks of this size for reuse.
 const ROW_BYTES: usize = 120 * 1024;
 
 /// Limits of the journal file.
@@ -30,7 +30,7 @@ const ROW_BYTES: usize = 120 * 1024;
 pub(crate) struct Limits {
     /// Bytes of live pages.
     pub live_bytes: u64,
-    /// Where no room could be reserved: this much of the disk stays free, so that sinks can still confirm and the log be moved.
+    /// If no room could be reserved, this much of the disk stays free, so that sinks can still confirm and the log can be moved.
     pub keep_free: Option<(PathBuf, u64)>,
     pub max_age_ms: Option<i64>,
     pub max_rejects: i64,
@@ -38,9 +38,9 @@ pub(crate) struct Limits {
     pub reject_bytes: i64,
 }
 
-/// What is committed, as far as the writer needs it at hand.
+/// The committed state that the writer needs in memory.
 pub(crate) struct State {
-    /// A copy that is being made. It stands before the connection, because it must go first.
+    /// A copy that is being made. The field is before the connection, because it must be dropped first.
     pub copying: Option<Copying>,
     pub db: Connection,
     pub limits: Limits,
@@ -51,11 +51,11 @@ pub(crate) struct State {
     /// Name of the profile of each origin.
     pub origins: HashMap<i64, String>,
     pub reject_bytes: i64,
-    /// A row was dropped that is not the oldest one: rows in memory are not what is stored.
+    /// A row other than the oldest one was dropped, so the rows in memory differ from the stored ones.
     pub dropped_within: bool,
     /// Events for the log, taken by `Journal::notes`.
     pub notes: Vec<String>,
-    /// What nodes' links did, until it can be seen.
+    /// Events of nodes' links, until they are published.
     pub links: Links,
     /// Gateways whose values came.
     pub sites: Sites,
@@ -63,7 +63,7 @@ pub(crate) struct State {
     pub keep: Keep,
 }
 
-/// What a group of messages came to.
+/// The result of a group of messages.
 pub(crate) struct Group {
     pub next: u64,
     pub oldest: u64,
@@ -80,7 +80,7 @@ pub(crate) struct Group {
     pub links: Links,
     pub(crate) sites: NewSites,
     written_sites: Written,
-    /// What became of messages whose senders wait for it; told once it is committed.
+    /// The outcomes of messages whose senders wait for them; reported once the group is committed.
     pub(crate) reports: Vec<(Arc<Report>, Vec<Outcome>)>,
     now_ns: i64,
 }
@@ -119,7 +119,7 @@ impl Group {
         *self.counts.entry(name.into()).or_default() += by;
     }
 
-    /// Add a frame to the row that is being built, and begin another where it does not fit. Returns its position.
+    /// Add a frame to the row that is being built, or begin another row if it does not fit. Returns the frame's position.
     pub(crate) fn append(
         &mut self,
         state: &State,
@@ -162,7 +162,7 @@ impl Group {
     /// Write a row and count it for every sink that takes it.
     pub(crate) fn insert(&mut self, state: &State, row: Row) -> Result<()> {
         if let Some((path, bytes)) = &state.limits.keep_free {
-            // Pages that are free within the file need nothing of the disk.
+            // Free pages within the file need no room on the disk.
             let free = free_bytes(path) + prune::free_page_bytes(&state.db)?;
             if free < *bytes + row.body.len() as u64 {
                 return Err(Error::new(
@@ -239,7 +239,7 @@ impl Group {
         Ok(())
     }
 
-    /// Write what is left to write: rows, source states, counts, rejects, prunings.
+    /// Write everything that remains: rows, source states, counts, rejects, prunings.
     pub(crate) fn finish(&mut self, state: &State, lost: &HashMap<usize, u64>) -> Result<()> {
         self.close_row(state)?;
         for (at, change) in &mut self.changes {

@@ -1,4 +1,4 @@
-//! Copying a journal while it is open, and what its copy does when it is opened in the place of the journal.
+//! Copies a journal while it is open, and adapts the copy when it is opened in place of the journal.
 
 use crate::copying::{CopyProgress, Copying, Pace, STEP, Step};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The writer takes a step within this time, or the disk of the journal takes nothing.
+/// The writer makes a step within this time; otherwise the disk of the journal is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// When the copy was made, until it is opened.
 const COPIED_AT: &str = "copied_at_ms";
@@ -41,7 +41,7 @@ impl Journal {
             Err(error) => Err(error),
         };
         if copy.is_err() {
-            // It may stand behind a step, or the very beginning, that still waits for the disk. A journal that is closed has dropped it.
+            // It may be queued behind a step, or the very first one, that still waits for the disk. A closed journal has dropped it.
             let _ = self.shared.command_within(patience, |state| {
                 state.copying = None;
                 Ok(())
@@ -69,7 +69,8 @@ impl Journal {
         }
     }
 
-    /// Copy the file of a journal that nobody has open; it stays as it is. Whoever calls sees to it that nobody opens it meanwhile.
+    /// Copy the file of a journal that no process has open; the file is not changed. The caller must ensure that no process opens it
+    /// meanwhile.
     pub fn copy_file(path: &Path, to: &Path, progress: &CopyProgress) -> Result<()> {
         crate::copying::copy_file(path, to, progress)?;
         let marked = || {
@@ -89,10 +90,10 @@ fn mark(copy: &Connection, now_ms: i64) -> Result<()> {
     Ok(())
 }
 
-/// Take over a copy in the place of its journal. Returns what an operator should read; none for any other journal.
+/// Adapt a copy that is opened in place of its journal. Returns a note for the operator; none for any other journal.
 ///
-/// Brokers have been told since then that messages have come, and packet ids mean other messages. What a broker sends again is therefore
-/// no delivery that is known: it is better to have a message twice than not at all.
+/// Since the copy was made, brokers have received acknowledgements, and packet ids belong to other messages. So a message that a broker
+/// sends again is not treated as a known delivery: it is better to have a message twice than not at all.
 pub(crate) fn at_open(db: &Connection) -> Result<Option<String>> {
     let Some(at_ms) = copied_at(db)? else {
         return Ok(None);

@@ -1,7 +1,8 @@
-//! Copies an SQLite file in short steps on the connection that writes it, so that nobody waits long. The copy is the file as it is at the last step.
+//! Copies an SQLite file in short steps on the connection that writes it, so that no other work waits long. The copy has the state of the file at the
+//! last step.
 //!
-//! What the same connection writes meanwhile goes into both files: `SQLite` sees to that (<https://www.sqlite.org/backup.html>). Another connection's
-//! writes would begin the copy anew, and a reader's snapshot would keep the log from beginning anew.
+//! Writes of the same connection go into both files meanwhile: `SQLite` ensures that (<https://www.sqlite.org/backup.html>). Writes of another
+//! connection would restart the copy, and a reader's snapshot would keep the log from being reused.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::{check, schema};
@@ -13,16 +14,16 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A step ends after this time: so long a commit may wait for it.
+/// A step ends after this time; a commit may have to wait this long for it.
 pub(crate) const STEP: Duration = Duration::from_millis(5);
-/// `SQLite` is asked for so many pages at a time.
+/// How many pages `SQLite` copies per call.
 const PAGES: i32 = 64;
 /// Pages between two syncs of the copy (16 MB): otherwise the system writes all of it at once, and the journal's own syncs wait for that.
 const SYNC_PAGES: u64 = 4096;
-/// Faults that a check names.
+/// The most faults that a check names.
 const NAMED: usize = 8;
 
-/// How far a copy is; also how it is ended early.
+/// The progress of a copy; it can also end the copy early.
 #[derive(Debug, Default)]
 pub struct CopyProgress {
     copied: AtomicU64,
@@ -49,11 +50,11 @@ pub(crate) struct Copying {
     to: Option<Connection>,
 }
 
-// SAFETY: the pointer stands for a part of the two connections, which are `Send`. It is only used by whoever holds this value, and who does holds
-// the source's connection too: see `State`, and `copy_connection`, which borrows it.
+// SAFETY: the pointer belongs to the two connections, which are `Send`. Only the holder of this value uses it, and that holder also holds the
+// source's connection: see `State`, and `copy_connection`, which borrows it.
 unsafe impl Send for Copying {}
 
-/// What a step came to.
+/// The result of a step.
 pub(crate) enum Step {
     More {
         copied: u64,
@@ -66,7 +67,7 @@ pub(crate) enum Step {
 impl Copying {
     /// Begin a copy in a new file. A safe handle of the library would borrow the connection, which writes between the steps.
     pub(crate) fn begin(from: &Connection, path: &Path) -> Result<Self> {
-        // Nobody else needs to read it.
+        // No other process needs to read it.
         OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -77,7 +78,7 @@ impl Copying {
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
-        // A copy that is cut off is thrown away, so nothing is kept to undo it; whoever asked for it syncs.
+        // An incomplete copy is thrown away, so nothing is kept for a rollback. The caller syncs the copy.
         to.execute_batch("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")?;
         // SAFETY: both connections are open. `to` is used for nothing else until the end of the backup, and moves with it, which does not move what
         // its handle points to.
@@ -113,7 +114,7 @@ impl Copying {
             .backup
             .ok_or_else(|| failed(ffi::SQLITE_MISUSE))?
             .as_ptr();
-        // SAFETY: the backup was begun and not finished, and whoever calls holds both connections.
+        // SAFETY: the backup was begun and not finished, and the caller holds both connections.
         let (code, total, left) = unsafe {
             let code = ffi::sqlite3_backup_step(backup, PAGES);
             (
@@ -124,7 +125,7 @@ impl Copying {
         };
         let total = u64::from(total.unsigned_abs());
         match code {
-            // Busy and locked: somebody else holds the file for a moment.
+            // Busy or locked: another process holds the file for a moment.
             ffi::SQLITE_OK | ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Ok(Step::More {
                 copied: total.saturating_sub(left.unsigned_abs().into()),
                 total,
@@ -142,7 +143,7 @@ impl Copying {
 
     fn finish(&mut self) {
         if let Some(backup) = self.backup.take() {
-            // SAFETY: as above; it is taken, so nobody uses it again.
+            // SAFETY: as above; it is taken, so it is never used again.
             let _ = unsafe { ffi::sqlite3_backup_finish(backup.as_ptr()) };
         }
     }
@@ -159,7 +160,7 @@ fn failed(code: i32) -> Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
 }
 
-/// Keeps the steps of a copy apart, and the disk from being flooded.
+/// Leaves time between the steps of a copy, and keeps the disk from being overloaded.
 pub(crate) struct Pace<'a> {
     progress: &'a CopyProgress,
     path: PathBuf,
@@ -182,7 +183,7 @@ impl<'a> Pace<'a> {
         Ok(pace)
     }
 
-    /// After a step that took so long. An error ends the copy.
+    /// Pause after a step of this duration. An error ends the copy.
     pub(crate) fn between(&mut self, copied: u64, total: u64, took: Duration) -> Result<()> {
         self.progress.copied.store(copied, Ordering::Relaxed);
         self.progress.total.store(total, Ordering::Relaxed);
@@ -191,7 +192,7 @@ impl<'a> Pace<'a> {
             self.sync()?;
             self.synced = copied;
         }
-        // Half of the time belongs to others.
+        // Half of the time belongs to other work.
         std::thread::sleep(took.min(4 * STEP));
         Ok(())
     }
@@ -203,7 +204,7 @@ impl<'a> Pace<'a> {
         Ok(())
     }
 
-    /// Make the copy a file of its own, that needs no log, and sync it.
+    /// Turn the copy into a single file without a log, and sync it.
     pub(crate) fn complete(self, copy: Connection) -> Result<()> {
         let mode: String = copy.query_row("PRAGMA journal_mode=DELETE", [], |r| r.get(0))?;
         if mode != "delete" {
@@ -225,7 +226,7 @@ impl<'a> Pace<'a> {
     }
 }
 
-/// Copy the file of a connection that waits meanwhile. `cancelled` is asked at every step.
+/// Copy the file of a connection that is not used meanwhile. `cancelled` is checked at every step.
 pub fn copy_connection(
     from: &Connection,
     path: &Path,
@@ -248,7 +249,7 @@ pub fn copy_connection(
     }
 }
 
-/// Copy a file as it is now. Others may write to it; while that takes long, their log grows.
+/// Copy the present state of a file. Other processes may write to it; their log grows as long as the copy takes.
 pub fn copy_file(from: &Path, path: &Path, progress: &CopyProgress) -> Result<()> {
     let copy = || {
         let db = Connection::open_with_flags(
@@ -256,7 +257,7 @@ pub fn copy_file(from: &Path, path: &Path, progress: &CopyProgress) -> Result<()
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         db.busy_timeout(schema::BUSY_TIMEOUT)?;
-        // One snapshot for all steps: what others write does not begin the copy anew.
+        // One snapshot for all steps: writes of other processes do not restart the copy.
         db.execute_batch("BEGIN")?;
         let _: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
         copy_connection(&db, path, progress, || false)
@@ -264,7 +265,7 @@ pub fn copy_file(from: &Path, path: &Path, progress: &CopyProgress) -> Result<()
     copy().map_err(|e: Error| e.of(from))
 }
 
-/// Read every page of a file that nobody writes, and the checksums of a journal's rows. Returns what is damaged.
+/// Read every page of a file that no process writes, and the checksums of a journal's rows. Returns the damage found.
 pub fn check_file(path: &Path) -> Result<Vec<String>> {
     let check = || -> Result<Vec<String>> {
         let db = Connection::open_with_flags(
@@ -282,7 +283,7 @@ pub fn check_file(path: &Path) -> Result<Vec<String>> {
         Ok(faults)
     };
     match check() {
-        // What cannot be read at all is damaged, too.
+        // A file that cannot be read at all is damaged, too.
         Err(error) if error.kind == ErrorKind::Damaged => Ok(vec![error.to_string()]),
         other => other.map_err(|e| e.of(path)),
     }

@@ -1,4 +1,4 @@
-//! A sink's way to the journal: read behind its cursor, confirm, know what is durable.
+//! A sink's access to the journal: it reads behind its cursor, confirms, and knows which frames are durable.
 
 use crate::error::Result;
 use crate::origins::Origins;
@@ -21,14 +21,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long a peer's word waits for the disk.
+/// How long a peer's answer waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Separates keys, values and pairs in the stored tags; no tag may hold them.
+/// Separates keys, values and pairs in the stored tags; no tag may contain this character.
 const UNIT: char = '\u{1f}';
 const PAIR: char = '\u{1e}';
 
-/// What all frames of a row have in common, ready for decoding.
+/// The properties that all frames of a row share, ready for decoding.
 #[derive(Debug)]
 pub struct OriginInfo {
     /// Its number in this journal; no other origin ever has the same.
@@ -42,7 +42,7 @@ pub struct OriginInfo {
 }
 
 impl OriginInfo {
-    /// What a frame of this origin says. It was accepted under this very profile, so an error means that another program wrote it.
+    /// Decode a frame of this origin. It was accepted under this same profile, so an error means that another program wrote it.
     pub fn decode<'a>(
         &'a self,
         frame: &Frame<'a>,
@@ -110,12 +110,13 @@ impl Cursor {
         lock(&self.shared.progress).visible
     }
 
-    /// Rows from the one that holds `from`, about `max_bytes` of them; the first may begin before `from`, or behind it if older ones are gone.
+    /// About `max_bytes` of rows, beginning with the one that contains `from`. The first may begin before `from`, or behind it if older rows are
+    /// gone.
     pub fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Arc<Row>>> {
         reader::read(&self.shared.ring, &self.db, from, self.visible(), max_bytes)
     }
 
-    /// Does this sink take the frames of a row?
+    /// Whether this sink takes the frames of a row.
     pub fn takes(&mut self, row: &Row) -> Result<bool> {
         if row.only_sink.is_some_and(|id| id != self.id) {
             return Ok(false);
@@ -164,7 +165,7 @@ impl Cursor {
         }
     }
 
-    /// Wait until a frame at `from` or behind may be sent, or `cancelled` says to stop (it is asked at every commit and wake).
+    /// Wait until a frame at `from` or behind may be sent, or until `cancelled` is true (it is called at every commit and wake).
     pub fn wait_readable(
         &self,
         from: u64,
@@ -192,14 +193,14 @@ impl Cursor {
         })
     }
 
-    /// Settle what the peer has beyond the cursor.
+    /// Settle the frames beyond the cursor that the peer has.
     pub(crate) fn confirm_ahead(&self, to: u64) -> Result<()> {
         let id = self.id;
         self.shared
             .command_within(PATIENCE, move |state| rewind::confirm_ahead(state, id, to))
     }
 
-    /// Wake whoever waits in `wait_readable`, so that it asks `cancelled`.
+    /// Wake all calls of `wait_readable`, so that they check `cancelled`.
     pub fn nudge(&self) -> impl Fn() + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || {
@@ -234,7 +235,7 @@ impl Confirmer {
         Ok(())
     }
 
-    /// Store rejects that are not final and sync them; false if the disk does not take them in time.
+    /// Store rejects that are not final, and sync them; false if the disk does not store them in time.
     pub(crate) fn provisional(
         &self,
         from: u64,
@@ -248,7 +249,8 @@ impl Confirmer {
         Ok(self.shared.sync(timeout))
     }
 
-    /// Change what the sink keeps, and wait until that is committed. Of an error nothing comes later: what is given next would be older otherwise.
+    /// Change the sink's own state, and wait until that is committed. After an error the change is never made later; otherwise it would overwrite
+    /// a newer one.
     pub(crate) fn keep(&self, changes: StateChanges) -> Result<()> {
         self.keep_within(PATIENCE, changes)
     }

@@ -1,12 +1,13 @@
-//! Which deliveries of a broker are known: a message that comes again because its acknowledgement was lost is the same one.
+//! The known deliveries of a broker: they identify a message that comes again because its acknowledgement was lost.
 //!
-//! A delivery is identified by its packet id and a fingerprint of topic and payload. It is matched only by a message that the broker marks as sent again, and
-//! forgotten once the broker has shown that it knows of the acknowledgement. Some brokers (Artemis) mark nothing, and send what was not acknowledged under new packet ids:
-//! at the beginning of the next connection of the session. There, if it is so configured, content decides for a while. Changes are kept in a [`DeliveriesDelta`] until they are committed with the frames.
+//! A delivery is identified by its packet id and a fingerprint of topic and payload. Only a message that the broker marks as sent again can match it. It is
+//! forgotten once the broker is known to have the acknowledgement. Some brokers (Artemis) mark nothing, and send messages that were not acknowledged under new
+//! packet ids, at the beginning of the next connection of the session. If so configured, the content decides there for a while. Changes are kept in a
+//! [`DeliveriesDelta`] until they are committed with the frames.
 
 use std::collections::HashMap;
 
-/// So many retained topics are remembered per source, so that each value is taken once.
+/// The most retained topics that are remembered per source, so that each value is taken once.
 const MAX_RETAINED: usize = 65_536;
 
 /// One delivery of a message.
@@ -16,7 +17,7 @@ pub struct Delivery {
     pub packet_id: u16,
     /// The broker says that it may have sent the message before.
     pub again: bool,
-    /// The broker had kept the message, and sends it because of a subscription.
+    /// The broker had retained the message, and sends it because of a subscription.
     pub retained: bool,
 }
 
@@ -30,25 +31,25 @@ pub enum Redelivery {
     Unmarked,
 }
 
-/// What may come again at the beginning of a connection.
+/// The messages that may come again at the beginning of a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Resumed {
     redelivery: Redelivery,
     /// The packet ids under which each content was delivered.
     left: HashMap<u64, Vec<u16>>,
-    /// Messages of known content that were not marked.
+    /// How many messages with known content came unmarked.
     unmarked: u32,
     /// When the first message came.
     since_ns: Option<i64>,
 }
 
-/// So long after the first message of a connection, nothing is sent again any more: an equal message that comes later is a new one. Until then Artemis mixes new messages in,
-/// while it puts back what the last connection had.
+/// This long after the first message of a connection, the broker sends nothing again any more: an equal message that comes later is a new one. Until then
+/// Artemis mixes new messages with those that it sends again.
 const MOST_NS: i64 = 30_000_000_000;
-/// So many messages of known content, and none marked, are no accident.
+/// This many messages with known content, and none of them marked, are not a coincidence.
 const NO_ACCIDENT: u32 = 3;
 
-/// What became of the last delivery under a packet id.
+/// The last delivery under each packet id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Deliveries {
     known: HashMap<u16, u64>,
@@ -57,7 +58,7 @@ pub(crate) struct Deliveries {
     retained: HashMap<u64, u64>,
 }
 
-/// Changes that are not committed yet; none stands for one that is forgotten.
+/// Changes that are not committed yet; `None` means that the delivery is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct DeliveriesDelta {
     known: HashMap<u16, Option<u64>>,
@@ -70,14 +71,14 @@ pub(crate) struct DeliveriesDelta {
 }
 
 impl DeliveriesDelta {
-    /// The broker knows that these were acknowledged.
+    /// The broker has the acknowledgements of these.
     pub(crate) fn forget(&mut self, packet_ids: &[u16]) {
         for &packet_id in packet_ids {
             self.known.insert(packet_id, None);
         }
     }
 
-    /// The broker has begun a new session: no packet id means what it meant.
+    /// The broker has begun a new session: earlier packet ids are no longer valid.
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.cleared = true;
@@ -110,7 +111,7 @@ impl DeliveriesDelta {
 }
 
 impl Deliveries {
-    /// Whether this is a delivery that is known already; otherwise it is from now on.
+    /// Whether this delivery is known already; if not, it is known from now on.
     pub(crate) fn is_known(
         &self,
         delta: &mut DeliveriesDelta,
@@ -129,7 +130,7 @@ impl Deliveries {
         is_known
     }
 
-    /// What was delivered under a packet id.
+    /// The content that was delivered under a packet id.
     fn content(&self, delta: &DeliveriesDelta, packet_id: u16) -> Option<u64> {
         match delta.known.get(&packet_id) {
             Some(known) => *known,
@@ -138,7 +139,7 @@ impl Deliveries {
         }
     }
 
-    /// A connection of a kept session begins: what is known may come again.
+    /// A connection of a kept session begins: known deliveries may come again.
     pub(crate) fn resume(&self, delta: &mut DeliveriesDelta, redelivery: Redelivery) {
         let mut left: HashMap<u64, Vec<u16>> = HashMap::new();
         let ids = self.known.keys().chain(delta.known.keys());
@@ -158,7 +159,7 @@ impl Deliveries {
         });
     }
 
-    /// Whether an unmarked message is one that comes again.
+    /// Whether an unmarked message is a repeated one.
     fn comes_unmarked(
         &self,
         delta: &mut DeliveriesDelta,
@@ -182,7 +183,7 @@ impl Deliveries {
                 self.forget_old(delta, packet_id, fingerprint);
             }
         } else if is_over {
-            // What the broker has not sent again by now, it knows to be acknowledged.
+            // If the broker has not sent a message again by now, it has its acknowledgement.
             for (content, packet_ids) in std::mem::take(&mut resumed.left) {
                 for packet_id in packet_ids.into_iter().filter(|_| is_unmarked) {
                     self.forget_old(delta, packet_id, content);
@@ -193,14 +194,14 @@ impl Deliveries {
         known.is_some() && is_unmarked
     }
 
-    /// Forget an earlier delivery, unless its packet id stands for another one by now.
+    /// Forget an earlier delivery, unless its packet id belongs to another one by now.
     fn forget_old(&self, delta: &mut DeliveriesDelta, packet_id: u16, content: u64) {
         if !delta.known.contains_key(&packet_id) && self.known.get(&packet_id) == Some(&content) {
             delta.known.insert(packet_id, None);
         }
     }
 
-    /// Whether this content of a retained topic was taken before; otherwise it is the one taken last from now on.
+    /// Whether this content of a retained topic was taken before; if not, it is remembered as taken.
     pub(crate) fn was_taken(&self, delta: &mut DeliveriesDelta, topic: u64, content: u64) -> bool {
         let taken = delta
             .retained

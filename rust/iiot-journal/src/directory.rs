@@ -1,16 +1,17 @@
-//! The devices that are known while the gateway runs: what a frame takes of a device, and which keys let it in. The registry itself is elsewhere; it says what has changed.
+//! The known devices while the gateway runs: the tags that a frame gets from its device, and the keys with which the device may log in. The registry itself is
+//! elsewhere; it reports changes.
 
 use crate::shared::lock;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-/// What becomes of documents of devices that are not known, or disabled.
+/// How documents of devices are handled that are unknown or disabled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum UnknownDevices {
     /// They are rejects.
     #[default]
     Reject,
-    /// They are taken without tags of a device.
+    /// They are accepted without tags of a device.
     Take,
 }
 
@@ -19,20 +20,20 @@ pub enum UnknownDevices {
 pub struct DeviceKey {
     /// SHA-256 of the key.
     pub hash: [u8; 32],
-    /// It is good before that; seconds since 1970.
+    /// It is valid before this time; seconds since 1970.
     pub expires_at_s: Option<f64>,
 }
 
-/// What is known of a device.
+/// The known data of a device.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeviceEntry {
-    /// Under which it may log in as well.
+    /// A user name under which it may log in as well.
     pub user_name: Option<String>,
     /// Whether it may do anything.
     pub is_enabled: bool,
     /// The tags of its points, as [`iiot_core::device_snapshot`] writes them.
     pub snapshot: Arc<[u8]>,
-    /// Every key that is good.
+    /// All valid keys.
     pub keys: Vec<DeviceKey>,
 }
 
@@ -40,13 +41,13 @@ pub struct DeviceEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LookedUp {
     Known(Arc<[u8]>),
-    /// Its documents are taken without its tags.
+    /// Its documents are accepted without its tags.
     Taken,
     Unknown,
     Disabled,
 }
 
-/// Told the id of each device that changes; must not block.
+/// Called with the id of each device that changes; must not block.
 pub type DeviceChanged = Box<dyn Fn(&str) + Send + Sync>;
 
 #[derive(Default)]
@@ -75,13 +76,13 @@ impl Entries {
 pub struct Directory {
     unknown: UnknownDevices,
     entries: RwLock<Entries>,
-    /// The newest arrival of each device since that was asked.
+    /// The newest arrival of each device since the last query.
     heard: Mutex<HashMap<Box<str>, i64>>,
     listeners: Mutex<Vec<DeviceChanged>>,
 }
 
 impl Directory {
-    /// Without devices.
+    /// A directory without devices.
     pub fn new(unknown: UnknownDevices) -> Self {
         Self {
             unknown,
@@ -93,7 +94,7 @@ impl Directory {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Add a device, or replace what is known of it.
+    /// Add a device, or replace its data.
     pub fn set(&self, id: &str, entry: DeviceEntry) {
         {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -123,7 +124,7 @@ impl Directory {
         }
     }
 
-    /// Tell of every change from now on.
+    /// Call `listener` for every change from now on.
     pub fn subscribe(&self, listener: DeviceChanged) {
         lock(&self.listeners).push(listener);
     }
@@ -137,12 +138,12 @@ impl Directory {
             .collect()
     }
 
-    /// Whether there is a device of this id, enabled or not.
+    /// Whether there is a device with this id, enabled or not.
     pub fn is_known(&self, id: &str) -> bool {
         self.entries().by_id.contains_key(id)
     }
 
-    /// Whether a device is enabled and has a key that is good now.
+    /// Whether a device is enabled and has a key that is valid now.
     pub fn may_enter(&self, id: &str, now_s: f64) -> bool {
         let entries = self.entries();
         let entry = entries.by_id.get(id).filter(|entry| entry.is_enabled);
@@ -170,7 +171,7 @@ impl Directory {
         entries.by_user.get(name).map(ToString::to_string)
     }
 
-    /// What the device of a document is, and note when it was heard, if it was.
+    /// Look up the device of a document, and note when it was heard, if it was.
     pub(crate) fn look_up(&self, id: &[u8], heard_at_ns: Option<i64>) -> LookedUp {
         let found = self.find(id);
         if let (LookedUp::Known(_), Ok(id), Some(received_at_ns)) =
@@ -187,7 +188,7 @@ impl Directory {
         found
     }
 
-    /// What the device of a document is.
+    /// Look up the device of a document.
     pub(crate) fn find(&self, id: &[u8]) -> LookedUp {
         let entries = self.entries();
         let id = std::str::from_utf8(id).ok();

@@ -1,4 +1,4 @@
-//! The times of a document that is accepted, or that it is a repeat: by its own time, by its node's clock, or by its arrival.
+//! The times of an accepted document: from its own time, its node's clock, or its arrival. Also decides whether it is a repeat.
 
 use crate::commit::Group;
 use crate::memory::{Said, Stamping};
@@ -9,10 +9,10 @@ use iiot_core::clock::{Stamp, StampClock};
 use iiot_core::scan::earlier;
 
 impl Group {
-    /// The time of a document that has none of its own: a recording's by the node's clock, else its arrival; see `design.md`, "Time".
+    /// The time of a document that has none of its own: in a recording it follows the node's clock, otherwise it is the arrival.
     ///
-    /// In a recording with a start, the first document that has a time of its node gets the start. One without takes the time of the document before it;
-    /// where there is none, it begins `lead_ns` before the start, so that it does not push the first one on.
+    /// In a recording with a start, the first document that has a time of its node gets the start. A document without a node time gets the time of the
+    /// document before it. If there is none before it, it gets a time `lead_ns` before the start, so that it does not move the first one.
     pub(crate) fn stamp(
         &mut self,
         source: &Source,
@@ -30,7 +30,7 @@ impl Group {
             (None, _) => received_at_ns,
         };
         if std::mem::take(&mut clocks.seeded) && clock_ns < clocks.stamp.last_clock_ns {
-            // It has arrival times of its own, which lie before what was played last: nothing to keep apart from.
+            // It has arrival times of its own, which lie before the recording that was played last, so there are no times to avoid.
             clocks.stamp = StampClock::default();
         }
         let stamp = clocks.stamp.stamp(clock_ns, source.rules.step_ns);
@@ -38,7 +38,7 @@ impl Group {
         stamp.ns
     }
 
-    /// Count that the host's clock was set back, if it was.
+    /// Count it if the host's clock was set back.
     fn tell_fall(&mut self, source: &Source, stamp: Stamp) {
         if stamp.fell_back && !source.rules.recording {
             self.count("clock_falls", 1);
@@ -64,7 +64,7 @@ impl Group {
             .get(t.points.start as usize..t.points.end as usize)
             .unwrap_or_default();
         if points.is_empty() {
-            // Readings of one node lie further apart than its ages are inexact, so their times stay distinct.
+            // Readings of one node are further apart than the error of its ages, so their times stay distinct.
             let stamp_ns = self.stamp(source, &mut change.clocks, received_at_ns, node_ms, 0);
             return Some(NewTimes::at(earlier(stamp_ns, t.age_ms), received_at_ns));
         }

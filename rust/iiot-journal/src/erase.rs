@@ -1,4 +1,4 @@
-//! Forgetting what a device sent in a span: which sinks still have to pass a place, and the rejects that go.
+//! Deletion of a device's data in a span: finds the sinks that have not passed a position, and deletes rejects.
 
 use crate::error::Result;
 use crate::journal::Journal;
@@ -9,7 +9,7 @@ use iiot_core::snapshot_tag;
 use rusqlite::params;
 use std::time::Duration;
 
-/// So long a commit may take to survive the loss of power.
+/// How long a sync may take.
 const SYNC: Duration = Duration::from_secs(10);
 
 impl Journal {
@@ -29,9 +29,9 @@ impl Journal {
         })
     }
 
-    /// Delete the rejects of a device with times in `start_ns..end_ns`. Returns how many. They and all commits before survive the loss of power then.
+    /// Delete the rejects of a device with times in `start_ns..end_ns`. Returns how many. The deletion, and all commits before it, are synced.
     ///
-    /// A document that cannot be read has the time of its arrival. Counts stay: they say what happened.
+    /// A document that cannot be read counts with the time of its arrival. Counts do not change, because they say what happened.
     pub fn delete_rejects(&self, device_id: &str, start_ns: i64, end_ns: i64) -> Result<u64> {
         let device_id = device_id.as_bytes().to_vec();
         let deleted = self.shared.command(move |state| {

@@ -1,9 +1,9 @@
-//! Why the journal cannot be used.
+//! Errors of the journal.
 
 use std::fmt;
 use std::path::Path;
 
-/// What kind of trouble it is; each says whether to try again.
+/// The kind of an error; each says whether to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -13,13 +13,13 @@ pub enum ErrorKind {
     UnknownVersion,
     /// Damaged beyond a torn tail. Never overwritten; move it away to begin anew.
     Damaged,
-    /// The operating system refused. Try again once that is mended.
+    /// The operating system refused. Try again once the cause is removed.
     Io,
     /// The disk is full. Try again; nothing was accepted.
     Full,
     /// The journal was closed.
     Closed,
-    /// The call does not fit what the journal holds (a recording begun with other arguments).
+    /// The call does not fit the journal's contents (a recording was begun with other arguments).
     Conflict,
 }
 

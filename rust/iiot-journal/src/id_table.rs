@@ -1,11 +1,12 @@
-//! A hash table for millions of message ids: 20 bytes a place, at least two thirds of the places taken once it has grown, and growth by a quarter.
+//! A hash table for millions of message ids: 20 bytes per place, at least two thirds of the places in use once it has grown, and growth by a quarter.
 //!
-//! Its keys are hashes already. Places are searched one behind the other; entries go only when all are looked through, so that no place has to be marked as left.
+//! Its keys are already hashes. Places are searched one after the other. Entries are removed only in a pass over all of them, so that no place has to be marked
+//! as deleted.
 
-/// So many places at least.
+/// The least number of places.
 const LEAST: usize = 64;
 
-/// What is remembered of a message.
+/// The remembered data of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Known {
     /// Hash of its content.
@@ -14,7 +15,7 @@ pub(crate) struct Known {
     pub received_s: u32,
 }
 
-/// Half words, because whole ones would cost the padding of another half. Empty where `received_s` is 0.
+/// Words of 32 bits, because with 64 bits each place would need another 32 bits of padding. Empty if `received_s` is 0.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     name: [u32; 2],
@@ -52,7 +53,7 @@ impl IdTable {
         self.len
     }
 
-    /// Where a name stands, or the empty place where it would.
+    /// The place of a name, or the empty place for it.
     fn find(&self, name: u64) -> Option<usize> {
         let count = self.places.len();
         let mut at = ((u128::from(name) * count as u128) >> 64) as usize;
@@ -74,7 +75,7 @@ impl IdTable {
 
     /// Add a name, or replace what is known of it.
     pub(crate) fn insert(&mut self, name: u64, known: Known) {
-        // 17 of 20 places at most are taken.
+        // At most 17 of 20 places are in use.
         if (self.len + 1) * 20 > self.places.len() * 17 {
             self.rebuild(self.places.len() / 4 * 5, |_| true);
         }
@@ -89,7 +90,7 @@ impl IdTable {
         }
     }
 
-    /// Forget every name of which this is not true.
+    /// Forget every name for which `is_kept` is false.
     pub(crate) fn retain(&mut self, is_kept: impl Fn(&Known) -> bool) {
         let places = self.places.iter().filter(|place| place.received_s > 0);
         let kept = places.filter(|place| is_kept(&place.known())).count();

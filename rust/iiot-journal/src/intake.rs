@@ -1,4 +1,4 @@
-//! Where a source pushes bytes: framing and scanning happen here, on the caller's thread; judgement and storage on the writer's.
+//! Takes the bytes of a source. Framing and scanning happen here, on the caller's thread; judging and storing happen on the writer's thread.
 
 use crate::begin::begin;
 use crate::directory::Directory;
@@ -16,50 +16,50 @@ use iiot_core::scan::Scan;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A live source commits this many documents itself, if nothing is in the way; more are worth the writer's thread.
+/// A live source itself commits up to this many documents, if nothing prevents it; more are worth a hop to the writer's thread.
 const LEAD_DOCUMENTS: usize = 2;
-/// The log is told of this many further RTT channels a source.
+/// The log names up to this many further RTT channels per source.
 const MAX_TOLD: usize = 16;
 
-/// How a source is taken in.
+/// The settings of a source.
 #[derive(Debug, Clone)]
 pub struct SourceSettings {
     /// Its name; the journal keeps its clock and window under it.
     pub name: String,
-    /// What its documents mean.
+    /// The profile of its documents.
     pub profile: Arc<Profile>,
     /// In front of every topic.
     pub topic_prefix: String,
     /// On every point.
     pub tags: Vec<(String, String)>,
-    /// How long a repeat is a duplicate.
+    /// For how long a repeat counts as a duplicate.
     pub dedup_window: Duration,
     /// Stamps advance by at least this.
     pub time_step_us: u32,
-    /// What it does where there is no room.
+    /// How the source behaves when there is no room.
     pub supply: Supply,
     /// A longer document is damaged.
     pub max_document_bytes: usize,
-    /// The RTT channel that is taken out of what probe-rs prints for several; without, the stream is taken as it comes.
+    /// The RTT channel to take if probe-rs prints several; without a name, the whole stream is used.
     pub rtt_channel: Option<String>,
-    /// Other gateways get a part of its messages, and of each device's: no clock is followed here, and no time is moved.
+    /// Other gateways get a part of its messages, and of the messages of each device: so no clock is followed here, and no time is moved.
     pub is_shared: bool,
 }
 
-/// What makes a source a recording, which is read once.
+/// The settings of a recording, which is a source that is read once.
 #[derive(Debug, Clone, Default)]
 pub struct RecordingSettings {
-    /// Of the content.
+    /// Fingerprint of the content.
     pub fingerprint: String,
-    /// What else must be the same when it goes on.
+    /// Further settings that must be the same when it goes on.
     pub arguments: String,
-    /// Begin again, whatever is known of it.
+    /// Begin again, even if a part was read before.
     pub from_start: bool,
     /// The time of the first document; later ones follow the node's clock.
     pub start_ns: Option<i64>,
 }
 
-/// A source's place in the journal. Calls must not overlap; a mutex around it will do.
+/// A source's access to the journal. Calls must not overlap; a mutex around it is enough.
 pub struct Intake {
     pub(crate) shared: Arc<Shared>,
     pub(crate) source: usize,
@@ -83,12 +83,12 @@ pub struct Intake {
     left_out: Vec<Vec<u8>>,
     /// The devices whose messages come under topics, if they are registered.
     pub(crate) devices: Option<Arc<Directory>>,
-    /// Messages that were taken and not sent on yet.
+    /// Messages that were taken but not queued yet.
     pub(crate) batch: Documents,
 }
 
 impl Journal {
-    /// Begin a source, or a recording where the journal says it stopped.
+    /// Begin a source; a recording goes on where it stopped according to the journal.
     pub fn add_source(
         &self,
         settings: SourceSettings,
@@ -123,17 +123,19 @@ impl Journal {
 }
 
 impl Intake {
-    /// Look the devices of messages up here: the level called `device` of the profile's filters names them.
+    /// Look up the devices of messages in this directory; the level called `device` of the profile's filters names them.
     pub fn set_devices(&mut self, devices: Arc<Directory>) {
         self.devices = Some(devices);
     }
 
-    /// For a recording that goes on, before the first `push`: its bytes before `resume_offset`, in any pieces. They tell which RTT channel speaks there.
+    /// For a recording that goes on, before the first `push`: its bytes before `resume_offset`, in any pieces. They show which RTT channel the stream is in at
+    /// that place.
     pub fn skip(&mut self, chunk: &[u8]) {
         self.framer.skip(chunk);
     }
 
-    /// Frame, scan and queue a chunk; commit it too, if that needs no waiting. Never waits for a sync, a checkpoint or another's commit. Returns how many documents, good or damaged, it completed.
+    /// Frame, scan and queue a chunk, and commit it as well if that needs no waiting. Never waits for a sync, a checkpoint or the commit of another thread.
+    /// Returns how many documents, good or damaged, it completed.
     pub fn push(&mut self, chunk: &[u8], received_at_ns: i64) -> Result<usize> {
         let mut documents = Documents::default();
         let Self {
@@ -179,7 +181,7 @@ impl Intake {
         documents
     }
 
-    /// Log each further RTT channel once, as far as there is room to remember them.
+    /// Log each further RTT channel once, up to the number that can be remembered.
     fn tell_left_out(&mut self) {
         for other in self.framer.others() {
             if self.left_out.len() < MAX_TOLD && !self.left_out.contains(other) {
@@ -194,7 +196,7 @@ impl Intake {
         }
     }
 
-    /// `may_lead`: commit it here, if that needs no waiting.
+    /// Queue a batch. With `may_lead` it is committed here, if that needs no waiting.
     pub(crate) fn send(
         &mut self,
         mut documents: Documents,
@@ -235,7 +237,7 @@ impl Intake {
         Ok(count)
     }
 
-    /// Wait until little of this source waits for the disk.
+    /// Wait until only little data of this source waits for the disk.
     pub fn wait_room(&self, timeout: Duration) -> bool {
         let queue = lock(&self.shared.queue);
         let (_queue, outcome) = self

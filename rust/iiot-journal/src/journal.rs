@@ -1,4 +1,4 @@
-//! Opening, closing and asking a journal.
+//! Opens, closes and queries a journal.
 
 use crate::commit::{Limits, State};
 use crate::cursor::Cursor;
@@ -22,9 +22,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The log is as large as this at most; bounded also by its share of `max_bytes`.
+/// The largest size of the log; its share of `max_bytes` is another bound.
 const WAL_BYTES: u64 = 16_000_000;
-/// Beside the log's own size, what is left free on a disk on which no room could be reserved.
+/// The room, beside the log's own size, that stays free on a disk on which no room could be reserved.
 const MARGIN_BYTES: u64 = 256 << 10;
 /// As the schema sets it.
 const PAGE_BYTES: u64 = 4096;
@@ -36,13 +36,14 @@ pub struct Options {
     pub sync: SyncMode,
     /// Bytes of the file and its log together; at least 1 MiB.
     pub max_bytes: u64,
-    /// Frames older than this (since their commit) go.
+    /// Frames older than this (since their commit) are removed.
     pub max_age: Option<Duration>,
-    /// Rejects kept.
+    /// How many rejects are kept.
     pub max_rejects: u64,
-    /// Frames that every sink has confirmed stay so long where at least half of the room is free.
+    /// How long frames stay that every sink has confirmed, while at least half of the room is free.
     pub keep_confirmed: Duration,
-    /// Sinks that were known when the journal was closed stay so without being added: for who changes the journal of a stopped gateway.
+    /// Sinks that were known when the journal was closed stay known without being added. This is for commands that change the journal of
+    /// a stopped gateway.
     pub keep_sinks: bool,
 }
 
@@ -94,7 +95,7 @@ impl Journal {
             wal::inspect(&log_path).map_err(|e| Error::io("cannot read", &log_path, &e))?;
         drop(schema::open(path, true)?);
         let mut wal_bytes = WAL_BYTES.min(options.max_bytes / 4);
-        // Whole pages: SQLite counts a part of one as a page, finds the file too short for it and takes as much room once more.
+        // Whole pages: SQLite counts a partial page as a page, finds the file too short for it, and allocates the same room once more.
         let live_bytes = (options.max_bytes - wal_bytes) / PAGE_BYTES * PAGE_BYTES;
         let mut notes = Vec::new();
         let (room, refused) = match Room::reserve(path, live_bytes) {
@@ -117,7 +118,7 @@ impl Journal {
             room.keep_whole_chunks(&db)?;
         }
         if let Some(error) = refused {
-            // On a small disk the log must leave room for the file that it is moved into.
+            // On a small disk the log must leave room for the file into which it is moved.
             wal_bytes = wal_bytes.min(free_bytes(path) / 4).max(256 << 10);
             let log_reserved = Room::reserve(&log_path, wal_bytes).is_ok();
             keep_free = Some(
@@ -196,7 +197,7 @@ impl Journal {
         Cursor::new(Arc::clone(&self.shared), &self.path, id, name, cursor)
     }
 
-    /// A random id of this journal, 32 hexadecimal digits; made when the journal was.
+    /// A random id of this journal, 32 hexadecimal digits; it is made together with the journal.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -206,7 +207,7 @@ impl Journal {
         Arc::clone(&self.runs)
     }
 
-    /// Where room is scarce, let the frames that only this sink lacks go first, so that it does not stop the intake of sources that wait.
+    /// When room is scarce, drop frames that only this sink lacks first, so that it does not stop the intake of sources that wait.
     pub fn may_drop(&self, sink: &str) -> Result<()> {
         let name = sink.to_owned();
         self.shared.command(move |state| {
@@ -217,7 +218,7 @@ impl Journal {
         })
     }
 
-    /// What happened that an operator should read, since the last call.
+    /// Notes for the operator since the last call.
     pub fn notes(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.shared.notes))
     }
@@ -227,7 +228,7 @@ impl Journal {
         self.with_reader(|db| status::read(db, Some(now_ns() / 1_000_000)))
     }
 
-    /// Which values of a site came, as far as that is kept: chunks behind this run and number, in the order of both.
+    /// Which values of a site have come, if that is still kept: chunks behind this run and number, in the order of both.
     pub fn site_chunks(
         &self,
         origin: &str,
@@ -237,7 +238,7 @@ impl Journal {
         self.with_reader(|db| sites::chunks(db, origin, behind, most))
     }
 
-    /// Why nothing is accepted at the moment, if so.
+    /// The reason why nothing is accepted at the moment, if there is one.
     pub fn stalled(&self) -> Option<String> {
         let unsynced = lock(&self.shared.progress).sync_error.clone();
         lock(&self.shared.queue).stalled.clone().or(unsynced)
@@ -277,11 +278,12 @@ impl Journal {
         self.shared.sync(timeout)
     }
 
-    /// Commit, sync, move the log into the file, end the threads, release the lock. Everything after it fails with `Closed`.
+    /// Commit, sync, move the log into the file, end the threads, and release the lock. All later calls fail with `Closed`.
     ///
-    /// Returns how many documents of live sources could not be committed: they are lost, and counted if the disk took that much.
+    /// Returns how many documents of live sources could not be committed. They are lost; the loss is counted if the disk still stores
+    /// that count.
     ///
-    /// If the disk does not answer within the time-out the threads are left to it, and the next start recovers.
+    /// If the disk does not answer within the time-out, the threads are left waiting for it, and the next start recovers.
     pub fn close(&self, timeout: Duration) -> Result<u64> {
         let Some(threads) = lock(&self.threads).take() else {
             return Ok(0);
@@ -305,7 +307,7 @@ impl Journal {
         // Held until no connection is left: see `Room`.
         let _room = threads.checkpoint.join();
         if let Some(Writer { state, .. }) = writer {
-            // Best effort: without it the next start recovers and says so.
+            // Best effort: without it, the next start recovers and logs it.
             let _ = state.db.execute_batch(
                 "UPDATE meta SET value=0 WHERE key='open'; PRAGMA wal_checkpoint(PASSIVE);",
             );
@@ -366,7 +368,7 @@ fn spawn(
     })
 }
 
-/// Whether it was closed in order, so that everything of its last run is in it. What was otherwise is noted.
+/// Whether it was closed properly, so that it contains everything of its last run. Otherwise a note is made.
 fn was_closed(db: &Connection, report: wal::WalReport, notes: &mut Vec<String>) -> Result<bool> {
     let was_open: Option<i64> = db
         .query_row("SELECT value FROM meta WHERE key='open'", [], |r| r.get(0))
@@ -399,7 +401,7 @@ fn identity(db: &Connection) -> Result<String> {
     Ok(id)
 }
 
-/// The oldest kept position and the one behind the newest.
+/// The oldest kept position, and the position behind the newest.
 fn extent(db: &Connection) -> Result<(u64, u64)> {
     let one = |sql: &str| -> Result<Option<i64>> {
         Ok(db.query_row(sql, [], |r| r.get(0)).optional()?.flatten())

@@ -10,7 +10,7 @@ use iiot_core::window::{Delta, Reception, Window};
 use rusqlite::params;
 use std::time::Duration;
 
-/// What is known of the node's time in a document, and when it came.
+/// The node's time in a document, if known, and the time when the document came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeTime {
     pub uptime_ms: Option<u64>,
@@ -19,13 +19,13 @@ pub(crate) struct NodeTime {
     pub received_at_ns: i64,
 }
 
-/// Tells repeats among documents that are judged long after they came.
+/// Recognises repeats among documents that are judged long after they came.
 #[derive(Debug)]
 pub(crate) struct Judge {
     /// The row of the source; none if the journal does not know it.
     id: Option<i64>,
     clocks: Clocks,
-    /// No document before the retry had a node time, so that its documents are the first, in order.
+    /// No document before the retry had a node time, so the documents of the retry are the first, in their order.
     begins_clock: bool,
     window: Window,
     window_ms: i64,
@@ -35,7 +35,7 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// For the source of this name: as it runs, else as it is stored.
+    /// For the source of this name: from its running state, or else from its stored state.
     pub(crate) fn load(state: &State, name: &str, dedup_window: Duration) -> Result<Self> {
         let window_ms = i64::try_from(dedup_window.as_millis()).unwrap_or(i64::MAX);
         let running = state.sources.iter().rfind(|s| s.name == name);
@@ -67,7 +67,7 @@ impl Judge {
         })
     }
 
-    /// The times of a document, which has `otherwise` if it says none itself; none if its like was accepted.
+    /// The times of a document; `otherwise` gives the time if the document has none. `None` if it repeats an accepted document.
     pub(crate) fn times(&mut self, said: &Said<'_>, mut otherwise: i64) -> Option<NewTimes> {
         if said.points.is_empty() {
             return Some(NewTimes::at(otherwise, said.received_at_ns));
@@ -78,7 +78,7 @@ impl Judge {
         Some(given.times)
     }
 
-    /// Accept a document unless it repeats one that was accepted. Returns the change in frames lost on air a node; none for a repeat.
+    /// Accept a document unless it repeats one that was accepted. Returns the change in frames lost on air per node; none for a repeat.
     pub(crate) fn accept(
         &mut self,
         receptions: &[Reception],
@@ -97,7 +97,7 @@ impl Judge {
             Some(uptime) if self.begins_clock => {
                 node.advance(uptime, time.counter, time.uptime_bits)
             }
-            // An uptime from before a restart lies ahead of the present one: as if it were the future, it would push everything out of the window.
+            // An uptime from before a restart lies ahead of the present one. It would look like the future, and push everything out of the window.
             Some(uptime) => node
                 .revisit(uptime, time.counter, time.uptime_bits)
                 .min(node.now_ms().unwrap_or(i64::MAX)),
@@ -105,8 +105,8 @@ impl Judge {
         }
     }
 
-    /// Write clock and window, in the transaction of the retry. The window goes whole: applied again from the log, late receptions would
-    /// move sequences back.
+    /// Write clock and window, in the transaction of the retry. The whole window is written: late receptions in the log would move sequences back
+    /// when they are applied again.
     pub(crate) fn write(&mut self, state: &State) -> Result<()> {
         if let Some(id) = self.id {
             state
@@ -119,7 +119,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Let a running source go on from what was committed.
+    /// Let a running source continue from the committed state.
     pub(crate) fn merge(self, state: &mut State) {
         let running = state.sources.iter_mut().rfind(|s| Some(s.id) == self.id);
         if let Some(source) = running {

@@ -1,11 +1,11 @@
-//! How long confirmed frames stay: a database that comes back as it was a moment ago gets them again.
+//! How long confirmed frames are kept: a database that is set back by a moment gets them again.
 
 use std::collections::VecDeque;
 
-/// How often a place is noted.
+/// How often a position is noted.
 const NOTE_EVERY_MS: i64 = 1000;
 
-/// When everything before which position was confirmed.
+/// Times, each with the position up to which everything was confirmed then.
 #[derive(Debug, Default)]
 pub(crate) struct Keep {
     keep_ms: i64,
@@ -33,7 +33,7 @@ impl Keep {
             .map_or(0, |&(_, position)| position)
     }
 
-    /// Note what is confirmed now.
+    /// Note the position that is confirmed now.
     pub(crate) fn note(&mut self, now_ms: i64, confirmed: u64) {
         if self.keep_ms == 0 {
             return;

@@ -1,8 +1,8 @@
-//! What each node's link did since the start, beside the ledger: for whoever looks at radio quality. Not stored.
+//! Counts per node about its radio link since the start, beside the ledger, to show radio quality. Not stored.
 
 use std::collections::HashMap;
 
-/// At most this many nodes a source; further ones are not counted here.
+/// At most this many nodes per source; further ones are not counted here.
 const MAX_NODES: usize = 4096;
 
 /// Receptions of one node since the start.

@@ -1,4 +1,5 @@
-//! One gateway a journal: a lock file beside it, held by the operating system and so gone with the process.
+//! One gateway per journal: a lock file beside it. The operating system holds the lock, so it ends with the
+//! process.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions, TryLockError};

@@ -1,8 +1,8 @@
-//! What is remembered of the devices and series of a source, and of a broker's deliveries: the runs of devices that send uptimes, the times that values were given, and
-//! which messages would be repeats.
+//! The memory of a source: the runs of devices that send uptimes, the times that values of each series were given, and a broker's deliveries that would be
+//! repeats.
 //!
-//! It decides the times of documents that come under topics, or have times of their own, and which of them are repeats. What a group of documents changes is kept in
-//! a [`MemoryDelta`] until the group is committed.
+//! It decides the times of documents that come under topics or have times of their own, and which of them are repeats. The changes of a group of documents are
+//! kept in a [`MemoryDelta`] until the group is committed.
 
 use crate::deliveries::{Deliveries, DeliveriesDelta};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,19 +14,19 @@ use iiot_core::series_times::{self, GivenTime, STEP_NS, SeriesTimes, TimesDelta}
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 
-/// So many devices that send uptimes are remembered per source. Documents of further ones have the time of their arrival, and are counted.
+/// The most devices with uptimes that are remembered per source. Documents of further ones get the time of their arrival, and are counted.
 const MAX_DEVICES: usize = 65_536;
-/// The memory is written whole again when what was logged since weighs more than this and more than twice the memory.
+/// The whole memory is written again when the log since then is larger than this and more than twice as large as the memory.
 const LOG_BYTES: usize = 256 * 1024;
-/// A time that an uptime gave may have become more exact by so much until the document comes a second time.
+/// A time from an uptime may have become more exact by up to this much when the document comes a second time.
 const UPTIME_TOLERANCE_MS: u64 = 2_000;
 
-/// What a document says of its time, and of the series in it.
+/// The times in a document, and its series.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Said<'a> {
     pub points: &'a [PointKey],
     pub time: Option<Moment>,
-    /// Fingerprint of what names its device.
+    /// Fingerprint of the text that names its device.
     pub device: u64,
     /// Fingerprint of topic and document; none for one that is never a repeat.
     pub document: Option<u64>,
@@ -36,7 +36,7 @@ pub(crate) struct Said<'a> {
     pub beside_own: bool,
     /// The time that another gateway gave it.
     pub given_ns: Option<i64>,
-    /// Other gateways get messages of the same devices: what they judge must be judged alike, from the document alone.
+    /// Other gateways get messages of the same devices. All of them must judge alike, so only the document itself counts.
     pub is_shared: bool,
 }
 
@@ -50,7 +50,7 @@ impl Said<'_> {
             .max_by_key(|(number, _)| *number)
     }
 
-    /// The time of the document: its own, else that which another gateway gave it; as far as either is believed.
+    /// The time of the document: its own, or else the one that another gateway gave it; only if it is believed.
     fn time(&self, start_ns: Option<i64>) -> Option<i64> {
         self.believed(self.time, start_ns)
             .or_else(|| self.believed(self.given_ns.map(Moment::At), start_ns))
@@ -67,7 +67,7 @@ impl Said<'_> {
 #[derive(Debug)]
 pub(crate) struct Given {
     pub times: NewTimes,
-    /// A time in the document was not believed, or came from a run of its device that was not known well enough.
+    /// A time in the document was not believed, or it came from a run of its device whose start was not known well enough.
     pub is_doubted: bool,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct MemoryDelta {
 }
 
 impl MemoryDelta {
-    /// Values and devices of which nothing is remembered, because there are too many; counted once.
+    /// How many values and devices are not remembered, because there are too many; each is counted once.
     pub(crate) fn take_not_remembered(&mut self) -> u64 {
         std::mem::take(&mut self.times.not_remembered)
             + std::mem::take(&mut self.devices_not_remembered)
@@ -113,7 +113,7 @@ impl MemoryDelta {
     }
 }
 
-/// As it is stored: u32 bytes of deliveries and these; u32 count of runs, each u64 device and the clock; then times of series.
+/// The stored form: u32 length of deliveries and the deliveries; u32 count of runs, each u64 device and the clock; then times of series.
 fn encode(
     deliveries: &[u8],
     runs: &HashMap<u64, RunClock>,
@@ -133,14 +133,14 @@ fn encode(
 
 /// How documents without a time are stamped.
 pub(crate) enum Stamping<'a> {
-    /// Behind what their series were given before.
+    /// Behind the times that their series were given before.
     Arrival { clock_ns: i64, step_ns: i64 },
     /// By a clock of the source.
     Source(&'a mut dyn FnMut() -> i64),
 }
 
 impl Memory {
-    /// Nothing is remembered. `floor_ns` is the newest time of arrival before.
+    /// An empty memory. `floor_ns` is the newest earlier time of arrival.
     pub(crate) fn new(window_ms: i64, floor_ns: Option<i64>) -> Self {
         Self {
             times: SeriesTimes::new(window_ms, floor_ns),
@@ -148,7 +148,7 @@ impl Memory {
         }
     }
 
-    /// Give a document its times; none if it is a repeat. One that comes `late`, long after others that came behind it, does not move its device's clock.
+    /// Give a document its times; none if it is a repeat. A document that is judged `late`, long after its successors, does not move its device's clock.
     pub(crate) fn judge(
         &self,
         delta: &mut MemoryDelta,
@@ -195,7 +195,7 @@ impl Memory {
         let mut times = NewTimes::at(time_ns, said.received_at_ns);
         times.uptime_start_ns = start_ns;
         for (number, point, own) in apart {
-            // A time that is not believed is none, and may meet that of another point.
+            // A time that is not believed does not count, so it may equal that of another point.
             let own_ns = own.unwrap_or(time_ns);
             let one = std::slice::from_ref(&point);
             let shift_ms = self.shift_ms(delta, said, one, own_ns);
@@ -207,8 +207,8 @@ impl Memory {
         Some(Given { times, is_doubted })
     }
 
-    /// By how many milliseconds points move away from others of their series. In a share none does: another gateway that is given the same message again must give it the
-    /// same time, or it would be stored twice.
+    /// By how many milliseconds points must move because other points of their series have their time. In a share none moves: another gateway that gets the
+    /// same message again must give it the same time, or the message would be stored twice.
     fn shift_ms(
         &self,
         delta: &MemoryDelta,
@@ -270,7 +270,7 @@ impl Memory {
         known.copied()
     }
 
-    /// When the device's run began, if the document's times are uptimes; and whether that was not known well enough.
+    /// When the device's run began, if the document's times are uptimes; and whether this start is uncertain.
     fn run(&self, delta: &mut MemoryDelta, said: &Said<'_>, late: bool) -> (Option<i64>, bool) {
         let Some((number, may_be_date)) = said.number() else {
             return (None, false);
@@ -302,7 +302,7 @@ impl Memory {
         self.runs.extend(delta.runs);
         self.deliveries.merge(delta.deliveries);
         if self.runs.len() >= MAX_DEVICES {
-            // A device that is silent for a week has no run that its next document would need.
+            // After a week of silence, the next document of a device does not need its old run.
             let since = now_ns.saturating_sub(7 * 86_400_000_000_000);
             self.runs.retain(|_, run| run.last_arrival_ns() >= since);
         }
@@ -322,7 +322,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Write the memory whole and drop the log before it, in a transaction of the caller. Returns its bytes.
+    /// Write the whole memory and delete its log, in a transaction of the caller. Returns the bytes of the memory.
     pub(crate) fn write(&self, db: &Connection, source: i64, now_ns: i64) -> Result<usize> {
         let mut deliveries = Vec::new();
         self.deliveries.encode(&mut deliveries);
@@ -389,7 +389,7 @@ impl Memory {
     }
 }
 
-/// Let no delivery of any broker be known any more, in a transaction of the caller.
+/// Forget all deliveries of all brokers, in a transaction of the caller.
 pub(crate) fn forget_deliveries(db: &Connection) -> Result<()> {
     let mut delta = DeliveriesDelta::default();
     delta.clear();

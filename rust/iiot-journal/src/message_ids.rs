@@ -1,23 +1,24 @@
-//! What senders called their messages, so that one that comes again is known by its name: within a window, and for ever so many names.
+//! The ids that senders gave to their messages. They identify a message that comes again, within a window, and also for large numbers of ids.
 //!
-//! A name is a keyed 64-bit hash of device and message id, and stands beside a hash of the content. The names of a commit are stored with its frames, one row a commit; a
-//! row goes when its newest name has left the window. Nothing is forgotten within the window: where there is no room for another name, its message is refused.
+//! A name is a keyed 64-bit hash of device and message id; a hash of the content is stored beside it. The names of a commit are stored with its frames, one row
+//! per commit. A row is deleted when its newest name has left the window. No name is forgotten within the window: if there is no room for another name, its
+//! message is refused.
 
 use crate::error::Result;
 use crate::id_table::{IdTable, Known};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 
-/// Rows that have left the window are deleted together, so seldom.
+/// Rows that have left the window are deleted together, at most this often.
 const DELETE_EVERY_MS: i64 = 5_000;
-/// With little room left, names that have left the window are looked for so often at most.
+/// When little room is left, names that have left the window are searched at most this often.
 const SWEEP_EVERY_S: u32 = 1;
 /// Bytes of a stored name.
 const ENTRY: usize = 16;
-/// The bit of the content's hash that says that the message was a reject.
+/// The bit of the content's hash that marks the message as a reject.
 const REJECTED: u64 = 1;
 
-/// What a sender calls a message, and what is in it.
+/// The id and the content of a message, as hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageId {
     /// Hash of device and message id.
@@ -26,7 +27,7 @@ pub(crate) struct MessageId {
     pub content: u64,
 }
 
-/// What is known of a message by its name.
+/// The result of looking up a message by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
     New,
@@ -34,9 +35,9 @@ pub(crate) enum Named {
     Again {
         was_rejected: bool,
     },
-    /// Another message of that name came before.
+    /// Another message with that name came before.
     Otherwise,
-    /// So many names are known within the window that there is no room for another.
+    /// There is no room for another name, because too many are known within the window.
     NoRoom,
 }
 
@@ -69,13 +70,13 @@ pub(crate) struct MessageIds {
     window_s: u32,
     most: usize,
     known: IdTable,
-    /// Up to where rows were deleted, and when the table was looked through.
+    /// The time up to which rows were deleted, and the time when the table was last swept.
     deleted_ms: i64,
     swept_s: u32,
 }
 
 impl MessageIds {
-    /// Read what is stored of a source, without what has left the window.
+    /// Read the stored names of a source, except those that have left the window.
     pub(crate) fn load(
         db: &Connection,
         source: i64,
@@ -113,7 +114,7 @@ impl MessageIds {
         Ok(ids)
     }
 
-    /// Names that came before are not known any more.
+    /// Names from before this time are no longer known.
     fn oldest_ms(&self, now_ms: i64) -> i64 {
         now_ms.saturating_sub(i64::from(self.window_s) * 1000)
     }
@@ -168,7 +169,7 @@ impl MessageIds {
     /// Take over what was committed.
     pub(crate) fn merge(&mut self, new: NewIds) {
         let before_ms = self.oldest_ms(new.newest_ms);
-        // A clock that ran ahead and is right again must not put deletions off until it gets there.
+        // If a clock ran ahead and was corrected, deletions must not wait until it reaches the old time again.
         if before_ms > self.deleted_ms + DELETE_EVERY_MS || before_ms < self.deleted_ms {
             self.deleted_ms = before_ms;
         }

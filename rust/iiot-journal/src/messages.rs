@@ -1,6 +1,6 @@
-//! Messages: documents that come whole, each perhaps under a topic, from a broker, a recording or an HTTP client.
+//! Messages: whole documents, with or without a topic, from a broker, a recording or an HTTP client.
 //!
-//! Messages are collected into a batch and sent on together. What a broker delivered is acknowledged once the batch is synced.
+//! Messages are collected into a batch and queued together. A broker's messages are acknowledged once the batch is synced.
 
 use crate::commit::State;
 use crate::deliveries::{Delivery, Redelivery};
@@ -19,11 +19,12 @@ use iiot_core::quote;
 use rusqlite::{OptionalExtension, params};
 use std::sync::atomic::Ordering;
 
-/// Why nothing is taken of a message of a device.
+/// The reason for rejecting a message because of its device.
 pub(crate) const UNKNOWN_DEVICE: &str = "unknown_device";
 pub(crate) const DEVICE_DISABLED: &str = "device_disabled";
 
-/// How the topic of a device's last will ends: the broker sends it when the device is gone, so the device was not heard.
+/// The end of the topic of a device's last will. The broker sends the will when the device is gone, so it does not mean that the device was
+/// heard.
 const LAST_WILL: &[u8] = b"/status/offline";
 
 /// A message.
@@ -31,15 +32,15 @@ const LAST_WILL: &[u8] = b"/status/offline";
 pub struct Message<'a> {
     /// The topic under which it came.
     pub topic: Option<&'a [u8]>,
-    /// The snapshot of its device, if that is known; see [`Frame::device`](crate::Frame::device).
+    /// The snapshot of its device, if the device is known; see [`Frame::device`](crate::Frame::device).
     pub device: Option<&'a [u8]>,
     /// The whole document.
     pub document: &'a [u8],
-    /// When the gateway had it, nanoseconds since 1970.
+    /// When it arrived, nanoseconds since 1970.
     pub received_at_ns: i64,
     /// How a broker delivered it.
     pub delivery: Option<Delivery>,
-    /// By what it is known, if another gateway published it.
+    /// The mark that identifies it, if another gateway published it.
     pub mark: Option<SiteMark<'a>>,
 }
 
@@ -53,7 +54,7 @@ impl Message<'_> {
 }
 
 impl Intake {
-    /// Scan a message and queue it by itself. `settled` is the offset behind it, as its source counts.
+    /// Scan a message and queue it alone. `settled` is the offset behind it in its source.
     pub fn push_message(
         &mut self,
         topic: Option<&[u8]>,
@@ -74,7 +75,8 @@ impl Intake {
 
     /// Scan a message and add it to the batch.
     ///
-    /// Where devices are registered, the topic says which of them it is of: its tags go with the message, and one of no such device is a reject.
+    /// If devices are registered, the topic names the message's device, and the message gets the tags of this device. A message of an unknown
+    /// device is a reject.
     pub fn take_message(&mut self, message: &Message<'_>) {
         let id = message
             .topic
@@ -99,7 +101,7 @@ impl Intake {
         self.refuse_device(message, id, reason);
     }
 
-    /// Add a whole message to the batch of which nothing is taken, because of its device.
+    /// Add a whole message to the batch that is rejected because of its device.
     fn refuse_device(&mut self, message: &Message<'_>, id: &[u8], why: (&'static str, &str)) {
         let (reason, text) = why;
         let refusal = Refusal {
@@ -120,7 +122,7 @@ impl Intake {
         }
     }
 
-    /// As [`take_message`](Self::take_message), for a message that its sender calls something.
+    /// As [`take_message`](Self::take_message), for a message that may have a message id.
     pub(crate) fn take_named(&mut self, message: &Message<'_>, message_id: Option<MessageId>) {
         let Message {
             topic,
@@ -152,12 +154,12 @@ impl Intake {
         document.add(&mut self.batch, found, fault);
     }
 
-    /// Add a message that is not wanted to the batch: it is counted under this word.
+    /// Add a message to the batch that is not wanted: it is counted under this word.
     pub fn skip_message(&mut self, message: &Message<'_>, why: &'static str) {
         self.add(message, What::Skipped(why), None);
     }
 
-    /// Add a message to the batch of which only the beginning is there, because it is longer than a document may be.
+    /// Add a message to the batch of which only the beginning is kept, because it is longer than a document may be.
     pub fn refuse_long_message(&mut self, message: &Message<'_>, bytes: u64) {
         self.refuse_long_named(message, bytes, None);
     }
@@ -200,12 +202,13 @@ impl Intake {
         self.batch.items.push(item);
     }
 
-    /// The broker has shown that it knows of the acknowledgement of these deliveries.
+    /// The broker is known to have the acknowledgements of these deliveries.
     pub fn forget(&mut self, packet_ids: &[u16]) {
         self.batch.forgotten.extend_from_slice(packet_ids);
     }
 
-    /// A connection of a kept session begins: the broker may send again what was not acknowledged, marked in this way.
+    /// A connection of a kept session begins: the broker may send messages again that were not acknowledged; `redelivery` says how they are
+    /// marked.
     pub fn resume_session(&mut self, redelivery: Redelivery) -> Result<()> {
         self.send_messages()?;
         self.batch.resumed = Some(redelivery);
@@ -217,7 +220,7 @@ impl Intake {
         self.batch.bytes()
     }
 
-    /// Send the batch on, if there is anything in it. Returns the ticket of what was sent last.
+    /// Queue the batch, if it is not empty. Returns the ticket of the last queued batch.
     pub fn send_messages(&mut self) -> Result<u64> {
         let documents = std::mem::take(&mut self.batch);
         if documents.is_empty() {
@@ -228,7 +231,7 @@ impl Intake {
         Ok(self.last_ticket)
     }
 
-    /// Up to which ticket everything survives a loss of power.
+    /// The ticket up to which everything survives a loss of power.
     pub fn synced_ticket(&self) -> u64 {
         lock(&self.shared.progress).synced_ticket
     }
@@ -251,7 +254,7 @@ impl Intake {
                 .is_none_or(|&waiting| waiting <= ROOM_BYTES)
     }
 
-    /// What the session at the broker was subscribed to last.
+    /// The filters to which the session at the broker was last subscribed.
     pub fn subscribed(&self) -> Result<Vec<String>> {
         let key = self.session_key();
         self.shared.command(move |state| {
@@ -264,7 +267,7 @@ impl Intake {
         })
     }
 
-    /// Store what the session is to be subscribed to; before it is, so that nothing stays subscribed without a record.
+    /// Store the filters of the session before they are subscribed to, so that no filter stays subscribed without a record.
     pub fn set_subscribed(&self, filters: &[String]) -> Result<()> {
         let (key, value) = (self.session_key(), filters.join("\n"));
         self.shared.command(move |state| {

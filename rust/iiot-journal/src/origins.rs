@@ -1,4 +1,4 @@
-//! Origins by their number, compiled once by each who decodes.
+//! Origins by their number; each reader that decodes compiles them once.
 
 use crate::cursor::{OriginInfo, decode_tags};
 use crate::error::{Error, ErrorKind, Result};

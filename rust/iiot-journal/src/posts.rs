@@ -1,7 +1,7 @@
-//! The place of HTTP clients in the journal: batches of messages go in, and what became of each comes back once it is synced.
+//! The access of HTTP clients to the journal: batches of messages go in, and the outcome of each message comes back once it is synced.
 //!
-//! The writer fills a [`Report`] when it has committed a batch. Reports are handed out in the order of their tickets, when their tickets are synced: whoever is told of an
-//! outcome may rely on it.
+//! The writer fills a [`Report`] when it has committed a batch. Reports are handed out in the order of their tickets, when their tickets are synced, so a
+//! client may rely on an outcome.
 
 use crate::commit::State;
 use crate::error::Result;
@@ -20,17 +20,17 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Of a message, so many value faults are told.
+/// The most value faults that are reported for one message.
 const MAX_TOLD: usize = 20;
 
-/// How posts are taken in.
+/// The settings for posts.
 #[derive(Debug, Clone)]
 pub struct PostsSettings {
     /// The source.
     pub source: SourceSettings,
-    /// How long a message is known by its id.
+    /// For how long message ids are remembered.
     pub message_id_window: Duration,
-    /// So many message ids are known at a time; messages with further ones are refused.
+    /// The most message ids that are remembered at a time; messages with further ids are refused.
     pub max_message_ids: usize,
 }
 
@@ -41,11 +41,11 @@ pub struct Post<'a> {
     pub topic: Option<&'a [u8]>,
     /// The whole document.
     pub document: &'a [u8],
-    /// Its device, among whose messages the id names this one.
+    /// Its device; the message id is unique among the messages of this device.
     pub device_id: &'a str,
     /// The snapshot of its device; none where no device is known.
     pub device: Option<&'a [u8]>,
-    /// What the device calls the message.
+    /// The device's id for the message.
     pub message_id: Option<&'a [u8]>,
     /// When the gateway had it, nanoseconds since 1970.
     pub received_at_ns: i64,
@@ -58,11 +58,11 @@ pub enum Outcome {
     Accepted,
     /// It was accepted before.
     Duplicate,
-    /// Another message of this id was accepted before. It is not kept.
+    /// Another message with this id was accepted before. This one is not kept.
     Conflict,
     /// Nothing in it can be used. It is kept as a reject.
     Rejected,
-    /// Too many message ids are known. It is not kept.
+    /// Too many message ids are remembered. It is not kept.
     Refused,
     /// The profile names it as no telemetry.
     Ignored,
@@ -110,7 +110,7 @@ struct Detail {
 /// Outcome and detail of each message of a batch, and its ticket.
 pub type Answered = (u64, Vec<(Outcome, String)>);
 
-/// Where messages of clients are put in.
+/// The entry of clients' messages into the journal.
 pub struct Posts {
     shared: Arc<Shared>,
     intake: Mutex<Intake>,
@@ -141,7 +141,8 @@ impl Journal {
     }
 }
 
-/// Read the message ids of a source. Returns the secret with which they are hashed, so that nobody can look for two with one hash; made the first time.
+/// Read the message ids of a source. Returns the secret key with which they are hashed, so that nobody can search for two ids with the same hash; it is made
+/// the first time.
 fn begin(state: &mut State, at: usize, bounds: (u32, usize)) -> Result<[u8; 16]> {
     let State { db, sources, .. } = state;
     let stored: Option<Vec<u8>> = db
@@ -204,7 +205,7 @@ impl Posts {
         self.messages
             .fetch_add(messages.len() as u64, Ordering::Relaxed);
         self.payload_bytes.fetch_add(bytes, Ordering::Relaxed);
-        // Under the same lock, so that tickets stand in their order.
+        // Under the same lock, so that tickets stay in order.
         lock(&self.pending).push_back(Pending {
             ticket,
             report,
@@ -235,7 +236,7 @@ impl Posts {
         pending.front().is_some_and(|first| first.ticket <= synced)
     }
 
-    /// What became of the messages of every batch that is synced, in the order of the tickets; each is given once.
+    /// The outcomes of the messages of every synced batch, in the order of the tickets. Each is given once.
     pub fn results(&self) -> Vec<Answered> {
         let synced = self.synced_ticket();
         let mut pending = lock(&self.pending);
@@ -251,7 +252,7 @@ impl Posts {
     }
 
     fn synced_ticket(&self) -> u64 {
-        // Not asked of the intake: whoever wakes must not wait for a batch that is being scanned.
+        // This does not ask the intake, because a woken thread must not wait for a batch that is being scanned.
         lock(&self.shared.progress).synced_ticket
     }
 
@@ -302,7 +303,7 @@ fn detail(item: &Item, message: &Message<'_>) -> Detail {
 fn told((outcome, detail): (Outcome, Detail)) -> (Outcome, String) {
     let detail = match outcome {
         Outcome::Rejected if !detail.is_reject => {
-            // The profile was mended since.
+            // The profile has been corrected since.
             "rejected_before: the same message was rejected before".to_owned()
         }
         Outcome::Accepted | Outcome::Ignored | Outcome::Rejected => detail.text,

@@ -1,4 +1,4 @@
-//! Taking rows out of the frame table: what every sink has passed, what is too old, and the oldest when the room ends.
+//! Removes rows from the frame table: rows that every sink has passed, rows that are too old, and the oldest rows when there is no more room.
 
 use crate::commit::Group;
 use crate::error::Result;
@@ -27,18 +27,18 @@ fn pages(db: &Connection, sql: &str) -> Result<u64> {
         .query_row([], |r| r.get::<_, i64>(0))? as u64)
 }
 
-/// Sources that can wait do so while more of the room than this is in use, in percent.
+/// Sources that can wait do so while more than this share of the room is in use, in percent.
 const FULL_PERCENT: u64 = 90;
-/// Beyond this, rows go that only sinks lack which may drop, in percent.
+/// Beyond this share of the room, rows are dropped that only sinks with `may_drop` lack, in percent.
 const SPARE_PERCENT: u64 = 80;
 
-/// Whether sources that can wait are to do so.
+/// Whether sources that can wait must wait.
 pub(crate) fn is_full(db: &Connection, limit: u64) -> Result<bool> {
     Ok(live_bytes(db)? + SLACK_BYTES > limit / 100 * FULL_PERCENT)
 }
 
-/// Drop the oldest rows until `bytes` more fit: first those that only sinks lack which may drop, then others. Rows of sources that can wait stay, if other sinks lack them.
-/// False if there is not enough to drop.
+/// Drop the oldest rows until `bytes` more fit: first those that only sinks with `may_drop` lack, then others. Rows of sources that can wait stay if other
+/// sinks lack them. False if not enough can be dropped.
 pub(crate) fn make_room(
     db: &Connection,
     limit: u64,
@@ -57,7 +57,7 @@ pub(crate) fn make_room(
     Ok(true)
 }
 
-/// Where room is scarce, drop the oldest rows that only sinks lack which may drop.
+/// When room is scarce, drop the oldest rows that only sinks with `may_drop` lack.
 pub(crate) fn spare(
     db: &Connection,
     limit: u64,
@@ -72,7 +72,7 @@ pub(crate) fn spare(
     Ok(())
 }
 
-/// Drop rows committed before a moment.
+/// Drop rows that were committed before a given time.
 pub(crate) fn too_old(
     db: &Connection,
     before_ms: i64,
@@ -83,14 +83,14 @@ pub(crate) fn too_old(
     Ok(())
 }
 
-/// Which rows may go.
+/// Which rows may be dropped.
 #[derive(Clone, Copy)]
 enum Droppable {
-    /// Those of sources that cannot wait.
+    /// Rows of sources that cannot wait.
     Full,
-    /// Those that only sinks lack which may drop.
+    /// Rows that only sinks with `may_drop` lack.
     Spared,
-    /// Those committed before then.
+    /// Rows that were committed before this time.
     Before(i64),
 }
 
@@ -120,7 +120,7 @@ fn oldest(db: &Connection, sql: &str) -> Result<Option<Oldest>> {
         .optional()?)
 }
 
-/// Drop the oldest row that may go; false if there is none.
+/// Drop the oldest row that may be dropped; false if there is none.
 fn drop_oldest(
     db: &Connection,
     droppable: Droppable,
@@ -172,12 +172,12 @@ fn drop_oldest(
     Ok(true)
 }
 
-/// Whether there is room to keep what nobody waits for.
+/// Whether there is room to keep frames that no sink needs any more.
 pub(crate) fn is_half_empty(db: &Connection, limit: u64) -> Result<bool> {
     Ok(live_bytes(db)? + SLACK_BYTES < limit / 2)
 }
 
-/// Take out the rows that every active sink has passed, none from `kept` on. Returns the oldest kept position.
+/// Remove the rows that every active sink has passed, but none from `kept` on. Returns the oldest kept position.
 pub(crate) fn passed(
     db: &Connection,
     sinks: &[Sink],

@@ -1,4 +1,4 @@
-//! What waits for the writer: framed documents, confirmations and commands. Holds nothing that is accepted.
+//! The queue of the writer: framed documents, confirmations and commands. It holds nothing that is accepted.
 
 use crate::commit::State;
 use crate::deliveries::{Delivery, Redelivery};
@@ -14,16 +14,17 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A live source may keep this much before it loses; a replayable one is held back long before.
+/// A live source may have this much in the queue before it loses data; a replayable source is held back long
+/// before.
 pub(crate) const LIVE_LIMIT_BYTES: usize = 16 << 20;
-/// A replayable source waits above this.
+/// A replayable source waits while it has more than this in the queue.
 pub(crate) const ROOM_BYTES: usize = 4 << 20;
 
-/// A document as its profile understood it.
+/// A document, as its profile has decoded it.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     pub time: Option<Moment>,
-    /// Which of the batch's points; none of a document whose time is the source's affair.
+    /// Which of the batch's points belong to it; none for a document whose time the source decides.
     pub points: Range<u32>,
     /// Fingerprint of what names its device.
     pub device: u64,
@@ -32,11 +33,11 @@ pub(crate) struct Telemetry {
     pub age_ms: Option<u64>,
     pub uptime_ms: Option<u64>,
     pub counter: Option<u64>,
-    /// Which of the batch's receptions.
+    /// Which of the batch's receptions belong to it.
     pub receptions: Range<u32>,
 }
 
-/// Something of which nothing can be used, or a value that cannot.
+/// A document of which nothing can be used, or a value that cannot be used.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub reason: &'static str,
@@ -47,9 +48,9 @@ pub(crate) struct Refusal {
 #[derive(Debug)]
 pub(crate) enum What {
     Telemetry(Telemetry),
-    /// The profile names the document as no telemetry.
+    /// The profile says that the document is not telemetry.
     Ignored(Arc<str>),
-    /// It is not wanted: a retained message, say. Why.
+    /// It is not wanted, such as a retained message; with the reason.
     Skipped(&'static str),
     /// The document is a reject; its node's clock is used if it could be read.
     Reject {
@@ -62,7 +63,7 @@ pub(crate) enum What {
 
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// In the arena, as topic and device are.
+    /// Its range in the arena, which also holds topic and device.
     pub document: Range<usize>,
     pub topic: Option<Range<usize>>,
     /// The snapshot of its device.
@@ -72,14 +73,14 @@ pub(crate) struct Item {
     pub received_at_ns: i64,
     /// How a broker delivered it, and the fingerprint of topic and payload.
     pub delivery: Option<(Delivery, u64)>,
-    /// By what it is known, if another gateway published it.
+    /// The mark that identifies it, if another gateway published it.
     pub mark: Option<KeptMark>,
     pub what: What,
     /// Values of the wrong type in a document that is otherwise good.
     pub value_faults: Vec<Refusal>,
 }
 
-/// A mark whose texts stand in the arena.
+/// A mark whose texts are in the arena.
 #[derive(Debug, Clone)]
 pub(crate) struct KeptMark {
     origin: Range<usize>,
@@ -89,18 +90,18 @@ pub(crate) struct KeptMark {
     pub time_ns: i64,
 }
 
-/// What one push of one source gave.
+/// The result of one push of one source.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
     pub arena: Vec<u8>,
     pub items: Vec<Item>,
     pub receptions: Vec<Reception>,
     pub points: Vec<PointKey>,
-    /// Packet ids of which the broker knows that they were acknowledged.
+    /// Packet ids whose acknowledgements the broker is known to have.
     pub forgotten: Vec<u16>,
-    /// Whom to tell what became of each item.
+    /// The report that gets the outcome of each item.
     pub report: Option<Arc<Report>>,
-    /// Before these items a connection of a kept session began.
+    /// Set if a connection of a kept session began before these items.
     pub resumed: Option<Redelivery>,
     /// Stream offset behind the last settled document.
     pub settled: u64,
@@ -108,7 +109,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// Whether it says nothing at all.
+    /// Whether it contains nothing at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.forgotten.is_empty() && self.resumed.is_none()
     }
@@ -155,7 +156,7 @@ impl Documents {
         }
     }
 
-    /// By what a document is known, if another gateway published it.
+    /// The mark of a document, if another gateway published it.
     pub(crate) fn mark(&self, item: &Item) -> Option<SiteMark<'_>> {
         let mark = item.mark.as_ref()?;
         let text = |place: &Range<usize>| std::str::from_utf8(self.arena.get(place.clone())?).ok();
@@ -168,7 +169,7 @@ impl Documents {
         })
     }
 
-    /// What came with a document.
+    /// The envelope of a document.
     pub(crate) fn envelope(&self, item: &Item) -> Envelope<'_> {
         let device = item.device.clone();
         Envelope {
@@ -189,7 +190,7 @@ impl Documents {
     }
 }
 
-/// Runs on the writer's thread; what it returns is called once the change can be seen by everybody.
+/// Runs on the writer's thread. The closure that it returns is called once every thread can see the change.
 pub(crate) type Command = Box<dyn FnOnce(&mut State) -> Box<dyn FnOnce() + Send> + Send>;
 
 pub(crate) enum Message {
@@ -200,18 +201,19 @@ pub(crate) enum Message {
 #[derive(Default)]
 pub(crate) struct Queue {
     pub messages: VecDeque<Message>,
-    /// At most one a sink; they need no place in the line, because they concern frames that are committed.
+    /// At most one per sink. They need no place in the queue, because they concern frames that are committed.
     pub confirmations: Vec<(i64, Confirmation)>,
     /// Number of the last message put in; a message's number is its ticket.
     pub last_ticket: u64,
-    /// Bytes waiting a source.
+    /// Bytes that wait, per source.
     pub waiting: HashMap<usize, usize>,
-    /// Documents that a live source lost because the disk took nothing, a source; counted with its next commit.
+    /// Documents that live sources lost because the disk stored nothing, per source; counted with the next
+    /// commit of the source.
     pub lost: HashMap<usize, u64>,
-    /// Work that was taken could not be committed where it was taken, and waits with the writer.
+    /// A thread took work from the queue but could not commit it; the work now waits for the writer's thread.
     pub left_over: bool,
     pub stopping: bool,
-    /// The disk takes nothing; why.
+    /// The reason why the disk stores nothing, if so.
     pub stalled: Option<String>,
     pub stall_told_at: Option<std::time::Instant>,
     pub stall_is_told: bool,
@@ -235,7 +237,7 @@ impl Queue {
     }
 }
 
-/// Add a sink's confirmation behind those that wait.
+/// Add a sink's confirmation to those that wait.
 pub(crate) fn add_confirmation(
     waiting: &mut Vec<(i64, Confirmation)>,
     sink: i64,

@@ -1,4 +1,4 @@
-//! Reading rows: recent ones from memory, older ones from the file. No transaction is held between two reads.
+//! Reads rows: recent ones from memory, older ones from the file. No transaction is held between two reads.
 
 use crate::check;
 use crate::error::{ErrorKind, Result};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// The rows committed last, so that a sink that keeps up never reads the disk.
+/// The rows that were committed last, so that a sink that keeps up never reads the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
     rows: VecDeque<Arc<Row>>,
@@ -21,7 +21,7 @@ const ROW_OVERHEAD: usize = 96;
 impl Ring {
     pub(crate) fn push(&mut self, row: Arc<Row>) {
         if self.rows.back().is_some_and(|last| last.end() != row.first) {
-            // Rows that were written beside the ring lie between: only the file has all.
+            // Other rows were written that are not in the ring: only the file has all of them.
             self.clear();
         }
         self.bytes += row.body.len() + ROW_OVERHEAD;
@@ -34,7 +34,7 @@ impl Ring {
         }
     }
 
-    /// Rows from the one that holds `from`, up to about `max_bytes`; `None` if it begins later.
+    /// Rows from the one that contains `from`, up to about `max_bytes`; `None` if the ring begins later.
     fn read(&self, from: u64, visible: u64, max_bytes: usize) -> Option<Vec<Arc<Row>>> {
         let at = self.rows.partition_point(|row| row.end() <= from);
         if self.rows.get(at).is_none_or(|row| row.first > from) {
@@ -49,7 +49,7 @@ impl Ring {
         Some(rows.cloned().collect())
     }
 
-    /// Forget all rows: those that are written next begin it anew.
+    /// Forget all rows. The ring begins again with the next rows that are written.
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.bytes = 0;
@@ -65,7 +65,7 @@ impl Ring {
     }
 }
 
-/// Read rows from the one that holds `from`, or the oldest kept behind it; never beyond `visible`.
+/// Read rows from the one that contains `from`, or from the oldest kept one behind it; never beyond `visible`.
 pub(crate) fn read(
     ring: &std::sync::Mutex<Ring>,
     db: &Connection,
@@ -87,7 +87,7 @@ pub(crate) fn read(
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while let Some(r) = found.next()? {
         let row = match from_sql(r) {
-            // What stands before it is whole; the next read begins with it, and tells.
+            // The rows before it are whole. The next read begins with it, and reports it.
             Err(error) if error.kind == ErrorKind::Damaged && !rows.is_empty() => break,
             row => row?,
         };
@@ -102,8 +102,8 @@ pub(crate) fn read(
     Ok(rows)
 }
 
-/// The newest rows, about `max_bytes` of them, in the order of their positions; none from `end` on, and none from before a damaged one,
-/// which is for the sinks to tell of.
+/// The newest rows, about `max_bytes` of them, in the order of their positions; none from `end` on, and none from before a damaged row,
+/// which the sinks report.
 pub(crate) fn newest(db: &Connection, end: u64, max_bytes: usize) -> Result<Vec<Arc<Row>>> {
     let mut query = db.prepare(
         "SELECT first, count, origin, only_sink, replayable, crc, body, format FROM frames WHERE first < ?1 ORDER BY first DESC",
@@ -125,7 +125,7 @@ pub(crate) fn newest(db: &Connection, end: u64, max_bytes: usize) -> Result<Vec<
     Ok(rows)
 }
 
-/// The row that holds a position.
+/// The row that contains a position.
 pub(crate) fn row_at(db: &Connection, position: u64) -> Result<Option<Row>> {
     let sql = "SELECT first, count, origin, only_sink, replayable, crc, body, format FROM frames WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
     let row = db

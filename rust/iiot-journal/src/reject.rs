@@ -1,4 +1,5 @@
-//! What can never be delivered: kept with its reason up to a limit, listed, and offered again after a profile was mended.
+//! Rejects: data that can never be delivered. They are kept with their reasons up to a limit, listed, and offered again after a
+//! profile has been corrected.
 
 use crate::commit::{Limits, State};
 use crate::error::{ErrorKind, Result};
@@ -55,7 +56,7 @@ pub struct Reject {
     pub reason: String,
     /// Where.
     pub place: String,
-    /// The beginning of what was refused.
+    /// The beginning of the refused text.
     pub excerpt: String,
 }
 
@@ -69,7 +70,7 @@ pub(crate) struct StoredFrame {
     pub document: Vec<u8>,
 }
 
-/// Find a frame in the rows of this group or in the table; none if it is gone or damaged: the confirmation stands all the same.
+/// Find a frame in the rows of this group or in the table; none if it is gone or damaged. The confirmation is valid in any case.
 pub(crate) fn frame_at(
     db: &Connection,
     rows: &[Arc<Row>],
@@ -112,7 +113,7 @@ pub(crate) fn frame_at(
 /// The kind of a reject that is stored before the other side is told to leave it out. It becomes final when the cursor passes it.
 pub(crate) const PROVISIONAL: &str = "provisional";
 
-/// What a sink refused, with the frame behind it.
+/// A point that a sink refused, with its frame.
 pub(crate) fn of_sink(
     db: &Connection,
     rows: &[Arc<Row>],
@@ -146,7 +147,7 @@ pub(crate) fn of_sink(
     })
 }
 
-/// Store rejects and let the oldest go beyond the limits; counts are kept elsewhere and never fall by this.
+/// Store rejects, and remove the oldest ones beyond the limits. Counts are kept elsewhere, and do not change by this.
 pub(crate) fn store(
     db: &Connection,
     mut rejects: Vec<NewReject>,
@@ -210,7 +211,7 @@ fn weight(document: Option<&[u8]>, excerpt: &str) -> i64 {
     document.map_or(0, |d| d.len() as i64) + excerpt.len() as i64 + OVERHEAD
 }
 
-/// What the kept rejects weigh.
+/// The size of the kept rejects.
 pub(crate) fn total_bytes(db: &Connection) -> Result<i64> {
     let sql = "SELECT coalesce(sum(coalesce(length(document), 0) + length(CAST(excerpt AS BLOB)) + ?1), 0) FROM reject";
     Ok(db.query_row(sql, [OVERHEAD], |r| r.get(0))?)
@@ -252,7 +253,7 @@ pub(crate) fn list(db: &Connection, limit: u64) -> Result<Vec<Reject>> {
 /// A reject that may be offered again.
 pub(crate) struct Candidate {
     pub id: i64,
-    /// Every id of this frame, parted by commas.
+    /// Every id of this frame, separated by commas.
     ids: String,
     pub sink: Option<i64>,
     pub source: String,
@@ -265,7 +266,7 @@ pub(crate) struct Candidate {
     pub document: Vec<u8>,
 }
 
-/// Rejects with a whole document, oldest first, one a frame; all, or those named.
+/// Rejects with a whole document, oldest first, one per frame; all, or those with the given ids.
 pub(crate) fn candidates(state: &State, ids: Option<&[i64]>) -> Result<Vec<Candidate>> {
     let mut query = state.db.prepare(
         "SELECT min(id), sink, source, origin, position, time_ns, received_at_ns, document, group_concat(id), topic, uptime_start_ns, moves, device, reason FROM reject

@@ -1,4 +1,4 @@
-//! Offering rejects again under the profiles that are valid now.
+//! Offers rejects again, under the profiles that are valid now.
 
 use crate::begin::origin;
 use crate::commit::{Group, State};
@@ -26,22 +26,23 @@ use std::time::Duration;
 /// How the documents of a source are judged now.
 #[derive(Clone)]
 pub struct RetrySource {
-    /// What they mean.
+    /// Their profile.
     pub profile: Arc<Profile>,
-    /// How long a repeat is a duplicate.
+    /// For how long a repeat counts as a duplicate.
     pub dedup_window: Duration,
-    /// The devices that are registered now: what was rejected because of its device is looked up again.
+    /// The devices that are registered now: devices of documents that were rejected because of their device are looked up
+    /// again.
     pub devices: Option<Arc<Directory>>,
 }
 
-/// What became of the rejects that were offered again.
+/// The outcomes of rejects that were offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retried {
     /// Accepted: they go to the sinks (an intake's reject) or to the sink that refused them.
     pub accepted: u64,
-    /// Repeats of what was accepted before, or by this retry.
+    /// Repeats of documents that were accepted before, or by this retry.
     pub duplicate: u64,
-    /// Still nothing to use in them.
+    /// They still contain nothing usable.
     pub still_rejected: u64,
     /// Their source is not configured any more.
     pub without_source: u64,
@@ -59,13 +60,13 @@ impl Journal {
     }
 }
 
-/// A reject in which there is something to use now.
+/// A reject that contains something usable now.
 struct Usable {
     candidate: Candidate,
     profile: Arc<Profile>,
     /// The document alone.
     documents: Documents,
-    /// When it is.
+    /// Its times.
     times: NewTimes,
 }
 
@@ -134,7 +135,7 @@ fn retry(
     let mut group = Group::new(state, now_ns());
     transaction(&state.db, || {
         for (origin, u) in origins.iter().zip(&mut usable) {
-            // What a sink refused was accepted before, so it is no repeat.
+            // A sink's reject was accepted before, so it is not a repeat.
             let judge = match u.candidate.sink {
                 None => judges.get_mut(&u.candidate.source),
                 Some(_) => None,
@@ -162,7 +163,7 @@ fn retry(
     Ok(retried)
 }
 
-/// Look the device of a document up that was rejected because of it. `false`: it is so still.
+/// Look up the device of a document that was rejected because of its device. `false`: the reason still holds.
 fn find_device(candidate: &mut Candidate, source: &RetrySource) -> bool {
     let is_of_device = matches!(candidate.reason.as_str(), UNKNOWN_DEVICE | DEVICE_DISABLED);
     let topic = candidate.topic.as_deref().map(str::as_bytes);
@@ -180,7 +181,8 @@ fn find_device(candidate: &mut Candidate, source: &RetrySource) -> bool {
     }
 }
 
-/// Ask the window and the memory of the source, and count what they say of the nodes' links.
+/// Whether the window and the memory of the source say that the document is new. Counts losses and repeats of the nodes'
+/// links.
 fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
     let Some((telemetry, receptions)) = u.documents.only() else {
         return true;
@@ -236,7 +238,7 @@ fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
     is_new
 }
 
-/// The origin that the reject had, with the profile that is valid now.
+/// The origin of the reject, with the profile that is valid now.
 fn origin_under(state: &State, candidate: &Candidate, profile: &Profile) -> Result<i64> {
     let sql = "SELECT topic_prefix, tags FROM origin WHERE id=?1";
     let (prefix, tags): (String, String) = state
@@ -271,7 +273,7 @@ fn accept(state: &State, group: &mut Group, u: &Usable, origin: i64) -> Result<(
     group.insert(state, row)
 }
 
-/// A reject of the intake is none any more; it counts as what it has become. That it was rejected for its reason stays true.
+/// A reject of the intake is no longer a reject, and is counted by its new outcome. The count of its reason stays.
 fn settle(
     state: &State,
     group: &mut Group,

@@ -1,4 +1,4 @@
-//! A sink's place as its peer says it is: a database keeps the position itself, and may be behind the cursor or ahead of it.
+//! Adapts a sink's cursor to its peer: a database keeps the position itself, and may be behind the cursor or ahead of it.
 
 use crate::commit::State;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub struct GoneBack {
     /// The new cursor.
     pub position: u64,
-    /// Positions from where the peer is to where the journal's frames begin: what was delivered there is gone on both sides.
+    /// The positions between the peer's position and the first frame of the journal: frames that were delivered there are gone on both sides.
     pub lost: Range<u64>,
 }
 
@@ -28,7 +28,7 @@ fn sink_of(state: &mut State, id: i64) -> Result<&mut Sink> {
         .ok_or_else(|| Error::new(ErrorKind::Conflict, "the sink is not known"))
 }
 
-/// Move the cursor back to `to`, or to the oldest kept frame. What it passes again is queued once more; rejects among it are taken back.
+/// Move the cursor back to `to`, or to the oldest kept frame. The frames behind it are queued again, and rejects among them are withdrawn.
 pub(crate) fn go_back(state: &mut State, id: i64, to: u64, count_lost: bool) -> Result<GoneBack> {
     let oldest = state.oldest;
     let sink = sink_of(state, id)?.clone();
@@ -67,7 +67,8 @@ pub(crate) fn go_back(state: &mut State, id: i64, to: u64, count_lost: bool) -> 
     Ok(GoneBack { position, lost })
 }
 
-/// Settle everything before `to`, which the peer has: a confirmation that was lost between its COMMIT and ours. Rejects that were stored before that COMMIT become final.
+/// Settle everything before `to`, which the peer has: the confirmation was lost between its COMMIT and ours. Rejects that were stored before that COMMIT become
+/// final.
 pub(crate) fn confirm_ahead(state: &mut State, id: i64, to: u64) -> Result<()> {
     let next = state.next;
     let sink = sink_of(state, id)?.clone();
@@ -95,8 +96,8 @@ pub(crate) fn confirm_ahead(state: &mut State, id: i64, to: u64) -> Result<()> {
     Ok(())
 }
 
-/// Store rejects of frames from `from` on that are not final, in place of those of an earlier attempt. What stands before may belong to a batch that the peer has and
-/// whose confirmation is still on its way here.
+/// Store rejects of frames from `from` on that are not final, in place of those of an earlier attempt. Rejects before `from` may belong to a batch that the
+/// peer has and whose confirmation is still on its way.
 pub(crate) fn provisional(
     state: &mut State,
     id: i64,
@@ -110,7 +111,7 @@ pub(crate) fn provisional(
             params![id, from as i64],
         )?;
         let mut found = Vec::with_capacity(rejects.len());
-        // Many of one row, mostly: it is read once.
+        // Usually many of them are in one row, which is read once.
         let mut row: Vec<Arc<Row>> = Vec::new();
         for refused in rejects {
             let at = refused.position;

@@ -1,4 +1,5 @@
-//! Room on the disk, taken before it is needed: a disk that others fill cannot stop the intake before `max_bytes` is used.
+//! Reserves room on the disk before it is needed, so that other programs that fill the disk cannot stop the intake before `max_bytes` is
+//! used.
 
 use crate::error::{Error, Result};
 use rusqlite::Connection;
@@ -6,13 +7,13 @@ use rustix::fs::FallocateFlags;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 
-/// The chunk of a file of 2 GiB or more: SQLite's chunk size is an `int`, so it cannot be told to keep the whole.
+/// The chunk of a file of 2 GiB or more: SQLite's chunk size is an `int`, so it cannot be as large as the file.
 const MAX_CHUNK: i32 = 1 << 30;
 
 /// A file that has been given its final size.
 ///
-/// Made while no connection to it is open, and dropped when none is any more: closing any descriptor of a file drops all of this process's
-/// POSIX locks on it, `SQLite`'s too.
+/// It is made before any connection to the file is opened, and dropped after all are closed: closing any descriptor of a file drops all of
+/// this process's POSIX locks on it, also those of `SQLite`.
 #[derive(Debug)]
 pub(crate) struct Room {
     file: File,
@@ -38,16 +39,16 @@ impl Room {
     }
 
     fn allocate(&self) -> std::io::Result<()> {
-        // Asked for also where the length is there already: a part of it may have no room yet.
+        // This is also requested if the file already has the length, because a part of it may have no blocks yet.
         let before = self.file.metadata()?.len();
         rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, self.bytes).map_err(|e| {
-            // Give back what was taken on the way.
+            // Give back the room that was allocated so far.
             let _ = self.file.set_len(before);
             e.into()
         })
     }
 
-    /// Make the checkpoints of this connection, which cut the file, leave whole chunks: one, if the size can be said that way.
+    /// Let the checkpoints of this connection, which truncate the file, leave whole chunks: a single one, if the size fits.
     pub(crate) fn keep_whole_chunks(&self, db: &Connection) -> Result<()> {
         let mut chunk = i32::try_from(self.bytes).unwrap_or(MAX_CHUNK);
         Ok(db.file_control(
@@ -56,18 +57,18 @@ impl Room {
         )?)
     }
 
-    /// Whether those chunks hold all of it, so that nothing is ever given up.
+    /// Whether one chunk is the whole file, so that a checkpoint never gives up room.
     pub(crate) fn is_one_chunk(&self) -> bool {
         i32::try_from(self.bytes).is_ok()
     }
 
-    /// Take back at once what a checkpoint gave up beyond the chunks. An error says that somebody else was faster.
+    /// Reserve the room again that a checkpoint gave up beyond the chunks. An error means that another program took it first.
     pub(crate) fn take_back(&self) -> std::io::Result<()> {
         self.allocate()
     }
 }
 
-/// Bytes free for this user on the disk of a path; 0 if it cannot be asked.
+/// Bytes that are free for this user on the disk of a path; 0 if this cannot be determined.
 pub(crate) fn free_bytes(path: &Path) -> u64 {
     rustix::fs::statvfs(path).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -38,22 +38,22 @@ pub struct Row {
     pub first: u64,
     /// How many frames.
     pub count: u64,
-    /// Which origin (source, profile, prefix, tags) they have.
+    /// Their origin (source, profile, prefix, tags).
     pub origin: i64,
     /// Only this sink takes them (a reject offered again); none for all.
     pub only_sink: Option<i64>,
-    /// What their source does where there is no room.
+    /// How their source behaves when there is no room.
     pub supply: Supply,
-    /// How the body is written: 1 to 4, as the first lines of this file say.
+    /// The format of the body: 1 to 4, as the first lines of this file describe.
     pub format: u8,
     /// The encoded frames.
     pub body: Vec<u8>,
 }
 
-/// What a source can do about frames that are not taken.
+/// What a source can do with frames that are not accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Supply {
-    /// Nothing: what is not taken is lost, and the oldest frames make room for the newest.
+    /// Nothing: frames that are not accepted are lost, and the oldest frames make room for the newest.
     #[default]
     Live,
     /// Give them again, so that sinks see them once they are synced. The oldest frames make room all the same.
@@ -97,11 +97,11 @@ pub struct Frame<'a> {
     pub received_at_ns: i64,
     /// The topic under which it came, if there was one.
     pub topic: Option<&'a [u8]>,
-    /// The tags that the registry gave its device when it was accepted, as [`iiot_core::device_snapshot`] writes them; none where no device is known.
+    /// The tags that the registry gave its device when it was accepted, as [`iiot_core::device_snapshot`] writes them; `None` if no device is known.
     pub device: Option<&'a [u8]>,
     /// When the run of its device began, if its times are uptimes.
     pub uptime_start_ns: Option<i64>,
-    /// Points that were moved away from others of the same series and time.
+    /// Points that were moved because others have their series and time.
     pub moves: Moves<'a>,
     /// The document.
     pub document: &'a [u8],
@@ -118,12 +118,12 @@ impl Frame<'_> {
     }
 }
 
-/// Which points of a frame were moved, and by how many milliseconds, as it is stored.
+/// Which points of a frame were moved, and by how many milliseconds, in the stored form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moves<'a>(&'a [u8]);
 
 impl<'a> Moves<'a> {
-    /// The number of each point and by how many milliseconds it is later.
+    /// The number of each moved point, and by how many milliseconds it is later.
     pub fn iter(self) -> impl Iterator<Item = (u32, u32)> + 'a {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -196,7 +196,7 @@ impl NewTimes {
         (self.move_count > 0).then_some(self.moves.as_slice())
     }
 
-    /// Let a point be later.
+    /// Move a point to a later time.
     pub fn move_point(&mut self, point: u32, later_ms: u32) {
         varint::push(&mut self.moves, u64::from(point));
         varint::push(&mut self.moves, u64::from(later_ms));

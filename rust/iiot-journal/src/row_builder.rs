@@ -1,4 +1,4 @@
-//! Collects frames into a row's body; `row.rs` says how that is written.
+//! Collects frames into a row's body; `row.rs` describes the format.
 
 use crate::row::{HEAD, NewTimes, PLAIN, RICH, Row, Supply, WITH_DEVICES};
 use iiot_core::varint;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 struct Dictionary {
     /// Each with its number.
     known: HashMap<Box<[u8]>, u64>,
-    /// As they will be written.
+    /// The texts in their written form.
     bytes: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl Dictionary {
     }
 }
 
-/// What comes with a document.
+/// The topic and device of a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Envelope<'a> {
     /// See [`Frame::topic`](crate::Frame::topic).
@@ -60,7 +60,7 @@ pub struct RowBuilder {
     devices: Dictionary,
 }
 
-/// The format that a frame needs; a row takes frames that need its own or an earlier one.
+/// The format that a frame needs; a row takes frames that need its own format or an earlier one.
 fn needed(envelope: Envelope<'_>, times: &NewTimes) -> u8 {
     if envelope.device.is_some() {
         WITH_DEVICES
@@ -72,7 +72,8 @@ fn needed(envelope: Envelope<'_>, times: &NewTimes) -> u8 {
 }
 
 impl RowBuilder {
-    /// Whether a frame can stand in this row: one that is plain so far takes nothing else, and one without devices takes none.
+    /// Whether a frame fits this row: a plain row takes only plain frames, and a row without devices takes no frame with a
+    /// device.
     pub fn takes(&self, envelope: Envelope<'_>, times: &NewTimes) -> bool {
         self.count == 0 || needed(envelope, times) <= self.format
     }

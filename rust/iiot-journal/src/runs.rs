@@ -1,5 +1,5 @@
-//! Runs: each opening of a journal begins one. With its id a position means the same frame everywhere, also after the end of the journal was lost or the
-//! file was copied.
+//! Runs: each opening of a journal begins one. Together with the id of its run, a position always means the same frame, even after the end of the journal
+//! was lost or the file was copied.
 
 use crate::error::{Error, Result};
 use crate::writer::transaction;
@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use std::fs::File;
 use std::path::Path;
 
-/// Runs that are remembered.
+/// How many runs are remembered.
 const MOST_RUNS: usize = 10_000;
 
 /// The frames that were accepted between one opening and the next.
@@ -15,7 +15,7 @@ const MOST_RUNS: usize = 10_000;
 pub struct Run {
     /// Random, 32 hexadecimal digits.
     pub id: String,
-    /// The position of its first frame, whether or not it has one.
+    /// The position of its first frame, even if it has none yet.
     pub first: u64,
 }
 
@@ -35,7 +35,7 @@ impl Runs {
         self.0.get(behind.checked_sub(1)?)
     }
 
-    /// Behind the last frame of a run: where the next one began, and none for the present run, which goes on. An unknown run has no end at all.
+    /// The position behind the last frame of a run, where the next run began; `Some(None)` for the present run, which goes on; `None` for an unknown run.
     pub fn end(&self, id: &str) -> Option<Option<u64>> {
         let at = self.0.iter().position(|run| run.id == id)?;
         Some(self.0.get(at + 1).map(|next| next.first))
@@ -47,7 +47,7 @@ impl Runs {
     }
 }
 
-/// Begin a run at `next`, and sync it: no frame may be seen before its run is known for good. `log` is the write-ahead log.
+/// Begin a run at `next`, and sync it: no frame may be visible before its run is stored durably. `log` is the write-ahead log.
 pub(crate) fn begin(
     db: &Connection,
     next: u64,
@@ -62,8 +62,8 @@ pub(crate) fn begin(
 
 /// Read the known runs and add another one.
 ///
-/// The first run of all begins at the first position, so that frames from before there were runs have one. A run that was closed in order without a frame is
-/// forgotten. Any other is remembered, also if nothing of it is left: what it accepted may be in a database although the disk lost it.
+/// The very first run begins at the first position, so that frames from before runs existed have one. A run that was closed properly without a frame is
+/// forgotten. Any other run is remembered, even if none of its frames is left: a database may have frames that the disk lost.
 fn write(db: &Connection, next: u64, was_closed: bool) -> Result<Runs> {
     let mut query =
         db.prepare("SELECT key, value FROM meta WHERE key GLOB 'run:*' ORDER BY key")?;

@@ -1,4 +1,4 @@
-//! From a document that was scanned to what the writer needs to judge it.
+//! Turns a scanned document into the data that the writer needs to judge it.
 
 use crate::deliveries::Delivery;
 use crate::message_ids::MessageId;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The tag of a device that names it.
 pub(crate) const DEVICE_ID: &str = "device_id";
 
-/// What a document says of its nodes' sequences, as windows judge it.
+/// The sequence numbers of a document's nodes, in the form in which windows judge them.
 pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
     scan.sequences().iter().map(|s| Reception {
         node: fingerprint(scan.node_name(s).as_bytes()),
@@ -28,13 +28,13 @@ pub(crate) fn receptions(scan: &Scan) -> impl Iterator<Item = Reception> {
     })
 }
 
-/// Fingerprint of topic and document; never 0, which stands for none.
+/// Fingerprint of topic and document; never 0, which means that there is none.
 pub(crate) fn of_delivery(topic: Option<&[u8]>, document: &[u8]) -> u64 {
     let topic = fingerprint(topic.unwrap_or_default());
     (fingerprint(document) ^ topic.rotate_left(1)).max(1)
 }
 
-/// Add a frame of a stream to what goes to the writer.
+/// Add a frame of a stream to the batch for the writer.
 pub(crate) fn take(
     documents: &mut Documents,
     framed: &Framed<'_>,
@@ -90,7 +90,7 @@ pub(crate) fn take(
     }
 }
 
-/// A whole document that came.
+/// A whole document that arrived.
 pub(crate) struct Document<'a> {
     pub bytes: &'a [u8],
     pub topic: Option<&'a [u8]>,
@@ -103,12 +103,13 @@ pub(crate) struct Document<'a> {
     pub received_at_ns: i64,
     /// How a broker delivered it.
     pub delivery: Option<Delivery>,
-    /// By what it is known, if another gateway published it.
+    /// The mark that identifies it, if another gateway published it.
     pub mark: Option<SiteMark<'a>>,
 }
 
 impl Document<'_> {
-    /// Add it to what goes to the writer. Of one with a fault, the scan may still tell the node's clock.
+    /// Add it to the batch for the writer. Even for a document with a fault, the scan may have found the
+    /// node's clock.
     pub(crate) fn add(
         self,
         documents: &mut Documents,
@@ -151,7 +152,7 @@ impl Document<'_> {
             let first = documents.receptions.len() as u32;
             documents.receptions.extend(receptions(&scan));
             let first_point = documents.points.len() as u32;
-            // A stream whose documents have no times of their own keeps its frames apart as a whole.
+            // A stream whose documents have no times of their own gives every frame a distinct time.
             if self.topic.is_some()
                 || self.device.is_some()
                 || scan.has_points()

@@ -14,7 +14,7 @@ const APPLICATION_ID: i64 = 0x6969_6f74;
 /// `PRAGMA user_version` that this code writes and reads.
 const VERSION: i64 = 5;
 
-/// Version 5. Earlier versions had none of what [`FROM_VERSION_1`] and those behind it add.
+/// Version 5. Earlier versions lacked the tables and columns that [`FROM_VERSION_1`] and the steps after it add.
 ///
 /// `frames.first` is the position of a row's first frame; positions count accepted frames from 1 and are never given twice.
 /// `origin` says once what all frames of a row have in common. `source.state` and `window` are written by [`crate::source`];
@@ -62,7 +62,7 @@ CREATE TABLE site_chunk(
   id INTEGER PRIMARY KEY, site INTEGER NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL, UNIQUE(site, run, number));
 ";
 
-/// From version 1 to 2: columns are added, and no row is written anew, so that a full journal needs no more room than a page. Old bodies are in format 1.
+/// From version 1 to 2: columns are added, and no row is rewritten, so that a full journal needs at most one more page. Old bodies are in format 1.
 const FROM_VERSION_1: &str = "
 ALTER TABLE frames ADD COLUMN format INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE reject ADD COLUMN topic TEXT;
@@ -94,7 +94,7 @@ CREATE TABLE site_chunk(
   id INTEGER PRIMARY KEY, site INTEGER NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL, UNIQUE(site, run, number));
 ";
 
-/// The steps, each from the version of its number.
+/// The steps of the migration; the first is from version 1.
 const STEPS: [&str; 4] = [
     FROM_VERSION_1,
     FROM_VERSION_2,
@@ -102,9 +102,9 @@ const STEPS: [&str; 4] = [
     FROM_VERSION_4,
 ];
 
-/// Open for writing; a new file gets its tables, a known one is checked, any other is refused and left as it is.
+/// Open for writing. A new file gets its tables, a known one is checked, and any other is refused and not changed.
 ///
-/// With `check` every page is read, and the checksum of every row compared: damage is better found now than in the middle of an outage.
+/// With `check` every page is read, and the checksum of every row compared: it is better to find damage now than in the middle of an outage.
 pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     let db = connect(
         path,
@@ -145,7 +145,8 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
     Ok(db)
 }
 
-/// Open for reading what another connection, or nobody, writes. A journal of version 1 stays one: ask [`is_version_1`] before its new columns are read.
+/// Open for reading, while another connection may write. A journal of version 1 is not migrated: check [`is_version_1`] before reading columns of later
+/// versions.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let (application, version, _) = identity(&db)?;
@@ -159,7 +160,7 @@ pub(crate) fn is_version_1(db: &Connection) -> Result<bool> {
     Ok(version(db)? == 1)
 }
 
-/// Whether sinks can keep something: since version 5.
+/// Whether sinks can keep state of their own, which needs version 5.
 pub(crate) fn has_sink_state(db: &Connection) -> Result<bool> {
     Ok(version(db)? >= 5)
 }

@@ -1,4 +1,4 @@
-//! What the threads of a journal share: the queue, the progress, the recent rows, and who is to be woken.
+//! The data that the threads of a journal share: the queue, the progress, the recent rows, and the callbacks to wake.
 
 use crate::commit::State;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,14 +16,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How often a disk that keeps filling is told of.
+/// How often a disk that is full again and again is reported.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// Called after a commit, a confirmation or a sync; must not block.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A thread that panicked while it held the lock left the data as of some step; every step here leaves it whole.
+    // A thread that panicked while it held the lock left the data after one of its steps, and every step here leaves
+    // the data consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -46,7 +47,7 @@ pub(crate) struct Progress {
     pub commits: u64,
     pub synced_commits: u64,
     pub synced_head: u64,
-    /// First positions of committed rows whose source can give them again and that are not synced.
+    /// First positions of committed rows that are not synced and whose source can give them again.
     unsynced: VecDeque<u64>,
     pub cursors: HashMap<i64, u64>,
     pub sync_now: bool,
@@ -58,7 +59,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Frames that sinks may not see before they are synced.
+    /// Whether there are frames that sinks may not see before a sync.
     pub(crate) fn awaits_sync(&self) -> bool {
         !self.unsynced.is_empty()
     }
@@ -86,12 +87,12 @@ pub(crate) struct Shared {
     pub links: Mutex<Links>,
     pub wakers: Mutex<Vec<Wake>>,
     pub notes: Mutex<Vec<String>>,
-    /// Behind which a writer's turn is taken; empty before the journal is open and after it is closed.
+    /// The lock for the role of the writer; empty before the journal is open and after it is closed.
     pub writer: Mutex<Option<Writer>>,
-    /// How many threads sync the log or the file now.
+    /// How many threads are syncing the log or the file at present.
     pub syncing: AtomicUsize,
     pub gate: Gate,
-    /// Sources that can wait are to do so: the journal is nearly full.
+    /// Sources that can wait must wait, because the journal is nearly full.
     pub is_full: AtomicBool,
     pub checkpoint: Checkpoint,
     pub group_bytes: usize,
@@ -131,7 +132,8 @@ impl Shared {
         }
     }
 
-    /// Put a message in the queue; its ticket, or an error if the journal is closed. Somebody must then be told of it.
+    /// Put a message in the queue. Returns its ticket, or an error if the journal is closed. The caller must then wake
+    /// the writer or take its role.
     pub(crate) fn put(&self, message: Message) -> Result<u64> {
         let mut queue = lock(&self.queue);
         if queue.stopping {
@@ -147,7 +149,7 @@ impl Shared {
         Ok(ticket)
     }
 
-    /// Run something on the writer thread and wait for its answer.
+    /// Run a closure on the writer's thread and wait for its result.
     pub(crate) fn command<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
@@ -157,7 +159,8 @@ impl Shared {
             .unwrap_or_else(|_| Err(crate::writer::closed()))
     }
 
-    /// The same for who holds something meanwhile. On a disk that takes nothing it may still run later.
+    /// The same with a time-out, for callers that hold a resource meanwhile. If the disk is stuck, the closure may
+    /// still run later.
     pub(crate) fn command_within<T: Send + 'static>(
         &self,
         timeout: Duration,
@@ -196,7 +199,7 @@ impl Shared {
         self.wait_progress(timeout, |p| p.synced_ticket >= ticket)
     }
 
-    /// Tell what a commit came to.
+    /// Publish the result of a commit.
     pub(crate) fn publish(
         &self,
         state: &mut State,
@@ -219,7 +222,7 @@ impl Shared {
         self.advance(state, rows, ticket);
     }
 
-    /// Show a commit to sinks and to whoever waits for it.
+    /// Show a commit to sinks and to threads that wait for it.
     pub(crate) fn advance(&self, state: &mut State, rows: &[Arc<Row>], ticket: u64) {
         {
             let mut ring = lock(&self.ring);
@@ -240,7 +243,7 @@ impl Shared {
         lock(&self.notes).append(&mut state.notes);
         if state.sources.iter().any(Source::waits) {
             let limit = state.limits.live_bytes;
-            // A file that cannot be asked is not written to either, and says so.
+            // If the file cannot be queried, writing to it fails as well and reports the error.
             let is_full = crate::prune::is_full(&state.db, limit).unwrap_or(true);
             self.is_full.store(is_full, Ordering::Relaxed);
         }
@@ -258,18 +261,19 @@ impl Shared {
         }
         progress.update_visible();
         drop(progress);
-        // Those who publish first: the threads that wait for progress sync and collect, and take a core while they do.
+        // Wake the publishing threads first: the threads that wait for progress sync and collect, and use a core
+        // meanwhile.
         self.wake();
         self.progress_changed.notify_all();
     }
 
-    /// A commit failed; what waits stays. Tells it once.
+    /// Note that a commit failed; messages that wait stay in the queue. It is reported once.
     pub(crate) fn stall(&self, error: &Error, lost: HashMap<usize, u64>) {
         let mut queue = lock(&self.queue);
         for (source, documents) in lost {
             *queue.lost.entry(source).or_default() += documents;
         }
-        // A disk that is full and not full in turns is told now and then, not each time.
+        // A disk that is full again and again is reported from time to time, not each time.
         if queue.stalled.is_none() && queue.stall_told_at.is_none_or(|at| at.elapsed() > QUIET) {
             queue.stall_told_at = Some(Instant::now());
             queue.stall_is_told = true;
@@ -293,7 +297,7 @@ impl Shared {
             .wait_timeout_while(queue, time, |q| !q.stopping);
     }
 
-    /// Run what makes the disk busy.
+    /// Run a closure that makes the disk busy.
     pub(crate) fn while_syncing<T>(&self, body: impl FnOnce() -> T) -> T {
         self.syncing.fetch_add(1, Ordering::Relaxed);
         let value = body();
@@ -307,7 +311,7 @@ impl Shared {
         }
     }
 
-    /// Wait until `done` says so, or the time-out.
+    /// Wait until `done` is true, or until the time-out.
     pub(crate) fn wait_progress(
         &self,
         timeout: Duration,

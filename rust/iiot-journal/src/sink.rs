@@ -1,4 +1,4 @@
-//! A sink's place in the journal: its cursor, and what became of every frame it was given.
+//! A sink in the journal: its cursor, and the outcome of every frame that it was given.
 
 use crate::error::Result;
 use crate::row::Row;
@@ -15,7 +15,7 @@ pub(crate) struct Sink {
     pub profiles: Option<Vec<String>>,
     /// First position it has not settled.
     pub cursor: u64,
-    /// Where room is scarce, its frames go first.
+    /// When room is scarce, its frames are dropped first.
     pub may_drop: bool,
 }
 
@@ -33,13 +33,13 @@ pub struct TopicValue {
     pub topic: String,
     /// What was published.
     pub payload: Vec<u8>,
-    /// Was it retained?
+    /// Whether it was retained.
     pub retain: bool,
     /// The time of the frame it came from, nanoseconds since 1970.
     pub time_ns: i64,
 }
 
-/// A point that the other side will never take.
+/// A point that the other side will never accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkReject {
     /// The frame.
@@ -54,7 +54,7 @@ pub struct SinkReject {
     pub excerpt: String,
 }
 
-/// What became of the frames of `from..end`, in the order of positions.
+/// The outcomes of the frames in `from..end`, in the order of positions.
 #[derive(Debug, Clone, Default)]
 pub struct Confirmation {
     /// Where the confirmation before ended.
@@ -63,7 +63,7 @@ pub struct Confirmation {
     pub end: u64,
     /// Frames the other side has.
     pub delivered: u64,
-    /// Frames of which nothing was sent because something newer was.
+    /// Frames of which nothing was sent, because newer values were.
     pub superseded: u64,
     /// Frames of which a point was rejected.
     pub rejected: u64,
@@ -71,7 +71,7 @@ pub struct Confirmation {
     pub rejects: Vec<SinkReject>,
     /// The newest confirmed value of each topic that changed.
     pub topics: Vec<TopicValue>,
-    /// What the sink keeps from now on.
+    /// Changes of the sink's own state.
     pub state: StateChanges,
     /// Values that the other side has, where each is sent by itself.
     pub values: u64,
@@ -107,7 +107,7 @@ impl Confirmation {
 }
 
 impl Sink {
-    /// Does it take frames of this row? `profile` is the name of the row's profile.
+    /// Whether it takes frames of this row. `profile` is the name of the row's profile.
     pub(crate) fn takes(&self, only_sink: Option<i64>, profile: &str) -> bool {
         only_sink.is_none_or(|id| id == self.id)
             && self
@@ -125,7 +125,7 @@ impl Sink {
         Ok(())
     }
 
-    /// The row goes; what this sink had not settled of it is dropped.
+    /// The row is removed; the frames that this sink had not settled are dropped.
     pub(crate) fn prune(
         &mut self,
         db: &Connection,
@@ -154,13 +154,12 @@ impl Sink {
         Ok(())
     }
 
-    /// Settle what a confirmation says. Below the cursor it changes nothing; what was dropped meanwhile stays dropped.
+    /// Settle a confirmation. Below the cursor it changes nothing; frames that were dropped meanwhile stay dropped.
     ///
-    /// How many frames it settles is counted from the rows that are still there, not taken from the sink; should the sink have
-    /// counted otherwise, the note says so.
+    /// The number of settled frames is counted from the rows that still exist; the sink's number is not used. If the two differ, the note says so.
     pub(crate) fn confirm(&mut self, db: &Connection, mut c: Confirmation) -> Result<Settled> {
         let mut settled = Settled::default();
-        // Also if the frames were dropped meanwhile: the sink has seen them.
+        // This also holds if the frames were dropped meanwhile, because the sink has seen them.
         sink_state::write(db, self.id, &c.state)?;
         if c.end <= self.cursor {
             return Ok(settled);
@@ -205,8 +204,8 @@ impl Sink {
 }
 
 impl Sink {
-    /// Make the rejects final that were stored before the other side was told, if they are those of the confirmation; if not, they go. Returns whether there were any, and
-    /// whether they are those.
+    /// If the rejects that were stored before the other side was told are those of the confirmation, make them final; otherwise delete them. Returns whether
+    /// there were any, and whether they are those of the confirmation.
     fn promote(&self, db: &Connection, c: &Confirmation) -> Result<(bool, bool)> {
         let of_sink = params![self.id, c.end as i64];
         let sql = "SELECT count(*), coalesce(sum(position), 0) FROM reject WHERE sink=?1 AND position<?2 AND kind='provisional'";
@@ -227,12 +226,12 @@ impl Sink {
     }
 }
 
-/// What a confirmation came to.
+/// The result of a confirmation.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
     /// Points to be stored as rejects.
     pub rejects: Vec<SinkReject>,
-    /// Rejects that were not final were taken out.
+    /// Rejects that were not final were deleted.
     pub has_replaced: bool,
     /// For the log: sink and journal count differently.
     pub note: Option<String>,
@@ -240,8 +239,8 @@ pub(crate) struct Settled {
 
 /// Make a sink known and active, in a transaction of the caller.
 ///
-/// A new one begins at the oldest kept frame. One that was away is given what came meanwhile; what was pruned under it is
-/// counted as dropped.
+/// A new sink begins at the oldest kept frame. A sink that was away gets the frames that came meanwhile; frames that were pruned meanwhile are counted as
+/// dropped.
 pub(crate) fn activate(
     db: &Connection,
     name: &str,
@@ -284,8 +283,7 @@ pub(crate) fn activate(
     let queued = count_taken(db, &sink, sink.cursor, next)?;
     let mut note = None;
     if old_filter == filter {
-        // Frames that came while it was away: the kept ones are counted; of those that are gone again only a sink without a
-        // filter can say that they were its own.
+        // Frames that came while it was away: kept ones are counted. Frames that are gone again are known to be its own only if the sink has no filter.
         let gone = if profiles_of(&filter).is_none() {
             oldest.saturating_sub(head)
         } else {
@@ -311,7 +309,7 @@ pub(crate) fn activate(
             )?;
         }
     } else {
-        // Other frames are its own from now on: what it had settled stays, what waits is counted anew.
+        // From now on it takes other frames: settled frames stay settled, and waiting ones are counted again.
         db.execute(
             "UPDATE sink SET accepted=delivered+superseded+rejected+dropped_full+dropped_age+dropped_away+?2 WHERE id=?1",
             params![id, queued as i64],
@@ -381,7 +379,7 @@ pub(crate) fn reader(id: i64, name: String, profiles: &str, cursor: u64) -> Sink
     }
 }
 
-/// The stored filter: names parted by commas, nothing for all.
+/// The stored filter: names separated by commas, or empty for all.
 fn profiles_of(stored: &str) -> Option<Vec<String>> {
     (!stored.is_empty()).then(|| stored.split(',').map(str::to_owned).collect())
 }

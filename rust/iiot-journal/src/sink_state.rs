@@ -1,4 +1,4 @@
-//! What a sink keeps in the journal: values under keys of its own, which change in the transaction that moves its cursor.
+//! A sink's own state in the journal: values under keys, which change in the transaction that moves its cursor.
 
 use crate::error::Result;
 use crate::journal::Journal;
@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Changes of a sink's state: a new value of a key, or none, and the key goes.
+/// Changes of a sink's state: a new value for a key, or `None` to delete the key.
 pub type StateChanges = BTreeMap<String, Option<Vec<u8>>>;
 
 /// Write changes, in a transaction of the caller.
@@ -28,7 +28,7 @@ pub(crate) fn write(db: &Connection, sink: i64, changes: &StateChanges) -> Resul
     Ok(())
 }
 
-/// Everything that a sink keeps.
+/// The whole state of a sink.
 pub(crate) fn read(db: &Connection, sink: i64) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut query = db.prepare("SELECT key, value FROM sink_state WHERE sink=?1")?;
     let rows = query.query_map([sink], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -36,7 +36,8 @@ pub(crate) fn read(db: &Connection, sink: i64) -> Result<BTreeMap<String, Vec<u8
 }
 
 impl Journal {
-    /// What a sink keeps in a journal, without opening it for writing; nothing if the journal does not know the sink.
+    /// The state of a sink in a journal, without opening the journal for writing; empty if the journal does not know the
+    /// sink.
     pub fn inspect_sink_state(path: &Path, sink: &str) -> Result<BTreeMap<String, Vec<u8>>> {
         let read = || {
             let db = schema::open_for_reading(path)?;

@@ -1,8 +1,9 @@
-//! Sites: gateways whose published values come in through a broker. Counts what came of each, and which values came twice.
+//! Sites: gateways whose published values come in through a broker. Counts the values of each, and those that came twice.
 //!
-//! A value is named by the journal that holds its frame (the site's origin), the run of that journal, the frame's position and its place there. Which values came is kept
-//! in chunks of [`CHUNK_FRAMES`] frames, so that the chunks of several workers of one share can be put together: what two of them have came twice, and what none has is
-//! missing. Nothing is ever left out because of it. The counts never forget. Of the chunks of all sites the newest stay, within a part of the journal's room; what goes is counted.
+//! A value is named by the journal that holds its frame (the site's origin), the run of that journal, the frame's position and its place there. The values that
+//! have come are kept in chunks of [`CHUNK_FRAMES`] frames, so that the chunks of several workers of one share can be combined: values that two of them have
+//! came twice, and values that none has are missing. No value is ever left out because of this. The counts never forget. The newest chunks of all sites are
+//! kept, within a part of the journal's room; values in removed chunks are counted.
 
 use crate::error::Result;
 use iiot_core::varint;
@@ -11,20 +12,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Frames in a chunk.
 pub const CHUNK_FRAMES: u64 = 64;
-/// Of the journal's room, this part is for chunks.
+/// Chunks may take the journal's room divided by this.
 const PART: u64 = 16;
-/// Beside its entries, a chunk takes about so many bytes.
+/// The approximate bytes of a chunk beside its entries.
 const CHUNK_BYTES: u64 = 100;
-/// When the room is used up, so many chunks go at once.
+/// How many chunks are removed at once when the room is used up.
 const GO_AT_ONCE: u32 = 64;
 /// Chunks in memory; those that are missing are read from the file.
 const MOST_CACHED: usize = 1_024;
-/// Sites that are told apart; values of further ones are counted together.
+/// The most sites that are counted separately; values of further ones are counted together.
 const MOST_SITES: usize = 4_096;
-/// The site of those.
+/// The name under which these are counted.
 const OTHERS: &str = "others";
 
-/// By what a value that another gateway published is known.
+/// The mark that identifies a value which another gateway published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SiteMark<'a> {
     /// The id of the journal that holds its frame.
@@ -39,7 +40,7 @@ pub struct SiteMark<'a> {
     pub time_ns: i64,
 }
 
-/// What came of one site.
+/// The counts of one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteCounts {
     /// The id of its journal.
@@ -48,11 +49,11 @@ pub struct SiteCounts {
     pub received: u64,
     /// Of these, the ones that had come before.
     pub doubles: u64,
-    /// Values of which only the number is known, because their chunks had to go: whether they come again, or came to another worker, is not seen.
+    /// Values of which only the number is known, because their chunks were removed: it is not noticed if they come again, or came to another worker.
     pub forgotten: u64,
 }
 
-/// Which values of a chunk came: frame within the chunk, point and field.
+/// The values of a chunk that have come: frame within the chunk, point and field.
 pub type Entries = BTreeSet<(u8, u32, u32)>;
 
 /// A chunk of one site.
@@ -62,13 +63,13 @@ pub struct SiteChunk {
     pub run: String,
     /// The position of its first frame, divided by [`CHUNK_FRAMES`].
     pub number: u64,
-    /// Which values came, as they are stored: for each the frame's distance from the one before, point and field, each a varint.
+    /// The values that have come, in the stored form: for each the frame's distance from the one before, point and field, each a varint.
     pub entries: Vec<u8>,
 }
 
 type Key = (String, String, u64);
 
-/// What is committed and at hand.
+/// The committed state in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
     /// Number of each site's row.
@@ -92,7 +93,7 @@ pub(crate) struct Written {
 pub(crate) struct NewSites {
     counts: BTreeMap<String, (u64, u64)>,
     chunks: BTreeMap<Key, Entries>,
-    /// Bytes that those of them take which are stored already.
+    /// The bytes of those that are stored already.
     stored: HashMap<Key, u64>,
 }
 
@@ -229,7 +230,7 @@ impl NewSites {
     }
 }
 
-/// Let the oldest chunks go, and count what was in them. Returns their bytes; 0 if there are none.
+/// Remove the oldest chunks, and count their values. Returns their bytes; 0 if there are none.
 fn forget_oldest(db: &Connection, gone: &mut Vec<(i64, String, u64)>) -> Result<u64> {
     let mut oldest = db.prepare_cached(
         "SELECT id, site, run, number, entries FROM site_chunk ORDER BY id LIMIT ?1",
@@ -251,7 +252,7 @@ fn forget_oldest(db: &Connection, gone: &mut Vec<(i64, String, u64)>) -> Result<
     Ok(bytes)
 }
 
-/// What came of each site, by the id of its journal.
+/// The counts of each site, by the id of its journal.
 pub(crate) fn counts(db: &Connection) -> Result<Vec<SiteCounts>> {
     let mut query =
         db.prepare_cached("SELECT origin, received, doubles, forgotten FROM site ORDER BY origin")?;
@@ -306,7 +307,7 @@ fn encode(entries: &Entries) -> Vec<u8> {
     out
 }
 
-/// The reverse; it ends where something else stands.
+/// The reverse of `encode`; it ends at the first bytes that are not an entry.
 fn decode(mut bytes: &[u8]) -> Entries {
     let mut entries = Entries::new();
     let mut before = 0_u8;

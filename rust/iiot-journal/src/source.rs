@@ -1,4 +1,4 @@
-//! What the journal keeps of a source: its clock, its window of receptions, and how far a recording was read.
+//! The journal's state of a source: its clock, its window of receptions, and how far a recording was read.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Memory, MemoryDelta};
@@ -10,7 +10,8 @@ use iiot_core::window::{Delta, Window};
 use iiot_core::window_bytes::{decode_entries, encode_entries};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// The window is written whole again when the receptions logged since weigh more than this and more than the window.
+/// The whole window is written again when the receptions logged since then are larger than this and larger than the
+/// window.
 const LOG_BYTES: usize = 64 * 1024;
 
 /// How documents of a source are judged.
@@ -27,9 +28,9 @@ pub(crate) struct Rules {
     pub supply: Supply,
     /// Its messages are shared with other gateways.
     pub is_shared: bool,
-    /// Its clock is the recording's: that it falls back is no event of this machine.
+    /// Its clock is that of the recording: a fall of this clock is not an event of this machine.
     pub recording: bool,
-    /// A recording's first document gets this time, and later ones what the node's clock says.
+    /// A recording's first document gets this time, and later ones follow the node's clock.
     pub start_ns: Option<i64>,
 }
 
@@ -117,7 +118,8 @@ impl Source {
         }
     }
 
-    /// Let the node's clock go on to what a document says; milliseconds since the first one, if it says something.
+    /// Advance the node's clock to that of a document; returns milliseconds since the first document, if this one
+    /// has a clock.
     pub(crate) fn advance(
         &self,
         change: &mut Change,
@@ -170,13 +172,13 @@ impl Source {
         self.log_bytes > LOG_BYTES.max(2 * self.window_bytes)
     }
 
-    /// Write the window whole and drop the log before it, in a transaction of the caller.
+    /// Write the whole window and delete its log, in a transaction of the caller.
     pub(crate) fn compact(&self, db: &Connection) -> Result<usize> {
         write_window(db, self.id, &self.window)
     }
 }
 
-/// Write a window whole and drop the log before it, in a transaction of the caller. Returns its bytes.
+/// Write a whole window and delete its log, in a transaction of the caller. Returns the bytes of the window.
 pub(crate) fn write_window(db: &Connection, source: i64, window: &Window) -> Result<usize> {
     let window = window.encode();
     db.prepare_cached("UPDATE source SET window=?2 WHERE id=?1")?
@@ -186,7 +188,7 @@ pub(crate) fn write_window(db: &Connection, source: i64, window: &Window) -> Res
     Ok(window.len())
 }
 
-/// The furthest stamp that a source of this name gave.
+/// The latest stamp that a source of this name gave.
 fn last_stamp(db: &Connection, name: &str) -> Result<StampClock> {
     let mut states = db.prepare("SELECT state FROM source WHERE name=?1")?;
     let mut rows = states.query([name])?;

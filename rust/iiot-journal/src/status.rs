@@ -8,25 +8,25 @@ use crate::sites::{self, SiteCounts};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
-/// What became of everything received. Units are frames unless the name says otherwise.
+/// The outcomes of everything received. Units are frames unless the name says otherwise.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
     /// Counts of the intake by name: received, accepted, duplicate, rejected, `lost_on_air`, `lost_journal_unavailable`,
     /// `values_rejected`, `clock_falls`, retried, ignored, skipped, bytes.
     pub intake: BTreeMap<String, i64>,
-    /// How many documents were ever rejected a reason, those among them that a retry settled: together `rejected` + `retried`.
+    /// How many documents were ever rejected, per reason, including those that a retry has settled: together `rejected` + `retried`.
     pub reject_reasons: BTreeMap<String, i64>,
     /// Documents whose time could not be right, so that they got the time of their arrival, by source.
     pub times_not_believed: BTreeMap<String, i64>,
-    /// How many documents the profiles ignored, by the name that they have there: together `ignored`, which is no part of `received`.
+    /// How many documents the profiles ignored, by their name in the profile: together `ignored`, which is not a part of `received`.
     pub ignored_kinds: BTreeMap<String, i64>,
-    /// Messages that were not wanted, by the reason: together `skipped`, which is no part of `received`.
+    /// Messages that were not wanted, by reason: together `skipped`, which is not a part of `received`.
     pub skipped_kinds: BTreeMap<String, i64>,
     /// How often a broker had lost the session of a source, so that messages may be missing, by source.
     pub sessions_lost: BTreeMap<String, i64>,
     /// Positions that a database had and lost, and that the journal no longer has, by sink.
     pub lost_by_peer: BTreeMap<String, i64>,
-    /// What came of each gateway whose values came in through a broker.
+    /// The counts of each gateway whose values came in through a broker.
     pub sites: Vec<SiteCounts>,
     /// Every sink that was ever known.
     pub sinks: Vec<SinkStatus>,
@@ -74,15 +74,15 @@ pub struct FileStatus {
     pub bytes: u64,
     /// Bytes it may use.
     pub max_bytes: u64,
-    /// Bytes a second at the present rate; 0 if nothing came.
+    /// Bytes per second at the present rate; 0 if nothing came.
     pub bytes_per_s: f64,
-    /// How long the free room holds at that rate; none if nothing comes.
+    /// How many hours the free room will last at that rate; none if nothing comes.
     pub hours_left: Option<f64>,
     /// Rejects kept.
     pub rejects: u64,
 }
 
-/// Read the ledger; `now_ms` of a running gateway, none for a journal that nobody writes.
+/// Read the ledger. `now_ms` is the time of a running gateway, and none for a journal that no process writes.
 pub(crate) fn read(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
     db.execute_batch("BEGIN")?;
     let status = read_in_transaction(db, now_ms);
@@ -162,7 +162,8 @@ fn read_in_transaction(db: &Connection, now_ms: Option<i64>) -> Result<Status> {
             name: sink.name,
         };
         if !active {
-            // It holds nothing back: what the others have passed is gone for it, and is stored as dropped when it returns.
+            // It holds nothing back: frames that the other sinks have passed are gone for it, and are stored as dropped when it
+            // returns.
             let kept = entry.delivered
                 + entry.queued
                 + entry.superseded
@@ -201,7 +202,7 @@ fn oldest_at(db: &Connection, cursor: u64, end: u64) -> Result<Option<i64>> {
         .query_row([cursor as i64], |r| r.get(0))?)
 }
 
-/// Bytes of frames a second over about the last ten minutes: from marks that [`mark`] writes.
+/// Bytes of frames per second over about the last ten minutes, from marks that [`mark`] writes.
 fn rate(db: &Connection, now_ms: Option<i64>) -> Result<f64> {
     let mark = |key: &str| -> Result<Option<(i64, i64)>> {
         let text: Option<String> = db
@@ -229,7 +230,7 @@ fn rate(db: &Connection, now_ms: Option<i64>) -> Result<f64> {
     Ok((total - bytes).max(0) as f64 * 1000.0 / span_ms as f64)
 }
 
-/// Note where the counted bytes stand, now and about ten minutes ago, in a transaction of the caller.
+/// Note the count of bytes, now and about ten minutes ago, in a transaction of the caller.
 pub(crate) fn mark(db: &Connection, marks: &mut Marks, now_ms: i64) -> Result<()> {
     const KEEP_MS: i64 = 600_000;
     if now_ms - marks.written_ms < 1000 && now_ms >= marks.written_ms {

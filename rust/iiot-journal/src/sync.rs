@@ -7,7 +7,7 @@ use std::fs::File;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Nobody waits for the sync of live frames: sinks have them at the commit, and publishing them comes first.
+/// The sync of live frames may wait this long: sinks get these frames at the commit, and publishing them comes first.
 const LIVE_DELAY: Duration = Duration::from_millis(2);
 
 /// When a commit is synced.
@@ -19,7 +19,8 @@ pub enum SyncMode {
     Normal,
 }
 
-/// Keeps the writer out while the last pages of the log are moved, so that the log can begin anew. Fair to the checkpoint.
+/// Keeps the writer out while the last pages of the log are moved, so that the log can be reused from its start. Fair to
+/// the checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     state: Mutex<GateState>,
@@ -130,12 +131,13 @@ pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection, room: Option<&
                 Ok((r.get::<_, i64>(1)?, r.get::<_, i64>(2)?))
             })
         };
-        // Most pages while the writer goes on; the rest, few, without it, so that its next commit begins the log anew.
+        // Most pages are moved while the writer goes on. The few others are moved without it, so that its next commit
+        // starts the log from the beginning.
         let _ = shared.while_syncing(pass);
         shared.gate.without_writer(|| {
             let _ = pass();
         });
-        // Nobody else writes to the file, so the writer goes on meanwhile.
+        // No other thread writes to the file, so the writer can go on meanwhile.
         if let Some(Err(error)) = room
             .filter(|room| !room.is_one_chunk())
             .map(Room::take_back)
@@ -189,8 +191,8 @@ pub(crate) fn sync_thread(shared: &Shared, log: &File, mode: SyncMode) {
                 progress.update_visible();
             }
             Err(error) => {
-                // The system may have thrown the pages away and call the next attempt a success, so none is trusted again:
-                // what needs a sync waits, until a person has looked at the disk and started the gateway anew.
+                // The system may have thrown the pages away and report the next attempt as a success, so no further sync
+                // is trusted. Frames that need a sync wait until a person has checked the disk and restarted the gateway.
                 let told = format!(
                     "the disk could not be synced ({error}); look at the disk, then start the gateway again"
                 );

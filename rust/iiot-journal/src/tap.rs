@@ -1,7 +1,7 @@
-//! A look at what is committed, for those who show it: no cursor, no ledger, holds nothing back.
+//! A reader of committed frames, for display: it has no cursor and no ledger, and holds nothing back.
 //!
-//! Committed rows are kept in a ring of bounded size until the next look. Who looks too seldom gets the newest of them and is told how
-//! many frames were left out.
+//! Committed rows are kept in a ring of bounded size until the next look. After too long a pause, a look gives only the newest rows,
+//! and the number of frames that were left out.
 
 use crate::cursor::OriginInfo;
 use crate::error::Result;
@@ -16,10 +16,10 @@ use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What a row costs beside its body.
+/// The memory of a row beside its body.
 const ROW_OVERHEAD: usize = 96;
 
-/// Committed rows that nobody has looked at.
+/// Committed rows since the last look.
 #[derive(Debug, Default)]
 pub(crate) struct TapRing {
     rows: VecDeque<Arc<Row>>,
@@ -34,7 +34,7 @@ impl TapRing {
         if self.max_bytes == 0 {
             return;
         }
-        // What a sink is offered again was shown when it came.
+        // Frames that are offered to a sink again were shown when they came.
         for row in rows.iter().filter(|row| row.only_sink.is_none()) {
             self.bytes += row.body.len() + ROW_OVERHEAD;
             self.rows.push_back(Arc::clone(row));
@@ -68,7 +68,7 @@ pub struct LastValue {
     pub time_ns: i64,
 }
 
-/// Follows a running journal. There is one a journal: a second one takes the first one's rows.
+/// Follows a running journal. There is one per journal: a second one would take the rows of the first.
 pub struct Tap {
     shared: Arc<Shared>,
     db: Connection,
@@ -84,7 +84,7 @@ impl Journal {
             let head = lock(&self.shared.progress).head;
             ring.max_bytes = max_bytes.max(1);
             ring.push(&reader::newest(&db, head, max_bytes)?);
-            // Nobody could have looked at them before.
+            // They could not have been looked at before.
             ring.left_out = 0;
         }
         Ok(Tap {
@@ -111,7 +111,7 @@ impl Tap {
         self.origins.get(&self.db, id)
     }
 
-    /// What a node's link did since the start; `node` is the fingerprint of its name.
+    /// The counts of a node's link since the start; `node` is the fingerprint of its name.
     pub fn link(&self, source: &str, node: u64) -> Option<LinkCounts> {
         lock(&self.shared.links).get(source, node)
     }

@@ -1,4 +1,4 @@
-//! What a crash left in the write-ahead log, told before SQLite opens (and silently drops) it.
+//! Reports the contents of the write-ahead log after a crash, before SQLite opens it (and silently drops a part).
 //!
 //! Format: <https://www.sqlite.org/fileformat2.html#walformat>. A header of 32 bytes, then frames of 24 bytes and a page:
 //! page number, size of the database after a commit (0 within a transaction), two salts, two checksums, all big-endian.
@@ -10,7 +10,7 @@ use std::path::Path;
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// What the log of a journal held.
+/// The contents of a journal's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WalReport {
     /// Pages of whole transactions: they are kept.

@@ -1,4 +1,4 @@
-//! The writer: takes whatever has arrived since the last commit, commits it as one group, tells who waits.
+//! The writer: takes everything that has arrived since the last commit, commits it as one group, and wakes the threads that wait.
 
 use crate::commit::{Group, State};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 /// How long to wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_millis(250);
-/// A source's thread that took so long to commit leaves it to the writer's for a while.
+/// A source's thread whose commit took this long leaves commits to the writer's thread for a while.
 const SLOW: Duration = Duration::from_millis(20);
 const SLOW_PAUSE: Duration = Duration::from_secs(10);
 /// Without traffic the thread wakes this often, for the age limit.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// All that commits. Whoever holds it is the writer: the thread of that name, or a live source's own thread for one small group.
+/// Everything that a commit needs. The thread that holds it is the writer: the thread of that name, or a live source's own thread for one
+/// small group.
 pub(crate) struct Writer {
     pub state: State,
     work: Work,
@@ -30,7 +31,7 @@ pub(crate) struct Writer {
     limit: usize,
     /// Pages in the write-ahead log after the last commit.
     wal_pages: Arc<AtomicU64>,
-    /// Until then no source's thread commits: the disk let the last one wait.
+    /// Until this time no source's thread commits, because the last such commit had to wait for the disk.
     slow_until: Option<Instant>,
 }
 
@@ -55,7 +56,7 @@ impl Writer {
         })
     }
 
-    /// Take all that waits. Returns whether the journal is being closed.
+    /// Take everything from the queue. Returns whether the journal is being closed.
     fn take(&mut self, shared: &Shared) -> bool {
         let mut queue = lock(&shared.queue);
         self.work.messages.append(&mut queue.messages);
@@ -69,7 +70,7 @@ impl Writer {
         queue.stopping
     }
 
-    /// Run the command at the front, or commit one group. An error leaves all of it in the work. The gate is entered.
+    /// Run the command at the front, or commit one group. After an error all of it stays in the work. The caller has entered the gate.
     fn step(&mut self, shared: &Shared) -> Result<()> {
         if matches!(self.work.messages.front(), Some(Message::Command(_))) {
             if let Some(Message::Command(command)) = self.work.messages.pop_front() {
@@ -109,7 +110,8 @@ impl Writer {
         Ok((group.merge(&mut self.state), done))
     }
 
-    /// The disk took nothing. Commit at least what sinks have confirmed, which frees room and needs little; wait to try again.
+    /// The disk stored nothing. Commit at least the confirmations of sinks, which free room and need little; then wait before the next
+    /// attempt.
     fn stalled(&mut self, shared: &Shared, error: &Error) {
         shared.stall(error, std::mem::take(&mut self.work.lost));
         shared.gate.enter_writer();
@@ -121,7 +123,8 @@ impl Writer {
         self.limit = (self.limit / 2).max(1);
     }
 
-    /// Nothing more is accepted. What can be given again is no loss; the rest is counted, if the disk takes that much.
+    /// Accept nothing more. Frames that can be given again are not lost; the others are counted as lost, if the disk still stores that
+    /// count.
     fn give_up(&mut self, shared: &Shared) {
         let mut lost = uncommitted(&self.state, &self.work);
         for (source, documents) in lock(&shared.queue).lost.drain() {
@@ -135,7 +138,7 @@ impl Writer {
     }
 }
 
-/// Run until the journal is closed and everything that can be committed is. The writer stays with `shared`.
+/// Run until the journal is closed and everything that can be committed is committed. The writer stays in `shared`.
 pub(crate) fn run(shared: &Shared) {
     loop {
         let is_idle = wait(shared);
@@ -150,7 +153,7 @@ pub(crate) fn run(shared: &Shared) {
         if writer.work.is_empty() && !is_idle {
             continue; // a source's thread was faster
         }
-        // An empty group too: with it, frames that are too old go.
+        // An empty group is committed as well: it removes frames that are too old.
         loop {
             if writer.wal_pages.load(Ordering::Relaxed) > shared.wal_pages_hard {
                 shared.checkpoint.request();
@@ -176,8 +179,8 @@ pub(crate) fn run(shared: &Shared) {
     }
 }
 
-/// Commit what waits on the caller's thread, if that takes no waiting: nobody else commits, nothing is being synced or moved. The hop to the
-/// writer's thread would cost a lone frame more than its commit. Otherwise, and if the disk refuses, the writer's thread has it.
+/// Commit the queue on the caller's thread, if that needs no waiting: no other thread commits, and nothing is being synced or moved. The hop
+/// to the writer's thread would cost a lone frame more than its commit. Otherwise, and if the disk refuses, the writer's thread commits it.
 pub(crate) fn lead(shared: &Shared) {
     let led = || {
         if shared.syncing.load(Ordering::Relaxed) > 0 {
@@ -203,7 +206,7 @@ pub(crate) fn lead(shared: &Shared) {
             return None;
         }
         writer.take(shared);
-        // Another process at the file would make it wait.
+        // Another process that uses the file would make it wait.
         let at_once = writer.state.db.busy_timeout(Duration::ZERO);
         let outcome = writer.step(shared);
         let patient = writer.state.db.busy_timeout(schema::BUSY_TIMEOUT);
@@ -221,7 +224,7 @@ pub(crate) fn lead(shared: &Shared) {
     }
 }
 
-/// Documents of live sources among the work, a source.
+/// The number of documents of live sources in the work, per source.
 fn uncommitted(state: &State, work: &Work) -> HashMap<usize, u64> {
     let mut lost = HashMap::new();
     for message in &work.messages {
@@ -237,12 +240,12 @@ fn uncommitted(state: &State, work: &Work) -> HashMap<usize, u64> {
     lost
 }
 
-/// What was taken from the queue and is not committed.
+/// Messages that were taken from the queue and are not committed.
 #[derive(Default)]
 struct Work {
     messages: VecDeque<Message>,
     confirmations: Vec<(i64, Confirmation)>,
-    /// Documents that live sources lost, a source.
+    /// Documents that live sources lost, per source.
     lost: HashMap<usize, u64>,
 }
 
@@ -282,11 +285,11 @@ type Done = (Vec<Arc<crate::row::Row>>, Vec<(usize, usize)>);
 fn transact(state: &State, work: &Work, count: usize, marks: &mut Marks) -> Result<Group> {
     let now_ns = now_ns();
     let mut group = Group::new(state, now_ns);
-    // Not compiled anew for each group.
+    // Cached, so that it is not compiled again for each group.
     state.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let outcome = apply(state, &mut group, work, count).and_then(|()| {
         mark(&state.db, marks, now_ns / 1_000_000)?;
-        // Otherwise the newest row says it, and a page less is written.
+        // Otherwise the newest row determines it, and one page less is written.
         if group.rows.is_empty() || group.oldest != state.oldest {
             write_next(state, group.next)?;
         }
@@ -327,7 +330,7 @@ pub(crate) fn write_next(state: &State, next: u64) -> Result<()> {
     Ok(())
 }
 
-/// Write windows and memories whole whose log has grown; a failure costs nothing but a longer log.
+/// Write whole windows and memories whose logs have grown. A failure only leaves a longer log.
 fn compact(state: &mut State) {
     for at in 0..state.sources.len() {
         if let Some(source) = state
@@ -354,7 +357,7 @@ fn compact(state: &mut State) {
     }
 }
 
-/// Run something in a transaction of its own.
+/// Run a closure in a transaction of its own.
 pub(crate) fn transaction<T>(
     db: &rusqlite::Connection,
     body: impl FnOnce() -> Result<T>,
