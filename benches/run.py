@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import alerts
 import backlog
 import broker
 import decode
@@ -29,7 +30,21 @@ from figures import GOALS, HEADING, Report
 from servers import find_program
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ("decode", "end_to_end", "backlog", "latency", "memory", "broker", "history", "ingest", "postgresql", "devices", "fleet", "demo")
+GROUPS = (
+    "decode",
+    "end_to_end",
+    "backlog",
+    "latency",
+    "memory",
+    "broker",
+    "history",
+    "ingest",
+    "alerts",
+    "postgresql",
+    "devices",
+    "fleet",
+    "demo",
+)
 
 
 def output_of(*command: str) -> str:
@@ -90,6 +105,7 @@ def main() -> int:
         "broker": broker,
         "history": history,
         "ingest": ingest,
+        "alerts": alerts,
         "devices": devices,
         "postgresql": postgresql,
         "fleet": fleet,
