@@ -75,7 +75,7 @@ class Artemis(Server):
 
 
 class ArtemisNode(Artemis):
-    """A node of a cluster, configured by the file of the example; ports and hosts come as they do there, as properties."""
+    """A node of a cluster, configured by the file of the example; ports, hosts and the password come as they do there."""
 
     def __init__(self, folder: Path, *, heap_mb: int) -> None:
         super().__init__(folder, heap_mb=heap_mb)
@@ -87,10 +87,10 @@ class ArtemisNode(Artemis):
         settings.write_text(EXAMPLE.read_text())
         places = {"node.host": "127.0.0.1", "peer.host": "127.0.0.1", "listen.host": "127.0.0.1"}
         ports = {"mqtt.port": self.port, "node.port": self.cluster_port, "peer.port": self.peer_port}
-        properties = {"node.name": f"node{self.port}", "cluster.password": "cluster", "disk.most": 100, **places, **ports}
+        properties = {"node.name": f"node{self.port}", "disk.most": 100, **places, **ports}
         profile = settings.with_name("artemis.profile")
         given = " ".join(f"-D{name}={value}" for name, value in properties.items())
-        profile.write_text(f'{profile.read_text()}\nJAVA_ARGS_APPEND="{given}"\n')
+        profile.write_text(f'{profile.read_text()}\nJAVA_ARGS_APPEND="{given}"\nexport ARTEMIS_CLUSTER_PASSWORD=cluster\n')
 
 
 class ArtemisCluster(Server):
