@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import socketserver
-import threading
-from collections.abc import Callable, Iterator
-from typing import ClassVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PINGREQ = 1, 3, 8, 10, 12
+from peers.scripted_broker import CONNECT, PINGREQ, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, Broker, scripted_broker, topic_end
 
 
-class Broker(socketserver.ThreadingTCPServer):
-    """Counts its connections."""
+def closing_broker(closes_at: Callable[[str], bool]) -> AbstractContextManager[Broker]:
+    """Run it."""
 
-    daemon_threads: ClassVar[bool] = True
-    allow_reuse_address = True
-
-    def __init__(self, closes_at: Callable[[str], bool]) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection)
-        self.closes_at = closes_at
-        self.connections = 0
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"mqtt://127.0.0.1:{self.server_address[1]}"
-
-
-class _Connection(socketserver.StreamRequestHandler):
-    server: Broker
-
-    def handle(self) -> None:
-        self.server.connections += 1
-        with contextlib.suppress(OSError):
-            while first := self.rfile.read(1):
-                body = self.rfile.read(self._length())
-                answer = self._answer(first[0], body)
-                if answer is None:
-                    return
-                self.wfile.write(answer)
-
-    def _answer(self, first: int, body: bytes) -> bytes | None:
-        """Return the answer to a packet; None closes the connection."""
-        kind = first >> 4
+    def answer(kind: int, body: bytes) -> bytes | None:
         if kind == PUBLISH:
-            topic_end = 2 + int.from_bytes(body[:2], "big")
-            if self.server.closes_at(body[2:topic_end].decode()):
-                return None
-            return bytes([0x40, 2, *body[topic_end : topic_end + 2]])
+            end = topic_end(body)
+            return None if closes_at(body[2:end].decode()) else bytes([0x40, 2, *body[end : end + 2]])
         if kind == SUBSCRIBE:  # refused, so that everything retained is sent again
             filters = at = 0
             while 2 + at < len(body):
@@ -57,20 +23,4 @@ class _Connection(socketserver.StreamRequestHandler):
             return bytes([0x90, 2 + filters, *body[:2], *[0x80] * filters])
         return {CONNECT: bytes([0x20, 2, 0, 0]), UNSUBSCRIBE: bytes([0xB0, 2, *body[:2]]), PINGREQ: bytes([0xD0, 0])}.get(kind)
 
-    def _length(self) -> int:
-        length = shift = 0
-        while True:
-            byte = self.rfile.read(1)[0]
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return length
-
-
-@contextlib.contextmanager
-def closing_broker(closes_at: Callable[[str], bool]) -> Iterator[Broker]:
-    """Run it."""
-    with Broker(closes_at) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    return scripted_broker(lambda: answer)

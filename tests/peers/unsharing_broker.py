@@ -2,59 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import socketserver
-import threading
-from collections.abc import Iterator
-from typing import ClassVar
+from contextlib import AbstractContextManager
+
+from peers.scripted_broker import CONNECT, PUBLISH, SUBSCRIBE, Broker, Script, scripted_broker, topic_end
 
 SHARED_SUBSCRIPTION_AVAILABLE = 0x2A
 
 
-class _Connection(socketserver.StreamRequestHandler):
-    server: _Server
+def unsharing_broker(*, says_so: bool) -> AbstractContextManager[Broker]:
+    """Run it."""
 
-    def handle(self) -> None:
+    def script() -> Script:
         topics = set()
-        while first := self.rfile.read(1):
-            body = self.rfile.read(self._length())
-            match first[0] >> 4:
-                case 1:  # CONNECT
-                    said = [2, SHARED_SUBSCRIPTION_AVAILABLE, 0] if self.server.says_so else [0]
-                    self.wfile.write(bytes([0x20, 2 + len(said), 0, 0, *said]))
-                case 8:  # SUBSCRIBE, to one filter, without properties
-                    end = 5 + int.from_bytes(body[3:5], "big")
-                    topics.add(body[5:end])
-                    self.wfile.write(bytes([0x90, 4, *body[:2], 0, 1]))
-                case 3:  # PUBLISH, of QoS 1
-                    end = 2 + int.from_bytes(body[:2], "big")
-                    self.wfile.write(bytes([0x40, 2, *body[end : end + 2]]))
-                    if body[2:end] in topics:
-                        message = body[:end] + body[end + 2 :]
-                        self.wfile.write(bytes([0x30, len(message)]) + message)
-                case _:
-                    pass
 
-    def _length(self) -> int:
-        length = shift = 0
-        while True:
-            byte = self.rfile.read(1)[0]
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return length
+        def answer(kind: int, body: bytes) -> bytes:
+            if kind == CONNECT:
+                said = [2, SHARED_SUBSCRIPTION_AVAILABLE, 0] if says_so else [0]
+                return bytes([0x20, 2 + len(said), 0, 0, *said])
+            if kind == SUBSCRIBE:  # to one filter, without properties
+                topics.add(body[5 : 5 + int.from_bytes(body[3:5], "big")])
+                return bytes([0x90, 4, *body[:2], 0, 1])
+            if kind == PUBLISH:  # of QoS 1
+                end = topic_end(body)
+                taken = bytes([0x40, 2, *body[end : end + 2]])
+                message = body[:end] + body[end + 2 :]
+                return taken + (bytes([0x30, len(message)]) + message if body[2:end] in topics else b"")
+            return b""
 
+        return answer
 
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads: ClassVar[bool] = True
-    says_so = False
-
-
-@contextlib.contextmanager
-def unsharing_broker(*, says_so: bool) -> Iterator[str]:
-    """Give its URL."""
-    with _Server(("127.0.0.1", 0), _Connection) as server:
-        server.says_so = says_so
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"mqtt://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    return scripted_broker(script)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from refusing_broker import refusing_broker
-from unsharing_broker import unsharing_broker
 
 from gateways import Gateway
+from peers.refusing_broker import refusing_broker
+from peers.unsharing_broker import unsharing_broker
 from servers import Mosquitto
 
 pytestmark = pytest.mark.slow
@@ -82,8 +82,8 @@ def test_a_message_is_sent_through_a_share(gateway: Gateway, mosquitto: Mosquitt
 @pytest.mark.parametrize(("says_so", "why"), [(True, "the broker says that it has no shared subscriptions"), (False, "no answer within")])
 def test_a_broker_without_shares_is_named(gateway: Gateway, *, says_so: bool, why: str) -> None:
     """Also one that grants a shared subscription and delivers nothing."""
-    with unsharing_broker(says_so=says_so) as url:
-        finding = share_finding(gateway, url)
+    with unsharing_broker(says_so=says_so) as broker:
+        finding = share_finding(gateway, broker.url)
     assert finding["ok"] is False
     assert why in str(finding["detail"])
     assert "leave $share/GROUP/ out" in str(finding["remedy"])
@@ -119,7 +119,7 @@ def test_what_keeps_a_consumer_from_its_messages_is_named(gateway: Gateway, mosq
     with refusing_broker(grants=False) as refusing:
         for url, step, remedy in [
             (mosquitto.url, "connect", "check broker_url, that the broker runs"),
-            (refusing, "subscribe", "let the broker's ACL allow this user to read factory/#"),
+            (refusing.url, "subscribe", "let the broker's ACL allow this user to read factory/#"),
         ]:
             gateway.configure(
                 f'[mqtt_consumer]\nbroker_url = "{url}"\nprotocol = "5"\ntopics = ["factory/#"]\nprofile = "factory-dosing"\n'

@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 import pytest
-from refusing_broker import refusing_broker
 
 from iiot_gateway._native import Journal, SideConnection
 from iiot_gateway.config.wiring import profile_path
@@ -17,6 +16,7 @@ from iiot_gateway.downlink.service import Downlink
 from iiot_gateway.pipeline.status import StatusView
 from iiot_gateway.pipeline.views import Views
 from iiot_gateway.profile import read_profile
+from peers.refusing_broker import refusing_broker
 from servers import Mosquitto, until
 from subscribers import Subscriber
 
@@ -79,8 +79,8 @@ async def test_an_answer_outlasts_the_broker(mosquitto: Mosquitto, subscribe: Ca
 
 async def test_an_answer_that_the_broker_refuses_is_said_with_its_topic(events: list[dict[str, Any]], views: Views) -> None:
     """Each one, and the connection stands."""
-    with refusing_broker() as url:
-        link = downlink(url, "5")
+    with refusing_broker() as broker:
+        link = downlink(broker.url, "5")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(link.run, views)
             for _ in range(2):
