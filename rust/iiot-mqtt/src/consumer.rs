@@ -7,7 +7,9 @@
 mod acks;
 mod control;
 mod link;
+mod retiring;
 mod splitter;
+mod subscribing;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

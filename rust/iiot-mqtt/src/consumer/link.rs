@@ -1,7 +1,6 @@
 //! One connection of a consumer, from the CONNECT to its end.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use tokio::time::sleep_until;
 
 use super::acks::Acks;
 use super::control::{self, Connected};
+use super::retiring::retired;
 use super::splitter::{Came, Published, Splitter};
 use super::{
     Arrived, ConsumerConfig, ConsumerEnded, ConsumerPhase, Desk, Inlet, Retained, Subscription,
@@ -23,37 +23,32 @@ use crate::transport::Stream;
 
 /// Read at once, so that many messages go on together.
 const READ_BYTES: usize = 256 * 1024;
-/// A session that is to end is empty if so long nothing came although everything is acknowledged, and the broker has shown that it knows.
-const QUIET: Duration = Duration::from_secs(1);
 /// For so long it is looked once more whether something came: nothing is seen either while this thread gets no time.
 const LAST_LOOK: Duration = Duration::from_millis(5);
-/// Filters in one SUBSCRIBE: some brokers take few.
-const FILTERS_AT_ONCE: usize = 32;
-
 /// One connection.
 pub(super) struct Link<'a> {
-    checked: &'a Checked,
-    consumer: &'a ConsumerConfig,
-    desk: &'a Arc<Desk>,
-    inlet: &'a mut dyn Inlet,
-    v5: bool,
-    acks: Acks,
-    out: BytesMut,
+    pub(super) checked: &'a Checked,
+    pub(super) consumer: &'a ConsumerConfig,
+    pub(super) desk: &'a Arc<Desk>,
+    pub(super) inlet: &'a mut dyn Inlet,
+    pub(super) v5: bool,
+    pub(super) acks: Acks,
+    pub(super) out: BytesMut,
     /// Messages of the batch that is being collected.
     collected: Vec<(u16, u8)>,
     /// Requests of ours that wait for an answer.
-    subscribing: HashMap<u16, Vec<Subscription>>,
-    unsubscribing: HashMap<u16, Vec<String>>,
-    subscribed_at: Option<Instant>,
+    pub(super) subscribing: HashMap<u16, Vec<Subscription>>,
+    pub(super) unsubscribing: HashMap<u16, Vec<String>>,
+    pub(super) subscribed_at: Option<Instant>,
     keep_alive: Duration,
     last_sent: Instant,
     last_came: Instant,
     pinged_at: Option<Instant>,
-    paused_at: Option<Instant>,
+    pub(super) paused_at: Option<Instant>,
     stopping: bool,
     /// Since when the session is being given up: the filters are taken back, and what it still holds is taken.
-    retiring: bool,
-    last_message: Instant,
+    pub(super) retiring: bool,
+    pub(super) last_message: Instant,
 }
 
 impl<'a> Link<'a> {
@@ -134,29 +129,8 @@ impl<'a> Link<'a> {
         self.live(reader, writer, splitter).await
     }
 
-    /// With MQTT 3.1.1 a session ends when another one is begun in its place that the broker need not keep.
-    async fn clear_session(&mut self) -> Result<(), Failure> {
-        let within = self.checked.config.connect_timeout;
-        let stream = self.checked.transport.connect(within);
-        let stream = stream.await.map_err(|error| broken(&error))?;
-        let (mut reader, mut writer) = tokio::io::split(stream);
-        let mut splitter = Splitter::new(self.v5, self.consumer.max_payload_bytes);
-        self.retiring = true;
-        let connecting = self.connect(&mut reader, &mut writer, &mut splitter);
-        let connected = tokio::time::timeout(within, connecting).await;
-        connected.map_err(|_| late())??;
-        let mut out = BytesMut::new();
-        control::disconnect(&mut out);
-        writer
-            .write_all(&out)
-            .await
-            .map_err(|error| broken(&error))?;
-        writer.shutdown().await.ok();
-        Err(retired())
-    }
-
     /// CONNECT and its answer.
-    async fn connect(
+    pub(super) async fn connect(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
@@ -194,46 +168,6 @@ impl<'a> Link<'a> {
                 ));
             }
         }
-    }
-
-    /// Ask for what is to come, and give up what is not wanted any more.
-    fn subscribe(&mut self, connected: &Connected) -> Result<(), Failure> {
-        let known = self.inlet.subscribed()?;
-        let wanted = &self.consumer.subscriptions;
-        let is_wanted = |filter: &String| wanted.iter().any(|s| s.filter == *filter);
-        if connected.session {
-            self.inlet.resume_session()?;
-            let old: Vec<String> = known
-                .into_iter()
-                .filter(|filter| !is_wanted(filter))
-                .collect();
-            let all = wanted
-                .iter()
-                .map(|s| s.filter.clone())
-                .chain(old.iter().cloned());
-            self.inlet.set_subscribed(&all.collect::<Vec<_>>())?;
-            for part in old.chunks(FILTERS_AT_ONCE) {
-                let id = self.acks.next_id();
-                control::unsubscribe(id, part, self.v5, &mut self.out);
-                self.unsubscribing.insert(id, part.to_vec());
-            }
-        } else {
-            let lost = !known.is_empty();
-            // Before any message of the new session: its packet ids mean other messages.
-            self.inlet.new_session(lost)?;
-            self.desk.lock().sessions_lost += u64::from(lost);
-            let filters: Vec<String> = wanted.iter().map(|s| s.filter.clone()).collect();
-            self.inlet.set_subscribed(&filters)?;
-        }
-        for part in wanted.chunks(FILTERS_AT_ONCE) {
-            let id = self.acks.next_id();
-            control::subscribe(id, part, self.v5, &mut self.out);
-            self.subscribing.insert(id, part.to_vec());
-        }
-        let mut visible = self.desk.lock();
-        visible.refused.clear();
-        visible.limits.clear();
-        Ok(())
     }
 
     async fn live(
@@ -302,47 +236,6 @@ impl<'a> Link<'a> {
         }
         self.last_came = Instant::now();
         Ok(())
-    }
-
-    /// Give the session up, if that is wanted: take the filters back, and take what the broker still holds for it. True once that was everything.
-    fn is_drained(&mut self, now: Instant, splitter: &Splitter) -> bool {
-        if !self.desk.is_retiring() || !self.subscribing.is_empty() {
-            return false;
-        }
-        if !self.retiring {
-            self.retiring = true;
-            self.last_message = now;
-            let filters: Vec<String> = self
-                .consumer
-                .subscriptions
-                .iter()
-                .map(|s| s.filter.clone())
-                .collect();
-            for part in filters.chunks(FILTERS_AT_ONCE) {
-                let id = self.acks.next_id();
-                control::unsubscribe(id, part, self.v5, &mut self.out);
-                self.unsubscribing.insert(id, part.to_vec());
-            }
-        }
-        // Who does not read, or has read half a message, does not know that nothing comes.
-        self.unsubscribing.is_empty()
-            && self.acks.is_idle()
-            && self.out.is_empty()
-            && self.paused_at.is_none()
-            && splitter.is_between_packets()
-            && now.saturating_duration_since(self.last_message) >= QUIET
-    }
-
-    /// End the session, which is empty. Returns how the connection ended.
-    async fn end_session(&mut self, writer: &mut WriteHalf<Stream>) -> Result<Failure, Failure> {
-        self.inlet.set_subscribed(&[])?;
-        control::end_session(self.v5, &mut self.out);
-        writer
-            .write_all(&self.out)
-            .await
-            .map_err(|error| broken(&error))?;
-        writer.shutdown().await.ok();
-        Ok(retired())
     }
 
     /// Everything that is there, as one batch.
@@ -443,49 +336,6 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    fn suback(&mut self, body: &[u8]) -> Result<(), Failure> {
-        let (id, codes) = control::suback(body, self.v5)
-            .ok_or_else(|| control::malformed("a SUBACK is cut short"))?;
-        let Some(asked) = self.subscribing.remove(&id) else {
-            return Ok(());
-        };
-        let mut visible = self.desk.lock();
-        for (subscription, code) in asked.iter().zip(codes) {
-            let Subscription { filter, qos } = subscription;
-            if let Some(why) = control::refusal(*code, self.v5) {
-                visible.refused.push(format!("{filter}: {why}"));
-            } else if code < qos {
-                if !visible.limits.is_empty() {
-                    visible.limits.push_str(", ");
-                }
-                let _ = write!(visible.limits, "QoS {code} instead of {qos} for {filter}");
-            }
-        }
-        let (refused, wanted) = (visible.refused.len(), self.consumer.subscriptions.len());
-        let reasons = visible.refused.join("; ");
-        drop(visible);
-        if !self.subscribing.is_empty() {
-            return Ok(());
-        }
-        if refused == wanted {
-            return Err(Failure::new(
-                EndKind::Refused,
-                format!("the broker grants none of the topic filters: {reasons}"),
-            ));
-        }
-        self.subscribed_at = Some(Instant::now());
-        if self.unsubscribing.is_empty() {
-            self.store_subscribed()?;
-        }
-        Ok(())
-    }
-
-    /// The session has what is wanted, and nothing else.
-    fn store_subscribed(&mut self) -> Result<(), Failure> {
-        let filters = self.consumer.subscriptions.iter().map(|s| s.filter.clone());
-        Ok(self.inlet.set_subscribed(&filters.collect::<Vec<_>>())?)
-    }
-
     /// Whether more may be read. A pause that outlasts half the keep-alive ends the connection: the broker would end it otherwise, with the will of a client that is gone.
     fn may_read(&mut self, now: Instant) -> Result<bool, Failure> {
         if self.inlet.has_room() {
@@ -554,14 +404,9 @@ impl<'a> Link<'a> {
     }
 }
 
-fn late() -> Failure {
+pub(super) fn late() -> Failure {
     let why = "no CONNACK within the connect time-out";
     Failure::new(EndKind::Unreachable, why)
-}
-
-fn retired() -> Failure {
-    let why = "the filters were taken back, everything was taken, and the session was ended";
-    Failure::new(EndKind::Retired, why)
 }
 
 async fn stopped(desk: &Desk) {
@@ -570,6 +415,6 @@ async fn stopped(desk: &Desk) {
     }
 }
 
-fn broken(error: &std::io::Error) -> Failure {
+pub(super) fn broken(error: &std::io::Error) -> Failure {
     failure_within(error).unwrap_or_else(|| Failure::new(EndKind::Lost, error.to_string()))
 }

@@ -1,0 +1,97 @@
+//! What a session is to have: SUBSCRIBE at every connection, UNSUBSCRIBE for what is not wanted any more, and what the broker says to it.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use super::Subscription;
+use super::control::{self, Connected};
+use super::link::Link;
+use crate::client::{EndKind, Failure};
+
+/// Filters in one SUBSCRIBE: some brokers take few.
+pub(super) const FILTERS_AT_ONCE: usize = 32;
+
+impl Link<'_> {
+    /// Ask for what is to come, and give up what is not wanted any more.
+    pub(super) fn subscribe(&mut self, connected: &Connected) -> Result<(), Failure> {
+        let known = self.inlet.subscribed()?;
+        let wanted = &self.consumer.subscriptions;
+        let is_wanted = |filter: &String| wanted.iter().any(|s| s.filter == *filter);
+        if connected.session {
+            self.inlet.resume_session()?;
+            let old: Vec<String> = known
+                .into_iter()
+                .filter(|filter| !is_wanted(filter))
+                .collect();
+            let all = wanted
+                .iter()
+                .map(|s| s.filter.clone())
+                .chain(old.iter().cloned());
+            self.inlet.set_subscribed(&all.collect::<Vec<_>>())?;
+            for part in old.chunks(FILTERS_AT_ONCE) {
+                let id = self.acks.next_id();
+                control::unsubscribe(id, part, self.v5, &mut self.out);
+                self.unsubscribing.insert(id, part.to_vec());
+            }
+        } else {
+            let lost = !known.is_empty();
+            // Before any message of the new session: its packet ids mean other messages.
+            self.inlet.new_session(lost)?;
+            self.desk.lock().sessions_lost += u64::from(lost);
+            let filters: Vec<String> = wanted.iter().map(|s| s.filter.clone()).collect();
+            self.inlet.set_subscribed(&filters)?;
+        }
+        for part in wanted.chunks(FILTERS_AT_ONCE) {
+            let id = self.acks.next_id();
+            control::subscribe(id, part, self.v5, &mut self.out);
+            self.subscribing.insert(id, part.to_vec());
+        }
+        let mut visible = self.desk.lock();
+        visible.refused.clear();
+        visible.limits.clear();
+        Ok(())
+    }
+
+    pub(super) fn suback(&mut self, body: &[u8]) -> Result<(), Failure> {
+        let (id, codes) = control::suback(body, self.v5)
+            .ok_or_else(|| control::malformed("a SUBACK is cut short"))?;
+        let Some(asked) = self.subscribing.remove(&id) else {
+            return Ok(());
+        };
+        let mut visible = self.desk.lock();
+        for (subscription, code) in asked.iter().zip(codes) {
+            let Subscription { filter, qos } = subscription;
+            if let Some(why) = control::refusal(*code, self.v5) {
+                visible.refused.push(format!("{filter}: {why}"));
+            } else if code < qos {
+                if !visible.limits.is_empty() {
+                    visible.limits.push_str(", ");
+                }
+                let _ = write!(visible.limits, "QoS {code} instead of {qos} for {filter}");
+            }
+        }
+        let (refused, wanted) = (visible.refused.len(), self.consumer.subscriptions.len());
+        let reasons = visible.refused.join("; ");
+        drop(visible);
+        if !self.subscribing.is_empty() {
+            return Ok(());
+        }
+        if refused == wanted {
+            return Err(Failure::new(
+                EndKind::Refused,
+                format!("the broker grants none of the topic filters: {reasons}"),
+            ));
+        }
+        self.subscribed_at = Some(Instant::now());
+        if self.unsubscribing.is_empty() {
+            self.store_subscribed()?;
+        }
+        Ok(())
+    }
+
+    /// The session has what is wanted, and nothing else.
+    pub(super) fn store_subscribed(&mut self) -> Result<(), Failure> {
+        let filters = self.consumer.subscriptions.iter().map(|s| s.filter.clone());
+        Ok(self.inlet.set_subscribed(&filters.collect::<Vec<_>>())?)
+    }
+}
