@@ -1,4 +1,4 @@
-//! What was sent and not yet acknowledged, in the order of sending. Pure.
+//! The publishes that were sent and not yet acknowledged, in the order of sending. Pure.
 //!
 //! ```text
 //!  front                                                         back
@@ -6,21 +6,21 @@
 //!      1        2                   4        5                   (unbound: no packet id yet)
 //! ```
 //!
-//! The client gives packet ids in the order in which it was given publishes, so the oldest entry without an id gets the next
-//! one. Acknowledgements come in any order; entries leave at the front only, so a frame's end leaves after every publish up to it.
+//! The client assigns packet ids in the order in which it gets publishes, so the oldest entry without an id gets the next one.
+//! Acknowledgements come in any order. Entries leave only at the front, so a frame's end leaves after all publishes before it.
 //!
-//! A refusal is not believed at once: its entry waits until another publish has gone through (`believe`), and holds back those behind
-//! it. An entry that was set apart is not sent in this connection, and leaves in none.
+//! A refusal is not believed at once: its entry waits until another publish has gone through (`believe`), and holds back the entries
+//! behind it. An entry that was set apart is not sent over this connection, and does not leave.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// What the broker said to one publish.
+/// The broker's answer to one publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It has it.
+    /// The broker has it.
     Accepted,
-    /// It will never take it, for this reason.
+    /// The broker will never accept it, for this reason.
     Rejected(String),
 }
 
@@ -30,7 +30,7 @@ enum State {
     /// Refused, and not yet believed.
     Refused {
         reason: String,
-        /// By the broker, in this connection.
+        /// Whether the broker refused it in this connection.
         is_told: bool,
     },
     Apart,
@@ -49,11 +49,11 @@ struct Entry<T> {
 /// How a publish is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledged {
-    /// By a packet of its own.
+    /// By its own packet.
     Itself,
     /// Not at all (`QoS 0`): by the next `Closing` one.
     Silently,
-    /// By a packet of its own, which also stands for all silent ones before it.
+    /// By its own packet, which also acknowledges all silent ones before it.
     Closing,
 }
 
@@ -112,12 +112,12 @@ impl<T> Unacknowledged<T> {
         self.in_flight += 1;
     }
 
-    /// Something that needs no publish stands at this place: a frame's end, or a point refused without asking.
+    /// Add an entry that needs no publish: a frame's end, or a point that is refused without asking the broker.
     pub fn note(&mut self, item: T, answer: Answer) {
         self.push(item, State::Answered(answer));
     }
 
-    /// It would be refused for this reason, so it is not sent.
+    /// Add a publish that is not sent, because it would be refused for this reason.
     pub fn hold(&mut self, item: T, reason: String) {
         self.refused += 1;
         self.push(
@@ -129,7 +129,7 @@ impl<T> Unacknowledged<T> {
         );
     }
 
-    /// It is not sent in this connection, and nothing behind it leaves.
+    /// Add a publish that is not sent over this connection; nothing behind it leaves.
     pub fn set_apart(&mut self, item: T) {
         self.apart += 1;
         self.push(item, State::Apart);
@@ -161,7 +161,7 @@ impl<T> Unacknowledged<T> {
         true
     }
 
-    /// What waits under a packet id.
+    /// The publish that waits under a packet id.
     pub fn waiting(&self, packet_id: u16) -> Option<&T> {
         let sequence = self
             .bound
@@ -195,7 +195,7 @@ impl<T> Unacknowledged<T> {
         true
     }
 
-    /// The broker refused a packet id; whether for good will be seen. `false` if nothing waits under it.
+    /// The broker refused a packet id; whether for good is decided later. `false` if nothing waits under it.
     pub fn refuse(&mut self, packet_id: u16, reason: String, now: Instant) -> bool {
         let refused = State::Refused {
             reason,
@@ -236,7 +236,7 @@ impl<T> Unacknowledged<T> {
         }
     }
 
-    /// Another publish has gone through: what was refused so far is refused for good.
+    /// Another publish has gone through: publishes that were refused so far are refused for good.
     pub fn believe(&mut self) {
         if self.refused == 0 {
             return;
@@ -254,7 +254,7 @@ impl<T> Unacknowledged<T> {
         self.refused
     }
 
-    /// Those, with their reasons, and whether the broker has said so in this connection.
+    /// The publishes that are refused and not believed, with their reasons, and whether the broker refused them in this connection.
     pub fn all_refused(&self) -> impl Iterator<Item = (&T, &str, bool)> {
         self.entries.iter().filter_map(|entry| match &entry.state {
             State::Refused { reason, is_told } => Some((&entry.item, reason.as_str(), *is_told)),
@@ -267,7 +267,7 @@ impl<T> Unacknowledged<T> {
         self.apart
     }
 
-    /// What the client has written and nobody has answered, oldest first.
+    /// The publishes that the client has written and the broker has not answered, oldest first.
     pub fn under_way(&self) -> impl Iterator<Item = &T> {
         let written = self
             .unbound
@@ -297,12 +297,12 @@ impl<T> Unacknowledged<T> {
         self.in_flight
     }
 
-    /// Nothing is left, neither waiting nor to be taken.
+    /// Whether no entry is left, neither waiting nor ready to leave.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Since when the oldest publish has been waited for: it was sent, or the one before it answered.
+    /// Since when the oldest publish waits: since it was sent, or since the one before it was answered.
     pub fn waiting_since(&self) -> Option<Instant> {
         self.oldest_since.filter(|_| self.in_flight > 0)
     }

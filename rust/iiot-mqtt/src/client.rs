@@ -1,4 +1,4 @@
-//! What this crate needs of an MQTT client library, the same for both protocol versions.
+//! The interface that this crate needs from an MQTT client library, the same for both protocol versions.
 
 use std::fmt;
 use std::future::Future;
@@ -20,13 +20,13 @@ pub enum EndKind {
     NotAuthorized,
     /// No connection could be made within the time.
     Unreachable,
-    /// It was there and broke.
+    /// The connection was established and broke.
     Lost,
     /// The broker did not acknowledge a publish within the time.
     AckTimeout,
     /// Another client connected under the same id.
     SessionTakenOver,
-    /// TLS failed: certificate, name, or a peer that does not speak it.
+    /// TLS failed: the certificate, the name, or a peer without TLS.
     Tls,
     /// The peer does not keep to the protocol.
     Protocol,
@@ -34,9 +34,9 @@ pub enum EndKind {
     Quota,
     /// The journal could not be read or confirmed to.
     Journal,
-    /// We ended it, to try a publish again by which an earlier connection ended.
+    /// We ended it, to try a publish again over which an earlier connection ended.
     Search,
-    /// We ended it, because there is no room for what the broker sends.
+    /// We ended it, because there is no room for the broker's messages.
     Paused,
     /// We ended it, with its session.
     Retired,
@@ -70,14 +70,14 @@ impl fmt::Display for EndKind {
     }
 }
 
-/// What an end says about the publishes that were under way.
+/// What the end of a connection says about the publishes that were in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
     /// Nothing.
     Nothing,
-    /// Silence, which may as well be the network's.
+    /// Silence, which may also come from the network.
     Silence,
-    /// The connection broke, for no reason that was told.
+    /// The connection broke without a reason.
     Unclear,
     /// The broker said that one of them cannot be taken.
     Value,
@@ -140,7 +140,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A failure carried through the client library as the error of our own connector.
+/// A failure that passes through the client library as the error of our own connector.
 impl std::error::Error for Failure {}
 
 /// What the broker allows, from its CONNACK.
@@ -162,7 +162,7 @@ pub struct Form {
 }
 
 impl Limits {
-    /// The protocol's own limits: a remaining length has four bytes.
+    /// The limits of the protocol itself: a remaining length has four bytes.
     pub const NONE: Self = Self {
         in_flight: u16::MAX,
         qos: 2,
@@ -171,7 +171,7 @@ impl Limits {
         shared: true,
     };
 
-    /// Why this broker can never be given such a publish, as a stable word; nothing is asked.
+    /// Why such a publish can never be sent to this broker, as a stable word; the broker is not asked.
     pub fn refusal(&self, topic: &str, payload_bytes: usize, form: Form) -> Option<&'static str> {
         if topic.is_empty()
             || u16::try_from(topic.len()).is_err()
@@ -194,11 +194,11 @@ impl Limits {
     }
 }
 
-/// The broker's last word on one publish.
+/// The broker's final answer to one publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acknowledgement {
     Accepted,
-    /// With the reason code, and for people the word for it and the broker's own text.
+    /// With the reason code, and a text for people: the word for the code, and the broker's own text.
     Refused(u8, String),
 }
 
@@ -223,7 +223,7 @@ pub enum Signal {
     /// The next publish handed over went out under this packet id.
     Sent(u16),
     Answered(u16, Acknowledgement),
-    /// A SUBACK: granted or not, a filter.
+    /// A SUBACK: for each filter, whether it was granted.
     Subscribed(Vec<bool>),
     Message {
         topic: Bytes,
@@ -235,16 +235,16 @@ pub enum Signal {
     Other,
 }
 
-/// The half that is polled. A `poll` under way must not be dropped while the connection is to live on: it may have counted a
-/// publish as sent that it has not written yet.
+/// The half that is polled. A pending `poll` must not be dropped while the connection is still used: it may have counted a publish
+/// as sent that it has not written yet.
 pub trait Events {
     fn poll(&mut self) -> impl Future<Output = Result<Signal, Failure>>;
-    /// What was read before the error that `poll` returned, as far as the library kept it (that of MQTT 5 keeps refusals only: what
-    /// the other answers confirmed is sent once more).
+    /// The signals that were read before the error that `poll` returned, if the library kept them (the library for MQTT 5 keeps
+    /// only refusals, so publishes that other answers confirmed are sent once more).
     fn left_over(&mut self) -> Vec<Signal>;
 }
 
-/// The half that takes requests. Nothing blocks; the caller keeps to the window.
+/// The half that takes requests. No method blocks; the caller must respect the window.
 pub trait Requests {
     /// `false` if the topic cannot be published to. Only MQTT 5 has properties.
     fn publish(
@@ -257,11 +257,11 @@ pub trait Requests {
     ) -> bool;
     fn subscribe(&self, filters: Vec<String>);
     fn unsubscribe(&self, filters: Vec<String>);
-    /// Send DISCONNECT now, ahead of everything.
+    /// Send DISCONNECT now, before everything else.
     fn disconnect(&self);
 }
 
-/// What both versions' options are made from.
+/// The settings from which the options of both versions are made.
 #[derive(Clone)]
 pub struct Setup {
     pub client_id: String,
@@ -278,13 +278,13 @@ pub struct Setup {
 /// The word for a publish beyond the broker's largest packet.
 pub const TOO_LARGE: &str = "packet_too_large";
 
-/// Said of a broker that confirms nothing.
+/// The text about a broker that confirms nothing.
 pub const QOS_0_ONLY: &str = "; it takes QoS 0 only, which confirms nothing, so nothing could be counted as delivered: allow QoS 1 at the broker, or use another one";
 
-/// Packets taken from the request queue before a flush.
+/// How many packets are taken from the request queue before a flush.
 pub const REQUEST_BATCH: usize = 256;
 
-/// The kind and text of a failure that came through the library: our connector's own, or TLS's.
+/// The kind and text of a failure that came through the library: from our own connector, or from TLS.
 pub fn failure_within(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
     let mut next = Some(error);
     while let Some(error) = next {

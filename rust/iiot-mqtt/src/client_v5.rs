@@ -1,4 +1,4 @@
-//! MQTT 5, by `rumqttc-v5-next`. Reason codes are given their meaning here.
+//! MQTT 5, by `rumqttc-v5-next`. Reason codes get their meaning here.
 
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ impl Events for V5Events {
         let Self { events, notes } = self;
         let left = events.state.events.drain(..);
         let mut left: Vec<_> = left.map(|event| signal(event, notes)).collect();
-        // A broker that refuses a publish may end the connection in the same breath (Mosquitto 2.0.11 does).
+        // A broker that refuses a publish may end the connection at the same time (Mosquitto 2.0.11 does).
         let refused = notes.drain().into_iter();
         left.extend(
             refused.map(|(id, code)| Signal::Answered(id, Acknowledgement::of(code, None))),
@@ -189,7 +189,7 @@ fn limits(connack: &ConnAck) -> Limits {
     }
 }
 
-/// What a PUBACK or PUBREC says; the code that came may have been replaced by one that the library knows.
+/// The answer in a PUBACK or PUBREC; the original code may have been replaced by one that the library knows.
 fn answered(id: u16, code: u8, text: Option<&str>, notes: &Notes) -> Signal {
     let came = (code >= UNSPECIFIED).then(|| notes.take(id)).flatten();
     Signal::Answered(id, Acknowledgement::of(came.unwrap_or(code), text))

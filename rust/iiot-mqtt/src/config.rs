@@ -12,7 +12,7 @@ use crate::destination::{Destinations, topic_fault};
 use crate::policy::Backlog;
 use crate::transport::Transport;
 
-/// Which MQTT is spoken.
+/// The version of MQTT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// MQTT 3.1.1.
@@ -21,7 +21,7 @@ pub enum Protocol {
     V5,
 }
 
-/// Everything a sink must be told.
+/// All settings of a sink.
 #[derive(Clone)]
 pub struct Config {
     /// `mqtt://` or `tcp://` (1883), `mqtts://` or `ssl://` (8883; TLS or nothing).
@@ -32,9 +32,10 @@ pub struct Config {
     pub availability_topic: String,
     /// Where the health document goes, retained; empty for none.
     pub health_topic: String,
-    /// Filters of the gateway's own topics: a value that would go there is refused, however it came by its topic.
+    /// Filters of the gateway's own topics: a value for such a topic is refused, whatever the origin of its
+    /// topic.
     pub own_topics: Vec<String>,
-    /// Which MQTT.
+    /// The version of MQTT.
     pub protocol: Protocol,
     /// 0, 1 or 2.
     pub qos: u8,
@@ -44,15 +45,16 @@ pub struct Config {
     pub keep_alive: Duration,
     /// How long the oldest publish may wait for its acknowledgement.
     pub ack_timeout: Duration,
-    /// From the first lookup to the CONNACK.
+    /// The time from the first lookup to the CONNACK.
     pub connect_timeout: Duration,
-    /// Publishes sent and not yet acknowledged, at most.
+    /// The most publishes that are sent and not yet acknowledged.
     pub inflight: u16,
-    /// Topics whose last value and time are remembered, at most; a further one is sent with retain off.
+    /// The most topics whose last value and time are remembered; values of further topics are sent without
+    /// retain.
     pub max_topics: u32,
-    /// Who connects.
+    /// The user name.
     pub username: Option<String>,
-    /// Its password; not without a user name.
+    /// The password; it needs a user name.
     pub password: Option<String>,
     /// Trust these certificates (PEM) instead of the system's.
     pub ca_file: Option<String>,
@@ -124,7 +126,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A configuration that was found good, with what it led to.
+/// A checked configuration, with the values derived from it.
 #[derive(Clone)]
 pub(crate) struct Checked {
     pub config: Config,
@@ -134,7 +136,7 @@ pub(crate) struct Checked {
     pub keep_alive_s: u16,
 }
 
-/// As long as what stands in a marker's name for the last level of a topic, at least.
+/// At least as long as the text that replaces the last level of a topic in a marker's name.
 const MARKER_ROOM: &str = "/refresh/0123456789abcdef";
 
 pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
@@ -158,7 +160,7 @@ pub(crate) fn check(config: Config) -> Result<Checked, ConfigError> {
         ("availability_topic", &config.availability_topic),
         ("health_topic", &config.health_topic),
     ] {
-        // Markers are published beside them, under longer names.
+        // Markers are published next to them, under longer names.
         let fault = if topic.is_empty() {
             None
         } else {

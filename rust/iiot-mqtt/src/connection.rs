@@ -5,9 +5,10 @@
 //!                  └── nothing known ──►┘
 //! ```
 //!
-//! The poll of the client is never dropped half-way (it may have counted a publish that it has not written yet). The client is
-//! fed when it has nothing to say, and every `ACKS_A_PUMP` answers in between, so that the broker never runs dry: a client
-//! that waits for its window to empty before it writes again meets Nagle's delay in the broker and falls to 2,000 a second.
+//! A pending poll of the client is never dropped (it may have counted a publish that it has not written yet). The client gets
+//! new publishes when it has no signals, and after every `ACKS_A_PUMP` answers, so that the broker always has work. A client
+//! that waits for its window to empty before it writes again meets Nagle's delay in the broker, and falls to 2,000 publishes per
+//! second.
 
 mod answers;
 mod asides;
@@ -36,15 +37,15 @@ use crate::sink::{Ended, Memory, Shared};
 use crate::stage::{self, Aside, Item, Point, Stage, Tally};
 use asides::AsidePublish;
 
-/// Answers taken before the client is fed again.
+/// How many answers are taken before the client gets new publishes.
 const ACKS_A_PUMP: u32 = 64;
 /// The longest an acknowledged frame waits for its confirmation.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(5);
-/// At `QoS 2` a broker keeps state for every publish, and MQTT 3.1.1 has no way to say how many it takes: Mosquitto's default is
-/// 20, and behind its queue it drops the connection.
+/// At `QoS 2` a broker keeps state for every publish, and with MQTT 3.1.1 it cannot say how many it accepts. Mosquitto's default
+/// is 20; when its queue is full as well, it drops the connection.
 const QOS2_WINDOW: usize = 20;
 
-/// What a connection works with.
+/// The objects that a connection works with.
 pub struct Context<'a> {
     pub config: &'a Config,
     pub destinations: &'a Destinations,
@@ -54,11 +55,11 @@ pub struct Context<'a> {
     pub clock: &'a dyn Fn() -> i64,
     /// The first position to send.
     pub from: u64,
-    /// Tell the stream that there is nothing to send.
+    /// Tells the stream whether there is nothing to send.
     pub waiting: &'a AtomicBool,
 }
 
-/// Prepare the topics for a connection that begins at `from`: find out what may have been sent before.
+/// Prepare the topics for a connection that begins at `from`: find the values that may have been sent before.
 pub fn survey(
     queue: &mut dyn PublishQueue,
     memory: &mut Memory,
@@ -68,7 +69,7 @@ pub fn survey(
     let until = if let Some(until) = memory.maybe_until {
         until
     } else {
-        // Nothing that comes after this moment can have been sent by an earlier process.
+        // An earlier process cannot have sent frames that come after this moment.
         let until = from.saturating_add(queue.send_ahead());
         stage::existing_end(queue, from, until).map_err(journal)?
     };
@@ -83,7 +84,7 @@ fn journal(error: QueueError) -> Failure {
     Failure::new(EndKind::Journal, error.0)
 }
 
-/// Run it to its end.
+/// Run the connection to its end.
 pub async fn run<E: Events, R: Requests>(
     context: Context<'_>,
     mut events: E,
@@ -97,7 +98,7 @@ pub async fn run<E: Events, R: Requests>(
     // Answers that were read before the error count.
     for signal in events.left_over() {
         if let Err(last) = session.on_signal(signal) {
-            // A reason says more than the end that came with it.
+            // A reason is more precise than the end that came with it.
             if last.code.is_some() {
                 failure = last;
             }
@@ -137,7 +138,7 @@ struct Session<'a, R> {
     answers: u32,
     /// The broker has answered a publish in this connection.
     is_answered: bool,
-    /// The broker has taken a value in this connection.
+    /// The broker has accepted a value in this connection.
     is_proven: bool,
     /// A value that waits until that is so.
     next_up: Option<Point>,

@@ -1,8 +1,8 @@
-//! The other direction: messages of subscriptions in, each acknowledged when its frame is safe.
+//! The other direction: receives messages of subscriptions, and acknowledges each one when its frame is durable.
 //!
-//! One call runs one connection. A session that the broker keeps holds what arrives meanwhile; what was not acknowledged comes again. The client library
-//! gives transport and packets; reading messages and acknowledging them is ours, because a message may be longer than memory should be, its acknowledgement waits for the disk, and the
-//! library does not let go of a session that it does not know.
+//! One call runs one connection. Between connections the broker keeps the session with the messages that arrive. Messages that were not acknowledged come
+//! again. The client library provides transport and packets. Our own code reads and acknowledges messages, because a message may be longer than the memory for
+//! it, because its acknowledgement waits for the disk, and because the library refuses a session that it does not know.
 
 mod acks;
 mod control;
@@ -24,7 +24,7 @@ use crate::destination::filter_fault;
 use crate::mark::ValueMark;
 use crate::sink::wall_clock_ns;
 
-/// What to subscribe to.
+/// One subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     /// A topic filter; `$share/GROUP/...` is one too.
@@ -33,80 +33,80 @@ pub struct Subscription {
     pub qos: u8,
 }
 
-/// What becomes of messages that the broker had kept and sends because of a subscription.
+/// How messages are handled that the broker had retained and sends because of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retained {
-    /// They are counted and not taken.
+    /// They are counted but not accepted.
     Ignore,
-    /// Each value is taken once.
+    /// Each value is accepted once.
     Take,
 }
 
-/// How a consumer differs from a sink.
+/// The settings of a consumer that a sink does not have.
 #[derive(Debug, Clone)]
 pub struct ConsumerConfig {
     /// At least one.
     pub subscriptions: Vec<Subscription>,
     /// See [`Retained`].
     pub retained: Retained,
-    /// How long the broker is to keep the session (MQTT 5; with 3.1.1 the broker decides).
+    /// How long the broker must keep the session (MQTT 5; with 3.1.1 the broker decides).
     pub session_expiry: Duration,
     /// A longer payload is a reject, and only its beginning is kept.
     pub max_payload_bytes: usize,
-    /// So many messages may be under way without an acknowledgement (MQTT 5): as many may be stored twice where another consumer gets them.
+    /// How many messages may be in flight without an acknowledgement (MQTT 5). The same number may be stored twice if another consumer gets them again.
     pub receive_maximum: u16,
 }
 
-/// A message as it came.
+/// A received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived<'a> {
     /// Its topic.
     pub topic: &'a [u8],
     /// The payload, or the beginning of one that is too long.
     pub payload: &'a [u8],
-    /// All of the payload's bytes.
+    /// The length of the whole payload.
     pub payload_bytes: u64,
     /// 0 for a message that is not acknowledged.
     pub packet_id: u16,
     /// The broker may have sent it before.
     pub again: bool,
-    /// The broker had kept it.
+    /// The broker had retained it.
     pub retained: bool,
-    /// By what its publisher, if that is a gateway, knows it (MQTT 5).
+    /// The mark that identifies it, if its publisher is a gateway (MQTT 5).
     pub mark: Option<ValueMark<'a>>,
     /// Nanoseconds since 1970.
     pub received_at_ns: i64,
 }
 
-/// Where messages go. What is taken becomes durable in the order in which it was taken.
+/// The destination of messages. Messages become durable in the order in which they were taken.
 pub trait Inlet {
     /// Take a whole message.
     fn take(&mut self, message: &Arrived<'_>);
-    /// Count a message that is not wanted, under this word.
+    /// Count a message that is not wanted, under the word `why`.
     fn skip(&mut self, message: &Arrived<'_>, why: &'static str);
     /// Take the beginning of a message that is too long.
     fn refuse_long(&mut self, message: &Arrived<'_>);
-    /// The broker knows that these were acknowledged.
+    /// The broker has the acknowledgements of these.
     fn forget(&mut self, packet_ids: &[u16]);
-    /// Send on what was taken. Returns a ticket that rises.
+    /// Pass on the messages that were taken. Returns a rising ticket.
     fn send(&mut self) -> Result<u64, InletError>;
-    /// Up to which ticket everything is durable.
+    /// The ticket up to which everything is durable.
     fn durable(&self) -> u64;
     /// Whether there is room for more.
     fn has_room(&self) -> bool;
-    /// `wake` is to be called whenever something became durable, and when there is room again.
+    /// `wake` must be called whenever messages became durable, and when there is room again.
     fn subscribe(&self, wake: Arc<dyn Fn() + Send + Sync>);
-    /// The filters that the session has, as far as is known.
+    /// The known filters of the session.
     fn subscribed(&self) -> Result<Vec<String>, InletError>;
     /// Remember which filters the session has.
     fn set_subscribed(&self, filters: &[String]) -> Result<(), InletError>;
-    /// The broker has kept the session, and sends first what was not acknowledged.
+    /// The broker has kept the session, and first sends the messages that were not acknowledged.
     fn resume_session(&mut self) -> Result<(), InletError>;
-    /// The broker has a new session; `lost` if it should have kept one.
+    /// The broker has begun a new session; `lost` if it should have kept the old one.
     fn new_session(&self, lost: bool) -> Result<(), InletError>;
 }
 
-/// Nothing can be taken or remembered.
+/// The inlet cannot take or store anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InletError(pub String);
 
@@ -124,12 +124,12 @@ impl From<InletError> for Failure {
     }
 }
 
-/// Where a consumer stands.
+/// The phase of a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsumerPhase {
     /// No connection is being run.
     Disconnected,
-    /// Until the last SUBACK.
+    /// The last SUBACK has not come yet.
     Connecting,
     /// Messages come.
     Subscribed,
@@ -155,7 +155,7 @@ impl ConsumerPhase {
     }
 }
 
-/// A look at a consumer.
+/// The state of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerState {
     /// Where it stands.
@@ -170,7 +170,7 @@ pub struct ConsumerState {
     pub unacknowledged: u64,
     /// Filters that the broker refused over the last connection, each with its reason.
     pub refused: Vec<String>,
-    /// What the broker granted less of than was asked; empty for nothing.
+    /// The requests that the broker granted only in part; empty for none.
     pub limits: String,
     /// How often the broker had lost the session.
     pub sessions_lost: u64,
@@ -187,7 +187,7 @@ pub struct ConsumerEnded {
     pub subscribed: Duration,
 }
 
-/// What the connection's thread and others share.
+/// The data that the connection's thread and other threads share.
 pub(crate) struct Desk {
     visible: Mutex<Visible>,
     pub messages: AtomicU64,
@@ -243,7 +243,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Check the settings; nothing is connected yet. Of `config` everything counts that is not about publishing.
+    /// Check the settings; nothing is connected yet. All settings of `config` are used, except those about publishing.
     pub fn new(config: Config, consumer: ConsumerConfig) -> Result<Self, ConfigError> {
         let config = Config {
             availability_topic: String::new(),
@@ -287,7 +287,7 @@ impl Consumer {
         })
     }
 
-    /// Tell the inlet to wake this consumer. Once per inlet.
+    /// Let the inlet wake this consumer. Call this once per inlet.
     pub fn attach(&self, inlet: &dyn Inlet) {
         let desk = Arc::clone(&self.desk);
         inlet.subscribe(Arc::new(move || desk.wake.notify_one()));
@@ -330,13 +330,14 @@ impl Consumer {
         self.desk.wake.notify_one();
     }
 
-    /// Give the session up for good: take the filters back, take what the broker still holds, and end the session, over this connection or the next. Returns at once.
+    /// Give up the session for good: unsubscribe the filters, take the messages that the broker still holds, and end the session, over this connection or the
+    /// next. Returns at once.
     pub fn retire(&self) {
         self.desk.lock().retiring = true;
         self.desk.wake.notify_one();
     }
 
-    /// A look at it.
+    /// Its present state.
     pub fn state(&self) -> ConsumerState {
         let visible = self.desk.lock();
         let last = self.desk.last_message_ns.load(Ordering::Relaxed);

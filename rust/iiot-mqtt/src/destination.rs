@@ -1,4 +1,5 @@
-//! Where values may go: to topics that MQTT allows, and to none of the gateway's own.
+//! The topics to which values may be published: those that MQTT allows, except for the gateway's
+//! own topics.
 
 use iiot_core::mqtt_text::text_fault;
 use rumqttc_v4::mqttbytes::{matches, valid_filter};
@@ -20,7 +21,8 @@ impl Destinations {
         }
     }
 
-    /// Why no value goes to this topic, whatever its document says; `None` if it may.
+    /// Why no value may be published to this topic, whatever its document says; `None` if values
+    /// may.
     pub fn refusal(&self, topic: &str) -> Option<String> {
         if let Some(fault) = topic_fault(topic) {
             return Some(format!("topic_name_invalid: it {fault}"));
@@ -32,7 +34,7 @@ impl Destinations {
     }
 }
 
-/// Why nothing can be published to this topic; the words go behind "it".
+/// Why nothing can be published to this topic, as words to be put after "it".
 pub(crate) fn topic_fault(topic: &str) -> Option<String> {
     if topic.is_empty() {
         return Some("is empty".to_owned());
@@ -45,7 +47,7 @@ pub(crate) fn topic_fault(topic: &str) -> Option<String> {
 
 /// Why nothing can be subscribed to with this filter.
 pub(crate) fn filter_fault(filter: &str) -> Option<String> {
-    // The text goes first: what is shown of a filter must not be 64 KiB long.
+    // The text is checked first, because an error must not show 64 KiB of a filter.
     if let Some(fault) = text_fault(filter) {
         return Some(format!("a topic filter {fault}"));
     }

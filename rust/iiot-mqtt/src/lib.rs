@@ -1,7 +1,7 @@
 //! One connection of an MQTT sink: it delivers a journal's frames and knows exactly what was acknowledged.
 //!
-//! The journal is the only truth. Whatever the client library queues is disposable: when a connection ends, for whatever
-//! reason, its queues are dropped, and the next one begins at the journal's cursor. When to connect again is the caller's.
+//! Only the journal counts. The queues of the client library are disposable: when a connection ends, for any reason, they
+//! are dropped, and the next connection begins at the journal's cursor. The caller decides when to connect again.
 
 #![forbid(unsafe_code)]
 

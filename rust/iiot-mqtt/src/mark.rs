@@ -1,4 +1,4 @@
-//! Marks: user properties of MQTT 5 by which a value that a gateway published is known to whoever receives it.
+//! Marks: user properties of MQTT 5 that identify a value published by a gateway for every receiver.
 //!
 //! | property | value |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `iiot-position` | `RUN.POSITION.POINT.FIELD`: the run of that journal, the frame, the point and its field; `again` for a value that was published before |
 //! | `iiot-time` | the time of the value, nanoseconds since 1970 |
 //!
-//! Origin and position together name one value, however often and by whomever it is received. Pure.
+//! Origin and position together name one value, however often it is received, and by any receiver. Pure.
 
 use std::str::from_utf8;
 
@@ -15,12 +15,12 @@ use iiot_core::Place;
 const ORIGIN: &str = "iiot-origin";
 const POSITION: &str = "iiot-position";
 const TIME: &str = "iiot-time";
-/// In the place of a position: a value that the broker took before, published to bring its topic up to date or to try the broker.
+/// In place of a position: a value that the broker accepted before. It is published again to bring its topic up to date, or to try the broker.
 const AGAIN: &str = "again";
-/// Longest id of a journal or run that is read.
+/// The longest id of a journal or run that is read.
 const MAX_ID_BYTES: usize = 64;
 
-/// Which journal a value stands in, and which run of it accepted its frame.
+/// The journal that holds a value, and the run that accepted its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity<'a> {
     /// The journal's id.
@@ -42,16 +42,16 @@ pub struct ValueMark<'a> {
     pub time_ns: i64,
 }
 
-/// What the properties of a message say.
+/// The meaning of a message's properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark<'a> {
     /// A value.
     Value(ValueMark<'a>),
-    /// A value that was published before: whoever receives every message has it.
+    /// A value that was published before: every receiver of all messages has it.
     Again,
 }
 
-/// User properties, as the client library takes them.
+/// User properties, in the form that the client library needs.
 pub(crate) type Properties = Vec<(String, String)>;
 
 impl ValueMark<'_> {
@@ -104,7 +104,7 @@ impl<'a> MarkReader<'a> {
         }
     }
 
-    /// What was collected; none if it is no mark, or a part of one.
+    /// The collected mark; none if there is no mark or only a part of one.
     pub(crate) fn mark(&self) -> Option<Mark<'a>> {
         let position = self.position?;
         if position == AGAIN {

@@ -1,14 +1,14 @@
-//! What is sent, and with which retain flag. Pure: positions and times in, decisions out.
+//! Decides which values are sent, and with which retain flag. Pure: positions and times in, decisions out.
 //!
-//! A retained value never goes back. Three rules see to it:
-//! - *late*: a value older than its topic's newest is sent with retain off (`replay`) or not at all (`latest`);
+//! A retained topic never goes back to an older value. Three rules ensure that:
+//! - *late*: a value older than the newest of its topic is sent without retain (`replay`) or not at all (`latest`);
 //! - *maybe sent*: of frames that an earlier connection may have sent, only the value that was the topic's last retained one
 //!   keeps its retain flag; sending the others with it would take the topic back and forth;
-//! - *far*: a value from more than a day ahead is sent, but never becomes the newest, or one wrong clock would make all
-//!   later values late.
+//! - *far*: a value with a time more than a day ahead is sent, but never becomes the newest; otherwise one wrong clock would make
+//!   all later values late.
 //!
-//! A topic's newest time has to be remembered, so topics are limited: one beyond the limit is sent with retain off, because nobody
-//! could tell whether its value would take the retained one back.
+//! The newest time of each topic must be remembered, so the number of topics is limited. Values of topics beyond the limit are sent
+//! without retain, because they might replace a newer retained value.
 
 use crate::topic_names::TopicNames;
 
@@ -20,25 +20,25 @@ pub const FAR_AHEAD_NS: i64 = 24 * 3600 * 1_000_000_000;
 pub enum Backlog {
     /// Send every value.
     Replay,
-    /// Send only the newest value of each topic of what waits.
+    /// Of the values that wait, send only the newest of each topic.
     Latest,
 }
 
-/// What becomes of one publish.
+/// The decision about one publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// It is sent.
     Send {
         /// With this retain flag.
         retain: bool,
-        /// It is older than its topic's newest.
+        /// It is older than the newest value of its topic.
         late: bool,
     },
     /// A newer value makes it pointless.
     Supersede,
 }
 
-/// One publish, as the rules see it.
+/// The properties of one publish that the rules use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// Its topic, as `Topics::intern` numbered it.
@@ -51,7 +51,7 @@ pub struct Candidate {
     pub time_ns: i64,
     /// The profile wants it retained.
     pub retain: bool,
-    /// Whether the broker will ever take it is in question: no other value gives up its retain flag for it.
+    /// It is uncertain whether the broker will ever accept it, so no other value gives up its retain flag for it.
     pub suspect: bool,
 }
 
@@ -61,11 +61,11 @@ struct Topic {
     newest_ns: i64,
     /// Newest time confirmed.
     confirmed_ns: i64,
-    /// Newest time in the simulation under way.
+    /// Newest time in the present simulation.
     simulated_ns: i64,
     /// The last value of the maybe-sent range that keeps its retain flag.
     maybe_winner: Option<(u64, u32)>,
-    /// The newest value of the batch under way.
+    /// The newest value of the present batch.
     batch_winner: Option<(u64, u32)>,
     /// The last position sent with the retain flag in this connection.
     retained_at: Option<u64>,
@@ -94,7 +94,7 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// None known yet; at most `limit` will be.
+    /// No topic is known yet; at most `limit` will be.
     pub fn new(backlog: Backlog, limit: u32) -> Self {
         Self {
             names: TopicNames::new(limit),
@@ -160,8 +160,8 @@ impl Topics {
         known.payload.extend_from_slice(payload);
     }
 
-    /// Begin a connection: what was sent and not confirmed is forgotten. Frames before `maybe_until` may have been sent before;
-    /// `survey` is to be called for each of their publishes, in order.
+    /// Begin a connection: values that were sent but not confirmed are forgotten. Frames before `maybe_until` may have been sent
+    /// before; `survey` must be called for each of their publishes, in order.
     pub fn begin(&mut self, maybe_until: u64) {
         self.maybe_until = maybe_until;
         for topic in &mut self.list {
@@ -202,8 +202,8 @@ impl Topics {
             .collect()
     }
 
-    /// The value at this position was refused for good. Does the topic's known one have to be published again, because values before
-    /// this one gave up their retain flag for it?
+    /// The value at this position was refused for good. Whether the topic's known value must be published again, because values
+    /// before this one gave up their retain flag for it.
     pub fn lacks_retained(&self, topic: u32, position: u64) -> bool {
         self.list.get(topic as usize).is_some_and(|topic| {
             topic
@@ -214,7 +214,7 @@ impl Topics {
         })
     }
 
-    /// A confirmed value and its topic: the one confirmed last, then any, `skip` of them passed over.
+    /// A confirmed value and its topic: the last confirmed one first, then any others; `skip` of them are skipped.
     pub fn any_known(&self, skip: usize) -> Option<(&str, &[u8])> {
         let last = self.last_confirmed.into_iter();
         last.chain(0..self.list.len() as u32)
@@ -222,7 +222,7 @@ impl Topics {
             .nth(skip)
     }
 
-    /// Begin a read batch of which only the newest values are to be sent; `offer` its publishes, in order, then `decide`.
+    /// Begin a batch of which only the newest values are sent; `offer` its publishes, in order, then `decide`.
     pub fn begin_batch(&mut self) {
         for topic in &mut self.list {
             topic.simulated_ns = topic.newest_ns;
@@ -244,7 +244,7 @@ impl Topics {
         topic.batch_winner = Some((candidate.position, candidate.index));
     }
 
-    /// Decide on a publish that comes next, and remember its time. `collapse` if its batch was offered.
+    /// Decide about the next publish, and remember its time. `collapse` if its batch was offered.
     pub fn decide(&mut self, candidate: Candidate, collapse: bool, now_ns: i64) -> Decision {
         let maybe_sent = candidate.position < self.maybe_until;
         let backlog = self.backlog;

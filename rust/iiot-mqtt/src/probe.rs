@@ -1,4 +1,4 @@
-//! Does this broker take and give what we publish (for `doctor`)? Does it answer at all?
+//! Tests whether a broker accepts and delivers our publishes (for `doctor`), and whether it answers at all.
 
 use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,7 +40,7 @@ impl ProbeStep {
     }
 }
 
-/// What a probe found.
+/// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeReport {
     /// The first step that failed, or `None`.
@@ -103,10 +103,10 @@ pub fn probe(
     Ok(report)
 }
 
-/// Does a broker answer a CONNECT now? A refusal is an answer, too. Blocks up to `within`.
+/// Whether a broker answers a CONNECT now. A refusal is an answer, too. Blocks up to `within`.
 pub(crate) fn is_answering(checked: &Checked, within: Duration) -> bool {
     let setup = Setup {
-        // Under the same id it would end the connection that it is to tell about.
+        // Under the same id it would end the very connection that it is about.
         client_id: format!("{}-witness", checked.config.client_id),
         will_topic: None,
         connect_timeout: within,

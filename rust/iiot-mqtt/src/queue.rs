@@ -1,4 +1,4 @@
-//! What a sink reads from and confirms to: the seam between this crate and the journal.
+//! The queue from which a sink reads and to which it confirms: the interface between this crate and the journal.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use iiot_core::Place;
 
 use crate::mark::Identity;
 
-/// Where publishes come from and where confirmations go. The journal's adapter implements it; tests use one in memory.
+/// The source of publishes and the destination of confirmations. The journal's adapter implements it; tests use an implementation in memory.
 ///
 /// No method may block on the disk for long: all are called from the thread that drives the connection.
 pub trait PublishQueue: Send {
@@ -31,9 +31,9 @@ pub trait PublishQueue: Send {
     fn confirm(&mut self, confirmation: Confirmation) -> Result<(), QueueError>;
     /// The cursor that is durable now.
     fn confirmed(&mut self) -> u64;
-    /// By what the values of the frame at a position are known to whoever receives them; none if that is not known.
+    /// The journal and run that identify the values of the frame at a position for their receivers; none if they are unknown.
     fn identity(&self, position: u64) -> Option<Identity<'_>>;
-    /// `wake` is to be called whenever frames or a confirmation were committed. It replaces an earlier one.
+    /// `wake` must be called whenever frames or a confirmation were committed. It replaces an earlier one.
     fn subscribe(&mut self, wake: Arc<dyn Fn() + Send + Sync>);
 }
 
@@ -58,7 +58,7 @@ pub struct KnownTopic {
     pub payload: Vec<u8>,
     /// Whether the value is retained; only such topics are refreshed.
     pub retain: bool,
-    /// The newest time seen on the topic. A value from a day ahead or more leaves it as it was.
+    /// The newest time seen on the topic. A value with a time a day ahead or more does not change it.
     pub time_ns: i64,
 }
 
@@ -71,26 +71,26 @@ pub struct PointReject {
     pub place: Place,
     /// Why, as one word with underscores; a broker's own sentence may follow after a colon.
     pub reason: String,
-    /// Where it was to go.
+    /// Its topic.
     pub topic: String,
 }
 
-/// One step of the cursor, with what became of the frames in between.
+/// One step of the cursor, with the outcomes of the frames in between.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confirmation {
     /// Position of the first frame that is counted here.
     pub begin: u64,
     /// The new cursor.
     pub end: u64,
-    /// Frames of which every point that was to be sent was acknowledged.
+    /// Frames of which every point that had to be sent was acknowledged.
     pub delivered: u64,
-    /// Frames of which no point was sent, because newer values stood behind them.
+    /// Frames of which no point was sent, because newer values followed them.
     pub superseded: u64,
     /// Points refused; a frame with one of them is neither delivered nor superseded.
     pub rejected: Vec<PointReject>,
-    /// The newest confirmed value of each topic that moved in this step.
+    /// The newest confirmed value of each topic that changed in this step.
     pub topics: Vec<KnownTopic>,
-    /// Points acknowledged although older than their topic's newest: sent with retain off.
+    /// Acknowledged points that were older than the newest of their topic, and so were sent without retain.
     pub late_points: u64,
     /// Points acknowledged.
     pub points: u64,
@@ -150,7 +150,8 @@ impl PublishBatch {
         self.end = position + 1;
     }
 
-    /// Add a publish to the frame begun last; without one it is ignored. The topic is the parts put together; `time_ns` is the value's own time.
+    /// Add a publish to the last frame that was begun; without such a frame it is ignored. The topic is the parts joined together; `time_ns` is
+    /// the value's own time.
     pub fn publish(
         &mut self,
         topic_parts: &[&str],

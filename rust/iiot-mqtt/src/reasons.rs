@@ -1,4 +1,4 @@
-//! Whose fault it is: what each reason code of MQTT 5 from 0x80 on means for what we sent. Pure.
+//! Decides who is at fault: the meaning of each reason code of MQTT 5 from 0x80 on for the packets that we sent. Pure.
 //!
 //! | whose | PUBACK, PUBREC | DISCONNECT | then |
 //! |---|---|---|---|
@@ -10,18 +10,18 @@
 
 use crate::client::EndKind;
 
-/// Whose fault a refusal is.
+/// Who is at fault for a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The publish itself cannot be taken.
+    /// The publish itself cannot be accepted.
     Value,
     /// The peer does not say.
     Unclear,
-    /// Rights, or what this broker does not offer.
+    /// Missing rights, or features that this broker does not offer.
     Session,
-    /// What this client did.
+    /// This client.
     Ours,
-    /// It passes.
+    /// Nobody: the condition is temporary.
     Later,
 }
 
@@ -70,7 +70,7 @@ pub fn word(code: u8) -> &'static str {
     }
 }
 
-/// What the code of a PUBACK or PUBREC says about the publish; `None` is an acceptance.
+/// Who is at fault according to the code of a PUBACK or PUBREC; `None` means that the publish was accepted.
 pub fn of_publish(code: u8) -> Option<Fault> {
     Some(match code {
         0x00..=0x7F => return None,
@@ -81,7 +81,7 @@ pub fn of_publish(code: u8) -> Option<Fault> {
     })
 }
 
-/// What the code of a DISCONNECT says about what was under way.
+/// Who is at fault according to the code of a DISCONNECT.
 pub fn of_disconnect(code: u8) -> Fault {
     match code {
         0x81 | 0x90 | 0x95 | 0x99 => Fault::Value,
@@ -96,7 +96,7 @@ pub fn of_disconnect(code: u8) -> Fault {
     }
 }
 
-/// How a connection ended that the broker ended with this code.
+/// The kind of end, for a connection that the broker ended with this code.
 pub fn kind_of_disconnect(code: u8) -> EndKind {
     match code {
         0x8E => EndKind::SessionTakenOver,

@@ -1,8 +1,8 @@
-//! After a connect: which known retained topics does the broker lack? Pure: answers and times in, actions out.
+//! Finds the known retained topics that the broker lacks, after a connect. Pure: answers and times in, actions out.
 //!
-//! In steps of at most 100 topics (fewer if the broker takes smaller packets only): subscribe to them and to a marker topic, publish the marker, take the retained messages
-//! that come before it; what did not come, or came with another value, is to be published again. A broker that refuses or
-//! does not answer gets everything again.
+//! This happens in steps of at most 100 topics (fewer if the broker accepts only smaller packets). Each step subscribes to its topics and to a marker topic,
+//! publishes the marker, and takes the retained messages that come before the marker. Topics that did not come, or came with another value, must be published
+//! again. A broker that refuses or does not answer gets everything again.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,22 @@ use crate::policy::Topics;
 pub const TOPICS_A_STEP: usize = 100;
 /// Bytes of a SUBSCRIBE or UNSUBSCRIBE beside its filters, at most.
 const PACKET_OVERHEAD: usize = 16;
-/// Of one filter beside its name.
+/// The bytes of one filter beside its name.
 const FILTER_OVERHEAD: usize = 3;
 /// How long a SUBSCRIBE may stay without an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the whole comparison may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the connection is to do next.
+/// The next action of the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     /// Nothing; wait for messages, or until `Refresh::deadline`.
     Wait,
     /// Publish the marker, unretained.
     PublishMarker,
-    /// A step is over: leave its filters, publish what is lacking. If it was the last one, live operation begins, else
-    /// `Refresh::filters` are to be subscribed to.
+    /// A step is over: unsubscribe its filters, and publish the topics that the broker lacks. If it was the last step, live operation begins; otherwise
+    /// `Refresh::filters` must be subscribed to.
     StepDone {
         /// Filters of the step.
         leave: Vec<String>,
@@ -47,19 +47,19 @@ enum Stage {
 /// How large a SUBSCRIBE may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
-    /// Filters, the marker's not counted; none asks nothing.
+    /// The number of filters, not counting the marker's; with 0 the broker is not asked.
     pub filters: usize,
     pub bytes: usize,
 }
 
-/// The comparison under way.
+/// The present comparison.
 #[derive(Debug)]
 pub struct Refresh {
     room: Room,
     /// Topics still to compare; the first `step` of them are those of this step.
     topics: Vec<u32>,
     step: usize,
-    /// Of this step: the broker has the known value.
+    /// For each topic of this step, whether the broker has the known value.
     present: Vec<bool>,
     stage: Stage,
     marker: String,
@@ -68,7 +68,7 @@ pub struct Refresh {
 }
 
 impl Refresh {
-    /// Compare these topics, which are not none; `None` if there is no room to ask for them. The marker topic is to be unique to this
+    /// Compare these topics, of which there must be at least one; `None` if there is no room to ask for them. The marker topic must be unique to this
     /// connection.
     pub fn begin(
         ids: Vec<u32>,
@@ -104,7 +104,7 @@ impl Refresh {
         self.answer_by = now + ANSWER_TIMEOUT;
     }
 
-    /// What to subscribe to in this step.
+    /// The filters to subscribe to in this step.
     pub fn filters(&self, topics: &Topics) -> Vec<String> {
         let names = self
             .topics
@@ -119,12 +119,12 @@ impl Refresh {
         &self.marker
     }
 
-    /// A SUBSCRIBE is under way.
+    /// Whether a SUBSCRIBE is not answered yet.
     pub fn is_asking(&self) -> bool {
         self.stage == Stage::Subscribing
     }
 
-    /// When `on_time` is to be called at the latest.
+    /// The latest time at which `on_time` must be called.
     pub fn deadline(&self) -> Instant {
         match self.stage {
             Stage::Subscribing => self.answer_by.min(self.done_by),
@@ -132,12 +132,12 @@ impl Refresh {
         }
     }
 
-    /// The SUBACK of this step: one entry a filter, whether it was granted.
+    /// The SUBACK of this step: one entry per filter, whether it was granted.
     pub fn on_answer(&mut self, granted: &[bool], topics: &Topics) -> Action {
         if self.stage != Stage::Subscribing {
             return Action::Wait;
         }
-        // Without the marker's subscription there is no end to wait for.
+        // Without a subscription to the marker there is no message to wait for.
         if granted.len() != self.step + 1 || granted.last() != Some(&true) {
             return self.give_up(topics);
         }
@@ -177,7 +177,7 @@ impl Refresh {
         Action::Wait
     }
 
-    /// The time is now: give up if a bound is passed.
+    /// Note the present time: give up if a time limit has passed.
     pub fn on_time(&mut self, now: Instant, topics: &Topics) -> Action {
         if now < self.deadline() {
             Action::Wait
@@ -205,7 +205,7 @@ impl Refresh {
                 last: false,
             };
         }
-        // A topic whose name alone is too long to ask for is published again, and so are those behind it.
+        // If the name of a topic alone is too long for a request, it is published again, and so are the topics behind it.
         Action::StepDone {
             leave,
             lacking: [lacking, std::mem::take(&mut self.topics)].concat(),

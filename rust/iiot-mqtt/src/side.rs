@@ -1,14 +1,16 @@
-//! A connection beside a sink's, for what belongs to no ledger: messages of a few subscriptions in, publishes at `QoS 1` out.
+//! A connection beside a sink's, for messages and publishes that belong to no ledger: it receives messages of a few subscriptions, and
+//! publishes at `QoS 1`.
 //!
-//! It shares nothing with a sink: no window, no order, no cursor. Subscriptions are taken at `QoS 0`. Every attempt to connect has a number;
-//! messages are handed over with the number of the connection that they came over, also after it has ended. A publish is either
+//! It shares nothing with a sink: no window, no order, no cursor. Subscriptions use `QoS 0`. Every attempt to connect has a number. Messages
+//! are handed over with the number of the connection over which they came, also after it has ended. A publish is either
 //!
-//! - kept: sent over this connection and the next ones until the broker has answered it; a refusal gives it up and is reported, and so
-//!   do connections that end again and again when it alone is under way; or
-//! - bound to one connection: forgotten when that ends, and a refusal ends it, because whoever holds a conversation begins anew.
+//! - kept: it is sent over this connection and the next ones until the broker has answered it. It is given up and reported after a refusal,
+//!   and after several connections that ended while it alone was in flight; or
+//! - bound to one connection: it is forgotten when the connection ends, and a refusal ends the connection, because a conversation then has to
+//!   begin again.
 //!
-//! Bounds, each way: [`MAX_WAITING`] and [`MAX_WAITING_BYTES`] wait at most (and a window is under way). A publish beyond them is not taken; a
-//! message beyond them ends the connection, as the messages behind it would be lost without a word.
+//! Bounds in each direction: at most [`MAX_WAITING`] and [`MAX_WAITING_BYTES`] wait (and one window is in flight). A publish beyond them is
+//! not accepted; a message beyond them ends the connection, because the messages behind it would be lost silently.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,33 +26,33 @@ use crate::side_link::Link;
 use crate::sink::{Ended, setup};
 use crate::{client_v4, client_v5};
 
-/// Messages that nobody has fetched, and publishes that were not sent or whose refusal nobody has fetched: so many of each at most.
+/// The most messages that nobody has fetched; also the most publishes that were not sent, or whose refusal nobody has fetched.
 pub const MAX_WAITING: usize = 20_000;
-/// Topics and payloads of them together, each way.
+/// The most bytes of their topics and payloads together, in each direction.
 pub const MAX_WAITING_BYTES: usize = 16 << 20;
 
-/// So many connections may end with a publish alone under way until that is given up.
+/// A publish is given up after this many connections that ended while it alone was in flight.
 const STRIKES: u8 = 3;
 
 /// A message of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Where it was published.
+    /// Its topic.
     pub topic: String,
     /// What.
     pub payload: Vec<u8>,
-    /// The broker had kept it; false for one that was published just now.
+    /// The broker had retained it; false for a message that was published just now.
     pub retained: bool,
 }
 
-/// What is to be published, at `QoS 1`.
+/// A publish at `QoS 1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
     /// Where.
     pub topic: String,
-    /// What; with `retain`, nothing removes what the broker keeps.
+    /// Its payload; with `retain`, an empty payload removes the value that the broker keeps.
     pub payload: Bytes,
-    /// The broker is to keep it.
+    /// Whether the broker must retain it.
     pub retain: bool,
     /// The number of the connection that it is bound to; `None` keeps it until the broker has answered it.
     pub only_over: Option<u64>,
@@ -65,14 +67,14 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// What has come; all messages over one connection.
+/// The messages that have come over one connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Received {
-    /// The number of the connection that the messages came over; without messages, of the one that stands (0: none).
+    /// The number of the connection over which the messages came; without messages, the number of the present connection (0: none).
     pub connection: u64,
-    /// In their order.
+    /// In the order of arrival.
     pub messages: Vec<Message>,
-    /// Since the last call.
+    /// Publishes that were refused since the last call.
     pub refused: Vec<Refusal>,
 }
 
@@ -124,15 +126,15 @@ impl<T> Queue<T> {
 pub(crate) struct Desk {
     /// Rises with every attempt to connect.
     number: u64,
-    /// The subscriptions of that one stand.
+    /// The connection with that number has its subscriptions.
     stands: bool,
     outgoing: Queue<Publish>,
     incoming: Queue<(u64, Message)>,
     refused: Vec<Refusal>,
     stop_by: Option<Instant>,
-    /// So many publishes are sent one at a time: a connection ended with them under way.
+    /// How many publishes are sent one at a time, because a connection ended while they were in flight.
     careful: usize,
-    /// By topic: how often a connection has ended with its publish alone under way.
+    /// By topic: how often a connection has ended while its publish alone was in flight.
     strikes: HashMap<String, u8>,
 }
 
@@ -154,7 +156,8 @@ pub struct SideConnection {
 }
 
 impl SideConnection {
-    /// Check the settings; nothing is connected yet. Availability and health topics are not used: it says nothing of the gateway's state.
+    /// Check the settings; nothing is connected yet. Availability and health topics are not used, because this connection does not report the
+    /// gateway's state.
     pub fn new(config: Config, filters: Vec<String>) -> Result<Self, ConfigError> {
         let config = Config {
             availability_topic: String::new(),
@@ -178,7 +181,7 @@ impl SideConnection {
         })
     }
 
-    /// Leave a last will: the broker publishes `offline` there, not retained, where a connection breaks.
+    /// Leave a last will: the broker publishes `offline` to this topic, not retained, when a connection breaks.
     pub fn with_will(self, topic: String) -> Result<Self, ConfigError> {
         if let Some(fault) = topic_fault(&topic) {
             return Err(ConfigError::new("will_topic", fault));
@@ -193,8 +196,8 @@ impl SideConnection {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Connect, subscribe, publish and receive until the connection ends or `stop`. Blocks. One call at a time; another one waits. When to
-    /// connect again is the caller's.
+    /// Connect, subscribe, publish and receive until the connection ends or `stop`. Blocks. One call at a time; another one waits. The caller
+    /// decides when to connect again.
     pub fn run_connection(&self) -> Ended {
         let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.desk().number += 1;
@@ -223,7 +226,7 @@ impl SideConnection {
             kind: failure.kind,
             detail: failure.detail,
             connected: connected_at.map_or(Duration::ZERO, |at| at.elapsed()),
-            // No frame of a journal goes this way.
+            // No frame of a journal uses this connection.
             delivered: 0,
             again: false,
             answered: false,
@@ -249,7 +252,8 @@ impl SideConnection {
         }
     }
 
-    /// Hand over a publish. False if it will not go out: there is no room for it, or the connection that it is bound to has ended.
+    /// Hand over a publish. False if it will not be sent, because there is no room for it, or because the connection to which it is bound has
+    /// ended.
     pub fn publish(&self, publish: Publish) -> bool {
         let mut desk = self.desk();
         let bytes = size(&publish);
@@ -265,7 +269,8 @@ impl SideConnection {
         true
     }
 
-    /// Wait for messages, for refusals, or for another connection than the one `known` (0: none). All may be as before after the time.
+    /// Wait for messages, for refusals, or for another connection than `known` (0: none). After `within` it returns even if nothing has
+    /// changed.
     pub fn receive(&self, known: u64, within: Duration) -> Received {
         let (mut desk, _) = self
             .arrived
@@ -289,12 +294,12 @@ impl SideConnection {
         }
     }
 
-    /// Publishes that the broker has not answered; those under way are among them once the connection has ended.
+    /// How many publishes the broker has not answered; those in flight are included once the connection has ended.
     pub fn waiting(&self) -> usize {
         self.desk().outgoing.items.len()
     }
 
-    /// End `run_connection`, now and for good: what was handed over goes out first; after the grace the connection is cut.
+    /// End `run_connection`, now and for good. Publishes that were handed over are sent first; after the grace the connection is cut.
     pub fn stop(&self, grace: Duration) {
         self.desk().stop_by = Some(Instant::now() + grace);
         self.arrived.notify_all();
@@ -302,7 +307,7 @@ impl SideConnection {
     }
 }
 
-/// What the connection's thread does at the desk.
+/// The methods for the connection's thread.
 impl SideConnection {
     pub(crate) fn stop_by(&self) -> Option<Instant> {
         self.desk().stop_by
@@ -316,13 +321,13 @@ impl SideConnection {
         self.desk().outgoing.pop_front_if(|_| true)
     }
 
-    /// Put one back that was taken last, to be sent again.
+    /// Put the last publish that was taken back, so that it is sent again.
     pub(crate) fn put_back(&self, publish: Publish) {
         let bytes = size(&publish);
         self.desk().outgoing.push_front(bytes, publish);
     }
 
-    /// May only one publish be under way?
+    /// Whether only one publish may be in flight.
     pub(crate) fn is_careful(&self) -> bool {
         self.desk().careful > 0
     }
@@ -336,7 +341,7 @@ impl SideConnection {
         }
     }
 
-    /// A connection ended with these publishes under way. The one among them that connections end for, if that is known now.
+    /// A connection ended while these publishes were in flight. Returns the one among them that is to blame, if that is known now.
     pub(crate) fn accuse<'a>(&self, topics: &[&'a str], is_told: bool) -> Option<&'a str> {
         let mut desk = self.desk();
         let [topic] = topics else {
@@ -358,7 +363,7 @@ impl SideConnection {
         self.arrived.notify_all();
     }
 
-    /// The subscriptions stand.
+    /// The connection has its subscriptions.
     pub(crate) fn stand(&self) {
         self.desk().stands = true;
         self.arrived.notify_all();

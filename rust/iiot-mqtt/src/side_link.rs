@@ -1,4 +1,5 @@
-//! One connection of a [`SideConnection`]: a small window of publishes, each answered in time; what was kept and not answered is put back.
+//! One connection of a [`SideConnection`]: a small window of publishes, each of which must be answered in time. Kept publishes without an
+//! answer are put back.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -15,7 +16,7 @@ use crate::destination::topic_fault;
 use crate::reasons::{self, Fault, NOT_AUTHORIZED};
 use crate::side::{MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Refusal, SideConnection};
 
-/// Publishes sent and not acknowledged, at most: below what every broker takes by default.
+/// The most publishes that are sent and not acknowledged; every broker accepts more by default.
 const WINDOW: usize = 16;
 
 enum Never {}
@@ -59,14 +60,14 @@ impl<'a, R: Requests> Link<'a, R> {
         }
     }
 
-    /// Until it ends; why, and since when there was a CONNACK.
+    /// Run until it ends. Returns the reason, and since when there was a CONNACK.
     pub async fn run<E: Events>(mut self, mut events: E) -> (Failure, Option<Instant>) {
         let failure = match self.drive(&mut events).await {
             Ok(never) => match never {},
             Err(failure) => failure,
         };
         for signal in events.left_over() {
-            // It ends for the first reason.
+            // The first reason counts.
             drop(self.on_signal(signal));
         }
         let accused = self.accused(&failure);
@@ -84,7 +85,7 @@ impl<'a, R: Requests> Link<'a, R> {
         (failure, self.connected_at)
     }
 
-    /// The publish that connections end for, if this end shows it.
+    /// The publish that is to blame for the ends of connections, if this end shows it.
     fn accused(&self, failure: &Failure) -> Option<String> {
         let sent = self.under_way.iter().filter(|one| one.id.is_some());
         let topics: Vec<&str> = sent.map(|one| one.publish.topic.as_str()).collect();
@@ -102,7 +103,7 @@ impl<'a, R: Requests> Link<'a, R> {
         }
     }
 
-    /// The poll is kept while other things happen: see [`Events`].
+    /// The pending poll is kept while other events are handled: see [`Events`].
     async fn next_signal<E: Events>(&mut self, events: &mut E) -> Result<Signal, Failure> {
         let mut poll = pin!(events.poll());
         loop {
@@ -118,7 +119,7 @@ impl<'a, R: Requests> Link<'a, R> {
         }
     }
 
-    /// When the broker must have answered what it was asked first, and what that is.
+    /// The time by which the broker must have answered its oldest request, and the kind of end if it does not.
     fn answer_by(&self) -> Option<(Instant, EndKind, &'static str)> {
         let config = &self.side.checked.config;
         match self.step {
@@ -272,7 +273,7 @@ impl<'a, R: Requests> Link<'a, R> {
             Acknowledgement::Refused(code, reason) => (code, reason),
         };
         let kind = match reasons::of_publish(code) {
-            // It passes, or is nothing of the publish's: what is kept stays under way, and so is put back.
+            // The cause is temporary, or is not the publish: kept publishes stay in flight, and so are put back.
             Some(Fault::Later) => {
                 let detail = format!("the broker is at a limit: {reason}");
                 return Err(Failure::new(EndKind::Quota, detail));
@@ -297,7 +298,7 @@ impl<'a, R: Requests> Link<'a, R> {
     }
 
     fn on_message(&mut self, topic: &[u8], payload: &[u8], retained: bool) -> Result<(), Failure> {
-        // Brokers may send what they keep before the SUBACK.
+        // Brokers may send retained messages before the SUBACK.
         self.side.stand();
         let message = Message {
             topic: String::from_utf8_lossy(topic).into_owned(),

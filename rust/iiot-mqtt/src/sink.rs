@@ -1,4 +1,4 @@
-//! The sink as its owner sees it: run a connection, stop, health, state.
+//! The interface of a sink for its owner: run a connection, stop, health, state.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,13 +28,13 @@ pub struct Ended {
     pub connected: Duration,
     /// Frames delivered by this connection.
     pub delivered: u64,
-    /// It ended for a publish that is being looked for, or the next one will do otherwise: it should come soon.
+    /// The next connection should come soon: a publish that is to blame is being searched, or the next connection will behave differently.
     pub again: bool,
-    /// The broker answered a publish before it ended: it worked.
+    /// The broker answered a publish before the end, so the connection had worked.
     pub answered: bool,
 }
 
-/// Where a sink stands.
+/// The phase of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// No connection is being run.
@@ -62,7 +62,7 @@ impl Phase {
     }
 }
 
-/// A look at a sink.
+/// The state of a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// Where it stands.
@@ -75,21 +75,21 @@ pub struct State {
     pub refreshed: u64,
     /// Publishes of points sent since the start.
     pub publishes: u64,
-    /// Those of them whose topic is beyond `max_topics`: sent with retain off.
+    /// Publishes of points whose topic is beyond `max_topics`; they are sent without retain.
     pub unlisted: u64,
-    /// Values for which connections ended, and of which it is not decided yet whether they are rejects.
+    /// Values over which connections ended, while it is not decided yet whether they are rejects.
     pub suspects: u64,
     /// Points refused for good since the start.
     pub rejects: u64,
     /// The last one of them: topic and reason; empty for none.
     pub last_reject: String,
-    /// What this broker does not offer of what was configured; empty for nothing.
+    /// Configured features that this broker does not offer; empty for none.
     pub limits: String,
-    /// The last thing that went wrong; empty for nothing.
+    /// The last error; empty for none.
     pub last_error: String,
 }
 
-/// What the connection's thread and others share.
+/// The data that the connection's thread and other threads share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     visible: Mutex<Visible>,
@@ -133,12 +133,12 @@ impl Shared {
         self.lock().last_reject = format!("{topic:?}: {reason}");
     }
 
-    /// So many values are suspects.
+    /// Set the number of suspects.
     pub fn suspect(&self, values: usize) {
         self.suspects.store(values as u64, Ordering::Relaxed);
     }
 
-    /// What the broker does not offer.
+    /// Note features that the broker does not offer.
     pub fn limit(&self, told: String) {
         self.lock().limits = told;
     }
@@ -147,7 +147,7 @@ impl Shared {
         self.lock().stop_by
     }
 
-    /// The health document, if it is another than the one of this version.
+    /// The health document, if its version differs from this one.
     pub fn health_since(&self, version: u64) -> Option<(Bytes, u64)> {
         let visible = self.lock();
         visible
@@ -158,14 +158,14 @@ impl Shared {
     }
 }
 
-/// What a sink remembers from connection to connection.
+/// The data that a sink keeps from connection to connection.
 #[derive(Debug)]
 pub(crate) struct Memory {
     pub topics: Topics,
     pub loaded: bool,
     /// Frames before this position may have been sent by an earlier connection or process.
     pub maybe_until: Option<u64>,
-    /// Frames before this position are confirmed, if perhaps not yet committed.
+    /// Frames before this position are confirmed, although the confirmation may not be committed yet.
     pub confirmed_end: u64,
     pub trial: Trial,
     pub terms: Terms,
@@ -256,7 +256,7 @@ impl Sink {
         queue.subscribe(Arc::new(move || wake.wake.notify_one()));
         let clock = || (self.clock)();
         if !memory.loaded {
-            // Without it a retained value could go back: rather no connection now.
+            // Without it a retained topic could go back to an older value, so no connection is made now.
             if let Err(error) = load(queue, memory, &self.checked.destinations, clock()) {
                 return ended_early(Failure::new(EndKind::Journal, error.to_string()));
             }
@@ -309,14 +309,14 @@ impl Sink {
         ended
     }
 
-    /// Does the broker answer a CONNECT under another client id now? Asked right after a connection was lost, it tells a broker that ended
-    /// this connection from one that is not there any more. Blocks up to `within`.
+    /// Whether the broker now answers a CONNECT under another client id. Right after the loss of a connection, this distinguishes a broker
+    /// that ended the connection from one that is gone. Blocks up to `within`.
     pub fn is_answering(&self, within: Duration) -> bool {
         probe::is_answering(&self.checked, within)
     }
 
-    /// End `run_connection`, now and for good: finish what is in flight, say `offline`, disconnect; after the grace cut the
-    /// connection, so that the will speaks. Returns at once; `run_connection` returns within the grace.
+    /// End `run_connection`, now and for good: wait for the publishes in flight, publish `offline`, and disconnect. After the grace the
+    /// connection is cut, so that the broker publishes the will. Returns at once; `run_connection` returns within the grace.
     pub fn stop(&self, grace: Duration) {
         self.shared.lock().stop_by = Some(Instant::now() + grace);
         self.shared.wake.notify_one();
@@ -331,12 +331,12 @@ impl Sink {
         self.shared.wake.notify_one();
     }
 
-    /// Why no value goes to this topic: MQTT does not allow it, or it is one of the gateway's own. `None` if values may go there.
+    /// Why no value may be published to this topic: MQTT does not allow it, or it is one of the gateway's own. `None` if values may.
     pub fn refusal(&self, topic: &str) -> Option<String> {
         self.checked.destinations.refusal(topic)
     }
 
-    /// A look at it.
+    /// Its present state.
     pub fn state(&self) -> State {
         let visible = self.shared.lock();
         State {
@@ -362,7 +362,7 @@ fn load(
     now_ns: i64,
 ) -> Result<(), QueueError> {
     for known in queue.topics()? {
-        // An earlier version may have sent it to a broker that took it.
+        // An earlier version may have sent it to a broker that accepted it.
         if destinations.refusal(&known.topic).is_some() {
             continue;
         }

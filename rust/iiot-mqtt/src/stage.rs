@@ -1,4 +1,4 @@
-//! From read batches to publishes, and from acknowledgements to confirmations. No I/O but the queue's.
+//! Turns batches into publishes, and acknowledgements into confirmations. There is no I/O except that of the queue.
 
 use bytes::Bytes;
 
@@ -8,23 +8,24 @@ use crate::queue::{Confirmation, KnownTopic, PointReject, PublishBatch, PublishQ
 use crate::topic_names::UNLISTED;
 use crate::trial::{Place, Trial};
 
-/// Frames decoded at once: enough to keep the window full, few enough that a small window holds little back.
+/// How many frames are decoded at once: enough to keep the window full, but so few that a small window does not leave many
+/// waiting.
 const FRAMES_A_READ: usize = 256;
-/// With `latest`, more frames at once mean fewer values sent.
+/// With `latest`, fewer values are sent if more frames are read at once.
 const FRAMES_A_READ_LATEST: usize = 2048;
 
-/// What stands in the sequence of unacknowledged publishes.
+/// An entry in the sequence of unacknowledged publishes.
 #[derive(Debug)]
 pub enum Item {
     /// A value.
     Point(Point),
-    /// All publishes of the frame at this position stand before this.
+    /// The end of the frame at this position: all of its publishes are before this.
     FrameEnd {
         position: u64,
-        /// None was sent although there were some.
+        /// The frame had publishes, but none was sent.
         superseded: bool,
     },
-    /// No frames from the last one to here.
+    /// There are no frames between the last one and this position.
     Gap { end: u64 },
     /// A publish outside the journal.
     Aside { aside: Aside, topic: Box<str> },
@@ -42,7 +43,7 @@ pub struct Point {
     /// The time of the value.
     pub time_ns: i64,
     pub payload: Bytes,
-    /// The retain flag it is sent with.
+    /// The retain flag with which it is sent.
     pub retain: bool,
     /// The profile wants it retained.
     pub wants_retain: bool,
@@ -58,12 +59,13 @@ impl Point {
             .unwrap_or_else(|| topics.name(self.topic))
     }
 
-    /// When acknowledged it is the topic's last known value, also if it went out with retain off because a newer one comes.
+    /// Once acknowledged, it is the topic's last known value, even if it was sent without retain because a newer value
+    /// follows.
     fn is_kept(&self) -> bool {
         !self.late && self.unlisted.is_none()
     }
 
-    /// Where it stands in the journal.
+    /// Its place in the journal.
     pub fn place(&self) -> Place {
         (self.position, self.value)
     }
@@ -84,11 +86,11 @@ pub enum Aside {
     RefreshMarker,
     /// Closes a window of `QoS 0` publishes.
     WindowMarker,
-    /// A value that the broker took before: does it still take any?
+    /// A value that the broker accepted before, to find out whether it still accepts any.
     Canary,
 }
 
-/// What comes next.
+/// The next publish.
 #[derive(Debug)]
 pub enum Next {
     Send(Point),
@@ -99,7 +101,7 @@ pub enum Next {
     Gap {
         end: u64,
     },
-    /// The batch is used up; `refill`.
+    /// The batch is finished; call `refill`.
     Empty,
 }
 
@@ -153,7 +155,7 @@ impl Stage {
             .map_or(self.next_position, |frame| frame.position)
     }
 
-    /// Read the next batch, of frames before `limit` only. `false` if there is nothing.
+    /// Read the next batch, with frames before `limit` only. `false` if there are none.
     pub fn refill(
         &mut self,
         queue: &mut dyn PublishQueue,
@@ -279,7 +281,7 @@ fn number(batch: &PublishBatch, topics: &mut Topics, numbers: &mut Vec<u32>) {
     }
 }
 
-/// Give every publish that is to be sent.
+/// Show every publish that may be sent.
 fn for_each(batch: &PublishBatch, numbers: &[u32], trial: &Trial, mut take: impl FnMut(Candidate)) {
     for frame in &batch.frames {
         let span = frame.first as usize..(frame.first + frame.count) as usize;
@@ -298,7 +300,8 @@ fn for_each(batch: &PublishBatch, numbers: &[u32], trial: &Trial, mut take: impl
     }
 }
 
-/// Read what may have been sent before, `from..until`, so that `Topics` knows which values keep their retain flag.
+/// Read the values in `from..until` that may have been sent before, so that `Topics` knows which of them keep their retain
+/// flag.
 pub fn survey(
     queue: &mut dyn PublishQueue,
     from: u64,
@@ -328,7 +331,7 @@ pub fn survey(
     Ok(())
 }
 
-/// The end of what exists in `from..until`.
+/// The end of the existing frames in `from..until`.
 pub fn existing_end(
     queue: &mut dyn PublishQueue,
     from: u64,
@@ -348,15 +351,15 @@ pub fn existing_end(
     Ok(at.min(until))
 }
 
-/// A confirmation being put together from entries that left that sequence, in order.
+/// A confirmation that is built from the entries that leave the sequence, in order.
 #[derive(Debug, Default)]
 pub struct Tally {
     confirmation: Confirmation,
     frames: u64,
     moved: bool,
-    /// Of the frame whose end has not come yet.
+    /// The counts of the frame whose end has not come yet.
     open: Open,
-    /// Topics that moved, with their newest value.
+    /// Topics that changed, with their newest value.
     topics: Vec<Point>,
     /// By topic: its place in `topics` + 1.
     places: Vec<u32>,
@@ -411,7 +414,7 @@ impl Tally {
         }
     }
 
-    /// A frame is through.
+    /// A frame is finished.
     pub fn frame_end(&mut self, position: u64, superseded: bool) {
         let open = std::mem::take(&mut self.open);
         let confirmation = &mut self.confirmation;
@@ -427,7 +430,7 @@ impl Tally {
         self.reach(position, position + 1);
     }
 
-    /// No frames up to here.
+    /// There are no frames up to this position.
     pub fn gap(&mut self, end: u64) {
         self.reach(end, end);
     }
@@ -445,7 +448,7 @@ impl Tally {
         self.moved.then_some(self.frames)
     }
 
-    /// Take the confirmation, and tell `topics` what is known now.
+    /// Take the confirmation, and update `topics` with the confirmed values.
     pub fn take(&mut self, topics: &mut Topics) -> Confirmation {
         let mut confirmation = std::mem::take(&mut self.confirmation);
         self.frames = 0;

@@ -1,13 +1,13 @@
-//! What a broker was found to allow beyond what it announced. Pure; lives as long as the sink.
+//! Limits of a broker that it did not announce but that were found out. Pure; lives as long as the sink.
 
 use std::time::{Duration, Instant};
 
 use crate::reasons::{self, Fault};
 use crate::refresh::TOPICS_A_STEP;
 
-/// A missing right stops everything for so long, so that a person can grant it; then its publishes are rejected while others go through.
+/// A missing right stops everything for this long, so that a person can grant it. After that its publishes are rejected while others go through.
 pub const DENIED_PATIENCE: Duration = Duration::from_secs(600);
-/// After so long without one, the next denial is a new one, unless it was waited for.
+/// After this long without a denial, the next one counts as new, unless the wait for it is over already.
 const DENIED_AGAIN: Duration = Duration::from_secs(900);
 
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ struct Denied {
     last: Instant,
 }
 
-/// What to keep to.
+/// The limits that the connection respects.
 #[derive(Debug, Clone)]
 pub struct Terms {
     pub retain: bool,
@@ -39,7 +39,7 @@ impl Terms {
         }
     }
 
-    /// The broker ended the connection with this code. True if the next one will do otherwise.
+    /// The broker ended the connection with this code. True if the next connection will behave differently.
     pub fn adapt(&mut self, code: u8) -> bool {
         match code {
             reasons::RETAIN_NOT_SUPPORTED => std::mem::replace(&mut self.retain, false),
@@ -51,7 +51,7 @@ impl Terms {
                 self.in_flight /= 2;
                 true
             }
-            // Of our subscriptions, which only compare retained values.
+            // It is about our subscriptions, which only compare retained values.
             0x8F | 0x9E | 0xA1 | 0xA2 if reasons::of_disconnect(code) == Fault::Ours => {
                 std::mem::replace(&mut self.filters, 0) > 0
             }
@@ -59,7 +59,7 @@ impl Terms {
         }
     }
 
-    /// A connection ended while a SUBSCRIBE was under way. True if the next one will ask for less at once.
+    /// A connection ended while a SUBSCRIBE was not answered. True if the next connection will subscribe to fewer filters at once.
     pub fn ask_for_less(&mut self) -> bool {
         let before = self.filters;
         self.filters /= 10;
@@ -73,7 +73,7 @@ impl Terms {
             since: now,
             last: now,
         };
-        // Once it has lasted it counts as missing until it is granted: a topic that is published to once an hour must not stop the others each time.
+        // After that time the right counts as missing until it is granted: a topic with one publish per hour must not stop the others each time.
         let is_old = |denied: &Denied| {
             now.saturating_duration_since(denied.last) >= DENIED_AGAIN
                 && denied.last.saturating_duration_since(denied.since) < DENIED_PATIENCE
@@ -101,7 +101,7 @@ impl Terms {
         }
     }
 
-    /// Is a right missing?
+    /// Whether a right is missing.
     pub fn is_denied(&self) -> bool {
         self.denied.is_some()
     }

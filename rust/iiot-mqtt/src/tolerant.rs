@@ -1,4 +1,4 @@
-//! The byte stream to the broker with [`Wire`] between it and the client library.
+//! The byte stream to the broker, with [`Wire`] between the stream and the client library.
 
 use std::io;
 use std::pin::Pin;
@@ -33,14 +33,14 @@ impl Tolerant {
         }
     }
 
-    /// Read until there is something for the library; nothing at the end of the stream.
+    /// Read until there are bytes for the library; there are none at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut chunk = [0; READ_BYTES];
         while self.ready.is_empty() {
             let mut buffer = ReadBuf::new(&mut chunk);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
             if buffer.filled().is_empty() {
-                // What is not a whole packet by now never will be.
+                // A packet that is not complete by now never will be.
                 std::mem::swap(&mut self.raw, &mut self.ready);
                 break;
             }

@@ -1,8 +1,9 @@
-//! Topics by number: a topic is looked up once, and rules and acknowledgements work with its number.
+//! Numbers of topics: a topic is looked up once, and rules and acknowledgements use its number.
 
 use std::collections::HashMap;
 
-/// Number of every topic beyond the limit: it has a name on the wire and no memory here.
+/// The number of every topic beyond the limit: such a topic is published to by its name, but not
+/// remembered here.
 pub const UNLISTED: u32 = u32::MAX;
 
 /// The names of all topics seen, numbered in the order in which they came.
@@ -10,14 +11,14 @@ pub const UNLISTED: u32 = u32::MAX;
 pub(crate) struct TopicNames {
     ids: HashMap<String, u32>,
     names: Vec<String>,
-    /// Which topic came after which the last time: frames repeat, so this mostly saves the hash.
+    /// Which topic came after which the last time: frames repeat, so this usually saves the lookup.
     follower: Vec<u32>,
     previous: u32,
     limit: usize,
 }
 
 impl TopicNames {
-    /// None known yet; at most `limit` will be.
+    /// No topic is known yet; at most `limit` will be.
     pub(crate) fn new(limit: u32) -> Self {
         Self {
             ids: HashMap::new(),

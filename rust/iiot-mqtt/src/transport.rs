@@ -16,13 +16,13 @@ use tokio_rustls::client::TlsStream;
 
 use crate::client::{EndKind, Failure};
 
-/// Where the broker is and how to speak to it.
+/// The address of the broker, and how to connect to it.
 #[derive(Clone)]
 pub struct Transport {
     pub host: String,
     pub port: u16,
     pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
-    /// There is nothing to send, so what comes is to be acknowledged at once; see `Stream::acknowledge_at_once`.
+    /// There is nothing to send, so received segments must be acknowledged at once; see `Stream::acknowledge_at_once`.
     pub waiting: Arc<AtomicBool>,
 }
 
@@ -40,7 +40,7 @@ impl Transport {
             .map_err(|_| unreachable("the name was not resolved in time".to_owned()))?
             .map_err(|error| unreachable(error.to_string()))?
             .collect();
-        // A silent address must leave time for the others.
+        // An address that does not answer must leave time for the others.
         let share = within / addresses.len().max(1) as u32;
         let mut last = "the name has no address".to_owned();
         for address in addresses {
@@ -92,16 +92,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A broker that leaves Nagle's algorithm on (Mosquitto's default) sends one PUBACK and holds the others back until that
-    /// one's segment is acknowledged. What we send acknowledges it; if there is nothing to send, our kernel would take 40 ms
-    /// over it. The option does not last, so it is set at each such read.
+    /// A broker that uses Nagle's algorithm (Mosquitto's default) sends one PUBACK, and holds the others back until the
+    /// segment of the first is acknowledged. Data that we send acknowledges it. If there is nothing to send, our kernel
+    /// would wait 40 ms. The option does not last, so it is set at each such read.
     #[cfg(target_os = "linux")]
     fn acknowledge_at_once(&self) {
         let tcp = match &self.bytes {
             Bytes::Plain(tcp) => tcp,
             Bytes::Tls(tls) => tls.get_ref().0,
         };
-        // Without it everything works, later.
+        // Without it everything works, but later.
         drop(tcp.set_quickack(true));
     }
 

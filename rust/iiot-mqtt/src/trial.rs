@@ -1,18 +1,19 @@
-//! Which publish does the broker end the connection for? Pure: ends of connections in, decisions out. Lives as long as the sink.
+//! Finds the publish because of which the broker ends the connection. Pure: ends of connections in, decisions out. Lives as long as the
+//! sink.
 //!
-//! A broker that does not take a publish may close the connection, and says nothing (MQTT 3.1.1) or little. What was under way is sent
-//! again by the next connection, which then ends in the same way, for ever. So:
+//! A broker that does not accept a publish may close the connection without a reason (MQTT 3.1.1), or with little explanation. The next
+//! connection sends the publishes again that were in flight, and ends in the same way, for ever. So:
 //!
-//! 1. If publishes that were under way at one end are under way at the next one, too, they are sent one at a time. (One end with a
-//!    reason that speaks of a publish is enough.)
-//! 2. A publish that was under way alone is a *suspect*. From then on it is tried only in a connection that has shown that it works: the
-//!    broker has taken another value in it, if need be one that it took before (the *canary*). Each such end is a *strike*. Where the
-//!    broker never took any value, suspects are set apart until one behind them has gone through; if there is none, they are values like
-//!    any other again.
-//! 3. With enough strikes it is not sent any more, and it is a reject as soon as another value goes through.
+//! 1. If publishes that were in flight at one end are also in flight at the next end, they are sent one at a time. (One end is enough if
+//!    its reason is about a publish.)
+//! 2. A publish that was in flight alone is a *suspect*. From then on it is tried only in a connection that has been shown to work,
+//!    because the broker has accepted another value in it; if need be, a value that it accepted before (the *canary*). Each such end is a
+//!    *strike*. If the broker has never accepted any value, suspects are set apart until a value behind them has gone through. If there
+//!    is none, suspects are treated like other values again.
+//! 3. After enough strikes the suspect is not sent any more, and it becomes a reject as soon as another value goes through.
 //!
-//! So a broker that is away, or ends the connection for everything, never makes a reject: nothing goes through. What is remembered here
-//! is gone after a restart, and then found again; a reject is stored with the cursor's step.
+//! So a broker that is away, or that ends the connection at every value, never causes a reject, because nothing goes through. The state
+//! here is lost at a restart, and is then found out again. A reject is stored together with the step of the cursor.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -21,24 +22,25 @@ use bytes::Bytes;
 
 use crate::client::Blame;
 
-/// Position of a frame, and which value of it.
+/// The position of a frame, and the place of a value in it.
 pub type Place = (u64, iiot_core::Place);
 
-/// Ends that it takes, if the broker names no reason.
+/// How many strikes a reject needs, if the broker gives no reason.
 const STRIKES: u8 = 2;
-/// The same, if there was only silence.
+/// The same, if the broker was silent.
 const STRIKES_OF_SILENCE: u8 = 3;
-/// So many suspects are looked for at once before anything has gone through; then the usual delays between connections apply.
+/// How many suspects are searched without a delay before any value has gone through; after that the usual delays between connections
+/// apply.
 const EAGER_SUSPECTS: u32 = 16;
-/// So long a publish outside the journal is left out that connections end for.
+/// How long a publish that is not of the journal is left out after it was found to end connections.
 const LEFT_OUT: Duration = Duration::from_secs(3600);
 
-/// A publish that was under way when a connection ended.
+/// A publish that was in flight when a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sent {
     /// A value of the journal.
     Point(Place),
-    /// One that the broker took before, sent again.
+    /// A value that the broker accepted before, sent again.
     Canary,
     /// Outside the journal: its topic.
     Aside(String),
@@ -47,7 +49,7 @@ pub enum Sent {
 #[derive(Debug, Clone, Default)]
 struct Suspect {
     strikes: u8,
-    /// How many it takes.
+    /// How many strikes are needed.
     needed: u8,
     reason: String,
 }
@@ -64,9 +66,9 @@ struct Accused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advice {
     Send,
-    /// First show that the broker takes others.
+    /// First show that the broker accepts other values.
     ProveFirst,
-    /// Do not send it; it will never be taken, for this reason.
+    /// Do not send it; the broker will never accept it, for this reason.
     Refuse(String),
 }
 
@@ -76,7 +78,7 @@ pub struct Trial {
     suspects: BTreeMap<Place, Suspect>,
     /// Frames up to here are sent one publish at a time.
     careful_until: Option<u64>,
-    /// The last position that was under way when a connection ended.
+    /// The last position that was in flight when a connection ended.
     last_under_way: Option<u64>,
     /// New suspects since a value went through.
     unproven: u32,
@@ -87,7 +89,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Nothing is searched for.
+    /// Whether nothing is being searched.
     pub fn is_idle(&self) -> bool {
         self.suspects.is_empty() && self.careful_until.is_none()
     }
@@ -97,12 +99,12 @@ impl Trial {
         self.suspects.len()
     }
 
-    /// Is this value one? Then its retain flag is not counted on.
+    /// Whether this value is a suspect. Then no other value may rely on its retain flag.
     pub fn is_suspect(&self, place: Place) -> bool {
         !self.suspects.is_empty() && self.suspects.contains_key(&place)
     }
 
-    /// A connection begins at this position: what is settled is forgotten.
+    /// A connection begins at this position: settled values are forgotten.
     pub fn begin(&mut self, from: u64) {
         self.suspects = self
             .suspects
@@ -110,7 +112,7 @@ impl Trial {
         self.careful_until = self.careful_until.filter(|until| *until >= from);
     }
 
-    /// Are the publishes of this frame, and what stands before them, sent one at a time?
+    /// Whether the publishes of this frame, and all before them, are sent one at a time.
     pub fn is_careful(&self, position: u64) -> bool {
         let last_suspect = self.suspects.last_key_value().map(|((last, _), _)| *last);
         self.careful_until
@@ -118,7 +120,7 @@ impl Trial {
             .is_some_and(|until| position <= until)
     }
 
-    /// What to do with a value, in a connection over which others have gone through, or not yet.
+    /// What to do with a value; `is_proven` says whether other values have gone through in this connection.
     pub fn advice(&self, place: Place, is_proven: bool) -> Advice {
         if self.suspects.is_empty() {
             return Advice::Send;
@@ -132,7 +134,7 @@ impl Trial {
         }
     }
 
-    /// The broker took a value: a canary from now on.
+    /// The broker accepted a value: it can serve as the canary from now on.
     pub fn on_accepted(&mut self, place: Place, topic: &str, payload: &Bytes) {
         self.suspects.remove(&place);
         self.canary = Some((topic.to_owned(), payload.clone()));
@@ -144,26 +146,26 @@ impl Trial {
         self.suspects.remove(&place);
     }
 
-    /// There is nothing left to show by that the broker takes values: the suspects are values like any other, sent one at a time.
+    /// No value is left that could show that the broker accepts values: the suspects are treated like other values, sent one at a time.
     pub fn forget(&mut self) {
         let last = self.suspects.last_key_value().map(|((last, _), _)| *last);
         self.careful_until = self.careful_until.max(last);
         self.suspects.clear();
     }
 
-    /// A value that the broker took before, or how many of the known ones to pass over.
+    /// A value that the broker accepted before, or how many of the known ones to skip.
     pub fn canary(&self) -> Result<(String, Bytes), usize> {
         self.canary.clone().ok_or(self.canaries_failed)
     }
 
-    /// The broker did not take the canary.
+    /// The broker did not accept the canary.
     pub fn on_canary_failed(&mut self) {
         if self.canary.take().is_none() {
             self.canaries_failed += 1;
         }
     }
 
-    /// Why a publish outside the journal is left out for now.
+    /// Why a publish that is not of the journal is left out for now.
     pub fn leaves_out(&self, topic: &str, now: Instant) -> Option<&str> {
         let accused = self.asides.get(topic)?;
         let is_out =
@@ -171,7 +173,7 @@ impl Trial {
         is_out.then_some(accused.reason.as_str())
     }
 
-    /// The broker refused a publish outside the journal, and may end the connection each time.
+    /// The broker refused a publish that is not of the journal, and may end the connection each time.
     pub fn leave_out(&mut self, topic: &str, reason: &str, now: Instant) {
         let accused = Accused {
             strikes: STRIKES,
@@ -188,8 +190,8 @@ impl Trial {
         }
     }
 
-    /// A connection has ended, with these publishes under way. `next` is the first position that was not sent. True if the search goes on
-    /// and the next connection should come soon.
+    /// A connection has ended while these publishes were in flight. `next` is the first position that was not sent. True if the search
+    /// goes on, and the next connection should come soon.
     pub fn on_end(
         &mut self,
         blame: Blame,
@@ -231,7 +233,7 @@ impl Trial {
             }
             [Sent::Point(place)] if is_accused => self.on_suspect(*place, blame, why, is_proven),
             _ if is_accused || first.is_none() => {
-                // What is under way at both ends is behind neither of the last ones.
+                // Publishes that are in flight at both ends are not behind the last one of either end.
                 let until = match (last, before) {
                     (Some(last), Some(before)) if again => last.min(before),
                     (Some(last), _) => last,

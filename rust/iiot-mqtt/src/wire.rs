@@ -1,9 +1,9 @@
-//! What a tolerant client takes from a broker although the library below it would end the connection for it. Pure: bytes in, bytes out.
+//! Mends packets of a broker over which the client library would end the connection. Pure: bytes in, bytes out.
 //!
-//! Left out: an acknowledgement of a packet id that waits for none (a second PUBACK, say), and in a CONNACK a client id or response
-//! information that nobody asked for. Put into other words: reason codes that the standard does not allow where they stand (Mosquitto
-//! answers a PUBLISH beyond its `message_size_limit` with 0x95); they come as 0x80, and `Notes` has the code itself.
-//! Everything else goes through as it came.
+//! It leaves out an acknowledgement of a packet id that waits for none (such as a second PUBACK), and in a CONNACK a client id or
+//! response information that was not requested. It replaces reason codes that the standard does not allow in their packet (Mosquitto
+//! answers a PUBLISH beyond its `message_size_limit` with 0x95) by 0x80; `Notes` has the original code. Everything else passes
+//! unchanged.
 
 mod outgoing;
 
@@ -16,12 +16,12 @@ use bytes::{Buf, BufMut, BytesMut};
 use crate::reasons::UNSPECIFIED;
 use outgoing::Outgoing;
 
-/// A larger CONNACK or acknowledgement goes through unread.
+/// A larger CONNACK or acknowledgement passes without being read.
 const LARGEST_READ: usize = 64 * 1024;
 const ASSIGNED_CLIENT_ID: u8 = 0x12;
 const RESPONSE_INFORMATION: u8 = 0x1A;
 
-/// Reason codes of refusals, as they came.
+/// The original reason codes of refusals.
 #[derive(Debug, Default)]
 pub struct Notes {
     publishes: Mutex<HashMap<u16, u8>>,
@@ -29,7 +29,7 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// The refusals that nobody took, because the connection ended with them.
+    /// The refusals that were not taken, because the connection ended with them.
     pub fn drain(&self) -> Vec<(u16, u8)> {
         let mut publishes = self
             .publishes
@@ -38,7 +38,7 @@ impl Notes {
         publishes.drain().collect()
     }
 
-    /// The refusal that came for a packet id; once.
+    /// The refusal that came for a packet id. Each is given once.
     pub fn take(&self, packet_id: u16) -> Option<u8> {
         let mut publishes = self
             .publishes
@@ -61,7 +61,7 @@ impl Notes {
     }
 }
 
-/// Packet ids, a bit each.
+/// A set of packet ids, with one bit for each.
 #[derive(Debug)]
 struct Ids(Box<[u64; 1024]>);
 
@@ -89,7 +89,7 @@ impl Ids {
     }
 }
 
-/// What waits for an answer.
+/// The packet ids that wait for an answer.
 #[derive(Debug, Default)]
 struct Waiting {
     /// For a PUBACK or PUBREC.
@@ -107,7 +107,7 @@ pub struct Wire {
     notes: Arc<Notes>,
     waiting: Waiting,
     outgoing: Outgoing,
-    /// Bytes of a packet that goes through as it is.
+    /// The remaining bytes of a packet that passes unchanged.
     passing: usize,
 }
 
@@ -122,12 +122,12 @@ impl Wire {
         }
     }
 
-    /// These bytes were sent.
+    /// Note that these bytes were sent.
     pub fn sent(&mut self, bytes: &[u8]) {
         self.outgoing.take(bytes, &mut self.waiting);
     }
 
-    /// Move what came from `raw` to `ready`, as far as whole packets allow.
+    /// Move whole packets from `raw` to `ready`.
     pub fn received(&mut self, raw: &mut BytesMut, ready: &mut BytesMut) {
         loop {
             if self.passing > 0 {
@@ -139,7 +139,7 @@ impl Wire {
                 return;
             }
             let Some((header, length)) = packet(raw) else {
-                // No length has five bytes: the library will say so.
+                // No length has five bytes: the library will report that.
                 if raw.len() >= 5 {
                     self.passing = usize::MAX;
                     continue;
@@ -169,7 +169,7 @@ impl Wire {
         }
     }
 
-    /// Does anything wait for this acknowledgement?
+    /// Whether a packet id waits for this acknowledgement.
     fn acknowledges(&mut self, kind: u8, packet: &mut [u8], header: usize) -> bool {
         let Some([high, low]) = packet.get(header..header + 2) else {
             return true; // too short: the library will say so
@@ -265,7 +265,7 @@ fn put_length(to: &mut BytesMut, mut length: usize) {
     }
 }
 
-/// A CONNACK's properties without those that nobody asked for; `None` if they cannot be read.
+/// The properties of a CONNACK, without those that were not requested; `None` if they cannot be read.
 fn kept_properties(bytes: &[u8]) -> Option<BytesMut> {
     let (length, size) = variable(bytes)?;
     let mut rest = bytes.get(size..size + length)?;

@@ -1,4 +1,5 @@
-//! What becomes of a publish when the broker has answered it, and of what was refused when another one goes through.
+//! Handles the broker's answers: the outcome of the answered publish, and of refused publishes when another one goes
+//! through.
 
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use crate::client::{Acknowledgement, Blame, EndKind, Failure, Requests};
 use crate::reasons::{self, Fault, NOT_AUTHORIZED};
 use crate::stage::{Aside, Item, Point};
 
-/// What a refused publish was.
+/// The kind of a refused publish.
 enum Refused {
     /// A value, with its topic.
     Value(String),
@@ -63,7 +64,7 @@ impl<R: Requests> Session<'_, R> {
             Some(Item::Aside { aside, topic }) => match aside {
                 Aside::Canary => true,
                 Aside::WindowMarker => {
-                    // It speaks for the values before it.
+                    // It stands for the values before it.
                     let before = self
                         .unacknowledged
                         .under_way()

@@ -1,4 +1,4 @@
-//! What a connection sends beside the journal's values: availability, health, known values, and the canary.
+//! The publishes of a connection beside the journal's values: availability, health, known values, and the canary.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -35,7 +35,7 @@ impl<R: Requests> Session<'_, R> {
         }
     }
 
-    /// Publish it as soon as the window allows. False if this broker cannot be given it.
+    /// Publish it as soon as the window allows. False if it cannot be sent to this broker.
     pub(super) fn queue_aside(
         &mut self,
         aside: Aside,
@@ -94,7 +94,7 @@ impl<R: Requests> Session<'_, R> {
         is_sent
     }
 
-    /// Send a value that the broker took before, without retain: it goes back nowhere. False if there is none.
+    /// Send a value that the broker accepted before, without retain, so that no retained topic goes back. False if there is none.
     pub(super) fn publish_canary(&mut self, now: Instant) -> bool {
         let form = Form {
             qos: self.qos.max(1),
@@ -123,8 +123,8 @@ impl<R: Requests> Session<'_, R> {
         self.publish_aside(canary, now)
     }
 
-    /// Nothing is left to send, and something was refused or set apart: show that the broker takes other values. True if that is under
-    /// way.
+    /// Called when nothing is left to send but publishes were refused or set apart: test whether the broker accepts other values. True
+    /// if such a test is running.
     pub(super) fn prove(&mut self) -> Result<bool, Failure> {
         let is_quiet = self.unacknowledged.in_flight() == 0 && matches!(self.step, Step::Live);
         if !is_quiet || self.unacknowledged.refused() + self.unacknowledged.apart() == 0 {
@@ -166,7 +166,7 @@ impl<R: Requests> Session<'_, R> {
         }
     }
 
-    /// Beside the availability topic, so that whoever allows the one allows the other.
+    /// The topic is next to the availability topic, so that a right for one is likely a right for the other.
     pub(super) fn marker_topic(&self, name: &str) -> String {
         let config = self.context.config;
         let neighbour = [&config.availability_topic, &config.health_topic]

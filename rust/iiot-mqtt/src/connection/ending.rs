@@ -1,4 +1,4 @@
-//! The end of a connection: what is confirmed, what the end says about the publishes that were under way, and when to come again.
+//! The end of a connection: what is confirmed, what the end says about the publishes in flight, and when to connect again.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ impl<R: Requests> Session<'_, R> {
         }
     }
 
-    /// Take from the end what the next connection is to do otherwise. True if it should come soon.
+    /// Learn from the end how the next connection must behave. True if it should come soon.
     fn learn(&mut self, failure: &mut Failure, now: Instant) -> bool {
         if failure.kind == EndKind::Search {
             return true;
@@ -68,7 +68,7 @@ impl<R: Requests> Session<'_, R> {
                 .on_end(failure.blame, &why, &under_way, is_proven, next, now);
         }
         if failure.blame != Blame::Nothing {
-            // The broker refused them, and then ended the connection before it could take another one.
+            // The broker refused them, and then ended the connection before it could accept another one.
             for (sent, reason) in told {
                 again |= memory
                     .trial
@@ -92,7 +92,7 @@ impl<R: Requests> Session<'_, R> {
         again
     }
 
-    /// The topic of the only publish that was under way, and closes no window.
+    /// The topic of the publish that was in flight alone, if it closes no window.
     fn only_topic(&self) -> Option<String> {
         let mut under_way = self
             .unacknowledged
@@ -107,13 +107,13 @@ impl<R: Requests> Session<'_, R> {
     }
 }
 
-/// What an unacknowledged entry is to the search.
+/// An unacknowledged entry in the form that the search uses.
 fn sent(item: &Item) -> Option<Sent> {
     match item {
         Item::Point(point) => Some(Sent::Point(point.place())),
         Item::Aside { aside, topic } => match aside {
             Aside::Canary => Some(Sent::Canary),
-            // It follows values, and is smaller than all of them.
+            // It follows values, and is smaller than any of them.
             Aside::WindowMarker => None,
             _ => Some(Sent::Aside(topic.to_string())),
         },

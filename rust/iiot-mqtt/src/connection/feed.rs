@@ -1,5 +1,4 @@
-//! What a connection sends, and when it confirms: health, refreshed values and frames into the client's window, confirmations to
-//! the queue.
+//! Feeds a connection: puts health, refreshed values and frames into the client's window, and confirmations into the queue.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -14,20 +13,20 @@ use crate::mark::{self, Properties, ValueMark};
 use crate::stage::{Aside, Item, Next, Point};
 use crate::trial::Advice;
 
-/// Frames confirmed at once when the broker keeps answering.
+/// How many frames are confirmed together while the broker keeps answering.
 const FRAMES_A_CONFIRMATION: u64 = 256;
 
-/// What became of a value that was to be sent.
+/// The outcome for a value that was due.
 enum Fed {
     Sent,
     /// Settled without being sent.
     Settled,
-    /// It waits until the broker has taken another one.
+    /// It waits until the broker has accepted another one.
     Waits,
 }
 
 impl<R: Requests> Session<'_, R> {
-    /// Hand the client what its window takes. True if it got something.
+    /// Hand the client as much as its window allows. True if it got anything.
     pub(super) fn pump(&mut self) -> Result<bool, Failure> {
         if !matches!(
             self.step,
@@ -92,7 +91,7 @@ impl<R: Requests> Session<'_, R> {
         Ok(self.close_window() || fed || sent > 0)
     }
 
-    /// How many publishes may be under way: one, where a publish is looked for by which the connection ends.
+    /// How many publishes may be in flight: only one while the search for a publish that ends connections goes on.
     fn window_now(&self) -> usize {
         if self.context.memory.trial.is_careful(self.stage.position()) {
             1
@@ -128,7 +127,7 @@ impl<R: Requests> Session<'_, R> {
         self.answer(Item::Point(point), Answer::Rejected(reason), now);
     }
 
-    /// The broker would not take it: a reject, as soon as it is known to take others.
+    /// The broker would not accept it: it becomes a reject as soon as the broker is known to accept others.
     fn reject_once_proven(&mut self, point: Point, reason: String, now: Instant) {
         if self.is_proven {
             self.reject(point, reason, now);
@@ -158,7 +157,7 @@ impl<R: Requests> Session<'_, R> {
             .refusal(name, bytes + marked, self.form())
             .is_some()
         {
-            // A value is worth more than its mark.
+            // A value is more important than its mark.
             properties.clear();
         }
         if let Some(reason) = self.limits.refusal(name, bytes, self.form()) {
@@ -215,7 +214,7 @@ impl<R: Requests> Session<'_, R> {
         Fed::Sent
     }
 
-    /// By what a value is known to whoever receives it.
+    /// The properties that identify a value for its receivers.
     fn mark(&self, point: &Point) -> Properties {
         let identity = (self.form().v5).then(|| self.context.queue.identity(point.position));
         let Some(identity) = identity.flatten() else {
@@ -250,7 +249,7 @@ impl<R: Requests> Session<'_, R> {
         true
     }
 
-    /// Confirm what was acknowledged: at once when nothing else is under way, else in larger steps.
+    /// Confirm acknowledged frames: at once if nothing else is in flight, otherwise in larger steps.
     pub(super) fn confirm_if_due(&mut self, now: Instant, quiet: bool) -> Result<(), Failure> {
         let Some(frames) = self.tally.frames() else {
             return Ok(());

@@ -1,4 +1,5 @@
-//! How a connection begins: what the broker announced, and the comparison of what it has retained.
+//! The beginning of a connection: the broker's announcements, and the comparison with its retained
+//! values.
 
 use std::time::Instant;
 
@@ -55,7 +56,7 @@ impl<R: Requests> Session<'_, R> {
         };
         let topics = &self.context.memory.topics;
         let Some(refresh) = Refresh::begin(known, marker, room, topics, now) else {
-            // It cannot be asked, so it gets all of them.
+            // The broker cannot be asked, so it gets all of them.
             self.to_refresh.extend(topics.to_refresh());
             return false;
         };
@@ -65,7 +66,7 @@ impl<R: Requests> Session<'_, R> {
         true
     }
 
-    /// Say what this broker does not offer of what was configured.
+    /// Report configured features that this broker does not offer.
     fn tell_limits(&self) {
         let configured = self.context.config.qos;
         let mut told = Vec::new();

@@ -1,8 +1,8 @@
-//! When to acknowledge, and when the broker knows. Pure.
+//! When to acknowledge messages, and when the broker is known to have the acknowledgements. Pure.
 //!
-//! Acknowledgements go out in the order of the messages, each once its message is durable. The broker knows of them when it has answered a request that was sent behind
-//! them: an UNSUBSCRIBE for a filter that nobody has. (An answered ping shows nothing: some brokers answer it on another thread.) Of `QoS` 2 it
-//! knows with the PUBREL.
+//! Acknowledgements are sent in the order of the messages, each once its message is durable. The broker is known to have them when it has answered a request
+//! that was sent after them: an UNSUBSCRIBE for a filter that does not exist. (An answered ping proves nothing, because some brokers answer it on another
+//! thread.) At `QoS` 2 the PUBREL proves it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use bytes::BytesMut;
 
 use crate::consumer::control;
 
-/// Behind acknowledgements, the broker is asked this often at most.
+/// After acknowledgements, the broker is asked at most this often.
 const ASK_EVERY: Duration = Duration::from_millis(20);
-/// A filter that nobody subscribes to.
+/// A filter to which nobody subscribes.
 const NEVER: &str = "iiot-gateway/never-subscribed";
 
 /// The acknowledgements of one connection.
@@ -24,10 +24,10 @@ pub(super) struct Acks {
     waiting: VecDeque<(u64, u16, bool)>,
     /// `QoS` 1: acknowledged, and not asked about yet.
     sent: Vec<u16>,
-    /// The UNSUBSCRIBE that is under way, and what was acknowledged before it.
+    /// The UNSUBSCRIBE without an answer, and the packet ids that were acknowledged before it.
     asked: Option<(u16, Vec<u16>)>,
     asked_at: Option<Instant>,
-    /// Of our own requests.
+    /// The last packet id of our own requests.
     last_id: u16,
 }
 
@@ -43,13 +43,13 @@ impl Acks {
         }
     }
 
-    /// A packet id for a request of ours: those of messages are the broker's, and apart.
+    /// A packet id for a request of ours. The packet ids of messages are assigned by the broker, and are separate.
     pub(super) fn next_id(&mut self) -> u16 {
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         self.last_id
     }
 
-    /// A message was sent on with this ticket.
+    /// A message was passed on with this ticket.
     pub(super) fn received(&mut self, ticket: u64, packet_id: u16, qos: u8) {
         self.waiting.push_back((ticket, packet_id, qos == 2));
     }
@@ -59,12 +59,12 @@ impl Acks {
         self.waiting.len()
     }
 
-    /// Everything is acknowledged, and the broker has shown that it knows.
+    /// Whether everything is acknowledged, and the broker is known to have the acknowledgements.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.sent.is_empty() && self.asked.is_none()
     }
 
-    /// Everything up to this ticket is durable: write what may be acknowledged.
+    /// Everything up to this ticket is durable: write the acknowledgements that are due.
     pub(super) fn durable(&mut self, ticket: u64, now: Instant, out: &mut BytesMut) {
         while let Some(&(needs, packet_id, is_qos_2)) = self.waiting.front() {
             if needs > ticket {
@@ -95,7 +95,7 @@ impl Acks {
         self.asked_at = Some(now);
     }
 
-    /// When `durable` should be called although nothing became durable.
+    /// When `durable` must be called even if nothing became durable.
     pub(super) fn ask_at(&self) -> Option<Instant> {
         if self.sent.is_empty() || self.asked.is_some() {
             return None;
@@ -103,7 +103,7 @@ impl Acks {
         self.asked_at.map(|at| at + ASK_EVERY)
     }
 
-    /// An UNSUBACK came: the packet ids that the broker knows to be acknowledged; none if it answers another request.
+    /// An UNSUBACK came. Returns the packet ids whose acknowledgements the broker has; none if it answers another request.
     pub(super) fn answered(&mut self, id: u16) -> Option<Vec<u16>> {
         self.asked
             .take_if(|(asked, _)| *asked == id)

@@ -1,4 +1,4 @@
-//! The packets around messages: CONNECT, SUBSCRIBE and UNSUBSCRIBE out, their answers in. Tolerant of answers with properties and codes that nobody asked for.
+//! The packets around messages: CONNECT, SUBSCRIBE and UNSUBSCRIBE out, their answers in. Answers may have properties and codes that were not requested.
 
 use bytes::{BufMut, BytesMut};
 use rumqttc_v4::mqttbytes::v4;
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// CONNECT, for a session that is kept as long as the settings say; a clean one forgets what the broker kept before.
+/// CONNECT, for a session that is kept as long as the settings say. A clean one deletes an earlier session.
 pub(super) fn connect(
     checked: &Checked,
     consumer: &ConsumerConfig,
@@ -141,12 +141,12 @@ pub(super) fn connect(
     Ok(out)
 }
 
-/// What a CONNACK says.
+/// The contents of a CONNACK.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Connected {
     /// The broker has kept the session.
     pub session: bool,
-    /// The broker's own keep-alive, which stands over ours.
+    /// The broker's own keep-alive, which replaces ours.
     pub keep_alive_s: Option<u16>,
 }
 
@@ -203,7 +203,7 @@ fn refused_v5(code: u8, text: Option<&str>) -> Failure {
 }
 
 impl<'a> Reader<'a> {
-    /// Go through properties; `found` is given the number of each, its name if it has one, and its value.
+    /// Go through properties; `found` is called with the number of each, its name if it has one, and its value.
     fn each_property(&mut self, mut found: impl FnMut(u8, &'a [u8], &'a [u8])) -> Option<()> {
         while let Some(property) = self.byte() {
             let mut name: &[u8] = &[];
@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// What the properties of a message say of the gateway that published it.
+    /// The mark in the properties of a message that a gateway published.
     pub(super) fn mark(&mut self) -> Option<Mark<'a>> {
         let mut reader = MarkReader::default();
         self.each_property(|property, name, value| {
@@ -269,7 +269,7 @@ pub(super) fn subscribe(id: u16, subscriptions: &[Subscription], v5: bool, out: 
     }
     for Subscription { filter, qos } in subscriptions {
         put_text(filter, &mut body);
-        // The other options of MQTT 5 stay 0: a live message then never has the flag of a retained one.
+        // The other options of MQTT 5 stay 0, so that a live message never has the flag of a retained one.
         body.put_u8(*qos);
     }
     put_packet(0x82, &body, out);
@@ -298,7 +298,7 @@ pub(super) fn disconnect(out: &mut BytesMut) {
     out.put_slice(&[0xe0, 0]);
 }
 
-/// Append a DISCONNECT that ends the session where MQTT can say so: with an expiry of 0.
+/// Append a DISCONNECT that ends the session: with an expiry of 0, if the version of MQTT has it.
 pub(super) fn end_session(v5: bool, out: &mut BytesMut) {
     if v5 {
         out.put_slice(&[0xe0, 7, 0, 5, 0x11, 0, 0, 0, 0]);
@@ -354,7 +354,7 @@ pub(super) fn refusal(code: u8, v5: bool) -> Option<String> {
     }
 }
 
-/// What a DISCONNECT says.
+/// The failure that a DISCONNECT reports.
 pub(super) fn disconnected(body: &[u8]) -> Failure {
     let mut reader = Reader::new(body);
     let code = reader.byte().unwrap_or(0);

@@ -21,9 +21,9 @@ use crate::config::{Checked, Protocol};
 use crate::mark::Mark;
 use crate::transport::Stream;
 
-/// Read at once, so that many messages go on together.
+/// How many bytes are read at once, so that many messages are passed on together.
 const READ_BYTES: usize = 256 * 1024;
-/// For so long it is looked once more whether something came: nothing is seen either while this thread gets no time.
+/// How long a last check for messages takes. It is needed because this thread also sees no messages while it gets no CPU time.
 const LAST_LOOK: Duration = Duration::from_millis(5);
 /// One connection.
 pub(super) struct Link<'a> {
@@ -46,7 +46,7 @@ pub(super) struct Link<'a> {
     pinged_at: Option<Instant>,
     pub(super) paused_at: Option<Instant>,
     stopping: bool,
-    /// Since when the session is being given up: the filters are taken back, and what it still holds is taken.
+    /// The session is being retired: its filters are unsubscribed, and the messages that it still holds are taken.
     pub(super) retiring: bool,
     pub(super) last_message: Instant,
 }
@@ -226,7 +226,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// So many bytes came.
+    /// Handle a read of this many bytes.
     fn came(&mut self, count: std::io::Result<usize>) -> Result<(), Failure> {
         if count.map_err(|error| broken(&error))? == 0 {
             return Err(Failure::new(
@@ -238,7 +238,7 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Everything that is there, as one batch.
+    /// Take all complete messages as one batch.
     fn take_all(&mut self, splitter: &mut Splitter) -> Result<(), Failure> {
         let received_at_ns = super::now_ns();
         let (mut messages, mut bytes) = (0, 0);
@@ -271,7 +271,7 @@ impl<'a> Link<'a> {
                 .last_message_ns
                 .store(received_at_ns, Ordering::Relaxed);
         }
-        // What came before the end is good.
+        // Messages that came before the end are valid.
         let ticket = self.inlet.send()?;
         for (packet_id, qos) in self.collected.drain(..) {
             self.acks.received(ticket, packet_id, qos);
@@ -297,7 +297,7 @@ impl<'a> Link<'a> {
         if message.retained && self.consumer.retained == Retained::Ignore {
             self.inlet.skip(&arrived, "retained");
         } else if message.mark == Some(Mark::Again) && !message.retained {
-            // Whoever has a session got it when it was published first.
+            // With a session, the gateway got it when it was first published.
             self.inlet.skip(&arrived, "published_again");
         } else if message.payload_bytes > message.payload.len() as u64 {
             self.inlet.refuse_long(&arrived);
@@ -330,13 +330,13 @@ impl<'a> Link<'a> {
             }
             control::PINGRESP => self.pinged_at = None,
             control::DISCONNECT => return Err(control::disconnected(body)),
-            // A second acknowledgement of something is no reason to end a connection.
+            // A second acknowledgement is no reason to end a connection.
             _ => {}
         }
         Ok(())
     }
 
-    /// Whether more may be read. A pause that outlasts half the keep-alive ends the connection: the broker would end it otherwise, with the will of a client that is gone.
+    /// Whether more may be read. A pause longer than half the keep-alive ends the connection. Otherwise the broker would end it, and publish the will.
     fn may_read(&mut self, now: Instant) -> Result<bool, Failure> {
         if self.inlet.has_room() {
             self.paused_at = None;
@@ -389,7 +389,7 @@ impl<'a> Link<'a> {
             .fold(now + tick, Instant::min)
     }
 
-    /// Show where it stands.
+    /// Publish the state of the consumer.
     fn tell(&self) {
         self.desk
             .unacknowledged

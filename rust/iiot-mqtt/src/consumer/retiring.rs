@@ -12,11 +12,13 @@ use super::subscribing::FILTERS_AT_ONCE;
 use crate::client::{EndKind, Failure};
 use crate::transport::Stream;
 
-/// A session that is to end is empty if so long nothing came although everything is acknowledged, and the broker has shown that it knows.
+/// A session that is being retired is empty if nothing has come for this long, although everything is acknowledged and the broker is known to
+/// have the acknowledgements.
 const QUIET: Duration = Duration::from_secs(1);
 
 impl Link<'_> {
-    /// Give the session up, if that is wanted: take the filters back, and take what the broker still holds for it. True once that was everything.
+    /// Retire the session, if that is wanted: unsubscribe the filters, and take the messages that the broker still holds for it. True once it is
+    /// empty.
     pub(super) fn is_drained(&mut self, now: Instant, splitter: &Splitter) -> bool {
         if !self.desk.is_retiring() || !self.subscribing.is_empty() {
             return false;
@@ -36,7 +38,7 @@ impl Link<'_> {
                 self.unsubscribing.insert(id, part.to_vec());
             }
         }
-        // Who does not read, or has read half a message, does not know that nothing comes.
+        // While nothing is read, or only half a message has been read, it is unknown whether more comes.
         self.unsubscribing.is_empty()
             && self.acks.is_idle()
             && self.out.is_empty()
@@ -45,7 +47,7 @@ impl Link<'_> {
             && now.saturating_duration_since(self.last_message) >= QUIET
     }
 
-    /// End the session, which is empty. Returns how the connection ended.
+    /// End the empty session. Returns how the connection ended.
     pub(super) async fn end_session(
         &mut self,
         writer: &mut WriteHalf<Stream>,
@@ -60,7 +62,7 @@ impl Link<'_> {
         Ok(retired())
     }
 
-    /// With MQTT 3.1.1 a session ends when another one is begun in its place that the broker need not keep.
+    /// With MQTT 3.1.1, end a session by beginning another one in its place that the broker does not keep.
     pub(super) async fn clear_session(&mut self) -> Result<(), Failure> {
         let within = self.checked.config.connect_timeout;
         let stream = self.checked.transport.connect(within);

@@ -1,12 +1,13 @@
-//! Cuts what a broker sends into packets. Pure: bytes in, packets out. Memory is bounded, however long a packet is.
+//! Splits the stream of a broker into packets. Pure: bytes in, packets out. Memory is bounded, however long a
+//! packet is.
 
 use crate::client::Failure;
 use crate::consumer::control::{Reader, malformed};
 use crate::mark::Mark;
 
-/// Of a payload that is too long, so much is kept.
+/// How many bytes are kept of a payload that is too long.
 const EXCERPT_BYTES: usize = 512;
-/// Longest packet of another kind: a SUBACK of thousands of filters is far below.
+/// The longest packet of another kind: a SUBACK for thousands of filters is far shorter.
 const MAX_CONTROL_BYTES: usize = 256 * 1024;
 /// Room for topic and properties of a message beside its payload.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
@@ -25,21 +26,21 @@ pub(super) struct Published<'a> {
     pub mark: Option<Mark<'a>>,
 }
 
-/// What came.
+/// A part of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Came<'a> {
     Message(Published<'a>),
-    /// Another packet: its type, and what stands behind its length.
+    /// Another packet: its type, and its body behind the length.
     Packet(u8, &'a [u8]),
 }
 
-/// Where a message that is too long stands.
+/// The progress within a message that is too long.
 #[derive(Debug)]
 struct Long {
-    /// Its first byte, and what was kept of it.
+    /// Its first byte, and the part of it that was kept.
     first: u8,
     kept: Vec<u8>,
-    /// Of its payload behind what was kept.
+    /// How many bytes of its payload behind the kept part are still to be skipped.
     to_skip: u64,
     whole: u64,
 }
@@ -65,7 +66,7 @@ impl Splitter {
         }
     }
 
-    /// Where the next bytes are to be appended; there is room for so many.
+    /// The buffer to which the next bytes must be appended; it has room for `bytes`.
     pub(super) fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
         self.buffer.drain(..self.start);
         self.start = 0;
@@ -73,12 +74,12 @@ impl Splitter {
         &mut self.buffer
     }
 
-    /// Whether nothing is there of a packet that has not come whole.
+    /// Whether no part of an incomplete packet is held.
     pub(super) fn is_between_packets(&self) -> bool {
         self.long.is_none() && self.start == self.buffer.len()
     }
 
-    /// The next packet, as far as it is there.
+    /// The next packet; none if it is not complete yet.
     pub(super) fn next(&mut self) -> Result<Option<Came<'_>>, Failure> {
         if self.long.is_some() {
             return self.next_long();
@@ -111,7 +112,7 @@ impl Splitter {
         Ok(Some(Came::Message(message)))
     }
 
-    /// The first byte of the next packet, the length of its body, and how many bytes stand before that.
+    /// The first byte of the next packet, the length of its body, and how many bytes come before the body.
     fn header(&self) -> Result<Option<(u8, usize, usize)>, Failure> {
         let bytes = self.buffer.get(self.start..).unwrap_or_default();
         let Some((&first, rest)) = bytes.split_first() else {
@@ -125,7 +126,8 @@ impl Splitter {
         }
     }
 
-    /// A message longer than may be kept: its head and the beginning of its payload are kept, the rest passes by.
+    /// Begin a message that is longer than may be kept: its head and the beginning of its payload are kept, and the
+    /// rest is skipped.
     fn begin_long(
         &mut self,
         first: u8,
@@ -161,7 +163,7 @@ impl Splitter {
         let Some(long) = self.long.take() else {
             return Ok(None);
         };
-        // It stands before what was not read, so that it can be lent as any other is.
+        // It is before the unread bytes, so that it can be borrowed like any other.
         let Long {
             first, kept, whole, ..
         } = long;

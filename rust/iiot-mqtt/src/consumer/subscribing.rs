@@ -8,11 +8,11 @@ use super::control::{self, Connected};
 use super::link::Link;
 use crate::client::{EndKind, Failure};
 
-/// Filters in one SUBSCRIBE: some brokers take few.
+/// The most filters in one SUBSCRIBE, because some brokers accept only a few.
 pub(super) const FILTERS_AT_ONCE: usize = 32;
 
 impl Link<'_> {
-    /// Ask for what is to come, and give up what is not wanted any more.
+    /// Subscribe to the wanted filters, and unsubscribe those that are not wanted any more.
     pub(super) fn subscribe(&mut self, connected: &Connected) -> Result<(), Failure> {
         let known = self.inlet.subscribed()?;
         let wanted = &self.consumer.subscriptions;
@@ -35,7 +35,7 @@ impl Link<'_> {
             }
         } else {
             let lost = !known.is_empty();
-            // Before any message of the new session: its packet ids mean other messages.
+            // Before any message of the new session, because its packet ids belong to other messages.
             self.inlet.new_session(lost)?;
             self.desk.lock().sessions_lost += u64::from(lost);
             let filters: Vec<String> = wanted.iter().map(|s| s.filter.clone()).collect();
@@ -89,7 +89,7 @@ impl Link<'_> {
         Ok(())
     }
 
-    /// The session has what is wanted, and nothing else.
+    /// Store that the session has the wanted filters and no others.
     pub(super) fn store_subscribed(&mut self) -> Result<(), Failure> {
         let filters = self.consumer.subscriptions.iter().map(|s| s.filter.clone());
         Ok(self.inlet.set_subscribed(&filters.collect::<Vec<_>>())?)

@@ -1,8 +1,9 @@
-//! Reads along with what is sent, and notes which packet ids wait for an answer. Pure; any cutting of the bytes gives the same.
+//! Reads the bytes that are sent, and notes which packet ids wait for an answer. Pure; the result does not depend on how the
+//! bytes are cut.
 
 use super::Waiting;
 
-/// Where in a packet the next byte stands.
+/// The part of a packet to which the next byte belongs.
 #[derive(Debug, Default, Clone, Copy)]
 enum At {
     #[default]
@@ -22,7 +23,7 @@ pub struct Outgoing {
     first: u8,
     /// Bytes of the packet that are still to come.
     left: usize,
-    /// Bytes to pass over before `at` goes on.
+    /// Bytes to skip before `at` goes on.
     skip: usize,
 }
 
