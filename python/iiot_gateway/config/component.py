@@ -50,7 +50,9 @@ class SourceSection:
             """A longer document is rejected."""
 
 
-MAY_DROP = "While the journal is full, frames that only such sinks lack are dropped, so that this sink stops no source that waits."
+MAY_DROP = (
+    "While the journal is full, frames that only sinks with this key lack are dropped, so that this sink does not stop a source that waits."
+)
 """What the key `may_drop` of each sink does."""
 
 

@@ -22,10 +22,12 @@ S = TypeVar("S")
 class GatewaySection(ProbeRsSection):
     """`[gateway]`: what holds for all sources, and the first debug probe."""
 
-    env_file: str = path("", "A file of lines NAME=VALUE that count as the environment, where that does not say otherwise.")
+    env_file: str = path(
+        "", "A file with lines NAME=VALUE. They count as variables of the environment, unless the environment itself sets them."
+    )
     channel_capacity: int = integer(
         100,
-        "Of the original gateway. Without meaning here: the journal is the only queue.",
+        "A key of the original gateway. It has no effect, because the journal is the only queue.",
         low=0,
         high=2**31 - 1,
         without_meaning="the journal is the only queue, and it is bounded by journal.max_bytes",
@@ -38,8 +40,8 @@ class JournalSection:
 
     path: str = path("iiot-gateway.db", "The journal's file.")
     sync: Literal["full", "normal"] = text("full", "full: to the disk after each group; normal: once per second.", "full", "normal")
-    max_bytes: int = integer(268435456, "At this size the oldest frames go, counted as dropped.", low=1048576, high=2**44)
-    max_age_h: float = number(0.0, "Frames older than this go, counted as dropped. 0 keeps them.", low=0, high=876000)
+    max_bytes: int = integer(268435456, "At this size the oldest frames are removed, and counted as dropped.", low=1048576, high=2**44)
+    max_age_h: float = number(0.0, "Frames older than this are removed, and counted as dropped. 0 keeps them.", low=0, high=876000)
     max_rejects: int = integer(10000, "How many rejects are kept with their text; all are counted.", low=0, high=10_000_000)
 
 
@@ -48,27 +50,29 @@ class HttpSection:
     """`[http]`: the web page, /api/v1/, /healthz, /readyz and /metrics."""
 
     enabled: bool = flag(True, "false saves ten megabytes of memory.")
-    listen: str = text("127.0.0.1:5000", "ADDRESS:PORT. Other than loopback needs a token.")
-    token: Secret = secret("Asked of everybody, if set. Better by IIOT_HTTP__TOKEN or token_file.")
+    listen: str = text("127.0.0.1:5000", "ADDRESS:PORT. Any address except loopback needs a token.")
+    token: Secret = secret("If it is set, every client must send it. Better set by IIOT_HTTP__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     allowed_hosts: tuple[str, ...] = texts("Further names that browsers may call a loopback address by, for a proxy in front.")
-    tls_cert_file: str = path("", "The server's certificate with its chain (PEM); with it only https:// is spoken.")
+    tls_cert_file: str = path("", "The server's certificate with its chain (PEM); if it is set, the server accepts only https://.")
     tls_key_file: str = path("", "The key of that certificate (PEM).")
-    behind_proxy: bool = flag(False, "true: a proxy in front speaks TLS with clients; its X-Forwarded-For names them.")
+    behind_proxy: bool = flag(False, "true: a proxy in front handles TLS; its X-Forwarded-For names the clients.")
     plaintext: Literal["refuse", "allow"] = text(
-        "refuse", "Whether devices may send without TLS from other machines: allow is for a network that is trusted.", "refuse", "allow"
+        "refuse", "Whether devices on other machines may send without TLS: use allow only on a trusted network.", "refuse", "allow"
     )
     max_connections: int = integer(
-        1024, "Connections at once beside those of pages; further ones are told to come later.", low=8, high=60_000
+        1024, "The most connections at once, besides those of pages; further ones are told to come later.", low=8, high=60_000
     )
-    max_pages: int = integer(64, "Pages that may watch at once; further ones are told to come later.", low=0, high=1000)
+    max_pages: int = integer(64, "The most pages that may watch at once; further ones are told to come later.", low=0, high=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSection:
     """`[log]`: to standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = text("info", "The least that is logged.", "debug", "info", "warning", "error")
+    level: Literal["debug", "info", "warning", "error"] = text(
+        "info", "The lowest level that is logged.", "debug", "info", "warning", "error"
+    )
     format: Literal["auto", "json", "console"] = text("auto", "auto: console on a terminal, JSON otherwise.", "auto", "json", "console")
 
 

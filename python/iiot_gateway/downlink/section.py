@@ -33,9 +33,9 @@ class DownlinkSection:
 
     key: Secret = secret("The nodes' key, 32 hexadecimal digits (IIOT_NODE_KEY of their build). Better by IIOT_DOWNLINK__KEY or key_file.")
     key_file: str = path("", "A file that holds the key and nothing else.")
-    source: str = text("serial", "The serial source at whose other end the gateway node is.")
-    sink: str = text("mqtt", "The section of the broker on which commands are asked for.")
-    valid_s: int = integer(120, "A command that could not be sent within so many seconds expires.", low=1, high=3600)
+    source: str = text("serial", "The serial source to which the gateway node is connected.")
+    sink: str = text("mqtt", "The section of the broker at which commands are requested.")
+    valid_s: int = integer(120, "A command that could not be sent within this many seconds expires.", low=1, high=3600)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:

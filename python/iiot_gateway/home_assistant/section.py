@@ -27,11 +27,11 @@ class HomeAssistantSection:
     """`[home_assistant]`: tells Home Assistant of every metric that goes to its broker (MQTT discovery)."""
 
     discovery: bool = flag(False, "true announces a device per node, and a sensor per metric.")
-    mqtt: tuple[str, ...] = texts('Which brokers, by the names of their sections: ["mqtt", "mqtt.site"]; empty takes all.')
+    mqtt: tuple[str, ...] = texts('The brokers to use, by the names of their sections: ["mqtt", "mqtt.site"]; empty uses all.')
     discovery_prefix: str = text("homeassistant", "Home Assistant's discovery prefix.")
     status_topic: str = text("homeassistant/status", "Where Home Assistant says online; everything is announced again then.")
     expire_after_s: int = integer(
-        0, "Without a new value for so long, Home Assistant shows a sensor as unavailable. 0 never does.", low=0, high=YEAR_S
+        0, "Without a new value for this long, Home Assistant shows a sensor as unavailable. 0 turns this off.", low=0, high=YEAR_S
     )
     retired: tuple[str, ...] = texts("Nodes that are gone, by name: their sensors are removed from Home Assistant.")
 

@@ -23,10 +23,10 @@ class BrokerSection:
     """`[broker]`: the built-in MQTT broker, which runs if an [mqtt] or [mqtt_consumer] section has broker_url = "embedded"."""
 
     listen: str = text("127.0.0.1:1883", "ADDRESS:PORT in numbers; 0.0.0.0 lets other machines in, with a username or allow_anonymous.")
-    username: str = text("", "What every client must give; empty asks for nothing.")
+    username: str = text("", "The user name that every client must give; empty requires none.")
     password: Secret = secret("Better by IIOT_BROKER__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")
-    allow_anonymous: bool = flag(False, "true lets everybody in also from other machines.")
+    allow_anonymous: bool = flag(False, "true also lets everybody in from other machines.")
     path: str = path("iiot-broker.db", "Where retained values of other clients are kept.")
 
 

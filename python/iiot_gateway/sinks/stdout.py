@@ -42,7 +42,7 @@ class StdoutSection(SinkSection):
 
     format: Literal["lines", "json"] = text("lines", "lines: line protocol. json: one JSON object per point.", "lines", "json")
     on_closed: Literal["end", "wait"] = text(
-        "end", "When nobody reads any more: end the gateway, or let points wait in the journal for its next start.", "end", "wait"
+        "end", "When no program reads any more: end the gateway, or let points wait in the journal for its next start.", "end", "wait"
     )
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
     may_drop: bool = flag(False, MAY_DROP)

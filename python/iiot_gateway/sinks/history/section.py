@@ -27,9 +27,9 @@ class HistorySection(SinkSection):
     """`[history]`, `[history.NAME]`: every point in a file on this machine, for the web page, the API and `history`."""
 
     path: str = path("history.db", "The history's file.")
-    max_age_d: float = number(0.0, "Points older than this go. 0 keeps them.", low=0, high=36600)
+    max_age_d: float = number(0.0, "Points older than this are removed. 0 keeps them.", low=0, high=36600)
     max_bytes: int = integer(
-        1073741824, "With more bytes in use the oldest points go; about 3 per point. 0 is no limit.", low=0, high=2**44
+        1073741824, "With more bytes in use, the oldest points are removed; a point takes about 3 bytes. 0 is no limit.", low=0, high=2**44
     )
     commit_interval_ms: int = integer(
         1000, "How long the first frame of a commit waits for more; longer spares SD cards.", low=0, high=60000

@@ -40,21 +40,22 @@ class InfluxdbSection(SinkSection):
     read_token: Secret = secret("A token that may read the bucket; with it the device API asks this database. Better by read_token_file.")
     read_token_file: str = path("", "A file that holds that token and nothing else; `influxdb init` writes one.", made_by="influxdb init")
     api: Literal["v2", "v1"] = text("v2", "v2 posts to /api/v2/write, v1 to /write?db=BUCKET.", "v2", "v1")
-    batch_lines: int = integer(5000, "Lines per request at most.", low=1, high=100000)
+    batch_lines: int = integer(5000, "The most lines per request.", low=1, high=100000)
     batch_interval_ms: int = integer(1000, "How long the first line of a request waits for more.", low=0, high=60000)
     timeout_s: float = number(30.0, "A request that takes longer is repeated.", low=0.1, high=HOUR_S)
     suspect_after_s: float = number(
         600.0,
-        "A 5xx that lasts so long may be the fault of a line; it is rejected if the database takes another of its measurement.",
+        "A 5xx that lasts this long may be the fault of a line; "
+        "the line is rejected if the database accepts another one of its measurement.",
         low=0,
         high=YEAR_S,
     )
     integers: Literal["typed", "float"] = text(
-        "typed", "float writes integers as floats, for a bucket in which Telegraf has written them so.", "typed", "float"
+        "typed", "float writes integers as floats, for a bucket in which Telegraf has written floats under these names.", "typed", "float"
     )
     gzip: bool = flag(True, "Compress requests.")
     ca_file: str = path("", "Certificates (PEM) that the server's is checked against; empty takes the system's.")
-    on_start: OnStart = text("wait", "If the server is absent at start: wait for it, or fail.", "wait", "fail")
+    on_start: OnStart = text("wait", "If the server is not available at the start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
     may_drop: bool = flag(False, MAY_DROP)
 

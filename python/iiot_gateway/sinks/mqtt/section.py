@@ -31,10 +31,11 @@ class MqttSection(PublishingSection):
     client_id: str = text("iiot-gateway", "Must differ between gateways on one broker.")
     topic_prefix: str = text(
         "iiot",
-        "Of PREFIX/gateway/status and PREFIX/gateway/health; that of the first [mqtt] is also that of values whose source names none.",
+        "The prefix of PREFIX/gateway/status and PREFIX/gateway/health. "
+        "That of the first [mqtt] is also used for values whose source has none.",
     )
     qos: int = choice(1, "0: at most once, 1: at least once, 2: exactly once.", 0, 1, 2)
-    protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
+    protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT.", "3.1.1", "5")
     backlog: Literal["replay", "latest"] = text(
         "replay",
         "After an outage: replay sends every value, latest sends the newest value per topic of each 2,048 frames read.",
@@ -44,9 +45,9 @@ class MqttSection(PublishingSection):
     keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
     ack_timeout_s: float = number(20.0, "An acknowledgement that takes longer ends the connection.", low=1, high=HOUR_S)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
-    inflight: int = integer(1000, "Publishes under way at once.", low=1, high=65535)
+    inflight: int = integer(1000, "The most publishes without an acknowledgement at a time.", low=1, high=65535)
     max_topics: int = integer(
-        100_000, "Topics that are remembered; values of further ones are sent with retain off.", low=1, high=10_000_000
+        100_000, "The most topics that are remembered; values of further ones are sent without retain.", low=1, high=10_000_000
     )
     username: str = text("", "Empty connects without one.")
     password: Secret = secret("Better by IIOT_MQTT__PASSWORD or password_file.")
@@ -55,7 +56,7 @@ class MqttSection(PublishingSection):
     client_cert_file: str = path("", "The gateway's own certificate (PEM).")
     client_key_file: str = path("", "The key of that certificate (PEM).")
     health_interval_s: float = number(60.0, "Seconds between health documents.", low=1, high=DAY_S)
-    on_start: OnStart = text("wait", "If the broker is absent at start: wait for it, or fail.", "wait", "fail")
+    on_start: OnStart = text("wait", "If the broker is not available at the start: wait for it, or fail.", "wait", "fail")
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
     may_drop: bool = flag(False, MAY_DROP)
 

@@ -36,19 +36,20 @@ class PostgresqlSection(SinkSection):
     password_file: str = path("", "A file that holds the password and nothing else.")
     schema: str = text("public", "The schema of the tables.")
     tables: Literal["manage", "fixed"] = text(
-        "manage", "manage makes tables, columns and partitions that are missing; fixed uses what it finds.", "manage", "fixed"
+        "manage", "manage makes missing tables, columns and partitions; fixed uses only existing ones.", "manage", "fixed"
     )
     configuration_tags: bool = flag(False, "Whether the tags of the configuration are columns too.")
     unique: bool = flag(
-        False, "Leave a row out that says the same of the same time as one that is there, for gateways that get the same messages."
+        False, "Leave out a row whose content and time equal those of an existing row, for gateways that get the same messages."
     )
     nul: Literal["reject", "replace"] = text(
         "reject", "A text with U+0000, which PostgreSQL cannot hold: reject its row, or write U+FFFD instead.", "reject", "replace"
     )
     retention_days: Mapping[str, float] = days(
-        "Days that a measurement is kept: older rows are rejected, partitions that the gateway made are dropped. Others stay for ever."
+        "How many days a measurement is kept: older rows are rejected, "
+        "and partitions that the gateway made are dropped. Other measurements stay for ever."
     )
-    batch_rows: int = integer(10000, "Rows per transaction at most.", low=1, high=100000)
+    batch_rows: int = integer(10000, "The most rows per transaction.", low=1, high=100000)
     batch_interval_ms: int = integer(100, "How long the first row of a transaction waits for more.", low=0, high=60000)
     connect_timeout_s: float = number(10.0, "How long connecting may take.", low=0.1, high=HOUR_S)
     timeout_s: float = number(60.0, "A transaction that takes longer is repeated.", low=0.1, high=HOUR_S)

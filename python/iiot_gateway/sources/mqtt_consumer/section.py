@@ -37,19 +37,17 @@ class MqttConsumerSection(SourceSection):
         "mqtt://localhost:1883", 'mqtt:// (port 1883), mqtts:// (port 8883, TLS or nothing), or "embedded" for the broker of [broker].'
     )
     topics: tuple[Subscription, ...] = subscriptions("Topic filters to subscribe to; $share/GROUP/FILTER shares them with other gateways.")
-    qos: int = choice(1, "Of filters that name none. 0 can lose messages on their way; 1 and 2 lose none and double none.", 0, 1, 2)
-    protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT that is spoken.", "3.1.1", "5")
-    client_id: str = text(
-        "", "Under this name the broker keeps the session. Empty makes one from the journal's id and this section's name."
-    )
+    qos: int = choice(1, "For filters that name none. 0 can lose messages on their way; 1 and 2 lose none and double none.", 0, 1, 2)
+    protocol: Literal["3.1.1", "5"] = text("3.1.1", "The version of MQTT.", "3.1.1", "5")
+    client_id: str = text("", "The broker keeps the session under this id. Empty makes one from the journal's id and this section's name.")
     session_expiry_s: float = number(
         86400.0,
-        "How long the broker is to keep the session while the gateway is away (3.1.1: it decides). 0 keeps none.",
+        "How long the broker keeps the session while the gateway is away (with 3.1.1 the broker decides). 0 keeps none.",
         low=0,
         high=4294967295,
     )
     retained: Literal["ignore", "take"] = text(
-        "ignore", "Messages that the broker had kept: ignore counts them as skipped; take accepts each value once.", "ignore", "take"
+        "ignore", "Messages that the broker had retained: ignore counts them as skipped; take accepts each value once.", "ignore", "take"
     )
     redelivery: Literal["marked", "unmarked"] = text(
         "marked",
@@ -58,7 +56,10 @@ class MqttConsumerSection(SourceSection):
         "unmarked",
     )
     own: Literal["refuse", "take"] = text(
-        "refuse", "Filters under which the gateway's own values would come back: refuse is a fault, take accepts them.", "refuse", "take"
+        "refuse",
+        "Filters through which the gateway's own values would come back: refuse reports a fault, take accepts them.",
+        "refuse",
+        "take",
     )
     when_full: Literal["pause", "drop_oldest"] = text(
         "pause",
@@ -66,16 +67,16 @@ class MqttConsumerSection(SourceSection):
         "pause",
         "drop_oldest",
     )
-    silence_s: float = number(900.0, "Without any message for so long, status says silent. 0 never does.", low=0, high=YEAR_S)
+    silence_s: float = number(900.0, "Without any message for this long, status says silent. 0 turns this off.", low=0, high=YEAR_S)
     receive_maximum: int = integer(
         0,
-        "Messages under way without an acknowledgement (protocol 5); another gateway may store as many again. "
+        "The most messages without an acknowledgement (protocol 5); another gateway may store the same number again. "
         "0 means 250 for shared filters, and no limit for others.",
         low=0,
         high=65535,
     )
     keep_alive_s: float = number(30.0, "Seconds between pings.", low=1, high=65535)
-    ack_timeout_s: float = number(20.0, "A ping that is not answered for so long ends the connection.", low=1, high=HOUR_S)
+    ack_timeout_s: float = number(20.0, "A ping that is not answered for this long ends the connection.", low=1, high=HOUR_S)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
     username: str = text("", "Empty connects without one.")
     password: Secret = secret("Better by IIOT_MQTT_CONSUMER__PASSWORD or password_file.")
@@ -85,7 +86,7 @@ class MqttConsumerSection(SourceSection):
     client_key_file: str = path("", "The key of that certificate (PEM).")
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
     topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
-    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they override those of [gateway].")
     dedup_window_s: float = number(
         3600.0, "A message with a time that comes again within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
     )

@@ -26,23 +26,23 @@ class ProbeRsSection(SourceSection):
     """`[probe_rs.NAME]`: a further debug probe; the same keys as `[gateway]`."""
 
     probe_id: str = text("", "The probe, VID:PID or VID:PID:SERIAL as `probe-rs list` prints it; needed when several are plugged in.")
-    chip: str = text("", "The chip of the node. Set, it makes this probe a source.")
+    chip: str = text("", "The chip of the node. If it is set, this probe is a source.")
     firmware_path: str = path("", "The firmware (ELF) that runs on the node; run mode flashes it, both modes decode its log with it.")
     mode: Literal["run", "attach"] = text("run", "run: flash if needed, reset and listen. attach: listen only.", "run", "attach")
     probe_rs_path: str = text("probe-rs", "The probe-rs program: a name on the search path, or a path.")
     log_format: str = text("", "A defmt log format for --log-format; empty leaves it to probe-rs.")
     rtt_channel: str = text(
         "Terminal",
-        "With several RTT channels: the one that is taken. With one, which has no name in the log, all is taken; empty always takes all.",
+        "With several RTT channels: the one to read. A single channel has no name in the log, and is always read; empty reads everything.",
     )
-    rtt_silence_s: float = number(60.0, "Without any byte for so long, status says rtt_silent. 0 never does.", low=0, high=YEAR_S)
+    rtt_silence_s: float = number(60.0, "Without any byte for this long, status says rtt_silent. 0 turns this off.", low=0, high=YEAR_S)
     telemetry_silence_s: float = number(
-        900.0, "With log lines but no telemetry for so long, status says telemetry_silent. 0 never does.", low=0, high=YEAR_S
+        900.0, "With log lines but no telemetry for this long, status says telemetry_silent. 0 turns this off.", low=0, high=YEAR_S
     )
     stop_grace_s: float = number(2.0, "How long probe-rs may take to end before it is killed.", low=0, high=3)
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway], there `lora-bridge`.")
     topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway], there that of the first [mqtt].")
-    tags: Mapping[str, str] = tags("Tags on every point; a source's own come over those of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; a source's own tags override those of [gateway].")
     dedup_window_s: float = number(
         3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
     )

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class SerialSection(SourceSection):
     """`[serial]`, `[serial.NAME]`: a serial port."""
 
-    port: str = text("", "A device (/dev/ttyACM0), or VID:PID[:SERIAL] of a USB adapter wherever it turns up.")
+    port: str = text("", "A device (/dev/ttyACM0), or VID:PID[:SERIAL] of a USB adapter at any port.")
     baud: int = integer(115200, "Bits per second.", low=50, high=12000000)
     bytesize: int = choice(8, "Data bits.", 5, 6, 7, 8)
     parity: Literal["N", "E", "O"] = text("N", "N none, E even, O odd.", "N", "E", "O")
     stopbits: int = choice(1, "Stop bits.", 1, 2)
-    silence_s: float = number(900.0, "Without telemetry for so long, status says telemetry_silent. 0 never does.", low=0, high=YEAR_S)
+    silence_s: float = number(900.0, "Without telemetry for this long, status says telemetry_silent. 0 turns this off.", low=0, high=YEAR_S)
     profile: str = text("", "Built-in profile by name, or a path to a .toml file; empty takes that of [gateway].")
     topic_prefix: str = text("", "Prefix of this source's topics; empty takes that of [gateway].")
-    tags: Mapping[str, str] = tags("Tags on every point; they come over those of [gateway].")
+    tags: Mapping[str, str] = tags("Tags on every point; they override those of [gateway].")
     dedup_window_s: float = number(
         3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
     )
