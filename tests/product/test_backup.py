@@ -141,7 +141,7 @@ def test_a_backup_under_load_in_an_empty_folder_goes_on_where_it_was_made(fleet:
 
     into = tmp_path / "restored"
     said = restored(fleet, backup, "--into", str(into))
-    assert "what waited for a sink then is sent again" in said
+    assert "frames that waited for a sink at that time are sent again" in said
     secret = [Path(file["path"]).name for file in json.loads((backup / "manifest.json").read_text())["files"] if file["is_secret"]]
     assert sorted(secret) == ["config.toml", "iiot-devices.db", "token"]
     names = ["config.toml", "history.db", "iiot-broker.db", "iiot-devices.db", "journal.db", "token"]

@@ -56,7 +56,11 @@ def replay(gateway: Gateway, log: Path, *more: str) -> int:
     ("reply", "error", "remedy"),
     [
         ((200, {"Content-Type": "text/html"}, LOGIN), "200 (text/html) is no answer of a database", "set url to the database itself"),
-        ((202, {}, {"status": "queued"}), '202 (no content type) is no answer of a database, which confirms with 204: {"status"', "proxy"),
+        (
+            (202, {}, {"status": "queued"}),
+            '202 (no content type) is not the answer of a database, which confirms with 204: {"status"',
+            "proxy",
+        ),
         ((302, {"Location": "http://login.example/"}, None), "302 a redirect to http://login.example/", "follows no redirect"),
         ((405, {}, "no"), "405 no", "nothing takes lines at /api/v2/write"),
         ((415, {}, "no"), "415 no", "set gzip = false"),

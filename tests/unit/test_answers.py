@@ -70,7 +70,9 @@ def test_what_is_no_database_is_shown_with_status_kind_and_beginning() -> None:
     """A login page answers 200 to everything; a redirect names where it leads."""
     page = Answered(200, content_type="text/html", body=b"<html>\n<title>Sign in</title>" + b"x" * 1000)
 
-    assert reason(page).startswith("200 (text/html) is no answer of a database, which confirms with 204: <html> <title>Sign in</title>")
+    assert reason(page).startswith(
+        "200 (text/html) is not the answer of a database, which confirms with 204: <html> <title>Sign in</title>"
+    )
     assert len(reason(page)) <= 240
     assert reason(Answered(202)).endswith("204: an empty body")
     assert reason(Answered(302, location="https://login.example/")) == "302 a redirect to https://login.example/, which is not followed"

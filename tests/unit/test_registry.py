@@ -343,7 +343,7 @@ def test_a_file_that_another_program_holds_is_waited_for_and_then_told(
     holder = sqlite3.connect(tmp_path / "devices.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(RegistryUnusable, match="another program holds it"):
+    with pytest.raises(RegistryUnusable, match="another program uses it"):
         impatient.devices.add(device("two"))
 
     assert impatient.devices.get("one") is not None

@@ -101,7 +101,7 @@ class Feed:
         """Return the newest value of everything."""
         live = self._views.live
         if live is None:
-            raise Problem(503, "no_live_values", "the live values are not there", "start the gateway with `run`")
+            raise Problem(503, "no_live_values", "the live values are not available", "start the gateway with `run`")
         version = await anyio.to_thread.run_sync(live.follow, limiter=self.threads)
         if self._latest[0] != version:
             self._latest = (version, await anyio.to_thread.run_sync(live.latest, limiter=self.threads))

@@ -25,7 +25,7 @@ NOT_BUILT = """\
 iiot-gateway runs. There is no web page, because this checkout was built without npm: install nodejs and npm
 (apt install nodejs npm), run scripts/build-web.sh, and start the gateway again.
 
-The API is there all the same: /api/v1/openapi.json, /api/v1/latest, /api/v1/status, /metrics.
+The API works all the same: /api/v1/openapi.json, /api/v1/latest, /api/v1/status, /metrics.
 """
 
 

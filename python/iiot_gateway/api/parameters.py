@@ -38,7 +38,7 @@ def place(query: Mapping[str, str], name: str) -> tuple[str, int] | None:
         return None
     run, _, number = text.partition(".")
     if not (run.isalnum() and run.isascii() and number.isascii() and number.isdigit() and len(number) <= 18):
-        raise Problem(400, "parameter_invalid", f"{name}: found {text[:80]!r}", "expected what the answer before has as `next`")
+        raise Problem(400, "parameter_invalid", f"{name}: found {text[:80]!r}", "expected the `next` of the answer before")
     return run, int(number)
 
 

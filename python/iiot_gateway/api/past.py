@@ -18,7 +18,7 @@ NS = 1_000_000
 NO_HISTORY = Problem(404, "no_history", "no history is kept", "add a [history] section to the configuration and start the gateway again")
 STATUS_OF = {"missing": 404, "invalid": 400, "damaged": 500, "unknown_version": 500, "io": 500}
 REMEDIES = {
-    "missing": "it is made with the first points",
+    "missing": "it is created with the first points",
     "busy": "ask again",
     "closed": "the gateway is stopping",
     "timeout": "ask for a shorter range, or an every_ms that is a whole number of minutes",

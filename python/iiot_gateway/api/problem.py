@@ -36,7 +36,7 @@ class Problem(Exception):
         return json.dumps(document).encode()
 
 
-NOT_FOUND = Problem(404, "not_found", "there is nothing at this address", "/api/v1/openapi.json lists what there is")
+NOT_FOUND = Problem(404, "not_found", "there is nothing at this address", "/api/v1/openapi.json lists all addresses")
 METHOD_NOT_ALLOWED = 405
 
 

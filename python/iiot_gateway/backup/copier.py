@@ -76,7 +76,7 @@ class Copier:
 
     def _told(self, number: Any) -> dict[str, Any]:
         if number != self._number:
-            raise GatewayError("another backup has begun since, or the gateway was started anew")
+            raise GatewayError("another backup has begun since, or the gateway was restarted")
         return {**self._state, "pages": list(self._progress.pages())}
 
     def _copy_all(self, folder: str, state: dict[str, Any]) -> None:

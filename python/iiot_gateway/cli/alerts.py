@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
     from iiot_gateway.sinks.alerts.receiver import Notification
 
-NOBODY = "nobody is told of alerts: add [alerts], [webhook] or [mail] to the configuration"
+NOBODY = "no receiver gets alerts: add [alerts], [webhook] or [mail] to the configuration"
 
 SETTINGS = {"webhook": "url or url_file, form, token and ca_file", "mail": "host, port, tls, username, password and ca_file"}
 """What a receiver of a kind may have wrong."""
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             raise GatewayError("alerts test needs the name of a receiver or of a rule")
         return _test(config, args.name)
     if args.name is not None:
-        raise GatewayError("a name goes with test")
+        raise GatewayError("a name can only be given with test")
     document = _fetch(config)
     print(json.dumps(document, indent=2) if args.json else _table(document))
     return 0

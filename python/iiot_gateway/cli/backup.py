@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words", nargs="+", metavar="[verify] DIR", help="the new folder, which must not exist; with verify, one that is there"
     )
     parser.add_argument(
-        "--restore", action="store_true", help="with verify: also put it into a temporary folder beside it, open it there, and count"
+        "--restore", action="store_true", help="with verify: also restore it into a temporary folder beside it, open it there, and count"
     )
 
 

@@ -12,9 +12,7 @@ from iiot_gateway.errors import GatewayError
 def add_broker_arguments(parser: argparse.ArgumentParser, *, credentials: str) -> None:
     """Declare them; `credentials` says where user and password come from."""
     parser.add_argument("--broker", metavar="URL", help=f"the broker, mqtt://HOST:PORT or mqtts://HOST:PORT; {credentials}")
-    parser.add_argument(
-        "--ca-file", metavar="FILE", help="certificates (PEM) that the server's is checked against; the system's by default"
-    )
+    parser.add_argument("--ca-file", metavar="FILE", help="certificates (PEM) to check the server's with; the system's by default")
 
 
 def broker_url(args: argparse.Namespace) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the file and what to print of it."""
     parser.add_argument("file", metavar="FILE", help="a log, plain or gzip, or a recording; - reads standard input")
-    parser.add_argument("--profile", metavar="NAME|FILE", help="the profile; that of the configuration by default")
+    parser.add_argument("--profile", metavar="NAME|FILE", help="the profile; by default that of the configuration")
     parser.add_argument("--only", choices=["topics", "lines", "rejects"], help="print only these")
 
 

@@ -107,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=rate,
         default=argparse.SUPPRESS,
         metavar="R|max",
-        help=f"factory: so many times faster than real machines, {PACE:g} by default; "
+        help=f"factory: how many times faster than real machines, {PACE:g} by default; "
         f"devices: messages per second, {demo_devices.RATE_PER_S:g} by default",
     )
     parser.add_argument(

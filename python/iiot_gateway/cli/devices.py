@@ -49,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     added.add_argument("name", help="its name; no other device may have the same")
     added.add_argument("--id", default="", help="letters, digits, - and _; the next number by default")
     added.add_argument("--type", required=True, help="what kind of device it is, such as sensor")
-    added.add_argument("--again", action="store_true", help="bring the removed device of this id back, with what it sent")
+    added.add_argument("--again", action="store_true", help="bring back the removed device of this id, with its data")
     _descriptions(added)
-    shown = action("show", "show a device and what is known of its keys")
+    shown = action("show", "show a device and the data of its keys")
     shown.add_argument("id")
-    changed = action("change", "change what is said of a device; points that came before keep what was true then")
+    changed = action("change", "change the data of a device; earlier points keep the tags that they have")
     changed.add_argument("id")
     changed.add_argument("--name")
     changed.add_argument("--type")
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overlap-h", type=_hours, metavar="HOURS", help="how long the old key stays valid; devices.key_overlap_s by default"
     )
     action("disable", "refuse a device and its data").add_argument("id")
-    action("enable", "take a disabled device's data again").add_argument("id")
+    action("enable", "accept a disabled device's data again").add_argument("id")
     removed = action("remove", "remove a device and its keys; its data stays, and its id is given to no other device")
     removed.add_argument("id")
     imported = action("import", "add the devices of a file; their keys are printed as CSV, or taken over")
@@ -84,7 +84,7 @@ def _descriptions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--location")
     parser.add_argument("--firmware-version", metavar="VERSION")
     parser.add_argument("--hardware-version", metavar="VERSION")
-    parser.add_argument("--user-name", metavar="NAME", help="under which it logs in at a broker, beside its id")
+    parser.add_argument("--user-name", metavar="NAME", help="a name under which it logs in at a broker, beside its id")
     parser.add_argument("--tag", action="append", type=_tag, metavar="NAME=VALUE", help="a tag on its points; several may be given")
 
 
@@ -94,9 +94,14 @@ def _key_actions(actions: Any) -> None:
     create = verbs.add_parser("create", help="create a key, and print it")
     create.add_argument("--type", required=True, choices=KINDS)
     create.add_argument(
-        "--device", nargs="+", action="extend", default=[], metavar="ID", help="of a gateway's key: the devices it speaks for; * for all"
+        "--device",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ID",
+        help="for a gateway's key: the devices that it may send for; * for all",
     )
-    create.add_argument("--label", default="", help="whose it is, for instance")
+    create.add_argument("--label", default="", help="a note, such as the owner of the key")
     create.add_argument("--expires-days", type=_days, metavar="DAYS", help="how long it is valid; for ever by default")
     listed = verbs.add_parser("list", help="list the keys: everything but the keys themselves")
     listed.add_argument("--json", action="store_true", help="print JSON")

@@ -23,19 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     status = actions.add_parser(
         "status",
-        help="whether what the sites published is stored once; exit code 1, with the origins, where that does not hold",
+        help="check that each value which the sites published is stored once; if not, name the origins and exit with code 1",
     )
     status.add_argument(
         "urls", nargs="+", metavar="URL", help="the HTTP address of each gateway, site or worker, such as http://10.0.0.7:5000"
     )
     status.add_argument("--token-file", metavar="FILE", help="the [http] token of all of them; a line `URL TOKEN` for each if they differ")
-    status.add_argument("--ca-file", metavar="FILE", help="certificates (PEM) that theirs are checked against; the system's by default")
+    status.add_argument("--ca-file", metavar="FILE", help="certificates (PEM) to check theirs with; the system's by default")
     status.add_argument(
         "--wait",
         type=float,
         default=WAIT_S,
         metavar="S",
-        help=f"how long values may be under way before they count as missing; {WAIT_S:g} by default",
+        help=f"how long values may be on their way before they count as missing; {WAIT_S:g} by default",
     )
     status.add_argument("--json", action="store_true", help="print JSON")
 

@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _which(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help="series with their number, topic, times and points (the default)")
-    last = actions.add_parser("last", help="the last value of each series, as the text that came")
+    last = actions.add_parser("last", help="the last value of each series, with the text in which it arrived")
     for action in (listing, last):
         action.add_argument("--json", action="store_true", help="print JSON")
     ranging = actions.add_parser("range", help="points of one series, or buckets of them")
     ranging.add_argument(
         "--every", type=duration_ns, default=0, metavar="T", help="the width of buckets: 30s, 5m, 1h, 1d; points without it"
     )
-    ranging.add_argument("--agg", choices=AGGREGATES, default="mean", help="what is made of a bucket; mean by default")
+    ranging.add_argument("--agg", choices=AGGREGATES, default="mean", help="how the points of a bucket are combined; mean by default")
     ranging.add_argument("--limit", type=count, default=100_000, metavar="N", help="the most lines; 100000 by default")
     exporting = actions.add_parser("export", help="points as a file: time, topic, measurement, tags, field, value")
     form = exporting.add_mutually_exclusive_group(required=True)
@@ -43,8 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exporting.add_argument("--force", action="store_true", help="overwrite the file")
     for action in (ranging, exporting):
         action.add_argument("--start", type=moment_ns, metavar="ISO-TIME", help="from here on")
-        action.add_argument("--end", type=moment_ns, metavar="ISO-TIME", help="up to here; behind the last point by default")
-        action.add_argument("--since", type=duration_ns, metavar="T", help="so long before the end, instead of --start; range takes 1d")
+        action.add_argument("--end", type=moment_ns, metavar="ISO-TIME", help="the end of the range; by default behind the last point")
+        action.add_argument(
+            "--since", type=duration_ns, metavar="T", help="the length of the range before its end, instead of --start; range uses 1d"
+        )
     wanted = "number or topic, as `history` lists them; + and # stand for levels of topics"
     ranging.add_argument("series", metavar="SERIES", help=wanted)
     for action in (last, exporting):

@@ -26,7 +26,7 @@ TOTALS = {"taken": "taken over", "differs": "mean something else here", "left ou
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is imported, and where to."""
     programs = parser.add_subparsers(dest="program", required=True, metavar="PROGRAM")
-    telegraf = programs.add_parser("telegraf", help="take over telegraf.conf files")
+    telegraf = programs.add_parser("telegraf", help="import telegraf.conf files")
     telegraf.add_argument("files", nargs="+", metavar="FILE", help="files that Telegraf reads together")
     telegraf.add_argument("--out", metavar="DIR", default=".", help="where the files are written; this folder by default")
     telegraf.add_argument("--json", action="store_true", help="print the report as JSON")

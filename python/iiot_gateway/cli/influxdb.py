@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the three actions."""
     parser.add_argument("--section", default="influxdb", metavar="NAME", help="which section of the configuration; influxdb by default")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    init = actions.add_parser("init", help="set a server up")
+    init = actions.add_parser("init", help="set up a server")
     init.add_argument("--username", default="admin", help="the first user of a new server")
     init.add_argument("--password-file", metavar="FILE", help="that user's password; needed for a new server")
     init.add_argument(
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="make the buckets and the daily task of a plan: factory-dosing (raw points for two years, daily sums for ten)",
     )
-    init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; for ever by default")
+    init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; by default for ever")
     init.add_argument(
         "--gateway-token-file",
         metavar="FILE",
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
         action.add_argument("--section", metavar="NAME", default=argparse.SUPPRESS, help="which section of it")
     for action in (init, delete):
-        action.add_argument("--dry-run", action="store_true", help="say what would be done")
+        action.add_argument("--dry-run", action="store_true", help="only print what would be done")
         action.add_argument("--yes", action="store_true", help="do not ask")
 
 

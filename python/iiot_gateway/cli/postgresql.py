@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--section", default="postgresql", metavar="NAME", help="which section of the configuration; postgresql by default")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     adopt = actions.add_parser("adopt", help="take over a database that the sink calls unknown_run; the gateway must be stopped")
-    init = actions.add_parser("init", help="make the tables, views and roles of a plant; twice changes nothing")
+    init = actions.add_parser("init", help="make the tables, views and roles of a plant; a second call changes nothing")
     init.add_argument("--profile", choices=tuple(PLANS), required=True, help="the profile whose points go into the tables")
     init.add_argument("--url", metavar="URL", help="the database as its owner, whose password PGPASSWORD holds; by default the section's")
     init.add_argument(
@@ -49,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     init.add_argument("--writer", default="iiot_writer", metavar="ROLE", help="the role that only writes; iiot_writer by default")
     init.add_argument("--reader", default="iiot_reader", metavar="ROLE", help="the role that only reads; iiot_reader by default")
-    init.add_argument("--unique", action="store_true", help="for several gateways: each row can be there once only")
+    init.add_argument("--unique", action="store_true", help="for several gateways: each row is stored only once")
     init.add_argument("--dry-run", action="store_true", help="print the statements")
     query = actions.add_parser("query", help="newest values")
     postgresql_query.add_arguments(query)
-    size = actions.add_parser("size", help="how much room tables and indexes take, and what compression saves")
+    size = actions.add_parser("size", help="the room that tables and indexes take, and the room that compression saves")
     postgresql_size.add_arguments(size)
     maintain = actions.add_parser(
         "maintain",

@@ -31,9 +31,13 @@ TOO_SMALL = "22023"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how long to wait."""
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
     parser.add_argument(
-        "--wait", type=seconds, default=600.0, metavar="S", help="how long to try again while a policy does the same; 600 by default"
+        "--wait",
+        type=seconds,
+        default=600.0,
+        metavar="S",
+        help="how many seconds to try again while a policy does the same; 600 by default",
     )
 
 

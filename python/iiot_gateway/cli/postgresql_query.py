@@ -16,7 +16,7 @@ from iiot_gateway.sinks.postgresql.contents import HIDDEN, READABLE, TIME, colum
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the table and the filters."""
     parser.add_argument(
-        "table", nargs="?", metavar="TABLE", help="the newest row of each of its series; without, the newest time of each table"
+        "table", nargs="?", metavar="TABLE", help="the newest row of each of its series; without it, the newest time of each table"
     )
     parser.add_argument(
         "--since", type=duration_ns, default=duration_ns("30d"), metavar="T", help="how far back to look: 5m, 1h, 7d; 30d by default"
@@ -25,10 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by",
         type=lambda text: text.split(","),
         metavar="COLUMN,...",
-        help="which columns make a series; by default those that must be there (NOT NULL), or else those of text",
+        help="the columns that identify a series; by default those that are NOT NULL, or else those of text",
     )
     parser.add_argument(
-        "--where", type=_condition, action="append", default=[], metavar="COLUMN=VALUE", help="only rows with this value; may be repeated"
+        "--where",
+        type=_condition,
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="only rows with this value; may be given several times",
     )
     parser.add_argument("--limit", type=count, default=1000, metavar="N", help="the most rows; 1000 by default")
     parser.add_argument("--json", action="store_true", help="print JSON")

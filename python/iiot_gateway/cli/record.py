@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the file and the source."""
     parser.add_argument("file", metavar="FILE", help="the recording to write; it must not exist")
     parser.add_argument("--source", metavar="NAME", help="which source, if the configuration has several")
-    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long; without, Ctrl-C ends it")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after this time; without it, Ctrl-C ends it")
     parser.add_argument("--force", action="store_true", help="overwrite the file")
 
 

@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end when everything is delivered: 0 all, 3 a sink rejected or dropped, 4 not in time, 5 torn or without documents",
     )
     parser.add_argument("--from-start", action="store_true", help="begin again; duplicates and clock are forgotten")
-    parser.add_argument("--timeout", type=seconds, metavar="S", help="with --once: give up after so many seconds")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="with --once: give up after this many seconds")
     parser.add_argument("--source-name", default="replay", metavar="NAME", help="the source's name in journal and status")
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare where from and where to."""
     parser.add_argument("folder", metavar="DIR", help="the backup")
-    parser.add_argument("--into", metavar="FOLDER", help="put it below this folder instead of where it was")
-    parser.add_argument("--replace", action="store_true", help="move files that are in the way aside, under other names")
+    parser.add_argument("--into", metavar="FOLDER", help="restore it below this folder instead of its old place")
+    parser.add_argument("--replace", action="store_true", help="move existing files aside, under other names")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +40,10 @@ def _consequences(restored: Restored) -> list[str]:
     manifest = restored.manifest
     lines = [
         "",
-        f"This is the state of {manifest.finished_at}. What was accepted later is not in it; what waited for a sink then is sent again.",
+        (
+            f"This is the state of {manifest.finished_at}. Frames that were accepted later are not in it; "
+            "frames that waited for a sink at that time are sent again."
+        ),
         "A PostgreSQL sink that says `unknown_run` goes on after `iiot-gateway postgresql adopt`; all others go on by themselves.",
     ]
     if any(entry.kind == "registry" for entry in manifest.files):

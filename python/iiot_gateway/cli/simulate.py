@@ -55,14 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "devices: ESP32s that register themselves and send, over HTTP or MQTT",
     )
     add_broker_arguments(
-        parser, credentials="dosing: user and password stand in MQTT_USERNAME and MQTT_PASSWORD; devices: each logs in with its key"
+        parser, credentials="dosing: MQTT_USERNAME and MQTT_PASSWORD hold user and password; devices: each logs in with its key"
     )
     parser.add_argument("--devices", type=count, default=1, metavar="N", help="machines or devices, 1 to 200; 1 by default")
     parser.add_argument(
-        "--clock", choices=("unix", "uptime"), default="unix", help="dosing: what the machines send as time; unix by default"
+        "--clock", choices=("unix", "uptime"), default="unix", help="dosing: the format of the machines' times; unix by default"
     )
     parser.add_argument(
-        "--ledger", metavar="FILE", help="dosing and devices: write what was sent to this file (JSON); without, to standard output"
+        "--ledger",
+        metavar="FILE",
+        help="dosing and devices: write the counts of sent messages to this file (JSON); without it, to standard output",
     )
     parser.add_argument("--nodes", type=count, default=3, metavar="N", help="sensor nodes: node1, node3, node4 and so on; 3 by default")
     parser.add_argument(
@@ -71,11 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         metavar="R|max",
         help="lora: readings per second, of all nodes together; 1 by default; max does not wait, and each node measures every 10 s; "
-        "dosing: so many times faster than real machines; devices: messages per second, of all together",
+        "dosing: how many times faster than real machines; devices: messages per second, of all together",
     )
     parser.add_argument("--seed", type=seed, default=1, metavar="N", help="same seed, same start: same bytes; 1 by default")
-    parser.add_argument("--start", type=moment_ns, metavar="ISO-TIME", help="when it begins, by the nodes' clock; now by default")
-    parser.add_argument("--count", type=count, metavar="N", help="end after so many readings or messages; without, Ctrl-C ends it")
+    parser.add_argument("--start", type=moment_ns, metavar="ISO-TIME", help="the start, by the nodes' clock; by default now")
+    parser.add_argument("--count", type=count, metavar="N", help="end after this many readings or messages; without it, Ctrl-C ends it")
     add_device_arguments(parser)
 
 

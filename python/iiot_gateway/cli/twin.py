@@ -53,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how many nodes, and how bad the air is."""
     parser.add_argument("--nodes", type=whole(1, MOST_NODES), default=3, metavar="N", help="sensor nodes; 3 by default")
     parser.add_argument("--loss", type=whole(0, 90), default=0, metavar="PERCENT", help="frames that are lost, each way")
-    parser.add_argument("--bursts", action="store_true", help="lose them in bursts of twenty seconds")
+    parser.add_argument("--bursts", action="store_true", help="lose frames in bursts of twenty seconds")
     parser.add_argument("--interval", type=whole(1, 3600), default=10, metavar="S", help="seconds between two readings; 10 by default")
-    parser.add_argument("--region", choices=sorted(REGIONS), default="eu868", help="where the nodes send; eu868 by default")
+    parser.add_argument("--region", choices=sorted(REGIONS), default="eu868", help="the region in which the nodes send; eu868 by default")
     parser.add_argument(
         "--firmware", default="firmware/target/qemu", metavar="FOLDER", help="where scripts/build-firmware.sh put it; firmware/target/qemu"
     )

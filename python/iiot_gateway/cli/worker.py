@@ -17,10 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what there is to do."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     retire = actions.add_parser(
-        "retire", help="take the filters back, take what the brokers still hold, end the sessions, and wait until every sink has everything"
+        "retire",
+        help="unsubscribe the filters, take the messages that the brokers still hold, end the sessions, and wait until every sink "
+        "has everything",
     )
     retire.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
-    retire.add_argument("--timeout", type=float, default=TIMEOUT_S, metavar="S", help=f"give up after so long; {TIMEOUT_S:g} by default")
+    retire.add_argument("--timeout", type=float, default=TIMEOUT_S, metavar="S", help=f"give up after this time; {TIMEOUT_S:g} by default")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ class HttpSection:
 
     enabled: bool = flag(True, "false saves ten megabytes of memory.")
     listen: str = text("127.0.0.1:5000", "ADDRESS:PORT. Any address except loopback needs a token.")
-    token: Secret = secret("If it is set, every client must send it. Better set by IIOT_HTTP__TOKEN or token_file.")
+    token: Secret = secret("If it is set, every client must send it. Preferably set by IIOT_HTTP__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     allowed_hosts: tuple[str, ...] = texts("Further names that browsers may call a loopback address by, for a proxy in front.")
     tls_cert_file: str = path("", "The server's certificate with its chain (PEM); if it is set, the server accepts only https://.")

@@ -66,7 +66,7 @@ def _problem(error: HistoryUnusable) -> Problem:
         503,
         f"history_{error.kind}",
         str(error),
-        "it is made with the first points" if error.kind == "missing" else "",
+        "it is created with the first points" if error.kind == "missing" else "",
         {"retry-after": "5"},
     )
 

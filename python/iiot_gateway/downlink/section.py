@@ -31,7 +31,9 @@ KEY = re.compile(r"[0-9A-Fa-f]{32}")
 class DownlinkSection:
     """`[downlink]`: commands from PREFIX/NODE/set/NAME to sensor nodes. A key turns it on."""
 
-    key: Secret = secret("The nodes' key, 32 hexadecimal digits (IIOT_NODE_KEY of their build). Better by IIOT_DOWNLINK__KEY or key_file.")
+    key: Secret = secret(
+        "The nodes' key, 32 hexadecimal digits (IIOT_NODE_KEY of their build). Preferably set by IIOT_DOWNLINK__KEY or key_file."
+    )
     key_file: str = path("", "A file that holds the key and nothing else.")
     source: str = text("serial", "The serial source to which the gateway node is connected.")
     sink: str = text("mqtt", "The section of the broker at which commands are requested.")

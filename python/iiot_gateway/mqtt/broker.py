@@ -24,7 +24,7 @@ class BrokerSection:
 
     listen: str = text("127.0.0.1:1883", "ADDRESS:PORT in numbers; 0.0.0.0 lets other machines in, with a username or allow_anonymous.")
     username: str = text("", "The user name that every client must give; empty requires none.")
-    password: Secret = secret("Better by IIOT_BROKER__PASSWORD or password_file.")
+    password: Secret = secret("Preferably set by IIOT_BROKER__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")
     allow_anonymous: bool = flag(False, "true also lets everybody in from other machines.")
     path: str = path("iiot-broker.db", "Where retained values of other clients are kept.")

@@ -127,7 +127,7 @@ def _connect(path: str) -> sqlite3.Connection:
 def _remedy(error: str) -> str:
     """Say what to do about an error of the file."""
     if "locked" in error or "busy" in error:
-        return "another program holds it; end that, or try again"
+        return "another program uses it; end that program, or try again"
     if "full" in error:
         return "make room on the disk"
     if "malformed" in error or "not a database" in error:

@@ -121,7 +121,7 @@ def remedy(error: PostgresError, schema: str) -> str:
     if code[:2] in ("53", "58"):
         return "make room on the server"
     if code == "55P03":
-        return "another gateway or command writes for long; try again"
+        return "another gateway or command has been writing for a long time; try again"
     if code == "3D000":
         return "create the database, or correct the url of its section"
     return "check the server, and the section that names it"

@@ -29,7 +29,7 @@ class MailSection:
         "starttls", "starttls: encrypted after the greeting. tls: from the beginning. none: in the clear.", "starttls", "tls", "none"
     )
     username: str = text("", "Empty sends without logging in.")
-    password: Secret = secret("The password. Better by IIOT_MAIL__PASSWORD or password_file.")
+    password: Secret = secret("The password. Preferably set by IIOT_MAIL__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")
     sender: str = text("", "The address that mails come from.")
     to: tuple[str, ...] = texts("The addresses that mails go to.")

@@ -84,7 +84,7 @@ def reason(answer: Answer) -> str:
         return (answer.error or answer.detail)[:LONGEST_REASON]
     if 200 <= status < 300 and result(answer) is Result.REFUSED:
         kind = answer.content_type or "no content type"
-        return _short(f"{status} ({kind}) is no answer of a database, which confirms with 204: {text or 'an empty body'}")
+        return _short(f"{status} ({kind}) is not the answer of a database, which confirms with 204: {text or 'an empty body'}")
     if 300 <= status < 400:
         return _short(f"{status} a redirect to {answer.location or 'nowhere'}, which is not followed")
     try:

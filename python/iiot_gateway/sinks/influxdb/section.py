@@ -35,9 +35,11 @@ class InfluxdbSection(SinkSection):
     url: str = text("http://localhost:8086", "http:// or https:// of the server.")
     org: str = text("iiot", "Organisation (api v2).")
     bucket: str = text("telemetry", "Bucket; the database with api v1.")
-    token: Secret = secret("Better by INFLUXDB_TOKEN or token_file.")
+    token: Secret = secret("Preferably set by INFLUXDB_TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else; `influxdb init` writes one.", made_by="influxdb init")
-    read_token: Secret = secret("A token that may read the bucket; with it the device API asks this database. Better by read_token_file.")
+    read_token: Secret = secret(
+        "A token that may read the bucket; with it the device API asks this database. Preferably set by read_token_file."
+    )
     read_token_file: str = path("", "A file that holds that token and nothing else; `influxdb init` writes one.", made_by="influxdb init")
     api: Literal["v2", "v1"] = text("v2", "v2 posts to /api/v2/write, v1 to /write?db=BUCKET.", "v2", "v1")
     batch_lines: int = integer(5000, "The most lines per request.", low=1, high=100000)

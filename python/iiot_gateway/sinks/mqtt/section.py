@@ -50,7 +50,7 @@ class MqttSection(PublishingSection):
         100_000, "The most topics that are remembered; values of further ones are sent without retain.", low=1, high=10_000_000
     )
     username: str = text("", "Empty connects without one.")
-    password: Secret = secret("Better by IIOT_MQTT__PASSWORD or password_file.")
+    password: Secret = secret("Preferably set by IIOT_MQTT__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")
     ca_file: str = path("", "Certificates (PEM) that the broker's is checked against; empty takes the system's.")
     client_cert_file: str = path("", "The gateway's own certificate (PEM).")

@@ -32,7 +32,7 @@ class PostgresqlSection(SinkSection):
         "postgresql://iiot@localhost:5432/telemetry",
         "postgresql://USER@HOST:PORT/DATABASE, with libpq's parameters behind a question mark.",
     )
-    password: Secret = secret("Better by PGPASSWORD, password_file or libpq's .pgpass.")
+    password: Secret = secret("Preferably set by PGPASSWORD, password_file or libpq's .pgpass.")
     password_file: str = path("", "A file that holds the password and nothing else.")
     schema: str = text("public", "The schema of the tables.")
     tables: Literal["manage", "fixed"] = text(

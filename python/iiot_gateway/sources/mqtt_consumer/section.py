@@ -79,7 +79,7 @@ class MqttConsumerSection(SourceSection):
     ack_timeout_s: float = number(20.0, "A ping that is not answered for this long ends the connection.", low=1, high=HOUR_S)
     connect_timeout_s: float = number(10.0, "A connection that takes longer is given up.", low=0.1, high=HOUR_S)
     username: str = text("", "Empty connects without one.")
-    password: Secret = secret("Better by IIOT_MQTT_CONSUMER__PASSWORD or password_file.")
+    password: Secret = secret("Preferably set by IIOT_MQTT_CONSUMER__PASSWORD or password_file.")
     password_file: str = path("", "A file that holds the password and nothing else.")
     ca_file: str = path("", "Certificates (PEM) that the broker's is checked against; empty takes the system's.")
     client_cert_file: str = path("", "The gateway's own certificate (PEM).")
