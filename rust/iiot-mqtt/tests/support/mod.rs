@@ -22,6 +22,8 @@ pub struct Value {
     pub topic: String,
     pub payload: String,
     pub retain: bool,
+    /// Its own time; without one it has that of its frame.
+    pub time_ns: Option<i64>,
 }
 
 pub fn value(topic: &str, payload: impl std::fmt::Display) -> Value {
@@ -29,6 +31,7 @@ pub fn value(topic: &str, payload: impl std::fmt::Display) -> Value {
         topic: topic.to_owned(),
         payload: payload.to_string(),
         retain: true,
+        time_ns: None,
     }
 }
 
@@ -153,7 +156,7 @@ impl PublishQueue for Memory {
                         value.payload.as_bytes(),
                         value.retain,
                         Place { point, field: 0 },
-                        *time_ns,
+                        value.time_ns.unwrap_or(*time_ns),
                     );
                 }
             }

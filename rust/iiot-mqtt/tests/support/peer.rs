@@ -28,6 +28,25 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The user properties of a publish that has no others.
+fn user_properties(mut bytes: &[u8]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    while let Some(rest) = bytes.strip_prefix(&[0x26]) {
+        let (name, rest) = text(rest);
+        let (value, rest) = text(rest);
+        found.push((name, value));
+        bytes = rest;
+    }
+    assert!(bytes.is_empty(), "another property: {bytes:?}");
+    found
+}
+
+fn text(bytes: &[u8]) -> (String, &[u8]) {
+    let length = usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
+    let (text, rest) = bytes[2..].split_at(length);
+    (String::from_utf8(text.to_vec()).unwrap(), rest)
+}
+
 /// First byte and body of the next packet; `None` at the end of the stream.
 pub fn read_packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     let mut byte = [0];
@@ -54,6 +73,8 @@ pub struct Publish {
     pub retain: bool,
     pub topic: String,
     pub payload: String,
+    /// User properties.
+    pub properties: Vec<(String, String)>,
 }
 
 /// One accepted connection.
@@ -159,8 +180,11 @@ impl Peer {
                 id = u16::from_be_bytes([rest[0], rest[1]]);
                 rest = &rest[2..];
             }
+            let mut properties = Vec::new();
             if self.v5 {
-                rest = &rest[1 + usize::from(rest[0])..];
+                let end = 1 + usize::from(rest[0]);
+                properties = user_properties(&rest[1..end]);
+                rest = &rest[end..];
             }
             return Some(Publish {
                 id,
@@ -168,6 +192,7 @@ impl Peer {
                 retain: first & 1 == 1,
                 topic,
                 payload: String::from_utf8(rest.to_vec()).unwrap(),
+                properties,
             });
         }
     }
