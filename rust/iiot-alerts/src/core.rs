@@ -1,6 +1,7 @@
 //! Rules and queues together: everything that is stored in one transaction.
 
-use crate::evaluator::{self, Change, Evaluator, Figure};
+use crate::change::Change;
+use crate::evaluator::{self, Evaluator, Figure};
 use crate::outbox::{Notification, Outbox, Patience};
 use crate::rule::Rule;
 use crate::series::Phase;

@@ -1,12 +1,11 @@
 //! All rules with their series: what values, figures and the passing of time change of them.
 
+use crate::change::{Change, repeated, turned};
 use crate::rule::{Measure, Rule};
-use crate::series::{Labels, Phase, Seen, Series, Turn};
+use crate::series::{Labels, Seen, Series, Turn};
 use crate::watch::Observation;
-use iiot_core::fingerprint;
 use iiot_journal::StateChanges;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A number that the gateway tells of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,54 +16,6 @@ pub struct Figure {
     pub labels: Vec<(String, String)>,
     /// The number.
     pub value: f64,
-}
-
-/// What became of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It began.
-    Fired,
-    /// It still holds, and it is time to say so again.
-    Repeated,
-    /// It ended.
-    Resolved,
-}
-
-/// An alert that began, still holds, or ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// The name of its rule.
-    pub rule: String,
-    /// Who is told.
-    pub receivers: Vec<String>,
-    /// `warning` or `critical`.
-    pub severity: String,
-    /// What became of it.
-    pub kind: Kind,
-    /// Stable over restarts; made of journal, rule, series and since when.
-    pub id: String,
-    /// Its series.
-    pub key: String,
-    /// The tags of the series.
-    pub labels: Labels,
-    /// As people read it.
-    pub value: String,
-    /// What it says to people.
-    pub text: String,
-    /// Nanoseconds since 1970.
-    pub since_ns: i64,
-    /// When it changed.
-    pub at_ns: i64,
-    /// Why it ended, if no value says so.
-    pub reason: Option<&'static str>,
-}
-
-/// What is stored of a rule, so that a rule that is gone can be resolved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct StoredRule {
-    identity: String,
-    severity: String,
-    receivers: Vec<String>,
 }
 
 /// Bounds of what is kept.
@@ -82,7 +33,7 @@ pub(crate) struct Evaluator {
     pub(crate) bounds: Bounds,
     pub(crate) rules: Vec<(Rule, BTreeMap<String, Series>)>,
     dirty: BTreeSet<(usize, String)>,
-    written: StateChanges,
+    pub(crate) written: StateChanges,
     /// Since when somebody has listened without a break.
     started_ns: i64,
     forgot_ns: i64,
@@ -90,13 +41,12 @@ pub(crate) struct Evaluator {
     pub(crate) late: u64,
     /// Series of which nothing is kept, because there are too many; values of them since the start.
     pub(crate) beyond: u64,
-    series: usize,
+    pub(crate) series: usize,
     /// Counts what changed of states, for who shows them.
     pub(crate) version: u64,
 }
 
-const SERIES: &str = "series/";
-const RULE: &str = "rule/";
+pub(crate) const SERIES: &str = "series/";
 /// How often it is looked for series to be forgotten.
 const FORGET_EVERY_NS: i64 = 60_000_000_000;
 
@@ -128,91 +78,6 @@ impl Evaluator {
         let changes = evaluator.take_over(state, now_ns);
         evaluator.start_silences();
         (evaluator, changes)
-    }
-
-    fn take_over(&mut self, state: &BTreeMap<String, Vec<u8>>, now_ns: i64) -> Vec<Change> {
-        let by_name: HashMap<String, usize> = (0..)
-            .zip(&self.rules)
-            .map(|(at, (rule, _))| (rule.name.clone(), at))
-            .collect();
-        let mut stored: HashMap<&str, StoredRule> = HashMap::new();
-        for (key, value) in state {
-            if let Some(name) = key.strip_prefix(RULE) {
-                match serde_json::from_slice(value) {
-                    Ok(rule) => drop(stored.insert(name, rule)),
-                    Err(_) => drop(self.written.insert(key.clone(), None)),
-                }
-            }
-        }
-        let mut changes = Vec::new();
-        for (key, value) in state {
-            let Some((name, series_key)) = key
-                .strip_prefix(SERIES)
-                .and_then(|rest| rest.split_once('/'))
-            else {
-                continue;
-            };
-            let Ok(mut series) = serde_json::from_slice::<Series>(value) else {
-                self.written.insert(key.clone(), None);
-                continue;
-            };
-            let known = by_name.get(name).and_then(|at| self.rules.get_mut(*at));
-            let before = stored.get(name);
-            if let Some((rule, all)) = known
-                && before.is_some_and(|before| before.identity == rule.identity())
-                && rule.selection.takes_labels(&series.labels)
-            {
-                series.clamp(now_ns);
-                all.insert(series_key.to_owned(), series);
-                self.series += 1;
-                continue;
-            }
-            let is_there = by_name.contains_key(name);
-            self.written.insert(key.clone(), None);
-            if let (Phase::Firing { since_ns, id, .. }, Some(before)) = (series.phase, before) {
-                changes.push(Change {
-                    rule: name.to_owned(),
-                    receivers: before.receivers.clone(),
-                    severity: before.severity.clone(),
-                    kind: Kind::Resolved,
-                    id,
-                    key: series_key.to_owned(),
-                    text: format!(
-                        "{name}: the rule {}",
-                        if is_there {
-                            "was changed"
-                        } else {
-                            "was removed"
-                        }
-                    ),
-                    labels: series.labels,
-                    value: series.value,
-                    since_ns,
-                    at_ns: now_ns,
-                    reason: Some(if is_there {
-                        "rule_changed"
-                    } else {
-                        "rule_removed"
-                    }),
-                });
-            }
-        }
-        for name in stored.keys().filter(|name| !by_name.contains_key(**name)) {
-            self.written.insert(format!("{RULE}{name}"), None);
-        }
-        for (rule, _) in &self.rules {
-            let now = StoredRule {
-                identity: rule.identity(),
-                severity: rule.severity.clone(),
-                receivers: rule.receivers.clone(),
-            };
-            if stored.get(rule.name.as_str()) != Some(&now) {
-                let text = serde_json::to_vec(&now).unwrap_or_default();
-                self.written
-                    .insert(format!("{RULE}{}", rule.name), Some(text));
-            }
-        }
-        changes
     }
 
     /// A plant as a whole is known before anything came of it.
@@ -455,96 +320,4 @@ pub(crate) fn key_of(labels: &[(String, String)]) -> String {
         key.push_str(value);
     }
     key
-}
-
-/// Put a turn into the series' phase, and tell it.
-fn turned(
-    journal: &str,
-    rule: &Rule,
-    key: &str,
-    series: &mut Series,
-    turn: Turn,
-    at_ns: i64,
-    reason: Option<&'static str>,
-) -> Option<Change> {
-    match turn {
-        Turn::Stays => None,
-        Turn::Fires { since_ns } => {
-            if matches!(rule.measure, Measure::Silence(..)) {
-                series.value = crate::time_text::duration(at_ns - since_ns);
-            }
-            let seed = format!("{journal}\n{}\n{key}\n{since_ns}", rule.name);
-            let id = format!("{:016x}", fingerprint(seed.as_bytes()));
-            series.phase = Phase::Firing {
-                since_ns,
-                id: id.clone(),
-                told_ns: at_ns,
-            };
-            Some(change(
-                rule,
-                key,
-                series,
-                Kind::Fired,
-                (id, since_ns),
-                at_ns,
-            ))
-        }
-        Turn::Resolves => {
-            let Phase::Firing { since_ns, id, .. } = std::mem::take(&mut series.phase) else {
-                return None;
-            };
-            let told = change(rule, key, series, Kind::Resolved, (id, since_ns), at_ns);
-            Some(Change { reason, ..told })
-        }
-    }
-}
-
-fn repeated(
-    rule: &Rule,
-    key: &str,
-    series: &mut Series,
-    now_ns: i64,
-    every_ns: Option<i64>,
-) -> Option<Change> {
-    let Phase::Firing {
-        since_ns,
-        id,
-        told_ns,
-    } = &mut series.phase
-    else {
-        return None;
-    };
-    if now_ns - *told_ns < every_ns? {
-        return None;
-    }
-    *told_ns = now_ns;
-    let known = (id.clone(), *since_ns);
-    if matches!(rule.measure, Measure::Silence(..)) {
-        series.value = crate::time_text::duration(now_ns - known.1);
-    }
-    Some(change(rule, key, series, Kind::Repeated, known, now_ns))
-}
-
-fn change(
-    rule: &Rule,
-    key: &str,
-    series: &Series,
-    kind: Kind,
-    (id, since_ns): (String, i64),
-    at_ns: i64,
-) -> Change {
-    Change {
-        rule: rule.name.clone(),
-        receivers: rule.receivers.clone(),
-        severity: rule.severity.clone(),
-        kind,
-        id,
-        key: key.to_owned(),
-        labels: series.labels.clone(),
-        value: series.value.clone(),
-        text: rule.text(&series.labels, &series.value, since_ns),
-        since_ns,
-        at_ns,
-        reason: None,
-    }
 }

@@ -3,6 +3,7 @@
 //! Rules, states and queues know no clock, no file and no socket: time is an argument. Only [`Feed`] knows the journal, where all of it is kept
 //! with the cursor of its sink.
 
+mod change;
 mod core;
 mod evaluator;
 mod feed;
@@ -11,12 +12,14 @@ mod message;
 mod outbox;
 mod rule;
 mod series;
+mod takeover;
 mod time_text;
 mod watch;
 mod window;
 
 pub use crate::core::{Core, Limits};
-pub use evaluator::{Change, Figure, Kind};
+pub use change::{Change, Kind};
+pub use evaluator::Figure;
 pub use feed::{Delivered, Feed};
 pub use outbox::{Entry, Notification};
 pub use rule::{Measure, Rule, RuleError};

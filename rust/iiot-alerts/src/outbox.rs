@@ -1,6 +1,6 @@
 //! What receivers are still to be told: gathered per receiver and rule, sealed when it is time, sent as it was sealed until that succeeds or it is too old.
 
-use crate::evaluator::{Change, Kind};
+use crate::change::{Change, Kind};
 use crate::series::Labels;
 use iiot_core::fingerprint;
 use iiot_journal::StateChanges;

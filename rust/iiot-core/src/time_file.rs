@@ -1,6 +1,7 @@
 //! Reads the rules of a profile file for times: their places, their formats, and which are believed.
 
-use crate::moment::{Belief, TimeFormat, rfc3339};
+use crate::calendar::rfc3339;
+use crate::moment::{Belief, TimeFormat};
 use crate::path::Path;
 use crate::path_keys::without_wildcards;
 use crate::toml_table::{Faults, Table};

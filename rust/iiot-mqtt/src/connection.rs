@@ -34,7 +34,8 @@ use crate::destination::Destinations;
 use crate::queue::{PublishQueue, QueueError};
 use crate::refresh::Refresh;
 use crate::sink::{Ended, Memory, Shared};
-use crate::stage::{self, Aside, Item, Point, Stage, Tally};
+use crate::stage::{self, Aside, Item, Point, Stage};
+use crate::tally::Tally;
 use asides::AsidePublish;
 
 /// How many answers are taken before the client gets new publishes.

@@ -24,6 +24,7 @@ mod side;
 mod side_link;
 mod sink;
 mod stage;
+mod tally;
 mod terms;
 mod tolerant;
 mod topic_names;
