@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parent.parent
 VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 
 
@@ -31,3 +33,11 @@ def interpolated(value: Any, environment: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [interpolated(entry, environment) for entry in value]
     return VARIABLE.sub(given, value) if isinstance(value, str) else value
+
+
+def made_environment(folder: Path) -> dict[str, str]:
+    """Return the variables that scripts/make-env.sh writes."""
+    path = folder / ".env"
+    done = subprocess.run([ROOT / "scripts" / "make-env.sh", "lora", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return variables_of(path)

@@ -8,73 +8,25 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from backups import PARTIAL, Load, backed_up, ledger_of, made_fleet, numbers_of, restored
 from device_clients import Client
 from disks import fill
-from fleets import HOUR, Fleet
-from gateways import Gateway, assert_balanced
-from iiot_gateway._native import HistoryReader
-from servers import free_port, until
+from fleets import Fleet
+from gateways import assert_balanced
+from servers import until
 
 pytestmark = pytest.mark.slow
-
-ALWAYS = 2**63 - 1
-PARTIAL = ".partial"
-
-
-class Load(threading.Thread):
-    """A device that posts numbers, each until it is answered, as fast as it can."""
-
-    def __init__(self, fleet: Fleet, key: str) -> None:
-        super().__init__()
-        self.fleet = fleet
-        self.key = key
-        self.answered = 0
-        self.slowest_s = 0.0
-        self.stopping = threading.Event()
-
-    def run(self) -> None:
-        """Post until told to stop."""
-        connection = self.fleet.connect()
-        while not self.stopping.is_set():
-            number = self.answered + 1
-            at = f"{HOUR}:{number // 60 % 60:02d}:{number % 60:02d}.{number // 3600:03d}Z"
-            body = {"measurement": "numbers", "fields": {"n": number}, "timestamp": at, "message_id": str(number)}
-            began_s = time.monotonic()
-            status, answer = self.fleet.call("POST", "/api/v1/influxdb/telemetry", self.key, body, connection)
-            self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
-            assert status == 201, answer
-            self.answered = number
-        connection.close()
-
-    def until(self, answered: int) -> None:
-        """Wait until so many numbers are answered."""
-        until(lambda: self.answered >= answered or not self.is_alive(), f"{answered} answers")
-        assert self.is_alive()
-
-    def stop(self) -> None:
-        """End it."""
-        self.stopping.set()
-        self.join()
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """A gateway with a registry, a history, retained values of others, and a database that is away, so that all frames are queued."""
-    free = "requests_per_minute = 0\npoints_per_minute = 0\naddress_requests_per_minute = 0"
-    sections = (
-        '[history]\npath = "history.db"\ncommit_interval_ms = 10\n'
-        f'[influxdb]\nurl = "http://127.0.0.1:{free_port()}"\norg = "o"\nbucket = "b"\ntoken_file = "token"\n'
-        f'[mqtt]\nbroker_url = "embedded"\n[broker]\nlisten = "127.0.0.1:{free_port()}"\nusername = "plant"\npassword = "p"\n'
-    )
-    fleet = Fleet(tmp_path / "gateway", devices=free, sections=sections)
-    (fleet.folder / "token").write_text("secret\n")
+    """A gateway with everything that a backup may hold."""
+    fleet = made_fleet(tmp_path / "gateway")
     yield fleet
     fleet.end()
 
@@ -84,36 +36,6 @@ def other_client(fleet: Fleet) -> Client:
     fleet.until(lambda status: status["sinks"]["mqtt"]["state"] == "connected", "the built-in broker")
     port = int(re.search(r"listen = \"127.0.0.1:(\d+)\"\nusername", fleet.config.read_text())[1])  # type: ignore[index]
     return Client(port, "plant", "p", "other", "5")
-
-
-def numbers_of(history: Path) -> list[tuple[int, str]]:
-    """Return times and texts of the series `n` in a history."""
-    reader = HistoryReader(str(history))
-    (series,) = (found for found in reader.series() if found["measurement"] == "numbers")
-    times, texts = reader.texts(series["id"], -ALWAYS, ALWAYS, limit=1_000_000)
-    reader.close()
-    return list(zip(times, texts, strict=True))
-
-
-def ledger_of(backup: Path) -> dict[str, dict[str, int]]:
-    """Return the counts of the intake, and of each sink, that a manifest holds."""
-    ledger = json.loads((backup / "manifest.json").read_text())["ledger"]
-    return {"intake": ledger["intake"], **ledger["sinks"]}
-
-
-def backed_up(gateway: Gateway, backup: Path) -> None:
-    """Make a backup, and verify it."""
-    done = gateway.run("backup", str(backup))
-    assert done.returncode == 0, done.stderr
-    verified = gateway.run("backup", "verify", str(backup))
-    assert verified.returncode == 0, verified.stderr
-
-
-def restored(gateway: Gateway, backup: Path, *arguments: str) -> str:
-    """Put a backup back, and return what was said."""
-    done = gateway.run("restore", str(backup), *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_backup_under_load_in_an_empty_folder_goes_on_where_it_was_made(fleet: Fleet, tmp_path: Path) -> None:
@@ -362,87 +284,3 @@ def test_the_gateways_user_writes_into_no_folder_that_root_writes_into(fleet: Fl
     assert (tmp_path / "backup").stat().st_uid == 0
     assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "backup" / "data").stat().st_uid == 54321
-
-
-def test_files_outside_of_the_configurations_folder_stay_inside_of_the_backups(fleet: Fleet, tmp_path: Path) -> None:
-    """A path with `..` names one as well, and a trial puts it where the trial belongs."""
-    (tmp_path / "secrets").mkdir()
-    (fleet.folder / "token").rename(tmp_path / "secrets" / "token")
-    fleet.config.write_text(fleet.config.read_text().replace('token_file = "token"', 'token_file = "../secrets/token"'))
-    fleet.begin()
-    backed_up(fleet, tmp_path / "backups" / "one")
-    fleet.stop()
-    tried = fleet.run("backup", "verify", str(tmp_path / "backups" / "one"), "--restore")
-    assert tried.returncode == 0, tried.stderr
-    assert [path.name for path in (tmp_path / "backups").iterdir()] == ["one"]
-
-    restored(fleet, tmp_path / "backups" / "one", "--into", str(tmp_path / "there"))
-    (token,) = (tmp_path / "there").rglob("token")
-    assert token == tmp_path / "there" / str(tmp_path / "secrets" / "token").lstrip("/")
-
-
-def test_a_manifest_that_leads_elsewhere_is_damaged(fleet: Fleet, tmp_path: Path) -> None:
-    """A trial that root makes every night must not write where somebody else says."""
-    fleet.begin()
-    backed_up(fleet, tmp_path / "backup")
-    fleet.stop()
-    manifest = tmp_path / "backup" / "manifest.json"
-    document = json.loads(manifest.read_text())
-    document["files"][0]["relative"] = "../elsewhere.db"
-    manifest.write_text(json.dumps(document))
-    refused = fleet.run("backup", "verify", str(tmp_path / "backup"), "--restore")
-    assert refused.returncode == 1
-    assert "outside of its folder" in refused.stderr
-
-
-def test_damage_is_found(fleet: Fleet, tmp_path: Path) -> None:
-    """A changed byte, a file that is missing or too much, and a manifest of a later program: each is named, and nothing is restored."""
-    fleet.begin()
-    backed_up(fleet, tmp_path / "backup")
-    fleet.stop()
-
-    def damaged(change: Callable[[Path], None], word: str) -> None:
-        folder = tmp_path / "damaged"
-        shutil.copytree(tmp_path / "backup", folder)
-        change(folder)
-        for words in (["backup", "verify"], ["restore", "--into", str(tmp_path / "there")]):
-            done = fleet.run(*words, str(folder))
-            assert done.returncode == 1
-            assert word in done.stderr
-        assert not (tmp_path / "there").exists()
-        shutil.rmtree(folder)
-
-    def flip(folder: Path) -> None:
-        path = folder / "data" / "history.db"
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-
-    def later(folder: Path) -> None:
-        path = folder / "manifest.json"
-        path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-
-    damaged(flip, "data/history.db: it is not what was written")
-    damaged(lambda folder: (folder / "data" / "registry.db").unlink(), "data/registry.db: No such file")
-    damaged(lambda folder: (folder / "more").touch(), "more: the manifest does not know this file")
-    damaged(later, "format 2")
-    damaged(lambda folder: (folder / "manifest.json").write_text("{"), "is damaged")
-
-
-def test_where_one_file_cannot_be_moved_aside_none_is(gateway: Gateway, tmp_path: Path) -> None:
-    """The journal stays where it was: a container's configuration is mounted, and here it is a name that cannot be longer."""
-    secret = gateway.folder / ("t" * 240)
-    secret.write_text("first")
-    gateway.configure(f'[simulate]\n[history]\n[webhook]\nurl = "http://127.0.0.1:9/"\ntoken_file = "{secret}"')
-    gateway.start("run")
-    gateway.until(lambda status: status["intake"]["accepted"] > 0, "a frame")
-    gateway.stop()
-    assert gateway.run("backup", str(tmp_path / "backup")).returncode == 0
-    secret.write_text("second")
-    before = {path: path.read_bytes() for path in gateway.folder.iterdir() if not path.name.endswith(".lock")}
-
-    refused = gateway.run("restore", str(tmp_path / "backup"), "--replace")
-
-    assert refused.returncode == 1
-    assert f"{secret} cannot be moved aside: File name too long; nothing was changed." in refused.stderr
-    assert {path: path.read_bytes() for path in gateway.folder.iterdir() if not path.name.endswith(".lock")} == before
