@@ -40,16 +40,18 @@ class AlertSection:
     """`[[alert]]`: a rule: which values are watched, when there is an alert, and what it says. docs/alerts.md has all keys."""
 
     name: str = text(
-        "", "How it is called, in letters, digits, _ and -. It takes the place of a rule of a profile or of the gateway with this name."
+        "", "The name of the rule, in letters, digits, _ and -. It replaces a rule of a profile or of the gateway with this name."
     )
-    measurement: str = text("", "The measurement of the points; of a silence, empty stands for any.")
+    measurement: str = text("", "The measurement of the points; for a silence, empty means any.")
     field: str = text("", "The field whose value is compared.")
     gateway: str = text("", f"A figure of the gateway, in place of measurement and field: {', '.join(FIGURES)}.")
     tags: Mapping[str, str] = tags("Only points with these tags.")
-    by: tuple[str, ...] = texts("One alert for each combination of these tags; empty: of all tags, or, of a silence, one for everything.")
+    by: tuple[str, ...] = texts(
+        "One alert per combination of these tags. Empty means all tags; for a silence, it means one alert for everything."
+    )
     of: Literal["value", "mean", "change", "rate"] = text(
         "value",
-        "What is compared: the value, or of a window its mean, the change since its oldest value, or how fast that is.",
+        "What is compared: the value; or, over a window, the mean, the change since the oldest value, or the rate of this change.",
         "value",
         "mean",
         "change",
@@ -58,18 +60,18 @@ class AlertSection:
     absolute: bool = flag(False, "Compare the value without its sign.")
     window_s: int = integer(0, "How long the window is, in seconds.", low=0, high=31 * DAY_S)
     per: Literal["", "second", "minute", "hour", "day"] = text(
-        "", "Of rate: the change per hour, if it is empty.", "", "second", "minute", "hour", "day"
+        "", "The unit of time of a rate; empty means hour.", "", "second", "minute", "hour", "day"
     )
-    above: float | None = optional("There is an alert above this.", low=-MOST, high=MOST)
-    below: float | None = optional("There is an alert below this.", low=-MOST, high=MOST)
-    hysteresis: float = number(0.0, "So far back behind above or below a value must come to end the alert.", low=0, high=MOST)
-    for_s: int = integer(0, "It must hold for so many seconds first.", low=0, high=YEAR_S)
-    silent_s: int = integer(0, "There is an alert after so many seconds without anything; in place of above and below.", low=0, high=YEAR_S)
-    hours: str = text("", 'Of a silence: it begins within these hours only, like "Mon-Fri 06:00-22:00, Sat 06:00-14:00".')
+    above: float | None = optional("An alert begins when the value is above this.", low=-MOST, high=MOST)
+    below: float | None = optional("An alert begins when the value is below this.", low=-MOST, high=MOST)
+    hysteresis: float = number(0.0, "How far the value must come back from the limit before the alert ends.", low=0, high=MOST)
+    for_s: int = integer(0, "The values must be beyond the limit for so many seconds before the alert begins.", low=0, high=YEAR_S)
+    silent_s: int = integer(0, "An alert begins after so many seconds without a value; instead of above and below.", low=0, high=YEAR_S)
+    hours: str = text("", 'For a silence: the alert begins only within these hours, like "Mon-Fri 06:00-22:00, Sat 06:00-14:00".')
     zone: str = text("", "The time zone of the hours.")
-    message: str = text("", "What people read; {value}, {since} and the names of tags in braces are filled in.")
-    severity: Literal["warning", "critical"] = text("warning", "How bad it is.", "warning", "critical")
-    receivers: tuple[str, ...] = texts('Who is told, like ["mail", "webhook.phone", "log"]; empty tells everybody.')
+    message: str = text("", "The text of the notification; {value}, {since} and names of tags in braces are replaced.")
+    severity: Literal["warning", "critical"] = text("warning", "How serious the alert is.", "warning", "critical")
+    receivers: tuple[str, ...] = texts('Names of receivers, like ["mail", "webhook.phone", "log"]; empty means all.')
 
     def json(self, profiles: tuple[str, ...] = (), told: tuple[str, ...] = ()) -> str:
         """Return the rule for the extension; `told` are all receivers."""

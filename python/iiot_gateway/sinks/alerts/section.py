@@ -32,16 +32,22 @@ LOG, TOPICS = "log", "topics"
 class AlertsSection(SinkSection):
     """`[alerts]`: judges accepted frames by the rules of [[alert]], of profiles and of the gateway, and tells whom it concerns."""
 
-    log: bool = flag(True, "Each alert that begins or ends is an event of the log.")
-    topics: bool = flag(True, "Each alert is a retained topic PREFIX/gateway/alerts/NAME at the brokers of [mqtt] sections.")
-    off: tuple[str, ...] = texts("Rules of profiles and of the gateway that are not used, by name.")
-    repeat_s: int = integer(14400, "An alert that still holds is told again after so many seconds. 0 tells it once.", low=0, high=YEAR_S)
-    group_s: int = integer(10, "Alerts of one rule gather for so many seconds, and are told together.", low=0, high=3600)
+    log: bool = flag(True, "The log has an event for each alert that begins or ends.")
+    topics: bool = flag(True, "Each rule has a retained topic PREFIX/gateway/alerts/NAME at the brokers of [mqtt] sections.")
+    off: tuple[str, ...] = texts("Names of rules of profiles and of the gateway that are turned off.")
+    repeat_s: int = integer(
+        14400, "An alert that goes on is notified again after so many seconds. 0 notifies only once.", low=0, high=YEAR_S
+    )
+    group_s: int = integer(10, "Changes of one rule are collected for so many seconds, and sent as one notification.", low=0, high=3600)
     late_s: int = integer(300, "A value that was older than this when it arrived is late: it begins and ends no alert.", low=1, high=YEAR_S)
-    forget_d: int = integer(30, "A series of which nothing came for so many days is forgotten; an alert of it ends.", low=1, high=36600)
-    expire_h: int = integer(24, "What could not be told for so many hours is not told any more.", low=1, high=8784)
-    max_waiting: int = integer(1000, "So many changes wait for one receiver; further ones push out the oldest.", low=1, high=100_000)
-    max_series: int = integer(10000, "So many series of all rules are watched; further ones are counted.", low=1, high=1_000_000)
+    forget_d: int = integer(30, "A series without a value for so many days is forgotten; its alert ends.", low=1, high=36600)
+    expire_h: int = integer(24, "A change that could not be sent for so many hours is given up.", low=1, high=8784)
+    max_waiting: int = integer(
+        1000, "The most changes that wait for one receiver; beyond that, the oldest are dropped.", low=1, high=100_000
+    )
+    max_series: int = integer(
+        10000, "The most series that are watched, of all rules together; values of further series are only counted.", low=1, high=1_000_000
+    )
     profiles: tuple[str, ...] = texts("Only frames of these profiles; empty takes all.")
     may_drop: bool = flag(True, MAY_DROP)
 

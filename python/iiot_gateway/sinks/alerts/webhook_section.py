@@ -22,15 +22,15 @@ class WebhookSection:
     """`[webhook]`, `[webhook.NAME]`: tells a web service of alerts: a program of your own, Slack, or ntfy and a phone."""
 
     url: Secret = secret(
-        "Where it is posted to: of ntfy, with the topic, like https://ntfy.sh/my-plant. Preferably set by IIOT_WEBHOOK__URL or url_file if "
-        "whoever knows it may post or read there."
+        "The URL to which notifications are posted; for ntfy with the topic, like https://ntfy.sh/my-plant. "
+        "Preferably set by IIOT_WEBHOOK__URL or url_file if everyone who knows it can post or read there."
     )
     url_file: str = path("", "A file that holds the URL and nothing else.")
-    form: Literal["json", "slack", "ntfy"] = text("json", "How it is written.", "json", "slack", "ntfy")
+    form: Literal["json", "slack", "ntfy"] = text("json", "The form of the notification.", "json", "slack", "ntfy")
     token: Secret = secret("Sent as a bearer token, if set. Preferably set by IIOT_WEBHOOK__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     ca_file: str = path("", "Certificates to trust instead of those of the system (PEM).")
-    timeout_s: float = number(10.0, "An attempt fails after so long.", low=0.1, high=120)
+    timeout_s: float = number(10.0, "An attempt fails after so many seconds.", low=0.1, high=120)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
