@@ -1,7 +1,7 @@
-"""anyio without OpenSSL, which it loads only to offer TLS: three megabytes resident. The gateway's own TLS is the extension's.
+"""Loads anyio without OpenSSL, which anyio needs only to offer TLS. This saves three megabytes. The gateway's own TLS is in the extension.
 
-asyncio, which structlog imports, has done without already. anyio names a class of it when it is imported, and uses it only for TLS
-streams: in this process neither offers TLS. Whoever imports `ssl` later gets it.
+asyncio, which structlog imports, already works without it. When anyio is imported, it refers to a class of `ssl`, but it uses that
+class only for TLS streams: in this process neither offers TLS. A later import of `ssl` gets the real module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt. Pure: it knows neither clock nor sleep."""
+"""Computes how long to wait before the next attempt. Pure: it has no clock and does not sleep."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 class Backoff:
     """Doubling delays with jitter between a first delay and a ceiling.
 
-    An attempt that stayed healthy for `healthy_s` starts the row anew. Jitter takes up to half of the delay away, so that many
-    gateways that lost one broker do not come back in step; it never takes a delay below the first one.
+    After an attempt that stayed healthy for `healthy_s`, the delays begin again with the first one. Jitter takes up to half of the
+    delay away, so that many gateways that lost one broker do not come back in step; it never takes a delay below the first one.
     """
 
     def __init__(
@@ -42,5 +42,5 @@ class Backoff:
         return self.next_delay_s()
 
     def reset(self) -> None:
-        """Begin the row anew."""
+        """Begin again with the first delay."""
         self._attempt = 0

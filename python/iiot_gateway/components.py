@@ -1,6 +1,8 @@
-"""How components are built: what each is given, and what it gives. `config/component.py` says what the configuration knows of them.
+"""How components are built: the arguments that each gets, and the objects that it returns.
 
-Every kind of component has a class here, and who chooses among them names each: one that is forgotten is an error of the type check.
+`config/component.py` describes components for the configuration.
+
+Every kind of component has a class here. Code that chooses among them names each: a forgotten one is an error of the type check.
 """
 
 from __future__ import annotations
@@ -132,7 +134,7 @@ def _looks_at_nothing(_config: Config) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceComponent(Component):
-    """What runs beside sources and sinks, and has no ledger."""
+    """A service that runs beside sources and sinks, and has no ledger."""
 
     build: Callable[[Building, Sequence[Source], Sequence[Sink]], Sequence[Service]]
     """Gives what is to run: nothing where it is not wanted."""

@@ -1,4 +1,4 @@
-"""From a configuration to a gateway: which components there are to be built is chosen here; how, each says itself (`components.py`)."""
+"""From a configuration to a gateway: this module chooses the components to build; each component builds itself (`components.py`)."""
 
 from __future__ import annotations
 

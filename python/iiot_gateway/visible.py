@@ -1,4 +1,4 @@
-"""What comes from devices, peers and files, written so that a terminal shows it and does not obey it, and one line stays one line."""
+"""Escapes text from devices, peers and files, so that a terminal shows it but does not obey it, and one line stays one line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The HTTP face: a web page, a JSON API and what monitoring asks for. Read-only; imported only when it is enabled."""
+"""The HTTP interface: a web page, a JSON API, and the addresses for monitoring. Read-only; imported only when it is enabled."""

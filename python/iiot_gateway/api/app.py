@@ -1,4 +1,4 @@
-"""The HTTP routes. `openapi.json` beside this file describes those of `/api/v1/`; a test holds the two against each other."""
+"""The HTTP routes. `openapi.json` beside this file describes those of `/api/v1/`; a test compares the two."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _monitoring(feed: Feed) -> list[Route]:
         return JSONResponse({"status": "ok"}, headers=FRESH)
 
     async def readyz(_request: Request) -> Response:
-        """Say whether every sink delivers; 503 names those that do not. Frames are journalled all the same."""
+        """Say whether every sink delivers; 503 names those that do not. Frames are stored in the journal in any case."""
         document = await feed.status()
         waiting = {name: sink["state"] for name, sink in document["sinks"].items() if sink["state"] not in ("connected", "removed")}
         return JSONResponse({"ready": not waiting, "waiting": waiting}, status_code=503 if waiting else 200, headers=FRESH)
@@ -115,7 +115,7 @@ async def _in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter) ->
 
 
 def _all_of(call: Callable[[], Any], limiter: Callable[[], anyio.CapacityLimiter]) -> Callable[[Request], Any]:
-    """Return what answers with all that a call gives."""
+    """Return a handler that answers with the complete result of a call."""
 
     async def give(request: Request) -> Response:
         refuse_unknown(request.query_params, ())

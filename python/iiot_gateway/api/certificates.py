@@ -1,4 +1,4 @@
-"""A certificate that is renewed is taken over while the server runs. A pair that does not fit leaves the old one in place."""
+"""Loads a renewed certificate while the server runs. If certificate and key do not fit each other, the old pair stays in use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _take(live: ssl.SSLContext, cert_file: str, key_file: str) -> None:
 
 
 def _stamp(*files: str) -> list[tuple[int, int, int]]:
-    """Return what changes when a file does, or when another takes its name."""
+    """Return a value that changes when a file changes or is replaced."""
     found = []
     for file in files:
         try:

@@ -1,7 +1,9 @@
-"""What pages watch: one task looks at the gateway for all of them, and each takes what it has not had at its own pace.
+"""The data that pages watch.
+
+One task reads the gateway for all pages, and each page takes the changes that it does not have, at its own pace.
 
 Nothing waits in a queue for a page. One that reads slowly gets the newest state next time; one that does not read at all is cut off
-by the server. While nobody looks, a look every two seconds keeps the table near the present, and nothing is written.
+by the server. While no page is open, the table is still updated every two seconds, and nothing is written.
 
 Events: `latest` (the schema Latest) first; then `changes` (Changes), at most four a second, and `status` (Status) every second.
 """
@@ -25,9 +27,9 @@ LOOK_S = 0.25
 IDLE_LOOK_S = 2.0
 STATUS_S = 1.0
 STATUS_AGE_S = 0.9
-"""A status document serves everybody who asks within this time: making it reads the journal."""
+"""All requests within this time get the same status document, because making one reads the journal."""
 STATUS_SHARE = 20
-"""A status that takes long (a long backlog is counted) is made this many times as seldom as it takes."""
+"""If a status takes long to make (because a long backlog is counted), the next one is made after this many times that duration."""
 
 
 class Feed:
@@ -37,9 +39,9 @@ class Feed:
         self.pages = 0
         self._views = views
         self._max_pages = max_pages
-        # Sinks wait in threads of the common pool; what pages ask for must not take those.
+        # Sinks wait in threads of the common pool; requests of pages must not take these threads.
         self.threads = anyio.CapacityLimiter(4)
-        # What reads the history may take seconds; status and live values must not wait for that.
+        # Reading the history may take seconds; status and live values must not wait for that.
         self.history_threads = anyio.CapacityLimiter(2)
         self._status_lock = anyio.Lock()
         self._status: dict[str, Any] = {}
@@ -138,7 +140,7 @@ class Feed:
                 status_number = self._status_number
                 yield self._status_event
             if version < self._version:
-                # What comes while this page reads belongs to its next event.
+                # Changes that arrive while this page reads belong to its next event.
                 shown, version = version, self._version
                 yield _event("changes", await self._changes_since(shown))
             await moved.wait()

@@ -1,4 +1,7 @@
-"""Who may ask: the Host that a browser was told, the token, and the headers that keep a page to itself. Plain ASGI."""
+"""Decides who may make requests, by the Host that the browser used and by the token, and sets the headers that isolate the page.
+
+Plain ASGI.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,13 @@ HEADERS = {
 }
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 PROTECTED = ("/api/v1/", "/metrics")
-"""What holds data. The page itself holds none; it asks for the token."""
+"""The addresses that return data. The page itself contains none; it asks for the token."""
 DESCRIPTION = "/api/v1/openapi.json"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Guard:
-    """Stands before the application."""
+    """Middleware in front of the application."""
 
     def __init__(self, app: App, section: HttpSection, parts: Iterable[HttpPart] = ()) -> None:
         self._app = app
@@ -84,7 +87,7 @@ class Guard:
         )
 
     def is_authorized(self, scope: Scope) -> bool:
-        """Tell whether the request has the token, in a time that does not depend on it; everybody is if there is none."""
+        """Tell whether the request has the token, in constant time; without a configured token, every request is accepted."""
         given = dict(scope["headers"]).get(b"authorization", b"")
         kind, _, token = given.partition(b" ")
         return self._token is None or (kind.lower() == b"bearer" and hmac.compare_digest(sha256(token.strip()).digest(), self._token))

@@ -1,6 +1,6 @@
 """The web page: the files that `scripts/build-web.sh` puts into `iiot_gateway/web`, served from memory.
 
-A checkout that was built without npm has none; the gateway runs all the same, and `/` says why there is no page.
+A checkout that was built without npm has none. The gateway still runs, and `/` says why there is no page.
 """
 
 from __future__ import annotations

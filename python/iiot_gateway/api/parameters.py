@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from iiot_gateway.api.problem import Problem
 
 MAX_MS = 9_223_372_036_854
-"""The last millisecond that nanoseconds in 64 bits can tell."""
+"""The last millisecond that 64-bit nanoseconds can represent."""
 
 
 def refuse_unknown(query: Mapping[str, str], known: Iterable[str]) -> None:
-    """Raise Problem for a parameter that does nothing: a misspelt one would silently be left out."""
+    """Raise Problem for an unknown parameter: otherwise a misspelt one would silently have no effect."""
     for name in query:
         if name not in known:
             listed = ", ".join(known) or "none"

@@ -1,4 +1,4 @@
-"""What was: series and ranges out of the history. Blocking; call from a worker thread."""
+"""Past values: series and ranges from the history. Blocking; call from a worker thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iiot_gateway.pipeline.views import AGGREGATES, History, Views
 MAX_POINTS = 10_000
 DEFAULT_POINTS = 600
 TIMEOUT_S = 5.0
-"""A width that no roll-up fits reads every point; nobody who draws waits longer, and a thread is taken meanwhile."""
+"""The longest query: with a width that no roll-up fits, every point is read, and a thread is busy meanwhile."""
 NS = 1_000_000
 NO_HISTORY = Problem(404, "no_history", "no history is kept", "add a [history] section to the configuration and start the gateway again")
 STATUS_OF = {"missing": 404, "invalid": 400, "damaged": 500, "unknown_version": 500, "io": 500}

@@ -1,4 +1,4 @@
-"""Serve the HTTP routes beside the gateway. A taken port is said loudly and tried again; it never ends the gateway.
+"""Serves the HTTP routes beside the gateway. If the port is taken, that is logged as an error and tried again; it never ends the gateway.
 
 Connections are bounded, in number and in what each may keep the gateway waiting for, so that no crowd of pages takes the descriptors
 and the memory that the way to the sinks needs.
@@ -54,7 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._application, self.app = self.app, self._answer
 
     def connection_made(self, transport: Any) -> None:
-        """Take the connection, or say that there are too many."""
+        """Accept the connection, or answer that there are too many."""
         super().connection_made(transport)
         self._connection = transport
         if len(self._state.connections) > self.max_connections:
@@ -117,7 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the gateway's order of stopping holds."""
+    """uvicorn without its own signal handlers, because the gateway decides the order of stopping."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -155,7 +155,7 @@ def http_service(section: HttpSection) -> Service:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                proxy_headers=False,  # whom a proxy names is asked for where it counts
+                proxy_headers=False,  # the client that a proxy names is determined where it is needed
                 timeout_graceful_shutdown=1,
                 ssl_certfile=section.tls_cert_file or None,
                 ssl_keyfile=section.tls_key_file or None,

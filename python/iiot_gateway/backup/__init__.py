@@ -1,1 +1,1 @@
-"""Copies of all that a gateway keeps, and how they are put back."""
+"""Makes copies of all data of a gateway, and restores them."""

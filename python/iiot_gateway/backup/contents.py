@@ -1,4 +1,4 @@
-"""What belongs to a backup: the databases and files that a configuration names."""
+"""The contents of a backup: the databases and files that a configuration names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Database:
 
     @property
     def copy_name(self) -> str:
-        """How its copy is called in the folder of copies."""
+        """The name of its copy in the folder of copies."""
         return f"{self.name}.db"
 
 
@@ -74,7 +74,7 @@ def configuration_files(config: Config, config_path: str | None) -> list[Configu
 
 
 def elsewhere(config: Config) -> list[str]:
-    """Return what belongs to the gateway and is in no backup, because a server has it; each in a sentence."""
+    """Return the data of the gateway that is in no backup because it is on a server; a sentence for each."""
     found = server_section(config)
     if found is None:
         return []

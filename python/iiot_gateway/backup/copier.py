@@ -1,4 +1,4 @@
-"""Copies the databases of a running gateway, on a thread of its own, for whoever asks over the control socket.
+"""Copies the databases of a running gateway, on a thread of its own, on request over the control socket.
 
 {"command": "backup", "action": "begin", "folder": "/b/a.partial/data"}  {"number": 1}
 {"command": "backup", "action": "state", "number": 1}                    {"state": "copying", "name": "journal", "pages": [512, 4096], ...}
@@ -100,11 +100,11 @@ class Copier:
                 self._building.journal.copy_to(path, self._progress)
                 return True
             case "history":
-                # While the sink cannot open its file, nobody writes it.
+                # While the sink cannot open its file, no process writes it.
                 if writers(self._building)[database.name].copy_to(path, self._progress):
                     return True
             case "registry":
-                # Whoever has no devices has no use for what it imports.
+                # A gateway without devices does not need these imports.
                 from iiot_gateway.registry.building import registry_of
                 from iiot_gateway.registry.file import RegistryFile
 

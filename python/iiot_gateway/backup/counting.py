@@ -1,4 +1,4 @@
-"""Counts what is in a copy of a database, so that a restored one can be compared."""
+"""Counts the rows in a copy of a database, so that a restored database can be compared."""
 
 from __future__ import annotations
 

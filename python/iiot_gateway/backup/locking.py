@@ -1,4 +1,4 @@
-"""Keeps a gateway from starting while its files are copied or put back: the lock that it would take is held."""
+"""Keeps a gateway from starting while its files are copied or restored, by holding the lock that it would take."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ DATA = "data"
 FILES = "files"
 
 Told = Callable[[str, int, int], None]
-"""Is told the name of a database, and how many of its pages are copied."""
+"""Called with the name of a database, and the number of its pages that are copied."""
 
 
 class BackupFailed(GatewayError):
-    """A backup could not be made; nothing else has suffered."""
+    """A backup could not be made; nothing else is affected."""
 
 
 def make(config: Config, config_path: str | None, folder: Path, told: Told) -> Manifest:
@@ -90,7 +90,7 @@ def make(config: Config, config_path: str | None, folder: Path, told: Told) -> M
 
 
 def _remove(partial: Path) -> None:
-    """Give the room of what is of no use back."""
+    """Free the room of an unusable backup."""
     shutil.rmtree(partial, ignore_errors=True)
 
 

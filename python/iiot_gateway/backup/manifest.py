@@ -1,4 +1,4 @@
-"""The manifest of a backup: which files it holds, where they belong, and their checksums. Without it a folder is no backup."""
+"""The manifest of a backup: its files, where they belong, and their checksums. A folder without a manifest is not a backup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iiot_gateway.errors import GatewayError
 FORMAT = 1
 NAME = "manifest.json"
 PARTIAL = ".partial"
-"""Behind the name of a folder in which a backup is being made, or was cut off."""
+"""The suffix of a folder in which a backup is being made, or was interrupted."""
 CHUNK_BYTES = 1 << 20
 
 

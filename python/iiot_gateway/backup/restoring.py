@@ -1,4 +1,4 @@
-"""Puts a backup back: all files are checked first, nothing that is there is written over, and each file appears whole or not at all."""
+"""Restores a backup: all files are checked first, no existing file is overwritten, and each file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ SKIPPED_NUMBERS = 1000
 
 
 class RestoreRefused(GatewayError):
-    """Nothing was put back."""
+    """Nothing was restored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was done."""
+    """The result of a restore."""
 
     manifest: Manifest
     written: list[Path]
     same: list[Path]
-    """They were there, as they are in the backup."""
+    """Files that existed with the same content as in the backup."""
     moved: list[Path]
-    """Under these names lie the files that were there."""
+    """The new names of files that were moved aside."""
 
 
 def restore(folder: Path, into: Path | None, *, replace: bool) -> Restored:
@@ -115,7 +115,7 @@ def _moved_aside(paths: list[Path]) -> list[Path]:
 
 
 def _put(source: Path, entry: Entry, place: Path) -> None:
-    """Write a file under another name, and give it its own when it is synced."""
+    """Write a file under another name, and rename it when it is synced."""
     new = place.with_name(place.name + RESTORING)
     try:
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Puts a backup into a temporary folder, opens everything there as a gateway would, and counts."""
+"""Restores a backup into a temporary folder, opens everything there as a gateway would, and counts."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def verify(folder: Path) -> tuple[Manifest, list[str]]:
 
 
 def changed(folder: Path, manifest: Manifest) -> list[str]:
-    """Return what is missing, or is not what was written, or is too much."""
+    """Return files that are missing, changed or unexpected."""
     faults = []
     for entry in manifest.files:
         path = folder / entry.name

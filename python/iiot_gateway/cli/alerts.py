@@ -1,4 +1,4 @@
-"""`alerts`: rules, what holds now, and what waits for whom; `alerts test NAME`: a test to a receiver, or of a rule to its receivers."""
+"""`alerts`: rules, present alerts and waiting notifications; `alerts test NAME`: a test to a receiver, or of a rule to its receivers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOBODY = "no receiver gets alerts: add [alerts], [webhook] or [mail] to the configuration"
 
 SETTINGS = {"webhook": "url or url_file, form, token and ca_file", "mail": "host, port, tls, username, password and ca_file"}
-"""What a receiver of a kind may have wrong."""
+"""The settings to check for each kind of receiver."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

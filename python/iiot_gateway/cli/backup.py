@@ -1,4 +1,4 @@
-"""`backup DIR` copies all that a gateway keeps into a new folder; `backup verify DIR` says whether such a folder is whole."""
+"""`backup DIR` copies all data of a gateway into a new folder; `backup verify DIR` says whether such a folder is complete and intact."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from iiot_gateway.visible import visible
 
 
 def lined_up(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the lines, each cell fit for a terminal; numbers stand on the right."""
+    """Return the lines, with each cell safe for a terminal; numbers are aligned on the right."""
     cells = [[visible(cell) for cell in row] for row in [heading, *rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(heading))]
     right = [all(_is_number(row[at]) for row in rows) for at in range(len(heading))]

@@ -1,4 +1,4 @@
-"""`decode FILE`: what a log would give, without a journal and without sending anything."""
+"""`decode FILE`: shows the points that a log would give, without a journal and without sending anything."""
 
 from __future__ import annotations
 

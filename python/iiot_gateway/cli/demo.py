@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from iiot_gateway.pipeline.views import Views
 
 PATIENCE_S = 10.0
-"""Whatever the broker does, the addresses are said then."""
+"""After this time the addresses are printed, even if the broker is not ready."""
 FOLDERS = {"nodes": "iiot-demo", "factory": "iiot-demo-factory", "devices": "iiot-demo-devices"}
 NAME = "config.toml"
 HEAD = """\
@@ -78,9 +78,9 @@ CONFIGS = {
 }
 MACHINES = 3
 PACE = 10.0
-"""So many times faster than real machines, so that something is to be seen soon."""
+"""How many times faster than real machines, so that values appear soon."""
 LEDGER = "ledger.json"
-"""What the machines have published, if they end; see `simulate dosing --ledger`."""
+"""The file with the counts of published messages, written if the machines end; see `simulate dosing --ledger`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -215,7 +215,7 @@ def _states(views: Views) -> set[str]:
 
 
 def _is_subscribed(views: Views) -> bool:
-    """Tell whether what is published now is taken."""
+    """Tell whether messages that are published now are accepted."""
     return "subscribed" in _states(views)
 
 
@@ -257,7 +257,7 @@ def free_address(listen: str) -> str:
 
 
 def greeting(config: Config, path: Path) -> list[str]:
-    """Return what a newcomer needs to know."""
+    """Return the text for a newcomer."""
     host, _, port = config.one(BrokerSection).listen.rpartition(":")
     prefix = config.topic_prefix()
     nodes = sum(section.nodes for section in config.of(SimulateSection).values())

@@ -1,4 +1,4 @@
-"""What `demo devices` adds: keys for a person, devices that register themselves, and words that say what to try."""
+"""The additions of `demo devices`: keys for a person, devices that register themselves, and a text that says what to try."""
 
 from __future__ import annotations
 

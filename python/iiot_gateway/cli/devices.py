@@ -1,4 +1,4 @@
-"""`devices`: the registry of devices and their keys, whether the gateway runs or not; it sees at once what is changed here.
+"""`devices`: the registry of devices and their keys, whether the gateway runs or not. A running gateway sees changes at once.
 
 A command that makes a key prints the key alone on standard output, so that a script can take it. All else goes to standard error.
 """

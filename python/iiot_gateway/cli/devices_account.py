@@ -1,4 +1,4 @@
-"""Hands keys that the command line makes to the gateway that runs, because only that talks to the broker and nobody stores them."""
+"""Hands keys that the command line makes to the running gateway: only the gateway talks to the broker, and keys are stored nowhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doctor`: try everything that the configuration names, and say what to do about what does not work."""
+"""`doctor`: try everything that the configuration names, and suggest a remedy for each fault."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line a finding; 1 if one is bad."""
+    """Print a line per finding; 1 if one is bad."""
     config = load(args.config)
     running = partial(_running, config)
     findings = []

@@ -1,4 +1,4 @@
-"""What `doctor` finds out about the journal's place."""
+"""The checks of `doctor` for the place of the journal."""
 
 from __future__ import annotations
 

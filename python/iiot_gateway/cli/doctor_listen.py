@@ -1,4 +1,4 @@
-"""What `doctor` tries with the address that the web page and the API listen at."""
+"""The trial of `doctor` for the address at which the web page and the API listen."""
 
 from __future__ import annotations
 

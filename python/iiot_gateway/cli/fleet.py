@@ -1,4 +1,4 @@
-"""`fleet status`: adds up the ledgers of gateways that publish to a broker and of workers that share what comes there."""
+"""`fleet status`: compares the ledgers of gateways that publish to a broker with those of workers that share its messages."""
 
 from __future__ import annotations
 

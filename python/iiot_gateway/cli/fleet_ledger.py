@@ -34,13 +34,13 @@ class Look:
 
     @property
     def origin(self) -> str:
-        """By what its values are marked."""
+        """The id with which its values are marked."""
         return str(self.now["journal"]["id"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRow:
-    """What became of the values of a site."""
+    """The outcome of the values of a site."""
 
     origin: str
     url: str | None
@@ -82,7 +82,7 @@ Chunk = tuple[tuple[str, int], set[tuple[int, ...]]]
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes no redirect: the token is for the address that was typed."""
+    """Follows no redirect, because the token is only for the address that was given."""
 
     def redirect_request(self, *_arguments: Any) -> None:
         return None

@@ -1,4 +1,4 @@
-"""`import telegraf FILE...`: write a configuration and profiles for this gateway, and report what became of each key."""
+"""`import telegraf FILE...`: write a configuration and profiles for this gateway, and report the result for each key."""
 
 from __future__ import annotations
 

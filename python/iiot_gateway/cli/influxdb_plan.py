@@ -1,4 +1,4 @@
-"""What `influxdb init --plan` makes for a plant: buckets, how long they keep points, and a task that sums days up."""
+"""The plan of `influxdb init --plan` for a plant: buckets, how long they keep points, and a task that computes daily sums."""
 
 from __future__ import annotations
 

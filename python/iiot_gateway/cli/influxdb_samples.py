@@ -1,4 +1,4 @@
-"""What `influxdb init --sample-data` writes: a day of two devices that do not exist, as the profile `iotflow` would store it."""
+"""The data of `influxdb init --sample-data`: a day of two devices that do not exist, as the profile `iotflow` would store it."""
 
 from __future__ import annotations
 

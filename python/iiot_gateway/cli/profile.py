@@ -1,4 +1,4 @@
-"""`profile test PROFILE [FILE]`: what documents yield, and why the rest does not; `profile template [NAME]`: a profile to begin with."""
+"""`profile test PROFILE [FILE]`: the points that documents give, and their faults; `profile template [NAME]`: a profile to begin with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rejects`: what could not be used or delivered, newest first; `rejects retry` offers it again under the profiles of now."""
+"""`rejects`: data that could not be used or delivered, newest first; `rejects retry` offers it again under the present profiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`restore DIR`: put a backup back, and say what follows from it."""
+"""`restore DIR`: restore a backup, and say what follows from it."""
 
 from __future__ import annotations
 

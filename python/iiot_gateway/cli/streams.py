@@ -1,4 +1,4 @@
-"""The standard streams of a command: always there, and their faults are told once, in a line.
+"""The standard streams of a command: they always exist, and each fault is reported once, in a line.
 
 A descriptor that the caller closed is taken at once; otherwise the next file that is opened, a journal perhaps, would get its number and
 everything that is written to standard error.

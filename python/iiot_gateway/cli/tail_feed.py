@@ -1,4 +1,4 @@
-"""What `tail` shows: the topics of a running gateway with their newest values, followed over its control socket."""
+"""The data of `tail`: the topics of a running gateway with their newest values, followed over its control socket."""
 
 from __future__ import annotations
 

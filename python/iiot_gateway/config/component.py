@@ -1,4 +1,4 @@
-"""What the configuration knows of a component: its section, what `check` asks of it, and what may surprise its author.
+"""A component as the configuration sees it: its section, its rules for `check`, and notes on surprising settings.
 
 Every source, every sink and every service beside them declares one in a light file of its own, `section.py`; `sections.py` lists them. How
 a component is built stands in `components.py`, because `check` needs none of that.

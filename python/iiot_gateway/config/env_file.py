@@ -1,4 +1,4 @@
-"""A file of environment variables, as `.env` files are: NAME=VALUE a line, quotes around values, `#` before comments.
+"""A file of environment variables, like `.env` files: a line per NAME=VALUE, quotes around values, `#` before comments.
 
 Nothing is expanded: a dollar sign is a dollar sign. A backslash counts within double quotes only.
 """

@@ -1,4 +1,4 @@
-"""The environment over the file: `IIOT_SECTION__KEY`, and names that other programs know, such as those of InfluxDB's own tools.
+"""Variables of the environment override the file: `IIOT_SECTION__KEY`, and names of other programs, such as InfluxDB's tools.
 
 IIOT_MQTT__BROKER_URL=...         [mqtt] broker_url
 IIOT_MQTT__BACKUP__BROKER_URL=... [mqtt.backup] broker_url

@@ -1,4 +1,4 @@
-"""On which line of a TOML file a key stands; `tomllib` does not say.
+"""Finds the line of each key in a TOML file, which `tomllib` does not give.
 
 A path is a tuple of keys; tables, dotted keys and inline tables all give their paths. Keys inside of arrays are not looked for: their line
 is that of the array.

@@ -1,4 +1,4 @@
-"""What MQTT allows in topics and topic filters: a broker may close the connection for anything else. Pure."""
+"""Checks which texts MQTT allows in topics and topic filters: a broker may close the connection over any other text. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which known name somebody meant who wrote another one."""
+"""Finds the known name that the author of an unknown name probably meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a configuration may say without fault, and its author may not expect: each a sentence for `check` and for the start."""
+"""Notes on settings that are not faults, but may surprise the author: a sentence for each, for `check` and for the start."""
 
 from __future__ import annotations
 

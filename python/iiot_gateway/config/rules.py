@@ -1,4 +1,4 @@
-"""What keys must be to each other: the rules of what every gateway has, and those that the components bring; each fault has its path."""
+"""Rules between keys: those of the sections that every gateway has, and those of the components. Each fault has the path of its key."""
 
 from __future__ import annotations
 

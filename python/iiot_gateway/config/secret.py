@@ -1,4 +1,4 @@
-"""Text that must not be seen in a log or a traceback."""
+"""Text that must not appear in a log or a traceback."""
 
 from __future__ import annotations
 

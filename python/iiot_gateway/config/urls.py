@@ -1,4 +1,4 @@
-"""What a URL of a server, and an address to listen at, must look like."""
+"""Checks the form of a server's URL, and of an address to listen at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes what keeps the accounts of devices at the broker that `[devices] mosquitto` names."""
+"""Builds the keeper of the devices' accounts at the broker that `[devices] mosquitto` names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` tries with the broker of `[devices] mosquitto`: ask its plug-in for what it has, and change nothing."""
+"""The trial of `doctor` for the broker of `[devices] mosquitto`: ask its plug-in for its accounts, and change nothing."""
 
 from __future__ import annotations
 

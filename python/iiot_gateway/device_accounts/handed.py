@@ -9,7 +9,7 @@ from collections.abc import Callable
 from iiot_gateway.registry.keys import digest
 
 KEPT_S = 60.0
-"""So long a key is kept that the registry does not name: whoever handed it over is about to store it, or has failed to."""
+"""How long a key is kept that the registry does not name: its sender is about to store it, or has failed to."""
 
 
 class HandedKeys:

@@ -1,7 +1,7 @@
 """Keeps the accounts of a broker as the registry wants them: at the start, after each change, and when the broker comes back.
 
-The registry says what is wanted, and holds which key the broker was known to have; the broker says which accounts it has. The difference is
-what there is to do, so nothing is forgotten by whoever dies.
+The registry says what is wanted, and holds which key the broker was known to have; the broker says which accounts it has. The
+difference is the remaining work, so nothing is forgotten when either side dies.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 AGAIN_S = 30.0
-"""So often keys are looked at that expire, and refusals tried again."""
+"""How often expiring keys are checked, and refusals tried again."""
 PATIENCE_S = 3.0
-"""So long the first connection may take before it is said that the broker is away."""
+"""How long the first connection may take before the broker is reported as away."""
 NAMED = 20
-"""So many devices are named in one line of the log."""
+"""The most devices that one line of the log names."""
 MOST_STEPS = 8
 """More steps one account never needs; a broker that does not do what it acknowledges ends there."""
 

@@ -1,4 +1,4 @@
-"""Which lines may be to blame for a database that answers 5xx. Pure: the clock is an argument.
+"""Finds the lines that may be to blame when a database answers 5xx. Pure: the clock is an argument.
 
 Some versions answer 500 to a single line that they cannot store; but a broken shard does so as well, to every line of its time. So the
 lines of a measurement are suspects only after the database has failed over them for a while. That is waited for once a measurement and
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 OVER_S = 600.0
 """An outage is over when no line of the measurement has met a 5xx for so long."""
 MOST = 1000
-"""So many measurements are remembered: devices may make names up."""
+"""The most measurements that are remembered, because devices may invent names."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What a sink gives the delivery loop: how a batch is read, sent and confirmed, and what an answer of the other side means.
+"""The part of a sink that the delivery loop uses: it reads, sends and confirms a batch, and says what an answer of the other side means.
 
 `delivery.py` holds the loop, which knows no protocol and no server. Every method that may wait is called on a worker thread, one at a
 time; only `stop_reading` and `stop_sending` come from elsewhere meanwhile.
@@ -23,16 +23,16 @@ class Result(Enum):
     """What to do after an answer."""
 
     ACCEPTED = "accepted"
-    """Every line that was sent is there for good, so that the loop may confirm it."""
+    """Every line that was sent is stored for good, so the loop may confirm it."""
     BAD_LINES = "bad_lines"
-    """Some line is bad: those that the outcome names, else the loop halves until it is found."""
+    """Some lines are bad: those that the outcome names; otherwise the loop halves the batch until it finds them."""
     TOO_LARGE = "too_large"
     WAIT = "wait"
-    """The peer is not there or not ready."""
+    """The peer is not available or not ready."""
     FAILED = "failed"
-    """The peer broke over the request, or at this time."""
+    """The peer failed because of the request, or at the same time."""
     REFUSED = "refused"
-    """The peer does not want us: a person must act."""
+    """The peer refuses the gateway: a person must act."""
     GONE = "gone"
     """The peer will never come back while this process runs: the gateway ends."""
     CANCELLED = "cancelled"
@@ -40,7 +40,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of asking the other side."""
+    """The result of a request to the other side."""
 
     result: Result
     error: str = ""
@@ -85,7 +85,7 @@ class Outlet(Protocol[B]):
     place: tuple[str, str]
     """By which key and text the log names the other side: ("url", "http://localhost:8086")."""
     refuses_all_remedy: str
-    """What to do about another side that refuses every line."""
+    """What to do if the other side refuses every line."""
 
     def greet(self) -> Outcome:
         """Ask for a sign of life, before the first batch."""

@@ -1,4 +1,4 @@
-"""Which lines of a batch to send next, until each is either in or known to be bad. Pure: no socket, no clock."""
+"""Decides which lines of a batch to send next, until each is stored or known to be bad. Pure: no socket, no clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 PATIENCE = 8
-"""So many lines may be refused in a row before the other side must show that it takes any."""
+"""After this many refused lines in a row, the other side must show that it accepts any."""
 SCOUTS = 16
 GOLDEN = 0.6180339887498949
 

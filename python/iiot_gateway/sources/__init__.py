@@ -1,1 +1,1 @@
-"""Where bytes come from: one file a source."""
+"""Sources of bytes and messages: a file or folder for each."""

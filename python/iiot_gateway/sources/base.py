@@ -1,4 +1,4 @@
-"""What a source is: something with a name that pushes bytes into an intake until it is cancelled."""
+"""The interface of a source: an object with a name that pushes bytes into an intake until it is cancelled."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a file is, as far as its first bytes tell, for whoever wonders why no document was found in it. Pure."""
+"""Guesses the type of a file from its first bytes, to explain why no document was found in it. Pure."""
 
 from __future__ import annotations
 
 SHOWN_BYTES = 300
-"""So much of the beginning is enough."""
+"""How many bytes of the beginning are enough."""
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ\0", "is compressed with xz: unpack it with `xz -d`"),
     (b"BZh", "is compressed with bzip2: unpack it with `bunzip2`"),

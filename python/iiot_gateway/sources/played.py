@@ -1,4 +1,4 @@
-"""What `replay` was asked to play, and the source that plays it."""
+"""The request of `replay`, and the source that plays it."""
 
 from __future__ import annotations
 

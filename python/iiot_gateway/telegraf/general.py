@@ -1,4 +1,4 @@
-"""What holds for all plugins: `global_tags` and `agent`; and the plugins that have no like here."""
+"""Settings for all plugins: `global_tags` and `agent`; and plugins without a counterpart here."""
 
 from __future__ import annotations
 

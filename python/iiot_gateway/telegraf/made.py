@@ -1,4 +1,4 @@
-"""What an import makes: sections of the gateway's configuration, points of its profiles, and files with secrets."""
+"""The results of an import: sections of the gateway's configuration, points of its profiles, and files with secrets."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Parsed:
 
 @dataclass(slots=True)
 class Parsings:
-    """What all `topic_parsing` of a plugin make, and the filters of the topics that they took."""
+    """The points of all `topic_parsing` of a plugin, and the topic filters that they use."""
 
     points: list[tuple[Parsed, list[str]]] = field(default_factory=list)
     """Each with the filters of topics that others took before it."""

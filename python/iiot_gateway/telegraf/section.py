@@ -1,4 +1,4 @@
-"""A table of a Telegraf file, and what became of each of its keys: each is reported once, and one that nobody took is left out."""
+"""A table of a Telegraf file, and the result for each of its keys: each is reported once, and a key that was not used is left out."""
 
 from __future__ import annotations
 

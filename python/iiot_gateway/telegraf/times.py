@@ -56,7 +56,7 @@ CONVERSIONS = {
 DATE = (("2006", "06"), ("01", "1", "Jan", "January", "002"), ("02", "2", "_2", "002"))
 """One of each tells the day."""
 UNKNOWN = re.compile(r"MST|Z07|-07(?!:?00)|_2006|__2")
-"""What Go reads and the gateway does not: names of zones, and offsets that may be the letter Z."""
+"""Formats that Go reads but the gateway does not: names of zones, and offsets that may be the letter Z."""
 PIECE = re.compile("|".join(map(re.escape, CONVERSIONS)) + "|%|.", re.DOTALL)
 
 KEYS = ("json_time_key", "json_time_format", "json_timezone")

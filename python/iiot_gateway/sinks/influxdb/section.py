@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from iiot_gateway.sinks.base import Sink
 
 API_PATH = re.compile(r"/(api/v[23](/.*)?|write|write_lp|query|ping|health)$")
-"""What InfluxDB and VictoriaMetrics call their ends of the API; a proxy's own path may stand before it."""
+"""The paths of the API of InfluxDB and VictoriaMetrics; a proxy's own path may come before them."""
 NO_PAGE = "404 page not found"
 """How InfluxDB 1 before 1.8 answers where InfluxDB 2 has its API."""
 

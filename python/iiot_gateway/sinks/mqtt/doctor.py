@@ -1,4 +1,4 @@
-"""What `doctor` tries with each broker: publish and read it back, because a 3.1.1 broker acknowledges what its ACL throws away."""
+"""The trial of `doctor` for each broker: publish and read back, because a 3.1.1 broker also acknowledges messages that its ACL discards."""
 
 from __future__ import annotations
 

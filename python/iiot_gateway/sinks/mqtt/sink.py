@@ -39,13 +39,13 @@ REFUSALS = ("not_authorized", "refused", "tls", "protocol")
 JOURNAL_ENDS = ("journal", "journal_unavailable")
 """Ends that the broker has no part in: the journal could not be read or written."""
 DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted", "suspects", "limits")
-"""What the status takes over from the extension."""
+"""The values that the status copies from the extension."""
 WATCH_S = 0.5
 BROKER_STOP_S = 0.5
 AGAIN_S = 0.2
 """Between connections, while one is looked for by whose publish they end."""
 WITNESS_S = 2.0
-"""So long a broker may take to show that it is still there."""
+"""How long a broker may take to show that it is still available."""
 DENIED_S = 3600.0
 """A right that is missing is said once an hour."""
 REJECTS_REMEDY = "`iiot-gateway rejects` lists them; they are not sent again"
@@ -72,7 +72,7 @@ class MqttSink:
         self.name = name
         self._status = SinkStatus()
         self.health: StatusDocument | None = None
-        """Gives the health document; set before `run` by whoever has the whole picture."""
+        """Gives the health document; the gateway sets it before `run`."""
         self._section = section
         self._native = native
         self._embedded = embedded
@@ -93,7 +93,7 @@ class MqttSink:
 
     @property
     def status(self) -> SinkStatus:
-        """What the sink does now; between connections Python knows, during one the extension does."""
+        """The present state of the sink: from the extension during a connection, and from Python between connections."""
         native = self._native.state()
         self._status.details = {key: native[key] for key in DETAILS}
         if native["state"] in ("connecting", "refreshing", "connected"):

@@ -1,4 +1,4 @@
-"""Which tables a schema has, what is newest in one of them, and how much room each takes: statements only. Pure: nothing is run here."""
+"""Statements for the tables of a schema, the newest rows of a table, and the room of each. Pure: nothing is run here."""
 
 from __future__ import annotations
 

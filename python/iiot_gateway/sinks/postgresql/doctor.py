@@ -1,4 +1,4 @@
-"""What `doctor` tries with each PostgreSQL: a connection, the rights that the sink needs, and a position written and read back."""
+"""The trials of `doctor` for each PostgreSQL: a connection, the rights that the sink needs, and writing and reading a position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL asks of the sink, and of a person. Pure: no connection, no clock.
+"""Decides what the sink, or a person, must do after an error of PostgreSQL. Pure: no connection, no clock.
 
 wait, moved      try again, later and later
 report           the same, and say what a person must do

@@ -1,4 +1,4 @@
-"""What `postgresql init` makes for a plant: tables with their indexes, how long each is kept, hourly sums, and a view. Data only."""
+"""The plan of `postgresql init` for a plant: tables with their indexes, how long each is kept, hourly sums, and a view. Data only."""
 
 from __future__ import annotations
 

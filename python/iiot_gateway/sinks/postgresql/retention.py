@@ -60,7 +60,7 @@ def drop_old(section: PostgresqlSection, query: Query) -> Iterator[str]:
         yield from (str(partition) for (partition,) in query(f"SELECT {qualified(section.schema, RETAIN)}()"))
     if section.tables == "manage":
         for partition in old(section, query):
-            wait_ms = int(section.lock_timeout_s * 1000)  # whoever waits for this lock holds up all who come behind
+            wait_ms = int(section.lock_timeout_s * 1000)  # a statement that waits for this lock holds up all statements behind it
             query(f"BEGIN; SET LOCAL lock_timeout = {wait_ms}; {postgres_drop_partition(section.schema, partition)}; COMMIT")
             yield partition
 

@@ -1,4 +1,4 @@
-"""What `doctor` tries with each consumer: connect, and subscribe to its filters, as a client of its own that takes nothing away."""
+"""The trial of `doctor` for each consumer: connect, and subscribe to its filters, as a separate client that takes no messages away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` tries with a share: a message through one of its own. Some brokers take the subscription and deliver nothing."""
+"""The trial of `doctor` for a share: a message through a share of its own. Some brokers accept the subscription but deliver nothing."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ EXEC_FAILED = (126, 127)
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
-# The order counts: what stands first explains what stands below it.
+# The order matters: an earlier condition explains later ones.
 _TEXTS: dict[Condition, re.Pattern[str]] = {
     "probe_busy": re.compile(r"probe is already in use|probe is being used|\bclaim\w* interface|resource busy", re.IGNORECASE),
     "unplugged": re.compile(r"usb communication error|no such device|device (?:was )?disconnected|probe was unplugged", re.IGNORECASE),

@@ -1,4 +1,4 @@
-"""What `doctor` tries with probe-rs and its probes."""
+"""The trials of `doctor` for probe-rs and its probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` tries with each serial port."""
+"""The trial of `doctor` for each serial port."""
 
 from __future__ import annotations
 
