@@ -190,7 +190,7 @@ HEAVY = {
     "pyarrow": {"cli/export.py"},
     "rich": {"cli/tail_view.py"},
     "msgspec": {"device_api"},
-    "starlette": {"api/app.py", "api/part.py", "device_api"},
+    "starlette": {"api/app.py", "api/part.py", "api/shortcuts.py", "device_api"},
     "uvicorn": {"api/server.py"},
 }
 """Large packages and the only files, or folders, that may import them."""

@@ -21,7 +21,8 @@ from iiot_gateway.api import page, past
 from iiot_gateway.api.feed import Feed
 from iiot_gateway.api.guard import App, Guard
 from iiot_gateway.api.parameters import place, refuse_unknown, whole
-from iiot_gateway.api.problem import METHOD_NOT_ALLOWED, NOT_FOUND, PROBLEM_TYPE, Problem, method_not_allowed
+from iiot_gateway.api.problem import METHOD_NOT_ALLOWED, NOT_FOUND, PROBLEM_TYPE, Problem, fault, method_not_allowed
+from iiot_gateway.api.shortcuts import Shortcuts
 from iiot_gateway.api.stream import EVENTS_TYPE, EventStream
 from iiot_gateway.config.schema import HttpSection
 from iiot_gateway.log import PAGE_NOT_BUILT, get_log
@@ -46,7 +47,7 @@ def make_app(views: Views, feed: Feed, section: HttpSection) -> App:
         ],
         exception_handlers={Problem: _say, HTTPException: _say_http, Exception: _say_fault},
     )
-    return Guard(starlette, section, views.http_parts)
+    return Guard(Shortcuts(starlette, views.http_parts), section, views.http_parts)
 
 
 def _monitoring(feed: Feed) -> list[Route]:
@@ -192,4 +193,4 @@ async def _say_http(request: Request, error: Exception) -> Response:
 
 
 async def _say_fault(request: Request, error: Exception) -> Response:
-    return await _say(request, Problem(500, "internal", str(error) or repr(error), "the gateway's log says more"))
+    return await _say(request, fault(error))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.routing import BaseRoute
+
+    Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,5 +22,7 @@ class HttpPart:
     """Makes them, for the application."""
     guards: Callable[[str], bool]
     """Tells whether a path is guarded by the part's own keys, so that the page's token is not asked for."""
+    shortcuts: Mapping[str, Handler]
+    """What answers at addresses that are asked all the time. Each is among `routes` as well."""
     describe: Callable[[], Mapping[str, Any]]
     """Gives `paths` and `components` for the OpenAPI description."""

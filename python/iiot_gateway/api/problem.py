@@ -45,3 +45,8 @@ def method_not_allowed(allowed: str) -> Problem:
     return Problem(
         METHOD_NOT_ALLOWED, "method_not_allowed", f"this address takes {allowed}", "use one of these methods", {"allow": allowed}
     )
+
+
+def fault(error: Exception) -> Problem:
+    """Say that the gateway has a fault of its own."""
+    return Problem(500, "internal", str(error) or repr(error), "the gateway's log says more")

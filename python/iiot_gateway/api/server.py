@@ -7,6 +7,7 @@ and the memory that the way to the sinks needs.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 from collections.abc import Iterator
@@ -170,6 +171,8 @@ def http_service(section: HttpSection) -> Service:
                     )
                 await anyio.sleep(RETRY_S)
                 continue
+            # All that is loaded by now stays. The collector need not walk through it again and again: that took 8 % of the time of a post.
+            gc.freeze()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(feed.run)
                 if config.ssl is not None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from iiot_gateway.api.problem import Problem
 
@@ -106,16 +106,20 @@ async def read_body(
     came = 0
     try:
         async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
+            is_whole = False
+            while not is_whole:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "body_cut", "the connection ended before the body did")
+                chunk = message.get("body", b"")
                 # One byte more than is allowed shows that there is too much.
                 body += unpack.piece(chunk, most_bytes + 1 - len(body))
                 came += len(chunk)
                 if max(came, len(body)) > most_bytes:
                     raise _too_long(most_bytes)
+                is_whole = not message.get("more_body", False)
     except TimeoutError as error:
         raise Problem(408, "body_late", f"the body did not come within {BODY_S:g} s", "send it at once", {"connection": "close"}) from error
-    except ClientDisconnect as error:
-        raise Problem(400, "body_cut", "the connection ended before the body did") from error
     unpack.finish()
     if not (may_be_empty and not body):
         _must_be(request, types)

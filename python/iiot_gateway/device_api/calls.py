@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from starlette.requests import Request
-from starlette.responses import Response
 
 from iiot_gateway.device_api import answers, bodies, managing
 from iiot_gateway.device_api.deleting import Deleting
@@ -18,9 +14,8 @@ from iiot_gateway.device_api.registering import Registering
 from iiot_gateway.device_api.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from iiot_gateway.api.part import Handler
     from iiot_gateway.device_api.service import DeviceApi
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)

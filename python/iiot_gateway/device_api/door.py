@@ -1,11 +1,13 @@
 """Who asks, and what that key may do. Every call of the device API passes here.
 
 A key stands in a header and nowhere else: what stands in an address ends in logs. What is found for a key is remembered
-until something in the registry changes. A registry in a server is asked in a thread, so that nobody else waits for it.
+until something in the registry changes. Whether something has changed is asked once per turn of the event loop: a request that was
+sent after a change was answered is read in a later turn. A registry in a server is asked in a thread, so that nobody else waits for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,6 +106,7 @@ class Door:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._generation = -1
+        self._is_fresh = False
         self._callers: dict[str, Caller] = {}
         self._senders: dict[str, Sender | None] = {}
         self._limiter: anyio.CapacityLimiter | None = None
@@ -197,12 +200,20 @@ class Door:
         where[name] = found
 
     def refresh(self) -> None:
-        """Forget what was remembered if something in the registry has changed."""
+        """Forget what was remembered if something in the registry has changed by this turn of the event loop. Raises RegistryUnusable."""
+        if self._is_fresh:
+            return
         generation = self._registry.generation()
         if generation != self._generation:
             self._callers.clear()
             self._senders.clear()
             self._generation = generation
+        self._is_fresh = True
+        # It runs before everything that is read from now on.
+        asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._is_fresh = False
 
 
 def presented_key(request: Request) -> str:

@@ -5,6 +5,7 @@ A bucket holds what may be sent at once, a minute's worth, and fills at the rate
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Limit:
         )
 
 
+@functools.lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """Return by what an address is counted: an IPv6 one by its first 64 bits, of which one client has all others to choose from."""
     try:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route
 
 from iiot_gateway.api.part import HttpPart
-from iiot_gateway.api.problem import Problem
-from iiot_gateway.device_api.calls import Handler, calls
+from iiot_gateway.api.problem import Problem, method_not_allowed
+from iiot_gateway.device_api.calls import calls
 from iiot_gateway.device_api.description import describe
 from iiot_gateway.errors import RegistryUnusable
 
 if TYPE_CHECKING:
+    from iiot_gateway.api.part import Handler
     from iiot_gateway.device_api.service import DeviceApi
 
 OWN = ("/api/v1/devices", "/api/v1/influxdb/", "/api/v1/keys", "/api/v2/write", "/write", "/ping")
@@ -42,44 +42,30 @@ def http_part(api: DeviceApi) -> HttpPart:
     by_path: dict[str, dict[str, Handler]] = {}
     for call in table:
         by_path.setdefault(call.address(), {})[call.method] = call.handler
+    answers = {path: _guarded(api, handlers) for path, handlers in by_path.items()}
     return HttpPart(
-        routes=lambda: _routes(api, by_path),
+        routes=lambda: [Route(path, answer, methods=list(by_path[path])) for path, answer in answers.items()],
         guards=is_own,
+        shortcuts={path: answer for path, answer in answers.items() if "{" not in path},
         describe=lambda: describe(table),
     )
 
 
-def _routes(api: DeviceApi, by_path: dict[str, dict[str, Handler]]) -> list[BaseRoute]:
-    routes = {path: Route(path, _guarded(api, handlers), methods=list(handlers)) for path, handlers in by_path.items()}
-    words = {path: route for path, route in routes.items() if "{" not in path}
-    return [_Words(words), *(route for path, route in routes.items() if path not in words)]
-
-
-class _Words(BaseRoute):
-    """Addresses that hold no names, found at once: devices post to a few of them all the time."""
-
-    def __init__(self, routes: dict[str, Route]) -> None:
-        self.routes = routes
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Ask the route of the path."""
-        route = self.routes.get(scope["path"])
-        return (Match.NONE, {}) if route is None else route.matches(scope)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the route of the path answer."""
-        await self.routes[scope["path"]].handle(scope, receive, send)
-
-
 def _guarded(api: DeviceApi, handlers: dict[str, Handler]) -> Handler:
     """Return what answers at one address, for each method that it takes."""
+    if "GET" in handlers:
+        handlers = {**handlers, "HEAD": handlers["GET"]}
+    allowed = ", ".join(sorted(handlers))
 
     async def answer(request: Request) -> Response:
         try:
             api.addresses.take(api.address(request))
+            handler = handlers.get(request.method)
+            if handler is None:
+                raise method_not_allowed(allowed)
             if request.method not in ("GET", "HEAD"):
                 api.must_be_private(request)
-            return await handlers["GET" if request.method == "HEAD" else request.method](request)
+            return await handler(request)
         except Problem as problem:
             api.count(f"{problem.status}:{problem.error}")
             raise
