@@ -56,6 +56,10 @@ class Building:
         made: T = self._once[make]
         return made
 
+    def made(self, make: Callable[[Building], T]) -> T | None:
+        """Return what a function has made; None if nobody has asked for it."""
+        return self._once.get(make)
+
     def source_rules(self, name: str) -> dict[str, Any]:
         """Return the keywords with which the journal is told of a live source."""
         return rule_arguments(source_rules(self.config, name, self.config.sources()[name]))

@@ -239,7 +239,7 @@ def test_a_removed_device_leaves_no_configuration_behind(fleet: Fleet, connect: 
         until(lambda secret=secret: watcher.messages and secret in str(watcher.messages[-1][1]), "the configuration")
         assert fleet.api("DELETE", "devices/one", administrator)[0] == 200
         until(lambda: not watcher.messages[-1][1], "the empty message that clears the topic")
-        fleet.add("one")
+        fleet.add("one", "--again")
 
 
 def test_a_refused_login_under_the_name_of_another_device_costs_that_device_nothing(fleet: Fleet, connect: Callable[..., Client]) -> None:

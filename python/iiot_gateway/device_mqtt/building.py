@@ -56,12 +56,11 @@ def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync]
 
 
 def loaded_directory(building: Building) -> _native.DeviceDirectory | None:
-    """Return the same, once it knows the devices. Raises RegistryUnusable before."""
+    """Return the same; it knows all devices as of now. Raises RegistryUnusable."""
     synced = building.once(_synced)
     if synced is None:
         return None
-    if not synced[1].is_loaded:
-        synced[1].load()
+    synced[1].load()
     return synced[0]
 
 
@@ -106,10 +105,7 @@ def tasks(building: Building, api: DeviceApi) -> list[Task]:
         publish = _retained(side, told_below)
         wanted.append(lambda: serve_side(side, lambda *_: None, log, DEVICES_DISCONNECTED))
     wanted.append(Presence(api, publish).run)
-    synced = building.once(_synced)
-    if synced is not None:
-        wanted.append(synced[1].run)
-        wanted.append(_heard(synced[0], api))
+    wanted.append(_followed(building, api))
     if (section := device_broker(config)) is not None:
         subscribed = [f"{api.section.topics}/+/status/+"]
         client_id = f"iiot-gateway-{building.journal.id[:12]}-devices"
@@ -125,11 +121,20 @@ def _retained(side: _native.SideConnection, prefix: str) -> Publish:
     return publish
 
 
-def _heard(directory: _native.DeviceDirectory, api: DeviceApi) -> Task:
+def _followed(building: Building, api: DeviceApi) -> Task:
+    """Return what keeps the directory as the registry is, and hears of devices whose messages came over MQTT."""
+
     async def run() -> None:
-        while True:
-            for device_id, at_ns in directory.heard():
-                api.hears(device_id, at_ns / 1e9)
-            await anyio.sleep(HEARD_S)
+        # All sources and brokers are made by now. Where none of them asks about devices, 10,000 devices need 7 MB less.
+        synced = building.made(_synced)
+        if synced is None:
+            return
+        directory, sync = synced
+        async with anyio.create_task_group() as both:
+            both.start_soon(sync.run)
+            while True:
+                for device_id, at_ns in directory.heard():
+                    api.hears(device_id, at_ns / 1e9)
+                await anyio.sleep(HEARD_S)
 
     return run

@@ -53,18 +53,19 @@ class DirectorySync:
         generation = self._registry.generation()
         if generation == self._generation:
             return
-        keys: dict[str, list[tuple[bytes, float | None]]] = {}
-        for device_id, digest, expires_at in self._registry.keys.digests():
-            keys.setdefault(device_id, []).append((digest, expires_at))
         found: dict[str, bytes] = {}
-        for device in self._registry.devices.each():
-            own = sorted(keys.get(device.id, ()))
-            said = (device.user_name, device.is_enabled(), sorted(device.point_tags().items()), own)
-            found[device.id] = blake2b(repr(said).encode(), digest_size=16).digest()
-            if self._known.get(device.id) != found[device.id]:
-                self._directory.set(
-                    device.id, user_name=device.user_name or None, is_enabled=device.is_enabled(), tags=device.point_tags(), keys=own
-                )
+        for page in self._registry.devices.pages():
+            keys: dict[str, list[tuple[bytes, float | None]]] = {}
+            for device_id, digest, expires_at in self._registry.keys.digests(page[0].id, page[-1].id):
+                keys.setdefault(device_id, []).append((digest, expires_at))
+            for device in page:
+                own = sorted(keys.get(device.id, ()))
+                said = (device.user_name, device.is_enabled(), sorted(device.point_tags().items()), own)
+                found[device.id] = blake2b(repr(said).encode(), digest_size=16).digest()
+                if self._known.get(device.id) != found[device.id]:
+                    self._directory.set(
+                        device.id, user_name=device.user_name or None, is_enabled=device.is_enabled(), tags=device.point_tags(), keys=own
+                    )
         for device_id in self._known.keys() - found.keys():
             self._directory.remove(device_id)
         self._known, self._generation = found, generation

@@ -45,12 +45,11 @@ class AccessKeys:
         with self._database.read() as db:
             return [_entry(row) for row in db.execute(f"{SELECT} WHERE {OF_DEVICE} ORDER BY id", (device_id,)).fetchall()]
 
-    def digests(self) -> list[tuple[str, bytes, float | None]]:
-        """Return device, digest and expiry of every device's key: what a broker lets devices in by."""
+    def digests(self, first: str, last: str) -> list[tuple[str, bytes, float | None]]:
+        """Return device, digest and expiry of the keys of the devices from one id to another: what a broker lets devices in by."""
+        keys = "SELECT device, digest, expires_at FROM access_key_device JOIN access_key ON access_key=id"
         with self._database.read() as db:
-            rows = db.execute(
-                "SELECT device, digest, expires_at FROM access_key JOIN access_key_device ON access_key=id WHERE kind='device'"
-            ).fetchall()
+            rows = db.execute(f"{keys} WHERE kind='device' AND device >= ? AND device <= ?", (first, last)).fetchall()
         return [(device, bytes(stored), expires_at) for device, stored, expires_at in rows]
 
     def add(self, key: str, kind: KeyKind, devices: Iterable[str] = (), *, label: str = "", expires_at: float | None = None) -> KeyEntry:

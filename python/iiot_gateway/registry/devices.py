@@ -67,12 +67,17 @@ class Devices:
             rows = db.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (after, limit)).fetchall()
         return [_device(row) for row in rows]
 
-    def each(self) -> Iterator[Device]:
-        """Give every device; only some of them are in memory at once."""
+    def pages(self) -> Iterator[list[Device]]:
+        """Give every device, by their ids, some at a time: all of them at once would take a lot of memory."""
         after = ""
         while page := self.all(after=after, limit=PAGE):
-            yield from page
+            yield page
             after = page[-1].id
+
+    def each(self) -> Iterator[Device]:
+        """Give every device; only some of them are in memory at once."""
+        for page in self.pages():
+            yield from page
 
     def add(self, device: Device, key: StoredKey | None = None, *, again: bool = False, most: int = 0) -> Device:
         """Add a device, with its first key if there is one; without an id it gets the next number. Raises Taken.
