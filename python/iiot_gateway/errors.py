@@ -33,7 +33,7 @@ def command(words: str) -> str:
     called = sys.argv[0]
     if os.path.basename(called) != PROGRAM or shutil.which(PROGRAM) is not None:
         return f"{PROGRAM} {words}"
-    # Whoever reads a log later is in another folder.
+    # The reader of a log may be in another folder later.
     if sys.stderr.isatty():
         with suppress(OSError):  # the folder may be gone
             near = os.path.relpath(called)

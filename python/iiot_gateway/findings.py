@@ -1,4 +1,4 @@
-"""What the trials of `doctor` give, and what several of them use."""
+"""The findings of the trials of `doctor`, and code that several of them use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Running = Callable[[], dict[str, Any] | None]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one trial gave. `ok` None means that it could not be told."""
+    """The result of one trial. `ok` is None if the trial could not decide."""
 
     subject: str
     ok: bool | None

@@ -1,4 +1,4 @@
-"""Writes lines to a descriptor from a thread of its own: whoever writes never waits for the reader and never hears of its faults.
+"""Writes lines to a descriptor from a thread of its own: callers never wait for the reader and never see its faults.
 
 A full disk, a closed descriptor, a pipe whose reader ended or does not read: the lines that could not be written are counted.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 MAX_QUEUED_BYTES = 1 << 20
-"""So much waits for a reader that is slow; a line that does not fit is lost."""
+"""How much waits for a slow reader; a line that does not fit is lost."""
 MAX_QUEUED_BEFORE_DRAWING_BYTES = 4096
 """Behind more than this a drawing would be out of date when it is shown."""
 FINISH_S = 1.0
@@ -52,7 +52,7 @@ class LineWriter:
         self._put(self._encoded(text), MAX_QUEUED_BEFORE_DRAWING_BYTES, is_line=False)
 
     def stream(self) -> TextIO:
-        """Return a text stream into the queue, for whoever writes to standard error without asking: warnings, other libraries."""
+        """Return a text stream into the queue, for code that writes directly to standard error: warnings, other libraries."""
         return io.TextIOWrapper(_Queued(self._descriptor, self._put), self._encoding, "backslashreplace", write_through=True)
 
     def finish(self) -> bool:

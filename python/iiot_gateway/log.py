@@ -102,7 +102,7 @@ _writer = LineWriter(STANDARD_ERROR, sys.stderr.encoding if sys.stderr else "utf
 
 
 class _Lines:
-    """What structlog calls with a rendered line, by the name of its level."""
+    """The logger that structlog calls with a rendered line, by the name of its level."""
 
     def debug(self, line: str) -> None:
         _writer.line(line)
@@ -159,7 +159,7 @@ def lines_lost() -> int:
 
 
 def draw(text: str) -> None:
-    """Show text on standard error in its order among the log lines; it is left out while nobody takes it."""
+    """Show text on standard error in its order among the log lines; it is left out while the reader is too slow."""
     _writer.draw(text)
 
 

@@ -1,4 +1,4 @@
-"""What devices sent, asked for again: one shape for every place that it may be kept in."""
+"""Queries for the values of devices: one interface for every archive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Value:
 
 
 class Archive(Protocol):
-    """Where values are kept. The calls block; each raises Problem."""
+    """A store of values. The calls block; each raises Problem."""
 
     name: str
     """What it is called in answers: influxdb, postgresql or history."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE_S = 5.0
-"""So long a call waits for its deletion, so that most are answered with 200."""
+"""How long a call waits for its deletion, so that most are answered with 200."""
 LOOK_S = 0.2
 RETRY_S = 2.0
 COMMIT_S = 10.0

@@ -1,4 +1,4 @@
-"""Who asks, and what that key may do. Every call of the device API passes here.
+"""Decides who makes a call, and what that key may do. Every call of the device API passes through this module.
 
 A key stands in a header and nowhere else: what stands in an address ends in logs. What is found for a key is remembered
 until something in the registry changes. Whether something has changed is asked once per turn of the event loop: a request that was
@@ -43,7 +43,7 @@ def key_needed() -> Problem:
 
 
 def key_unknown() -> Problem:
-    """Say that a key is not valid; why is nobody else's business."""
+    """Say that a key is not valid, without the reason."""
     return Problem(
         401,
         "key_unknown",
@@ -76,7 +76,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever holds a key."""
+    """The holder of a key."""
 
     key: KeyEntry
 
@@ -101,7 +101,7 @@ class Caller:
 
 
 class Door:
-    """Lets in whoever has a key."""
+    """Lets in callers with a valid key."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -118,7 +118,7 @@ class Door:
         return await self.holder(presented_key(request))
 
     async def holder(self, key: str) -> Caller:
-        """Return whoever holds a key. Raises Problem 401, also for one that has expired."""
+        """Return the holder of a key. Raises Problem 401, also for a key that has expired."""
         self.refresh()
         caller = self._callers.get(key)
         if caller is None:

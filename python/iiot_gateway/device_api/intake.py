@@ -45,7 +45,7 @@ Message = tuple[str | None, bytes, str, bytes, bytes | None, int]
 
 
 class Outcome(NamedTuple):
-    """What became of a message."""
+    """The outcome of a message."""
 
     word: str
     """accepted, duplicate, conflict, rejected, refused or ignored."""
@@ -84,7 +84,7 @@ class Outcome(NamedTuple):
 
 
 class PostQueue:
-    """What waits for the journal."""
+    """The messages that wait for the journal."""
 
     def __init__(self, posts: Posts) -> None:
         self._posts = posts

@@ -1,4 +1,4 @@
-"""What keeps the values of devices, and can delete them: every sink of the gateway that keeps anything."""
+"""The stores that keep the values of devices and can delete them: every sink of the gateway that stores values."""
 
 from __future__ import annotations
 

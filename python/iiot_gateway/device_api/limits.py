@@ -24,7 +24,7 @@ class _Bucket:
 
 
 class Limit:
-    """So many a minute for each name."""
+    """A limit per minute for each name."""
 
     def __init__(self, per_minute: int, what: str, *, clock: Callable[[], float] = time.monotonic, most: int = MOST_BUCKETS) -> None:
         """Begin with full buckets. `what` names what is counted, and for whom: "requests per key". 0 is no limit."""

@@ -31,7 +31,7 @@ TOPIC = "$api/line"
 PROFILE = "line-protocol"
 PRECISIONS: dict[str, Literal["ns", "us", "ms", "s"]] = {"ns": "ns", "n": "ns", "us": "us", "u": "us", "µ": "us", "ms": "ms", "s": "s"}
 MOST_TOLD = 10
-"""So many lines that were not taken are named in an answer."""
+"""The most refused lines that an answer names."""
 
 
 class _Tags(Struct):

@@ -225,7 +225,7 @@ class Managing:
             commands = self._api.registry.commands
             commands.expire()
             waiting = commands.waiting_of(sender.device.id)
-            # HEAD tells nobody what waits.
+            # HEAD does not return the waiting commands.
             for each in waiting if request.method == "GET" else ():
                 commands.sent(each.id)
             return [{"id": each.id, "type": each.type, "payload": each.payload, "expires_at": each.expires_at} for each in waiting]

@@ -1,4 +1,4 @@
-"""What devices sent, deleted from PostgreSQL: rows, and what hourly roll-ups have of them."""
+"""Deletes the values of devices from PostgreSQL: rows, and their part of hourly roll-ups."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_VALUES = 10_000
 MOST_MEASUREMENT = 256
 READERS = 4
-"""So many questions are answered at once; others wait."""
+"""How many queries are answered at once; others wait."""
 
 
 class Reading:

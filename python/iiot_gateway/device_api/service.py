@@ -35,7 +35,7 @@ STORE_S = 10.0
 
 
 class DeviceApi:
-    """What the calls of the device API work with."""
+    """The objects that the calls of the device API work with."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class DeviceApi:
         return "offline" if self.is_silent(device.id, last_seen) else "online"
 
     def address(self, request: Request) -> str:
-        """Return the address of whoever asks; behind a proxy the one that the proxy saw."""
+        """Return the address of the caller; behind a proxy, the one that the proxy saw."""
         if self._http.behind_proxy and (forwarded := ",".join(request.headers.getlist("x-forwarded-for"))):
             # The last one is what the proxy itself has added; those before are what a client likes to claim.
             return network_of(forwarded.rpartition(",")[2].strip()[:64])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from iiot_gateway.registry.store import Registry
 
 LOOK_S = 0.2
-"""So long a change of the registry may take to count over MQTT; over HTTP it counts at once."""
+"""How long a change of the registry may take to have an effect over MQTT; over HTTP it has one at once."""
 
 
 def registered(config: Config) -> DeviceDirectory | None:

@@ -37,7 +37,7 @@ class Modulation:
 
 @dataclass(frozen=True, slots=True)
 class AirPlan:
-    """What the air does to frames; shares from 0 to 1, each way."""
+    """The effects of the air on frames; shares from 0 to 1, in each direction."""
 
     loss: float = 0.0
     bursts: bool = False
@@ -98,7 +98,7 @@ class Path:
 
 @dataclass
 class AirCounters:
-    """What became of frames."""
+    """The outcomes of frames."""
 
     sent: int = 0
     arrived: int = 0

@@ -70,7 +70,7 @@ def qemu_command(firmware: Path, folder: Path) -> list[str]:
     command = [program, "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-kernel", str(firmware)]
     command += ["-device", loader, "-qmp", f"unix:{folder / QMP},server=on,wait=off"]
     command += [word for serial in serials for word in ("-serial", serial)]
-    # The machine ends with whoever started it.
+    # The machine ends with the process that started it.
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
 

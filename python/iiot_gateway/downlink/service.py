@@ -136,7 +136,7 @@ class Downlink:
     def _send(self, node_name: str, wanted: tuple[Name, int], heard: Heard) -> None:
         (name, value), node = wanted, heard.address
         with self._lock:
-            # It only rises, over restarts too, as long as nobody gives more than a command a second.
+            # It only rises, over restarts too, as long as there is at most one command per second.
             self._counter = counter = max(self._counter + 1, int(time.time()) & 0xFFFFFFFF)
             self._asked[node, counter] = Asked(node_name, name, time.monotonic() + self._valid_s + GRACE_S)
         until_seq = (heard.seq + NEXT_PACKETS) & 0xFFFF

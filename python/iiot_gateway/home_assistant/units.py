@@ -1,4 +1,4 @@
-"""What the unit of a metric is called in Home Assistant, and which device class goes with it.
+"""The unit of a metric in Home Assistant, and its device class.
 
 The unit is the tag `unit` that a profile gives a metric. A unit that is not known goes on as it is, without a device class: Home Assistant
 takes any text then. Which units and state classes a device class allows stands in its documentation of sensors

@@ -1,1 +1,1 @@
-"""What MQTT in and MQTT out share: the built-in broker, connections, and what MQTT takes as text."""
+"""Code that MQTT in and MQTT out share: the built-in broker, connections, and the check of texts."""

@@ -1,4 +1,4 @@
-"""What every section that names a broker has in common: the way there, and what would keep it from being gone."""
+"""The keys that every section with a broker has in common: those of the connection, and their rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person must do about a broker that a trial of `doctor` failed at."""
+"""The remedies for a broker at which a trial of `doctor` failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves a connection to a broker beside a sink's: connects for ever, and gives what comes to whoever takes it."""
+"""Serves a connection to a broker beside a sink's: it always connects again, and passes messages to its receiver."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def _stop_when_cancelled(side: SideConnection) -> None:
 
 
 async def _connect(side: SideConnection, log: Log, disconnected: str) -> None:
-    # Soon again at first: the built-in broker starts at the same moment, and a message that nobody hears is lost.
+    # The first retries come soon: the built-in broker starts at the same moment, and a message without a subscriber is lost.
     backoff, thread, repeated = Backoff(first_s=0.1), anyio.CapacityLimiter(1), Repeated()
     while True:
         ended = await anyio.to_thread.run_sync(side.run_connection, limiter=thread)

@@ -97,7 +97,7 @@ def _reply(commands: dict[str, Handler], line: bytes) -> dict[str, Any]:
         return {"ok": False, "error": f"expected a command of {', '.join(commands)}"}
     try:
         return {"ok": True, "result": handler(request)}
-    except Exception as error:  # whoever asks must not be able to end the gateway
+    except Exception as error:  # a request must not be able to end the gateway
         return {"ok": False, "error": str(error) or repr(error)}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LiveValues:
-    """Gives the live values; makes them when somebody asks first, and so costs a gateway that nobody watches nothing."""
+    """Gives the live values. They are made at the first request, so they cost nothing in a gateway that nobody watches."""
 
     def __init__(self, make: Callable[[], Live]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""What a running gateway shows of itself to services beside it (HTTP): read-only, and from any thread."""
+"""The views of a running gateway for services beside it (HTTP): read-only, from any thread."""
 
 from __future__ import annotations
 

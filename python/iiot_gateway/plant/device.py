@@ -44,7 +44,7 @@ def readings(device_id: str, seed: int) -> Iterator[Reading]:
 
 
 class DeviceLedger:
-    """What became of what devices sent. Its methods may be called from any thread."""
+    """The outcomes of the messages that devices sent. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -51,7 +51,7 @@ class Machine:
         self._clock = clock
         self._start_unix_s = start_unix_s
         self._pace = pace
-        """So many times faster than a real machine; what it measures per dose stays the same."""
+        """How many times faster than a real machine; the measurements per dose stay the same."""
         self._booted_s = 0.0
         self._left = {pump: Decimal(full) for pump, (_chemical, full) in CHEMICALS.items()}
         self._heat = dict.fromkeys(CHEMICALS, 0.0)

@@ -21,7 +21,7 @@ RETRY_S = 1.0
 LOOK_S = 0.01
 LAST_WORDS_S = 10.0
 WINDOW = 16
-"""So many publishes are under way at most; those are sent again if the connection breaks."""
+"""The most publishes in flight; these are sent again if the connection breaks."""
 
 
 def publish_all(broker: Mapping[str, Any], member: Member) -> None:

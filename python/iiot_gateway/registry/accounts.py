@@ -1,4 +1,4 @@
-"""What a broker with accounts of its own is to have of each device, and what it was known to have.
+"""The accounts that a broker should have for the devices, and those that it was known to have.
 
 Blocking; see `database.py`. Every method raises RegistryUnusable.
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from iiot_gateway.registry.server import RegistryServer
 
 PATIENCE_S = 2.0
-"""So long the start of a gateway waits for the server; it goes on without it then."""
+"""How long the start of a gateway waits for the server; after that it goes on without the server."""
 
 
 def open_registry(config: Config) -> Registry | None:
@@ -40,7 +40,7 @@ def _registry(building: Building) -> Registry | None:
 
 
 def _server(config: Config) -> RegistryServer:
-    # Only whoever has such a registry pays for it.
+    # Only gateways with such a registry pay for it.
     from iiot_gateway.registry.server import RegistryServer
     from iiot_gateway.registry.server_schema import server_place
 

@@ -1,4 +1,4 @@
-"""What the registry says of a device and of a key, and what a device may be called."""
+"""The registry's data of a device and of a key, and the rules for names of devices."""
 
 from __future__ import annotations
 

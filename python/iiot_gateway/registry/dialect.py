@@ -1,4 +1,4 @@
-"""What PostgreSQL calls otherwise than SQLite: places of values, types of columns, triggers and constraints. Pure."""
+"""The differences between PostgreSQL and SQLite: placeholders, types of columns, triggers and constraints. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` tries with a registry in PostgreSQL: nothing is made and nothing is written."""
+"""The trials of `doctor` for a registry in PostgreSQL: nothing is made and nothing is written."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PREFIX = "iiot"
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_BITS = 256
 RANDOM_DIGITS = 43
-"""So many digits of 62 hold 256 bits."""
+"""The number of base-62 digits that hold 256 bits."""
 CHECK_DIGITS = 6
 LENGTH = len(PREFIX) + 2 + RANDOM_DIGITS + CHECK_DIGITS
 MOST_CHARACTERS = 256

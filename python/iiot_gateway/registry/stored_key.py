@@ -1,4 +1,4 @@
-"""What is stored of a key: a digest to find the key by, and of a device's key the hash by which Mosquitto knows a password.
+"""The stored form of a key: a digest to find the key, and for a device's key the hash with which Mosquitto checks a password.
 
     $7$101$SALT$HASH    PBKDF2 with HMAC-SHA-512 and 101 rounds, salt and hash in Base64: as mosquitto_passwd writes (Mosquitto 2.0)
 

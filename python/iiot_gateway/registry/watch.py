@@ -104,7 +104,7 @@ class Watch:
     def _follow(self, repeated: Repeated, backoff: Backoff) -> None:
         self._place.connect(self._connection)
         self._connection.query(f"LISTEN {postgres_name(self._place.schema)}")
-        # What was said while nobody listened is not known, and a server that was set back may count the same number again.
+        # Notifications without a listener are lost, and a server that was set back may count to the same number again.
         self.doubt()
         while True:
             asked_at = clock()

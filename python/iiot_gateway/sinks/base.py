@@ -1,4 +1,4 @@
-"""What a sink is: something with a name that delivers from the journal until it is stopped."""
+"""The interface of a sink: an object with a name that delivers from the journal until it is stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Sink(Protocol):
 
     @property
     def status(self) -> SinkStatus:
-        """What the sink does now."""
+        """The present state of the sink."""
 
     async def run(self) -> None:
         """Deliver until `stop`. Raises SinkUnavailable only if the peer is absent at start and on_start is "fail"."""
@@ -42,7 +42,7 @@ class SinkStatus:
     reconnects: int = 0
     was_available: bool = False
     details: dict[str, Any] = field(default_factory=dict)
-    """What only this kind of sink can tell."""
+    """Values that only this kind of sink has."""
 
     def change(self, state: str, error: str | None = None) -> None:
         """Enter a state; an error stays until another one or a success replaces it."""

@@ -15,7 +15,7 @@ from iiot_gateway.sinks.plan import SCOUTS, Range, newest_first
 
 
 class Canaries:
-    """What the database took last, at all and of each measurement."""
+    """The lines that the database accepted last: at all, and of each measurement."""
 
     def __init__(self) -> None:
         self._last: bytes | None = None

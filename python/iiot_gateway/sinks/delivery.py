@@ -234,7 +234,7 @@ class DeliverySink(Generic[B]):
         return outcome
 
     async def _newest(self, batch: B) -> B | None:
-        """Return the newest lines in the journal; whoever comes to a damaged frame in its turn says so."""
+        """Return the newest lines in the journal; a damaged frame is reported when its turn comes."""
         with suppress(JournalError):
             return await anyio.to_thread.run_sync(self._outlet.newest, batch)
         return None

@@ -1,4 +1,4 @@
-"""What `doctor` finds out about receivers of alerts without telling anybody: whether mail servers let the gateway in."""
+"""The trials of `doctor` for receivers of alerts, without sending anything: whether mail servers let the gateway in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` finds out about the local history: whether it can be read, and has room to grow."""
+"""The trials of `doctor` for the local history: whether it can be read, and has room to grow."""
 
 from __future__ import annotations
 

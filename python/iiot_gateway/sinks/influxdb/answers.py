@@ -1,4 +1,4 @@
-"""What the HTTP answer of a database for line protocol means. Pure: no socket, no clock.
+"""The meaning of HTTP answers of a database for line protocol. Pure: no socket, no clock.
 
 204            the lines are in; InfluxDB 1 to 3 and VictoriaMetrics confirm with nothing else
 201, 400, 422  some line is bad: halve until it is found (201 and 422 wrote the rest; writing again overwrites, so it is harmless);
@@ -26,7 +26,7 @@ INTEGERS_REMEDY = '; integers = "float" in the section of this database writes i
 
 
 class Answer(Protocol):
-    """What a request came to: a status, or an error with status 0."""
+    """The result of a request: a status, or an error with status 0."""
 
     @property
     def status(self) -> int:

@@ -1,4 +1,4 @@
-"""What `doctor` tries with each database: a sign of life, one line into `iiot_doctor`, and the line read back.
+"""The trials of `doctor` for each database: a sign of life, one line into `iiot_doctor`, and reading the line back.
 
 A write-only token cannot read; then it is said that the line could not be read, which is right for a gateway. VictoriaMetrics
 answers 204 to lines that it does not store, so there the reading back is the proof.

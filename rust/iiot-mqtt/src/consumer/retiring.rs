@@ -1,4 +1,4 @@
-//! A session that is given up: its filters are taken back, what the broker still holds for it is taken, and it ends.
+//! Retires a session: unsubscribes its filters, takes the messages that the broker still holds for it, and ends it.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What a session is to have: SUBSCRIBE at every connection, UNSUBSCRIBE for what is not wanted any more, and what the broker says to it.
+//! The subscriptions of a session: SUBSCRIBE at every connection, UNSUBSCRIBE for filters that are not wanted any more, and the broker's answers.
 
 use std::fmt::Write as _;
 use std::time::Instant;
