@@ -86,6 +86,12 @@ class Fleet(Gateway):
         """Make a call of the API."""
         return self.call(method, f"/api/v1/{path}", key, body, **headers)
 
+    def metrics(self) -> str:
+        """Return what Prometheus would read."""
+        status, text = self.call("GET", "/metrics")
+        assert status == 200
+        return str(text.decode())
+
     def values(self, device_id: str, key: str, count: int) -> list[dict[str, Any]]:
         """Return the values of a device, once there are so many."""
         found: list[dict[str, Any]] = []

@@ -140,6 +140,8 @@ class Broker:
         """Why it does not run any more; None while it runs."""
     def not_stored(self) -> int:
         """How many changes of other clients' retained values the file has not taken since the start; never waits."""
+    def refused(self) -> dict[str, int]:
+        """What was refused since the start, by reason: logins, publishes, subscriptions, and connections whose key is gone; never waits."""
     def stop(self, timeout_s: float) -> bool:
         """Disconnect the clients and stop listening. False if that takes longer."""
 

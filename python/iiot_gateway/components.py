@@ -45,6 +45,8 @@ class Building:
         """Gives who is registered, where somebody is."""
         self.commands: dict[str, Callable[[dict[str, Any]], Any]] = {}
         """What components answer on the control socket."""
+        self.refusals: dict[str, Callable[[], dict[str, int]]] = {}
+        """What was refused before anything of it was a frame: by whom, and how often since the start by reason."""
         self.alerts: Callable[[], dict[str, Any]] | None = None
         """The states of alerts, where rules are judged."""
         self._once: dict[Callable[[Building], Any], Any] = {}

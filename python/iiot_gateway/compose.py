@@ -71,6 +71,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         open_history=history_for_pages(config),
         alerts=building.alerts,
         http_parts=building.http_parts,
+        refusals=building.refusals,
     )
     building.status, building.document = gateway.view.health, gateway.view.document
     return gateway

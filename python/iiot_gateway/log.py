@@ -10,7 +10,7 @@ import io
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from iiot_gateway._structlog import structlog
@@ -46,6 +46,7 @@ BROKER_STARTED = "broker_started"
 BROKER_STOPPED = "broker_stopped"
 BROKER_ENDED = "broker_ended"
 BROKER_NOT_STORED = "broker_not_stored"
+BROKER_REFUSED = "broker_refused"
 SINK_TOO_MANY_TOPICS = "sink_too_many_topics"
 SINK_AVAILABLE = "sink_available"
 SINK_UNAVAILABLE = "sink_unavailable"
@@ -80,6 +81,7 @@ DOWNLINK_DISCONNECTED = "downlink_disconnected"
 CONTROL_UNAVAILABLE = "control_unavailable"
 BACKUP_MADE = "backup_made"
 BACKUP_FAILED = "backup_failed"
+DEVICE_REQUESTS_REFUSED = "device_requests_refused"
 DEVICE_DATA_DELETED = "device_data_deleted"
 DEVICE_DATA_NOT_DELETED = "device_data_not_deleted"
 DEVICE_PRESENCE = "device_presence"
@@ -197,3 +199,22 @@ class Repeated:
     def reset(self) -> None:
         """Forget: all is well again."""
         self._kind, self._suppressed = None, 0
+
+
+class Risen:
+    """Tells which numbers have risen: at once, then at most once an interval, so that whoever is refused all the time fills no disk."""
+
+    def __init__(self, interval_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._told: dict[str, int] = {}
+        self._last_s: float | None = None
+
+    def since(self, numbers: Mapping[str, int]) -> dict[str, int] | None:
+        """Return by how much each has risen since this was told last; None if there is nothing to tell now."""
+        risen = {name: number - self._told.get(name, 0) for name, number in numbers.items() if number > self._told.get(name, 0)}
+        now_s = self._clock()
+        if not risen or (self._last_s is not None and now_s - self._last_s < self._interval_s):
+            return None
+        self._told, self._last_s = dict(numbers), now_s
+        return risen

@@ -44,6 +44,7 @@ SOURCE_DOCUMENTS = "iiot_source_documents_total"
 SOURCE_RESTARTS = "iiot_source_restarts_total"
 SOURCE_RUNNING = "iiot_source_running"
 SOURCE_LAST_DOCUMENT = "iiot_source_last_document_timestamp_seconds"
+REFUSED = "iiot_refused_requests_total"
 SITE_VALUES = "iiot_site_values_total"
 SITE_DOUBLES = "iiot_site_doubles_total"
 GATEWAY_INFO = "iiot_gateway_info"
@@ -86,6 +87,10 @@ METRICS: dict[str, tuple[str, str]] = {
     SOURCE_RESTARTS: ("counter", "Times that the source began anew since the start."),
     SOURCE_RUNNING: ("gauge", "1 while the source gives bytes; the state is a label."),
     SOURCE_LAST_DOCUMENT: ("gauge", "When the last document came."),
+    REFUSED: (
+        "counter",
+        "Logins, messages, requests and points of batches that were refused since the start, by whom and by reason; no part of received.",
+    ),
     SITE_VALUES: ("counter", "Values of another gateway that came in through a broker, by the id of its journal."),
     SITE_DOUBLES: ("counter", "Of these, the ones that had come before."),
     GATEWAY_INFO: ("gauge", "1; the version is a label."),
@@ -127,11 +132,10 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
         if journal.get(key) is not None:
             yield metric, {}, journal[key]
     for name, source in document["source"].items():
-        for metric, key in ((SOURCE_BYTES, "bytes"), (SOURCE_DOCUMENTS, "documents"), (SOURCE_RESTARTS, "restarts")):
-            yield metric, {"source": name}, source[key]
-        yield SOURCE_RUNNING, {"source": name, "state": source["state"]}, int(source["state"] in ("running", "subscribed", "listening"))
-        if source["last_document_at"] is not None:
-            yield SOURCE_LAST_DOCUMENT, {"source": name}, source["last_document_at"]
+        yield from _source(name, source)
+    for by, reasons in document.get("refused", {}).items():
+        for reason, value in reasons.items():
+            yield REFUSED, {"by": by, "reason": reason}, value
     for origin, site in document.get("sites", {}).items():
         yield SITE_VALUES, {"origin": origin}, site["received"]
         yield SITE_DOUBLES, {"origin": origin}, site["doubles"]
@@ -142,6 +146,14 @@ def _samples(document: dict[str, Any], now_s: float) -> Iterator[tuple[str, dict
         yield INTAKE_RATE, {}, gateway["frames_per_s"]
         yield GATEWAY_RESIDENT, {}, gateway["resident_bytes"]
         yield LOG_LINES_LOST, {}, gateway["log_lines_lost"]
+
+
+def _source(name: str, source: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:
+    for metric, key in ((SOURCE_BYTES, "bytes"), (SOURCE_DOCUMENTS, "documents"), (SOURCE_RESTARTS, "restarts")):
+        yield metric, {"source": name}, source[key]
+    yield SOURCE_RUNNING, {"source": name, "state": source["state"]}, int(source["state"] in ("running", "subscribed", "listening"))
+    if source["last_document_at"] is not None:
+        yield SOURCE_LAST_DOCUMENT, {"source": name}, source["last_document_at"]
 
 
 def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float]]:

@@ -506,6 +506,10 @@ def test_a_renewed_certificate_is_taken_over_while_devices_send(fleet: Callable[
     until(lambda: "certificate_renewed" in gateway.log(), "the renewed certificate")
     gateway.context = ssl.create_default_context()
     renewed.configure_trust(gateway.context)
+    assert gateway.ask()["refused"]["devices"] == {"too_many_devices": 6}
+    assert 'iiot_refused_requests_total{by="devices",reason="too_many_devices"} 6' in gateway.metrics()
+    assert "by devices: 6 too_many_devices" in gateway.run("status").stdout
+    until(lambda: "device_requests_refused" in gateway.log(), "a line of the log")
     assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
 
 

@@ -97,6 +97,8 @@ def test_a_device_speaks_for_itself_alone(fleet: Fleet, connect: Callable[..., C
         "iotflow/devices/one/commands/#",
         "iotflow/devices/one/commands/restart",
     ]
+    counted = fleet.ask()["refused"]["broker"]
+    assert (counted["foreign_topic"], counted["foreign_filter"]) == (3, 6)
     assert_balanced(fleet.ask())
 
 
@@ -117,7 +119,17 @@ def test_nobody_comes_in_without_the_right_key_or_under_the_name_of_another(flee
         ("gateway", "wrong", "x"),
         ("gateway", "a-password", "one"),
     ]
+    before = fleet.ask()["refused"]["broker"]
     assert [connect(*each).is_in for each in refused] == [False] * len(refused)
+    after = fleet.ask()["refused"]["broker"]
+    assert {reason: count - before.get(reason, 0) for reason, count in after.items() if count > before.get(reason, 0)} == {
+        "wrong_key": 2,
+        "foreign_client_id": 4,
+        "unknown_user": 1,
+        "wrong_password": 1,
+    }
+    assert f'iiot_refused_requests_total{{by="broker",reason="foreign_client_id"}} {after["foreign_client_id"]}' in fleet.metrics()
+    until(lambda: "broker_refused" in fleet.log(), "a line of the log")
     standing.publish("iotflow/devices/two/telemetry/temperature")
     assert standing.ends == 0
 
@@ -134,6 +146,9 @@ def test_a_key_that_is_gone_ends_the_session(fleet: Fleet, connect: Callable[...
 
     for name, client in clients.items():
         until(lambda client=client: client.ends > 0, f"the end of the session of {name}")
+    assert fleet.ask()["refused"]["broker"]["key_gone"] >= len(clients)
+    assert not connect("disabled", keys["disabled"], "disabled:again").is_in
+    assert fleet.ask()["refused"]["broker"]["disabled_device"] >= 1
 
 
 def test_commands_reach_the_device_once_and_are_acknowledged(fleet: Fleet, connect: Callable[..., Client]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiot_gateway.backoff import Backoff
-from iiot_gateway.log import Repeated
+from iiot_gateway.log import Repeated, Risen
 from iiot_gateway.sinks.mqtt.takeover import TakeoverDetector
 
 
@@ -52,6 +52,20 @@ def test_a_repeated_error_is_logged_once_an_interval_with_the_count_left_out() -
     assert (first, second, third) == ({}, None, None)
     assert repeated.allows("refused") == {"suppressed": 2}
     assert repeated.allows("timeout") == {}
+
+
+def test_numbers_that_rise_are_told_at_once_and_then_once_an_interval() -> None:
+    """Each time by how much they have risen since the last time."""
+    now = [0.0]
+    risen = Risen(60.0, clock=lambda: now[0])
+
+    assert risen.since({}) is None
+    assert risen.since({"wrong_key": 2}) == {"wrong_key": 2}
+    assert risen.since({"wrong_key": 5, "foreign_topic": 1}) is None
+    now[0] = 60.0
+    assert risen.since({"wrong_key": 9, "foreign_topic": 1}) == {"wrong_key": 7, "foreign_topic": 1}
+    now[0] = 200.0
+    assert risen.since({"wrong_key": 9, "foreign_topic": 1}) is None
 
 
 @pytest.mark.parametrize(

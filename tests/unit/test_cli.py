@@ -81,6 +81,7 @@ def test_the_ledger_is_printed_as_a_table() -> None:
             "mqtt": {"delivered": 10631, "queued": 0, "rejected": 0, "dropped": 0, "superseded": 0, "state": "stopped", "last_error": None}
         },
         "source": {},
+        "refused": {"broker": {"wrong_key": 1200, "foreign_topic": 2}, "devices": {}},
     }
 
     lines = table(document).splitlines()
@@ -88,4 +89,5 @@ def test_the_ledger_is_printed_as_a_table() -> None:
     assert lines[0] == "gateway   not running"
     assert lines[1] == "intake    12 653 received, 10 631 accepted, 1 981 duplicate, 41 rejected, 7 lost on air"
     assert lines[2] == "journal   12 frames in 5.0 MB; at the present rate there is room for 31.2 hours"
+    assert lines[3] == "refused   by broker: 1 200 wrong_key, 2 foreign_topic"
     assert lines[-1].split() == ["mqtt", "10", "631", "0", "0", "0", "0", "stopped"]

@@ -74,6 +74,7 @@ def document() -> dict[str, Any]:
             },
             "gone": {"state": "removed", "oldest_queued_at_ms": None},
         },
+        "refused": {"broker": {"wrong_key": 3, "foreign_topic": 2}, "devices": {}},
         "journal": {"bytes": 4096, "max_bytes": 268435456, "frames": 4, "hours_left": 31.5},
         "source": {
             "serial": {"state": "running", "bytes": 10, "documents": 1, "restarts": 0, "last_document_at": NOW_S},
@@ -111,6 +112,7 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_intake_ignored_documents_total", ("join",)] == 4
     assert values["iiot_intake_skipped_messages_total", ("retained",)] == 8
     assert values["iiot_intake_sessions_lost_total", ("mqtt_consumer",)] == 1
+    assert values["iiot_refused_requests_total", ("broker", "wrong_key")] == 3
     assert values["iiot_sink_lost_by_peer_frames_total", ("mqtt",)] == 6
     assert values["iiot_intake_times_not_remembered_total", ()] == 0
     assert values["iiot_intake_lost_on_air_frames", ()] == 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from iiot_gateway.config.load import load
@@ -55,10 +56,7 @@ def table(document: dict[str, Any]) -> str:
         lines.insert(2, "ignored   " + ", ".join(f"{_count(count)} {name}" for name, count in ignored.items()))
     if skipped := intake.get("skipped_kinds"):
         lines.insert(2, "skipped   " + ", ".join(f"{_count(count)} {name}" for name, count in skipped.items()))
-    if lost := intake.get("sessions_lost"):
-        lines.append("sessions  " + ", ".join(f"{name} lost {_count(count)}" for name, count in lost.items()) + ": messages may be missing")
-    if gateway and gateway.get("log_lines_lost"):
-        lines.append(f"log       {_count(gateway['log_lines_lost'])} lines could not be written to standard error")
+    lines += _troubles(document)
     if document["sinks"]:
         lines += ["", f"{'sink':<20}" + "".join(f"{key:>13}" for key in LEDGER) + "  state"]
     for name, sink in document["sinks"].items():
@@ -75,6 +73,17 @@ def table(document: dict[str, Any]) -> str:
         lines += ["", f"{'site':<40}{'values':>13}{'doubles':>13}"]
         lines += [f"{origin:<40}{_count(site['received']):>13}{_count(site['doubles']):>13}" for origin, site in sites.items()]
     return "\n".join(lines)
+
+
+def _troubles(document: dict[str, Any]) -> Iterator[str]:
+    """Give a line for each kind of trouble that is there."""
+    if lost := document["intake"].get("sessions_lost"):
+        yield "sessions  " + ", ".join(f"{name} lost {_count(count)}" for name, count in lost.items()) + ": messages may be missing"
+    for by, reasons in document.get("refused", {}).items():
+        if reasons:
+            yield f"refused   by {by}: " + ", ".join(f"{_count(count)} {reason}" for reason, count in reasons.items())
+    if (gateway := document["gateway"]) and gateway.get("log_lines_lost"):
+        yield f"log       {_count(gateway['log_lines_lost'])} lines could not be written to standard error"
 
 
 def _journal(journal: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
 from iiot_gateway.device_mqtt.building import Task, loaded_directory, mqtt_address, tasks
 from iiot_gateway.errors import RegistryUnusable
-from iiot_gateway.log import get_log
+from iiot_gateway.log import DEVICE_REQUESTS_REFUSED, Risen, get_log
 from iiot_gateway.profile import read_profile
 from iiot_gateway.registry.building import registry_of
 from iiot_gateway.registry.section import DevicesSection
@@ -88,6 +88,7 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
     if api is None:
         raise AssertionError("a source is made of a section that is there, and not while a recording is played")
     building.http_parts.append(http_part(api))
+    building.refusals[name] = lambda: dict(api.refused)
     building.devices = lambda: loaded_directory(building)
     beside = [api.queue.run, api.lines.run, api.store_now_and_then, api.deletions.run, *tasks(building, api)]
     keeper = account_keeper_of(building)
@@ -121,6 +122,7 @@ class DeviceSource:
         self._api = api
         self._beside = beside
         self._keeper = keeper
+        self._refusals = Risen()
         self._log = get_log(source=name)
 
     async def run(self) -> None:
@@ -138,6 +140,8 @@ class DeviceSource:
                 else:
                     self.status.change(self._log, "paused", "the journal has no room; devices are told to come again", bad=True)
                 await anyio.sleep(WATCH_S)
+                if (refused := self._refusals.since(self._api.refused)) is not None:
+                    self._log.warning(DEVICE_REQUESTS_REFUSED, **refused)
 
     def _registry_fault(self) -> str:
         """Say why a server's registry cannot be asked; empty if it can, and for a file, which every request asks anyway."""

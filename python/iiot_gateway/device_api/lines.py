@@ -70,16 +70,17 @@ class Lines:
         for number, (document, fault) in enumerate(read):
             if fault:
                 faults.append(fault)
+                api.refused["invalid_line"] += 1
                 continue
             try:
                 sender = await self._sender(caller, document)
             except Problem as problem:
                 faults.append(f"point {number + 1}: {problem.message}")
+                api.refused[problem.error] += 1
                 continue
             senders.append((number, sender))
             messages.append((TOPIC, document, sender.device.id, sender.tags, None, now_ns))
         for (number, sender), outcome in zip(senders, await api.lines.post(messages) if messages else [], strict=True):
-            api.count(outcome.word)
             if outcome.is_taken:
                 api.hears(sender.device.id, now_ns / 1e9)
             if not outcome.is_taken or outcome.detail:

@@ -67,10 +67,10 @@ def _guarded(api: DeviceApi, handlers: dict[str, Handler]) -> Handler:
                 api.must_be_private(request)
             return await handler(request)
         except Problem as problem:
-            api.count(f"{problem.status}:{problem.error}")
+            api.refused[problem.error] += 1
             raise
         except RegistryUnusable as error:
-            api.count("503:registry_unusable")
+            api.refused["registry_unusable"] += 1
             raise Problem(503, "registry_unusable", str(error), "try again", {"retry-after": "5"}) from error
 
     return answer

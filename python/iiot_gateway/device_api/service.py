@@ -69,8 +69,8 @@ class DeviceApi:
         self.handed: HandedKeys | None = None
         """Takes the keys of devices for a broker with accounts of its own, before the registry stores their digests."""
         self._not_stored: set[str] = set()
-        self.counts: Counter[str] = Counter()
-        """What became of what was posted, by word; and what was refused before, by the name of the problem."""
+        self.refused: Counter[str] = Counter()
+        """Requests, and points of batches, that were answered with an error, by its name; what was posted is counted by the journal."""
 
     def _presence_of(self, device: Device, last_seen: float | None) -> str:
         """Tell whether a device is there: online, offline, never_seen, or its state where it is not active."""
@@ -150,10 +150,6 @@ class DeviceApi:
         name = str(caller.key.id)
         self.requests.take(name)
         self.points.take(name, points)
-
-    def count(self, word: str) -> None:
-        """Count what became of a post."""
-        self.counts[word] += 1
 
     async def store_now_and_then(self) -> None:
         """Store who was heard and which keys were used, until cancelled; the last time at the end."""

@@ -91,6 +91,7 @@ class Telemetry:
             self._took(sender, outcome, now_ns)
             results[number] = _result(number, outcome)
         taken = sum(1 for result in results if result["status"] in ("accepted", "duplicate"))
+        self._api.refused.update(result["error"] for result in results if "error" in result)
         count = {"message": f"Successfully written {taken} of {len(points)} telemetry points", "count": taken, "results": results}
         return Answer(count, 201 if taken else 422)
 
@@ -179,7 +180,6 @@ class Telemetry:
             )
 
     def _took(self, sender: Sender, outcome: Outcome, now_ns: int) -> None:
-        self._api.count(outcome.word)
         if outcome.is_taken:
             self._api.hears(sender.device.id, now_ns / 1e9)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import _native
 from iiot_gateway.errors import SinkUnavailable
-from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_STARTED, BROKER_STOPPED, Repeated, get_log
+from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_REFUSED, BROKER_STARTED, BROKER_STOPPED, Repeated, Risen, get_log
 from iiot_gateway.mqtt.broker import BrokerSection
 from iiot_gateway.mqtt.connection import embedded_clients
 from iiot_gateway.registry.section import DevicesSection
@@ -38,6 +39,9 @@ class EmbeddedBroker:
         self._consumers: list[_native.BrokerConsumer] = []
         self._running: _native.Broker | None = None
         self._not_stored = 0
+        self._refused: Counter[str] = Counter()
+        """By those that ran before."""
+        self._refusals = Risen()
         self._repeated = Repeated()
         self._log = get_log(broker=section.listen)
 
@@ -52,6 +56,7 @@ class EmbeddedBroker:
             if self._running is not None:
                 if (reason := self._running.end_reason()) is None:
                     return
+                self._refused.update(self._running.refused())
                 self._running = None
                 self._log.error(BROKER_ENDED, error=reason, remedy="it is started again; the frames wait in the journal")
             section = self._section
@@ -72,8 +77,15 @@ class EmbeddedBroker:
             self._not_stored = 0
             self._log.info(BROKER_STARTED, listen=section.listen, retained=self._path)
 
-    def tell_not_stored(self) -> None:
-        """Say that retained values of other clients did not reach the file. Never waits."""
+    def refused(self) -> dict[str, int]:
+        """Return what was refused since the start, by reason. Never waits."""
+        running = self._running
+        return dict(self._refused + Counter({} if running is None else running.refused()))
+
+    def tell(self) -> None:
+        """Say what was refused, and that retained values of other clients did not reach the file. Never waits."""
+        if (refused := self._refusals.since(self.refused())) is not None:
+            self._log.warning(BROKER_REFUSED, **refused)
         running = self._running
         if running is None or (count := running.not_stored()) <= self._not_stored:
             return
@@ -88,6 +100,7 @@ class EmbeddedBroker:
             if self._users or self._running is None:
                 return
             ended = self._running.stop(timeout_s)
+            self._refused.update(self._running.refused())
             self._running = None
         self._log.info(BROKER_STOPPED, in_time=ended)
 
@@ -99,7 +112,9 @@ def built_in_broker(building: Building) -> EmbeddedBroker:
 
 def _made(building: Building) -> EmbeddedBroker:
     section = building.config.one(BrokerSection)
-    return EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config), _devices(building))
+    broker = EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config), _devices(building))
+    building.refusals["broker"] = broker.refused
+    return broker
 
 
 def _devices(building: Building) -> dict[str, Any]:

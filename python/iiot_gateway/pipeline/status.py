@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway import __version__
@@ -23,15 +23,22 @@ RATE_WINDOW_S = 60.0
 class StatusView:
     """Builds the document of a running gateway. `document` reads the journal: call it from a worker thread."""
 
-    def __init__(self, journal: Journal, sources: Sequence[Source], sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        sources: Sequence[Source],
+        sinks: Sequence[Sink],
+        refusals: Mapping[str, Callable[[], dict[str, int]]] | None = None,
+    ) -> None:
         self._journal = journal
         self.sources = sources
         self._sinks = sinks
+        self._refusals = refusals or {}
         self._started = time.time()
         self._samples: deque[tuple[float, int]] = deque(maxlen=64)
 
     def document(self) -> dict[str, Any]:
-        """Return {"gateway", "intake", "sinks", "sites", "journal", "source"}; units are frames."""
+        """Return {"gateway", "intake", "sinks", "sites", "journal", "source", "refused"}; units are frames."""
         document = self._journal.status()
         for sink in self._sinks:
             document["sinks"].setdefault(sink.name, {}).update(kind=sink.kind, **sink.status.document())
@@ -40,6 +47,7 @@ class StatusView:
             ledger.setdefault("state", "removed")
             ledger.setdefault("last_error", None)
         document["source"] = {source.name: {"kind": source.kind, **source.status.document()} for source in self.sources}
+        document["refused"] = {name: counts() for name, counts in self._refusals.items()}
         document["gateway"] = {
             "version": __version__,
             "pid": os.getpid(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +91,9 @@ class Gateway:
         open_history: OpenHistory | None = None,
         alerts: Callable[[], dict[str, Any]] | None = None,
         http_parts: Sequence[HttpPart] = (),
+        refusals: Mapping[str, Callable[[], dict[str, int]]] | None = None,
     ) -> None:
-        self.view = StatusView(journal, sources, sinks)
+        self.view = StatusView(journal, sources, sinks, refusals)
         self.views = Views(
             status=self.view,
             rejects=lambda limit: journal.rejects(limit=limit),

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use iiot_journal::Directory;
 use sha2::{Digest, Sha256};
 
+use crate::refusals::Refusal;
+
 /// Parts a device's id from the rest of a client id.
 const REST: char = ':';
 /// A login that did not become a connection is forgotten after this.
@@ -78,16 +80,21 @@ impl Guests {
     }
 
     /// Know a device: its id, if name and key are right. The caller sees to the name of its client.
-    pub(crate) fn enter(&self, client: &str, name: &str, key: &[u8]) -> Option<String> {
+    pub(crate) fn enter(&self, client: &str, name: &str, key: &[u8]) -> Result<String, Refusal> {
         // Hashed whatever the name is, so that the time says nothing of it.
         let hash: KeyHash = Sha256::digest(key).into();
-        let id = self.directory.named(name)?;
+        let id = self.directory.named(name).ok_or(Refusal::UnknownUser)?;
         if !self.directory.has_key(&id, &hash, now_s()) {
-            return None;
+            let is_enabled = self.directory.is_enabled(&id);
+            return Err(if is_enabled {
+                Refusal::WrongKey
+            } else {
+                Refusal::DisabledDevice
+            });
         }
         // Under the name of another device's client this login would be taken for that client's.
         if !is_client_of(client, &id) {
-            return Some(id);
+            return Ok(id);
         }
         let mut connections = self.connections();
         let now = Instant::now();
@@ -97,7 +104,7 @@ impl Guests {
                 .retain(|_, (_, at)| now.duration_since(*at) < LOGIN_TIMEOUT);
         }
         connections.logins.insert(client.into(), (hash, now));
-        Some(id)
+        Ok(id)
     }
 
     /// A device that was let in is connected. `false`: its key is gone already.
@@ -144,19 +151,24 @@ impl Guests {
         }
     }
 
-    /// Whether a device may publish to a topic.
-    pub(crate) fn may_publish(&self, client: &str, id: &str, topic: &str) -> bool {
-        (self.is_below(id, "telemetry", topic) || self.is_below(id, "status", topic))
-            && self.is_welcome(client, id)
+    /// Why a device may not publish to a topic; none if it may.
+    pub(crate) fn publish_refusal(&self, client: &str, id: &str, topic: &str) -> Option<Refusal> {
+        if !self.may_leave(id, topic) {
+            return Some(Refusal::ForeignTopic);
+        }
+        (!self.is_welcome(client, id)).then_some(Refusal::KeyGone)
     }
 
-    /// Whether a device may subscribe to a filter.
-    pub(crate) fn may_subscribe(&self, client: &str, id: &str, filter: &str) -> bool {
+    /// Why a device may not subscribe to a filter; none if it may.
+    pub(crate) fn filter_refusal(&self, client: &str, id: &str, filter: &str) -> Option<Refusal> {
         let filter = match filter.strip_prefix("$share/") {
             Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
             None => filter,
         };
-        self.is_below(id, "commands", filter) && self.is_welcome(client, id)
+        if !self.is_below(id, "commands", filter) {
+            return Some(Refusal::ForeignFilter);
+        }
+        (!self.is_welcome(client, id)).then_some(Refusal::KeyGone)
     }
 
     /// Whether a last will of a device may be published.
@@ -183,6 +195,7 @@ pub(crate) fn is_client_of(client: &str, id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{DeviceAccounts, Guests, is_client_of};
+    use crate::refusals::Refusal;
     use iiot_journal::{DeviceEntry, DeviceKey, Directory};
     use sha2::{Digest, Sha256};
     use std::sync::Arc;
@@ -223,7 +236,8 @@ mod tests {
             ("/iotflow/devices/e1/telemetry/t", false),
             ("", false),
         ] {
-            assert_eq!(guests.may_publish("e1", "e1", topic), may, "{topic}");
+            let refusal = guests.publish_refusal("e1", "e1", topic);
+            assert_eq!(refusal, (!may).then_some(Refusal::ForeignTopic), "{topic}");
             assert_eq!(guests.may_leave("e1", topic), may, "{topic}");
         }
         for (filter, may) in [
@@ -240,7 +254,12 @@ mod tests {
             ("#", false),
             ("$SYS/#", false),
         ] {
-            assert_eq!(guests.may_subscribe("e1", "e1", filter), may, "{filter}");
+            let refusal = guests.filter_refusal("e1", "e1", filter);
+            assert_eq!(
+                refusal,
+                (!may).then_some(Refusal::ForeignFilter),
+                "{filter}"
+            );
         }
     }
 
@@ -261,9 +280,9 @@ mod tests {
     #[test]
     fn connections_whose_key_is_gone_are_named() {
         let guests = guests();
-        assert_eq!(guests.enter("e1:a", "e1", b"e2"), None);
-        assert_eq!(guests.enter("e1:a", "e3", b"e1"), None);
-        assert_eq!(guests.enter("e1:a", "e1", b"e1").as_deref(), Some("e1"));
+        assert_eq!(guests.enter("e1:a", "e1", b"e2"), Err(Refusal::WrongKey));
+        assert_eq!(guests.enter("e1:a", "e3", b"e1"), Err(Refusal::UnknownUser));
+        assert_eq!(guests.enter("e1:a", "e1", b"e1").as_deref(), Ok("e1"));
         assert!(guests.connected("e1:a", "e1"));
         assert!(guests.expelled(Some("e1")).is_empty());
 
@@ -271,7 +290,10 @@ mod tests {
         assert_eq!(guests.expelled(None), ["e1:a"]);
         assert_eq!(guests.expelled(Some("e1")), ["e1:a"]);
         assert!(guests.expelled(Some("e2")).is_empty());
-        assert!(!guests.may_publish("e1:a", "e1", "iotflow/devices/e1/status/x"));
+        assert_eq!(
+            guests.publish_refusal("e1:a", "e1", "iotflow/devices/e1/status/x"),
+            Some(Refusal::KeyGone)
+        );
         guests.disconnected("e1:a");
         assert!(guests.expelled(Some("e1")).is_empty());
     }
@@ -279,17 +301,20 @@ mod tests {
     #[test]
     fn a_login_under_the_name_of_another_devices_client_changes_nothing_for_that_client() {
         let guests = guests();
-        assert!(guests.enter("e2", "e2", b"e2").is_some());
+        assert!(guests.enter("e2", "e2", b"e2").is_ok());
         assert!(guests.connected("e2", "e2"));
-        assert_eq!(guests.enter("e2", "e1", b"e1").as_deref(), Some("e1"));
-        assert!(guests.may_publish("e2", "e2", "iotflow/devices/e2/status/x"));
+        assert_eq!(guests.enter("e2", "e1", b"e1").as_deref(), Ok("e1"));
+        assert_eq!(
+            guests.publish_refusal("e2", "e2", "iotflow/devices/e2/status/x"),
+            None
+        );
         assert!(!guests.connected("e2", "e1"));
     }
 
     #[test]
     fn a_device_that_comes_back_with_a_new_key_keeps_its_subscriptions() {
         let guests = guests();
-        assert!(guests.enter("e1", "e1", b"e1").is_some());
+        assert!(guests.enter("e1", "e1", b"e1").is_ok());
         assert!(guests.connected("e1", "e1"));
         guests.directory().set(
             "e1",
@@ -303,11 +328,12 @@ mod tests {
             },
         );
         let filter = "iotflow/devices/e1/commands/#";
-        assert!(!guests.may_subscribe("e1", "e1", filter));
+        let refusal = || guests.filter_refusal("e1", "e1", filter);
+        assert_eq!(refusal(), Some(Refusal::KeyGone));
         // The end of the old connection was not told yet.
-        assert!(guests.enter("e1", "e1", b"new").is_some());
-        assert!(guests.may_subscribe("e1", "e1", filter));
+        assert!(guests.enter("e1", "e1", b"new").is_ok());
+        assert_eq!(refusal(), None);
         assert!(guests.connected("e1", "e1"));
-        assert!(guests.may_subscribe("e1", "e1", filter));
+        assert_eq!(refusal(), None);
     }
 }

@@ -12,6 +12,7 @@ use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
 use crate::devices::{Guests, is_client_of};
+use crate::refusals::{Refusal, Refusals};
 
 /// The number by which CONNECT names that version.
 const MQTT_3_1_1: u8 = 4;
@@ -26,43 +27,70 @@ pub(crate) struct Door {
     pub guests: Option<Arc<Guests>>,
     /// Clients that speak MQTT 3.1.1.
     pub speak_3_1_1: Mutex<HashSet<Box<str>>>,
+    /// What was refused.
+    pub refusals: Arc<Refusals>,
 }
+
+/// What a client is told, and why.
+type Refused = (ReasonCode, Refusal);
 
 impl Door {
     /// Let a client in. A device gets its id as the name of its user, and everybody else none.
-    fn answer(&self, connect: &ConnectPacket) -> AuthResult {
+    fn answer(&self, connect: &ConnectPacket) -> Result<AuthResult, Refused> {
         let client = connect.client_id.as_str();
         let is_own = self.own_clients.iter().any(|own| own == client);
         if self.opens_to(connect) {
             let guests = self.guests.as_ref().filter(|_| !is_own);
             return if guests.is_some_and(|guests| guests.own(client)) {
-                AuthResult::fail(ReasonCode::ClientIdentifierNotValid)
+                Err(FOREIGN_CLIENT_ID)
             } else {
-                AuthResult::success()
+                Ok(AuthResult::success())
             };
         }
-        let refused = AuthResult::fail(ReasonCode::BadUsernameOrPassword);
-        let (Some(guests), Some(name)) = (&self.guests, &connect.username) else {
-            return refused;
+        let refused = |why| (ReasonCode::BadUsernameOrPassword, why);
+        let Some(name) = &connect.username else {
+            return Err(refused(Refusal::UnknownUser));
+        };
+        let is_user = |(user, _): &(String, String)| user == name;
+        if self.credentials.as_ref().is_some_and(is_user) {
+            return Err(refused(Refusal::WrongPassword));
+        }
+        let Some(guests) = &self.guests else {
+            return Err(refused(Refusal::UnknownUser));
         };
         let key = connect.password.as_deref().unwrap_or_default();
-        let Some(id) = guests.enter(client, name, key) else {
-            return refused;
-        };
+        let id = guests.enter(client, name, key).map_err(refused)?;
         if is_own || !is_client_of(client, &id) {
-            return AuthResult::fail(ReasonCode::ClientIdentifierNotValid);
+            return Err(FOREIGN_CLIENT_ID);
         }
         let will = connect.will.as_ref();
         if will.is_some_and(|will| !guests.may_leave(&id, &will.topic)) {
-            return AuthResult::fail(ReasonCode::NotAuthorized);
+            return Err((ReasonCode::NotAuthorized, Refusal::ForeignWill));
         }
-        AuthResult::success_with_user(id)
+        Ok(AuthResult::success_with_user(id))
     }
 
-    /// Whether a client may publish to a topic.
-    pub(crate) fn may_publish(&self, client: &str, user: Option<&str>, topic: &str) -> bool {
-        let allowed = |guests: &Guests, id: &str| guests.may_publish(client, id, topic);
-        is_topic(topic) && self.allows(user, allowed)
+    /// Why a client may not publish to a topic; none if it may.
+    pub(crate) fn publish_refusal(
+        &self,
+        client: &str,
+        user: Option<&str>,
+        topic: &str,
+    ) -> Option<Refusal> {
+        let refusal = |guests: &Guests, id: &str| guests.publish_refusal(client, id, topic);
+        if is_topic(topic) {
+            self.rights_refusal(user, refusal)
+        } else {
+            Some(Refusal::BadText)
+        }
+    }
+
+    /// Tell whether something may be done, and count it if not.
+    fn judged(&self, refusal: Option<Refusal>) -> bool {
+        if let Some(refusal) = refusal {
+            self.refusals.count(refusal);
+        }
+        refusal.is_none()
     }
 
     /// A client has gone.
@@ -76,12 +104,16 @@ impl Door {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a client may do what the rights of devices allow; everybody else may.
-    fn allows(&self, user: Option<&str>, is_allowed: impl FnOnce(&Guests, &str) -> bool) -> bool {
+    /// Why a client may not do what only devices have no right to; none if it may.
+    fn rights_refusal(
+        &self,
+        user: Option<&str>,
+        refusal: impl FnOnce(&Guests, &str) -> Option<Refusal>,
+    ) -> Option<Refusal> {
         match (user, &self.guests) {
-            (None, _) => true,
-            (Some(id), Some(guests)) => is_allowed(guests, id),
-            (Some(_), None) => false,
+            (None, _) => None,
+            (Some(id), Some(guests)) => refusal(guests, id),
+            (Some(_), None) => Some(Refusal::UnknownUser),
         }
     }
 
@@ -95,6 +127,11 @@ impl Door {
         equal(user.as_bytes(), given.as_bytes()) & equal(password.as_bytes(), secret)
     }
 }
+
+const FOREIGN_CLIENT_ID: Refused = (
+    ReasonCode::ClientIdentifierNotValid,
+    Refusal::ForeignClientId,
+);
 
 /// Whether a topic may be passed on; the library sees to wildcards and emptiness.
 pub(crate) fn is_topic(topic: &str) -> bool {
@@ -140,11 +177,14 @@ impl AuthProvider for Door {
         connect: &'a ConnectPacket,
         _client: SocketAddr,
     ) -> Later<'a, mqtt5::Result<AuthResult>> {
-        let result = if let Some(reason) = text_refusal(connect) {
-            AuthResult::fail(reason)
-        } else {
-            self.answer(connect)
+        let answer = match text_refusal(connect) {
+            Some(reason) => Err((reason, Refusal::BadText)),
+            None => self.answer(connect),
         };
+        let result = answer.unwrap_or_else(|(reason, why)| {
+            self.refusals.count(why);
+            AuthResult::fail(reason)
+        });
         if result.authenticated {
             let client = connect.client_id.as_str();
             if connect.protocol_version == MQTT_3_1_1 {
@@ -164,7 +204,8 @@ impl AuthProvider for Door {
     ) -> Later<'a, bool> {
         // The library would answer a 3.1.1 client with a reason, which that version has no room for: its connection would end. What it may not
         // publish is acknowledged and thrown away, behind this, by the keeper.
-        let may = self.may_publish(client, user, topic) || self.old_clients().contains(client);
+        let may = self.old_clients().contains(client)
+            || self.judged(self.publish_refusal(client, user, topic));
         Box::pin(std::future::ready(may))
     }
 
@@ -174,8 +215,12 @@ impl AuthProvider for Door {
         user: Option<&'a str>,
         filter: &'a str,
     ) -> Later<'a, bool> {
-        let allowed = |guests: &Guests, id: &str| guests.may_subscribe(client, id, filter);
-        let may = text_fault(filter).is_none() && self.allows(user, allowed);
+        let refusal = |guests: &Guests, id: &str| guests.filter_refusal(client, id, filter);
+        let may = self.judged(if text_fault(filter).is_none() {
+            self.rights_refusal(user, refusal)
+        } else {
+            Some(Refusal::BadText)
+        });
         Box::pin(std::future::ready(may))
     }
 }

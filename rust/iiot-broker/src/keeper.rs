@@ -10,6 +10,7 @@ use mqtt5::broker::{BrokerEventHandler, ClientPublishEvent, PublishAction, Retai
 use crate::MAX_RETAINED;
 use crate::devices::Guests;
 use crate::door::{Door, Later, is_topic};
+use crate::refusals::Refusal;
 use crate::retained::RetainedStore;
 use crate::taker::{Published, Takers};
 
@@ -38,6 +39,7 @@ impl BrokerEventHandler for Keeper {
                 return;
             };
             if !guests.connected(&event.client_id, id) {
+                self.door.refusals.count(Refusal::KeyGone);
                 router.disconnect_client(&event.client_id).await;
             }
         })
@@ -61,7 +63,11 @@ impl BrokerEventHandler for Keeper {
 
     fn on_client_publish(&self, event: ClientPublishEvent) -> Later<'_, PublishAction> {
         let user = event.user_id.as_deref();
-        if !self.door.may_publish(&event.client_id, user, &event.topic) {
+        let refusal = self
+            .door
+            .publish_refusal(&event.client_id, user, &event.topic);
+        if let Some(refusal) = refusal {
+            self.door.refusals.count(refusal);
             return Box::pin(std::future::ready(PublishAction::Handled));
         }
         if event.retain {
@@ -79,6 +85,7 @@ impl BrokerEventHandler for Keeper {
         // The topic was looked at before; the library sends the other one on as it is, and would end the receivers' connections with it.
         let is_good = event.response_topic.as_deref().is_none_or(is_topic);
         if !is_good {
+            self.door.refusals.count(Refusal::BadText);
             return Box::pin(std::future::ready(PublishAction::Handled));
         }
         let done = if self.own_clients.contains(&*event.client_id) {

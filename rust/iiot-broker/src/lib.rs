@@ -8,6 +8,7 @@ mod consumer;
 mod devices;
 mod door;
 mod keeper;
+mod refusals;
 mod retained;
 mod taker;
 
@@ -32,6 +33,7 @@ use tokio::sync::oneshot;
 use crate::devices::Guests;
 use crate::door::{Door, is_topic};
 use crate::keeper::{Keeper, KeeperState};
+use crate::refusals::{Refusal, Refusals};
 
 pub use consumer::{Consumer, JournalTaker};
 pub use devices::DeviceAccounts;
@@ -108,6 +110,7 @@ impl std::error::Error for BrokerError {}
 pub struct Broker {
     address: SocketAddr,
     not_stored: Arc<AtomicU64>,
+    refusals: Arc<Refusals>,
     shutdown: BrokerShutdownHandle,
     ended: Mutex<Receiver<()>>,
     reason: Arc<Mutex<Option<String>>>,
@@ -134,6 +137,8 @@ impl Broker {
         let store = RetainedStore::open(&settings.store)
             .map_err(|error| BrokerError::Store(settings.store.clone(), error))?;
         let not_stored = store.failed();
+        let refusals = Arc::new(Refusals::default());
+        let counted = Arc::clone(&refusals);
         let (started, starting) = channel();
         let (end, ended) = channel();
         let (keep, kept) = oneshot::channel::<()>();
@@ -149,7 +154,7 @@ impl Broker {
                 let outcome = outcome.and_then(|runtime| {
                     runtime.block_on(async {
                         tokio::select! {
-                            outcome = run(settings, store, &started) => outcome,
+                            outcome = run(settings, store, counted, &started) => outcome,
                             () = given_up(kept) => Ok(()),
                         }
                     })
@@ -178,6 +183,7 @@ impl Broker {
         Ok(Self {
             address,
             not_stored,
+            refusals,
             shutdown,
             ended: Mutex::new(ended),
             reason,
@@ -192,6 +198,11 @@ impl Broker {
     /// Changes of other clients' retained values that the file did not take: they hold until the process ends.
     pub fn not_stored(&self) -> u64 {
         self.not_stored.load(Ordering::Relaxed)
+    }
+
+    /// What was refused since the start: logins, publishes, subscriptions, and connections whose key is gone, by reason.
+    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+        self.refusals.counts()
     }
 
     /// It does not run any more.
@@ -242,6 +253,7 @@ async fn given_up(kept: oneshot::Receiver<()>) {
 async fn run(
     settings: Settings,
     store: RetainedStore,
+    refusals: Arc<Refusals>,
     started: &std::sync::mpsc::Sender<Started>,
 ) -> Result<(), BrokerError> {
     let values = store
@@ -256,6 +268,7 @@ async fn run(
         own_clients: settings.own_clients.clone(),
         guests: guests.clone(),
         speak_3_1_1: Mutex::default(),
+        refusals: Arc::clone(&refusals),
     });
     let keeper = Arc::new(Keeper {
         own_clients: settings.own_clients.into_iter().collect(),
@@ -309,7 +322,7 @@ async fn run(
     tokio::select! {
         outcome = broker.run() => outcome.map_err(library),
         () = tell => Ok(()),
-        () = expel(guests, changes, &router) => Ok(()),
+        () = expel(guests, changes, &router, &refusals) => Ok(()),
     }
 }
 
@@ -318,6 +331,7 @@ async fn expel(
     guests: Option<Arc<Guests>>,
     mut changes: UnboundedReceiver<String>,
     router: &MessageRouter,
+    refusals: &Refusals,
 ) {
     let Some(guests) = guests else {
         return std::future::pending().await;
@@ -327,6 +341,7 @@ async fn expel(
         let told = tokio::time::timeout(EXPIRY_INTERVAL, changes.recv()).await;
         let id = told.ok().flatten();
         for client in guests.expelled(id.as_deref()) {
+            refusals.count(Refusal::KeyGone);
             router.disconnect_client(&client).await;
         }
     }

@@ -143,6 +143,12 @@ impl Directory {
         self.entries().by_id.contains_key(id)
     }
 
+    /// Whether there is a device of this id that is enabled.
+    pub fn is_enabled(&self, id: &str) -> bool {
+        let entries = self.entries();
+        entries.by_id.get(id).is_some_and(|entry| entry.is_enabled)
+    }
+
     /// Whether a device is enabled and has a key that is valid now.
     pub fn may_enter(&self, id: &str, now_s: f64) -> bool {
         let entries = self.entries();

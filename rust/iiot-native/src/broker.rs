@@ -81,6 +81,10 @@ impl Broker {
         self.core.not_stored()
     }
 
+    fn refused(&self) -> BTreeMap<&'static str, u64> {
+        self.core.refused().into_iter().collect()
+    }
+
     fn stop(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         let timeout = seconds("timeout_s", timeout_s)?;
         Ok(py.detach(|| self.core.stop(timeout)))

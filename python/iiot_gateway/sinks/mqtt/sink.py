@@ -150,7 +150,7 @@ class MqttSink:
                     self._log.error(SINK_NOT_AUTHORIZED, detail=status.last_error, **extra)
                 self._tell_findings()
             if self._embedded is not None:
-                self._embedded.tell_not_stored()
+                self._embedded.tell()
             await anyio.sleep(WATCH_S)
 
     def _tell_available(self) -> None:

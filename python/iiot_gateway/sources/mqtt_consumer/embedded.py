@@ -27,6 +27,9 @@ class BuiltInBroker(Protocol):
     def ensure(self) -> None:
         """Start it if it does not run. Raises SinkUnavailable."""
 
+    def tell(self) -> None:
+        """Say what it has refused. Never waits."""
+
     def release(self, client: str, timeout_s: float, /) -> None:
         """Take note that a user is done with it; the last one stops it."""
 
@@ -57,6 +60,7 @@ class EmbeddedConsumerSource:
                     await anyio.sleep(backoff.next_delay_s())
                     continue
                 self._show(began_s)
+                self._broker.tell()
                 await anyio.sleep(WATCH_S)
         finally:
             self._native.stop()
