@@ -14,6 +14,7 @@ import pytest
 
 from fleets import Fleet
 from gateways import assert_balanced
+from registries import in_server
 from servers import Influxd, Postgres, VictoriaMetrics, find_program, until
 
 pytestmark = [pytest.mark.native, pytest.mark.servers, pytest.mark.slow]
@@ -148,6 +149,45 @@ def test_a_deletion_waits_for_a_sink_that_is_away_and_survives_a_kill(
     until(lambda: is_done(gateway, answer["id"], key), "the end of the deletion", 60)
     assert (in_influxdb(influxd, "one"), in_postgresql(postgres, "one"), len(in_history(gateway, "one"))) == (3, 3, 3)
     assert_balanced(gateway.status())
+
+
+def test_the_deletion_of_a_replaced_journal_is_told_and_can_be_taken(tmp_path: Path, launch: Callable[..., Any]) -> None:
+    """Where several gateways share a registry, only an administrator knows that the one that was asked is no more."""
+    influxd, postgres = launch(Influxd), launch(Postgres)
+    influxd.create_database("telemetry")
+    settings = in_server(postgres, {"sections": HISTORY + influxdb(influxd)})
+    gateway = Fleet(tmp_path / "gateway", **settings)
+    gateway.begin()
+    key, administrator = gateway.add("one"), gateway.command_key("keys", "create", "--type", "administrator")
+    send(gateway, key)
+    until(lambda: delivered(gateway), "all values in every place")
+    influxd.stop()
+    send(gateway, gateway.add("two"))
+    status, answer = gateway.api("DELETE", f"influxdb/device/one/data?{SPAN}", key)
+    assert status == 202, answer
+    number = answer["id"]
+    gateway.end()
+    for part in gateway.journal.parent.glob(f"{gateway.journal.name}*"):
+        part.unlink()
+    (schema,) = (line.partition('"')[2].rstrip('"') for line in settings["devices"].splitlines() if "schema" in line)
+    postgres.rows(f"UPDATE {schema}.deletion SET asked_at = asked_at - 7200")
+    influxd.start()
+
+    gateway.begin()
+    try:
+        gateway.until(lambda status: "1 deletion waits for another gateway" in status["source"]["devices"]["detail"], "the trouble")
+        waiting = deletion(gateway, number, key)
+        assert (waiting["state"], waiting["waits_for"]) == ("waiting", [])
+        assert f"POST /api/v1/influxdb/deletions/{number}/take" in waiting["failure"]
+        assert gateway.api("POST", f"influxdb/deletions/{number}/take", key)[0] == 403
+        assert gateway.api("POST", "influxdb/deletions/4711/take", administrator)[0] == 404
+        for _ in range(2):
+            status, taken = gateway.api("POST", f"influxdb/deletions/{number}/take", administrator)
+            assert (status, taken["deletion"]["state"], taken["deletion"]["failure"]) == (200, "done", None), taken
+        assert (in_influxdb(influxd, "one"), len(in_history(gateway, "one"))) == (3, 3)
+        gateway.until(lambda status: "deletion" not in status["source"]["devices"]["detail"], "the end of the trouble", 90)
+    finally:
+        gateway.end()
 
 
 def test_a_deletion_that_fails_at_one_place_is_tried_again(fleet: Callable[[str], Fleet], servers: tuple[Influxd, Postgres]) -> None:

@@ -186,6 +186,27 @@ def test_a_removed_device_leaves_no_key(registry: Registry) -> None:
     assert not registry.devices.remove("one")
 
 
+def test_a_deletion_is_done_by_the_gateway_that_was_asked_or_that_takes_it(registry: Registry) -> None:
+    """In a file there is one gateway, whatever its journal is."""
+    asked = registry.deletions.add("one", 1, 2, journal="old")
+    registry.deletions.begun(asked.id, 17)
+    is_server = registry.database.is_server
+
+    assert [each.id for each in registry.deletions.waiting("new")] == ([] if is_server else [asked.id])
+    assert [each.id for each in registry.deletions.of_others("new")] == ([asked.id] if is_server else [])
+    registry.deletions.take(asked.id, "new")
+
+    assert registry.deletions.of_others("new") == []
+    (taken,) = registry.deletions.waiting("new")
+    assert (taken.journal, taken.position) == ("new", None)
+    registry.deletions.begun(asked.id, 18)
+    registry.deletions.take(asked.id, "new")
+    assert [each.position for each in registry.deletions.waiting("new")] == [18]
+    registry.deletions.done(asked.id)
+    registry.deletions.take(asked.id, "third")
+    assert registry.deletions.of_others("new") == []
+
+
 def test_what_another_process_changes_is_another_generation(registry: Registry) -> None:
     """So what was remembered of keys is looked up again."""
     before = registry.generation()

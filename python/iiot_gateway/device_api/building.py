@@ -134,14 +134,15 @@ class DeviceSource:
                 if fault := self._registry_fault():
                     self.status.change(self._log, "unavailable", fault, bad=True)
                 elif self._api.queue.has_room():
-                    trouble = "" if self._keeper is None else self._keeper.summary()
+                    troubles = ("" if self._keeper is None else self._keeper.summary(), self._api.deletions.trouble())
+                    trouble = "; ".join(each for each in troubles if each)
                     detail = "devices post to the HTTP server" + (f"; {trouble}" if trouble else "")
                     self.status.change(self._log, "listening", detail, bad=bool(trouble))
                 else:
                     self.status.change(self._log, "paused", "the journal has no room; devices are told to come again", bad=True)
-                await anyio.sleep(WATCH_S)
                 if (refused := self._refusals.since(self._api.refused)) is not None:
                     self._log.warning(DEVICE_REQUESTS_REFUSED, **refused)
+                await anyio.sleep(WATCH_S)
 
     def _registry_fault(self) -> str:
         """Say why a server's registry cannot be asked; empty if it can, and for a file, which every request asks anyway."""

@@ -169,6 +169,16 @@ def calls(api: DeviceApi) -> list[Call]:
             parameters=NUMBER,
         ),
         Call(
+            method="POST",
+            path="influxdb/deletions/{number:whole}/take",
+            handler=deleting.take,
+            sentence="Let this gateway carry out a deletion that another one was asked for",
+            keys=ADMINISTRATOR,
+            gives={200: (answers.OneDeletion, "The deletion, done or waiting.")},
+            problems=(400, 404, 501),
+            parameters=NUMBER,
+        ),
+        Call(
             method="GET",
             path="influxdb/device/{id}/latest",
             handler=reading.latest,

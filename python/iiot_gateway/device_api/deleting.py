@@ -35,8 +35,7 @@ class Deleting:
         device_id = (await self._api.door.speaking_for(caller, request.path_params["id"])).device.id
         refuse_unknown(request.query_params, ("start", "stop"))
         start_ns, stop_ns = read_span(request.query_params, time.time_ns(), needs_start=True)
-        if not self._api.deletions.keepers:
-            raise Problem(503, "no_archive", NO_ARCHIVE, "there is nothing that could be deleted")
+        self._must_have_keepers()
         try:
             deletion = await self._api.deletions.ask(device_id, start_ns, stop_ns)
         except TooManyWaiting as error:
@@ -59,17 +58,36 @@ class Deleting:
             await self._api.door.enabled(caller.own_device)
         refuse_unknown(request.query_params, ())
         number = request.path_params["number"]
-        deletion = await self._api.deletions.find(number) if number < 2**63 else None
+        deletion = await self._found(number)
         # Whoever may not see it learns nothing of it.
-        if deletion is None or not caller.may_read(deletion.device):
-            raise Problem(404, "unknown_deletion", f"there is no deletion {number}", "the answer of DELETE has its id")
+        if not caller.may_read(deletion.device):
+            raise unknown_deletion(number)
+        return Answer({"deletion": await self._shown(deletion)})
+
+    async def take(self, request: Request) -> Response:
+        """POST influxdb/deletions/{number}/take: this gateway carries out what another one was asked for."""
+        caller = await self._api.door.caller(request)
+        caller.must_be(KeyKind.ADMINISTRATOR)
+        refuse_unknown(request.query_params, ())
+        deletion = await self._found(request.path_params["number"])
+        self._must_have_keepers()
+        return Answer({"deletion": await self._shown(await self._api.deletions.take(deletion))})
+
+    async def _found(self, number: int) -> Deletion:
+        deletion = await self._api.deletions.find(number) if number < 2**63 else None
+        if deletion is None:
+            raise unknown_deletion(number)
+        return deletion
+
+    def _must_have_keepers(self) -> None:
+        if not self._api.deletions.keepers:
+            raise Problem(503, "no_archive", NO_ARCHIVE, "there is nothing that could be deleted")
+
+    async def _shown(self, deletion: Deletion) -> dict[str, Any]:
         try:
             waits_for = await self._api.deletions.waits_for(deletion)
         except JournalError as error:
             raise Problem(503, "journal_unavailable", str(error), "ask again later", {"retry-after": "5"}) from error
-        return Answer({"deletion": self._shown(deletion, waits_for)})
-
-    def _shown(self, deletion: Deletion, waits_for: list[str]) -> dict[str, Any]:
         return {
             "id": deletion.id,
             "device_id": deletion.device,
@@ -81,3 +99,8 @@ class Deleting:
             "waits_for": waits_for,
             "failure": self._api.deletions.failure(deletion),
         }
+
+
+def unknown_deletion(number: int) -> Problem:
+    """Say that there is no such deletion."""
+    return Problem(404, "unknown_deletion", f"there is no deletion {number}", "the answer of DELETE has its id")

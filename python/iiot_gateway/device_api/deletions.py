@@ -6,6 +6,7 @@ its steps may be repeated, so that a kill at any moment only makes it later.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,10 @@ AT_ONCE_S = 5.0
 """How long a call waits for its deletion, so that most are answered with 200."""
 LOOK_S = 0.2
 RETRY_S = 2.0
+OTHERS_S = 60.0
+"""So often is looked for deletions that wait for another gateway."""
+OVERDUE_S = 3600.0
+"""A deletion that has waited so long for another gateway is told: the journal of that one may have been replaced."""
 COMMIT_S = 10.0
 
 
@@ -44,13 +49,27 @@ class DeletionService:
         self._done: dict[int, anyio.Event] = {}
         self._failures: dict[int, str] = {}
         """Why a deletion could not be done at its last attempt, by its id."""
+        self._overdue: list[Deletion] = []
 
     async def ask(self, device_id: str, start_ns: int, stop_ns: int) -> Deletion:
         """Note a deletion, and wait a moment for it. Raises Problem 501 where a place cannot delete, TooManyWaiting, RegistryUnusable."""
+        await self._must_be_possible()
+        return await self._watch(await _in_thread(lambda: self._stored.add(device_id, start_ns, stop_ns, journal=self._journal_id)))
+
+    async def take(self, deletion: Deletion) -> Deletion:
+        """Carry out what another gateway was asked for, and wait a moment for it. Raises Problem 501, RegistryUnusable."""
+        if deletion.done_at is not None:
+            return deletion
+        await self._must_be_possible()
+        await _in_thread(lambda: self._stored.take(deletion.id, self._journal_id))
+        return await self._watch(deletion)
+
+    async def _must_be_possible(self) -> None:
         for keeper in self.keepers:
             if (refusal := await _in_thread(keeper.refusal)) is not None:
                 raise refusal
-        deletion = await _in_thread(lambda: self._stored.add(device_id, start_ns, stop_ns, journal=self._journal_id))
+
+    async def _watch(self, deletion: Deletion) -> Deletion:
         done = self._done[deletion.id] = anyio.Event()
         self._wake.set()
         try:
@@ -72,8 +91,20 @@ class DeletionService:
         return await _in_thread(lambda: self._journal.behind(position))
 
     def failure(self, deletion: Deletion) -> str | None:
-        """Return why it could not be done at the last attempt."""
-        return None if deletion.done_at is not None else self._failures.get(deletion.id)
+        """Return why it could not be done at the last attempt, or that another gateway is to do it."""
+        if deletion.done_at is not None:
+            return None
+        if self._stored.is_of_another(deletion, self._journal_id):
+            return f"it waits for the gateway that was asked; if the journal of that one was replaced: {TAKE.format(deletion.id)}"
+        return self._failures.get(deletion.id)
+
+    def trouble(self) -> str:
+        """Say what waits for long for another gateway; empty if nothing does."""
+        if not self._overdue:
+            return ""
+        number = len(self._overdue)
+        waits = "1 deletion waits" if number == 1 else f"{number} deletions wait"
+        return f"{waits} for another gateway; if the journal of that one was replaced: {TAKE.format(self._overdue[0].id)}"
 
     async def run(self) -> None:
         """Carry out what waits, until cancelled."""
@@ -87,10 +118,12 @@ class DeletionService:
         repeated = Repeated()
         while True:
             self._wake = anyio.Event()
-            wait_s: float | None = RETRY_S
+            wait_s = RETRY_S
             try:
                 waiting = await _in_thread(lambda: self._stored.waiting(self._journal_id))
-                wait_s = LOOK_S if waiting else None
+                others = await _in_thread(lambda: self._stored.of_others(self._journal_id))
+                self._overdue = [each for each in others if time.time() - each.asked_at >= OVERDUE_S]
+                wait_s = LOOK_S if waiting else OTHERS_S
                 for deletion in waiting:
                     if not await self._attempt(deletion, repeated):
                         wait_s = RETRY_S
@@ -146,6 +179,9 @@ class DeletionService:
         if (extra := repeated.allows(error)) is not None:
             device = {} if deletion is None else {"device": deletion.device, "deletion": deletion.id}
             get_log().warning(DEVICE_DATA_NOT_DELETED, error=error, consequence="it is tried again", **device, **extra)
+
+
+TAKE = "POST /api/v1/influxdb/deletions/{}/take lets this gateway do it"
 
 
 def _deleting(keeper: Keeper, deletion: Deletion) -> Callable[[], None]:

@@ -72,10 +72,25 @@ class Deletions:
 
         Frames of the device may wait in the journal of another gateway, and only that one knows when they are delivered.
         """
+        return [each for each in self._waiting() if not self.is_of_another(each, journal)]
+
+    def of_others(self, journal: str) -> list[Deletion]:
+        """Return what waits for the gateways of other journals, the oldest first."""
+        return [each for each in self._waiting() if self.is_of_another(each, journal)]
+
+    def is_of_another(self, deletion: Deletion, journal: str) -> bool:
+        """Tell whether only the gateway of another journal carries a deletion out."""
+        return self._database.is_server and deletion.journal != journal
+
+    def take(self, deletion_id: int, journal: str) -> None:
+        """Give a deletion that is not done to the gateway of a journal, which begins it anew."""
+        with self._database.write() as db:
+            ours = "UPDATE deletion SET journal=?2, position=NULL WHERE id=?1 AND journal<>?2 AND done_at IS NULL"
+            db.execute(ours, (deletion_id, journal))
+
+    def _waiting(self) -> list[Deletion]:
         with self._database.read() as db:
-            rows = db.execute(f"{SELECT} WHERE done_at IS NULL ORDER BY id").fetchall()
-        found = [_deletion(row) for row in rows]
-        return [each for each in found if each.journal == journal or not self._database.is_server]
+            return [_deletion(row) for row in db.execute(f"{SELECT} WHERE done_at IS NULL ORDER BY id").fetchall()]
 
     def begun(self, deletion_id: int, position: int) -> None:
         """Note what every sink must have passed."""
