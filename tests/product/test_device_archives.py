@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -170,6 +171,52 @@ def test_flux_gets_what_was_asked_beside_its_text(tmp_path: Path) -> None:
         "limit": ("IntegerLiteral", "7"),
         "measurement": ("StringLiteral", hostile),
     }
+def test_whoever_asks_how_the_archive_is_keeps_no_reader_waiting(tmp_path: Path) -> None:
+    """That call needs no key. Those who ask while it is being asked get the same answer."""
+    go, asked = threading.Event(), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            go.wait(30)
+            self._say(200, '{"version":"2.7.0"}')
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self._say(*((200, CSV) if self.path.startswith("/api/v2/query") else (204, "")))
+
+        def _say(self, status: int, text: str) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    gateway = Fleet(tmp_path / "gateway", sections=f'[influxdb]\nurl = "{url}"\norg = "o"\nbucket = "b"\nread_token = "may-read"')
+    gateway.begin()
+    try:
+        key = gateway.add("one")
+        with ThreadPoolExecutor(20) as threads:
+            health = [threads.submit(gateway.api, "GET", "influxdb/health") for _ in range(20)]
+            until(lambda: "/health" in asked, "the question how it is")
+            status, document = gateway.api("GET", "influxdb/device/one/data", key)
+            assert (status, document["count"]) == (200, 2)
+            assert not any(each.done() for each in health)
+            go.set()
+            assert {(each.result()[0], each.result()[1]["connected"]) for each in health} == {(200, True)}
+        assert asked.count("/health") < 5
+    finally:
+        go.set()
+        gateway.end()
+        server.shutdown()
+        server.server_close()
+
+
     assert [(value.time_ns % 1000, value.measurement, value.field, value.value, value.tags) for value in values] == [
         (0, "state", "on", True, {}),
         (1, "temperature", "value", 20.5, {"location": "hall"}),

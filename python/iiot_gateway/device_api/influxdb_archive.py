@@ -52,6 +52,8 @@ class InfluxdbArchive:
             "authorization": f"Token {section.read_token.reveal()}",
         }
         self._poster = self._connection(f"{self._base}/api/v2/query?{urlencode({'org': section.org})}")
+        # A connection carries one request at a time, and whoever asks how the server is must not keep readers waiting.
+        self._health = self._connection(self._base)
         self._deletion: Poster | None = None
         # Deleting is a kind of writing, for which the other token is.
         self._deleting = {**self._headers, "authorization": f"Token {(section.token or section.read_token).reveal()}"}
@@ -111,7 +113,7 @@ class InfluxdbArchive:
     def version(self) -> str:
         """Return the server's version. Raises Problem."""
         path = "/health" if self._section.api == "v2" else "/ping?verbose=true"
-        answer = self._right(self._poster.get(self._base + path), (200, 204))
+        answer = self._right(self._health.get(self._base + path), (200, 204))
         try:
             return str(json.loads(answer.body).get("version", ""))
         except (ValueError, AttributeError):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 10_000
 MOST_MEASUREMENT = 256
+HEALTH_S = 1.0
+"""So long an answer of `influxdb/health` is given to others as well: it needs no key, so anybody may ask for it."""
 READERS = 4
 """How many queries are answered at once; others wait."""
 
@@ -32,6 +34,10 @@ class Reading:
     def __init__(self, api: DeviceApi) -> None:
         self._api = api
         self._threads = anyio.CapacityLimiter(READERS)
+        # Of its own: while the archive does not answer, whoever asks how it is must not keep readers waiting, nor the reverse.
+        self._health_thread = anyio.CapacityLimiter(1)
+        self._asking = anyio.Lock()
+        self._health: tuple[float, str | Problem] | None = None
 
     async def health(self, request: Request) -> Response:
         """GET influxdb/health: whether what devices sent can be asked for."""
@@ -39,11 +45,22 @@ class Reading:
         archive = self._api.archive
         if archive is None:
             return Answer({"influxdb": {"status": "fail", "message": NO_ARCHIVE, "version": ""}, "connected": False}, 503)
-        try:
-            version = await anyio.to_thread.run_sync(archive.version, limiter=self._threads)
-        except Problem as problem:
-            return Answer({"influxdb": {"status": "fail", "message": problem.message, "version": ""}, "connected": False}, 503)
+        version = await self._version(archive)
+        if isinstance(version, Problem):
+            return Answer({"influxdb": {"status": "fail", "message": version.message, "version": ""}, "connected": False}, 503)
         return Answer({"influxdb": {"status": "pass", "message": "OK", "version": version}, "connected": True, "served_by": archive.name})
+
+    async def _version(self, archive: Archive) -> str | Problem:
+        """Return the version of an archive that answers, else why it does not. Those who ask meanwhile get the same answer."""
+        async with self._asking:
+            if self._health is None or time.monotonic() - self._health[0] >= HEALTH_S:
+                found: str | Problem
+                try:
+                    found = await anyio.to_thread.run_sync(archive.version, limiter=self._health_thread)
+                except Problem as problem:
+                    found = problem
+                self._health = (time.monotonic(), found)
+            return self._health[1]
 
     async def data(self, request: Request) -> Response:
         """GET influxdb/device/{id}/data: the values of a span."""
