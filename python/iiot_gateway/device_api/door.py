@@ -27,6 +27,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MOST_REMEMBERED = 10_000
+"""Keys, and devices, that are remembered; of more, the newest gives its place.
+
+Devices come round in much the same order: whoever forgets the oldest, or all, forgets each one just before it comes again.
+"""
 MOST_ASKING = 8
 """Threads that ask a server at once; they take no place from others."""
 
@@ -196,7 +200,7 @@ class Door:
         if generation != self._generation:
             return
         if len(where) >= MOST_REMEMBERED:
-            where.clear()
+            where.popitem()
         where[name] = found
 
     def refresh(self) -> None:
