@@ -954,7 +954,7 @@ class HistoryReader:
     def series(self) -> list[dict[str, Any]]:
         """[{"id": int, "measurement": str, "tags": dict[str, str], "field": str, "topic": str | None, "first_ns": int, "last_ns": int, "points": int}]."""
     def last(self, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """The last point of each series: [{"id": int, "time_ns": int, "value": str}], the value as the text that came. An id without points is left out."""
+        """The last point of each series: [{"id": int, "time_ns": int, "value": str, "typed": bool | int | float | str}], `value` as the text that came. An id without points is left out."""
     def range(
         self, id: int, start_ns: int, end_ns: int, *, every_ns: int = 0, agg: str = "mean", limit: int = 100000, timeout_s: float = 0.0
     ) -> tuple[list[int], list[float | None]]:
@@ -965,6 +965,8 @@ class HistoryReader:
         of the kind "timeout" where reading takes longer than `timeout_s` (0 is without limit)."""
     def texts(self, id: int, start_ns: int, end_ns: int, *, limit: int = 100000) -> tuple[list[int], list[str]]:
         """Times and texts, as they came, of the first `limit` points of [start, end); to go on, ask from behind the last time."""
+    def values(self, id: int, start_ns: int, end_ns: int, *, limit: int = 100000) -> tuple[list[int], list[bool | int | float | str]]:
+        """The same, each value as what it is: a text that looks like a number stays a text."""
     def close(self) -> None: ...
 
 @final

@@ -78,6 +78,29 @@ def test_every_place_gives_the_values_of_one_device_and_span(fleet: Fleet, reque
     assert (nothing[0], nothing[1]["latest_data"]) == (404, None)
 
 
+def test_a_text_that_looks_like_a_number_stays_a_text(tmp_path: Path) -> None:
+    """In the history, which keeps of each value what it is: as the newest one, and in a span."""
+    gateway = Fleet(tmp_path / "gateway")
+    gateway.begin()
+    try:
+        key = gateway.add("one")
+        lines = b'm text="12",word="true",on=true,whole=7i,number=27.60 1793491200000000000'
+        assert gateway.call("POST", "/api/v2/write?org=o&bucket=b", key, lines)[0] == 204
+        expected = {"text": "12", "word": "true", "on": True, "whole": 7, "number": 27.6}
+        for path, part in (("one/data?start=-3650d", "data_points"), ("one/latest", "latest_data")):
+
+            def typed(path: str = path, part: str = part) -> dict[str, Any]:
+                found = gateway.api("GET", f"influxdb/device/{path}", key)[1][part] or ()
+                return {value["field"]: value["value"] for value in found if value["measurement"] == "m"}
+
+            until(lambda typed=typed: len(typed()) == 5, "five values")  # type: ignore[misc]
+            assert {name: (type(value), value) for name, value in typed().items()} == {
+                name: (type(value), value) for name, value in expected.items()
+            }
+    finally:
+        gateway.end()
+
+
 def test_what_stands_in_a_question_is_never_a_part_of_a_query(fleet: Fleet) -> None:
     """Quotes and comments find nothing, and break nothing."""
     key, other = fleet.add("one"), fleet.add("two")
@@ -148,29 +171,6 @@ def section(tmp_path: Path, url: str) -> InfluxdbSection:
     return config.of(InfluxdbSection)["influxdb"]
 
 
-def test_flux_gets_what_was_asked_beside_its_text(tmp_path: Path) -> None:
-    """As values of a syntax tree, so that nothing of it can be run."""
-    hostile = '") |> drop() //'
-    with influxdb2({"/api/v2/query": (200, CSV)}) as (url, asked):
-        archive = InfluxdbArchive(section(tmp_path, url))
-        values = archive.values(
-            Question(device_id="one", start_ns=1_793_491_200_000_000_001, stop_ns=2**63 - 1, measurement=hostile, limit=7)
-        )
-
-    path, headers, document = asked[0]
-    assert path == "/api/v2/query?org=plant"
-    assert headers["authorization"] == "Token may-read"
-    assert hostile not in document["query"]
-    properties = document["extern"]["body"][0]["assignment"]["init"]["properties"]
-    given = {entry["key"]["name"]: (entry["value"]["type"], entry["value"]["value"]) for entry in properties}
-    assert given == {
-        "bucket": ("StringLiteral", "raw"),
-        "start": ("DateTimeLiteral", "2026-11-01T00:00:00.000000001Z"),
-        "stop": ("DateTimeLiteral", "2262-04-11T23:47:16.854775806Z"),
-        "device": ("StringLiteral", "one"),
-        "limit": ("IntegerLiteral", "7"),
-        "measurement": ("StringLiteral", hostile),
-    }
 def test_whoever_asks_how_the_archive_is_keeps_no_reader_waiting(tmp_path: Path) -> None:
     """That call needs no key. Those who ask while it is being asked get the same answer."""
     go, asked = threading.Event(), []
@@ -217,6 +217,29 @@ def test_whoever_asks_how_the_archive_is_keeps_no_reader_waiting(tmp_path: Path)
         server.server_close()
 
 
+def test_flux_gets_what_was_asked_beside_its_text(tmp_path: Path) -> None:
+    """As values of a syntax tree, so that nothing of it can be run."""
+    hostile = '") |> drop() //'
+    with influxdb2({"/api/v2/query": (200, CSV)}) as (url, asked):
+        archive = InfluxdbArchive(section(tmp_path, url))
+        values = archive.values(
+            Question(device_id="one", start_ns=1_793_491_200_000_000_001, stop_ns=2**63 - 1, measurement=hostile, limit=7)
+        )
+
+    path, headers, document = asked[0]
+    assert path == "/api/v2/query?org=plant"
+    assert headers["authorization"] == "Token may-read"
+    assert hostile not in document["query"]
+    properties = document["extern"]["body"][0]["assignment"]["init"]["properties"]
+    given = {entry["key"]["name"]: (entry["value"]["type"], entry["value"]["value"]) for entry in properties}
+    assert given == {
+        "bucket": ("StringLiteral", "raw"),
+        "start": ("DateTimeLiteral", "2026-11-01T00:00:00.000000001Z"),
+        "stop": ("DateTimeLiteral", "2262-04-11T23:47:16.854775806Z"),
+        "device": ("StringLiteral", "one"),
+        "limit": ("IntegerLiteral", "7"),
+        "measurement": ("StringLiteral", hostile),
+    }
     assert [(value.time_ns % 1000, value.measurement, value.field, value.value, value.tags) for value in values] == [
         (0, "state", "on", True, {}),
         (1, "temperature", "value", 20.5, {"location": "hall"}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -36,7 +35,7 @@ class HistoryArchive:
                 if series["last_ns"] < question.start_ns or series["first_ns"] >= question.stop_ns:
                     continue
                 points = _points(history, series["id"], question)
-                found += [_value(series, time_ns, text) for time_ns, text in points]
+                found += [_value(series, time_ns, value) for time_ns, value in points]
                 found.sort(key=lambda value: value.time_ns)
                 del found[: -question.limit]
         return found
@@ -45,7 +44,7 @@ class HistoryArchive:
         """Return the newest value of each field. Raises Problem."""
         with self._reading() as history:
             series = {each["id"]: each for each in _of_device(history, device_id, measurement)}
-            return [_value(series[last["id"]], last["time_ns"], last["value"]) for last in history.last(list(series))]
+            return [_value(series[last["id"]], last["time_ns"], last["typed"]) for last in history.last(list(series))]
 
     def version(self) -> str:
         """Return the gateway's version: it keeps the history itself."""
@@ -79,26 +78,17 @@ def _of_device(history: HistoryReader, device_id: str, measurement: str | None) 
     ]
 
 
-def _points(history: HistoryReader, number: int, question: Question) -> Iterable[tuple[int, str]]:
+def _points(history: HistoryReader, number: int, question: Question) -> Iterable[tuple[int, Any]]:
     """Return the newest points of a span."""
-    found: deque[tuple[int, str]] = deque(maxlen=question.limit)
+    found: deque[tuple[int, Any]] = deque(maxlen=question.limit)
     start_ns = question.start_ns
     while True:
-        times, texts = history.texts(number, start_ns, question.stop_ns, limit=CHUNK)
-        found += zip(times, texts, strict=True)
+        times, values = history.values(number, start_ns, question.stop_ns, limit=CHUNK)
+        found += zip(times, values, strict=True)
         if len(times) < CHUNK:
             return found
         start_ns = times[-1] + 1
 
 
-def _value(series: dict[str, Any], time_ns: int, text: str) -> Value:
-    return Value(time_ns=time_ns, measurement=series["measurement"], field=series["field"], value=_typed(text), tags=series["tags"])
-
-
-def _typed(text: str) -> Any:
-    """Return the value of a text as it came: a number, true or false, else the text."""
-    try:
-        value = json.loads(text, parse_constant=str)
-    except ValueError:
-        return text
-    return value if isinstance(value, int | float) else text
+def _value(series: dict[str, Any], time_ns: int, value: Any) -> Value:
+    return Value(time_ns=time_ns, measurement=series["measurement"], field=series["field"], value=value, tags=series["tags"])

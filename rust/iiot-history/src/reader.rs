@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Range, invalid};
+use crate::value::Value;
 use crate::{blocks, schema, series};
 use iiot_core::series::SeriesName;
 use rusqlite::{Connection, OptionalExtension};
@@ -39,8 +40,8 @@ pub struct Last {
     pub id: i64,
     /// When.
     pub time_ns: i64,
-    /// The text as it came.
-    pub value: String,
+    /// What it is.
+    pub value: Value,
 }
 
 /// A connection that only reads. All methods may be called from any thread; they take turns.
@@ -106,7 +107,7 @@ impl Reader {
                     all.push(Last {
                         id,
                         time_ns: sample.time_ns,
-                        value: sample.value.text(),
+                        value: sample.value,
                     });
                 }
             }
@@ -130,17 +131,29 @@ impl Reader {
         end_ns: i64,
         limit: usize,
     ) -> Result<(Vec<i64>, Vec<String>)> {
+        let (times, values) = self.values(id, start_ns, end_ns, limit)?;
+        Ok((times, values.iter().map(Value::text).collect()))
+    }
+
+    /// The first `limit` points of a range. To go on, ask from behind the last time.
+    pub fn values(
+        &self,
+        id: i64,
+        start_ns: i64,
+        end_ns: i64,
+        limit: usize,
+    ) -> Result<(Vec<i64>, Vec<Value>)> {
         self.ask(|db| {
             known(db, id)?;
-            let (mut times, mut texts) = (Vec::new(), Vec::new());
+            let (mut times, mut values) = (Vec::new(), Vec::new());
             blocks::scan(db, id, start_ns, end_ns, |samples| {
                 for sample in samples.iter().take(limit - times.len()) {
                     times.push(sample.time_ns);
-                    texts.push(sample.value.text());
+                    values.push(sample.value.clone());
                 }
                 times.len() < limit
             })?;
-            Ok((times, texts))
+            Ok((times, values))
         })
     }
 

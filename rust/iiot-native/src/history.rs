@@ -3,11 +3,11 @@
 use crate::copying::CopyProgress;
 use crate::journal::{Journal, seconds};
 use crate::{crossings, errors};
-use iiot_history::{Error, Feed, FeedError, Function, Limits, Range, Reader, Writer};
+use iiot_history::{Error, Feed, FeedError, Function, Limits, Range, Reader, Value, Writer};
 use iiot_journal::{Batches, Stop};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyString, PyTuple};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -216,7 +216,8 @@ impl HistoryReader {
                 let dict = PyDict::new(py);
                 dict.set_item("id", last.id)?;
                 dict.set_item("time_ns", last.time_ns)?;
-                dict.set_item("value", last.value)?;
+                dict.set_item("value", last.value.text())?;
+                dict.set_item("typed", typed(py, &last.value)?)?;
                 Ok(dict)
             })
             .collect()
@@ -265,9 +266,40 @@ impl HistoryReader {
             .map_err(|e| errors::history(py, &e))
     }
 
+    #[pyo3(signature = (id, start_ns, end_ns, *, limit = 100_000))]
+    fn values<'py>(
+        &self,
+        py: Python<'py>,
+        id: i64,
+        start_ns: i64,
+        end_ns: i64,
+        limit: usize,
+    ) -> PyResult<(Vec<i64>, Vec<Bound<'py, PyAny>>)> {
+        let (times, values) = py
+            .detach(|| self.core.values(id, start_ns, end_ns, limit))
+            .map_err(|e| errors::history(py, &e))?;
+        let values = values.iter().map(|value| typed(py, value));
+        Ok((times, values.collect::<PyResult<_>>()?))
+    }
+
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.core.close());
     }
+}
+
+/// A value as Python has it; a number without point and exponent is an int.
+fn typed<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    let whole = match value {
+        Value::Bool(value) => return Ok(PyBool::new(py, *value).to_owned().into_any()),
+        Value::Text(text) => return Ok(PyString::new(py, text).into_any()),
+        Value::Decimal { mantissa, scale: 0 } => return Ok(mantissa.into_pyobject(py)?.into_any()),
+        Value::Decimal { .. } => None,
+        Value::Number(text) => text.parse::<i128>().ok(),
+    };
+    Ok(match whole {
+        Some(whole) => whole.into_pyobject(py)?.into_any(),
+        None => PyFloat::new(py, value.number().unwrap_or(f64::NAN)).into_any(),
+    })
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
