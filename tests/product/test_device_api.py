@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import socket
@@ -441,6 +442,56 @@ def test_nobody_reads_or_deletes_what_a_removed_device_sent(fleet: Callable[...,
     assert imported.returncode == 0, imported.stderr
     key = imported.stdout.splitlines()[1].partition(",")[2]
     assert len(gateway.measured("one", key, 1)) == 1
+
+def test_a_configuration_and_a_payload_have_as_many_levels_as_a_point(shared: tuple[Fleet, str]) -> None:
+    """Whoever reads them later has bounds as well."""
+    gateway, key = shared
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+
+    def nested(levels: int) -> dict[str, Any]:
+        return json.loads('{"a":' * levels + "1" + "}" * levels)  # type: ignore[no-any-return]
+
+    for levels, status in ((64, 200), (65, 422), (900, 422), (5000, 422)):
+        body = b'{"a":' * levels + b"1" + b"}" * levels
+        answer = gateway.api("PUT", "devices/one/config", administrator, body)
+        assert answer[0] == status, levels
+        own = gateway.api("PUT", "devices/config", key, b'{"configuration":' + body + b"}")
+        assert own[0] == status, levels
+        command = gateway.api("POST", "devices/one/commands/deep", administrator, b'{"payload":' + body + b"}")
+        assert command[0] == (202 if status == 200 else 422), levels
+        if status != 200:
+            assert {each[1]["error"] for each in (answer, own, command)} == {"too_deep"}
+    assert gateway.api("GET", "devices/config", key)[1]["configuration"] == nested(64)
+
+
+def test_an_import_that_was_cut_short_is_finished_by_the_same_command(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
+    """What is there keeps its key; a file with a device that cannot be added adds none; times are written for people."""
+    gateway = fleet()
+    csv = tmp_path / "devices.csv"
+    head, rows = "id,name,type\n", [f"d{number},name {number},sensor\n" for number in range(1200)]
+    csv.write_text(head + "".join(rows[:700]))
+    first = gateway.run("devices", "import", str(csv))
+    assert (first.returncode, len(first.stdout.splitlines())) == (0, 701), first.stderr
+    csv.write_text(head + "".join(rows) + "d1200,name 3,sensor\nd5,other,sensor\n")
+
+    refused = gateway.run("devices", "import", str(csv))
+
+    assert refused.returncode != 0
+    assert "device d1200: another device has the name 'name 3'" in refused.stderr
+    assert "device d5: another device has the id or user name d5" in refused.stderr
+    assert refused.stderr.rstrip().endswith("no device was added")
+    assert len(json.loads(gateway.run("devices", "list", "--json").stdout)) == 700
+    csv.write_text(head + "".join(rows))
+    second = gateway.run("devices", "import", str(csv))
+    assert (second.returncode, len(second.stdout.splitlines())) == (0, 501), second.stderr
+    assert "700 devices are there already" in second.stderr
+    for line in (first.stdout.splitlines()[1], second.stdout.splitlines()[-1]):
+        device, _, key = line.partition(",")
+        assert gateway.api("GET", "devices/status", key)[1]["device"]["id"] == device
+    shown = json.loads(gateway.run("devices", "show", "d1").stdout)
+    assert dt.datetime.fromisoformat(shown["created_at"]).tzinfo is not None
+    assert dt.datetime.fromisoformat(shown["keys"][0]["created_at"]).tzinfo is not None
+
 
 
 def test_a_full_registry_takes_no_registration(fleet: Callable[..., Fleet]) -> None:

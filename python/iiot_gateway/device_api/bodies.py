@@ -210,7 +210,12 @@ def read_json(body: bytes | Raw, kind: type[T]) -> T:
     except UnicodeDecodeError as error:
         raise Problem(400, "no_json", f"byte {error.start} of a text is no UTF-8", "send JSON in UTF-8") from error
     except RecursionError as error:
-        raise Problem(422, "too_deep", "objects and lists are nested too deeply", "nest them less deeply") from error
+        raise too_deep("objects and lists are nested too deeply") from error
+
+
+def too_deep(fault: str) -> Problem:
+    """Say that a document is nested too deeply."""
+    return Problem(422, "too_deep", fault, "nest them less deeply")
 
 
 def _plain(message: str) -> str:

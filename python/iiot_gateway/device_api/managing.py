@@ -13,12 +13,12 @@ from starlette.responses import Response
 from iiot_gateway.api.parameters import refuse_unknown, whole
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.answer import Answer
-from iiot_gateway.device_api.bodies import read_asked, read_json
+from iiot_gateway.device_api.bodies import read_asked, read_json, too_deep
 from iiot_gateway.device_api.door import Caller, Sender, unknown_device
 from iiot_gateway.device_api.registering import MOST_BYTES, MOST_CONFIGURATION_BYTES
 from iiot_gateway.registry.access import NoDevice
 from iiot_gateway.registry.commands import TooManyWaiting, described
-from iiot_gateway.registry.device import DEVICE_ID, Device, DeviceState, tags_fault, text_fault
+from iiot_gateway.registry.device import DEVICE_ID, Device, DeviceState, levels_fault, tags_fault, text_fault
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.shown import configuration_of, key_fault, shown_key
 
@@ -129,6 +129,8 @@ class Managing:
         (caller, sender), body = await read_asked(request, ask, MOST_CONFIGURATION_BYTES)
         self._api.requests.take(str(caller.key.id))
         configuration = read_json(body, dict[str, Any])
+        if fault := levels_fault("configuration", configuration):
+            raise too_deep(fault)
         return Answer(configuration_of(await self._api.change(sender.device.id, {"configuration": configuration})))
 
     # Keys
@@ -203,6 +205,8 @@ class Managing:
         if not DEVICE_ID.fullmatch(kind):
             raise Problem(422, "command_invalid", f"type: found {kind[:80]!r}", "expected 1 to 64 letters, digits, - and _")
         wanted = read_json(body or b"{}", NewCommand)
+        if fault := levels_fault("payload", wanted.payload):
+            raise too_deep(fault)
         add = self._api.registry.commands.add
         try:
             command = await anyio.to_thread.run_sync(lambda: add(device.id, kind, wanted.payload, lifetime_s=wanted.lifetime_s))

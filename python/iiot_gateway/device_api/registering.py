@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.answer import Answer
-from iiot_gateway.device_api.bodies import OwnChange, Registration, read_asked, read_json
-from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
+from iiot_gateway.device_api.bodies import OwnChange, Registration, read_asked, read_json, too_deep
+from iiot_gateway.registry.device import Device, DeviceState, id_fault, levels_fault, tags_fault, text_fault
 from iiot_gateway.registry.devices import Removed, Taken, TooMany
 from iiot_gateway.registry.keys import KeyKind
 from iiot_gateway.registry.shown import configuration_of, shown_device
@@ -76,6 +76,8 @@ class Registering:
         self._api.requests.take(str(caller.key.id))
         change = read_json(body, OwnChange)
         given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+        if fault := levels_fault("configuration", given.get("configuration")):
+            raise too_deep(fault)
         if "status" in given:
             given["state"] = DeviceState(given.pop("status"))
         for name in ("location", "firmware_version", "hardware_version"):

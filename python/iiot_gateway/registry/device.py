@@ -17,6 +17,8 @@ RESERVED_IDS = frozenset({"commands", "config", "heartbeat", "mqtt-credentials",
 MOST_TEXT = 200
 """Characters of a name, a type, a location or a version, and of the name and value of a tag."""
 MOST_TAGS = 32
+MOST_LEVELS = 64
+"""Of a configuration, and of the payload of a command: as of a point."""
 RESERVED_TAGS = frozenset({"device_id", "device_name", "device_type", "location", "topic", "time"})
 """Names of tags that points have in any case."""
 
@@ -115,3 +117,14 @@ def tags_fault(tags: Mapping[str, str]) -> str | None:
         if fault := text_fault("the name of a tag", name, may_be_empty=False) or text_fault(f"the tag {name}", value, may_be_empty=False):
             return fault
     return None
+
+
+def levels_fault(name: str, document: Any) -> str | None:
+    """Say that objects and lists are nested too deeply for whoever reads them later."""
+    level = [document]
+    for _ in range(MOST_LEVELS + 1):
+        nested = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [each for values in nested for each in values]
+        if not nested:
+            return None
+    return f"{name}: objects and lists are nested more than {MOST_LEVELS} deep"
