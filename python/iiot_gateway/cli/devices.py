@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from iiot_gateway.registry.store import Registry
 
 DAY_S = 86_400.0
+TIMES = frozenset({"created_at", "last_seen", "expires_at", "last_used", "since"})
 KINDS = [str(kind) for kind in KeyKind if kind is not KeyKind.DEVICE]
 
 
@@ -200,10 +201,10 @@ def _show(registry: Registry, args: argparse.Namespace) -> int:
     device = _known(registry, args.id)
     account = shown_account(registry, args.loaded, device.id)
     document = {
-        **shown_device(device),
-        **({} if account is None else {"mqtt_account": account}),
+        **_with_times(shown_device(device)),
+        **({} if account is None else {"mqtt_account": _with_times(account)}),
         "configuration": dict(device.configuration),
-        "keys": [shown_key(entry) for entry in registry.keys.of(device.id)],
+        "keys": [_with_times(shown_key(entry)) for entry in registry.keys.of(device.id)],
     }
     print(json.dumps(document, indent=2, ensure_ascii=True))
     return 0
@@ -296,6 +297,11 @@ def _known(registry: Registry, device_id: str) -> Device:
 
 def _unknown(device_id: str) -> GatewayError:
     return GatewayError(f"there is no device {device_id!r}; `iiot-gateway devices list` shows them")
+
+
+def _with_times(shown: dict[str, Any]) -> dict[str, Any]:
+    """Write the times of what is shown for people."""
+    return {name: _written(value) if name in TIMES and value is not None else value for name, value in shown.items()}
 
 
 def _written(unix_s: float) -> str:

@@ -20,10 +20,10 @@ AT_ONCE = 500
 """Keys of one request: a request has at most 64 kB."""
 
 
-def hand_over(config: Config, keys: Sequence[str]) -> None:
-    """Hand keys over before the registry stores them; say on standard error if the broker will not get them."""
+def hand_over(config: Config, keys: Sequence[str]) -> bool:
+    """Hand keys over before the registry stores them; say on standard error if the broker will not get them. False then."""
     if account_broker(config) is None:
-        return
+        return True
     try:
         for first in range(0, len(keys), AT_ONCE):
             ask(config.journal_path(), {"command": "device_key", "keys": list(keys[first : first + AT_ONCE])})
@@ -33,6 +33,8 @@ def hand_over(config: Config, keys: Sequence[str]) -> None:
             "once the gateway runs, `iiot-gateway devices rotate ID` makes one that it does get",
             file=sys.stderr,
         )
+        return False
+    return True
 
 
 def shown_account(registry: Registry, config: Config, device_id: str) -> dict[str, Any] | None:

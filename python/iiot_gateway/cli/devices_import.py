@@ -1,6 +1,8 @@
 """`devices import`: many devices at once, from a CSV file or from the database of an IoTFlow Connectivity Layer.
 
-All of a file come, or none: every line is looked at before the first device is added. A removed device comes back with what it sent.
+Every line is looked at before the first device is added, and so is whether the registry has its names. Then they are added in pieces; what
+was added before is left out, so that an import that was cut short is finished by the same command. A removed device comes back with what
+it sent.
 """
 
 from __future__ import annotations
@@ -11,17 +13,18 @@ import datetime as dt
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from iiot_gateway.cli.devices import must_be_right
 from iiot_gateway.cli.devices_account import hand_over
-from iiot_gateway.errors import GatewayError
+from iiot_gateway.errors import GatewayError, RegistryUnusable
 from iiot_gateway.registry.device import Device, DeviceState
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
-from iiot_gateway.registry.stored_key import StoredKey, device_key
+from iiot_gateway.registry.stored_key import device_key
 from iiot_gateway.visible import visible
 
 if TYPE_CHECKING:
@@ -31,43 +34,82 @@ if TYPE_CHECKING:
 COLUMNS = ("id", "name", "type", "location", "firmware_version", "hardware_version", "state", "user_name", "tags", "configuration")
 """Of a CSV file, as `export` writes it; id, name and type are needed."""
 
+PIECE = 100
+"""Devices that are added in one transaction."""
+MOST_TOLD = 20
+
 
 def import_devices(registry: Registry, config: Config, args: argparse.Namespace) -> int:
     """Add the devices of a file. Raises GatewayError with every line that is wrong."""
     if (args.file is None) == (args.from_iotflow is None):
         raise GatewayError("name either a CSV file or --from-iotflow DATABASE")
+    found = [(device, "") for device in _of_csv(args.file)] if args.from_iotflow is None else list(_of_iotflow(args.from_iotflow))
+    wanted = _not_there(registry, found)
+    if there := len(found) - len(wanted):
+        print(f"{there} devices are there already: they keep what the registry has of them, and their keys", file=sys.stderr)
     if args.from_iotflow is not None:
-        found = list(_of_iotflow(args.from_iotflow))
-        hand_over(config, [key for _, key in found if key])
-        registry_adds(registry, [(device, device_key(key) if key else None) for device, key in found])
-        for device, key in found:
+        for device, key in _added(registry, config, wanted):
             if not key:
                 print(
                     visible(f"device {device.id} has no key there; `iiot-gateway devices rotate {device.id}` gives it one"), file=sys.stderr
                 )
-        print(visible(f"{len(found)} devices of {args.from_iotflow} added; their keys stay valid, and are stored as digests only"))
+        print(visible(f"{len(wanted)} devices of {args.from_iotflow} added; their keys stay valid, and are stored as digests only"))
         return 0
-    keys = {}
-    wanted: list[tuple[Device, StoredKey | None]] = []
-    for device in _of_csv(args.file):
-        keys[device.id] = new_key(KeyKind.DEVICE)
-        wanted.append((device, device_key(keys[device.id])))
-    hand_over(config, list(keys.values()))
-    registry_adds(registry, wanted)
-    print(f"{len(wanted)} devices added; these are their keys, which are shown only now", file=sys.stderr)
     writer = csv.writer(sys.stdout)
     writer.writerow(["id", "api_key"])
-    writer.writerows(keys.items())
+    for device, key in _added(registry, config, ((device, new_key(KeyKind.DEVICE)) for device, _ in wanted)):
+        writer.writerow([device.id, key])
+    print(f"{len(wanted)} devices added; these are their keys, which are shown only now", file=sys.stderr)
     return 0
 
 
-def registry_adds(registry: Registry, wanted: Iterable[tuple[Device, StoredKey | None]]) -> None:
-    """Add all or none. Raises GatewayError."""
-    try:
-        # Whoever has the file brings devices back: they are the same ones.
-        registry.devices.add_all(wanted, again=True)
-    except Taken as error:
-        raise GatewayError(f"{error}; no device was added") from error
+def _not_there(registry: Registry, found: Iterable[tuple[Device, str]]) -> list[tuple[Device, str]]:
+    """Return what is to be added: all but what was added before. Raises GatewayError if anything of it cannot be added."""
+    there: dict[str, str] = {}
+    names: set[str] = set()
+    ids: set[str] = set()
+    for device in registry.devices.each():
+        there[device.id] = device.name
+        names.add(device.name)
+        ids |= {device.id, device.user_name or device.id}
+    wanted = []
+    faults = []
+    for device, key in found:
+        if there.get(device.id) == device.name:
+            continue
+        own = {device.id, device.user_name or device.id}
+        if device.name in names:
+            faults.append(f"device {device.id}: another device has the name {device.name!r}")
+        if taken := sorted(own & ids):
+            faults.append(f"device {device.id}: another device has the id or user name {taken[0]}")
+        names.add(device.name)
+        ids |= own
+        wanted.append((device, key))
+    if faults:
+        more = [f"and {len(faults) - MOST_TOLD} more"] if len(faults) > MOST_TOLD else []
+        raise GatewayError("\n".join([*faults[:MOST_TOLD], *more, "no device was added"]))
+    return wanted
+
+
+def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, str]]) -> Iterator[tuple[Device, str]]:
+    """Add devices, and give each with its key once it is stored. Raises GatewayError.
+
+    A piece at a time: whoever else writes, such as a device that registers, waits for one piece and not for the whole file.
+    """
+    added = 0
+    takes_keys = True
+    while piece := list(islice(wanted := iter(wanted), PIECE)):
+        keys = [key for _, key in piece if key]
+        takes_keys = takes_keys and hand_over(config, keys)
+        stored = [(device, device_key(key) if key else None) for device, key in piece]
+        try:
+            # Whoever has the file brings devices back: they are the same ones.
+            registry.devices.add_all(stored, again=True)
+        except (Taken, RegistryUnusable) as error:
+            raise GatewayError(f"{error}; {added} devices were added: import the same file again, and the rest is added") from error
+        added += len(piece)
+        yield from piece
+        sys.stdout.flush()
 
 
 def _of_csv(file: str) -> Iterable[Device]:
