@@ -243,7 +243,7 @@ def test_what_an_unknown_device_sent_is_taken_once_it_is_registered(fleet: Fleet
 
 
 def test_a_removed_device_leaves_no_configuration_behind(fleet: Fleet, connect: Callable[..., Client]) -> None:
-    """Whoever gets its id next does not get what was meant for its predecessor."""
+    """If it comes back, it does not get what it was told before."""
     administrator = fleet.command_key("keys", "create", "--type", "administrator")
     fleet.add("one")
     watcher = connect("gateway", "a-password", "a-watcher")
