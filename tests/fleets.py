@@ -16,6 +16,8 @@ from servers import free_port, until
 HOUR = (dt.datetime.now(dt.UTC) - dt.timedelta(days=2)).strftime("%Y-%m-%dT%H")
 """An hour that devices may speak of, up to its minutes."""
 NOON = f"{HOUR}:00:00Z"
+POINT = {"measurement": "temperature", "fields": {"value": 21.5}}
+"""What a device sends."""
 
 
 class Fleet(Gateway):

@@ -1,4 +1,4 @@
-"""Fixtures of the product tests: a gateway process, a subscriber, a recording."""
+"""Fixtures of the product tests: a gateway process, gateways for devices, a subscriber, a recording."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fleets import Fleet
 from gateways import Gateway
 from plants import Plant
 from recordings import Expected, expect, generated, shared_recording
+from registries import in_server
 from servers import Mosquitto
 from subscribers import Subscriber
 
@@ -93,3 +96,31 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(message)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """A function that starts a gateway for devices, whose registry is in either database; all are ended after the test."""
+    running: list[Fleet] = []
+
+    def begin(*, start: bool = True, **settings: Any) -> Fleet:
+        if request.param == "postgresql":
+            settings = in_server(request.getfixturevalue("shared_postgres"), settings)
+        running.append(Fleet(tmp_path / str(len(running)), **settings))
+        if start:
+            running[-1].begin()
+        return running[-1]
+
+    yield begin
+    for started in running:
+        started.end()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, str]]:
+    """A gateway that refuses many things, and the key of a device."""
+    gateway = Fleet(tmp_path_factory.mktemp("shared"))
+    key = gateway.add("one")
+    gateway.begin()
+    yield gateway, key
+    gateway.end()

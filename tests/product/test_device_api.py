@@ -1,49 +1,25 @@
-"""Devices over HTTP: what is answered with success is in the journal, each fault has its answer, and no key reaches too far."""
+"""Devices over HTTP: what is answered with success is in the journal, and each fault has its answer."""
 
 from __future__ import annotations
 
 import datetime as dt
 import gzip
 import json
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
-from fleets import NOON, Fleet
+from fleets import NOON, POINT, Fleet
 from gateways import assert_balanced
-from iiot_gateway.registry.keys import KeyKind, new_key
-from registries import in_server
 from servers import until
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
-
-POINT = {"measurement": "temperature", "fields": {"value": 21.5}}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """A function that starts a gateway for devices, whose registry is in either database; all are ended after the test."""
-    running: list[Fleet] = []
-
-    def begin(*, start: bool = True, **settings: Any) -> Fleet:
-        if request.param == "postgresql":
-            settings = in_server(request.getfixturevalue("shared_postgres"), settings)
-        running.append(Fleet(tmp_path / str(len(running)), **settings))
-        if start:
-            running[-1].begin()
-        return running[-1]
-
-    yield begin
-    for started in running:
-        started.end()
 
 
 def test_a_point_keeps_the_text_of_its_number_and_takes_its_tags_from_the_registry(fleet: Callable[..., Fleet]) -> None:
@@ -161,169 +137,12 @@ def test_a_body_that_cannot_be_used_is_refused_with_its_reason(
     assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, str]]:
-    """A gateway that refuses many things, and the key of a device."""
-    gateway = Fleet(tmp_path_factory.mktemp("shared"))
-    key = gateway.add("one")
-    gateway.begin()
-    yield gateway, key
-    gateway.end()
-
-
-def test_no_key_reaches_further_than_it_should(fleet: Callable[..., Fleet]) -> None:
-    """Every call, with every kind of key: 401 without a valid one, 403 for what is not its own, 404 for what is not there."""
-    gateway = fleet(devices="registrations_per_minute = 0")
-    own, foreign, disabled = gateway.add("own"), gateway.add("foreign"), gateway.add("disabled")
-    gateway.run("devices", "disable", "disabled")
-    keys = {
-        "none": "",
-        "unknown": new_key(KeyKind.ADMINISTRATOR),
-        "upper": own.upper(),
-        "cut": own[:-1],
-        "own": own,
-        "foreign": foreign,
-        "disabled": disabled,
-        "gateway": gateway.command_key("keys", "create", "--type", "gateway", "--device", "own"),
-        "other gateway": gateway.command_key("keys", "create", "--type", "gateway", "--device", "foreign"),
-        "reader": gateway.command_key("keys", "create", "--type", "reader"),
-        "registration": gateway.command_key("keys", "create", "--type", "registration"),
-        "expired": gateway.command_key("keys", "create", "--type", "administrator", "--expires-days", "0.00001"),
-        "administrator": gateway.command_key("keys", "create", "--type", "administrator"),
-    }
-    time.sleep(0.9)  # a key of so many days expires by the clock and by nothing else
-    everybody = dict.fromkeys(keys, 403) | dict.fromkeys(("none", "unknown", "upper", "cut", "expired"), 401)
-
-    def expected(**given: int) -> dict[str, int]:
-        return {name: given.get(name.replace(" ", "_"), refused) for name, refused in everybody.items()}
-
-    table: list[tuple[str, str, Any, dict[str, int]]] = [
-        ("POST", "influxdb/telemetry", {**POINT, "device_id": "own"}, expected(own=201, gateway=201, administrator=201)),
-        ("POST", "influxdb/telemetry", {**POINT, "device_id": "nobody"}, expected(administrator=404)),
-        (
-            "POST",
-            "devices/telemetry",
-            {"data": {"x": 1}, "type": "x", "device_id": "own"},
-            expected(own=201, gateway=201, administrator=201),
-        ),
-        ("GET", "influxdb/device/own/data", None, expected(own=200, gateway=200, reader=200, administrator=200)),
-        ("GET", "influxdb/device/nobody/data", None, expected(reader=404, administrator=404)),
-        ("DELETE", "influxdb/device/own/data?start=-1h", None, expected(own=200, gateway=200, administrator=200)),
-        (
-            "GET",
-            "influxdb/deletions/1",
-            None,
-            expected(own=200, gateway=200, reader=200, administrator=200, foreign=404, other_gateway=404),
-        ),
-        ("GET", "devices/status", None, expected(own=200, foreign=200)),
-        ("POST", "devices/heartbeat", None, expected(own=200, foreign=200)),
-        ("GET", "devices/config", None, expected(own=200, foreign=200)),
-        ("PUT", "devices/config", {"location": "hall"}, expected(own=200, foreign=200)),
-        ("GET", "devices/mqtt-credentials", None, expected(own=404, foreign=404)),
-        ("GET", "devices/commands", None, expected(own=200, foreign=200)),
-        ("POST", "devices/commands/7/acknowledge", None, expected(own=404, foreign=404)),
-        ("GET", "devices/telemetry", None, expected(own=200, foreign=200)),
-        ("GET", "devices", None, expected(reader=200, administrator=200)),
-        ("GET", "devices/own", None, expected(own=200, gateway=200, reader=200, administrator=200)),
-        ("PATCH", "devices/own", {"location": "hall"}, expected(administrator=200)),
-        ("DELETE", "devices/nobody", None, expected(administrator=404)),
-        ("GET", "devices/own/config", None, expected(own=200, gateway=200, reader=200, administrator=200)),
-        ("PUT", "devices/own/config", {"a": 1}, expected(own=200, gateway=200, administrator=200)),
-        ("GET", "devices/own/keys", None, expected(administrator=200)),
-        ("POST", "devices/nobody/keys", None, expected(administrator=404)),
-        ("GET", "devices/own/commands", None, expected(own=200, gateway=200, reader=200, administrator=200)),
-        ("POST", "devices/own/commands/blink", None, expected(administrator=202)),
-        ("GET", "keys", None, expected(administrator=200)),
-        ("POST", "keys", {"kind": "reader"}, expected(administrator=201)),
-        ("DELETE", "keys/4711", None, expected(administrator=404)),
-    ]
-    for method, path, body, wanted in table:
-        found = {name: gateway.api(method, path, key, body)[0] for name, key in keys.items()}
-        assert found == wanted, (method, path)
-    found = {
-        name: gateway.api("POST", "devices/register", key, {"name": f"by {name}", "device_type": "x"})[0] for name, key in keys.items()
-    }
-    assert found == expected(registration=201, administrator=201)
-    log = gateway.log()
-    assert not [name for name, key in keys.items() if key and key[6:20] in log]
-
-
-def test_a_key_counts_at_once_and_no_longer_than_it_should(fleet: Callable[..., Fleet]) -> None:
-    """A rotated, revoked or disabled one is refused with the next request, whoever changed it."""
-    gateway = fleet()
-    administrator = gateway.command_key("keys", "create", "--type", "administrator")
-    old = gateway.add("one")
-
-    assert gateway.api("GET", "devices/status", old)[0] == 200
-    status, rotated = gateway.api("POST", "devices/one/keys", old, {"overlap_s": 3600})
-    new = rotated["api_key"]
-    assert status == 201
-    assert [gateway.api("GET", "devices/status", key)[0] for key in (old, new)] == [200, 200]
-    newest = gateway.command_key("rotate", "one", "--overlap-h", "0")
-    assert [gateway.api("GET", "devices/status", key)[0] for key in (old, new, newest)] == [401, 401, 200]
-    assert gateway.api("PATCH", "devices/one", administrator, {"state": "inactive"})[0] == 200
-    assert gateway.api("GET", "devices/status", newest)[0] == 403
-    assert gateway.run("devices", "enable", "one").returncode == 0
-    assert gateway.api("GET", "devices/status", newest)[0] == 200
-    assert gateway.api("DELETE", "devices/one", administrator)[0] == 200
-    assert gateway.api("GET", "devices/status", newest)[0] == 401
-
-
-def test_a_key_that_ends_while_a_body_is_on_its_way_does_nothing(fleet: Callable[..., Fleet]) -> None:
-    """Neither a revoked administrator nor a disabled device finishes what it began."""
-    gateway = fleet()
-    keeper, former = (gateway.command_key("keys", "create", "--type", "administrator") for _ in range(2))
-    device = gateway.add("one")
-    making = late(gateway, "POST", "keys", former, b'{"kind":"reader"}')
-    changing = late(gateway, "PUT", "devices/config", device, b'{"status":"active"}')
-    rotating = late(gateway, "POST", "devices/one/keys", device, b"{}")
-
-    (number,) = [key["id"] for key in gateway.api("GET", "keys", keeper)[1]["keys"] if key["kind"] == "administrator"][1:]
-    assert gateway.api("DELETE", f"keys/{number}", keeper)[0] == 200
-    assert gateway.api("PATCH", "devices/one", keeper, {"state": "inactive"})[0] == 200
-
-    assert [send() for send in (making, changing, rotating)] == [401, 403, 403]
-    assert gateway.api("GET", "devices/one", keeper)[1]["device"]["state"] == "inactive"
-
-
-def late(gateway: Fleet, method: str, path: str, key: str, body: bytes) -> Callable[[], int]:
-    """Send the head of a request, and return a function that sends the body and returns the status."""
-    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
-    head = f"{method} /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
-    # With the answer to Expect the gateway has begun to read the body.
-    connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode())
-    assert b" 100 " in connection.recv(4096)
-
-    def send() -> int:
-        with connection:
-            connection.sendall(body)
-            return int(connection.recv(4096).split()[1])
-
-    return send
-
-
 def test_a_type_that_is_null_is_refused(shared: tuple[Fleet, str]) -> None:
     """Nothing is stored under a measurement that nobody named."""
     gateway, key = shared
 
     assert gateway.api("POST", "devices/telemetry", key, {"type": None, "data": {"w": 7}})[0] == 422
     assert gateway.api("POST", "devices/telemetry", key, {"data": {"w": 7}})[1]["type"] == "telemetry"
-
-
-def test_a_rotation_leaves_the_key_in_use_and_needs_no_device_that_is_let_in(fleet: Callable[..., Fleet]) -> None:
-    """A device whose answers were lost asks again; a gateway's key makes no keys; the key of a disabled device can be replaced."""
-    gateway = fleet()
-    administrator = gateway.command_key("keys", "create", "--type", "administrator")
-    key = gateway.add("one")
-    bridge = gateway.command_key("keys", "create", "--type", "gateway", "--device", "one")
-
-    assert [gateway.api("POST", "devices/one/keys", key)[0] for _ in range(3)] == [201, 201, 201]
-    assert gateway.api("POST", "devices/one/keys", bridge)[0] == 403
-    assert gateway.api("PATCH", "devices/one", administrator, {"state": "inactive"})[0] == 200
-    assert gateway.api("POST", "devices/one/keys", key)[0] == 403
-    assert gateway.api("POST", "devices/one/keys", administrator, {"overlap_s": 0})[0] == 201
-    assert gateway.api("PATCH", "devices/one", administrator, {"state": "active"})[0] == 200
-    assert gateway.api("GET", "devices/status", key)[0] == 401
 
 
 def test_an_id_is_no_user_name_of_another_device(fleet: Callable[..., Fleet]) -> None:
@@ -337,18 +156,6 @@ def test_an_id_is_no_user_name_of_another_device(fleet: Callable[..., Fleet]) ->
     assert gateway.api("POST", "devices/register", administrator, registration)[0] == 409
     assert gateway.api("PATCH", "devices/two", administrator, {"user_name": "one"})[0] == 409
     assert gateway.api("PATCH", "devices/two", administrator, {"user_name": "two"})[0] == 200
-
-
-def test_a_long_body_leaves_its_connection_usable(fleet: Callable[..., Fleet]) -> None:
-    """What bounds the head of a request does not count the body before it."""
-    gateway = fleet()
-    key = gateway.add("one")
-    connection = gateway.connect()
-    for number in range(3):
-        points = [{**POINT, "fields": {"value": number}, "tags": {"n": f"{each:0100}"}} for each in range(5000)]
-        status, answer = gateway.call("POST", "/api/v1/influxdb/telemetry/batch", key, {"points": points}, connection)
-        assert (status, answer["count"]) == (201, 5000)
-    connection.close()
 
 
 def test_commands_that_wait_are_seen_behind_any_number_of_others(fleet: Callable[..., Fleet]) -> None:
@@ -515,79 +322,6 @@ def test_a_full_registry_takes_no_registration(fleet: Callable[..., Fleet]) -> N
     assert register("late") == (409, "too_many_devices")
     assert gateway.api("DELETE", "devices/2", administrator)[0] == 200
     assert register("late") == (201, None)
-
-
-def test_without_tls_nobody_writes_from_elsewhere(fleet: Callable[..., Fleet]) -> None:
-    """An address that others reach needs TLS, a proxy or an explicit word."""
-    open_to_all = 'listen = "0.0.0.0:{port}"\ntoken = "a-token-of-the-tests"\n'
-    refusing = fleet(http=open_to_all)
-    key = refusing.add("one")
-    allowing = fleet(http=open_to_all + 'plaintext = "allow"\n')
-    other = allowing.add("one")
-
-    status, problem = refusing.api("POST", "influxdb/telemetry", key, POINT)
-    assert (status, problem["error"]) == (403, "tls_needed")
-    assert refusing.api("GET", "devices/status", key)[0] == 200
-    assert allowing.api("POST", "influxdb/telemetry", other, POINT)[0] == 201
-    assert "plaintext is allow" in allowing.log()
-
-
-def test_a_renewed_certificate_is_taken_over_while_devices_send(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
-    """One that does not fit its key leaves the old one in place."""
-    authority = trustme.CA()
-    files = {"cert": tmp_path / "server.crt", "key": tmp_path / "server.key"}
-
-    def write(authority: trustme.CA) -> None:
-        issued = authority.issue_cert("localhost", "127.0.0.1")
-        for part, pem in (("key", issued.private_key_pem), ("cert", issued.cert_chain_pems[0])):
-            pem.write_to_path(files[part])
-
-    write(authority)
-    gateway = fleet(start=False, http=f'tls_cert_file = "{files["cert"]}"\ntls_key_file = "{files["key"]}"\n')
-    import ssl
-
-    gateway.context = ssl.create_default_context()
-    authority.configure_trust(gateway.context)
-    gateway.begin()
-    key = gateway.add("one")
-    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
-
-    files["cert"].write_text("no certificate")
-    until(lambda: "certificate_unusable" in gateway.log(), "the word about the certificate")
-    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
-    renewed = trustme.CA()
-    write(renewed)
-    until(lambda: "certificate_renewed" in gateway.log(), "the renewed certificate")
-    gateway.context = ssl.create_default_context()
-    renewed.configure_trust(gateway.context)
-    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
-
-
-def test_slow_and_cut_requests_hold_nobody_up(shared: tuple[Fleet, str]) -> None:
-    """A body that does not come, one without an end, and a wrong length."""
-    gateway, key = shared
-    head = f"POST /api/v1/influxdb/telemetry HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n".encode()
-    slow = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(50)]
-    for connection in slow:
-        connection.sendall(head + b"Content-Length: 100\r\n\r\n{")
-    endless = socket.create_connection(("127.0.0.1", gateway.port))
-    endless.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
-    answer = b""
-    try:
-        for _ in range(200):
-            endless.sendall(b"8000\r\n" + b" " * 0x8000 + b"\r\n")
-    except OSError:
-        pass
-    try:
-        answer = endless.recv(4096)
-    except ConnectionResetError:
-        answer = b" 413 "
-
-    assert b" 413 " in answer
-    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
-    for connection in (*slow, endless):
-        connection.close()
-    assert gateway.api("POST", "influxdb/telemetry", key, POINT)[0] == 201
 
 
 def test_every_answer_of_devices_is_as_the_description_says(fleet: Callable[..., Fleet]) -> None:
