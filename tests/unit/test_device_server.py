@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.config.load import load_text
+from iiot_gateway.device_api import door
 from iiot_gateway.device_api.door import Door
 from iiot_gateway.errors import ConfigError
-from iiot_gateway.registry.device import KeyEntry
+from iiot_gateway.registry.device import Device, KeyEntry
 from iiot_gateway.registry.dialect import tables, translated
+from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.server import RegistryServer
 from iiot_gateway.registry.store import Registry
@@ -73,3 +77,26 @@ async def test_what_was_found_during_a_change_is_not_remembered(shared_postgres:
     assert raised.value.status == 401
     registry.close()
     other.close()
+
+
+@pytest.mark.anyio
+async def test_of_more_devices_than_are_remembered_most_are_still_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when they come one after another, again and again."""
+    registry = Registry(RegistryFile(str(tmp_path / "devices.db")))
+    for number in range(6):
+        registry.devices.add(Device(id=f"d{number}", name=f"n{number}", type="t"))
+    asked: list[str] = []
+    find = registry.devices.get
+    monkeypatch.setattr(registry.devices, "get", lambda device_id: asked.append(device_id) or find(device_id))
+    monkeypatch.setattr(door, "MOST_REMEMBERED", 4)
+    opened = Door(registry)
+    opened.refresh()
+
+    for _ in range(3):
+        for number in range(6):
+            sender = await opened.sender(f"d{number}")
+            assert sender is not None
+            assert sender.device.name == f"n{number}"
+
+    assert len(asked) == 6 + 3 + 3
+    registry.close()
