@@ -168,7 +168,12 @@ def _last(reader: HistoryReader, series: list[dict[str, Any]], *, as_json: bool)
     by_id = {one["id"]: one for one in series}
     values = reader.last(list(by_id))
     if as_json:
-        print(json.dumps([{"topic": by_id[value["id"]]["topic"], **value} for value in values], indent=2))
+        print(
+            json.dumps(
+                [{"topic": by_id[each["id"]]["topic"], **{key: each[key] for key in ("id", "time_ns", "value")}} for each in values],
+                indent=2,
+            )
+        )
         return
     width = max((len(called(one)) for one in series), default=0)
     for value in values:
