@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class Taken(TypedDict):
-    """A point that is in the journal, and safe from a loss of power."""
+    """A point that is in the journal, where it survives a loss of power."""
 
     message: str
     device_id: str
@@ -18,7 +18,7 @@ class Taken(TypedDict):
 
 
 class PointResult(TypedDict):
-    """What became of one point of a batch."""
+    """The result for one point of a batch."""
 
     index: int
     status: str
@@ -30,7 +30,7 @@ class PointResult(TypedDict):
 
 
 class BatchTaken(TypedDict):
-    """What became of a batch, point by point."""
+    """The results for a batch, point by point."""
 
     message: str
     count: int
@@ -38,7 +38,7 @@ class BatchTaken(TypedDict):
 
 
 class HeartbeatTaken(TypedDict):
-    """A heartbeat that was heard."""
+    """A heartbeat that was received."""
 
     message: str
     device_id: str
@@ -67,7 +67,7 @@ class ShownDevice(TypedDict):
 
 
 class Registered(TypedDict):
-    """A new device, with its key."""
+    """A new device and its key."""
 
     message: str
     device: ShownDevice
@@ -81,7 +81,7 @@ class OneDevice(TypedDict):
 
 
 class Devices(TypedDict):
-    """A page of devices; `after` gives the next one, null if there is none."""
+    """A page of devices. `after` is the parameter for the next page, or null if there is no other page."""
 
     devices: list[ShownDevice]
     count: int
@@ -89,7 +89,7 @@ class Devices(TypedDict):
 
 
 class Configuration(TypedDict):
-    """What a device is configured to do."""
+    """The configuration of a device."""
 
     device_id: str
     configuration: dict[str, Any]
@@ -100,7 +100,7 @@ class Configuration(TypedDict):
 
 
 class MqttTopics(TypedDict):
-    """Where a device publishes and subscribes."""
+    """The topics to which a device publishes and subscribes."""
 
     telemetry_publish: str
     status_publish: str
@@ -108,7 +108,7 @@ class MqttTopics(TypedDict):
 
 
 class MqttLogin(TypedDict):
-    """How a device logs in at the broker; its password is its key."""
+    """The settings with which a device logs in at the broker. Its password is its key."""
 
     mqtt_host: str | None
     mqtt_port: int
@@ -120,14 +120,14 @@ class MqttLogin(TypedDict):
 
 
 class MqttCredentials(TypedDict):
-    """How a device logs in at the broker."""
+    """The answer with the settings for the broker."""
 
     status: str
     credentials: MqttLogin
 
 
 class ShownKey(TypedDict):
-    """What is known of a key; the key itself stands in the answer that made it, and nowhere else."""
+    """A key without its secret: only the answer to the request that made the key contains the key itself."""
 
     id: int
     kind: str
@@ -140,7 +140,7 @@ class ShownKey(TypedDict):
 
 
 class Keys(TypedDict):
-    """What is known of keys."""
+    """Keys without their secrets."""
 
     keys: list[ShownKey]
 
@@ -160,7 +160,7 @@ class Rotated(TypedDict):
 
 
 class ShownCommand(TypedDict):
-    """A command, and how far it has come."""
+    """A command and its state."""
 
     id: int
     type: str
@@ -185,7 +185,7 @@ class Commands(TypedDict):
 
 
 class Done(TypedDict):
-    """What was done."""
+    """A confirmation that the request was carried out."""
 
     message: str
     id: NotRequired[int]
@@ -195,7 +195,10 @@ class Done(TypedDict):
 
 
 class ShownDeletion(TypedDict):
-    """A deletion: `waits_for` names the sinks that have not passed what the journal held, `failure` says why the last attempt failed."""
+    """A deletion.
+
+    `waits_for` names the sinks that have not yet passed the frames that the journal held. `failure` says why the last attempt failed.
+    """
 
     id: int
     device_id: str
@@ -209,13 +212,13 @@ class ShownDeletion(TypedDict):
 
 
 class OneDeletion(TypedDict):
-    """How far a deletion has come."""
+    """The progress of a deletion."""
 
     deletion: ShownDeletion
 
 
 class Values(TypedDict):
-    """Values of a device: each has time, measurement, device_id, field, value, and its tags."""
+    """Values of a device. Each value has time, measurement, device_id, field, value, and its tags."""
 
     device_id: str
     measurement: str | None
@@ -236,7 +239,7 @@ class OwnValues(TypedDict):
 
 
 class Latest(TypedDict):
-    """The newest value of each field, null if there is none."""
+    """The newest value per field, or null if there are no values."""
 
     device_id: str
     measurement: str | None
@@ -245,7 +248,7 @@ class Latest(TypedDict):
 
 
 class DatabaseHealth(TypedDict):
-    """Whether values can be asked for."""
+    """Whether values can be read."""
 
     status: str
     message: str
@@ -253,7 +256,7 @@ class DatabaseHealth(TypedDict):
 
 
 class Health(TypedDict):
-    """Whether values can be asked for, and of what."""
+    """Whether values can be read, and from where."""
 
     influxdb: DatabaseHealth
     connected: bool

@@ -1,4 +1,4 @@
-"""What stands in the body of a request: its size, its type, its shape. Values are left as the text that came."""
+"""Bodies of requests: their size, type and shape. Values keep the text that was received."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iiot_gateway.api.problem import Problem
 T = TypeVar("T")
 
 BODY_S = 30.0
-"""So long a body may take to come."""
+"""How long a body may take to arrive, in seconds."""
 GZIP = 16 + zlib.MAX_WBITS
 JSON_TYPES = ("application/json",)
 
@@ -31,7 +31,7 @@ def _no_time() -> Raw:
 
 
 class Point(Struct, omit_defaults=True):
-    """A point, as `influxdb/telemetry` takes it."""
+    """The body of `influxdb/telemetry`: one point."""
 
     measurement: Name
     fields: Annotated[dict[Name, Scalar], Meta(min_length=1)]
@@ -42,13 +42,13 @@ class Point(Struct, omit_defaults=True):
 
 
 class Batch(Struct):
-    """Several points; each is read by itself."""
+    """Several points. Each point is read separately."""
 
     points: Annotated[list[Raw], Meta(min_length=1)]
 
 
 class DeviceTelemetry(Struct):
-    """What `devices/telemetry` takes."""
+    """The body of `devices/telemetry`."""
 
     data: Annotated[dict[Name, Any], Meta(min_length=1)]
     type: Name | UnsetType = UNSET
@@ -59,7 +59,7 @@ class DeviceTelemetry(Struct):
 
 
 class Registration(Struct):
-    """What `devices/register` takes."""
+    """The body of `devices/register`."""
 
     name: Text
     device_type: Text
@@ -71,7 +71,7 @@ class Registration(Struct):
 
 
 class OwnChange(Struct, forbid_unknown_fields=True):
-    """What a device may say of itself: `devices/config`."""
+    """The body of `devices/config`: what a device may change of its own entry."""
 
     status: Literal["active", "maintenance"] | UnsetType = UNSET
     location: Text | UnsetType = UNSET
@@ -81,7 +81,7 @@ class OwnChange(Struct, forbid_unknown_fields=True):
 
 
 class Heartbeat(Struct):
-    """What `devices/heartbeat` takes; all of it may be missing."""
+    """The body of `devices/heartbeat`. All keys are optional."""
 
     status: Annotated[str, Meta(pattern="^[a-z_]{1,32}$")] = "online"
     message_id: MessageId | None = None
@@ -91,9 +91,9 @@ class Heartbeat(Struct):
 async def read_body(
     request: Request, most_bytes: int, *, types: tuple[str, ...] = JSON_TYPES, may_be_empty: bool = False, may_be_gzip: bool = False
 ) -> bytes:
-    """Read a body whole.
+    """Read a whole body.
 
-    Raises Problem: 413 for one that is too long, by what it declares, by what comes or by what it unpacks to; 415, 408, 400.
+    Raises Problem 413 if the body is too long by its declared, received or unpacked length; also 415, 408 and 400.
     """
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in (("identity", "gzip") if may_be_gzip else ("identity",)):
@@ -112,7 +112,7 @@ async def read_body(
                 if message["type"] == "http.disconnect":
                     raise Problem(400, "body_cut", "the connection ended before the body did")
                 chunk = message.get("body", b"")
-                # One byte more than is allowed shows that there is too much.
+                # One byte more than allowed shows that the body is too long.
                 body += unpack.piece(chunk, most_bytes + 1 - len(body))
                 came += len(chunk)
                 if max(came, len(body)) > most_bytes:
@@ -127,7 +127,10 @@ async def read_body(
 
 
 async def read_asked(request: Request, ask: Callable[[], Awaitable[T]], most_bytes: int, **how: Any) -> tuple[T, bytes]:
-    """Ask who it is, read the body, and ask again: a key may end while the body is on its way. Raises Problem as both do."""
+    """Call `ask` for the sender, read the body, and call `ask` again, because a key may end while the body is on its way.
+
+    Raises Problem as `ask` and `read_body` do.
+    """
     await ask()
     body = await read_body(request, most_bytes, **how)
     return await ask(), body
@@ -153,7 +156,7 @@ class _AsItIs:
 class _Gzip(_AsItIs):
     """A packed body of one or more members (RFC 1952).
 
-    Of a small one that unpacks to a huge one, no more is unpacked than there is room for.
+    If a small body unpacks to a huge one, only as much is unpacked as there is room for.
     """
 
     def __init__(self) -> None:
@@ -177,7 +180,7 @@ class _Gzip(_AsItIs):
 
 
 def _too_long(most_bytes: int) -> Problem:
-    # What is left of the body is not read, so the connection can carry no other request.
+    # The rest of the body is not read, so the connection can carry no other request.
     return Problem(
         413,
         "body_too_long",
@@ -197,10 +200,10 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def read_json(body: bytes | Raw, kind: type[T]) -> T:
-    """Read a document. Raises Problem 400 for what is no JSON, 422 for what has another shape; the message names the place."""
+    """Read a document. Raises Problem 400 if it is not JSON, and 422 if it has another shape; the message names the place."""
     try:
         read: T = _decoder(kind).decode(body)
-        return read  # noqa: TRY300 - what can fail stands above
+        return read  # noqa: TRY300 - the lines above can fail, this one cannot
     except msgspec.ValidationError as error:
         raise Problem(422, "wrong_shape", _plain(str(error)), "/api/v1/openapi.json describes what is expected") from error
     except msgspec.DecodeError as error:
@@ -219,5 +222,5 @@ def too_deep(fault: str) -> Problem:
 
 
 def _plain(message: str) -> str:
-    """Say in our words where a document begins."""
+    """Call the beginning of a document `document` instead of `$`."""
     return message.replace("`$", "`document")[:300]

@@ -1,4 +1,4 @@
-"""Every call of the device API in one table: its address, who may make it, what it takes and gives. Routes and description come from it."""
+"""Every call of the device API in one table: address, keys, body and answers. Routes and OpenAPI description are made from this table."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ class Call:
 
     method: str
     path: str
-    """Below /api/v1/, as Starlette writes it; whole where it begins with a slash."""
+    """Below /api/v1/, in the form of Starlette; a path that begins with a slash is a whole path."""
     handler: Handler
     sentence: str
     keys: str
-    """Whose keys it takes, in words; empty for everybody."""
+    """The keys that the call accepts, in words; empty if it needs no key."""
     takes: Any = None
     may_be_empty: bool = False
     takes_text: bool = False
     """Whether the body is line protocol, packed or not."""
     gives: dict[int, tuple[Any, str]]
     problems: tuple[int, ...] = ()
-    """Beside those of every call: 401 and 403 with a key, 429, 503."""
+    """Further statuses. Every call has 429 and 503, and also 401 and 403 if it needs a key."""
     query: tuple[Parameter, ...] = ()
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Schemas of what stands in the path."""
+    """Schemas of the parameters in the path."""
 
     def address(self) -> str:
         """Return the whole path."""
@@ -59,18 +59,18 @@ ID = {"id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}}
 NUMBER = {"number": {"type": "integer", "minimum": 1, "maximum": 9223372036854775807}}
 TYPE = {"type": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}}
 MOMENT = {"type": "string", "minLength": 1, "maxLength": 40}
-START = Parameter("start", MOMENT, "-1h, now(), RFC 3339, or a number since 1970; an hour ago by default.")
-STOP = Parameter("stop", MOMENT, "As `start`; now by default. Values before it are given.")
+START = Parameter("start", MOMENT, "The beginning: -1h, now(), RFC 3339, or a number since 1970; an hour ago by default.")
+STOP = Parameter("stop", MOMENT, "The end, in the same forms as `start`; now by default. The values are before this time.")
 MEASUREMENT = Parameter("measurement", {"type": "string", "minLength": 1, "maxLength": 256}, "Only values of this measurement.")
-SENDERS = "a device's own key, a gateway's key that names the device, or an administrator's"
-READERS = f"{SENDERS}, or a reader's"
+SENDERS = "the device's own key, a gateway's key that names the device, or an administrator's key"
+READERS = f"{SENDERS}; or a reader's key"
 OWN = "the device's own key"
-ADMINISTRATOR = "an administrator's"
+ADMINISTRATOR = "an administrator's key"
 BODY = (400, 408, 413, 415, 422)
 
 
 def calls(api: DeviceApi) -> list[Call]:
-    """Return every call. Words come before ids: no device is called like one of them."""
+    """Return every call. Paths with words come before paths with ids; no device may have such a word as its id."""
     telemetry, registering, managed, reading, lines = Telemetry(api), Registering(api), Managing(api), Reading(api), Lines(api)
     deleting = Deleting(api)
     return [
@@ -79,14 +79,14 @@ def calls(api: DeviceApi) -> list[Call]:
                 method="POST",
                 path=path,
                 handler=lines.write,
-                sentence="Write lines as to InfluxDB; a gateway's lines name their device by the tag device_id",
-                keys=f"{SENDERS}, as a token, or as the password of version 1",
+                sentence="Write line protocol, as to InfluxDB. With a gateway's key, the tag device_id of each line names its device",
+                keys=f"{SENDERS}; as a token, or as the password of version 1",
                 takes_text=True,
-                gives={204: (None, "All lines are in the journal, or were before.")},
+                gives={204: (None, "All lines are in the journal, or had been sent before.")},
                 problems=(400, 408, 413, 415),
                 query=(
-                    Parameter("precision", {"enum": ["ns", "us", "ms", "s"], "default": "ns"}, "The unit of times."),
-                    *(Parameter(name, {"type": "string"}, "Ignored: the journal is one.") for name in named),
+                    Parameter("precision", {"enum": ["ns", "us", "ms", "s"], "default": "ns"}, "The unit of the times."),
+                    *(Parameter(name, {"type": "string"}, "Ignored: there is only one journal.") for name in named),
                 ),
             )
             for path, named in (("/api/v2/write", ("bucket", "org")), ("/write", ("db", "rp")))
@@ -95,17 +95,17 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="/ping",
             handler=lines.ping,
-            sentence="Whether the server is there, as clients of InfluxDB ask",
+            sentence="Check whether the server is there, as InfluxDB's clients do",
             keys="",
-            gives={204: (None, "It is.")},
+            gives={204: (None, "The server is there.")},
         ),
         Call(
             method="GET",
             path="influxdb/health",
             handler=reading.health,
-            sentence="Whether values can be asked for",
+            sentence="Check whether values can be read",
             keys="",
-            gives={200: (answers.Health, "They can."), 503: (answers.Health, "They cannot.")},
+            gives={200: (answers.Health, "Values can be read."), 503: (answers.Health, "Values cannot be read.")},
             problems=(400,),
         ),
         Call(
@@ -115,19 +115,22 @@ def calls(api: DeviceApi) -> list[Call]:
             sentence="Send one point",
             keys=SENDERS,
             takes=bodies.Point,
-            gives={201: (answers.Taken, "It is in the journal, or was before.")},
+            gives={201: (answers.Taken, "The data is in the journal, or had been sent before.")},
             problems=(*BODY, 404, 409),
         ),
         Call(
             method="POST",
             path="influxdb/telemetry/batch",
             handler=telemetry.batch,
-            sentence="Send several points, each of which stands for itself",
+            sentence="Send several points; each point is accepted or refused on its own",
             keys=SENDERS,
             takes=bodies.Batch,
             gives={
-                201: (answers.BatchTaken, "At least one point is in the journal; `results` says which."),
-                422: (answers.BatchTaken, "No point was taken; `results` says why. A body of another shape gives a problem."),
+                201: (answers.BatchTaken, "At least one point is in the journal; `results` has the result for each point."),
+                422: (
+                    answers.BatchTaken,
+                    "No point was accepted; `results` says why. If the body has the wrong shape, the answer is a problem document.",
+                ),
             },
             problems=BODY,
         ),
@@ -135,7 +138,7 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="influxdb/device/{id}/data",
             handler=reading.data,
-            sentence="Values of a span",
+            sentence="Read the values of a span of time",
             keys=READERS,
             gives={200: (answers.Values, "The values, by time.")},
             problems=(400, 404, 500),
@@ -143,7 +146,11 @@ def calls(api: DeviceApi) -> list[Call]:
                 START,
                 STOP,
                 MEASUREMENT,
-                Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}, "The newest so many; 10,000 by default."),
+                Parameter(
+                    "limit",
+                    {"type": "integer", "minimum": 1, "maximum": 10_000},
+                    "At most so many values, the newest ones; 10,000 by default.",
+                ),
             ),
             parameters=ID,
         ),
@@ -151,9 +158,12 @@ def calls(api: DeviceApi) -> list[Call]:
             method="DELETE",
             path="influxdb/device/{id}/data",
             handler=deleting.delete,
-            sentence="Delete the values of a span, everywhere",
+            sentence="Delete the values of a span of time in every place that keeps them",
             keys=SENDERS,
-            gives={200: (answers.Done, "They are deleted."), 202: (answers.Done, "They will be; `id` names the deletion.")},
+            gives={
+                200: (answers.Done, "The values are deleted."),
+                202: (answers.Done, "The values will be deleted; `id` is the number of the deletion."),
+            },
             problems=(400, 404, 409, 501),
             query=(Parameter("start", MOMENT, START.sentence.partition(";")[0] + ".", is_needed=True), STOP),
             parameters=ID,
@@ -162,7 +172,7 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="influxdb/deletions/{number:whole}",
             handler=deleting.deletion,
-            sentence="How far a deletion has come",
+            sentence="Show the progress of a deletion",
             keys=READERS,
             gives={200: (answers.OneDeletion, "The deletion.")},
             problems=(400, 404),
@@ -172,9 +182,9 @@ def calls(api: DeviceApi) -> list[Call]:
             method="POST",
             path="influxdb/deletions/{number:whole}/take",
             handler=deleting.take,
-            sentence="Let this gateway carry out a deletion that another one was asked for",
+            sentence="Let this gateway carry out a deletion that another gateway accepted",
             keys=ADMINISTRATOR,
-            gives={200: (answers.OneDeletion, "The deletion, done or waiting.")},
+            gives={200: (answers.OneDeletion, "The deletion, which is done or waits.")},
             problems=(400, 404, 501),
             parameters=NUMBER,
         ),
@@ -182,9 +192,12 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="influxdb/device/{id}/latest",
             handler=reading.latest,
-            sentence="The newest value of each field, by the time of measurement",
+            sentence="Read the newest value per field, by the time of measurement",
             keys=READERS,
-            gives={200: (answers.Latest, "The values."), 404: (answers.Latest, "There is none. An unknown device gives a problem.")},
+            gives={
+                200: (answers.Latest, "The values."),
+                404: (answers.Latest, "There are no values. If the device is unknown, the answer is a problem document."),
+            },
             problems=(400, 404, 500),
             query=(MEASUREMENT,),
             parameters=ID,
@@ -194,32 +207,36 @@ def calls(api: DeviceApi) -> list[Call]:
             path="devices/register",
             handler=registering.register,
             sentence="Register a device",
-            keys='a registration key or an administrator\'s; none with registration = "open"',
+            keys='a registration key or an administrator\'s key; no key with registration = "open"',
             takes=bodies.Registration,
-            gives={201: (answers.Registered, "It is registered. Its key stands in this answer, and is never shown again.")},
+            gives={201: (answers.Registered, "The device is registered. This answer contains its key, which is never shown again.")},
             problems=(*BODY, 409),
         ),
         Call(
             method="POST",
             path="devices/telemetry",
             handler=telemetry.device_telemetry,
-            sentence="Send what a device measured",
+            sentence="Send values that a device measured",
             keys=SENDERS,
             takes=bodies.DeviceTelemetry,
-            gives={201: (answers.Taken, "It is in the journal, or was before.")},
+            gives={201: (answers.Taken, "The data is in the journal, or had been sent before.")},
             problems=(*BODY, 404, 409),
         ),
         Call(
             method="GET",
             path="devices/telemetry",
             handler=reading.own,
-            sentence="The newest values of the device that asks",
+            sentence="Read the newest values of the device that asks",
             keys=OWN,
             gives={200: (answers.OwnValues, "The values, by time.")},
             problems=(400, 404, 500),
             query=(
-                Parameter("start_time", MOMENT, "As `start` of influxdb/device/{id}/data; a day ago by default."),
-                Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "The newest so many; 100 by default."),
+                Parameter(
+                    "start_time", MOMENT, "The beginning, in the forms of `start` of influxdb/device/{id}/data; a day ago by default."
+                ),
+                Parameter(
+                    "limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "At most so many values, the newest ones; 100 by default."
+                ),
                 Parameter("type", MEASUREMENT.schema, "Only values of this type."),
             ),
         ),
@@ -227,7 +244,7 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="devices/status",
             handler=registering.status,
-            sentence="The entry of the device that asks",
+            sentence="Show the entry of the device that asks",
             keys=OWN,
             gives={200: (answers.OneDevice, "The entry.")},
             problems=(404,),
@@ -236,37 +253,37 @@ def calls(api: DeviceApi) -> list[Call]:
             method="POST",
             path="devices/heartbeat",
             handler=telemetry.heartbeat,
-            sentence="Say that the device lives",
+            sentence="Send a sign that the device is alive",
             keys=OWN,
             takes=bodies.Heartbeat,
             may_be_empty=True,
-            gives={200: (answers.HeartbeatTaken, "It is in the journal.")},
+            gives={200: (answers.HeartbeatTaken, "The heartbeat is in the journal.")},
             problems=(*BODY, 404, 409),
         ),
         Call(
             method="GET",
             path="devices/config",
             handler=registering.configuration,
-            sentence="What the device that asks is configured to do",
+            sentence="Read the configuration of the device that asks",
             keys=OWN,
-            gives={200: (answers.Configuration, "The configuration; If-None-Match with its ETag gives 304.")},
+            gives={200: (answers.Configuration, "The configuration. A request with its ETag in If-None-Match is answered with 304.")},
             problems=(404,),
         ),
         Call(
             method="PUT",
             path="devices/config",
             handler=registering.configure,
-            sentence="What the device that asks says of itself, and another configuration",
+            sentence="Change the entry or the configuration of the device that asks",
             keys=OWN,
             takes=bodies.OwnChange,
-            gives={200: (answers.Configuration, "As it is now.")},
+            gives={200: (answers.Configuration, "The present state.")},
             problems=(*BODY, 404),
         ),
         Call(
             method="GET",
             path="devices/mqtt-credentials",
             handler=registering.mqtt_credentials,
-            sentence="How the device that asks logs in at the broker",
+            sentence="Show how the device that asks logs in at the broker",
             keys=OWN,
             gives={200: (answers.MqttCredentials, "User name, client id and topics; the password is the key.")},
             problems=(404,),
@@ -275,18 +292,18 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="devices/commands",
             handler=managed.own_commands,
-            sentence="What the device that asks is to do",
+            sentence="Read the commands for the device that asks",
             keys=OWN,
-            gives={200: (answers.Commands, "The commands that wait, the oldest first.")},
+            gives={200: (answers.Commands, "The waiting commands, the oldest first.")},
             problems=(404,),
         ),
         Call(
             method="POST",
             path="devices/commands/{number:whole}/acknowledge",
             handler=managed.acknowledge,
-            sentence="Say that a command is carried out",
+            sentence="Confirm that a command was carried out",
             keys=OWN,
-            gives={200: (answers.Done, "It is noted.")},
+            gives={200: (answers.Done, "The confirmation is stored.")},
             problems=(404,),
             parameters=NUMBER,
         ),
@@ -294,20 +311,20 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="devices",
             handler=managed.devices,
-            sentence="Every device, a page at a time",
-            keys=f"{ADMINISTRATOR} or a reader's",
-            gives={200: (answers.Devices, "The devices by id, from behind `after` on.")},
+            sentence="List all devices, one page at a time",
+            keys=f"{ADMINISTRATOR} or a reader's key",
+            gives={200: (answers.Devices, "The devices in the order of their ids, beginning after the id `after`.")},
             problems=(400,),
             query=(
-                Parameter("after", {"type": "string", "maxLength": 64}, "Give devices behind this id."),
-                Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "So many at most; 1,000 by default."),
+                Parameter("after", {"type": "string", "maxLength": 64}, "Return only devices after this id."),
+                Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "The most devices of a page; 1,000 by default."),
             ),
         ),
         Call(
             method="GET",
             path="devices/{id}",
             handler=managed.device,
-            sentence="A device",
+            sentence="Show a device",
             keys=READERS,
             gives={200: (answers.OneDevice, "The device.")},
             problems=(404,),
@@ -317,10 +334,10 @@ def calls(api: DeviceApi) -> list[Call]:
             method="PATCH",
             path="devices/{id}",
             handler=managed.change,
-            sentence="Change a device; what is not named stays",
+            sentence="Change a device; keys that are not in the body stay as they are",
             keys=ADMINISTRATOR,
             takes=managing.Change,
-            gives={200: (answers.OneDevice, "As it is now.")},
+            gives={200: (answers.OneDevice, "The present state.")},
             problems=(*BODY, 404, 409),
             parameters=ID,
         ),
@@ -330,7 +347,7 @@ def calls(api: DeviceApi) -> list[Call]:
             handler=managed.remove,
             sentence="Remove a device with its keys and commands; its data stays",
             keys=ADMINISTRATOR,
-            gives={200: (answers.Done, "It is removed.")},
+            gives={200: (answers.Done, "The device is removed.")},
             problems=(404,),
             parameters=ID,
         ),
@@ -338,7 +355,7 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="devices/{id}/config",
             handler=managed.configuration,
-            sentence="What a device is configured to do",
+            sentence="Read the configuration of a device",
             keys=READERS,
             gives={200: (answers.Configuration, "The configuration.")},
             problems=(404,),
@@ -348,10 +365,10 @@ def calls(api: DeviceApi) -> list[Call]:
             method="PUT",
             path="devices/{id}/config",
             handler=managed.configure,
-            sentence="Configure a device: any JSON object",
+            sentence="Set the configuration of a device, which is any JSON object",
             keys=SENDERS,
             takes=dict[str, Any],
-            gives={200: (answers.Configuration, "As it is now.")},
+            gives={200: (answers.Configuration, "The present state.")},
             problems=(*BODY, 404),
             parameters=ID,
         ),
@@ -359,9 +376,9 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="devices/{id}/keys",
             handler=managed.device_keys,
-            sentence="What is known of a device's keys",
+            sentence="List the keys of a device, without their secrets",
             keys=ADMINISTRATOR,
-            gives={200: (answers.Keys, "Everything but the keys.")},
+            gives={200: (answers.Keys, "The keys, without their secrets.")},
             problems=(404,),
             parameters=ID,
         ),
@@ -370,7 +387,7 @@ def calls(api: DeviceApi) -> list[Call]:
             path="devices/{id}/keys",
             handler=managed.rotate,
             sentence="Give a device a new key; the old one stays valid for a while",
-            keys="the device's own key, or an administrator's",
+            keys="the device's own key, or an administrator's key",
             takes=managing.Rotation,
             may_be_empty=True,
             gives={201: (answers.Rotated, "The new key, which is never shown again.")},
@@ -381,9 +398,9 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="devices/{id}/commands",
             handler=managed.commands,
-            sentence="The commands of a device, and how far each has come",
+            sentence="List the commands of a device and their states",
             keys=READERS,
-            gives={200: (answers.Commands, "The newest first.")},
+            gives={200: (answers.Commands, "The commands, the newest first.")},
             problems=(404,),
             parameters=ID,
         ),
@@ -395,7 +412,7 @@ def calls(api: DeviceApi) -> list[Call]:
             keys=ADMINISTRATOR,
             takes=managing.NewCommand,
             may_be_empty=True,
-            gives={202: (answers.OneCommand, "It waits for the device.")},
+            gives={202: (answers.OneCommand, "The command waits for the device.")},
             problems=(*BODY, 404, 409),
             parameters={**ID, **TYPE},
         ),
@@ -403,15 +420,15 @@ def calls(api: DeviceApi) -> list[Call]:
             method="GET",
             path="keys",
             handler=managed.keys,
-            sentence="What is known of every key",
+            sentence="List all keys, without their secrets",
             keys=ADMINISTRATOR,
-            gives={200: (answers.Keys, "Everything but the keys.")},
+            gives={200: (answers.Keys, "The keys, without their secrets.")},
         ),
         Call(
             method="POST",
             path="keys",
             handler=managed.create_key,
-            sentence="Create a key for a gateway, a reader, an administrator or registrations",
+            sentence="Create a key for a gateway, a reader, an administrator or registration",
             keys=ADMINISTRATOR,
             takes=managing.NewKey,
             gives={201: (answers.NewKeyMade, "The key, which is never shown again.")},
@@ -423,7 +440,7 @@ def calls(api: DeviceApi) -> list[Call]:
             handler=managed.revoke,
             sentence="Revoke a key",
             keys=ADMINISTRATOR,
-            gives={200: (answers.Done, "It is valid no more.")},
+            gives={200: (answers.Done, "The key is no longer valid.")},
             problems=(404,),
             parameters=NUMBER,
         ),

@@ -1,4 +1,4 @@
-"""The device API as OpenAPI 3.1 describes it, made of the table of its calls."""
+"""The OpenAPI 3.1 description of the device API, made from the table of its calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _operation(call: Call, schema_of: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": f"{call.method.lower()} {CONVERTOR.sub('}', call.path)}",
         "summary": call.sentence,
-        "description": f"Takes {call.keys}." if call.keys else "Takes no key.",
+        "description": f"Needs {call.keys}." if call.keys else "Needs no key.",
         "security": [{"device_key": []}] if call.keys else [{}],
         "responses": _responses(call, schema_of),
     }
@@ -69,12 +69,12 @@ def _responses(call: Call, schema_of: dict[str, Any]) -> dict[str, Any]:
         known = responses.get(str(status), {}).get("content", {})
         responses[str(status)] = {"description": sentence, "content": {JSON: {"schema": schema_of[str(kind)]}, **known}}
     if call.path == "devices/config" and call.method == "GET":
-        responses["304"] = {"description": "As it was."}
+        responses["304"] = {"description": "The configuration has not changed."}
     return dict(sorted(responses.items()))
 
 
 def _plain(schema: Any) -> Any:
-    """Take out what msgspec says of types that no JSON has; a raw value may be anything."""
+    """Remove defaults of msgspec that JSON cannot express. A raw value may be anything."""
     if isinstance(schema, dict):
         return {key: _plain(value) for key, value in schema.items() if key != "default" or _is_json(value)}
     return [_plain(each) for each in schema] if isinstance(schema, list) else schema
