@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
 
 SECRET_KEYS = ("key_file", "env_file")
-"""How the names of keys end whose files hold secrets, beside those of the files of secret keys."""
+"""Name endings of keys whose files hold secrets, besides the files of secret keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Database:
     """A file that a gateway writes while it runs."""
 
     kind: str
-    """journal, history, registry or retained."""
+    """The kind of database: journal, history, registry or retained."""
     name: str
-    """Of its section: history.north."""
+    """The name of its section, such as history.north."""
     path: str
 
     @property
@@ -39,18 +39,18 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFile:
-    """A file that a person wrote, or a command for him."""
+    """A file that a person or a command wrote."""
 
     path: Path
     kind: str
-    """configuration, profile or file."""
+    """The kind of file: configuration, profile or file."""
     is_secret: bool
 
 
 def databases(config: Config) -> list[Database]:
     """Return every database, in the order in which they are copied.
 
-    The journal is first. What it has delivered to the others is in their copies then, and what it delivers again changes nothing there.
+    The journal is first. So data that it has delivered to the other databases is in their copies, and delivering it again changes nothing.
     """
     found = [Database("journal", "journal", config.journal_path())]
     found += [Database("history", name, path) for name, _section, path in histories(config)]
@@ -65,7 +65,7 @@ def configuration_files(config: Config, config_path: str | None) -> list[Configu
     """Return the configuration, its profiles that are not built in, and every file that a key names, each once."""
     found: dict[Path, ConfigurationFile] = {}
     written = {placed(database.path) for database in databases(config)}
-    # With the registry in a server its key still names a file, which nobody reads.
+    # If the registry is on a server, its key still names a file, which nobody reads.
     written |= {placed(config.base / section.path) for section in config.of(DevicesSection).values()}
     for file in _named(config, config_path):
         if file.path not in written:
@@ -74,7 +74,7 @@ def configuration_files(config: Config, config_path: str | None) -> list[Configu
 
 
 def elsewhere(config: Config) -> list[str]:
-    """Return the data of the gateway that is in no backup because it is on a server; a sentence for each."""
+    """Return the data of the gateway that is in no backup because it is on a server, one sentence per item."""
     found = server_section(config)
     if found is None:
         return []
@@ -84,12 +84,12 @@ def elsewhere(config: Config) -> list[str]:
 
 
 def placed(path: Path | str) -> Path:
-    """Return where a file is, without `..`: a copy of it must not lie outside of the folder of copies."""
+    """Return the path of a file without `..`, so that its copy is not outside the folder of copies."""
     return Path(os.path.abspath(path))
 
 
 def variables(config: Config) -> list[str]:
-    """Return the names of the variables of the environment that set keys here; their values are in no backup."""
+    """Return the names of the environment variables that set keys; their values are in no backup."""
     known = {name for component in config.components for name in component.variables}
     return sorted(name for name in os.environ if name in known or (name.startswith("IIOT_") and "__" in name))
 
@@ -116,7 +116,7 @@ def _sections(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _says_secret(section: Any) -> bool:
-    """Tell whether a secret may stand in the configuration itself: it is there, and no file is named for it."""
+    """Tell whether a secret may be in the configuration itself: its key is set, and no file is named for it."""
     return any(
         key.kind == "secret" and getattr(section, name) and not getattr(section, f"{name}{FILE}", "")
         for name, key in keys_of(type(section)).items()

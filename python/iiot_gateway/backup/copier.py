@@ -53,7 +53,7 @@ class Copier:
                 raise GatewayError("action: expected begin, state or cancel")
 
     async def run(self, _views: object) -> None:
-        """Wait for the end of the gateway, and end a copy that is under way then."""
+        """Wait for the end of the gateway, and then end a copy that is under way."""
         try:
             await anyio.sleep_forever()
         finally:
@@ -94,7 +94,7 @@ class Copier:
             state["state"] = "done"
 
     def _copy(self, database: Database, path: str) -> bool:
-        """Copy one; False if there is no such file yet."""
+        """Copy one database. Return False if its file does not exist yet."""
         match database.kind:
             case "journal":
                 self._building.journal.copy_to(path, self._progress)

@@ -11,7 +11,7 @@ from iiot_gateway.backup.manifest import BackupUnusable
 
 
 def counted(path: Path) -> tuple[dict[str, int], int]:
-    """Return the rows of each table, and the version of the format. Nothing is written, also not beside the file. Raises BackupUnusable."""
+    """Return the rows per table, and the version of the format. Nothing is written, not even beside the file. Raises BackupUnusable."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as db:
             tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]

@@ -25,10 +25,10 @@ def locked(path: Path, owner: tuple[int, int]) -> Iterator[None]:
         raise GatewayError(f"{name} cannot be opened: {error.strerror}") from error
     try:
         if os.geteuid() == 0:
-            # The gateway takes it next, and need not be root.
+            # The gateway takes the lock next, and need not be root.
             os.fchown(descriptor, *owner)
         try:
-            # As the extension does: the lock is the system's, and ends with the process.
+            # The same lock as in the extension: it belongs to the system, and ends with the process.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise GatewayRuns(f"a running iiot-gateway has {path} open; stop it first, or try again once it has started") from error

@@ -30,7 +30,7 @@ DATA = "data"
 FILES = "files"
 
 Told = Callable[[str, int, int], None]
-"""Called with the name of a database, and the number of its pages that are copied."""
+"""Called with the name of a database, and the number of pages copied so far."""
 
 
 class BackupFailed(GatewayError):
@@ -90,7 +90,7 @@ def make(config: Config, config_path: str | None, folder: Path, told: Told) -> M
 
 
 def _remove(partial: Path) -> None:
-    """Free the room of an unusable backup."""
+    """Remove an unusable backup, to free its room."""
     shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -99,7 +99,7 @@ def _now() -> str:
 
 
 def _give_to_owner(config: Config, partial: Path) -> None:
-    """Let the gateway write its copies, where root asks for the backup of another user's gateway. Root writes the rest."""
+    """Let the gateway write its copies if root makes the backup of another user's gateway. Root writes the other files."""
     with suppress(FileNotFoundError):
         if os.geteuid() == 0:
             owner = os.stat(config.journal_path())

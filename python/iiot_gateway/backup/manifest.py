@@ -19,19 +19,19 @@ CHUNK_BYTES = 1 << 20
 
 
 class BackupUnusable(GatewayError):
-    """A folder is no whole backup, or one that this program cannot read."""
+    """A folder is not a complete backup, or is one that this program cannot read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One file."""
+    """A file in a backup."""
 
     name: str
-    """Within the folder."""
+    """Its path within the folder of the backup."""
     path: str
-    """Where it was, absolute."""
+    """The absolute path where the file was."""
     relative: str | None
-    """The same from the folder of the configuration; None outside of it."""
+    """The path relative to the folder of the configuration; None if the file was outside that folder."""
     kind: str
     is_secret: bool
     mode: int
@@ -40,38 +40,38 @@ class Entry:
     bytes: int
     sha256: str
     rows: dict[str, int] | None = None
-    """Rows of each table of a database."""
+    """The number of rows per table of a database."""
     version: int | None = None
-    """Of a database's format."""
+    """The version of a database's format."""
 
     @property
     def is_database(self) -> bool:
-        """Tell whether a log may lie beside it."""
+        """Tell whether there may be a log beside the file."""
         return self.rows is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """All of it."""
+    """The contents of a backup."""
 
     made_by: str
     begun_at: str
     finished_at: str
     from_running: bool
-    """Whether a gateway was running."""
+    """Whether the gateway was running."""
     files: list[Entry]
     missing: list[str] = field(default_factory=list)
-    """Files that the configuration names, and that were not there."""
+    """Files that the configuration names, but that did not exist."""
     environment: list[str] = field(default_factory=list)
-    """Variables that set keys; their values are not here."""
+    """Environment variables that set keys; their values are not in the backup."""
     elsewhere: list[str] = field(default_factory=list)
-    """What a server has, and how to make its backup."""
+    """The data that is on servers, and how to make its backup."""
     ledger: dict[str, Any] = field(default_factory=dict)
-    """That of the journal's copy."""
+    """The ledger in the journal's copy."""
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        """Write it into a folder, synced."""
+        """Write the manifest into a folder, synced."""
         with open_private(folder / NAME) as file:
             file.write(json.dumps(asdict(self), indent=2).encode() + b"\n")
             file.flush()
@@ -79,7 +79,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a whole backup. Raises BackupUnusable."""
+    """Read the manifest of a complete backup. Raises BackupUnusable."""
     if folder.name.endswith(PARTIAL):
         raise BackupUnusable(f"{folder}: this backup was cut off before its end; take another one, and remove this folder")
     try:
@@ -104,7 +104,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def open_private(path: Path) -> Any:
-    """Make a new file that only its owner reads, for writing bytes. Raises OSError."""
+    """Open a new file for writing bytes, which only its owner may read. Raises OSError."""
     return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb")
 
 
@@ -118,7 +118,7 @@ def copy_private(source: Path, to: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive the loss of power."""
+    """Sync a folder, so that the names in it survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

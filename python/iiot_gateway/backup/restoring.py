@@ -17,7 +17,7 @@ from iiot_gateway.errors import GatewayError
 LOGS = ("-wal", "-shm", "-journal")
 RESTORING = ".restoring"
 SKIPPED_NUMBERS = 1000
-"""Ids of devices that are not given: those that were given after the backup may stand in databases."""
+"""How many ids of devices are left out: ids that were given after the backup may be in databases."""
 
 
 class RestoreRefused(GatewayError):
@@ -44,7 +44,7 @@ def restore(folder: Path, into: Path | None, *, replace: bool) -> Restored:
     manifest = read_manifest(folder)
     if faults := changed(folder, manifest):
         raise BackupUnusable("\n".join([f"{folder}: damaged; nothing was restored", *faults]))
-    # The registry last: it is changed on its way, so a restore that is done again would not know it.
+    # The registry comes last: it is changed while it is restored, so a repeated restore would not recognise it.
     entries = sorted(manifest.files, key=lambda entry: entry.kind == "registry")
     places = [(entry, _place(entry, into)) for entry in entries]
     with ExitStack() as locks:
@@ -86,18 +86,18 @@ def _make_folder(folder: Path, owner: tuple[int, int]) -> None:
 
 
 def _present(entry: Entry, place: Path) -> list[Path]:
-    """Return what is there: of a database its log too, which another file must not get."""
+    """Return the existing files. For a database this includes its log, which must not stay beside another file."""
     names = [place, *(Path(f"{place}{suffix}") for suffix in LOGS if entry.is_database)]
     return [path for path in names if path.exists()]
 
 
 def _is_same(entry: Entry, place: Path) -> bool:
-    """Tell whether the file is there as it was, so that a restore that was cut off can be done again."""
+    """Tell whether the file exists with the same content, so that an interrupted restore can be repeated."""
     return _present(entry, place) == [place] and place.stat().st_size == entry.bytes and sha256(place) == entry.sha256
 
 
 def _moved_aside(paths: list[Path]) -> list[Path]:
-    """Move all of them or, where one cannot be moved, none: without its journal a gateway would begin anew."""
+    """Move all files, or none if one cannot be moved: a gateway without its journal would start with a new one."""
     moved: list[Path] = []
     try:
         for path in paths:
@@ -135,6 +135,6 @@ def _put(source: Path, entry: Entry, place: Path) -> None:
 
 
 def _skip_numbers(registry: Path) -> None:
-    """Let no device get the id of one that was registered after the backup: its values would be taken for the other's."""
+    """Reserve the ids that may have been given after the backup: values of a new device would be taken for those of another one."""
     with closing(sqlite3.connect(registry)) as db, db:
         db.execute("UPDATE last_number SET number = number + ?", [SKIPPED_NUMBERS])

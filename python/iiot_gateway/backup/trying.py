@@ -16,7 +16,7 @@ COUNTED = ("accepted", *PARTS)
 
 
 def tried(folder: Path) -> tuple[dict[str, int], list[str]]:
-    """Return what was counted, and every fault in a sentence. Needs as much room beside the folder as a gateway. Raises GatewayError."""
+    """Return the counts, and one sentence per fault. Needs as much room beside the folder as a gateway. Raises GatewayError."""
     counts: dict[str, int] = {}
     faults: list[str] = []
     with TemporaryDirectory(prefix=".verify-", dir=folder.absolute().parent) as place:

@@ -13,7 +13,7 @@ PARTS = ("delivered", "queued", "rejected", "dropped", "superseded")
 
 
 def verify(folder: Path) -> tuple[Manifest, list[str]]:
-    """Return the manifest, and every fault in a sentence. Raises BackupUnusable where it is no whole backup at all."""
+    """Return the manifest, and one sentence per fault. Raises BackupUnusable if the folder is not a complete backup."""
     manifest = read_manifest(folder)
     faults = changed(folder, manifest)
     if not faults:

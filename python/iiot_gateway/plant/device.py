@@ -1,4 +1,4 @@
-"""One ESP32 that does not exist: what it measures, and the ledger of what many of them sent. Pure: the same seed measures the same."""
+"""A simulated ESP32: its measurements, and the ledger of the messages that many of them sent. Pure: the same seed gives the same values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 HEARTBEAT = "heartbeat"
 HEARTBEAT_EVERY = 20
-"""So many messages lie between two heartbeats."""
+"""The number of messages between two heartbeats."""
 TYPES = ("temperature", "humidity", "battery")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a device sends next."""
+    """The next message of a device."""
 
     kind: str
     """A type of telemetry, or a heartbeat."""
@@ -25,7 +25,7 @@ class Reading:
 
 
 def readings(device_id: str, seed: int) -> Iterator[Reading]:
-    """Give everything that a device has to say, for ever: temperature (degrees Celsius), humidity (%), battery (V), heartbeats."""
+    """Give the messages of a device, without an end: temperature (degrees Celsius), humidity (%), battery (V), heartbeats."""
     dice = random.Random(f"{seed} {device_id}")  # noqa: S311 - a simulation
     values = {"temperature": dice.uniform(18, 26), "humidity": dice.uniform(35, 60), "battery": dice.uniform(3.9, 4.15)}
     number = dice.randrange(HEARTBEAT_EVERY)
@@ -53,22 +53,22 @@ class DeviceLedger:
         self._refusals: Counter[str] = Counter()
 
     def count(self, word: str, number: int = 1) -> None:
-        """Count something: registered, sent, sent_again, commands."""
+        """Count an event: registered, sent, sent_again, commands."""
         with self._lock:
             self._counts[word] += number
 
     def answered(self, kind: str, number: int = 1) -> None:
-        """Count messages that the other side has said to have."""
+        """Count messages that the other side has confirmed."""
         with self._lock:
             self._answered[kind] += number
 
     def refused(self, why: str) -> None:
-        """Count a message that the other side will never take."""
+        """Count a message that the other side will never accept."""
         with self._lock:
             self._refusals[why] += 1
 
     def document(self) -> dict[str, Any]:
-        """Return the counts. What was sent is answered, refused or unanswered."""
+        """Return the counts. Each sent message is answered, refused or unanswered."""
         with self._lock:
             answered, refused = self._answered.total(), self._refusals.total()
             return {

@@ -1,4 +1,4 @@
-"""Devices that do not exist: each lives in a thread of its own, and one ledger counts what they sent."""
+"""Simulated devices: each runs in its own thread, and one ledger counts what they all sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOIN_S = 25.0
 
 
 class Member:
-    """A device: who it is, when it speaks next, and whether it is to end."""
+    """A device: its identity, the time of its next message, and whether it is to end."""
 
     def __init__(
         self, device_id: str, number: int, *, ledger: DeviceLedger, seed: int, interval_s: float, count: int | None, over: threading.Event
@@ -29,18 +29,18 @@ class Member:
         self.key = ""
         self.ledger = ledger
         self.trouble = ""
-        """What went wrong last; empty while nothing has."""
+        """The last error; empty if there was none."""
         self._readings = readings(device_id, seed)
         self._interval_s = interval_s
         self._count = count
         self._over = over
-        # As an ESP32 after its start: a number that it has never used before, and a counter.
+        # Like an ESP32 after its start: a number that it has never used before, and a counter.
         self._start = secrets.token_hex(4)
         self._messages = 0
         self._last_ms = 0
 
     def due(self) -> Iterator[Reading]:
-        """Give what is to be sent, each when it is time, until the device is to end or has sent so many."""
+        """Give each message when it is time to send it, until the device is to end or has sent all its messages."""
         next_s = time.monotonic() + self._interval_s * (self.number % 7) / 7
         sent = 0
         while not self.is_over() and (self._count is None or sent < self._count):
@@ -49,11 +49,11 @@ class Member:
                 return
             yield next(self._readings)
             sent += 1
-            # Nothing is made up for: a device that was held up goes on from now.
+            # A device that was delayed does not catch up: it continues from now.
             next_s = max(next_s + self._interval_s, time.monotonic() - self._interval_s)
 
     def now_ms(self) -> int:
-        """Return the time, Unix milliseconds; each is later than the one before."""
+        """Return the time in Unix milliseconds; each call returns a later time."""
         self._last_ms = max(self._last_ms + 1, time.time_ns() // 1_000_000)
         return self._last_ms
 
@@ -74,18 +74,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyBook:
-    """The keys of devices."""
+    """The keys with which devices register and send."""
 
     registration_key: str = ""
-    """By which devices register; empty where registration is open."""
+    """The key with which devices register; empty if registration is open."""
     known: Mapping[str, str] = field(default_factory=dict)
-    """By device, of those that are registered."""
+    """The keys of the registered devices, by device id."""
     learned: Callable[[str, str], None] = lambda _id, _key: None
-    """Gets id and key of each device that registers."""
+    """Called with the id and key of each device that registers."""
 
 
 class DeviceFleet:
-    """Devices that send over HTTP, or over MQTT where a broker is named. Blocks; `end` ends it."""
+    """Devices that send over HTTP, or over MQTT if a broker is named. Blocks; `end` ends it."""
 
     def __init__(
         self,
@@ -99,10 +99,10 @@ class DeviceFleet:
         keys: KeyBook,
         ledger: DeviceLedger | None = None,
     ) -> None:
-        """Devices whose keys are not known register over HTTP.
+        """Prepare the devices. A device without a known key will register over HTTP.
 
-        `broker` are the keywords of a connection. `rate_per_s` is of all devices together, None for as fast as they
-        can. Raises SettingUnusable.
+        `broker` holds the keyword arguments of a connection. `rate_per_s` is the rate of all devices together; None means as fast as
+        possible. Raises SettingUnusable.
         """
         self.ledger = ledger or DeviceLedger()
         self._over = threading.Event()
@@ -114,7 +114,7 @@ class DeviceFleet:
         ids = list(keys.known)[:devices]
         if len(ids) < devices and self._door is None:
             raise SettingUnusable(f"--keys-file names {len(ids)} devices of {devices}: name --http too, and the others register themselves")
-        # Another run is another set of devices: their keys are known to nobody else.
+        # Each run has its own set of devices, because nobody else knows the keys of another run.
         batch = secrets.token_hex(2)
         ids += [f"sim-{batch}-{number}" for number in range(1, devices - len(ids) + 1)]
         interval_s = 0.0 if rate_per_s is None else devices / rate_per_s
@@ -134,7 +134,7 @@ class DeviceFleet:
             member.key = keys.known.get(member.id, "")
 
     def run(self) -> None:
-        """Let the devices live until they have sent so many, or `end` is called; then wait for their last answers."""
+        """Run the devices until they have sent all their messages or `end` is called; then wait for their last answers."""
         threads = [threading.Thread(target=self._live, args=(member,), daemon=True) for member in self.members]
         for thread in threads:
             thread.start()
@@ -149,11 +149,11 @@ class DeviceFleet:
                 thread.join(JOIN_S)
 
     def end(self) -> None:
-        """Let the devices end; may be called from any thread."""
+        """Tell the devices to end; may be called from any thread."""
         self._over.set()
 
     def troubles(self) -> Sequence[str]:
-        """Return what kept devices from sending, and what is still in the way of answers."""
+        """Return the errors that kept devices from sending, or that still prevent answers."""
         with self._lock:
             return list(self._faults)
 

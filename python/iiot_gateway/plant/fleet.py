@@ -1,4 +1,4 @@
-"""Machines on a broker: each with a connection of its own that comes back by itself, and one ledger of what they published."""
+"""Machines at a broker: each has its own connection, which is made again after it breaks; one ledger counts what they published."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iiot_gateway.errors import SettingUnusable
 from iiot_gateway.plant.machine import Clock, Ledger, Machine
 
 COMMANDS = "factory/dosing/commands"
-"""What the machines listen to."""
+"""The topics to which the machines subscribe."""
 RETRY_S = 1.0
 LAST_WORDS_S = 10.0
 TICK_S = 0.02
@@ -21,7 +21,7 @@ ROOM_S = 0.05
 
 
 class Fleet:
-    """Publishes what the machines have to say, when they say it. Blocks; Ctrl-C ends it."""
+    """Publishes the messages of the machines at their times. Blocks; Ctrl-C ends it."""
 
     def __init__(self, broker: dict[str, Any], *, devices: int, seed: int, clock: Clock, pace: float) -> None:
         self.ledger = Ledger()
@@ -34,18 +34,18 @@ class Fleet:
             raise SettingUnusable(str(error)) from error
         self._ended = threading.Event()
         self.left = 0
-        """Messages that the broker had not taken at the end; the ledger has them all the same."""
+        """Messages that the broker had not acknowledged at the end; the ledger counts them too."""
         self.error = ""
-        """How the last connection ended; empty while none has."""
+        """The reason why the last connection ended; empty if none has ended."""
 
     def run(self, *, count: int | None = None, stop: Callable[[], bool] = lambda: False) -> None:
-        """Publish until `stop` says so, or so many messages are out; then wait until the broker has them."""
+        """Publish until `stop` returns true, or all messages are published; then wait until the broker has them."""
         threads = [threading.Thread(target=self._connect, args=(side,), daemon=True) for side in self._sides]
         for thread in threads:
             thread.start()
         try:
             self._publish(count, stop)
-            # The last message may be out before the first connection stands.
+            # The last message may be handed over before the first connection is made.
             until_s = time.monotonic() + LAST_WORDS_S
             while any(side.waiting() for side in self._sides) and time.monotonic() < until_s:
                 time.sleep(TICK_S)
@@ -58,7 +58,7 @@ class Fleet:
             self.left = sum(side.waiting() for side in self._sides)
 
     def _publish(self, count: int | None, stop: Callable[[], bool]) -> None:
-        # The number keeps the order of machines whose messages fall together, and messages from being compared.
+        # The number orders machines whose messages have the same time, so that the messages themselves are not compared.
         waiting = [(next(messages), number) for number, messages in enumerate(self._machines)]
         line = [(message.at_s, number, message) for message, number in waiting]
         heapq.heapify(line)

@@ -1,4 +1,4 @@
-"""One dosing machine that does not exist: batches, doses, containers, motors. Pure: the same seed gives the same messages."""
+"""A simulated dosing machine: batches, doses, containers, motors. Pure: the same seed gives the same messages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any, Literal
 Clock = Literal["uptime", "unix"]
 
 CHEMICALS = {1: ("DMDEE", 20_000), 2: ("T-12", 15_000), 3: ("T-9", 10_000), 4: ("L25B", 10_000)}
-"""By pump: the chemical, and how many grams a full container holds."""
+"""The chemical of each pump, and how many grams a full container holds."""
 RECIPES: dict[str, dict[int, Decimal]] = {
     "CU-85": {1: Decimal("125.50"), 2: Decimal("42.00"), 4: Decimal("310.00")},
     "CU-65/75": {1: Decimal("98.00"), 3: Decimal("36.50"), 4: Decimal("275.00")},
     "FG-85/95": {1: Decimal("140.25"), 2: Decimal("38.75"), 3: Decimal("21.00")},
 }
-"""Grams that each pump doses."""
+"""The grams that each pump doses."""
 MODES = ("CATALYST", "BDO")
 GRAMS_PER_S = Decimal("12.5")
 REFILL_AT = Decimal("0.15")
@@ -30,7 +30,7 @@ REBOOT_MEAN_S = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a machine publishes."""
+    """A message of a machine."""
 
     at_s: float
     """Seconds since the plant started."""
@@ -38,12 +38,12 @@ class Message:
     document: dict[str, Any]
 
     def payload(self) -> bytes:
-        """Return the document as the machine writes it."""
+        """Return the document in the form in which the machine writes it."""
         return json.dumps(self.document, separators=(",", ":"), default=float).encode()
 
 
 class Machine:
-    """Gives its messages in the order of their times, for ever."""
+    """A machine, which gives its messages in the order of their times, without an end."""
 
     def __init__(self, device_id: str, *, seed: int, clock: Clock, start_unix_s: float, pace: float = 1.0) -> None:
         self._id = device_id
@@ -51,7 +51,7 @@ class Machine:
         self._clock = clock
         self._start_unix_s = start_unix_s
         self._pace = pace
-        """How many times faster than a real machine; the measurements per dose stay the same."""
+        """How many times faster the machine is than a real one; the measurements per dose stay the same."""
         self._booted_s = 0.0
         self._left = {pump: Decimal(full) for pump, (_chemical, full) in CHEMICALS.items()}
         self._heat = dict.fromkeys(CHEMICALS, 0.0)
@@ -61,7 +61,7 @@ class Machine:
             heapq.heappush(self._events, (self._dice.uniform(0, 2), number, process))
 
     def messages(self) -> Iterator[Message]:
-        """Give every message, for ever."""
+        """Give every message, without an end."""
         sent = 0
         reboot_s = self._dice.expovariate(1 / REBOOT_MEAN_S)
         while True:
@@ -71,7 +71,7 @@ class Machine:
                 reboot_s += self._dice.expovariate(1 / REBOOT_MEAN_S)
             wait_s, published = next(process)
             for topic, document in published:
-                # The number tells two equal readings of one second from a message that is sent twice.
+                # The number distinguishes two equal readings within one second from a message that is sent twice.
                 sent += 1
                 known = {"device_id": self._id, "timestamp": self._timestamp(at_s), "n": sent}
                 yield Message(at_s / self._pace, f"factory/{topic}", {**known, **document})
@@ -167,7 +167,7 @@ class Machine:
 
 
 class Ledger:
-    """What was published: messages per topic, doses and grams per chemical."""
+    """The published data: messages per topic, doses and grams per chemical."""
 
     def __init__(self) -> None:
         self.messages: dict[str, int] = {}
@@ -175,7 +175,7 @@ class Ledger:
         self.grams: dict[str, Decimal] = {}
 
     def add(self, message: Message) -> None:
-        """Count a message that the broker has taken."""
+        """Count a message that the broker has acknowledged."""
         self.messages[message.topic] = self.messages.get(message.topic, 0) + 1
         if message.topic == "factory/dosing/consumption":
             chemical = message.document["chemical"]
@@ -183,7 +183,7 @@ class Ledger:
             self.grams[chemical] = self.grams.get(chemical, Decimal()) + message.document["actual_g"]
 
     def document(self) -> dict[str, Any]:
-        """Return the counts; grams as texts, because they are exact."""
+        """Return the counts. Grams are texts, because they are exact."""
         return {
             "messages": dict(sorted(self.messages.items())),
             "doses": dict(sorted(self.doses.items())),

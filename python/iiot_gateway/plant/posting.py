@@ -1,4 +1,4 @@
-"""A simulated device that speaks HTTP: it registers itself, posts, sends again what was not answered, and does what it is told."""
+"""A simulated device that uses HTTP: it registers itself, posts, repeats messages that were not answered, and acknowledges commands."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 20.0
 IDLE_S = 2.0
-"""A connection that was idle for longer may be closed on the other side just now, so the device makes a new one."""
+"""If a connection was idle for longer (s), the other side may just be closing it, so the device makes a new one."""
 RETRY_S = 1.0
 MOST_RETRY_S = 60.0
 REFUSED_S = 5.0
-"""A device whose key is not taken asks again as seldom as this."""
+"""The interval (s) at which a device with a refused key tries again."""
 
 
 class Door:
-    """How a gateway is reached over HTTP."""
+    """The address of a gateway, and how to connect to it over HTTP."""
 
     def __init__(self, url: str, ca_file: str | None = None) -> None:
-        """Read http://HOST:PORT or https://HOST:PORT; without a file the system's certificates count. Raises SettingUnusable."""
+        """Read http://HOST:PORT or https://HOST:PORT; without a file, the system's certificates are trusted. Raises SettingUnusable."""
         parts = urlsplit(url)
         try:
             self._host, self._port = parts.hostname or "", parts.port
@@ -63,7 +63,7 @@ class Caller:
         self._used_s = 0.0
 
     def call(self, method: str, call: str, key: str, document: dict[str, Any] | None = None) -> tuple[int, dict[str, Any], float]:
-        """Make a call. Return the status, the document and for how long to wait (s). Raises OSError or HTTPException without an answer."""
+        """Make a call. Return the status, the document and how long to wait (s). Raises OSError or HTTPException if there is no answer."""
         if time.monotonic() - self._used_s > IDLE_S:
             self._connection.close()
         body = None if document is None else json.dumps(document, separators=(",", ":")).encode()
@@ -87,7 +87,7 @@ class Caller:
     def until_answered(
         self, method: str, call: str, key: str, document: dict[str, Any] | None = None, *, counts: bool = False
     ) -> tuple[int, dict[str, Any]] | None:
-        """Make a call again and again until it is answered for good. None if the device is to end first."""
+        """Repeat a call until it has a final answer. Return None if the device is to end first."""
         member, wait_s = self._member, RETRY_S
         while True:
             try:
@@ -103,7 +103,7 @@ class Caller:
                 return None
             member.pause(asked_s or wait_s)
             wait_s = min(2 * wait_s, MOST_RETRY_S)
-            # What was answered with a number may or may not be taken; the gateway takes it once all the same.
+            # The gateway may or may not have stored the message; because of its id, it stores it only once.
             if counts and not member.is_over():
                 member.ledger.count("sent_again")
 
@@ -113,7 +113,7 @@ class Caller:
 
 
 def register(door: Door, member: Member, registration_key: str) -> bool:
-    """Let a device register itself; it knows its key then. False if it may not, or is to end first."""
+    """Let a device register itself and get its key. Return False if it may not, or is to end first."""
     caller = Caller(door, member)
     document = {
         "id": member.id,
@@ -139,7 +139,7 @@ def register(door: Door, member: Member, registration_key: str) -> bool:
 
 
 def post_all(door: Door, member: Member) -> None:
-    """Post what a device has to say, one after another, until it is to end."""
+    """Post the messages of a device, one after another, until it is to end."""
     caller = Caller(door, member)
     try:
         for reading in member.due():
@@ -169,7 +169,7 @@ def _post_of(reading: Reading, member: Member) -> tuple[str, dict[str, Any]]:
 
 
 def _obey(caller: Caller, member: Member) -> None:
-    """Ask for commands, and acknowledge them; what cannot be asked now is asked at the next heartbeat."""
+    """Ask for commands, and acknowledge them. If this fails, the device tries again at the next heartbeat."""
     try:
         status, answer, _ = caller.call("GET", "devices/commands", member.key)
         for command in answer.get("commands", []) if status == 200 else []:

@@ -1,4 +1,4 @@
-"""A simulated device that speaks MQTT: it logs in with its id and key, publishes, obeys commands, and leaves a last will."""
+"""A simulated device that uses MQTT: it logs in with its id and key, publishes, acknowledges commands, and leaves a last will."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ RETRY_S = 1.0
 LOOK_S = 0.01
 LAST_WORDS_S = 10.0
 WINDOW = 16
-"""The most publishes in flight; these are sent again if the connection breaks."""
+"""The most publishes in flight; they are sent again if the connection breaks."""
 
 
 def publish_all(broker: Mapping[str, Any], member: Member) -> None:
-    """Publish what a device has to say until it is to end, and wait until the broker has it. Raises SettingUnusable."""
+    """Publish the messages of a device until it is to end, and wait until the broker has them. Raises SettingUnusable."""
     try:
         side = _native.SideConnection(
             client_id=member.id,
@@ -43,7 +43,7 @@ def publish_all(broker: Mapping[str, Any], member: Member) -> None:
     try:
         sender.publish()
     finally:
-        # A disconnect leaves no will behind: the device ends as it should.
+        # After a disconnect the broker publishes no will, because the device ended normally.
         sender.is_over.set()
         side.stop(LAST_WORDS_S)
         connecting.join(LAST_WORDS_S + 1)
@@ -56,7 +56,7 @@ class _Sender:
         self._member = member
         self.is_over = threading.Event()
         self._out: Counter[str] = Counter()
-        """Publishes that the broker has not answered yet, as far as is known."""
+        """Publishes that the broker has not acknowledged, as far as is known."""
         self._known = 0
 
     def connect(self) -> None:
@@ -84,7 +84,7 @@ class _Sender:
         self._obey()
 
     def settle(self) -> None:
-        """Count what the broker has answered. What it still owes stays unanswered."""
+        """Count the publishes that the broker has acknowledged. All others stay unanswered."""
         if not self._side.waiting():
             for kind, number in self._out.items():
                 self._member.ledger.answered(kind, number)

@@ -1,1 +1,1 @@
-"""The registry of devices: which there are, which keys they have, and what their points take from it."""
+"""The registry of devices: the devices, their keys, and the tags that their points get from it."""

@@ -21,7 +21,7 @@ OF_DEVICE = "kind='device' AND id IN (SELECT access_key FROM access_key_device W
 
 
 class NoDevice(ValueError):
-    """There is no such device, or no longer."""
+    """The device does not exist, or no longer exists."""
 
 
 class AccessKeys:
@@ -31,7 +31,7 @@ class AccessKeys:
         self._database = database
 
     def find(self, key: str) -> KeyEntry | None:
-        """Return what is known of a key, expired or not."""
+        """Return the data of a key, even of an expired one."""
         row = self._database.one(BY_DIGEST, digest(key))
         return None if row is None else _entry(row)
 
@@ -46,7 +46,7 @@ class AccessKeys:
             return [_entry(row) for row in db.execute(f"{SELECT} WHERE {OF_DEVICE} ORDER BY id", (device_id,)).fetchall()]
 
     def digests(self, first: str, last: str) -> list[tuple[str, bytes, float | None]]:
-        """Return device, digest and expiry of the keys of the devices from one id to another: what a broker lets devices in by."""
+        """Return device, digest and expiry of the keys of the devices from one id to another. A broker checks logins with them."""
         keys = "SELECT device, digest, expires_at FROM access_key_device JOIN access_key ON access_key=id"
         with self._database.read() as db:
             rows = db.execute(f"{keys} WHERE kind='device' AND device >= ? AND device <= ?", (first, last)).fetchall()
@@ -59,7 +59,7 @@ class AccessKeys:
             return _entry(db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
 
     def rotate(self, device_id: str, key: str, *, overlap_s: float, in_use: int | None = None) -> float | None:
-        """Give a device a new key. Of its old ones that `in_use`, else the newest, stays valid for `overlap_s`; the others end at once.
+        """Give a device a new key. Of its old keys, `in_use` or else the newest stays valid for `overlap_s`; the others end at once.
 
         Returns until when the old one is valid (Unix seconds), None if none is. Raises NoDevice.
         """
@@ -85,7 +85,7 @@ class AccessKeys:
             return db.execute("DELETE FROM access_key WHERE id=?", (key_id,)).rowcount > 0
 
     def used(self, last_used: Mapping[int, float]) -> None:
-        """Store when keys were used last (Unix seconds), to the hour: a write for each use would wear the disk."""
+        """Store when keys were used last (Unix seconds), rounded to the hour, because a write per use would wear the disk."""
         with self._database.write() as db:
             db.executemany(
                 "UPDATE access_key SET last_used=?2 WHERE id=?1 AND (last_used IS NULL OR last_used + ?3 < ?2)",
@@ -96,7 +96,7 @@ class AccessKeys:
 def insert_key(
     db: Statements, stored: StoredKey, kind: KeyKind, devices: Iterable[str], *, label: str = "", expires_at: float | None = None
 ) -> int:
-    """Insert a key in a transaction of the caller. Returns its number."""
+    """Insert a key in a transaction of the caller, and return its number."""
     insert = "INSERT INTO access_key (digest, password_hash, kind, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
     (number,) = db.execute(insert, (stored.digest, stored.password_hash, kind, label, time.time(), expires_at)).fetchone()
     db.executemany("INSERT INTO access_key_device (access_key, device) VALUES (?, ?)", [(number, device) for device in devices])

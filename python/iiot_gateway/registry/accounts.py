@@ -1,4 +1,4 @@
-"""The accounts that a broker should have for the devices, and those that it was known to have.
+"""The accounts that a broker should have for the devices, and the accounts that it had when it was asked last.
 
 Blocking; see `database.py`. Every method raises RegistryUnusable.
 """
@@ -21,31 +21,31 @@ STORE = (
 
 
 class AccountState(StrEnum):
-    """How far the account of a device has come."""
+    """The state of a device's account."""
 
     WAITING = "waiting"
-    """The broker was not told yet."""
+    """The broker does not have the change yet."""
     READY = "ready"
     """The device can log in with its newest key."""
     DISABLED = "disabled"
-    """The device is disabled, and so is its account; or it has none."""
+    """The device is disabled, and its account is disabled or does not exist."""
     ROTATE = "rotate"
-    """The broker does not have the newest key, and nobody can tell it: only digests are stored."""
+    """The broker does not have the newest key, and cannot get it any more, because only digests are stored."""
     TAKEN = "taken"
-    """An account of this user name is somebody else's."""
+    """An account with this user name belongs to somebody else."""
     REFUSED = "refused"
-    """The broker said no."""
+    """The broker refused the change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What is known of the account of a device. Times are Unix seconds."""
+    """The known state of a device's account. Times are Unix seconds."""
 
     device: str
     broker: str = ""
-    """The URL of the broker that it is said of."""
+    """The URL of the broker that has the account."""
     key_id: int | None = None
-    """The key that the broker was given last."""
+    """The number of the key that the broker was given last."""
     state: AccountState = AccountState.WAITING
     detail: str = ""
     changed_at: float = 0.0
@@ -53,16 +53,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedAccount:
-    """What a broker is to have of a device."""
+    """The account that a broker should have for a device."""
 
     device: str
     user_name: str
     is_enabled: bool
     key_id: int | None = None
-    """Its newest key."""
+    """The device's newest key."""
     key_digest: bytes = b""
     valid: Mapping[int, float | None] = field(default_factory=dict)
-    """Its keys, each with its expiry (Unix seconds)."""
+    """The device's keys, each with its expiry (Unix seconds)."""
 
 
 class Accounts:
@@ -72,13 +72,13 @@ class Accounts:
         self._database = database
 
     def registry_id(self) -> str:
-        """Return by what the accounts of this registry are told from those of others: 8 hexadecimal digits."""
+        """Return the mark that distinguishes the accounts of this registry from those of others: 8 hexadecimal digits."""
         with self._database.read() as db:
             (found,) = db.execute("SELECT id FROM registry_id").fetchone()
         return str(found)
 
     def wanted(self) -> dict[str, WantedAccount]:
-        """Return what a broker is to have, by device."""
+        """Return the accounts that a broker should have, by device id."""
         with self._database.read() as db:
             devices = db.execute("SELECT id, coalesce(user_name, id), state FROM device").fetchall()
             keys = db.execute(
@@ -103,7 +103,7 @@ class Accounts:
         return found
 
     def all(self) -> dict[str, Account]:
-        """Return what is known, by device."""
+        """Return the known states of accounts, by device id."""
         with self._database.read() as db:
             rows = db.execute("SELECT device, broker, access_key, state, detail, changed_at FROM broker_account").fetchall()
         return {
@@ -112,7 +112,7 @@ class Accounts:
         }
 
     def store(self, changed: Iterable[Account], gone: Iterable[str] = ()) -> None:
-        """Store what became known, now; forget devices that are gone."""
+        """Store new states with the present time; forget devices that no longer exist."""
         now = time.time()
         with self._database.write() as db:
             db.executemany("DELETE FROM broker_account WHERE device=?", [(device,) for device in gone])
@@ -122,7 +122,7 @@ class Accounts:
             )
 
     def password_hashes(self) -> dict[str, str]:
-        """Return the hash of each device's newest key, by device; keys that were made before such hashes were kept have none."""
+        """Return the hash of each device's newest key, by device id. Keys from before such hashes were stored have none."""
         with self._database.read() as db:
             rows = db.execute(
                 "SELECT device, password_hash FROM access_key JOIN access_key_device ON access_key=id "

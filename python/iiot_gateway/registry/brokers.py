@@ -1,4 +1,4 @@
-"""Which broker devices publish to, at which one they have accounts, and what `check` says about both."""
+"""The broker to which devices publish, the broker where they have accounts, and what `check` says about both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def device_broker(config: Config) -> MqttConsumerSection | None:
 
 
 def account_broker(config: Config) -> Connection | None:
-    """Return the section of the broker where devices have accounts, None if none has any."""
+    """Return the section of the broker where devices have accounts, None if no broker has such accounts."""
     for section in config.of(DevicesSection).values():
         if section.mosquitto:
             return connections(config).get(section.mosquitto)
@@ -35,7 +35,7 @@ def account_broker(config: Config) -> Connection | None:
 
 
 def account_notes(config: Config) -> Iterator[str]:
-    """Say where a broker lets anybody publish for any device, or passwords could be read on the way."""
+    """Report brokers that let anybody publish for any device, and connections on which others could read passwords."""
     kept_at, published_to = account_broker(config), device_broker(config)
     if kept_at is not None:
         parts = urlsplit(kept_at.broker_url)

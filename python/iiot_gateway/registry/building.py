@@ -1,4 +1,4 @@
-"""Opens the registry that a configuration names: for a gateway, once for all who ask it, or for a command."""
+"""Opens the registry that a configuration names: once for all parts of a gateway, or for a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from iiot_gateway.registry.server import RegistryServer
 
 PATIENCE_S = 2.0
-"""How long the start of a gateway waits for the server; after that it goes on without the server."""
+"""How long the start of a gateway waits for the server, in seconds; after that it continues without the server."""
 
 
 def open_registry(config: Config) -> Registry | None:

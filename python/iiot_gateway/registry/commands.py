@@ -16,13 +16,13 @@ from iiot_gateway.registry.database import Database
 
 SELECT = "SELECT id, device, type, payload, state, created_at, expires_at, sent_at, acknowledged_at FROM command"
 MOST_KEPT = 100
-"""Commands that are kept of each device once they are over."""
+"""The most finished commands that are kept per device."""
 MOST_WAITING = 100
-"""Commands of one device that may wait at once."""
+"""The most commands of one device that may wait at the same time."""
 
 
 class CommandState(StrEnum):
-    """How far a command has come."""
+    """The state of a command."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -46,7 +46,7 @@ class Command:
 
 
 class TooManyWaiting(ValueError):
-    """A device has as many commands waiting as it may."""
+    """A device already has the most commands that may wait."""
 
 
 class Commands:
@@ -80,13 +80,13 @@ class Commands:
         return [_command(row) for row in rows]
 
     def waiting(self) -> list[Command]:
-        """Return what is to be sent now, the oldest first."""
+        """Return the commands that are to be sent now, the oldest first."""
         with self._database.read() as db:
             rows = db.execute(f"{SELECT} WHERE state='queued' AND expires_at > ? ORDER BY id", (time.time(),)).fetchall()
         return [_command(row) for row in rows]
 
     def waiting_of(self, device_id: str) -> list[Command]:
-        """Return what a device has not acknowledged, the oldest first."""
+        """Return the commands that a device has not acknowledged, the oldest first."""
         query = f"{SELECT} WHERE device=? AND state IN ('queued', 'sent') AND expires_at > ? ORDER BY id"
         with self._database.read() as db:
             return [_command(row) for row in db.execute(query, (device_id, time.time())).fetchall()]
@@ -96,7 +96,7 @@ class Commands:
         self._move("UPDATE command SET state='sent', sent_at=? WHERE id=? AND state='queued'", time.time(), command_id)
 
     def send_again(self, device_id: str) -> int:
-        """Queue again what was sent to a device and not acknowledged: it may have been away. Returns how many."""
+        """Queue again the commands that were sent to a device and not acknowledged: it may have been away. Returns their number."""
         again = "UPDATE command SET state='queued', sent_at=NULL WHERE device=? AND state='sent' AND expires_at > ?"
         with self._database.write() as db:
             return db.execute(again, (device_id, time.time())).rowcount
@@ -107,7 +107,7 @@ class Commands:
         return self._move(acknowledge, time.time(), command_id, device_id)
 
     def expire(self) -> int:
-        """Note which commands came too late. Returns how many."""
+        """Mark the commands that have expired, and return their number."""
         expire = "UPDATE command SET state='expired' WHERE state IN ('queued', 'sent') AND expires_at <= ?"
         with self._database.write() as db:
             return db.execute(expire, (time.time(),)).rowcount

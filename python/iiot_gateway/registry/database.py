@@ -1,4 +1,4 @@
-"""What the registry asks of the database that holds it. Statements are SQL that SQLite and PostgreSQL both know, with `?` for values.
+"""The interface of the registry to its database. Statements are SQL that both SQLite and PostgreSQL understand, with `?` for values.
 
 `file.py` is SQLite. `server.py` is PostgreSQL; where its SQL differs, `dialect.py` translates.
 """
@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 
 class Answer(Protocol):
-    """What a statement gave."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows it changed."""
+        """How many rows the statement changed."""
 
     def fetchone(self) -> Any:
         """Return the first row, None if there is none."""
@@ -25,13 +25,13 @@ class Answer(Protocol):
 
 
 class Statements(Protocol):
-    """Takes statements, one after another."""
+    """Executes statements, one after another."""
 
     def execute(self, statement: str, arguments: Sequence[Any] = (), /) -> Answer:
-        """Carry a statement out."""
+        """Execute a statement."""
 
     def executemany(self, statement: str, sets: Iterable[Sequence[Any]], /) -> Answer:
-        """Carry a statement out with each set of arguments."""
+        """Execute a statement with each set of arguments."""
 
 
 class Database(Protocol):
@@ -39,22 +39,22 @@ class Database(Protocol):
 
     @property
     def is_server(self) -> bool:
-        """Whether other gateways may use it too, and an answer takes longer than the event loop may wait."""
+        """Whether other gateways may use the database too, and an answer takes longer than the event loop may wait."""
 
     def generation(self) -> int:
-        """Return a number that is another one after each change of devices or keys that counts. Raises RegistryUnusable."""
+        """Return a number that changes with each relevant change of devices or keys. Raises RegistryUnusable."""
 
     def one(self, statement: str, *arguments: Any) -> tuple[Any, ...] | None:
-        """Return the first row of a question. Raises RegistryUnusable."""
+        """Return the first row of a query. Raises RegistryUnusable."""
 
     def read(self) -> AbstractContextManager[Statements]:
         """Read. Raises RegistryUnusable."""
 
     def write(self) -> AbstractContextManager[Statements]:
-        """Write in one transaction, which an error takes back; nobody else writes meanwhile. Raises RegistryUnusable."""
+        """Write in one transaction, which an error rolls back; nobody else writes meanwhile. Raises RegistryUnusable."""
 
     def repeated(self, error: Exception) -> str | None:
-        """Return the column, such as `device.name`, whose value another row has, if that is what an error of a statement says."""
+        """Return the column, such as `device.name`, whose value another row already has, if this is the cause of a statement's error."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the database."""

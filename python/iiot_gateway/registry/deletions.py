@@ -1,4 +1,4 @@
-"""What is to be deleted of what devices sent: asked for, and kept until it is done.
+"""Deletions of data that devices sent: each is stored when it is requested, and kept until it is done.
 
 Blocking; see `database.py`. Every method raises RegistryUnusable.
 """
@@ -13,14 +13,14 @@ from iiot_gateway.registry.database import Database
 
 SELECT = "SELECT id, device, start_ns, stop_ns, journal, position, asked_at, done_at FROM deletion"
 MOST_KEPT = 100
-"""Deletions that are kept of each device once they are done."""
+"""The most finished deletions that are kept per device."""
 MOST_WAITING = 100
-"""Deletions of one device that may wait at once."""
+"""The most deletions of one device that may wait at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """A span that is to be deleted. Its times are Unix nanoseconds, and its end is no part of it; the others are Unix seconds."""
+    """A span of time that is to be deleted. It is in Unix nanoseconds, and ends just before its stop; other times are Unix seconds."""
 
     id: int
     device: str
@@ -29,13 +29,13 @@ class Deletion:
     journal: str
     """The id of the journal that the position belongs to."""
     position: int | None
-    """Behind everything that the journal had when it was begun: what every sink must have passed. None before that."""
+    """The end of the journal when the deletion began: every sink must pass it. None before the deletion has begun."""
     asked_at: float
     done_at: float | None = None
 
 
 class TooManyWaiting(ValueError):
-    """A device has as many deletions waiting as it may."""
+    """A device already has the most deletions that may wait."""
 
 
 class Deletions:
@@ -45,7 +45,7 @@ class Deletions:
         self._database = database
 
     def add(self, device_id: str, start_ns: int, stop_ns: int, *, journal: str) -> Deletion:
-        """Note a deletion. Raises TooManyWaiting."""
+        """Store a deletion. Raises TooManyWaiting."""
         with self._database.write() as db:
             waiting = "SELECT count(*) FROM deletion WHERE device=? AND done_at IS NULL"
             if db.execute(waiting, (device_id,)).fetchone()[0] >= MOST_WAITING:
@@ -75,15 +75,15 @@ class Deletions:
         return [each for each in self._waiting() if not self.is_of_another(each, journal)]
 
     def of_others(self, journal: str) -> list[Deletion]:
-        """Return what waits for the gateways of other journals, the oldest first."""
+        """Return the deletions that wait for gateways with other journals, the oldest first."""
         return [each for each in self._waiting() if self.is_of_another(each, journal)]
 
     def is_of_another(self, deletion: Deletion, journal: str) -> bool:
-        """Tell whether only the gateway of another journal carries a deletion out."""
+        """Tell whether only a gateway with another journal may carry out a deletion."""
         return self._database.is_server and deletion.journal != journal
 
     def take(self, deletion_id: int, journal: str) -> None:
-        """Give a deletion that is not done to the gateway of a journal, which begins it anew."""
+        """Assign an unfinished deletion to the gateway with this journal, which begins it again."""
         with self._database.write() as db:
             ours = "UPDATE deletion SET journal=?2, position=NULL WHERE id=?1 AND journal<>?2 AND done_at IS NULL"
             db.execute(ours, (deletion_id, journal))
@@ -93,12 +93,12 @@ class Deletions:
             return [_deletion(row) for row in db.execute(f"{SELECT} WHERE done_at IS NULL ORDER BY id").fetchall()]
 
     def begun(self, deletion_id: int, position: int) -> None:
-        """Note what every sink must have passed."""
+        """Store the position that every sink must pass."""
         with self._database.write() as db:
             db.execute("UPDATE deletion SET position=? WHERE id=?", (position, deletion_id))
 
     def done(self, deletion_id: int) -> None:
-        """Note that everything is deleted."""
+        """Store that everything is deleted."""
         with self._database.write() as db:
             db.execute("UPDATE deletion SET done_at=? WHERE id=? AND done_at IS NULL", (time.time(), deletion_id))
 

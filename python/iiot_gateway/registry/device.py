@@ -1,4 +1,4 @@
-"""The registry's data of a device and of a key, and the rules for names of devices."""
+"""The data of a device and of a key in the registry, and the rules for names of devices."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 from iiot_gateway.registry.keys import KeyKind
 
 DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""It stands in topics, in rights of brokers and in addresses, so it must mean nothing there."""
+"""The form of an id. Ids are used in topics, in rights at brokers and in URLs, so they have no characters with a meaning there."""
 RESERVED_IDS = frozenset({"commands", "config", "heartbeat", "mqtt-credentials", "register", "status", "telemetry"})
-"""Words that stand in addresses where an id could."""
+"""Words that are used in URLs in the place of an id."""
 MOST_TEXT = 200
-"""Characters of a name, a type, a location or a version, and of the name and value of a tag."""
+"""The most characters of a name, a type, a location or a version, and of the name and value of a tag."""
 MOST_TAGS = 32
 MOST_LEVELS = 64
 """Of a configuration, and of the payload of a command: as of a point."""
 RESERVED_TAGS = frozenset({"device_id", "device_name", "device_type", "location", "topic", "time"})
-"""Names of tags that points have in any case."""
+"""Names of tags that every point has."""
 
 
 class DeviceState(StrEnum):
-    """Whether data of a device is taken."""
+    """Whether data of a device is accepted."""
 
     ACTIVE = "active"
     INACTIVE = "inactive"
-    """It is disabled: its keys are refused, and its data with them."""
+    """The device is disabled: its keys and its data are refused."""
     MAINTENANCE = "maintenance"
-    """Its data is taken; its silence is nothing to tell of."""
+    """Data of the device is accepted; its silence is not reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,44 +46,44 @@ class Device:
     state: DeviceState = DeviceState.ACTIVE
     tags: Mapping[str, str] = field(default_factory=dict)
     user_name: str = ""
-    """Under which it logs in at a broker beside its id; empty for none."""
+    """A name under which the device may log in at a broker, besides its id; empty for none."""
     created_at: float = 0.0
     last_seen: float | None = None
     presence: str = ""
-    """Whether it is there, as was told last: online, offline, or empty."""
+    """The presence that was published last: online, offline, or empty."""
     configuration: Mapping[str, Any] = field(default_factory=dict)
     configuration_version: int = 0
 
     def point_tags(self) -> dict[str, str]:
-        """Return the tags that each of its points takes from the registry; empty ones are left out."""
+        """Return the tags that each point of the device gets from the registry; empty ones are left out."""
         own = {"device_id": self.id, "device_name": self.name, "device_type": self.type, "location": self.location}
         return {name: text for name, text in {**self.tags, **own}.items() if text}
 
     def is_enabled(self) -> bool:
-        """Tell whether its data is taken."""
+        """Tell whether data of the device is accepted."""
         return self.state is not DeviceState.INACTIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEntry:
-    """What the registry knows of a key: everything but the key. Times are Unix seconds."""
+    """The data of a key in the registry, without the key itself. Times are Unix seconds."""
 
     id: int
     kind: KeyKind
     devices: tuple[str, ...] = ()
-    """The device of a device's key; those of a gateway's key, `*` for all."""
+    """The device of a device's key, or the devices of a gateway's key; `*` means all."""
     label: str = ""
     created_at: float = 0.0
     expires_at: float | None = None
     last_used: float | None = None
-    """To the hour: a write for each use would wear the disk."""
+    """The time of the last use, rounded to the hour, because a write per use would wear the disk."""
 
     def is_valid(self, now_s: float) -> bool:
-        """Tell whether it has not expired."""
+        """Tell whether the key has not expired."""
         return self.expires_at is None or now_s < self.expires_at
 
     def covers(self, device_id: str) -> bool:
-        """Tell whether it may speak for a device."""
+        """Tell whether the key may act for a device."""
         return device_id in self.devices or self.devices == ("*",)
 
 
@@ -120,7 +120,7 @@ def tags_fault(tags: Mapping[str, str]) -> str | None:
 
 
 def levels_fault(name: str, document: Any) -> str | None:
-    """Say that objects and lists are nested too deeply for whoever reads them later."""
+    """Say that objects and lists are nested too deeply for the programs that read them later."""
     level = [document]
     for _ in range(MOST_LEVELS + 1):
         nested = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]

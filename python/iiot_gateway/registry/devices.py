@@ -43,11 +43,11 @@ class Taken(ValueError):
 
 
 class Removed(Taken):
-    """An id belonged to a device that was removed, whose data may still be anywhere."""
+    """An id belonged to a removed device, whose data may still exist somewhere."""
 
 
 class TooMany(ValueError):
-    """The registry has as many devices as it may."""
+    """The registry already has the most devices that it may have."""
 
 
 class Devices:
@@ -62,20 +62,20 @@ class Devices:
         return None if row is None else _device(row)
 
     def all(self, *, after: str = "", limit: int = 1_000_000) -> list[Device]:
-        """Return devices in the order of their ids, from behind one on."""
+        """Return devices in the order of their ids, beginning after a given id."""
         with self._database.read() as db:
             rows = db.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (after, limit)).fetchall()
         return [_device(row) for row in rows]
 
     def pages(self) -> Iterator[list[Device]]:
-        """Give every device, by their ids, some at a time: all of them at once would take a lot of memory."""
+        """Give all devices in the order of their ids, some at a time: all of them at once would need much memory."""
         after = ""
         while page := self.all(after=after, limit=PAGE):
             yield page
             after = page[-1].id
 
     def each(self) -> Iterator[Device]:
-        """Give every device; only some of them are in memory at once."""
+        """Give all devices; only some of them are in memory at the same time."""
         for page in self.pages():
             yield from page
 
@@ -90,10 +90,10 @@ class Devices:
         return added
 
     def add_all(self, wanted: Iterable[tuple[Device, StoredKey | None]], *, again: bool = False, most: int = 0) -> list[Device]:
-        """Add devices, each with its first key, all of them or none. Raises Taken, TooMany."""
+        """Add several devices, each with its first key; adds all of them or none. Raises Taken, TooMany."""
         added = []
         with self._database.write() as db:
-            # In the same transaction: of two that register at once only one finds the last place free.
+            # In the same transaction: if two devices register at the same time, only one of them finds the last place free.
             if most and (number := db.execute("SELECT count(*) FROM device").fetchone()[0]) >= most:
                 raise TooMany(f"the registry has {number} devices; nobody registers once it has {most}")
             for device, key in wanted:
@@ -109,7 +109,7 @@ class Devices:
         return added
 
     def change(self, device_id: str, changes: Mapping[str, Any]) -> Device | None:
-        """Change fields of a device; a new configuration gets the next version. Raises Taken; None if there is no such device."""
+        """Change fields of a device; a new configuration gets the next version. Returns None if there is no such device. Raises Taken."""
         with self._database.write() as db:
             row = db.execute(f"{SELECT} WHERE id=?", (device_id,)).fetchone()
             if row is None:
@@ -124,7 +124,7 @@ class Devices:
         return changed
 
     def remove(self, device_id: str) -> bool:
-        """Remove a device with its keys and commands; its id is remembered. False if there is none."""
+        """Remove a device with its keys and commands; its id is remembered. Returns False if there is no such device."""
         own = "SELECT access_key FROM access_key_device WHERE device=?"
         with self._database.write() as db:
             db.execute(f"DELETE FROM access_key WHERE kind='device' AND id IN ({own})", (device_id,))
@@ -141,12 +141,12 @@ class Devices:
         return [_device(row) for row in rows]
 
     def set_presence(self, device_id: str, presence: str) -> None:
-        """Store whether a device is there, as it was told."""
+        """Store the presence of a device that was published."""
         with self._database.write() as db:
             db.execute("UPDATE device SET presence=? WHERE id=?", (presence, device_id))
 
     def heard(self, last_seen: Mapping[str, float]) -> None:
-        """Store when devices were heard last (Unix seconds)."""
+        """Store the times when devices were heard last (Unix seconds)."""
         with self._database.write() as db:
             db.executemany("UPDATE device SET last_seen=?2 WHERE id=?1 AND (last_seen IS NULL OR last_seen < ?2)", list(last_seen.items()))
 
@@ -168,7 +168,7 @@ class Devices:
 
 
 def _own_names(db: Statements, device: Device) -> None:
-    """Refuse an id that is a user name of another device, and the reverse: brokers know both as one. Raises Taken."""
+    """Refuse an id that is the user name of another device, and the reverse: brokers accept both as a user name. Raises Taken."""
     if db.execute("SELECT 1 FROM device WHERE user_name=?1 AND id<>?1", (device.id,)).fetchone() is not None:
         raise Taken(f"another device has the user name {device.id}")
     own = device.user_name
@@ -177,7 +177,7 @@ def _own_names(db: Statements, device: Device) -> None:
 
 
 def _next_number(db: Statements) -> str:
-    """Return a number that no device has or had: what that one sent would be taken for the new one's."""
+    """Return a number that no device has or had: data of an earlier device would be taken for data of the new one."""
     while True:
         (number,) = db.execute("UPDATE last_number SET number=number+1 RETURNING number").fetchone()
         known = "SELECT 1 FROM device WHERE id=?1 OR user_name=?1 UNION ALL SELECT 1 FROM removed_device WHERE id=?1"

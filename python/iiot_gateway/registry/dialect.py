@@ -17,7 +17,7 @@ TYPES = (
     ("INTEGER", "bigint"),
     ("REAL", "double precision"),
     ("BLOB", "bytea"),
-    # SQLite orders by bytes; so pages of devices have the same order in both.
+    # SQLite orders by bytes; with this collation, pages of devices have the same order in both databases.
     ("TEXT", 'text COLLATE "C"'),
     ("lower(hex(randomblob(4)))", "left(gen_random_uuid()::text, 8)"),
 )
@@ -27,7 +27,7 @@ REPEATED = {
     "device_user_name_key": "device.user_name",
     "access_key_digest_key": "access_key.digest",
 }
-"""Columns by the names that PostgreSQL gives their constraints."""
+"""The columns, by the names that PostgreSQL gives to their constraints."""
 COUNT = """
 CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN
     EXECUTE format('UPDATE %I.revision SET number = number + 1 WHERE xmin <> pg_current_xact_id()::xid', TG_TABLE_SCHEMA);
@@ -43,7 +43,7 @@ Once for each: a count leaves a version of the row until the transaction ends, a
 
 @cache
 def translated(statement: str) -> str:
-    """Return a statement as PostgreSQL takes it: `?` and `?2` become `$1` and `$2`."""
+    """Return a statement in the form of PostgreSQL: `?` and `?2` become `$1` and `$2`."""
     for ours, theirs in WORDS:
         statement = statement.replace(ours, theirs)
     numbers = count(1)
@@ -63,7 +63,7 @@ def tables(step: str) -> str:
 
 
 def triggers() -> str:
-    """Return what counts each change that others must see."""
+    """Return the statements that count each change which others must see."""
     return COUNT + "".join(
         f"CREATE TRIGGER {table}_{event.split()[0].lower()} AFTER {event} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION count_change();"
         for table, events in COUNTED.items()

@@ -36,7 +36,7 @@ def registry(config: Config) -> Finding:
 
 
 def _looked_at(place: ServerPlace, connection: PostgresConnection) -> tuple[str, str]:
-    """Return what was found, and what to do about it; nothing if it is good. Raises PostgresError."""
+    """Return the finding and its remedy; the remedy is empty if nothing is wrong. Raises PostgresError."""
     schema, quoted = postgres_literal(place.schema), postgres_name(place.schema)
     ((user, may_make),) = connection.query("SELECT current_user, has_database_privilege(current_database(), 'CREATE')")
     role = postgres_name(str(user))

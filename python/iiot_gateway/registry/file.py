@@ -27,7 +27,7 @@ class RegistryFile:
     is_server = False
 
     def __init__(self, path: str) -> None:
-        """Open the file, and make or migrate it. Raises RegistryUnusable."""
+        """Open the file; make or migrate it if necessary. Raises RegistryUnusable."""
         self.path = path
         with self._usable():
             self._writer = _connect(path)
@@ -44,7 +44,7 @@ class RegistryFile:
             self._reader.close()
 
     def generation(self) -> int:
-        """Return a number that is another one after each change of devices or keys that counts, by whomever."""
+        """Return a number that changes with each relevant change of devices or keys, in any process."""
         try:
             with self._reading:
                 (version,) = self._reader.execute("PRAGMA data_version").fetchone()
@@ -56,7 +56,7 @@ class RegistryFile:
         return self._generation
 
     def one(self, statement: str, *arguments: Any) -> tuple[Any, ...] | None:
-        """Return the first row of a question; for what is asked all the time. Raises RegistryUnusable."""
+        """Return the first row of a query; for queries that are made all the time. Raises RegistryUnusable."""
         try:
             with self._reading:
                 row: tuple[Any, ...] | None = self._reader.execute(statement, arguments).fetchone()
@@ -65,15 +65,15 @@ class RegistryFile:
         return row
 
     def repeated(self, error: Exception) -> str | None:
-        """Return the column, such as `device.name`, whose value another row has, if that is what an error of a statement says."""
+        """Return the column, such as `device.name`, whose value another row already has, if this is the cause of a statement's error."""
         found = re.match(r"UNIQUE constraint failed: (\w+\.\w+)", str(error)) if isinstance(error, sqlite3.IntegrityError) else None
         return None if found is None else found[1]
 
     def copy_to(self, path: str) -> None:
-        """Copy the file into a new one while nobody here writes. Raises RegistryUnusable, and OSError where the new one cannot be made."""
+        """Copy the file into a new one, while no thread of this process writes. Raises RegistryUnusable, and OSError for the new file."""
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with self._writing, self._usable(), closing(sqlite3.connect(path)) as copy:
-            # In one step: another process that writes between two would begin it anew.
+            # In one step: a write by another process between two steps would restart the copy.
             self._writer.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
 
@@ -85,7 +85,7 @@ class RegistryFile:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Write in one transaction, which an error takes back. Raises RegistryUnusable."""
+        """Write in one transaction, which an error rolls back. Raises RegistryUnusable."""
         with self._writing, self._usable():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -108,14 +108,14 @@ class RegistryFile:
 
 def _connect(path: str) -> sqlite3.Connection:
     if not os.path.exists(path):
-        # Nobody else needs to read it, although it holds digests of keys only.
+        # Nobody else needs to read the file, although it holds only digests of keys.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
-        # Keys lie scattered over the file; looked up through memory, none costs a call to the system.
+        # Keys are scattered over the file. With the file mapped into memory, looking up a key needs no system call.
         db.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
         migrate(db, path)
     except BaseException:

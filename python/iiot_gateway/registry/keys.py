@@ -1,4 +1,4 @@
-"""Keys: how one is made, how a mistyped one is told before anybody looks for it, and what is stored of it.
+"""Keys: how they are made, how a mistyped key is found before a look-up, and what is stored of them.
 
     iiot d 43 characters of 62   6 characters of 62
     ---- - -------------------- -------------------
@@ -23,11 +23,11 @@ RANDOM_DIGITS = 43
 CHECK_DIGITS = 6
 LENGTH = len(PREFIX) + 2 + RANDOM_DIGITS + CHECK_DIGITS
 MOST_CHARACTERS = 256
-"""A longer text is no key, not even one of another service."""
+"""The most characters of a key; a longer text is no key, not even one of another service."""
 
 
 class KeyKind(StrEnum):
-    """What a key is for."""
+    """The purpose of a key."""
 
     DEVICE = "device"
     """One device: its own data, configuration and commands."""
@@ -51,19 +51,19 @@ LETTERS = {
 
 
 def new_key(kind: KeyKind) -> str:
-    """Return a key that nobody has."""
+    """Return a new random key."""
     body = f"{PREFIX}{LETTERS[kind]}_{_digits(secrets.randbits(RANDOM_BITS), RANDOM_DIGITS)}"
     return body + _check(body)
 
 
 def is_mistyped(key: str) -> bool:
-    """Tell whether a text begins as a key of ours and cannot be one: it is cut, or a character is wrong."""
+    """Tell whether a text begins like a key of this program but cannot be one, because it is cut or a character is wrong."""
     begins = len(key) > len(PREFIX) + 1 and key.startswith(PREFIX) and key[len(PREFIX)] in LETTERS.values() and key[len(PREFIX) + 1] == "_"
     return begins and (len(key) != LENGTH or _check(key[:-CHECK_DIGITS]) != key[-CHECK_DIGITS:])
 
 
 def digest(key: str) -> bytes:
-    """Return what is stored of a key: 32 bytes."""
+    """Return the digest of a key that is stored: 32 bytes."""
     return sha256(key.encode()).digest()
 
 

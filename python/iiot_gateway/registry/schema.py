@@ -1,4 +1,4 @@
-"""The tables of the registry, and how a file of an earlier version is taken over; `server_schema.py` does the same in PostgreSQL.
+"""The tables of the registry, and the migration of a file of an earlier version; `server_schema.py` does the same in PostgreSQL.
 
 `PRAGMA user_version` holds the version. Each step is one transaction. A later version than this program knows is refused, and nothing is
 changed then.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from iiot_gateway.errors import RegistryUnusable
 
 WATCHED = "name, type, location, state, tags, user_name, configuration, firmware_version, hardware_version"
-"""What of a device counts for its points and its rights, or is shown: a change of these is another revision."""
+"""The columns of a device that affect its points or its rights, or that are shown: a change of them makes a new revision."""
 
 
 COUNTED = {
@@ -20,7 +20,7 @@ COUNTED = {
     "access_key": ("INSERT", "DELETE", "UPDATE OF expires_at"),
     "access_key_device": ("INSERT", "DELETE"),
 }
-"""Which changes of which tables count."""
+"""The changes of tables that make a new revision."""
 
 
 STEPS = (
@@ -119,16 +119,16 @@ TRIGGERS = "".join(
     for table, events in COUNTED.items()
     for event in events
 )
-"""What counts each change that another process must see; made with the first step."""
+"""The triggers that count each change which another process must see; they are made with the first step."""
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:
-    """Take an earlier file over, or make the tables. Raises RegistryUnusable for a later one."""
+    """Migrate an earlier file, or make the tables. Raises RegistryUnusable for a file of a later version."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise too_late(path, version)
     for number, step in enumerate(STEPS[version:], version + 1):
-        # Another process may do the same at this moment: the one that comes second finds the step done.
+        # Another process may do the same at this moment; the second one finds that the step is done.
         db.execute("BEGIN IMMEDIATE")
         try:
             (found,) = db.execute("PRAGMA user_version").fetchone()
@@ -150,7 +150,7 @@ def too_late(place: str, version: int) -> RegistryUnusable:
 
 
 def statements(step: str) -> Iterator[str]:
-    """Give each statement of a step; a trigger has semicolons within."""
+    """Give each statement of a step; a trigger contains semicolons."""
     pending = ""
     for part in step.split(";"):
         pending += part + ";"

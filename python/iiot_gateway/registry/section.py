@@ -85,7 +85,7 @@ class DevicesSection(SourceSection):
 
 
 def registry_path(config: Config) -> str | None:
-    """Return the registry's file, None without [devices] and where a server has the registry."""
+    """Return the registry's file; None without [devices], or if the registry is on a server."""
     found = (str(config.base / section.path) for section in config.of(DevicesSection).values() if section.database == "sqlite")
     return next(found, None)
 
@@ -139,7 +139,7 @@ def _mosquitto_faults(config: Config, section: DevicesSection) -> Faults:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say where devices would not be let in, or others would."""
+    """Report settings with which devices could not log in, or others could."""
     # Not above: it knows this section.
     from iiot_gateway.registry.brokers import account_notes
 
@@ -157,7 +157,7 @@ def notes(config: Config) -> Iterator[str]:
 
 
 def _broker_notes(config: Config) -> Iterator[str]:
-    """Say where anybody may publish for any device."""
+    """Report brokers at which anybody may publish for any device."""
     if is_wanted(config) and not config.one(BrokerSection).username:
         yield (
             "[broker] asks nobody for a password, so whoever reaches it may publish for every device: set username and password, "
@@ -176,7 +176,7 @@ def _doctor(config: Config, running: Running) -> Iterator[Finding]:
 
 
 def is_asked_by_devices(config: Config) -> bool:
-    """Tell whether the HTTP server answers devices."""
+    """Tell whether the HTTP server serves the device API."""
     return bool(config.of(DevicesSection))
 
 

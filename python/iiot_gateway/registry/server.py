@@ -1,4 +1,4 @@
-"""The registry in a PostgreSQL, which several gateways may share: one connection reads, another writes, a third one hears of changes.
+"""The registry in a PostgreSQL that several gateways may share: one connection reads, another writes, a third listens for changes.
 
 Blocking. Connections are opened when they are needed. Whoever writes holds the row of the revision first, so that nobody else writes
 meanwhile, as SQLite has it.
@@ -22,7 +22,7 @@ REVISION = "SELECT number FROM revision"
 
 
 class RegistryServer:
-    """The tables of a registry in a PostgreSQL. Methods may be called from any thread."""
+    """The tables of a registry in PostgreSQL. Methods may be called from any thread."""
 
     is_server = True
 
@@ -33,9 +33,9 @@ class RegistryServer:
         self._watch: Watch | None = None
 
     def watch(self, patience_s: float) -> None:
-        """Hear of changes from now on, and trust nothing while they cannot be heard of: then every method raises RegistryUnusable.
+        """Listen for changes from now on. While the server does not report changes, every method raises RegistryUnusable.
 
-        Waits so long for the server. Raises RegistryUnusable at once for tables that this program cannot use.
+        Waits at most `patience_s` for the server. Raises RegistryUnusable at once for tables that this program cannot use.
         """
         self._watch = Watch(self.place)
         self._watch.start(patience_s)
@@ -48,14 +48,14 @@ class RegistryServer:
         self._writer.close()
 
     def generation(self) -> int:
-        """Return a number that is another one after each change of devices or keys that counts. While it is watched, nobody is asked."""
+        """Return a number that changes with each relevant change of devices or keys. While it is watched, this needs no query."""
         if self._watch is not None:
             return self._watch.generation()
         (number,) = self.one(REVISION) or (0,)
         return int(number)
 
     def one(self, statement: str, *arguments: Any) -> tuple[Any, ...] | None:
-        """Return the first row of a question. Raises RegistryUnusable."""
+        """Return the first row of a query. Raises RegistryUnusable."""
         with self.read() as asking:
             row: tuple[Any, ...] | None = asking.execute(statement, arguments).fetchone()
         return row
@@ -68,7 +68,7 @@ class RegistryServer:
 
     @contextmanager
     def write(self) -> Iterator[_Asking]:
-        """Write in one transaction, which an error takes back; nobody else writes meanwhile. Raises RegistryUnusable.
+        """Write in one transaction, which an error rolls back; nobody else writes meanwhile. Raises RegistryUnusable.
 
         If the server goes away while it commits, nobody knows whether it has: RegistryUnusable, and whatever was remembered is forgotten.
         """
@@ -97,7 +97,7 @@ class RegistryServer:
             raise RegistryUnusable(self.place.shown, "the row of its revision is missing", "restore the schema from a backup")
 
     def repeated(self, error: Exception) -> str | None:
-        """Return the column, such as `device.name`, whose value another row has, if that is what an error of a statement says."""
+        """Return the column, such as `device.name`, whose value another row already has, if this is the cause of a statement's error."""
         return REPEATED.get(error.constraint or "") if isinstance(error, PostgresError) and error.sqlstate == "23505" else None
 
     @contextmanager
@@ -111,7 +111,7 @@ class RegistryServer:
 
 
 class _Link:
-    """A connection that is opened when it is needed, for one who asks at a time."""
+    """A connection that is opened when it is needed, for one caller at a time."""
 
     def __init__(self, place: ServerPlace) -> None:
         self.lock = threading.Lock()
@@ -119,7 +119,7 @@ class _Link:
         self._connection = PostgresConnection(place.settings)
 
     def ask(self, statement: str, arguments: Sequence[Any], *, may_connect: bool) -> tuple[list[tuple[Any, ...]], int]:
-        """Ask, on a new connection if the one that was there turns out to have ended. Raises PostgresError, RegistryUnusable."""
+        """Query, on a new connection if the old one turns out to have ended. Raises PostgresError, RegistryUnusable."""
         parameters = [argument(each) for each in arguments]
         was_open = self._connection.is_open
         if may_connect and not was_open:
@@ -133,34 +133,34 @@ class _Link:
             return self._connection.ask(translated(statement), parameters)
 
     def ask_many(self, statement: str, sets: Iterable[Sequence[Any]]) -> int:
-        """Ask with each set of arguments. Raises PostgresError."""
+        """Query with each set of arguments. Raises PostgresError."""
         return self._connection.ask_many(translated(statement), [[argument(each) for each in arguments] for arguments in sets])
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._connection.cancel()
         with self.lock:
             self._connection.close()
 
 
 class _Asking:
-    """Takes statements on a connection."""
+    """Executes statements on a connection."""
 
     def __init__(self, link: _Link, *, may_connect: bool) -> None:
         self._link = link
         self._may_connect = may_connect
 
     def execute(self, statement: str, arguments: Sequence[Any] = (), /) -> _Answer:
-        """Carry a statement out. Raises PostgresError."""
+        """Execute a statement. Raises PostgresError."""
         return _Answer(*self._link.ask(statement, arguments, may_connect=self._may_connect))
 
     def executemany(self, statement: str, sets: Iterable[Sequence[Any]], /) -> _Answer:
-        """Carry a statement out with each set of arguments; in a transaction only. Raises PostgresError."""
+        """Execute a statement with each set of arguments; only within a transaction. Raises PostgresError."""
         return _Answer([], self._link.ask_many(statement, sets))
 
 
 class _Answer:
-    """What a statement gave."""
+    """The result of a statement."""
 
     def __init__(self, rows: list[tuple[Any, ...]], rowcount: int) -> None:
         self._rows = rows

@@ -1,4 +1,4 @@
-"""The registry's schema in PostgreSQL: how a connection begins, and how the tables are made or taken over.
+"""The registry's schema in PostgreSQL: how a connection begins, and how the tables are made or migrated.
 
 `registry_version` holds the version. All steps that are missing are one transaction, and whoever comes second waits for it.
 """
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
 
 TIMEOUT_S = 5.0
-"""So long a statement, and the wait for whoever else writes, may take: those who ask wait for it."""
+"""How long a statement, and the wait for other writers, may take: callers wait for it."""
 SESSION = f"""
 SET search_path = {{schema}}, pg_temp;
 SET lock_timeout = '{TIMEOUT_S}s';
 SET statement_timeout = '{TIMEOUT_S}s';
 SET idle_in_transaction_session_timeout = '{2 * TIMEOUT_S}s';
 """
-"""The last one ends a transaction whose client is gone without a word, so that it locks nobody out."""
+"""The last setting ends a transaction whose client has vanished, so that it blocks nobody."""
 CONNECT_S = 5.0
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerPlace:
-    """Where the tables are."""
+    """The place of the tables."""
 
     settings: PostgresSettings
     schema: str
     shown: str
-    """Host, database and schema, for people."""
+    """Host, database and schema, in readable form."""
 
     def connect(self, connection: PostgresConnection) -> None:
-        """Open a connection, and make or take over the tables. Raises RegistryUnusable for a later version, PostgresError."""
+        """Open a connection, and make or migrate the tables. Raises RegistryUnusable for a later version, and PostgresError."""
         connection.connect()
         connection.query(SESSION.format(schema=postgres_name(self.schema)))
         version = self.version(connection)
@@ -98,7 +98,7 @@ def server_place(config: Config) -> ServerPlace:
 
 
 def schema_fault(config: Config) -> str | None:
-    """Say what is wrong with the name of the schema; what is wrong with the server's section is said there."""
+    """Report faults of the schema's name; faults of the server's section are reported there."""
     try:
         PostgresConnection(server_place(config).settings)
     except PostgresError as error:

@@ -1,4 +1,4 @@
-"""Devices and keys as the API and the command line show them; a key itself is never among what is shown."""
+"""Devices and keys in the form in which the API and the command line show them. A key itself is never shown."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def configuration_of(device: Device) -> dict[str, Any]:
 
 
 def shown_key(entry: KeyEntry) -> dict[str, Any]:
-    """Return what is known of a key. Times are Unix seconds."""
+    """Return the data of a key, without the key itself. Times are Unix seconds."""
     return {
         "id": entry.id,
         "kind": str(entry.kind),

@@ -1,4 +1,4 @@
-"""The registry as its users hold it."""
+"""The registry, in the form that other modules use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Registry:
         self.accounts = Accounts(self.database)
 
     def generation(self) -> int:
-        """Return a number that is another one after each change, by whomever. Raises RegistryUnusable."""
+        """Return a number that changes with each relevant change, in any process. Raises RegistryUnusable."""
         return self.database.generation()
 
     def close(self) -> None:

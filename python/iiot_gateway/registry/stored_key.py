@@ -20,21 +20,21 @@ SALT_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key as the registry holds it."""
+    """A key in the form in which the registry stores it."""
 
     digest: bytes
-    """32 bytes."""
+    """The SHA-256, 32 bytes."""
     password_hash: str | None = None
-    """None for keys that no device logs in with."""
+    """The hash for Mosquitto; None for keys with which no device logs in."""
 
 
 def device_key(key: str) -> StoredKey:
-    """Return what is stored of a device's key."""
+    """Return the stored form of a device's key."""
     return StoredKey(digest(key), password_hash(key))
 
 
 def password_hash(key: str) -> str:
-    """Return a password as a line of Mosquitto's password file has it."""
+    """Return a password in the form of Mosquitto's password file."""
     salt = secrets.token_bytes(SALT_BYTES)
     hashed = hashlib.pbkdf2_hmac("sha512", key.encode(), salt, ROUNDS)
     return f"$7${ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(hashed).decode()}"

@@ -1,4 +1,4 @@
-"""Hears of each change of a registry in a PostgreSQL, and says until when what is remembered of it may be trusted.
+"""Listens for changes of a registry in PostgreSQL, and says until when cached data of it may be trusted.
 
 A connection listens. It is told of each change when that is committed, and asks for the revision then, and every second besides. An
 answer is trusted for LEASE_S from when the question was sent. So a connection that broke without a word opens nothing: nobody is let in
@@ -24,12 +24,12 @@ CONSEQUENCE = "devices are answered with 503 and come again; MQTT goes on with w
 
 
 def clock() -> float:
-    """Return seconds that also pass while the machine sleeps: what was trusted before is not trusted after it."""
+    """Return seconds that also pass while the machine sleeps, so that cached data is not trusted after a sleep."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Watch:
-    """Follows the revision on a thread of its own."""
+    """Follows the revision, on its own thread."""
 
     def __init__(self, place: ServerPlace) -> None:
         self._place = place
@@ -37,7 +37,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
         self._is_ended = threading.Event()
         self._is_told = threading.Event()
-        """Set once the first attempt to reach the server has ended well, or can never."""
+        """Set once the first attempt to reach the server has succeeded, or can never succeed."""
         self._lock = threading.Lock()
         self._generation = 0
         self._revision = -1
@@ -47,7 +47,7 @@ class Watch:
         self._log = get_log(part="registry")
 
     def start(self, patience_s: float) -> None:
-        """Begin; wait so long for the server. Raises RegistryUnusable if its tables can never be used."""
+        """Begin, and wait at most so long for the server. Raises RegistryUnusable if its tables can never be used."""
         # A thread that comes back from the extension once the interpreter has ended would end the process by force.
         atexit.register(self.end)
         self._thread.start()
@@ -63,20 +63,20 @@ class Watch:
         atexit.unregister(self.end)
 
     def generation(self) -> int:
-        """Return a number that is another one after each change. Raises RegistryUnusable while changes cannot be heard of."""
+        """Return a number that changes with each relevant change. Raises RegistryUnusable while the server does not report changes."""
         if clock() >= self._trusted_until:
             raise self._unusable()
         return self._generation
 
     def reached(self, revision: int) -> None:
-        """Note a revision that this process has just committed: its next question must see it."""
+        """Note a revision that this process has just committed: its next query must see it."""
         with self._lock:
             if revision > self._revision:
                 self._revision = revision
                 self._generation += 1
 
     def doubt(self) -> None:
-        """Forget everything: nobody knows whether something was changed."""
+        """Forget everything, because there may have been changes."""
         with self._lock:
             self._generation += 1
 
