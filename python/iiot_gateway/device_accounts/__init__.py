@@ -1,1 +1,1 @@
-"""Accounts of devices at a Mosquitto: its dynamic security plug-in is told what the registry says."""
+"""Accounts of devices at a Mosquitto broker: they are kept in step with the registry through its dynamic security plug-in."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def handed_keys_of(building: Building) -> HandedKeys | None:
-    """Return where keys are handed to the broker; None if no broker has accounts of devices."""
+    """Return the store of keys for the broker; None if no broker has accounts of devices."""
     return building.once(_handed_keys)
 
 
@@ -27,7 +27,7 @@ def _handed_keys(building: Building) -> HandedKeys | None:
 
 
 def account_keeper_of(building: Building) -> AccountKeeper | None:
-    """Return what keeps the accounts; None if no broker has any. Raises MqttError, RegistryUnusable."""
+    """Return the keeper of the accounts; None if no broker has accounts of devices. Raises MqttError, RegistryUnusable."""
     section, handed, registry = account_broker(building.config), handed_keys_of(building), registry_of(building)
     if section is None or handed is None or registry is None:
         return None

@@ -1,9 +1,9 @@
-"""Asks Mosquitto's dynamic security plug-in: a command goes to its topic, and the answer is known by its correlationData.
+"""Talks to Mosquitto's dynamic security plug-in: a command goes to the plug-in's topic, and correlationData identifies the answer.
 
     $CONTROL/dynamic-security/v1             {"commands": [{"command": "createRole", ..., "correlationData": "7"}]}
-    $CONTROL/dynamic-security/v1/response    {"responses": [{"command": "createRole", "correlationData": "7"}]}, with "error" for a no
+    $CONTROL/dynamic-security/v1/response    {"responses": [{"command": "createRole", "correlationData": "7"}]}, with "error" if refused
 
-Source: mosquitto.org/documentation/dynamic-security, and what version 2.0.11 answers.
+Sources: mosquitto.org/documentation/dynamic-security, and the answers of version 2.0.11.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOPIC = "$CONTROL/dynamic-security/v1"
 RESPONSES = f"{TOPIC}/response"
 ANSWER_S = 20.0
 PAGE = 100
-"""Accounts or roles of one answer, so that none is long."""
+"""The most accounts or roles of one answer, so that no answer is long."""
 MUST_BE_CLOSED = ("publishClientSend", "subscribe")
 NO_ANSWER = (
     "no answer to a command of dynamic security: the plug-in is not loaded, or this account may not use $CONTROL/dynamic-security/# there"
@@ -39,11 +39,11 @@ class Unanswered(GatewayError):
 
 
 class CommandRefused(GatewayError):
-    """The plug-in said no; the text is its own."""
+    """The plug-in refused a command; the text is its own."""
 
 
 class Conversation:
-    """Asks one command at a time over a connection that somebody serves."""
+    """Sends one command at a time over a connection that the caller serves."""
 
     def __init__(self, side: SideConnection, *, answer_s: float = ANSWER_S) -> None:
         self._side = side
@@ -53,11 +53,11 @@ class Conversation:
         self._waits: dict[str, anyio.Event] = {}
         self._answers: dict[str, dict[str, Any]] = {}
         self.connection = 0
-        """The number of the connection; 0: none stands."""
+        """The number of the connection; 0 if there is none."""
         self._changed = anyio.Event()
 
     def take(self, connection: int, messages: Messages, refused: Refused) -> None:
-        """Take what came over the connection."""
+        """Take a message that came over the connection."""
         if connection != self.connection:
             self.connection = connection
             self._wake()
@@ -70,12 +70,12 @@ class Conversation:
                 self._wake()
 
     async def changes(self) -> int:
-        """Wait for another connection, or none, and return its number."""
+        """Wait until the connection changes or ends, and return its number."""
         await self._changed.wait()
         return self.connection
 
     async def ask(self, command: Command) -> dict[str, Any]:
-        """Ask, and return the data of the answer. Raises CommandRefused, or Unanswered."""
+        """Send a command, and return the data of the answer. Raises CommandRefused or Unanswered."""
         self._asked += 1
         number = f"{self._own}-{self._asked}"
         document = json.dumps({"commands": [{**command, "correlationData": number}]}).encode()
@@ -117,9 +117,9 @@ class Conversation:
         return BrokerState(accounts, roles)
 
     async def open_defaults(self) -> list[str]:
-        """Return what the broker lets everybody do that no role forbids. Raises as `ask` does."""
+        """Return the rights that the broker gives to everybody by default, but should not. Raises as `ask` does."""
         data = await self.ask({"command": "getDefaultACLAccess"})
-        # publishClientReceive is open by default: whoever may not subscribe receives nothing.
+        # publishClientReceive is open by default: a client that may not subscribe receives nothing.
         with _readable():
             return [str(acl["acltype"]) for acl in data.get("acls", ()) if acl["acltype"] in MUST_BE_CLOSED and acl["allow"]]
 
@@ -144,7 +144,7 @@ class Conversation:
 
     def _take_response(self, response: dict[str, Any]) -> None:
         number = response.get("correlationData")
-        # Others administrate over the same topic.
+        # Other administrators use the same topic.
         if isinstance(number, str) and (answered := self._waits.get(number)) is not None:
             self._answers[number] = response
             answered.set()
@@ -156,7 +156,7 @@ class Conversation:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Take what is not written as the plug-in writes for no answer."""
+    """Ignore answers that do not have the form of the plug-in."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -29,7 +29,7 @@ CLOSE = "mosquitto_ctrl ... dynsec setDefaultACLAccess KIND deny, for each of th
 
 
 def plug_in(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try the plug-in, if there is to be one."""
+    """Test the plug-in, if the configuration needs it."""
     section = account_broker(config)
     if section is not None:
         subject = f"devices accounts at {section.broker_url}"

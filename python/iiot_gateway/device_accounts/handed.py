@@ -1,4 +1,4 @@
-"""Keys on their way to a broker: in memory only, because the registry holds nothing that a broker could be told."""
+"""Keys on their way to a broker. They are only in memory, because the registry stores only digests, which a broker cannot use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from iiot_gateway.registry.keys import digest
 
 KEPT_S = 60.0
-"""How long a key is kept that the registry does not name: its sender is about to store it, or has failed to."""
+"""How long (s) a key is kept that is not in the registry: its maker is about to store it, or has failed to."""
 
 
 class HandedKeys:
@@ -28,11 +28,11 @@ class HandedKeys:
             self._changes += 1
 
     def changes(self) -> int:
-        """Return how many were handed over."""
+        """Return how many keys were handed over."""
         return self._changes
 
     def find(self, key_digest: bytes) -> str | None:
-        """Return the key of a digest."""
+        """Return the key with a digest."""
         with self._lock:
             return self._keys.get(key_digest, (None, 0.0))[0]
 
@@ -42,7 +42,7 @@ class HandedKeys:
             self._keys.pop(key_digest, None)
 
     def keep_only(self, wanted: set[bytes]) -> None:
-        """Forget keys that the registry does not name, once they are old."""
+        """Forget keys that are not in the registry, once they are old."""
         oldest = self._clock() - KEPT_S
         with self._lock:
             self._keys = {each: (key, at) for each, (key, at) in self._keys.items() if each in wanted or at > oldest}

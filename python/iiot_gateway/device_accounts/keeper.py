@@ -1,6 +1,6 @@
-"""Keeps the accounts of a broker as the registry wants them: at the start, after each change, and when the broker comes back.
+"""Keeps the accounts of a broker in step with the registry: at the start, after each change, and when the broker comes back.
 
-The registry says what is wanted, and holds which key the broker was known to have; the broker says which accounts it has. The
+The registry holds the wanted accounts, and the last key that the broker is known to have. The broker says which accounts it has. The
 difference is the remaining work, so nothing is forgotten when either side dies.
 """
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 AGAIN_S = 30.0
-"""How often expiring keys are checked, and refusals tried again."""
+"""How often (s) expiring keys are checked, and refused commands are tried again."""
 PATIENCE_S = 3.0
 """How long the first connection may take before the broker is reported as away."""
 NAMED = 20
 """The most devices that one line of the log names."""
 MOST_STEPS = 8
-"""More steps one account never needs; a broker that does not do what it acknowledges ends there."""
+"""The most steps that one account can need. It stops the work at a broker that does not do what it acknowledges."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a look at registry and broker came to."""
+    """The result of a comparison of registry and broker."""
 
     wanted: dict[str, WantedAccount]
     due: list[WantedAccount]
@@ -52,7 +52,7 @@ class _Look:
 
 
 class AccountKeeper:
-    """Tells the plug-in what the registry wants."""
+    """Makes the plug-in's accounts as the registry wants them."""
 
     def __init__(self, registry: Registry, handed: HandedKeys, side: SideConnection, *, broker: str, topics: str) -> None:
         self._registry = registry
@@ -62,19 +62,19 @@ class AccountKeeper:
         self._broker_url = broker
         self._topics = topics
         self._prefix = ""
-        """Of the roles of this registry, once it was asked for its name."""
+        """The prefix of this registry's roles, once the registry was asked for its name."""
         self._known: dict[str, Account] = {}
         self._to_store: dict[str, Account] = {}
         self._settled: dict[str, WantedAccount] = {}
-        """What was wanted when the accounts were looked at last."""
+        """The wanted accounts at the last comparison."""
         self._seen: tuple[int, int, int] | None = None
         self._log = get_log(part="device_accounts")
         self._began_s, self._was_reached = time.monotonic(), False
         self.fault = "the broker has not answered yet; `iiot-gateway doctor` says why"
-        """Why nothing can be done now; empty if it can."""
+        """Why no work can be done now; empty if it can."""
 
     def summary(self) -> str:
-        """Say what is wrong; empty if nothing is."""
+        """Return what is wrong; empty if nothing is."""
         if self.fault and (self._was_reached or time.monotonic() - self._began_s > PATIENCE_S):
             return f"accounts of devices wait for the broker: {self.fault}"
         open_states = {account.state for account in self._known.values()} & {AccountState.ROTATE, AccountState.TAKEN, AccountState.REFUSED}
@@ -106,7 +106,7 @@ class AccountKeeper:
                 await anyio.sleep(backoff.next_delay_s())
 
     async def _serve_connection(self, connection: int, backoff: Backoff) -> None:
-        """Look for what is to be done until the connection ends."""
+        """Find and do the remaining work until the connection ends."""
         if not self._prefix:
             self._prefix = role_prefix(await anyio.to_thread.run_sync(self._registry.accounts.registry_id))
         if wrong := await self._talk.open_defaults():
@@ -122,7 +122,7 @@ class AccountKeeper:
         backoff.reset()
         looked_s = 0.0
         while self._talk.connection == connection:
-            # What was handed over is counted first: it is looked for after the count.
+            # The handed keys are counted first, because they are looked up after the count.
             handed = self._handed.changes()
             seen = (connection, await anyio.to_thread.run_sync(self._registry.generation), handed)
             if seen != self._seen or time.monotonic() - looked_s >= AGAIN_S:
@@ -132,7 +132,7 @@ class AccountKeeper:
             await anyio.sleep(LOOK_S)
 
     def _needs_another_look(self, wanted: Mapping[str, WantedAccount], *, is_again: bool) -> bool:
-        """Tell whether the broker is to be asked again what it has.
+        """Tell whether the broker must be asked again for its accounts.
 
         Somebody may have put right there what kept an account from being right: from time to time, and when such a device has a new key.
         """
@@ -150,19 +150,19 @@ class AccountKeeper:
             await self._remove(look.surplus, broker)
             for each in look.due:
                 await self._settle(each, broker)
-                # Posts are answered in between, also where nothing is asked of the broker.
+                # This lets posts be answered in between, even if no command is sent to the broker.
                 await anyio.lowlevel.checkpoint()
         finally:
-            # Also if the broker goes away in between: it was told what it was told.
+            # Also if the broker goes away in between: the commands that it has acknowledged stay in effect.
             with anyio.CancelScope(shield=True):
                 await self._store(gone=look.gone)
             self._tell(look)
 
     def _look(self, broker: BrokerState, *, is_again: bool) -> _Look:
-        """Find what is to be done. In a thread: there may be many devices, and posts are to be answered meanwhile."""
+        """Find the remaining work. Runs in a thread, because there may be many devices, and posts must be answered meanwhile."""
         accounts = self._registry.accounts
         wanted, stored = accounts.wanted(), accounts.all()
-        # What could not be stored the last time is known all the same.
+        # States that could not be stored the last time count as known.
         self._known = {device: each for device, each in stored.items() if each.broker == self._broker_url} | self._to_store
         self._handed.keep_only({each.key_digest for each in wanted.values()})
         before = {device: each.state for device, each in self._known.items()}
@@ -192,7 +192,7 @@ class AccountKeeper:
         return next_of(wanted, broker, known)
 
     async def _ask_again(self, broker: BrokerState) -> None:
-        """Take what the broker has in place of what it was known to have."""
+        """Replace the known state of the accounts by the broker's own answer."""
         found = await self._talk.state()
         broker.accounts, broker.roles = found.accounts, found.roles
         self._settled = {}
@@ -208,7 +208,7 @@ class AccountKeeper:
             self._log.info(DEVICE_ACCOUNTS, state="removed", accounts=len(removed), names=removed[:NAMED])
 
     async def _settle(self, wanted: WantedAccount, broker: BrokerState) -> None:
-        """Do what one account needs. Raises Unanswered; a no is noted, and stops no other account."""
+        """Do the work for one account. Raises Unanswered. A refusal is noted, and does not stop the work for other accounts."""
         known = self._known.get(wanted.device) or Account(device=wanted.device, broker=self._broker_url)
         key_id, state, detail = known.key_id, AccountState.REFUSED, "the broker does not do what it acknowledges"
         if wanted.user_name not in broker.accounts:
@@ -222,13 +222,13 @@ class AccountKeeper:
                 await self._talk.ask(step.command)
             except CommandRefused as error:
                 state, detail = AccountState.REFUSED, str(error)
-                # Somebody else has changed it meanwhile: what is there now decides the next look.
+                # Somebody else has changed the account meanwhile; the next comparison starts from its present state.
                 await self._ask_again(broker)
                 break
             note(broker, step.command)
             if step.gives_key:
                 key_id = wanted.key_id
-                # At once: what is not known after a kill has to be rotated.
+                # At once, because a key whose state is unknown after a kill must be rotated.
                 self._put(Account(device=wanted.device, broker=self._broker_url, key_id=key_id, state=known.state))
                 await self._store()
         self._put(Account(device=wanted.device, broker=self._broker_url, key_id=key_id, state=state, detail=detail))
@@ -252,7 +252,7 @@ class AccountKeeper:
                 raise
 
     def _tell(self, look: _Look) -> None:
-        """Say which accounts have another state now, in a line for each state."""
+        """Log which accounts have a new state, in one line per state."""
         changed: dict[AccountState, list[str]] = defaultdict(list)
         for device in look.wanted:
             known = self._known.get(device)

@@ -1,7 +1,7 @@
-"""What is to be asked of the plug-in next, so that an account is as the registry wants it. Pure: it knows neither broker nor clock.
+"""The next command for the plug-in, so that an account becomes as the registry wants it. Pure: it knows neither broker nor clock.
 
-One command is asked at a time, because each rewrites the broker's file on its only thread. What is known of the broker afterwards is
-what it acknowledged.
+Commands are sent one at a time, because each one rewrites the broker's file on its only thread. Afterwards, the known state of the
+broker includes the commands that it acknowledged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENDED_KEY = "the key that the broker has is valid no more, so the account is dis
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccount:
-    """An account as the broker has it."""
+    """An account at the broker."""
 
     user_name: str
     client_id: str = ""
@@ -34,7 +34,7 @@ class BrokerAccount:
 
 @dataclass(slots=True)
 class BrokerState:
-    """What the broker has, as it said last."""
+    """The accounts and roles at the broker, by its last answer."""
 
     accounts: dict[str, BrokerAccount] = field(default_factory=dict)
     roles: dict[str, Rights] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class BrokerState:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What is to be asked, and how the account stands if nothing is."""
+    """The next command, or the state of the account if no command is needed."""
 
     command: Command | None
     state: AccountState = AccountState.WAITING
@@ -52,12 +52,12 @@ class Next:
 
 
 def role_prefix(registry_id: str) -> str:
-    """Return how the roles of this registry's devices begin."""
+    """Return the prefix of the roles of this registry's devices."""
     return f"iiot-gateway {registry_id} "
 
 
 def rights(topics: str, device_id: str) -> Rights:
-    """Return what a device may; its id has no characters that mean something in topics."""
+    """Return the rights of a device. Its id has no characters with a meaning in topics."""
     below = f"{topics}/{device_id}"
     return frozenset(
         {
@@ -70,19 +70,19 @@ def rights(topics: str, device_id: str) -> Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What is known beside the broker's own words when an account is looked at."""
+    """Facts about an account besides the broker's answer."""
 
     role: str
     rights: Rights
     broker_key: int | None
     """The number of the key that the broker was given last."""
     key: str | None
-    """The newest key, if it is at hand."""
+    """The newest key, if it is in memory."""
     now_s: float
 
 
 def next_of(wanted: WantedAccount, broker: BrokerState, known: Knowledge) -> Next:
-    """Return what is next for a device."""
+    """Return the next step for a device."""
     account = broker.accounts.get(wanted.user_name)
     if account is None:
         return _without_account(wanted, broker, known)
@@ -100,7 +100,7 @@ def _without_account(wanted: WantedAccount, broker: BrokerState, known: Knowledg
 
 
 def _changes(wanted: WantedAccount, account: BrokerAccount, broker: BrokerState, known: Knowledge) -> Iterator[Next]:
-    """Give what is to be done with an account that is there, the first of it first: what is taken away goes before what is given."""
+    """Give the commands for an existing account in their order: rights are taken away before others are given."""
     name = {"username": wanted.user_name}
     may_log_in = wanted.is_enabled and (_has_valid_key(wanted, known) or _is_given(wanted, known))
     if account.is_enabled and not may_log_in:
@@ -116,7 +116,7 @@ def _changes(wanted: WantedAccount, account: BrokerAccount, broker: BrokerState,
 
 
 def _standing(wanted: WantedAccount, known: Knowledge) -> Next:
-    """Tell how an account stands with which nothing is to be done."""
+    """Return the state of an account that needs no command."""
     if not wanted.is_enabled:
         return Next(None, AccountState.DISABLED)
     if not _has_valid_key(wanted, known):
@@ -125,7 +125,7 @@ def _standing(wanted: WantedAccount, known: Knowledge) -> Next:
 
 
 def _has_valid_key(wanted: WantedAccount, known: Knowledge) -> bool:
-    """Tell whether the broker has a key that is valid."""
+    """Tell whether the broker has a valid key."""
     if known.broker_key is None or known.broker_key not in wanted.valid:
         return False
     expires_at = wanted.valid[known.broker_key]
@@ -138,7 +138,7 @@ def _is_given(wanted: WantedAccount, known: Knowledge) -> bool:
 
 
 def surplus(wanted: Mapping[str, WantedAccount], broker: BrokerState, prefix: str) -> list[Command]:
-    """Return how accounts and roles go that are this registry's and of no device of it; accounts of others are left alone."""
+    """Return the commands that delete accounts and roles of this registry which belong to no device. Accounts of others are not touched."""
     names = {(f"{prefix}{device}", each.user_name) for device, each in wanted.items()}
     commands: list[Command] = []
     for account in broker.accounts.values():
@@ -151,7 +151,7 @@ def surplus(wanted: Mapping[str, WantedAccount], broker: BrokerState, prefix: st
 
 
 def note(broker: BrokerState, command: Command) -> None:
-    """Note that the broker has done a command."""
+    """Apply a command that the broker has acknowledged to the known state."""
     name = str(command.get("username", command.get("rolename", "")))
     account = broker.accounts.get(name)
     match command["command"]:
@@ -172,7 +172,7 @@ def note(broker: BrokerState, command: Command) -> None:
 
 
 def rights_of(acls: Any) -> Rights:
-    """Read the rights of a role as the plug-in writes them."""
+    """Read the rights of a role in the form of the plug-in."""
     return frozenset((str(acl["acltype"]), str(acl["topic"]), bool(acl["allow"])) for acl in acls)
 
 
@@ -189,7 +189,7 @@ def _creation(wanted: WantedAccount, role: str, key: str) -> Command:
         "command": "createClient",
         "username": wanted.user_name,
         "password": key,
-        # Nobody else's account may use this client id, or it would throw the device out.
+        # No other account may use this client id: it could take over the device's session.
         "clientid": wanted.device,
         "textname": "device of an iiot-gateway",
         "roles": [{"rolename": role, "priority": 0}],

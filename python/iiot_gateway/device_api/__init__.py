@@ -1,1 +1,1 @@
-"""The HTTP interface of devices: they register, send, and are asked about, under `/api/v1/`."""
+"""The HTTP interface of devices under `/api/v1/`: they register and send, and their data can be read."""

@@ -1,4 +1,4 @@
-"""A JSON answer that is written fast."""
+"""A JSON answer with a fast encoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Answer(Response):
-    """A document, and a status if it is not 200."""
+    """An answer: a document, and a status if it is not 200."""
 
     media_type = "application/json"
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which values are asked for. Times are Unix nanoseconds; the end is not part of the span."""
+    """A query for values. Times are Unix nanoseconds; the end is not part of the span."""
 
     device_id: str
     start_ns: int
@@ -32,13 +32,13 @@ class Archive(Protocol):
     """A store of values. The calls block; each raises Problem."""
 
     name: str
-    """What it is called in answers: influxdb, postgresql or history."""
+    """Its name in answers: influxdb, postgresql or history."""
 
     def values(self, question: Question) -> list[Value]:
         """Return values by time, the newest `limit` of them."""
 
     def latest(self, device_id: str, measurement: str | None) -> list[Value]:
-        """Return the newest value of each field, by the time of measurement."""
+        """Return the newest value per field, by the time of measurement."""
 
     def version(self) -> str:
         """Return its version, for `influxdb/health`."""

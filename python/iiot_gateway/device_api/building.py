@@ -1,4 +1,4 @@
-"""Makes what devices need from their section: the registry, the place of their posts in the journal, and the calls."""
+"""Builds the parts of the device API from the section: the registry, the source of posts for the journal, and the calls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WATCH_S = 0.5
 
 
 def device_api_of(building: Building) -> DeviceApi | None:
-    """Return what the calls of the device API work with, None without [devices]."""
+    """Return the objects that the calls of the device API use, None without [devices]."""
     return building.once(_device_api)
 
 
@@ -52,7 +52,7 @@ def _device_api(building: Building) -> DeviceApi | None:
     posts = _native.Posts(
         building.journal, "devices", message_id_window_s=section.message_id_window_s, max_message_ids=section.max_message_ids, **rules
     )
-    # Line protocol has its own profile: its times are what they are.
+    # Line protocol has its own profile, which accepts any time.
     rules["profile"] = read_profile(profile_path(building.config.base, lines.PROFILE))
     line_posts = _native.Posts(building.journal, "devices_lines", **rules)
     deletions = DeletionService(registry, building.journal, keepers_of(building))
@@ -64,7 +64,7 @@ def _device_api(building: Building) -> DeviceApi | None:
 
 
 def archive_of(config: Config) -> Archive | None:
-    """Return where devices' values are asked for: the first that there is. None if nothing keeps them."""
+    """Return the archive for queries: InfluxDB if a token may read, else PostgreSQL, else a history; None if no sink stores values."""
     for section in config.of(InfluxdbSection).values():
         if section.read_token:
             from iiot_gateway.device_api.influxdb_archive import InfluxdbArchive
@@ -99,7 +99,7 @@ def device_source(building: Building, name: str, _section: DevicesSection) -> So
 
 
 def _taking_keys(handed: HandedKeys) -> Callable[[dict[str, Any]], None]:
-    """Return what takes keys from the command line, each before the registry stores its digest."""
+    """Return the receiver of keys from the command line, each before the registry stores its digest."""
 
     def take(request: dict[str, Any]) -> None:
         keys = request.get("keys")
@@ -112,7 +112,7 @@ def _taking_keys(handed: HandedKeys) -> Callable[[dict[str, Any]], None]:
 
 
 class DeviceSource:
-    """Hands out what became of the posts, and shows what comes."""
+    """The source of posts: it hands out their outcomes, and shows what arrives."""
 
     kind = "devices"
 
@@ -126,7 +126,7 @@ class DeviceSource:
         self._log = get_log(source=name)
 
     async def run(self) -> None:
-        """Run until cancelled. What was not answered by then is sent again by the devices."""
+        """Run until cancelled. Devices send posts again that were not answered by then."""
         async with anyio.create_task_group() as beside:
             for task in self._beside:
                 beside.start_soon(task)
@@ -145,7 +145,7 @@ class DeviceSource:
                 await anyio.sleep(WATCH_S)
 
     def _registry_fault(self) -> str:
-        """Say why a server's registry cannot be asked; empty if it can, and for a file, which every request asks anyway."""
+        """Return why a registry on a server cannot be queried, else an empty text. Every request queries a file anyway."""
         if self._api.registry.database.is_server:
             try:
                 self._api.registry.generation()

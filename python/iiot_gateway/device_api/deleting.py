@@ -1,4 +1,4 @@
-"""The calls that delete what a device sent."""
+"""The calls that delete data of devices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Deleting:
         self._api = api
 
     async def delete(self, request: Request) -> Response:
-        """DELETE influxdb/device/{id}/data: the values of a span, everywhere. Its beginning is needed."""
+        """DELETE influxdb/device/{id}/data: the values of a span, in every place that keeps them. The beginning is required."""
         caller = await self._api.door.caller(request)
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
         device_id = (await self._api.door.speaking_for(caller, request.path_params["id"])).device.id
@@ -51,7 +51,7 @@ class Deleting:
         return Answer(document, 200 if is_done else 202)
 
     async def deletion(self, request: Request) -> Response:
-        """GET influxdb/deletions/{number}: how far a deletion has come."""
+        """GET influxdb/deletions/{number}: the progress of a deletion."""
         caller = await self._api.door.caller(request)
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.READER, KeyKind.ADMINISTRATOR)
         if caller.own_device is not None:
@@ -59,13 +59,13 @@ class Deleting:
         refuse_unknown(request.query_params, ())
         number = request.path_params["number"]
         deletion = await self._found(number)
-        # Whoever may not see it learns nothing of it.
+        # A caller who may not see the deletion does not learn that it exists.
         if not caller.may_read(deletion.device):
             raise unknown_deletion(number)
         return Answer({"deletion": await self._shown(deletion)})
 
     async def take(self, request: Request) -> Response:
-        """POST influxdb/deletions/{number}/take: this gateway carries out what another one was asked for."""
+        """POST influxdb/deletions/{number}/take: this gateway carries out a deletion that another gateway accepted."""
         caller = await self._api.door.caller(request)
         caller.must_be(KeyKind.ADMINISTRATOR)
         refuse_unknown(request.query_params, ())

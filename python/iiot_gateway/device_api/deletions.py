@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE_S = 5.0
-"""How long a call waits for its deletion, so that most are answered with 200."""
+"""How long (s) a call waits for its deletion, so that most calls are answered with 200."""
 LOOK_S = 0.2
 RETRY_S = 2.0
 OTHERS_S = 60.0
-"""So often is looked for deletions that wait for another gateway."""
+"""How often (s) the gateway looks for deletions that wait for another gateway."""
 OVERDUE_S = 3600.0
-"""A deletion that has waited so long for another gateway is told: the journal of that one may have been replaced."""
+"""How long (s) a deletion waits for another gateway before this is reported: the journal of that gateway may have been replaced."""
 COMMIT_S = 10.0
 
 
@@ -48,16 +48,16 @@ class DeletionService:
         self._wake = anyio.Event()
         self._done: dict[int, anyio.Event] = {}
         self._failures: dict[int, str] = {}
-        """Why a deletion could not be done at its last attempt, by its id."""
+        """The reason why the last attempt of a deletion failed, by the id of the deletion."""
         self._overdue: list[Deletion] = []
 
     async def ask(self, device_id: str, start_ns: int, stop_ns: int) -> Deletion:
-        """Note a deletion, and wait a moment for it. Raises Problem 501 where a place cannot delete, TooManyWaiting, RegistryUnusable."""
+        """Store a deletion, and wait a moment for it. Raises Problem 501 if a place cannot delete, TooManyWaiting, RegistryUnusable."""
         await self._must_be_possible()
         return await self._watch(await _in_thread(lambda: self._stored.add(device_id, start_ns, stop_ns, journal=self._journal_id)))
 
     async def take(self, deletion: Deletion) -> Deletion:
-        """Carry out what another gateway was asked for, and wait a moment for it. Raises Problem 501, RegistryUnusable."""
+        """Take over a deletion that another gateway accepted, and wait a moment for it. Raises Problem 501, RegistryUnusable."""
         if deletion.done_at is not None:
             return deletion
         await self._must_be_possible()
@@ -84,14 +84,14 @@ class DeletionService:
         return await _in_thread(lambda: self._stored.get(deletion_id))
 
     async def waits_for(self, deletion: Deletion) -> list[str]:
-        """Return the sinks that have not passed what was in the journal. Raises JournalError."""
+        """Return the sinks that have not yet passed the frames that were in the journal. Raises JournalError."""
         if deletion.done_at is not None or deletion.position is None or deletion.journal != self._journal_id:
             return []
         position = deletion.position
         return await _in_thread(lambda: self._journal.behind(position))
 
     def failure(self, deletion: Deletion) -> str | None:
-        """Return why it could not be done at the last attempt, or that another gateway is to do it."""
+        """Return why the last attempt failed, or that another gateway must carry out the deletion."""
         if deletion.done_at is not None:
             return None
         if self._stored.is_of_another(deletion, self._journal_id):
@@ -99,7 +99,7 @@ class DeletionService:
         return self._failures.get(deletion.id)
 
     def trouble(self) -> str:
-        """Say what waits for long for another gateway; empty if nothing does."""
+        """Name the deletions that have waited long for another gateway; empty if there are none."""
         if not self._overdue:
             return ""
         number = len(self._overdue)
@@ -107,7 +107,7 @@ class DeletionService:
         return f"{waits} for another gateway; if the journal of that one was replaced: {TAKE.format(self._overdue[0].id)}"
 
     async def run(self) -> None:
-        """Carry out what waits, until cancelled."""
+        """Carry out waiting deletions until cancelled."""
         try:
             await self._carry_on()
         finally:
@@ -133,7 +133,7 @@ class DeletionService:
                 await self._wake.wait()
 
     async def _attempt(self, deletion: Deletion, repeated: Repeated) -> bool:
-        """Carry a deletion out as far as it goes now. False after a failure."""
+        """Carry out a deletion as far as possible now. Return False after a failure."""
         try:
             is_done = await self._carry_out(deletion)
         except Problem as problem:
@@ -165,8 +165,8 @@ class DeletionService:
         return True
 
     async def _begin(self, deletion: Deletion) -> int:
-        """Note what every sink must have passed, and return it."""
-        # Rejects first: what of them was offered again until now lies before the position.
+        """Store the position that every sink must pass, and return it."""
+        # Rejects first: those that were retried until now are before the position.
         await _in_thread(lambda: self._journal.delete_rejects(deletion.device, deletion.start_ns, deletion.stop_ns))
         position = await _in_thread(lambda: self._journal.end(COMMIT_S))
         if position is None:
@@ -189,5 +189,5 @@ def _deleting(keeper: Keeper, deletion: Deletion) -> Callable[[], None]:
 
 
 async def _in_thread(call: Callable[[], T]) -> T:
-    # A deletion may take long, and the end of the gateway does not wait for it: it is ended then, and goes on at the next start.
+    # A deletion may take long. The end of the gateway does not wait for it: it is interrupted, and continues at the next start.
     return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)

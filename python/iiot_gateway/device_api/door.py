@@ -1,8 +1,8 @@
-"""Decides who makes a call, and what that key may do. Every call of the device API passes through this module.
+"""Finds out who makes a call, and what the key may do. Every call of the device API passes through this module.
 
-A key stands in a header and nowhere else: what stands in an address ends in logs. What is found for a key is remembered
-until something in the registry changes. Whether something has changed is asked once per turn of the event loop: a request that was
-sent after a change was answered is read in a later turn. A registry in a server is asked in a thread, so that nobody else waits for it.
+A key is only accepted in a header, because URLs end up in logs. The data of a key is remembered until something in the registry
+changes. The registry is asked for changes once per turn of the event loop: a request that was sent after a change was answered is
+read in a later turn. A registry on a server is queried in a thread, so that nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MOST_REMEMBERED = 10_000
-"""Keys, and devices, that are remembered; of more, the newest gives its place.
+"""The most keys, and the most devices, that are remembered. A full store replaces its newest entry.
 
-Devices come round in much the same order: whoever forgets the oldest, or all, forgets each one just before it comes again.
+Devices send in much the same order. Forgetting the oldest one, or all, would forget each device just before it sends again.
 """
 MOST_ASKING = 8
-"""Threads that ask a server at once; they take no place from others."""
+"""The most threads that query a server at the same time; they take no threads from others."""
 
 
 def key_needed() -> Problem:
@@ -58,7 +58,7 @@ def key_unknown() -> Problem:
 
 
 def foreign_device() -> Problem:
-    """Say that a key is not that of a device."""
+    """Say that a key does not belong to a device."""
     return Problem(
         403, "foreign_device", "this key does not speak for that device", "use the device's own key, or a gateway's key that names it"
     )
@@ -71,11 +71,11 @@ def disabled() -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A device whose data may come."""
+    """A device whose data is accepted."""
 
     device: Device
     tags: bytes
-    """What its points take from the registry, as the journal stores it."""
+    """The tags that its points get from the registry, in the form of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,11 @@ class Caller:
             raise Problem(403, "key_of_wrong_kind", f"a {self.key.kind}'s key may not do this", f"use {wanted}")
 
     def may_speak_for(self, device_id: str) -> bool:
-        """Tell whether it may send as a device, and change what is the device's own."""
+        """Tell whether the caller may send as a device, and change what belongs to the device."""
         return self.key.kind is KeyKind.ADMINISTRATOR or (self.key.kind in (KeyKind.DEVICE, KeyKind.GATEWAY) and self.key.covers(device_id))
 
     def may_read(self, device_id: str) -> bool:
-        """Tell whether it may see what a device sent."""
+        """Tell whether the caller may see the data of a device."""
         return self.key.kind is KeyKind.READER or self.may_speak_for(device_id)
 
 
@@ -115,10 +115,10 @@ class Door:
         self._senders: dict[str, Sender | None] = {}
         self._limiter: anyio.CapacityLimiter | None = None
         self.used: dict[int, float] = {}
-        """When keys were used last, Unix seconds; for whoever stores it."""
+        """The times when keys were used last, Unix seconds; the service stores them."""
 
     async def caller(self, request: Request) -> Caller:
-        """Return who asks. Raises Problem 401."""
+        """Return the caller. Raises Problem 401."""
         return await self.holder(presented_key(request))
 
     async def holder(self, key: str) -> Caller:
@@ -128,7 +128,7 @@ class Door:
         if caller is None:
             if len(key) > MOST_CHARACTERS or is_mistyped(key):
                 raise key_unknown()
-            # Whoever guesses learns nothing from the time: what is compared is a digest of what was sent.
+            # Somebody who guesses keys learns nothing from the response time, because digests are compared.
             generation = self._generation
             entry = await self._asked(self._registry.keys.find, key)
             if entry is None:
@@ -142,7 +142,7 @@ class Door:
         return caller
 
     async def sender(self, device_id: str) -> Sender | None:
-        """Return a device as of the last `holder` or `refresh`, None if there is none; whether it is enabled is not asked."""
+        """Return a device as of the last `holder` or `refresh`, even if it is disabled; None if there is no such device."""
         if device_id in self._senders:
             return self._senders[device_id]
         generation = self._generation
@@ -158,7 +158,7 @@ class Door:
         return caller, await self.enabled(caller.own_device or "")
 
     async def speaking_for(self, caller: Caller, device_id: str) -> Sender:
-        """Return a device for which the caller may speak. Raises Problem 403, 404."""
+        """Return a device for which the caller may act. Raises Problem 403, 404."""
         caller.must_be(KeyKind.DEVICE, KeyKind.GATEWAY, KeyKind.ADMINISTRATOR)
         if not caller.may_speak_for(device_id):
             raise foreign_device()
@@ -195,7 +195,7 @@ class Door:
         return await anyio.to_thread.run_sync(find, what, limiter=self._limiter)
 
     def _remember(self, where: dict[str, R], name: str, found: R, generation: int) -> None:
-        """Remember what was found, unless something has changed while it was looked for."""
+        """Remember the result, unless the registry has changed during the query."""
         self.refresh()
         if generation != self._generation:
             return
@@ -204,7 +204,7 @@ class Door:
         where[name] = found
 
     def refresh(self) -> None:
-        """Forget what was remembered if something in the registry has changed by this turn of the event loop. Raises RegistryUnusable."""
+        """Forget everything if the registry has changed by this turn of the event loop. Raises RegistryUnusable."""
         if self._is_fresh:
             return
         generation = self._registry.generation()
@@ -213,7 +213,7 @@ class Door:
             self._senders.clear()
             self._generation = generation
         self._is_fresh = True
-        # It runs before everything that is read from now on.
+        # This runs before any request that is read from now on.
         asyncio.get_running_loop().call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
@@ -225,7 +225,7 @@ def presented_key(request: Request) -> str:
     if key := request.headers.get("x-api-key", "").strip():
         return key
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    # InfluxDB's clients say Token where others say Bearer.
+    # InfluxDB's clients send Token instead of Bearer.
     if scheme.lower() in ("bearer", "token") and key.strip():
         return key.strip()
     raise key_needed()

@@ -1,4 +1,4 @@
-"""The local history as the place that devices are asked about."""
+"""The local history as an archive of the values of devices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HistoryArchive:
 
     def values(self, question: Question) -> list[Value]:
         """Return values by time, the newest `limit` of them. Raises Problem."""
-        # Only the newest are kept: a span may hold more than memory should.
+        # Only the newest values are kept, because a span may hold more than fits into memory.
         found: list[Value] = []
         with self._reading() as history:
             for series in _of_device(history, question.device_id, question.measurement):
@@ -41,13 +41,13 @@ class HistoryArchive:
         return found
 
     def latest(self, device_id: str, measurement: str | None) -> list[Value]:
-        """Return the newest value of each field. Raises Problem."""
+        """Return the newest value per field. Raises Problem."""
         with self._reading() as history:
             series = {each["id"]: each for each in _of_device(history, device_id, measurement)}
             return [_value(series[last["id"]], last["time_ns"], last["typed"]) for last in history.last(list(series))]
 
     def version(self) -> str:
-        """Return the gateway's version: it keeps the history itself."""
+        """Return the gateway's version, because the gateway itself keeps the history."""
         with self._reading():
             return __version__
 

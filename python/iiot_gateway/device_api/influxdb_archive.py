@@ -1,4 +1,4 @@
-"""InfluxDB as the place that devices are asked about: Flux for version 2, InfluxQL for `api = "v1"`.
+"""InfluxDB as an archive of the values of devices: Flux for version 2, InfluxQL for `api = "v1"`.
 
 What a request says becomes a parameter of a query, and never a part of its text: Flux takes parameters as a syntax tree beside the query
 (`extern`), InfluxQL by `$name`.
@@ -38,7 +38,7 @@ OWN_COLUMNS = frozenset({"", "result", "table", "_start", "_stop", "_time", "_va
 
 
 class InfluxdbArchive:
-    """Asks InfluxDB with a token that may read."""
+    """Queries InfluxDB with a token that may read."""
 
     name = "influxdb"
 
@@ -52,10 +52,10 @@ class InfluxdbArchive:
             "authorization": f"Token {section.read_token.reveal()}",
         }
         self._poster = self._connection(f"{self._base}/api/v2/query?{urlencode({'org': section.org})}")
-        # A connection carries one request at a time, and whoever asks how the server is must not keep readers waiting.
+        # A connection carries one request at a time, and checks of the server's health must not delay readers.
         self._health = self._connection(self._base)
         self._deletion: Poster | None = None
-        # Deleting is a kind of writing, for which the other token is.
+        # Deleting counts as writing, for which the other token is needed.
         self._deleting = {**self._headers, "authorization": f"Token {(section.token or section.read_token).reveal()}"}
 
     def _connection(self, url: str, headers: Mapping[str, str] | None = None) -> Poster:
@@ -96,7 +96,7 @@ class InfluxdbArchive:
         if self._section.api == "v1":
             list(self._v1("DELETE WHERE device_id = $device AND time >= $start AND time < $stop", question))
             return
-        # An id holds letters, digits, - and _, so it cannot end the text that it stands in.
+        # An id has only letters, digits, - and _, so it cannot end the text that contains it.
         body = {"start": written(start_ns), "stop": written(stop_ns), "predicate": f'device_id="{device_id}"'}
         address = f"{self._base}/api/v2/delete?{urlencode({'org': self._section.org, 'bucket': self._section.bucket})}"
         self._right(self._delete(address, json.dumps(body).encode()), (204,))
@@ -138,7 +138,7 @@ class InfluxdbArchive:
         params = {"device": question.device_id, "start": question.start_ns, "stop": min(question.stop_ns, LAST_NS)}
         asked = {"db": self._section.bucket, "epoch": "ns", "q": query, "params": json.dumps(params)}
         address = f"{self._base}/query?{urlencode(asked)}"
-        # What changes data must be posted.
+        # Statements that change data must be posted.
         deletes = query.startswith("DELETE")
         answer = self._right(self._delete(address) if deletes else self._poster.get(address), (200,))
         try:
@@ -162,7 +162,7 @@ class InfluxdbArchive:
 
 
 LAST_NS = 9_223_372_036_854_775_806
-"""The last time that InfluxDB knows, less one."""
+"""The last time that InfluxDB can store, minus one nanosecond."""
 
 
 class Moment(str):
@@ -193,7 +193,7 @@ def _literal(value: Any) -> dict[str, Any]:
 
 
 def read_csv(text: str) -> Iterator[Value]:
-    """Read annotated CSV (datatype and header before each table). Raises Problem for what is none."""
+    """Read annotated CSV (datatype and header before each table). Raises Problem for other text."""
     types: list[str] = []
     header: list[str] | None = None
     for row in csv.reader(io.StringIO(text)):
@@ -250,7 +250,7 @@ def _newest(values: Iterator[Value]) -> list[Value]:
 
 
 def _unix_ns(text: str) -> int:
-    """Read RFC 3339 as InfluxDB writes it, with up to nine digits of a second."""
+    """Read RFC 3339 in the form of InfluxDB, with up to nine decimals of a second."""
     whole, _, rest = text.removesuffix("Z").partition(".")
     seconds = int(dt.datetime.fromisoformat(f"{whole}+00:00").timestamp())
     return seconds * 1_000_000_000 + int(f"{rest:0<9}"[:9] or 0)

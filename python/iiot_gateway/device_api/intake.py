@@ -1,4 +1,4 @@
-"""From requests to the journal: what was posted is queued at once, and answered when it is safe."""
+"""Brings posts into the journal: a post is queued at once, and answered when its data is safe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def unanswered() -> Problem:
 
 
 Message = tuple[str | None, bytes, str, bytes, bytes | None, int]
-"""Topic, document, device, what its points take from the registry, message id, arrival (Unix nanoseconds)."""
+"""Topic, document, device, tags of its points from the registry, message id, arrival (Unix nanoseconds)."""
 
 
 class Outcome(NamedTuple):
@@ -53,11 +53,11 @@ class Outcome(NamedTuple):
 
     @property
     def is_taken(self) -> bool:
-        """Whether it is in the journal, now or from before."""
+        """Whether the message is in the journal, by this post or an earlier one."""
         return self.word in ("accepted", "duplicate")
 
     def raise_fault(self) -> None:
-        """Raise what says that it was not taken, as a Problem: 409, 422 or 429."""
+        """Raise a Problem if the message was not accepted: 409, 422 or 429."""
         if self.is_taken:
             return
         if self.word == "conflict":
@@ -90,31 +90,31 @@ class PostQueue:
         self._posts = posts
         self._gathered: list[tuple[list[Message], asyncio.Future[list[Outcome]]]] = []
         self._waiting: dict[int, tuple[float, list[tuple[int, asyncio.Future[list[Outcome]]]]]] = {}
-        """By ticket: until when somebody waits, and how many messages each has sent."""
+        """By ticket: the end of the wait, and per post the number of its messages."""
 
     def has_room(self) -> bool:
-        """Tell whether the journal takes more now."""
+        """Tell whether the journal accepts more messages now."""
         return self._posts.has_room()
 
     def counts(self) -> tuple[int, int, int]:
-        """Return messages so far, their bytes, and when the last one came (Unix nanoseconds, 0 before the first)."""
+        """Return the number of messages, their bytes, and when the last one arrived (Unix nanoseconds, 0 before the first)."""
         return self._posts.counts()
 
     async def post(self, messages: list[Message]) -> list[Outcome]:
-        """Give messages to the journal, and wait until what became of them is safe on the disk. Raises Problem 503."""
+        """Give messages to the journal, and wait until their outcomes are safe on the disk. Raises Problem 503."""
         if not self._posts.has_room():
             raise paused()
         loop = asyncio.get_running_loop()
-        # A future and one look at all of them, not a timer for each: this is done for every post.
+        # One look at all futures instead of a timer per future, because this is done for every post.
         waiting: asyncio.Future[list[Outcome]] = loop.create_future()
         if not self._gathered:
-            # What else comes in this turn of the loop goes along: one call, one commit.
+            # All messages of this turn of the loop go together: one call, one commit.
             loop.call_soon(self._give)
         self._gathered.append((messages, waiting))
         return await waiting
 
     def _give(self) -> None:
-        """Give the journal what has been gathered."""
+        """Give the collected messages to the journal."""
         gathered, self._gathered = self._gathered, []
         try:
             ticket = self._posts.post([message for messages, _ in gathered for message in messages])
@@ -126,7 +126,7 @@ class PostQueue:
         self._waiting[ticket] = (time.monotonic() + ANSWER_S, [(len(messages), waiting) for messages, waiting in gathered])
 
     async def run(self) -> None:
-        """Hand out what became of the messages, until cancelled."""
+        """Hand out the outcomes of the messages, until cancelled."""
         while True:
             with anyio.move_on_after(LOOK_S):
                 await anyio.wait_readable(self._posts.fileno())
@@ -143,7 +143,7 @@ class PostQueue:
             begin += count
 
     def _give_up(self) -> None:
-        """Answer those that have waited too long; the oldest stand first."""
+        """Answer posts that have waited too long; the oldest are first."""
         now_s = time.monotonic()
         late = list(takewhile(lambda ticket: self._waiting[ticket][0] <= now_s, self._waiting))
         for ticket in late:

@@ -24,13 +24,13 @@ class Keeper(Protocol):
     name: str
 
     def refusal(self) -> Problem | None:
-        """Say why it cannot delete, None if it can, or may be able to once it answers."""
+        """Return why the sink cannot delete; None if it can, or may be able to once it answers."""
 
     def delete(self, device_id: str, start_ns: int, stop_ns: int) -> None:
-        """Delete the values of a device in [start_ns, stop_ns), Unix nanoseconds; again changes nothing. Raises Problem."""
+        """Delete the values of a device in [start_ns, stop_ns), Unix nanoseconds. Repeating it changes nothing. Raises Problem."""
 
     def cancel(self) -> None:
-        """End a `delete` under way, and every later one, with Problem."""
+        """End a running `delete`, and every later one, with Problem."""
 
 
 class HistoryKeeper:
@@ -90,7 +90,7 @@ class InfluxdbKeeper:
 
 
 def keepers_of(building: Building) -> list[Keeper]:
-    """Return every sink that keeps values. Output and broker keep nothing of the past."""
+    """Return every sink that keeps values. Standard output and brokers keep no past values."""
     return list(_keepers(building))
 
 

@@ -35,7 +35,7 @@ class Limit:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, name: str, number: int = 1) -> None:
-        """Count something. Raises Problem 429; nothing is counted then."""
+        """Count requests or points. Raises Problem 429 beyond the limit; then nothing is counted."""
         if not self._per_minute:
             return
         now_s = self._clock()
@@ -47,7 +47,7 @@ class Limit:
                 raise self._refusal(60.0)
             bucket = self._buckets[name] = _Bucket(self._per_minute, now_s)
         level = self._level(bucket, now_s)
-        # More than a bucket holds would never fit: it goes when the bucket is full, and leaves a debt.
+        # A request larger than a bucket would never fit: it is accepted when the bucket is full, and leaves a debt.
         wanted = min(number, self._per_minute)
         if level < wanted:
             raise self._refusal((wanted - level) * 60.0 / self._per_minute)
@@ -71,7 +71,7 @@ class Limit:
 
 @functools.lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Return by what an address is counted: an IPv6 one by its first 64 bits, of which one client has all others to choose from."""
+    """Return the name under which an address is counted: for IPv6 its first 64 bits, because one client can choose all other bits."""
     try:
         parsed = ip_address(address)
     except ValueError:

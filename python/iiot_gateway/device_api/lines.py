@@ -35,7 +35,7 @@ MOST_TOLD = 10
 
 
 class _Tags(Struct):
-    """What of a document says whose line it is."""
+    """The part of a document that names its device."""
 
     tags: dict[str, str] = {}
 
@@ -51,7 +51,7 @@ class Lines:
         return Response(status_code=204)
 
     async def write(self, request: Request) -> Response:
-        """POST api/v2/write, write: lines of one device, or of those that the tag `device_id` names."""
+        """POST api/v2/write, write: lines of one device, or of the devices that the tag `device_id` names."""
         api = self._api
         await _may_write(api, request)
         precision = PRECISIONS.get(request.query_params.get("precision") or "ns")
@@ -107,7 +107,7 @@ async def _may_write(api: DeviceApi, request: Request) -> Caller:
 
 
 def _key(request: Request) -> str:
-    """Return the key: as InfluxDB 2 sends its token, or as the password that version 1 sends. Raises Problem 401."""
+    """Return the key: the token of InfluxDB 2, or the password of version 1. Raises Problem 401."""
     scheme, _, sent = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return presented_key(request)

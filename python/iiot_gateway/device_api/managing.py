@@ -1,4 +1,4 @@
-"""What an administrator does with devices, keys and commands; and what a device does with its commands."""
+"""The calls with which an administrator manages devices, keys and commands, and a device its commands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Days = Annotated[float, Meta(gt=0, le=36600)]
 
 
 class Change(Struct, forbid_unknown_fields=True):
-    """What of a device is to change."""
+    """The body of a change of a device."""
 
     name: str | UnsetType = UNSET
     device_type: str | UnsetType = UNSET
@@ -52,7 +52,7 @@ class Rotation(Struct, forbid_unknown_fields=True):
 
 
 class NewKey(Struct, forbid_unknown_fields=True):
-    """A key to be made."""
+    """The body of a request for a new key."""
 
     kind: KeyKind
     devices: list[str] = []
@@ -61,7 +61,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
 
 
 class NewCommand(Struct):
-    """A command to be sent."""
+    """The body of a new command."""
 
     payload: Any = None
     lifetime_s: Annotated[float, Meta(gt=0, le=31 * 86_400)] = LIFETIME_S
@@ -76,7 +76,7 @@ class Managing:
     # Devices
 
     async def devices(self, request: Request) -> Response:
-        """GET devices: all of them, by id, a page at a time."""
+        """GET devices: all devices in the order of their ids, one page at a time."""
         await self._administrator(request, KeyKind.READER)
         refuse_unknown(request.query_params, ("after", "limit"))
         limit = whole(request.query_params, "limit", low=1, high=PAGE, default=PAGE)
@@ -94,7 +94,7 @@ class Managing:
         return Answer({"device": self._api.shown(await self._api.as_stored(sender.device))})
 
     async def change(self, request: Request) -> Response:
-        """PATCH devices/{id}: what is not named stays."""
+        """PATCH devices/{id}: keys that are not in the body stay as they are."""
         _, body = await read_asked(request, lambda: self._administrator(request), MOST_BYTES)
         change = read_json(body, Change)
         given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
@@ -136,7 +136,7 @@ class Managing:
     # Keys
 
     async def device_keys(self, request: Request) -> Response:
-        """GET devices/{id}/keys: what is known of a device's keys."""
+        """GET devices/{id}/keys: the keys of a device, without their secrets."""
         await self._administrator(request)
         device = (await self._api.door.known(request.path_params["id"])).device
         found = await anyio.to_thread.run_sync(self._api.registry.keys.of, device.id)
@@ -166,7 +166,7 @@ class Managing:
         return Answer({"device_id": sender.device.id, "api_key": key, "old_key_valid_until": until}, 201)
 
     async def keys(self, request: Request) -> Response:
-        """GET keys: what is known of every key."""
+        """GET keys: all keys, without their secrets."""
         await self._administrator(request)
         found = await anyio.to_thread.run_sync(self._api.registry.keys.all)
         return Answer({"keys": [shown_key(entry) for entry in found]})
@@ -184,7 +184,7 @@ class Managing:
         return Answer({"key": {**shown_key(entry), "api_key": key}}, 201)
 
     async def revoke(self, request: Request) -> Response:
-        """DELETE keys/{number}: the key is valid no more."""
+        """DELETE keys/{number}: revoke a key."""
         await self._administrator(request)
         number = request.path_params["number"]
         if number >= 2**63 or not await anyio.to_thread.run_sync(self._api.registry.keys.revoke, number):
@@ -215,14 +215,14 @@ class Managing:
         return Answer({"command": described(command)}, 202)
 
     async def commands(self, request: Request) -> Response:
-        """GET devices/{id}/commands: the newest first, with how far each has come."""
+        """GET devices/{id}/commands: the commands and their states, the newest first."""
         caller = await self._api.door.caller(request)
         device = (await self._api.door.read_by(caller, request.path_params["id"])).device
         found = await anyio.to_thread.run_sync(self._api.registry.commands.of, device.id)
         return Answer({"commands": [described(command) for command in found]})
 
     async def own_commands(self, request: Request) -> Response:
-        """GET devices/commands: what the device whose key is sent is to do; for devices without MQTT."""
+        """GET devices/commands: the commands for the device whose key is sent; for devices without MQTT."""
         _, sender = await self._api.door.own_device(request)
 
         def take() -> list[dict[str, Any]]:
@@ -237,7 +237,7 @@ class Managing:
         return Answer({"commands": await anyio.to_thread.run_sync(take)})
 
     async def acknowledge(self, request: Request) -> Response:
-        """POST devices/commands/{number}/acknowledge: the device has done it."""
+        """POST devices/commands/{number}/acknowledge: the device has carried out the command."""
         _, sender = await self._api.door.own_device(request)
         number = request.path_params["number"]
         acknowledged = self._api.registry.commands.acknowledged

@@ -1,4 +1,4 @@
-"""PostgreSQL as the place that devices are asked about: every table of the schema that has `time` and `device_id`.
+"""PostgreSQL as an archive of the values of devices: every table of the schema that has `time` and `device_id`.
 
 Names come from the catalogue and are quoted; what a request says becomes a literal by the extension's quoting.
 """
@@ -33,7 +33,7 @@ NANOSECONDS = "(extract(epoch FROM time) * 1000000)::bigint::text || '000'"
 
 
 class PostgresqlArchive:
-    """Asks a database; one question at a time."""
+    """Queries a database, one query at a time."""
 
     name = "postgresql"
 
@@ -49,7 +49,7 @@ class PostgresqlArchive:
         return found[-question.limit :]
 
     def latest(self, device_id: str, measurement: str | None) -> list[Value]:
-        """Return the newest value of each field. Raises Problem."""
+        """Return the newest value per field. Raises Problem."""
         newest: dict[tuple[str, str], Value] = {}
         for value in self._rows(measurement, of_device(device_id), 100):
             key = (value.measurement, value.field)
@@ -88,7 +88,7 @@ class PostgresqlArchive:
 
 
 def tables_of_devices(schema: str, ask: Callable[[str], list[list[str | None]]]) -> dict[str, dict[str, str]]:
-    """Return the tables that have a time and a device, each with the types of its columns."""
+    """Return the tables with the columns `time` and `device_id`, each with the types of its columns."""
     tables: dict[str, dict[str, str]] = {}
     for table, column, kind in ask(COLUMNS.format(schema=postgres_literal(schema))):
         tables.setdefault(str(table), {})[str(column)] = str(kind)
@@ -96,7 +96,7 @@ def tables_of_devices(schema: str, ask: Callable[[str], list[list[str | None]]])
 
 
 def _values(table: str, columns: dict[str, str], time_ns: int, row: dict[str, Any]) -> list[Value]:
-    """Part a row into tags, which are texts, and fields; whatever had no column stands in `extra`."""
+    """Split a row into tags, which are texts, and fields. Values without a column are in `extra`."""
     extra = row.pop("extra", None)
     named = {**row, **(extra if isinstance(extra, dict) else {})}
     kept = {name: value for name, value in named.items() if name not in ("time", "device_id", "content_id") and value is not None}

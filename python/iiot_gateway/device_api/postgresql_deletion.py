@@ -27,7 +27,7 @@ class PostgresqlKeeper:
         self._deleting: _Connected | None = None
 
     def refusal(self) -> Problem | None:
-        """Say why it cannot delete: rights that its role lacks. A server that does not answer may delete later."""
+        """Return why the sink cannot delete: the rights that its role lacks. A server that does not answer may delete later."""
         try:
             with self._lock, _Connected(self._section) as ask:
                 lacking = list(self._lacking(ask))
@@ -58,7 +58,7 @@ class PostgresqlKeeper:
             raise Problem(503, "archive_unavailable", f"[{self.name}] {error}", remedy, {"retry-after": "5"}) from error
 
     def cancel(self) -> None:
-        """Wait no longer for the transaction under way; the server may still finish it."""
+        """Stop waiting for the running transaction; the server may still finish it."""
         if self._deleting is not None:
             self._deleting.cancel()
 
@@ -97,16 +97,16 @@ class _Connected:
         self._connection.close()
 
     def cancel(self) -> None:
-        """Wait no longer for the statements under way: they, and every later one, end with PostgresError."""
+        """Stop waiting for the running statements: they, and all later ones, end with PostgresError."""
         self._connection.cancel()
 
     def query(self, sql: str) -> list[list[str | None]]:
-        """Return the rows of statements, which are one transaction if there are several. Raises PostgresError."""
+        """Return the rows of statements; several statements are one transaction. Raises PostgresError."""
         return self._connection.query(sql)
 
 
 def _rolled_up(schema: str, table: str, ask: _Connected) -> Hourly | None:
-    """Return the roll-up of a table whose sums stand in a table of their own."""
+    """Return the roll-up of a table whose sums are in a separate table."""
     for plan in PLANS.values():
         if plan.hourly.table == table:
             return plan.hourly if ask.query(deletion.has_sums(schema, plan.hourly)) else None

@@ -1,4 +1,4 @@
-"""What devices sent, asked for again."""
+"""The calls that read values which devices sent."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 MOST_VALUES = 10_000
 MOST_MEASUREMENT = 256
 HEALTH_S = 1.0
-"""So long an answer of `influxdb/health` is given to others as well: it needs no key, so anybody may ask for it."""
+"""How long (s) an answer of `influxdb/health` is also given to other callers: the call needs no key, so anybody may make it."""
 READERS = 4
-"""How many queries are answered at once; others wait."""
+"""How many queries are answered at the same time; others wait."""
 
 
 class Reading:
@@ -34,13 +34,13 @@ class Reading:
     def __init__(self, api: DeviceApi) -> None:
         self._api = api
         self._threads = anyio.CapacityLimiter(READERS)
-        # Of its own: while the archive does not answer, whoever asks how it is must not keep readers waiting, nor the reverse.
+        # A separate limiter: while the archive does not answer, health checks must not delay readers, nor the reverse.
         self._health_thread = anyio.CapacityLimiter(1)
         self._asking = anyio.Lock()
         self._health: tuple[float, str | Problem] | None = None
 
     async def health(self, request: Request) -> Response:
-        """GET influxdb/health: whether what devices sent can be asked for."""
+        """GET influxdb/health: whether values of devices can be read."""
         refuse_unknown(request.query_params, ())
         archive = self._api.archive
         if archive is None:
@@ -51,7 +51,7 @@ class Reading:
         return Answer({"influxdb": {"status": "pass", "message": "OK", "version": version}, "connected": True, "served_by": archive.name})
 
     async def _version(self, archive: Archive) -> str | Problem:
-        """Return the version of an archive that answers, else why it does not. Those who ask meanwhile get the same answer."""
+        """Return the version of an archive that answers, else why it does not. Callers that ask meanwhile get the same answer."""
         async with self._asking:
             if self._health is None or time.monotonic() - self._health[0] >= HEALTH_S:
                 found: str | Problem
@@ -87,7 +87,7 @@ class Reading:
         return Answer({"status": "success", "telemetry": values, "count": len(values), "limit": limit, "start_time": start})
 
     async def latest(self, request: Request) -> Response:
-        """GET influxdb/device/{id}/latest: the newest value of each field, by the time of measurement."""
+        """GET influxdb/device/{id}/latest: the newest value per field, by the time of measurement."""
         caller = await self._api.door.caller(request)
         device_id = (await self._api.door.read_by(caller, request.path_params["id"])).device.id
         refuse_unknown(request.query_params, ("measurement",))

@@ -1,4 +1,4 @@
-"""How a device comes into the registry over HTTP, and what it asks and says about itself."""
+"""The calls with which a device registers, and reads and changes its own entry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Registering:
         self._api = api
 
     async def register(self, request: Request) -> Response:
-        """POST devices/register: a new device, and its key, which is shown this once."""
+        """POST devices/register: a new device and its key, which is shown only once."""
         self._api.registrations.take(self._api.address(request))
         _, body = await read_asked(request, lambda: self._may_register(request), MOST_BYTES)
         device = new_device(read_json(body, Registration))
@@ -63,7 +63,7 @@ class Registering:
         return Answer({"status": "success", "device": self._api.shown(sender.device)})
 
     async def configuration(self, request: Request) -> Response:
-        """GET devices/config: what the device is configured to do."""
+        """GET devices/config: the configuration of the device."""
         _, sender = await self._api.door.own_device(request)
         etag = f'"{sender.device.configuration_version}"'
         if request.headers.get("if-none-match") == etag:
@@ -71,7 +71,7 @@ class Registering:
         return Answer({"status": "success", **configuration_of(sender.device)}, headers={"etag": etag})
 
     async def configure(self, request: Request) -> Response:
-        """PUT devices/config: what a device says of itself, and another configuration, which gets the next version."""
+        """PUT devices/config: changes of the device's entry, and a new configuration, which gets the next version."""
         (caller, sender), body = await read_asked(request, lambda: self._api.door.own_device(request), MOST_CONFIGURATION_BYTES)
         self._api.requests.take(str(caller.key.id))
         change = read_json(body, OwnChange)
@@ -120,7 +120,7 @@ class Registering:
 
 
 def new_device(registration: Registration) -> Device:
-    """Return the device of a registration, without an id where none is given. Raises Problem 422."""
+    """Return the device of a registration, without an id if none is given. Raises Problem 422."""
     for name in ("name", "device_type", "location", "firmware_version", "hardware_version"):
         if fault := text_fault(name, getattr(registration, name), may_be_empty=name not in ("name", "device_type")):
             raise Problem(422, "registration_invalid", fault)

@@ -1,4 +1,4 @@
-"""The addresses of the device API. What holds for all of them stands here: who may come without TLS, how many, and what is counted."""
+"""The routes of the device API, and the rules for all of them: who may call without TLS, how many calls, and what is counted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OWN = ("/api/v1/devices", "/api/v1/influxdb/", "/api/v1/keys", "/api/v2/write", 
 
 
 class _Whole(IntegerConvertor):
-    """A number that a registry can have: of a longer one Python makes no int."""
+    """A number that a registry can have; Python refuses to make an int of a much longer one."""
 
     regex = "[0-9]{1,19}"
 
@@ -32,7 +32,7 @@ register_url_convertor("whole", _Whole())
 
 
 def is_own(path: str) -> bool:
-    """Tell whether a path is one of the device API, which asks for keys of its own."""
+    """Tell whether a path belongs to the device API, which has its own keys."""
     return path.startswith(OWN)
 
 
@@ -52,7 +52,7 @@ def http_part(api: DeviceApi) -> HttpPart:
 
 
 def _guarded(api: DeviceApi, handlers: dict[str, Handler]) -> Handler:
-    """Return what answers at one address, for each method that it takes."""
+    """Return the handler of one route, for all of its methods."""
     if "GET" in handlers:
         handlers = {**handlers, "HEAD": handlers["GET"]}
     allowed = ", ".join(sorted(handlers))

@@ -1,4 +1,4 @@
-"""The device API as a whole: what its calls share, and what is stored from time to time."""
+"""The device API as a whole: the objects that its calls share, and the data that is stored from time to time."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ class DeviceApi:
         self.addresses = Limit(section.address_requests_per_minute, "requests per address")
         self.registrations = Limit(section.registrations_per_minute, "registrations per address")
         self.heard: dict[str, float] = {}
-        """When devices were heard last since the start, Unix seconds."""
+        """The times when devices were heard last since the start, Unix seconds."""
         self._gone: dict[str, float] = {}
-        """Devices of which the broker said that they are gone, and when, Unix seconds."""
+        """The times at which the broker reported devices as gone, Unix seconds."""
         self.mqtt_address: tuple[str, int] | None = None
-        """Where devices find the broker, None if there is none; an empty host is the one that they found this server by."""
+        """Host and port of the devices' broker, None if there is none. An empty host means the host name of this server."""
         self.handed: HandedKeys | None = None
-        """Takes the keys of devices for a broker with accounts of its own, before the registry stores their digests."""
+        """Receives the keys of devices for a broker with its own accounts, before the registry stores their digests."""
         self._not_stored: set[str] = set()
         self.refused: Counter[str] = Counter()
-        """Requests, and points of batches, that were answered with an error, by its name; what was posted is counted by the journal."""
+        """Requests, and points of batches, that were answered with an error, by the error's name. The journal counts posted data."""
 
     def _presence_of(self, device: Device, last_seen: float | None) -> str:
-        """Tell whether a device is there: online, offline, never_seen, or its state where it is not active."""
+        """Return the presence of a device: online, offline, never_seen, or its state if it is not active."""
         if device.state is not DeviceState.ACTIVE:
             return str(device.state)
         if last_seen is None:
@@ -83,12 +83,12 @@ class DeviceApi:
     def address(self, request: Request) -> str:
         """Return the address of the caller; behind a proxy, the one that the proxy saw."""
         if self._http.behind_proxy and (forwarded := ",".join(request.headers.getlist("x-forwarded-for"))):
-            # The last one is what the proxy itself has added; those before are what a client likes to claim.
+            # The proxy itself has added the last address; a client can invent those before it.
             return network_of(forwarded.rpartition(",")[2].strip()[:64])
         return network_of(request.client.host) if request.client else "unknown"
 
     def must_be_private(self, request: Request) -> None:
-        """Refuse a call that writes, and whose key others on the way could read. Raises Problem 403."""
+        """Refuse a call that writes if others on the network could read its key. Raises Problem 403."""
         if self._is_private or request.scope["scheme"] == "https":
             return
         raise Problem(
@@ -99,7 +99,7 @@ class DeviceApi:
         )
 
     async def change(self, device_id: str, changes: Mapping[str, Any]) -> Device:
-        """Change a device; it is told of a new configuration. Raises Problem 404, 409."""
+        """Change a device; a new configuration is sent to it. Raises Problem 404, 409."""
         try:
             device = await anyio.to_thread.run_sync(self.registry.devices.change, device_id, changes)
         except Taken as error:
@@ -109,14 +109,14 @@ class DeviceApi:
         return device
 
     def new_device_key(self) -> str:
-        """Return a key for a device; a broker with accounts gets it once the registry has stored it."""
+        """Return a new key for a device; a broker with accounts gets it once the registry has stored it."""
         key = new_key(KeyKind.DEVICE)
         if self.handed is not None:
             self.handed.hand(key)
         return key
 
     def heard_at(self, device_id: str, stored: float | None) -> float | None:
-        """Return when a device was heard last, Unix seconds; `stored` is what the registry says."""
+        """Return when a device was heard last, Unix seconds; `stored` is the time in the registry."""
         heard = self.heard.get(device_id)
         return stored if heard is None else heard if stored is None else max(heard, stored)
 
@@ -130,29 +130,29 @@ class DeviceApi:
         self._gone[device_id] = time.time()
 
     def is_silent(self, device_id: str, last_seen: float) -> bool:
-        """Tell whether a device is gone, or was not heard for as long as makes it offline."""
+        """Tell whether a device is gone, or has been silent for so long that it counts as offline."""
         return last_seen <= self._gone.get(device_id, -1.0) or time.time() - last_seen >= self.section.silence_s
 
     def shown(self, device: Device) -> dict[str, Any]:
-        """Return a device with what is known since the registry was written last."""
+        """Return a device with the newest times, which are not yet in the registry."""
         last_seen = self.heard_at(device.id, device.last_seen)
         presence = self._presence_of(device, last_seen)
         return {**shown_device(device), "last_seen": last_seen, "presence": presence, "is_online": presence == "online"}
 
     async def as_stored(self, device: Device) -> Device:
-        """Return a device with what other gateways have stored of it since it was remembered: who was heard is no change that is told."""
+        """Return a device with the times that other gateways have stored since it was remembered: such times do not count as changes."""
         if not self.registry.database.is_server:
             return device
         return await anyio.to_thread.run_sync(self.registry.devices.get, device.id) or device
 
     def count_sent(self, caller: Caller, points: int) -> None:
-        """Count a request that sends, and its points, for its key. Raises Problem 429."""
+        """Count a request that sends, and its points, for the limits of its key. Raises Problem 429."""
         name = str(caller.key.id)
         self.requests.take(name)
         self.points.take(name, points)
 
     async def store_now_and_then(self) -> None:
-        """Store who was heard and which keys were used, until cancelled; the last time at the end."""
+        """Store which devices were heard and which keys were used, until cancelled, and once more at the end."""
         repeated = Repeated()
         try:
             while True:

@@ -1,4 +1,4 @@
-"""The span of a question: `-1h`, `now()`, RFC 3339 or a number since 1970. What stands there is parsed, and never pasted into a query."""
+"""The span of a query: `-1h`, `now()`, RFC 3339 or a number since 1970. The text is parsed, and never inserted into a query."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNITS_NS = {
     "mo": 30 * 86_400_000_000_000,
     "y": 365 * 86_400_000_000_000,
 }
-"""As Flux writes durations; a month has 30 days here, a year 365."""
+"""The units of Flux durations; a month has 30 days here, and a year 365."""
 PART = re.compile(r"(\d{1,9})(ns|us|µs|ms|mo|[smhdwy])")
 DURATION = re.compile(rf"(?:{PART.pattern})+")
 LAST_NS = 2**63 - 1

@@ -1,4 +1,4 @@
-"""What devices send: points, batches of points, heartbeats. Answered when it is in the journal and safe from a loss of power."""
+"""The calls that send points, batches and heartbeats. The answer comes when the data is in the journal, safe from a loss of power."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 POINT_TOPIC = "$api/point"
 TELEMETRY_TOPIC = "$api/telemetry"
 STATUS_TOPIC = "$api/status"
-"""Topics under which the profile tells posts from messages of a broker: nobody can publish under `$`."""
+"""Topics by which the profile distinguishes posts from messages of a broker: nobody can publish under `$`."""
 UNTYPED = "telemetry"
-"""The type of what a device sent without one."""
+"""The type of telemetry that a device sent without a type."""
 
 
 class Telemetry:
@@ -58,7 +58,7 @@ class Telemetry:
         )
 
     async def batch(self, request: Request) -> Response:
-        """POST influxdb/telemetry/batch: up to so many points, each of which stands for itself."""
+        """POST influxdb/telemetry/batch: several points, each accepted or refused on its own."""
         caller, body = await self._begin(request)
         points = read_json(body, Batch).points
         most = self._api.section.max_points
@@ -71,7 +71,7 @@ class Telemetry:
         results: list[dict[str, Any]] = []
         messages: list[Message] = []
         senders: list[tuple[int, Sender]] = []
-        # Most batches are of one device: asking for each point would cost as much as all else that is done with it here.
+        # Most batches are from one device: a look-up per point would cost as much as everything else that is done here.
         known: dict[str | int | None, Sender] = {}
         for number, raw in enumerate(points):
             try:
@@ -96,7 +96,7 @@ class Telemetry:
         return Answer(count, 201 if taken else 422)
 
     async def device_telemetry(self, request: Request) -> Response:
-        """POST devices/telemetry: what the device of the key measured."""
+        """POST devices/telemetry: values that the device of the key measured."""
         caller, body = await self._begin(request)
         self._api.count_sent(caller, 1)
         telemetry = read_json(body, DeviceTelemetry)
@@ -104,7 +104,7 @@ class Telemetry:
         now_ns = time.time_ns()
         own_ns = own_time_ns(telemetry.timestamp, now_ns)
         self._bounded(len(telemetry.data) + len(telemetry.metadata), body)
-        # The profile needs a type; one that is not given is put in front, and the rest stays the text that came.
+        # The profile needs a type. If there is none, it is put in front, and the other text stays as it was received.
         document = body if telemetry.type is not UNSET else b'{"type":"' + UNTYPED.encode() + b'",' + body.lstrip()[1:]
         message = (TELEMETRY_TOPIC, document, sender.device.id, sender.tags, _id(telemetry.message_id), now_ns)
         (outcome,) = await self._api.queue.post([message])
@@ -123,7 +123,7 @@ class Telemetry:
         )
 
     async def heartbeat(self, request: Request) -> Response:
-        """POST devices/heartbeat: the device lives."""
+        """POST devices/heartbeat: a sign that the device is alive."""
         self._api.requests.take(str((await self._api.door.caller(request)).key.id))
         most_bytes = self._api.section.max_document_bytes
         (_, sender), body = await read_asked(request, lambda: self._api.door.own_device(request), most_bytes, may_be_empty=True)
@@ -139,7 +139,7 @@ class Telemetry:
         return Answer(answer)
 
     async def _begin(self, request: Request) -> tuple[Caller, bytes]:
-        """Let a sender in, and read its body."""
+        """Check the sender, and read the body."""
 
         async def ask() -> Caller:
             caller = await self._api.door.caller(request)
@@ -149,7 +149,7 @@ class Telemetry:
         return await read_asked(request, ask, self._api.section.max_body_bytes)
 
     async def _sender(self, caller: Caller, named: str | int | None) -> Sender:
-        """Return the device that a point is of: the one that it names, else the one of the key. Raises Problem."""
+        """Return the device of a point: the device that the point names, else that of the key. Raises Problem."""
         device_id = caller.own_device if named is None else named
         if device_id is None:
             raise Problem(
@@ -189,7 +189,7 @@ def _id(message_id: str | None) -> bytes | None:
 
 
 def _warning(outcome: Outcome) -> dict[str, str]:
-    """Say which values were left out of a document that was taken."""
+    """Say which values were left out of an accepted document."""
     return {"warning": outcome.detail} if outcome.word == "accepted" and outcome.detail else {}
 
 

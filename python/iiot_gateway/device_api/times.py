@@ -1,4 +1,4 @@
-"""The times of posts. A time that cannot be right is refused, so that nobody takes "now" for what a device said."""
+"""The times of posts. A time that cannot be right is refused, so that nobody takes "now" for the time that a device sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iiot_gateway._native import read_time
 from iiot_gateway.api.problem import Problem
 
 EARLIEST_NS = int(dt.datetime(2020, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000_000
-"""The profile believes no earlier time either."""
+"""The earliest time, as in the profile."""
 MOST_AHEAD_NS = 86_400 * 1_000_000_000
 
 

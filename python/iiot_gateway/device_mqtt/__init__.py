@@ -1,1 +1,1 @@
-"""Devices over MQTT: who they are, what is sent to them, and whether they are there."""
+"""Devices over MQTT: their identities, the messages that are sent to them, and their presence."""

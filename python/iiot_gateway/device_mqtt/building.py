@@ -1,4 +1,4 @@
-"""Makes what devices need over MQTT: the directory that the extension asks, and the connections by which they are sent to."""
+"""Builds the parts for devices over MQTT: the directory that the extension asks, and the connections that send to devices."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 def directory_of(building: Building) -> _native.DeviceDirectory | None:
-    """Return what consumers and the built-in broker ask about devices, None without [devices]. Raises RegistryUnusable."""
+    """Return the directory that consumers and the built-in broker ask about devices, None without [devices]. Raises RegistryUnusable."""
     synced = building.once(_synced)
     return None if synced is None else synced[0]
 
@@ -50,13 +50,13 @@ def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync]
     except RegistryUnusable as error:
         if not registry.database.is_server:
             raise
-        # Until the server is there nobody takes messages of devices: they would be taken for those of unknown ones.
+        # Until the server is there, no messages of devices are accepted: they would be taken for messages of unknown devices.
         get_log().warning(REGISTRY_UNAVAILABLE, error=str(error), consequence="messages of devices wait at their broker")
     return directory, sync
 
 
 def loaded_directory(building: Building) -> _native.DeviceDirectory | None:
-    """Return the same; it knows all devices as of now. Raises RegistryUnusable."""
+    """Return the same directory, which already knows all devices. Raises RegistryUnusable."""
     synced = building.once(_synced)
     if synced is None:
         return None
@@ -79,7 +79,7 @@ def when_loaded(building: Building) -> Callable[[], Coroutine[Any, Any, None]] |
 
 
 def mqtt_address(config: Config) -> tuple[str, int] | None:
-    """Return host and port where devices find the broker; an empty host is that of this gateway. None if there is no broker for them."""
+    """Return host and port of the devices' broker; an empty host means this gateway. None if devices have no broker."""
     section = device_broker(config)
     if section is None:
         return None
@@ -90,14 +90,14 @@ def mqtt_address(config: Config) -> tuple[str, int] | None:
 
 
 def tasks(building: Building, api: DeviceApi) -> list[Task]:
-    """Return what runs beside the posts: each until cancelled. Raises MqttError for a setting that cannot be used."""
+    """Return the tasks that run beside the posts, each until cancelled. Raises MqttError for a setting that cannot be used."""
     config = building.config
     wanted: list[Task] = []
     publish: Publish | None = None
     if told := next(iter(config.of(MqttSection).items()), None):
         name, sink = told
         told_below = f"{sink.topic_prefix}/gateway/devices"
-        # Such a connection subscribes to something: here to what only this gateway says.
+        # Such a connection must subscribe to a topic; only this gateway publishes to this one.
         side = _native.SideConnection(
             client_id=f"{sink.client_id}-presence", subscriptions=[f"{told_below}/+"], **broker_settings(config, sink)
         )
@@ -122,7 +122,7 @@ def _retained(side: _native.SideConnection, prefix: str) -> Publish:
 
 
 def _followed(building: Building, api: DeviceApi) -> Task:
-    """Return what keeps the directory as the registry is, and hears of devices whose messages came over MQTT."""
+    """Return the task that keeps the directory in step with the registry, and notes which devices sent messages over MQTT."""
 
     async def run() -> None:
         # All sources and brokers are made by now. Where none of them asks about devices, 10,000 devices need 7 MB less.

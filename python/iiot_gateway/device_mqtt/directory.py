@@ -1,4 +1,4 @@
-"""Keeps what the extension knows of devices in step with the registry: consumers and the built-in broker ask there, never here."""
+"""Keeps the extension's directory of devices in step with the registry. Consumers and the built-in broker ask only the extension."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from iiot_gateway.registry.store import Registry
 
 LOOK_S = 0.2
-"""How long a change of the registry may take to have an effect over MQTT; over HTTP it has one at once."""
+"""How long (s) a change of the registry may take to have an effect over MQTT; over HTTP it has an effect at once."""
 
 
 def registered(config: Config) -> DeviceDirectory | None:
@@ -34,22 +34,22 @@ def registered(config: Config) -> DeviceDirectory | None:
 
 
 class DirectorySync:
-    """Tells the extension what changes."""
+    """Tells the extension about changes."""
 
     def __init__(self, registry: Registry, directory: DeviceDirectory) -> None:
         self._registry = registry
         self._directory = directory
         self._known: dict[str, bytes] = {}
-        """A fingerprint of what the extension was told of each device."""
+        """A fingerprint per device of the data that the extension has."""
         self._generation = -1
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the extension knows what the registry says, as of some moment since the start."""
+        """Whether the extension has been given the registry's devices since the start."""
         return self._generation >= 0
 
     def load(self) -> None:
-        """Tell what has changed since the last call. Blocks. Raises RegistryUnusable."""
+        """Tell the extension what has changed since the last call. Blocks. Raises RegistryUnusable."""
         generation = self._registry.generation()
         if generation == self._generation:
             return

@@ -1,11 +1,11 @@
-"""What is sent to devices over MQTT: commands, each until the broker has it, and configurations, retained.
+"""Messages to devices over MQTT: commands, each sent until the broker has it, and configurations, which are retained.
 
     TOPICS/ID/commands/TYPE     {"command_id": 7, "payload": {...}}                      QoS 1
     TOPICS/ID/commands/config   {"configuration": {...}, "version": 3}                   QoS 1, retained
     TOPICS/ID/status/command    {"command_id": 7}                                        from the device, when it has done it
 
-A command is sent again after a restart if it was not known to have reached the broker: by command_id a device tells that it
-has done it before. So it is when a device comes back that was away: a broker keeps nothing for a device without a session.
+A command is sent again after a restart if it may not have reached the broker. A device recognises a repeated command by its
+command_id. Commands are also sent again when a device comes back: a broker keeps nothing for a device without a session.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.5
 ACKNOWLEDGEMENT = "command"
-"""The type of status by which a device acknowledges."""
+"""The type of status with which a device acknowledges a command."""
 
 
 class Outgoing:
-    """Sends to devices, and hears their acknowledgements."""
+    """Sends to devices, and receives their acknowledgements."""
 
     def __init__(self, api: DeviceApi, side: SideConnection) -> None:
         self._api = api
@@ -40,9 +40,9 @@ class Outgoing:
         self._topics = api.section.topics
         self._handed_over: dict[int, Command] = {}
         self._configured: dict[str, tuple[float, int]] = {}
-        """Creation and version of what each device was sent."""
+        """Creation and version of the configuration that each device was sent, by device id."""
         self._generation = -1
-        """Of the registry when every configuration had been sent."""
+        """The generation of the registry at which every configuration had been sent."""
         self._acknowledged: list[tuple[str, int]] = []
         self._is_connected = False
         self._log = get_log(part="devices")
@@ -80,7 +80,7 @@ class Outgoing:
         commands = self._api.registry.commands
         while self._acknowledged:
             device_id, number = self._acknowledged[0]
-            # It is let go of once the registry has it.
+            # The entry is removed only after the registry has the acknowledgement.
             is_known = commands.acknowledged(device_id, number)
             del self._acknowledged[0]
             if is_known:
@@ -106,7 +106,7 @@ class Outgoing:
         is_complete = True
         devices = self._api.registry.devices.configured()
         for gone in self._configured.keys() - {device.id for device in devices}:
-            # Whoever has the id next must not get what was meant for its predecessor.
+            # The next device with this id must not get a configuration that was meant for its predecessor.
             if self._side.publish(self._configuration_topic(gone), b"", retain=True):
                 del self._configured[gone]
             else:

@@ -1,4 +1,4 @@
-"""Whether devices are there: one that is silent for longer than its interval is offline.
+"""The presence of devices: a device that is silent for longer than its interval is offline.
 
 A change is a point of the measurement `status`, an event of the log, and a retained topic below PREFIX/gateway/. It is stored, so that a
 restart tells nothing twice.
@@ -38,11 +38,11 @@ class Presence:
         self._publish = publish
         self._generation = -1
         self._devices: dict[str, float | None] = {}
-        """Active ones, and when the registry says that they were heard."""
+        """Active devices, and the times in the registry when they were heard last."""
         self._presence: dict[str, str] = {}
-        """As it is stored."""
+        """The presence that is stored, by device id."""
         self._told: set[str] = set()
-        """Devices of which a broker was told since the start: it may have lost what it was told before."""
+        """Devices whose presence was published since the start; the broker may have lost what was published before."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -51,7 +51,7 @@ class Presence:
             try:
                 await self._look()
             except (RegistryUnusable, Problem) as error:
-                # What could not be told is told at the next look: the registry has not been told of it either.
+                # A change that could not be published is published at the next look, because it is not in the registry either.
                 message = error.message if isinstance(error, Problem) else str(error)
                 if (extra := repeated.allows(message)) is not None:
                     get_log().warning(REGISTRY_UNAVAILABLE, error=message, consequence="changes of presence are told later", **extra)
@@ -88,7 +88,7 @@ class Presence:
         if sender is None or await self._is_known_elsewhere(device_id, presence, last_seen):
             return
         document = json.dumps({"status": presence}).encode()
-        # The id makes it one point, also if the process dies between the journal and the registry.
+        # The id makes it a single point, even if the process dies between the journal and the registry.
         message_id = f"presence {presence} {last_seen}".encode()
         await self._api.queue.post([(STATUS_TOPIC, document, device_id, sender.tags, message_id, time.time_ns())])
         await anyio.to_thread.run_sync(self._api.registry.devices.set_presence, device_id, presence)
@@ -100,7 +100,7 @@ class Presence:
         self._tell(device_id, presence)
 
     async def _is_known_elsewhere(self, device_id: str, presence: str, last_seen: float) -> bool:
-        """Tell whether another gateway with the same registry has heard the device since, or has told of the change itself."""
+        """Tell whether another gateway with the same registry has heard the device meanwhile, or has already published the change."""
         if not self._api.registry.database.is_server:
             return False
         stored = await anyio.to_thread.run_sync(self._api.registry.devices.get, device_id)
