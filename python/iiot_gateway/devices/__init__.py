@@ -1,1 +1,1 @@
-"""The nodes in software: the firmware in QEMU, its chips and radio modules as they behave, and the air between them."""
+"""Emulated nodes: the firmware in QEMU, models of its chips and radio modules, and the air between them."""

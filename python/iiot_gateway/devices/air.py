@@ -61,17 +61,17 @@ class Station(Protocol):
 
     @property
     def address(self) -> int:
-        """Its own address."""
+        """The address of the radio."""
 
     def receive(self, sender: int, data: bytes, rssi_dbm: int, snr_db: int) -> None:
         """Take a frame."""
 
 
 class Clock(Protocol):
-    """Time, and things that happen later; an event loop is one."""
+    """A clock that can call back later, such as an event loop."""
 
     def time(self) -> float:
-        """Return seconds since any moment."""
+        """Return the seconds since a fixed moment."""
 
     def call_at(self, when: float, callback: Callable[..., object], *args: object) -> object:
         """Call back at that time."""
@@ -79,7 +79,7 @@ class Clock(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """One frame on air."""
+    """A frame on air."""
 
     sender: Station
     to: int
@@ -90,7 +90,7 @@ class Flight:
 
 @dataclass(slots=True)
 class Path:
-    """One direction between two radios, after Gilbert and Elliott."""
+    """One direction between two radios, by the model of Gilbert and Elliott."""
 
     bad: bool = False
     until_s: float = 0.0
@@ -107,7 +107,7 @@ class AirCounters:
     doubled: int = 0
     damaged: int = 0
     airtime_s: dict[int, float] = field(default_factory=dict)
-    """By address, since the start."""
+    """The counts by address, since the start."""
 
 
 def signal(distance_m: float) -> tuple[int, int]:
@@ -130,7 +130,7 @@ class Air:
         self._paths: dict[tuple[int, int], Path] = {}
 
     def send(self, sender: Station, to: int, data: bytes, airtime_s: float) -> None:
-        """Put a frame on air; whoever hears it has it when it ends."""
+        """Put a frame on air. Each radio that hears it gets it when it ends."""
         now_s = self._clock.time()
         self._flights = [flight for flight in self._flights if flight.ends_s > now_s - 10]
         flight = Flight(sender, to, data, now_s, now_s + airtime_s)

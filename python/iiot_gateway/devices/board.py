@@ -19,17 +19,17 @@ from iiot_gateway.errors import GatewayError
 QEMU = "qemu-system-arm"
 SETTINGS_ADDRESS = 0x2001FF00
 SETTINGS, CHIPS, RADIO, QMP = "settings", "chips", "radio", "qmp"
-"""What lies in a node's folder: its settings, and the sockets of bus, radio module and monitor."""
+"""The files in a node's folder: its settings, and the sockets of bus, radio module and monitor."""
 PTY = re.compile(rb"char device redirected to (\S+) \(label serial1\)")
 START_S = 20.0
 
 REGIONS = {"eu868": 0, "us915": 1}
-"""Where a node may send, with the code in its settings. Channel, modulation and power follow from it."""
+"""The regions, with their codes in the settings. Channel, modulation and power depend on the region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePlan:
-    """One node: who it is, where it stands, and what it runs."""
+    """One node: its identity, its place, and its firmware."""
 
     firmware: Path
     address: int
@@ -40,7 +40,7 @@ class NodePlan:
     region: str = "eu868"
     distance_m: float = 100.0
     powered: bool = True
-    """False leaves it to somebody else to start the machine on the folder."""
+    """If false, somebody else starts the machine on the folder."""
 
     def settings(self) -> bytes:
         """Return the block that the firmware reads at its start."""
@@ -52,14 +52,14 @@ class NodePlan:
                 (self.seed & 0xFFFFFFFF).to_bytes(4, "little"),
                 self.key or bytes(16),
                 bytes([self.key is not None, REGIONS[self.region]]),
-                # Band, network id, modulation and power: zeros are those of the region.
+                # Band, network id, modulation and power: zeros mean the values of the region.
                 bytes(10),
             )
         )
 
 
 def qemu_command(firmware: Path, folder: Path) -> list[str]:
-    """Return QEMU's command line for a node whose settings and sockets lie in a folder. Raises GatewayError for what is missing."""
+    """Return QEMU's command line for a node with settings and sockets in a folder. Raises GatewayError if a file is missing."""
     program = shutil.which(QEMU)
     if program is None:
         raise GatewayError(f"there is no {QEMU}: apt install qemu-system-arm")
@@ -76,7 +76,7 @@ def qemu_command(firmware: Path, folder: Path) -> list[str]:
 
 
 class _Line(asyncio.Protocol):
-    """One UART: everything that comes is taken at once, because unread bytes would stop the machine."""
+    """One UART. All bytes are read at once, because unread bytes would stop the machine."""
 
     def __init__(self) -> None:
         self.take: Callable[[bytes], object] = len
@@ -122,7 +122,7 @@ class Board:
         self._output: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Lay the folder out and give the node power; returns once its terminal is known. Raises GatewayError."""
+        """Write the folder and give the node power; returns once its terminal is known. Raises GatewayError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / SETTINGS).write_bytes(self.plan.settings())
         self._servers.append(await self._loop.create_unix_server(lambda: self._chip_line, self.folder / CHIPS))
@@ -131,14 +131,14 @@ class Board:
             await self.power_on()
 
     def reseed(self) -> None:
-        """Let the node find other noise at its next start."""
+        """Give the node other noise at its next start."""
         self.plan = replace(self.plan, seed=self.plan.seed + 1000)
         (self.folder / SETTINGS).write_bytes(self.plan.settings())
 
     async def power_on(self) -> None:
         """Give the node power. Raises GatewayError if the machine does not start."""
         command = qemu_command(self.plan.firmware, self.folder)
-        # In a group of its own: Ctrl-C is for whoever started it, who ends the machine after the gateway.
+        # In its own process group: Ctrl-C goes to the program that started it, which ends the machine after the gateway.
         self._process = await asyncio.create_subprocess_exec(
             *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
         )
@@ -159,7 +159,7 @@ class Board:
         self._output = self._loop.create_task(_drain(stream))
 
     async def power_off(self) -> None:
-        """Take the node's power away."""
+        """Cut the node's power."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()

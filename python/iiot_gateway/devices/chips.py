@@ -16,7 +16,7 @@ HEADER_BYTES = 4
 
 
 class Chip(Protocol):
-    """What answers at an address."""
+    """A chip that answers at an address."""
 
     there: bool
 
@@ -63,12 +63,12 @@ CALIBRATION = {
     0x8A: bytes.fromhex("3a6703002b8e9dd65800 9f1b54ff291e00000ef675f61e".replace(" ", "")),
     0xE1: bytes.fromhex("3f6a2f002d14789c596585eed612"),
 }
-"""What the factory wrote into one BME680, by register."""
+"""The calibration that the factory wrote into one BME680, by register."""
 
 
 @dataclass
 class Bme680:
-    """A BME680 that gives what its converters see: raw values, as the compensation formulas of its driver take them."""
+    """A BME680 that gives the raw values of its converters, which the compensation formulas of its driver expect."""
 
     temperature_raw: int = 496_000
     pressure_raw: int = 340_000
@@ -101,7 +101,7 @@ class Bme680:
         self.registers[0x1D:0x2C] = b"\x80\x00" + values + self.humidity_raw.to_bytes(2, "big") + b"\0\0\0" + gas
 
     def read(self, length: int, /) -> bytes:
-        """Give registers from the pointer on."""
+        """Give the registers from the pointer on."""
         return bytes(self.registers[self.pointer : self.pointer + length])
 
 

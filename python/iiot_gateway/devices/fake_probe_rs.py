@@ -29,7 +29,7 @@ VALUES = ("--chip", "--rtt-channel-mode", "--probe", "--log-format", "--attach-t
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
-    """Read probe-rs's command line; an unknown option ends with exit code 2, as there."""
+    """Read probe-rs's command line; an unknown option ends with exit code 2, as in probe-rs."""
     parser = argparse.ArgumentParser(prog="fake-probe-rs", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -76,7 +76,7 @@ def run(firmware: Path, folder: str) -> int:
 
 
 def without_sockets(command: list[str], folder: Path) -> list[str]:
-    """Leave out what is not there: a node without settings is the default one, a UART without a socket leads nowhere."""
+    """Leave out missing files: a node without settings uses the defaults, and a UART without a socket is not connected."""
     kept: list[str] = []
     for word in command:
         path = word.removeprefix("unix:").removeprefix("loader,file=").partition(",")[0]
@@ -97,7 +97,7 @@ def end(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def memory_of(machine: subprocess.Popen[bytes], qmp: Path) -> int:
-    """Wait for the monitor and return where the RAM lies. Raises GatewayError if the machine ends instead."""
+    """Wait for the monitor, and return the place of the RAM. Raises GatewayError if the machine ends instead."""
     deadline_s = time.monotonic() + START_S
     while True:
         try:
@@ -112,7 +112,7 @@ def memory_of(machine: subprocess.Popen[bytes], qmp: Path) -> int:
 
 
 def follow(machine: subprocess.Popen[bytes], rtt: Rtt) -> None:
-    """Print what comes until the machine ends."""
+    """Print the channels until the machine ends."""
     out = sys.stdout.buffer
     while machine.poll() is None:
         channels = rtt.channels()

@@ -34,7 +34,7 @@ class UpChannel:
 
     name: str
     at: int
-    """Where it stands in the machine's memory."""
+    """The address of the channel in the machine's memory."""
     buffer: int
     size: int
 

@@ -21,12 +21,16 @@ ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.\-\[\]:]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailSection:
-    """`[mail]`, `[mail.NAME]`: tells people of alerts by e-mail."""
+    """`[mail]`, `[mail.NAME]`: notifies people of alerts by e-mail."""
 
     host: str = text("", "The mail server that takes the gateway's mails.")
-    port: int = integer(587, "Its port: 587 for starttls, 465 for tls, 25 for none.", low=1, high=65535)
+    port: int = integer(587, "The server's port: 587 for starttls, 465 for tls, 25 for none.", low=1, high=65535)
     tls: Literal["starttls", "tls", "none"] = text(
-        "starttls", "starttls: encrypted after the greeting. tls: from the beginning. none: in the clear.", "starttls", "tls", "none"
+        "starttls",
+        "starttls: encrypted after the greeting. tls: from the beginning. none: not encrypted.",
+        "starttls",
+        "tls",
+        "none",
     )
     username: str = text("", "Empty sends without logging in.")
     password: Secret = secret("The password. Preferably set by IIOT_MAIL__PASSWORD or password_file.")

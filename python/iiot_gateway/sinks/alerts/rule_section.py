@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST = 1e300
 FIGURES = ("queue_age_s", "journal_hours", "dropped_frames", "source_silent_s")
-"""What the gateway tells of itself."""
+"""The gateway's own figures."""
 
 EXAMPLE = """\
 name = "cold_store_warm"
@@ -37,7 +37,7 @@ severity = "critical"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSection:
-    """`[[alert]]`: a rule: which values are watched, when there is an alert, and what it says. docs/alerts.md has all keys."""
+    """`[[alert]]`: a rule, which says what values are watched, when an alert begins, and its text. docs/alerts.md has all keys."""
 
     name: str = text(
         "", "The name of the rule, in letters, digits, _ and -. It replaces a rule of a profile or of the gateway with this name."
@@ -57,8 +57,8 @@ class AlertSection:
         "change",
         "rate",
     )
-    absolute: bool = flag(False, "Compare the value without its sign.")
-    window_s: int = integer(0, "How long the window is, in seconds.", low=0, high=31 * DAY_S)
+    absolute: bool = flag(False, "Compare the absolute value.")
+    window_s: int = integer(0, "The length of the window, in seconds.", low=0, high=31 * DAY_S)
     per: Literal["", "second", "minute", "hour", "day"] = text(
         "", "The unit of time of a rate; empty means hour.", "", "second", "minute", "hour", "day"
     )
@@ -74,7 +74,7 @@ class AlertSection:
     receivers: tuple[str, ...] = texts('Names of receivers, like ["mail", "webhook.phone", "log"]; empty means all.')
 
     def json(self, profiles: tuple[str, ...] = (), told: tuple[str, ...] = ()) -> str:
-        """Return the rule for the extension; `told` are all receivers."""
+        """Return the rule for the extension; `told` lists all receivers."""
         keys: dict[str, Any] = {key.name: getattr(self, key.name) for key in fields(self)}
         given = {key: value for key, value in keys.items() if value not in (None, "")}
         return json.dumps(
@@ -91,7 +91,7 @@ class AlertSection:
 def rule_faults(rule: AlertSection) -> list[tuple[str, str]]:
     """Return every broken rule of one section: the key, and what is wrong."""
     found = list(_keys(rule))
-    # What the extension reads closer: hours, zone and message.
+    # The extension checks hours, zone and message in detail.
     if not found and (fault := alert_rule_fault(rule.json())):
         found.append(fault)
     return found

@@ -1,4 +1,4 @@
-"""The sections `[webhook]` and `[webhook.NAME]`: alerts as HTTP posts, in the form that the other side reads."""
+"""The sections `[webhook]` and `[webhook.NAME]`: alerts as HTTP posts, in the form that the receiver expects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSection:
-    """`[webhook]`, `[webhook.NAME]`: tells a web service of alerts: a program of your own, Slack, or ntfy and a phone."""
+    """`[webhook]`, `[webhook.NAME]`: notifies a web service of alerts: your own program, Slack, or ntfy for a phone."""
 
     url: Secret = secret(
         "The URL to which notifications are posted; for ntfy with the topic, like https://ntfy.sh/my-plant. "
@@ -37,7 +37,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
     """Give every broken rule."""
     for name, section in config.of(WebhookSection).items():
         at, url = place(name), section.url.reveal()
-        # A token in the query is what some services want; the gateway adds nothing behind it.
+        # Some services need a token in the query; the gateway adds nothing after it.
         wrong = list(url_faults((*at, "url"), url.partition("?")[0], ("http", "https"), is_secret=True))
         if not wrong and not (url.isascii() and url.isprintable() and " " not in url):
             wrong = [((*at, "url"), "expected a URL without spaces and without letters beyond ASCII: write them as %20 and so on")]
