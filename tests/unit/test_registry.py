@@ -189,22 +189,37 @@ def test_a_removed_device_leaves_no_key(registry: Registry) -> None:
 def test_a_deletion_is_done_by_the_gateway_that_was_asked_or_that_takes_it(registry: Registry) -> None:
     """In a file there is one gateway, whatever its journal is."""
     asked = registry.deletions.add("one", 1, 2, journal="old")
-    registry.deletions.begun(asked.id, 17)
+    assert registry.deletions.begun(asked, 17)
     is_server = registry.database.is_server
 
-    assert [each.id for each in registry.deletions.waiting("new")] == ([] if is_server else [asked.id])
-    assert [each.id for each in registry.deletions.of_others("new")] == ([asked.id] if is_server else [])
+    own, others = registry.deletions.waiting("new")
+    assert ([each.id for each in own], [each.id for each in others]) == (([], [asked.id]) if is_server else ([asked.id], []))
     registry.deletions.take(asked.id, "new")
 
-    assert registry.deletions.of_others("new") == []
-    (taken,) = registry.deletions.waiting("new")
-    assert (taken.journal, taken.position) == ("new", None)
-    registry.deletions.begun(asked.id, 18)
+    (taken,), others = registry.deletions.waiting("new")
+    assert (taken.journal, taken.position, others) == ("new", None, [])
+    assert registry.deletions.begun(taken, 18)
     registry.deletions.take(asked.id, "new")
-    assert [each.position for each in registry.deletions.waiting("new")] == [18]
-    registry.deletions.done(asked.id)
+    assert [each.position for each in registry.deletions.waiting("new")[0]] == [18]
+    assert registry.deletions.done(taken)
     registry.deletions.take(asked.id, "third")
-    assert registry.deletions.of_others("new") == []
+    assert registry.deletions.waiting("new") == ([], [])
+
+
+def test_a_gateway_neither_begins_nor_ends_a_deletion_that_another_has_taken(registry: Registry) -> None:
+    """Its journal has other positions, and what waits in the journal of the new one is not deleted yet."""
+    asked = registry.deletions.add("one", 1, 2, journal="old")
+    assert registry.deletions.is_still(asked)
+    registry.deletions.take(asked.id, "new")
+
+    assert not registry.deletions.is_still(asked)
+    assert not registry.deletions.begun(asked, 17)
+    assert not registry.deletions.done(asked)
+
+    (taken,), _ = registry.deletions.waiting("new")
+    assert (taken.position, taken.done_at) == (None, None)
+    assert registry.deletions.done(taken)
+    assert not registry.deletions.is_still(taken)
 
 
 def test_what_another_process_changes_is_another_generation(registry: Registry) -> None:
@@ -253,18 +268,18 @@ def test_commands_that_wait_are_bounded(registry: Registry) -> None:
 def test_deletions_are_kept_until_they_are_done(registry: Registry) -> None:
     """With the place that every sink must have passed; and no device can fill the file with them."""
     first = registry.deletions.add("one", 5, 2**63 - 1, journal="j")
-    registry.deletions.begun(first.id, 7)
+    registry.deletions.begun(first, 7)
     second = registry.deletions.add("two", 0, 1, journal="j")
 
-    waiting = registry.deletions.waiting("j")
+    waiting, _ = registry.deletions.waiting("j")
     assert [(each.id, each.device, each.stop_ns, each.position) for each in waiting] == [
         (first.id, "one", 2**63 - 1, 7),
         (second.id, "two", 1, None),
     ]
-    others = [each.id for each in registry.deletions.waiting("another")]
+    others = [each.id for each in registry.deletions.waiting("another")[0]]
     assert others == ([] if registry.database.is_server else [first.id, second.id])
-    registry.deletions.done(first.id)
-    assert [each.id for each in registry.deletions.waiting("j")] == [second.id]
+    registry.deletions.done(first)
+    assert [each.id for each in registry.deletions.waiting("j")[0]] == [second.id]
     done = registry.deletions.get(first.id)
     assert done is not None
     assert done.done_at is not None
@@ -273,7 +288,7 @@ def test_deletions_are_kept_until_they_are_done(registry: Registry) -> None:
     with pytest.raises(TooManyDeletions):
         registry.deletions.add("two", 0, 1, journal="j")
     for _ in range(150):
-        registry.deletions.done(registry.deletions.add("one", 0, 1, journal="j").id)
+        registry.deletions.done(registry.deletions.add("one", 0, 1, journal="j"))
     assert registry.deletions.get(first.id) is None
 
 
@@ -314,7 +329,7 @@ def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     found = first.keys.find(key)
     assert found is not None
     assert found.devices == ("one",)
-    assert first.deletions.waiting("j") == []
+    assert first.deletions.waiting("j") == ([], [])
     assert first.accounts.password_hashes() == {}
     assert first.accounts.registry_id() == second.accounts.registry_id() != ""
     first.keys.rotate("one", new_key(KeyKind.DEVICE), overlap_s=60)

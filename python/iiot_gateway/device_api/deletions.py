@@ -46,7 +46,8 @@ class DeletionService:
         self._journal_id = journal.id
         self.keepers = keepers
         self._wake = anyio.Event()
-        self._done: dict[int, anyio.Event] = {}
+        self._done: dict[int, set[anyio.Event]] = {}
+        """The calls that wait for a deletion, by its id: there may be several."""
         self._failures: dict[int, str] = {}
         """The reason why the last attempt of a deletion failed, by the id of the deletion."""
         self._overdue: list[Deletion] = []
@@ -70,14 +71,22 @@ class DeletionService:
                 raise refusal
 
     async def _watch(self, deletion: Deletion) -> Deletion:
-        done = self._done[deletion.id] = anyio.Event()
+        done = anyio.Event()
+        waits = self._done.setdefault(deletion.id, set())
+        waits.add(done)
         self._wake.set()
         try:
-            with anyio.move_on_after(AT_ONCE_S):
-                await done.wait()
+            # It may have been done just before this call waited for it.
+            found = await self.find(deletion.id)
+            if found is not None and found.done_at is None:
+                with anyio.move_on_after(AT_ONCE_S):
+                    await done.wait()
+                found = await self.find(deletion.id)
         finally:
-            del self._done[deletion.id]
-        return await _in_thread(lambda: self._stored.get(deletion.id)) or deletion
+            waits.remove(done)
+            if not waits:
+                del self._done[deletion.id]
+        return found or deletion
 
     async def find(self, deletion_id: int) -> Deletion | None:
         """Return a deletion, None if there is none."""
@@ -91,11 +100,13 @@ class DeletionService:
         return await _in_thread(lambda: self._journal.behind(position))
 
     def failure(self, deletion: Deletion) -> str | None:
-        """Return why the last attempt failed, or that another gateway must carry out the deletion."""
+        """Return why the last attempt failed, or that the deletion has waited for another gateway for long."""
         if deletion.done_at is not None:
             return None
         if self._stored.is_of_another(deletion, self._journal_id):
-            return f"it waits for the gateway that was asked; if the journal of that one was replaced: {TAKE.format(deletion.id)}"
+            # Most of these are under way there, and to take one would bring values back.
+            waits = f"it waits for another gateway; if the journal of that one was replaced: {TAKE.format(deletion.id)}"
+            return waits if _is_overdue(deletion) else None
         return self._failures.get(deletion.id)
 
     def trouble(self) -> str:
@@ -120,9 +131,8 @@ class DeletionService:
             self._wake = anyio.Event()
             wait_s = RETRY_S
             try:
-                waiting = await _in_thread(lambda: self._stored.waiting(self._journal_id))
-                others = await _in_thread(lambda: self._stored.of_others(self._journal_id))
-                self._overdue = [each for each in others if time.time() - each.asked_at >= OVERDUE_S]
+                waiting, others = await _in_thread(lambda: self._stored.waiting(self._journal_id))
+                self._overdue = [each for each in others if _is_overdue(each)]
                 wait_s = LOOK_S if waiting else OTHERS_S
                 for deletion in waiting:
                     if not await self._attempt(deletion, repeated):
@@ -147,7 +157,7 @@ class DeletionService:
         self._failures.pop(deletion.id, None)
         if is_done:
             get_log().info(DEVICE_DATA_DELETED, device=deletion.device, deletion=deletion.id)
-            if (waits := self._done.get(deletion.id)) is not None:
+            for waits in self._done.get(deletion.id, ()):
                 waits.set()
         return True
 
@@ -155,24 +165,27 @@ class DeletionService:
         device_id, start_ns, stop_ns = deletion.device, deletion.start_ns, deletion.stop_ns
         if deletion.journal == self._journal_id:
             position = deletion.position or await self._begin(deletion)
+            if position is None:
+                return False
             if await _in_thread(lambda: self._journal.behind(position)):
                 return False
         # Also those of sinks, which are there now; and what the cursors say survives the loss of power from here on.
         await _in_thread(lambda: self._journal.delete_rejects(device_id, start_ns, stop_ns))
         for keeper in self.keepers:
+            # Each may take long, and an administrator may let another gateway take the deletion meanwhile.
+            if not await _in_thread(lambda: self._stored.is_still(deletion)):
+                return False
             await _in_thread(_deleting(keeper, deletion))
-        await _in_thread(lambda: self._stored.done(deletion.id))
-        return True
+        return await _in_thread(lambda: self._stored.done(deletion))
 
-    async def _begin(self, deletion: Deletion) -> int:
-        """Store the position that every sink must pass, and return it."""
+    async def _begin(self, deletion: Deletion) -> int | None:
+        """Store the position that every sink must pass, and return it; None if another gateway has taken the deletion."""
         # Rejects first: those that were retried until now are before the position.
         await _in_thread(lambda: self._journal.delete_rejects(deletion.device, deletion.start_ns, deletion.stop_ns))
         position = await _in_thread(lambda: self._journal.end(COMMIT_S))
         if position is None:
             raise Problem(503, "journal_slow", "the journal could not be synced", "it is tried again")
-        await _in_thread(lambda: self._stored.begun(deletion.id, position))
-        return position
+        return position if await _in_thread(lambda: self._stored.begun(deletion, position)) else None
 
     @staticmethod
     def _tell(repeated: Repeated, deletion: Deletion | None, error: str) -> None:
@@ -182,6 +195,10 @@ class DeletionService:
 
 
 TAKE = "POST /api/v1/influxdb/deletions/{}/take lets this gateway do it"
+
+
+def _is_overdue(deletion: Deletion) -> bool:
+    return time.time() - deletion.asked_at >= OVERDUE_S
 
 
 def _deleting(keeper: Keeper, deletion: Deletion) -> Callable[[], None]:

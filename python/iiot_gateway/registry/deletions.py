@@ -67,19 +67,18 @@ class Deletions:
             row = db.execute(f"{SELECT} WHERE id=?", (deletion_id,)).fetchone()
         return None if row is None else _deletion(row)
 
-    def waiting(self, journal: str) -> list[Deletion]:
-        """Return what the gateway of a journal is to do, the oldest first: in a file everything, in a server what it was asked itself.
+    def waiting(self, journal: str) -> tuple[list[Deletion], list[Deletion]]:
+        """Return the deletions for the gateway with this journal, and those for other gateways; the oldest come first.
 
         Frames of the device may wait in the journal of another gateway, and only that one knows when they are delivered.
         """
-        return [each for each in self._waiting() if not self.is_of_another(each, journal)]
-
-    def of_others(self, journal: str) -> list[Deletion]:
-        """Return the deletions that wait for gateways with other journals, the oldest first."""
-        return [each for each in self._waiting() if self.is_of_another(each, journal)]
+        with self._database.read() as db:
+            found = [_deletion(row) for row in db.execute(f"{SELECT} WHERE done_at IS NULL ORDER BY id").fetchall()]
+        others = [each for each in found if self.is_of_another(each, journal)]
+        return [each for each in found if not self.is_of_another(each, journal)], others
 
     def is_of_another(self, deletion: Deletion, journal: str) -> bool:
-        """Tell whether only a gateway with another journal may carry out a deletion."""
+        """Tell whether only a gateway with another journal may carry out a deletion; a registry in a file has only one gateway."""
         return self._database.is_server and deletion.journal != journal
 
     def take(self, deletion_id: int, journal: str) -> None:
@@ -88,19 +87,22 @@ class Deletions:
             ours = "UPDATE deletion SET journal=?2, position=NULL WHERE id=?1 AND journal<>?2 AND done_at IS NULL"
             db.execute(ours, (deletion_id, journal))
 
-    def _waiting(self) -> list[Deletion]:
-        with self._database.read() as db:
-            return [_deletion(row) for row in db.execute(f"{SELECT} WHERE done_at IS NULL ORDER BY id").fetchall()]
+    def is_still(self, deletion: Deletion) -> bool:
+        """Tell whether a deletion still waits for the gateway that it waited for when it was read."""
+        found = self.get(deletion.id)
+        return found is not None and found.journal == deletion.journal and found.done_at is None
 
-    def begun(self, deletion_id: int, position: int) -> None:
-        """Store the position that every sink must pass."""
+    def begun(self, deletion: Deletion, position: int) -> bool:
+        """Store the position that every sink must pass. Returns False, and stores nothing, if another gateway has taken the deletion."""
         with self._database.write() as db:
-            db.execute("UPDATE deletion SET position=? WHERE id=?", (position, deletion_id))
+            own = "UPDATE deletion SET position=? WHERE id=? AND journal=? AND done_at IS NULL"
+            return bool(db.execute(own, (position, deletion.id, deletion.journal)).rowcount)
 
-    def done(self, deletion_id: int) -> None:
-        """Store that everything is deleted."""
+    def done(self, deletion: Deletion) -> bool:
+        """Store that everything is deleted. Returns False, and stores nothing, if another gateway has taken the deletion."""
         with self._database.write() as db:
-            db.execute("UPDATE deletion SET done_at=? WHERE id=? AND done_at IS NULL", (time.time(), deletion_id))
+            own = "UPDATE deletion SET done_at=? WHERE id=? AND journal=? AND done_at IS NULL"
+            return bool(db.execute(own, (time.time(), deletion.id, deletion.journal)).rowcount)
 
 
 def _deletion(row: tuple[Any, ...]) -> Deletion:
