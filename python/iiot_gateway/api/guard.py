@@ -5,6 +5,7 @@ Plain ASGI.
 
 from __future__ import annotations
 
+import functools
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from hashlib import sha256
@@ -21,17 +22,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-HEADERS = {
+PAGE_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; manifest-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_HEADERS = [(b"x-content-type-options", b"nosniff")]
+_HEADERS_OF_PAGES = [*_HEADERS, *((name.encode(), value.encode()) for name, value in PAGE_HEADERS.items())]
 PROTECTED = ("/api/v1/", "/metrics")
 """The addresses that return data. The page itself contains none; it asks for the token."""
 DESCRIPTION = "/api/v1/openapi.json"
@@ -54,9 +55,12 @@ class Guard:
         if scope["type"] != "http":
             return
 
+        # What a browser shows, or loads into a page, it has got with GET. Devices post all the time, and each header takes time.
+        own = _HEADERS_OF_PAGES if scope["method"] in ("GET", "HEAD") else _HEADERS
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *own]
             await send(message)
 
         if problem := self._problem(scope):
@@ -106,6 +110,7 @@ def _digest(text: str) -> bytes:
     return sha256(text.encode()).digest()
 
 
+@functools.lru_cache(maxsize=64)
 def _host_name(header: bytes) -> str:
     """Return the name of a Host header, without port and brackets."""
     text = header.decode("latin-1").strip().lower()

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from starlette.requests import Request
 
+from iiot_gateway.api.parameters import header
 from iiot_gateway.api.problem import Problem
 
 T = TypeVar("T")
@@ -95,11 +96,11 @@ async def read_body(
 
     Raises Problem 413 if the body is too long by its declared, received or unpacked length; also 415, 408 and 400.
     """
-    encoding = request.headers.get("content-encoding", "identity").lower()
+    encoding = header(request.scope, b"content-encoding").lower() or "identity"
     if encoding not in (("identity", "gzip") if may_be_gzip else ("identity",)):
         raise Problem(415, "encoding_unsupported", f"the Content-Encoding {encoding[:40]!r} is not taken here", "send the body as it is")
-    declared = request.headers.get("content-length")
-    if declared is not None and int(declared) > most_bytes:
+    declared = header(request.scope, b"content-length")
+    if declared and int(declared) > most_bytes:
         raise _too_long(most_bytes)
     unpack = _Gzip() if encoding == "gzip" else _AsItIs()
     body = bytearray()
@@ -137,7 +138,7 @@ async def read_asked(request: Request, ask: Callable[[], Awaitable[T]], most_byt
 
 
 def _must_be(request: Request, types: tuple[str, ...]) -> None:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if types and given not in types:
         remedy = f"send {types[0]} and say so in the header Content-Type"
         raise Problem(415, "type_unsupported", f"the Content-Type is {given[:60]!r}", remedy)

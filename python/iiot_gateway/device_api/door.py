@@ -2,7 +2,7 @@
 
 A key is only accepted in a header, because URLs end up in logs. The data of a key is remembered until something in the registry
 changes. The registry is asked for changes once per turn of the event loop: a request that was sent after a change was answered is
-read in a later turn. A registry on a server is queried in a thread, so that nobody else waits for it.
+handled in a later turn. A registry on a server is queried in a thread, so that nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import anyio.to_thread
 from starlette.requests import Request
 
 from iiot_gateway._native import device_tags
+from iiot_gateway.api.parameters import header
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.registry.device import Device, KeyEntry
 from iiot_gateway.registry.keys import MOST_CHARACTERS, KeyKind, is_mistyped
@@ -112,7 +113,7 @@ class Door:
         self._generation = -1
         self._is_fresh = False
         self._callers: dict[str, Caller] = {}
-        self._senders: dict[str, Sender | None] = {}
+        self._senders: dict[str, Sender] = {}
         self._limiter: anyio.CapacityLimiter | None = None
         self.used: dict[int, float] = {}
         """The times when keys were used last, Unix seconds; the service stores them."""
@@ -143,11 +144,14 @@ class Door:
 
     async def sender(self, device_id: str) -> Sender | None:
         """Return a device as of the last `holder` or `refresh`, even if it is disabled; None if there is no such device."""
-        if device_id in self._senders:
-            return self._senders[device_id]
+        if (known := self._senders.get(device_id)) is not None:
+            return known
         generation = self._generation
         device = await self._asked(self._registry.devices.get, device_id)
-        sender = None if device is None else Sender(device, device_tags(device.point_tags()))
+        if device is None:
+            # It is not remembered: names without a device would take the places of devices.
+            return None
+        sender = Sender(device, device_tags(device.point_tags()))
         self._remember(self._senders, device_id, sender, generation)
         return sender
 
@@ -213,7 +217,7 @@ class Door:
             self._senders.clear()
             self._generation = generation
         self._is_fresh = True
-        # This runs before any request that is read from now on.
+        # This runs before any request that is read from now on is handled.
         asyncio.get_running_loop().call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
@@ -222,9 +226,9 @@ class Door:
 
 def presented_key(request: Request) -> str:
     """Return the key of a request's headers. Raises Problem 401."""
-    if key := request.headers.get("x-api-key", "").strip():
+    if key := header(request.scope, b"x-api-key").strip():
         return key
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    scheme, _, key = header(request.scope, b"authorization").partition(" ")
     # InfluxDB's clients send Token instead of Bearer.
     if scheme.lower() in ("bearer", "token") and key.strip():
         return key.strip()

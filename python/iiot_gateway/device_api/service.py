@@ -85,7 +85,8 @@ class DeviceApi:
         if self._http.behind_proxy and (forwarded := ",".join(request.headers.getlist("x-forwarded-for"))):
             # The proxy itself has added the last address; a client can invent those before it.
             return network_of(forwarded.rpartition(",")[2].strip()[:64])
-        return network_of(request.client.host) if request.client else "unknown"
+        client = request.scope["client"]
+        return network_of(client[0]) if client else "unknown"
 
     def must_be_private(self, request: Request) -> None:
         """Refuse a call that writes if others on the network could read its key. Raises Problem 403."""
