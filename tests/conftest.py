@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from servers import Influxd, Mosquitto, Postgres, Server, VictoriaMetrics, find_program
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 LIMIT_S = 20
 SLOW_LIMIT_S = int(os.environ.get("IIOT_SOAK_LIMIT_S", "600"))
+
+# A busy machine is no fault.
+settings.register_profile("without a limit of time", deadline=None)
+settings.load_profile("without a limit of time")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in the background by a shell: what the tests start would inherit it, and Ctrl-C would do nothing.

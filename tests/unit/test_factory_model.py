@@ -94,7 +94,7 @@ def row(topic: str | None, item: Any) -> tuple[str, str, int]:
 
 
 @pytest.mark.parametrize("topic", [*TABLE, *OTHER_TOPICS])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_lines_are_those_of_the_table(data: st.DataObject, topic: str | None) -> None:
     """Documents one after another, so that what was learnt of one's shape serves the next."""
@@ -164,7 +164,7 @@ def delivered(journal: _native.Journal) -> Iterator[str]:
         sink.confirm(batch)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sent=messages())
 def test_each_message_is_one_point_at_its_own_time(sent: list[Sent]) -> None:
     """Seconds, uptimes, no times: nothing is overwritten, a repeat is a duplicate, and a time moves only where another value stands."""

@@ -272,7 +272,7 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables=files())
 def test_whatever_stands_there_is_reported_once_and_makes_a_good_configuration(tables: dict[str, Any]) -> None:
     """Wrong types, patterns without end, references without value: none is an error of ours."""

@@ -283,7 +283,7 @@ def expected(points: list[dict[str, Any]], topic: str | None, document: Any) -> 
     return lines
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(points=profiles(), topic=st.sampled_from(TOPICS), documents=st.lists(values, min_size=1, max_size=4))
 def test_lines_are_those_of_the_model(points: list[dict[str, Any]], topic: str | None, documents: list[Any]) -> None:
     """Documents one after another, so that what was learnt of one's shape serves the next."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iiot_gateway.errors import RecordingInvalid
@@ -42,7 +42,6 @@ def test_a_recording_gives_back_what_was_pushed(chunks: list[tuple[int, bytes]])
     assert (reader.source, reader.damage) == ("serial.north", "")
 
 
-@settings(deadline=None)
 @given(CHUNKS, st.data())
 def test_a_cut_recording_gives_everything_that_is_there(chunks: list[tuple[int, bytes]], data: st.DataObject) -> None:
     """A cut anywhere after the header costs what was cut off, and it is said unless it was between two chunks."""
@@ -162,7 +161,6 @@ def test_everything_that_can_be_decompressed_comes_out(tmp_path: Path, packed: b
     assert bool(damage) == bool(file.damage)
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(PACKED) - 1), st.integers(0, 255))
 def test_any_damaged_byte_costs_only_what_stands_behind_it(at: int, byte: int) -> None:
     """As zlib gives it byte by byte; nothing fails, and nothing that stood before is missing."""
