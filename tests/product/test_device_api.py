@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -279,13 +281,13 @@ def test_an_import_that_was_cut_short_is_finished_by_the_same_command(fleet: Cal
     csv.write_text(head + "".join(rows[:700]))
     first = gateway.run("devices", "import", str(csv))
     assert (first.returncode, len(first.stdout.splitlines())) == (0, 701), first.stderr
-    csv.write_text(head + "".join(rows) + "d1200,name 3,sensor\nd5,other,sensor\n")
+    csv.write_text(head + "".join(rows) + "d1200,name 3,sensor\nd1201,other,sensor\nd1201,another,sensor\n")
 
     refused = gateway.run("devices", "import", str(csv))
 
     assert refused.returncode != 0
     assert "device d1200: another device has the name 'name 3'" in refused.stderr
-    assert "device d5: another device has the id or user name d5" in refused.stderr
+    assert "device d1201: another device has the id or user name d1201" in refused.stderr
     assert refused.stderr.rstrip().endswith("no device was added")
     assert len(json.loads(gateway.run("devices", "list", "--json").stdout)) == 700
     csv.write_text(head + "".join(rows))
@@ -298,6 +300,47 @@ def test_an_import_that_was_cut_short_is_finished_by_the_same_command(fleet: Cal
     shown = json.loads(gateway.run("devices", "show", "d1").stdout)
     assert dt.datetime.fromisoformat(shown["created_at"]).tzinfo is not None
     assert dt.datetime.fromisoformat(shown["keys"][0]["created_at"]).tzinfo is not None
+
+
+def test_an_import_may_be_repeated_after_a_device_was_renamed(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
+    """It is the same device, whose new name stays; the other devices of the file are added."""
+    gateway = fleet()
+    key = gateway.add("1")
+    csv = tmp_path / "devices.csv"
+    csv.write_text("id,name,type\n1,earlier name,sensor\n2,name of 2,sensor\n")
+
+    imported = gateway.run("devices", "import", str(csv))
+
+    assert imported.returncode == 0, imported.stderr
+    assert [line.partition(",")[0] for line in imported.stdout.splitlines()] == ["id", "2"]
+    assert "device 1 has the name 'name of 1' in the registry, and 'earlier name' in the file" in imported.stderr
+    assert gateway.api("GET", "devices/status", key)[1]["device"]["name"] == "name of 1"
+
+
+@pytest.mark.parametrize("levels", [65, 5000])
+def test_an_import_takes_no_configuration_with_too_many_levels(tmp_path: Path, levels: int) -> None:
+    """The line is named, and nothing is added; in a database of IoTFlow it is the device."""
+    gateway = Fleet(tmp_path / "gateway")
+    deep = '{"a":' * levels + "1" + "}" * levels
+    file, database = tmp_path / "devices.csv", tmp_path / "iotflow.db"
+    quoted = deep.replace('"', '""')
+    file.write_text(f'id,name,type,configuration\n1,a,sensor,"{quoted}"\n')
+    with closing(sqlite3.connect(database)) as db:
+        db.executescript(
+            "CREATE TABLE devices (id INTEGER, name TEXT, api_key TEXT, status TEXT); INSERT INTO devices VALUES (1, 'a', 'k', 'active');"
+            "CREATE TABLE device_configurations (id, device_id, config_key, config_value, data_type, is_active)"
+        )
+        db.execute("INSERT INTO device_configurations VALUES (1, 1, 'a', ?, 'json', 1)", (deep,))
+        db.commit()
+
+    for place, arguments in ((f"{file}:2: ", [str(file)]), ("device 1: ", ["--from-iotflow", str(database)])):
+        refused = gateway.run("devices", "import", *arguments)
+        assert refused.returncode != 0
+        assert "Traceback" not in refused.stderr
+        assert f"{place}configuration" in refused.stderr
+        assert "objects and lists are nested more than 64 deep" in refused.stderr
+        assert "no device was added" in refused.stderr
+    assert json.loads(gateway.run("devices", "list", "--json").stdout) == []
 
 
 def test_a_full_registry_takes_no_registration(fleet: Callable[..., Fleet]) -> None:

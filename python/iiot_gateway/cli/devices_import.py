@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from iiot_gateway.cli.devices import must_be_right
 from iiot_gateway.cli.devices_account import hand_over
 from iiot_gateway.errors import GatewayError, RegistryUnusable
-from iiot_gateway.registry.device import Device, DeviceState
+from iiot_gateway.registry.device import Device, DeviceState, levels_fault, too_deep
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.stored_key import device_key
@@ -44,9 +44,11 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
     if (args.file is None) == (args.from_iotflow is None):
         raise GatewayError("name either a CSV file or --from-iotflow DATABASE")
     found = [(device, "") for device in _of_csv(args.file)] if args.from_iotflow is None else list(_of_iotflow(args.from_iotflow))
-    wanted = _not_there(registry, found)
+    wanted, renamed = _not_there(registry, found)
     if there := len(found) - len(wanted):
         print(f"{there} devices are there already: they keep what the registry has of them, and their keys", file=sys.stderr)
+    for line in _shortened(renamed):
+        print(visible(line), file=sys.stderr)
     if args.from_iotflow is not None:
         for device, key in _added(registry, config, wanted):
             if not key:
@@ -63,8 +65,11 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
     return 0
 
 
-def _not_there(registry: Registry, found: Iterable[tuple[Device, str]]) -> list[tuple[Device, str]]:
-    """Return what is to be added: all but what was added before. Raises GatewayError if anything of it cannot be added."""
+def _not_there(registry: Registry, found: Iterable[tuple[Device, str]]) -> tuple[list[tuple[Device, str]], list[str]]:
+    """Return the devices to add, and a line for each known device that has another name in the file.
+
+    A device with a known id is never added again: it may have been renamed since. Raises GatewayError if a device cannot be added.
+    """
     there: dict[str, str] = {}
     names: set[str] = set()
     ids: set[str] = set()
@@ -72,10 +77,11 @@ def _not_there(registry: Registry, found: Iterable[tuple[Device, str]]) -> list[
         there[device.id] = device.name
         names.add(device.name)
         ids |= {device.id, device.user_name or device.id}
-    wanted = []
-    faults = []
+    wanted, renamed, faults = [], [], []
     for device, key in found:
-        if there.get(device.id) == device.name:
+        if (name := there.get(device.id)) is not None:
+            if name != device.name:
+                renamed.append(f"device {device.id} has the name {name!r} in the registry, and {device.name!r} in the file")
             continue
         own = {device.id, device.user_name or device.id}
         if device.name in names:
@@ -86,9 +92,12 @@ def _not_there(registry: Registry, found: Iterable[tuple[Device, str]]) -> list[
         ids |= own
         wanted.append((device, key))
     if faults:
-        more = [f"and {len(faults) - MOST_TOLD} more"] if len(faults) > MOST_TOLD else []
-        raise GatewayError("\n".join([*faults[:MOST_TOLD], *more, "no device was added"]))
-    return wanted
+        raise GatewayError("\n".join([*_shortened(faults), "no device was added"]))
+    return wanted, renamed
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= MOST_TOLD else [*lines[:MOST_TOLD], f"and {len(lines) - MOST_TOLD} more"]
 
 
 def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, str]]) -> Iterator[tuple[Device, str]]:
@@ -98,14 +107,19 @@ def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, st
     """
     added = 0
     takes_keys = True
-    while piece := list(islice(wanted := iter(wanted), PIECE)):
+    rest = iter(wanted)
+    while piece := list(islice(rest, PIECE)):
         keys = [key for _, key in piece if key]
         takes_keys = takes_keys and hand_over(config, keys)
         stored = [(device, device_key(key) if key else None) for device, key in piece]
         try:
             # Whoever has the file brings devices back: they are the same ones.
             registry.devices.add_all(stored, again=True)
-        except (Taken, RegistryUnusable) as error:
+        except Taken as error:
+            # Somebody else has added or renamed a device since the check.
+            remedy = "if it is not the same device, change this in the file; then import the file again, and the rest is added"
+            raise GatewayError(f"{error}; {added} devices were added: {remedy}") from error
+        except RegistryUnusable as error:
             raise GatewayError(f"{error}; {added} devices were added: import the same file again, and the rest is added") from error
         added += len(piece)
         yield from piece
@@ -155,8 +169,14 @@ def _device_of(row: Mapping[str | None, str | None]) -> Device:
         configuration=configuration,
         configuration_version=1 if configuration else 0,
     )
-    must_be_right(device)
+    _must_be_right(device)
     return device
+
+
+def _must_be_right(device: Device) -> None:
+    must_be_right(device)
+    if fault := levels_fault("configuration", device.configuration):
+        raise GatewayError(fault)
 
 
 def _table(name: str, text: str) -> dict[str, Any]:
@@ -164,6 +184,8 @@ def _table(name: str, text: str) -> dict[str, Any]:
         table = json.loads(text)
     except ValueError:
         table = None
+    except RecursionError as error:
+        raise GatewayError(too_deep(name)) from error
     if not isinstance(table, dict):
         raise GatewayError(f"{name}: expected a JSON object, found {text[:40]!r}")
     return table
@@ -204,7 +226,10 @@ def _of_iotflow(database: str) -> Iterable[tuple[Device, str]]:
             configuration=configured.get(number, {}),
             configuration_version=1 if number in configured else 0,
         )
-        must_be_right(device)
+        try:
+            _must_be_right(device)
+        except GatewayError as error:
+            raise GatewayError(f"{database}: device {number}: {error}; no device was added") from error
         yield device, key
 
 
@@ -214,7 +239,11 @@ def _iotflow_configurations(db: sqlite3.Connection) -> dict[str, dict[str, Any]]
     if has:
         query = "SELECT device_id, config_key, config_value, data_type FROM device_configurations WHERE is_active ORDER BY id"
         for device, key, value, kind in db.execute(query):
-            found.setdefault(str(device), {})[key] = _iotflow_value(value, kind)
+            try:
+                found.setdefault(str(device), {})[key] = _iotflow_value(value, kind)
+            except RecursionError as error:
+                fault = too_deep(f"configuration: {key}")
+                raise GatewayError(f"device {device}: {fault}; no device was added") from error
     return found
 
 
