@@ -51,15 +51,21 @@ impl Door {
         let Some(name) = &connect.username else {
             return Err(refused(Refusal::UnknownUser));
         };
-        let is_user = |(user, _): &(String, String)| user == name;
-        if self.credentials.as_ref().is_some_and(is_user) {
-            return Err(refused(Refusal::WrongPassword));
-        }
+        // A device may have the name of the user, and a key of its own.
+        let refused_by_name = |why| {
+            let is_user = |(user, _): &(String, String)| user == name;
+            let is_users = why == Refusal::UnknownUser;
+            if is_users && self.credentials.as_ref().is_some_and(is_user) {
+                refused(Refusal::WrongPassword)
+            } else {
+                refused(why)
+            }
+        };
         let Some(guests) = &self.guests else {
-            return Err(refused(Refusal::UnknownUser));
+            return Err(refused_by_name(Refusal::UnknownUser));
         };
         let key = connect.password.as_deref().unwrap_or_default();
-        let id = guests.enter(client, name, key).map_err(refused)?;
+        let id = guests.enter(client, name, key).map_err(refused_by_name)?;
         if is_own || !is_client_of(client, &id) {
             return Err(FOREIGN_CLIENT_ID);
         }
@@ -222,5 +228,60 @@ impl AuthProvider for Door {
             Some(Refusal::BadText)
         });
         Box::pin(std::future::ready(may))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Door;
+    use crate::devices::{DeviceAccounts, Guests};
+    use crate::refusals::Refusal;
+    use iiot_journal::{DeviceEntry, DeviceKey, Directory};
+    use mqtt5::packet::connect::ConnectPacket;
+    use mqtt5::types::ConnectOptions;
+    use sha2::{Digest, Sha256};
+    use std::sync::Arc;
+
+    fn door(directory: Arc<Directory>) -> Door {
+        Door {
+            credentials: Some(("gateway".into(), "a-password".into())),
+            own_clients: Vec::new(),
+            guests: Some(Arc::new(Guests::new(DeviceAccounts {
+                directory,
+                prefix: "iotflow/devices".into(),
+            }))),
+            speak_3_1_1: std::sync::Mutex::default(),
+            refusals: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn a_device_with_the_name_of_the_user_comes_in_with_its_key() {
+        let directory = Arc::new(Directory::default());
+        let door = door(Arc::clone(&directory));
+        // The user that a client becomes, or why it is refused.
+        let answer = |client: &str, password: &str| {
+            let options =
+                ConnectOptions::new(client).with_credentials("gateway", password.as_bytes());
+            let answer = door.answer(&ConnectPacket::new(options.protocol_options));
+            answer.map(|result| result.user_id).map_err(|(_, why)| why)
+        };
+
+        assert_eq!(answer("gateway", "a-key"), Err(Refusal::WrongPassword));
+
+        directory.set(
+            "gateway",
+            DeviceEntry {
+                is_enabled: true,
+                keys: vec![DeviceKey {
+                    hash: Sha256::digest("a-key").into(),
+                    expires_at_s: None,
+                }],
+                ..DeviceEntry::default()
+            },
+        );
+        assert_eq!(answer("gateway", "a-key"), Ok(Some("gateway".into())));
+        assert_eq!(answer("gateway", "another"), Err(Refusal::WrongKey));
+        assert_eq!(answer("anything", "a-password"), Ok(None));
     }
 }

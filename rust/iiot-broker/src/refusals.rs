@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) enum Refusal {
     /// No user name, or one that nobody has.
     UnknownUser,
-    /// The section's own user, with another password.
+    /// The section's own user, with another password; no device has that name.
     WrongPassword,
     /// A device, with a key that is wrong or has expired.
     WrongKey,
