@@ -7,6 +7,7 @@ Every kind of component has a class here. Code that chooses among them names eac
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -50,12 +51,14 @@ class Building:
         self.alerts: Callable[[], dict[str, Any]] | None = None
         """The states of alerts, where rules are judged."""
         self._once: dict[Callable[[Building], Any], Any] = {}
+        self._once_lock = threading.RLock()
 
     def once(self, make: Callable[[Building], T]) -> T:
-        """Return what a function makes: at the first call; later ones get the same."""
-        if make not in self._once:
-            self._once[make] = make(self)
-        made: T = self._once[make]
+        """Return what a function makes: at the first call; later ones get the same. For any thread, and for such a function too."""
+        with self._once_lock:
+            if make not in self._once:
+                self._once[make] = make(self)
+            made: T = self._once[make]
         return made
 
     def made(self, make: Callable[[Building], T]) -> T | None:

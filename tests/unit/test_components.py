@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from iiot_gateway.components import ByteSource, MessageSource, ServiceComponent, SinkComponent
+from iiot_gateway._native import Journal
+from iiot_gateway.components import Building, ByteSource, MessageSource, ServiceComponent, SinkComponent
 from iiot_gateway.compose import source_component
 from iiot_gateway.config.component import Component, SinkSection, SourceSection
 from iiot_gateway.config.keys import keys_of
@@ -14,6 +19,30 @@ from iiot_gateway.config.load import load_text
 from iiot_gateway.config.sections import COMPONENTS, SECTIONS
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.metrics import METRICS
+
+
+@pytest.mark.native
+def test_what_is_made_once_is_made_once_by_any_threads(tmp_path: Path) -> None:
+    """A function may ask for what another one makes."""
+    journal = Journal.open(str(tmp_path / "journal.db"))
+    building = Building(load_text(""), journal)
+    both = threading.Barrier(2)
+
+    def inner(_building: Building) -> object:
+        # Where two threads make it, both come here.
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return object()
+
+    def outer(building: Building) -> object:
+        return building.once(inner)
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = (threads.submit(building.once, outer) for _ in range(2))
+
+    assert first.result() is second.result()
+    assert building.made(inner) is first.result()
+    journal.close()
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)

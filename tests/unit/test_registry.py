@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iiot_gateway._native import DeviceDirectory
+from iiot_gateway.device_mqtt.directory import DirectorySync
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.registry import file
 from iiot_gateway.registry.accounts import Account, AccountState, WantedAccount
@@ -231,6 +235,38 @@ def test_what_another_process_changes_is_another_generation(registry: Registry) 
     assert registry.generation() != before
     assert len(registry.devices.all()) == 1
     other.close()
+
+
+@pytest.mark.native
+def test_of_two_loads_the_older_one_is_not_told_last(registry: Registry) -> None:
+    """Else a device that is disabled meanwhile would stay enabled for brokers and sources."""
+    registry.devices.add(device(id="e1"))
+    told: list[bool] = []
+    is_read, is_told = threading.Event(), threading.Event()
+
+    class Slow:
+        """A directory that does not hear the first load before the second, unless that one waits."""
+
+        def __init__(self) -> None:
+            self._directory = DeviceDirectory()
+
+        def set(self, device_id: str, *, is_enabled: bool, **more: Any) -> None:
+            if is_enabled:
+                is_read.set()
+                is_told.wait(0.5)
+            self._directory.set(device_id, is_enabled=is_enabled, **more)
+            told.append(is_enabled)
+            is_told.set()
+
+    sync = DirectorySync(registry, Slow())  # type: ignore[arg-type]
+    first = threading.Thread(target=sync.load)
+    first.start()
+    assert is_read.wait(20.0)
+    registry.devices.change("e1", {"state": DeviceState.INACTIVE})
+    sync.load()
+    first.join(20.0)
+
+    assert told == [True, False]
 
 
 def test_commands_are_queued_sent_acknowledged_or_expired(registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ class DirectorySync:
         self._known: dict[str, bytes] = {}
         """A fingerprint per device of the data that the extension has."""
         self._generation = -1
+        self._lock = threading.Lock()
 
     @property
     def is_loaded(self) -> bool:
@@ -49,7 +51,12 @@ class DirectorySync:
         return self._generation >= 0
 
     def load(self) -> None:
-        """Tell the extension what has changed since the last call. Blocks. Raises RegistryUnusable."""
+        """Tell the extension what has changed since the last call. Blocks. Any thread may call it. Raises RegistryUnusable."""
+        # One call at a time reads and tells. Otherwise the older of two states could be told last.
+        with self._lock:
+            self._load()
+
+    def _load(self) -> None:
         generation = self._registry.generation()
         if generation == self._generation:
             return
