@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from device_clients import Client
 from iiot_gateway._native import Journal
 from iiot_gateway._native import MqttSink as NativeSink
 from iiot_gateway.backoff import Backoff
+from iiot_gateway.config.secret import Secret
 from iiot_gateway.mqtt.broker import BrokerSection
 from iiot_gateway.mqtt.embedded import EmbeddedBroker
 from iiot_gateway.sinks.mqtt.section import MqttSection
@@ -62,3 +66,38 @@ async def test_a_broker_that_ended_is_said_and_started_again(tmp_path: Path, eve
         "broker_started",
         "broker_stopped",
     ]
+
+
+def test_what_a_broker_refused_is_counted_once_while_it_ends(tmp_path: Path) -> None:
+    """A number that rises and falls again would be a restart to Prometheus."""
+    port = free_port()
+    section = BrokerSection(listen=f"127.0.0.1:{port}", username="gateway", password=Secret("a-password"))
+    broker = EmbeddedBroker(section, str(tmp_path / "retained.db"), ["gateway"])
+    seen: list[dict[str, int]] = []
+
+    class Told(Counter[str]):
+        """Lets somebody ask at the moment when the counts of a broker have come to those of its forerunners."""
+
+        def update(self, *counts: Any, **more: Any) -> None:
+            super().update(*counts, **more)
+            asking = threading.Thread(target=lambda: seen.append(broker.refused()))
+            asking.start()
+            asking.join(0.5)
+            asked.append(asking)
+
+    asked: list[threading.Thread] = []
+    broker.ensure()
+    client = Client(port, "nobody", "anything", "anything", "3.1.1", "")
+    assert not client.is_in
+    client.stop()
+    before = broker.refused()
+    broker._refused = Told()
+
+    broker.release("gateway", 10.0)
+    for thread in asked:
+        thread.join(20.0)
+
+    assert before["unknown_user"] >= 1
+    # Once while it ran, and once while it became a forerunner.
+    assert seen == [before, before]
+    assert broker.refused() == before

@@ -41,6 +41,8 @@ class EmbeddedBroker:
         self._not_stored = 0
         self._refused: Counter[str] = Counter()
         """By those that ran before."""
+        self._turn = threading.Lock()
+        """Held only while one that has ended becomes one of those before: each refusal is counted once. `_lock` is held far longer."""
         self._refusals = Risen()
         self._repeated = Repeated()
         self._log = get_log(broker=section.listen)
@@ -56,8 +58,7 @@ class EmbeddedBroker:
             if self._running is not None:
                 if (reason := self._running.end_reason()) is None:
                     return
-                self._refused.update(self._running.refused())
-                self._running = None
+                self._leave(self._running)
                 self._log.error(BROKER_ENDED, error=reason, remedy="it is started again; the frames wait in the journal")
             section = self._section
             try:
@@ -78,9 +79,16 @@ class EmbeddedBroker:
             self._log.info(BROKER_STARTED, listen=section.listen, retained=self._path)
 
     def refused(self) -> dict[str, int]:
-        """Return what was refused since the start, by reason. Never waits."""
-        running = self._running
-        return dict(self._refused + Counter({} if running is None else running.refused()))
+        """Return what was refused since the start, by reason. Never waits for the broker."""
+        with self._turn:
+            running = self._running
+            return dict(self._refused + Counter({} if running is None else running.refused()))
+
+    def _leave(self, ended: _native.Broker) -> None:
+        """Keep the counts of one that has ended, and have none that runs."""
+        with self._turn:
+            self._refused.update(ended.refused())
+            self._running = None
 
     def tell(self) -> None:
         """Say what was refused, and that retained values of other clients did not reach the file. Never waits."""
@@ -100,8 +108,7 @@ class EmbeddedBroker:
             if self._users or self._running is None:
                 return
             ended = self._running.stop(timeout_s)
-            self._refused.update(self._running.refused())
-            self._running = None
+            self._leave(self._running)
         self._log.info(BROKER_STOPPED, in_time=ended)
 
 
