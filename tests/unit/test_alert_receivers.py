@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import trustme
@@ -162,6 +163,39 @@ def test_an_answer_brings_no_secret_into_a_reason(service: WebService, said: str
     assert failed is not None
     assert failed.reason == f"answered 404 (it names ***): {reason}"
     assert "ourselves" not in repr(section(service, url=Secret(url)))
+
+
+@pytest.mark.parametrize("topic", ["plant7Q", "x%2By"])
+def test_the_topic_of_ntfy_is_hidden_however_short(service: WebService, topic: str) -> None:
+    """Whoever knows it can read and post; some servers repeat it as it was sent, and some decode it."""
+    service.status, service.said = 403, f"topic {topic} is reserved, {unquote(topic)} too".encode()
+    url = service.url.replace("/alerts", f"/{topic}")
+
+    failed = Webhook(WebhookSection(url=Secret(url), form="ntfy")).send(notification("firing"))
+
+    assert failed is not None
+    assert failed.reason == "answered 403: topic *** is reserved, *** too"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("/hook/abcdefgh+ijkl is gone", "*** is gone"),
+        ("no hook abcdefgh+ijkl", "no hook ***"),
+        ("no hook abcdefgh%2Bijkl", "no hook ***"),
+        ("no key mnop qrst/uvw", "no key ***"),
+        ("no key mnop+qrst%2Fuvw", "no key ***"),
+    ],
+)
+def test_a_secret_is_hidden_when_the_server_has_decoded_it(service: WebService, said: str, reason: str) -> None:
+    """The whole path and its parts, and those of the query, where + is a space."""
+    service.status, service.said = 404, said.encode()
+    url = service.url.replace("/alerts", "/hook/abcdefgh%2Bijkl?key=mnop+qrst%2Fuvw")
+
+    failed = Webhook(WebhookSection(url=Secret(url))).send(notification("firing"))
+
+    assert failed is not None
+    assert failed.reason == f"answered 404: {reason}"
 
 
 def test_a_url_that_cannot_be_used_is_not_repeated() -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 from iiot_gateway._native import HttpError, Poster
 from iiot_gateway.errors import SettingUnusable
@@ -15,7 +15,7 @@ from iiot_gateway.sinks.alerts.webhook_section import WebhookSection
 
 EXCERPT = 200
 SECRET_CHARACTERS = 8
-"""A part of a URL that is shorter may be any word; it is hidden only where the whole path stands."""
+"""A part of a URL that is shorter may be any word; it is hidden only where the whole path stands. A topic of ntfy is always hidden."""
 NTFY_PRIORITY = {"critical": 5, "warning": 4}
 SLACK_CHARACTERS = 30_000
 
@@ -118,11 +118,13 @@ def _ntfy_message(notification: Notification) -> dict[str, Any]:
 
 
 def _secrets(section: WebhookSection) -> list[str]:
-    """Return what no answer may bring into a log: token, URL, path, and their parts; the longest first."""
+    """Return what no answer may bring into a log: token, URL, path, and their parts, also as a server decodes them; the longest first."""
     parts = urlsplit(section.url.reveal())
     pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SECRET_CHARACTERS]
-    found = {section.token.reveal(), section.url.reveal(), parts.path.rstrip("/"), parts.query, *pieces}
-    return sorted(found - {""}, key=len, reverse=True)
+    topic = parts.path.strip("/") if section.form == "ntfy" else ""
+    given = [parts.path.rstrip("/"), parts.query, topic, *pieces]
+    shown = {read(piece) for piece in given for read in (str, unquote, unquote_plus)}
+    return sorted({section.token.reveal(), section.url.reveal(), *shown} - {""}, key=len, reverse=True)
 
 
 def _ntfy(url: str) -> tuple[str, str]:
