@@ -89,7 +89,7 @@ METRICS: dict[str, tuple[str, str]] = {
     SOURCE_LAST_DOCUMENT: ("gauge", "When the last document came."),
     REFUSED: (
         "counter",
-        "Logins, messages, requests and points of batches that were refused since the start, by whom and by reason; no part of received.",
+        "Logins, messages, requests, points of batches and lines that were refused since the start, by whom and why; no part of received.",
     ),
     SITE_VALUES: ("counter", "Values of another gateway that came in through a broker, by the id of its journal."),
     SITE_DOUBLES: ("counter", "Of these, the ones that had come before."),

@@ -102,6 +102,27 @@ def test_what_is_sent_again_is_taken_once_and_answered_alike(fleet: Callable[...
     assert gateway.ask()["intake"]["accepted"] == 1
 
 
+def test_what_the_journal_counts_is_not_counted_as_refused(fleet: Callable[..., Fleet]) -> None:
+    """Rejects are received, and conflicts are skipped. Only what the journal never got is refused: single points and those of batches."""
+    gateway = fleet()
+    key = gateway.add("one")
+    conflict = {**POINT, "message_id": "a", "fields": {"value": 3}}
+    unusable = {"measurement": "temperature", "fields": {"value": None}}
+    assert gateway.api("POST", "influxdb/telemetry", key, {**POINT, "message_id": "a"})[0] == 201
+
+    alone = [gateway.api("POST", "influxdb/telemetry", key, point) for point in (conflict, unusable, {})]
+    status, batch = gateway.api("POST", "influxdb/telemetry/batch", key, {"points": [conflict, {**unusable, "tags": {"a": "b"}}, {}]})
+
+    errors = ["message_id_conflict", "nothing_usable", "wrong_shape"]
+    assert [(answer[0], answer[1]["error"]) for answer in alone] == list(zip((409, 422, 422), errors, strict=True))
+    assert (status, [result["error"] for result in batch["results"]]) == (422, errors)
+    document = gateway.ask()
+    assert document["refused"]["devices"] == {"wrong_shape": 2}
+    assert document["intake"]["skipped_kinds"] == {"message_id_conflict": 2}
+    assert document["intake"]["reject_reasons"] == {"nothing_usable": 2}
+    assert_balanced(document)
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status", "error"),
     [

@@ -98,6 +98,25 @@ def test_a_line_that_cannot_be_read_costs_itself(fleet: Fleet) -> None:
     assert len(written(fleet, 3)) == 3
 
 
+def test_each_line_is_counted_once(fleet: Fleet) -> None:
+    """A line that never reached the journal is refused, by its error. A reject is received, and the request is no refusal of its own."""
+    key = fleet.add("one")
+    gateway_key = fleet.command_key("keys", "create", "--type", "gateway", "--device", "one")
+    long = b'm,device_id=one s="' + b"x" * 70_000 + b'"\n'
+    before = fleet.ask()["intake"]["received"]
+
+    first = fleet.call("POST", "/api/v2/write", "", b"m v=\nm v=1\n" + long + long.replace(b"m,", b"n,"), Authorization=f"Token {key}")
+    second = fleet.call("POST", "/api/v2/write", "", b"m v=1\nm,device_id=two v=1\n", Authorization=f"Token {gateway_key}")
+
+    assert [(answer[0], answer[1]["error"]) for answer in (first, second)] == [(400, "invalid_lines")] * 2
+    assert first[1]["message"].startswith("partial write: 3 of 4 lines: ")
+    status = fleet.ask()
+    assert status["refused"]["devices"] == {"invalid_line": 1, "device_id_missing": 1, "foreign_device": 1}
+    assert status["intake"]["received"] - before == 3
+    assert status["intake"]["reject_reasons"] == {"too_long": 2}
+    assert_balanced(status)
+
+
 def test_a_packed_body_that_unpacks_to_too_much_is_refused(fleet: Fleet) -> None:
     """No more of it is unpacked than is allowed; and what is no gzip is told so."""
     key = fleet.add("one")

@@ -18,6 +18,10 @@ ANSWER_S = 10.0
 LOOK_S = 0.5
 
 
+class Counted(Problem):
+    """A Problem with data that is counted elsewhere: by the journal, or point by point. The API does not count it again."""
+
+
 def paused() -> Problem:
     """Say that the journal is full."""
     return Problem(
@@ -29,9 +33,9 @@ def paused() -> Problem:
     )
 
 
-def unanswered() -> Problem:
-    """Say that the journal did not answer."""
-    return Problem(
+def unanswered() -> Counted:
+    """Say that the journal did not answer; it counts what it was given."""
+    return Counted(
         503,
         "journal_slow",
         f"the journal's disk did not confirm within {ANSWER_S:g} s; what was sent may have been taken",
@@ -57,18 +61,18 @@ class Outcome(NamedTuple):
         return self.word in ("accepted", "duplicate")
 
     def raise_fault(self) -> None:
-        """Raise a Problem if the message was not accepted: 409, 422 or 429."""
+        """Raise a Problem if the message was not accepted: 409, 422 or 429. The journal has counted the message."""
         if self.is_taken:
             return
         if self.word == "conflict":
-            raise Problem(
+            raise Counted(
                 409,
                 "message_id_conflict",
                 "a message with this message_id and other content was taken before",
                 "give each message an id of its own",
             )
         if self.word == "refused":
-            raise Problem(
+            raise Counted(
                 429,
                 "too_many_message_ids",
                 "more message ids are in use than the gateway remembers",
@@ -76,11 +80,11 @@ class Outcome(NamedTuple):
                 {"retry-after": "60"},
             )
         if self.word == "ignored":
-            raise Problem(
+            raise Counted(
                 422, "ignored", f"the profile names this as no telemetry: {self.detail}", "send something else, or change the profile"
             )
         reason, _, text = self.detail.partition(": ")
-        raise Problem(422, reason or "rejected", text or "nothing of this can be used", "docs/devices.md says what a point may hold")
+        raise Counted(422, reason or "rejected", text or "nothing of this can be used", "docs/devices.md says what a point may hold")
 
 
 class PostQueue:
@@ -96,14 +100,18 @@ class PostQueue:
         """Tell whether the journal accepts more messages now."""
         return self._posts.has_room()
 
+    def must_have_room(self) -> None:
+        """Raise Problem 503 unless the journal accepts more messages now."""
+        if not self.has_room():
+            raise paused()
+
     def counts(self) -> tuple[int, int, int]:
         """Return the number of messages, their bytes, and when the last one arrived (Unix nanoseconds, 0 before the first)."""
         return self._posts.counts()
 
     async def post(self, messages: list[Message]) -> list[Outcome]:
         """Give messages to the journal, and wait until their outcomes are safe on the disk. Raises Problem 503."""
-        if not self._posts.has_room():
-            raise paused()
+        self.must_have_room()
         loop = asyncio.get_running_loop()
         # One look at all futures instead of a timer per future, because this is done for every post.
         waiting: asyncio.Future[list[Outcome]] = loop.create_future()

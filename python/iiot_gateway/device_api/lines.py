@@ -19,7 +19,7 @@ from iiot_gateway._native import read_lines
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.device_api.bodies import read_asked, read_json
 from iiot_gateway.device_api.door import Caller, Sender, key_needed, presented_key
-from iiot_gateway.device_api.intake import Message
+from iiot_gateway.device_api.intake import Counted, Message
 from iiot_gateway.registry.keys import KeyKind
 
 if TYPE_CHECKING:
@@ -65,22 +65,24 @@ class Lines:
         api.count_sent(caller, len(read))
         now_ns = time.time_ns()
         faults: list[str] = []
+        refused: list[str] = []
         messages: list[Message] = []
         senders: list[tuple[int, Sender]] = []
         for number, (document, fault) in enumerate(read):
             if fault:
                 faults.append(fault)
-                api.refused["invalid_line"] += 1
+                refused.append("invalid_line")
                 continue
             try:
                 sender = await self._sender(caller, document)
             except Problem as problem:
                 faults.append(f"point {number + 1}: {problem.message}")
-                api.refused[problem.error] += 1
+                refused.append(problem.error)
                 continue
             senders.append((number, sender))
             messages.append((TOPIC, document, sender.device.id, sender.tags, None, now_ns))
-        for (number, sender), outcome in zip(senders, await api.lines.post(messages) if messages else [], strict=True):
+        outcomes = await api.post(api.lines, messages, refused)
+        for (number, sender), outcome in zip(senders, outcomes, strict=True):
             if outcome.is_taken:
                 api.hears(sender.device.id, now_ns / 1e9)
             if not outcome.is_taken or outcome.detail:
@@ -88,7 +90,7 @@ class Lines:
         if faults:
             told = "; ".join(faults[:MOST_TOLD]) + (f"; and {len(faults) - MOST_TOLD} more" if len(faults) > MOST_TOLD else "")
             message = f"partial write: {len(faults)} of {len(read)} lines: {told}"
-            raise Problem(400, "invalid_lines", message, "correct these lines; the others are taken")
+            raise Counted(400, "invalid_lines", message, "correct these lines; the others are taken")
         return Response(status_code=204)
 
     async def _sender(self, caller: Caller, document: bytes) -> Sender:

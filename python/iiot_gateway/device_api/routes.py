@@ -13,6 +13,7 @@ from iiot_gateway.api.part import HttpPart
 from iiot_gateway.api.problem import Problem, method_not_allowed
 from iiot_gateway.device_api.calls import calls
 from iiot_gateway.device_api.description import describe
+from iiot_gateway.device_api.intake import Counted
 from iiot_gateway.errors import RegistryUnusable
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _guarded(api: DeviceApi, handlers: dict[str, Handler]) -> Handler:
                 api.must_be_private(request)
             return await handler(request)
         except Problem as problem:
-            api.refused[problem.error] += 1
+            if not isinstance(problem, Counted):
+                api.refused[problem.error] += 1
             raise
         except RegistryUnusable as error:
             api.refused["registry_unusable"] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from iiot_gateway.api.problem import Problem
 from iiot_gateway.config.urls import is_loopback, listen_host
 from iiot_gateway.device_api.door import Caller, Door, unknown_device
-from iiot_gateway.device_api.intake import PostQueue
+from iiot_gateway.device_api.intake import Message, Outcome, PostQueue
 from iiot_gateway.device_api.limits import Limit, network_of
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import REGISTRY_UNAVAILABLE, Repeated, get_log
@@ -70,7 +70,7 @@ class DeviceApi:
         """Receives the keys of devices for a broker with its own accounts, before the registry stores their digests."""
         self._not_stored: set[str] = set()
         self.refused: Counter[str] = Counter()
-        """Requests, and points of batches, that were answered with an error, by the error's name. The journal counts posted data."""
+        """Requests that were answered with an error, and refused points and lines, by the error's name. The journal counts posted data."""
 
     def _presence_of(self, device: Device, last_seen: float | None) -> str:
         """Return the presence of a device: online, offline, never_seen, or its state if it is not active."""
@@ -151,6 +151,16 @@ class DeviceApi:
         name = str(caller.key.id)
         self.requests.take(name)
         self.points.take(name, points)
+
+    async def post(self, queue: PostQueue, messages: list[Message], refused: Iterable[str]) -> list[Outcome]:
+        """Post the messages of a request, and count the errors of its refused points. Raises Problem 503.
+
+        If the journal has no room, the request is refused as a whole, and its points are not counted.
+        """
+        if messages:
+            queue.must_have_room()
+        self.refused.update(refused)
+        return await queue.post(messages) if messages else []
 
     async def store_now_and_then(self) -> None:
         """Store which devices were heard and which keys were used, until cancelled, and once more at the end."""

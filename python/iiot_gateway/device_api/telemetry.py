@@ -86,12 +86,11 @@ class Telemetry:
             senders.append((number, sender))
             messages.append(message)
             results.append({})
-        outcomes = await self._api.queue.post(messages) if messages else []
+        outcomes = await self._api.post(self._api.queue, messages, [result["error"] for result in results if result])
         for (number, sender), outcome in zip(senders, outcomes, strict=True):
             self._took(sender, outcome, now_ns)
             results[number] = _result(number, outcome)
         taken = sum(1 for result in results if result["status"] in ("accepted", "duplicate"))
-        self._api.refused.update(result["error"] for result in results if "error" in result)
         count = {"message": f"Successfully written {taken} of {len(points)} telemetry points", "count": taken, "results": results}
         return Answer(count, 201 if taken else 422)
 
