@@ -338,6 +338,36 @@ def test_an_import_may_be_repeated_after_a_device_was_renamed(fleet: Callable[..
     assert gateway.api("GET", "devices/status", key)[1]["device"]["name"] == "name of 1"
 
 
+def test_a_registry_that_was_moved_gives_no_id_of_a_removed_device_away(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
+    """Its data is still there, and whoever got the id would read it."""
+    old, new = Fleet(tmp_path / "old"), fleet(start=False)
+    for number in range(1, 4):
+        assert old.command_key("add", f"name {number}", "--type", "sensor")
+    for removed in ("2", "3"):
+        assert old.run("devices", "remove", removed).returncode == 0
+    exported = tmp_path / "devices.csv"
+    exported.write_text(old.run("devices", "export").stdout)
+
+    for _ in range(2):
+        imported = new.run("devices", "import", str(exported))
+        assert imported.returncode == 0, imported.stderr
+        assert "ids of removed devices taken over: 2" in imported.stderr
+    refused = new.run("devices", "add", "another", "--id", "2", "--type", "sensor")
+    assert "the id 2 belonged to a device that was removed" in refused.stderr
+    assert new.command_key("add", "the next", "--type", "sensor")
+
+    assert {each["id"] for each in json.loads(new.run("devices", "list", "--json").stdout)} == {"1", "4"}
+    exported.write_text("id,name,type,state\n1,,,removed\n")
+    kept = new.run("devices", "import", str(exported))
+    assert "device 1 is removed in the file, but registered here: it stays" in kept.stderr
+    exported.write_text("id,name,type,state\n7,a,sensor,removed\n8,b,sensor,\n8,,,removed\nstatus,,,removed\n")
+    wrong = new.run("devices", "import", str(exported))
+    assert f"{exported}:2: name: a line with the state removed has only an id" in wrong.stderr
+    assert f"{exported}: device 8 is both a device and removed" in wrong.stderr
+    assert f"{exported}:5: id: status is a word of the API" in wrong.stderr
+    assert wrong.returncode != 0
+
+
 @pytest.mark.parametrize("levels", [65, 5000])
 def test_an_import_takes_no_configuration_with_too_many_levels(tmp_path: Path, levels: int) -> None:
     """The line is named, and nothing is added; in a database of IoTFlow it is the device."""

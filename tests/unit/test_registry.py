@@ -123,6 +123,24 @@ def test_the_id_of_a_removed_device_goes_to_no_other(registry: Registry) -> None
     assert [each.id for each in registry.devices.all()] == ["2"]
 
 
+def test_the_ids_of_removed_devices_are_taken_to_another_registry(registry: Registry) -> None:
+    """A device that has such an id there keeps it, and numbers never fall."""
+    registry.devices.add(device(id="one"))
+
+    assert registry.devices.remember_removed(["1", "one", "two"]) == ["one"]
+    assert registry.devices.remember_removed(["two"]) == []
+    registry.devices.number_after(["5", "007", "9" * 16, "serial-99"])
+    registry.devices.number_after(["3"])
+
+    assert registry.devices.removed() == ["1", "5", "two"]
+    with pytest.raises(Removed):
+        registry.devices.add(device("b", id="two"))
+    assert registry.devices.add(device("c")).id == "6"
+    assert registry.devices.removed() == ["1", "two"]
+    registry.devices.number_after([])
+    assert registry.devices.add(device("d")).id == "7"
+
+
 @pytest.mark.parametrize(
     ("second", "what"),
     [

@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     imported.add_argument(
         "--from-iotflow", metavar="DATABASE", help="the SQLite file of an IoTFlow Connectivity Layer; its keys stay valid"
     )
-    exported = action("export", "write the devices as CSV, without keys; or what a broker needs")
+    exported = action("export", "write the devices and the ids of removed ones as CSV, without keys; or what a broker needs")
     exported.add_argument("--mosquitto", metavar="FOLDER", help="a password file and an ACL for Mosquitto without its dynamic security")
     _key_actions(actions)
 

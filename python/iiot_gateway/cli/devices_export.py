@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from iiot_gateway.cli.devices_import import COLUMNS
+from iiot_gateway.cli.devices_import import COLUMNS, REMOVED
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.registry.section import DevicesSection
 
@@ -30,6 +30,9 @@ def export_devices(registry: Registry, config: Config, args: argparse.Namespace)
         writer = csv.writer(sys.stdout)
         writer.writerow(COLUMNS)
         writer.writerows(_row(device) for device in devices)
+        # The registry that imports them must give away none of these ids.
+        known = {device.id for device in devices}
+        writer.writerows(_row_of_removed(device_id) for device_id in registry.devices.removed() if device_id not in known)
         return 0
     return _export_for_mosquitto(registry, config.one(DevicesSection).topics, args.mosquitto)
 
@@ -68,6 +71,10 @@ def _write(path: str, text: str) -> None:
 def _row(device: Device) -> list[str]:
     tables = {"tags": json.dumps(dict(device.tags)), "configuration": json.dumps(dict(device.configuration)), "state": str(device.state)}
     return [tables.get(name, str(getattr(device, name, ""))) for name in COLUMNS]
+
+
+def _row_of_removed(device_id: str) -> list[str]:
+    return [{"id": device_id, "state": REMOVED}.get(name, "") for name in COLUMNS]
 
 
 def _rights(device: Device, topics: str) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from iiot_gateway.cli.devices import must_be_right
 from iiot_gateway.cli.devices_account import hand_over
 from iiot_gateway.errors import GatewayError, RegistryUnusable
-from iiot_gateway.registry.device import Device, DeviceState, levels_fault, too_deep
+from iiot_gateway.registry.device import Device, DeviceState, id_fault, levels_fault, too_deep
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.stored_key import device_key
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "name", "type", "location", "firmware_version", "hardware_version", "state", "user_name", "tags", "configuration")
 """Of a CSV file, as `export` writes it; id, name and type are needed."""
+REMOVED = "removed"
+"""The state in a row that has only the id of a removed device: no other device gets this id."""
 
 PIECE = 100
 """Devices that are added in one transaction."""
@@ -43,12 +45,20 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
     """Add the devices of a file. Raises GatewayError with every line that is wrong."""
     if (args.file is None) == (args.from_iotflow is None):
         raise GatewayError("name either a CSV file or --from-iotflow DATABASE")
-    found = [(device, "") for device in _of_csv(args.file)] if args.from_iotflow is None else list(_of_iotflow(args.from_iotflow))
+    removed: list[str] = []
+    if args.from_iotflow is None:
+        devices, removed = _of_csv(args.file)
+        found = [(device, "") for device in devices]
+    else:
+        found = list(_of_iotflow(args.from_iotflow))
     wanted, renamed = _not_there(registry, found)
     if there := len(found) - len(wanted):
         print(f"{there} devices are there already: they keep what the registry has of them, and their keys", file=sys.stderr)
     for line in _shortened(renamed):
         print(visible(line), file=sys.stderr)
+    # First, so that no device that registers meanwhile gets such an id.
+    registry.devices.number_after([*(device.id for device, _ in found), *removed])
+    _remember(registry, removed)
     if args.from_iotflow is not None:
         for device, key in _added(registry, config, wanted):
             if not key:
@@ -63,6 +73,17 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
         writer.writerow([device.id, key])
     print(f"{len(wanted)} devices added; these are their keys, which are shown only now", file=sys.stderr)
     return 0
+
+
+def _remember(registry: Registry, removed: list[str]) -> None:
+    rest = iter(removed)
+    kept: list[str] = []
+    while piece := list(islice(rest, PIECE)):
+        kept += registry.devices.remember_removed(piece)
+    if removed:
+        print(f"ids of removed devices taken over: {len(removed) - len(kept)}; no other device gets them", file=sys.stderr)
+    for line in _shortened([f"device {device_id} is removed in the file, but registered here: it stays" for device_id in kept]):
+        print(line, file=sys.stderr)
 
 
 def _not_there(registry: Registry, found: Iterable[tuple[Device, str]]) -> tuple[list[tuple[Device, str]], list[str]]:
@@ -126,7 +147,8 @@ def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, st
         sys.stdout.flush()
 
 
-def _of_csv(file: str) -> Iterable[Device]:
+def _of_csv(file: str) -> tuple[list[Device], list[str]]:
+    """Return the devices of a file, and the ids of removed ones. Raises GatewayError with every line that is wrong."""
     try:
         with open(0 if file == "-" else file, newline="", encoding="utf-8-sig", closefd=file != "-") as opened:
             rows = list(csv.DictReader(opened))
@@ -134,20 +156,39 @@ def _of_csv(file: str) -> Iterable[Device]:
         raise GatewayError(f"{file} cannot be read: {error}") from error
     faults = []
     devices = []
+    removed = []
     for line, row in enumerate(rows, 2):
         try:
-            devices.append(_device_of(row))
+            given = _given(row)
+            if given.get("state") == REMOVED:
+                removed.append(_removed_id(given))
+            else:
+                devices.append(_device_of(given))
         except GatewayError as error:
             faults.append(f"{file}:{line}: {error}")
+    both = {device.id for device in devices}.intersection(removed)
+    faults += [f"{file}: device {device_id} is both a device and removed; delete one of its lines" for device_id in sorted(both)]
     if faults:
         raise GatewayError("\n".join([*faults, "no device was added"]))
-    return devices
+    return devices, removed
 
 
-def _device_of(row: Mapping[str | None, str | None]) -> Device:
+def _given(row: Mapping[str | None, str | None]) -> dict[str, str]:
     if extra := [str(name) for name in row if name not in COLUMNS]:
         raise GatewayError(f"there is no column {extra[0]!r}; known are {', '.join(COLUMNS)}")
-    given = {str(name): value for name, value in row.items() if value}
+    return {str(name): value for name, value in row.items() if value}
+
+
+def _removed_id(given: Mapping[str, str]) -> str:
+    if more := [name for name in given if name not in ("id", "state")]:
+        raise GatewayError(f"{more[0]}: a line with the state {REMOVED} has only an id; `iiot-gateway devices remove` removes a device")
+    device_id = given.get("id", "")
+    if fault := id_fault(device_id):
+        raise GatewayError(fault)
+    return device_id
+
+
+def _device_of(given: Mapping[str, str]) -> Device:
     if missing := [name for name in ("id", "name", "type") if name not in given]:
         raise GatewayError(f"{missing[0]} is missing")
     tags, configuration = _table("tags", given.get("tags", "{}")), _table("configuration", given.get("configuration", "{}"))
@@ -155,7 +196,7 @@ def _device_of(row: Mapping[str | None, str | None]) -> Device:
         raise GatewayError(f"tags: the value of {wrong[0]} is no text")
     state = given.get("state", str(DeviceState.ACTIVE))
     if state not in set(DeviceState):
-        raise GatewayError(f"state: found {state!r}, expected one of {', '.join(DeviceState)}")
+        raise GatewayError(f"state: found {state!r}, expected one of {', '.join([*DeviceState, REMOVED])}")
     device = Device(
         id=given["id"],
         name=given["name"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ COLUMNS = (
     "configuration_version",
 )
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM device"
+NUMBER = re.compile(r"[1-9][0-9]{0,14}")
+"""An id that a registry may have counted up to; it has counted to none with more digits."""
 PAGE = 500
 BY_ID = f"{SELECT} WHERE id=?"
 INSERT = f"INSERT INTO device ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"
@@ -133,6 +136,35 @@ class Devices:
                 return False
             db.execute("INSERT INTO removed_device (id, removed_at) VALUES (?, ?)", (device_id, time.time()))
         return True
+
+    def removed(self) -> list[str]:
+        """Return the ids of removed devices.
+
+        The last number is one of them if no device has it: its device may have been removed by a version that did not store removed ids.
+        """
+        with self._database.read() as db:
+            ids = {device_id for (device_id,) in db.execute("SELECT id FROM removed_device").fetchall()}
+            (number,) = db.execute("SELECT number FROM last_number").fetchone()
+            if number and db.execute("SELECT 1 FROM device WHERE id=?", (str(number),)).fetchone() is None:
+                ids.add(str(number))
+        return sorted(ids)
+
+    def remember_removed(self, ids: Iterable[str]) -> list[str]:
+        """Store ids of devices that were removed in another registry. Returns the ids that devices have here: they keep them."""
+        kept = []
+        with self._database.write() as db:
+            for device_id in ids:
+                if db.execute("SELECT 1 FROM device WHERE id=?", (device_id,)).fetchone() is not None:
+                    kept.append(device_id)
+                    continue
+                db.execute("INSERT INTO removed_device (id, removed_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (device_id, time.time()))
+        return kept
+
+    def number_after(self, ids: Iterable[str]) -> None:
+        """Give new devices only numbers above those among these ids: one below may have belonged to a device that nobody knows any more."""
+        largest = max((int(device_id) for device_id in ids if NUMBER.fullmatch(device_id)), default=0)
+        with self._database.write() as db:
+            db.execute("UPDATE last_number SET number=?1 WHERE number < ?1", (largest,))
 
     def configured(self) -> list[Device]:
         """Return the devices that have a configuration."""
