@@ -1,4 +1,4 @@
-"""Documents lead somewhere: each link, each file that they name, and each command."""
+"""Documents lead somewhere: each link, each file that they name, and each command. Their tables are whole."""
 
 from __future__ import annotations
 
@@ -68,3 +68,28 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("# One heading\n[a](page.md#one-heading) [b](page.md#two) [c](gone.md) [d](https://example.org)\n")
     assert list(dead_links(document)) == ["page.md#two: no such heading", "gone.md"]
+
+
+def torn_rows(text: str) -> Iterator[str]:
+    """Give every row of a table that has another number of cells than the head of the table."""
+    head: int | None = None
+    # What stands in a block of code is no table.
+    for line in re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL).splitlines():
+        cells = re.sub(r"`[^`]*`|\\\|", "", line).count("|") if line.startswith("|") else None
+        if cells != head and None not in (cells, head):
+            yield line
+        head = head if head and cells else cells
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_row_of_a_table_has_the_cells_of_its_head(document: Path) -> None:
+    """Otherwise a reader sees a part of the row, or two rows in one."""
+    assert list(torn_rows(document.read_text(encoding="utf-8"))) == []
+
+
+def test_a_torn_row_is_found() -> None:
+    """Two rows on one line, a head among them; a bar within code counts for nothing."""
+    table = "| a | b |\n|---|---|\n| 1 | `x|y` |\n"
+    assert list(torn_rows(table)) == []
+    assert list(torn_rows(f"{table}| 3 | 4 | | 5 | 6 |\n")) == ["| 3 | 4 | | 5 | 6 |"]
+    assert list(torn_rows("| a | b | |---|---|\n| 1 | 2 |\n")) == ["| 1 | 2 |"]
