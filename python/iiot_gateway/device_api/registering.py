@@ -84,7 +84,7 @@ class Registering:
             if name in given and (fault := text_fault(name, given[name])):
                 raise Problem(422, "change_invalid", fault)
         device = await self._api.change(sender.device.id, given)
-        answer = {"message": "Device configuration updated successfully", "device": shown_device(device), **configuration_of(device)}
+        answer = {"message": "Device configuration updated successfully", "device": self._api.shown(device), **configuration_of(device)}
         return Answer(answer)
 
     async def mqtt_credentials(self, request: Request) -> Response:
