@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -285,6 +286,31 @@ def test_of_two_loads_the_older_one_is_not_told_last(registry: Registry) -> None
     first.join(20.0)
 
     assert told == [True, False]
+
+
+def test_what_was_told_before_a_load_failed_is_known(registry: Registry) -> None:
+    """Else a device that is enabled again before the next load would stay disabled."""
+    faults: list[RegistryUnusable] = []
+    told: list[bool] = []
+
+    def pages() -> Iterator[list[Device]]:
+        yield from registry.devices.pages()
+        if faults:
+            raise faults.pop()
+
+    torn = SimpleNamespace(generation=registry.generation, keys=registry.keys, devices=SimpleNamespace(pages=pages))
+    listening = SimpleNamespace(set=lambda _id, *, is_enabled, **_more: told.append(is_enabled))
+    sync = DirectorySync(torn, listening)  # type: ignore[arg-type]
+    registry.devices.add(device(id="e1"))
+    sync.load()
+    registry.devices.change("e1", {"state": DeviceState.INACTIVE})
+    faults.append(RegistryUnusable("the registry", "it is away", "wait"))
+    with pytest.raises(RegistryUnusable):
+        sync.load()
+    registry.devices.change("e1", {"state": DeviceState.ACTIVE})
+    sync.load()
+
+    assert told == [True, False, True]
 
 
 def test_commands_are_queued_sent_acknowledged_or_expired(registry: Registry) -> None:

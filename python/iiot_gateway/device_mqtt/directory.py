@@ -60,7 +60,7 @@ class DirectorySync:
         generation = self._registry.generation()
         if generation == self._generation:
             return
-        found: dict[str, bytes] = {}
+        found: set[str] = set()
         for page in self._registry.devices.pages():
             keys: dict[str, list[tuple[bytes, float | None]]] = {}
             for device_id, digest, expires_at in self._registry.keys.digests(page[0].id, page[-1].id):
@@ -68,14 +68,18 @@ class DirectorySync:
             for device in page:
                 own = sorted(keys.get(device.id, ()))
                 said = (device.user_name, device.is_enabled(), sorted(device.point_tags().items()), own)
-                found[device.id] = blake2b(repr(said).encode(), digest_size=16).digest()
-                if self._known.get(device.id) != found[device.id]:
+                fingerprint = blake2b(repr(said).encode(), digest_size=16).digest()
+                found.add(device.id)
+                if self._known.get(device.id) != fingerprint:
                     self._directory.set(
                         device.id, user_name=device.user_name or None, is_enabled=device.is_enabled(), tags=device.point_tags(), keys=own
                     )
-        for device_id in self._known.keys() - found.keys():
+                    # It is noted at once, because reading the next page may fail.
+                    self._known[device.id] = fingerprint
+        for device_id in self._known.keys() - found:
             self._directory.remove(device_id)
-        self._known, self._generation = found, generation
+            del self._known[device_id]
+        self._generation = generation
 
     async def run(self) -> None:
         """Look for changes until cancelled."""
