@@ -48,6 +48,7 @@ GOALS: dict[str, tuple[str, float]] = {
     "fleet_messages_per_s_of_one": ("<=", 800),
     "fleet_four_vs_one": (">=", 3.6),
     "fleet_cpu_four_vs_one": ("<=", 1.1),
+    "fleet_cpu_four_vs_apart": ("<=", 1.1),
     "rss_demo_mb": ("<=", 70),
     "demo_slope_mb_per_hour": ("", 0),
     "demo_answer_p50_ms": ("", 0),

@@ -23,6 +23,9 @@ from peers import Bare, QuietMosquitto
 ANSWER_S = 0.15
 BATCH_LINES = 100
 """With the answer's time: at most 667 messages per second and worker."""
+OFFERED = 720
+"""Messages per second and worker that are published: a little more than it can deliver. Without this pace each of four workers would get
+its messages four times as slowly as one worker does, in smaller batches, and that alone would cost more CPU time."""
 WORKERS = (1, 2, 4)
 POLL_S = 0.05
 
@@ -73,13 +76,14 @@ def run(report: Report, folder: Path, *, short: bool) -> None:
     seconds, rounds = (12, 1) if short else (30, 3)
     rates: dict[int, list[float]] = {count: [] for count in WORKERS}
     costs: dict[int, list[float]] = {count: [] for count in WORKERS}
+    apart: list[float] = []
+    each = int(seconds * BATCH_LINES / ANSWER_S)
     for turn in range(rounds):
         for count in WORKERS:
-            place = folder / f"{turn}-{count}"
-            rate, cost = one(place, count, int(seconds * count * BATCH_LINES / ANSWER_S))
+            rate, cost = one(folder / f"{turn}-{count}", ["store"] * count, each)
             rates[count].append(rate)
             costs[count].append(cost)
-            shutil.rmtree(place)
+        apart.append(one(folder / f"{turn}-apart", [f"store-{number}" for number in range(WORKERS[-1])], each)[1])
     medians = {count: statistics.median(found) for count, found in rates.items()}
     beside = ", ".join(f"{count}: {medians[count]:,.0f}/s" for count in WORKERS)
     report.add(
@@ -89,27 +93,35 @@ def run(report: Report, folder: Path, *, short: bool) -> None:
     cpu = {count: statistics.median(found) for count, found in costs.items()}
     beside = "CPU s per 100,000 messages: " + ", ".join(f"{count}: {number(cpu[count])}" for count in WORKERS)
     report.add("fleet_cpu_four_vs_one", cpu[4] / cpu[1], beside)
+    alone = statistics.median(apart)
+    report.add("fleet_cpu_four_vs_apart", cpu[4] / alone, f"four workers, each with a share of its own: {number(alone)} CPU s")
 
 
-def one(folder: Path, count: int, messages: int) -> tuple[float, float]:
-    """Return messages per second of so many workers together, and CPU seconds per 100,000 messages."""
+def one(folder: Path, groups: list[str], each: int) -> tuple[float, float]:
+    """Return messages per second of all workers together, and CPU seconds per 100,000 messages.
+
+    There is a worker for each of `groups`, which gets `each` messages. Workers with groups of their own all get the same messages: they
+    keep the machine as busy as workers of one group do, and share nothing.
+    """
+    messages = each * len(groups)
+    published = messages // len(set(groups))
     (folder / "broker").mkdir(parents=True)
     broker = QuietMosquitto(folder / "broker", extra="max_queued_bytes 0").start()
     database = SlowDatabase()
-    workers = [Gateway(folder / f"worker-{number}") for number in range(count)]
+    workers = [Gateway(folder / f"worker-{number}") for number in range(len(groups))]
     try:
-        for worker in workers:
+        for worker, group in zip(workers, groups, strict=True):
             worker.configure(
-                f'[mqtt_consumer]\nbroker_url = "{broker.url}"\ntopics = ["$share/store/factory/#"]\nprotocol = "5"\n'
+                f'[mqtt_consumer]\nbroker_url = "{broker.url}"\ntopics = ["$share/{group}/factory/#"]\nprotocol = "5"\n'
                 'profile = "factory-dosing"\n'
                 f'[influxdb]\nurl = "{database.url}"\norg = "bench"\nbucket = "bench"\ntoken = "bench"\nbatch_lines = {BATCH_LINES}\n'
             )
             worker.start("run")
             worker.until(lambda status: status["source"]["mqtt_consumer"]["state"] == "subscribed", "the subscription")
         before_s = sum(cpu_s(worker.process) for worker in workers)
-        with Bare("ingest-fill", mqtt=broker.port, count=messages, start=int(time.time())):
-            pass
         began_s, begun = time.monotonic(), database.lines
+        with Bare("ingest-fill", mqtt=broker.port, count=published, start=int(time.time()), rate=OFFERED * published / each):
+            pass
         while database.lines < messages:
             time.sleep(POLL_S)
         rate = (messages - begun) / (time.monotonic() - began_s)
@@ -121,3 +133,4 @@ def one(folder: Path, count: int, messages: int) -> tuple[float, float]:
             worker.end()
         broker.stop()
         database.stop()
+        shutil.rmtree(folder)

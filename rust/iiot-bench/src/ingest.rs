@@ -88,14 +88,20 @@ pub fn prepare(arguments: &Arguments) {
     say("ready");
 }
 
-/// Publish documents of 250 bytes.
+/// Publish documents of 250 bytes, `rate` per second if that is given, else as fast as the broker takes them.
 pub fn fill(arguments: &Arguments) {
     let count: u64 = arguments.number("count");
     let start: u64 = arguments.number("start");
+    let rate: Option<f64> = arguments.get("rate").map(|rate| rate.parse().unwrap());
     broker::runtime().block_on(async {
         let (client, mut events) = broker::publisher("filler", arguments.number("mqtt")).await;
         tokio::spawn(async move {
+            let began = Instant::now();
             for n in 0..count {
+                if let Some(rate) = rate {
+                    let due = began + Duration::from_secs_f64(n as f64 / rate);
+                    tokio::time::sleep_until(due.into()).await;
+                }
                 let document = document(n, start);
                 let options = PublishOptions::new(QoS::AtLeastOnce);
                 client.publish(TOPIC, document, options).await.unwrap();

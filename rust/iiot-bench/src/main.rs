@@ -6,7 +6,7 @@
 //! iiot-bench latency --log FILE --profile FILE --mqtt PORT --fd N --relay-fd N --relay DEVICE --rate N
 //!                                                                        lines into two ports, interleaved with bare publishes
 //! iiot-bench ingest-prepare --mqtt PORT --client ID                      make a session that keeps what comes
-//! iiot-bench ingest-fill --mqtt PORT --count N --start S                 publish dosing documents
+//! iiot-bench ingest-fill --mqtt PORT --count N --start S [--rate N]      publish dosing documents
 //! iiot-bench ingest --mqtt PORT --client ID --until N                    take what waits in a session
 //!     [--url URL --profile FILE --start S]                               and post the lines of the same documents meanwhile
 //! iiot-bench posts --port PORT --path PATH --keys FILE --body FILE --clients N --seconds S --rate N
