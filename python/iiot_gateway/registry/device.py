@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from iiot_gateway.registry.keys import KeyKind
 
@@ -64,8 +64,7 @@ class Device:
         return self.state is not DeviceState.INACTIVE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyEntry:
+class KeyEntry(NamedTuple):
     """The data of a key in the registry, without the key itself. Times are Unix seconds."""
 
     id: int
