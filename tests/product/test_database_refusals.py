@@ -55,7 +55,7 @@ def replay(gateway: Gateway, log: Path, *more: str) -> int:
 @pytest.mark.parametrize(
     ("reply", "error", "remedy"),
     [
-        ((200, {"Content-Type": "text/html"}, LOGIN), "200 (text/html) is no answer of a database", "set url to the database itself"),
+        ((200, {"Content-Type": "text/html"}, LOGIN), "200 (text/html) is not the answer of a database", "set url to the database itself"),
         (
             (202, {}, {"status": "queued"}),
             '202 (no content type) is not the answer of a database, which confirms with 204: {"status"',
@@ -103,7 +103,7 @@ def test_the_commands_do_not_take_a_page_for_a_database(gateway: Gateway, databa
         assert "is no InfluxDB 2" in done.stderr
         assert words in done.stderr
     assert doctor.returncode == 1
-    assert "200 (text/html) is no answer of a database" in doctor.stdout
+    assert "200 (text/html) is not the answer of a database" in doctor.stdout
 
 
 def conflicts(database: ScriptedDatabase, status: int = 500) -> None:
