@@ -1,5 +1,7 @@
 -- The statements of `iiot-gateway postgresql init --profile factory-dosing`, by make_schema.py.
 CREATE EXTENSION IF NOT EXISTS timescaledb;
+DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'iiot_writer') THEN CREATE ROLE "iiot_writer" LOGIN; END IF; END $do$;
+DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'iiot_reader') THEN CREATE ROLE "iiot_reader" LOGIN; END IF; END $do$;
 CREATE SCHEMA IF NOT EXISTS "public";
 CREATE TABLE IF NOT EXISTS "public"."dosing_consumption" ("time" timestamptz NOT NULL, "device_id" text NOT NULL, "pump" integer NOT NULL, "chemical" text NOT NULL, "target_g" double precision, "actual_g" double precision, "error_g" double precision, "recipe" text, "mode" text, "duration_ms" bigint);
 SELECT create_hypertable('"public"."dosing_consumption"', 'time', chunk_time_interval => INTERVAL '7 days', if_not_exists => true);
@@ -41,8 +43,6 @@ SELECT add_retention_policy('"public"."equipment_temperature"', INTERVAL '90 day
 SELECT add_retention_policy('"public"."equipment_vibration"', INTERVAL '90 days', if_not_exists => true);
 SELECT add_retention_policy('"public"."dosing_consumption_hourly"', INTERVAL '730 days', if_not_exists => true);
 CREATE OR REPLACE VIEW "public"."latest_inventory" AS SELECT DISTINCT ON ("device_id", "chemical", "container_id") * FROM "public"."inventory_levels" ORDER BY "device_id", "chemical", "container_id", time DESC;
-DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'iiot_writer') THEN CREATE ROLE "iiot_writer" LOGIN; END IF; END $do$;
-DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'iiot_reader') THEN CREATE ROLE "iiot_reader" LOGIN; END IF; END $do$;
 GRANT USAGE ON SCHEMA "public" TO "iiot_writer", "iiot_reader";
 GRANT INSERT ON "public"."dosing_consumption", "public"."batch_events", "public"."inventory_levels", "public"."equipment_temperature", "public"."equipment_vibration" TO "iiot_writer";
 CREATE TABLE IF NOT EXISTS "public"."iiot_gateway_position" (journal text NOT NULL, sink text NOT NULL, run text NOT NULL, position bigint NOT NULL, moved_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (journal, sink)) WITH (fillfactor = 20);

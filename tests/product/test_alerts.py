@@ -312,6 +312,7 @@ def test_the_built_in_broker_has_the_topics_and_the_commands_tell(gateway: Gatew
     assert (tried.returncode, tried.stdout) == (0, "webhook.phone: took the test\n")
     assert of_rule.stdout.splitlines() == ["log: took the test", "webhook.phone: took the test"]
     assert [post["test"] for post in service.posts[-3:]] == [True, True, True]
+    assert service.posts[-2]["alerts"][0]["text"] == "This is a test of the rule warm, without values: [node] is warm"
     assert (failed.returncode, failed.stdout) == (1, "webhook.phone: answered 500: said\n")
     assert "-> check [webhook.phone]: url or url_file, form, token and ca_file" in failed.stderr
     assert "there is no receiver and no rule 'phone'" in unknown.stderr

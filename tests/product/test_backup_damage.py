@@ -50,7 +50,7 @@ def test_a_manifest_that_leads_elsewhere_is_damaged(fleet: Fleet, tmp_path: Path
     document = json.loads(manifest.read_text())
     document["files"][0]["relative"] = "../elsewhere.db"
     manifest.write_text(json.dumps(document))
-    refused = fleet.run("backup", "verify", str(tmp_path / "backup"), "--restore")
+    refused = fleet.run("backup", "verify", "--restore", str(tmp_path / "backup"))
     assert refused.returncode == 1
     assert "outside of its folder" in refused.stderr
 

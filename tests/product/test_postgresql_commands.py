@@ -153,6 +153,34 @@ def test_a_table_of_another_role_is_not_said_to_be_vacuumed(gateway: Gateway, da
     assert "vacuumed" not in done.stdout
 
 
+def test_who_may_not_make_roles_is_told_so_before_anything_is_made(gateway: Gateway, launch: Callable[..., Postgres]) -> None:
+    """The remedies are those that help: with the roles, or with the right to make them, the same command succeeds."""
+    database = launch(Postgres)
+    database.rows("CREATE ROLE owner LOGIN")
+    gateway.configure("[simulate]\n")
+    for name, remedy in {
+        "one": "CREATE ROLE iiot_writer LOGIN; CREATE ROLE iiot_reader LOGIN",
+        "two": "ALTER ROLE owner CREATEROLE",
+    }.items():
+        database.rows(f"CREATE DATABASE {name} OWNER owner")
+        url = database.url_of("owner", name)
+
+        refused = gateway.run(*INIT, "--url", url)
+
+        assert refused.returncode == 1
+        for part in ("42501", "ALTER ROLE ... CREATEROLE", '(CREATE ROLE "iiot_writer" LOGIN; CREATE ROLE "iiot_reader" LOGIN)'):
+            assert part in refused.stderr
+        assert "no table with a time" in ran(gateway, "query", "--url", url)
+        database.rows(remedy)
+        done = gateway.run(*INIT, "--url", url)
+        assert done.returncode == 0, done.stderr
+        assert "no table with a time" not in ran(gateway, "query", "--url", url)
+        if name == "one":
+            database.rows("DROP OWNED BY iiot_writer, iiot_reader")
+            database.rows("DROP DATABASE one")
+            database.rows("DROP ROLE iiot_writer, iiot_reader")
+
+
 def test_the_password_of_another_role_comes_from_pgpassword(
     gateway: Gateway, launch: Callable[..., Postgres], monkeypatch: pytest.MonkeyPatch
 ) -> None:

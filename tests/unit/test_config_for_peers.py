@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from iiot_gateway.config.load import load_text
@@ -39,6 +41,24 @@ def faults_of(text: str, environ: dict[str, str] | None = None) -> list[str]:
 def test_what_mqtt_does_not_allow_is_refused_where_it_is_written(text: str, fault: str) -> None:
     """A broker would close each connection for it."""
     assert [found[: len(fault)] for found in faults_of(text)] == [fault]
+
+
+@pytest.mark.parametrize(
+    "section",
+    ['[mqtt]\nbroker_url = "embedded"\n[broker]\n', '[log]\n[mail]\nhost = "h"\nsender = "a@b.c"\nto = ["a@b.c"]\n'],
+)
+def test_a_file_without_a_password_is_one_fault(section: str, tmp_path: Path) -> None:
+    """Nobody is told that a password is missing whose file cannot be read; a password without a user is still a fault."""
+    file = tmp_path / "password"
+    named = f'password_file = "{file}"\n'
+
+    (unread,) = faults_of(f'{section}username = "u"\n{named}')
+    file.write_text("secret")
+    (alone,) = faults_of(f"{section}{named}")
+
+    assert f"{file} cannot be read" in unread
+    assert alone.endswith("username and password go together")
+    load_text(f'{section}username = "u"\n{named}')
 
 
 def test_bytes_that_are_no_text_are_refused_by_the_name_of_their_variable() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import re
 import sys
 import time
 import uuid
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 NOBODY = "no receiver gets alerts: add [alerts], [webhook] or [mail] to the configuration"
 
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+"""What a message has in braces."""
 SETTINGS = {"webhook": "url or url_file, form, token and ca_file", "mail": "host, port, tls, username, password and ca_file"}
 """The settings to check for each kind of receiver."""
 
@@ -74,7 +77,7 @@ def _table(document: dict[str, Any]) -> str:
         for rule in document["rules"]
         for alert in rule["alerts"]
     ]
-    parts.append("\n".join(visible(line) for line in holding) or "nothing holds")
+    parts.append("\n".join(visible(line) for line in holding) or "no alert is pending or firing")
     counts = ("waiting", "sent", "failed", "coalesced", "expired", "dropped")
     receivers = [
         [name, *(str(entry[count]) for count in counts), entry.get("last_error") or ""] for name, entry in document["receivers"].items()
@@ -104,9 +107,9 @@ def _test(config: Config, name: str) -> int:
     elif name in rules:
         rule = rules[name]
         wanted = [receiver for receiver in rule.receivers or told if receiver in told]
-        notification = _notification(
-            name, f"This is a test of the rule {name}: {rule.message or 'it has no message of its own'}", rule.severity
-        )
+        # A test has no series and no value, so names stand where an alert would have them.
+        message = PLACEHOLDER.sub(r"[\1]", rule.message) or "it has no message of its own"
+        notification = _notification(name, f"This is a test of the rule {name}, without values: {message}", rule.severity)
     else:
         raise GatewayError(
             f"there is no receiver and no rule {name!r}; receivers are {', '.join(told)}{nearest_name(name, [*told, *rules])}"

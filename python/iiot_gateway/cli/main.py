@@ -91,7 +91,12 @@ def _run(arguments: list[str]) -> int:
         if name == named:
             module = importlib.import_module(f"iiot_gateway.cli.{MODULES.get(name, name)}")
             module.add_arguments(command)
-    chosen = parser.parse_args(arguments)
+    chosen, behind = parser.parse_known_args(arguments)
+    # argparse takes the words of one argument in one place only: `backup verify --restore DIR` has them in two.
+    if behind and hasattr(chosen, "words") and not any(word.startswith("-") for word in behind):
+        chosen.words += behind
+    elif behind:
+        parser.error(f"unrecognized arguments: {' '.join(behind)}")
     if module is None:
         parser.error("a command is needed")
     return int(module.run(chosen))

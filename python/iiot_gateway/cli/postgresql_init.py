@@ -6,14 +6,17 @@ import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from iiot_gateway._native import PostgresConnection, PostgresError
+from iiot_gateway._native import PostgresConnection, PostgresError, postgres_name
 from iiot_gateway.cli.postgresql_access import reached
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.sinks.postgresql.building import shown
 from iiot_gateway.sinks.postgresql.hypertables import hypertables
 from iiot_gateway.sinks.postgresql.plant import PLANS, Plan
-from iiot_gateway.sinks.postgresql.schema import Roles, latest, plain, roles, schema_statement
+from iiot_gateway.sinks.postgresql.schema import Roles, latest, plain, rights, roles, schema_statement
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
+
+SHOWN = 100
+"""How much of a statement an error shows."""
 
 
 def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
@@ -47,14 +50,28 @@ def applied(
                 connection.query(statement)
         connection.close()
     except PostgresError as error:
-        raise GatewayError(f"{shown(section)}: {statement[:100]}: {error}") from error
+        at = shown(section)
+        if names is not None and statement in roles(names) and error.sqlstate == "42501":
+            made = "; ".join(f"CREATE ROLE {postgres_name(name)} LOGIN" for name in (names.writer, names.reader))
+            raise GatewayError(
+                f"{at}: {error}; this command makes two roles. As a superuser, give its user the right (ALTER ROLE ... CREATEROLE), "
+                f"or make the missing roles ({made}); then run the command again"
+            ) from error
+        raise GatewayError(f"{at}: {_short(statement)}: {error}") from error
     return count, licence
+
+
+def _short(statement: str) -> str:
+    return statement if len(statement) <= SHOWN else f"{statement[:SHOWN]} ..."
 
 
 def statements(
     plan: Plan, schema: str, version: int, licence: str | None, keep_days: Mapping[str, float], names: Roles | None
 ) -> Iterator[str]:
     """Give the statements for a server with this licence of its extension, None without one. Without names no roles are made."""
+    if names is not None:
+        # First, because only they need a right over the whole server: without it nothing is made.
+        yield from roles(names)
     yield schema_statement(schema)
     if licence is None:
         yield from plain(plan, schema, version, keep_days)
@@ -62,7 +79,7 @@ def statements(
         yield from hypertables(plan, schema, keep_days, is_apache=licence == "apache")
     yield latest(plan, schema)
     if names is not None:
-        yield from roles(plan, schema, names, has_extension=licence is not None)
+        yield from rights(plan, schema, names, has_extension=licence is not None)
 
 
 def _keep_days(plan: Plan, given: list[tuple[str, float]]) -> dict[str, float]:

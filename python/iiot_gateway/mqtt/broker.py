@@ -49,7 +49,8 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
         yield ("broker", "listen"), "expected ADDRESS:PORT in numbers, like 127.0.0.1:1883"
     elif not (address.is_loopback or broker.username or broker.allow_anonymous):
         yield ("broker", "listen"), "other machines reach it there: set username and password, or allow_anonymous = true"
-    if bool(broker.username) != bool(broker.password):
+    # A file that gives no password is a fault of its own.
+    if bool(broker.username) != bool(broker.password or broker.password_file):
         yield ("broker", "username"), "username and password go together"
 
 

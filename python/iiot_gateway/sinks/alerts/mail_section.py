@@ -61,7 +61,8 @@ def _people(at: KeyPath, section: MailSection) -> Faults:
 def _way(at: KeyPath, section: MailSection) -> Faults:
     if not section.host:
         yield (*at, "host"), "is needed: the mail server"
-    if bool(section.username) != bool(section.password):
+    # A file that gives no password is a fault of its own.
+    if bool(section.username) != bool(section.password or section.password_file):
         yield (*at, "username"), "username and password go together"
     if section.tls == "none" and section.password and not is_loopback(section.host):
         yield (*at, "tls"), "the password would travel in the clear: use starttls or tls"

@@ -123,12 +123,16 @@ def may_retain(schema: str) -> str:
     )
 
 
-def roles(plan: Plan, schema: str, names: Roles, *, has_extension: bool) -> Iterator[str]:
+def roles(names: Roles) -> Iterator[str]:
     """Make a role that only writes and one that only reads; neither has a password yet."""
-    writer, reader = postgres_name(names.writer), postgres_name(names.reader)
     for name in (names.writer, names.reader):
         there = f"SELECT FROM pg_catalog.pg_roles WHERE rolname = {postgres_literal(name)}"
         yield f"DO $do$ BEGIN IF NOT EXISTS ({there}) THEN CREATE ROLE {postgres_name(name)} LOGIN; END IF; END $do$"
+
+
+def rights(plan: Plan, schema: str, names: Roles, *, has_extension: bool) -> Iterator[str]:
+    """Give these roles what they need, and make the table of positions."""
+    writer, reader = postgres_name(names.writer), postgres_name(names.reader)
     tables = ", ".join(qualified(schema, table.name) for table in plan.tables)
     views = ", ".join(qualified(schema, name) for name in (plan.hourly.name, plan.latest.name))
     yield f"GRANT USAGE ON SCHEMA {postgres_name(schema)} TO {writer}, {reader}"
