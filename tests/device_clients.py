@@ -8,6 +8,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from servers import until
+from subscribers import let_go
 
 VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 
@@ -60,7 +61,7 @@ class Client:
     def stop(self) -> None:
         """Disconnect."""
         self.client.disconnect()
-        self.client.loop_stop()
+        let_go(self.client)
         # A loop that was stopped while it connected anew leaves its socket open.
         if (left := self.client.socket()) is not None:
             left.close()

@@ -12,6 +12,7 @@ from typing import Any
 import paho.mqtt.client as paho
 
 from servers import Mosquitto, find_program, until
+from subscribers import let_go
 
 PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
 ADMINISTRATOR, PASSWORD = "admin", "a-password"
@@ -89,6 +90,6 @@ class Administrator:
     def stop(self) -> None:
         """Disconnect."""
         self._client.disconnect()
-        self._client.loop_stop()
+        let_go(self._client)
         if (left := self._client.socket()) is not None:
             left.close()

@@ -8,6 +8,7 @@ from typing import Any
 import paho.mqtt.client as paho
 
 from servers import Mosquitto
+from subscribers import let_go
 
 TOPIC = "factory/dosing/consumption"
 DEVICES = 4
@@ -37,4 +38,4 @@ class Plant:
     def close(self) -> None:
         """Disconnect."""
         self.client.disconnect()
-        self.client.loop_stop()
+        let_go(self.client)

@@ -36,7 +36,7 @@ class Subscriber:
     def stop(self) -> None:
         """Disconnect."""
         self._client.disconnect()
-        self._client.loop_stop()
+        let_go(self._client)
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
         """Publish a message of somebody else, and wait for its acknowledgement."""
@@ -73,6 +73,16 @@ class Subscriber:
         with self._changed:
             self.messages[message.topic].append((message.payload.decode(), bool(message.retain)))
             self._changed.notify_all()
+
+
+def let_go(client: paho.Client) -> None:
+    """Stop a client's thread, and part the client from what it calls.
+
+    The sockets of a cycle would be left to the garbage collector, which warns of them.
+    """
+    client.loop_stop()
+    for name in ("on_connect", "on_disconnect", "on_message", "on_publish", "on_subscribe"):
+        setattr(client, name, None)
 
 
 def retained(port: int, pattern: str = "iiot/#", *, expect: set[str], timeout_s: float = 30.0) -> dict[str, str]:

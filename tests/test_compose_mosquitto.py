@@ -18,6 +18,7 @@ import pytest
 
 from composed import made_environment
 from servers import find_program, free_port, until
+from subscribers import let_go
 
 ROOT = Path(__file__).parent.parent
 PORTS = (1883, 8883, 9001)
@@ -150,7 +151,7 @@ def test_mosquitto_starts_with_the_mounted_files_and_keeps_people_apart(environm
         finally:
             for each in clients:
                 each.disconnect()
-                each.loop_stop()
+                let_go(each)
 
     assert {topic for user, topic in seen if user == "reader"} == {"factory/dosing/consumption", "iiot/gateway/status", "iiot/gateway/last"}
     assert {topic for user, topic in seen if user == "gateway"} == {

@@ -16,6 +16,7 @@ from dynamic_security import ADMINISTRATOR, PASSWORD, TOPIC, Administrator, Dyna
 from fleets import Fleet
 from gateways import assert_balanced
 from servers import Mosquitto, until
+from subscribers import let_go
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 
@@ -188,7 +189,7 @@ def test_nobody_comes_into_mosquitto_under_the_name_of_another(place: Place) -> 
     foreign = place.connect("one", key, will="iotflow/devices/two/status/offline")
     if foreign.is_in:
         foreign.client.socket().close()
-    foreign.client.loop_stop()
+    let_go(foreign.client)
     standing.publish("iotflow/devices/two/telemetry/temperature")
 
     until(lambda: bool(watcher.messages), "the message of the device that stands")
@@ -210,7 +211,7 @@ def test_rotating_disabling_and_removing_ends_sessions_at_mosquitto(place: Place
 
     for name, client in clients.items():
         until(lambda client=client: client.ends > 0, f"the end of the session of {name}")
-        client.client.loop_stop()
+        let_go(client.client)
     place.until_state("disabled", "disabled")
     until(lambda: sorted(place.other.accounts()) == [ADMINISTRATOR, "disabled", "rotated"], "the end of an account")
     until(lambda: len(place.other.roles()) == 3, "the end of a role")
@@ -247,7 +248,7 @@ def test_registration_and_rotation_over_http_reach_mosquitto(place: Place) -> No
     assert status == 201
     new = document["api_key"]
     until(lambda: client.ends > 0, "the end of the session")
-    client.client.loop_stop()
+    let_go(client.client)
     until(lambda: place.connect(device_id, new).is_in, "the new key at the broker")
     place.until_state(device_id, "ready")
     stored = b"".join(path.read_bytes() for path in fleet.folder.iterdir() if path.is_file())

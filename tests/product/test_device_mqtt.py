@@ -13,6 +13,7 @@ from fleets import NOON, Fleet
 from gateways import assert_balanced
 from registries import in_server
 from servers import free_port, until
+from subscribers import let_go
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 
@@ -198,7 +199,7 @@ def test_a_last_will_makes_a_device_offline_and_its_next_word_online(fleet: Flee
     client.publish("iotflow/devices/one/telemetry/temperature")
     until(lambda: presence() == "online", "the device online")
     client.client.socket().close()
-    client.client.loop_stop()
+    let_go(client.client)
     until(lambda: presence() == "offline", "the device offline")
     until(lambda: watcher.messages[-1:] == [("iiot/gateway/devices/one", b"offline")], "the retained topic")
     again = connect("one", key, "one:again")

@@ -20,7 +20,7 @@ import pytest
 from gateways import START, Gateway, assert_balanced
 from recordings import expect, generated
 from servers import Mosquitto, find_program, free_port, until
-from subscribers import Subscriber, retained
+from subscribers import Subscriber, let_go, retained
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ def connect(port: int, *, username: str = "", password: str = "", **settings: An
     client.loop_start()
     assert answered.wait(10), "no CONNACK"
     if reasons[0].is_failure:
-        client.loop_stop()
+        let_go(client)
         raise ConnectionError(str(reasons[0]))
     return client
 
@@ -78,7 +78,7 @@ def publish(client: paho.Client, topic: str, payload: str, *, qos: int = 1, reta
 def close(client: paho.Client) -> None:
     """Disconnect."""
     client.disconnect()
-    client.loop_stop()
+    let_go(client)
 
 
 def test_a_recording_reaches_a_subscriber_of_the_built_in_broker(gateway: Gateway, port: int, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_last_will_is_published_when_a_client_vanishes(idle: Gateway, port: in
         client.loop_start()
         until(client.is_connected, "the connection")
     close(polite)
-    lost.loop_stop()
+    let_go(lost)
     sock = lost.socket()
     assert sock is not None
     sock.shutdown(socket.SHUT_RDWR)
@@ -322,7 +322,7 @@ def test_text_that_mqtt_does_not_allow_reaches_no_subscriber(idle: Gateway, port
     bad_will.connect("127.0.0.1", port)
     bad_will.loop_start()
     until(lambda: bool(results), "the refusal")
-    bad_will.loop_stop()
+    let_go(bad_will)
     with pytest.raises(ConnectionError):
         connect(port, protocol=protocol, client_id="a\u0001")
 

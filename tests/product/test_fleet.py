@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 
 from gateways import Gateway
 from servers import Mosquitto, Postgres, until
+from subscribers import let_go
 from watched import line
 from workers import Site, Worker, accepted, fleet, until_stored
 
@@ -148,7 +149,7 @@ def test_a_retired_session_is_gone(gateway: Gateway, mosquitto: Mosquitto, proto
     for number in range(500):
         level = json.dumps({"device_id": "d", "timestamp": 1_764_000_000 + number, "chemical": "acid", "percent_full": number % 100})
         publisher.publish("factory/inventory/levels", level, qos=1).wait_for_publish(10)
-    publisher.loop_stop()
+    let_go(publisher)
     assert session_of("worker", mosquitto.port, protocol, keep=True)
 
     start_consumer(gateway)

@@ -17,6 +17,7 @@ import pytest
 from artemis import Artemis
 from gateways import Gateway
 from servers import Mosquitto, VictoriaMetrics, until
+from subscribers import let_go
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +92,7 @@ class Publisher:
     def close(self) -> None:
         """Disconnect."""
         self.client.disconnect()
-        self.client.loop_stop()
+        let_go(self.client)
 
 
 def dose(number: int, *, second: int | None = None) -> str:

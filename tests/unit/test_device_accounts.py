@@ -17,6 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from iiot_gateway._native import Broker, BrokerConsumer, BrokerError, DeviceDirectory, Journal, LineSink, MqttConsumer, Profile
+from subscribers import let_go
 
 PROFILE = """
 name = "flow"
@@ -110,7 +111,7 @@ class Client:
         """Disconnect."""
         properties = Properties(PacketTypes.DISCONNECT)
         self._client.disconnect(properties=properties if self._client.protocol == MQTTProtocolVersion.MQTTv5 else None)
-        self._client.loop_stop()
+        let_go(self._client)
 
 
 class Site:
