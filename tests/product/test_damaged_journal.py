@@ -14,6 +14,8 @@ from gateways import START, Gateway, assert_balanced
 from recordings import generated
 from servers import Mosquitto, VictoriaMetrics
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def waiting(gateway: Gateway, mosquitto: Mosquitto, victoria_metrics: VictoriaMetrics, tmp_path: Path) -> Gateway:

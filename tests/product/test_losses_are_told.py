@@ -12,6 +12,8 @@ from gateways import START, Gateway, assert_balanced
 from recordings import generated
 from servers import free_port
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:

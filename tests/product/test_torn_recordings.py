@@ -13,6 +13,8 @@ from gateways import Gateway, assert_balanced
 from iiot_gateway.sources.recording import RecordingWriter
 from recordings import generated
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = 500
 
 

@@ -15,6 +15,8 @@ from gateways import Gateway, assert_balanced
 from recordings import generated
 from servers import until
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = 300
 
 
