@@ -202,7 +202,7 @@ class Repeated:
 
 
 class Risen:
-    """Tells which numbers have risen: at once, then at most once an interval, so that whoever is refused all the time fills no disk."""
+    """Tells which numbers have risen: at once, then at most once per interval, so that a client that is always refused fills no disk."""
 
     def __init__(self, interval_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s

@@ -135,15 +135,27 @@ CSV = """\
 
 
 @contextmanager
-def influxdb2(answers: dict[str, tuple[int, str]]) -> Iterator[tuple[str, list[tuple[str, dict[str, str], Any]]]]:
-    """Answer as InfluxDB 2 does; give its URL and what it was asked."""
-    asked: list[tuple[str, dict[str, str], Any]] = []
+def influxdb2(
+    answers: dict[str, tuple[int, str]], go: threading.Event | None = None
+) -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
+    """Answer as InfluxDB 2 does, to GET only once `go` is set, and with 204 where no answer is given.
+
+    Gives the URL, and path, headers and body of each request.
+    """
+    asked: list[tuple[str, dict[str, str], bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(b"")
+
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}, json.loads(body)))
-            status, text = answers[self.path.partition("?")[0]]
+            self._answer(self.rfile.read(int(self.headers["content-length"])))
+
+        def _answer(self, body: bytes) -> None:
+            asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            if self.command == "GET" and go is not None:
+                go.wait(30)
+            status, text = answers.get(self.path.partition("?")[0], (204, ""))
             self.send_response(status)
             self.send_header("content-type", "text/csv")
             self.send_header("content-length", str(len(text.encode())))
@@ -173,48 +185,29 @@ def section(tmp_path: Path, url: str) -> InfluxdbSection:
 
 def test_whoever_asks_how_the_archive_is_keeps_no_reader_waiting(tmp_path: Path) -> None:
     """That call needs no key. Those who ask while it is being asked get the same answer."""
-    go, asked = threading.Event(), []
+    go = threading.Event()
+    answers = {"/health": (200, '{"version":"2.7.0"}'), "/api/v2/query": (200, CSV)}
+    with influxdb2(answers, go) as (url, asked):
+        gateway = Fleet(tmp_path / "gateway", sections=f'[influxdb]\nurl = "{url}"\norg = "o"\nbucket = "b"\nread_token = "may-read"')
+        gateway.begin()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            go.wait(30)
-            self._say(200, '{"version":"2.7.0"}')
+        def times() -> int:
+            return [path for path, _, _ in asked].count("/health")
 
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self._say(*((200, CSV) if self.path.startswith("/api/v2/query") else (204, "")))
-
-        def _say(self, status: int, text: str) -> None:
-            self.send_response(status)
-            self.send_header("content-length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    gateway = Fleet(tmp_path / "gateway", sections=f'[influxdb]\nurl = "{url}"\norg = "o"\nbucket = "b"\nread_token = "may-read"')
-    gateway.begin()
-    try:
-        key = gateway.add("one")
-        with ThreadPoolExecutor(20) as threads:
-            health = [threads.submit(gateway.api, "GET", "influxdb/health") for _ in range(20)]
-            until(lambda: "/health" in asked, "the question how it is")
-            status, document = gateway.api("GET", "influxdb/device/one/data", key)
-            assert (status, document["count"]) == (200, 2)
-            assert not any(each.done() for each in health)
+        try:
+            key = gateway.add("one")
+            with ThreadPoolExecutor(20) as threads:
+                health = [threads.submit(gateway.api, "GET", "influxdb/health") for _ in range(20)]
+                until(lambda: times() > 0, "the question how it is")
+                status, document = gateway.api("GET", "influxdb/device/one/data", key)
+                assert (status, document["count"]) == (200, 2)
+                assert not any(each.done() for each in health)
+                go.set()
+                assert {(each.result()[0], each.result()[1]["connected"]) for each in health} == {(200, True)}
+            assert times() < 5
+        finally:
             go.set()
-            assert {(each.result()[0], each.result()[1]["connected"]) for each in health} == {(200, True)}
-        assert asked.count("/health") < 5
-    finally:
-        go.set()
-        gateway.end()
-        server.shutdown()
-        server.server_close()
+            gateway.end()
 
 
 def test_flux_gets_what_was_asked_beside_its_text(tmp_path: Path) -> None:
@@ -226,7 +219,8 @@ def test_flux_gets_what_was_asked_beside_its_text(tmp_path: Path) -> None:
             Question(device_id="one", start_ns=1_793_491_200_000_000_001, stop_ns=2**63 - 1, measurement=hostile, limit=7)
         )
 
-    path, headers, document = asked[0]
+    path, headers, body = asked[0]
+    document = json.loads(body)
     assert path == "/api/v2/query?org=plant"
     assert headers["authorization"] == "Token may-read"
     assert hostile not in document["query"]
@@ -268,7 +262,8 @@ def test_a_deletion_has_the_token_that_may_write(tmp_path: Path) -> None:
         config, _faults = examine(str(file))
         InfluxdbArchive(config.of(InfluxdbSection)["influxdb"]).delete("one", 1_793_491_200_000_000_001, 1_793_491_201_000_000_000)
 
-    path, headers, document = asked[0]
+    path, headers, body = asked[0]
+    document = json.loads(body)
     assert path == "/api/v2/delete?org=plant&bucket=raw"
     assert headers["authorization"] == "Token may-write"
     assert document == {

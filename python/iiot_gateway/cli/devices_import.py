@@ -1,8 +1,8 @@
 """`devices import`: many devices at once, from a CSV file or from the database of an IoTFlow Connectivity Layer.
 
-Every line is looked at before the first device is added, and so is whether the registry has its names. Then they are added in pieces; what
-was added before is left out, so that an import that was cut short is finished by the same command. A removed device comes back with what
-it sent.
+Before the first device is added, every line is checked, also against the ids and names in the registry. Then the devices are added in
+pieces. Devices that exist already are left out, so the same command finishes an import that was cut short. A removed device comes back
+with the data that it sent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from iiot_gateway.cli.devices import must_be_right
 from iiot_gateway.cli.devices_account import hand_over
 from iiot_gateway.errors import GatewayError, RegistryUnusable
-from iiot_gateway.registry.device import Device, DeviceState, id_fault, levels_fault, too_deep
+from iiot_gateway.registry.device import Device, DeviceState, depth_fault, id_fault, levels_fault
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.stored_key import device_key
@@ -53,7 +53,7 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
         found = list(_of_iotflow(args.from_iotflow))
     wanted, renamed = _not_there(registry, found)
     if there := len(found) - len(wanted):
-        print(f"{there} devices are there already: they keep what the registry has of them, and their keys", file=sys.stderr)
+        print(f"{there} devices exist already: they keep their data in the registry, and their keys", file=sys.stderr)
     for line in _shortened(renamed):
         print(visible(line), file=sys.stderr)
     # First, so that no device that registers meanwhile gets such an id.
@@ -124,7 +124,7 @@ def _shortened(lines: list[str]) -> list[str]:
 def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, str]]) -> Iterator[tuple[Device, str]]:
     """Add devices, and give each with its key once it is stored. Raises GatewayError.
 
-    A piece at a time: whoever else writes, such as a device that registers, waits for one piece and not for the whole file.
+    One piece is one transaction, so that others who write, such as a device that registers, wait for one piece and not for the whole file.
     """
     added = 0
     takes_keys = True
@@ -134,7 +134,7 @@ def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, st
         takes_keys = takes_keys and hand_over(config, keys)
         stored = [(device, device_key(key) if key else None) for device, key in piece]
         try:
-            # Whoever has the file brings devices back: they are the same ones.
+            # A device of the file is the same device as the removed one with its id.
             registry.devices.add_all(stored, again=True)
         except Taken as error:
             # Somebody else has added or renamed a device since the check.
@@ -226,7 +226,7 @@ def _table(name: str, text: str) -> dict[str, Any]:
     except ValueError:
         table = None
     except RecursionError as error:
-        raise GatewayError(too_deep(name)) from error
+        raise GatewayError(depth_fault(name)) from error
     if not isinstance(table, dict):
         raise GatewayError(f"{name}: expected a JSON object, found {text[:40]!r}")
     return table
@@ -283,7 +283,7 @@ def _iotflow_configurations(db: sqlite3.Connection) -> dict[str, dict[str, Any]]
             try:
                 found.setdefault(str(device), {})[key] = _iotflow_value(value, kind)
             except RecursionError as error:
-                fault = too_deep(f"configuration: {key}")
+                fault = depth_fault(f"configuration: {key}")
                 raise GatewayError(f"device {device}: {fault}; no device was added") from error
     return found
 

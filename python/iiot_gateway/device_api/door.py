@@ -127,7 +127,7 @@ class Door:
         self.refresh()
         caller = self._callers.get(key)
         if caller is None:
-            # A server is not asked about a text that cannot be a key. A file gives its answer sooner than the text is checked.
+            # A server is not asked about a text that cannot be a key. With a file the check would cost valid keys more than it saves.
             if len(key) > MOST_CHARACTERS or (self._registry.database.is_server and is_mistyped(key)):
                 raise key_unknown()
             # Somebody who guesses keys learns nothing from the response time, because digests are compared.

@@ -126,9 +126,9 @@ def levels_fault(name: str, document: Any) -> str | None:
         level = [each for values in nested for each in values]
         if not nested:
             return None
-    return too_deep(name)
+    return depth_fault(name)
 
 
-def too_deep(name: str) -> str:
+def depth_fault(name: str) -> str:
     """Say that objects and lists are nested more deeply than allowed."""
     return f"{name}: objects and lists are nested more than {MOST_LEVELS} deep"
