@@ -1,4 +1,8 @@
 //! The byte stream to the broker, with [`Wire`] between the stream and the client library.
+//!
+//! A broker that refuses a publish may answer it and reset the connection at once, as Mosquitto 2.0.11 does for a topic that its access list
+//! denies. The answer is then in our socket, but the library would end at the first write that fails, before it has read. So a write
+//! that fails is reported at the end of what can still be read.
 
 use std::io;
 use std::pin::Pin;
@@ -21,6 +25,8 @@ pub struct Tolerant {
     raw: BytesMut,
     /// For the library.
     ready: BytesMut,
+    /// Why nothing can be written any more.
+    broken: Option<io::Error>,
 }
 
 impl Tolerant {
@@ -30,6 +36,7 @@ impl Tolerant {
             wire: Wire::new(v5, notes),
             raw: BytesMut::new(),
             ready: BytesMut::new(),
+            broken: None,
         }
     }
 
@@ -42,7 +49,10 @@ impl Tolerant {
             if buffer.filled().is_empty() {
                 // A packet that is not complete by now never will be.
                 std::mem::swap(&mut self.raw, &mut self.ready);
-                break;
+                return match self.broken.take() {
+                    Some(error) if self.ready.is_empty() => Poll::Ready(Err(error)),
+                    _ => Poll::Ready(Ok(())),
+                };
             }
             self.raw.extend_from_slice(buffer.filled());
             self.wire.received(&mut self.raw, &mut self.ready);
@@ -73,16 +83,72 @@ impl AsyncWrite for Tolerant {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
-        this.wire.sent(bytes.get(..written).unwrap_or_default());
-        Poll::Ready(Ok(written))
+        if this.broken.is_none() {
+            match ready!(Pin::new(&mut this.stream).poll_write(cx, bytes)) {
+                Ok(written) => {
+                    this.wire.sent(bytes.get(..written).unwrap_or_default());
+                    return Poll::Ready(Ok(written));
+                }
+                Err(error) => this.broken = Some(error),
+            }
+        }
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        if this.broken.is_none() {
+            this.broken = ready!(Pin::new(&mut this.stream).poll_flush(cx)).err();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::transport::Transport;
+
+    /// Packet 1 of QoS 1, with a topic of one letter and no payload.
+    const PUBLISH: [u8; 8] = [0x32, 6, 0, 1, b't', 0, 1, 0];
+    /// Its PUBACK, with the reason "not authorised".
+    const DENIED: [u8; 6] = [0x40, 4, 0, 1, 0x87, 0];
+
+    #[tokio::test]
+    async fn an_answer_before_a_reset_is_read_although_a_write_fails_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let transport = Transport {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            tls: None,
+            waiting: Arc::default(),
+        };
+        let stream = transport.connect(Duration::from_secs(10)).await.unwrap();
+        let (mut broker, _) = listener.accept().await.unwrap();
+        let mut tolerant = Tolerant::new(stream, true, Arc::default());
+        tolerant.write_all(&PUBLISH).await.unwrap();
+        broker.write_all(&DENIED).await.unwrap();
+        broker.readable().await.unwrap();
+        // What was not read makes the end a reset.
+        drop(broker);
+
+        while tolerant.broken.is_none() {
+            tolerant.write_all(&PUBLISH).await.unwrap();
+            tolerant.flush().await.unwrap();
+        }
+        let mut answer = Vec::new();
+        let end = tolerant.read_to_end(&mut answer).await;
+
+        assert_eq!(answer, DENIED);
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 }

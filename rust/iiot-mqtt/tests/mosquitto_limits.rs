@@ -171,20 +171,20 @@ fn a_topic_that_an_access_list_denies_stops_the_sink_and_rejects_nothing() {
         ..config(broker.port)
     });
 
-    // Mosquitto 2.0.11 cuts the connection when it denies, and with more under way its PUBACK is lost by that.
+    // Mosquitto 2.0.11 cuts the connection when it denies. With more under way, its PUBACK is sometimes lost by that (Nagle's algorithm
+    // holds it back). After two such ends the sink sends one publish at a time, and always gets the PUBACK.
     let ends: Vec<_> = (0..8)
         .map(|_| Running::start(&sink, &memory).join())
         .collect();
 
-    let (search, told) = ends.split_at(3);
+    let (told, lost): (Vec<_>, Vec<_>) = ends
+        .iter()
+        .partition(|ended| ended.kind == EndKind::NotAuthorized);
+    assert!(lost.len() <= 2, "{ends:?}");
     assert!(
         told.iter()
-            .all(|ended| ended.kind == EndKind::NotAuthorized),
-        "{search:?} {told:?}"
-    );
-    assert!(
-        told.iter()
-            .all(|ended| ended.detail.contains("\"t/b\"") && !ended.again)
+            .all(|ended| ended.detail.contains("\"t/b\"") && !ended.again),
+        "{told:?}"
     );
     assert_eq!(memory.total().rejected, []);
 }
