@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::transport::Transport;
 
-    /// Packet 1 of QoS 1, with a topic of one letter and no payload.
+    /// Packet 1 (`QoS` 1), with a topic of one letter and no payload.
     const PUBLISH: [u8; 8] = [0x32, 6, 0, 1, b't', 0, 1, 0];
     /// Its PUBACK, with the reason "not authorised".
     const DENIED: [u8; 6] = [0x40, 4, 0, 1, 0x87, 0];

@@ -177,14 +177,15 @@ fn a_topic_that_an_access_list_denies_stops_the_sink_and_rejects_nothing() {
         .map(|_| Running::start(&sink, &memory).join())
         .collect();
 
-    let (told, lost): (Vec<_>, Vec<_>) = ends
+    let (denied, unanswered): (Vec<_>, Vec<_>) = ends
         .iter()
         .partition(|ended| ended.kind == EndKind::NotAuthorized);
-    assert!(lost.len() <= 2, "{ends:?}");
+    assert!(unanswered.len() <= 2, "{ends:?}");
     assert!(
-        told.iter()
+        denied
+            .iter()
             .all(|ended| ended.detail.contains("\"t/b\"") && !ended.again),
-        "{told:?}"
+        "{denied:?}"
     );
     assert_eq!(memory.total().rejected, []);
 }
