@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -200,6 +201,34 @@ def test_each_message_is_taken_exactly_once(
         expected = list(range(device, messages, DEVICES))
         # Artemis sends again in another order.
         assert (found[f"d{device}"] if kind is PersistentMosquitto else sorted(found[f"d{device}"])) == expected
+
+
+def waiting_bytes(port: int) -> int:
+    """Return how many bytes from a port of this machine wait in sockets, because their processes do not read."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if int(row[2].split(":")[1], 16) == port)
+
+
+def test_a_worker_that_is_killed_again_and_again_still_gets_messages(gateway: Gateway, launch: Callable[..., Artemis]) -> None:
+    """Artemis never forgets what was on its way to a client that died, and counts it against the receive maximum of the session."""
+    broker = launch(Artemis)
+    most, count = 5, 20
+    configure(gateway, broker, keys=f'protocol = "5"\nredelivery = "{broker.redelivery}"\nreceive_maximum = {most}')
+    gateway.start("run")
+    until(lambda: "subscribed" in gateway.log_path.read_text(), "the subscription")
+    publisher = Publisher(broker.port, qos=1)
+    second = int(time.time())
+    for kill in range(2):
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGSTOP)
+        doses = [dose(number, second=second + number) for number in range(kill * count, (kill + 1) * count)]
+        for payload in doses:
+            publisher.send(payload).wait_for_publish(20)
+        until(lambda doses=doses: waiting_bytes(broker.port) > most * len(doses[0]), "messages on their way")  # type: ignore[misc]
+        gateway.kill9()
+        gateway.start("run")
+        until_taken(gateway, accepted=(kill + 1) * count)
+    publisher.close()
 
 
 def test_messages_wait_at_the_broker_while_the_gateway_is_away(gateway: Gateway, broker: Mosquitto) -> None:

@@ -53,8 +53,13 @@ pub struct ConsumerConfig {
     pub session_expiry: Duration,
     /// A longer payload is a reject, and only its beginning is kept.
     pub max_payload_bytes: usize,
-    /// How many messages may be in flight without an acknowledgement (MQTT 5). The same number may be stored twice if another consumer gets them again.
+    /// How many messages are taken at most without an acknowledgement. The same number may be stored twice if another consumer gets them again.
     pub receive_maximum: u16,
+    /// Whether the broker is told this number (MQTT 5).
+    ///
+    /// Artemis 2.40 must not be told: it counts the messages that it sent to a consumer that was killed as unacknowledged for ever. After some kills it
+    /// sends nothing more.
+    pub tells_receive_maximum: bool,
 }
 
 /// A received message.

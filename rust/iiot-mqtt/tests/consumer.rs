@@ -30,6 +30,8 @@ struct Notes {
     taken: u64,
     is_durable: bool,
     is_full: bool,
+    /// How often it was asked for room.
+    asked: u64,
     filters: Vec<String>,
     wake: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -61,6 +63,15 @@ impl Memory {
             .wait_timeout_while(lock.lock().unwrap(), PATIENCE, is_missing)
             .unwrap();
         assert!(!waited.timed_out(), "{what} was not told: {:?}", notes.told);
+    }
+
+    /// Wait until the consumer has looked around so often.
+    fn wait_rounds(&self, rounds: u64) {
+        let (lock, changed) = &*self.0;
+        let notes = lock.lock().unwrap();
+        let until = notes.asked + rounds;
+        let waited = changed.wait_timeout_while(notes, PATIENCE, |notes| notes.asked < until);
+        assert!(!waited.unwrap().1.timed_out());
     }
 
     /// From now on everything is durable.
@@ -103,7 +114,10 @@ impl Inlet for Memory {
     }
 
     fn has_room(&self) -> bool {
-        self.with(|notes| !notes.is_full)
+        self.with(|notes| {
+            notes.asked += 1;
+            !notes.is_full
+        })
     }
 
     fn subscribe(&self, wake: Arc<dyn Fn() + Send + Sync>) {
@@ -169,6 +183,7 @@ fn run(
         session_expiry: Duration::from_secs(3600),
         max_payload_bytes: 1000,
         receive_maximum: u16::MAX,
+        tells_receive_maximum: true,
     };
     change(&mut config, &mut settings);
     let consumer = Arc::new(Consumer::new(config, settings).unwrap());
@@ -232,6 +247,48 @@ fn acknowledgements_wait_for_the_disk_and_keep_the_order_of_the_messages() {
             config.protocol = protocol;
         });
         broker.result();
+        assert_eq!(running.ended().kind, EndKind::Lost);
+    }
+}
+
+#[test]
+fn no_more_messages_are_taken_than_may_wait_for_their_acknowledgement() {
+    //! Whether the broker was told the number or not, and although an answer to a ping stands behind them unread.
+    for tells in [true, false] {
+        let memory = Memory::default();
+        let script = memory.clone();
+        let broker = Scripted::start(move |_, peer| {
+            let connect = peer.expect_connect();
+            peer.connack(0, &[]);
+            peer.suback(&[1]);
+            let messages = (11..16).flat_map(|id| peer.delivery(id, 1, "a", b"1"));
+            let messages: Vec<u8> = messages.collect();
+            peer.write(&messages);
+            expect(peer, PINGREQ, 0);
+            peer.write(&packet(0xd0, &[]));
+            script.wait_rounds(3);
+            let taken = script.with(|notes| notes.taken);
+            script.sync();
+            for id in 11..16 {
+                let (kind, found, _) = peer.next().expect("PUBACK");
+                if kind == UNSUBSCRIBE {
+                    unsuback(peer, found);
+                    expect(peer, PUBACK, id);
+                } else {
+                    assert_eq!((kind, found), (PUBACK, id));
+                }
+            }
+            let is_told = connect.windows(3).any(|property| property == [0x21, 0, 2]);
+            format!("{taken}, told {is_told}")
+        });
+        let running = run(&broker, &memory, &["a"], |config, settings| {
+            config.protocol = Protocol::V5;
+            config.keep_alive = Duration::from_secs(1);
+            config.ack_timeout = Duration::from_millis(1);
+            settings.receive_maximum = 2;
+            settings.tells_receive_maximum = tells;
+        });
+        assert_eq!(broker.result(), format!("2, told {tells}"));
         assert_eq!(running.ended().kind, EndKind::Lost);
     }
 }

@@ -200,6 +200,7 @@ impl MqttConsumer {
             session_expiry: seconds("session_expiry_s", session_expiry_s)?,
             max_payload_bytes: max_document_bytes,
             receive_maximum,
+            tells_receive_maximum: redelivery == Redelivery::Marked,
         };
         let core = Consumer::new(config, consumer).map_err(refused)?;
         let settings = SourceSettings {

@@ -70,7 +70,7 @@ class MqttConsumerSection(SourceSection):
     silence_s: float = number(900.0, "Without any message for this long, status says silent. 0 turns this off.", low=0, high=YEAR_S)
     receive_maximum: int = integer(
         0,
-        "The most messages without an acknowledgement (protocol 5); another gateway may store the same number again. "
+        "The most messages that are taken without an acknowledgement; another gateway may store the same number again. "
         "0 means 250 for shared filters, and no limit for others.",
         low=0,
         high=65535,

@@ -98,8 +98,8 @@ pub(super) fn connect(
             session_expiry_interval: Some(
                 u32::try_from(consumer.session_expiry.as_secs()).unwrap_or(u32::MAX),
             ),
-            receive_maximum: (consumer.receive_maximum < u16::MAX)
-                .then_some(consumer.receive_maximum),
+            receive_maximum: Some(consumer.receive_maximum)
+                .filter(|most| consumer.tells_receive_maximum && *most < u16::MAX),
             ..v5::ConnectProperties::new()
         };
         let packet = v5::Connect {

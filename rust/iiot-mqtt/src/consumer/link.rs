@@ -44,6 +44,8 @@ pub(super) struct Link<'a> {
     last_sent: Instant,
     last_came: Instant,
     pinged_at: Option<Instant>,
+    /// Since when whatever comes is read at once; none while nothing may be read.
+    reading_since: Option<Instant>,
     pub(super) paused_at: Option<Instant>,
     stopping: bool,
     /// The session is being retired: its filters are unsubscribed, and the messages that it still holds are taken.
@@ -76,6 +78,7 @@ impl<'a> Link<'a> {
             last_sent: now,
             last_came: now,
             pinged_at: None,
+            reading_since: None,
             paused_at: None,
             stopping: false,
             retiring: false,
@@ -180,9 +183,14 @@ impl<'a> Link<'a> {
         loop {
             self.take_all(&mut splitter)?;
             let now = Instant::now();
+            let was_full = self.is_full();
             self.acks.durable(self.inlet.durable(), now, &mut self.out);
-            self.keep_alive(now)?;
+            if was_full && !self.is_full() {
+                // The splitter may hold more, and nothing else would say so.
+                continue;
+            }
             let may_read = self.may_read(now)?;
+            self.keep_alive(now)?;
             if let Some(stop_by) = desk.stop_by() {
                 let is_done = self.acks.waiting() == 0 || now >= stop_by;
                 if is_done && !self.stopping {
@@ -238,12 +246,18 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Take all complete messages as one batch.
+    /// Whether as many messages wait for their acknowledgement as may. What else has come stays in the splitter and in the socket.
+    fn is_full(&self) -> bool {
+        let waiting = self.acks.waiting() + self.collected.len();
+        waiting >= usize::from(self.consumer.receive_maximum)
+    }
+
+    /// Take all complete messages for which there is room, as one batch.
     fn take_all(&mut self, splitter: &mut Splitter) -> Result<(), Failure> {
         let received_at_ns = super::now_ns();
         let (mut messages, mut bytes) = (0, 0);
         let mut outcome = Ok(());
-        loop {
+        while !self.is_full() {
             match splitter.next() {
                 Ok(Some(Came::Message(message))) => {
                     messages += 1;
@@ -338,9 +352,17 @@ impl<'a> Link<'a> {
 
     /// Whether more may be read. A pause longer than half the keep-alive ends the connection. Otherwise the broker would end it, and publish the will.
     fn may_read(&mut self, now: Instant) -> Result<bool, Failure> {
-        if self.inlet.has_room() {
+        let has_room = self.inlet.has_room();
+        if has_room {
             self.paused_at = None;
-            return Ok(true);
+            if !self.is_full() {
+                self.reading_since.get_or_insert(now);
+                return Ok(true);
+            }
+        }
+        self.reading_since = None;
+        if has_room {
+            return Ok(false);
         }
         let since = *self.paused_at.get_or_insert(now);
         let most = if self.keep_alive.is_zero() {
@@ -361,10 +383,9 @@ impl<'a> Link<'a> {
         if self.keep_alive.is_zero() {
             return Ok(());
         }
-        if let Some(at) = self.pinged_at
-            && self.paused_at.is_none()
+        if let (Some(at), Some(since)) = (self.pinged_at, self.reading_since)
             && self.last_came < at
-            && now.saturating_duration_since(at)
+            && now.saturating_duration_since(at.max(since))
                 >= self.checked.config.ack_timeout.min(self.keep_alive)
         {
             return Err(Failure::silent("the broker does not answer a ping"));
