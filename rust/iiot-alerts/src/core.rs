@@ -2,10 +2,10 @@
 
 use crate::change::Change;
 use crate::evaluator::{self, Evaluator, Figure};
+use crate::observations::Observations;
 use crate::outbox::{Notification, Outbox, Patience};
 use crate::rule::Rule;
 use crate::series::Phase;
-use crate::watch::Observation;
 use iiot_journal::StateChanges;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -76,10 +76,10 @@ impl Core {
     }
 
     /// Take values that rules watch, in the order of their frames.
-    pub fn observe(&mut self, observations: &[Observation]) -> Vec<Change> {
+    pub fn observe(&mut self, observations: &Observations) -> Vec<Change> {
         let mut changes = Vec::new();
-        for seen in observations {
-            self.evaluator.observe(seen, &mut changes);
+        for observed in observations.iter() {
+            self.evaluator.observe(observed, &mut changes);
         }
         self.tell(changes)
     }

@@ -1,9 +1,9 @@
 //! All rules with their series: what values, figures and the passing of time change of them.
 
 use crate::change::{Change, repeated, turned};
-use crate::rule::{Measure, Rule};
-use crate::series::{Labels, Seen, Series, Turn};
-use crate::watch::Observation;
+use crate::observations::{Observations, Observed};
+use crate::rule::Rule;
+use crate::series::{Series, Turn};
 use iiot_journal::StateChanges;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,8 @@ pub(crate) struct Evaluator {
     journal: String,
     pub(crate) bounds: Bounds,
     pub(crate) rules: Vec<(Rule, BTreeMap<String, Series>)>,
-    dirty: BTreeSet<(usize, String)>,
+    /// Series that differ from what is stored.
+    dirty: Vec<(usize, String)>,
     pub(crate) written: StateChanges,
     /// Since when somebody has listened without a break.
     started_ns: i64,
@@ -66,7 +67,7 @@ impl Evaluator {
                 .into_iter()
                 .map(|rule| (rule, BTreeMap::new()))
                 .collect(),
-            dirty: BTreeSet::new(),
+            dirty: Vec::new(),
             written: StateChanges::new(),
             started_ns: now_ns,
             forgot_ns: now_ns,
@@ -86,10 +87,7 @@ impl Evaluator {
             let Some((rule, all)) = self.rules.get_mut(at) else {
                 continue;
             };
-            if matches!(rule.measure, Measure::Silence(..))
-                && rule.selection.by.is_empty()
-                && all.is_empty()
-            {
+            if rule.is_silence() && rule.selection.by.is_empty() && all.is_empty() {
                 all.insert(String::new(), Series::new(Vec::new()));
                 self.series += 1;
             }
@@ -102,66 +100,51 @@ impl Evaluator {
         self.forgot_ns = now_ns;
         for (at, (_, all)) in self.rules.iter_mut().enumerate() {
             for (key, series) in all {
-                if series.clamp(now_ns) {
-                    self.dirty.insert((at, key.clone()));
+                if series.clamp(now_ns) && series.soil() {
+                    self.dirty.push((at, key.clone()));
                 }
             }
         }
     }
 
     /// Take a value that a rule watches.
-    pub(crate) fn observe(&mut self, seen: &Observation, changes: &mut Vec<Change>) {
-        let is_late = seen.received_ns.saturating_sub(seen.time_ns) > self.bounds.late_ns;
-        let time_ns = seen.time_ns.min(seen.received_ns);
-        let is_silence = self
-            .rules
-            .get(seen.rule)
-            .is_some_and(|(rule, _)| matches!(rule.measure, Measure::Silence(..)));
-        let value = if is_silence {
-            None
-        } else {
-            seen.value
-                .as_ref()
-                .map(|(value, text)| (*value, text.as_str()))
+    pub(crate) fn observe(&mut self, mut observed: Observed<'_>, changes: &mut Vec<Change>) {
+        let Some((rule, _)) = self.rules.get(observed.rule) else {
+            return;
         };
-        let given = Seen {
-            time_ns: if is_silence {
-                seen.received_ns
-            } else {
-                time_ns
-            },
-            received_ns: seen.received_ns,
-            value,
-        };
-        if is_late && !is_silence {
+        let seen = &mut observed.seen;
+        if rule.is_silence() {
+            seen.time_ns = seen.received_ns;
+            seen.value = None;
+        } else if seen.received_ns.saturating_sub(seen.time_ns) > self.bounds.late_ns {
             self.late += 1;
             return;
         }
-        self.take(seen.rule, &seen.key, &seen.labels, &given, changes);
+        seen.time_ns = seen.time_ns.min(seen.received_ns);
+        self.take(&observed, changes);
     }
 
-    fn take(
-        &mut self,
-        at: usize,
-        key: &str,
-        labels: &Labels,
-        seen: &Seen<'_>,
-        changes: &mut Vec<Change>,
-    ) {
-        let is_full = self.series >= self.bounds.max_series;
+    fn take(&mut self, observed: &Observed<'_>, changes: &mut Vec<Change>) {
+        let Observed {
+            rule: at,
+            key,
+            ref seen,
+            ..
+        } = *observed;
         let Some((rule, all)) = self.rules.get_mut(at) else {
             return;
         };
-        if !all.contains_key(key) {
-            if is_full {
+        let series = match all.get_mut(key) {
+            Some(series) => series,
+            None if self.series >= self.bounds.max_series => {
                 self.beyond += 1;
                 return;
             }
-            self.series += 1;
-            all.insert(key.to_owned(), Series::new(labels.clone()));
-        }
-        let Some(series) = all.get_mut(key) else {
-            return;
+            None => {
+                self.series += 1;
+                let series = Series::new(observed.labels());
+                all.entry(key.to_owned()).or_insert(series)
+            }
         };
         if series.is_behind(seen) {
             self.late += 1;
@@ -179,7 +162,9 @@ impl Evaluator {
             None,
         ));
         self.version += u64::from(series.phase.name() != before);
-        self.dirty.insert((at, key.to_owned()));
+        if series.soil() {
+            self.dirty.push((at, key.to_owned()));
+        }
     }
 
     /// Take all figures of the gateway as they are now; a series without one any more ends.
@@ -189,29 +174,32 @@ impl Evaluator {
             else {
                 continue;
             };
-            let wanted: Vec<Figure> = figures
-                .iter()
-                .filter(|f| f.name == rule.selection.gateway && rule.selection.takes(&f.labels))
-                .cloned()
-                .collect();
-            let keys: BTreeSet<String> = wanted.iter().map(|f| key_of(&f.labels)).collect();
-            for figure in wanted {
+            let mut observations = Observations::default();
+            for figure in figures.iter().filter(|f| f.name == rule.selection.gateway) {
+                observations.point(|add| {
+                    for (key, value) in &figure.labels {
+                        add(key, value.as_bytes());
+                    }
+                });
                 let text = crate::time_text::number(figure.value);
-                let seen = Seen {
-                    time_ns: now_ns,
-                    received_ns: now_ns,
-                    value: Some((figure.value, &text)),
-                };
-                let key = key_of(&figure.labels);
-                let before = self.shown(at, &key);
-                let dirty = (at, key);
-                let was_dirty = self.dirty.contains(&dirty);
-                self.take(at, &dirty.1, &figure.labels, &seen, changes);
+                observations.see(at, rule, now_ns, now_ns, Some((figure.value, &text)));
+            }
+            for observed in observations.iter() {
+                let before = self.shown(at, observed.key);
+                let dirty = self.dirty.len();
+                self.take(&observed, changes);
                 // A figure that stays as it is would be a commit every few seconds on an idle gateway.
-                if !was_dirty && before.is_some() && before == self.shown(at, &dirty.1) {
-                    self.dirty.remove(&dirty);
+                if before.is_some()
+                    && before == self.shown(at, observed.key)
+                    && self.dirty.len() > dirty
+                    && let Some((_, all)) = self.rules.get_mut(at)
+                    && let Some(series) = all.get_mut(observed.key)
+                {
+                    series.clean();
+                    self.dirty.truncate(dirty);
                 }
             }
+            let keys: BTreeSet<&str> = observations.iter().map(|observed| observed.key).collect();
             self.forget(at, now_ns, "no_longer_there", changes, |key, _| {
                 !keys.contains(key)
             });
@@ -256,7 +244,7 @@ impl Evaluator {
                         Some(reason),
                     ));
                 }
-                self.dirty.insert((at, key));
+                self.dirty.push((at, key));
             }
         }
     }
@@ -274,7 +262,9 @@ impl Evaluator {
                     .or_else(|| repeated(rule, key, series, now_ns, self.bounds.repeat_ns));
                 let is_other = (series.phase.name(), series.window.is_some()) != before;
                 if is_other || change.is_some() {
-                    self.dirty.insert((at, key.clone()));
+                    if series.soil() {
+                        self.dirty.push((at, key.clone()));
+                    }
                     self.version += 1;
                 }
                 changes.extend(change);
@@ -296,28 +286,15 @@ impl Evaluator {
     pub(crate) fn changes(&mut self) -> StateChanges {
         let mut changes = std::mem::take(&mut self.written);
         for (at, key) in std::mem::take(&mut self.dirty) {
-            let Some((rule, all)) = self.rules.get(at) else {
+            let Some((rule, all)) = self.rules.get_mut(at) else {
                 continue;
             };
-            let value = all
-                .get(&key)
-                .map(|series| serde_json::to_vec(series).unwrap_or_default());
+            let value = all.get_mut(&key).map(|series| {
+                series.clean();
+                serde_json::to_vec(series).unwrap_or_default()
+            });
             changes.insert(format!("{SERIES}{}/{key}", rule.name), value);
         }
         changes
     }
-}
-
-/// The key of a series: its labels as text. Sorted before, so that it is the same however they came.
-pub(crate) fn key_of(labels: &[(String, String)]) -> String {
-    let mut key = String::new();
-    for (name, value) in labels {
-        if !key.is_empty() {
-            key.push('\u{1e}');
-        }
-        key.push_str(name);
-        key.push('\u{1f}');
-        key.push_str(value);
-    }
-    key
 }

@@ -1,9 +1,7 @@
 //! What a rule says, as the configuration gives it, compiled once.
 
-use crate::evaluator::key_of;
 use crate::hours::Hours;
 use crate::message::{Filling, Message};
-use crate::series::Labels;
 use crate::time_text::rfc3339;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -158,12 +156,9 @@ impl Rule {
         written.compile()
     }
 
-    /// Key and labels of the series that a point with these tags, sorted by their keys, is of; none if the rule does not select it.
-    pub fn series_of(&self, tags: &[(String, String)]) -> Option<(String, Labels)> {
-        let labels = self
-            .selection
-            .labels(tags, matches!(self.measure, Measure::Silence(..)))?;
-        Some((key_of(&labels), labels))
+    /// Whether it only asks whether something came.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self.measure, Measure::Silence(..))
     }
 
     /// Whether the rule looks at figures of the gateway, not at points.
@@ -199,28 +194,6 @@ impl Rule {
             "{measurement}|{field}|{gateway}|{by:?}|{measure}|{}",
             self.absolute
         )
-    }
-}
-
-impl Selection {
-    /// The labels of a point's series; none if it is not selected, or, for a silence, does not say which device it is of.
-    pub(crate) fn labels(&self, tags: &[(String, String)], is_silence: bool) -> Option<Labels> {
-        if !self.takes(tags) {
-            return None;
-        }
-        if !is_silence && self.by.is_empty() {
-            return Some(tags.to_vec());
-        }
-        let named = tags.iter().filter(|(key, _)| self.by.contains(key));
-        let labels: Labels = named.cloned().collect();
-        (!is_silence || labels.len() == self.by.len()).then_some(labels)
-    }
-
-    /// Whether these tags are selected.
-    pub(crate) fn takes(&self, tags: &[(String, String)]) -> bool {
-        self.tags
-            .iter()
-            .all(|(key, value)| tags.iter().any(|(k, v)| (k, v) == (key, value)))
     }
 }
 

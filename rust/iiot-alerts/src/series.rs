@@ -46,6 +46,9 @@ pub(crate) struct Series {
     pub value: String,
     pub phase: Phase,
     pub window: Option<Window>,
+    /// Whether it is known to differ from what is stored.
+    #[serde(skip)]
+    is_dirty: bool,
 }
 
 /// A value of a series.
@@ -76,6 +79,16 @@ impl Series {
             heard_ns: i64::MIN,
             ..Self::default()
         }
+    }
+
+    /// It differs from what is stored. True if that was not known before.
+    pub(crate) fn soil(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_dirty, true)
+    }
+
+    /// It is as it is stored, or is about to be.
+    pub(crate) fn clean(&mut self) {
+        self.is_dirty = false;
     }
 
     pub(crate) fn is_firing(&self) -> bool {

@@ -116,24 +116,25 @@ impl<'d> Point<'d> {
     pub fn tags(&self, mut visit: impl FnMut(&str, &[u8], TagOrigin)) {
         let Decoded { document, scan, .. } = self.decoded;
         let mut text = Vec::new();
-        let show_found = |tag: &FoundTag, visit: &mut dyn FnMut(&str, &[u8], TagOrigin)| {
-            let mut text = Vec::new();
-            scan.push_tag_value(document, tag, &mut text);
-            let key = String::from_utf8_lossy(scan.tag_key(tag));
-            let origin = if tag.is_of_device {
-                TagOrigin::Device
-            } else {
-                TagOrigin::Document
+        let show_found =
+            |tag: &FoundTag, text: &mut Vec<u8>, visit: &mut dyn FnMut(&str, &[u8], TagOrigin)| {
+                text.clear();
+                scan.push_tag_value(document, tag, text);
+                let key = String::from_utf8_lossy(scan.tag_key(tag));
+                let origin = if tag.is_of_device {
+                    TagOrigin::Device
+                } else {
+                    TagOrigin::Document
+                };
+                visit(&key, text, origin);
             };
-            visit(&key, &text, origin);
-        };
         let mut found = self.found_tags.iter().peekable();
         for tag in self.tags {
             let key = tag.key.as_bytes();
             while let Some(tag) =
                 found.next_if(|tag| compare_escaped(scan.tag_key(tag), key).is_lt())
             {
-                show_found(tag, &mut visit);
+                show_found(tag, &mut text, &mut visit);
             }
             if found
                 .peek()
@@ -148,7 +149,7 @@ impl<'d> Point<'d> {
             }
         }
         for tag in found {
-            show_found(tag, &mut visit);
+            show_found(tag, &mut text, &mut visit);
         }
     }
 

@@ -6,7 +6,7 @@
     reason = "each test uses a part"
 )]
 
-use iiot_alerts::{Change, Core, Figure, Kind, Limits, Observation, Rule};
+use iiot_alerts::{Change, Core, Figure, Kind, Limits, Observations, Rule};
 use iiot_journal::StateChanges;
 use std::collections::BTreeMap;
 
@@ -154,20 +154,16 @@ impl Bench {
 
     /// A value of another time that comes now.
     pub fn value_of(&mut self, tags: &[(&str, &str)], value: f64, time_ns: i64) -> String {
-        let seen: Vec<Observation> = (0..self.rules.len())
-            .filter_map(|number| {
-                let rule = &self.rules[number];
-                let (key, labels) = rule.series_of(&labels(tags))?;
-                Some(Observation {
-                    rule: number,
-                    key,
-                    labels,
-                    time_ns,
-                    received_ns: self.now_ns,
-                    value: Some((value, value.to_string())),
-                })
-            })
-            .collect();
+        let mut seen = Observations::default();
+        seen.point(|add| {
+            for (key, value) in tags {
+                add(key, value.as_bytes());
+            }
+        });
+        let text = value.to_string();
+        for (number, rule) in self.rules.iter().enumerate() {
+            seen.see(number, rule, time_ns, self.now_ns, Some((value, &text)));
+        }
         let changes = self.core.observe(&seen);
         self.tell(changes)
     }
