@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backups import made_fleet
 from fleets import Fleet
 from gateways import Gateway
 from plants import Plant
@@ -96,6 +97,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(message)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Fleet]:
+    """A gateway with everything that a backup may hold; ended after the test."""
+    fleet = made_fleet(tmp_path / "gateway")
+    yield fleet
+    fleet.end()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

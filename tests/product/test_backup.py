@@ -8,12 +8,11 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from backups import PARTIAL, Load, backed_up, ledger_of, made_fleet, numbers_of, restored
+from backups import PARTIAL, Load, backed_up, ledger_of, numbers_of, restored
 from device_clients import Client
 from disks import fill
 from fleets import Fleet
@@ -23,46 +22,38 @@ from servers import until
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """A gateway with everything that a backup may hold."""
-    fleet = made_fleet(tmp_path / "gateway")
-    yield fleet
-    fleet.end()
-
-
-def other_client(fleet: Fleet) -> Client:
+def other_client(site: Fleet) -> Client:
     """Return a client of the built-in broker that is no device, once the broker listens."""
-    fleet.until(lambda status: status["sinks"]["mqtt"]["state"] == "connected", "the built-in broker")
-    port = int(re.search(r"listen = \"127.0.0.1:(\d+)\"\nusername", fleet.config.read_text())[1])  # type: ignore[index]
+    site.until(lambda status: status["sinks"]["mqtt"]["state"] == "connected", "the built-in broker")
+    port = int(re.search(r"listen = \"127.0.0.1:(\d+)\"\nusername", site.config.read_text())[1])  # type: ignore[index]
     return Client(port, "plant", "p", "other", "5")
 
 
-def test_a_backup_under_load_in_an_empty_folder_goes_on_where_it_was_made(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_backup_under_load_in_an_empty_folder_goes_on_where_it_was_made(site: Fleet, tmp_path: Path) -> None:
     """The ledger balances, the history is equal up to that moment, and keys work."""
-    key = fleet.add("d1")
-    fleet.begin()
-    load = Load(fleet, key)
+    key = site.add("d1")
+    site.begin()
+    load = Load(site, key)
     load.start()
     backup = tmp_path / "backup"
     try:
         load.until(300)
         before = load.answered
-        backed_up(fleet, backup)
+        backed_up(site, backup)
         behind = load.answered
         load.until(behind + 50)
     finally:
         load.stop()
-    fleet.until(lambda status: status["sinks"]["history"]["queued"] == 0, "the history")
-    fleet.stop()
-    original = numbers_of(fleet.folder / "history.db")
+    site.until(lambda status: status["sinks"]["history"]["queued"] == 0, "the history")
+    site.stop()
+    original = numbers_of(site.folder / "history.db")
     print(f"{behind - before} posts answered during the backup, the slowest within {load.slowest_s * 1000:.0f} ms")
     assert behind > before
     copied = ledger_of(backup)["intake"]["accepted"]
     assert before <= copied <= behind
 
     into = tmp_path / "restored"
-    said = restored(fleet, backup, "--into", str(into))
+    said = restored(site, backup, "--into", str(into))
     assert "frames that waited for a sink at that time are sent again" in said
     secret = [Path(file["path"]).name for file in json.loads((backup / "manifest.json").read_text())["files"] if file["is_secret"]]
     assert sorted(secret) == ["config.toml", "iiot-devices.db", "token"]
@@ -70,94 +61,99 @@ def test_a_backup_under_load_in_an_empty_folder_goes_on_where_it_was_made(fleet:
     assert sorted(path.name for path in into.iterdir() if path.suffix != ".lock") == names
     assert all(path.stat().st_mode & 0o077 == 0 for path in backup.rglob("*"))
     # Its configuration names the journal by its whole path.
-    config = (into / "config.toml").read_text().replace(str(fleet.folder), str(into))
+    config = (into / "config.toml").read_text().replace(str(site.folder), str(into))
     (into / "config.toml").write_text(config)
-    fleet.folder, fleet.config, fleet.journal, fleet.log_path = into, into / "config.toml", into / "journal.db", into / "gateway.log"
-    fleet.begin()
-    status = fleet.until(lambda status: status["sinks"]["history"]["queued"] == 0, "the history")
+    site.folder, site.config, site.journal, site.log_path = (
+        into,
+        into / "config.toml",
+        into / "journal.db",
+        into / "gateway.log",
+    )
+    site.begin()
+    status = site.until(lambda status: status["sinks"]["history"]["queued"] == 0, "the history")
 
     assert_balanced(status)
-    assert "journal_restored: it is a copy of" in fleet.log()
+    assert "journal_restored: it is a copy of" in site.log()
     assert status["intake"]["accepted"] >= copied
     assert status["sinks"]["influxdb"]["queued"] == status["sinks"]["influxdb"]["accepted"]
     held = numbers_of(into / "history.db")
     assert before <= len(held) <= behind
     assert held == original[: len(held)]
-    code, answer = fleet.call(
+    code, answer = site.call(
         "POST", "/api/v1/influxdb/telemetry", key, {"measurement": "numbers", "fields": {"n": 0}, "message_id": "behind"}
     )
     assert code == 201, answer
 
 
-def test_a_gateway_that_is_killed_leaves_no_backup_and_loses_nothing(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_gateway_that_is_killed_leaves_no_backup_and_loses_nothing(site: Fleet, tmp_path: Path) -> None:
     """The command says so and cleans up; the next backup is whole."""
-    key = fleet.add("d1")
-    fleet.begin()
-    load = Load(fleet, key)
+    key = site.add("d1")
+    site.begin()
+    load = Load(site, key)
     load.start()
     load.until(2000)
     load.stop()
     backup = tmp_path / "backup"
-    command = subprocess.Popen(fleet.command("backup", str(backup)), cwd=fleet.folder, stderr=subprocess.PIPE, text=True)
+    command = subprocess.Popen(site.command("backup", str(backup)), cwd=site.folder, stderr=subprocess.PIPE, text=True)
     copy = tmp_path / f"backup{PARTIAL}" / "data" / "journal.db"
     until(copy.exists, "the copy's beginning")
-    fleet.kill9()
+    site.kill9()
     _, said = command.communicate(timeout=20)
 
     assert command.returncode == 1
     assert "the gateway ended while it made the copies" in said
     assert list(tmp_path.glob("backup*")) == []
-    fleet.begin()
-    status = fleet.ask()
+    site.begin()
+    status = site.ask()
     assert_balanced(status)
     # Beside the numbers the gateway accepts what it says itself of the device.
     assert status["intake"]["accepted"] >= load.answered
-    fleet.until(lambda status: status["sinks"]["history"]["queued"] == 0, "the history")
-    assert len(numbers_of(fleet.folder / "history.db")) == load.answered
-    backed_up(fleet, backup)
+    site.until(lambda status: status["sinks"]["history"]["queued"] == 0, "the history")
+    assert len(numbers_of(site.folder / "history.db")) == load.answered
+    backed_up(site, backup)
 
 
-def test_a_command_that_is_killed_leaves_what_is_known_as_cut_off(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_command_that_is_killed_leaves_what_is_known_as_cut_off(site: Fleet, tmp_path: Path) -> None:
     """The folder has no name of a backup, and is neither verified nor restored; the gateway goes on."""
-    fleet.begin()
-    assert fleet.process is not None
-    fleet.process.send_signal(signal.SIGSTOP)
+    site.begin()
+    assert site.process is not None
+    site.process.send_signal(signal.SIGSTOP)
     partial = tmp_path / f"backup{PARTIAL}"
-    command = subprocess.Popen(fleet.command("backup", str(tmp_path / "backup")), cwd=fleet.folder)
+    command = subprocess.Popen(site.command("backup", str(tmp_path / "backup")), cwd=site.folder)
     until((partial / "data").exists, "the folder")
     command.kill()
     command.wait()
-    fleet.process.send_signal(signal.SIGCONT)
+    site.process.send_signal(signal.SIGCONT)
 
     assert not (tmp_path / "backup").exists()
     for words in (["backup", "verify"], ["restore"]):
-        done = fleet.run(*words, str(partial))
+        done = site.run(*words, str(partial))
         assert done.returncode == 1
         assert "cut off before its end" in done.stderr
-    refused = fleet.run("backup", str(tmp_path / "backup"))
+    refused = site.run("backup", str(tmp_path / "backup"))
     assert refused.returncode == 1
     assert f"{partial} is there already" in refused.stderr
     shutil.rmtree(partial)
 
     def backs_up() -> bool:
-        return fleet.run("backup", str(tmp_path / "backup")).returncode == 0
+        return site.run("backup", str(tmp_path / "backup")).returncode == 0
 
     # Once the gateway has ended what nobody asks for any more.
     until(backs_up, "a backup")
-    assert fleet.run("backup", "verify", str(tmp_path / "backup")).returncode == 0
+    assert site.run("backup", "verify", str(tmp_path / "backup")).returncode == 0
 
 
-def test_a_full_disk_costs_the_backup_alone(fleet: Fleet, small_disk: Path) -> None:
+def test_a_full_disk_costs_the_backup_alone(site: Fleet, small_disk: Path) -> None:
     """Posts are answered meanwhile and after it; the room is given back."""
-    key = fleet.add("d1")
-    fleet.begin()
-    load = Load(fleet, key)
+    key = site.add("d1")
+    site.begin()
+    load = Load(site, key)
     load.start()
     try:
         load.until(500)
         fill(small_disk / "others")
         os.truncate(small_disk / "others", (small_disk / "others").stat().st_size - 200_000)
-        done = fleet.run("backup", str(small_disk / "backup"))
+        done = site.run("backup", str(small_disk / "backup"))
         load.until(load.answered + 100)
     finally:
         load.stop()
@@ -165,109 +161,109 @@ def test_a_full_disk_costs_the_backup_alone(fleet: Fleet, small_disk: Path) -> N
     assert done.returncode == 1
     assert "full" in done.stderr or "No space left" in done.stderr
     assert [path.name for path in small_disk.iterdir()] == ["others"]
-    status = fleet.ask()
+    status = site.ask()
     assert_balanced(status)
     assert status["intake"]["accepted"] >= load.answered
     assert status["journal"]["stalled"] is None
 
 
-def test_what_is_there_is_not_written_over(fleet: Fleet, tmp_path: Path) -> None:
+def test_what_is_there_is_not_written_over(site: Fleet, tmp_path: Path) -> None:
     """A restore is refused while the gateway runs, then names the files in the way, then moves them aside."""
-    key = fleet.add("d1")
-    fleet.begin()
+    key = site.add("d1")
+    site.begin()
     backup = tmp_path / "backup"
-    backed_up(fleet, backup)
-    running = fleet.run("restore", str(backup), "--replace")
+    backed_up(site, backup)
+    running = site.run("restore", str(backup), "--replace")
     assert running.returncode == 1
     assert "a running iiot-gateway has" in running.stderr
-    load = Load(fleet, key)
+    load = Load(site, key)
     load.start()
     load.until(10)
     load.stop()
-    fleet.stop()
-    journal = fleet.journal.read_bytes()
+    site.stop()
+    journal = site.journal.read_bytes()
 
-    refused = fleet.run("restore", str(backup))
+    refused = site.run("restore", str(backup))
     assert refused.returncode == 1
-    assert f"  {fleet.journal}\n" in refused.stderr
-    assert str(fleet.config) not in refused.stderr, "it is as it was"
-    assert fleet.journal.read_bytes() == journal
-    said = restored(fleet, backup, "--replace")
-    assert f"left as it is, because it is the same: {fleet.config}" in said
-    (aside,) = fleet.folder.glob("journal.db.replaced-*[0-9]")
+    assert f"  {site.journal}\n" in refused.stderr
+    assert str(site.config) not in refused.stderr, "it is as it was"
+    assert site.journal.read_bytes() == journal
+    said = restored(site, backup, "--replace")
+    assert f"left as it is, because it is the same: {site.config}" in said
+    (aside,) = site.folder.glob("journal.db.replaced-*[0-9]")
     assert aside.read_bytes() == journal
-    fleet.begin()
-    assert fleet.ask()["intake"]["accepted"] < load.answered
+    site.begin()
+    assert site.ask()["intake"]["accepted"] < load.answered
 
 
-def test_retained_values_of_others_come_back(fleet: Fleet, tmp_path: Path) -> None:
+def test_retained_values_of_others_come_back(site: Fleet, tmp_path: Path) -> None:
     """What another client retained at the built-in broker is there again, with the value of the backup's time."""
-    fleet.begin()
-    client = other_client(fleet)
+    site.begin()
+    client = other_client(site)
     client.publish("line/speed", "1.50", retain=True)
-    backed_up(fleet, tmp_path / "backup")
+    backed_up(site, tmp_path / "backup")
     client.publish("line/speed", "2.00", retain=True)
     client.stop()
-    fleet.stop()
+    site.stop()
 
-    restored(fleet, tmp_path / "backup", "--replace")
-    fleet.begin()
+    restored(site, tmp_path / "backup", "--replace")
+    site.begin()
 
-    client = other_client(fleet)
+    client = other_client(site)
     assert client.may_subscribe("line/#")
     until(lambda: client.messages == [("line/speed", b"1.50")], "the retained value")
     client.stop()
 
 
-def test_no_device_gets_the_id_of_one_that_came_after_the_backup(fleet: Fleet, tmp_path: Path) -> None:
+def test_no_device_gets_the_id_of_one_that_came_after_the_backup(site: Fleet, tmp_path: Path) -> None:
     """Its values may stand in a database, and would be taken for those of the new one."""
 
     def added(name: str) -> int:
-        fleet.command_key("add", name, "--type", "sensor")
-        (found,) = (device for device in json.loads(fleet.run("devices", "list", "--json").stdout) if device["name"] == name)
+        site.command_key("add", name, "--type", "sensor")
+        (found,) = (device for device in json.loads(site.run("devices", "list", "--json").stdout) if device["name"] == name)
         return int(found["id"])
 
-    fleet.begin()
+    site.begin()
     first = added("first")
-    backed_up(fleet, tmp_path / "backup")
+    backed_up(site, tmp_path / "backup")
     lost = added("lost")
-    fleet.stop()
-    restored(fleet, tmp_path / "backup", "--replace")
+    site.stop()
+    restored(site, tmp_path / "backup", "--replace")
 
     assert first < lost < added("new")
 
 
-def test_a_stopped_gateway_is_backed_up_as_well(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_stopped_gateway_is_backed_up_as_well(site: Fleet, tmp_path: Path) -> None:
     """Without a gateway the command copies the files itself, a log that was left behind with them."""
-    key = fleet.add("d1")
-    fleet.begin()
-    load = Load(fleet, key)
+    key = site.add("d1")
+    site.begin()
+    load = Load(site, key)
     load.start()
     load.until(50)
     load.stop()
-    fleet.kill9()
-    before = fleet.status()["intake"]["accepted"]
+    site.kill9()
+    before = site.status()["intake"]["accepted"]
 
-    backed_up(fleet, tmp_path / "backup")
+    backed_up(site, tmp_path / "backup")
 
     assert ledger_of(tmp_path / "backup")["intake"]["accepted"] == before >= load.answered
     assert not json.loads((tmp_path / "backup" / "manifest.json").read_text())["from_running"]
-    restored(fleet, tmp_path / "backup", "--into", str(tmp_path / "there"))
+    restored(site, tmp_path / "backup", "--into", str(tmp_path / "there"))
     assert (tmp_path / "there" / "journal.db").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
-def test_what_root_restores_belongs_to_the_gateways_user(fleet: Fleet, tmp_path: Path) -> None:
+def test_what_root_restores_belongs_to_the_gateways_user(site: Fleet, tmp_path: Path) -> None:
     """On a new machine nothing is there: the folder and the locks are made, and a gateway that is not root must be able to use them."""
-    fleet.begin()
-    fleet.stop()
+    site.begin()
+    site.stop()
     owner = 54321
-    for path in (fleet.folder, *fleet.folder.iterdir()):
+    for path in (site.folder, *site.folder.iterdir()):
         os.chown(path, owner, owner)
-    backed_up(fleet, tmp_path / "backup")
-    assert {path.stat().st_uid for path in fleet.folder.iterdir()} == {owner}
+    backed_up(site, tmp_path / "backup")
+    assert {path.stat().st_uid for path in site.folder.iterdir()} == {owner}
 
-    restored(fleet, tmp_path / "backup", "--into", str(tmp_path / "new" / "there"))
+    restored(site, tmp_path / "backup", "--into", str(tmp_path / "new" / "there"))
 
     made = [tmp_path / "new", *(tmp_path / "new").rglob("*")]
     assert {"there", "journal.db", "journal.db.lock", "history.db.lock"} <= {path.name for path in made}
@@ -275,12 +271,12 @@ def test_what_root_restores_belongs_to_the_gateways_user(fleet: Fleet, tmp_path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
-def test_the_gateways_user_writes_into_no_folder_that_root_writes_into(fleet: Fleet, tmp_path: Path) -> None:
+def test_the_gateways_user_writes_into_no_folder_that_root_writes_into(site: Fleet, tmp_path: Path) -> None:
     """It could lead root elsewhere by a link."""
-    fleet.begin()
-    for path in fleet.folder.glob("journal.db"):
+    site.begin()
+    for path in site.folder.glob("journal.db"):
         os.chown(path, 54321, 54321)
-    backed_up(fleet, tmp_path / "backup")
+    backed_up(site, tmp_path / "backup")
     assert (tmp_path / "backup").stat().st_uid == 0
     assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "backup" / "data").stat().st_uid == 54321

@@ -4,69 +4,61 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from backups import backed_up, made_fleet, restored
+from backups import backed_up, restored
 from fleets import Fleet
 from gateways import Gateway
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """A gateway with everything that a backup may hold."""
-    fleet = made_fleet(tmp_path / "gateway")
-    yield fleet
-    fleet.end()
-
-
-def test_files_outside_of_the_configurations_folder_stay_inside_of_the_backups(fleet: Fleet, tmp_path: Path) -> None:
+def test_files_outside_of_the_configurations_folder_stay_inside_of_the_backups(site: Fleet, tmp_path: Path) -> None:
     """A path with `..` names one as well, and a trial puts it where the trial belongs."""
     (tmp_path / "secrets").mkdir()
-    (fleet.folder / "token").rename(tmp_path / "secrets" / "token")
-    fleet.config.write_text(fleet.config.read_text().replace('token_file = "token"', 'token_file = "../secrets/token"'))
-    fleet.begin()
-    backed_up(fleet, tmp_path / "backups" / "one")
-    fleet.stop()
-    tried = fleet.run("backup", "verify", str(tmp_path / "backups" / "one"), "--restore")
+    (site.folder / "token").rename(tmp_path / "secrets" / "token")
+    site.config.write_text(site.config.read_text().replace('token_file = "token"', 'token_file = "../secrets/token"'))
+    site.begin()
+    backed_up(site, tmp_path / "backups" / "one")
+    site.stop()
+    tried = site.run("backup", "verify", str(tmp_path / "backups" / "one"), "--restore")
     assert tried.returncode == 0, tried.stderr
     assert [path.name for path in (tmp_path / "backups").iterdir()] == ["one"]
 
-    restored(fleet, tmp_path / "backups" / "one", "--into", str(tmp_path / "there"))
+    restored(site, tmp_path / "backups" / "one", "--into", str(tmp_path / "there"))
     (token,) = (tmp_path / "there").rglob("token")
     assert token == tmp_path / "there" / str(tmp_path / "secrets" / "token").lstrip("/")
 
 
-def test_a_manifest_that_leads_elsewhere_is_damaged(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_manifest_that_leads_elsewhere_is_damaged(site: Fleet, tmp_path: Path) -> None:
     """A trial that root makes every night must not write where somebody else says."""
-    fleet.begin()
-    backed_up(fleet, tmp_path / "backup")
-    fleet.stop()
+    site.begin()
+    backed_up(site, tmp_path / "backup")
+    site.stop()
     manifest = tmp_path / "backup" / "manifest.json"
     document = json.loads(manifest.read_text())
     document["files"][0]["relative"] = "../elsewhere.db"
     manifest.write_text(json.dumps(document))
-    refused = fleet.run("backup", "verify", "--restore", str(tmp_path / "backup"))
+    refused = site.run("backup", "verify", "--restore", str(tmp_path / "backup"))
     assert refused.returncode == 1
     assert "outside of its folder" in refused.stderr
 
 
-def test_damage_is_found(fleet: Fleet, tmp_path: Path) -> None:
+def test_damage_is_found(site: Fleet, tmp_path: Path) -> None:
     """A changed byte, a file that is missing or too much, and a manifest of a later program: each is named, and nothing is restored."""
-    fleet.begin()
-    backed_up(fleet, tmp_path / "backup")
-    fleet.stop()
+    site.begin()
+    backed_up(site, tmp_path / "backup")
+    site.stop()
 
     def damaged(change: Callable[[Path], None], word: str) -> None:
         folder = tmp_path / "damaged"
         shutil.copytree(tmp_path / "backup", folder)
         change(folder)
         for words in (["backup", "verify"], ["restore", "--into", str(tmp_path / "there")]):
-            done = fleet.run(*words, str(folder))
+            done = site.run(*words, str(folder))
             assert done.returncode == 1
             assert word in done.stderr
         assert not (tmp_path / "there").exists()
