@@ -102,7 +102,7 @@ def one(folder: Path, groups: list[str], each: int) -> tuple[float, float]:
     """Return messages per second of all workers together, and CPU seconds per 100,000 messages.
 
     There is a worker for each of `groups`, which gets `each` messages. A group has a broker and a publisher of its own. So workers of
-    several groups keep the machine as busy as workers of one group do, and share nothing else.
+    several groups keep the machine as busy as workers of one group do, and share only the database.
     """
     messages = each * len(groups)
     brokers: dict[str, QuietMosquitto] = {}

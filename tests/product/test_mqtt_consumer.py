@@ -209,8 +209,8 @@ def waiting_bytes(port: int) -> int:
     return sum(int(row[4].split(":")[1], 16) for row in rows if int(row[2].split(":")[1], 16) == port)
 
 
-def test_a_worker_that_is_killed_again_and_again_still_gets_messages(gateway: Gateway, launch: Callable[..., Artemis]) -> None:
-    """Artemis never forgets what was on its way to a client that died, and counts it against the receive maximum of the session."""
+def test_a_consumer_that_is_killed_still_gets_messages_of_artemis(gateway: Gateway, launch: Callable[..., Artemis]) -> None:
+    """Artemis never forgets what was on its way when a connection ended, and counts it against the receive maximum of the session."""
     broker = launch(Artemis)
     most, count = 5, 20
     configure(gateway, broker, keys=f'protocol = "5"\nredelivery = "{broker.redelivery}"\nreceive_maximum = {most}')

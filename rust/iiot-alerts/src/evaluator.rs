@@ -32,7 +32,7 @@ pub(crate) struct Evaluator {
     journal: String,
     pub(crate) bounds: Bounds,
     pub(crate) rules: Vec<(Rule, BTreeMap<String, Series>)>,
-    /// Series that differ from what is stored.
+    /// Series that differ from what is stored, and those that are gone.
     dirty: Vec<(usize, String)>,
     pub(crate) written: StateChanges,
     /// Since when somebody has listened without a break.

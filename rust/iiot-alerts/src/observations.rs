@@ -18,6 +18,8 @@ pub struct Observations {
     tags: Vec<(Text, Text)>,
     /// The run of the last point.
     point: Range<usize>,
+    /// How much of text and tags observations need.
+    needed: (usize, usize),
 }
 
 #[derive(Debug)]
@@ -65,8 +67,11 @@ impl Observations {
         self.all.len()
     }
 
-    /// Begin with a point. `show` shows its tags, in any order.
+    /// Begin a point. `show` shows its tags, in any order.
     pub fn point(&mut self, show: impl FnOnce(&mut dyn FnMut(&str, &[u8]))) {
+        // Nothing is kept of points that no rule selected.
+        self.text.truncate(self.needed.0);
+        self.tags.truncate(self.needed.1);
         let from = self.tags.len();
         show(&mut |key, value| {
             let tag = (self.push(key), self.push(&String::from_utf8_lossy(value)));
@@ -101,6 +106,7 @@ impl Observations {
             received_ns,
             value,
         });
+        self.needed = (self.text.len(), self.tags.len());
     }
 
     /// In the order in which they were added.
@@ -173,5 +179,106 @@ impl Observations {
         let from = self.text.len();
         self.text.push_str(text);
         from..self.text.len()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    const TAGS: [(&str, &str); 3] = [("pump", "1"), ("site", "north"), ("chemical", "acid")];
+
+    fn rule(keys: &str) -> Rule {
+        Rule::parse(&format!(
+            r#"{{"name": "r", "measurement": "m", "field": "f", "severity": "warning", "receivers": [], "of": "value", "above": 1.0{keys}}}"#
+        ))
+        .unwrap()
+    }
+
+    fn silence(keys: &str) -> Rule {
+        Rule::parse(&format!(
+            r#"{{"name": "s", "severity": "warning", "receivers": [], "of": "silence", "silent_s": 60.0{keys}}}"#
+        ))
+        .unwrap()
+    }
+
+    fn begin(observations: &mut Observations, tags: &[(&str, &str)]) {
+        observations.point(|add| {
+            for (key, value) in tags {
+                add(key, value.as_bytes());
+            }
+        });
+    }
+
+    /// Keys with their labels as text.
+    fn seen(rules: &[Rule], tags: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut observations = Observations::default();
+        begin(&mut observations, tags);
+        for (number, rule) in rules.iter().enumerate() {
+            observations.see(number, rule, 1, 2, Some((1.5, "1.5")));
+        }
+        let all = observations.iter();
+        all.map(|observed| {
+            assert_eq!(observed.seen.value, Some((1.5, "1.5")));
+            let labels = observed.labels();
+            let labels = labels.iter().map(|(key, value)| format!("{key}={value}"));
+            (
+                observed.key.to_owned(),
+                labels.collect::<Vec<_>>().join(","),
+            )
+        })
+        .collect()
+    }
+
+    /// The text of a key is that of the journal: it must stay as it is.
+    #[test]
+    fn a_key_is_made_of_the_labels_sorted_by_their_names() {
+        let all = "chemical\u{1f}acid\u{1e}pump\u{1f}1\u{1e}site\u{1f}north";
+        let rules = [
+            rule(""),
+            rule(r#", "by": ["site", "pump"]"#),
+            rule(r#", "tags": {"pump": "1"}"#),
+        ];
+        let (all, labels) = (all.to_owned(), "chemical=acid,pump=1,site=north".to_owned());
+        let by = (
+            "pump\u{1f}1\u{1e}site\u{1f}north".to_owned(),
+            "pump=1,site=north".to_owned(),
+        );
+        let expected = [(all.clone(), labels.clone()), by, (all, labels)];
+        assert_eq!(seen(&rules, &TAGS), expected);
+    }
+
+    #[test]
+    fn a_silence_needs_all_tags_that_name_its_device() {
+        let empty = (String::new(), String::new());
+        assert_eq!(seen(&[silence("")], &TAGS), [empty]);
+        let of_pump = ("pump\u{1f}1".to_owned(), "pump=1".to_owned());
+        assert_eq!(seen(&[silence(r#", "by": ["pump"]"#)], &TAGS), [of_pump]);
+        assert_eq!(seen(&[silence(r#", "by": ["pump", "node"]"#)], &TAGS), []);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_points_that_no_rule_selects() {
+        let mut observations = Observations::default();
+        let rules = [
+            rule(r#", "tags": {"site": "south"}"#),
+            silence(r#", "by": ["node", "pump"]"#),
+        ];
+        for _ in 0..1000 {
+            begin(&mut observations, &TAGS);
+            for (number, rule) in rules.iter().enumerate() {
+                observations.see(number, rule, 1, 2, None);
+            }
+        }
+        begin(&mut observations, &[]);
+        assert_eq!(
+            (
+                observations.len(),
+                observations.text.len(),
+                observations.tags.len()
+            ),
+            (0, 0, 0)
+        );
     }
 }

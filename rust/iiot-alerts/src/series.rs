@@ -81,12 +81,12 @@ impl Series {
         }
     }
 
-    /// It differs from what is stored. True if that was not known before.
+    /// Note that it differs from what is stored. True if this is new.
     pub(crate) fn soil(&mut self) -> bool {
         !std::mem::replace(&mut self.is_dirty, true)
     }
 
-    /// It is as it is stored, or is about to be.
+    /// Note that it is stored, or about to be.
     pub(crate) fn clean(&mut self) {
         self.is_dirty = false;
     }

@@ -5,6 +5,7 @@ use crate::rule::Rule;
 use iiot_core::Decoded;
 use iiot_core::point::{Field, Point, ValueKind};
 use iiot_journal::{Encoder, Frame, OriginInfo};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Rules by what they look at.
@@ -96,12 +97,11 @@ impl Watch {
                 let Some(rule) = self.rules.get(number) else {
                     continue;
                 };
-                let field = field_of(&point, rule, &mut room);
-                let text = field.as_ref().map(Field::text);
-                let value = field.as_ref().zip(text.as_deref()).and_then(number_of);
-                if value.is_none() && !rule.is_silence() {
+                let found = value_of(&point, rule, &mut room);
+                if found.is_none() && !rule.is_silence() {
                     continue;
                 }
+                let value = found.as_ref().map(|(value, text)| (*value, text.as_ref()));
                 if !is_begun {
                     seen.point(|add| point.tags(|key, value, _| add(key, value)));
                     is_begun = true;
@@ -112,19 +112,24 @@ impl Watch {
     }
 }
 
-/// The field that a rule looks at; none for one that only asks whether something came.
-fn field_of<'d>(point: &Point<'d>, rule: &Rule, room: &mut Vec<u8>) -> Option<Field<'d>> {
-    let wanted = Some(rule.selection.field.as_bytes()).filter(|_| !rule.is_silence())?;
-    point.fields().find(|field| {
+/// The number that a rule looks at, and how it was written; none for a rule that only asks whether something came.
+fn value_of<'d>(point: &Point<'d>, rule: &Rule, room: &mut Vec<u8>) -> Option<(f64, Cow<'d, str>)> {
+    if rule.is_silence() {
+        return None;
+    }
+    point.fields().find_map(|field| {
         room.clear();
         field.push_name(room);
-        room == wanted
+        (room == rule.selection.field.as_bytes()).then(|| number_of(&field))?
     })
 }
 
 /// A number or an integer, and a boolean as 1 or 0; a text is none.
-fn number_of<'t>((field, text): (&Field<'_>, &'t [u8])) -> Option<(f64, &'t str)> {
-    let text = std::str::from_utf8(text).ok()?;
+fn number_of<'d>(field: &Field<'d>) -> Option<(f64, Cow<'d, str>)> {
+    let text = match field.text() {
+        Cow::Borrowed(text) => Cow::Borrowed(std::str::from_utf8(text).ok()?),
+        Cow::Owned(text) => Cow::Owned(String::from_utf8(text).ok()?),
+    };
     let value = match field.kind {
         ValueKind::Number | ValueKind::Integer => text.parse().ok()?,
         ValueKind::Bool if text == "true" => 1.0,

@@ -53,13 +53,13 @@ pub struct ConsumerConfig {
     pub session_expiry: Duration,
     /// A longer payload is a reject, and only its beginning is kept.
     pub max_payload_bytes: usize,
-    /// How many messages are taken at most without an acknowledgement. The same number may be stored twice if another consumer gets them again.
+    /// The most messages that are taken without an acknowledgement. The same number may be stored twice if another consumer gets them again.
     pub receive_maximum: u16,
-    /// Whether the broker is told this number (MQTT 5).
+    /// Whether the broker may count messages of earlier connections against the receive maximum, so that it is told a much larger number (MQTT 5).
     ///
-    /// Artemis 2.40 must not be told: it counts the messages that it sent to a consumer that was killed as unacknowledged for ever. After some kills it
-    /// sends nothing more.
-    pub tells_receive_maximum: bool,
+    /// Artemis 2.40 does (ARTEMIS-5469). What is on its way when a connection ends stays in its count as long as the session lives, and it sends nothing more
+    /// once the count has reached the number. Without a number it would loop for ever once all packet ids are in the count.
+    pub is_counted_for_ever: bool,
 }
 
 /// A received message.
@@ -258,6 +258,9 @@ impl Consumer {
         };
         if consumer.subscriptions.is_empty() {
             return Err(ConfigError::new("topics", "has no topic filter"));
+        }
+        if consumer.receive_maximum == 0 {
+            return Err(ConfigError::new("receive_maximum", "must be 1 at least"));
         }
         for subscription in &consumer.subscriptions {
             if let Some(fault) = filter_fault(&subscription.filter) {

@@ -45,17 +45,19 @@ impl Tolerant {
         let mut chunk = [0; READ_BYTES];
         while self.ready.is_empty() {
             let mut buffer = ReadBuf::new(&mut chunk);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            if buffer.filled().is_empty() {
-                // A packet that is not complete by now never will be.
-                std::mem::swap(&mut self.raw, &mut self.ready);
-                return match self.broken.take() {
-                    Some(error) if self.ready.is_empty() => Poll::Ready(Err(error)),
-                    _ => Poll::Ready(Ok(())),
-                };
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            let came = buffer.filled();
+            if let Err(error) = read {
+                self.broken.get_or_insert(error);
+            } else if !came.is_empty() {
+                self.raw.extend_from_slice(came);
+                self.wire.received(&mut self.raw, &mut self.ready);
+                continue;
             }
-            self.raw.extend_from_slice(buffer.filled());
-            self.wire.received(&mut self.raw, &mut self.ready);
+            // A packet that is not complete by now never will be.
+            std::mem::swap(&mut self.raw, &mut self.ready);
+            let error = self.broken.take_if(|_| self.ready.is_empty());
+            return Poll::Ready(error.map_or(Ok(()), Err));
         }
         Poll::Ready(Ok(()))
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -92,17 +93,26 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Let at most about so many bytes come before they are read.
+    pub fn set_ahead(&self, bytes: usize) {
+        // Without it everything works, but more is on its way.
+        drop(SockRef::from(self.tcp()).set_recv_buffer_size(bytes));
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.bytes {
+            Bytes::Plain(tcp) => tcp,
+            Bytes::Tls(tls) => tls.get_ref().0,
+        }
+    }
+
     /// A broker that uses Nagle's algorithm (Mosquitto's default) sends one PUBACK, and holds the others back until the
     /// segment of the first is acknowledged. Data that we send acknowledges it. If there is nothing to send, our kernel
     /// would wait 40 ms. The option does not last, so it is set at each such read.
     #[cfg(target_os = "linux")]
     fn acknowledge_at_once(&self) {
-        let tcp = match &self.bytes {
-            Bytes::Plain(tcp) => tcp,
-            Bytes::Tls(tls) => tls.get_ref().0,
-        };
         // Without it everything works, but later.
-        drop(tcp.set_quickack(true));
+        drop(self.tcp().set_quickack(true));
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -71,7 +71,7 @@ impl Memory {
         let notes = lock.lock().unwrap();
         let until = notes.asked + rounds;
         let waited = changed.wait_timeout_while(notes, PATIENCE, |notes| notes.asked < until);
-        assert!(!waited.unwrap().1.timed_out());
+        assert!(!waited.unwrap().1.timed_out(), "the consumer stands still");
     }
 
     /// From now on everything is durable.
@@ -183,7 +183,7 @@ fn run(
         session_expiry: Duration::from_secs(3600),
         max_payload_bytes: 1000,
         receive_maximum: u16::MAX,
-        tells_receive_maximum: true,
+        is_counted_for_ever: false,
     };
     change(&mut config, &mut settings);
     let consumer = Arc::new(Consumer::new(config, settings).unwrap());
@@ -253,15 +253,20 @@ fn acknowledgements_wait_for_the_disk_and_keep_the_order_of_the_messages() {
 
 #[test]
 fn no_more_messages_are_taken_than_may_wait_for_their_acknowledgement() {
-    //! Whether the broker was told the number or not, and although an answer to a ping stands behind them unread.
-    for tells in [true, false] {
+    //! Whatever the broker was told, and although an answer to a ping stands behind them unread.
+    let cases = [
+        (Protocol::V5, false, vec![[0x21, 0, 2]]),
+        (Protocol::V5, true, vec![[0x21, 0xea, 0x60]]),
+        (Protocol::V311, false, vec![]),
+    ];
+    for (protocol, is_counted_for_ever, told) in cases {
         let memory = Memory::default();
         let script = memory.clone();
         let broker = Scripted::start(move |_, peer| {
             let connect = peer.expect_connect();
             peer.connack(0, &[]);
             peer.suback(&[1]);
-            let messages = (11..16).flat_map(|id| peer.delivery(id, 1, "a", b"1"));
+            let messages = (11..16).flat_map(|id| peer.delivery(id, (id % 2 + 1) as u8, "a", b"1"));
             let messages: Vec<u8> = messages.collect();
             peer.write(&messages);
             expect(peer, PINGREQ, 0);
@@ -270,26 +275,33 @@ fn no_more_messages_are_taken_than_may_wait_for_their_acknowledgement() {
             let taken = script.with(|notes| notes.taken);
             script.sync();
             for id in 11..16 {
-                let (kind, found, _) = peer.next().expect("PUBACK");
-                if kind == UNSUBSCRIBE {
-                    unsuback(peer, found);
-                    expect(peer, PUBACK, id);
-                } else {
-                    assert_eq!((kind, found), (PUBACK, id));
-                }
+                let (kind, found) = loop {
+                    match peer.next().expect("an acknowledgement") {
+                        (UNSUBSCRIBE, id, _) => unsuback(peer, id),
+                        (PINGREQ, ..) => peer.write(&packet(0xd0, &[])),
+                        (kind, id, _) => break (kind, id),
+                    }
+                };
+                let expected = if id % 2 == 0 { PUBACK } else { PUBREC };
+                assert_eq!((kind, found), (expected, id));
             }
-            let is_told = connect.windows(3).any(|property| property == [0x21, 0, 2]);
-            format!("{taken}, told {is_told}")
+            let told = connect.windows(3).filter(|property| property[0] == 0x21);
+            let told: Vec<&[u8]> = told.collect();
+            format!("{taken} {told:?}")
         });
         let running = run(&broker, &memory, &["a"], |config, settings| {
-            config.protocol = Protocol::V5;
+            config.protocol = protocol;
             config.keep_alive = Duration::from_secs(1);
-            config.ack_timeout = Duration::from_millis(1);
+            config.ack_timeout = Duration::from_millis(100);
             settings.receive_maximum = 2;
-            settings.tells_receive_maximum = tells;
+            settings.is_counted_for_ever = is_counted_for_ever;
         });
-        assert_eq!(broker.result(), format!("2, told {tells}"));
-        assert_eq!(running.ended().kind, EndKind::Lost);
+        assert_eq!(broker.result(), format!("2 {told:?}"));
+        let ended = running.ended();
+        assert_eq!(
+            (ended.kind, ended.detail.as_str()),
+            (EndKind::Lost, "the broker closed the connection")
+        );
     }
 }
 

@@ -200,7 +200,7 @@ impl MqttConsumer {
             session_expiry: seconds("session_expiry_s", session_expiry_s)?,
             max_payload_bytes: max_document_bytes,
             receive_maximum,
-            tells_receive_maximum: redelivery == Redelivery::Marked,
+            is_counted_for_ever: redelivery == Redelivery::Unmarked,
         };
         let core = Consumer::new(config, consumer).map_err(refused)?;
         let settings = SourceSettings {

@@ -142,7 +142,7 @@ impl MqttRecorder {
             session_expiry: Duration::ZERO,
             max_payload_bytes: max_document_bytes,
             receive_maximum: u16::MAX,
-            tells_receive_maximum: false,
+            is_counted_for_ever: false,
         };
         Ok(Self {
             core: Consumer::new(config, consumer).map_err(refused)?,

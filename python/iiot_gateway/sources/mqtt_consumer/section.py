@@ -51,7 +51,8 @@ class MqttConsumerSection(SourceSection):
     )
     redelivery: Literal["marked", "unmarked"] = text(
         "marked",
-        "How the broker sends a message again: marked has MQTT's DUP flag and the same packet id; unmarked has neither, as with Artemis.",
+        "How the broker sends a message again: marked has MQTT's DUP flag and the same packet id; unmarked has neither, as with Artemis, "
+        "which is then not told receive_maximum either.",
         "marked",
         "unmarked",
     )
@@ -149,10 +150,7 @@ def notes(config: Config) -> Iterator[str]:
         if not consumer.is_shared():
             continue
         if consumer.protocol == "3.1.1":
-            yield (
-                f"{name}.protocol is 3.1.1, so only the broker bounds how many messages another worker stores twice, and marks of "
-                'other gateways are not seen: set protocol = "5"'
-            )
+            yield f'{name}.protocol is 3.1.1, so marks of other gateways are not seen: set protocol = "5"'
         formats = time_formats(source_rules(config, name, consumer).profile)
         if UPTIMES & formats:
             yield f"{name}: an uptime counts as no time in a share, because each worker sees a part of a device's messages; {AT_LEAST_ONCE}"

@@ -64,8 +64,9 @@ impl Acks {
         self.waiting.is_empty() && self.sent.is_empty() && self.asked.is_none()
     }
 
-    /// Everything up to this ticket is durable: write the acknowledgements that are due.
-    pub(super) fn durable(&mut self, ticket: u64, now: Instant, out: &mut BytesMut) {
+    /// Everything up to this ticket is durable: write the acknowledgements that are due. Returns how many they are.
+    pub(super) fn durable(&mut self, ticket: u64, now: Instant, out: &mut BytesMut) -> usize {
+        let before = self.waiting.len();
         while let Some(&(needs, packet_id, is_qos_2)) = self.waiting.front() {
             if needs > ticket {
                 break;
@@ -79,6 +80,7 @@ impl Acks {
             }
         }
         self.ask(now, out);
+        before - self.waiting.len()
     }
 
     /// Ask whether the broker has read the acknowledgements, if it is time.

@@ -17,6 +17,8 @@ pub(super) const UNSUBACK: u8 = 11;
 pub(super) const PINGRESP: u8 = 13;
 pub(super) const DISCONNECT: u8 = 14;
 
+/// The receive maximum for a broker that counts messages of earlier connections against it: most of the packet ids there are.
+const MOST_COUNTED: u16 = 60_000;
 const USER_PROPERTY: u8 = 0x26;
 
 /// The peer does not keep to the protocol.
@@ -98,8 +100,11 @@ pub(super) fn connect(
             session_expiry_interval: Some(
                 u32::try_from(consumer.session_expiry.as_secs()).unwrap_or(u32::MAX),
             ),
-            receive_maximum: Some(consumer.receive_maximum)
-                .filter(|most| consumer.tells_receive_maximum && *most < u16::MAX),
+            receive_maximum: if consumer.is_counted_for_ever {
+                Some(MOST_COUNTED)
+            } else {
+                Some(consumer.receive_maximum).filter(|most| *most < u16::MAX)
+            },
             ..v5::ConnectProperties::new()
         };
         let packet = v5::Connect {

@@ -23,6 +23,8 @@ use crate::transport::Stream;
 
 /// How many bytes are read at once, so that many messages are passed on together.
 const READ_BYTES: usize = 256 * 1024;
+/// How many bytes may be on their way if the broker counts them for ever.
+const COUNTED_AHEAD: usize = 64 * 1024;
 /// How long a last check for messages takes. It is needed because this thread also sees no messages while it gets no CPU time.
 const LAST_LOOK: Duration = Duration::from_millis(5);
 /// One connection.
@@ -34,6 +36,8 @@ pub(super) struct Link<'a> {
     pub(super) v5: bool,
     pub(super) acks: Acks,
     pub(super) out: BytesMut,
+    /// How many acknowledgements `out` holds.
+    unwritten: usize,
     /// Messages of the batch that is being collected.
     collected: Vec<(u16, u8)>,
     /// Requests of ours that wait for an answer.
@@ -44,7 +48,7 @@ pub(super) struct Link<'a> {
     last_sent: Instant,
     last_came: Instant,
     pinged_at: Option<Instant>,
-    /// Since when whatever comes is read at once; none while nothing may be read.
+    /// Since when everything is read as it comes; none while reading is held back.
     reading_since: Option<Instant>,
     pub(super) paused_at: Option<Instant>,
     stopping: bool,
@@ -70,6 +74,7 @@ impl<'a> Link<'a> {
             v5,
             acks: Acks::new(v5),
             out: BytesMut::new(),
+            unwritten: 0,
             collected: Vec::new(),
             subscribing: HashMap::new(),
             unsubscribing: HashMap::new(),
@@ -121,6 +126,9 @@ impl<'a> Link<'a> {
             stream = transport.connect(within) => stream.map_err(|error| broken(&error))?,
             () = stopped(&desk) => return Ok(()),
         };
+        if self.consumer.is_counted_for_ever {
+            stream.set_ahead(COUNTED_AHEAD);
+        }
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut splitter = Splitter::new(self.v5, self.consumer.max_payload_bytes);
         let connected = tokio::select! {
@@ -183,12 +191,7 @@ impl<'a> Link<'a> {
         loop {
             self.take_all(&mut splitter)?;
             let now = Instant::now();
-            let was_full = self.is_full();
-            self.acks.durable(self.inlet.durable(), now, &mut self.out);
-            if was_full && !self.is_full() {
-                // The splitter may hold more, and nothing else would say so.
-                continue;
-            }
+            self.unwritten += self.acks.durable(self.inlet.durable(), now, &mut self.out);
             let may_read = self.may_read(now)?;
             self.keep_alive(now)?;
             if let Some(stop_by) = desk.stop_by() {
@@ -222,10 +225,12 @@ impl<'a> Link<'a> {
                     self.out.advance(count);
                     self.last_sent = Instant::now();
                     if self.out.is_empty() {
+                        self.unwritten = 0;
                         writer.flush().await.map_err(|error| broken(&error))?;
                     }
                 }
-                count = reader.read_buf(splitter.room(READ_BYTES)), if may_read && !self.stopping => {
+                // In a block of its own, because the branch is evaluated even if it is off: room would be made that is not used.
+                count = async { reader.read_buf(splitter.room(READ_BYTES)).await }, if may_read && !self.stopping => {
                     self.came(count)?;
                 }
                 () = desk.wake.notified() => {}
@@ -246,9 +251,9 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Whether as many messages wait for their acknowledgement as may. What else has come stays in the splitter and in the socket.
+    /// Whether the most messages that may wait for their acknowledgement already do. Further ones stay in the splitter and in the socket.
     fn is_full(&self) -> bool {
-        let waiting = self.acks.waiting() + self.collected.len();
+        let waiting = self.collected.len() + self.acks.waiting() + self.unwritten;
         waiting >= usize::from(self.consumer.receive_maximum)
     }
 
@@ -350,7 +355,8 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Whether more may be read. A pause longer than half the keep-alive ends the connection. Otherwise the broker would end it, and publish the will.
+    /// Whether more may be read: there is room for it, and not too many messages wait for their acknowledgement. A journal that has no room for longer than
+    /// half the keep-alive ends the connection. Otherwise the broker would end it, and publish the will.
     fn may_read(&mut self, now: Instant) -> Result<bool, Failure> {
         let has_room = self.inlet.has_room();
         if has_room {
@@ -384,14 +390,19 @@ impl<'a> Link<'a> {
             return Ok(());
         }
         if let (Some(at), Some(since)) = (self.pinged_at, self.reading_since)
-            && self.last_came < at
-            && now.saturating_duration_since(at.max(since))
+            && now.saturating_duration_since(at.max(since).max(self.last_came))
                 >= self.checked.config.ack_timeout.min(self.keep_alive)
         {
             return Err(Failure::silent("the broker does not answer a ping"));
         }
         let idle = |since: Instant| now.saturating_duration_since(since) >= self.keep_alive * 3 / 4;
-        if self.pinged_at.is_none() && (idle(self.last_sent) || idle(self.last_came)) {
+        let is_due = if self.reading_since.is_some() {
+            self.pinged_at.is_none() && (idle(self.last_sent) || idle(self.last_came))
+        } else {
+            // No answer is read, and the broker must hear of us all the same.
+            idle(self.last_sent) && self.out.is_empty()
+        };
+        if is_due {
             control::ping(&mut self.out);
             self.pinged_at = Some(now);
         }
