@@ -314,7 +314,7 @@ def test_an_import_that_was_cut_short_is_finished_by_the_same_command(fleet: Cal
     csv.write_text(head + "".join(rows))
     second = gateway.run("devices", "import", str(csv))
     assert (second.returncode, len(second.stdout.splitlines())) == (0, 501), second.stderr
-    assert "700 devices are there already" in second.stderr
+    assert "700 devices exist already" in second.stderr
     for line in (first.stdout.splitlines()[1], second.stdout.splitlines()[-1]):
         device, _, key = line.partition(",")
         assert gateway.api("GET", "devices/status", key)[1]["device"]["id"] == device
