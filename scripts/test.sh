@@ -47,6 +47,23 @@ step() {
     time "$@"
 }
 
+# run_tests [ARGUMENTS OF PYTEST...]: without arguments the product tests, which mostly wait, and all others beside them.
+run_tests() {
+    local log others status=0
+    if [ $# -gt 0 ]; then
+        $python -m pytest "$@"
+        return
+    fi
+    log="$(mktemp)"
+    $python -m pytest tests --ignore=tests/product >"$log" 2>&1 &
+    others=$!
+    $python -m pytest tests/product || status=$?
+    wait "$others" || status=$?
+    cat "$log"
+    rm -f "$log"
+    return "$status"
+}
+
 quick=
 if [ "${1:-}" = --quick ]; then
     quick=1
@@ -100,7 +117,7 @@ step .venv/bin/ruff check --quiet
 step .venv/bin/mypy
 step $python -m mypy.stubtest iiot_gateway._native --concise
 if command -v shellcheck >/dev/null 2>&1; then step shellcheck -x scripts/*.sh scripts/fake-probe-rs .ci/run deploy/grafana/start.sh; fi
-step $python -m pytest "$@"
+step run_tests "$@"
 # Briefly, so that the benchmarks cannot rot (those of the crates are run by cargo test); scripts/bench.sh measures.
 if compgen -G 'benches/test_*.py' >/dev/null; then
     step $python -m pytest benches --benchmark-enable --benchmark-min-rounds=1 --benchmark-max-time=0.2 --benchmark-warmup=off -q
