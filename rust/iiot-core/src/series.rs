@@ -20,24 +20,41 @@ pub struct SeriesName {
 ///
 /// If its names have no backslashes and control characters, the key is the part of line protocol before the value.
 pub fn push_key(point: &Point<'_>, field: &Field<'_>, out: &mut Vec<u8>) {
-    let mut raw = Vec::new();
-    point.push_measurement(&mut raw);
-    push_escaped(&raw, b", \\", out);
+    push_shared_key(point, out);
+    push_field_key(field, out);
+}
+
+/// Append the part of a key that all fields of a point share.
+pub fn push_shared_key(point: &Point<'_>, out: &mut Vec<u8>) {
+    let from = out.len();
+    point.push_measurement(out);
+    escape(out, from, b", \\");
     point.tags(|key, value, _| {
-        out.push(b',');
-        push_escaped(key.as_bytes(), b", =\\", out);
-        out.push(b'=');
-        push_escaped(value, b", =\\", out);
+        for (mark, text) in [(b',', key.as_bytes()), (b'=', value)] {
+            out.push(mark);
+            let from = out.len();
+            out.extend_from_slice(text);
+            escape(out, from, b", =\\");
+        }
     });
-    raw.clear();
-    field.push_name(&mut raw);
+}
+
+/// Append the part of a key that follows the shared one.
+pub fn push_field_key(field: &Field<'_>, out: &mut Vec<u8>) {
     out.push(b' ');
-    push_escaped(&raw, b", =\\", out);
+    let from = out.len();
+    field.push_name(out);
+    escape(out, from, b", =\\");
     out.push(b'=');
 }
 
-fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
-    for &byte in raw {
+/// Put a backslash before each special byte from `from` on.
+fn escape(out: &mut Vec<u8>, from: usize, special: &[u8]) {
+    let names = out.get(from..).unwrap_or_default();
+    let Some(first) = names.iter().position(|byte| special.contains(byte)) else {
+        return;
+    };
+    for byte in out.split_off(from + first) {
         if special.contains(&byte) {
             out.push(b'\\');
         }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::value::Value;
 use crate::writer::{Stored, Writer};
 use iiot_core::Decoded;
-use iiot_core::series::push_key;
+use iiot_core::series::{push_field_key, push_shared_key};
 use iiot_journal::{Batches, Confirmation, Confirmations, Encoder, Frame, OriginInfo, now_ns};
 use std::collections::HashMap;
 use std::fmt;
@@ -81,12 +81,18 @@ impl Encoder for Values<'_> {
         self.frames += 1;
         let Some(decoded) = decoded else { return };
         decoded.for_each_point(&info.origin, frame.time(), |point| {
+            let mut shared = None;
             for field in point.fields() {
                 let fixed = field.fixed().map(|number| (info.id, number));
                 let known = fixed.and_then(|fixed| self.slots.of_field.get(&fixed).copied());
                 let slot = known.unwrap_or_else(|| {
-                    self.key.clear();
-                    push_key(&point, &field, &mut self.key);
+                    let shared = *shared.get_or_insert_with(|| {
+                        self.key.clear();
+                        push_shared_key(&point, &mut self.key);
+                        self.key.len()
+                    });
+                    self.key.truncate(shared);
+                    push_field_key(&field, &mut self.key);
                     let slot = self.writer.slot(&self.key, field.topic(&mut self.topic));
                     if let Some(fixed) = fixed {
                         self.slots.of_field.insert(fixed, slot);
