@@ -128,8 +128,8 @@ impl Evaluator {
         let Observed {
             rule: at,
             key,
+            labels,
             ref seen,
-            ..
         } = *observed;
         let Some((rule, all)) = self.rules.get_mut(at) else {
             return;
@@ -142,7 +142,7 @@ impl Evaluator {
             }
             None => {
                 self.series += 1;
-                let series = Series::new(observed.labels());
+                let series = Series::new(labels.clone());
                 all.entry(key.to_owned()).or_insert(series)
             }
         };

@@ -2,6 +2,7 @@
 
 use crate::core::{Core, Limits};
 use crate::evaluator::Figure;
+use crate::observations::Observations;
 use crate::outbox::Notification;
 use crate::rule::Rule;
 use crate::watch::{Seeing, Watch};
@@ -26,13 +27,19 @@ pub struct Delivered {
 
 /// The sink of alerts. Batches are delivered by one thread; everything else may be called from any.
 pub struct Feed {
-    batches: Mutex<Batches>,
+    reading: Mutex<Reading>,
     confirmations: Arc<Confirmations>,
     watch: Watch,
     /// Held while changes are on their way to the disk, so that they reach it in their order. Taken before the state.
     writing: Mutex<()>,
     /// Never held while the disk is waited for: who looks at the alerts may be the event loop.
     state: Mutex<State>,
+}
+
+struct Reading {
+    batches: Batches,
+    /// Those of the last batch; the next one uses their room.
+    observations: Observations,
 }
 
 struct State {
@@ -88,7 +95,10 @@ impl Feed {
         let (core, _) = Core::load(rules, receivers, limits, journal, &stored, now.0);
         Ok(Self {
             confirmations: batches.confirmations(),
-            batches: Mutex::new(batches),
+            reading: Mutex::new(Reading {
+                batches,
+                observations: Observations::default(),
+            }),
             watch,
             writing: Mutex::default(),
             state: Mutex::new(State {
@@ -101,16 +111,21 @@ impl Feed {
 
     /// Wait for frames up to `timeout`, then for more up to `linger`; judge and confirm them, and let time pass. None if nothing came.
     pub fn deliver(&self, linger: Duration, timeout: Duration) -> Result<Option<Delivered>> {
-        let mut batches = lock(&self.batches);
+        let mut reading = lock(&self.reading);
+        let Reading {
+            batches,
+            observations,
+        } = &mut *reading;
         batches.rewind();
-        let mut seeing = Seeing::new(&self.watch);
+        let mut seeing = Seeing::new(&self.watch, observations);
         let positions = batches.next(&mut seeing, linger, timeout)?;
+        let (frames, last_received_ns) = (seeing.frames, seeing.last_received_ns);
         let _writing = lock(&self.writing);
         let changes = {
             let mut state = lock(&self.state);
             let now_ns = state.now();
-            state.core.observe(&seeing.observations);
-            let is_present = match (&positions, seeing.last_received_ns) {
+            state.core.observe(observations);
+            let is_present = match (&positions, last_received_ns) {
                 (None, _) => true,
                 (Some(_), Some(received_ns)) => now_ns - received_ns < PRESENT_NS,
                 // Frames of other profiles do not say when they came.
@@ -130,14 +145,12 @@ impl Feed {
         self.confirmations.queue(Confirmation {
             from: positions.start,
             end: positions.end,
-            delivered: seeing.frames,
+            delivered: frames,
             state: changes,
             ..Confirmation::default()
         })?;
         self.confirmations.settle();
-        Ok(Some(Delivered {
-            frames: seeing.frames,
-        }))
+        Ok(Some(Delivered { frames }))
     }
 
     /// Take all figures of the gateway as they are now.

@@ -1,37 +1,54 @@
 //! What rules see in the frames of a batch.
 //!
-//! A batch may hold tens of thousands of observations. Their texts lie one behind the other in one buffer, so that an observation allocates nothing of its own.
+//! Most points have tags that were seen before. Which rules select these tags, and which series each rule makes of them, is found out once. So an
+//! observation costs one look at a table, and allocates nothing of its own.
 
 use crate::rule::Rule;
 use crate::series::{Labels, Seen};
+use std::collections::HashMap;
 use std::ops::Range;
 
-/// A part of the buffer.
-type Text = Range<usize>;
+/// So many different sets of tags are kept from one batch to the next.
+const MOST_KEPT: usize = 4096;
 
 /// Values that rules watch, in the order of their frames.
 #[derive(Debug, Default)]
 pub struct Observations {
     all: Vec<Observation>,
+    /// The texts of the values, one behind the other.
     text: String,
-    /// Keys and values of tags: a run of them for each point.
-    tags: Vec<(Text, Text)>,
-    /// The run of the last point.
-    point: Range<usize>,
-    /// How much of text and tags observations need.
-    needed: (usize, usize),
+    /// All sets of tags, and the place of each by the bytes of its tags.
+    sets: Vec<Set>,
+    places: HashMap<Box<[u8]>, usize>,
+    /// The set of the last point.
+    point: usize,
+    room: Vec<u8>,
+}
+
+/// The tags of a point, and what rules make of them.
+#[derive(Debug)]
+struct Set {
+    /// Sorted by their keys.
+    tags: Labels,
+    /// Rules by their numbers; a rule that does not select the tags has no series.
+    series: Vec<(usize, Option<Labelled>)>,
+}
+
+/// A series by its name.
+#[derive(Debug)]
+struct Labelled {
+    key: String,
+    labels: Labels,
 }
 
 #[derive(Debug)]
 struct Observation {
     rule: usize,
-    /// The key of the series.
-    key: Text,
-    /// The tags of the series.
-    labels: Range<usize>,
+    /// The place of the series: its set, and its place there.
+    series: (usize, usize),
     time_ns: i64,
     received_ns: i64,
-    value: Option<(f64, Text)>,
+    value: Option<(f64, Range<usize>)>,
 }
 
 /// What a rule sees.
@@ -41,50 +58,63 @@ pub(crate) struct Observed<'a> {
     pub rule: usize,
     /// The key of the series.
     pub key: &'a str,
-    pub seen: Seen<'a>,
-    labels: &'a [(Text, Text)],
-    text: &'a str,
-}
-
-impl Observed<'_> {
     /// The tags of the series.
-    pub(crate) fn labels(&self) -> Labels {
-        let text = |part: &Text| part_of(self.text, part).to_owned();
-        let labels = self.labels.iter();
-        labels
-            .map(|(key, value)| (text(key), text(value)))
-            .collect()
-    }
-}
-
-fn part_of<'t>(text: &'t str, part: &Text) -> &'t str {
-    text.get(part.clone()).unwrap_or_default()
+    pub labels: &'a Labels,
+    pub seen: Seen<'a>,
 }
 
 impl Observations {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
+    /// How many there are, or how many sets of tags if those are more.
+    pub(crate) fn size(&self) -> usize {
+        self.all.len().max(self.sets.len())
+    }
+
+    /// Begin a batch.
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+        self.text.clear();
+        if self.sets.len() > MOST_KEPT {
+            self.sets.clear();
+            self.places.clear();
+        }
     }
 
     /// Begin a point. `show` shows its tags, in any order.
     pub fn point(&mut self, show: impl FnOnce(&mut dyn FnMut(&str, &[u8]))) {
-        // Nothing is kept of points that no rule selected.
-        self.text.truncate(self.needed.0);
-        self.tags.truncate(self.needed.1);
-        let from = self.tags.len();
+        self.room.clear();
         show(&mut |key, value| {
-            let tag = (self.push(key), self.push(&String::from_utf8_lossy(value)));
-            self.tags.push(tag);
+            for part in [key.as_bytes(), value] {
+                self.room.extend_from_slice(&part.len().to_ne_bytes());
+                self.room.extend_from_slice(part);
+            }
         });
-        self.point = from..self.tags.len();
-        let text = self.text.as_str();
-        if let Some(run) = self.tags.get_mut(from..) {
-            run.sort_unstable_by_key(|(key, _)| part_of(text, key));
-        }
+        self.point = match self.places.get(self.room.as_slice()) {
+            Some(&place) => place,
+            None => self.add_set(),
+        };
     }
 
-    /// Add what a rule sees in the point, if the rule selects it.
+    /// Add the set of the tags in the room.
+    fn add_set(&mut self) -> usize {
+        let mut rest = self.room.as_slice();
+        let mut part = || {
+            let (length, behind) = rest.split_first_chunk()?;
+            let (text, behind) = behind.split_at_checked(usize::from_ne_bytes(*length))?;
+            rest = behind;
+            Some(String::from_utf8_lossy(text).into_owned())
+        };
+        let mut tags: Labels = std::iter::from_fn(|| Some((part()?, part()?))).collect();
+        tags.sort_unstable();
+        let place = self.sets.len();
+        self.places.insert(self.room.as_slice().into(), place);
+        self.sets.push(Set {
+            tags,
+            series: Vec::new(),
+        });
+        place
+    }
+
+    /// Add what a rule sees in the point, if the rule selects it. Rules keep their numbers.
     pub fn see(
         &mut self,
         number: usize,
@@ -93,93 +123,80 @@ impl Observations {
         received_ns: i64,
         value: Option<(f64, &str)>,
     ) {
-        let Some(labels) = self.labels_of(rule) else {
+        let Some(set) = self.sets.get_mut(self.point) else {
             return;
         };
-        let key = self.push_key(labels.clone());
-        let value = value.map(|(number, text)| (number, self.push(text)));
+        let known = set.series.iter().position(|(known, _)| *known == number);
+        let at = known.unwrap_or_else(|| {
+            set.series.push((number, series_of(rule, &set.tags)));
+            set.series.len() - 1
+        });
+        if !matches!(set.series.get(at), Some((_, Some(_)))) {
+            return;
+        }
+        let value = value.map(|(number, text)| {
+            let from = self.text.len();
+            self.text.push_str(text);
+            (number, from..self.text.len())
+        });
         self.all.push(Observation {
             rule: number,
-            key,
-            labels,
+            series: (self.point, at),
             time_ns,
             received_ns,
             value,
         });
-        self.needed = (self.text.len(), self.tags.len());
     }
 
     /// In the order in which they were added.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Observed<'_>> {
-        self.all.iter().map(|observation| {
+        self.all.iter().filter_map(|observation| {
+            let (set, at) = observation.series;
+            let (_, series) = self.sets.get(set)?.series.get(at)?;
+            let series = series.as_ref()?;
             let value = observation.value.as_ref();
-            Observed {
+            let text = |part: &Range<usize>| self.text.get(part.clone()).unwrap_or_default();
+            Some(Observed {
                 rule: observation.rule,
-                key: part_of(&self.text, &observation.key),
+                key: &series.key,
+                labels: &series.labels,
                 seen: Seen {
                     time_ns: observation.time_ns,
                     received_ns: observation.received_ns,
-                    value: value.map(|(number, text)| (*number, part_of(&self.text, text))),
+                    value: value.map(|(number, part)| (*number, text(part))),
                 },
-                labels: self
-                    .tags
-                    .get(observation.labels.clone())
-                    .unwrap_or_default(),
-                text: &self.text,
-            }
+            })
         })
     }
+}
 
-    /// The labels of the point's series; none if it is not selected, or, for a silence, does not say which device it is of.
-    fn labels_of(&mut self, rule: &Rule) -> Option<Range<usize>> {
-        let selection = &rule.selection;
-        let (text, run) = (self.text.as_str(), self.tags.get(self.point.clone())?);
-        let is_there = |wanted: (&String, &String)| {
-            run.iter().any(|(key, value)| {
-                (part_of(text, key), part_of(text, value)) == (wanted.0.as_str(), wanted.1.as_str())
-            })
-        };
-        if !selection.tags.iter().all(is_there) {
-            return None;
-        }
-        if selection.by.is_empty() {
-            // A silence then has one series for all.
-            let is_one = rule.is_silence();
-            return Some(if is_one { 0..0 } else { self.point.clone() });
-        }
-        let from = self.tags.len();
-        for at in self.point.clone() {
-            let Some((key, value)) = self.tags.get(at).cloned() else {
-                continue;
-            };
-            let name = part_of(&self.text, &key);
-            if selection.by.iter().any(|wanted| wanted == name) {
-                self.tags.push((key, value));
-            }
-        }
-        let labels = from..self.tags.len();
-        (!rule.is_silence() || labels.len() == selection.by.len()).then_some(labels)
+/// The series of a point with these tags; none if the point is not selected, or, for a silence, does not say which device it is of.
+fn series_of(rule: &Rule, tags: &Labels) -> Option<Labelled> {
+    let selection = &rule.selection;
+    let is_there = |(key, value): (&String, &String)| {
+        let mut tags = tags.iter();
+        tags.any(|tag| (&tag.0, &tag.1) == (key, value))
+    };
+    if !selection.tags.iter().all(is_there) {
+        return None;
     }
-
-    /// The key of a series is its labels as one text.
-    fn push_key(&mut self, labels: Range<usize>) -> Text {
-        let from = self.text.len();
-        for (key, value) in self.tags.get(labels).unwrap_or_default() {
-            if self.text.len() > from {
-                self.text.push('\u{1e}');
-            }
-            self.text.extend_from_within(key.clone());
-            self.text.push('\u{1f}');
-            self.text.extend_from_within(value.clone());
-        }
-        from..self.text.len()
+    let labels: Labels = if !selection.by.is_empty() {
+        let tags = tags.iter().filter(|(key, _)| selection.by.contains(key));
+        tags.cloned().collect()
+    } else if rule.is_silence() {
+        // One series for all.
+        Labels::new()
+    } else {
+        tags.clone()
+    };
+    if rule.is_silence() && labels.len() != selection.by.len() {
+        return None;
     }
-
-    fn push(&mut self, text: &str) -> Text {
-        let from = self.text.len();
-        self.text.push_str(text);
-        from..self.text.len()
-    }
+    let parts = labels
+        .iter()
+        .map(|(key, value)| format!("{key}\u{1f}{value}"));
+    let key = parts.collect::<Vec<_>>().join("\u{1e}");
+    Some(Labelled { key, labels })
 }
 
 #[cfg(test)]
@@ -221,8 +238,10 @@ mod tests {
         let all = observations.iter();
         all.map(|observed| {
             assert_eq!(observed.seen.value, Some((1.5, "1.5")));
-            let labels = observed.labels();
-            let labels = labels.iter().map(|(key, value)| format!("{key}={value}"));
+            let labels = observed
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"));
             (
                 observed.key.to_owned(),
                 labels.collect::<Vec<_>>().join(","),
@@ -259,26 +278,31 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_points_that_no_rule_selects() {
+    fn tags_that_differ_in_where_a_text_ends_are_different_sets() {
+        let rules = [rule("")];
         let mut observations = Observations::default();
-        let rules = [
-            rule(r#", "tags": {"site": "south"}"#),
-            silence(r#", "by": ["node", "pump"]"#),
-        ];
-        for _ in 0..1000 {
-            begin(&mut observations, &TAGS);
-            for (number, rule) in rules.iter().enumerate() {
-                observations.see(number, rule, 1, 2, None);
-            }
+        for tags in [[("a", "bc"), ("d", "")], [("ab", "c"), ("d", "")]] {
+            begin(&mut observations, &tags);
+            observations.see(0, &rules[0], 1, 2, None);
         }
-        begin(&mut observations, &[]);
-        assert_eq!(
-            (
-                observations.len(),
-                observations.text.len(),
-                observations.tags.len()
-            ),
-            (0, 0, 0)
-        );
+        let keys: Vec<&str> = observations.iter().map(|observed| observed.key).collect();
+        assert_eq!(keys, ["a\u{1f}bc\u{1e}d\u{1f}", "ab\u{1f}c\u{1e}d\u{1f}"]);
+    }
+
+    #[test]
+    fn a_batch_keeps_few_sets_of_tags_of_the_batches_before() {
+        let rules = [rule(r#", "tags": {"pump": "0"}"#)];
+        let mut observations = Observations::default();
+        for round in 0..3 {
+            observations.clear();
+            for number in 0..=MOST_KEPT {
+                begin(&mut observations, &[("pump", &number.to_string())]);
+                observations.see(0, &rules[0], 1, 2, Some((1.5, "1.5")));
+            }
+            assert_eq!(observations.size(), MOST_KEPT + 1, "{round}");
+            assert_eq!(observations.iter().count(), 1);
+        }
+        observations.clear();
+        assert_eq!(observations.size(), 0);
     }
 }

@@ -145,17 +145,19 @@ const MOST: usize = 20_000;
 /// What rules see in the frames of a batch.
 pub(crate) struct Seeing<'w> {
     watch: &'w Watch,
-    pub observations: Observations,
+    observations: &'w mut Observations,
     pub frames: u64,
     /// When the last frame came.
     pub last_received_ns: Option<i64>,
 }
 
 impl<'w> Seeing<'w> {
-    pub(crate) fn new(watch: &'w Watch) -> Self {
+    /// Begin a batch; the observations are those of the last one until then.
+    pub(crate) fn new(watch: &'w Watch, observations: &'w mut Observations) -> Self {
+        observations.clear();
         Self {
             watch,
-            observations: Observations::default(),
+            observations,
             frames: 0,
             last_received_ns: None,
         }
@@ -164,7 +166,7 @@ impl<'w> Seeing<'w> {
 
 impl Encoder for Seeing<'_> {
     fn is_full(&self) -> bool {
-        self.observations.len() >= MOST || self.frames >= MOST as u64
+        self.observations.size() >= MOST || self.frames >= MOST as u64
     }
 
     fn wants(&mut self, info: &OriginInfo, frame: &Frame<'_>) -> bool {
@@ -174,6 +176,6 @@ impl Encoder for Seeing<'_> {
     fn frame(&mut self, info: &OriginInfo, frame: &Frame<'_>, decoded: Option<&Decoded<'_>>) {
         self.frames += 1;
         self.last_received_ns = Some(frame.received_at_ns);
-        self.watch.see(info, frame, decoded, &mut self.observations);
+        self.watch.see(info, frame, decoded, self.observations);
     }
 }
