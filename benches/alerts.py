@@ -16,9 +16,8 @@ from pathlib import Path
 from figures import Report, number, spread
 from gateways import Gateway
 from ingest import JOURNAL_BYTES, POLL_S, cpu_s
-from peers import Bare, QuietMosquitto
+from peers import ALERTS, Bare, QuietMosquitto
 
-ALERTS = "[alerts]\ntopics = false\n"
 RULES = {"dosing_inaccurate": 20, "dose_off": 20, "plant_silent": 1}
 """The rules that such documents concern, and how many series of each there are."""
 

@@ -1,7 +1,7 @@
 """End to end: a packet stream into Mosquitto and VictoriaMetrics at once, against the bare clients with everything rendered before.
 
 Both sides are connected when the clock starts; it stops when the subscriber has every message and the database has confirmed every
-line.
+line. A third side is the gateway with the alerts of the LoRa bridge, which must not make the others wait.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from documents import METRICS, write_log
 from figures import Report, spread
 from gateways import Gateway
-from peers import PROFILE, Bare, configuration, connected, servers
+from peers import ALERTS, PROFILE, Bare, configuration, connected, servers
 
 PIPE_BYTES = 1 << 20
 FIRST_LINE = b"[INFO] boot\n"
@@ -31,11 +31,11 @@ def feed(descriptor: int, text: bytes) -> None:
     os.close(descriptor)
 
 
-def through_the_gateway(folder: Path, log: Path, packets: int) -> tuple[float, float]:
-    """Return packets per second, and crossings a frame."""
+def through_the_gateway(folder: Path, log: Path, packets: int, *, extra: str = "") -> tuple[float, float]:
+    """Return packets per second, and crossings a frame. The configuration has the sections of `extra` too."""
     broker, database = servers(folder)
     gateway = Gateway(folder / "gateway")
-    gateway.configure(configuration(broker=broker, database=database))
+    gateway.configure(configuration(broker=broker, database=database) + extra)
     text = log.read_bytes()
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -57,6 +57,7 @@ def through_the_gateway(folder: Path, log: Path, packets: int) -> tuple[float, f
             database.expect_rows(packets * METRICS)
             status = gateway.until(lambda s: all(sink["delivered"] == packets for sink in s["sinks"].values()), "the ledger")
             assert reached == [str(packets * METRICS), "disorder", "0"], reached
+            assert ("alerts" in status["sinks"]) == (extra == ALERTS)
             assert gateway.stop() == 0
         return packets / took_s, (status["gateway"]["crossings"] - before) / packets
     finally:
@@ -90,12 +91,15 @@ def run(report: Report, folder: Path, *, short: bool) -> None:
     """Measure in turn, the order changing from round to round."""
     packets = 20_000 if short else 60_000
     log = write_log(folder / "packets.log", packets)
-    rates, bares, crossings = [], [], []
+    rates, bares, judged, crossings = [], [], [], []
+    sides = ("bare", "gateway", "alerts")
     for turn in range(3 if short else 5):
-        for side in ("gateway", "bare") if turn % 2 else ("bare", "gateway"):
+        for side in sides[turn % 3 :] + sides[: turn % 3]:
             place = folder / f"{side}-{turn}"
             if side == "bare":
                 bares.append(bare(place, log, packets))
+            elif side == "alerts":
+                judged.append(through_the_gateway(place, log, packets, extra=ALERTS)[0])
             else:
                 rate, crossed = through_the_gateway(place, log, packets)
                 rates.append(rate)
@@ -107,5 +111,10 @@ def run(report: Report, folder: Path, *, short: bool) -> None:
         "end_to_end_vs_bare",
         statistics.median(ratios),
         f"bare clients, both at once, {statistics.median(bares):,.0f} packets/s; ratios {spread(ratios)}",
+    )
+    report.add(
+        "end_to_end_with_alerts_vs_none",
+        statistics.median(judged) / statistics.median(rates),
+        f"{statistics.median(judged):,.0f} packets/s; {spread(judged)}",
     )
     report.add("crossings_per_1000_frames", statistics.median(crossings), f"the same runs; {spread(crossings)}")

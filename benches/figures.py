@@ -10,6 +10,7 @@ GOALS: dict[str, tuple[str, float]] = {
     "decode_vs_fstrings": (">=", 20),
     "end_to_end_packets_per_s": ("", 0),
     "end_to_end_vs_bare": (">=", 0.90),
+    "end_to_end_with_alerts_vs_none": (">=", 0.95),
     "backlog_points_per_s": (">=", 500_000),
     "backlog_vs_bare": (">=", 0.80),
     "latency_added_p50_ms": ("<=", 0.3),

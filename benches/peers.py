@@ -15,6 +15,8 @@ from servers import Mosquitto, VictoriaMetrics, until
 ROOT = Path(__file__).parent.parent
 PROFILE = ROOT / "python" / "iiot_gateway" / "profiles" / "lora-bridge.toml"
 WRITE_PATH = "/api/v2/write?org=bench&bucket=bench&precision=ns"
+ALERTS = "[alerts]\ntopics = false\n"
+"""All rules of the profile, and nobody to be told."""
 
 
 class QuietMosquitto(Mosquitto):
