@@ -52,18 +52,20 @@ prepare_page() {
     printf '%s\n' "$stamp" >"$stamp_file"
 }
 
-# prepare [EXTRA [debug]]: make .venv hold the package, with the dependencies of an extra. A debug build is made sooner and is slower; it counts as none
-# for whoever does not ask for one.
+# Which profile of Cargo the extension is built with. What was built with one counts as nothing for another.
+build_profile() { printf '%s' "${IIOT_BUILD_PROFILE:-release}"; }
+
+# is_prepared [EXTRA]: whether .venv holds what `prepare` would put there.
+is_prepared() {
+    local stamp_file=".venv/built${1:+-with-$1}"
+    [ -x .venv/bin/iiot-gateway ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$(build_profile) $(stamp_of_sources)" ]
+}
+
+# prepare [EXTRA]: make .venv hold the package, with the dependencies of an extra.
 prepare() {
-    local extra=${1:-} stamp_file=".venv/built${1:+-with-$1}" profile=--release python
-    if [ "${2:-}" = debug ]; then
-        profile=--profile=dev
-        if [ ! -f "$stamp_file" ] || [ "$(cat "$stamp_file")" != "$(stamp_of_sources)" ]; then stamp_file+=-debug; fi
-    fi
+    local extra=${1:-} python
     prepare_page || true
-    if [ -x .venv/bin/iiot-gateway ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$(stamp_of_sources)" ]; then
-        return
-    fi
+    if is_prepared "$extra"; then return; fi
     command -v cargo >/dev/null 2>&1 || die "Rust is missing: install it from https://rustup.rs (1.89 or later)"
     command -v cc >/dev/null 2>&1 || die "a C compiler is missing: apt install build-essential"
     if [ ! -x .venv/bin/python ]; then
@@ -78,9 +80,10 @@ prepare() {
     say "building the extension; the first time takes some minutes"
     rm -f .venv/built*
     # It calls cargo and pip, whose lists of everything they did would hide what is said here.
-    quietly env PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV="$PWD/.venv" .venv/bin/maturin develop "$profile" --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
+    quietly env PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV="$PWD/.venv" \
+        .venv/bin/maturin develop --profile "$(build_profile)" --quiet ${extra:+--extras "$extra"} || die "the build failed; its own words stand above"
     # Compiled once now, so that no start pays for it in time or memory.
     .venv/bin/python -m compileall -q .venv/lib python 2>/dev/null || true
-    stamp_of_sources >"$stamp_file"
-    if [ -n "$extra" ] && [ "$profile" = --release ]; then cp "$stamp_file" .venv/built; fi
+    printf '%s %s\n' "$(build_profile)" "$(stamp_of_sources)" >.venv/built
+    if [ -n "$extra" ]; then cp .venv/built ".venv/built-with-$extra"; fi
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The other command: installs the servers that tests need where it may, builds, and runs everything: test.sh [--quick] [ARGUMENTS OF PYTEST...]
 #
-# --quick is for in between: a build without optimisations, linters, the unit tests of the crates, and the tests of the package that are not slow.
+# --quick is for in between: linters, the unit tests of the crates, and the tests of the package that are not slow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/environment.sh
@@ -70,7 +70,10 @@ if [ "${1:-}" = --quick ]; then
     shift
 fi
 install_servers
-if [ -n "$quick" ]; then prepare dev debug; else prepare dev; fi
+# Scripts and wheels that tests build are of this profile too.
+export IIOT_BUILD_PROFILE=tests
+if [ -n "$quick" ] && ! is_prepared dev; then IIOT_BUILD_PROFILE=dev; fi
+step prepare dev
 if [ -n "${CI:-}" ] || command -v npm >/dev/null 2>&1; then
     step prepare_page
     step npm --prefix web run --silent check
@@ -95,10 +98,10 @@ fi
 
 step cargo fmt --all --check
 step cargo fmt --manifest-path firmware/Cargo.toml --all --check
-step cargo clippy --workspace --all-targets --quiet -- -D warnings
-step cargo test --workspace --quiet
-step cargo clippy --manifest-path firmware/Cargo.toml -p logic -p drivers --all-targets --quiet -- -D warnings
-step cargo test --manifest-path firmware/Cargo.toml -p logic -p drivers --quiet
+# Clippy compiles what is tested, as `cargo clippy` would only check it: so each crate is read once.
+linting=(env RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__)
+step "${linting[@]}" cargo test --workspace --quiet
+step "${linting[@]}" cargo test --manifest-path firmware/Cargo.toml -p logic -p drivers --quiet
 if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then
     # Linted as built for the other region, so that both builds are seen.
     step scripts/build-firmware.sh --region us915 lint
@@ -106,10 +109,10 @@ if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then
 fi
 if [ -n "${CI:-}" ]; then
     # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
-    # With --workspace nothing is built anew: the features are those of the step above. The words choose the tests of iiot-proto.
-    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --workspace --quiet --test mutations -- mutated_packets mutated_lines mutated_conversations
+    # With Clippy and --workspace nothing is built anew: the features are those of the step above. The words choose the tests of iiot-proto.
+    step "${linting[@]}" IIOT_FUZZ_ITERATIONS=10000000 cargo test --workspace --quiet --test mutations -- mutated_packets mutated_lines mutated_conversations
     # The same for whole nodes.
-    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
+    step "${linting[@]}" IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
     step "${CARGO_TARGET_DIR:-target}/debug/examples/link_table"
 fi
 step .venv/bin/ruff format --check --quiet

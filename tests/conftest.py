@@ -63,7 +63,7 @@ def time_limit(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what the developer has set for his own gateway out of the tests."""
-    for name in set(os.environ) - {"IIOT_SHARED_DATA"}:
+    for name in set(os.environ) - {"IIOT_BUILD_PROFILE", "IIOT_SHARED_DATA"}:
         if name.startswith(
             ("IIOT_", "INFLUXDB_TOKEN", "INFLUXDB_URL", "INFLUXDB_ORG", "INFLUXDB_BUCKET", "PGPASSWORD", "PROBE_RS_", "NOTIFY_SOCKET")
         ):

@@ -22,9 +22,10 @@ pytestmark = pytest.mark.slow
 def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The program of an environment that has the wheel and what it asks for, and nothing else."""
     folder = tmp_path_factory.mktemp("wheel")
-    # The target folder of the checkout is warm; `develop` built the same crates there.
+    # The target folder of the checkout is warm; `develop` built the same crates there, in this profile.
+    profile = os.environ.get("IIOT_BUILD_PROFILE", "release")
     build = subprocess.run(
-        [sys.executable, "-m", "maturin", "build", "--release", "--out", str(folder), "--interpreter", sys.executable],
+        [sys.executable, "-m", "maturin", "build", "--profile", profile, "--out", str(folder), "--interpreter", sys.executable],
         cwd=ROOT,
         capture_output=True,
         text=True,
