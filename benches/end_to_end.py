@@ -1,7 +1,7 @@
 """End to end: a packet stream into Mosquitto and VictoriaMetrics at once, against the bare clients with everything rendered before.
 
 Both sides are connected when the clock starts; it stops when the subscriber has every message and the database has confirmed every
-line. A third side is the gateway with the alerts of the LoRa bridge, which must not make the others wait.
+line. A third side is the gateway with the alerts of the LoRa bridge; the clock does not wait for these, but they need the same cores.
 """
 
 from __future__ import annotations
@@ -112,9 +112,10 @@ def run(report: Report, folder: Path, *, short: bool) -> None:
         statistics.median(ratios),
         f"bare clients, both at once, {statistics.median(bares):,.0f} packets/s; ratios {spread(ratios)}",
     )
+    with_alerts = [rate / other for rate, other in zip(judged, rates, strict=True)]
     report.add(
         "end_to_end_with_alerts_vs_none",
-        statistics.median(judged) / statistics.median(rates),
-        f"{statistics.median(judged):,.0f} packets/s; {spread(judged)}",
+        statistics.median(with_alerts),
+        f"{statistics.median(judged):,.0f} packets/s; ratios {spread(with_alerts)}",
     )
     report.add("crossings_per_1000_frames", statistics.median(crossings), f"the same runs; {spread(crossings)}")

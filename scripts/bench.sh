@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for program in mosquitto victoria-metrics; do
     PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null 2>&1 || die "$program is missing: apt install $program"
 done
+export IIOT_BUILD_PROFILE=release
 prepare dev
 cargo build --release --quiet -p iiot-bench || die "the bare program could not be built"
 root=$PWD

@@ -70,9 +70,14 @@ if [ "${1:-}" = --quick ]; then
     shift
 fi
 install_servers
-# Scripts and wheels that tests build are of this profile too.
-export IIOT_BUILD_PROFILE=tests
-if [ -n "$quick" ] && ! is_prepared dev; then IIOT_BUILD_PROFILE=dev; fi
+# The scripts and the wheel of the tests are built with this profile too.
+export IIOT_BUILD_PROFILE="${IIOT_BUILD_PROFILE:-tests}"
+if [ -n "$quick" ]; then
+    # The best build that is there, or else the one that is made soonest.
+    for IIOT_BUILD_PROFILE in release tests dev; do
+        if is_prepared dev; then break; fi
+    done
+fi
 step prepare dev
 if [ -n "${CI:-}" ] || command -v npm >/dev/null 2>&1; then
     step prepare_page
@@ -98,10 +103,10 @@ fi
 
 step cargo fmt --all --check
 step cargo fmt --manifest-path firmware/Cargo.toml --all --check
-# Clippy compiles what is tested, as `cargo clippy` would only check it: so each crate is read once.
-linting=(env RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__)
-step "${linting[@]}" cargo test --workspace --quiet
-step "${linting[@]}" cargo test --manifest-path firmware/Cargo.toml -p logic -p drivers --quiet
+step cargo clippy --workspace --all-targets --quiet -- -D warnings
+step cargo test --workspace --quiet
+step cargo clippy --manifest-path firmware/Cargo.toml -p logic -p drivers --all-targets --quiet -- -D warnings
+step cargo test --manifest-path firmware/Cargo.toml -p logic -p drivers --quiet
 if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then
     # Linted as built for the other region, so that both builds are seen.
     step scripts/build-firmware.sh --region us915 lint
@@ -109,10 +114,10 @@ if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then
 fi
 if [ -n "${CI:-}" ]; then
     # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
-    # With Clippy and --workspace nothing is built anew: the features are those of the step above. The words choose the tests of iiot-proto.
-    step "${linting[@]}" IIOT_FUZZ_ITERATIONS=10000000 cargo test --workspace --quiet --test mutations -- mutated_packets mutated_lines mutated_conversations
+    # With --workspace nothing is built anew: the features are those of the step above. The words choose the tests of iiot-proto.
+    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --workspace --quiet --test mutations -- mutated_packets mutated_lines mutated_conversations
     # The same for whole nodes.
-    step "${linting[@]}" IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
+    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
     step "${CARGO_TARGET_DIR:-target}/debug/examples/link_table"
 fi
 step .venv/bin/ruff format --check --quiet

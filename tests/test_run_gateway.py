@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -20,10 +21,20 @@ def built() -> dict[str, tuple[int, int]]:
 @pytest.mark.slow  # where nothing was built before
 def test_a_second_start_builds_nothing(tmp_path: Path) -> None:
     """It says nothing either but what was asked for, from whatever folder it is called."""
+    # Whatever is built is good enough: another build would replace the extension beneath the tests that run beside this one.
+    stamp = ROOT / ".venv/built"
+    profile = stamp.read_text().split()[0] if stamp.exists() else "release"
+    environ = {**os.environ, "IIOT_BUILD_PROFILE": profile}
 
     def version() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ROOT / "scripts" / "run-gateway.sh", "version"], cwd=tmp_path, capture_output=True, text=True, timeout=500, check=True
+            [ROOT / "scripts" / "run-gateway.sh", "version"],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=True,
         )
 
     first = version()
@@ -38,31 +49,48 @@ def test_a_second_start_builds_nothing(tmp_path: Path) -> None:
     assert "making" not in second.stderr
 
 
+def pretend(folder: Path, maturin: str) -> None:
+    """Make a checkout in which the tools of a build do nothing, and maturin does this."""
+    tools = folder / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name, text in {"python": "exit 0", "cargo": "exit 0", "cc": "exit 0", "iiot-gateway": "exit 0", "maturin": maturin}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    (folder / "rust").mkdir()
+    for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml"):
+        (folder / name).touch()
+
+
+def prepare(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script there that calls what the other scripts build with."""
+    before = f'set -euo pipefail; . "{ROOT}/scripts/environment.sh"; export PATH="{folder}/.venv/bin:$PATH"; prepare_page() {{ :; }}'
+    return subprocess.run(["bash", "-c", f"{before}; {script}"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_only_what_was_built_with_the_same_profile_is_used(tmp_path: Path) -> None:
+    """Else a benchmark could measure what was built for tests."""
+    pretend(tmp_path, 'echo "$3" >>profiles')
+    calls = [
+        "prepare dev",
+        "prepare dev",
+        "IIOT_BUILD_PROFILE=tests prepare dev",
+        'IIOT_BUILD_PROFILE=tests prepare ""',
+        "prepare dev",
+        "touch rust/new",
+        "prepare dev",
+    ]
+
+    assert prepare(tmp_path, "unset IIOT_BUILD_PROFILE; " + "; ".join(calls)).returncode == 0
+
+    assert (tmp_path / "profiles").read_text().split() == ["release", "tests", "release", "release"]
+
+
 @pytest.mark.parametrize("code", [0, 101])
 def test_the_first_build_says_one_line_and_all_of_it_only_if_it_fails(tmp_path: Path, code: int) -> None:
     """Cargo's downloads are no news; its error is."""
-    tools = tmp_path / ".venv" / "bin"
-    tools.mkdir(parents=True)
-    for name, text in {
-        "python": "exit 0",
-        "cargo": "exit 0",
-        "cc": "exit 0",
-        "maturin": f"for crate in $(seq 240); do echo Downloaded crate $crate >&2; done; echo the last word; exit {code}",
-    }.items():
-        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
-        (tools / name).chmod(0o755)
-    (tmp_path / "rust").mkdir()
-    for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml"):
-        (tmp_path / name).touch()
-    script = f'export PATH="{tools}:$PATH"; prepare_page() {{ :; }}; prepare ""'
+    pretend(tmp_path, f"for crate in $(seq 240); do echo Downloaded crate $crate >&2; done; echo the last word; exit {code}")
 
-    done = subprocess.run(
-        ["bash", "-c", f'set -euo pipefail; . "{ROOT}/scripts/environment.sh"; {script}'],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = prepare(tmp_path, 'prepare ""')
 
     assert done.stdout == ""
     said = done.stderr.splitlines()

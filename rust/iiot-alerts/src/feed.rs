@@ -38,7 +38,7 @@ pub struct Feed {
 
 struct Reading {
     batches: Batches,
-    /// Those of the last batch; the next one uses their room.
+    /// Those of the last batch; the next one uses their room, and their sets of tags.
     observations: Observations,
 }
 

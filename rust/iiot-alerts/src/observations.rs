@@ -5,11 +5,13 @@
 
 use crate::rule::Rule;
 use crate::series::{Labels, Seen};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// So many different sets of tags are kept from one batch to the next.
-const MOST_KEPT: usize = 4096;
+/// So much memory sets of tags may take from one batch to the next, in bytes: that of some ten thousand devices. Beyond it all sets go.
+const MOST_KEPT: usize = 8 << 20;
+/// What an entry of a table needs beside its texts, about.
+const ENTRY: usize = 128;
 
 /// Values that rules watch, in the order of their frames.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub struct Observations {
     /// All sets of tags, and the place of each by the bytes of its tags.
     sets: Vec<Set>,
     places: HashMap<Box<[u8]>, usize>,
+    /// The memory that sets and their places need, about.
+    bytes: usize,
     /// The set of the last point.
     point: usize,
     room: Vec<u8>,
@@ -30,8 +34,8 @@ pub struct Observations {
 struct Set {
     /// Sorted by their keys.
     tags: Labels,
-    /// Rules by their numbers; a rule that does not select the tags has no series.
-    series: Vec<(usize, Option<Labelled>)>,
+    /// By the numbers of the rules; a rule that does not select the tags has no series.
+    series: BTreeMap<usize, Option<Labelled>>,
 }
 
 /// A series by its name.
@@ -44,8 +48,7 @@ struct Labelled {
 #[derive(Debug)]
 struct Observation {
     rule: usize,
-    /// The place of the series: its set, and its place there.
-    series: (usize, usize),
+    set: usize,
     time_ns: i64,
     received_ns: i64,
     value: Option<(f64, Range<usize>)>,
@@ -64,23 +67,27 @@ pub(crate) struct Observed<'a> {
 }
 
 impl Observations {
-    /// How many there are, or how many sets of tags if those are more.
-    pub(crate) fn size(&self) -> usize {
-        self.all.len().max(self.sets.len())
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
     }
 
-    /// Begin a batch.
+    /// How much memory sets of tags need, in bytes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Begin a batch: the observations go, and the sets of tags stay.
     pub(crate) fn clear(&mut self) {
         self.all.clear();
         self.text.clear();
-        if self.sets.len() > MOST_KEPT {
-            self.sets.clear();
-            self.places.clear();
+        if self.bytes > MOST_KEPT {
+            *self = Self::default();
         }
     }
 
-    /// Begin a point. `show` shows its tags, in any order.
-    pub fn point(&mut self, show: impl FnOnce(&mut dyn FnMut(&str, &[u8]))) {
+    /// Begin a point. `show` shows its tags, in any order; it is called twice if they are new.
+    pub fn point(&mut self, show: impl Fn(&mut dyn FnMut(&str, &[u8]))) {
         self.room.clear();
         show(&mut |key, value| {
             for part in [key.as_bytes(), value] {
@@ -88,33 +95,25 @@ impl Observations {
                 self.room.extend_from_slice(part);
             }
         });
-        self.point = match self.places.get(self.room.as_slice()) {
-            Some(&place) => place,
-            None => self.add_set(),
-        };
-    }
-
-    /// Add the set of the tags in the room.
-    fn add_set(&mut self) -> usize {
-        let mut rest = self.room.as_slice();
-        let mut part = || {
-            let (length, behind) = rest.split_first_chunk()?;
-            let (text, behind) = behind.split_at_checked(usize::from_ne_bytes(*length))?;
-            rest = behind;
-            Some(String::from_utf8_lossy(text).into_owned())
-        };
-        let mut tags: Labels = std::iter::from_fn(|| Some((part()?, part()?))).collect();
-        tags.sort_unstable();
-        let place = self.sets.len();
-        self.places.insert(self.room.as_slice().into(), place);
+        if let Some(&place) = self.places.get(self.room.as_slice()) {
+            self.point = place;
+            return;
+        }
+        let mut tags = Labels::new();
+        show(&mut |key, value| {
+            tags.push((key.to_owned(), String::from_utf8_lossy(value).into_owned()));
+        });
+        tags.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.bytes += self.room.len() + bytes_of(&tags) + ENTRY;
+        self.point = self.sets.len();
+        self.places.insert(self.room.as_slice().into(), self.point);
         self.sets.push(Set {
             tags,
-            series: Vec::new(),
+            series: BTreeMap::new(),
         });
-        place
     }
 
-    /// Add what a rule sees in the point, if the rule selects it. Rules keep their numbers.
+    /// Add what a rule sees in the point, if the rule selects it. A number must mean the same rule for as long as the observations live.
     pub fn see(
         &mut self,
         number: usize,
@@ -126,12 +125,13 @@ impl Observations {
         let Some(set) = self.sets.get_mut(self.point) else {
             return;
         };
-        let known = set.series.iter().position(|(known, _)| *known == number);
-        let at = known.unwrap_or_else(|| {
-            set.series.push((number, series_of(rule, &set.tags)));
-            set.series.len() - 1
+        let series = set.series.entry(number).or_insert_with(|| {
+            let series = series_of(rule, &set.tags);
+            let labelled = series.as_ref();
+            self.bytes += ENTRY + labelled.map_or(0, |s| s.key.len() + bytes_of(&s.labels));
+            series
         });
-        if !matches!(set.series.get(at), Some((_, Some(_)))) {
+        if series.is_none() {
             return;
         }
         let value = value.map(|(number, text)| {
@@ -141,7 +141,7 @@ impl Observations {
         });
         self.all.push(Observation {
             rule: number,
-            series: (self.point, at),
+            set: self.point,
             time_ns,
             received_ns,
             value,
@@ -151,9 +151,8 @@ impl Observations {
     /// In the order in which they were added.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Observed<'_>> {
         self.all.iter().filter_map(|observation| {
-            let (set, at) = observation.series;
-            let (_, series) = self.sets.get(set)?.series.get(at)?;
-            let series = series.as_ref()?;
+            let set = self.sets.get(observation.set)?;
+            let series = set.series.get(&observation.rule)?.as_ref()?;
             let value = observation.value.as_ref();
             let text = |part: &Range<usize>| self.text.get(part.clone()).unwrap_or_default();
             Some(Observed {
@@ -168,6 +167,11 @@ impl Observations {
             })
         })
     }
+}
+
+fn bytes_of(tags: &Labels) -> usize {
+    let texts = tags.iter().map(|(key, value)| key.len() + value.len());
+    texts.sum::<usize>() + tags.len() * size_of::<(String, String)>()
 }
 
 /// The series of a point with these tags; none if the point is not selected, or, for a silence, does not say which device it is of.
@@ -290,19 +294,40 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_keeps_few_sets_of_tags_of_the_batches_before() {
-        let rules = [rule(r#", "tags": {"pump": "0"}"#)];
+    fn a_tag_that_is_no_utf_8_has_replacement_characters() {
         let mut observations = Observations::default();
-        for round in 0..3 {
-            observations.clear();
-            for number in 0..=MOST_KEPT {
-                begin(&mut observations, &[("pump", &number.to_string())]);
-                observations.see(0, &rules[0], 1, 2, Some((1.5, "1.5")));
+        observations.point(|add| add("node", b"a\xff"));
+        observations.see(0, &rule(""), 1, 2, None);
+        let keys: Vec<&str> = observations.iter().map(|observed| observed.key).collect();
+        assert_eq!(keys, ["node\u{1f}a\u{fffd}"]);
+    }
+
+    #[test]
+    fn sets_of_tags_are_kept_from_batch_to_batch_while_they_are_small() {
+        let rules = [
+            rule(r#", "tags": {"pump": "0"}"#),
+            silence(r#", "by": ["pump"]"#),
+        ];
+        let mut observations = Observations::default();
+        let add = |observations: &mut Observations, pumps: usize| {
+            for pump in 0..pumps {
+                begin(observations, &[("pump", &pump.to_string())]);
+                for (number, rule) in rules.iter().enumerate() {
+                    observations.see(number, rule, 1, 2, None);
+                }
             }
-            assert_eq!(observations.size(), MOST_KEPT + 1, "{round}");
-            assert_eq!(observations.iter().count(), 1);
-        }
+        };
+        add(&mut observations, 10);
+        let (few, keys) = (observations.bytes(), observations.len());
+        assert_eq!(keys, 1 + 10);
         observations.clear();
-        assert_eq!(observations.size(), 0);
+        assert_eq!((observations.len(), observations.bytes()), (0, few));
+        add(&mut observations, 10);
+        assert_eq!((observations.len(), observations.bytes()), (keys, few));
+
+        add(&mut observations, 20_000);
+        assert!(observations.bytes() > MOST_KEPT);
+        observations.clear();
+        assert_eq!((observations.len(), observations.bytes()), (0, 0));
     }
 }

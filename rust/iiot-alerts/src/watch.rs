@@ -141,6 +141,8 @@ fn number_of<'d>(field: &Field<'d>) -> Option<(f64, Cow<'d, str>)> {
 
 /// Most observations, and frames, of one batch.
 const MOST: usize = 20_000;
+/// So much memory the sets of tags of a batch may take, about; one more frame may go beyond it.
+const MOST_BYTES: usize = 32 << 20;
 
 /// What rules see in the frames of a batch.
 pub(crate) struct Seeing<'w> {
@@ -152,7 +154,7 @@ pub(crate) struct Seeing<'w> {
 }
 
 impl<'w> Seeing<'w> {
-    /// Begin a batch; the observations are those of the last one until then.
+    /// Begin a batch. What was observed in the last one goes; its sets of tags stay.
     pub(crate) fn new(watch: &'w Watch, observations: &'w mut Observations) -> Self {
         observations.clear();
         Self {
@@ -166,7 +168,9 @@ impl<'w> Seeing<'w> {
 
 impl Encoder for Seeing<'_> {
     fn is_full(&self) -> bool {
-        self.observations.size() >= MOST || self.frames >= MOST as u64
+        self.frames >= MOST as u64
+            || self.observations.len() >= MOST
+            || self.observations.bytes() >= MOST_BYTES
     }
 
     fn wants(&mut self, info: &OriginInfo, frame: &Frame<'_>) -> bool {

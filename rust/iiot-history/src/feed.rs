@@ -86,12 +86,12 @@ impl Encoder for Values<'_> {
                 let fixed = field.fixed().map(|number| (info.id, number));
                 let known = fixed.and_then(|fixed| self.slots.of_field.get(&fixed).copied());
                 let slot = known.unwrap_or_else(|| {
-                    let shared = *shared.get_or_insert_with(|| {
+                    let end = *shared.get_or_insert_with(|| {
                         self.key.clear();
                         push_shared_key(&point, &mut self.key);
                         self.key.len()
                     });
-                    self.key.truncate(shared);
+                    self.key.truncate(end);
                     push_field_key(&field, &mut self.key);
                     let slot = self.writer.slot(&self.key, field.topic(&mut self.topic));
                     if let Some(fixed) = fixed {
