@@ -1,7 +1,7 @@
 """Alerts: dosing documents that wait in sessions of Mosquitto, into the journal and a history, without alerts and with the plant's.
 
-Both gateways find the same messages. A message counts once the history has it, and with alerts once it is judged too. The clock does not run
-for the last fifth: at the end each sink waits a while for more messages. Which of the two comes first changes with each round.
+Both gateways find the same messages. A message counts once the history has it, and with alerts once it is judged too. The clock does not
+run for the last fifth: at the end each sink waits a while for more messages. Which of the two comes first changes with each round.
 """
 
 from __future__ import annotations
