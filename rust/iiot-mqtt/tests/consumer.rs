@@ -391,6 +391,34 @@ fn a_kept_session_loses_the_filters_that_are_not_wanted_any_more() {
 }
 
 #[test]
+fn a_session_that_the_broker_keeps_for_less_time_is_told() {
+    //! A longer absence would lose what waits in it.
+    for (kept_s, told) in [
+        (60, "the session is kept for 60 s instead of 3600 s"),
+        (3600, ""),
+    ] {
+        let memory = Memory::default();
+        let script = memory.clone();
+        let broker = Scripted::start(move |_, peer| {
+            peer.expect_connect();
+            peer.connack(0, &[0x11, 0, 0, (kept_s >> 8) as u8, kept_s as u8]);
+            peer.suback(&[1]);
+            let message = peer.delivery(1, 1, "a", b"x");
+            peer.write(&message);
+            script.wait_for("take 1 a x");
+            String::new()
+        });
+        let running = run(&broker, &memory, &["a"], |config, settings| {
+            config.protocol = Protocol::V5;
+            settings.session_expiry = Duration::from_secs(3600);
+        });
+        broker.result();
+        assert_eq!(running.consumer.state().limits, told);
+        running.ended();
+    }
+}
+
+#[test]
 fn filters_that_the_broker_refuses_are_named() {
     //! One of two stays refused while the other delivers; if it grants none, the connection ends.
     let memory = Memory::default();

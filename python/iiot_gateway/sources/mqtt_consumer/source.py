@@ -28,7 +28,7 @@ SESSION_REMEDY = (
     "messages may be missing: let the broker keep sessions on disk, and for long enough, and let no other client use the client_id"
 )
 REFUSED_REMEDY = "give the user the right to subscribe at the broker, or correct mqtt_consumer.topics"
-LIMITED_REMEDY = "messages of QoS 0 can be lost on their way: let the broker grant QoS 1"
+LIMITED_REMEDY = "let the broker grant it: with QoS 0 messages can be lost on their way, and with the end of a session all that wait in it"
 
 
 class MqttConsumerSource:
@@ -137,7 +137,7 @@ class MqttConsumerSource:
         elif silence_s and time.time() - last_s > silence_s:
             self.status.change(self._log, "silent", f"no message for {silence_s:g} s", bad=True)
         else:
-            self.status.change(self._log, "subscribed", self._section.broker_url)
+            self.status.change(self._log, "subscribed", "; ".join(filter(None, (self._section.broker_url, native["limits"]))))
 
     def _tell_findings(self) -> None:
         """Say what does not go as it was configured."""

@@ -19,6 +19,8 @@ pub(super) const DISCONNECT: u8 = 14;
 
 /// The receive maximum for a broker that counts messages of earlier connections against it: most of the packet ids there are.
 const MOST_COUNTED: u16 = 60_000;
+const SESSION_EXPIRY_INTERVAL: u8 = 0x11;
+const SERVER_KEEP_ALIVE: u8 = 0x13;
 const USER_PROPERTY: u8 = 0x26;
 
 /// The peer does not keep to the protocol.
@@ -153,6 +155,8 @@ pub(super) struct Connected {
     pub session: bool,
     /// The broker's own keep-alive, which replaces ours.
     pub keep_alive_s: Option<u16>,
+    /// For how long the broker keeps the session, if not for as long as it was asked to.
+    pub session_expiry_s: Option<u32>,
 }
 
 /// Read a CONNACK; a refusal is a failure.
@@ -176,7 +180,12 @@ pub(super) fn connack(body: &[u8], v5: bool) -> Result<Connected, Failure> {
     };
     Ok(Connected {
         session: flags & 1 != 0,
-        keep_alive_s: Reader::new(properties).server_keep_alive(),
+        keep_alive_s: Reader::new(properties)
+            .number_property(SERVER_KEEP_ALIVE)
+            .map(u16::from_be_bytes),
+        session_expiry_s: Reader::new(properties)
+            .number_property(SESSION_EXPIRY_INTERVAL)
+            .map(u32::from_be_bytes),
     })
 }
 
@@ -242,16 +251,15 @@ impl<'a> Reader<'a> {
         reader.mark()
     }
 
-    fn server_keep_alive(&mut self) -> Option<u16> {
-        let mut keep_alive = None;
+    /// The bytes of a property that is a number.
+    fn number_property<const N: usize>(&mut self, wanted: u8) -> Option<[u8; N]> {
+        let mut number = None;
         self.each_property(|property, _, value| {
-            if property == 0x13 {
-                keep_alive = value
-                    .first_chunk::<2>()
-                    .map(|bytes| u16::from_be_bytes(*bytes));
+            if property == wanted {
+                number = value.first_chunk().copied();
             }
         });
-        keep_alive
+        number
     }
 
     fn reason(&mut self) -> Option<String> {

@@ -49,6 +49,15 @@ impl Link<'_> {
         let mut visible = self.desk.lock();
         visible.refused.clear();
         visible.limits.clear();
+        let asked_s = self.consumer.session_expiry.as_secs();
+        if let Some(kept_s) = connected.session_expiry_s
+            && u64::from(kept_s) < asked_s
+        {
+            let _ = write!(
+                visible.limits,
+                "the session is kept for {kept_s} s instead of {asked_s} s"
+            );
+        }
         Ok(())
     }
 
