@@ -72,6 +72,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
         alerts=building.alerts,
         http_parts=building.http_parts,
         refusals=building.refusals,
+        notes=config.notes,
     )
     building.status, building.document = gateway.view.health, gateway.view.document
     return gateway

@@ -74,7 +74,7 @@ def test_a_start_time_is_exact_to_the_microsecond_and_utc_without_a_zone() -> No
 def test_the_ledger_is_printed_as_a_table() -> None:
     """Each sink has its row, its state and its last error."""
     document = {
-        "gateway": None,
+        "gateway": {"version": "0.1.0", "uptime_s": 5.0, "frames_per_s": 2.5, "log_lines_lost": 0, "notes": ["a value may come twice"]},
         "intake": {"received": 12653, "accepted": 10631, "duplicate": 1981, "rejected": 41, "lost_on_air": 7},
         "journal": {"bytes": 5_000_000, "frames": 12, "hours_left": 31.25},
         "sinks": {
@@ -86,8 +86,9 @@ def test_the_ledger_is_printed_as_a_table() -> None:
 
     lines = table(document).splitlines()
 
-    assert lines[0] == "gateway   not running"
+    assert lines[0] == "gateway   0.1.0, up 0 min 5 s, 2.5 frames/s"
     assert lines[1] == "intake    12 653 received, 10 631 accepted, 1 981 duplicate, 41 rejected, 7 lost on air"
     assert lines[2] == "journal   12 frames in 5.0 MB; at the present rate there is room for 31.2 hours"
-    assert lines[3] == "refused   by broker: 1 200 wrong_key, 2 foreign_topic"
+    assert lines[3:5] == ["refused   by broker: 1 200 wrong_key, 2 foreign_topic", "note      a value may come twice"]
     assert lines[-1].split() == ["mqtt", "10", "631", "0", "0", "0", "0", "stopped"]
+    assert table({**document, "gateway": None}).startswith("gateway   not running\n")

@@ -82,8 +82,11 @@ def _troubles(document: dict[str, Any]) -> Iterator[str]:
     for by, reasons in document.get("refused", {}).items():
         if reasons:
             yield f"refused   by {by}: " + ", ".join(f"{_count(count)} {reason}" for reason, count in reasons.items())
-    if (gateway := document["gateway"]) and gateway.get("log_lines_lost"):
+    gateway = document["gateway"] or {}
+    if gateway.get("log_lines_lost"):
         yield f"log       {_count(gateway['log_lines_lost'])} lines could not be written to standard error"
+    for note in gateway.get("notes", ()):
+        yield visible(f"note      {note}")
 
 
 def _journal(journal: dict[str, Any]) -> str:

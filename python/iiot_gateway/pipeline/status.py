@@ -29,11 +29,13 @@ class StatusView:
         sources: Sequence[Source],
         sinks: Sequence[Sink],
         refusals: Mapping[str, Callable[[], dict[str, int]]] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self._journal = journal
         self.sources = sources
         self._sinks = sinks
         self._refusals = refusals or {}
+        self._notes = notes
         self._started = time.time()
         self._samples: deque[tuple[float, int]] = deque(maxlen=64)
 
@@ -56,12 +58,14 @@ class StatusView:
             "crossings": crossings(),
             "log_lines_lost": lines_lost(),
             "resident_bytes": _resident_bytes(),
+            "notes": list(self._notes),
         }
         return document
 
     def health(self) -> dict[str, Any]:
-        """Return the document for the health topic: the ledger, without the texts of errors."""
+        """Return the document for the health topic: the ledger, without the texts of errors and notes."""
         document = self.document()
+        del document["gateway"]["notes"]
         sinks = {name: {key: value for key, value in sink.items() if key != "last_error"} for name, sink in document["sinks"].items()}
         sources = {name: {"state": source["state"], "restarts": source["restarts"]} for name, source in document["source"].items()}
         return {**document, "sinks": sinks, "source": sources}

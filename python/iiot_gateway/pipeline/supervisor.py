@@ -92,8 +92,9 @@ class Gateway:
         alerts: Callable[[], dict[str, Any]] | None = None,
         http_parts: Sequence[HttpPart] = (),
         refusals: Mapping[str, Callable[[], dict[str, int]]] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
-        self.view = StatusView(journal, sources, sinks, refusals)
+        self.view = StatusView(journal, sources, sinks, refusals, notes)
         self.views = Views(
             status=self.view,
             rejects=lambda limit: journal.rejects(limit=limit),
