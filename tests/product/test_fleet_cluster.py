@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 DEVICES, INTERVAL_S, MESSAGES = (
     float(os.environ.get(f"IIOT_FLEET_{name}", short)) for name, short in (("DEVICES", "300"), ("INTERVAL_S", "5"), ("MESSAGES", "6"))
 )
-QUICK_DEVICES, QUICK_MESSAGES = 100, 60
-"""Connections at full speed."""
+QUICK_DEVICES, QUICK_MESSAGES = 100, 20
+"""Connections at full speed, in each round while the worker is killed."""
 PROFILE = """
 name = "crowd"
 [time]
@@ -96,20 +96,22 @@ def assert_each_once(database: Postgres, crowds: list[Crowd], workers: list[Work
     return sums
 
 
-def rounds(crowds: list[Crowd], workers: list[Worker]) -> Iterator[int]:
-    """Give the number of a round every `ROUND_S`, once more was accepted, until the crowds have published all."""
+def rounds(crowds: list[Crowd], ports: list[int], workers: list[Worker]) -> Iterator[int]:
+    """Give the number of a round every `ROUND_S`, once more was accepted, until the first crowd has published all.
+
+    With each round a crowd begins that publishes at full speed.
+    """
+    slow = crowds[0]
     for number in itertools.count():
         before = accepted(*workers)
-        until(lambda before=before: accepted(*workers) > before or is_over(crowds), "messages", 120)
+        until(lambda before=before: accepted(*workers) > before or slow.is_over, "messages", 120)
         time.sleep(ROUND_S)  # the time that passes is what a round is made of
-        if number >= LEAST_ROUNDS and is_over(crowds):
+        if number >= LEAST_ROUNDS and slow.is_over:
             return
+        quick = Crowd(ports, QUICK_DEVICES, messages=QUICK_MESSAGES, first=int(DEVICES) + number * QUICK_DEVICES)
+        quick.start()
+        crowds.append(quick)
         yield number
-
-
-def is_over(crowds: list[Crowd]) -> bool:
-    """Tell whether everything is published."""
-    return all(crowd.is_over for crowd in crowds)
 
 
 def away(database: Postgres) -> None:
@@ -119,10 +121,11 @@ def away(database: Postgres) -> None:
     database.start()
 
 
-def both_crowds(ports: list[int]) -> list[Crowd]:
-    """Devices that speak now and then, and connections at full speed."""
+def begin(ports: list[int]) -> list[Crowd]:
+    """Let devices speak that do so now and then."""
     slow = Crowd(ports, int(DEVICES), messages=int(MESSAGES), interval_s=INTERVAL_S)
-    return [slow, Crowd(ports, QUICK_DEVICES, messages=QUICK_MESSAGES, first=int(DEVICES))]
+    slow.start()
+    return [slow]
 
 
 def test_a_cluster_loses_and_doubles_nothing(
@@ -132,10 +135,9 @@ def test_a_cluster_loses_and_doubles_nothing(
     cluster: ArtemisCluster = launch(ArtemisCluster, heap_mb=3072 if DEVICES > 2000 else 512)
     urls = [cluster.nodes[number % 2].url for number in range(4)]
     workers = make_workers(urls, cluster.redelivery)
-    crowds = both_crowds([node.port for node in cluster.nodes])
-    for crowd in crowds:
-        crowd.start()
-    for number in rounds(crowds, workers):
+    ports = [node.port for node in cluster.nodes]
+    crowds = begin(ports)
+    for number in rounds(crowds, ports, workers):
         victim = workers[number % 4]
         victim.kill9()
         if number in (0, 2):
@@ -156,10 +158,8 @@ def test_mosquitto_alone_loses_and_doubles_nothing(
 ) -> None:
     """The same with one broker, which keeps running."""
     workers = make_workers([mosquitto.url] * 4, "marked")
-    crowds = both_crowds([mosquitto.port])
-    for crowd in crowds:
-        crowd.start()
-    for number in rounds(crowds, workers):
+    crowds = begin([mosquitto.port])
+    for number in rounds(crowds, [mosquitto.port], workers):
         workers[number % 4].kill9()
         if number == 1:
             away(database)
