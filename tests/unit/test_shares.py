@@ -53,10 +53,24 @@ def test_what_a_share_cannot_promise_is_said(tmp_path: Path, capsys: pytest.Capt
 
 
 def status(
-    origin: str, *, published: int = 0, queued: int = 0, sites: Mapping[str, tuple[int, int, int]] | None = None, accepted: int = 0
+    origin: str,
+    *,
+    published: int = 0,
+    queued: int = 0,
+    rejected: int = 0,
+    dropped: int = 0,
+    sites: Mapping[str, tuple[int, int, int]] | None = None,
+    accepted: int = 0,
 ) -> dict[str, Any]:
     """Return the status of a gateway, as far as the ledger looks at it."""
-    ledger = {"accepted": 9, "delivered": 9 - queued, "queued": queued, "rejected": 0, "dropped": 0, "superseded": 0}
+    ledger = {
+        "accepted": 9,
+        "delivered": 9 - queued - rejected - dropped,
+        "queued": queued,
+        "rejected": rejected,
+        "dropped": dropped,
+        "superseded": 0,
+    }
     return {
         "journal": {"id": origin},
         "intake": {"received": accepted, "accepted": accepted, "duplicate": 0, "rejected": 0},
@@ -175,3 +189,25 @@ def test_a_worker_without_anything_of_a_site_is_listed(capsys: pytest.CaptureFix
 
     sites, workers = add_up([worker, look("http://site", origin="s", published=0)], lambda *_asked: {})
     assert (sites, [row.url for row in workers]) == ([], ["http://w"])
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        ({"published": 3, "dropped": 2}, 1, "x: 2 frames of {url} were never published: its journal had no room"),
+        ({"sites": {}, "rejected": 2}, 0, "{url}: databases refused 2 frames; `iiot-gateway rejects` shows them there"),
+        ({"sites": {}, "dropped": 2}, 1, "{url}: 2 frames are lost: its journal had no room, and a sink had not stored them"),
+    ],
+)
+def test_what_was_accepted_and_is_in_no_database_is_named(
+    capsys: pytest.CaptureFixture[str], given: dict[str, Any], code: int, said: str
+) -> None:
+    """What a database refused is kept; what is lost makes the command fail."""
+    found = status(origin="x", **given)
+    if "published" in given:
+        found["sites"] = {"x": {"received": 3, "doubles": 0, "forgotten": 0}}
+    else:
+        found["sinks"]["mqtt"]["kind"] = "postgresql"
+    with answering(json.dumps(found)) as url:
+        assert main(["fleet", "status", url, "--wait", "0"]) == code
+        assert said.format(url=url) in capsys.readouterr().out.splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         site_rows, worker_rows = add_up(looks, page)
         if all(row.missing == 0 for row in site_rows) or time.monotonic() >= until_s:
             break
-    holds = all(row.missing == 0 and row.is_asked for row in site_rows) and all(row.is_balanced for row in worker_rows)
+    holds = all(row.missing == 0 and row.is_asked and not row.dropped for row in site_rows)
+    holds = holds and all(row.is_balanced and not row.dropped for row in worker_rows)
     if args.json:
         print(
             json.dumps(
@@ -88,26 +89,38 @@ def _table(sites: list[SiteRow], workers: list[WorkerRow]) -> str:
         f"{site.url or site.origin:<34}{site.published:>13,}{site.received:>13,}{site.doubles:>10,}{site.missing:>10,}{site.queued:>10,}"
         for site in sites
     ]
-    lines += ["", f"{'worker':<34}{'accepted':>13}{'duplicates':>13}{'rejected':>10}{'queued':>10}{'dropped':>10}"]
+    lines += ["", f"{'worker':<34}{'accepted':>13}{'duplicates':>13}{'rejected':>10}{'refused':>10}{'queued':>10}{'dropped':>10}"]
     for worker in workers:
-        counts = f"{worker.accepted:>13,}{worker.duplicate:>13,}{worker.rejected:>10,}{worker.queued:>10,}{worker.dropped:>10,}"
-        lines.append(f"{worker.url:<34}{counts}")
+        counts = (worker.rejected, worker.refused, worker.queued, worker.dropped)
+        lines.append(f"{worker.url:<34}{worker.accepted:>13,}{worker.duplicate:>13,}" + "".join(f"{count:>10,}" for count in counts))
     published, received = sum(site.published for site in sites), sum(site.received for site in sites)
     doubles, missing = sum(site.doubles for site in sites), sum(site.missing for site in sites)
     if not sites:
         lines += ["", "no site: none of these gateways has published values, and nothing with the mark of a site came to them"]
-        return "\n".join(lines + _unbalanced(workers))
+        return "\n".join([*lines, *_not_stored(workers)])
     lines += ["", f"{published:,} published = {received:,} received - {doubles:,} doubles + {missing:,} missing; in values"]
     lines += [_judged(site) for site in sites if site.missing or not site.is_asked]
+    lines += [
+        f"{site.origin}: {site.dropped:,} frames of {site.url} were never published: its journal had no room"
+        for site in sites
+        if site.dropped
+    ]
     if forgotten := sum(site.forgotten for site in sites):
         lines.append(
             f"of {forgotten:,} values workers know the number only: among them a missing one would be hidden by one that came twice"
         )
-    return "\n".join(lines + _unbalanced(workers))
+    return "\n".join([*lines, *_not_stored(workers)])
 
 
-def _unbalanced(workers: list[WorkerRow]) -> list[str]:
-    return [f"{worker.url}: the ledger of {', '.join(worker.unbalanced)} does not balance" for worker in workers if worker.unbalanced]
+def _not_stored(workers: list[WorkerRow]) -> Iterator[str]:
+    """Give a line for each reason why what a worker accepted is not in a database."""
+    for worker in workers:
+        if worker.refused:
+            yield f"{worker.url}: databases refused {worker.refused:,} frames; `iiot-gateway rejects` shows them there"
+        if worker.dropped:
+            yield f"{worker.url}: {worker.dropped:,} frames are lost: its journal had no room, and a sink had not stored them"
+        if worker.unbalanced:
+            yield f"{worker.url}: the ledger of {', '.join(worker.unbalanced)} does not balance"
 
 
 def _judged(site: SiteRow) -> str:

@@ -51,6 +51,8 @@ class SiteRow:
     missing: int
     queued: int
     """Frames of the site that its MQTT sinks have still to send."""
+    dropped: int
+    """Frames of the site that its MQTT sinks did not send, because the journal had no room for them."""
     forgotten: int
     """Values of which workers know the number only: a missing one among them would be hidden by one that came to two workers."""
     is_asked: bool
@@ -64,8 +66,11 @@ class WorkerRow:
     accepted: int
     duplicate: int
     rejected: int
+    refused: int
+    """What databases refused; it is kept as rejects."""
     queued: int
     dropped: int
+    """What came and was stored nowhere, because the journal had no room for it."""
     unbalanced: tuple[str, ...]
     """Sinks, or `intake`, whose ledger does not balance."""
 
@@ -152,6 +157,7 @@ def _site(origin: str, look: Look | None, workers: Sequence[Look], page: AskPage
             doubles=doubles,
             missing=0,
             queued=0,
+            dropped=0,
             forgotten=forgotten,
             is_asked=False,
         )
@@ -161,7 +167,7 @@ def _site(origin: str, look: Look | None, workers: Sequence[Look], page: AskPage
     doubles += long_ago
     distinct = received - doubles
     missing = max(0, at_first - distinct) or min(0, later - distinct)
-    queued = sum(sink["queued"] for sink in _publishing(look.now))
+    queued, dropped = (sum(sink[part] for sink in _publishing(look.now)) for part in ("queued", "dropped"))
     return SiteRow(
         origin=origin,
         url=look.url,
@@ -170,6 +176,7 @@ def _site(origin: str, look: Look | None, workers: Sequence[Look], page: AskPage
         doubles=doubles,
         missing=missing,
         queued=queued,
+        dropped=dropped,
         forgotten=forgotten,
         is_asked=True,
     )
@@ -232,6 +239,7 @@ def _worker(look: Look) -> WorkerRow:
         accepted=intake["accepted"],
         duplicate=intake["duplicate"],
         rejected=intake["rejected"],
+        refused=sum(sink["rejected"] for sink in sinks.values()),
         queued=sum(sink["queued"] for sink in sinks.values()),
         dropped=sum(sink["dropped"] for sink in sinks.values()),
         unbalanced=tuple(unbalanced),
