@@ -45,7 +45,8 @@ def _batch(when: str, device: str, event: str, recipe: str, pumps: int) -> Point
     return "batch_events", when, {"device_id": device, "event": event, "recipe": recipe}, {"pumps": pumps}
 
 
-def _warmth(when: str, device: str, location: str, celsius: float) -> Point:
+def warmth(when: str, device: str, location: str, celsius: float) -> Point:
+    """Return a temperature at a place of a machine."""
     return "equipment_temperature", when, {"device_id": device, "location": location}, {"temperature_c": celsius, "humidity_percent": 40}
 
 
@@ -73,10 +74,10 @@ POINTS: tuple[Point, ...] = (
     _level("2d 1h", "d1", "acid", "b", 99),
     # Not heard of for two days: still what is known of it.
     _level("30m", "d2", "base", "", 10),
-    _warmth("2d 10h", "d1", "pump_motor_1", 70),
-    _warmth("2d 11h 59m", "d1", "pump_motor_1", 65.5),
-    _warmth("2d 11h 59m", "d1", "ambient", 22),
-    _warmth("2d 11h 58m", "d2", "pump_motor_2", 40),
+    warmth("2d 10h", "d1", "pump_motor_1", 70),
+    warmth("2d 11h 59m", "d1", "pump_motor_1", 65.5),
+    warmth("2d 11h 59m", "d1", "ambient", 22),
+    warmth("2d 11h 58m", "d2", "pump_motor_2", 40),
     shaking("2d 11h 59m", "d1", 1, "x", 0.15),
     shaking("2d 11h 59m", "d1", 1, "y", 0.3),
     shaking("2d 11h 59m", "d2", 2, "x", 0.05),
