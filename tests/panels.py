@@ -81,6 +81,9 @@ POINTS: tuple[Point, ...] = (
     shaking("2d 11h 59m", "d1", 1, "x", 0.15),
     shaking("2d 11h 59m", "d1", 1, "y", 0.3),
     shaking("2d 11h 59m", "d2", 2, "x", 0.05),
+    # So hot and shaking that its health would be below nothing; its vibration is the older value.
+    warmth("2d 11h", "d2", "pump_motor_4", 170),
+    shaking("1d 13h", "d2", 4, "x", 0.3),
 )
 TABLES = tuple(dict.fromkeys(measurement for measurement, *_ in POINTS))
 
@@ -106,9 +109,9 @@ SHOWN: dict[str, list[list[Cell]]] = {
         ["1 to 2", 0],
         ["above 2", 2],
     ],
-    "Motor temperatures": [[54, "d1 pump_motor_1", 70], [54, "d2 pump_motor_2", 40]],
-    "Vibration of each pump (RMS, greatest axis)": [[54, "d1 pump 1", 0.3], [54, "d2 pump 2", 0.05]],
-    "Health of each pump": [["d1 pump 1", 74.5], ["d2 pump 2", 100]],
+    "Motor temperatures": [[54, "d1 pump_motor_1", 70], [54, "d2 pump_motor_2", 40], [54, "d2 pump_motor_4", 170]],
+    "Vibration of each pump (RMS, greatest axis)": [[36, "d2 pump 4", 0.3], [54, "d1 pump 1", 0.3], [54, "d2 pump 2", 0.05]],
+    "Health of each pump": [["d1 pump 1, 60 s ago", 74.5], ["d2 pump 2, 2 min ago", 100], ["d2 pump 4, 23 h ago", 0]],
     "Mean duration of a dose, per hour": [
         [1, "acid", 1.5],
         [1, "base", 0.7],

@@ -31,7 +31,7 @@ OF_ONE: dict[str, Rows] = {
     "Consumption today by chemical": [["acid", 23.5]],
     "Stock": [["d1 acid a, 12 h ago", 5], ["d1 acid b, 11 h ago", 99]],
     "Batches completed today by recipe": [["CU-85", 2]],
-    "Health of each pump": [["d1 pump 1", 74.5]],
+    "Health of each pump": [["d1 pump 1, 60 s ago", 74.5]],
     "Motor temperatures": [[54, "d1 pump_motor_1", 70]],
 }
 
