@@ -7,11 +7,12 @@ from panels import Cell, Point
 
 def value(measurement: str, when: str, number: float | str, **tags: str) -> Point:
     """Return a point whose field is called `value`, as those of nodes and devices are."""
-    return measurement, when, tags, {"value": number}
+    return measurement, when, tags, {"value": number if isinstance(number, str) else float(number)}
 
 
 def _counted(when: str, received: float, errors: float) -> tuple[Point, ...]:
-    return value("packets_received", when, received, node="stats"), value("crc_errors", when, errors, node="stats")
+    """Return the readings of both counters, of which one comes a second later."""
+    return value("packets_received", when, received, node="stats"), value("crc_errors", f"{when} 1s", errors, node="stats")
 
 
 NODES: tuple[Point, ...] = (

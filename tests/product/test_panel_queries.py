@@ -17,7 +17,7 @@ from asked import MOMENT, FluxServer, Rows, insert, needs_flux, partitions, show
 from gateways import Gateway
 from grafana import Chosen, Moment, as_flux, as_sql, boards, queries, with_variables
 from iiot_gateway.cli.influxdb_plan import PLANS
-from panels import MONDAY, NOW, POINTS, SHOWN, Point
+from panels import MONDAY, NOW, POINTS, SHOWN, TEXTS, Point
 from panels_of_nodes import DEVICES, NODES, OF_DEVICES, OF_NODES
 from servers import Postgres
 from timescale import Database, Timescale, needs_timescaledb
@@ -90,7 +90,7 @@ def test_the_variables_of_sql_list_what_there_is(database: Database) -> None:
 @pytest.mark.parametrize(
     ("uid", "points", "shown"),
     [
-        ("iiot-production-influx", POINTS, SHOWN),
+        ("iiot-production-influx", (*POINTS, *TEXTS), SHOWN),
         ("iiot-lora-sensors", NODES, OF_NODES),
         ("iiot-lora-signal", NODES, OF_NODES),
         ("iiot-devices", DEVICES, OF_DEVICES),
@@ -110,6 +110,18 @@ def test_every_panel_in_flux_shows_what_is_right(
     with capsys.disabled():
         print(table((name, shown[name], rows) for name, rows in seen.items()))
     assert seen == {name: shown[name] for name in asked}
+
+
+@needs_flux
+def test_errors_in_whole_grams_are_counted_as_others_are() -> None:
+    """Whoever else writes to the bucket may write integers."""
+    server, board = FluxServer(), boards()["iiot-production-influx"]
+    (accuracy,) = (query for query in queries(board) if query.place.endswith(" / Accuracy: doses by error in grams"))
+    tags = {"device_id": "d9", "pump": "9", "chemical": "acid"}
+    server.write([("dosing_consumption", f"{hour}h", tags, {"error_g": error_g}) for hour, error_g in enumerate((1, 1, -3, 2))])
+
+    counted = {label: doses for label, doses in shown_by_flux(server, accuracy, board, {}) if doses}
+    assert counted == {"up to -2": 1, "0.5 to 1": 2, "1 to 2": 1}
 
 
 @needs_flux
@@ -191,7 +203,7 @@ VIEWS: dict[str, tuple[str, list[list[str]]]] = {
         """SELECT extract(epoch FROM bucket - {monday})::int / 3600, chemical, sum(total_grams), sum(dose_count)
         FROM dosing_consumption_hourly GROUP BY 1, 2 ORDER BY 1, 2""",
         [
-            ["1", "acid", "29.75", "2"],
+            ["1", "acid", "34", "3"],
             ["1", "base", "4.5", "1"],
             ["2", "acid", "30", "1"],
             ["2", "base", "", "1"],
@@ -204,7 +216,7 @@ VIEWS: dict[str, tuple[str, list[list[str]]]] = {
         """SELECT extract(epoch FROM day - {monday})::int / 3600, sum(actual_g) FROM (
             SELECT time_bucket('1 day', time AT TIME ZONE 'Europe/Berlin' AT TIME ZONE 'UTC') AS day, actual_g FROM dosing_consumption
         ) AS days GROUP BY 1 ORDER BY 1""",
-        [["0", "64.25"], ["48", "28.75"]],
+        [["0", "68.5"], ["48", "28.75"]],
     ),
     "the newest level of each container": (
         "SELECT device_id, chemical, container_id, percent_full FROM latest_inventory ORDER BY 1, 2, 3",

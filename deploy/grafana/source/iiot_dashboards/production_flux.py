@@ -51,6 +51,7 @@ DAYS = f"""{TODAY}
     |> keep(columns: ["_time", "_value", "chemical"])"""
 # A histogram counts what is up to each bound, so the bin below is taken away. The bound below all makes the row that this begins with.
 ACCURACY = f"""{points("dosing_consumption", "error_g", "v.timeRangeStart", *DOSES)}
+    |> toFloat()
     |> group()
     |> histogram(bins: [float(v: "-Inf"), -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, float(v: "+Inf")])
     |> difference()
