@@ -7,10 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from asked import FluxServer, insert, needs_flux, partitions
+from asked import FluxServer, insert, needs_flux
 from fired import EVALUATED, NOON, NOTHING, OF_NODES, PLANT, SENSORS, SILENT, Found, Rule, by_flux, by_sql, rules
-from gateways import Gateway
-from servers import Postgres
+from timescale import Database
 
 pytestmark = pytest.mark.slow
 
@@ -37,13 +36,8 @@ def silences(evaluate: Callable[[Rule, datetime], Found], rule: Rule) -> dict[st
     return {moment: (now, found, fired_by(rule, found)) for moment, (now, found) in seen.items()}
 
 
-def test_the_rules_in_sql_find_what_is_right(gateway: Gateway, launch: Callable[..., Postgres], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rules_in_sql_find_what_is_right(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     """On an empty database the plant is silent, and nothing else is wrong."""
-    database = launch(Postgres)
-    gateway.configure(f'[simulate]\n[postgresql]\nurl = "{database.url}"\n')
-    done = gateway.run("postgresql", "init", "--profile", "factory-dosing")
-    assert done.returncode == 0, done.stderr
-    partitions(database)
     asked = {rule.name: rule for rule in rules("rules-factory-timescale")}
     assert {name: found for name, rule in asked.items() if (found := by_sql(database, rule, NOON))} == {"plant_silent": NOTHING}
     assert fired_by(asked["plant_silent"], NOTHING) == {"plant"}

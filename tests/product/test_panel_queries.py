@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from asked import MOMENT, FluxServer, Rows, insert, needs_flux, partitions, shown_by_flux, shown_by_sql, table
-from gateways import Gateway
+from asked import MOMENT, FluxServer, Rows, insert, needs_flux, shown_by_flux, shown_by_sql, table
 from grafana import Chosen, Moment, as_flux, as_sql, boards, queries, with_variables
 from iiot_gateway.cli.influxdb_plan import PLANS
 from panels import MONDAY, NOW, POINTS, SHOWN, TEXTS, Point
 from panels_of_nodes import DEVICES, NODES, OF_DEVICES, OF_NODES
-from servers import Postgres
-from timescale import Database, Timescale, needs_timescaledb
+from timescale import Database
 
 pytestmark = pytest.mark.slow
 
@@ -34,20 +31,6 @@ OF_ONE: dict[str, Rows] = {
     "Health of each pump": [["d1 pump 1, 60 s ago", 74.5]],
     "Motor temperatures": [[54, "d1 pump_motor_1", 70]],
 }
-
-
-@pytest.fixture(params=["plain", pytest.param("timescaledb", marks=needs_timescaledb)])
-def database(request: pytest.FixtureRequest, gateway: Gateway, launch: Callable[..., Postgres]) -> Iterator[Database]:
-    """The plant's tables without points."""
-    database: Database = launch(Postgres) if request.param == "plain" else Timescale("iiot_panels")
-    gateway.configure(f'[simulate]\n[postgresql]\nurl = "{database.url}"\n')
-    done = gateway.run("postgresql", "init", "--profile", "factory-dosing")
-    assert done.returncode == 0, done.stderr
-    if request.param == "plain":
-        partitions(database)
-    yield database
-    if isinstance(database, Timescale):
-        database.close()
 
 
 def test_every_panel_in_sql_shows_what_is_right(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
