@@ -117,7 +117,8 @@ SELECT device_id || ' pump ' || pump || ', ' || {AGO} AS name,
         FROM equipment_temperature AS t WHERE {LAST_DAY} AND location LIKE 'pump\\_motor\\_%' AND {PLACE} ORDER BY 1, 2, time DESC
     ) AS warmth JOIN (
         SELECT DISTINCT ON (1, 2) device_id, pump, time, max(rms) AS rms
-        FROM equipment_vibration AS t WHERE {LAST_DAY} AND rms IS NOT NULL AND {PUMPS} GROUP BY device_id, pump, time ORDER BY 1, 2, time DESC
+        FROM equipment_vibration AS t WHERE {LAST_DAY} AND rms IS NOT NULL AND {PUMPS}
+        GROUP BY device_id, pump, time ORDER BY 1, 2, time DESC
     ) AS shaking USING (device_id, pump)
 ) AS aged ORDER BY 1"""
 
