@@ -98,7 +98,7 @@ back_up_influxdb() {
     else
         return 0
     fi
-    # A server cannot be restored beside itself. The manifest names every file, and all of them must be there.
+    # It is checked for completeness, and not restored: the manifest names every file, and all of them must be there.
     python3 - "$work/influxdb" <<'PYTHON' || die "the backup of InfluxDB is not whole"
 import json, pathlib, sys
 folder = pathlib.Path(sys.argv[1])

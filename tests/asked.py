@@ -76,7 +76,7 @@ class FluxServer:
 def _line(point: Point) -> str:
     measurement, when, tags, fields = point
     named = "".join(f",{key}={value.replace(' ', chr(92) + ' ')}" for key, value in sorted(tags.items()))
-    values = ",".join(f"{key}={json.dumps(value) if isinstance(value, str) else float(value)}" for key, value in fields.items())
+    values = ",".join(f"{key}={json.dumps(value)}{'i' if isinstance(value, int) else ''}" for key, value in fields.items())
     return f"{measurement}{named} {values} {int(at(when).timestamp())}"
 
 

@@ -33,7 +33,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a real server, for scripts/test-integration.sh: only these fixtures do."""
+    """Mark what starts a real server, for scripts/test-integration.sh: only these fixtures do. Tests of backups mark themselves."""
     for item in items:
         if isinstance(item, pytest.Function) and not {"launch", "shared_postgres"}.isdisjoint(item.fixturenames):
             item.add_marker(pytest.mark.servers)

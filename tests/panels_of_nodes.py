@@ -5,28 +5,30 @@ from __future__ import annotations
 from panels import Cell, Point
 
 
-def _value(measurement: str, when: str, value: float | str, **tags: str) -> Point:
-    return measurement, when, tags, {"value": value}
+def value(measurement: str, when: str, number: float | str, **tags: str) -> Point:
+    """Return a point whose field is called `value`, as those of nodes and devices are."""
+    return measurement, when, tags, {"value": number if isinstance(number, str) else float(number)}
 
 
 def _counted(when: str, received: float, errors: float) -> tuple[Point, ...]:
-    return _value("packets_received", when, received, node="stats"), _value("crc_errors", when, errors, node="stats")
+    """Return the readings of both counters, of which one comes a second later."""
+    return value("packets_received", when, received, node="stats"), value("crc_errors", f"{when} 1s", errors, node="stats")
 
 
 NODES: tuple[Point, ...] = (
-    _value("temperature", "2d 6h 10m", 20, node="node1", unit="celsius"),
-    _value("temperature", "2d 6h 20m", 21, node="node1", unit="celsius"),
+    value("temperature", "2d 6h 10m", 20, node="node1", unit="celsius"),
+    value("temperature", "2d 6h 20m", 21, node="node1", unit="celsius"),
     # The newest value is half an hour old, and older than the five minutes that such queries often look back.
-    _value("temperature", "2d 11h 30m", 21.7, node="node1", unit="celsius"),
-    _value("temperature", "1d", 18, node="node2", unit="celsius", site="north"),
-    _value("humidity", "2d 11h 59m", 45, node="node1", unit="percent"),
-    _value("humidity", "2d 11h 58m", 55.5, node="node2", unit="percent", site="north"),
-    _value("gas_resistance", "2d 7h", 50_000, node="node1", unit="ohms"),
-    _value("battery", "2d 11h 59m", 2850, node="node1", unit="millivolts"),
-    _value("battery", "2d 11h 59m", 3300, node="node2", unit="millivolts", site="north"),
-    _value("rssi", "2d 7h", -95, node="signal", unit="dbm"),
-    _value("rssi", "2d 8h", -105, node="signal", unit="dbm"),
-    _value("snr", "2d 8h", 7.5, node="signal", unit="db"),
+    value("temperature", "2d 11h 30m", 21.7, node="node1", unit="celsius"),
+    value("temperature", "1d", 18, node="node2", unit="celsius", site="north"),
+    value("humidity", "2d 11h 59m", 45, node="node1", unit="percent"),
+    value("humidity", "2d 11h 58m", 55.5, node="node2", unit="percent", site="north"),
+    value("gas_resistance", "2d 7h", 50_000, node="node1", unit="ohms"),
+    value("battery", "2d 11h 59m", 2850, node="node1", unit="millivolts"),
+    value("battery", "2d 11h 59m", 3300, node="node2", unit="millivolts", site="north"),
+    value("rssi", "2d 7h", -95, node="signal", unit="dbm"),
+    value("rssi", "2d 8h", -105, node="signal", unit="dbm"),
+    value("snr", "2d 8h", 7.5, node="signal", unit="db"),
     # The receiver starts anew between the third and the fourth reading: its counters begin at nothing.
     *_counted("1h", 100, 10),
     *_counted("2h", 110, 11),
@@ -34,9 +36,9 @@ NODES: tuple[Point, ...] = (
     *_counted("4h", 5, 1),
     *_counted("5h", 9, 1),
     *_counted("8h", 12, 2),
-    _value("firmware", "1h", "1.0", node="node1"),
-    _value("firmware", "2h", "1.0", node="node1"),
-    _value("firmware", "1d", "1.1", node="node1"),
+    value("firmware", "1h", "1.0", node="node1"),
+    value("firmware", "2h", "1.0", node="node1"),
+    value("firmware", "1d", "1.1", node="node1"),
 )
 OF_NODES: dict[str, list[list[Cell]]] = {
     "Temperature, node 1 / A": [[59.5, "", 21.7]],
@@ -61,10 +63,10 @@ OF_NODES: dict[str, list[list[Cell]]] = {
 """By the title of a panel, and the letter of its query where it has several."""
 
 DEVICES: tuple[Point, ...] = (
-    _value("temperature", "2d 7h", 40, device_id="boiler"),
-    _value("temperature", "2d 11h 59m", 42, device_id="boiler"),
-    _value("temperature", "2d 8h", 12.5, device_id="roof", site="north"),
-    _value("pressure", "2d 11h", 3, device_id="boiler"),
+    value("temperature", "2d 7h", 40, device_id="boiler"),
+    value("temperature", "2d 11h 59m", 42, device_id="boiler"),
+    value("temperature", "2d 8h", 12.5, device_id="roof", site="north"),
+    value("pressure", "2d 11h", 3, device_id="boiler"),
     # Fields of other types beside the numbers.
     ("status", "2d 10h", {"device_id": "boiler"}, {"value": "online"}),
     ("status", "2d 9h", {"device_id": "roof", "site": "north"}, {"type": "offline"}),

@@ -13,6 +13,13 @@ from servers import free_port, until
 DOCKERFILE = Path(__file__).parent.parent / "Dockerfile"
 
 
+def test_what_the_image_is_made_from_is_pinned() -> None:
+    """Or the next build has another compiler or interpreter than the one that was tested."""
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
+    assert len(bases) == 2
+    assert [base for base in bases if not re.search(r":\d+\.\d+\.\d+(-|$)", base)] == []
+
+
 def test_the_health_check_passes_while_the_gateway_runs_and_fails_when_it_does_not(tmp_path: Path) -> None:
     """A journal that a stopped gateway left behind is no sign of life."""
     found = re.search(r"^HEALTHCHECK .*CMD (\[.*\])$", DOCKERFILE.read_text(), re.MULTILINE)

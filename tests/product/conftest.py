@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any
 
 import pytest
 
+from asked import partitions
 from backups import made_fleet
 from fleets import Fleet
 from gateways import Gateway
 from plants import Plant
 from recordings import Expected, expect, generated, shared_recording
 from registries import in_server
-from servers import Mosquitto
+from servers import Mosquitto, Postgres
 from subscribers import Subscriber
+from timescale import Database, Timescale, needs_timescaledb
 
 
 @pytest.fixture
@@ -27,6 +30,20 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     it = Gateway(tmp_path / "gateway")
     yield it
     it.end()
+
+
+@pytest.fixture(params=["plain", pytest.param("timescaledb", marks=needs_timescaledb)])
+def database(request: pytest.FixtureRequest, gateway: Gateway, launch: Callable[..., Postgres]) -> Iterator[Database]:
+    """The plant's tables without points: in PostgreSQL, and with the extension where there is a server for it."""
+    database: Database = launch(Postgres) if request.param == "plain" else Timescale(f"iiot_{secrets.token_hex(4)}")
+    gateway.configure(f'[simulate]\n[postgresql]\nurl = "{database.url}"\n')
+    done = gateway.run("postgresql", "init", "--profile", "factory-dosing")
+    assert done.returncode == 0, done.stderr
+    if request.param == "plain":
+        partitions(database)
+    yield database
+    if isinstance(database, Timescale):
+        database.close()
 
 
 @pytest.fixture

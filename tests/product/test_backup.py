@@ -19,7 +19,7 @@ from fleets import Fleet
 from gateways import assert_balanced
 from servers import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 
 def other_client(site: Fleet) -> Client:

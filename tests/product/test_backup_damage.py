@@ -13,7 +13,7 @@ from backups import backed_up, restored
 from fleets import Fleet
 from gateways import Gateway
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 
 def test_files_outside_of_the_configurations_folder_stay_inside_of_the_backups(site: Fleet, tmp_path: Path) -> None:

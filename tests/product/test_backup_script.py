@@ -18,7 +18,7 @@ from plants import Plant
 from rows import configure, delivered, start
 from servers import Postgres, find_program, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "backup.sh"
 INFLUX = """#!/bin/sh

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from asked import MOMENT, FluxServer, Rows, insert, needs_flux, partitions, shown_by_flux, shown_by_sql, table
-from gateways import Gateway
+from asked import MOMENT, FluxServer, Rows, insert, needs_flux, shown_by_flux, shown_by_sql, table
 from grafana import Chosen, Moment, as_flux, as_sql, boards, queries, with_variables
 from iiot_gateway.cli.influxdb_plan import PLANS
-from panels import MONDAY, NOW, POINTS, SHOWN, Point
+from panels import MONDAY, NOW, POINTS, SHOWN, TEXTS, Point
 from panels_of_nodes import DEVICES, NODES, OF_DEVICES, OF_NODES
-from servers import Postgres
-from timescale import Database, Timescale, needs_timescaledb
+from timescale import Database
 
 pytestmark = pytest.mark.slow
 
@@ -31,23 +28,9 @@ OF_ONE: dict[str, Rows] = {
     "Consumption today by chemical": [["acid", 23.5]],
     "Stock": [["d1 acid a, 12 h ago", 5], ["d1 acid b, 11 h ago", 99]],
     "Batches completed today by recipe": [["CU-85", 2]],
-    "Health of each pump": [["d1 pump 1", 74.5]],
+    "Health of each pump": [["d1 pump 1, 60 s ago", 74.5]],
     "Motor temperatures": [[54, "d1 pump_motor_1", 70]],
 }
-
-
-@pytest.fixture(params=["plain", pytest.param("timescaledb", marks=needs_timescaledb)])
-def database(request: pytest.FixtureRequest, gateway: Gateway, launch: Callable[..., Postgres]) -> Iterator[Database]:
-    """The plant's tables without points."""
-    database: Database = launch(Postgres) if request.param == "plain" else Timescale("iiot_panels")
-    gateway.configure(f'[simulate]\n[postgresql]\nurl = "{database.url}"\n')
-    done = gateway.run("postgresql", "init", "--profile", "factory-dosing")
-    assert done.returncode == 0, done.stderr
-    if request.param == "plain":
-        partitions(database)
-    yield database
-    if isinstance(database, Timescale):
-        database.close()
 
 
 def test_every_panel_in_sql_shows_what_is_right(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +73,7 @@ def test_the_variables_of_sql_list_what_there_is(database: Database) -> None:
 @pytest.mark.parametrize(
     ("uid", "points", "shown"),
     [
-        ("iiot-production-influx", POINTS, SHOWN),
+        ("iiot-production-influx", (*POINTS, *TEXTS), SHOWN),
         ("iiot-lora-sensors", NODES, OF_NODES),
         ("iiot-lora-signal", NODES, OF_NODES),
         ("iiot-devices", DEVICES, OF_DEVICES),
@@ -110,6 +93,18 @@ def test_every_panel_in_flux_shows_what_is_right(
     with capsys.disabled():
         print(table((name, shown[name], rows) for name, rows in seen.items()))
     assert seen == {name: shown[name] for name in asked}
+
+
+@needs_flux
+def test_errors_in_whole_grams_are_counted_as_others_are() -> None:
+    """Whoever else writes to the bucket may write integers."""
+    server, board = FluxServer(), boards()["iiot-production-influx"]
+    (accuracy,) = (query for query in queries(board) if query.place.endswith(" / Accuracy: doses by error in grams"))
+    tags = {"device_id": "d9", "pump": "9", "chemical": "acid"}
+    server.write([("dosing_consumption", f"{hour}h", tags, {"error_g": error_g}) for hour, error_g in enumerate((1, 1, -3, 2))])
+
+    counted = {label: doses for label, doses in shown_by_flux(server, accuracy, board, {}) if doses}
+    assert counted == {"up to -2": 1, "0.5 to 1": 2, "1 to 2": 1}
 
 
 @needs_flux
@@ -191,7 +186,7 @@ VIEWS: dict[str, tuple[str, list[list[str]]]] = {
         """SELECT extract(epoch FROM bucket - {monday})::int / 3600, chemical, sum(total_grams), sum(dose_count)
         FROM dosing_consumption_hourly GROUP BY 1, 2 ORDER BY 1, 2""",
         [
-            ["1", "acid", "29.75", "2"],
+            ["1", "acid", "34", "3"],
             ["1", "base", "4.5", "1"],
             ["2", "acid", "30", "1"],
             ["2", "base", "", "1"],
@@ -204,7 +199,7 @@ VIEWS: dict[str, tuple[str, list[list[str]]]] = {
         """SELECT extract(epoch FROM day - {monday})::int / 3600, sum(actual_g) FROM (
             SELECT time_bucket('1 day', time AT TIME ZONE 'Europe/Berlin' AT TIME ZONE 'UTC') AS day, actual_g FROM dosing_consumption
         ) AS days GROUP BY 1 ORDER BY 1""",
-        [["0", "64.25"], ["48", "28.75"]],
+        [["0", "68.5"], ["48", "28.75"]],
     ),
     "the newest level of each container": (
         "SELECT device_id, chemical, container_id, percent_full FROM latest_inventory ORDER BY 1, 2, 3",

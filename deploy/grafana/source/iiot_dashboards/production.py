@@ -65,5 +65,6 @@ def vibration(query: Any, name: str = "") -> Any:
 
 def health(query: Any) -> Any:
     """Show the health of each pump: rows with `name` and `health`."""
-    text = "100 - (motor temperature - 60 °C) - 100 x (RMS - 0.1), each part only where it is above zero. Newest values of the last day."
+    text = "100 - (motor temperature - 60 °C) - 100 x (RMS - 0.1), each part only where it is above zero."
+    text += " Newest values of the last day. The age of the older one stands behind the name."
     return bars_of_rows("Health of each pump", query, field="health", unit="percent", steps=HEALTH, top=100, text=text)

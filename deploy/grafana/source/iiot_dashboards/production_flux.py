@@ -51,6 +51,7 @@ DAYS = f"""{TODAY}
     |> keep(columns: ["_time", "_value", "chemical"])"""
 # A histogram counts what is up to each bound, so the bin below is taken away. The bound below all makes the row that this begins with.
 ACCURACY = f"""{points("dosing_consumption", "error_g", "v.timeRangeStart", *DOSES)}
+    |> toFloat()
     |> group()
     |> histogram(bins: [float(v: "-Inf"), -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, float(v: "+Inf")])
     |> difference()
@@ -98,14 +99,14 @@ VIBRATION = f"""{points("equipment_vibration", "rms", "v.timeRangeStart", *PLACE
 HEALTH = f"""import "date"
 import "join"
 import "strings"
-
+{AGO}
 warmth = {newest("equipment_temperature", "temperature_c", *PLACE, since=LAST_DAY)}
     |> filter(fn: (r) => r.location =~ /^pump_motor_${{pump:regex}}$/)
     |> map(fn: (r) => ({{r with pump: strings.trimPrefix(v: r.location, prefix: "pump_motor_")}}))
     |> group(columns: ["device_id", "pump"])
     |> sort(columns: ["_time"])
     |> last()
-    |> keep(columns: ["device_id", "pump", "_value"])
+    |> keep(columns: ["device_id", "pump", "_time", "_value"])
     |> group()
 
 // Of the newest moment the axis that shakes most.
@@ -113,7 +114,7 @@ shaking = {newest("equipment_vibration", "rms", *PLACE, "pump", since=LAST_DAY)}
     |> group(columns: ["device_id", "pump"])
     |> sort(columns: ["_time", "_value"])
     |> last()
-    |> keep(columns: ["device_id", "pump", "_value"])
+    |> keep(columns: ["device_id", "pump", "_time", "_value"])
     |> group()
 
 above = (value, limit) => if value > limit then value - limit else 0.0
@@ -123,7 +124,7 @@ join.inner(
     right: shaking,
     on: (l, r) => l.device_id == r.device_id and l.pump == r.pump,
     as: (l, r) => ({{
-        name: l.device_id + " pump " + l.pump,
+        name: l.device_id + " pump " + l.pump + ", " + ago(t: if l._time < r._time then l._time else r._time) + " ago",
         health: above(value: 100.0 - above(value: l._value, limit: 60.0) - 100.0 * above(value: r._value, limit: 0.1), limit: 0.0),
     }}),
 )

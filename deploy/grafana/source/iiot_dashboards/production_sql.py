@@ -84,11 +84,13 @@ def newest_levels(condition: str = "true") -> str:
 ) AS found"""
 
 
-INVENTORY = f"""
-SELECT concat_ws(' ', device_id, chemical, container_id) || ', ' || CASE
+AGO = """CASE
     WHEN age < 120 THEN age || ' s' WHEN age < 7200 THEN age / 60 || ' min'
     WHEN age < 172800 THEN age / 3600 || ' h' ELSE age / 86400 || ' d'
-END || ' ago' AS name, percent_full AS percent FROM (
+END || ' ago'"""
+"""An age in seconds as people say it."""
+INVENTORY = f"""
+SELECT concat_ws(' ', device_id, chemical, container_id) || ', ' || {AGO} AS name, percent_full AS percent FROM (
     SELECT *, extract(epoch FROM {END} - time)::bigint AS age FROM ({newest_levels(STOCK)}) AS levels
 ) AS aged ORDER BY 1"""
 BATCHES = f"""
@@ -108,14 +110,17 @@ VIBRATION = f"""
 SELECT $__timeGroupAlias(time,$__interval,NULL), device_id || ' pump ' || pump AS metric, max(rms) AS value
 FROM equipment_vibration AS t WHERE $__timeFilter(time) AND pump IS NOT NULL AND {PUMPS} GROUP BY 1, 2 ORDER BY 1, 2"""
 EQUIPMENT = f"""
-SELECT device_id || ' pump ' || pump AS name,
+SELECT device_id || ' pump ' || pump || ', ' || {AGO} AS name,
     greatest(0, 100 - greatest(0, temperature_c - 60) - 100 * greatest(0, rms - 0.1)) AS health FROM (
-    SELECT DISTINCT ON (1, 2) device_id, substring(location FROM '[0-9]+$')::int AS pump, temperature_c
-    FROM equipment_temperature AS t WHERE {LAST_DAY} AND location LIKE 'pump\\_motor\\_%' AND {PLACE} ORDER BY 1, 2, time DESC
-) AS warmth JOIN (
-    SELECT DISTINCT ON (1, 2) device_id, pump, max(rms) AS rms
-    FROM equipment_vibration AS t WHERE {LAST_DAY} AND rms IS NOT NULL AND {PUMPS} GROUP BY device_id, pump, time ORDER BY 1, 2, time DESC
-) AS shaking USING (device_id, pump) ORDER BY 1"""
+    SELECT *, extract(epoch FROM {END} - least(warmth.time, shaking.time))::bigint AS age FROM (
+        SELECT DISTINCT ON (1, 2) device_id, substring(location FROM '[0-9]+$')::int AS pump, time, temperature_c
+        FROM equipment_temperature AS t WHERE {LAST_DAY} AND location LIKE 'pump\\_motor\\_%' AND {PLACE} ORDER BY 1, 2, time DESC
+    ) AS warmth JOIN (
+        SELECT DISTINCT ON (1, 2) device_id, pump, time, max(rms) AS rms
+        FROM equipment_vibration AS t WHERE {LAST_DAY} AND rms IS NOT NULL AND {PUMPS}
+        GROUP BY device_id, pump, time ORDER BY 1, 2, time DESC
+    ) AS shaking USING (device_id, pump)
+) AS aged ORDER BY 1"""
 
 # Of whole rows, because older servers lack some of the columns.
 ITSELF = """
