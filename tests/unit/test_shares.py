@@ -194,9 +194,9 @@ def test_a_worker_without_anything_of_a_site_is_listed(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("given", "code", "said"),
     [
-        ({"published": 3, "dropped": 2}, 1, "x: 2 frames of {url} were never published: its journal had no room"),
-        ({"sites": {}, "rejected": 2}, 0, "{url}: databases refused 2 frames; `iiot-gateway rejects` shows them there"),
-        ({"sites": {}, "dropped": 2}, 1, "{url}: 2 frames are lost: its journal had no room, and a sink had not stored them"),
+        ({"published": 3, "dropped": 2}, 1, "x: 2 frames of {url} were dropped before they were published"),
+        ({"sites": {}, "rejected": 2}, 0, "{url}: its sinks could not store 2 frames; `iiot-gateway rejects` shows them there"),
+        ({"sites": {}, "dropped": 2}, 1, "{url}: 2 frames were dropped before its sinks had stored them"),
     ],
 )
 def test_what_was_accepted_and_is_in_no_database_is_named(
@@ -211,3 +211,11 @@ def test_what_was_accepted_and_is_in_no_database_is_named(
     with answering(json.dumps(found)) as url:
         assert main(["fleet", "status", url, "--wait", "0"]) == code
         assert said.format(url=url) in capsys.readouterr().out.splitlines()
+
+
+def test_what_alerts_left_out_is_no_loss() -> None:
+    """They store nothing, and let frames go while the journal is full."""
+    found = status(origin="w", dropped=2)
+    found["sinks"] = {"alerts": {**found["sinks"]["mqtt"], "kind": "alerts"}}
+    _, (worker,) = add_up([Look(url="http://w", first=found, now=found, after=found)], lambda *_asked: {})
+    assert (worker.dropped, worker.unbalanced) == (0, ())

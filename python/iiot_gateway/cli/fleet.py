@@ -101,9 +101,7 @@ def _table(sites: list[SiteRow], workers: list[WorkerRow]) -> str:
     lines += ["", f"{published:,} published = {received:,} received - {doubles:,} doubles + {missing:,} missing; in values"]
     lines += [_judged(site) for site in sites if site.missing or not site.is_asked]
     lines += [
-        f"{site.origin}: {site.dropped:,} frames of {site.url} were never published: its journal had no room"
-        for site in sites
-        if site.dropped
+        f"{site.origin}: {site.dropped:,} frames of {site.url} were dropped before they were published" for site in sites if site.dropped
     ]
     if forgotten := sum(site.forgotten for site in sites):
         lines.append(
@@ -116,9 +114,9 @@ def _not_stored(workers: list[WorkerRow]) -> Iterator[str]:
     """Give a line for each reason why what a worker accepted is not in a database."""
     for worker in workers:
         if worker.refused:
-            yield f"{worker.url}: databases refused {worker.refused:,} frames; `iiot-gateway rejects` shows them there"
+            yield f"{worker.url}: its sinks could not store {worker.refused:,} frames; `iiot-gateway rejects` shows them there"
         if worker.dropped:
-            yield f"{worker.url}: {worker.dropped:,} frames are lost: its journal had no room, and a sink had not stored them"
+            yield f"{worker.url}: {worker.dropped:,} frames were dropped before its sinks had stored them"
         if worker.unbalanced:
             yield f"{worker.url}: the ledger of {', '.join(worker.unbalanced)} does not balance"
 

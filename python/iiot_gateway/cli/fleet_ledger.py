@@ -52,7 +52,7 @@ class SiteRow:
     queued: int
     """Frames of the site that its MQTT sinks have still to send."""
     dropped: int
-    """Frames of the site that its MQTT sinks did not send, because the journal had no room for them."""
+    """Frames of the site that were removed before its MQTT sinks had sent them."""
     forgotten: int
     """Values of which workers know the number only: a missing one among them would be hidden by one that came to two workers."""
     is_asked: bool
@@ -67,10 +67,10 @@ class WorkerRow:
     duplicate: int
     rejected: int
     refused: int
-    """What databases refused; it is kept as rejects."""
+    """Frames that a sink's other side refused; they are kept as rejects."""
     queued: int
     dropped: int
-    """What came and was stored nowhere, because the journal had no room for it."""
+    """Frames that were removed before a sink had them."""
     unbalanced: tuple[str, ...]
     """Sinks, or `intake`, whose ledger does not balance."""
 
@@ -231,6 +231,8 @@ def _published(status: Mapping[str, Any]) -> int:
 
 def _worker(look: Look) -> WorkerRow:
     intake, sinks = look.now["intake"], look.now["sinks"]
+    # Alerts store nothing, and may leave frames out.
+    storing = [sink for sink in sinks.values() if sink.get("kind") != "alerts"]
     unbalanced = [name for name, sink in sinks.items() if sink["accepted"] != sum(sink[part] for part in PARTS)]
     if intake["received"] != intake["accepted"] + intake["duplicate"] + intake["rejected"]:
         unbalanced.append("intake")
@@ -239,8 +241,8 @@ def _worker(look: Look) -> WorkerRow:
         accepted=intake["accepted"],
         duplicate=intake["duplicate"],
         rejected=intake["rejected"],
-        refused=sum(sink["rejected"] for sink in sinks.values()),
-        queued=sum(sink["queued"] for sink in sinks.values()),
-        dropped=sum(sink["dropped"] for sink in sinks.values()),
+        refused=sum(sink["rejected"] for sink in storing),
+        queued=sum(sink["queued"] for sink in storing),
+        dropped=sum(sink["dropped"] for sink in storing),
         unbalanced=tuple(unbalanced),
     )

@@ -76,7 +76,7 @@ def table(document: dict[str, Any]) -> str:
 
 
 def _troubles(document: dict[str, Any]) -> Iterator[str]:
-    """Give a line for each kind of trouble that is there."""
+    """Give a line for each kind of trouble that is there, and for each note on the configuration."""
     if lost := document["intake"].get("sessions_lost"):
         yield "sessions  " + ", ".join(f"{name} lost {_count(count)}" for name, count in lost.items()) + ": messages may be missing"
     for by, reasons in document.get("refused", {}).items():

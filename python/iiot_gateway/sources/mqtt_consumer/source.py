@@ -28,7 +28,9 @@ SESSION_REMEDY = (
     "messages may be missing: let the broker keep sessions on disk, and for long enough, and let no other client use the client_id"
 )
 REFUSED_REMEDY = "give the user the right to subscribe at the broker, or correct mqtt_consumer.topics"
-LIMITED_REMEDY = "let the broker grant it: with QoS 0 messages can be lost on their way, and with the end of a session all that wait in it"
+LIMITED_REMEDY = (
+    "let the broker grant what was asked for: messages of QoS 0 can be lost on their way, and messages that wait in a session end with it"
+)
 
 
 class MqttConsumerSource:
