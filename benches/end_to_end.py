@@ -31,11 +31,11 @@ def feed(descriptor: int, text: bytes) -> None:
     os.close(descriptor)
 
 
-def through_the_gateway(folder: Path, log: Path, packets: int, *, extra: str = "") -> tuple[float, float]:
-    """Return packets per second, and crossings a frame. The configuration has the sections of `extra` too."""
+def through_the_gateway(folder: Path, log: Path, packets: int, *, alerts: bool = False) -> tuple[float, float]:
+    """Return packets per second, and crossings a frame."""
     broker, database = servers(folder)
     gateway = Gateway(folder / "gateway")
-    gateway.configure(configuration(broker=broker, database=database) + extra)
+    gateway.configure(configuration(broker=broker, database=database) + ALERTS * alerts)
     text = log.read_bytes()
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -57,7 +57,7 @@ def through_the_gateway(folder: Path, log: Path, packets: int, *, extra: str = "
             database.expect_rows(packets * METRICS)
             status = gateway.until(lambda s: all(sink["delivered"] == packets for sink in s["sinks"].values()), "the ledger")
             assert reached == [str(packets * METRICS), "disorder", "0"], reached
-            assert ("alerts" in status["sinks"]) == (extra == ALERTS)
+            assert ("alerts" in status["sinks"]) == alerts
             assert gateway.stop() == 0
         return packets / took_s, (status["gateway"]["crossings"] - before) / packets
     finally:
@@ -99,7 +99,7 @@ def run(report: Report, folder: Path, *, short: bool) -> None:
             if side == "bare":
                 bares.append(bare(place, log, packets))
             elif side == "alerts":
-                judged.append(through_the_gateway(place, log, packets, extra=ALERTS)[0])
+                judged.append(through_the_gateway(place, log, packets, alerts=True)[0])
             else:
                 rate, crossed = through_the_gateway(place, log, packets)
                 rates.append(rate)
