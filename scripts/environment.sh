@@ -61,6 +61,16 @@ is_prepared() {
     [ -x .venv/bin/iiot-gateway ] && [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$(build_profile) $(stamp_of_sources)" ]
 }
 
+# choose_build PROFILE...: take the first of these profiles of which there is a build, or else the last, unless IIOT_BUILD_PROFILE names one.
+choose_build() {
+    if [ -z "${IIOT_BUILD_PROFILE:-}" ]; then
+        for IIOT_BUILD_PROFILE in "$@"; do
+            if is_prepared; then break; fi
+        done
+    fi
+    export IIOT_BUILD_PROFILE
+}
+
 # prepare [EXTRA]: make .venv hold the package, with the dependencies of an extra.
 prepare() {
     local extra=${1:-} python

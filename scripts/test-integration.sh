@@ -8,6 +8,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for name in TIMESCALEDB_URL INFLUXDB_V2_URL; do
     if [ -z "${!name:-}" ]; then say "$name is not set: its tests are left out (CONTRIBUTING.md)"; fi
 done
-export IIOT_BUILD_PROFILE="${IIOT_BUILD_PROFILE:-tests}"
+choose_build release tests
 prepare dev
 exec .venv/bin/python -m pytest -m servers "$@"

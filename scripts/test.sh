@@ -70,14 +70,8 @@ if [ "${1:-}" = --quick ]; then
     shift
 fi
 install_servers
-# The scripts and the wheel of the tests are built with this profile too.
-export IIOT_BUILD_PROFILE="${IIOT_BUILD_PROFILE:-tests}"
-if [ -n "$quick" ]; then
-    # The best build that is there, or else the one that is made soonest.
-    for IIOT_BUILD_PROFILE in release tests dev; do
-        if is_prepared dev; then break; fi
-    done
-fi
+# The best build that is there, or else the one that is made soonest. Scripts and the wheel, which tests build, take the same profile.
+choose_build release tests ${quick:+dev}
 step prepare dev
 if [ -n "${CI:-}" ] || command -v npm >/dev/null 2>&1; then
     step prepare_page

@@ -85,6 +85,18 @@ def test_only_what_was_built_with_the_same_profile_is_used(tmp_path: Path) -> No
     assert (tmp_path / "profiles").read_text().split() == ["release", "tests", "release", "release"]
 
 
+def test_tests_take_the_best_build_that_is_there(tmp_path: Path) -> None:
+    """So that nobody who has a release builds once more; where there is none, the build that is made soonest."""
+    pretend(tmp_path, 'echo "$3" >>profiles')
+    tests = "(choose_build release tests dev; prepare dev)"
+    calls = [tests, tests, 'prepare ""', "touch rust/new", 'prepare ""', tests, "IIOT_BUILD_PROFILE=tests", tests]
+
+    assert prepare(tmp_path, "unset IIOT_BUILD_PROFILE; " + "; ".join(calls)).returncode == 0
+
+    # The last release has not yet what tests need beside the package.
+    assert (tmp_path / "profiles").read_text().split() == ["dev", "release", "release", "release", "tests"]
+
+
 @pytest.mark.parametrize("code", [0, 101])
 def test_the_first_build_says_one_line_and_all_of_it_only_if_it_fails(tmp_path: Path, code: int) -> None:
     """Cargo's downloads are no news; its error is."""
