@@ -135,15 +135,9 @@ def cycle(crate: Crate) -> list[str]:
 
 
 CYCLIC = {
-    "iiot-alerts",
-    "iiot-bench",
-    "iiot-broker",
     "iiot-core",
     "iiot-journal",
     "iiot-mqtt",
-    "iiot-native",
-    "iiot-postgres",
-    "iiot-proto",
 }
 """Crates that still have such circles."""
 

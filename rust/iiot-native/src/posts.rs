@@ -3,7 +3,8 @@
 use crate::crossings;
 use crate::decode::Profile;
 use crate::errors;
-use crate::journal::{Journal, seconds};
+use crate::journal::Journal;
+use crate::seconds::seconds;
 use iiot_core::{device_snapshot, time_format};
 use iiot_journal::{Post, Posts as Core, PostsSettings, SourceSettings, Supply};
 use pyo3::exceptions::PyValueError;
