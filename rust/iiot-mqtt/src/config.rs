@@ -8,6 +8,8 @@ use iiot_core::mqtt_text::{MAX_TEXT_BYTES, text_fault};
 use iiot_tls::{Files, client_config, server_name};
 
 use crate::broker_url::BrokerUrl;
+use crate::client::Setup;
+use crate::config_error::ConfigError;
 use crate::destination::{Destinations, topic_fault};
 use crate::policy::Backlog;
 use crate::transport::Transport;
@@ -100,32 +102,6 @@ impl fmt::Debug for Config {
     }
 }
 
-/// A setting cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Its name.
-    pub setting: &'static str,
-    /// What is wrong with it and what would be right.
-    pub message: String,
-}
-
-impl ConfigError {
-    pub(crate) fn new(setting: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            setting,
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.setting, self.message)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 /// A checked configuration, with the values derived from it.
 #[derive(Clone)]
 pub(crate) struct Checked {
@@ -134,6 +110,23 @@ pub(crate) struct Checked {
     pub transport: Transport,
     pub credentials: Option<(String, Option<String>)>,
     pub keep_alive_s: u16,
+}
+
+impl Checked {
+    /// The settings from which a client is made.
+    pub fn setup(&self) -> Setup {
+        let config = &self.config;
+        Setup {
+            client_id: config.client_id.clone(),
+            credentials: self.credentials.clone(),
+            keep_alive_s: self.keep_alive_s,
+            in_flight: config.inflight,
+            will_topic: Some(config.availability_topic.clone()).filter(|topic| !topic.is_empty()),
+            will_retain: true,
+            transport: self.transport.clone(),
+            connect_timeout: config.connect_timeout,
+        }
+    }
 }
 
 /// At least as long as the text that replaces the last level of a topic in a marker's name.

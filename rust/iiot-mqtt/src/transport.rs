@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::{EndKind, Failure};
+use crate::ended::EndKind;
+use crate::failure::Failure;
 
 /// The address of the broker, and how to connect to it.
 #[derive(Clone)]
