@@ -59,6 +59,7 @@ mod profile_file;
 pub mod publish;
 mod quote;
 mod reading;
+mod reception;
 mod render;
 mod resync;
 mod rules;
