@@ -1,4 +1,4 @@
-//! What the program has to do with whoever started it: arguments, answers, and the word to begin.
+//! The conversation with the process that started this one: arguments, answers, and the word to begin.
 
 use std::collections::HashMap;
 use std::io::Write;

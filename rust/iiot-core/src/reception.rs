@@ -1,4 +1,4 @@
-//! One packet of a node as a receiver had it, by which repeats and losses are found.
+//! A packet of a node as a receiver heard it. Repeats and losses are found from it.
 
 /// One node's part of a document, as its profile found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

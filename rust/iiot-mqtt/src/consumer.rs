@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::config::{Checked, Config, check};
+use crate::checked::{Checked, check};
+use crate::config::Config;
 use crate::config_error::ConfigError;
 use crate::destination::filter_fault;
 use crate::ended::EndKind;

@@ -7,6 +7,7 @@
 
 mod acknowledge;
 mod broker_url;
+mod checked;
 mod client;
 mod client_v4;
 mod client_v5;

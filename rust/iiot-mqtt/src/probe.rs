@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use crate::checked::{Checked, check};
 use crate::client::{Acknowledgement, Events, Requests, Setup, Signal};
-use crate::config::{Checked, Config, Protocol, check};
+use crate::config::{Config, Protocol};
 use crate::config_error::ConfigError;
 use crate::destination::{filter_fault, topic_fault};
 use crate::ended::EndKind;

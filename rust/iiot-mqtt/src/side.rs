@@ -15,8 +15,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::checked::{Checked, check};
 use crate::client::Setup;
-use crate::config::{Checked, Config, Protocol, check};
+use crate::config::{Config, Protocol};
 use crate::config_error::ConfigError;
 use crate::destination::{filter_fault, topic_fault};
 use crate::ended::{EndKind, Ended};

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::time::sleep_until;
 
+use crate::checked::Checked;
 use crate::client::{Acknowledgement, Events, Form, Limits, QOS_0_ONLY, Requests, Signal};
-use crate::config::{Checked, Protocol};
+use crate::config::Protocol;
 use crate::destination::topic_fault;
 use crate::ended::EndKind;
 use crate::failure::{Blame, Failure};

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::checked::{Checked, check};
 use crate::client::Setup;
-use crate::config::{Checked, Config, Protocol, check};
+use crate::config::{Config, Protocol};
 use crate::config_error::ConfigError;
 use crate::connection::{self, Context};
 use crate::ended::{EndKind, Ended};

@@ -18,7 +18,8 @@ use super::splitter::{Came, Published, Splitter};
 use super::{
     Arrived, ConsumerConfig, ConsumerEnded, ConsumerPhase, Desk, Inlet, Retained, Subscription,
 };
-use crate::config::{Checked, Protocol};
+use crate::checked::Checked;
+use crate::config::Protocol;
 use crate::ended::EndKind;
 use crate::failure::{Failure, failure_within};
 use crate::mark::Mark;
