@@ -42,7 +42,7 @@ impl Message {
         Ok(Self(parts))
     }
 
-    /// That of a rule without one, which may be a rule about silence.
+    /// The message of a rule that has none; the rule may be about silence.
     pub(crate) fn usual(of_silence: bool) -> Self {
         let text = |text: &str| Part::Text(text.to_owned());
         let hole = |name: &str| Part::Hole(name.to_owned());

@@ -5,9 +5,9 @@ use std::fmt;
 /// A rule that cannot be used: the key, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleError {
-    /// Of the rule's table.
+    /// The key in the rule's table.
     pub key: &'static str,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
 }
 

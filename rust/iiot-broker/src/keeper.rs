@@ -13,7 +13,7 @@ use crate::refusals::Refusal;
 use crate::retained::RetainedStore;
 use crate::taker::{Published, Takers};
 
-/// Further retained topics are delivered and not kept.
+/// The most retained topics; values of further ones are delivered, but not kept.
 pub(crate) const MAX_RETAINED: usize = 100_000;
 
 /// Stores the retained values of other clients before they are acknowledged.
