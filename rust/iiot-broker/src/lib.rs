@@ -32,7 +32,7 @@ use tokio::sync::oneshot;
 
 use crate::devices::Guests;
 use crate::door::{Door, is_topic};
-use crate::keeper::{Keeper, KeeperState};
+use crate::keeper::{Keeper, KeeperState, MAX_RETAINED};
 use crate::refusals::{Refusal, Refusals};
 
 pub use consumer::{Consumer, JournalTaker};
@@ -44,8 +44,6 @@ pub use retained::{RetainedError, RetainedStore, RetainedValue};
 const MAX_CLIENTS: usize = 1000;
 /// A longer packet ends its connection.
 const MAX_PACKET_BYTES: usize = 1 << 20;
-/// Further retained topics are delivered and not kept.
-const MAX_RETAINED: usize = 100_000;
 /// What waits for a client that is away or slow.
 const MAX_QUEUED: usize = 10_000;
 const START_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,6 +1,7 @@
 //! `AlertSink`: rules over the journal's frames, and what receivers are to be told.
 
-use crate::journal::{Journal, seconds};
+use crate::journal::Journal;
+use crate::seconds::seconds;
 use crate::{crossings, errors};
 use iiot_alerts::{Core, Feed, Figure, Limits, Rule};
 use iiot_journal::{Batches, Journal as CoreJournal, Stop, now_ns};

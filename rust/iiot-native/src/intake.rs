@@ -1,7 +1,8 @@
 //! `Intake`: chunks of bytes down, numbers up.
 
 use crate::descriptor::{self, Traffic};
-use crate::{crossings, errors, journal::seconds};
+use crate::seconds::seconds;
+use crate::{crossings, errors};
 use iiot_journal::Intake as Core;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

@@ -181,6 +181,8 @@ pub struct Table {
     pub division: Division,
 }
 
+/// The time column of every table.
+pub const TIME: &str = "time";
 /// The name of the column for what has no column.
 pub const EXTRA: &str = "extra";
 /// The name of the column for the digest of what a row says.

@@ -1,6 +1,6 @@
 //! What tables there are, and how missing ones are made. Nothing that exists is altered but by added columns, and nothing is dropped.
 
-use crate::columns::{CONTENT, Catalogue, Column, ColumnType, Division, EXTRA, Table};
+use crate::columns::{CONTENT, Catalogue, Column, ColumnType, Division, EXTRA, TIME, Table};
 use crate::connection::{Server, rows};
 use crate::error::{Error, Result};
 use crate::names::{joined, literal, qualified, quoted};
@@ -9,9 +9,6 @@ use crate::{plain, timescale};
 use iiot_core::point::ValueKind;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
-
-/// The time column of every table.
-pub const TIME: &str = "time";
 
 /// Where tables are, and how they are made.
 pub(crate) struct Tables<'a> {

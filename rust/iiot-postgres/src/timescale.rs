@@ -1,7 +1,7 @@
 //! The statements that only TimescaleDB understands.
 
+use crate::columns::TIME;
 use crate::names::{literal, qualified};
-use crate::tables::TIME;
 
 /// The hypertables of a schema.
 pub fn hypertables(schema: &str) -> String {
