@@ -72,7 +72,7 @@ def prepare(folder: Path) -> None:
 
 
 def make_keys(config: Config) -> tuple[str, str]:
-    """Return an administrator's and a registration key of this start; those of the start before are valid no more."""
+    """Return a new administrator's key and a new registration key, and revoke those of the start before."""
     from iiot_gateway.registry.building import open_registry
 
     administrator, registration = new_key(KeyKind.ADMINISTRATOR), new_key(KeyKind.REGISTRATION)
@@ -100,7 +100,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
     path = str(folder / KEYS)
     known = list(read_keys(path, may_be_missing=True).items())
     halves = (known[: DEVICES // 2], known[DEVICES // 2 : DEVICES])
-    # Both add to one file.
+    # Both kinds of devices add their keys to one file.
     writing = threading.Lock()
 
     def learned(device_id: str, key: str) -> None:
@@ -147,7 +147,7 @@ async def _run(fleet: Callable[[], None]) -> None:
 
 
 def greeting(config: Config, path: Path, administrator: str) -> list[str]:
-    """Return what a newcomer needs to know."""
+    """Return the text for a newcomer."""
     host, _, port = config.one(BrokerSection).listen.rpartition(":")
     page = f"http://{config.http.listen}"
     password = path.parent / PASSWORD
