@@ -87,7 +87,7 @@ class Devices:
 
         With `most`, raises TooMany if there are so many devices already.
 
-        What a removed device sent stands everywhere under its id. So nobody else gets that id: only `again` brings the same device back.
+        Data of a removed device is stored under its id in many places. So no other device gets that id; only `again` brings the device back.
         """
         (added,) = self.add_all([(device, key)], again=again, most=most)
         return added

@@ -1,7 +1,7 @@
 """The registry's file: one connection reads, another writes, so that a write never delays a read.
 
-Blocking: reads take microseconds, writes wait for the disk. Other processes may write at the same time (`iiot-gateway devices`); what
-they change is seen at once.
+Blocking: reads take microseconds, writes wait for the disk. Other processes may write at the same time (`iiot-gateway devices`), and
+their changes are seen at once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keys: how they are made, how a mistyped key is found before a look-up, and what is stored of them.
+"""Makes keys, recognises mistyped keys before a look-up, and computes the digests that are stored.
 
     iiot d 43 characters of 62   6 characters of 62
     ---- - -------------------- -------------------
-    prefix, kind, 256 random bits, CRC-32 of all that stands before
+    prefix, kind, 256 random bits, CRC-32 of all characters before
 
 Only the SHA-256 of a key is stored. That is enough for 256 random bits; a slow hash is for passwords that people choose.
 """

@@ -1,7 +1,7 @@
 """The tables of the registry, and the migration of a file of an earlier version; `server_schema.py` does the same in PostgreSQL.
 
-`PRAGMA user_version` holds the version. Each step is one transaction. A later version than this program knows is refused, and nothing is
-changed then.
+`PRAGMA user_version` holds the version. Each step is one transaction. A file of a later version than this program knows is refused and
+not changed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The registry's schema in PostgreSQL: how a connection begins, and how the tables are made or migrated.
 
-`registry_version` holds the version. All steps that are missing are one transaction, and whoever comes second waits for it.
+`registry_version` holds the version. All missing steps are one transaction. A second process that migrates waits for it.
 """
 
 from __future__ import annotations
