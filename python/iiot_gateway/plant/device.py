@@ -25,7 +25,7 @@ class Reading:
 
 
 def readings(device_id: str, seed: int) -> Iterator[Reading]:
-    """Give the messages of a device, without an end: temperature (degrees Celsius), humidity (%), battery (V), heartbeats."""
+    """Yield the messages of a device, without an end: temperature (degrees Celsius), humidity (%), battery (V), heartbeats."""
     dice = random.Random(f"{seed} {device_id}")  # noqa: S311 - a simulation
     values = {"temperature": dice.uniform(18, 26), "humidity": dice.uniform(35, 60), "battery": dice.uniform(3.9, 4.15)}
     number = dice.randrange(HEARTBEAT_EVERY)

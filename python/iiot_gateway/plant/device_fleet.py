@@ -40,7 +40,7 @@ class Member:
         self._last_ms = 0
 
     def due(self) -> Iterator[Reading]:
-        """Give each message when it is time to send it, until the device is to end or has sent all its messages."""
+        """Yield each message when it is due, until the device must end or has sent all its messages."""
         next_s = time.monotonic() + self._interval_s * (self.number % 7) / 7
         sent = 0
         while not self.is_over() and (self._count is None or sent < self._count):
@@ -63,7 +63,7 @@ class Member:
         return f"{self._start}-{self._messages}"
 
     def is_over(self) -> bool:
-        """Tell whether the device is to end."""
+        """Return whether the device must end."""
         return self._over.is_set()
 
     def pause(self, seconds: float) -> None:

@@ -125,7 +125,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _remedy(error: str) -> str:
-    """Say what to do about an error of the file."""
+    """Return what to do about an error of the file."""
     if "locked" in error or "busy" in error:
         return "another program uses it; end that program, or try again"
     if "full" in error:

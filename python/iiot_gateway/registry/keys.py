@@ -57,7 +57,7 @@ def new_key(kind: KeyKind) -> str:
 
 
 def is_mistyped(key: str) -> bool:
-    """Tell whether a text begins like a key of this program but cannot be one, because it is cut or a character is wrong."""
+    """Return whether a text begins like a key of this program but cannot be one, because it is cut or a character is wrong."""
     begins = len(key) > len(PREFIX) + 1 and key.startswith(PREFIX) and key[len(PREFIX)] in LETTERS.values() and key[len(PREFIX) + 1] == "_"
     return begins and (len(key) != LENGTH or _check(key[:-CHECK_DIGITS]) != key[-CHECK_DIGITS:])
 

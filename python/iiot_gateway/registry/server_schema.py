@@ -109,7 +109,7 @@ def schema_fault(config: Config) -> str | None:
 
 
 def remedy(error: PostgresError, schema: str) -> str:
-    """Say what to do about an error of the server."""
+    """Return what to do about an error of the server."""
     code = error.sqlstate or ""
     if code == "42501":
         return (

@@ -1,5 +1,7 @@
-"""The trial of `doctor` for a share: sends a message through a share of its own, because some brokers accept the subscription but deliver
-nothing."""
+"""The trial of `doctor` for a share: sends a message through a share of its own.
+
+Some brokers accept the subscription, but deliver nothing.
+"""
 
 from __future__ import annotations
 
