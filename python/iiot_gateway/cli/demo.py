@@ -174,7 +174,7 @@ def _configured(folder: Path, text: str, postgresql: str | None) -> tuple[Path, 
 
 
 def machines(config: Config, folder: Path, *, pace: float, count: int | None) -> Service:
-    """Return the machines, which publish as soon as the gateway listens. With a count they end, and then their ledger is written."""
+    """Return the machines, which publish as soon as the gateway listens. With a count they end, and then their tally is written."""
     from iiot_gateway.plant.fleet import Fleet
 
     fleet = Fleet(fleet_broker(config), devices=MACHINES, seed=1, clock="unix", pace=pace)
@@ -183,7 +183,7 @@ def machines(config: Config, folder: Path, *, pace: float, count: int | None) ->
     def publish() -> None:
         fleet.run(count=count, stop=ended.is_set)
         if not ended.is_set():
-            (folder / LEDGER).write_text(json.dumps(fleet.ledger.document(), indent=2) + "\n", encoding="utf-8")
+            (folder / LEDGER).write_text(json.dumps(fleet.tally.document(), indent=2) + "\n", encoding="utf-8")
 
     async def run_machines(views: Views) -> None:
         """Let the machines publish until they are done, or the gateway ends."""

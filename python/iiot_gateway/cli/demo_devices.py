@@ -91,9 +91,9 @@ def make_keys(config: Config) -> tuple[str, str]:
 def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, ready: Callable[[Views], bool]) -> Service:
     """Return the devices, which send as soon as the gateway listens: half of them over HTTP, half over MQTT.
 
-    With a count they end, and their ledger is written then.
+    With a count they end, and their tally is written then.
     """
-    from iiot_gateway.plant.device import DeviceLedger
+    from iiot_gateway.plant.device import DeviceTally
     from iiot_gateway.plant.device_fleet import DeviceFleet, KeyBook
     from iiot_gateway.plant.posting import Door
 
@@ -107,7 +107,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
         with writing:
             add_key(path, device_id, key)
 
-    ledger, ended = DeviceLedger(), threading.Event()
+    tally, ended = DeviceTally(), threading.Event()
     fleets = [
         DeviceFleet(
             door=Door(f"http://{config.http.listen}"),
@@ -116,7 +116,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
             rate_per_s=None if pace.rate_per_s is None else pace.rate_per_s / 2,
             seed=1,
             count=None if pace.count is None else (pace.count + part) // 2,
-            ledger=ledger,
+            tally=tally,
             keys=KeyBook(registration_key=registration_key, known=dict(half), learned=learned),
         )
         for part, (half, broker) in enumerate(
@@ -133,7 +133,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
                 for fleet in fleets:
                     tasks.start_soon(_run, fleet.run)
             if not ended.is_set():
-                (folder / LEDGER).write_text(json.dumps(ledger.document(), indent=2) + "\n", encoding="utf-8")
+                (folder / LEDGER).write_text(json.dumps(tally.document(), indent=2) + "\n", encoding="utf-8")
         finally:
             ended.set()
             for fleet in fleets:

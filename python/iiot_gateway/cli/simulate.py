@@ -114,7 +114,7 @@ def _dosing(args: argparse.Namespace) -> int:
         "password": os.environ.get("MQTT_PASSWORD") or None,
     }
     fleet = Fleet(broker, devices=args.devices, seed=args.seed, clock=args.clock, pace=args.rate or MAX_PACE)
-    # A service manager's SIGTERM acts like Ctrl-C, so that the ledger is printed too.
+    # A service manager's SIGTERM acts like Ctrl-C, so that the tally is printed too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         fleet.run(count=args.count)
@@ -123,7 +123,7 @@ def _dosing(args: argparse.Namespace) -> int:
     finally:
         if fleet.left:
             print(f"iiot-gateway: {fleet.left} messages were not taken by the broker: {fleet.error}", file=sys.stderr)
-        text = json.dumps(fleet.ledger.document(), indent=2)
+        text = json.dumps(fleet.tally.document(), indent=2)
         if args.ledger:
             Path(args.ledger).write_text(text + "\n", encoding="utf-8")
         else:

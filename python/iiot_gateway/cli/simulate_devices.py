@@ -1,4 +1,4 @@
-"""`simulate devices`: simulated ESP32s register themselves and send over HTTP or MQTT. A ledger counts their messages by result."""
+"""`simulate devices`: simulated ESP32s register themselves and send over HTTP or MQTT. A tally counts their messages by result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_devices(args: argparse.Namespace) -> int:
-    """Run devices until Ctrl-C, or until they have sent `count` messages. Then print the ledger."""
+    """Run devices until Ctrl-C, or until they have sent `count` messages. Then print the tally."""
     from iiot_gateway.plant.device_fleet import DeviceFleet
     from iiot_gateway.plant.posting import Door
 
@@ -59,14 +59,14 @@ def run_devices(args: argparse.Namespace) -> int:
         count=args.count,
         keys=_key_book(args),
     )
-    # A service manager's SIGTERM acts like Ctrl-C, so that the ledger is printed too.
+    # A service manager's SIGTERM acts like Ctrl-C, so that the tally is printed too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         fleet.run()
     except KeyboardInterrupt:
         pass
     finally:
-        document = fleet.ledger.document()
+        document = fleet.tally.document()
         for trouble in fleet.troubles():
             print(f"iiot-gateway: {trouble}", file=sys.stderr)
         if document["unanswered"]:

@@ -166,7 +166,7 @@ class Machine:
             yield self._dice.uniform(1, 5), published
 
 
-class Ledger:
+class Tally:
     """The published data: messages per topic, doses and grams per chemical."""
 
     def __init__(self) -> None:

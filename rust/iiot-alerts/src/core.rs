@@ -2,8 +2,8 @@
 
 use crate::change::Change;
 use crate::evaluator::{self, Evaluator, Figure};
+use crate::notices::{Notices, Notification, Patience};
 use crate::observations::Observations;
-use crate::outbox::{Notification, Outbox, Patience};
 use crate::rule::Rule;
 use crate::series::Phase;
 use iiot_journal::StateChanges;
@@ -35,7 +35,7 @@ pub struct Limits {
 /// The states of all alerts, and what is to be told of them.
 pub struct Core {
     evaluator: Evaluator,
-    outbox: Outbox,
+    notices: Notices,
 }
 
 impl Core {
@@ -62,7 +62,7 @@ impl Core {
         let (evaluator, changes) = Evaluator::load(rules, bounds, journal, state, now_ns);
         let mut core = Self {
             evaluator,
-            outbox: Outbox::load(receivers, patience, journal, state),
+            notices: Notices::load(receivers, patience, journal, state),
         };
         let changes = core.tell(changes);
         (core, changes)
@@ -70,7 +70,7 @@ impl Core {
 
     fn tell(&mut self, changes: Vec<Change>) -> Vec<Change> {
         for change in &changes {
-            self.outbox.put(change);
+            self.notices.put(change);
         }
         changes
     }
@@ -105,18 +105,18 @@ impl Core {
 
     /// What a receiver is to be told now. It must be stored before it is sent.
     pub fn take(&mut self, receiver: &str, now_ns: i64) -> Option<Notification> {
-        self.outbox.take(receiver, now_ns)
+        self.notices.take(receiver, now_ns)
     }
 
     /// The receiver took the notification, or did not this time.
     pub fn tried(&mut self, receiver: &str, id: &str, is_sent: bool) -> bool {
-        self.outbox.tried(receiver, id, is_sent)
+        self.notices.tried(receiver, id, is_sent)
     }
 
     /// What is to be stored since the last call.
     pub fn changes(&mut self) -> StateChanges {
         let mut changes = self.evaluator.changes();
-        changes.extend(self.outbox.changes());
+        changes.extend(self.notices.changes());
         changes
     }
 
@@ -164,7 +164,7 @@ impl Core {
             })
         }).collect();
         let receivers: BTreeMap<&str, Value> = self
-            .outbox
+            .notices
             .receivers()
             .map(|(name, counts, waiting, oldest_ns)| {
                 let entry = json!({

@@ -2,8 +2,8 @@
 
 use crate::core::{Core, Limits};
 use crate::evaluator::Figure;
+use crate::notices::Notification;
 use crate::observations::Observations;
-use crate::outbox::Notification;
 use crate::rule::Rule;
 use crate::watch::{Seeing, Watch};
 use iiot_journal::{Batches, Confirmation, Confirmations, Result, StateChanges, now_ns};

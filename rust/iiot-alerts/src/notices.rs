@@ -117,7 +117,7 @@ pub(crate) struct Patience {
 }
 
 /// The queues of all receivers.
-pub(crate) struct Outbox {
+pub(crate) struct Notices {
     journal: String,
     patience: Patience,
     queues: BTreeMap<String, Queue>,
@@ -129,7 +129,7 @@ const OPEN: &str = "open/";
 const SEALED: &str = "sealed/";
 const COUNTS: &str = "receiver/";
 
-impl Outbox {
+impl Notices {
     /// Take up what waited. Receivers that are configured no more are forgotten with it.
     pub(crate) fn load(
         receivers: &[String],
@@ -137,7 +137,7 @@ impl Outbox {
         journal: &str,
         state: &BTreeMap<String, Vec<u8>>,
     ) -> Self {
-        let mut outbox = Self {
+        let mut notices = Self {
             journal: journal.to_owned(),
             patience,
             queues: receivers
@@ -148,14 +148,14 @@ impl Outbox {
             gone: BTreeSet::new(),
         };
         for (key, value) in state {
-            if outbox.take_up(key, value) == Some(false) {
-                outbox.gone.insert(key.clone());
+            if notices.take_up(key, value) == Some(false) {
+                notices.gone.insert(key.clone());
             }
         }
-        outbox
+        notices
     }
 
-    /// Take up one stored value; false if nobody needs it any more, none if it is not of an outbox.
+    /// Take up one stored value; false if nobody needs it any more, none if it is no notice.
     fn take_up(&mut self, key: &str, value: &[u8]) -> Option<bool> {
         let read = if let Some(rest) = key.strip_prefix(OPEN) {
             let (receiver, rule) = rest.split_once('/')?;
