@@ -1,6 +1,6 @@
-//! Alerts: what rules say of points, and what is to be told of it.
+//! Alerts: judges points by rules, and keeps the notifications for receivers.
 //!
-//! Rules, states and queues know no clock, no file and no socket: time is an argument. Only [`Feed`] knows the journal, where all of it is kept
+//! Rules, states and queues know no clock, no file and no socket: time is an argument. Only [`Feed`] knows the journal, which stores all of this
 //! with the cursor of its sink.
 
 mod change;
