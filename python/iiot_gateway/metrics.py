@@ -68,7 +68,7 @@ METRICS: dict[str, tuple[str, str]] = {
         "counter",
         "Documents whose time could not be right, so that they got the time of their arrival, by source.",
     ),
-    INTAKE_RATE: ("gauge", "Frames received a second over the last minute."),
+    INTAKE_RATE: ("gauge", "Frames received per second over the last minute."),
     SINK_FRAMES: ("counter", "Frames of a sink by what became of them."),
     SINK_REJECTED: ("gauge", "Frames that the other side refused; falls when a retry offers them again."),
     SINK_DROPPED: ("counter", "Frames that went before the sink had them, by reason."),

@@ -111,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"devices: messages per second, {demo_devices.RATE_PER_S:g} by default",
     )
     parser.add_argument(
-        "--count", type=count, metavar="N", help=f"factory, devices: these end after so many messages, and {LEDGER} says what they sent"
+        "--count", type=count, metavar="N", help=f"factory, devices: they end after this many messages, and {LEDGER} says what they sent"
     )
 
 

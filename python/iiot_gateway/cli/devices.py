@@ -103,7 +103,7 @@ def _key_actions(actions: Any) -> None:
         help="for a gateway's key: the devices that it may send for; * for all",
     )
     create.add_argument("--label", default="", help="a note, such as the owner of the key")
-    create.add_argument("--expires-days", type=_days, metavar="DAYS", help="how long it is valid; for ever by default")
+    create.add_argument("--expires-days", type=_days, metavar="DAYS", help="how long it is valid; without a limit by default")
     listed = verbs.add_parser("list", help="list the keys: everything but the keys themselves")
     listed.add_argument("--json", action="store_true", help="print JSON")
     revoke = verbs.add_parser("revoke", help="end a key")

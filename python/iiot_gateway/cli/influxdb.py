@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="make the buckets and the daily task of a plan: factory-dosing (raw points for two years, daily sums for ten)",
     )
-    init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; by default for ever")
+    init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; without a limit by default")
     init.add_argument(
         "--gateway-token-file",
         metavar="FILE",

@@ -37,7 +37,7 @@ COMMANDS = {
     "worker": "`worker retire` ends the sessions of a running gateway at its brokers",
     "fleet": "`fleet status` compares the ledgers of sites and workers",
     "influxdb": "set up, query and delete in InfluxDB 2",
-    "postgresql": "make, query and maintain a plant's tables in PostgreSQL; take over a database after the journal was copied",
+    "postgresql": "make, query and maintain a plant's tables in PostgreSQL; let a copied journal continue with a database",
     "backup": "copy journal, histories, registry and configuration into a new folder, also beside the running gateway; `backup verify`",
     "restore": "restore a backup to its old place, or into another folder",
     "import": "`import telegraf` imports telegraf.conf files, and reports the result for each key",

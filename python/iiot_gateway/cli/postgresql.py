@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     parser.add_argument("--section", default="postgresql", metavar="NAME", help="which section of the configuration; postgresql by default")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    adopt = actions.add_parser("adopt", help="take over a database that the sink calls unknown_run; the gateway must be stopped")
+    adopt = actions.add_parser("adopt", help="let a copied journal continue with a database (unknown_run); the gateway must be stopped")
     init = actions.add_parser("init", help="make the tables, views and roles of a plant; a second call changes nothing")
     init.add_argument("--profile", choices=tuple(PLANS), required=True, help="the profile whose points go into the tables")
     init.add_argument("--url", metavar="URL", help="the database as its owner, whose password PGPASSWORD holds; by default the section's")

@@ -92,7 +92,7 @@ def _values(topics: Sequence[Topic]) -> Table:
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("age", justify="right")
-    table.add_column("a second", justify="right")
+    table.add_column("per second", justify="right")
     now_ms, now_s = time.time_ns() // 1_000_000, time.monotonic()
     for topic in topics:
         age_ms = now_ms - topic.received_at_ms

@@ -38,7 +38,7 @@ class MailSection:
     sender: str = text("", "The address that mails come from.")
     to: tuple[str, ...] = texts("The addresses that mails go to.")
     ca_file: str = path("", "Certificates to trust instead of those of the system (PEM).")
-    timeout_s: float = number(20.0, "An attempt fails if the server does not answer for so many seconds.", low=0.1, high=300)
+    timeout_s: float = number(20.0, "An attempt fails if the server does not answer for this many seconds.", low=0.1, high=300)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:

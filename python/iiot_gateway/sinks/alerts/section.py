@@ -36,12 +36,12 @@ class AlertsSection(SinkSection):
     topics: bool = flag(True, "Each rule has a retained topic PREFIX/gateway/alerts/NAME at the brokers of [mqtt] sections.")
     off: tuple[str, ...] = texts("Names of rules of profiles and of the gateway that are turned off.")
     repeat_s: int = integer(
-        14400, "An alert that goes on is notified again after so many seconds. 0 notifies only once.", low=0, high=YEAR_S
+        14400, "An alert that goes on is notified again after this many seconds. 0 notifies only once.", low=0, high=YEAR_S
     )
-    group_s: int = integer(10, "Changes of one rule are collected for so many seconds, and sent as one notification.", low=0, high=3600)
+    group_s: int = integer(10, "Changes of one rule are collected for this many seconds, and sent as one notification.", low=0, high=3600)
     late_s: int = integer(300, "A value that was older than this when it arrived is late: it begins and ends no alert.", low=1, high=YEAR_S)
-    forget_d: int = integer(30, "A series without a value for so many days is forgotten; its alert ends.", low=1, high=36600)
-    expire_h: int = integer(24, "A change that could not be sent for so many hours is given up.", low=1, high=8784)
+    forget_d: int = integer(30, "A series without a value for this many days is forgotten; its alert ends.", low=1, high=36600)
+    expire_h: int = integer(24, "A change that could not be sent for this many hours is given up.", low=1, high=8784)
     max_waiting: int = integer(
         1000, "The most changes that wait for one receiver; beyond that, the oldest are dropped.", low=1, high=100_000
     )

@@ -30,7 +30,7 @@ class WebhookSection:
     token: Secret = secret("Sent as a bearer token, if set. Preferably set by IIOT_WEBHOOK__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     ca_file: str = path("", "Certificates to trust instead of those of the system (PEM).")
-    timeout_s: float = number(10.0, "An attempt fails after so many seconds.", low=0.1, high=120)
+    timeout_s: float = number(10.0, "An attempt fails after this many seconds.", low=0.1, high=120)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:

@@ -47,7 +47,7 @@ class PostgresqlSection(SinkSection):
     )
     retention_days: Mapping[str, float] = days(
         "How many days a measurement is kept: older rows are rejected, "
-        "and partitions that the gateway made are dropped. Other measurements stay for ever."
+        "and partitions that the gateway made are dropped. Other measurements are never deleted."
     )
     batch_rows: int = integer(10000, "The most rows per transaction.", low=1, high=100000)
     batch_interval_ms: int = integer(100, "How long the first row of a transaction waits for more.", low=0, high=60000)
