@@ -1,4 +1,4 @@
-//! A second decoder, slow and plain, over `serde_json` and `toml`: what it says of a document must be what the first one says.
+//! A second decoder, slow and simple, over `serde_json` and `toml`. For each document it must give the same result as the first one.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@ use iiot_core::{FrameTime, Origin, Profile, Scan, hash::fingerprint};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What a document comes to. Lists are sorted: the order of points is not the oracle's business.
+/// The content found in a document. Lists are sorted, because the oracle does not define the order of points.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub is_document: bool,
@@ -23,7 +23,7 @@ pub struct Found {
     pub age_ms: Option<u64>,
 }
 
-/// What the decoder says. `scan` may have been used before, for anything.
+/// The content that the decoder finds. `scan` may have been used before, for any document.
 pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Found {
     let origin = Origin::new(profile, "p", &[("shared".into(), "s".into())]).unwrap();
     let mut found = Found::default();
