@@ -97,8 +97,8 @@ fi
 
 step cargo fmt --all --check
 step cargo fmt --manifest-path firmware/Cargo.toml --all --check
-step cargo clippy --workspace --all-targets --quiet -- -D warnings
-step cargo test --workspace --quiet
+step cargo clippy --profile tests --workspace --all-targets --quiet -- -D warnings
+step cargo test --profile tests --workspace --quiet
 step cargo clippy --manifest-path firmware/Cargo.toml -p logic -p drivers --all-targets --quiet -- -D warnings
 step cargo test --manifest-path firmware/Cargo.toml -p logic -p drivers --quiet
 if [ -n "${CI:-}" ] || scripts/build-firmware.sh toolchain; then
@@ -109,10 +109,10 @@ fi
 if [ -n "${CI:-}" ]; then
     # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
     # With --workspace nothing is built anew: the features are those of the step above. The words choose the tests of iiot-proto.
-    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --workspace --quiet --test mutations -- mutated_packets mutated_lines mutated_conversations
+    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --profile tests --workspace --quiet --test mutations -- mutated_packets mutated_lines mutated_conversations
     # The same for whole nodes.
     step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
-    step "${CARGO_TARGET_DIR:-target}/debug/examples/link_table"
+    step "${CARGO_TARGET_DIR:-target}/tests/examples/link_table"
 fi
 step .venv/bin/ruff format --check --quiet
 step .venv/bin/ruff check --quiet

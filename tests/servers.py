@@ -23,6 +23,7 @@ from typing import Self
 
 READY_S = 20.0
 POLL_S = 0.02
+LONGEST_POLL_S = 0.1
 
 
 def free_port() -> int:
@@ -33,12 +34,16 @@ def free_port() -> int:
 
 
 def until(condition: Callable[[], bool], what: str, timeout_s: float = READY_S) -> None:
-    """Wait for a condition that has no event to wait for. Raises TimeoutError that says what did not come."""
-    deadline_s = time.monotonic() + timeout_s
+    """Wait for a condition that has no event to wait for. Raises TimeoutError that says what did not come.
+
+    A question to a gateway costs both sides milliseconds of a core, so the pause grows with the time that has passed.
+    """
+    begin_s = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline_s:
+        waited_s = time.monotonic() - begin_s
+        if waited_s > timeout_s:
             raise TimeoutError(f"{what} did not come within {timeout_s:g} s")
-        time.sleep(POLL_S)
+        time.sleep(min(max(POLL_S, waited_s / 10), LONGEST_POLL_S))
 
 
 def find_program(*names: str) -> str | None:

@@ -6,7 +6,8 @@ use core::fmt::{self, Write};
 use core::ops::RangeInclusive;
 
 use iiot_proto::region::Region;
-use iiot_proto::rylr998::{SetupError, TX_POWER_MAX_DBM};
+use iiot_proto::region::TX_POWER_MAX_DBM;
+use iiot_proto::rylr998::SetupError;
 
 use crate::hexadecimal;
 use crate::sensor_node::MAX_INTERVAL_S;

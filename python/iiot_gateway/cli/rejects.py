@@ -79,5 +79,11 @@ def _retry(config: Config, reject_id: int | None) -> dict[str, int]:
 def _line(reject: dict[str, Any]) -> str:
     at = dt.datetime.fromtimestamp(reject["at_ns"] / 1e9, tz=dt.UTC).isoformat(timespec="seconds")
     where = reject["sink"] or "intake"
-    place = f" at {reject['place']}" if reject.get("place") else ""
-    return f"#{reject['id']}  {at}  {where}  {reject['source']}{place}: {reject['reason']}: {reject['excerpt']}"
+    place, topic = reject.get("place") or "", reject.get("topic") or ""
+    origin = reject["source"]
+    # The place of a message is its topic already.
+    if topic and topic not in place:
+        origin += f" under {topic}"
+    if place:
+        origin += f" at {place}"
+    return f"#{reject['id']}  {at}  {where}  {origin}: {reject['reason']}: {reject['excerpt']}"

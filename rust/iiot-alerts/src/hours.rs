@@ -1,6 +1,6 @@
 //! Working hours: spans of days of the week in a time zone.
 
-use crate::rule::RuleError;
+use crate::rule_error::RuleError;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;

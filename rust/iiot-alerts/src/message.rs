@@ -1,7 +1,5 @@
 //! The message of an alert: a text with placeholders for tags, the value and others.
 
-use crate::rule::Measure;
-
 /// A text with placeholders: `Low inventory: {chemical} at {percent_full} %`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message(Vec<Part>);
@@ -44,25 +42,26 @@ impl Message {
         Ok(Self(parts))
     }
 
-    /// The message of a rule that has none.
-    pub(crate) fn usual(measure: &Measure) -> Self {
+    /// The message of a rule that has none; the rule may be about silence.
+    pub(crate) fn usual(of_silence: bool) -> Self {
         let text = |text: &str| Part::Text(text.to_owned());
         let hole = |name: &str| Part::Hole(name.to_owned());
-        Self(match measure {
-            Measure::Silence(..) => vec![
+        Self(if of_silence {
+            vec![
                 hole("alert"),
                 text(": nothing came from "),
                 hole("labels"),
                 text(" since "),
                 hole("since"),
-            ],
-            _ => vec![
+            ]
+        } else {
+            vec![
                 hole("alert"),
                 text(": "),
                 hole("labels"),
                 text(" is "),
                 hole("value"),
-            ],
+            ]
         })
     }
 
@@ -129,7 +128,7 @@ mod tests {
             "inventory_low 19.5 tag chemical acid, since tag ?"
         );
         assert_eq!(
-            Message::usual(&Measure::Value).fill(&filling),
+            Message::usual(false).fill(&filling),
             "inventory_low: chemical acid, since tag is 19.5"
         );
     }

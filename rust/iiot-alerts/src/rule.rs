@@ -2,30 +2,13 @@
 
 use crate::hours::Hours;
 use crate::message::{Filling, Message};
+use crate::rule_error::RuleError;
 use crate::time_text::rfc3339;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Nanoseconds of a second.
 pub(crate) const SECOND: i64 = 1_000_000_000;
-
-/// A rule that cannot be used: the key, and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleError {
-    /// The key in the rule's table.
-    pub key: &'static str,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.message)
-    }
-}
-
-impl std::error::Error for RuleError {}
 
 /// The keys of a rule in their written form; times are in seconds.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -238,7 +221,7 @@ impl Written {
     fn compile(self) -> Result<Rule, RuleError> {
         let measure = self.measure()?;
         let message = if self.message.is_empty() {
-            Message::usual(&measure)
+            Message::usual(matches!(measure, Measure::Silence(..)))
         } else {
             Message::parse(&self.message).map_err(|e| fault("message", &e))?
         };

@@ -1,7 +1,7 @@
 //! The one subscriber: counts what is published, and sees that packets come once and in order.
 
 use crate::broker::Subscriber;
-use crate::{Arguments, say};
+use crate::starter::{Arguments, say};
 
 /// Topics of the profile; not those that a gateway has about itself.
 pub const FILTERS: [&str; 4] = [

@@ -1,7 +1,8 @@
 //! Everything at once: a bare publisher and a bare poster, each in its own thread, each waiting for every acknowledgement.
 
+use crate::broker;
 use crate::render::Rendered;
-use crate::{Arguments, broker, say, wait_for_go};
+use crate::starter::{Arguments, say, wait_for_go};
 use iiot_http::{Config, Poster};
 use rumqttc_v4::{AsyncClient, Event, EventLoop, Packet, PublishOptions, QoS};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! A bare subscriber with the same client library, which acknowledges by hand every two milliseconds; and what fills its session. With `--url` a poster
 //! beside it, which knows nothing of the messages and posts their lines, rendered before.
 
-use crate::{Arguments, broker, flood, say, wait_for_go};
+use crate::starter::{Arguments, say, wait_for_go};
+use crate::{broker, flood};
 use iiot_core::{FrameTime, Origin, Profile, Scan};
 use rumqttc_v4::{
     AckMode, AsyncClient, Broker, Event, EventLoop, MqttOptions, Outgoing, Packet, PublishOptions,

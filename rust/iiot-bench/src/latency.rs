@@ -10,7 +10,7 @@
 
 use crate::broker::{self, Subscriber};
 use crate::render::Rendered;
-use crate::{Arguments, say, wait_for_go};
+use crate::starter::{Arguments, say, wait_for_go};
 use rumqttc_v4::{AsyncClient, PublishOptions, QoS};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};

@@ -29,52 +29,14 @@ mod ingest;
 mod latency;
 mod posts;
 mod render;
+mod starter;
 
-use std::collections::HashMap;
-use std::io::Write;
-
-/// `--name value` pairs.
-struct Arguments(HashMap<String, String>);
-
-impl Arguments {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.get(name)
-            .unwrap_or_else(|| panic!("--{name} is missing"))
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &str) -> T {
-        self.text(name)
-            .parse()
-            .unwrap_or_else(|_| panic!("--{name} is no number"))
-    }
-}
-
-/// Tell whoever started us.
-fn say(line: &str) {
-    println!("{line}");
-    std::io::stdout().flush().unwrap();
-}
-
-/// Say `ready` and wait for the word.
-fn wait_for_go() {
-    say("ready");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
-}
+use starter::Arguments;
 
 fn main() {
     let mut words = std::env::args().skip(1);
     let command = words.next().expect("a command");
-    let mut arguments = HashMap::new();
-    while let Some(name) = words.next() {
-        let value = words.next().expect("a value");
-        arguments.insert(name.trim_start_matches('-').to_owned(), value);
-    }
-    let arguments = Arguments(arguments);
+    let arguments = Arguments::read(words);
     match command.as_str() {
         "flood" => flood::run(&arguments),
         "count" => count::run(&arguments),

@@ -1,6 +1,6 @@
 //! Clients of an HTTP server: each posts over a connection of its own that is kept, and waits for every answer.
 
-use crate::{Arguments, say, wait_for_go};
+use crate::starter::{Arguments, say, wait_for_go};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -7,12 +7,14 @@ use mqtt5::broker::events::{ClientConnectEvent, ClientDisconnectEvent};
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::{BrokerEventHandler, ClientPublishEvent, PublishAction, RetainedSetEvent};
 
-use crate::MAX_RETAINED;
 use crate::devices::Guests;
 use crate::door::{Door, Later, is_topic};
 use crate::refusals::Refusal;
 use crate::retained::RetainedStore;
 use crate::taker::{Published, Takers};
+
+/// The most retained topics; values of further ones are delivered, but not kept.
+pub(crate) const MAX_RETAINED: usize = 100_000;
 
 /// Stores the retained values of other clients before they are acknowledged.
 pub(crate) struct Keeper {

@@ -32,7 +32,7 @@ use tokio::sync::oneshot;
 
 use crate::devices::Guests;
 use crate::door::{Door, is_topic};
-use crate::keeper::{Keeper, KeeperState};
+use crate::keeper::{Keeper, KeeperState, MAX_RETAINED};
 use crate::refusals::{Refusal, Refusals};
 
 pub use consumer::{Consumer, JournalTaker};
@@ -44,8 +44,6 @@ pub use retained::{RetainedError, RetainedStore, RetainedValue};
 const MAX_CLIENTS: usize = 1000;
 /// The longest packet; a longer one ends its connection.
 const MAX_PACKET_BYTES: usize = 1 << 20;
-/// The most retained topics; values of further ones are delivered, but not kept.
-const MAX_RETAINED: usize = 100_000;
 /// The most messages that wait for a client that is away or slow.
 const MAX_QUEUED: usize = 10_000;
 const START_TIMEOUT: Duration = Duration::from_secs(20);

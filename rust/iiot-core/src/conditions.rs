@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::found::Value;
-use crate::json::Kind;
+use crate::kind::Kind;
 use crate::rules::{Field, IgnoreRule, Rules};
 use crate::scan::Scan;
 use crate::trie::Slot;

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use crate::conclude::usable;
 use crate::found::{FieldRef, FoundTag, PointRef, Value};
-use crate::json::Kind;
+use crate::kind::Kind;
 use crate::number::integer;
 use crate::render::push_value;
 use crate::rules::{Repeats, Rules, ValueType};
 use crate::scan::Scan;
+use crate::values::usable;
 
 /// A document and the values found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and typed points
 /// ([`Decoded::for_each_point`]), and the clocks, sequences and faults that the scan found.

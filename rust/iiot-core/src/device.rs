@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::found::{FoundTag, Value};
-use crate::json::Kind;
+use crate::kind::Kind;
 use crate::render::{compare_escaped, is_plain};
 use crate::rules::Rules;
 use crate::scan::Scan;

@@ -1,9 +1,9 @@
 //! Values that the profile wants but cannot use, with a path by which a person finds them in the document.
 
+use crate::bounds::MAX_WILDCARD_POINTS;
 use crate::found::{Capture, Value};
-use crate::observe::push_capture;
 use crate::rules::Rules;
-use crate::scan::{MAX_WILDCARD_POINTS, Scan, ValueFault, ValueFaultReason};
+use crate::scan::{Scan, ValueFault, ValueFaultReason};
 use crate::trie::Slot;
 
 /// A value that cannot be used.
@@ -45,7 +45,7 @@ impl Refused {
             && let Some(capture) = captures.next()
         {
             let mut text = Vec::new();
-            push_capture(document, *capture, &mut text);
+            capture.push(document, &mut text);
             // The inserted text may contain an asterisk itself.
             let text = String::from_utf8_lossy(&text).replace('*', "\u{2217}");
             path = path.replacen('*', &text, 1);
@@ -55,6 +55,30 @@ impl Refused {
             reason: self.reason,
             start: self.value.start as usize,
             end: self.value.end as usize,
+        });
+    }
+}
+
+/// Note that the document has more values than may be kept; `value` is the first one that is left out.
+pub(crate) fn too_many(value: Value, scan: &mut Scan) {
+    let (start, end) = (value.start as usize, value.end as usize);
+    scan.value_faults.push(ValueFault {
+        path: "*".to_owned(),
+        reason: ValueFaultReason::TooMany,
+        start,
+        end,
+    });
+}
+
+/// Add a value with this path to the faults of a scan.
+#[cold]
+pub(crate) fn tell(path: String, value: Value, reason: ValueFaultReason, scan: &mut Scan) {
+    if scan.value_faults.len() < MAX_WILDCARD_POINTS {
+        scan.value_faults.push(ValueFault {
+            path,
+            reason,
+            start: value.start as usize,
+            end: value.end as usize,
         });
     }
 }

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
+use crate::bounds::MAX_WILDCARD_VALUES;
 use crate::found::Value;
 use crate::hash::{AsIs, fingerprint};
-use crate::json::{Kind, NOWHERE, Observer, Place, read_message};
+use crate::json::{NOWHERE, Observer, Place, read_message};
 use crate::json_text::unescape;
-use crate::scan::MAX_WILDCARD_VALUES;
+use crate::kind::Kind;
 
 /// The most bytes of all names and values of one document. There is a limit, because a long key above many values is part of each of their names.
 const MAX_NAME_BYTES: usize = 1 << 20;

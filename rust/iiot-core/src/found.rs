@@ -1,6 +1,8 @@
 //! Places of values in a document: ranges of its text, without copies.
 
-use crate::json::{Kind, Place};
+use crate::json::Place;
+use crate::json_text::unescape;
+use crate::kind::Kind;
 use crate::moment::Moment;
 use crate::trie::Slot;
 
@@ -67,6 +69,29 @@ impl Capture {
                 escaped,
             },
             Self::Item(_) | Self::Joined { .. } => self,
+        }
+    }
+
+    /// Append the text that the wildcard matched.
+    pub(crate) fn push(self, document: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Key {
+                start,
+                end,
+                escaped,
+            } => {
+                let raw = document
+                    .get(start as usize..end as usize)
+                    .unwrap_or_default();
+                if escaped {
+                    unescape(raw, out);
+                } else {
+                    out.extend_from_slice(raw);
+                }
+            }
+            Self::Item(index) => out.extend_from_slice(index.to_string().as_bytes()),
+            // No wildcard matched it; `Scan::push_capture` knows its text.
+            Self::Joined { .. } => {}
         }
     }
 }

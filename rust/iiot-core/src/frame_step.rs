@@ -3,11 +3,9 @@
 use memchr::memchr;
 
 use crate::framed::DamageReason;
-use crate::json::{Outcome, Syntax};
+use crate::opening::starts_document;
 use crate::resync::{Found, Skip};
-
-/// Blanks allowed between a document's opening brace and what follows it.
-const MAX_LEADING_BLANKS: usize = 64;
+use crate::syntax::{Outcome, Syntax};
 
 /// A document that comes in small pieces is read again from its start at each piece, until this many times its length has been read in
 /// total; after that, only each time its length has doubled. So the work stays linear for any input.
@@ -190,29 +188,4 @@ impl Stepper {
             Found::Nothing { consumed } => Step::NeedMore { consumed },
         }
     }
-}
-
-/// Whether the brace at `start` begins a document; `None` if that depends on bytes to come.
-#[inline]
-fn starts_document(input: &[u8], start: usize) -> Option<bool> {
-    match input.get(start + 1) {
-        Some(b'"' | b'}') => Some(true),
-        Some(b' ' | b'\t' | b'\r') => {
-            Some(opens_with(input, start, b'"')? || opens_with(input, start, b'}')?)
-        }
-        Some(_) => Some(false),
-        None => None,
-    }
-}
-
-/// Whether `wanted` follows the brace at `start`, blanks between allowed; `None` if that depends on bytes to come.
-pub(crate) fn opens_with(input: &[u8], start: usize, wanted: u8) -> Option<bool> {
-    for offset in 1..=MAX_LEADING_BLANKS + 1 {
-        match input.get(start + offset) {
-            Some(b' ' | b'\t' | b'\r') => {}
-            Some(&byte) => return Some(byte == wanted),
-            None => return None,
-        }
-    }
-    Some(false)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::json::Syntax;
+use crate::syntax::Syntax;
 
 /// The most bytes of a damaged document that are kept to show.
 pub const MAX_EXCERPT_BYTES: usize = 200;

@@ -10,10 +10,11 @@
 use crate::decoded::Decoded;
 use crate::frame_step::{Ended, ReadDocument, Step, Stepper};
 use crate::framed::Framed;
-use crate::json::{Blind, Outcome, read_document};
+use crate::json::{Blind, read_document};
 use crate::profile::Profile;
 use crate::scan::{Scan, ScanFault};
 use crate::shapes::{Seen, Shapes, collect};
+use crate::syntax::Outcome;
 
 /// When a document began in an earlier chunk, this many bytes of the next chunk are added to it before it is read again; the number doubles each
 /// time.

@@ -4,97 +4,11 @@
 //! fault. No result depends on bytes behind the place where it was reached, so a longer prefix never changes an earlier result.
 
 use crate::json_text::{number_end, string_end};
+use crate::kind::Kind;
+use crate::syntax::{Outcome, Syntax, fault};
 
 /// How deep objects and arrays may be nested.
 pub const MAX_DEPTH: usize = 64;
-
-/// What kind of value a place in a document holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    /// Nothing was there.
-    #[default]
-    Missing,
-    /// `null`, treated as missing.
-    Null,
-    /// `true` or `false`.
-    Bool,
-    /// A number, kept as its text.
-    Number,
-    /// A number with an exponent: one that may be out of range.
-    Scientific,
-    /// A number that the profile declares as an integer, and that is one. The parser never gives this kind.
-    Integer,
-    /// A number, an integer or a text that is a level of the topic: the range is a range of the topic. The parser never gives these kinds.
-    LevelNumber,
-    /// See `LevelNumber`.
-    LevelInteger,
-    /// See `LevelNumber`.
-    LevelText,
-    /// A string without escapes; the range holds the text between the quotes.
-    String,
-    /// A string with escapes; the range holds the raw text between the quotes.
-    EscapedString,
-    /// An object, braces included.
-    Object,
-    /// An array, brackets included.
-    Array,
-}
-
-impl Kind {
-    /// Whether the value is a level of the topic.
-    pub(crate) fn is_level(self) -> bool {
-        matches!(
-            self,
-            Self::LevelNumber | Self::LevelInteger | Self::LevelText
-        )
-    }
-}
-
-/// Why a text is not a JSON document on one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Syntax {
-    /// The bytes ended inside the document. More bytes may complete it.
-    Incomplete,
-    /// A raw line feed.
-    LineFeed,
-    /// An object needs a key in quotes here.
-    ExpectedKey,
-    /// A key needs its colon here.
-    ExpectedColon,
-    /// A value must stand here.
-    ExpectedValue,
-    /// An object goes on with a comma or ends with a brace here.
-    ExpectedCommaOrBrace,
-    /// An array goes on with a comma or ends with a bracket here.
-    ExpectedCommaOrBracket,
-    /// Not how JSON writes a number.
-    BadNumber,
-    /// An escape that JSON does not know, or half of a surrogate pair.
-    BadEscape,
-    /// A control character inside a string.
-    ControlCharacter,
-    /// Bytes that are not UTF-8.
-    BadUtf8,
-    /// Nested deeper than [`MAX_DEPTH`].
-    TooDeep,
-}
-
-/// A fault and where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SyntaxFault {
-    /// What is wrong.
-    pub syntax: Syntax,
-    /// Offset in the document of the first byte that cannot be right.
-    pub at: usize,
-}
-
-pub(crate) type Outcome<T> = Result<T, SyntaxFault>;
-
-pub(crate) fn fault<T>(syntax: Syntax, at: usize) -> Outcome<T> {
-    Err(SyntaxFault { syntax, at })
-}
 
 /// A place as an observer numbers it in its own map; [`NOWHERE`] means that nothing below is of interest.
 pub(crate) type Place = u32;

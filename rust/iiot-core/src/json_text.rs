@@ -1,6 +1,7 @@
 //! The tokens of JSON with a variable length: strings (escapes, UTF-8) and numbers; and the text of an escaped string.
 
-use crate::json::{Kind, Outcome, Syntax, fault};
+use crate::kind::Kind;
+use crate::syntax::{Outcome, Syntax, fault};
 
 /// Read the string whose opening quote is before `at`. Returns where its closing quote is, and whether it holds escapes.
 #[inline]

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use crate::hash::AsIs;
-use crate::keys::series;
 use crate::moment::Moment;
 use crate::rules::Rules;
 use crate::scan::Scan;
+use crate::series_hash::series_hash;
 
 /// Move points with the same series and time a millisecond apart, the smallest step that all databases keep. Otherwise they would overwrite each
 /// other.
@@ -24,7 +24,7 @@ pub(crate) fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
             continue;
         };
         let tags = scan.tags_of(point);
-        let Some(series) = series(rules, document, scan, first, tags, &mut name) else {
+        let Some(series) = series_hash(rules, document, scan, first, tags, &mut name) else {
             continue;
         };
         // A time that is too early will not be believed; the point then has the document's time.

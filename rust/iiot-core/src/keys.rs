@@ -1,12 +1,11 @@
 //! Keys of points: the series that a point belongs to, and its fields that have values.
 
 use crate::decoded::Decoded;
-use crate::found::{FieldRef, FoundTag, PointRef};
+use crate::found::{FieldRef, PointRef};
 use crate::hash::fingerprint;
 use crate::moment::Moment;
-use crate::render::push_template;
-use crate::rules::{FieldName, Rules};
-use crate::scan::Scan;
+use crate::rules::FieldName;
+use crate::series_hash::series_hash;
 
 /// One point of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ impl Decoded<'_> {
         let mut add = |point: PointRef, fields: &[FieldRef]| {
             let Some(first) = fields.first() else { return };
             let tags = self.scan.tags_of(&point);
-            let Some(series) = series(
+            let Some(series) = series_hash(
                 self.rules,
                 self.document,
                 self.scan,
@@ -78,33 +77,4 @@ impl Decoded<'_> {
         };
         1 << (hash % 16)
     }
-}
-
-/// Fingerprint of measurement and tags of the point to which a field belongs; `tags` are the tags that the document and its device gave it. `name` is a buffer
-/// for their text.
-pub(crate) fn series(
-    rules: &Rules,
-    document: &[u8],
-    scan: &Scan,
-    field: FieldRef,
-    tags: &[FoundTag],
-    name: &mut Vec<u8>,
-) -> Option<u64> {
-    let point = rules.fields.get(field.field as usize)?.point;
-    let rule = rules.points.get(point as usize)?;
-    name.clear();
-    push_template(&rule.measurement, document, scan, field.context, name);
-    for (key, template) in &rule.tags {
-        name.push(0);
-        name.extend_from_slice(key.as_bytes());
-        name.push(0);
-        push_template(template, document, scan, field.context, name);
-    }
-    for tag in tags {
-        name.push(0);
-        name.extend_from_slice(scan.tag_key(tag));
-        name.push(0);
-        scan.push_tag_value(document, tag, name);
-    }
-    Some(fingerprint(name))
 }

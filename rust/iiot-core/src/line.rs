@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::decoded::{Decoded, FrameTime};
 use crate::found::{Context, FieldRef, FoundTag};
-use crate::json::Kind;
+use crate::kind::Kind;
 use crate::line_end::Tail;
 use crate::origin::{Block, Head, HeadParts, Name, Origin, TagValue, push_name, push_tag};
 use crate::render::{

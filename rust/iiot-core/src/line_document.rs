@@ -3,8 +3,43 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::line_reader::{Precision, is_blank};
 use crate::number_text::{integer_text, json_number};
+
+/// The unit of the times in lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Nanoseconds.
+    #[default]
+    Nanoseconds,
+    /// Microseconds.
+    Microseconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+}
+
+impl Precision {
+    /// By the name that `precision` has in a request.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "ns" => Self::Nanoseconds,
+            "us" => Self::Microseconds,
+            "ms" => Self::Milliseconds,
+            "s" => Self::Seconds,
+            _ => return None,
+        })
+    }
+
+    const fn factor(self) -> i64 {
+        match self {
+            Self::Nanoseconds => 1,
+            Self::Microseconds => 1_000,
+            Self::Milliseconds => 1_000_000,
+            Self::Seconds => 1_000_000_000,
+        }
+    }
+}
 
 /// What is wrong at a byte of a line.
 pub(crate) struct Fault {
@@ -15,6 +50,11 @@ pub(crate) struct Fault {
 /// The document of a line, which begins at a byte of its text.
 pub(crate) fn line_document(text: &[u8], at: usize, precision: Precision) -> Read<Vec<u8>> {
     Reader { text, at }.line(precision)
+}
+
+/// Whether a byte separates the parts of a line.
+pub(crate) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | 0)
 }
 
 /// The value that was read, or the fault.

@@ -10,43 +10,7 @@
 
 use std::fmt;
 
-use crate::line_document::line_document;
-
-/// The unit of the times in lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Nanoseconds.
-    #[default]
-    Nanoseconds,
-    /// Microseconds.
-    Microseconds,
-    /// Milliseconds.
-    Milliseconds,
-    /// Seconds.
-    Seconds,
-}
-
-impl Precision {
-    /// By the name that `precision` has in a request.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "ns" => Self::Nanoseconds,
-            "us" => Self::Microseconds,
-            "ms" => Self::Milliseconds,
-            "s" => Self::Seconds,
-            _ => return None,
-        })
-    }
-
-    pub(crate) const fn factor(self) -> i64 {
-        match self {
-            Self::Nanoseconds => 1,
-            Self::Microseconds => 1_000,
-            Self::Milliseconds => 1_000_000,
-            Self::Seconds => 1_000_000_000,
-        }
-    }
-}
+use crate::line_document::{Precision, is_blank, line_document};
 
 /// A line that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,10 +78,6 @@ pub fn read_lines(
             .map_or(1, |line| memchr::memchr_iter(b'\n', line).count());
     }
     Ok(read)
-}
-
-pub(crate) fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | 0)
 }
 
 /// The line at the start of `bytes`, and its length including the line feed. A line feed inside a text does not end the line.

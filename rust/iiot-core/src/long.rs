@@ -1,22 +1,22 @@
 //! The points of the long form: several fields, for each document or for each item of it.
 
-use crate::conclude::{
-    self, clear, document_time, fixed_count, short_points, time, too_many, typed, usable,
-};
-
+use crate::bounds::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES};
+use crate::clocks::{self, document_time, fixed_count, time};
 use crate::conditions::is_left_out;
 use crate::device;
-use crate::faults::Refused;
+use crate::faults::{Refused, too_many};
 use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
-use crate::json::Kind;
 use crate::keep_apart::keep_apart;
+use crate::kind::Kind;
 use crate::moment::Moment;
 use crate::others;
 use crate::others_names;
 use crate::reading;
 use crate::rules::{Address, Field, FieldName, PointRule, Rules};
-use crate::scan::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES, Scan, ValueFault};
+use crate::scan::{Scan, ValueFault};
 use crate::sequences::sequences;
+use crate::short::short_points;
+use crate::values::{self, typed, usable};
 
 /// Add the points of a document that is an object or a bare value.
 pub(crate) fn points(rules: &Rules, hash: u64, document: &[u8], scan: &mut Scan) {
@@ -45,7 +45,7 @@ fn only_time(scan: &Scan) -> Option<Moment> {
 
 /// Add the points of a document that is an array: each item is handled like a document.
 pub(crate) fn array(rules: &Rules, hash: u64, document: &[u8], array: Value, scan: &mut Scan) {
-    clear(scan);
+    scan.forget_results();
     scan.points.clear();
     scan.has_points = true;
     let applies = std::mem::take(&mut scan.applies);
@@ -92,7 +92,7 @@ fn item_of_array(
     let mut room = reading::take_room(rules, 0, scan);
     reading::into_room(rules, hash, document, item, 0, &mut room);
     reading::rebase(&mut room, item.start);
-    clear(&mut room);
+    room.forget_results();
     short_points(rules, document, &mut room);
     let uptime = fixed_count(rules, document, &mut room, rules.uptime);
     scan.uptime_ms = scan.uptime_ms.or(uptime);
@@ -102,7 +102,7 @@ fn item_of_array(
     scan.age_ms = scan.age_ms.or(age);
     scan.device = scan
         .device
-        .or_else(|| conclude::device(rules, document, &room));
+        .or_else(|| clocks::device(rules, document, &room));
     let time = document_time(rules, document, &mut room);
     sequences(rules, document, &mut room);
 
@@ -385,7 +385,7 @@ impl Part<'_> {
 /// Add a field that is a level of the topic.
 fn level_field(field: &Field, number: u32, (level, table): (u32, u32), scan: &mut Scan) {
     let place = scan.levels.get(level as usize).cloned().unwrap_or(0..0);
-    match conclude::level(place, &scan.topic, field.value_type) {
+    match values::level(place, &scan.topic, field.value_type) {
         Ok(Some(value)) => scan.fields.push(FieldRef {
             field: number,
             context: Context { captures: 0, table },

@@ -1,6 +1,6 @@
 //! Losses on air: the newest sequence number of each node, and the numbers that are missing.
 
-use crate::window::Reception;
+use crate::reception::Reception;
 
 /// A larger jump of the sequence is a restart or another device, not a loss.
 const MAX_GAP: u64 = 10_000;

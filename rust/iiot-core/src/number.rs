@@ -115,7 +115,7 @@ fn eight_digit_number(bytes: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Value, integer, scaled, whole_number};
-    use crate::json::Kind;
+    use crate::kind::Kind;
 
     /// Read a text at the end of a document that begins with some bytes of another.
     fn read(before: &[u8], text: &[u8]) -> Option<u64> {

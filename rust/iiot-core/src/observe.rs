@@ -3,11 +3,13 @@
 //! If a key occurs more than once, the last one counts, with everything below it, as in `serde_json`. All values of the earlier
 //! key are forgotten.
 
+use crate::bounds::MAX_WILDCARD_VALUES;
 use crate::found::{Capture, Found, Value};
 use crate::hash::fingerprint;
-use crate::json::{Kind, MAX_DEPTH, NOWHERE, Observer, Place};
+use crate::json::{MAX_DEPTH, NOWHERE, Observer, Place};
 use crate::json_text::unescape;
-use crate::scan::{MAX_WILDCARD_VALUES, Scan};
+use crate::kind::Kind;
+use crate::scan::Scan;
 use crate::trie::{Spot, Trie};
 
 /// Space for this many keys is kept from document to document.
@@ -264,33 +266,10 @@ fn same_key(bytes: &[u8], left: Capture, right: Capture) -> bool {
         ) => bytes.get(start as usize..end as usize) == bytes.get(from as usize..to as usize),
         (Capture::Key { .. }, Capture::Key { .. }) => {
             let (mut one, mut other) = (Vec::new(), Vec::new());
-            push_capture(bytes, left, &mut one);
-            push_capture(bytes, right, &mut other);
+            left.push(bytes, &mut one);
+            right.push(bytes, &mut other);
             one == other
         }
         _ => left == right,
-    }
-}
-
-/// Append the text that a wildcard matched.
-pub(crate) fn push_capture(document: &[u8], capture: Capture, out: &mut Vec<u8>) {
-    match capture {
-        Capture::Key {
-            start,
-            end,
-            escaped,
-        } => {
-            let raw = document
-                .get(start as usize..end as usize)
-                .unwrap_or_default();
-            if escaped {
-                unescape(raw, out);
-            } else {
-                out.extend_from_slice(raw);
-            }
-        }
-        Capture::Item(index) => out.extend_from_slice(index.to_string().as_bytes()),
-        // No wildcard matched it; `Scan::push_capture` knows its text.
-        Capture::Joined { .. } => {}
     }
 }

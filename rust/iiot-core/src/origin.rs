@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use crate::others::OthersRule;
-use crate::point::TagOrigin;
 use crate::profile::Profile;
 use crate::render::{push_escaped_measurement, push_escaped_tag};
-use crate::rules::{Address, FieldName, PointRule};
+use crate::rules::{Address, FieldName, OthersRule, PointRule};
 use crate::template::Template;
 
 /// The parts of a profile's lines and topics that are known before any document.
@@ -18,6 +16,19 @@ pub struct Origin {
     pub(crate) topics: Vec<Option<Topic>>,
     /// By point.
     pub(crate) tags: Vec<Vec<Tag>>,
+}
+
+/// Who gave a point a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagOrigin {
+    /// The profile.
+    Profile,
+    /// The configuration: the same tag for every point.
+    Configuration,
+    /// The document, because the profile says that values with such names are tags.
+    Document,
+    /// The registry, for the device that the document is of.
+    Device,
 }
 
 /// A tag of a point, in the forms that encoders need.

@@ -1,51 +1,14 @@
 //! The rule for all other values of a point: which of them are tags, which are fields, and which are left out.
 
-use crate::conclude::{typed, usable};
-use crate::faults::path;
+use crate::faults::{path, tell, too_many};
 use crate::flatten::Named;
 use crate::found::{Capture, Context, FieldRef, FoundTag, Value};
-use crate::json::Kind;
+use crate::kind::Kind;
 use crate::pattern::{Pattern, any_matches};
 use crate::render::{is_plain, push_template};
-use crate::rules::{Address, FieldName, PointRule, Rules, ValueType};
-use crate::scan::{MAX_WILDCARD_POINTS, Scan, ValueFault, ValueFaultReason};
-use crate::template::Template;
-
-/// A profile's rule for the other values of a point, if it says more than which keys are left out.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OthersRule {
-    /// Number of the field that stands for all of them.
-    pub(crate) field: u32,
-    /// The address of the value that contains them; none: the document or item.
-    pub(crate) within: Option<Address>,
-    /// The document or item itself, where it may be one value.
-    pub(crate) bare: Option<Address>,
-    /// The text before their names in messages about faults.
-    pub(crate) path: String,
-    /// The name of the value that has a field of its own, and that field. Without such a value, one with the name of the field takes its
-    /// place, or a bare document.
-    pub(crate) value: Option<(Template<Address>, u32)>,
-    /// The addresses of objects whose values are tags, with the path of each.
-    pub(crate) tag_objects: Vec<(Address, String)>,
-    /// Names of numbers that are integers.
-    pub(crate) integers: Vec<Pattern>,
-    /// If set, values in objects and lists are other values as well; this joins their names.
-    pub(crate) separator: Option<String>,
-    /// Names of values that are tags.
-    pub(crate) tags: Vec<Pattern>,
-    /// Names of values that may be fields; none: all.
-    pub(crate) fields: Option<Vec<Pattern>>,
-    /// Names of booleans that are fields; none: all.
-    pub(crate) booleans: Option<Vec<Pattern>>,
-    /// Names of texts that are fields; none: texts are ignored.
-    pub(crate) strings: Option<Vec<Pattern>>,
-    /// Names that are left out.
-    pub(crate) except: Vec<Pattern>,
-    /// Names of values that the point or the profile reads by a path; these are not other values.
-    pub(crate) taken: Vec<Pattern>,
-    /// The keys of the point's own tags.
-    pub(crate) own_tags: Vec<String>,
-}
+use crate::rules::{FieldName, OthersRule, PointRule, Rules, ValueType};
+use crate::scan::{Scan, ValueFaultReason};
+use crate::values::{typed, usable};
 
 /// How a value is used.
 enum Use {
@@ -57,11 +20,6 @@ enum Use {
 }
 
 impl OthersRule {
-    /// Whether some values are tags.
-    pub(crate) fn has_tags(&self) -> bool {
-        !self.tags.is_empty() || !self.tag_objects.is_empty()
-    }
-
     fn of(&self, name: &[u8], kind: Kind) -> Use {
         if any_matches(&self.taken, name) {
             return Use::Nothing;
@@ -180,7 +138,7 @@ impl Adding<'_> {
             self.one((start, end), value, scan);
         }
         if let Some(value) = walk.left_out {
-            crate::conclude::too_many(value, scan);
+            too_many(value, scan);
         }
         scan.walk = walk;
     }
@@ -294,7 +252,7 @@ impl Adding<'_> {
             });
         }
         if let Some(value) = walk.left_out {
-            crate::conclude::too_many(value, scan);
+            too_many(value, scan);
         }
         scan.walk = walk;
     }
@@ -314,18 +272,6 @@ impl Adding<'_> {
             None => path,
         };
         tell(path, value, reason, scan);
-    }
-}
-
-#[cold]
-pub(crate) fn tell(path: String, value: Value, reason: ValueFaultReason, scan: &mut Scan) {
-    if scan.value_faults.len() < MAX_WILDCARD_POINTS {
-        scan.value_faults.push(ValueFault {
-            path,
-            reason,
-            start: value.start as usize,
-            end: value.end as usize,
-        });
     }
 }
 

@@ -16,13 +16,12 @@
 //! retain = true
 //! ```
 
-use crate::metric_file::topic;
-use crate::others::OthersRule;
+use crate::addresses::Addresses;
 use crate::path::{Path, PathStep};
 use crate::path_keys::{plain_path, plain_paths, template};
 use crate::pattern::Pattern;
-use crate::point_file::Addresses;
-use crate::rules::{Address, Field, FieldName, ValueType};
+use crate::rules::{Address, Field, FieldName, OthersRule, ValueType};
+use crate::shared_keys::topic;
 use crate::template::Template;
 use crate::toml_table::{Faults, Table};
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use crate::faults::tell;
 use crate::found::{FoundTag, PointRef};
-use crate::others::{OthersRule, tell};
 use crate::render::compare_escaped;
-use crate::rules::{FieldName, Rules};
+use crate::rules::{FieldName, OthersRule, Rules};
 use crate::scan::{Scan, ValueFaultReason};
 
 /// Keep only the first of a point's fields with the same name. Several tables of other values may give such fields.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::decoded::{Decoded, FrameTime, Place};
 use crate::found::{Context, FieldRef, FoundTag};
-use crate::json::Kind;
-use crate::origin::{Head, Origin, Tag, Topic};
+use crate::kind::Kind;
+use crate::origin::{Head, Origin, Tag, TagOrigin, Topic};
 use crate::render::{compare_escaped, push_template};
 use crate::rules::{Address, FieldName};
 use crate::template::Template;
@@ -21,19 +21,6 @@ pub enum ValueKind {
     Bool,
     /// A text.
     String,
-}
-
-/// Who gave a point a tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TagOrigin {
-    /// The profile.
-    Profile,
-    /// The configuration: the same tag for every point.
-    Configuration,
-    /// The document, because the profile says that values with such names are tags.
-    Document,
-    /// The registry, for the device that the document is of.
-    Device,
 }
 
 /// One point: a measurement, its tags, at least one field, and a time.

@@ -24,94 +24,18 @@
 
 use toml::de::DeValue;
 
+use crate::addresses::Addresses;
 use crate::filter::Filter;
-use crate::metric_file::{common, topic, value_type};
 use crate::others_file::{Beside, read_others};
 use crate::path::Path;
 use crate::path_keys::{path, plain_paths};
 use crate::rules::{Address, Field, FieldName, PointRule, Rules, Scope, ValueType};
+use crate::shared_keys::{common, topic, value_type};
 use crate::time_file::read_time;
 use crate::toml_table::{Faults, Table};
 
-/// In braces: the topic under which the document arrived.
-const WHOLE_TOPIC: &str = "#";
 /// The named level that names the device of a document.
 const DEVICE_LEVEL: &str = "device";
-/// In braces before a name: a tag of the document's device. A key of the document that begins with this character is written in quotes.
-const OF_DEVICE: char = '@';
-
-/// The tag of the device that a pair of braces names, if it names one.
-pub(crate) fn device_tag(path: &Path, keys: &mut Vec<String>) -> Option<Address> {
-    let text = path.to_string();
-    let key = text.strip_prefix(OF_DEVICE)?;
-    let known = keys.iter().position(|known| known == key);
-    let number = known.unwrap_or_else(|| {
-        keys.push(key.to_owned());
-        keys.len() - 1
-    });
-    Some(Address::Device(number as u32))
-}
-
-/// The addresses of one point's paths.
-pub(crate) struct Addresses<'a> {
-    scopes: &'a mut [Scope],
-    scope: usize,
-    /// Names of the filter's levels; the first has this number.
-    levels: &'a [String],
-    first_level: u32,
-    device_keys: &'a mut Vec<String>,
-    /// All paths: the values at them are not other values.
-    paths: Vec<Path>,
-    takes_bare_values: bool,
-}
-
-impl Addresses<'_> {
-    /// All paths so far.
-    pub(crate) fn paths(&self) -> &[Path] {
-        &self.paths
-    }
-
-    /// The address that the braces of a template name: a named level, the topic, a tag of the device, or a value.
-    pub(crate) fn of_hole(&mut self, path: &Path) -> Address {
-        if path.to_string() == WHOLE_TOPIC {
-            return Address::Topic;
-        }
-        if let Some(tag) = device_tag(path, self.device_keys) {
-            return tag;
-        }
-        let level = self
-            .levels
-            .iter()
-            .position(|name| *name == path.to_string());
-        if let Some(number) = level {
-            return Address::Level(self.first_level + number as u32);
-        }
-        self.of(path)
-    }
-
-    /// A value.
-    pub(crate) fn of(&mut self, path: &Path) -> Address {
-        if path.steps.is_empty() {
-            self.takes_bare_values = true;
-        } else {
-            self.paths.push(path.clone());
-        }
-        let Some((document, items)) = self.scopes.split_first_mut() else {
-            return Address::Document(0);
-        };
-        match self.scope.checked_sub(1).and_then(|at| items.get_mut(at)) {
-            None => Address::Document(document.trie.want(path)),
-            Some(item) if path.steps.is_empty() || path.wildcards() > 0 => {
-                Address::Only(item.trie.want(path))
-            }
-            Some(item) => Address::Item {
-                item: item.trie.want(path),
-                document: document.trie.want(path),
-            },
-        }
-    }
-}
-
 /// Read one point into `rules`. `names` is a buffer for the names of its levels; the values at the paths `reserved` are not other values.
 pub(crate) fn read_point(
     table: &mut Table<'_>,
@@ -334,8 +258,7 @@ fn named_level(
     if matches!(field.value_type, ValueType::Bool | ValueType::Any) {
         return Err("level: the type of such a field is number, integer or string".to_owned());
     }
-    let known = addresses.levels.iter().position(|known| known == name);
-    known
-        .map(|number| Address::Level(addresses.first_level + number as u32))
+    addresses
+        .of_level(name)
         .ok_or_else(|| format!("level: no level of the filter has the name `{name}`"))
 }

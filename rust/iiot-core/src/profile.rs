@@ -9,11 +9,12 @@ use crate::decoded::Decoded;
 use crate::faults::path;
 use crate::filter::Filter;
 use crate::hash::fingerprint;
-use crate::json::{Outcome, SyntaxFault, blank_from};
+use crate::json::blank_from;
 use crate::moment::Belief;
 use crate::reading;
 use crate::rules::{Address, FieldName, PointRule, Rules};
 use crate::scan::{Scan, ScanFault, ScanFaultReason};
+use crate::syntax::{Outcome, SyntaxFault};
 use crate::toml_table::{Age, ProfileFault};
 use crate::unusable;
 use crate::{long, long_topic};
@@ -161,9 +162,9 @@ impl Profile {
     ) -> Result<Decoded<'a>, ScanFault> {
         limit_length(document)?;
         let read = self.read(document, scan).map_err(not_a_document);
-        let end = read.inspect_err(|_| conclude::clear(scan))?;
+        let end = read.inspect_err(|_| scan.forget_results())?;
         if end < document.len() {
-            conclude::clear(scan);
+            scan.forget_results();
             return Err(bytes_behind(end));
         }
         self.conclude(document, scan)?;
@@ -195,12 +196,12 @@ impl Profile {
         if let Some(topic) = topic
             && let Some(name) = conditions::ignored_topic(&self.rules, topic)
         {
-            conclude::clear(scan);
+            scan.forget_results();
             let reason = ScanFaultReason::Ignored { name };
             return Err(ScanFault { reason, at: 0 });
         }
         if !long_topic::enter(&self.rules, self.hash, topic, device, scan) {
-            conclude::clear(scan);
+            scan.forget_results();
             return Err(topic_not_accepted(scan));
         }
         let read = match reading::message(&self.rules, self.hash, document, scan) {
@@ -213,7 +214,7 @@ impl Profile {
             Ok(array) => array,
             Err(_) if self.takes_as_text(document, scan) => None,
             Err(fault) => {
-                conclude::clear(scan);
+                scan.forget_results();
                 return Err(fault);
             }
         };
@@ -261,7 +262,7 @@ impl Profile {
     #[inline]
     pub(crate) fn conclude(&self, document: &[u8], scan: &mut Scan) -> Result<(), ScanFault> {
         if !long_topic::enter(&self.rules, self.hash, None, &[], scan) {
-            conclude::clear(scan);
+            scan.forget_results();
             return Err(topic_not_accepted(scan));
         }
         self.refuse_ignored(scan)?;
@@ -273,7 +274,7 @@ impl Profile {
     #[inline]
     fn refuse_ignored(&self, scan: &mut Scan) -> Result<(), ScanFault> {
         if let Some(name) = conditions::ignored(&self.rules, scan) {
-            conclude::clear(scan);
+            scan.forget_results();
             let reason = ScanFaultReason::Ignored { name };
             return Err(ScanFault { reason, at: 0 });
         }

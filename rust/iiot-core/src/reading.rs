@@ -1,11 +1,14 @@
 //! First half of a scan: reading a document or an item, and noting where the wanted values are.
 
+use crate::bounds::MAX_WILDCARD_POINTS;
 use crate::found::{Found, Table, Value};
-use crate::json::{Kind, NOWHERE, Observer, Outcome, Place, Syntax, read_document, read_message};
+use crate::json::{NOWHERE, Observer, Place, read_document, read_message};
+use crate::kind::Kind;
 use crate::observe::Noting;
 use crate::rules::{Rules, SingleMetric};
-use crate::scan::{MAX_WILDCARD_POINTS, Scan};
+use crate::scan::Scan;
 use crate::shapes::{Seen, collect};
+use crate::syntax::{Outcome, Syntax};
 use crate::trie::Trie;
 
 /// The scope that is read: the tree of its paths, a key that identifies this tree, and the short points for which its shape

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::found::{Context, Value};
-use crate::json::Kind;
 use crate::json_text::unescape;
+use crate::kind::Kind;
 use crate::mqtt_text::make_level;
 use crate::rules::Address;
 use crate::scan::Scan;

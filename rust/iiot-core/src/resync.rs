@@ -15,8 +15,8 @@
 
 use memchr::memchr3;
 
-use crate::frame_step::opens_with;
 use crate::framed::{DamageReason, MAX_EXCERPT_BYTES};
+use crate::opening::opens_with;
 
 /// The state of skipping. It is kept while inactive, because of its buffer.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::filter::Filter;
-use crate::moment::{Belief, TimeFormat};
-use crate::others::OthersRule;
+use crate::moment::Belief;
+use crate::pattern::Pattern;
 use crate::template::Template;
+use crate::time_format::TimeFormat;
 use crate::trie::{Slot, Trie};
 
 /// The type that a field's value must have.
@@ -106,6 +107,49 @@ pub(crate) struct PointRule {
     pub(crate) others: Vec<OthersRule>,
     /// It came from `[[metric]]`: each value is a point of its own.
     pub(crate) is_short: bool,
+}
+
+/// A profile's rule for the other values of a point, if it says more than which keys are left out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OthersRule {
+    /// Number of the field that stands for all of them.
+    pub(crate) field: u32,
+    /// The address of the value that contains them; none: the document or item.
+    pub(crate) within: Option<Address>,
+    /// The document or item itself, where it may be one value.
+    pub(crate) bare: Option<Address>,
+    /// The text before their names in messages about faults.
+    pub(crate) path: String,
+    /// The name of the value that has a field of its own, and that field. Without such a value, one with the name of the field takes its
+    /// place, or a bare document.
+    pub(crate) value: Option<(Template<Address>, u32)>,
+    /// The addresses of objects whose values are tags, with the path of each.
+    pub(crate) tag_objects: Vec<(Address, String)>,
+    /// Names of numbers that are integers.
+    pub(crate) integers: Vec<Pattern>,
+    /// If set, values in objects and lists are other values as well; this joins their names.
+    pub(crate) separator: Option<String>,
+    /// Names of values that are tags.
+    pub(crate) tags: Vec<Pattern>,
+    /// Names of values that may be fields; none: all.
+    pub(crate) fields: Option<Vec<Pattern>>,
+    /// Names of booleans that are fields; none: all.
+    pub(crate) booleans: Option<Vec<Pattern>>,
+    /// Names of texts that are fields; none: texts are ignored.
+    pub(crate) strings: Option<Vec<Pattern>>,
+    /// Names that are left out.
+    pub(crate) except: Vec<Pattern>,
+    /// Names of values that the point or the profile reads by a path; these are not other values.
+    pub(crate) taken: Vec<Pattern>,
+    /// The keys of the point's own tags.
+    pub(crate) own_tags: Vec<String>,
+}
+
+impl OthersRule {
+    /// Whether some values are tags.
+    pub(crate) fn has_tags(&self) -> bool {
+        !self.tags.is_empty() || !self.tag_objects.is_empty()
+    }
 }
 
 /// The meaning of equal documents with the same time.

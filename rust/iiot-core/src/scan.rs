@@ -9,15 +9,10 @@ use crate::flatten::Walk;
 use crate::found::{Capture, FieldRef, Found, FoundTag, PointRef, Table, Value};
 use crate::hash::AsIs;
 use crate::moment::Moment;
-use crate::observe::push_capture;
 use crate::rules::Address;
 pub use crate::scan_faults::{ScanFault, ScanFaultReason, ValueFault, ValueFaultReason};
 use crate::shapes::Shapes;
 use crate::trie::Slot;
-
-/// The most points, and for each use the most values, that wildcards may give in one document.
-pub const MAX_WILDCARD_POINTS: usize = 1024;
-pub(crate) const MAX_WILDCARD_VALUES: usize = 8 * MAX_WILDCARD_POINTS;
 
 /// A node's count of its packets, for the detection of duplicates and losses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +106,16 @@ impl Scan {
     /// An empty scan.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Forget the results of the last document.
+    pub(crate) fn forget_results(&mut self) {
+        self.fields.clear();
+        self.sequences.clear();
+        self.names.clear();
+        self.value_faults.clear();
+        (self.uptime_ms, self.packet_counter, self.time) = (None, None, None);
+        (self.age_ms, self.device) = (None, None);
     }
 
     /// How many usable points the document has; this is also the number of its lines.
@@ -212,7 +217,7 @@ impl Scan {
                 let name = self.joined.get(*start as usize..*end as usize);
                 out.extend_from_slice(name.unwrap_or_default());
             }
-            Some(capture) => push_capture(document, *capture, out),
+            Some(capture) => capture.push(document, out),
             None => {}
         }
     }

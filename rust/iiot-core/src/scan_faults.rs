@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::json::Syntax;
+use crate::syntax::Syntax;
 
 /// A value that the profile wanted and could not use. The rest of the document is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum ValueFaultReason {
     NameTaken,
     /// Too large for any database: not finite as a 64-bit float.
     OutOfRange,
-    /// The document has more than [`crate::scan::MAX_WILDCARD_POINTS`] points; this one and those behind it are left out.
+    /// The document has more than [`crate::bounds::MAX_WILDCARD_POINTS`] points; this one and those behind it are left out.
     TooMany,
 }
 

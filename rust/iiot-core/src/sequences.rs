@@ -1,11 +1,12 @@
 //! The sequence numbers of the nodes in a document.
 
-use crate::conclude::{count, fixed_count};
+use crate::bounds::MAX_WILDCARD_POINTS;
+use crate::clocks::{count, fixed_count};
 use crate::found::Context;
 use crate::hash::fingerprint;
 use crate::render::push_template;
 use crate::rules::{Rules, SequenceRule};
-use crate::scan::{MAX_WILDCARD_POINTS, NodeKey, Scan, Sequence};
+use crate::scan::{NodeKey, Scan, Sequence};
 
 /// Add those of all rules.
 #[inline]

@@ -3,8 +3,10 @@
 mod shape;
 
 use crate::found::{Capture, Found, Value};
-use crate::json::{Kind, Observer, Outcome, Place, read_document};
+use crate::json::{Observer, Place, read_document};
+use crate::kind::Kind;
 use crate::rules::SingleMetric;
+use crate::syntax::Outcome;
 use shape::{MAX_TOKENS, Shape};
 
 /// How many shapes are remembered. A shape that does not match usually costs one comparison of the first bytes.

@@ -4,8 +4,6 @@ use jiff::Timestamp;
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::{Offset, TimeZone};
 
-use crate::moment::TimeFormat;
-
 /// The zone with this name; the error is a message for the author of the profile.
 pub(crate) fn named_zone(zone: &str) -> Result<TimeZone, String> {
     TimeZone::get(zone).map_err(|_| {
@@ -13,9 +11,9 @@ pub(crate) fn named_zone(zone: &str) -> Result<TimeZone, String> {
     })
 }
 
-/// A format of conversions. As a check, a sample is written and read again: a format that can only be written, or that does
-/// not determine a moment, is refused.
-pub(crate) fn written_format(pattern: &str, zone: Option<&str>) -> Result<TimeFormat, String> {
+/// The zone of a format of conversions; none if it has an offset. As a check, a sample is written and read again: a format that can only be written, or that
+/// does not determine a moment, is refused.
+pub(crate) fn checked_zone(pattern: &str, zone: Option<&str>) -> Result<Option<TimeZone>, String> {
     let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::fixed(Offset::constant(1)));
     let text = strtime::format(pattern, &sample)
         .map_err(|error| format!("format: `{pattern}`: {error}"))?;
@@ -35,10 +33,7 @@ pub(crate) fn written_format(pattern: &str, zone: Option<&str>) -> Result<TimeFo
         _ if has_offset && read.to_timestamp().is_err() => Err(format!(
             "format: `{pattern}` tells no moment; expected such as `%Y-%m-%d %H:%M:%S %z`"
         )),
-        zone => Ok(TimeFormat::Written(
-            pattern.to_owned(),
-            zone.map(named_zone).transpose()?,
-        )),
+        zone => zone.map(named_zone).transpose(),
     }
 }
 
@@ -54,8 +49,9 @@ pub(crate) fn written(text: &[u8], pattern: &str, zone: Option<&TimeZone>) -> Op
 
 #[cfg(test)]
 mod tests {
-    use crate::json::Kind;
-    use crate::moment::{Moment, TimeFormat};
+    use crate::kind::Kind;
+    use crate::moment::Moment;
+    use crate::time_format::TimeFormat;
 
     fn text(format: &str, zone: Option<&str>, text: &str) -> Option<i64> {
         TimeFormat::named(format, zone)

@@ -1,9 +1,10 @@
 //! Reads the rules of a profile file for times: their places, their formats, and which are believed.
 
 use crate::calendar::rfc3339;
-use crate::moment::{Belief, TimeFormat};
+use crate::moment::Belief;
 use crate::path::Path;
 use crate::path_keys::without_wildcards;
+use crate::time_format::TimeFormat;
 use crate::toml_table::{Faults, Table};
 
 /// The paths of a time, of which the first that leads to a value counts, and the format.

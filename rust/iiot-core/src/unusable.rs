@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::faults::path;
-use crate::json::Kind;
+use crate::kind::Kind;
 use crate::quote::quote;
 use crate::rules::{Address, Rules};
 use crate::scan::Scan;

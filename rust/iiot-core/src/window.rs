@@ -5,46 +5,13 @@
 //! that a commit that fails leaves nothing behind.
 
 use crate::losses::Track;
+pub use crate::reception::Reception;
 use std::collections::{HashMap, VecDeque};
 
 /// At most this many receptions are remembered per source; the oldest are removed first. This is an hour at 18 packets per second.
 pub const MAX_ENTRIES: usize = 65_536;
 /// At most this many nodes per source are tracked for losses; losses of further nodes are not counted.
 const MAX_NODES: usize = 4_096;
-/// One node's part of a document, as its profile found it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reception {
-    /// Fingerprint of the node's name.
-    pub node: u64,
-    /// Boot id, if the document has one.
-    pub boot: Option<u64>,
-    /// Sequence number.
-    pub seq: u64,
-    /// Fingerprint of the text of the node's object.
-    pub object: u64,
-    /// Where the sequence number wraps, if the profile says.
-    pub modulus: Option<u64>,
-}
-
-impl Reception {
-    fn fingerprint(&self) -> u64 {
-        let mut h = mix(self.node ^ 0x9e37_79b9_7f4a_7c15);
-        h = mix(h ^ self
-            .boot
-            .map_or(0x5bd1_e995, |b| mix(b ^ 0xff51_afd7_ed55_8ccd)));
-        h = mix(h ^ self.seq);
-        mix(h ^ self.object)
-    }
-}
-
-/// The finaliser of `SplitMix64`: every input bit reaches every output bit.
-const fn mix(mut x: u64) -> u64 {
-    x ^= x >> 30;
-    x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x ^= x >> 27;
-    x = x.wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
 
 /// An accepted reception, in the form in which it is stored and applied again after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

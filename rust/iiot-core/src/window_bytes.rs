@@ -1,7 +1,8 @@
 //! The stored form of windows and of accepted receptions.
 
 use crate::losses::Track;
-use crate::window::{Entry, Reception, Window};
+use crate::reception::Reception;
+use crate::window::{Entry, Window};
 
 impl Window {
     /// The whole window, for storage. Layout, little-endian: u32 receptions, each i64 time and u64 fingerprint; u32 nodes, each

@@ -4,7 +4,7 @@
 
 mod yields;
 
-use iiot_core::point::TagOrigin;
+use iiot_core::origin::TagOrigin;
 use iiot_core::series::{SeriesName, push_key};
 use iiot_core::{FrameTime, Origin, PointKey, Profile, Scan};
 use yields::{NOON_NS, yields};

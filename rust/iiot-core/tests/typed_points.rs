@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use iiot_core::point::{TagOrigin, ValueKind};
+use iiot_core::origin::TagOrigin;
+use iiot_core::point::ValueKind;
 use iiot_core::series::{SeriesName, push_key};
 use iiot_core::{FrameTime, Origin, Profile, Scan};
 use proptest::prelude::*;

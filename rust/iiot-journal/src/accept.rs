@@ -1,15 +1,16 @@
 //! Judges documents: each becomes a frame, a duplicate or a reject. The writer does this in the order of arrival.
 
-use crate::commit::{Group, NewFrame, State};
+use crate::commit::{Group, NewFrame};
 use crate::error::Result;
 use crate::links::LinkCounts;
 use crate::message_ids::Named;
-use crate::posts::Outcome;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use crate::reject::NewReject;
+use crate::report::Outcome;
 use crate::row::NewTimes;
 use crate::row_builder::Envelope;
 use crate::source::{Change, Source};
+use crate::state::State;
 use std::sync::Arc;
 
 /// Room before the start of a recording for documents without anything usable that come before the first one with a node time:

@@ -1,7 +1,8 @@
 //! How a sink moves through the journal, batch by batch: it waits, collects frames up to a limit, goes back, and confirms one batch while the next is read.
 
-use crate::cursor::{Confirmer, Cursor, OriginInfo};
+use crate::cursor::{Confirmer, Cursor};
 use crate::error::Result;
+use crate::origins::OriginInfo;
 use crate::rewind::GoneBack;
 use crate::row::{Frame, Row};
 use crate::sink::{Confirmation, SinkReject, TopicValue};

@@ -1,11 +1,11 @@
 //! The start of a source: its row, and the origin of its frames.
 
-use crate::commit::State;
-use crate::cursor::encode_tags;
 use crate::error::Result;
-use crate::intake::{RecordingSettings, SourceSettings};
+use crate::origins::encode_tags;
 use crate::source::{self, Rules};
-use crate::writer;
+use crate::source_settings::{RecordingSettings, SourceSettings};
+use crate::state::State;
+use crate::transaction::transaction;
 use iiot_core::profile::Profile;
 use rusqlite::params;
 
@@ -15,7 +15,7 @@ pub(crate) fn begin(
     settings: &SourceSettings,
     recording: &RecordingSettings,
 ) -> Result<(usize, u64, bool)> {
-    let (source, profile_name) = writer::transaction(&state.db, || {
+    let (source, profile_name) = transaction(&state.db, || {
         let origin = origin(
             state,
             &settings.name,

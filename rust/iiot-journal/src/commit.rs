@@ -3,65 +3,25 @@
 //! All changes of a group are kept apart from [`State`] until COMMIT has succeeded, so that a full disk changes nothing.
 
 use crate::check;
-use crate::copying::Copying;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keep::Keep;
 use crate::links::Links;
-use crate::posts::{Outcome, Report};
-use crate::prune;
+use crate::prune::{self, Prunable};
 use crate::reject::{self, NewReject};
+use crate::report::{Outcome, Report};
 use crate::room::free_bytes;
 use crate::row::{NewTimes, Row, Supply};
 use crate::row_builder::{Envelope, RowBuilder};
 use crate::sink::{Confirmation, Sink};
-use crate::sites::{NewSites, Sites, Written};
-use crate::source::{Change, Source};
-use rusqlite::{Connection, params};
+use crate::sites::{NewSites, Written};
+use crate::source::Change;
+use crate::state::State;
+use rusqlite::params;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A row's body is closed at this size, so that a reader never holds much more than it needs. The allocator also keeps blocks of this size for reuse.
 const ROW_BYTES: usize = 120 * 1024;
-
-/// Limits of the journal file.
-#[derive(Debug, Clone)]
-pub(crate) struct Limits {
-    /// Bytes of live pages.
-    pub live_bytes: u64,
-    /// If no room could be reserved, this much of the disk stays free, so that sinks can still confirm and the log can be moved.
-    pub keep_free: Option<(PathBuf, u64)>,
-    pub max_age_ms: Option<i64>,
-    pub max_rejects: i64,
-    /// Bytes of kept rejected documents.
-    pub reject_bytes: i64,
-}
-
-/// The committed state that the writer needs in memory.
-pub(crate) struct State {
-    /// A copy that is being made. The field is before the connection, because it must be dropped first.
-    pub copying: Option<Copying>,
-    pub db: Connection,
-    pub limits: Limits,
-    pub next: u64,
-    pub oldest: u64,
-    pub sources: Vec<Source>,
-    pub sinks: Vec<Sink>,
-    /// Name of the profile of each origin.
-    pub origins: HashMap<i64, String>,
-    pub reject_bytes: i64,
-    /// A row other than the oldest one was dropped, so the rows in memory differ from the stored ones.
-    pub dropped_within: bool,
-    /// Events for the log, taken by `Journal::notes`.
-    pub notes: Vec<String>,
-    /// Events of nodes' links, until they are published.
-    pub links: Links,
-    /// Gateways whose values came.
-    pub sites: Sites,
-    /// How long confirmed frames stay.
-    pub keep: Keep,
-}
 
 /// The result of a group of messages.
 pub(crate) struct Group {
@@ -176,7 +136,7 @@ impl Group {
             &state.db,
             state.limits.live_bytes,
             bytes,
-            self,
+            &mut self.prunable(),
             &state.origins,
         )?;
         if !has_room && row.supply == Supply::Waiting {
@@ -239,6 +199,14 @@ impl Group {
         Ok(())
     }
 
+    fn prunable(&mut self) -> Prunable<'_> {
+        Prunable {
+            sinks: &mut self.sinks,
+            oldest: &mut self.oldest,
+            dropped_within: &mut self.dropped_within,
+        }
+    }
+
     /// Write everything that remains: rows, source states, counts, rejects, prunings.
     pub(crate) fn finish(&mut self, state: &State, lost: &HashMap<usize, u64>) -> Result<()> {
         self.close_row(state)?;
@@ -263,9 +231,14 @@ impl Group {
         }
         if let Some(max_age_ms) = state.limits.max_age_ms {
             let before_ms = self.now_ns / 1_000_000 - max_age_ms;
-            prune::too_old(&state.db, before_ms, self, &state.origins)?;
+            prune::too_old(&state.db, before_ms, &mut self.prunable(), &state.origins)?;
         }
-        prune::spare(&state.db, state.limits.live_bytes, self, &state.origins)?;
+        prune::spare(
+            &state.db,
+            state.limits.live_bytes,
+            &mut self.prunable(),
+            &state.origins,
+        )?;
         let has_room = || prune::is_half_empty(&state.db, state.limits.live_bytes);
         let kept = match state.keep.boundary(self.now_ns / 1_000_000) {
             u64::MAX => u64::MAX,

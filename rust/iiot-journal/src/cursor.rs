@@ -1,19 +1,17 @@
 //! A sink's access to the journal: it reads behind its cursor, confirms, and knows which frames are durable.
 
-use crate::error::Result;
-use crate::origins::Origins;
+use crate::error::{Result, closed};
+use crate::mutex::lock;
+use crate::origins::{OriginInfo, Origins};
 use crate::queue::add_confirmation;
 use crate::reader;
 use crate::rewind::{self, GoneBack};
-use crate::row::{Frame, Row};
+use crate::row::Row;
 use crate::schema;
-use crate::shared::{Shared, Wake, lock};
+use crate::shared::{Shared, Wake};
 use crate::sink::{Confirmation, SinkReject, TopicValue};
 use crate::sink_state::{self, StateChanges};
-use crate::writer::transaction;
-use iiot_core::origin::Origin;
-use iiot_core::profile::Profile;
-use iiot_core::{Decoded, Scan, ScanFault};
+use crate::transaction::transaction;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,40 +21,6 @@ use std::time::Duration;
 
 /// How long a peer's answer waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Separates keys, values and pairs in the stored tags; no tag may contain this character.
-const UNIT: char = '\u{1f}';
-const PAIR: char = '\u{1e}';
-
-/// The properties that all frames of a row share, ready for decoding.
-#[derive(Debug)]
-pub struct OriginInfo {
-    /// Its number in this journal; no other origin ever has the same.
-    pub id: i64,
-    /// The source's name.
-    pub source: String,
-    /// The profile the frames were accepted under.
-    pub profile: Profile,
-    /// The profile with prefix and tags, as lines and topics need it.
-    pub origin: Origin,
-}
-
-impl OriginInfo {
-    /// Decode a frame of this origin. It was accepted under this same profile, so an error means that another program wrote it.
-    pub fn decode<'a>(
-        &'a self,
-        frame: &Frame<'a>,
-        scan: &'a mut Scan,
-    ) -> std::result::Result<Decoded<'a>, ScanFault> {
-        let device = frame.device.unwrap_or_default();
-        self.profile
-            .decode_of(frame.topic, device, frame.document, scan)?;
-        for (point, later_ms) in frame.moves.iter() {
-            scan.move_point(point, later_ms);
-        }
-        Ok(self.profile.decoded(frame.document, scan))
-    }
-}
 
 /// One sink's reader. Not shared between threads, but may move between them.
 pub struct Cursor {
@@ -227,7 +191,7 @@ impl Confirmer {
     pub fn confirm(&self, confirmation: Confirmation) -> Result<()> {
         let mut queue = lock(&self.shared.queue);
         if queue.stopping {
-            return Err(crate::writer::closed());
+            return Err(closed());
         }
         add_confirmation(&mut queue.confirmations, self.id, confirmation);
         drop(queue);
@@ -275,28 +239,6 @@ impl Confirmer {
             p.cursors.get(&self.id).is_some_and(|&cursor| cursor >= end)
         })
     }
-}
-
-pub(crate) fn encode_tags(tags: &[(String, String)]) -> String {
-    let mut out = String::new();
-    for (key, value) in tags {
-        for part in [
-            key.as_str(),
-            &UNIT.to_string(),
-            value.as_str(),
-            &PAIR.to_string(),
-        ] {
-            out.push_str(part);
-        }
-    }
-    out
-}
-
-pub(crate) fn decode_tags(text: &str) -> Vec<(String, String)> {
-    text.split(PAIR)
-        .filter_map(|pair| pair.split_once(UNIT))
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The known devices while the gateway runs: the tags that a frame gets from its device, and the keys with which the device may log in. The registry itself is
 //! elsewhere; it reports changes.
 
-use crate::shared::lock;
+use crate::mutex::lock;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 

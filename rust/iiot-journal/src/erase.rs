@@ -1,10 +1,10 @@
 //! Deletion of a device's data in a span: finds the sinks that have not passed a position, and deletes rejects.
 
-use crate::error::Result;
+use crate::error::{Result, closed};
 use crate::journal::Journal;
-use crate::lock;
+use crate::mutex::lock;
 use crate::reject::{PROVISIONAL, total_bytes};
-use crate::writer::{closed, transaction};
+use crate::transaction::transaction;
 use iiot_core::snapshot_tag;
 use rusqlite::params;
 use std::time::Duration;

@@ -89,6 +89,11 @@ impl Error {
     }
 }
 
+/// The error of a journal whose thread is gone.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the journal is closed")
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

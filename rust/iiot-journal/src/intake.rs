@@ -4,11 +4,14 @@ use crate::begin::begin;
 use crate::directory::Directory;
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::mutex::lock;
 use crate::queue::{Documents, LIVE_LIMIT_BYTES, Message, ROOM_BYTES};
 use crate::row::Supply;
 use crate::scanned::take;
-use crate::shared::{Shared, lock, now_ns};
-use crate::writer;
+use crate::shared::Shared;
+use crate::source_settings::{RecordingSettings, SourceSettings};
+use crate::wall_clock::now_ns;
+use crate::writing;
 use iiot_core::channel::ChannelFramer;
 use iiot_core::profile::Profile;
 use iiot_core::quote;
@@ -20,44 +23,6 @@ use std::time::Duration;
 const LEAD_DOCUMENTS: usize = 2;
 /// The log names up to this many further RTT channels per source.
 const MAX_TOLD: usize = 16;
-
-/// The settings of a source.
-#[derive(Debug, Clone)]
-pub struct SourceSettings {
-    /// Its name; the journal keeps its clock and window under it.
-    pub name: String,
-    /// The profile of its documents.
-    pub profile: Arc<Profile>,
-    /// In front of every topic.
-    pub topic_prefix: String,
-    /// On every point.
-    pub tags: Vec<(String, String)>,
-    /// For how long a repeat counts as a duplicate.
-    pub dedup_window: Duration,
-    /// Stamps advance by at least this.
-    pub time_step_us: u32,
-    /// How the source behaves when there is no room.
-    pub supply: Supply,
-    /// A longer document is damaged.
-    pub max_document_bytes: usize,
-    /// The RTT channel to take if probe-rs prints several; without a name, the whole stream is used.
-    pub rtt_channel: Option<String>,
-    /// Other gateways get a part of its messages, and of the messages of each device: so no clock is followed here, and no time is moved.
-    pub is_shared: bool,
-}
-
-/// The settings of a recording, which is a source that is read once.
-#[derive(Debug, Clone, Default)]
-pub struct RecordingSettings {
-    /// Fingerprint of the content.
-    pub fingerprint: String,
-    /// Further settings that must be the same when it goes on.
-    pub arguments: String,
-    /// Begin again, even if a part was read before.
-    pub from_start: bool,
-    /// The time of the first document; later ones follow the node's clock.
-    pub start_ns: Option<i64>,
-}
 
 /// A source's access to the journal. Calls must not overlap; a mutex around it is enough.
 pub struct Intake {
@@ -230,7 +195,7 @@ impl Intake {
         };
         if may_lead {
             self.last_ticket = self.shared.put(message)?;
-            writer::lead(&self.shared);
+            writing::lead(&self.shared);
         } else {
             self.last_ticket = self.shared.send(message)?;
         }

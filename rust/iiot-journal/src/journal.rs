@@ -1,19 +1,22 @@
 //! Opens, closes and queries a journal.
 
-use crate::commit::{Limits, State};
 use crate::cursor::Cursor;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, closed};
 use crate::keep::Keep;
 use crate::lock::{Lock, with_suffix};
+use crate::mutex::lock;
 use crate::reject::{self, Reject};
 use crate::room::{Room, free_bytes};
 use crate::runs::{self, Runs};
-use crate::shared::{Shared, lock, now_ns};
+use crate::shared::Shared;
 use crate::sites::{self, SiteChunk, Sites};
+use crate::state::{Limits, State};
 use crate::status::{self, Status};
 use crate::sync::{SyncMode, checkpoint_thread, sync_thread};
-use crate::writer::{self, Writer};
-use crate::{copied, schema, sink, wal};
+use crate::transaction::transaction;
+use crate::wall_clock::now_ns;
+use crate::writer::Writer;
+use crate::{copy_mark, schema, sink, wal, writing};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -134,7 +137,7 @@ impl Journal {
         let (oldest, next) = extent(&db)?;
         let runs = runs::begin(&db, next, was_closed, (&log, &log_path))?;
         let (sinks, told) =
-            writer::transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
+            transaction(&db, || sink::at_open(&db, options.keep_sinks, oldest, next))?;
         notes.extend(told);
         let state = State {
             limits: Limits {
@@ -183,7 +186,7 @@ impl Journal {
     pub fn add_sink(&self, name: &str, profiles: Option<Vec<String>>) -> Result<Cursor> {
         let owned = name.to_owned();
         let (id, cursor) = self.shared.command(move |state| {
-            let (mut sink, note) = writer::transaction(&state.db, || {
+            let (mut sink, note) = transaction(&state.db, || {
                 sink::activate(&state.db, &owned, profiles, state.oldest, state.next)
             })?;
             state.notes.extend(note);
@@ -244,25 +247,13 @@ impl Journal {
         lock(&self.shared.queue).stalled.clone().or(unsynced)
     }
 
-    /// The ledger of a journal, without opening it for writing.
-    pub fn inspect(path: &Path) -> Result<Status> {
-        let read = || status::read(&schema::open_for_reading(path)?, None);
-        read().map_err(|e| e.at(path))
-    }
-
-    /// The kept rejects of a journal, newest first, without opening it for writing.
-    pub fn inspect_rejects(path: &Path, limit: u64) -> Result<Vec<Reject>> {
-        let read = || reject::list(&schema::open_for_reading(path)?, limit);
-        read().map_err(|e| e.at(path))
-    }
-
     /// The kept rejects, newest first.
     pub fn rejects(&self, limit: u64) -> Result<Vec<Reject>> {
         self.with_reader(|db| reject::list(db, limit))
     }
 
     pub(crate) fn with_reader<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        body(lock(&self.reader).as_ref().ok_or_else(writer::closed)?)
+        body(lock(&self.reader).as_ref().ok_or_else(closed)?)
     }
 
     /// Wait until every sink has passed every committed frame.
@@ -341,11 +332,11 @@ fn spawn(
     };
     let failed =
         |e: std::io::Error| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}"));
-    *lock(&shared.writer) = Some(Writer::new(shared, state)?);
+    *lock(&shared.writer) = Some(Writer::new(shared.group_bytes, state)?);
     let for_writer = Arc::clone(shared);
     let writer = named("journal-write")
         .spawn(move || {
-            writer::run(&for_writer);
+            writing::run(&for_writer);
             lock(&for_writer.progress).writer_ended = true;
             for_writer.progress_changed.notify_all();
         })
@@ -373,7 +364,7 @@ fn was_closed(db: &Connection, report: wal::WalReport, notes: &mut Vec<String>) 
     let was_open: Option<i64> = db
         .query_row("SELECT value FROM meta WHERE key='open'", [], |r| r.get(0))
         .optional()?;
-    if let Some(note) = copied::at_open(db)? {
+    if let Some(note) = copy_mark::at_open(db)? {
         notes.push(note);
         return Ok(false);
     }

@@ -1,11 +1,11 @@
 //! The window, the memory and the clock of a source whose rejects are offered again: a copy, until the retry is committed.
 
-use crate::commit::State;
 use crate::error::Result;
 use crate::memory::{Memory, MemoryDelta, Said, Stamping};
 use crate::row::NewTimes;
-use crate::shared::now_ns;
 use crate::source::{Clocks, Stored, stored, write_window};
+use crate::state::State;
+use crate::wall_clock::now_ns;
 use iiot_core::window::{Delta, Reception, Window};
 use rusqlite::params;
 use std::time::Duration;

@@ -2,19 +2,21 @@
 //!
 //! Messages are collected into a batch and queued together. A broker's messages are acknowledged once the batch is synced.
 
-use crate::commit::State;
 use crate::deliveries::{Delivery, Redelivery};
 use crate::directory::LookedUp;
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::memory::{Memory, MemoryDelta};
 use crate::message_ids::MessageId;
+use crate::mutex::lock;
 use crate::queue::{Item, ROOM_BYTES, Refusal, What};
 use crate::row::Supply;
 use crate::scanned::{Document, of_delivery};
-use crate::shared::{Wake, lock, now_ns};
+use crate::shared::Wake;
 use crate::sites::SiteMark;
-use crate::writer;
+use crate::state::State;
+use crate::transaction::transaction;
+use crate::wall_clock::now_ns;
 use iiot_core::quote;
 use rusqlite::{OptionalExtension, params};
 use std::sync::atomic::Ordering;
@@ -273,7 +275,7 @@ impl Intake {
         self.shared.command(move |state| {
             let sql =
                 "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=excluded.value";
-            writer::transaction(&state.db, || {
+            transaction(&state.db, || {
                 Ok(state.db.execute(sql, params![key, value])?)
             })?;
             Ok(())
@@ -299,7 +301,7 @@ fn new_session(state: &mut State, at: usize, name: &str, lost: bool) -> Result<(
     let mut delta = MemoryDelta::default();
     delta.deliveries.clear();
     let log = delta.encode();
-    writer::transaction(&state.db, || {
+    transaction(&state.db, || {
         Memory::log(&state.db, source.id, &log)?;
         if lost {
             let sql = "INSERT INTO counter VALUES (?1, 1) ON CONFLICT DO UPDATE SET value=value+1";

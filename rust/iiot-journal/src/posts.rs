@@ -3,15 +3,19 @@
 //! The writer fills a [`Report`] when it has committed a batch. Reports are handed out in the order of their tickets, when their tickets are synced, so a
 //! client may rely on an outcome.
 
-use crate::commit::State;
 use crate::error::Result;
-use crate::intake::{Intake, SourceSettings};
+use crate::intake::Intake;
 use crate::journal::Journal;
 use crate::message_ids::{MessageId, MessageIds};
 use crate::messages::Message;
+use crate::mutex::lock;
 use crate::queue::{Item, What};
-use crate::shared::{Shared, Wake, lock, now_ns};
-use crate::writer;
+use crate::report::{Outcome, Report};
+use crate::shared::{Shared, Wake};
+use crate::source_settings::SourceSettings;
+use crate::state::State;
+use crate::transaction::transaction;
+use crate::wall_clock::now_ns;
 use rusqlite::{OptionalExtension, params};
 use siphasher::sip::SipHasher24;
 use std::collections::VecDeque;
@@ -49,47 +53,6 @@ pub struct Post<'a> {
     pub message_id: Option<&'a [u8]>,
     /// When the gateway had it, nanoseconds since 1970.
     pub received_at_ns: i64,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is a frame.
-    Accepted,
-    /// It was accepted before.
-    Duplicate,
-    /// Another message with this id was accepted before. This one is not kept.
-    Conflict,
-    /// Nothing in it can be used. It is kept as a reject.
-    Rejected,
-    /// Too many message ids are remembered. It is not kept.
-    Refused,
-    /// The profile names it as no telemetry.
-    Ignored,
-}
-
-impl Outcome {
-    /// A short name that stays the same.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::Conflict => "conflict",
-            Self::Rejected => "rejected",
-            Self::Refused => "refused",
-            Self::Ignored => "ignored",
-        }
-    }
-}
-
-/// What became of the messages of one batch, once it is committed.
-#[derive(Debug, Default)]
-pub(crate) struct Report(Mutex<Vec<Outcome>>);
-
-impl Report {
-    pub(crate) fn fill(&self, outcomes: Vec<Outcome>) {
-        *lock(&self.0) = outcomes;
-    }
 }
 
 /// A batch whose senders wait.
@@ -155,7 +118,7 @@ fn begin(state: &mut State, at: usize, bounds: (u32, usize)) -> Result<[u8; 16]>
     let stored = stored.and_then(|bytes| bytes.try_into().ok());
     let secret = match stored {
         Some(secret) => secret,
-        None => writer::transaction(db, || {
+        None => transaction(db, || {
             let made: [u8; 16] = db.query_row("SELECT randomblob(16)", [], |r| r.get(0))?;
             db.execute(
                 "INSERT OR REPLACE INTO meta VALUES ('message_id_secret', ?1)",
@@ -244,7 +207,7 @@ impl Posts {
         let batches: Vec<Pending> = pending.drain(..count).collect();
         drop(pending);
         let answer = |batch: Pending| {
-            let outcomes = std::mem::take(&mut *lock(&batch.report.0));
+            let outcomes = batch.report.take();
             let answers = outcomes.into_iter().zip(batch.details).map(told);
             (batch.ticket, answers.collect())
         };

@@ -1,6 +1,5 @@
 //! Removes rows from the frame table: rows that every sink has passed, rows that are too old, and the oldest rows when there is no more room.
 
-use crate::commit::Group;
 use crate::error::Result;
 use crate::row::Supply;
 use crate::sink::{DropReason, Sink};
@@ -37,19 +36,27 @@ pub(crate) fn is_full(db: &Connection, limit: u64) -> Result<bool> {
     Ok(live_bytes(db)? + SLACK_BYTES > limit / 100 * FULL_PERCENT)
 }
 
+/// What changes when rows are dropped that some sink lacks.
+pub(crate) struct Prunable<'a> {
+    pub sinks: &'a mut [Sink],
+    pub oldest: &'a mut u64,
+    /// A row was dropped that is not the oldest one.
+    pub dropped_within: &'a mut bool,
+}
+
 /// Drop the oldest rows until `bytes` more fit: first those that only sinks with `may_drop` lack, then others. Rows of sources that can wait stay if other
 /// sinks lack them. False if not enough can be dropped.
 pub(crate) fn make_room(
     db: &Connection,
     limit: u64,
     bytes: u64,
-    group: &mut Group,
+    prunable: &mut Prunable<'_>,
     origins: &HashMap<i64, String>,
 ) -> Result<bool> {
-    let some_may_drop = group.sinks.iter().any(|sink| sink.may_drop);
+    let some_may_drop = prunable.sinks.iter().any(|sink| sink.may_drop);
     while live_bytes(db)? + bytes + SLACK_BYTES > limit {
-        let dropped = some_may_drop && drop_oldest(db, Droppable::Spared, group, origins)?
-            || drop_oldest(db, Droppable::Full, group, origins)?;
+        let dropped = some_may_drop && drop_oldest(db, Droppable::Spared, prunable, origins)?
+            || drop_oldest(db, Droppable::Full, prunable, origins)?;
         if !dropped {
             return Ok(false);
         }
@@ -61,12 +68,12 @@ pub(crate) fn make_room(
 pub(crate) fn spare(
     db: &Connection,
     limit: u64,
-    group: &mut Group,
+    prunable: &mut Prunable<'_>,
     origins: &HashMap<i64, String>,
 ) -> Result<()> {
-    if group.sinks.iter().any(|sink| sink.may_drop) {
+    if prunable.sinks.iter().any(|sink| sink.may_drop) {
         while live_bytes(db)? + SLACK_BYTES > limit / 100 * SPARE_PERCENT
-            && drop_oldest(db, Droppable::Spared, group, origins)?
+            && drop_oldest(db, Droppable::Spared, prunable, origins)?
         {}
     }
     Ok(())
@@ -76,10 +83,10 @@ pub(crate) fn spare(
 pub(crate) fn too_old(
     db: &Connection,
     before_ms: i64,
-    group: &mut Group,
+    prunable: &mut Prunable<'_>,
     origins: &HashMap<i64, String>,
 ) -> Result<()> {
-    while drop_oldest(db, Droppable::Before(before_ms), group, origins)? {}
+    while drop_oldest(db, Droppable::Before(before_ms), prunable, origins)? {}
     Ok(())
 }
 
@@ -124,7 +131,7 @@ fn oldest(db: &Connection, sql: &str) -> Result<Option<Oldest>> {
 fn drop_oldest(
     db: &Connection,
     droppable: Droppable,
-    group: &mut Group,
+    prunable: &mut Prunable<'_>,
     origins: &HashMap<i64, String>,
 ) -> Result<bool> {
     let sql = "SELECT first, count, origin, only_sink, committed_at_ms, replayable FROM frames ORDER BY first LIMIT 1";
@@ -135,7 +142,7 @@ fn drop_oldest(
     let may_go = match droppable {
         Droppable::Before(moment_ms) => row.committed_at_ms < moment_ms,
         Droppable::Full => row.supply != Supply::Waiting,
-        Droppable::Spared => group.sinks.iter().all(|sink| {
+        Droppable::Spared => prunable.sinks.iter().all(|sink| {
             sink.may_drop
                 || sink.cursor >= row.end
                 || !sink.takes(row.only_sink, profile_of(row.origin))
@@ -158,16 +165,16 @@ fn drop_oldest(
         is_oldest = false;
     }
     let profile = profile_of(row.origin);
-    for sink in &mut group.sinks {
+    for sink in prunable.sinks.iter_mut() {
         let taken = sink.takes(row.only_sink, profile);
         sink.prune(db, row.first, row.end, taken, reason)?;
     }
     db.prepare_cached("DELETE FROM frames WHERE first=?1")?
         .execute([row.first as i64])?;
     if is_oldest {
-        group.oldest = row.end;
+        *prunable.oldest = row.end;
     } else {
-        group.dropped_within = true;
+        *prunable.dropped_within = true;
     }
     Ok(true)
 }

@@ -1,12 +1,12 @@
 //! The queue of the writer: framed documents, confirmations and commands. It holds nothing that is accepted.
 
-use crate::commit::State;
 use crate::deliveries::{Delivery, Redelivery};
 use crate::message_ids::MessageId;
-use crate::posts::Report;
+use crate::report::Report;
 use crate::row_builder::Envelope;
 use crate::sink::Confirmation;
 use crate::sites::SiteMark;
+use crate::state::State;
 use iiot_core::PointKey;
 use iiot_core::moment::Moment;
 use iiot_core::window::Reception;

@@ -76,7 +76,7 @@ pub(crate) fn read(
     if from >= visible {
         return Ok(Vec::new());
     }
-    if let Some(rows) = crate::lock(ring).read(from, visible, max_bytes) {
+    if let Some(rows) = crate::mutex::lock(ring).read(from, visible, max_bytes) {
         return Ok(rows);
     }
     let mut query = db.prepare_cached(

@@ -1,11 +1,11 @@
 //! Rejects: data that can never be delivered. They are kept with their reasons up to a limit, listed, and offered again after a
 //! profile has been corrected.
 
-use crate::commit::{Limits, State};
 use crate::error::{ErrorKind, Result};
 use crate::row::{NewTimes, Row};
 use crate::schema::is_version_1;
 use crate::sink::SinkReject;
+use crate::state::{Limits, State};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Offers rejects again, under the profiles that are valid now.
 
 use crate::begin::origin;
-use crate::commit::{Group, State};
+use crate::commit::Group;
 use crate::directory::{Directory, LookedUp};
 use crate::error::Result;
 use crate::journal::Journal;
@@ -14,8 +14,10 @@ use crate::reject::{Candidate, candidates, total_bytes};
 use crate::row::{NewTimes, Supply};
 use crate::row_builder::{Envelope, RowBuilder};
 use crate::scanned::Document;
-use crate::shared::now_ns;
-use crate::writer::{transaction, write_next};
+use crate::state::State;
+use crate::transaction::transaction;
+use crate::wall_clock::now_ns;
+use crate::writer::write_next;
 use iiot_core::profile::Profile;
 use iiot_core::scan::{Scan, earlier};
 use rusqlite::params;

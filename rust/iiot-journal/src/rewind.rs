@@ -1,12 +1,12 @@
 //! Adapts a sink's cursor to its peer: a database keeps the position itself, and may be behind the cursor or ahead of it.
 
-use crate::commit::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::row_at;
 use crate::reject::{self, PROVISIONAL};
 use crate::row::Row;
 use crate::sink::{Sink, SinkReject, count_taken};
-use crate::writer::transaction;
+use crate::state::State;
+use crate::transaction::transaction;
 use rusqlite::params;
 use std::ops::Range;
 use std::sync::Arc;
@@ -133,7 +133,13 @@ pub(crate) fn provisional(
             )?);
         }
         let kept = reject::total_bytes(&state.db)?;
-        reject::store(&state.db, found, crate::now_ns(), &state.limits, kept)
+        reject::store(
+            &state.db,
+            found,
+            crate::wall_clock::now_ns(),
+            &state.limits,
+            kept,
+        )
     })?;
     state.reject_bytes = bytes;
     Ok(())

@@ -2,7 +2,7 @@
 //! was lost or the file was copied.
 
 use crate::error::{Error, Result};
-use crate::writer::transaction;
+use crate::transaction::transaction;
 use rusqlite::{Connection, params};
 use std::fs::File;
 use std::path::Path;

@@ -6,10 +6,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
-/// `PRAGMA application_id`: "iiot".
 /// How long another process may hold the file before that is an error.
 pub(crate) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
-
+/// `PRAGMA application_id`: "iiot".
 const APPLICATION_ID: i64 = 0x6969_6f74;
 /// `PRAGMA user_version` that this code writes and reads.
 const VERSION: i64 = 5;
@@ -122,6 +121,16 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
         return Ok(db);
     }
     refuse_unknown(application, version)?;
+    // Before the migration: a damaged file is left as it is.
+    if check {
+        let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if found != "ok" {
+            return Err(Error::damaged(found));
+        }
+        if let Some(found) = check::bodies(&db)? {
+            return Err(Error::damaged(found));
+        }
+    }
     set_mode(&db)?;
     let steps = usize::try_from(version - 1)
         .ok()
@@ -131,15 +140,6 @@ pub(crate) fn open(path: &Path, check: bool) -> Result<Connection> {
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;"
         ))?;
-    }
-    if check {
-        let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if found != "ok" {
-            return Err(Error::damaged(found));
-        }
-        if let Some(found) = check::bodies(&db)? {
-            return Err(Error::damaged(found));
-        }
     }
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(db)

@@ -1,39 +1,28 @@
 //! The data that the threads of a journal share: the queue, the progress, the recent rows, and the callbacks to wake.
 
-use crate::commit::State;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, closed};
+use crate::gate::{Checkpoint, Gate};
 use crate::links::Links;
+use crate::mutex::lock;
+use crate::prune;
 use crate::queue::{Message, Queue};
 use crate::reader::Ring;
 use crate::row::Row;
 use crate::source::Source;
-use crate::sync::{Checkpoint, Gate};
-use crate::tap::TapRing;
+use crate::state::State;
+use crate::tap_ring::TapRing;
 use crate::writer::Writer;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How often a disk that is full again and again is reported.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// Called after a commit, a confirmation or a sync; must not block.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A thread that panicked while it held the lock left the data after one of its steps, and every step here leaves
-    // the data consistent.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Nanoseconds since 1970 by the host's clock.
-pub fn now_ns() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -137,7 +126,7 @@ impl Shared {
     pub(crate) fn put(&self, message: Message) -> Result<u64> {
         let mut queue = lock(&self.queue);
         if queue.stopping {
-            return Err(crate::writer::closed());
+            return Err(closed());
         }
         Ok(queue.put(message))
     }
@@ -154,9 +143,7 @@ impl Shared {
         &self,
         body: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.ask(body)?
-            .recv()
-            .unwrap_or_else(|_| Err(crate::writer::closed()))
+        self.ask(body)?.recv().unwrap_or_else(|_| Err(closed()))
     }
 
     /// The same with a time-out, for callers that hold a resource meanwhile. If the disk is stuck, the closure may
@@ -169,7 +156,7 @@ impl Shared {
         self.ask(body)?
             .recv_timeout(timeout)
             .unwrap_or_else(|failed| match failed {
-                RecvTimeoutError::Disconnected => Err(crate::writer::closed()),
+                RecvTimeoutError::Disconnected => Err(closed()),
                 RecvTimeoutError::Timeout => Err(Error::new(
                     ErrorKind::Io,
                     format!("the disk took nothing for {} s", timeout.as_secs()),
@@ -244,7 +231,7 @@ impl Shared {
         if state.sources.iter().any(Source::waits) {
             let limit = state.limits.live_bytes;
             // If the file cannot be queried, writing to it fails as well and reports the error.
-            let is_full = crate::prune::is_full(&state.db, limit).unwrap_or(true);
+            let is_full = prune::is_full(&state.db, limit).unwrap_or(true);
             self.is_full.store(is_full, Ordering::Relaxed);
         }
         let mut progress = lock(&self.progress);

@@ -1,11 +1,8 @@
 //! A sink's own state in the journal: values under keys, which change in the transaction that moves its cursor.
 
 use crate::error::Result;
-use crate::journal::Journal;
-use crate::schema;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Changes of a sink's state: a new value for a key, or `None` to delete the key.
 pub type StateChanges = BTreeMap<String, Option<Vec<u8>>>;
@@ -33,24 +30,4 @@ pub(crate) fn read(db: &Connection, sink: i64) -> Result<BTreeMap<String, Vec<u8
     let mut query = db.prepare("SELECT key, value FROM sink_state WHERE sink=?1")?;
     let rows = query.query_map([sink], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<std::result::Result<_, _>>()?)
-}
-
-impl Journal {
-    /// The state of a sink in a journal, without opening the journal for writing; empty if the journal does not know the
-    /// sink.
-    pub fn inspect_sink_state(path: &Path, sink: &str) -> Result<BTreeMap<String, Vec<u8>>> {
-        let read = || {
-            let db = schema::open_for_reading(path)?;
-            if !schema::has_sink_state(&db)? {
-                return Ok(BTreeMap::new());
-            }
-            let ids: Vec<i64> = db
-                .prepare("SELECT id FROM sink WHERE name=?1")?
-                .query_map([sink], |row| row.get(0))?
-                .collect::<std::result::Result<_, _>>()?;
-            ids.first()
-                .map_or_else(|| Ok(BTreeMap::new()), |id| read(&db, *id))
-        };
-        read().map_err(|e: crate::Error| e.at(path))
-    }
 }

@@ -1,10 +1,11 @@
 //! Two threads beside the writer: one makes commits survive the loss of power, one moves the log into the file.
 
+use crate::mutex::lock;
 use crate::room::Room;
-use crate::{Shared, lock};
+use crate::shared::Shared;
 use rusqlite::Connection;
 use std::fs::File;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// The sync of live frames may wait this long: sinks get these frames at the commit, and publishing them comes first.
@@ -19,113 +20,10 @@ pub enum SyncMode {
     Normal,
 }
 
-/// Keeps the writer out while the last pages of the log are moved, so that the log can be reused from its start. Fair to
-/// the checkpoint.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    state: Mutex<GateState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct GateState {
-    writing: bool,
-    wanted: bool,
-}
-
-impl Gate {
-    pub(crate) fn enter_writer(&self) {
-        let mut state = lock(&self.state);
-        while state.wanted {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        state.writing = true;
-    }
-
-    /// As `enter_writer`, but false instead of waiting.
-    pub(crate) fn try_enter_writer(&self) -> bool {
-        let mut state = lock(&self.state);
-        state.writing = !state.wanted;
-        state.writing
-    }
-
-    pub(crate) fn leave_writer(&self) {
-        lock(&self.state).writing = false;
-        self.changed.notify_all();
-    }
-
-    fn without_writer<T>(&self, body: impl FnOnce() -> T) -> T {
-        let mut state = lock(&self.state);
-        state.wanted = true;
-        while state.writing {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(state);
-        let value = body();
-        lock(&self.state).wanted = false;
-        self.changed.notify_all();
-        value
-    }
-}
-
-/// A request for a checkpoint, and its completion.
-#[derive(Debug, Default)]
-pub(crate) struct Checkpoint {
-    state: Mutex<CheckpointState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct CheckpointState {
-    requested: bool,
-    stopping: bool,
-    done: u64,
-}
-
-impl Checkpoint {
-    pub(crate) fn request(&self) {
-        lock(&self.state).requested = true;
-        self.changed.notify_all();
-    }
-
-    pub(crate) fn stop(&self) {
-        lock(&self.state).stopping = true;
-        self.changed.notify_all();
-    }
-
-    /// Wait until the next checkpoint is done.
-    pub(crate) fn wait(&self, timeout: Duration) {
-        let state = lock(&self.state);
-        let before = state.done;
-        let _ = self
-            .changed
-            .wait_timeout_while(state, timeout, |s| s.done == before && !s.stopping);
-    }
-}
-
 /// The checkpoint thread. A reader in the way only delays it: it tries again at the next request.
 pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection, room: Option<&Room>) {
     let mut is_told = false;
-    loop {
-        let mut state = lock(&shared.checkpoint.state);
-        while !state.requested && !state.stopping {
-            state = shared
-                .checkpoint
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.stopping {
-            return;
-        }
-        state.requested = false;
-        drop(state);
+    while shared.checkpoint.next() {
         let pass = || {
             db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |r| {
                 Ok((r.get::<_, i64>(1)?, r.get::<_, i64>(2)?))
@@ -145,8 +43,7 @@ pub(crate) fn checkpoint_thread(shared: &Shared, db: &Connection, room: Option<&
         {
             lock(&shared.notes).push(format!("journal_room_not_reserved: {error}; a disk that others fill can stop the intake before max_bytes is used"));
         }
-        lock(&shared.checkpoint.state).done += 1;
-        shared.checkpoint.changed.notify_all();
+        shared.checkpoint.done();
     }
 }
 

@@ -3,50 +3,18 @@
 //! Committed rows are kept in a ring of bounded size until the next look. After too long a pause, a look gives only the newest rows,
 //! and the number of frames that were left out.
 
-use crate::cursor::OriginInfo;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::links::LinkCounts;
-use crate::origins::Origins;
+use crate::mutex::lock;
+use crate::origins::{OriginInfo, Origins};
 use crate::reader;
 use crate::row::Row;
 use crate::schema;
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
+use crate::tap_ring::TapRing;
 use rusqlite::Connection;
-use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// The memory of a row beside its body.
-const ROW_OVERHEAD: usize = 96;
-
-/// Committed rows since the last look.
-#[derive(Debug, Default)]
-pub(crate) struct TapRing {
-    rows: VecDeque<Arc<Row>>,
-    bytes: usize,
-    /// 0 while there is no tap: nothing is kept then.
-    max_bytes: usize,
-    left_out: u64,
-}
-
-impl TapRing {
-    pub(crate) fn push(&mut self, rows: &[Arc<Row>]) {
-        if self.max_bytes == 0 {
-            return;
-        }
-        // Frames that are offered to a sink again were shown when they came.
-        for row in rows.iter().filter(|row| row.only_sink.is_none()) {
-            self.bytes += row.body.len() + ROW_OVERHEAD;
-            self.rows.push_back(Arc::clone(row));
-        }
-        while self.bytes > self.max_bytes && self.rows.len() > 1 {
-            if let Some(row) = self.rows.pop_front() {
-                self.bytes -= row.body.len() + ROW_OVERHEAD;
-                self.left_out += row.count;
-            }
-        }
-    }
-}
 
 /// Rows since the last look.
 #[derive(Debug, Default)]

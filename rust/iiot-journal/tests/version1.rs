@@ -5,7 +5,7 @@ mod common;
 
 use common::{NOON, SECOND, WAIT, balanced, behind, deliver, options, settings};
 use iiot_core::profile::Profile;
-use iiot_journal::{Journal, SourceSettings};
+use iiot_journal::{ErrorKind, Journal, SourceSettings};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +48,26 @@ fn a_look_changes_nothing() {
     let rejects = Journal::inspect_rejects(&path, 100).unwrap();
     assert_eq!(rejects.len(), 4);
     assert!(rejects.iter().all(|reject| reject.topic.is_none()));
+    assert_eq!(version(folder.path()), 1);
+}
+
+/// A damaged journal is refused before it is taken over, so that an older program can still read what is whole.
+#[test]
+fn a_damaged_one_is_not_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    version_1(folder.path());
+    let path = folder.path().join("journal.db");
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("PRAGMA journal_mode=WAL; UPDATE frames SET crc=crc+1 WHERE first=(SELECT min(first) FROM frames);")
+        .unwrap();
+    drop(db);
+    let before = std::fs::read(&path).unwrap();
+
+    let error = Journal::open(&path, &options()).err().unwrap();
+
+    assert_eq!(error.kind, ErrorKind::Damaged);
+    assert!(error.to_string().contains("nothing was changed"), "{error}");
+    assert!(std::fs::read(&path).unwrap() == before);
     assert_eq!(version(folder.path()), 1);
 }
 

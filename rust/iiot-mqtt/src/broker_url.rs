@@ -1,6 +1,6 @@
 //! The URL of a broker.
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The parts of a broker's URL.
 #[derive(Debug, Clone, PartialEq, Eq)]

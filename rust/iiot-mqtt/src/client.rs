@@ -1,147 +1,13 @@
 //! The interface that this crate needs from an MQTT client library, the same for both protocol versions.
 
-use std::fmt;
 use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::failure::Failure;
 use crate::mark::Properties;
-use crate::reasons::{self, Fault};
-
-/// Why a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndKind {
-    /// `stop` was called.
-    Stopped,
-    /// The broker refused the connection, for a reason that may pass.
-    Refused,
-    /// Credentials, or an authorisation to publish, are missing.
-    NotAuthorized,
-    /// No connection could be made within the time.
-    Unreachable,
-    /// The connection was established and broke.
-    Lost,
-    /// The broker did not acknowledge a publish within the time.
-    AckTimeout,
-    /// Another client connected under the same id.
-    SessionTakenOver,
-    /// TLS failed: the certificate, the name, or a peer without TLS.
-    Tls,
-    /// The peer does not keep to the protocol.
-    Protocol,
-    /// The broker's quota is used up.
-    Quota,
-    /// The journal could not be read or confirmed to.
-    Journal,
-    /// We ended it, to try a publish again over which an earlier connection ended.
-    Search,
-    /// We ended it, because there is no room for the broker's messages.
-    Paused,
-    /// We ended it, with its session.
-    Retired,
-}
-
-impl EndKind {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::Refused => "refused",
-            Self::NotAuthorized => "not_authorized",
-            Self::Unreachable => "unreachable",
-            Self::Lost => "lost",
-            Self::AckTimeout => "ack_timeout",
-            Self::SessionTakenOver => "session_taken_over",
-            Self::Tls => "tls",
-            Self::Protocol => "protocol",
-            Self::Quota => "quota",
-            Self::Journal => "journal",
-            Self::Search => "search",
-            Self::Paused => "paused",
-            Self::Retired => "retired",
-        }
-    }
-}
-
-impl fmt::Display for EndKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What the end of a connection says about the publishes that were in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// Nothing.
-    Nothing,
-    /// Silence, which may also come from the network.
-    Silence,
-    /// The connection broke without a reason.
-    Unclear,
-    /// The broker said that one of them cannot be taken.
-    Value,
-}
-
-/// An end with its reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    pub kind: EndKind,
-    pub detail: String,
-    pub blame: Blame,
-    /// The reason code of MQTT 5 that came with it.
-    pub code: Option<u8>,
-}
-
-impl Failure {
-    pub fn new(kind: EndKind, detail: impl Into<String>) -> Self {
-        let blame = match kind {
-            EndKind::Lost | EndKind::Protocol => Blame::Unclear,
-            EndKind::AckTimeout => Blame::Silence,
-            _ => Blame::Nothing,
-        };
-        Self {
-            kind,
-            detail: detail.into(),
-            blame,
-            code: None,
-        }
-    }
-
-    /// The broker ended it with a DISCONNECT.
-    pub fn disconnected(code: u8, text: Option<&str>) -> Self {
-        let word = reasons::word(code);
-        let text = text.map_or_else(String::new, |text| format!(", {text}"));
-        let blame = match reasons::of_disconnect(code) {
-            Fault::Value => Blame::Value,
-            Fault::Unclear => Blame::Unclear,
-            Fault::Session | Fault::Ours | Fault::Later => Blame::Nothing,
-        };
-        Self {
-            kind: reasons::kind_of_disconnect(code),
-            detail: format!("the broker disconnected: {word} ({code:#04x}{text})"),
-            blame,
-            code: Some(code),
-        }
-    }
-
-    /// The network fell silent.
-    pub fn silent(detail: impl Into<String>) -> Self {
-        Self {
-            blame: Blame::Silence,
-            ..Self::new(EndKind::Lost, detail)
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind, self.detail)
-    }
-}
-
-/// A failure that passes through the client library as the error of our own connector.
-impl std::error::Error for Failure {}
+use crate::reasons;
+use crate::transport::Transport;
 
 /// What the broker allows, from its CONNACK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,7 +137,7 @@ pub struct Setup {
     /// Last will: topic; its payload is `offline`.
     pub will_topic: Option<String>,
     pub will_retain: bool,
-    pub transport: crate::transport::Transport,
+    pub transport: Transport,
     pub connect_timeout: std::time::Duration,
 }
 
@@ -283,26 +149,3 @@ pub const QOS_0_ONLY: &str = "; it takes QoS 0 only, which confirms nothing, so 
 
 /// How many packets are taken from the request queue before a flush.
 pub const REQUEST_BATCH: usize = 256;
-
-/// The kind and text of a failure that came through the library: from our own connector, or from TLS.
-pub fn failure_within(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            return Some(failure.clone());
-        }
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(Failure::new(EndKind::Tls, tls.to_string()));
-        }
-        // `io::Error::source` skips the error it wraps, so look at it here.
-        if let Some(inner) = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            && let Some(failure) = failure_within(inner)
-        {
-            return Some(failure);
-        }
-        next = error.source();
-    }
-    None
-}

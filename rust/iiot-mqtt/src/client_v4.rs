@@ -9,10 +9,9 @@ use rumqttc_v4::{
     SubscribeReasonCode,
 };
 
-use crate::client::{
-    Acknowledgement, EndKind, Events, Failure, Limits, REQUEST_BATCH, Requests, Setup, Signal,
-    failure_within,
-};
+use crate::client::{Acknowledgement, Events, Limits, REQUEST_BATCH, Requests, Setup, Signal};
+use crate::ended::EndKind;
+use crate::failure::{Failure, failure_within};
 use crate::mark::Properties;
 use crate::tolerant::Tolerant;
 

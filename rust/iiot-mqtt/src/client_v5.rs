@@ -11,9 +11,10 @@ use rumqttc_v5::{
 };
 
 use crate::client::{
-    Acknowledgement, EndKind, Events, Failure, Limits, QOS_0_ONLY, REQUEST_BATCH, Requests, Setup,
-    Signal, failure_within,
+    Acknowledgement, Events, Limits, QOS_0_ONLY, REQUEST_BATCH, Requests, Setup, Signal,
 };
+use crate::ended::EndKind;
+use crate::failure::{Failure, failure_within};
 use crate::mark::Properties;
 use crate::reasons::{RETAIN_NOT_SUPPORTED, UNSPECIFIED};
 use crate::tolerant::Tolerant;

@@ -28,12 +28,15 @@ use tokio::select;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::acknowledge::Unacknowledged;
-use crate::client::{EndKind, Events, Failure, Limits, Requests, Signal};
+use crate::client::{Events, Limits, Requests, Signal};
 use crate::config::Config;
 use crate::destination::Destinations;
+use crate::ended::{EndKind, Ended};
+use crate::failure::Failure;
+use crate::memory::Memory;
 use crate::queue::{PublishQueue, QueueError};
 use crate::refresh::Refresh;
-use crate::sink::{Ended, Memory, Shared};
+use crate::shared::Shared;
 use crate::stage::{self, Aside, Item, Point, Stage};
 use crate::tally::Tally;
 use asides::AsidePublish;

@@ -7,9 +7,7 @@
 mod acks;
 mod control;
 mod link;
-mod retiring;
 mod splitter;
-mod subscribing;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -18,11 +16,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::client::{EndKind, Failure};
-use crate::config::{Checked, Config, ConfigError, check};
+use crate::checked::{Checked, check};
+use crate::config::Config;
+use crate::config_error::ConfigError;
 use crate::destination::filter_fault;
+use crate::ended::EndKind;
+use crate::failure::Failure;
 use crate::mark::ValueMark;
-use crate::sink::wall_clock_ns;
+use crate::wall_clock::wall_clock_ns;
 
 /// One subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]

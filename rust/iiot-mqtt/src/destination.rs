@@ -4,7 +4,7 @@
 use iiot_core::mqtt_text::text_fault;
 use rumqttc_v4::mqttbytes::{matches, valid_filter};
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// Judges the topics of values.
 #[derive(Debug, Clone, Default)]

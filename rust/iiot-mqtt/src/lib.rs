@@ -7,20 +7,27 @@
 
 mod acknowledge;
 mod broker_url;
+mod checked;
 mod client;
 mod client_v4;
 mod client_v5;
 mod config;
+mod config_error;
 mod connection;
 mod consumer;
 mod destination;
+mod ended;
+mod failure;
 mod mark;
+mod memory;
 mod policy;
 mod probe;
 mod queue;
 mod reasons;
 mod refresh;
+mod shared;
 mod side;
+mod side_desk;
 mod side_link;
 mod sink;
 mod stage;
@@ -30,19 +37,21 @@ mod tolerant;
 mod topic_names;
 mod transport;
 mod trial;
+mod wall_clock;
 mod wire;
 
-pub use client::EndKind;
-pub use config::{Config, ConfigError, Protocol};
+pub use config::{Config, Protocol};
+pub use config_error::ConfigError;
 pub use consumer::{
     Arrived, Consumer, ConsumerConfig, ConsumerEnded, ConsumerPhase, ConsumerState, Inlet,
     InletError, Retained, Subscription,
 };
+pub use ended::{EndKind, Ended};
 pub use mark::{Identity, Mark, ValueMark};
 pub use policy::Backlog;
 pub use probe::{ProbeReport, ProbeStep, probe};
 pub use queue::{Confirmation, KnownTopic, PointReject, PublishBatch, PublishQueue, QueueError};
-pub use side::{
-    MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Received, Refusal, SideConnection,
-};
-pub use sink::{Ended, Phase, Sink, State};
+pub use shared::{Phase, State};
+pub use side::SideConnection;
+pub use side_desk::{MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Received, Refusal};
+pub use sink::Sink;

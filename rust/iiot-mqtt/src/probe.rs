@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::client::{Acknowledgement, EndKind, Events, Failure, Requests, Setup, Signal};
-use crate::config::{Checked, Config, ConfigError, Protocol, check};
+use crate::checked::{Checked, check};
+use crate::client::{Acknowledgement, Events, Requests, Setup, Signal};
+use crate::config::{Config, Protocol};
+use crate::config_error::ConfigError;
 use crate::destination::{filter_fault, topic_fault};
+use crate::ended::EndKind;
+use crate::failure::Failure;
 use crate::reasons::{NOT_AUTHORIZED, QUOTA_EXCEEDED};
-use crate::sink::setup;
 use crate::{client_v4, client_v5};
 
 const SHARED: &str = "$share/";
@@ -72,7 +75,7 @@ pub fn probe(
         return Err(ConfigError::new("topic", fault));
     }
     let checked = check(config)?;
-    let setup = setup(&checked);
+    let setup = checked.setup();
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -110,7 +113,7 @@ pub(crate) fn is_answering(checked: &Checked, within: Duration) -> bool {
         client_id: format!("{}-witness", checked.config.client_id),
         will_topic: None,
         connect_timeout: within,
-        ..setup(checked)
+        ..checked.setup()
     };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_io()

@@ -8,7 +8,7 @@
 //! | ours | 0x91 | 0x8F 0x93 0x94 0x9E 0xA1 0xA2 | nothing is rejected; the next connection begins anew, more carefully |
 //! | later | 0x97 | 0x89 0x8B 0x8D 0x96 0x97 0x98 0x9C 0x9F 0xA0 | nothing is rejected; come back later |
 
-use crate::client::EndKind;
+use crate::ended::EndKind;
 
 /// Who is at fault for a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! One connection of a [`SideConnection`]: a small window of publishes, each of which must be answered in time. Kept publishes without an
+//! One connection of a `SideConnection`: a small window of publishes, each of which must be answered in time. Kept publishes without an
 //! answer are put back.
 
 use std::collections::VecDeque;
@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::time::sleep_until;
 
-use crate::client::{
-    Acknowledgement, Blame, EndKind, Events, Failure, Form, Limits, QOS_0_ONLY, Requests, Signal,
-};
+use crate::checked::Checked;
+use crate::client::{Acknowledgement, Events, Form, Limits, QOS_0_ONLY, Requests, Signal};
 use crate::config::Protocol;
 use crate::destination::topic_fault;
+use crate::ended::EndKind;
+use crate::failure::{Blame, Failure};
 use crate::reasons::{self, Fault, NOT_AUTHORIZED};
-use crate::side::{MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Refusal, SideConnection};
+use crate::side_desk::{Desk, MAX_WAITING, MAX_WAITING_BYTES, Message, Publish, Refusal};
 
 /// The most publishes that are sent and not acknowledged; every broker accepts more by default.
 const WINDOW: usize = 16;
@@ -37,7 +38,9 @@ struct UnderWay {
 }
 
 pub(crate) struct Link<'a, R> {
-    side: &'a SideConnection,
+    checked: &'a Checked,
+    filters: &'a [String],
+    desk: &'a Desk,
     requests: R,
     step: Step,
     limits: Limits,
@@ -48,9 +51,11 @@ pub(crate) struct Link<'a, R> {
 }
 
 impl<'a, R: Requests> Link<'a, R> {
-    pub fn new(side: &'a SideConnection, requests: R) -> Self {
+    pub fn new(checked: &'a Checked, filters: &'a [String], desk: &'a Desk, requests: R) -> Self {
         Self {
-            side,
+            checked,
+            filters,
+            desk,
             requests,
             step: Step::Connecting,
             limits: Limits::NONE,
@@ -77,9 +82,9 @@ impl<'a, R: Requests> Link<'a, R> {
             }
             if accused.as_deref() == Some(&publish.topic) {
                 let (topic, reason) = (publish.topic, failure.to_string());
-                self.side.report(Refusal { topic, reason });
+                self.desk.report(Refusal { topic, reason });
             } else {
-                self.side.put_back(publish);
+                self.desk.put_back(publish);
             }
         }
         (failure, self.connected_at)
@@ -93,7 +98,7 @@ impl<'a, R: Requests> Link<'a, R> {
             return None;
         }
         let is_told = failure.blame == Blame::Value;
-        self.side.accuse(&topics, is_told).map(str::to_owned)
+        self.desk.accuse(&topics, is_told).map(str::to_owned)
     }
 
     async fn drive<E: Events>(&mut self, events: &mut E) -> Result<Never, Failure> {
@@ -113,7 +118,7 @@ impl<'a, R: Requests> Link<'a, R> {
             select! {
                 biased;
                 signal = poll.as_mut() => return signal,
-                () = self.side.wake.notified() => {}
+                () = self.desk.wake.notified() => {}
                 () = sleep_until(deadline.into()) => {}
             }
         }
@@ -121,7 +126,7 @@ impl<'a, R: Requests> Link<'a, R> {
 
     /// The time by which the broker must have answered its oldest request, and the kind of end if it does not.
     fn answer_by(&self) -> Option<(Instant, EndKind, &'static str)> {
-        let config = &self.side.checked.config;
+        let config = &self.checked.config;
         match self.step {
             Step::Connecting => Some((
                 self.began + config.connect_timeout,
@@ -142,18 +147,18 @@ impl<'a, R: Requests> Link<'a, R> {
     fn deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let answer = self.answer_by().map(|(by, ..)| by);
-        [answer, self.side.stop_by()]
+        [answer, self.desk.stop_by()]
             .into_iter()
             .flatten()
             .fold(far, Instant::min)
     }
 
     fn on_time(&mut self, now: Instant) -> Result<(), Failure> {
-        if let Some(stop_by) = self.side.stop_by() {
+        if let Some(stop_by) = self.desk.stop_by() {
             if self.step == Step::Connecting || now >= stop_by {
                 return Err(Failure::new(EndKind::Stopped, "stopped"));
             }
-            let is_done = self.under_way.is_empty() && !self.side.has_outgoing();
+            let is_done = self.under_way.is_empty() && !self.desk.has_outgoing();
             if is_done && self.step != Step::Leaving {
                 self.step = Step::Leaving;
                 self.requests.disconnect();
@@ -167,13 +172,13 @@ impl<'a, R: Requests> Link<'a, R> {
 
     fn pump(&mut self) -> Result<(), Failure> {
         let window = WINDOW.min(usize::from(self.limits.in_flight)).max(1);
-        let window_now = || if self.side.is_careful() { 1 } else { window };
+        let window_now = || if self.desk.is_careful() { 1 } else { window };
         let form = Form {
-            v5: self.side.checked.config.protocol == Protocol::V5,
+            v5: self.checked.config.protocol == Protocol::V5,
             qos: 1,
         };
         while self.step == Step::Standing && self.under_way.len() < window_now() {
-            let Some(publish) = self.side.next_outgoing() else {
+            let Some(publish) = self.desk.next_outgoing() else {
                 break;
             };
             let bytes = publish.payload.len();
@@ -208,7 +213,7 @@ impl<'a, R: Requests> Link<'a, R> {
         if publish.only_over.is_some() {
             return Err(Failure::new(kind, format!("{topic:?}: {reason}")));
         }
-        self.side.report(Refusal { topic, reason });
+        self.desk.report(Refusal { topic, reason });
         Ok(())
     }
 
@@ -222,7 +227,7 @@ impl<'a, R: Requests> Link<'a, R> {
                 }
                 self.limits = limits;
                 self.step = Step::Subscribing;
-                self.requests.subscribe(self.side.filters.clone());
+                self.requests.subscribe(self.filters.to_vec());
                 Ok(())
             }
             Signal::Subscribed(granted) => self.on_subscribed(&granted),
@@ -245,7 +250,7 @@ impl<'a, R: Requests> Link<'a, R> {
     }
 
     fn on_subscribed(&mut self, granted: &[bool]) -> Result<(), Failure> {
-        let mut filters = self.side.filters.iter().enumerate();
+        let mut filters = self.filters.iter().enumerate();
         if let Some((_, denied)) = filters.find(|(at, _)| granted.get(*at) != Some(&true)) {
             return Err(Failure::new(
                 EndKind::NotAuthorized,
@@ -255,7 +260,7 @@ impl<'a, R: Requests> Link<'a, R> {
         if self.step == Step::Subscribing {
             self.step = Step::Standing;
         }
-        self.side.stand();
+        self.desk.stand();
         Ok(())
     }
 
@@ -266,7 +271,7 @@ impl<'a, R: Requests> Link<'a, R> {
         let (code, reason) = match acknowledgement {
             Acknowledgement::Accepted => {
                 if let Some(one) = self.under_way.remove(index) {
-                    self.side.clear(&one.publish.topic);
+                    self.desk.clear(&one.publish.topic);
                 }
                 return Ok(());
             }
@@ -299,13 +304,13 @@ impl<'a, R: Requests> Link<'a, R> {
 
     fn on_message(&mut self, topic: &[u8], payload: &[u8], retained: bool) -> Result<(), Failure> {
         // Brokers may send retained messages before the SUBACK.
-        self.side.stand();
+        self.desk.stand();
         let message = Message {
             topic: String::from_utf8_lossy(topic).into_owned(),
             payload: payload.to_vec(),
             retained,
         };
-        if self.side.take_in(message) {
+        if self.desk.take_in(message) {
             return Ok(());
         }
         Err(Failure::new(

@@ -15,14 +15,18 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::{EndKind, Failure};
+use crate::ended::EndKind;
+use crate::failure::Failure;
+
+/// What TLS to the broker needs: its settings, and the name that the broker's certificate must have.
+pub type Tls = (Arc<rustls::ClientConfig>, ServerName<'static>);
 
 /// The address of the broker, and how to connect to it.
 #[derive(Clone)]
 pub struct Transport {
     pub host: String,
     pub port: u16,
-    pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    pub tls: Option<Tls>,
     /// There is nothing to send, so received segments must be acknowledged at once; see `Stream::acknowledge_at_once`.
     pub waiting: Arc<AtomicBool>,
 }

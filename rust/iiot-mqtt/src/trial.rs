@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::client::Blame;
+use crate::failure::Blame;
 
 /// The position of a frame, and the place of a value in it.
 pub type Place = (u64, iiot_core::Place);

@@ -1,6 +1,7 @@
 //! `AlertSink`: judges the journal's frames by rules, and gives the notifications for receivers.
 
-use crate::journal::{Journal, seconds};
+use crate::journal::Journal;
+use crate::seconds::seconds;
 use crate::{crossings, errors};
 use iiot_alerts::{Core, Feed, Figure, Limits, Rule};
 use iiot_journal::{Batches, Journal as CoreJournal, Stop, now_ns};

@@ -3,8 +3,9 @@
 use crate::crossings;
 use crate::decode::Profile;
 use crate::devices::{self, DeviceDirectory};
-use crate::journal::{Journal, seconds};
+use crate::journal::Journal;
 use crate::mqtt::{protocol, refused};
+use crate::seconds::seconds;
 use iiot_journal::{Delivery, Intake, Message, Redelivery, SiteMark, SourceSettings, Supply};
 use iiot_mqtt::{
     Arrived, Config, Consumer, ConsumerConfig, Inlet, InletError, Retained, Subscription,

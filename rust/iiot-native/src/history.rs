@@ -1,7 +1,8 @@
 //! `HistorySink` and `HistoryReader`: write points to the history file, and query it.
 
 use crate::copying::CopyProgress;
-use crate::journal::{Journal, seconds};
+use crate::journal::Journal;
+use crate::seconds::seconds;
 use crate::{crossings, errors};
 use iiot_history::{Error, Feed, FeedError, Function, Limits, Range, Reader, Value, Writer};
 use iiot_journal::{Batches, Stop};

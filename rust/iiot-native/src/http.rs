@@ -2,8 +2,8 @@
 
 use crate::crossings;
 use crate::errors::HttpError;
-use crate::journal::seconds;
 use crate::lines::LineBatch;
+use crate::seconds::seconds;
 use iiot_http::{Config, EXPLANATION_BYTES, Poster as Core};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;

@@ -1,7 +1,8 @@
 //! `Intake`: takes chunks of bytes, and returns numbers.
 
 use crate::descriptor::{self, Traffic};
-use crate::{crossings, errors, journal::seconds};
+use crate::seconds::seconds;
+use crate::{crossings, errors};
 use iiot_journal::Intake as Core;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

@@ -5,6 +5,7 @@ use crate::decode::Profile;
 use crate::devices::{self, DeviceDirectory};
 use crate::errors;
 use crate::intake::Intake;
+use crate::seconds::seconds;
 use crate::status::{reject_dict, status_dict};
 use iiot_journal::{
     Journal as Core, Options, RecordingSettings, Result, RetrySource, SiteChunk, SourceSettings,
@@ -17,7 +18,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A chunk of a site: run, number, and the values in their stored form.
 type PlainChunk = (String, u64, Cow<'static, [u8]>);
@@ -31,12 +31,6 @@ pub(crate) struct Journal {
 
 fn run<T: Send>(py: Python<'_>, body: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
     py.detach(body).map_err(|e| errors::journal(py, &e))
-}
-
-/// Read seconds from Python. A negative number or nan is an error that names the argument.
-pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value)
-        .map_err(|e| PyValueError::new_err(format!("{name} = {value}: {e}")))
 }
 
 #[pymethods]

@@ -25,6 +25,7 @@ mod postgres_sql;
 mod postgres_values;
 mod posts;
 mod recorder;
+mod seconds;
 mod side;
 mod simulate;
 mod status;

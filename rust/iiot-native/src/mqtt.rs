@@ -2,7 +2,8 @@
 
 use crate::crossings;
 use crate::errors::MqttError;
-use crate::journal::{Journal, seconds};
+use crate::journal::Journal;
+use crate::seconds::seconds;
 use iiot_journal::Batches;
 use iiot_mqtt::{Backlog, Config, ConfigError, Protocol, Sink};
 use iiot_sinks::publishes::JournalQueue;

@@ -1,7 +1,8 @@
 //! `PostgresSink`, `RowBatch` and `PostgresConnection`: rows for a database that stores the position itself.
 
-use crate::journal::{Journal, seconds};
+use crate::journal::Journal;
 use crate::postgres_values::{Parameter, tuple, values};
+use crate::seconds::seconds;
 use crate::{crossings, errors};
 use iiot_journal::Batches;
 use iiot_postgres::connection::Connection;

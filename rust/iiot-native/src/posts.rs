@@ -3,8 +3,9 @@
 use crate::crossings;
 use crate::decode::Profile;
 use crate::errors;
-use crate::journal::{Journal, seconds};
-use iiot_core::{device_snapshot, moment};
+use crate::journal::Journal;
+use crate::seconds::seconds;
+use iiot_core::{device_snapshot, time_format};
 use iiot_journal::{Post, Posts as Core, PostsSettings, SourceSettings, Supply};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -200,7 +201,7 @@ fn device_tags(py: Python<'_>, tags: BTreeMap<String, String>) -> PyResult<Bound
 
 #[pyfunction]
 fn read_time(text: &[u8]) -> Option<i64> {
-    moment::read_auto(text)
+    time_format::read_auto(text)
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

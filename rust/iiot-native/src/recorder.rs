@@ -1,8 +1,8 @@
 //! `MqttRecorder`: a consumer whose messages go to a Python function, for `record`.
 
 use crate::errors::MqttError;
-use crate::journal::seconds;
 use crate::mqtt::{protocol, refused};
+use crate::seconds::seconds;
 use iiot_mqtt::{
     Arrived, Config, Consumer, ConsumerConfig, Inlet, InletError, Retained, Subscription,
 };

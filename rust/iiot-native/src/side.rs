@@ -1,7 +1,7 @@
 //! `SideConnection`: a connection beside a sink's, for messages that belong to no ledger.
 
-use crate::journal::seconds;
 use crate::mqtt::{protocol, refused};
+use crate::seconds::seconds;
 use iiot_mqtt::{Config, Publish};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};

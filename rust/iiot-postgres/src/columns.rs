@@ -181,7 +181,9 @@ pub struct Table {
     pub division: Division,
 }
 
-/// The name of the column for values without a column of their own.
+/// The time column of every table.
+pub const TIME: &str = "time";
+/// The name of the column for what has no column.
 pub const EXTRA: &str = "extra";
 /// The name of the column for the digest of a row's content.
 pub const CONTENT: &str = "content_id";

@@ -3,8 +3,8 @@
 //! A trigger adds the sums and counts of the inserted rows in the same transaction. So late rows count, and concurrent writers lose nothing. A view shows
 //! totals and averages.
 
+use crate::columns::TIME;
 use crate::names::{joined, literal, qualified, quoted};
-use crate::tables::TIME;
 
 /// An hourly roll-up of a table.
 #[derive(Debug, Clone)]

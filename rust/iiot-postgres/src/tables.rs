@@ -1,6 +1,6 @@
 //! Looks up tables, and makes missing ones. Existing tables are changed only by added columns, and nothing is dropped.
 
-use crate::columns::{CONTENT, Catalogue, Column, ColumnType, Division, EXTRA, Table};
+use crate::columns::{CONTENT, Catalogue, Column, ColumnType, Division, EXTRA, TIME, Table};
 use crate::connection::{Server, rows};
 use crate::error::{Error, Result};
 use crate::names::{joined, literal, qualified, quoted};
@@ -10,10 +10,7 @@ use iiot_core::point::ValueKind;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
-/// The time column of every table.
-pub const TIME: &str = "time";
-
-/// The schema of the tables, and how they are made.
+/// Where tables are, and how they are made.
 pub(crate) struct Tables<'a> {
     /// Whether rows must be unique.
     pub unique: bool,

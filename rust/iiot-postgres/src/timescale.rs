@@ -1,7 +1,7 @@
 //! Statements for TimescaleDB only.
 
+use crate::columns::TIME;
 use crate::names::{literal, qualified};
-use crate::tables::TIME;
 
 /// The hypertables of a schema.
 pub fn hypertables(schema: &str) -> String {

@@ -2,7 +2,7 @@
 
 mod one_by_one;
 
-use crate::columns::CONTENT;
+use crate::columns::{CONTENT, TIME};
 use crate::connection::rows as answers;
 use crate::error::{Blame, Error, ErrorKind, Result, blame};
 use crate::names::{qualified, quoted};
@@ -10,7 +10,6 @@ use crate::position::{Key, Place};
 use crate::rows::{Refusal, Rows, TableRows};
 use crate::settings::Settings;
 use crate::suspects::Suspects;
-use crate::tables::TIME;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use std::collections::HashSet;

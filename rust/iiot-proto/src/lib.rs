@@ -26,7 +26,6 @@
 extern crate std;
 
 pub mod airtime;
-mod bytes;
 pub mod crc;
 pub mod duty;
 pub mod link;

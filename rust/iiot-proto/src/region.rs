@@ -4,7 +4,12 @@ use core::fmt;
 
 use crate::airtime::{Bandwidth, DEFAULT_PREAMBLE, Modulation};
 use crate::duty::{DEFAULT_EU868_HZ, DEFAULT_US915_HZ, DutyRule};
-use crate::rylr998::{TX_POWER_MAX_DBM, TX_POWER_MAX_EU_DBM};
+
+/// The most that the module sends with.
+pub const TX_POWER_MAX_DBM: u8 = 22;
+
+/// The most that the conformity of the module covers in Europe.
+pub const TX_POWER_MAX_EU_DBM: u8 = 14;
 
 /// A region; the discriminant is its code in the settings of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,8 +12,8 @@
 
 use super::Seen;
 use crate::found::{Capture, Found, Value};
-use crate::json::Kind;
 use crate::json_text::{number_end, string_end};
+use crate::kind::Kind;
 use crate::rules::SingleMetric;
 use crate::trie::Slot;
 

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use super::Session;
 use crate::acknowledge::Answer;
-use crate::client::{Acknowledgement, Blame, EndKind, Failure, Requests};
+use crate::client::{Acknowledgement, Requests};
+use crate::ended::EndKind;
+use crate::failure::{Blame, Failure};
 use crate::reasons::{self, Fault, NOT_AUTHORIZED};
 use crate::stage::{Aside, Item, Point};
 

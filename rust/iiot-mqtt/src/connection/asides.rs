@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::{Session, Step};
 use crate::acknowledge::Acknowledged;
-use crate::client::{EndKind, Failure, Form, Requests};
+use crate::client::{Form, Requests};
+use crate::ended::EndKind;
+use crate::failure::Failure;
 use crate::mark::{self, Properties};
 use crate::stage::{Aside, Item};
 

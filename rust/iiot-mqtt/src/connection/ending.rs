@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::{Session, Step};
-use crate::client::{Blame, EndKind, Failure, Requests};
+use crate::client::Requests;
+use crate::ended::{EndKind, Ended};
+use crate::failure::{Blame, Failure};
 use crate::reasons::{self, NOT_AUTHORIZED};
-use crate::sink::Ended;
 use crate::stage::{Aside, Item};
 use crate::trial::Sent;
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::{CONFIRM_WITHIN, Context, Session, Step, journal};
 use crate::acknowledge::{Acknowledged, Answer};
-use crate::client::{Failure, Form, Requests, TOO_LARGE};
+use crate::client::{Form, Requests, TOO_LARGE};
 use crate::config::Protocol;
+use crate::failure::Failure;
 use crate::mark::{self, Properties, ValueMark};
 use crate::stage::{Aside, Item, Next, Point};
 use crate::trial::Advice;

@@ -6,9 +6,11 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{QOS2_WINDOW, Session, Step};
-use crate::client::{EndKind, Failure, Limits, QOS_0_ONLY, Requests};
+use crate::client::{Limits, QOS_0_ONLY, Requests};
+use crate::ended::EndKind;
+use crate::failure::Failure;
 use crate::refresh::{Action, Refresh, Room};
-use crate::sink::Phase;
+use crate::shared::Phase;
 use crate::stage::Aside;
 
 impl<R: Requests> Session<'_, R> {

@@ -4,9 +4,10 @@ use bytes::{BufMut, BytesMut};
 use rumqttc_v4::mqttbytes::v4;
 use rumqttc_v5::mqttbytes::v5;
 
-use crate::client::{EndKind, Failure};
-use crate::config::Checked;
+use crate::checked::Checked;
 use crate::consumer::{ConsumerConfig, Subscription};
+use crate::ended::EndKind;
+use crate::failure::Failure;
 use crate::mark::{Mark, MarkReader};
 use crate::reasons;
 

@@ -1,5 +1,8 @@
 //! One connection of a consumer, from the CONNECT to its end.
 
+mod retiring;
+mod subscribing;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,15 +14,17 @@ use tokio::time::sleep_until;
 
 use super::acks::Acks;
 use super::control::{self, Connected};
-use super::retiring::retired;
 use super::splitter::{Came, Published, Splitter};
 use super::{
     Arrived, ConsumerConfig, ConsumerEnded, ConsumerPhase, Desk, Inlet, Retained, Subscription,
 };
-use crate::client::{EndKind, Failure, failure_within};
-use crate::config::{Checked, Protocol};
+use crate::checked::Checked;
+use crate::config::Protocol;
+use crate::ended::EndKind;
+use crate::failure::{Failure, failure_within};
 use crate::mark::Mark;
 use crate::transport::Stream;
+use retiring::retired;
 
 /// How many bytes are read at once, so that many messages are passed on together.
 const READ_BYTES: usize = 256 * 1024;
@@ -29,32 +34,32 @@ const COUNTED_AHEAD: usize = 64 * 1024;
 const LAST_LOOK: Duration = Duration::from_millis(5);
 /// One connection.
 pub(super) struct Link<'a> {
-    pub(super) checked: &'a Checked,
-    pub(super) consumer: &'a ConsumerConfig,
-    pub(super) desk: &'a Arc<Desk>,
-    pub(super) inlet: &'a mut dyn Inlet,
-    pub(super) v5: bool,
-    pub(super) acks: Acks,
-    pub(super) out: BytesMut,
+    checked: &'a Checked,
+    consumer: &'a ConsumerConfig,
+    desk: &'a Arc<Desk>,
+    inlet: &'a mut dyn Inlet,
+    v5: bool,
+    acks: Acks,
+    out: BytesMut,
     /// How many acknowledgements `out` holds.
     unwritten: usize,
     /// Messages of the batch that is being collected.
     collected: Vec<(u16, u8)>,
     /// Requests of ours that wait for an answer.
-    pub(super) subscribing: HashMap<u16, Vec<Subscription>>,
-    pub(super) unsubscribing: HashMap<u16, Vec<String>>,
-    pub(super) subscribed_at: Option<Instant>,
+    subscribing: HashMap<u16, Vec<Subscription>>,
+    unsubscribing: HashMap<u16, Vec<String>>,
+    subscribed_at: Option<Instant>,
     keep_alive: Duration,
     last_sent: Instant,
     last_came: Instant,
     pinged_at: Option<Instant>,
     /// Since when everything is read as it comes; none while reading is held back.
     reading_since: Option<Instant>,
-    pub(super) paused_at: Option<Instant>,
+    paused_at: Option<Instant>,
     stopping: bool,
     /// The session is being retired: its filters are unsubscribed, and the messages that it still holds are taken.
-    pub(super) retiring: bool,
-    pub(super) last_message: Instant,
+    retiring: bool,
+    last_message: Instant,
 }
 
 impl<'a> Link<'a> {
@@ -141,7 +146,7 @@ impl<'a> Link<'a> {
     }
 
     /// CONNECT and its answer.
-    pub(super) async fn connect(
+    async fn connect(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
@@ -436,7 +441,7 @@ impl<'a> Link<'a> {
     }
 }
 
-pub(super) fn late() -> Failure {
+fn late() -> Failure {
     let why = "no CONNACK within the connect time-out";
     Failure::new(EndKind::Unreachable, why)
 }
@@ -447,6 +452,6 @@ async fn stopped(desk: &Desk) {
     }
 }
 
-pub(super) fn broken(error: &std::io::Error) -> Failure {
+fn broken(error: &std::io::Error) -> Failure {
     failure_within(error).unwrap_or_else(|| Failure::new(EndKind::Lost, error.to_string()))
 }

@@ -1,8 +1,8 @@
 //! Splits the stream of a broker into packets. Pure: bytes in, packets out. Memory is bounded, however long a
 //! packet is.
 
-use crate::client::Failure;
 use crate::consumer::control::{Reader, malformed};
+use crate::failure::Failure;
 use crate::mark::Mark;
 
 /// How many bytes are kept of a payload that is too long.

@@ -3,7 +3,8 @@
 use super::Rows;
 use crate::columns::Table;
 use crate::copy_text;
-use iiot_core::point::{Point, TagOrigin, ValueKind};
+use iiot_core::origin::TagOrigin;
+use iiot_core::point::{Point, ValueKind};
 
 /// A time this much later than its arrival is not valid.
 const MOST_AHEAD_NS: i64 = 8 * 86_400 * 1_000_000_000;

@@ -4,12 +4,11 @@
 //! one statement per row runs the table's triggers each time. If only an insertion shows the fault (a trigger, a key), all rows are inserted one by one.
 
 use super::{Done, Task, copy_into, refusal};
-use crate::columns::CONTENT;
+use crate::columns::{CONTENT, TIME};
 use crate::connection::rows as answers;
 use crate::error::Result;
 use crate::names::{literal, qualified, quoted};
 use crate::rows::TableRows;
-use crate::tables::TIME;
 use tokio_postgres::Client;
 
 /// The column that numbers the rows.

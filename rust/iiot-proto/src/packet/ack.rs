@@ -6,7 +6,7 @@
 //!  r received strength, negated dBm   s signal to noise, dB
 //! ```
 
-use crate::bytes::{Reader, Writer};
+use crate::packet::bytes::{Reader, Writer};
 use crate::packet::{DecodeError, EncodeError};
 
 /// How well the acknowledged packet was heard.

@@ -10,8 +10,8 @@
 //! A node has no clock that the gateway knows, but it has a boot id and a sequence number that every reading tells. A command is bound to both:
 //! one recorded earlier is worth nothing after a restart, and soon worth nothing before it.
 
-use crate::bytes::{Reader, Writer};
 use crate::mac::Key;
+use crate::packet::bytes::{Reader, Writer};
 use crate::packet::{DecodeError, DecodeFault, EncodeError, PacketType};
 
 /// The shortest interval that a node can be told.

@@ -4,8 +4,8 @@
 //! counted, or its sender would offer it for ever.
 
 use crate::MAX_FRAME_BYTES;
-use crate::bytes::Reader;
 use crate::crc::crc16;
+use crate::packet::bytes::Reader;
 use crate::packet::{
     CRC_BYTES, DecodeError, DecodeFault, HEADER_BYTES, Header, OVERHEAD_BYTES, PacketType, Payload,
 };

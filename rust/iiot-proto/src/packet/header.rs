@@ -1,10 +1,7 @@
 //! The eight bytes at the start: what it is, from whom, to whom, and which one.
 
-use crate::bytes::{Reader, Writer};
-use crate::packet::{DecodeError, DecodeFault, EncodeError};
-
-/// The version in the first three bits.
-pub const PROTOCOL_VERSION: u8 = 1;
+use crate::packet::bytes::{Reader, Writer};
+use crate::packet::{DecodeError, DecodeFault, EncodeError, PROTOCOL_VERSION};
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 8;

@@ -6,7 +6,7 @@
 //!  p protocol   M.m.p firmware   r reset cause   u uptime   i interval   t transmitted   R retransmitted   d dropped   e radio errors
 //! ```
 
-use crate::bytes::{Reader, Writer};
+use crate::packet::bytes::{Reader, Writer};
 use crate::packet::{DecodeError, DecodeFault, EncodeError};
 
 /// Why a node started.

@@ -9,6 +9,7 @@
 //! Numbers are integers with a fixed scale, high byte first. A packet has one encoding only: what decodes, encodes to the same bytes.
 
 mod ack;
+mod bytes;
 mod command;
 mod envelope;
 mod error;
@@ -20,12 +21,15 @@ pub use ack::Ack;
 pub use command::{Action, Answer, Command, MIN_INTERVAL_S, Outcome};
 pub use envelope::{Envelope, open};
 pub use error::{DecodeError, DecodeFault, EncodeError};
-pub use header::{BROADCAST, Flags, HEADER_BYTES, Header, PROTOCOL_VERSION, PacketType};
+pub use header::{BROADCAST, Flags, HEADER_BYTES, Header, PacketType};
 pub use info::{Info, ResetCause};
 pub use reading::{MAX_HUMIDITY_CENTIPERCENT, MAX_PRESSURE_PA, Reading, Status};
 
-use crate::bytes::{Reader, Writer};
 use crate::crc::crc16;
+use bytes::{Reader, Writer};
+
+/// The version in the first three bits.
+pub const PROTOCOL_VERSION: u8 = 1;
 
 /// Bytes of the checksum at the end.
 pub const CRC_BYTES: usize = 2;

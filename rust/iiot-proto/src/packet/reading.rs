@@ -8,7 +8,7 @@
 //!
 //! A sensor that failed leaves its value out and sets a bit of the status: there is no number that means "no number".
 
-use crate::bytes::{Reader, Writer};
+use crate::packet::bytes::{Reader, Writer};
 use crate::packet::{DecodeError, DecodeFault, EncodeError};
 
 /// Relative humidity ends here.

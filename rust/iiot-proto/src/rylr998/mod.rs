@@ -11,4 +11,4 @@ mod setup;
 pub use command::{Command, CommandError, MAX_COMMAND_BYTES, Query};
 pub use event::{Damage, Event, ModuleError};
 pub use parser::{DEFAULT_GAP_MS, MAX_LINE_BYTES, Parser};
-pub use setup::{OPEN_NETWORK_ID, Setup, SetupError, TX_POWER_MAX_DBM, TX_POWER_MAX_EU_DBM};
+pub use setup::{OPEN_NETWORK_ID, Setup, SetupError};

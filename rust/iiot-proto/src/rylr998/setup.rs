@@ -13,12 +13,6 @@ use crate::rylr998::Command;
 /// The network id that takes any preamble; all others take 12 only.
 pub const OPEN_NETWORK_ID: u8 = 18;
 
-/// The most that the module sends with.
-pub const TX_POWER_MAX_DBM: u8 = 22;
-
-/// The most that the conformity of the module covers in Europe.
-pub const TX_POWER_MAX_EU_DBM: u8 = 14;
-
 /// How a module is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use super::Subscription;
-use super::control::{self, Connected};
-use super::link::Link;
-use crate::client::{EndKind, Failure};
+use super::Link;
+use crate::consumer::Subscription;
+use crate::consumer::control::{self, Connected};
+use crate::ended::EndKind;
+use crate::failure::Failure;
 
 /// The most filters in one SUBSCRIBE, because some brokers accept only a few.
 pub(super) const FILTERS_AT_ONCE: usize = 32;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, WriteHalf};
 
-use super::control;
-use super::link::{Link, broken, late};
-use super::splitter::Splitter;
 use super::subscribing::FILTERS_AT_ONCE;
-use crate::client::{EndKind, Failure};
+use super::{Link, broken, late};
+use crate::consumer::control;
+use crate::consumer::splitter::Splitter;
+use crate::ended::EndKind;
+use crate::failure::Failure;
 use crate::transport::Stream;
 
 /// A session that is being retired is empty if nothing has come for this long, although everything is acknowledged and the broker is known to

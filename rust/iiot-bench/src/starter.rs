@@ -1,0 +1,47 @@
+//! The conversation with the process that started this one: arguments, answers, and the word to begin.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+/// `--name value` pairs.
+pub(crate) struct Arguments(HashMap<String, String>);
+
+impl Arguments {
+    /// Those behind the command.
+    pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Self {
+        let mut arguments = HashMap::new();
+        while let Some(name) = words.next() {
+            let value = words.next().expect("a value");
+            arguments.insert(name.trim_start_matches('-').to_owned(), value);
+        }
+        Self(arguments)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.get(name)
+            .unwrap_or_else(|| panic!("--{name} is missing"))
+    }
+
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> T {
+        self.text(name)
+            .parse()
+            .unwrap_or_else(|_| panic!("--{name} is no number"))
+    }
+}
+
+/// Tell whoever started us.
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// Say `ready` and wait for the word.
+pub(crate) fn wait_for_go() {
+    say("ready");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+}
