@@ -66,8 +66,8 @@ class Figure:
     beside: str
     """What it is compared with in the same run, and the spread."""
 
-    def verdict(self) -> str:
-        """Return `yes`, `no`, or nothing where there is no goal."""
+    def is_met(self) -> str:
+        """Return `yes` or `no`: whether the value meets its goal; empty if there is no goal."""
         side, goal = GOALS[self.name]
         if not side:
             return ""
@@ -86,7 +86,7 @@ class Report:
         side, goal = GOALS[name]
         self.figures.append(figure)
         wanted = f"{side} {number(goal)}" if side else "-"
-        print(f"{name:<31} {number(value):>10}  {wanted:>12}  {figure.verdict():<3}  {beside}", flush=True)
+        print(f"{name:<31} {number(value):>10}  {wanted:>12}  {figure.is_met():<3}  {beside}", flush=True)
 
     def values(self) -> dict[str, float]:
         """Return name -> value."""

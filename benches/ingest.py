@@ -25,7 +25,7 @@ DOSING = PROFILE.with_name("factory-dosing.toml")
 POLL_S = 0.02
 JOURNAL_BYTES = 2 << 30
 TELEGRAF = "Telegraf: 43 us of CPU per message"
-"""facts/peers.md, on another machine."""
+"""The cost of Telegraf for the same work, measured once on another machine."""
 
 
 @dataclass(slots=True)
@@ -33,11 +33,11 @@ class Measured:
     """What one run showed."""
 
     bare: float
-    """Messages a second of the bare subscriber."""
+    """Messages per second of the bare subscriber."""
     both: float
     """The same with the poster beside it, until both have ended; 0 without a database."""
     gateway: float
-    """Messages a second of the gateway."""
+    """Messages per second of the gateway."""
     peak_mb: float
     cpu_us: dict[str, float]
     """CPU time per message of each process, in microseconds, while the gateway worked."""

@@ -1,7 +1,7 @@
 """Loads anyio without OpenSSL, which anyio needs only to offer TLS. This saves three megabytes. The gateway's own TLS is in the extension.
 
-asyncio, which structlog imports, already works without it. When anyio is imported, it refers to a class of `ssl`, but it uses that
-class only for TLS streams: in this process neither offers TLS. A later import of `ssl` gets the real module.
+asyncio, which structlog imports, already works without it. anyio refers to a class of `ssl` when it is imported, but it uses that
+class only for TLS streams, which this process does not have. A later import of `ssl` gets the real module.
 """
 
 from __future__ import annotations

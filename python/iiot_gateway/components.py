@@ -35,26 +35,26 @@ class Building:
         self.config = config
         self.journal = journal
         self.is_replay = is_replay
-        """Whether a recording is played: no live source runs, and no command is taken."""
+        """Whether a recording is played: then no live source runs, and no commands are accepted."""
         self.status: Callable[[], dict[str, Any]] | None = None
-        """The status document for the health topic; set once the gateway stands."""
+        """Returns the status document for the health topic; set once the gateway is built."""
         self.document: Callable[[], dict[str, Any]] = dict
-        """The whole status document; empty until the gateway stands. Reads the journal."""
+        """Returns the whole status document; empty until the gateway is built. Reads the journal."""
         self.http_parts: list[HttpPart] = []
-        """What components bring for the HTTP interface."""
+        """The parts that components add to the HTTP interface."""
         self.devices: Callable[[], DeviceDirectory | None] = lambda: None
-        """Gives who is registered, where somebody is."""
+        """Returns the directory of registered devices; None without [devices]."""
         self.commands: dict[str, Callable[[dict[str, Any]], Any]] = {}
-        """What components answer on the control socket."""
+        """The commands of components on the control socket, by name."""
         self.refusals: dict[str, Callable[[], dict[str, int]]] = {}
-        """What was refused before anything of it was a frame: by whom, and how often since the start by reason."""
+        """Counts of data that was refused before it became a frame: by component, and since the start by reason."""
         self.alerts: Callable[[], dict[str, Any]] | None = None
-        """The states of alerts, where rules are judged."""
+        """Returns the states of alerts; None without an alerts sink."""
         self._once: dict[Callable[[Building], Any], Any] = {}
         self._once_lock = threading.RLock()
 
     def once(self, make: Callable[[Building], T]) -> T:
-        """Return what a function makes: at the first call; later ones get the same. For any thread, and for such a function too."""
+        """Return the result of `make`, which is called only at the first call. Any thread may call this, and so may `make`."""
         with self._once_lock:
             if make not in self._once:
                 self._once[make] = make(self)
@@ -62,15 +62,15 @@ class Building:
         return made
 
     def made(self, make: Callable[[Building], T]) -> T | None:
-        """Return what a function has made; None if nobody has asked for it."""
+        """Return the result that `once` has stored for a function; None if it was not called."""
         return self._once.get(make)
 
     def source_rules(self, name: str) -> dict[str, Any]:
-        """Return the keywords with which the journal is told of a live source."""
+        """Return the journal's keyword arguments for a live source."""
         return rule_arguments(source_rules(self.config, name, self.config.sources()[name]))
 
     def own_topics(self, broker_url: str) -> list[str]:
-        """Return the filters of the topics that services use at a broker; no value goes there."""
+        """Return the filters of the topics that services use at a broker. No value is published to them."""
         services = (component for component in self.config.components if isinstance(component, ServiceComponent))
         return [topic for service in services for topic in service.own_topics(self, broker_url)]
 
@@ -80,7 +80,7 @@ class Building:
 
 
 def rule_arguments(given: SourceRules) -> dict[str, Any]:
-    """Return the keywords of the journal for a source of bytes. Raises ProfileInvalid."""
+    """Return the journal's keyword arguments for a source of bytes. Raises ProfileInvalid."""
     return {
         "profile": read_profile(given.profile),
         "topic_prefix": given.topic_prefix,
@@ -93,20 +93,20 @@ def rule_arguments(given: SourceRules) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByteSource(Component):
-    """A source of bytes, among which the intake finds the documents."""
+    """A source of bytes, in which the intake finds documents."""
 
     build: Callable[[str, Any, Intake], Source]
-    """From its name, its section and where its bytes go: the journal's intake, or the file that `record` writes."""
+    """Makes the source from its name, its section and its intake: the journal's intake, or the file that `record` writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSource(Component):
-    """A source of messages, each a whole document with its topic."""
+    """A source of messages. Each message is a whole document with its topic."""
 
     build: Callable[[Building, str, Any], Source]
-    """From the gateway, its name and its section."""
+    """Makes the source from the gateway, its name and its section."""
     record: Callable[[Config, str, Any, MessageWriter], Source]
-    """The same for `record`, whose file the messages go to."""
+    """Makes the source for `record`, which writes the messages to its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,14 @@ class Metric:
     """A metric of one kind of sink; its label is the sink's name."""
 
     key: str
-    """Under which the status of such a sink holds the number (`SinkStatus.details`)."""
+    """The key of the number in the status of such a sink (`SinkStatus.details`)."""
     name: str
     """iiot_sink_<noun>_<unit>[_total]."""
     kind: str
     """A counter, which only rises, or a gauge."""
     help: str
     label: str = ""
-    """A second label, where the status holds a number for each of its values."""
+    """The name of a second label, if the status holds one number per value of this label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class SinkComponent(Component):
     """A sink."""
 
     build: Callable[[Building, str, Any], Sink]
-    """From the gateway, its name and its section; the journal knows the sink then."""
+    """Makes the sink from the gateway, its name and its section, and registers it in the journal."""
     metrics: tuple[Metric, ...] = ()
 
 
@@ -146,8 +146,8 @@ class ServiceComponent(Component):
     """A service that runs beside sources and sinks, and has no ledger."""
 
     build: Callable[[Building, Sequence[Source], Sequence[Sink]], Sequence[Service]]
-    """Gives what is to run: nothing where it is not wanted."""
+    """Returns the services to run; none if the service is not wanted."""
     own_topics: Callable[[Building, str], Iterable[str]] = _no_topics
-    """Gives the filters of the topics that it uses at a broker."""
+    """Returns the filters of the topics that the service uses at a broker."""
     looks_at_values: Callable[[Config], bool] = _looks_at_nothing
-    """Tells whether it needs the live values."""
+    """Returns whether the service needs the live values."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def build(config: Config, *, replay: Replay | None = None, services: Sequence[Service] = ()) -> Gateway:
-    """Open the journal, make its sinks known, then its sources. Raises GatewayError; the journal is closed then."""
+    """Open the journal, register its sinks, then its sources. Closes the journal again if it raises GatewayError."""
     for note in config.notes:
         get_log().info(CONFIG_NOTE, note=note)
     if not replay and not profile_files(config):
@@ -36,7 +36,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
     wanted = [component for component in config.components if isinstance(component, ServiceComponent)]
     try:
         sinks = list(_sinks(building))
-        # Before any frame comes: it shows what the journal still holds first.
+        # Made before any frame comes, because it first shows the frames that the journal still holds.
         live = _native.Live(journal) if config.http.enabled or any(service.looks_at_values(config) for service in wanted) else None
         sources = [build_replay(building, replay)] if replay else list(_sources(building))
         beside = [each for service in wanted for each in service.build(building, sources, sinks)]
@@ -79,7 +79,7 @@ def build(config: Config, *, replay: Replay | None = None, services: Sequence[Se
 
 
 def source_component(config: Config, section: SourceSection) -> ByteSource | MessageSource:
-    """Return the component that makes a source of a section."""
+    """Return the component that makes a source from a section."""
     for component in config.components:
         if isinstance(component, ByteSource | MessageSource) and isinstance(section, component.section):
             return component
@@ -88,7 +88,7 @@ def source_component(config: Config, section: SourceSection) -> ByteSource | Mes
 
 def _sinks(building: Building) -> Iterator[Sink]:
     config = building.config
-    # All of them before any frame comes: a frame that every known sink has may go.
+    # All sinks are registered before any frame comes, because the journal may remove a frame that every known sink has.
     for name, section in config.sinks().items():
         building.journal.add_sink(name, profiles=section.profiles or None)
         if section.may_drop:
@@ -112,7 +112,7 @@ def _sources(building: Building) -> Iterator[Source]:
 
 
 def _whole(request: dict[str, Any], key: str, default: int) -> int:
-    """Read a whole number above 0 out of a request. Raises ValueError."""
+    """Read a whole number above 0 from a request. Raises ValueError."""
     value = request.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
         raise ValueError(f"{key}: expected a whole number above 0, found {value!r}")

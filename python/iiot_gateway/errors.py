@@ -1,4 +1,4 @@
-"""The errors of the gateway; the leaf answers the one question of a caller: whether to try again.
+"""The errors of the gateway. The class of an error tells the caller whether to try again.
 
 GatewayError
 |-- ConfigError            also ValueError; carries every fault, each with its place
@@ -6,14 +6,15 @@ GatewayError
 |-- SourceError
 |   |-- SourceUnavailable      retry
 |   `-- RecordingUnreadable    do not retry; ends the program
+|-- RecordingUnwritable    do not retry; `record` cannot write its file any further
 |-- RecordingInvalid       also ValueError; not a recording, or of an unknown version
 |-- SinkError
 |   |-- SinkUnavailable        retry; ends the program only with on_start = "fail"
 |   `-- SettingUnusable        do not retry; a URL or certificate that cannot be used
 |-- JournalUnusable        do not retry: locked, damaged, of an unknown version
 |-- HistoryUnusable        do not retry: missing, damaged, of an unknown version
-|-- RegistryUnusable       retry where it is locked or full; else a person has to act
-|-- OutputUnwritable       standard output does not take what a command prints
+|-- RegistryUnusable       retry if it is locked or full; otherwise a person must act
+|-- OutputUnwritable       standard output cannot be written
 `-- GatewayUnreachable     no gateway answers on the control socket
 """
 
@@ -29,25 +30,25 @@ PROGRAM = "iiot-gateway"
 
 
 def command(words: str) -> str:
-    """Return a command of this program as it can be typed: in a checkout the program is not on the path."""
+    """Return a command of this program in the form in which a person can type it: in a checkout the program is not on the path."""
     called = sys.argv[0]
     if os.path.basename(called) != PROGRAM or shutil.which(PROGRAM) is not None:
         return f"{PROGRAM} {words}"
-    # The reader of a log may be in another folder later.
+    # A person who reads the log later may be in another folder.
     if sys.stderr.isatty():
-        with suppress(OSError):  # the folder may be gone
+        with suppress(OSError):  # the working folder may no longer exist
             near = os.path.relpath(called)
             called = called if near.startswith("..") else near
     return f"{called} {words}"
 
 
 class GatewayError(Exception):
-    """Any error that the gateway raises on purpose; its text is fit for the operator."""
+    """Any error that the gateway raises on purpose. Its text is written for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in a file; line 0 means the file as a whole or the environment."""
+    """One fault in a file. Line 0 means the file as a whole, or the environment."""
 
     place: str
     line: int
@@ -76,11 +77,11 @@ class ProfileInvalid(GatewayError, ValueError):
 
 
 class SourceError(GatewayError):
-    """A source cannot give bytes."""
+    """A source cannot give data."""
 
 
 class SourceUnavailable(SourceError):
-    """The source is not there now; try again."""
+    """The source is not available now; try again."""
 
 
 class RecordingUnreadable(SourceError):
@@ -100,7 +101,7 @@ class SinkError(GatewayError):
 
 
 class SinkUnavailable(SinkError):
-    """The other side is not there now; try again."""
+    """The other side is not available now; try again."""
 
 
 class SettingUnusable(SinkError, ValueError):
@@ -133,7 +134,7 @@ class RegistryUnusable(GatewayError):
 
 
 class OutputUnwritable(GatewayError):
-    """Standard output cannot be written. Not an OSError: the files that a command reads are all right."""
+    """Standard output cannot be written. This is no OSError, because commands treat an OSError as a fault of the files that they read."""
 
 
 class GatewayUnreachable(GatewayError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 Running = Callable[[], dict[str, Any] | None]
-"""Gives the status document of the gateway that runs on this configuration's journal; None if none does."""
+"""Returns the status document of the gateway that runs on this configuration's journal; None if no gateway runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Finding:
 
 
 def place_fault(subject: str, path: Path, key: str) -> Finding | None:
-    """Return what keeps this user from writing a file; `key` is the setting that names its path."""
+    """Return the reason why this user cannot write a file, or None. `key` is the setting that names its path."""
     folder = path.parent
     if not folder.is_dir():
         return Finding(subject, ok=False, detail="its folder does not exist", remedy=f"mkdir -p {folder}")
@@ -35,7 +35,7 @@ def place_fault(subject: str, path: Path, key: str) -> Finding | None:
 
 
 def refusal(listen: str) -> OSError | None:
-    """Bind to ADDRESS:PORT and let go again; return why that is not possible."""
+    """Bind to ADDRESS:PORT and release it again. Return the reason if that is not possible."""
     host, port = listen.rpartition(":")[0].strip("[]"), int(listen.rpartition(":")[2])
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

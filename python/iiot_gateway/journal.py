@@ -1,4 +1,4 @@
-"""The journal as the gateway and the commands open it. Errors of the extension become errors of `errors.py` on the way."""
+"""Opens the journal, for the gateway and for commands. Errors of the extension become errors of `errors.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iiot_gateway.profile import read_profile
 
 
 def open_journal(config: Config, *, keep_sinks: bool = False) -> _native.Journal:
-    """Open the journal; with `keep_sinks` the sinks of the last run stay active. Raises JournalUnusable."""
+    """Open the journal. With `keep_sinks`, the sinks of the last run stay active. Raises JournalUnusable."""
     path, section = config.journal_path(), config.journal
     try:
         journal = _native.Journal.open(
@@ -65,14 +65,14 @@ def inspect_rejects(config: Config, limit: int) -> list[dict[str, Any]]:
 def retry(
     config: Config, journal: _native.Journal, ids: Sequence[int] | None, devices: _native.DeviceDirectory | None = None
 ) -> dict[str, int]:
-    """Offer rejects again under the profile files as they are now; a repeat of what was accepted is a duplicate.
+    """Offer rejects again, with the profile files in their present form. A repeat of an accepted document is a duplicate.
 
-    Those of devices that were unknown or disabled are looked up among `devices`.
+    The devices of rejects with an unknown or disabled device are looked up in `devices`.
     """
     sections: dict[str, SourceSection] = {**config.sources()}
     try:
         known = journal.rejects(limit=1_000_000)
-        # A recording has no section; what it gave goes by the keys that `replay` would take.
+        # A recording has no section, so its rejects use the keys that `replay` would use.
         sections |= {reject["source"]: config.gateway for reject in known if reject["source"] not in sections}
         given = [source_rules(config, name, section) for name, section in sections.items()]
         sources = {source.name: (read_profile(source.profile), source.dedup_window_s) for source in given}
@@ -91,7 +91,7 @@ def retry(
 
 
 def _named(known: list[dict[str, Any]], ids: Sequence[int]) -> list[dict[str, Any]]:
-    """Return the rejects of these documents. Raises GatewayError for one that is not there or has no document of its own."""
+    """Return the rejects with these ids. Raises GatewayError for one that does not exist or has no document of its own."""
     by_id = {reject["id"]: reject for reject in known}
     for number in ids:
         if number not in by_id:
@@ -103,5 +103,5 @@ def _named(known: list[dict[str, Any]], ids: Sequence[int]) -> list[dict[str, An
 
 
 def _document(reject: dict[str, Any]) -> tuple[Any, ...]:
-    """Tell rejects of one document from others: a sink may have refused several lines of it, and they go again together."""
+    """Return a key that all rejects of one document share. A sink may have refused several lines of it, which are retried together."""
     return (reject["sink"], reject["position"]) if reject["position"] is not None else (reject["sink"], None, reject["id"])

@@ -1,6 +1,6 @@
-"""Writes lines to a descriptor from a thread of its own: callers never wait for the reader and never see its faults.
+"""Writes lines to a descriptor on a thread of its own. Callers never wait for the reader, and never get its errors.
 
-A full disk, a closed descriptor, a pipe whose reader ended or does not read: the lines that could not be written are counted.
+Lines that cannot be written are counted. The disk may be full, the descriptor closed, or the reader of a pipe gone or slow.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 MAX_QUEUED_BYTES = 1 << 20
-"""How much waits for a slow reader; a line that does not fit is lost."""
+"""The most bytes that wait for a slow reader; a line that does not fit is lost."""
 MAX_QUEUED_BEFORE_DRAWING_BYTES = 4096
-"""Behind more than this a drawing would be out of date when it is shown."""
+"""If more bytes than this are queued, a drawing would be out of date when it is shown."""
 FINISH_S = 1.0
-"""How long a stop waits for a reader that takes nothing at all."""
+"""How long `finish` waits for a reader that takes nothing at all, in seconds."""
 FINISH_AT_MOST_S = 5.0
-"""How long it waits for one that is slow."""
+"""How long `finish` waits for a slow reader, in seconds."""
 
 
 class LineWriter:
-    """A bounded queue in front of a descriptor. What is written leaves in the order in which it came."""
+    """A bounded queue in front of a descriptor. Lines are written in the order in which they came."""
 
     def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
         self._descriptor = descriptor
@@ -40,23 +40,23 @@ class LineWriter:
 
     @property
     def lines_lost(self) -> int:
-        """How many lines could not be written."""
+        """The number of lines that could not be written."""
         return self._lost
 
     def line(self, text: str) -> None:
-        """Take a line; at once, whatever the descriptor does."""
+        """Queue a line. Returns at once, whatever the descriptor does."""
         self._put(self._encoded(text + "\n"), MAX_QUEUED_BYTES, is_line=True)
 
     def draw(self, text: str) -> None:
-        """Take what only moves a display on: it is left out, and not counted, while the reader is behind."""
+        """Queue text that only updates a display. The text is left out, and not counted, while the reader is behind."""
         self._put(self._encoded(text), MAX_QUEUED_BEFORE_DRAWING_BYTES, is_line=False)
 
     def stream(self) -> TextIO:
-        """Return a text stream into the queue, for code that writes directly to standard error: warnings, other libraries."""
+        """Return a text stream into the queue, for code that writes directly to standard error, such as warnings and libraries."""
         return io.TextIOWrapper(_Queued(self._descriptor, self._put), self._encoding, "backslashreplace", write_through=True)
 
     def finish(self) -> bool:
-        """Wait until everything is written; False if the reader has taken nothing for `FINISH_S`, or too little for `FINISH_AT_MOST_S`."""
+        """Wait until everything is written. Return False after `FINISH_S` without progress, or after `FINISH_AT_MOST_S`."""
         until = time.monotonic() + FINISH_AT_MOST_S
         with self._changed:
             while self._queue:
@@ -74,14 +74,14 @@ class LineWriter:
 
     def _put(self, data: bytes, limit_bytes: int, *, is_line: bool) -> None:
         with self._changed:
-            # A line of any length goes into an empty queue.
+            # An empty queue accepts a line of any length.
             if self._queue and self._queued_bytes + len(data) > limit_bytes:
                 self._lost += is_line
                 return
             self._queue.append((data, is_line))
             self._queued_bytes += len(data)
             if self._thread is None:
-                # Not before the first line, because many commands write none. A reader that takes nothing must not keep the process alive.
+                # Started only now, because many commands write no line. A daemon, so that a stuck reader cannot keep the process alive.
                 self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -93,21 +93,21 @@ class LineWriter:
                 data, is_line = self._queue[0]
             is_whole = self._write(data)
             with self._changed:
-                # It stays in the queue until it is written: `finish` waits for it, and it takes its room.
+                # The line stays in the queue until it is written, so that `finish` waits for it and its size counts.
                 self._queue.popleft()
                 self._queued_bytes -= len(data)
                 self._lost += is_line and not is_whole
                 self._changed.notify_all()
 
     def _write(self, data: bytes) -> bool:
-        """Write all of it; False if that failed. What follows a torn line begins on a line of its own."""
+        """Write a whole line; return False on failure. After a torn line, begin a new one."""
         rest = memoryview(b"\n" + data if self._is_torn else data)
         is_begun = False
         while rest:
             try:
                 count = os.write(self._descriptor, rest)
             except BlockingIOError:
-                # Another program made the open file that is shared with us non-blocking.
+                # Another program shares the open file and has made it non-blocking.
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
                 poll.poll()
@@ -125,7 +125,7 @@ class LineWriter:
 
 
 class _Queued(io.FileIO):
-    """The descriptor, but for writing."""
+    """Behaves like the descriptor, except that writing goes into the queue."""
 
     def __init__(self, descriptor: int, put: Callable[..., None]) -> None:
         super().__init__(descriptor, "w", closefd=False)

@@ -1,7 +1,7 @@
-"""Logging: one event is one constant name with keys and values, to standard error.
+"""Logging to standard error: each event has one constant name, with keys and values.
 
-Events of the gateway are the constants below. `Repeated` keeps an error that comes again and again from filling a disk: the
-first is logged, then one a minute that says how many were left out. Logging never raises and never waits: see `line_writer`.
+The constants below are the events of the gateway. `Repeated` prevents that a repeated error fills a disk: the first error is logged,
+then one per minute with the number of errors left out. Logging never raises and never waits: see `line_writer`.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ _writer = LineWriter(STANDARD_ERROR, sys.stderr.encoding if sys.stderr else "utf
 
 
 class _Lines:
-    """The logger that structlog calls with a rendered line, by the name of its level."""
+    """The logger that structlog calls with a rendered line; it has one method per level."""
 
     def debug(self, line: str) -> None:
         _writer.line(line)
@@ -113,7 +113,7 @@ class _Lines:
 
 
 def processors(*, console: bool) -> tuple[list[Any], Any]:
-    """Return what is done with an event, and what makes a line of it: for people, or JSON."""
+    """Return the structlog processors that make a line of an event, for people or as JSON."""
     common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -125,7 +125,7 @@ def processors(*, console: bool) -> tuple[list[Any], Any]:
 
 
 def configure(level: str = "info", form: str = "auto") -> None:
-    """Set logging up for the whole process; once, by the command that runs. `finish` ends it."""
+    """Set up logging for the whole process. A command calls this once, and `finish` at its end."""
     chain, renderer = processors(console=form == "console" or (form == "auto" and sys.stderr.isatty()))
     structlog.configure(
         processors=[*chain, renderer],
@@ -138,12 +138,12 @@ def configure(level: str = "info", form: str = "auto") -> None:
 
 
 def _visible_values(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Write texts for a terminal; JSON, and the repr of anything else, have escapes of their own."""
+    """Escape texts for a terminal. JSON, and the repr of other values, have escapes of their own."""
     return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _traceback(stream: TextIO, exc_info: Any) -> None:
-    """Write a traceback; what its message quotes is no data that a terminal should obey."""
+    """Write a traceback with escapes: its message may quote data that a terminal would obey."""
     text = io.StringIO()
     structlog.dev.plain_traceback(text, exc_info)
     stream.write("\n".join(visible(line) for line in text.getvalue().split("\n")))
@@ -161,14 +161,14 @@ def lines_lost() -> int:
 
 
 def draw(text: str) -> None:
-    """Show text on standard error in its order among the log lines; it is left out while the reader is too slow."""
+    """Write text to standard error, in order with the log lines. The text is left out while the reader is too slow."""
     _writer.draw(text)
 
 
 def finish() -> None:
-    """Wait until what was logged is written, but not for a reader that takes nothing; what is said later is written at once.
+    """Wait until all log lines are written, but not for a stuck reader. Later text is written to standard error directly.
 
-    To such a reader what is said later goes into the queue as well: it would hold up the end of the process.
+    If the reader is stuck, later text also goes into the queue, because a direct write would block the end of the process.
     """
     global _standard_error
     is_written = _writer.finish()
@@ -177,7 +177,7 @@ def finish() -> None:
 
 
 class Repeated:
-    """Logs the first of a kind of error, then at most one an interval, with the count of those left out."""
+    """Allows the first error of a kind, then at most one per interval, with the number of errors left out."""
 
     def __init__(self, interval_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s
@@ -187,7 +187,7 @@ class Repeated:
         self._suppressed = 0
 
     def allows(self, kind: object) -> dict[str, int] | None:
-        """Return what to add to the log line, or None if this one is to be left out."""
+        """Return keys to add to the log line, or None if this line must be left out."""
         now_s = self._clock()
         if kind == self._kind and now_s - self._last_s < self._interval_s:
             self._suppressed += 1
@@ -197,12 +197,12 @@ class Repeated:
         return {"suppressed": suppressed} if suppressed else {}
 
     def reset(self) -> None:
-        """Forget: all is well again."""
+        """Forget the last error, because all is well again."""
         self._kind, self._suppressed = None, 0
 
 
 class Risen:
-    """Tells which numbers have risen: at once, then at most once per interval, so that a client that is always refused fills no disk."""
+    """Reports which counts have risen, at most once per interval, so that a client that is always refused cannot fill a disk."""
 
     def __init__(self, interval_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s
@@ -211,7 +211,7 @@ class Risen:
         self._last_s: float | None = None
 
     def since(self, numbers: Mapping[str, int]) -> dict[str, int] | None:
-        """Return by how much each has risen since this was told last; None if there is nothing to tell now."""
+        """Return by how much each count has risen since the last report; None if there is nothing to report now."""
         risen = {name: number - self._told.get(name, 0) for name, number in numbers.items() if number > self._told.get(name, 0)}
         now_s = self._clock()
         if not risen or (self._last_s is not None and now_s - self._last_s < self._interval_s):

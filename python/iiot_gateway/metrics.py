@@ -1,6 +1,6 @@
-"""Every metric of the gateway, with those that components bring, and the status document as Prometheus text.
+"""Every metric of the gateway and its components: writes the status document as Prometheus text.
 
-Names are iiot_<noun>_<unit>[_total]. Counters are the ledger's: they come from the journal and go on over a restart.
+Names are iiot_<noun>_<unit>[_total]. Counters are the ledger's: they come from the journal, so they continue after a restart.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from iiot_gateway.components import SinkComponent
 from iiot_gateway.config.sections import COMPONENTS
 
 OF_SINKS = [metric for component in COMPONENTS if isinstance(component, SinkComponent) for metric in component.metrics]
-"""What only some kinds of sinks tell."""
+"""The metrics that only some kinds of sinks have."""
 
 Sample = tuple[dict[str, str], float]
 
@@ -68,7 +68,7 @@ METRICS: dict[str, tuple[str, str]] = {
         "counter",
         "Documents whose time could not be right, so that they got the time of their arrival, by source.",
     ),
-    INTAKE_RATE: ("gauge", "Frames received a second over the last minute."),
+    INTAKE_RATE: ("gauge", "Frames received per second over the last minute."),
     SINK_FRAMES: ("counter", "Frames of a sink by what became of them."),
     SINK_REJECTED: ("gauge", "Frames that the other side refused; falls when a retry offers them again."),
     SINK_DROPPED: ("counter", "Frames that went before the sink had them, by reason."),
@@ -99,7 +99,7 @@ METRICS: dict[str, tuple[str, str]] = {
     LOG_LINES_LOST: ("counter", "Log lines since the start that could not be written to standard error."),
 }
 
-# Counters only rise: what a retry or a late frame can lower is a gauge of its own.
+# Counters only rise. A number that a retry or a late frame can lower is a separate gauge.
 _INTAKE = ("received", "accepted", "duplicate", "lost_journal_unavailable")
 _OUTCOMES = ("accepted", "delivered", "superseded")
 _DETAILS = {SINK_RECONNECTS: ("reconnects", ""), **{metric.name: (metric.key, metric.label) for metric in OF_SINKS}}

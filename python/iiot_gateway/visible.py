@@ -8,24 +8,24 @@ from typing import TextIO
 
 
 def visible(text: str) -> str:
-    """Write as an escape what is no letter, sign or space: control characters, line ends, marks that turn the direction of text."""
+    """Escape characters that a terminal does not show: control characters, line ends, and marks that change the direction of text."""
     if text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
 
 
 def visible_bytes(text: bytes) -> bytes:
-    """Do the same with UTF-8; a byte that is none is written as an escape too."""
+    """Do the same with UTF-8. A byte that is not UTF-8 is escaped too."""
     return visible(text.decode("utf-8", "backslashreplace")).encode()
 
 
 def for_reader(stream: TextIO) -> Callable[[str], str]:
-    """Return what to do with a text of a data format, CSV for one: a file or a pipe gets it as it is, a terminal what is visible of it."""
+    """Return how to write text of a data format, such as CSV: unchanged to a file or a pipe, escaped to a terminal."""
     return visible if stream.isatty() else str
 
 
 def _shown(character: str) -> str:
-    # A no-break space is not printable by Python's rule, and harms nobody.
+    # Python counts a no-break space as not printable, but it is harmless.
     if character.isprintable() or unicodedata.category(character) == "Zs":
         return character
     return character.encode("unicode_escape").decode()

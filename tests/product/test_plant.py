@@ -13,7 +13,7 @@ import pytest
 from test_mqtt_consumer import Publisher, dose, intake, numbers, until_taken
 
 from gateways import Gateway
-from iiot_gateway.plant.machine import Clock, Ledger, Machine
+from iiot_gateway.plant.machine import Clock, Machine, Tally
 from servers import Mosquitto, VictoriaMetrics, free_port, until
 
 pytestmark = pytest.mark.slow
@@ -115,10 +115,10 @@ def test_machines_are_repeatable_and_count_what_they_say() -> None:
 
     assert messages("uptime") == messages("uptime")
     assert messages("uptime") != messages("unix")
-    ledger = Ledger()
+    tally = Tally()
     left: dict[str, Decimal] = {}
     for message in islice(Machine("m", seed=3, clock="unix", start_unix_s=0.0).messages(), 3_000):
-        ledger.add(message)
+        tally.add(message)
         document = message.document
         if message.topic == "factory/dosing/consumption" and document["chemical"] in left:
             left[document["chemical"]] -= document["actual_g"]
@@ -127,5 +127,5 @@ def test_machines_are_repeatable_and_count_what_they_say() -> None:
             known = left.get(document["chemical"])
             assert known is None or document["remaining_g"] in (known, document["capacity_g"])
             left[document["chemical"]] = document["remaining_g"]
-    assert sum(ledger.messages.values()) == 3_000
-    assert set(ledger.doses) == set(ledger.grams)
+    assert sum(tally.messages.values()) == 3_000
+    assert set(tally.doses) == set(tally.grams)

@@ -1,9 +1,12 @@
-"""Documents lead somewhere: each link, each file that they name, and each command. Their tables are whole."""
+"""Documents and comments lead somewhere: each link, each file that they name, and each command. Tables are whole."""
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import subprocess
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,15 +17,41 @@ from iiot_gateway.cli.main import COMMANDS
 ROOT = Path(__file__).parent.parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMED_FILE = re.compile(r"`((?:docs|scripts|tests|benches|rust|python|firmware|deploy|web|examples)/[\w./-]+)`")
+NAMED_IN_SOURCE = re.compile(
+    r"(?<![\w./:*<-])((?:docs|scripts|tests|benches|rust|python|firmware|deploy|web|examples)/(?:[\w.-]+/)*[\w-]+\.(?:md|py|pyi|rs|sh|toml|ts|yml|json))\b"
+)
 COMMAND = re.compile(r"`(?:scripts/run-gateway\.sh|iiot-gateway) ([a-z-]+)")
 BUILT = ("target/", "python/iiot_gateway/web", "firmware/target")
 """Made by a build, and not in the repository."""
 
 
+def listed(*patterns: str) -> list[Path]:
+    """Return the files in the repository that match one of the patterns."""
+    names = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in names.splitlines()]
+
+
 def documents() -> list[Path]:
     """Return every document of the project."""
-    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [ROOT / name for name in listed.splitlines()]
+    return listed("*.md")
+
+
+def remarks(file: Path) -> Iterator[str]:
+    """Yield each comment and docstring of a source file in Python or Rust."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".rs":
+        yield from re.findall(r"(?:^|\s)//[/!]?(.*)$", text, re.MULTILINE)
+        return
+    yield from (token.string for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.COMMENT)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+def missing_files(file: Path) -> list[str]:
+    """Return the paths in the comments of a source file that are not in the repository."""
+    named = {name for remark in remarks(file) for name in NAMED_IN_SOURCE.findall(remark) if not name.startswith(BUILT)}
+    return [name for name in sorted(named) if not (ROOT / name).exists()]
 
 
 def anchors(document: Path) -> set[str]:
@@ -55,6 +84,25 @@ def test_every_file_that_is_named_exists(document: Path) -> None:
     """A path in backticks that begins with a folder of the repository is in it."""
     named = {name for name in NAMED_FILE.findall(document.read_text(encoding="utf-8")) if not name.startswith(BUILT)}
     assert [name for name in sorted(named) if not (ROOT / name).exists() and "..." not in name] == []
+
+
+@pytest.mark.parametrize("suffix", ["py", "pyi", "rs"])
+def test_every_file_that_a_comment_names_exists(suffix: str) -> None:
+    """A path in a comment or docstring that begins with a folder of the repository is in it."""
+    files = listed(f"*.{suffix}")
+    assert files
+    assert [f"{file.relative_to(ROOT)}: {name}" for file in files for name in missing_files(file)] == []
+
+
+def test_a_wrong_name_in_a_comment_is_found(tmp_path: Path) -> None:
+    """Comments, docstrings and texts below names count; other strings and addresses do not."""
+    python, rust = tmp_path / "a.py", tmp_path / "a.rs"
+    python.write_text(
+        '"""See docs/one.md."""\n\nX = "docs/data.md"\n"""As scripts/two.sh does."""\n# rust/a/src/three.rs, https://a.example/docs/x.md\n'
+    )
+    rust.write_text('//! See docs/one.md.\n/// And `README.md`, docs/glossary.md.\nconst X: &str = "docs/data.md"; // tests/four.py\n')
+    assert missing_files(python) == ["docs/one.md", "rust/a/src/three.rs", "scripts/two.sh"]
+    assert missing_files(rust) == ["docs/one.md", "tests/four.py"]
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""The HTTP routes. `openapi.json` beside this file describes those of `/api/v1/`; a test compares the two."""
+"""The HTTP routes. `openapi.json` beside this file describes the routes of `/api/v1/`; a test compares the two."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_REJECTS = 1000
 
 
 def make_app(views: Views, feed: Feed, section: HttpSection) -> App:
-    """Return the application over a running gateway."""
+    """Return the application for a running gateway."""
     starlette = Starlette(
         routes=[
             *(route for part in views.http_parts for route in part.routes()),
@@ -52,17 +52,17 @@ def make_app(views: Views, feed: Feed, section: HttpSection) -> App:
 
 def _monitoring(feed: Feed) -> list[Route]:
     async def healthz(_request: Request) -> Response:
-        """Say that the process and its event loop live."""
+        """Answer 200, which shows that the process and its event loop work."""
         return JSONResponse({"status": "ok"}, headers=FRESH)
 
     async def readyz(_request: Request) -> Response:
-        """Say whether every sink delivers; 503 names those that do not. Frames are stored in the journal in any case."""
+        """Answer whether every sink delivers; a 503 names those that do not. Frames are stored in the journal in any case."""
         document = await feed.status()
         waiting = {name: sink["state"] for name, sink in document["sinks"].items() if sink["state"] not in ("connected", "removed")}
         return JSONResponse({"ready": not waiting, "waiting": waiting}, status_code=503 if waiting else 200, headers=FRESH)
 
     async def metrics(_request: Request) -> Response:
-        """Give the ledger, lag, sizes, rates and states to Prometheus."""
+        """Return the ledger, lag, sizes, rates and states for Prometheus."""
         return PlainTextResponse(render(await feed.status()), media_type=METRICS_TYPE, headers=FRESH)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
@@ -181,7 +181,7 @@ def _reject(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _say(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101 - it is registered for nothing else
+    assert isinstance(error, Problem)  # noqa: S101 - the handler is registered for Problem only
     return Response(error.body(), status_code=error.status, headers={**FRESH, **error.headers}, media_type=PROBLEM_TYPE)
 
 

@@ -14,7 +14,7 @@ LOOK_S = 10.0
 
 
 async def renew(live: ssl.SSLContext, cert_file: str, key_file: str) -> None:
-    """Load the files into the context that is in use whenever they change, until cancelled."""
+    """Load the files into the context in use whenever they change, until cancelled."""
     seen = _stamp(cert_file, key_file)
     while True:
         await anyio.sleep(LOOK_S)
@@ -25,14 +25,14 @@ async def renew(live: ssl.SSLContext, cert_file: str, key_file: str) -> None:
         try:
             await anyio.to_thread.run_sync(_take, live, cert_file, key_file)
         except (OSError, ValueError) as error:
-            # Of two files, one may be there before the other: the next change is looked at again.
+            # One of the two files may be renewed before the other; the next change causes another attempt.
             get_log().warning(CERTIFICATE_UNUSABLE, file=cert_file, error=str(error), consequence="the certificate before stays in use")
         else:
             get_log().info(CERTIFICATE_RENEWED, file=cert_file)
 
 
 def _take(live: ssl.SSLContext, cert_file: str, key_file: str) -> None:
-    # A context that is in use must never hold a certificate without its key.
+    # The context in use must never hold a certificate without its key.
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
     live.load_cert_chain(cert_file, key_file)
 

@@ -1,11 +1,11 @@
-"""The data that pages watch.
+"""The data that open web pages get.
 
-One task reads the gateway for all pages, and each page takes the changes that it does not have, at its own pace.
+One task reads the gateway for all pages. Each page takes the changes that it does not have yet, at its own pace.
 
-Nothing waits in a queue for a page. One that reads slowly gets the newest state next time; one that does not read at all is cut off
-by the server. While no page is open, the table is still updated every two seconds, and nothing is written.
+No data waits in a queue for a page. A page that reads slowly gets the newest state next time. The server cuts off a page that does not
+read at all. While no page is open, the table is still updated every two seconds, but nothing is sent.
 
-Events: `latest` (the schema Latest) first; then `changes` (Changes), at most four a second, and `status` (Status) every second.
+Events: `latest` (the schema Latest) first; then `changes` (Changes), at most four per second, and `status` (Status) every second.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Feed:
         self.pages = 0
         self._views = views
         self._max_pages = max_pages
-        # Sinks wait in threads of the common pool; requests of pages must not take these threads.
+        # Sinks use the threads of the common pool; requests of pages must not take these threads.
         self.threads = anyio.CapacityLimiter(4)
         # Reading the history may take seconds; status and live values must not wait for that.
         self.history_threads = anyio.CapacityLimiter(2)
@@ -56,7 +56,7 @@ class Feed:
         self._opened = anyio.Event()
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Update the data again and again, until cancelled."""
         repeated = Repeated()
         while True:
             try:
@@ -100,7 +100,7 @@ class Feed:
             return self._status
 
     async def latest(self) -> bytes:
-        """Return the newest value of everything."""
+        """Return the newest value of every series."""
         live = self._views.live
         if live is None:
             raise Problem(503, "no_live_values", "the live values are not available", "start the gateway with `run`")
@@ -110,7 +110,7 @@ class Feed:
         return self._latest[1]
 
     def open_page(self) -> None:
-        """Count a page in. Raises Problem if there are too many."""
+        """Count a page that was opened. Raises Problem if there are too many pages."""
         if self.pages >= self._max_pages:
             raise Problem(
                 503,
@@ -123,13 +123,13 @@ class Feed:
         self._opened.set()
 
     def close_page(self) -> None:
-        """Count a page out."""
+        """Count a page that was closed."""
         self.pages -= 1
         if not self.pages:
             self._opened = anyio.Event()
 
     async def events(self) -> AsyncGenerator[bytes]:
-        """Give server-sent events for one page, for ever."""
+        """Yield server-sent events for one page, without an end."""
         latest = await self.latest()
         version, status_number = self._latest[0], 0
         yield _event("latest", latest)
@@ -140,7 +140,7 @@ class Feed:
                 status_number = self._status_number
                 yield self._status_event
             if version < self._version:
-                # Changes that arrive while this page reads belong to its next event.
+                # Changes that arrive while this page reads are part of its next event.
                 shown, version = version, self._version
                 yield _event("changes", await self._changes_since(shown))
             await moved.wait()

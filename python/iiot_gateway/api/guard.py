@@ -1,4 +1,4 @@
-"""Decides who may make requests, by the Host that the browser used and by the token, and sets the headers that isolate the page.
+"""Decides whether a request is allowed, by its Host header and its token, and sets the headers that isolate the page.
 
 Plain ASGI.
 """
@@ -47,7 +47,7 @@ class Guard:
         self._parts = tuple(parts)
         self._token = _digest(section.token.reveal()) if section.token else None
         host = listen_host(section.listen)
-        # Another site's name that was rebound to a loopback address arrives as Host. Elsewhere the token keeps such a site out.
+        # The Host header shows if another site's name was rebound to a loopback address. Elsewhere the token keeps such a site out.
         self._hosts = LOCAL_NAMES | {host, *(name.lower() for name in section.allowed_hosts)} if is_loopback(host) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class Guard:
         if scope["type"] != "http":
             return
 
-        # What a browser shows, or loads into a page, it has got with GET. Devices post all the time, and each header takes time.
+        # A browser shows, or loads into a page, only answers to GET. Devices post all the time, and each header costs time.
         own = _HEADERS_OF_PAGES if scope["method"] in ("GET", "HEAD") else _HEADERS
 
         async def send_with_headers(message: Message) -> None:
@@ -91,14 +91,14 @@ class Guard:
         )
 
     def is_authorized(self, scope: Scope) -> bool:
-        """Tell whether the request has the token, in constant time; without a configured token, every request is accepted."""
+        """Return whether the request has the token, in constant time. Without a configured token, every request is accepted."""
         given = dict(scope["headers"]).get(b"authorization", b"")
         kind, _, token = given.partition(b" ")
         return self._token is None or (kind.lower() == b"bearer" and hmac.compare_digest(sha256(token.strip()).digest(), self._token))
 
 
 async def respond(problem: Problem, send: Send, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """Write a problem."""
+    """Send a problem as the answer."""
     body = problem.body()
     start = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
     start += [(name.encode(), value.encode()) for name, value in problem.headers.items()]

@@ -1,6 +1,6 @@
 """The web page: the files that `scripts/build-web.sh` puts into `iiot_gateway/web`, served from memory.
 
-A checkout that was built without npm has none. The gateway still runs, and `/` says why there is no page.
+A checkout that was built without npm has no page. The gateway still runs, and `/` says why there is no page.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Asset:
 
 
 def load(folder: Path = FOLDER) -> dict[str, Asset]:
-    """Read the page: path of the URL -> file. Empty if it was not built."""
+    """Return the files of the page by the path of their URL. Empty if the page was not built."""
     if not (folder / INDEX).is_file():
         return {}
     return {"/" + (name := str(file.relative_to(folder))): _asset(name, file) for file in sorted(folder.rglob("*")) if file.suffix in TYPES}
@@ -48,7 +48,7 @@ def load(folder: Path = FOLDER) -> dict[str, Asset]:
 
 def _asset(name: str, file: Path) -> Asset:
     body = file.read_bytes()
-    # Names of built files hold a hash of what is in them; the page itself is asked for anew each time.
+    # The names of built files contain a hash of their content. Browsers request the page itself again each time.
     cache = "public, max-age=31536000, immutable" if name.startswith("assets/") else "no-cache"
     headers = {
         "content-type": TYPES[file.suffix],

@@ -1,4 +1,4 @@
-"""Reading the headers and the query of a request. A fault in a query is a Problem that names the parameter and what would be right."""
+"""Reads the headers and the query of a request. A fault in a query raises a Problem that names the parameter and the right values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_MS = 9_223_372_036_854
 
 
 def header(scope: MutableMapping[str, Any], name: bytes) -> str:
-    """Return the first header of a name in small letters, empty without one.
+    """Return the first header with this name, which is in small letters; empty if there is none.
 
     Posts read five headers each, so this does without the mapping that Starlette makes of them.
     """
@@ -32,7 +32,7 @@ def refuse_unknown(query: Mapping[str, str], known: Iterable[str]) -> None:
 
 
 def whole(query: Mapping[str, str], name: str, *, low: int, high: int, default: int | None = None) -> int:
-    """Read a whole number. Raises Problem; a parameter without a default must be there."""
+    """Read a whole number. A parameter without a default is required. Raises Problem."""
     text = query.get(name)
     if text is None:
         if default is None:
@@ -45,7 +45,7 @@ def whole(query: Mapping[str, str], name: str, *, low: int, high: int, default: 
 
 
 def place(query: Mapping[str, str], name: str) -> tuple[str, int] | None:
-    """Read where a page of chunks ended, RUN.NUMBER; None if it is not given. Raises Problem."""
+    """Read the end of a page of chunks, RUN.NUMBER; None if the parameter is absent. Raises Problem."""
     text = query.get(name)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""A part of the HTTP interface that a component brings: its addresses, and which of them it guards itself."""
+"""A part of the HTTP interface that a component adds: its addresses, and which of them it guards itself."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class HttpPart:
     """Addresses of a component."""
 
     routes: Callable[[], Sequence[BaseRoute]]
-    """Makes them, for the application."""
+    """Makes the routes, for the application."""
     guards: Callable[[str], bool]
     """Tells whether a path is guarded by the part's own keys, so that the page's token is not asked for."""
     shortcuts: Mapping[str, Handler]
-    """What answers at addresses that are asked all the time. Each is among `routes` as well."""
+    """Handlers for addresses that get requests all the time. Each of these addresses is among `routes` as well."""
     describe: Callable[[], Mapping[str, Any]]
-    """Gives `paths` and `components` for the OpenAPI description."""
+    """Returns `paths` and `components` for the OpenAPI description."""

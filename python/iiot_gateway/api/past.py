@@ -13,7 +13,7 @@ from iiot_gateway.pipeline.views import AGGREGATES, History, Views
 MAX_POINTS = 10_000
 DEFAULT_POINTS = 600
 TIMEOUT_S = 5.0
-"""The longest query: with a width that no roll-up fits, every point is read, and a thread is busy meanwhile."""
+"""The longest time for a query. If no roll-up fits its width, every point is read, which keeps a thread busy."""
 NS = 1_000_000
 NO_HISTORY = Problem(404, "no_history", "no history is kept", "add a [history] section to the configuration and start the gateway again")
 STATUS_OF = {"missing": 404, "invalid": 400, "damaged": 500, "unknown_version": 500, "io": 500}
@@ -32,7 +32,7 @@ def series(views: Views) -> dict[str, Any]:
 
 
 def points(views: Views, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return a range of a series, thinned to a number of points that can be drawn. Raises Problem."""
+    """Return a range of a series, reduced to a number of points that can be drawn. Raises Problem."""
     refuse_unknown(query, ("id", "start_ms", "end_ms", "every_ms", "agg"))
     number = whole(query, "id", low=0, high=2**63 - 1)
     start_ms = whole(query, "start_ms", low=-MAX_MS, high=MAX_MS)
@@ -74,7 +74,7 @@ def _series(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_history(views: Views, read: Callable[[History], Any]) -> Any:
-    """Ask the history. Raises Problem; every kind of its errors has a status of its own."""
+    """Query the history. Raises Problem, with a different status for each kind of error."""
     if views.open_history is None:
         raise NO_HISTORY
     try:

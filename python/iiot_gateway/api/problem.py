@@ -1,7 +1,7 @@
 """A request that cannot be answered, as a problem document (RFC 9457).
 
 {"type": "urn:iiot-gateway:problem:NAME", "title": NAME in words, "status": 422, "detail": what is wrong,
-"error": NAME, "message": what is wrong, "remedy": what to do}. The last three are members of ours, older than the others.
+"error": NAME, "message": what is wrong, "remedy": what to do}. The last three members are the gateway's own, and older than the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PROBLEM_TYPE = "application/problem+json"
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """Raised by a handler, written by whoever called it."""
+    """Raised by a handler; the caller of the handler sends it as the answer."""
 
     status: int
     error: str
@@ -41,12 +41,12 @@ METHOD_NOT_ALLOWED = 405
 
 
 def method_not_allowed(allowed: str) -> Problem:
-    """Say which methods an address takes."""
+    """Return the problem for a method that an address does not accept."""
     return Problem(
         METHOD_NOT_ALLOWED, "method_not_allowed", f"this address takes {allowed}", "use one of these methods", {"allow": allowed}
     )
 
 
 def fault(error: Exception) -> Problem:
-    """Say that the gateway has a fault of its own."""
+    """Return the problem for a fault in the gateway itself."""
     return Problem(500, "internal", str(error) or repr(error), "the gateway's log says more")

@@ -1,7 +1,7 @@
 """Serves the HTTP routes beside the gateway. If the port is taken, that is logged as an error and tried again; it never ends the gateway.
 
-Connections are bounded, in number and in what each may keep the gateway waiting for, so that no crowd of pages takes the descriptors
-and the memory that the way to the sinks needs.
+The number of connections is bounded, and so is the time for which each may keep the gateway waiting. So no number of pages can take the
+descriptors and the memory that delivery to the sinks needs.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ CROWDED = Problem(503, "too_many_connections", "the gateway has too many connect
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection, which is refused beyond `max_connections`, and cut off if it asks for nothing or does not read.
+    """One connection. It is refused if there are more than `max_connections`, and cut off if it sends no request or does not read.
 
-    It looks at what asyncio tells every protocol, and at when the application begins and ends; of uvicorn it knows `app` alone.
+    This class uses the calls that asyncio makes to every protocol, and the begin and end of the application. Of uvicorn it uses the
+    constructor, `app`, and the set of connections in the server's state.
     """
 
     max_connections = 64
@@ -65,12 +66,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._abort_after(FIRST_REQUEST_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the limit of time."""
+        """Stop the timer of this connection."""
         self._no_limit()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read. A request whose head does not come as a whole has the time of a first one, and so much room."""
+        """Read. A request whose head is not complete has FIRST_REQUEST_S seconds and a limited size."""
         if not self._answering and self._unanswered > MOST_HEAD_BYTES:
             self._connection.write(_raw(LONG_HEAD))
             self._connection.close()
@@ -82,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._abort_after(FIRST_REQUEST_S)
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request: its head is there, and the application bounds the time of the rest."""
+        """Answer a request whose head is complete. The application limits the time for its body."""
         self._no_limit()
         self._answering += 1
         self._unanswered = 0
@@ -93,12 +94,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unanswered = 0
 
     def pause_writing(self) -> None:
-        """Wait for a reader, but not for ever."""
+        """Wait for the other side to read, for a limited time."""
         super().pause_writing()
         self._abort_after(SLOW_READER_S)
 
     def resume_writing(self) -> None:
-        """Go on: it reads."""
+        """Continue, because the other side reads again."""
         self._no_limit()
         super().resume_writing()
 
@@ -107,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limit = asyncio.get_running_loop().call_later(seconds, self._cut)
 
     def _cut(self) -> None:
-        # Without lingering the kernel lets go of what is unsent as well, and the other side learns of it.
+        # Without lingering, the kernel also drops unsent data, and the other side gets a reset.
         self._connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._connection.abort()
 
@@ -156,7 +157,7 @@ def http_service(section: HttpSection) -> Service:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                proxy_headers=False,  # the client that a proxy names is determined where it is needed
+                proxy_headers=False,  # code that needs the client's address reads it from the proxy's header itself
                 timeout_graceful_shutdown=1,
                 ssl_certfile=section.tls_cert_file or None,
                 ssl_keyfile=section.tls_key_file or None,
@@ -171,7 +172,7 @@ def http_service(section: HttpSection) -> Service:
                     )
                 await anyio.sleep(RETRY_S)
                 continue
-            # Everything that is loaded by now stays. Without this the garbage collector walks through all of it again and again.
+            # All objects loaded until now stay in use. Without this, the garbage collector would examine all of them again and again.
             gc.collect()
             gc.freeze()
             async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""Addresses that are asked all the time, answered without the layers that the application has for all others. Plain ASGI."""
+"""Answers addresses that get requests all the time, without the layers of the application. Plain ASGI."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from iiot_gateway.api.problem import Problem, fault
 
 
 class Shortcuts:
-    """Stands before the application."""
+    """Comes before the application."""
 
     def __init__(self, app: App, parts: Iterable[HttpPart]) -> None:
         self._app = app
         self._answers = {path: answer for part in parts for path, answer in part.shortcuts.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on. A fault of the gateway is answered, and raised again for the log."""
+        """Answer a request, or pass it on. A fault in the gateway is answered, and raised again so that it is logged."""
         answer = self._answers.get(scope["path"])
         if answer is None:
             await self._app(scope, receive, send)

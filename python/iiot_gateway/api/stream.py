@@ -1,4 +1,4 @@
-"""An answer without an end: server-sent events, until the other side is gone."""
+"""An answer without an end: server-sent events, until the other side disconnects."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ HEADERS = ((b"content-type", EVENTS_TYPE.encode()), (b"cache-control", b"no-stor
 
 
 class EventStream:
-    """The response to one page; plain ASGI. `open_page` was called for it."""
+    """The response to one page, plain ASGI. The caller has called `open_page` for the page."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the page is gone. A page that does not read holds up nobody: the server cuts it off."""
+        """Send until the page disconnects. A page that does not read delays no other: the server cuts it off."""
         try:
             async with anyio.create_task_group() as tasks:
 

@@ -116,7 +116,7 @@ def _sections(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _says_secret(section: Any) -> bool:
-    """Tell whether a secret may be in the configuration itself: its key is set, and no file is named for it."""
+    """Return whether a secret may be in the configuration itself: its key is set, and no file is named for it."""
     return any(
         key.kind == "secret" and getattr(section, name) and not getattr(section, f"{name}{FILE}", "")
         for name, key in keys_of(type(section)).items()

@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def is_database(self) -> bool:
-        """Tell whether there may be a log beside the file."""
+        """Return whether there may be a log beside the file."""
         return self.rows is not None
 
 

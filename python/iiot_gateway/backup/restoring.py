@@ -92,7 +92,7 @@ def _present(entry: Entry, place: Path) -> list[Path]:
 
 
 def _is_same(entry: Entry, place: Path) -> bool:
-    """Tell whether the file exists with the same content, so that an interrupted restore can be repeated."""
+    """Return whether the file exists with the same content, so that an interrupted restore can be repeated."""
     return _present(entry, place) == [place] and place.stat().st_size == entry.bytes and sha256(place) == entry.sha256
 
 

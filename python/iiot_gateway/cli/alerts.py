@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOBODY = "no receiver gets alerts: add [alerts], [webhook] or [mail] to the configuration"
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-"""What a message has in braces."""
+"""A placeholder in the message of a rule."""
 SETTINGS = {"webhook": "url or url_file, form, token and ca_file", "mail": "host, port, tls, username, password and ca_file"}
 """The settings to check for each kind of receiver."""
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, or send a test; 1 if a receiver did not take it."""
+    """List the alerts, or send a test. Return 1 if a receiver did not accept the test."""
     config = load(args.config)
     if args.action == "test":
         if args.name is None:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fetch(config: Config) -> dict[str, Any]:
-    """Ask the gateway, else read its journal."""
+    """Ask the running gateway, or read the journal if no gateway runs."""
     from iiot_gateway.pipeline.control import ask
     from iiot_gateway.sinks.alerts.section import AlertsSection
 
@@ -107,7 +107,7 @@ def _test(config: Config, name: str) -> int:
     elif name in rules:
         rule = rules[name]
         wanted = [receiver for receiver in rule.receivers or told if receiver in told]
-        # A test has no series and no value, so names stand where an alert would have them.
+        # A test has no series and no value, so the message shows their names instead.
         message = PLACEHOLDER.sub(r"[\1]", rule.message) or "it has no message of its own"
         notification = _notification(name, f"This is a test of the rule {name}, without values: {message}", rule.severity)
     else:
@@ -115,7 +115,7 @@ def _test(config: Config, name: str) -> int:
             f"there is no receiver and no rule {name!r}; receivers are {', '.join(told)}{nearest_name(name, [*told, *rules])}"
         )
     made = build_receivers(config)
-    # The log is one of the receivers.
+    # The log is a receiver, too.
     log.configure(config.log.level, config.log.format)
     results = {receiver: made[receiver].send(notification) for receiver in wanted}
     log.finish()

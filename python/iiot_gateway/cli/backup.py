@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make or verify."""
+    """Make or verify a backup."""
     match args.words:
         case ["verify"]:
             raise GatewayError("backup verify needs the folder of a backup; ./verify is a folder of that name")

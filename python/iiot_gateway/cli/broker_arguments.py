@@ -10,20 +10,20 @@ from iiot_gateway.errors import GatewayError
 
 
 def add_broker_arguments(parser: argparse.ArgumentParser, *, credentials: str) -> None:
-    """Declare them; `credentials` says where user and password come from."""
+    """Declare both options. `credentials` says where the user name and the password come from."""
     parser.add_argument("--broker", metavar="URL", help=f"the broker, mqtt://HOST:PORT or mqtts://HOST:PORT; {credentials}")
     parser.add_argument("--ca-file", metavar="FILE", help="certificates (PEM) to check the server's with; the system's by default")
 
 
 def broker_url(args: argparse.Namespace) -> str:
-    """Return the URL of `--broker`. Raises GatewayError if it is none."""
+    """Return the URL of `--broker`. Raises GatewayError if its text is not a URL."""
     for _path, message in url_faults((), args.broker, ("mqtt", "mqtts")):
         raise GatewayError(f"--broker: {message}")
     return str(args.broker)
 
 
 def ca_file_of(args: argparse.Namespace, *urls: str | None) -> str | None:
-    """Return the file of `--ca-file`. Raises GatewayError if it is not there, or if none of the URLs speaks TLS."""
+    """Return the file of `--ca-file`. Raises GatewayError if the file does not exist, or if none of the URLs uses TLS."""
     if not args.ca_file:
         return None
     if not any(url and url.startswith(("mqtts:", "https:")) for url in urls):

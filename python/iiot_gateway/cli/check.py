@@ -1,4 +1,4 @@
-"""`check`: every fault of the configuration and of the profiles that it names, at once; nothing is started."""
+"""`check`: reports every fault of the configuration and of its profiles at once. Nothing is started."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
 
     config, faults = examine(args.config)
     files = {profile_path(config.base, config.gateway.profile), *profile_files(config).values()}
-    for path in sorted(file for file in files if file.is_file()):  # of one that is not there the configuration's faults tell
+    for path in sorted(file for file in files if file.is_file()):  # a missing profile is already a fault of the configuration
         try:
             read_profile(path)
             rules_in(path)

@@ -1,4 +1,4 @@
-"""Rows of text in columns, for people."""
+"""Writes rows of text in columns, for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from iiot_gateway.visible import visible
 
 
 def lined_up(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the lines, with each cell safe for a terminal; numbers are aligned on the right."""
+    """Return the lines. Each cell is safe for a terminal, and numbers are aligned on the right."""
     cells = [[visible(cell) for cell in row] for row in [heading, *rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(heading))]
     right = [all(_is_number(row[at]) for row in rows) for at in range(len(heading))]
@@ -25,5 +25,5 @@ def _is_number(text: str) -> bool:
 
 
 def room(size: int) -> str:
-    """Write a number of bytes in megabytes."""
+    """Return a number of bytes as a text in megabytes."""
     return f"{size / 1e6:.2f}"

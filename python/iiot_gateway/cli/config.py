@@ -1,4 +1,4 @@
-"""`config template`: a commented configuration with every default."""
+"""`config template`: prints a commented configuration with every default."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from iiot_gateway.config.template import template
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the one thing to do."""
+    """Declare the only action."""
     parser.add_argument("action", choices=["template"])
 
 
 def run(_args: argparse.Namespace) -> int:
-    """Print the file."""
+    """Print the configuration."""
     print(template(), end="")
     return 0

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the file and what to print of it."""
+    """Declare the file and the selection of the output."""
     parser.add_argument("file", metavar="FILE", help="a log, plain or gzip, or a recording; - reads standard input")
     parser.add_argument("--profile", metavar="NAME|FILE", help="the profile; by default that of the configuration")
     parser.add_argument("--only", choices=["topics", "lines", "rejects"], help="print only these")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print topics, lines and rejects as they come; 1 if there was a reject, or the file is damaged or holds no document."""
+    """Print topics, lines and rejects in their order. Return 1 if there was a reject, or if the file is damaged or has no document."""
     from iiot_gateway import _native
     from iiot_gateway.profile import read_profile
     from iiot_gateway.sources.recorded_file import RecordedFile
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _decoded(decoder: Decoder, file: RecordedFile) -> Iterator[tuple[int, Decoded]]:
-    """Give how long each chunk was, and what it gave."""
+    """Yield the length of each chunk in bytes, and its decoded documents."""
     for arrival_ns, chunk in file.chunks():
         yield len(chunk), decoder.push(chunk, time.time_ns() if arrival_ns is None else arrival_ns)
     yield 0, decoder.finish(time.time_ns())
@@ -79,7 +79,7 @@ def _print(decoded: Decoded, only: str | None) -> int:
         for topic, payload, retain in decoded.publishes():
             out.write(b"%b = %b%b\n" % (visible_bytes(topic), visible_bytes(payload), b" (retained)" if retain else b""))
     if only in (None, "lines"):
-        # Split where lines end, and nowhere else.
+        # Split at line feeds only.
         out.writelines(visible_bytes(line) + b"\n" for line in decoded.lines().split(b"\n") if line)
     rejects = decoded.rejects()
     if only in (None, "rejects"):

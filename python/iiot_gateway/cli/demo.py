@@ -1,4 +1,4 @@
-"""`demo`: everything on one machine and nothing installed, from a configuration that can be pointed at real servers later."""
+"""`demo`: a whole system on one machine without any installation. Its configuration can name real servers later."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ LEDGER = "ledger.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take what is to be shown, and a folder."""
+    """Declare the kind of demo and the folder."""
     parser.add_argument(
         "what",
         nargs="?",
@@ -111,12 +111,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"devices: messages per second, {demo_devices.RATE_PER_S:g} by default",
     )
     parser.add_argument(
-        "--count", type=count, metavar="N", help=f"factory, devices: these end after so many messages, and {LEDGER} says what they sent"
+        "--count", type=count, metavar="N", help=f"factory, devices: they end after this many messages, and {LEDGER} says what they sent"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the configuration if there is none, say where to look, and run until Ctrl-C."""
+    """Make the configuration if there is none, print the addresses, and run until Ctrl-C."""
     if args.config:
         raise GatewayError(f"demo has a configuration of its own; `{command('run --config FILE')}` runs another")
     _must_fit(args)
@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         demo_devices.prepare(folder)
     path, config = _configured(folder, CONFIGS[args.what], args.postgresql)
     if config.log.level == "info":
-        # What it prints itself is enough; `run` with this file says more.
+        # The demo prints enough itself; `run` with this file logs more.
         config = replace(config, log=replace(config.log, level="warning"))
     from iiot_gateway.cli.run import start
 
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
         living = (machines(config, folder, pace=getattr(args, "rate", PACE) or MAX_PACE, count=args.count),)
 
     async def greet(views: Views) -> None:
-        """Say where to look once something is there to be seen."""
+        """Print the greeting once the brokers are ready, or after PATIENCE_S."""
         with anyio.move_on_after(PATIENCE_S):
             while not READY & await anyio.to_thread.run_sync(_states, views):  # noqa: ASYNC110 - no event
                 await anyio.sleep(0.1)
@@ -166,7 +166,7 @@ def _configured(folder: Path, text: str, postgresql: str | None) -> tuple[Path, 
     from iiot_gateway.cli.demo_postgresql import make_tables, section_text
 
     text += section_text(postgresql)
-    load_text(text, base=folder)  # what is wrong with the URL is said before there is a file
+    load_text(text, base=folder)  # a fault in the URL must be reported before the file is made
     path = prepared(folder, text)
     config = load(str(path))
     make_tables(config, postgresql, path)
@@ -174,7 +174,7 @@ def _configured(folder: Path, text: str, postgresql: str | None) -> tuple[Path, 
 
 
 def machines(config: Config, folder: Path, *, pace: float, count: int | None) -> Service:
-    """Return the machines, which publish as soon as the gateway listens; with a count they end, and their ledger is written then."""
+    """Return the machines, which publish as soon as the gateway listens. With a count they end, and then their tally is written."""
     from iiot_gateway.plant.fleet import Fleet
 
     fleet = Fleet(fleet_broker(config), devices=MACHINES, seed=1, clock="unix", pace=pace)
@@ -183,7 +183,7 @@ def machines(config: Config, folder: Path, *, pace: float, count: int | None) ->
     def publish() -> None:
         fleet.run(count=count, stop=ended.is_set)
         if not ended.is_set():
-            (folder / LEDGER).write_text(json.dumps(fleet.ledger.document(), indent=2) + "\n", encoding="utf-8")
+            (folder / LEDGER).write_text(json.dumps(fleet.tally.document(), indent=2) + "\n", encoding="utf-8")
 
     async def run_machines(views: Views) -> None:
         """Let the machines publish until they are done, or the gateway ends."""
@@ -198,7 +198,7 @@ def machines(config: Config, folder: Path, *, pace: float, count: int | None) ->
 
 
 def fleet_broker(config: Config) -> dict[str, Any]:
-    """Return how the machines reach the built-in broker."""
+    """Return the settings with which the machines connect to the built-in broker."""
     url, username, password = broker_access(config, next(iter(config.of(MqttConsumerSection).values())))
     return {"broker_url": url, "username": username or None, "password": password or None}
 
@@ -207,7 +207,7 @@ READY = {"connected", "subscribed"}
 
 
 def _states(views: Views) -> set[str]:
-    """Return how brokers and consumers stand."""
+    """Return the states of the brokers and consumers."""
     document = views.status.document()
     brokers = (sink["state"] for name, sink in document["sinks"].items() if name.startswith("mqtt"))
     consumers = (source["state"] for name, source in document["source"].items() if name.startswith("mqtt_consumer"))
@@ -215,7 +215,7 @@ def _states(views: Views) -> set[str]:
 
 
 def _is_subscribed(views: Views) -> bool:
-    """Tell whether messages that are published now are accepted."""
+    """Return whether a message that is published now is accepted."""
     return "subscribed" in _states(views)
 
 
@@ -232,7 +232,7 @@ def prepared(folder: Path, text: str) -> Path:
 
 
 def with_free_ports(config: Config) -> Config:
-    """Return the configuration with addresses that nobody else listens on, and say which ones are others than it names."""
+    """Return the configuration with free addresses, and print each address that is not the one in the file."""
     broker, page = free_address(config.one(BrokerSection).listen), free_address(config.http.listen)
     for what, wanted, found in (("broker", config.one(BrokerSection).listen, broker), ("page", config.http.listen, page)):
         if found != wanted:
@@ -242,7 +242,7 @@ def with_free_ports(config: Config) -> Config:
 
 
 def free_address(listen: str) -> str:
-    """Return the address itself if its port is free, else the same host with a port that is."""
+    """Return the address itself if its port is free, otherwise the same host with a free port."""
     host, _, port = listen.rpartition(":")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     for number in (int(port), 0):
@@ -253,7 +253,7 @@ def free_address(listen: str) -> str:
             except OSError:
                 continue
             return f"{host}:{trial.getsockname()[1]}"
-    return listen  # starting will say what is wrong with it
+    return listen  # the start will report what is wrong with the address
 
 
 def greeting(config: Config, path: Path) -> list[str]:

@@ -72,7 +72,7 @@ def prepare(folder: Path) -> None:
 
 
 def make_keys(config: Config) -> tuple[str, str]:
-    """Return an administrator's and a registration key of this start; those of the start before are valid no more."""
+    """Return a new administrator's key and a new registration key, and revoke those of the start before."""
     from iiot_gateway.registry.building import open_registry
 
     administrator, registration = new_key(KeyKind.ADMINISTRATOR), new_key(KeyKind.REGISTRATION)
@@ -91,23 +91,23 @@ def make_keys(config: Config) -> tuple[str, str]:
 def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, ready: Callable[[Views], bool]) -> Service:
     """Return the devices, which send as soon as the gateway listens: half of them over HTTP, half over MQTT.
 
-    With a count they end, and their ledger is written then.
+    With a count they end, and their tally is written then.
     """
-    from iiot_gateway.plant.device import DeviceLedger
+    from iiot_gateway.plant.device import DeviceTally
     from iiot_gateway.plant.device_fleet import DeviceFleet, KeyBook
     from iiot_gateway.plant.posting import Door
 
     path = str(folder / KEYS)
     known = list(read_keys(path, may_be_missing=True).items())
     halves = (known[: DEVICES // 2], known[DEVICES // 2 : DEVICES])
-    # Both add to one file.
+    # Both kinds of devices add their keys to one file.
     writing = threading.Lock()
 
     def learned(device_id: str, key: str) -> None:
         with writing:
             add_key(path, device_id, key)
 
-    ledger, ended = DeviceLedger(), threading.Event()
+    tally, ended = DeviceTally(), threading.Event()
     fleets = [
         DeviceFleet(
             door=Door(f"http://{config.http.listen}"),
@@ -116,7 +116,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
             rate_per_s=None if pace.rate_per_s is None else pace.rate_per_s / 2,
             seed=1,
             count=None if pace.count is None else (pace.count + part) // 2,
-            ledger=ledger,
+            tally=tally,
             keys=KeyBook(registration_key=registration_key, known=dict(half), learned=learned),
         )
         for part, (half, broker) in enumerate(
@@ -133,7 +133,7 @@ def devices(config: Config, folder: Path, registration_key: str, *, pace: Pace, 
                 for fleet in fleets:
                     tasks.start_soon(_run, fleet.run)
             if not ended.is_set():
-                (folder / LEDGER).write_text(json.dumps(ledger.document(), indent=2) + "\n", encoding="utf-8")
+                (folder / LEDGER).write_text(json.dumps(tally.document(), indent=2) + "\n", encoding="utf-8")
         finally:
             ended.set()
             for fleet in fleets:
@@ -147,7 +147,7 @@ async def _run(fleet: Callable[[], None]) -> None:
 
 
 def greeting(config: Config, path: Path, administrator: str) -> list[str]:
-    """Return what a newcomer needs to know."""
+    """Return the text for a newcomer."""
     host, _, port = config.one(BrokerSection).listen.rpartition(":")
     page = f"http://{config.http.listen}"
     password = path.parent / PASSWORD

@@ -15,12 +15,12 @@ from iiot_gateway.sinks.postgresql.section import PostgresqlSection
 def section_text(url: str) -> str:
     """Return the section of a demo that has such a database."""
     days = ", ".join(f"{table.name} = {FACTORY_DOSING.keep_days:g}" for table in FACTORY_DOSING.tables)
-    # A string of JSON is one of TOML as well.
+    # A JSON string is also a TOML string.
     return f'\n[postgresql]\nurl = {json.dumps(url)}\ntables = "fixed"\nretention_days = {{ {days} }}\n'
 
 
 def make_tables(config: Config, url: str, path: Path) -> None:
-    """Make the plant's tables; no roles, which belong to the whole server. Raises GatewayError."""
+    """Make the plant's tables, but no roles, because roles belong to the whole server. Raises GatewayError."""
     section = config.of(PostgresqlSection).get("postgresql")
     if section is None or section.url != url:
         raise GatewayError(

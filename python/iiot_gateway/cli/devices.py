@@ -1,6 +1,6 @@
-"""`devices`: the registry of devices and their keys, whether the gateway runs or not. A running gateway sees changes at once.
+"""`devices`: changes and shows the registry of devices and their keys. The gateway need not run; a running one sees changes at once.
 
-A command that makes a key prints the key alone on standard output, so that a script can take it. All else goes to standard error.
+A command that makes a key prints only the key to standard output, so that a script can read it. All other text goes to standard error.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     def action(name: str, sentence: str) -> argparse.ArgumentParser:
         added = actions.add_parser(name, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
-        # Behind the action too; suppressed, so that it does not undo what stands before it.
+        # The option is also accepted after the action. Its default is suppressed, so that it does not overwrite one before the action.
         added.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
         return added
 
@@ -103,7 +103,7 @@ def _key_actions(actions: Any) -> None:
         help="for a gateway's key: the devices that it may send for; * for all",
     )
     create.add_argument("--label", default="", help="a note, such as the owner of the key")
-    create.add_argument("--expires-days", type=_days, metavar="DAYS", help="how long it is valid; for ever by default")
+    create.add_argument("--expires-days", type=_days, metavar="DAYS", help="how long it is valid; without a limit by default")
     listed = verbs.add_parser("list", help="list the keys: everything but the keys themselves")
     listed.add_argument("--json", action="store_true", help="print JSON")
     revoke = verbs.add_parser("revoke", help="end a key")
@@ -113,7 +113,7 @@ def _key_actions(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what is asked."""
+    """Perform the action."""
     from iiot_gateway.registry.building import open_registry
 
     config = load(args.config)
@@ -181,7 +181,7 @@ def _add(registry: Registry, args: argparse.Namespace) -> int:
 
 
 def must_be_right(device: Device) -> None:
-    """Refuse a device whose id, texts or tags cannot be. Raises GatewayError."""
+    """Raise GatewayError if the id, a text or a tag of a device is not allowed."""
     texts = {
         "name": device.name,
         "type": device.type,
@@ -300,7 +300,7 @@ def _unknown(device_id: str) -> GatewayError:
 
 
 def _with_times(shown: dict[str, Any]) -> dict[str, Any]:
-    """Write the times of what is shown for people."""
+    """Return the document with its times as text for people."""
     return {name: _written(value) if name in TIMES and value is not None else value for name, value in shown.items()}
 
 
@@ -324,7 +324,7 @@ def _days(text: str) -> float:
 
 
 def _number(text: str, low: float, high: float) -> float:
-    number = float(text)  # argparse says that a ValueError is no good value
+    number = float(text)  # argparse reports a ValueError as a wrong value
     if not low <= number <= high:
         raise argparse.ArgumentTypeError(f"expected a number from {low:g} to {high:g}")
     return number

@@ -21,7 +21,7 @@ AT_ONCE = 500
 
 
 def hand_over(config: Config, keys: Sequence[str]) -> bool:
-    """Hand keys over before the registry stores them; say on standard error if the broker will not get them. False then."""
+    """Hand keys over before the registry stores them. If the broker will not get them, print that to standard error and return False."""
     if account_broker(config) is None:
         return True
     try:
@@ -38,7 +38,7 @@ def hand_over(config: Config, keys: Sequence[str]) -> bool:
 
 
 def shown_account(registry: Registry, config: Config, device_id: str) -> dict[str, Any] | None:
-    """Return what is known of a device's account at the broker; None if no broker has accounts. Times are Unix seconds."""
+    """Return the known state of a device's account at the broker; None if no broker has accounts. Times are Unix seconds."""
     broker = account_broker(config)
     if broker is None:
         return None

@@ -30,7 +30,7 @@ def export_devices(registry: Registry, config: Config, args: argparse.Namespace)
         writer = csv.writer(sys.stdout)
         writer.writerow(COLUMNS)
         writer.writerows(_row(device) for device in devices)
-        # The registry that imports them must give away none of these ids.
+        # A registry that imports this file must not give one of these ids to another device.
         known = {device.id for device in devices}
         writer.writerows(_row_of_removed(device_id) for device_id in registry.devices.removed() if device_id not in known)
         return 0
@@ -38,7 +38,7 @@ def export_devices(registry: Registry, config: Config, args: argparse.Namespace)
 
 
 def _export_for_mosquitto(registry: Registry, topics: str, folder: str) -> int:
-    """Write a password file and an ACL: those of the devices that are enabled. Raises GatewayError."""
+    """Write a password file and an ACL with the enabled devices. Raises GatewayError."""
     devices = [device for device in registry.devices.all() if device.is_enabled()]
     hashes = registry.accounts.password_hashes()
     without = [device.id for device in devices if device.id not in hashes]
@@ -49,7 +49,7 @@ def _export_for_mosquitto(registry: Registry, topics: str, folder: str) -> int:
     print("set use_username_as_clientid true in mosquitto.conf, so that no device takes the session of another")
     if without:
         more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
-        # Keys of an earlier version were stored without it.
+        # Earlier versions stored keys without this hash.
         print(
             f"no password is known of {', '.join(without[:MOST_NAMED])}{more}: `iiot-gateway devices rotate ID` makes one", file=sys.stderr
         )
@@ -57,7 +57,7 @@ def _export_for_mosquitto(registry: Registry, topics: str, folder: str) -> int:
 
 
 def _write(path: str, text: str) -> None:
-    """Write a file that only its owner reads, in the place of an earlier one at once: a broker may read it at any moment."""
+    """Write a file that only its owner can read. It replaces an earlier file in one step, because a broker may read it at any moment."""
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         new = f"{path}.new"

@@ -1,8 +1,8 @@
 """`devices import`: many devices at once, from a CSV file or from the database of an IoTFlow Connectivity Layer.
 
 Before the first device is added, every line is checked, also against the ids and names in the registry. Then the devices are added in
-pieces. Devices that exist already are left out, so the same command finishes an import that was cut short. A removed device comes back
-with the data that it sent.
+pieces. Existing devices are left out, so the same command finishes an import that was interrupted. A removed device comes back with
+the data that it sent.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ REMOVED = "removed"
 """The state in a row that has only the id of a removed device: no other device gets this id."""
 
 PIECE = 100
-"""Devices that are added in one transaction."""
+"""The number of devices that are added in one transaction."""
 MOST_TOLD = 20
 
 
 def import_devices(registry: Registry, config: Config, args: argparse.Namespace) -> int:
-    """Add the devices of a file. Raises GatewayError with every line that is wrong."""
+    """Add the devices of a file. Raises GatewayError with every wrong line."""
     if (args.file is None) == (args.from_iotflow is None):
         raise GatewayError("name either a CSV file or --from-iotflow DATABASE")
     removed: list[str] = []
@@ -56,7 +56,7 @@ def import_devices(registry: Registry, config: Config, args: argparse.Namespace)
         print(f"{there} devices exist already: they keep their data in the registry, and their keys", file=sys.stderr)
     for line in _shortened(renamed):
         print(visible(line), file=sys.stderr)
-    # First, so that no device that registers meanwhile gets such an id.
+    # This comes first, so that no device that registers meanwhile gets such an id.
     registry.devices.number_after([*(device.id for device, _ in found), *removed])
     _remember(registry, removed)
     if args.from_iotflow is not None:
@@ -122,9 +122,9 @@ def _shortened(lines: list[str]) -> list[str]:
 
 
 def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, str]]) -> Iterator[tuple[Device, str]]:
-    """Add devices, and give each with its key once it is stored. Raises GatewayError.
+    """Add devices, and yield each with its key once it is stored. Raises GatewayError.
 
-    One piece is one transaction, so that others who write, such as a device that registers, wait for one piece and not for the whole file.
+    One piece is one transaction. So another writer, such as a device that registers, waits for one piece and not for the whole file.
     """
     added = 0
     takes_keys = True
@@ -134,10 +134,10 @@ def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, st
         takes_keys = takes_keys and hand_over(config, keys)
         stored = [(device, device_key(key) if key else None) for device, key in piece]
         try:
-            # A device of the file is the same device as the removed one with its id.
+            # If a device with this id was removed, the device in the file is the same device.
             registry.devices.add_all(stored, again=True)
         except Taken as error:
-            # Somebody else has added or renamed a device since the check.
+            # Another process has added or renamed a device since the check.
             remedy = "if it is not the same device, change this in the file; then import the file again, and the rest is added"
             raise GatewayError(f"{error}; {added} devices were added: {remedy}") from error
         except RegistryUnusable as error:
@@ -148,7 +148,7 @@ def _added(registry: Registry, config: Config, wanted: Iterable[tuple[Device, st
 
 
 def _of_csv(file: str) -> tuple[list[Device], list[str]]:
-    """Return the devices of a file, and the ids of removed ones. Raises GatewayError with every line that is wrong."""
+    """Return the devices of a file, and the ids of removed devices. Raises GatewayError with every wrong line."""
     try:
         with open(0 if file == "-" else file, newline="", encoding="utf-8-sig", closefd=file != "-") as opened:
             rows = list(csv.DictReader(opened))
@@ -233,7 +233,7 @@ def _table(name: str, text: str) -> dict[str, Any]:
 
 
 def _of_iotflow(database: str) -> Iterable[tuple[Device, str]]:
-    """Give the devices of a database of IoTFlow (table `devices` of its models), each with its key, which may be empty.
+    """Yield the devices of an IoTFlow database (table `devices` of its models), each with its key, which may be empty.
 
     A status that the registry does not know disables the device.
     """
@@ -251,7 +251,7 @@ def _of_iotflow(database: str) -> Iterable[tuple[Device, str]]:
             number, key = str(known["id"]), str(known["api_key"] or "")
         except KeyError as error:
             raise GatewayError(f"{database}: the table devices has no column {error}") from error
-        # There names may repeat; here they tell devices apart.
+        # In IoTFlow two devices may have one name; here names must be different.
         name = known["name"] if known["name"] not in names else f"{known['name']} ({number})"
         names.add(name)
         device = Device(
@@ -289,7 +289,7 @@ def _iotflow_configurations(db: sqlite3.Connection) -> dict[str, dict[str, Any]]
 
 
 def _iotflow_value(text: str | None, kind: str) -> Any:
-    """Read a value of a configuration; one that is not of its type stays the text."""
+    """Read a value of a configuration. A value that does not fit its type stays a text."""
     if text is None:
         return None
     try:
@@ -308,7 +308,7 @@ def _iotflow_value(text: str | None, kind: str) -> Any:
 
 
 def _unix_s(text: str | None) -> float | None:
-    """Read a time as SQLAlchemy writes it into SQLite: UTC, without saying so."""
+    """Read a time in the form that SQLAlchemy writes to SQLite: UTC, without a zone."""
     if not text:
         return None
     try:

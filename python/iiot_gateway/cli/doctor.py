@@ -1,4 +1,4 @@
-"""`doctor`: try everything that the configuration names, and suggest a remedy for each fault."""
+"""`doctor`: tries everything that the configuration names, and suggests a remedy for each fault."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line per finding; 1 if one is bad."""
+    """Print one line per finding. Return 1 if a finding is bad."""
     config = load(args.config)
     running = partial(_running, config)
     findings = []
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _findings(config: Config, running: Running) -> Iterator[Finding]:
-    """Give what is found out: about what every gateway has, and about each component."""
+    """Yield the findings about the parts of every gateway, and about each component."""
     from iiot_gateway.cli.doctor_journal import journal
     from iiot_gateway.cli.doctor_listen import page
 
@@ -51,7 +51,7 @@ def _findings(config: Config, running: Running) -> Iterator[Finding]:
 
 
 def _running(config: Config) -> dict[str, Any] | None:
-    """Return the status of the gateway that runs, if one does."""
+    """Return the status document of the running gateway; None if no gateway runs."""
     from iiot_gateway.pipeline.control import ask
 
     with suppress(GatewayError):

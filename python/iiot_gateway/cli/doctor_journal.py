@@ -11,7 +11,7 @@ from iiot_gateway.findings import Finding, place_fault
 
 
 def journal(config: Config) -> Iterator[Finding]:
-    """See whether the folder is writable, with room for what the journal may grow to."""
+    """Check that the folder is writable, and has room for the journal to grow to its largest size."""
     path = Path(config.journal_path())
     subject = f"journal {path}"
     if fault := place_fault(subject, path, "journal.path"):

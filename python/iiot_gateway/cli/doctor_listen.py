@@ -10,7 +10,7 @@ from iiot_gateway.findings import Finding, Running, refusal
 
 
 def page(config: Config, running: Running) -> Iterator[Finding]:
-    """See whether the web page and the API can listen where they are told to."""
+    """Check that the web page and the API can listen at the configured address."""
     if not config.http.enabled:
         return
     listen = config.http.listen

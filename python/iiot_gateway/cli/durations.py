@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: `90s`, `5m`, `1h`, `7d`."""
+"""Reads lengths of time in the form that people write: `90s`, `5m`, `1h`, `7d`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PATTERN = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)", re.ASCII)
 
 
 def duration_ns(text: str) -> int:
-    """Read a length of time above 0; return nanoseconds."""
+    """Read a length of time above 0. Return nanoseconds."""
     found = PATTERN.fullmatch(text)
     length_ns = int(found[1]) * UNITS_NS[found[2]] if found else 0
     if not 0 < length_ns < 2**63:

@@ -1,4 +1,4 @@
-"""Points of a history as one file: CSV, or Parquet by pyarrow. In pieces, so that neither form needs the whole in memory."""
+"""Exports the points of a history to one file, CSV or Parquet. It works in pieces, so the data need not fit into memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BAR = 30
 COLUMNS = ("time", "topic", "measurement", "tags", "field", "value")
 
 Piece = tuple[dict[str, Any], list[int], list[str]]
-"""A series, times in nanoseconds since 1970, and values as the text that came."""
+"""A series, times in nanoseconds since 1970, and values as the text in which they came."""
 
 
 def export(reader: HistoryReader, series: list[dict[str, Any]], start_ns: int, end_ns: int, args: argparse.Namespace) -> None:
@@ -36,7 +36,7 @@ def export(reader: HistoryReader, series: list[dict[str, Any]], start_ns: int, e
         need_pyarrow()
     if os.path.exists(path) and not args.force:
         raise GatewayError(f"{path} exists; --force overwrites it")
-    # Under its name stands only a whole file.
+    # The file gets its name only when it is complete.
     unfinished = f"{path}.part"
     try:
         if args.csv:
@@ -54,7 +54,7 @@ def export(reader: HistoryReader, series: list[dict[str, Any]], start_ns: int, e
 
 
 def write_csv(pieces: Iterator[Piece], file: Any) -> int:
-    """Write a line per point below a heading; times in RFC 3339, tags as JSON. Return how many points."""
+    """Write a heading and one line per point, with times in RFC 3339 and tags as JSON. Return the number of points."""
     from iiot_gateway.cli.history import moment
 
     writer = csv.writer(file, lineterminator="\n")
@@ -69,7 +69,7 @@ def write_csv(pieces: Iterator[Piece], file: Any) -> int:
 
 
 def write_parquet(pieces: Iterator[Piece], path: str) -> int:
-    """Write the columns of the CSV; `value` as a float where it is one, and `text` as it came. Return how many points."""
+    """Write the same columns as in CSV; `value` is a float or null, and `text` is the text that came. Return the number of points."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -125,7 +125,7 @@ def _pieces(reader: HistoryReader, series: list[dict[str, Any]], start_ns: int, 
 
 
 def _with_bar(pieces: Iterator[Piece], total: int) -> Iterator[Piece]:
-    """Draw a bar on standard error, if that is a terminal."""
+    """Draw a progress bar on standard error if that is a terminal."""
     if not sys.stderr.isatty():
         yield from pieces
         return

@@ -19,7 +19,7 @@ POLL_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the question."""
+    """Declare the arguments of `status`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     status = actions.add_parser(
         "status",
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at all of them, and again until everything has come or the wait is over."""
+    """Query all gateways, again and again until every value has come or the wait is over."""
     tokens = _tokens(args.token_file)
     sites = {url: status_of(url, tokens, args.ca_file) for url in args.urls}
 
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
     until_s = time.monotonic() + args.wait
     while True:
-        # What the sites had published at the first look must have come by now, and nothing else than they have published a moment later:
-        # what a broker has acknowledged is counted a little after the broker has passed it on.
+        # All values that the sites had published at the first look must have come by now. Workers must not have more than the sites
+        # report a moment later. That second look is needed, because a site counts a value a little after the broker has passed it on.
         now = {url: status_of(url, tokens, args.ca_file) for url in args.urls}
         time.sleep(POLL_S)
         looks = [Look(url=url, first=first, now=now[url], after=status_of(url, tokens, args.ca_file)) for url, first in sites.items()]
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tokens(file: str | None) -> dict[str, str]:
-    """Return the token of each address; that of "" is for all others."""
+    """Return the token of each address; the token of the address "" is for all others."""
     if file is None:
         return {}
     try:
@@ -111,7 +111,7 @@ def _table(sites: list[SiteRow], workers: list[WorkerRow]) -> str:
 
 
 def _not_stored(workers: list[WorkerRow]) -> Iterator[str]:
-    """Give a line for each reason why what a worker accepted is not in a database."""
+    """Yield one line per reason why frames that a worker accepted are not in a database."""
     for worker in workers:
         if worker.refused:
             yield f"{worker.url}: its sinks could not store {worker.refused:,} frames; `iiot-gateway rejects` shows them there"

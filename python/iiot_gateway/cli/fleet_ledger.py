@@ -1,7 +1,8 @@
-"""The ledger of a fleet: what each site published, what the workers of a share received of it, and what came twice or not at all.
+"""The ledger of a fleet: the values that each site published, that the workers of a share received, and that came twice or not at all.
 
 A site counts the values that the broker has acknowledged (`values` of its MQTT sinks). A worker counts the values that came with a
-site's mark, and keeps which ones they were. A value that two workers have is a double. One that none has is still in the broker, or lost.
+site's mark, and remembers which ones they were. A value that two workers have is a double. A value that no worker has is still in the
+broker, or lost.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PARTS = ("delivered", "queued", "rejected", "dropped", "superseded")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One gateway: its status when the question began, now, and a moment later."""
+    """The status of one gateway at the first look, now, and a moment later."""
 
     url: str
     first: Mapping[str, Any]
@@ -34,43 +35,43 @@ class Look:
 
     @property
     def origin(self) -> str:
-        """The id with which its values are marked."""
+        """The id of the gateway's journal, with which its values are marked."""
         return str(self.now["journal"]["id"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRow:
-    """The outcome of the values of a site."""
+    """The result for the values of one site."""
 
     origin: str
     url: str | None
-    """Where it was asked; None if it was not."""
+    """The URL at which the site was queried; None if it was not queried."""
     published: int
     received: int
     doubles: int
     missing: int
     queued: int
-    """Frames of the site that its MQTT sinks have still to send."""
+    """Frames of the site that its MQTT sinks have not sent yet."""
     dropped: int
     """Frames of the site that were removed before its MQTT sinks had sent them."""
     forgotten: int
-    """Values of which workers know the number only: a missing one among them would be hidden by one that came to two workers."""
+    """Values of which workers know only the number. Among them, a double value could hide a missing one."""
     is_asked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """The ledger of a worker, in frames; of its sinks, the sums."""
+    """The ledger of a worker in frames, with the sums over its sinks."""
 
     url: str
     accepted: int
     duplicate: int
     rejected: int
     refused: int
-    """Frames that a sink's other side refused; they are kept as rejects."""
+    """Frames that the other side of a sink refused; they are kept as rejects."""
     queued: int
     dropped: int
-    """Frames that were removed before a sink had them."""
+    """Frames that were removed before a sink had sent them."""
     unbalanced: tuple[str, ...]
     """Sinks, or `intake`, whose ledger does not balance."""
 
@@ -81,7 +82,7 @@ class WorkerRow:
 
 
 AskPage = Callable[[str, str, str | None], Mapping[str, Any]]
-"""Gives what a worker, by its URL, has of a site, by its origin: the first chunks, or those behind a `next`."""
+"""Returns the values of a site (by its origin) that a worker (by its URL) has: the first chunks, or those after a `next`."""
 Chunk = tuple[tuple[str, int], set[tuple[int, ...]]]
 """Run and number, and the values: frame, point, field."""
 
@@ -94,13 +95,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def asked(url: str, tokens: Mapping[str, str], ca_file: str | None = None, path: str = "status") -> dict[str, Any]:
-    """Ask a gateway. Raises GatewayError."""
+    """Send a request to a gateway. Raises GatewayError."""
     address = f"{url.rstrip('/')}/api/v1/{path}"
     headers = {"accept": "application/json"}
     if token := tokens.get(url.rstrip("/"), tokens.get("")):
         headers["authorization"] = f"Bearer {token}"
     try:
-        # Whatever scheme a person has typed.
+        # A person may type any scheme.
         request = urllib.request.Request(address, headers=headers)  # noqa: S310
         context = ssl.create_default_context(cafile=ca_file) if address.startswith("https:") else None
         opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
@@ -115,7 +116,7 @@ def asked(url: str, tokens: Mapping[str, str], ca_file: str | None = None, path:
 
 
 def status_of(url: str, tokens: Mapping[str, str], ca_file: str | None) -> dict[str, Any]:
-    """Ask a gateway for its status. Raises GatewayError, also for what is no gateway that knows fleets."""
+    """Return the status of a gateway. Raises GatewayError, also if the other side is no gateway that knows fleets."""
     status = asked(url, tokens, ca_file)
     try:
         known = bool(status["journal"]["id"]) and isinstance(status["sites"], dict) and isinstance(status["sinks"], dict)
@@ -129,13 +130,14 @@ def status_of(url: str, tokens: Mapping[str, str], ca_file: str | None) -> dict[
 
 
 def add_up(looks: Sequence[Look], page: AskPage) -> tuple[list[SiteRow], list[WorkerRow]]:
-    """Return a row for each site and for each worker. Raises GatewayError where one gateway has two addresses."""
+    """Return one row per site and per worker. Raises GatewayError if two addresses belong to one gateway."""
     urls: dict[str, str] = {}
     for look in looks:
         if (other := urls.setdefault(look.origin, look.url)) != look.url:
             raise GatewayError(f"{other} and {look.url} are one gateway: name it once")
     sites = {look.origin: look for look in looks if _published(look.first)}
-    # Also one to which nothing of a site has come, such as one that stores what devices send. A site that published nothing yet is none.
+    # A gateway that stores data of devices is also a worker, even if no site's values have come to it. A site without published
+    # values is no worker.
     workers = [look for look in looks if look.now["sites"] or not _publishing(look.now)]
     origins = sorted({*sites, *(origin for look in workers for origin in look.now["sites"])})
     return [_site(origin, sites.get(origin), workers, page) for origin in origins], [_worker(look) for look in workers]
@@ -162,7 +164,7 @@ def _site(origin: str, look: Look | None, workers: Sequence[Look], page: AskPage
             is_asked=False,
         )
     at_first, later = _published(look.first), _published(look.after)
-    # More values than were published can only be ones that came to two workers so long ago that nobody knows which.
+    # If workers have more values than were published, the surplus came twice, so long ago that the workers no longer know which values.
     long_ago = min(forgotten, max(0, received - doubles - later))
     doubles += long_ago
     distinct = received - doubles
@@ -183,7 +185,7 @@ def _site(origin: str, look: Look | None, workers: Sequence[Look], page: AskPage
 
 
 def _in_several(workers: Sequence[Iterator[Chunk]]) -> int:
-    """Return how many values more than one worker has, each counted once less than it is there. Reads chunk by chunk."""
+    """Return the number of surplus copies: a value that n workers have counts n - 1 times. Reads chunk by chunk."""
     doubles = 0
     for _place, chunks in groupby(merge(*workers, key=itemgetter(0)), key=itemgetter(0)):
         values = [chunk[1] for chunk in chunks]
@@ -192,7 +194,7 @@ def _in_several(workers: Sequence[Iterator[Chunk]]) -> int:
 
 
 def _chunks(url: str, origin: str, page: AskPage) -> Iterator[Chunk]:
-    """Give what a worker has of a site, in the order of runs and numbers."""
+    """Yield the chunks of a site that a worker has, in the order of runs and numbers."""
     after: str | None = None
     while True:
         answer = page(url, origin, after)
@@ -204,7 +206,7 @@ def _chunks(url: str, origin: str, page: AskPage) -> Iterator[Chunk]:
 
 
 def _values(encoded: bytes) -> set[tuple[int, ...]]:
-    """Read the values of a chunk: three varints for each, of which the first is the distance from the one before."""
+    """Read the values of a chunk: three varints per value. The first varint is the difference from the value before."""
     numbers: list[int] = []
     number = shift = 0
     for byte in encoded:
@@ -231,7 +233,7 @@ def _published(status: Mapping[str, Any]) -> int:
 
 def _worker(look: Look) -> WorkerRow:
     intake, sinks = look.now["intake"], look.now["sinks"]
-    # Alerts store nothing, and may leave frames out.
+    # The alerts sink stores nothing, and may leave frames out.
     storing = [sink for sink in sinks.values() if sink.get("kind") != "alerts"]
     unbalanced = [name for name, sink in sinks.items() if sink["accepted"] != sum(sink[part] for part in PARTS)]
     if intake["received"] != intake["accepted"] + intake["duplicate"] + intake["rejected"]:

@@ -1,4 +1,4 @@
-"""`history`: series, last values and ranges of the local history, and all of it as CSV or Parquet. Reads beside a running gateway."""
+"""`history`: shows series, last values and ranges of a history, and exports it as CSV or Parquet. The gateway may run meanwhile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAST_NS = 2**63 - 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the questions."""
+    """Declare the actions."""
     _which(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help="series with their number, topic, times and points (the default)")
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (last, exporting):
         action.add_argument("series", nargs="*", metavar="SERIES", help=f"{wanted}; all by default")
     for action in (listing, last, ranging, exporting):
-        # The same behind the action; what stands before it holds unless it stands here as well.
+        # The same options are accepted after the action, where they override those before it.
         action.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
         _which(action, default=argparse.SUPPRESS)
     parser.set_defaults(json=False)
@@ -64,7 +64,7 @@ def _which(parser: argparse.ArgumentParser, **default: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Open the history and answer."""
+    """Open the history and perform the action."""
     try:
         reader = HistoryReader(path_of(args))
         known = reader.series()
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def path_of(args: argparse.Namespace) -> str:
-    """Return the file that is meant. Raises GatewayError."""
+    """Return the path of the history's file. Raises GatewayError."""
     if args.file:
         return str(args.file)
     config = load(args.config)
@@ -100,7 +100,7 @@ def path_of(args: argparse.Namespace) -> str:
 
 
 def chosen(known: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any]]:
-    """Return the series that numbers, topics and patterns name, each once. Raises GatewayError for one that names nothing."""
+    """Return the series that numbers, topics and patterns name, each once. Raises GatewayError for a name without a series."""
     if not wanted:
         return known
     found: dict[int, dict[str, Any]] = {}
@@ -115,7 +115,10 @@ def chosen(known: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any
 
 
 def span(series: list[dict[str, Any]], args: argparse.Namespace, since_ns: int | None) -> tuple[int, int]:
-    """Return start and end (exclusive) in nanoseconds; without --start and --since `since_ns` before the end, or everything."""
+    """Return start and end (exclusive) in nanoseconds.
+
+    Without --start and --since, the range begins `since_ns` before its end, or with the first point.
+    """
     if args.start is not None and args.since is not None:
         raise GatewayError("--start and --since say the same thing; keep one of them")
     end_ns: int = args.end if args.end is not None else min(max((s["last_ns"] for s in series), default=0) + 1, LAST_NS)
@@ -132,7 +135,7 @@ def span(series: list[dict[str, Any]], args: argparse.Namespace, since_ns: int |
 
 
 def moment(time_ns: int) -> str:
-    """Write a time in UTC, with as many decimals as it has, at least none."""
+    """Return a time in UTC, with only as many decimals as it needs."""
     seconds, rest_ns = divmod(time_ns, 10**9)
     try:
         text = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
@@ -143,7 +146,7 @@ def moment(time_ns: int) -> str:
 
 
 def called(series: dict[str, Any]) -> str:
-    """Return what people call a series, fit to be shown."""
+    """Return the name of a series for people, safe for a terminal."""
     if series["topic"]:
         return visible(series["topic"])
     tags = ",".join(f"{key}={value}" for key, value in series["tags"].items())
@@ -207,5 +210,5 @@ def _range(reader: HistoryReader, known: list[dict[str, Any]], args: argparse.Na
 
 
 def shown(value: float) -> str:
-    """Write a computed number: whole ones without a point, others with no more than six decimals."""
+    """Return a computed number as text: a whole number without a point, another one with at most six decimals."""
     return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(round(value, 6))

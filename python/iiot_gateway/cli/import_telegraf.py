@@ -1,4 +1,4 @@
-"""`import telegraf FILE...`: write a configuration and profiles for this gateway, and report the result for each key."""
+"""`import telegraf FILE...`: writes a configuration and profiles for this gateway, and reports the result for each key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOTALS = {"taken": "taken over", "differs": "mean something else here", "left ou
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what is imported, and where to."""
+    """Declare the files, and the folder for the result."""
     programs = parser.add_subparsers(dest="program", required=True, metavar="PROGRAM")
     telegraf = programs.add_parser("telegraf", help="import telegraf.conf files")
     telegraf.add_argument("files", nargs="+", metavar="FILE", help="files that Telegraf reads together")
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files and print the report; 1 if there is nothing to take over."""
+    """Write the files and print the report. Return 1 if there is nothing to import."""
     translation = translate([(file, _text(file)) for file in args.files], os.environ, socket.gethostname())
     written = _write(translation, Path(args.out)) if translation.has_source else []
     if args.json:
@@ -57,7 +57,7 @@ def _text(file: str) -> str:
 
 
 def _write(translation: Translation, folder: Path) -> list[Path]:
-    """Write all files, none of which may be there."""
+    """Write all files. Raises GatewayError if one of them exists."""
     secrets = {name: secret.reveal() + "\n" for name, secret in translation.secrets.items()}
     texts = {CONFIG: translation.config, **translation.profiles, **secrets}
     if there := [str(folder / name) for name in texts if (folder / name).exists()]:
@@ -74,7 +74,7 @@ def _write(translation: Translation, folder: Path) -> list[Path]:
 
 
 def _check(folder: Path, profiles: list[str]) -> None:
-    """Look at what was written as `check` does. Raises ConfigError."""
+    """Check the written configuration in the same way as `check`. Raises ConfigError."""
     from iiot_gateway.profile import read_profile
 
     _config, faults = examine(str(folder / CONFIG), {})

@@ -1,9 +1,9 @@
-"""`influxdb init|query|delete`: what influxdb-client is good at; imported only here, because it is large.
+"""`influxdb init|query|delete`: the commands that use influxdb-client, which only they import because it is large.
 
-init    wait until the server is ready, set it up if it is new, make organisation and bucket, a write-only token for the
-        gateway and a read-only one for dashboards, each to a file with mode 0600
-query   run a Flux query, print CSV
-delete  delete a measurement, or all, between two times
+init    wait until the server is ready, set it up if it is new, make organisation and bucket, and write a write-only token for
+        the gateway and a read-only token for dashboards, each to a file with mode 0600
+query   run a Flux query and print CSV
+delete  delete the points of a measurement, or all points, between two times
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="make the buckets and the daily task of a plan: factory-dosing (raw points for two years, daily sums for ten)",
     )
-    init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; by default for ever")
+    init.add_argument("--retention-days", type=count, metavar="N", help="how long the bucket keeps points; without a limit by default")
     init.add_argument(
         "--gateway-token-file",
         metavar="FILE",
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='like _measurement="temperature" AND node="node1"; all by default',
     )
     for action in (init, query, delete):
-        # Behind the action too; suppressed, so that it does not undo what stands before it.
+        # The option is also accepted after the action. Its default is suppressed, so that it does not overwrite one before the action.
         action.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
         action.add_argument("--section", metavar="NAME", default=argparse.SUPPRESS, help="which section of it")
     for action in (init, delete):
@@ -87,10 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do one of the three."""
+    """Perform one of the three actions."""
     config, faults = examine(args.config)
     if args.action == "init":
-        faults = [fault for fault in faults if fault.key != f"{args.section}.token_file"]  # init is what writes it
+        faults = [fault for fault in faults if fault.key != f"{args.section}.token_file"]  # `init` writes this file
     if faults:
         raise ConfigError(faults)
     section = config.of(InfluxdbSection).get(args.section)
@@ -127,12 +127,12 @@ def client(section: InfluxdbSection, token: str) -> Any:
 
 
 def foreign(section: InfluxdbSection, what: str) -> GatewayError:
-    """Return the error for a peer that answers as no InfluxDB 2 does: a login page, a proxy, another server."""
+    """Return the error for a peer that is not InfluxDB 2, such as a login page, a proxy or another server."""
     return GatewayError(f"{section.url} is no InfluxDB 2: {what}; set url to the database itself, without the path of its API")
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal. Raises GatewayError unless the answer is yes."""
+    """Ask the user on a terminal. Raises GatewayError unless the answer is yes."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -187,7 +187,7 @@ def _delete(section: InfluxdbSection, args: argparse.Namespace) -> int:
 
     with client(section, section.token.reveal()) as influxdb:
         request = DeletePredicateRequest(start=iso(args.begin), stop=iso(args.end), predicate=args.predicate)
-        # The library's own `delete` does not say how it was answered.
+        # The library's own `delete` does not return the status of the answer.
         _data, status, _headers = DeleteService(influxdb.api_client).post_delete_with_http_info(
             delete_predicate_request=request, bucket=section.bucket, org=section.org
         )
@@ -198,7 +198,7 @@ def _delete(section: InfluxdbSection, args: argparse.Namespace) -> int:
 
 
 def iso(moment: int) -> str:
-    """Return nanoseconds as the text that InfluxDB takes."""
+    """Return a time in nanoseconds as the text that InfluxDB accepts."""
     import datetime as dt
 
     whole = dt.datetime.fromtimestamp(moment // 1_000_000_000, tz=dt.UTC)

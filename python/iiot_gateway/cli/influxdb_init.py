@@ -1,4 +1,4 @@
-"""`influxdb init`: the set-up of an InfluxDB 2 server, each step only if it is needed, so that it can be run again."""
+"""`influxdb init`: sets an InfluxDB 2 server up. Each step happens only if it is needed, so the command can be repeated."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ POLL_S = 0.5
 
 
 def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[..., None]) -> int:
-    """Set the server up; say each step."""
+    """Set the server up, and print each step."""
     plan = _plan(section, args)
     gateway_token_file = args.gateway_token_file or section.token_file or "gateway.token"
     if args.password_file:
-        influxdb.secret_of(args.password_file)  # before a minute is waited for a server
+        influxdb.secret_of(args.password_file)  # checked first, because the command may wait a minute for a server
     _wait_ready(section, args.wait)
     is_new = _is_new(section)
     files = [gateway_token_file, args.dashboard_token_file]
@@ -71,7 +71,7 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
 
 
 def _plan(section: InfluxdbSection, args: argparse.Namespace) -> Plan | None:
-    """Return the plan that is asked for. Raises GatewayError for what does not go together."""
+    """Return the plan named by the arguments. Raises GatewayError for options that exclude each other."""
     plan = PLANS[args.plan] if args.plan else None
     if plan and section.bucket != plan.raw:
         raise GatewayError(f"the plan {args.plan} writes to the bucket {plan.raw!r}: set bucket = {plan.raw!r} in [{args.section}]")
@@ -84,7 +84,7 @@ def _plan(section: InfluxdbSection, args: argparse.Namespace) -> Plan | None:
 
 def _write_samples(client: Any, section: InfluxdbSection, *, was_there: bool) -> None:
     if was_there:
-        # Whoever has measurements in it would find ours among them.
+        # The user's own measurements in the bucket would be mixed with the sample data.
         print(f"iiot-gateway: the bucket {section.bucket} was there before, so it gets no sample data", file=sys.stderr)
         return
     written = write_samples(client, section.bucket, section.org, int(time.time()))
@@ -160,7 +160,7 @@ def _find_bucket(client: Any, name: str, org: Any) -> Any:
 
 
 def _found(ask: Callable[[], list[Any]]) -> list[Any]:
-    """Return what has a name; the server answers 404 where nothing has."""
+    """Return the result of a search by name, or None: the server answers 404 if nothing has the name."""
     from influxdb_client.rest import ApiException
 
     try:

@@ -1,4 +1,4 @@
-"""The plan of `influxdb init --plan` for a plant: buckets, how long they keep points, and a task that computes daily sums."""
+"""The plan of `influxdb init --plan` for a plant: buckets with their retention, and a task that computes daily sums."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Plan:
     task: str
 
     def flux(self, org: str) -> str:
-        """Return the task's text."""
+        """Return the text of the task in Flux."""
         return self.task.format(raw=self.raw, daily=self.daily, org=org.replace("\\", "\\\\").replace('"', '\\"'))
 
 
@@ -72,7 +72,7 @@ PLANS = {
 
 
 def write_task(client: Any, plan: Plan, org: Any) -> None:
-    """Make the task, or let the one that is there say what the plan says."""
+    """Make the task, or update an existing one to the text of the plan."""
     from influxdb_client import TaskCreateRequest, TaskUpdateRequest
 
     api = client.tasks_api()

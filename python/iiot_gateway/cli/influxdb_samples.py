@@ -1,4 +1,4 @@
-"""The data of `influxdb init --sample-data`: a day of two devices that do not exist, as the profile `iotflow` would store it."""
+"""The data of `influxdb init --sample-data`: a day of two invented devices, in the form in which the profile `iotflow` stores it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ DEVICES = (
 )
 STEP_S = 900
 STEPS = 95
-"""So that the oldest point is younger than a day, which is the shortest time that a bucket keeps points."""
+"""The oldest point must be younger than a day, which is the shortest retention of a bucket."""
 CURVES = {"temperature": (21.0, 4.0, 2), "humidity": (48.0, -9.0, 2), "battery": (3.9, 0.1, 3)}
-"""Field `value` of a measurement: mean, how far it swings within a day, decimals."""
+"""The field `value` of each measurement: mean, daily swing, decimals."""
 
 
 def sample_points(now_s: int) -> Iterator[dict[str, Any]]:
-    """Give the points of the last day, the oldest first, as influxdb-client takes them. Times are Unix seconds, `now_s` the newest."""
+    """Yield the points of the last day for influxdb-client, the oldest first. Times are Unix seconds; `now_s` is the newest."""
     for step in range(STEPS, -1, -1):
         at_s = now_s - step * STEP_S
         for number, tags in enumerate(DEVICES):
             for measurement, (mean, swing, decimals) in CURVES.items():
-                # Both follow the day; the second one is ahead, and swings further.
+                # Both devices have a daily curve; that of the second is ahead, and swings further.
                 turn = math.sin(2 * math.pi * (at_s % 86_400) / 86_400 + number)
                 value = round(mean + swing * (1 + number / 2) * turn, decimals)
                 yield {"measurement": measurement, "tags": tags, "fields": {"value": value}, "time": at_s}
@@ -32,7 +32,7 @@ def sample_points(now_s: int) -> Iterator[dict[str, Any]]:
 
 
 def write_samples(client: Any, bucket: str, org: str, now_s: int) -> int:
-    """Write the points; return how many. Raises ApiException."""
+    """Write the points, and return their number. Raises ApiException."""
     from influxdb_client import WritePrecision
     from influxdb_client.client.write_api import SYNCHRONOUS
 

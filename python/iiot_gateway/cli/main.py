@@ -1,7 +1,7 @@
-"""`iiot-gateway COMMAND`: find the command, import only its file, and turn mistakes into one line.
+"""`iiot-gateway COMMAND`: finds the command, imports only its file, and prints an error as one line.
 
-Exit codes: 0 done, 1 an error with a message, 2 wrong arguments; of `--once`: 3 a sink rejected or dropped, 4 not done in time,
-5 the recording is torn or holds no document; what could be read of it is delivered.
+Exit codes: 0 done; 1 an error with a message; 2 wrong arguments. With `--once` also: 3 a sink rejected or dropped frames; 4 not done in
+time; 5 the recording is torn or holds no document, and its readable part is delivered.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMMANDS = {
     "worker": "`worker retire` ends the sessions of a running gateway at its brokers",
     "fleet": "`fleet status` compares the ledgers of sites and workers",
     "influxdb": "set up, query and delete in InfluxDB 2",
-    "postgresql": "make, query and maintain a plant's tables in PostgreSQL; take over a database after the journal was copied",
+    "postgresql": "make, query and maintain a plant's tables in PostgreSQL; let a copied journal continue with a database",
     "backup": "copy journal, histories, registry and configuration into a new folder, also beside the running gateway; `backup verify`",
     "restore": "restore a backup to its old place, or into another folder",
     "import": "`import telegraf` imports telegraf.conf files, and reports the result for each key",
@@ -47,16 +47,16 @@ COMMANDS = {
 }
 
 if not (Path(__file__).parent / "twin.py").is_file():
-    del COMMANDS["twin"]  # the emulation is no part of the wheel: it needs the firmware, which a checkout builds
+    del COMMANDS["twin"]  # the wheel does not contain the emulation, because that needs the firmware, which a checkout builds
 MODULES = {"import": "import_telegraf"}
-"""Commands whose file has another name."""
+"""Commands whose file has a different name."""
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code."""
+    """Run a command and return its exit code."""
     streams.prepare()
     try:
         try:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`).
+        # The reader of standard output has gone (`| head`).
         return EXIT_ERROR
 
 
@@ -83,7 +83,7 @@ def _run(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = next((word for word in arguments if not word.startswith("-")), None)
     module = None
-    # Only the parser that is wanted: `run` keeps it in memory for months. A wrong command gets the list of all.
+    # Make only the parser that is needed, because `run` keeps it in memory for months. For a wrong command, make all, to list them.
     wanted = {named: COMMANDS[named]} if named in COMMANDS else COMMANDS
     for name, sentence in wanted.items():
         command = commands.add_parser(name, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
@@ -92,7 +92,7 @@ def _run(arguments: list[str]) -> int:
             module = importlib.import_module(f"iiot_gateway.cli.{MODULES.get(name, name)}")
             module.add_arguments(command)
     chosen, behind = parser.parse_known_args(arguments)
-    # argparse takes the words of one argument in one place only: `backup verify --restore DIR` has them in two.
+    # argparse accepts the words of one argument only in one place, but in `backup verify --restore DIR` they are in two.
     if behind and hasattr(chosen, "words") and not any(word.startswith("-") for word in behind):
         chosen.words += behind
     elif behind:
@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _parted(error: BaseException) -> tuple[list[BaseException], BaseException | None]:
-    """Part what the operator should read from what is a fault of ours; a task group wraps both."""
+    """Separate errors for the operator from faults in the program. A task group wraps both."""
     if isinstance(error, GatewayError):
         return [error], None
     if not isinstance(error, BaseExceptionGroup):

@@ -1,10 +1,10 @@
-"""`postgresql init|adopt|query|size|maintain`: what a database needs beside the sink.
+"""`postgresql init|adopt|query|size|maintain`: the commands for a PostgreSQL database.
 
 init      make a plant's tables, views and roles
-adopt     let this journal go on with a database into which another journal's run has written
+adopt     let a copied journal continue with a database that a run of another copy has written to
 query     the newest row of each series
-size      how much room tables and indexes take
-maintain  vacuum, partitions, hourly sums
+size      the sizes of tables and indexes
+maintain  VACUUM, partitions, hourly sums
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     parser.add_argument("--section", default="postgresql", metavar="NAME", help="which section of the configuration; postgresql by default")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    adopt = actions.add_parser("adopt", help="take over a database that the sink calls unknown_run; the gateway must be stopped")
+    adopt = actions.add_parser("adopt", help="let a copied journal continue with a database (unknown_run); the gateway must be stopped")
     init = actions.add_parser("init", help="make the tables, views and roles of a plant; a second call changes nothing")
     init.add_argument("--profile", choices=tuple(PLANS), required=True, help="the profile whose points go into the tables")
     init.add_argument("--url", metavar="URL", help="the database as its owner, whose password PGPASSWORD holds; by default the section's")
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--url", metavar="URL", help="the database as another role, whose password PGPASSWORD holds; by default the section's"
         )
     for action in (adopt, init, query, size, maintain):
-        # Behind the action too; suppressed, so that it does not undo what stands before it.
+        # The option is also accepted after the action. Its default is suppressed, so that it does not overwrite one before the action.
         action.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
         action.add_argument("--section", metavar="NAME", default=argparse.SUPPRESS, help="which section of it")
     adopt.add_argument("--yes", action="store_true", help="do not ask")
@@ -74,17 +74,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _retention(text: str) -> tuple[str, float]:
     """Read MEASUREMENT=DAYS."""
     name, _, days = text.partition("=")
-    if not name or not 0 < (found := float(days)) <= 36600:  # argparse says that a ValueError is no good value
+    if not name or not 0 < (found := float(days)) <= 36600:  # argparse reports a ValueError as a wrong value
         raise argparse.ArgumentTypeError("expected MEASUREMENT=DAYS with days above 0")
     return name, found
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what is asked."""
+    """Perform the action."""
     config = load(args.config)
     section = config.of(PostgresqlSection).get(args.section)
     if section is None and args.action != "adopt" and args.url:
-        section = PostgresqlSection()  # the tables may come before the configuration
+        section = PostgresqlSection()  # the tables may be made before the configuration exists
     if section is None:
         raise GatewayError(f"the configuration has no section [{args.section}]")
     if args.action == "init":
@@ -131,7 +131,7 @@ def _adopt(config: Config, name: str, section: PostgresqlSection, *, yes: bool) 
 
 
 def _found(journal: Journal, name: str, section: PostgresqlSection) -> tuple[str, str, str] | None:
-    """Return position, run and time of the row that the database has of this journal's sink."""
+    """Return position, run and time of the database's row for this journal's sink."""
     from iiot_gateway._native import PostgresConnection, postgres_literal, postgres_name
 
     connection = PostgresConnection(settings(section))

@@ -1,4 +1,4 @@
-"""Which database a command of `postgresql` works on, and as whom: the section's, or `--url` with the password of PGPASSWORD."""
+"""Finds the database and the user for a command of `postgresql`: those of the section, or `--url` with the password of PGPASSWORD."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
 
 
 def reached(section: PostgresqlSection, args: argparse.Namespace) -> PostgresqlSection:
-    """Return the section, with the URL of the arguments if there is one; its password is not that of the section's user."""
+    """Return the section. If the arguments have a URL, it replaces the section's, and the section's password is not used."""
     if not args.url:
         return section
     return replace(section, url=args.url, password=Secret(os.environ.get("PGPASSWORD", "")))
@@ -26,7 +26,7 @@ class Database:
     """A connection that opens again when an error has closed it."""
 
     def __init__(self, section: PostgresqlSection) -> None:
-        """Only look at the settings. Raises PostgresError."""
+        """Check the settings, without a connection. Raises PostgresError."""
         self.section = section
         self._connection = PostgresConnection(settings(section))
         self._is_open = False
@@ -45,17 +45,17 @@ class Database:
             raise
 
     def texts(self, sql: str) -> list[list[str]]:
-        """Return the same rows, NULL as nothing. Raises PostgresError."""
+        """Return the same rows, with an empty text for NULL. Raises PostgresError."""
         return [["" if value is None else value for value in row] for row in self.query(sql)]
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
 
 @contextmanager
 def opened(section: PostgresqlSection) -> Iterator[Database]:
-    """Give the database, connected. Raises GatewayError for whatever the database refuses."""
+    """Yield a connected database. Raises GatewayError for every error of the database."""
     try:
         database = Database(section)
         try:

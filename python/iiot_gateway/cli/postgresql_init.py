@@ -1,4 +1,4 @@
-"""`postgresql init`: print or run the statements that make a plant's tables, views and roles. Twice changes nothing."""
+"""`postgresql init`: prints or runs the statements that make a plant's tables, views and roles. A second run changes nothing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from iiot_gateway.sinks.postgresql.schema import Roles, latest, plain, rights, r
 from iiot_gateway.sinks.postgresql.section import PostgresqlSection, settings
 
 SHOWN = 100
-"""How much of a statement an error shows."""
+"""How many characters of a statement an error shows."""
 
 
 def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
-    """Do it."""
+    """Print or run the statements, and print what is left to do."""
     plan = replace(PLANS[args.profile], is_unique=args.unique)
     keep_days = _keep_days(plan, args.retention)
     section = reached(section, args)
@@ -33,7 +33,7 @@ def init(section: PostgresqlSection, args: argparse.Namespace) -> int:
 def applied(
     section: PostgresqlSection, plan: Plan, keep_days: Mapping[str, float], names: Roles | None, *, dry_run: bool = False
 ) -> tuple[int, str | None]:
-    """Run the statements, or print them; return how many there are, and the licence of an extension. Without names no roles are made.
+    """Run or print the statements. Return their number, and the licence of TimescaleDB if it is there. Without names no roles are made.
 
     Raises GatewayError.
     """
@@ -68,9 +68,9 @@ def _short(statement: str) -> str:
 def statements(
     plan: Plan, schema: str, version: int, licence: str | None, keep_days: Mapping[str, float], names: Roles | None
 ) -> Iterator[str]:
-    """Give the statements for a server with this licence of its extension, None without one. Without names no roles are made."""
+    """Yield the statements for a server with this licence of TimescaleDB, None without it. Without names no roles are made."""
     if names is not None:
-        # First, because only they need a right over the whole server: without it nothing is made.
+        # The roles come first, because only they need a right on the whole server. If it is missing, nothing is made.
         yield from roles(names)
     yield schema_statement(schema)
     if licence is None:
@@ -83,7 +83,7 @@ def statements(
 
 
 def _keep_days(plan: Plan, given: list[tuple[str, float]]) -> dict[str, float]:
-    """Return how long each table is kept. Raises GatewayError for one that the plan does not have."""
+    """Return how many days each table is kept. Raises GatewayError for a table that the plan does not have."""
     known = plan.retention()
     for name, days in given:
         if name not in known:
@@ -93,7 +93,7 @@ def _keep_days(plan: Plan, given: list[tuple[str, float]]) -> dict[str, float]:
 
 
 def _next(args: argparse.Namespace, licence: str | None, keep_days: Mapping[str, float], plan: Plan) -> str:
-    """Say what is left to do."""
+    """Print what is left to do."""
     days = ", ".join(f"{table.name} = {keep_days[table.name]:g}" for table in plan.tables)
     policies = {None: "the gateway drops, once a day,", "apache": "an Apache-licensed TimescaleDB has no policies, so nobody drops"}
     dropped = policies.get(licence, "the server's policies drop")

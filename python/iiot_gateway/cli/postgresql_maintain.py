@@ -1,7 +1,7 @@
-"""`postgresql maintain`: what a database needs now and then. Each step can be done again, beside a running gateway.
+"""`postgresql maintain`: regular maintenance of a database. Each step can be repeated, and the gateway may run meanwhile.
 
-Hourly sums   with TimescaleDB: continuous aggregates are refreshed where all of their raw rows are still there
-Partitions    those of this week and the next are made, those past their retention are dropped; hypertables have none
+Hourly sums   with TimescaleDB, continuous aggregates are refreshed for the times whose raw rows all still exist
+Partitions    those of this week and the next are made, and those past their retention are dropped; hypertables have none
 VACUUM        with ANALYZE, of every table that the user owns
 """
 
@@ -20,13 +20,13 @@ from iiot_gateway.sinks.postgresql.retention import drop_old, old
 from iiot_gateway.sinks.postgresql.schema import RETAIN, may_retain, qualified
 
 NO_LIMIT = "SET statement_timeout = 0"
-"""A table of years takes longer than a transaction of the sink may."""
+"""The maintenance of a large table may take longer than a transaction of the sink is allowed to."""
 PATIENCE_S = 30 * 86_400.0
 RETRY_S = 2.0
 BUSY = ("55P03", "40001", "40P01", "55006")
-"""The policy refreshes the same aggregate, or somebody holds a lock."""
+"""The policy refreshes the same aggregate, or another session holds a lock."""
 TOO_SMALL = "22023"
-"""No bucket lies in the window as a whole."""
+"""The window does not contain a whole bucket."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def maintain(database: Database, args: argparse.Namespace) -> int:
-    """Do it; 1 if something was left undone."""
+    """Do the maintenance. Return 1 if something was not done."""
     database.query(f"{NO_LIMIT}; {contents.READABLE}")
     is_done = not database.extension or _refresh(database, args)
     for step in _partitions(database, dry_run=args.dry_run):
@@ -51,7 +51,7 @@ def maintain(database: Database, args: argparse.Namespace) -> int:
 
 
 def _refresh(database: Database, args: argparse.Namespace) -> bool:
-    """Refresh each aggregate within its window; False if one stayed busy."""
+    """Refresh each aggregate within its window. Return False if one stayed busy."""
     schema, is_done = database.section.schema, True
     for view, begin, end, is_span in database.texts(hypertables.windows(schema)):
         if not begin or is_span != "t":
@@ -85,13 +85,13 @@ def _refreshed(database: Database, view: str, begin: str, end: str, wait_s: floa
 
 
 def _partitions(database: Database, *, dry_run: bool) -> Iterator[str]:
-    """Make what is missing and drop what is old; say each."""
+    """Make missing partitions and drop old ones, and print each."""
     section, schema = database.section, database.section.schema
     by_function = bool(database.query(postgres_has_partition_function(schema)))
     for table, is_partitioned in database.texts(contents.measurements(schema)):
         known = database.query(postgres_partitions(schema, table)) if is_partitioned == "t" else []
         if is_partitioned != "t" or any(first is None or end is None for _name, first, end in known):
-            continue  # not partitioned by time, or a default partition takes every time
+            continue  # the table is not partitioned by time, or a default partition takes all rows
         spans = [(int(first or 0), int(end or 0)) for _name, first, end in known]
         for name, statement in postgres_add_partitions(schema, table, spans, time.time_ns() // 1000, by_function=by_function):
             if dry_run:
@@ -109,7 +109,7 @@ def _partitions(database: Database, *, dry_run: bool) -> Iterator[str]:
 
 
 def _vacuum(database: Database, *, dry_run: bool) -> bool:
-    """VACUUM what may be; False if there is more."""
+    """VACUUM the tables that the user owns. Return False if there are others."""
     schema, is_done = database.section.schema, True
     for table, may in database.texts(contents.owned(schema)):
         name = qualified(schema, table)

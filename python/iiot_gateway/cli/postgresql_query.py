@@ -1,4 +1,4 @@
-"""`postgresql query`: the newest time of each table, or the newest row of each series of one."""
+"""`postgresql query`: prints the newest time of each table, or the newest row of each series of one table."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 def query(database: Database, args: argparse.Namespace) -> int:
-    """Print what is asked for."""
+    """Print the times or rows."""
     schema = database.section.schema
     database.query(READABLE)
     tables = [name for name, _is_partitioned in database.texts(measurements(schema))]

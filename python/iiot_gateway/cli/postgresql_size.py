@@ -1,4 +1,4 @@
-"""`postgresql size`: how much room tables and their indexes take, and what compression saves where there is TimescaleDB."""
+"""`postgresql size`: prints the sizes of tables and their indexes, and the room that compression saves with TimescaleDB."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from iiot_gateway.sinks.postgresql import contents, hypertables
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the form."""
+    """Declare the form of the output."""
     parser.add_argument("--json", action="store_true", help="print JSON, in bytes")
 
 
 def size(database: Database, args: argparse.Namespace) -> int:
-    """Print it."""
+    """Print the sizes."""
     found = measured(database)
     if args.json:
         print(json.dumps(found, indent=2))
@@ -46,7 +46,7 @@ def size(database: Database, args: argparse.Namespace) -> int:
 
 
 def measured(database: Database) -> list[dict[str, Any]]:
-    """Return what is known of each table, in bytes; a table of TimescaleDB has chunks for parts."""
+    """Return the sizes of each table in bytes. A table of TimescaleDB has chunks as its parts."""
     schema = database.section.schema
     tables: dict[str, dict[str, Any]] = {}
 
@@ -75,6 +75,6 @@ def measured(database: Database) -> list[dict[str, Any]]:
     else:
         of_hypertables = set()
     for table, index, size_ in database.texts(contents.indexes(schema)):
-        if table not in of_hypertables:  # the indexes of a hypertable itself are empty: those of its chunks are in its sum
+        if table not in of_hypertables:  # the indexes of a hypertable itself are empty; those of its chunks are in its sum
             tables[table]["indexes"][index] = int(size_)
     return [tables[name] for name in sorted(tables)]

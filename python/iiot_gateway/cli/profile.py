@@ -1,4 +1,4 @@
-"""`profile test PROFILE [FILE]`: the points that documents give, and their faults; `profile template [NAME]`: a profile to begin with."""
+"""`profile test PROFILE [FILE]` shows the points and faults of documents; `profile template [NAME]` prints a profile to begin with."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Message(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the two things to do."""
+    """Declare the two actions."""
     actions = parser.add_subparsers(dest="action", required=True)
     template = actions.add_parser("template", help="print a commented profile, or one that is built in")
     built_in = sorted(path.stem for path in PROFILES.glob("*.toml"))
@@ -45,13 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="?",
         default="-",
-        help="one JSON document, or one a line; lines of `mosquitto_sub -F %%j` bring their topics along; standard input by default",
+        help="one JSON document, or one per line; lines of `mosquitto_sub -F %%j` bring their topics along; standard input by default",
     )
     test.add_argument("--topic", metavar="TOPIC", help="the topic under which the documents came")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the template, or what each document yields; 1 if there was a reject."""
+    """Print the template, or the points of each document. Return 1 if there was a reject."""
     if args.action == "template":
         print(TEMPLATE if args.name is None else profile_path(Path(), args.name).read_text(encoding="utf-8"), end="")
         return 0
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(path: str) -> bytes:
-    """Return what a file holds, unpacked and as UTF-8; say on standard error what is wrong with it."""
+    """Return the content of a file, unpacked and as UTF-8. Print its faults to standard error."""
     try:
         with closing(RecordedFile(path)) as file:
             content = b"".join(chunk for _arrival, chunk in file.chunks()).removeprefix(codecs.BOM_UTF8)
@@ -91,7 +91,7 @@ def _read(path: str) -> bytes:
 
 
 def _messages(content: bytes, topic: str | None) -> Iterator[Message]:
-    """Give the whole as one document if it is one, else each line that is not blank."""
+    """Yield the whole text if it is one document, otherwise each line that is not blank."""
     whole = content.strip()
     lines = [line for line in whole.splitlines() if line.strip()]
     if len(lines) > 1 and _is_json(whole):
@@ -101,7 +101,7 @@ def _messages(content: bytes, topic: str | None) -> Iterator[Message]:
 
 
 def _message(line: bytes, topic: str | None) -> Message:
-    """Take a line for a message that brings its topic along, if it is one, else for a document."""
+    """Read a line: a message with its own topic, if the line has that form, otherwise a document."""
     if topic is None:
         with suppress(ValueError, RecursionError):
             match json.loads(line):

@@ -1,4 +1,4 @@
-"""`record FILE`: a live source's raw bytes, or messages with their topics, with arrival times, in a file that `replay` plays back."""
+"""`record FILE`: records a live source's raw bytes, or messages with topics, with their arrival times, in a file for `replay`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         log.finish()
     if not writer.bytes:
-        # A file without bytes is no recording, and in the way of the next attempt.
+        # An empty file is no recording, and it would prevent the next attempt.
         if os.path.isfile(args.file):
             os.unlink(args.file)
         raise GatewayError(f"nothing was recorded: {_state(source)}")
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _state(source: Source) -> str:
-    """Say in what state the recording ended."""
+    """Return the state of the source at the end of the recording, in words."""
     status = source.status
     return f"{source.name} was {status.state}" + (f" at the end ({status.detail})" if status.detail else " at the end")
 

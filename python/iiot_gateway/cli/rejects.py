@@ -1,4 +1,4 @@
-"""`rejects`: data that could not be used or delivered, newest first; `rejects retry` offers it again under the present profiles."""
+"""`rejects`: lists data that could not be used or delivered, newest first; `rejects retry` offers it again with the present profiles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List or retry."""
+    """List or retry rejects."""
     config = load(args.config)
     if args.action == "retry":
         result = _retry(config, args.id)

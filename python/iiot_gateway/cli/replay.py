@@ -1,4 +1,4 @@
-"""`replay FILE`: a recorded log, plain, gzip, made by `record`, or `-` for standard input."""
+"""`replay FILE`: plays a recorded log, which may be plain, gzip or made by `record`; `-` is standard input."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def moment_ns(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a time like 2023-01-04T21:31:22Z, found {text!r}") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
-    # In whole numbers: a float holds nanoseconds of today only to the nearest 256.
+    # Computed in whole numbers, because a float has a resolution of only 256 nanoseconds for today's times.
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     nanoseconds = (since.days * 86400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
     if not 0 <= nanoseconds < 2**63:
@@ -58,7 +58,7 @@ def seconds(text: str) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what to play and how."""
+    """Declare the file and the way to play it."""
     parser.add_argument("file", metavar="FILE", help="the log; - reads standard input")
     parser.add_argument("--speed", type=speed, default=1.0, metavar="N|max", help="times real time; 1 by default")
     parser.add_argument(
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play until the end (--once) or a signal."""
+    """Play until everything is delivered (--once), or until a signal."""
     from iiot_gateway.sources.played import Replay
 
     config = load(args.config)
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _progress(views: Views) -> None:
-    """Draw a bar on standard error, four times per second, and leave it there as it was at the end."""
+    """Draw a progress bar on standard error, four times per second. The last state stays visible."""
     from iiot_gateway.log import draw
 
     source: Any = views.status.sources[0]
@@ -108,7 +108,7 @@ async def _progress(views: Views) -> None:
 
 
 def _bar(done: int, total: int, documents: int) -> str:
-    """Return a line that goes back to its beginning, so that what is logged meanwhile stands over it; a stream has no known total."""
+    """Return a line that ends with a carriage return, so that log lines overwrite it. The total of a stream is unknown."""
     filled = min(30, 30 * done // total) if total else 0
     bar = f"[{'#' * filled}{'.' * (30 - filled)}] {100 * done // total:3d} %  " if total else ""
     return f"{bar}{documents} documents\r"

@@ -1,4 +1,4 @@
-"""`restore DIR`: restore a backup, and say what follows from it."""
+"""`restore DIR`: restores a backup, and prints what the operator must know afterwards."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where from and where to."""
+    """Declare the backup and the destination."""
     parser.add_argument("folder", metavar="DIR", help="the backup")
     parser.add_argument("--into", metavar="FOLDER", help="restore it below this folder instead of its old place")
     parser.add_argument("--replace", action="store_true", help="move existing files aside, under other names")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore."""
+    """Restore the backup."""
     from iiot_gateway.backup.restoring import restore
 
     into = None if args.into is None else Path(args.into)

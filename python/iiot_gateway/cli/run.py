@@ -1,4 +1,4 @@
-"""`run`: the gateway with the sources of its configuration."""
+"""`run`: runs the gateway with the sources of its configuration."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def start(
     timeout_s: float | None = None,
     services: tuple[Service, ...] = (),
 ) -> int:
-    """Run a gateway with a configuration; `replay` does the same with a recording for a source."""
+    """Run a gateway with a configuration. `replay` calls this too, with a recording as the source."""
     from iiot_gateway import log
     from iiot_gateway._anyio import anyio
     from iiot_gateway._native import JournalError, share_arena
     from iiot_gateway.compose import build
 
-    share_arena()  # before there are threads
+    share_arena()  # this must happen before there are threads
     log.configure(config.log.level, config.log.format)
     if config.http.enabled:
         from iiot_gateway.api.server import http_service
@@ -49,7 +49,7 @@ def start(
         return await build(config, replay=replay, services=services).run(once=once, timeout_s=timeout_s)
 
     try:
-        # Its parser and loop answer devices in a fifth of the time; without devices it would cost three megabytes for nothing.
+        # uvloop and its parser answer devices in a fifth of the time. Without devices they would only cost three megabytes.
         return anyio.run(main, backend_options={"use_uvloop": is_asked_by_devices(config)})
     except* JournalError as group:
         detail = str(group.exceptions[0])

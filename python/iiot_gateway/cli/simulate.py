@@ -1,4 +1,4 @@
-"""`simulate`: the log of simulated LoRa nodes, as probe-rs would print it; dosing machines that publish to a broker; or devices."""
+"""`simulate`: prints the log of simulated LoRa nodes in the form of probe-rs, or runs simulated dosing machines or devices."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def rate(text: str) -> float | None:
 
 
 def seed(text: str) -> int:
-    """Read a whole number that the extension takes."""
+    """Read a whole number that the extension accepts as a seed."""
     if not (text.isascii() and text.isdigit()) or int(text[:20]) >= 2**63:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**63 - 1}, found {text!r}")
     return int(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how many nodes or machines, and how fast."""
+    """Declare the number of nodes or machines, and their speed."""
     parser.add_argument(
         "what",
         nargs="?",
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Go on until the count is reached, or nobody reads any more; then say what happened."""
+    """Simulate until the count is reached or the reader has gone. Then print the result."""
     if args.what == "dosing":
         return _dosing(args)
     if args.what == "devices":
@@ -114,7 +114,7 @@ def _dosing(args: argparse.Namespace) -> int:
         "password": os.environ.get("MQTT_PASSWORD") or None,
     }
     fleet = Fleet(broker, devices=args.devices, seed=args.seed, clock=args.clock, pace=args.rate or MAX_PACE)
-    # A service manager ends it as Ctrl-C does: what was published is told all the same.
+    # A service manager's SIGTERM acts like Ctrl-C, so that the tally is printed too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         fleet.run(count=args.count)
@@ -123,7 +123,7 @@ def _dosing(args: argparse.Namespace) -> int:
     finally:
         if fleet.left:
             print(f"iiot-gateway: {fleet.left} messages were not taken by the broker: {fleet.error}", file=sys.stderr)
-        text = json.dumps(fleet.ledger.document(), indent=2)
+        text = json.dumps(fleet.tally.document(), indent=2)
         if args.ledger:
             Path(args.ledger).write_text(text + "\n", encoding="utf-8")
         else:
@@ -134,7 +134,7 @@ def _dosing(args: argparse.Namespace) -> int:
 def _print(simulator: Simulator, start_ns: int, args: argparse.Namespace) -> None:
     output = sys.stdout.buffer
     left = args.count or sys.maxsize
-    # Simulated time runs with that of the machine, wherever it begins.
+    # Simulated time passes as fast as the machine's, but may begin at any time.
     ahead_ns = start_ns - time.time_ns()
     while left > 0:
         until_ns = None if args.rate is None else time.time_ns() + ahead_ns

@@ -1,4 +1,4 @@
-"""`simulate devices`: ESP32s that do not exist register themselves and send, over HTTP or MQTT; a ledger says what became of it."""
+"""`simulate devices`: simulated ESP32s register themselves and send over HTTP or MQTT. A tally counts their messages by result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_DEVICES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what only devices take."""
+    """Declare the options that only devices have."""
     parser.add_argument(
         "--http",
         metavar="URL",
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_devices(args: argparse.Namespace) -> int:
-    """Let devices live until Ctrl-C, or until they have sent so many messages; then print the ledger."""
+    """Run devices until Ctrl-C, or until they have sent `count` messages. Then print the tally."""
     from iiot_gateway.plant.device_fleet import DeviceFleet
     from iiot_gateway.plant.posting import Door
 
@@ -59,14 +59,14 @@ def run_devices(args: argparse.Namespace) -> int:
         count=args.count,
         keys=_key_book(args),
     )
-    # A service manager ends it as Ctrl-C does: what was sent is told all the same.
+    # A service manager's SIGTERM acts like Ctrl-C, so that the tally is printed too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         fleet.run()
     except KeyboardInterrupt:
         pass
     finally:
-        document = fleet.ledger.document()
+        document = fleet.tally.document()
         for trouble in fleet.troubles():
             print(f"iiot-gateway: {trouble}", file=sys.stderr)
         if document["unanswered"]:
@@ -112,7 +112,7 @@ def read_keys(path: str, *, may_be_missing: bool) -> dict[str, str]:
 
 
 def add_key(path: str, device_id: str, key: str) -> None:
-    """Add a key to a file that nobody else may read. Raises OSError."""
+    """Add a key to a file that only its owner can read. Raises OSError."""
     with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if file.tell() == 0:

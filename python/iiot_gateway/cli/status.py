@@ -1,4 +1,4 @@
-"""`status`: the ledger, from the running gateway or from the journal of a stopped one."""
+"""`status`: prints the ledger of the running gateway, or from the journal of a stopped one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the document."""
+    """Print the status document."""
     document = fetch(args.config)
     print(json.dumps(document, indent=2) if args.json else table(document))
     return 0
 
 
 def fetch(config_path: str | None) -> dict[str, Any]:
-    """Ask the gateway, else read its journal. Raises JournalUnusable if there is none."""
+    """Ask the running gateway, or read the journal of a stopped one. Raises JournalUnusable if there is no journal."""
     from iiot_gateway.pipeline.control import ask
 
     config = load(config_path)
@@ -43,7 +43,7 @@ def fetch(config_path: str | None) -> dict[str, Any]:
 
 
 def table(document: dict[str, Any]) -> str:
-    """Return the document for people."""
+    """Return the document as text for people."""
     gateway, intake, journal = document["gateway"], document["intake"], document["journal"]
     lines = [
         f"gateway   {gateway['version']}, up {_duration(gateway['uptime_s'])}, {gateway['frames_per_s']:g} frames/s"
@@ -76,7 +76,7 @@ def table(document: dict[str, Any]) -> str:
 
 
 def _troubles(document: dict[str, Any]) -> Iterator[str]:
-    """Give a line for each kind of trouble that is there, and for each note on the configuration."""
+    """Yield one line per kind of trouble, and per note on the configuration."""
     if lost := document["intake"].get("sessions_lost"):
         yield "sessions  " + ", ".join(f"{name} lost {_count(count)}" for name, count in lost.items()) + ": messages may be missing"
     for by, reasons in document.get("refused", {}).items():

@@ -1,7 +1,7 @@
-"""The standard streams of a command: they always exist, and each fault is reported once, in a line.
+"""The standard streams of a command: they always exist, and each fault is reported once, in one line.
 
-A descriptor that the caller closed is taken at once; otherwise the next file that is opened, a journal perhaps, would get its number and
-everything that is written to standard error.
+If the caller closed a descriptor, its number is occupied at once. Otherwise the next file, perhaps the journal, would get the number,
+and all text for standard error would be written to that file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STANDARD_ERROR = 2
 
 
 class _Output(io.FileIO):
-    """Standard output: what cannot be written there ends a command with a line, however the command reads and writes other files."""
+    """Standard output. If it cannot be written, the command ends with one line, however it handles errors of other files."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -34,7 +34,7 @@ class _Output(io.FileIO):
 
 
 class _Remarks(io.FileIO):
-    """Standard error: nobody is there to be told that it cannot be written, so that changes nothing."""
+    """Standard error. If it cannot be written, nothing happens, because there is no place to report that."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -53,9 +53,9 @@ def prepare() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # It gets the lowest number that is free: this one. Writing there fails as on a closed one.
+            # The new descriptor gets the lowest free number, which is this one. Writing to it fails, as on a closed descriptor.
             os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)
-    # Whoever replaced a stream meanwhile, as a test does, keeps his own.
+    # A stream that was replaced, for example by a test, stays in use.
     if sys.stdout is sys.__stdout__:
         sys.stdout = _text(_Output(STANDARD_OUTPUT, "w", closefd=False), sys.stdout, "strict")
     if sys.stderr is sys.__stderr__:
@@ -63,7 +63,7 @@ def prepare() -> None:
 
 
 def close_output() -> None:
-    """Write what is left for standard output; nothing of it is left for the interpreter's own end. Raises OutputUnwritable."""
+    """Write the rest of standard output, so that the interpreter has nothing to write at its end. Raises OutputUnwritable."""
     try:
         sys.stdout.flush()
     except (OutputUnwritable, BrokenPipeError):

@@ -1,4 +1,4 @@
-"""`tail`: the newest values of the running gateway as they come: a live view on a terminal, `topic value` lines into a pipe."""
+"""`tail`: shows the newest values of the running gateway, as a live view on a terminal or as `topic value` lines in a pipe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WITHOUT_VIEW = f"iiot-gateway: lines only; the live view needs rich ({sys.execut
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the patterns."""
+    """Declare the topic patterns."""
     parser.add_argument(
         "patterns",
         nargs="*",
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show values until Ctrl-C, or until nobody reads any more."""
+    """Show values until Ctrl-C, or until the reader has gone."""
     from iiot_gateway.pipeline.control import ask
 
     path = load(args.config).journal_path()
@@ -67,7 +67,7 @@ def _pattern(text: str) -> str:
 
 
 def nothing(feed: Feed, patterns: list[str]) -> str:
-    """Say that there is nothing to show, and what there is instead."""
+    """Return a sentence that there is nothing to show, and what there is instead."""
     if not feed.others:
         return "nothing is published yet; waiting"
     examples = ", ".join(visible(topic) for topic in feed.others[:EXAMPLES])
@@ -76,9 +76,9 @@ def nothing(feed: Feed, patterns: list[str]) -> str:
 
 
 def print_lines(feed: Feed, topics: list[Any]) -> None:
-    """Print what is new, for ever. Raises BrokenPipeError when nobody reads any more."""
+    """Print new values, without an end. Raises BrokenPipeError when the reader has gone."""
     output = select.poll()
-    output.register(sys.stdout.fileno(), 0)  # errors are told all the same: the other end was closed
+    output.register(sys.stdout.fileno(), 0)  # poll always reports errors, such as the closed other end of a pipe
     gone = False
     while True:
         sys.stdout.writelines(f"{visible(topic.name)} {visible(topic.value)}\n" for topic in topics)

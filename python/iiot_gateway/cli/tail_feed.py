@@ -1,4 +1,4 @@
-"""The data of `tail`: the topics of a running gateway with their newest values, followed over its control socket."""
+"""The data of `tail`: follows the topics of a running gateway, with their newest values, over its control socket."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from iiot_gateway.cli.topics import topic_matches
 RATE_WINDOW_S = 10.0
 
 Ask = Callable[[dict[str, Any]], Any]
-"""Asks the running gateway. Raises GatewayUnreachable if none answers."""
+"""Sends a request to the running gateway. Raises GatewayUnreachable if none answers."""
 
 
 @dataclass(slots=True)
 class Topic:
-    """One topic as it is now."""
+    """The present state of one topic."""
 
     name: str
     unit: str | None
@@ -30,7 +30,7 @@ class Topic:
     counts: deque[tuple[float, int]] = field(default_factory=deque)
 
     def rate(self, now_s: float) -> float:
-        """Return values per second over the last seconds, on the monotonic clock."""
+        """Return the values per second over the last seconds. `now_s` is a time of the monotonic clock."""
         while len(self.counts) > 1 and now_s - self.counts[0][0] > RATE_WINDOW_S:
             self.counts.popleft()
         if not self.counts:
@@ -40,13 +40,13 @@ class Topic:
 
 
 class Feed:
-    """Follows the topics that some patterns mean; all without a pattern."""
+    """Follows the topics that match some patterns; all topics without a pattern."""
 
     def __init__(self, ask: Ask, patterns: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self.topics: dict[int, Topic] = {}
-        """By the gateway's number of the series, in the order in which they became known."""
+        """Topics by the gateway's number of the series, in the order in which they became known."""
         self.others: list[str] = []
-        """Topics that no pattern means."""
+        """Topics that match no pattern."""
         self._ask = ask
         self._patterns = patterns
         self._clock = clock
@@ -55,10 +55,10 @@ class Feed:
         self._shown: dict[str, tuple[str, int]] = {}
 
     def look(self) -> list[Topic]:
-        """Ask once; return the topics with a value that was not returned before. Raises GatewayUnreachable and GatewayError."""
+        """Ask the gateway once. Return the topics with a new value. Raises GatewayUnreachable and GatewayError."""
         document = self._ask({"command": "live", "run": self._run, "since": self._version})
         if document["run"] != self._run:
-            # Another process: its numbers and its counts begin anew.
+            # The gateway was restarted, so its numbers and counts begin again.
             self.topics.clear()
             self.others.clear()
         self._run, self._version = document["run"], document["version"]
@@ -90,7 +90,7 @@ class Feed:
         topic.counts.append((self._clock(), topic.count))
 
     def _is_new(self, topic: Topic) -> bool:
-        """Tell whether this value was not given before; behind a restart of the gateway it may have been."""
+        """Return whether this value is new: after a restart of the gateway, it may have been returned before."""
         shown = (topic.value, topic.time_ms)
         if self._shown.get(topic.name) == shown:
             return False

@@ -1,4 +1,4 @@
-"""The live view of `tail` on a terminal: sinks above, values below; drawn by rich, which only this file imports."""
+"""The live view of `tail` on a terminal: sinks above, values below. rich draws it, and only this file imports rich."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD_STATES = ("connected", "stopped")
 
 
 def show(feed: Feed, ask: Ask, patterns: Sequence[str]) -> None:
-    """Draw until Ctrl-C. A gateway that goes is waited for."""
+    """Draw until Ctrl-C. If the gateway stops, wait until it runs again."""
     console = Console()
     status: dict[str, Any] | None = None
     status_s = float("-inf")
@@ -46,7 +46,7 @@ def show(feed: Feed, ask: Ask, patterns: Sequence[str]) -> None:
 
 
 def picture(feed: Feed, status: dict[str, Any] | None, patterns: Sequence[str], *, height: int, gone: bool) -> Group:
-    """Return everything that is on the screen now."""
+    """Return the present content of the screen."""
     parts: list[Any] = [_gateway(status, gone=gone)]
     sinks = status["sinks"] if status else {}
     if sinks:
@@ -92,7 +92,7 @@ def _values(topics: Sequence[Topic]) -> Table:
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("age", justify="right")
-    table.add_column("a second", justify="right")
+    table.add_column("per second", justify="right")
     now_ms, now_s = time.time_ns() // 1_000_000, time.monotonic()
     for topic in topics:
         age_ms = now_ms - topic.received_at_ms

@@ -1,4 +1,4 @@
-"""Topic patterns as MQTT has them: + stands for one level, # for all that follow (MQTT 5.0, 4.7.1). Pure."""
+"""Matches topics with patterns of MQTT: + stands for one level, # for all that follow (MQTT 5.0, 4.7.1). Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MAX_BYTES = 65535
 
 
 def pattern_fault(pattern: str) -> str | None:
-    """Say what is wrong with a pattern; None if it is right."""
+    """Return what is wrong with a pattern; None if it is right."""
     *before, last = pattern.split("/")
     for wildcard in "+#":
         for level in (*before, last):
@@ -22,7 +22,7 @@ def pattern_fault(pattern: str) -> str | None:
 
 
 def topic_matches(pattern: str, topic: str) -> bool:
-    """Tell whether a pattern with + and # means a topic."""
+    """Return whether a topic matches a pattern with + and #."""
     wanted, levels = pattern.split("/"), topic.split("/")
     if wanted[-1] == "#":
         wanted, levels = wanted[:-1], levels[: len(wanted) - 1]

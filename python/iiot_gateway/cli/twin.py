@@ -1,4 +1,4 @@
-"""`twin`: the whole system on a desk: nodes in QEMU, the air between them, and the gateway with its web page."""
+"""`twin`: emulates the whole system: nodes in QEMU, the air between them, and the gateway with its web page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from iiot_gateway.sources.serial.section import SerialSection
 
 GATEWAY_ADDRESS = 2
 MOST_NODES = 8
-"""The gateway node remembers two runs each of so many."""
+"""The gateway node remembers two runs of this many nodes."""
 SOURCE = "twin"
 CONFIG = """\
 [mqtt]
@@ -35,11 +35,12 @@ broker_url = "embedded"
 [log]
 level = "error"
 """
-"""Where there is none. Its files end with the command; all its parts are ours, so nobody needs to know which of them left first."""
+"""The configuration if there is no other. Its files are removed at the end of the command. All parts run in this process, so no report
+says which of them left first."""
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a reader of a whole number between two."""
+    """Return a function that reads a whole number between two limits."""
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -50,7 +51,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how many nodes, and how bad the air is."""
+    """Declare the number of nodes, and the quality of the air."""
     parser.add_argument("--nodes", type=whole(1, MOST_NODES), default=3, metavar="N", help="sensor nodes; 3 by default")
     parser.add_argument("--loss", type=whole(0, 90), default=0, metavar="PERCENT", help="frames that are lost, each way")
     parser.add_argument("--bursts", action="store_true", help="lose frames in bursts of twenty seconds")
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
-    """Return the gateway node and the sensor nodes, which stand further and further away."""
+    """Return the gateway node and the sensor nodes; each sensor node is further away than the one before."""
     folder, seed = Path(args.firmware), int.from_bytes(os.urandom(2), "big")
     addresses = [address for address in range(1, args.nodes + 2) if address != GATEWAY_ADDRESS]
     gateway = NodePlan(firmware=folder / "node2-firmware", address=GATEWAY_ADDRESS, seed=seed, region=args.region, distance_m=0.0)
@@ -84,14 +85,14 @@ def plans(args: argparse.Namespace, key: bytes) -> list[NodePlan]:
 
 
 def configuration(args: argparse.Namespace, folder: Path) -> Config:
-    """Return the configuration that is named or lies here, else one with a broker and a history of its own in the folder."""
+    """Return the named configuration or `config.toml`; without either, one with its own broker and history in the folder."""
     if args.config or Path(DEFAULT_FILE).exists():
         return load(args.config)
     return with_free_ports(load_text(CONFIG, place="twin", base=folder, environ=os.environ))
 
 
 def greeting(args: argparse.Namespace, config: Config) -> list[str]:
-    """Return what runs, and where to look."""
+    """Return the text that says what runs, and where to look."""
     lines = [f"{args.nodes} sensor nodes and a gateway node run in QEMU ({args.region}); {args.loss} % of all frames are lost each way."]
     if config.http.enabled:
         lines.append(f"  page     http://{config.http.listen}/")
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         air = AirPlan(loss=args.loss / 100, bursts=args.bursts, seed=int.from_bytes(os.urandom(4), "big"))
         with Simulation(Path(folder), plans(args, key), air) as simulation:
             for address, board in simulation.boards.items():
-                # Each its own weather, so that the page has something to tell apart.
+                # Each node has its own weather, so that its values differ on the page.
                 board.chips.sht31.temperature = 18.0 + 1.5 * address
                 board.chips.sht31.humidity = 40.0 + 3.0 * address
             port = simulation.boards[GATEWAY_ADDRESS].port

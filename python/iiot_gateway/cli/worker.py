@@ -1,4 +1,4 @@
-"""`worker retire`: end the sessions of a running gateway at its brokers, so that no queue is left behind for it."""
+"""`worker retire`: ends the sessions of a running gateway at its brokers, so that no queue is left behind there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIMEOUT_S = 600.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what there is to do."""
+    """Declare the only action."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     retire = actions.add_parser(
         "retire",
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Let the gateway retire, and wait for it."""
+    """Make the gateway retire, and wait until it has finished."""
     from iiot_gateway.pipeline.control import ask
 
     journal = load(args.config).journal_path()
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _left(status: dict[str, Any], names: list[str]) -> str:
-    """Return what is still to be done, in words."""
+    """Return the work that is left, in words."""
     left = [f"{name} is {status['source'][name]['state']}" for name in names if status["source"][name]["state"] != "retired"]
     left += [
         f"{sink['queued']:,} frames for {name}" for name, sink in status["sinks"].items() if sink["queued"] and sink["state"] != "removed"

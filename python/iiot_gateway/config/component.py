@@ -1,7 +1,7 @@
 """A component as the configuration sees it: its section, its rules for `check`, and notes on surprising settings.
 
-Every source, every sink and every service beside them declares one in a light file of its own, `section.py`; `sections.py` lists them. How
-a component is built stands in `components.py`, because `check` needs none of that.
+Every source, sink and service declares one in a file of its own, `section.py`, which imports nothing heavy; `sections.py` lists them.
+`components.py` says how a component is built, because `check` does not need that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Faults = Iterator[tuple[KeyPath, str]]
 
 
 class SourceSection:
-    """The section of a source: these keys stand in each."""
+    """The section of a source: the keys that each source has."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class SourceSection:
 
         @property
         def dedup_window_s(self) -> float:
-            """How long a repeat is known."""
+            """How long a repeated document is recognised, in seconds."""
 
         @property
         def max_document_bytes(self) -> int:
@@ -57,7 +57,7 @@ MAY_DROP = (
 
 
 class SinkSection:
-    """The section of a sink: these keys stand in each."""
+    """The section of a sink: the keys that each sink has."""
 
     __slots__ = ()
 
@@ -65,15 +65,15 @@ class SinkSection:
 
         @property
         def profiles(self) -> tuple[str, ...]:
-            """Which profiles' frames it takes; empty takes all."""
+            """The profiles whose frames the sink takes; empty takes all."""
 
         @property
         def may_drop(self) -> bool:
-            """Whether its frames go first where room is scarce."""
+            """Whether the journal may drop the sink's frames first while it is full."""
 
 
 class PublishingSection(SinkSection):
-    """The section of a sink that publishes under topics; others know points by their tags alone."""
+    """The section of a sink that publishes to topics. Other sinks distinguish points by their tags alone."""
 
     __slots__ = ()
 
@@ -81,11 +81,11 @@ class PublishingSection(SinkSection):
 
         @property
         def broker_url(self) -> str:
-            """Where it publishes."""
+            """The broker to which the sink publishes."""
 
         @property
         def topic_prefix(self) -> str:
-            """Prefix of the topics that are the gateway's own there."""
+            """Prefix of the gateway's own topics at this broker."""
 
 
 def _no_faults(_config: Config, _given: AbstractSet[KeyPath]) -> Faults:
@@ -110,54 +110,54 @@ def _nothing_to_find(_config: Config, _running: Running) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What a variable of the environment sets that other programs know too."""
+    """The key that an environment variable of another program sets."""
 
     key: str
     per: float = 1.0
-    """Its unit is so many times smaller than that of the key."""
+    """How many units of the variable make one unit of the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """A kind of section of the configuration, and its rules."""
+    """A kind of section in the configuration, and its rules."""
 
     name: str
-    """The section is called [name]; further ones are [name.OTHER]."""
+    """The name of the section, [name]; further sections of the kind are called [name.OTHER]."""
     section: type
     """A frozen dataclass of `keys.py` declarations; its docstring is "`[name]`: what it is for."."""
     many: bool = True
-    """Whether further ones may stand beside the first."""
+    """Whether there may be several sections of this kind."""
     is_on_alone: bool = False
-    """Whether the section means something without any key, where only one may stand."""
+    """Whether a section without any key has a meaning; only for kinds with a single section."""
     only_named: str = ""
-    """What is said to somebody who writes [name] where only [name.OTHER] means something."""
+    """The fault that is reported for [name] if only [name.OTHER] has a meaning."""
     comes_with: tuple[str, ...] = ()
-    """Sections with which it is there, with its defaults, if it is not written."""
+    """Sections that bring this section along with its defaults if it is not in the file."""
     example: str = ""
-    """Lines of one section of a list, for the template. Such sections are tables under [[name]]."""
+    """Lines of an example section for the template, for sections that are tables under [[name]]."""
     template: Literal["shown", "commented", "absent"] = "commented"
-    """How it stands in the template."""
+    """How the section appears in the template."""
     variables: Mapping[str, Variable] = field(default_factory=nothing)
-    """Variables of the environment under which other programs know its keys, by name."""
+    """Environment variables of other programs that set the section's keys, by name."""
     keep_confirmed_s: float = 0.0
-    """How long the journal keeps what such a sink has confirmed, for another side that may come back as it was earlier."""
+    """How long the journal keeps frames that such a sink has confirmed, in seconds: the other side may return to an earlier state."""
     faults: Callable[[Config, AbstractSet[KeyPath]], Faults] = _no_faults
-    """Gives every broken rule; the second argument are the key paths that somebody wrote."""
+    """Yields every broken rule. The second argument holds the key paths in the file and the environment."""
     notes: Callable[[Config], Iterator[str]] = _no_notes
-    """Gives a sentence on each thing that is no fault and may not do what its author expects."""
+    """Yields a sentence on each setting that is no fault, but may surprise its author."""
     publishes_below: Callable[[Config, str], Iterator[tuple[str, str]]] = _no_prefixes
-    """Gives the prefixes below which the gateway publishes to a broker, each with the name of the section that does."""
+    """Yields the prefixes below which the gateway publishes to a broker, each with the name of the section that publishes."""
     doctor: Callable[[Config, Running], Iterator[Finding]] = _nothing_to_find
-    """Tries what the sections name, and gives what was found."""
+    """Tries the servers, ports and files that the sections name, and yields the findings."""
     trials: Callable[[Config, str], Iterator[tuple[str, str, str]]] = _no_trials
-    """Gives further topics that `doctor` tries at the broker of a sink: what for, the topic, and the filter that rights are needed to."""
+    """Yields further topics that `doctor` tries at a sink's broker: the purpose, the topic, and the filter to which rights are needed."""
 
 
 def is_list(component: Component) -> bool:
-    """Tell whether sections of a kind are tables under [[name]]; they are called name.0, name.1 and so on."""
+    """Return whether sections of a kind are tables under [[name]]; they are called name.0, name.1 and so on."""
     return bool(component.example)
 
 
 def place(name: str) -> KeyPath:
-    """Return the key path of a section by its name: `mqtt.backup` stands in [mqtt.backup]."""
+    """Return the key path of a section by its name: `mqtt.backup` is the section [mqtt.backup]."""
     return tuple(name.split("."))

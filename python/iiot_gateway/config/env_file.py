@@ -1,6 +1,6 @@
-"""A file of environment variables, like `.env` files: a line per NAME=VALUE, quotes around values, `#` before comments.
+"""Reads a file of environment variables, like `.env` files: one NAME=VALUE per line, quotes around values, `#` before comments.
 
-Nothing is expanded: a dollar sign is a dollar sign. A backslash counts within double quotes only.
+Nothing is expanded: a dollar sign is a dollar sign. A backslash has a meaning only within double quotes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def read_variables(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
         match = LINE.fullmatch(stripped)
         value = None if match is None else _value(match[2])
         if match is None or value is None:
-            # The line may hold a secret.
+            # The line is not quoted, because it may hold a secret.
             faults.append((number, "expected NAME=VALUE, with the value in quotes if it holds quotes or #"))
         else:
             found[match[1]] = value

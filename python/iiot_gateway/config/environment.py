@@ -1,4 +1,4 @@
-"""Variables of the environment override the file: `IIOT_SECTION__KEY`, and names of other programs, such as InfluxDB's tools.
+"""Reads environment variables, which override the file: `IIOT_SECTION__KEY`, and names of other programs, such as InfluxDB's tools.
 
 IIOT_MQTT__BROKER_URL=...         [mqtt] broker_url
 IIOT_MQTT__BACKUP__BROKER_URL=... [mqtt.backup] broker_url
@@ -23,9 +23,9 @@ Path = tuple[str, ...]
 
 
 def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: AbstractSet[Path]) -> dict[Path, tuple[str, Any]]:
-    """Return what the environment sets: path -> (name of the variable, value in the key's kind as far as it can be read).
+    """Return the keys that the environment sets: path -> (name of the variable, value, converted to the key's kind if possible).
 
-    `headers` are the sections that have a line of their own in the file.
+    `headers` are the sections that have a header in the file.
     """
     found: dict[Path, tuple[str, Any]] = {}
     for component in SECTIONS.values():
@@ -42,7 +42,7 @@ def overrides(environ: Mapping[str, str], tables: Mapping[str, Any], headers: Ab
 
 
 def section_of_variables(component: Component, tables: Mapping[str, Any], headers: AbstractSet[Path]) -> Path | None:
-    """Return the section that other programs' names are about, if there is one; they never make a section."""
+    """Return the section that other programs' variables apply to, if there is one. Such variables never create a section."""
     found = tables.get(component.name)
     if not component.variables or not isinstance(found, Mapping):
         return None
@@ -53,7 +53,7 @@ def section_of_variables(component: Component, tables: Mapping[str, Any], header
 
 
 def unused(environ: Mapping[str, str], tables: Mapping[str, Any], headers: AbstractSet[Path]) -> list[str]:
-    """Return a sentence about each component's names where it is not clear which section they are about."""
+    """Return a sentence for each component if it is not clear to which section other programs' variables apply."""
     sentences = []
     for component in SECTIONS.values():
         names = [name for name in component.variables if environ.get(name)]
@@ -85,4 +85,4 @@ def _read(text: str, key: Key | None) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return text  # the check of kinds says what was expected
+        return text  # the check of kinds reports what was expected

@@ -1,4 +1,4 @@
-"""Reads the files that a person writes: UTF-8 with or without a byte order mark, or UTF-16 as some programs of Windows save it."""
+"""Reads files that a person writes: UTF-8 with or without a byte order mark, or UTF-16 from some programs of Windows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text, lines ended by line feeds. Raises OSError, and UnicodeDecodeError for what is no text."""
+    """Return the text, with line feeds at the ends of lines. Raises OSError, and UnicodeDecodeError if the file is no text."""
     content = Path(path).read_bytes()
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     return io.TextIOWrapper(io.BytesIO(content), encoding).read()
 
 
 def read_secret(path: str | Path) -> str:
-    """Return a password, token or key without the white space and line ends around it. Raises OSError and UnicodeDecodeError."""
+    """Return a password, token or key, without surrounding white space. Raises OSError and UnicodeDecodeError."""
     return read_text(path).strip()

@@ -1,4 +1,4 @@
-"""How one key of the configuration is declared: its kind, its default, its limits and its sentence for the template."""
+"""Declares the keys of the configuration: kind, default, limits, and the sentence for the template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DAY_S = 24 * HOUR_S
 YEAR_S = 366 * DAY_S
 
 FILE = "_file"
-"""Behind the name of a secret, the key of the file that holds it."""
+"""The suffix that makes, from the name of a secret, the name of the key with the secret's file."""
 
 OnStart = Literal["wait", "fail"]
 
@@ -36,14 +36,14 @@ EXPECTED: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic filter, and its QoS if it has one of its own."""
+    """A topic filter, with its own QoS if it has one."""
 
     filter: str
     qos: int | None = None
 
 
 def nothing() -> Mapping[Any, Any]:
-    """Return an empty table that nobody can fill."""
+    """Return an empty, read-only table."""
     return MappingProxyType({})
 
 
@@ -57,12 +57,12 @@ class Key:
     low: float | None = None
     high: float | None = None
     made_by: str = ""
-    """The command that writes the file which a path names."""
+    """For a path: the command that writes the file."""
     without_meaning: str = ""
-    """Why a key of an earlier program does nothing here; it is not in the template."""
+    """Why a key of an earlier program has no effect here. Such a key is not in the template."""
 
     def expected(self) -> str:
-        """Say what a right value looks like."""
+        """Return a description of the values that the key accepts."""
         if self.choices:
             return "one of " + ", ".join(f'"{c}"' if isinstance(c, str) else str(c) for c in self.choices)
         text = EXPECTED[self.kind]
@@ -72,7 +72,7 @@ class Key:
 
 
 def _plain(limit: float) -> str:
-    """Write a limit without an exponent."""
+    """Return a limit as text, without an exponent."""
     return str(int(limit)) if limit == int(limit) else f"{limit:g}"
 
 
@@ -91,12 +91,12 @@ def text(default: str, doc: str, *choices: str) -> Any:
 
 
 def path(default: str, doc: str, *, made_by: str = "") -> Any:
-    """Declare a path; a relative one begins at the folder of the configuration file."""
+    """Declare a path. A relative path begins at the folder of the configuration file."""
     return _declare(default, Key("path", doc, made_by=made_by))
 
 
 def integer(default: int, doc: str, *, low: int, high: int, without_meaning: str = "") -> Any:
-    """Declare a whole number; both limits are needed, because a file may hold any number."""
+    """Declare a whole number. Both limits are required, because a file may hold any number."""
     return _declare(default, Key("integer", doc, (), low, high, without_meaning=without_meaning))
 
 
@@ -106,16 +106,16 @@ def choice(default: int, doc: str, *choices: int) -> Any:
 
 
 def number(default: float, doc: str, *, low: float, high: float) -> Any:
-    """Declare a number; both limits are needed, because a file may hold any number, and inf."""
+    """Declare a number. Both limits are required, because a file may hold any number, even inf."""
     return _declare(default, Key("number", doc, (), low, high))
 
 
 def optional(doc: str, *, low: float, high: float) -> Any:
-    """Declare a number that may be missing, and is None then."""
+    """Declare a number that may be absent; then it is None."""
     return _declare(None, Key("number", doc, (), low, high))
 
 
-def flag(default: bool, doc: str) -> Any:  # noqa: FBT001 - the default of the key, always given by place
+def flag(default: bool, doc: str) -> Any:  # noqa: FBT001 - the default of the key, always a positional argument
     """Declare a switch."""
     return _declare(default, Key("flag", doc))
 

@@ -1,4 +1,4 @@
-"""Load a configuration file: every fault at once, each with its line, what was expected and the nearest known key."""
+"""Loads a configuration file. It reports all faults at once, each with its line, the expected value and the nearest known key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
-    """Load the named file, or `config.toml` if it is there, and the environment over it.
+    """Load the named file, or `config.toml` if it exists. Environment variables override its keys.
 
     Raises ConfigError with every fault.
     """
@@ -44,7 +44,7 @@ def load_text(text: str, *, place: str = "config.toml", base: Path = Path(), env
 
 
 def examine(path: str | None = None, environ: Mapping[str, str] | None = None) -> tuple[Config, list[Fault]]:
-    """Load as far as it goes, and return every fault: for who wants to look further. Raises ConfigError if it is no TOML at all."""
+    """Load as much as possible, and return every fault, so that a caller can add others. Raises ConfigError if the text is no TOML."""
     environ = os.environ if environ is None else environ
     if path is None and not Path(DEFAULT_FILE).exists():
         return _examine_text("", DEFAULT_FILE, Path.cwd(), environ)
@@ -71,7 +71,7 @@ def _examine_text(text: str, place: str, base: Path, environ: Mapping[str, str])
 
 
 def load_list(text: str, component: Component, place: str, base: Path) -> tuple[list[Any], list[Fault]]:
-    """Read the sections under [[name]] in a valid TOML file that is not the configuration, and return what is wrong with their keys."""
+    """Read the sections under [[name]] in a valid TOML file other than the configuration. Return them and the faults of their keys."""
     lines, headers = _places(text)
     loader = _Loader(tomllib.loads(text), lines, headers, place, base, {})
     loaded = loader.list(component, loader.tables.get(component.name, []))
@@ -79,18 +79,18 @@ def load_list(text: str, component: Component, place: str, base: Path) -> tuple[
 
 
 def fault_in_list(text: str, path: tuple[str, ...], place: str, message: str) -> Fault:
-    """Return a fault of a file that `load_list` has read."""
+    """Return a fault in a file that `load_list` has read."""
     return Fault(place, nearest_line(_places(text)[0], path), _shown_path(path), message)
 
 
 def _places(text: str) -> tuple[dict[tuple[str, ...], int], set[tuple[str, ...]]]:
-    """Return the line of each key path, with the number of the table within [[name]], and every table that a line of its own opens."""
+    """Return the line of each key path, with the number of the table within [[name]], and every table that has a header."""
     lines, headers = places(text)
     return {**lines, **{tuple(map(str, path)): line for path, line in lines_in_arrays(text).items()}}, headers
 
 
 def _shown_path(path: tuple[str, ...]) -> str:
-    """Write a key path for a person, who finds the table of a list by the line."""
+    """Return a key path for people, without the number of a table in a list: the line shows which table it is."""
     component = SECTIONS.get(path[0])
     return ".".join(path[:1] + path[2:] if component is not None and is_list(component) else path)
 
@@ -98,7 +98,7 @@ def _shown_path(path: tuple[str, ...]) -> str:
 def _env_file(
     tables: Mapping[str, Any], lines: dict[tuple[str, ...], int], place: str, base: Path, environ: Mapping[str, str]
 ) -> tuple[dict[str, str], list[Fault]]:
-    """Return what the file says that `gateway.env_file` names."""
+    """Return the variables of the file that `gateway.env_file` names."""
     section = tables.get("gateway")
     named = environ.get(ENV_FILE) or (section.get("env_file") if isinstance(section, Mapping) else None)
     if not isinstance(named, str) or not named:
@@ -174,7 +174,7 @@ class _Loader:
             if component.name not in read and any(read.get(name) for name in component.comes_with):
                 read[component.name] = {component.name: component.section()}
         core = {component.name: read[component.name][component.name] for component in CORE if component.name in read}
-        # In the order of the components, whatever that of the file is.
+        # The sections are in the order of the components, not in that of the file.
         sections = {component.section: MappingProxyType(read[component.name]) for component in COMPONENTS if read.get(component.name)}
         config = Config(
             **core, sections=MappingProxyType(sections), components=COMPONENTS, base=self.base, notes=tuple(self.without_meaning())
@@ -197,11 +197,11 @@ class _Loader:
         ]
 
     def component(self, component: Component, table: dict[str, Any]) -> dict[str, Any]:
-        """Read `[name]` and each `[name.other]`; without a line `[name]` a table that holds nothing but named ones is no section itself."""
+        """Read `[name]` and each `[name.other]`. A table that has no header `[name]` and holds only named sections is no section itself."""
         name, section = component.name, component.section
         if not component.many:
             loaded = self.section(section, (name,), table)
-            # A section that says nothing is as good as none, mostly.
+            # For most kinds, a section without keys counts as absent.
             return {name: loaded} if component.is_on_alone or loaded != section() or component in CORE else {}
         known = keys_of(section)
         named = {key: value for key, value in table.items() if isinstance(value, dict) and key not in known}
@@ -262,7 +262,7 @@ class _Loader:
         own = (*path[:-1], secret_key)
         if getattr(section, secret_key):
             if own in self.from_environment:
-                return section  # the environment stands over the file
+                return section  # the environment overrides the file
             self.fault(path, f"{secret_key} is set as well; keep one of the two")
             return section
         try:
@@ -278,12 +278,12 @@ class _Loader:
 
 
 def _is_unicode(text: str) -> bool:
-    """Tell whether a variable holds text: bytes that are no UTF-8 come as halves of surrogate pairs."""
+    """Return whether a variable holds text. Bytes that are not UTF-8 come as lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _wrong_entries(value: Any, key: Key) -> list[tuple[str, Any]]:
-    """Return the entries of a table or list of texts that are none, each under the name that a person would look for."""
+    """Return the entries of a table or list of texts that are not texts, each under the name that a person would look for."""
     if key.kind == "tags" and isinstance(value, dict):
         return [(name, entry) for name, entry in value.items() if not isinstance(entry, str)]
     if key.kind == "texts" and isinstance(value, list):
@@ -292,7 +292,7 @@ def _wrong_entries(value: Any, key: Key) -> list[tuple[str, Any]]:
 
 
 def _convert(value: Any, key: Key) -> tuple[bool, Any]:
-    """Return whether the value has the key's kind and keeps its limits, and the value as it is stored."""
+    """Return whether the value has the key's kind and is within its limits, and the value in its stored form."""
     match key.kind:
         case "text" | "path":
             good = isinstance(value, str) and "\0" not in value and (not key.choices or value in key.choices)
@@ -303,7 +303,7 @@ def _convert(value: Any, key: Key) -> tuple[bool, Any]:
         case "integer":
             good = isinstance(value, int) and not isinstance(value, bool) and (not key.choices or value in key.choices)
         case "number":
-            # Compared before it is made a float, which not every whole number can be.
+            # Compared before the conversion to a float, which fails for very large whole numbers.
             good = isinstance(value, int | float) and not isinstance(value, bool) and _within(value, key)
             value = float(value) if good else value
         case "texts":
@@ -327,7 +327,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_days(value: Any) -> bool:
-    """Tell whether a value is a number of days, of a hundred years at most."""
+    """Return whether a value is a number of days, at most a hundred years."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 36600
 
 
@@ -342,12 +342,12 @@ def _subscription(item: Any) -> Subscription | None:
 
 
 def _within(value: float, key: Key) -> bool:
-    """Tell whether a number keeps its limits; nan keeps none."""
+    """Return whether a number is within its limits; nan never is."""
     return (key.low is None or value >= key.low) and (key.high is None or value <= key.high)
 
 
 def _shown(value: Any, key: Key) -> str:
     if key.kind == "secret":
-        return f"a {type(value).__name__}"  # the value itself may be the secret
+        return f"a {type(value).__name__}"  # the value is not shown, because it may be the secret
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."

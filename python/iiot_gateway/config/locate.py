@@ -1,7 +1,6 @@
-"""Finds the line of each key in a TOML file, which `tomllib` does not give.
+"""Finds the line of each key in a TOML file, because `tomllib` does not report lines.
 
-A path is a tuple of keys; tables, dotted keys and inline tables all give their paths. Keys inside of arrays are not looked for: their line
-is that of the array.
+A path is a tuple of keys. Tables, dotted keys and inline tables all have paths. Keys inside an array have the line of the array.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ Path = tuple[str, ...]
 
 
 def places(text: str) -> tuple[dict[Path, int], set[Path]]:
-    """Return the line of every key path of a valid TOML text, from 1, and every table that a line of its own opens.
+    """Return the line of every key path of a valid TOML text, from 1, and every table that has a header.
 
-    `tomllib` does not tell an empty table from none.
+    The headers are needed because `tomllib` does not distinguish `[name]` from a table that only its subtables imply.
     """
     lines, headers, _order = toml_places(text)
     return lines, headers
@@ -42,7 +41,7 @@ def lines_in_arrays(text: str) -> dict[tuple[str | int, ...], int]:
 
 
 def nearest_line(lines: dict[Path, int], path: Path) -> int:
-    """Return the line of a path, or of the longest part of it that has one; 0 if none has."""
+    """Return the line of a path, or of its longest prefix that has a line; 0 if none has."""
     while path:
         if path in lines:
             return lines[path]

@@ -1,4 +1,4 @@
-"""Checks which texts MQTT allows in topics and topic filters: a broker may close the connection over any other text. Pure."""
+"""Checks whether MQTT allows a text in topics and topic filters: a broker may close the connection for any other text. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SHARE_LEVELS = 3
 
 
 def prefix_fault(text: str) -> str | None:
-    """Say why a text cannot begin topics, or be one; None if it can."""
+    """Return why a text cannot be the beginning of topics, or a topic; None if it can."""
     if not text or text.startswith("$") or re.search(r"[+#]|//|^/|/$", text):
         return PREFIX_FAULT
     return mqtt_text_fault(text, max_bytes=MQTT_PREFIX_BYTES)
 
 
 def filter_fault(text: str) -> str | None:
-    """Say why a text is no topic filter; None if it is one."""
+    """Return why a text is no topic filter; None if it is one."""
     if fault := mqtt_text_fault(text):
         return f"a topic filter {fault}"
     levels = text.split("/")
@@ -33,7 +33,7 @@ def filter_fault(text: str) -> str | None:
 
 
 def overlaps(one: str, other: str) -> bool:
-    """Tell whether two topic filters, neither with a fault, match a common topic."""
+    """Return whether two valid topic filters match a common topic."""
     left, right = _levels(one), _levels(other)
     for place in range(max(len(left), len(right)) + 1):
         here = [levels[place] if place < len(levels) else None for levels in (left, right)]

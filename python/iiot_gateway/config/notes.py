@@ -1,4 +1,4 @@
-"""Notes on settings that are not faults, but may surprise the author: a sentence for each, for `check` and for the start."""
+"""Notes on settings that are not faults, but may surprise the author: one sentence each, for `check` and for the start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iiot_gateway.config.wiring import source_rules
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Give every note on a configuration without faults."""
+    """Yield every note on a configuration without faults."""
     for component in config.components:
         yield from component.notes(config)
     if any(not isinstance(sink, PublishingSection) for sink in config.sinks().values()):
@@ -19,7 +19,7 @@ def notes(config: Config) -> Iterator[str]:
 
 
 def _shared_series(config: Config) -> Iterator[str]:
-    """Find sources that are kept apart in topics and not in databases, which know no topics."""
+    """Find sources that have different topics but equal tags, so that their values are mixed in databases, which know no topics."""
     sources = [source_rules(config, name, section) for name, section in config.sources().items()]
     for one, other in combinations(sources, 2):
         if one.topic_prefix != other.topic_prefix and (one.profile, one.tags) == (other.profile, other.tags):

@@ -1,4 +1,4 @@
-"""Rules between keys: those of the sections that every gateway has, and those of the components. Each fault has the path of its key."""
+"""Rules between keys: those of the sections of every gateway, and those of the components. Each fault has the path of its key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKEN = re.compile(r"[!-~]{8,200}")
 
 
 def faults(config: Config, given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule; `given` are the key paths that somebody wrote."""
+    """Yield every broken rule. `given` holds the key paths in the file and the environment."""
     for component in config.components:
         yield from component.faults(config, given)
     yield from _sources(config)
@@ -30,7 +30,7 @@ def faults(config: Config, given: AbstractSet[KeyPath]) -> Faults:
 
 
 def _sources(config: Config) -> Faults:
-    """Look at what all sources have, and [gateway] gives to them."""
+    """Check the keys that all sources have, and that [gateway] gives to them."""
     sections: dict[str, SourceSection] = {**config.sources(), "gateway": config.gateway}
     sections.pop("probe_rs", None)
     for name, section in sections.items():
@@ -48,7 +48,7 @@ def _sources(config: Config) -> Faults:
 
 
 def _wanted_profiles(config: Config) -> Faults:
-    """Find sinks that wait for a profile that nobody has: they would get nothing, for ever and in silence."""
+    """Find sinks for a profile that no source has: such a sink would never get a frame, without any message."""
     sinks = config.sinks()
     if not any(sink.profiles for sink in sinks.values()):
         return

@@ -1,4 +1,4 @@
-"""The sections that every gateway has, and the whole configuration: these, and those of the components by their class."""
+"""The sections of every gateway, and the whole configuration: these sections, and those of the components by their class."""
 
 from __future__ import annotations
 
@@ -78,31 +78,31 @@ class LogSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration. Sources and sinks are called as their sections are: `mqtt`, `mqtt.backup`."""
+    """The whole configuration. Sources and sinks have the names of their sections: `mqtt`, `mqtt.backup`."""
 
     gateway: GatewaySection = field(default_factory=GatewaySection)
     journal: JournalSection = field(default_factory=JournalSection)
     http: HttpSection = field(default_factory=HttpSection)
     log: LogSection = field(default_factory=LogSection)
     sections: Mapping[type, Mapping[str, Any]] = field(default_factory=nothing)
-    """Every other section: by its class, then by its name. Ask `of` and `one`."""
+    """Every other section, by its class and then by its name. Use `of` and `one`."""
     components: tuple[Component, ...] = field(default=(), compare=False, repr=False)
-    """What there can be sections of."""
+    """The components that sections can belong to."""
     base: Path = Path()
-    """The folder that relative paths begin at."""
+    """The folder at which relative paths begin."""
     notes: tuple[str, ...] = ()
-    """What is no fault, and may not do what its author expects."""
+    """Sentences on settings that are no faults, but may surprise their author."""
 
     def of(self, kind: type[S]) -> Mapping[str, S]:
         """Return the sections of a class, by name."""
         return self.sections.get(kind, {})
 
     def one(self, kind: type[S]) -> S:
-        """Return the section of a class that stands once, with its defaults if it is not there."""
+        """Return the section of a class that has only one section; with its defaults if the file does not have it."""
         return next(iter(self.of(kind).values()), None) or kind()
 
     def having(self, name: str, section: Any) -> Config:
-        """Return the configuration with a section more, or another one in its place."""
+        """Return the configuration with a section added or replaced."""
         kind = type(section)
         changed = {**self.sections, kind: MappingProxyType({**self.of(kind), name: section})}
         return replace(self, sections=MappingProxyType(changed))
@@ -124,6 +124,6 @@ class Config:
         return str(self.base / self.journal.path)
 
     def topic_prefix(self) -> str:
-        """Return the prefix of sources that name none."""
+        """Return the prefix for sources without their own prefix."""
         first = next((section for section in self.sinks().values() if isinstance(section, PublishingSection)), None)
         return self.gateway.topic_prefix or (DEFAULT_PREFIX if first is None else first.topic_prefix)

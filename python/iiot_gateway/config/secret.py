@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Secret:
-    """A password or token. Its text comes out by `reveal` only."""
+    """A password or token. Only `reveal` returns its text."""
 
     __slots__ = ("_text",)
 
@@ -12,7 +12,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself; for the one who sends it."""
+        """Return the text itself, for code that sends it."""
         return self._text
 
     def __bool__(self) -> bool:

@@ -1,6 +1,6 @@
-"""Every section that there can be, in the order of the template. A new source, sink or service is one line here.
+"""Lists every kind of section, in the order of the template. A new source, sink or service is one line here.
 
-The only module of the configuration that knows components; their `section.py` files import nothing heavy.
+No other module of the configuration knows components. Their `section.py` files import nothing heavy.
 """
 
 from __future__ import annotations
@@ -43,6 +43,6 @@ CORE = (
     _core("http", HttpSection),
     _core("log", LogSection),
 )
-"""What every gateway has."""
+"""The sections of every gateway."""
 SECTIONS: dict[str, Component] = {component.name: component for component in (CORE[0], *COMPONENTS, *CORE[1:])}
 """Every section by name, in the order of the template."""

@@ -1,4 +1,4 @@
-"""The commented configuration file with every default; what it prints loads equal to the defaults."""
+"""Makes the commented configuration file with every default. Loading the file gives the defaults."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _section(component: Component) -> Iterator[str]:
     yield ""
 
 
-def _value(value: Any) -> str:  # noqa: PLR0911 - one line a kind
+def _value(value: Any) -> str:  # noqa: PLR0911 - one line per kind
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Secret):

@@ -1,4 +1,4 @@
-"""Checks the form of a server's URL, and of an address to listen at."""
+"""Checks the form of a server's URL, and of an address at which to listen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iiot_gateway.config.component import Faults, KeyPath
 
 
 def url_faults(path: KeyPath, url: str, schemes: tuple[str, ...], *, is_secret: bool = False) -> Faults:
-    """Give what is wrong with the URL of a server; of a secret one no part is quoted."""
+    """Yield the faults in the URL of a server. No part of a secret URL is quoted."""
 
     def found(part: str) -> str:
         return "" if is_secret else f", found {part[:40]!r}"
@@ -40,12 +40,12 @@ def url_faults(path: KeyPath, url: str, schemes: tuple[str, ...], *, is_secret: 
 
 
 def listen_host(listen: str) -> str:
-    """Return the address of ADDRESS:PORT, without the brackets of an IPv6 one."""
+    """Return the address of ADDRESS:PORT, without the brackets of an IPv6 address."""
     return listen.rpartition(":")[0].strip("[]")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address; a name other than localhost may be anybody's."""
+    """Return whether only this machine can reach an address. A name other than localhost may belong to any machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -53,6 +53,6 @@ def is_loopback(host: str) -> bool:
 
 
 def is_listen(text: str) -> bool:
-    """Tell whether a text is ADDRESS:PORT."""
+    """Return whether a text is ADDRESS:PORT."""
     host, _, port = text.rpartition(":")
     return bool(host) and port.isdigit() and 0 <= int(port) < 65536

@@ -1,4 +1,4 @@
-"""From sections to what each source needs: its name, profile file, prefix and tags. Only the names of profiles are read from files."""
+"""Derives the rules of each source from the sections: profile file, prefix, tags. From files, only the names of profiles are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_PROFILE = "lora-bridge"
 
 @dataclass(frozen=True, slots=True)
 class SourceRules:
-    """What the journal is told of a source."""
+    """The rules of a source, for the journal."""
 
     name: str
     profile: Path
@@ -36,15 +36,15 @@ NO_SOURCE = "no source, so nothing will come: set gateway.chip, or add [serial] 
 
 
 def profile_path(base: Path, profile: str) -> Path:
-    """Return the file of a profile: a path if it ends in .toml, else the name of one that is built in."""
+    """Return the file of a profile. A text that ends in .toml is a path; any other text is the name of a built-in profile."""
     if profile.endswith(".toml"):
-        # A ~ of nobody stays as it is: there is no such file then.
+        # The ~ of an unknown user stays in the path, and no such file exists.
         return base / os.path.expanduser(profile)
     return PROFILES / f"{profile or DEFAULT_PROFILE}.toml"
 
 
 def source_rules(config: Config, name: str, section: SourceSection) -> SourceRules:
-    """Join a source's own keys with those that [gateway] gives to all."""
+    """Combine a source's own keys with those that [gateway] gives to all sources."""
     return SourceRules(
         name=name,
         profile=profile_path(config.base, section.profile or config.gateway.profile),
@@ -62,7 +62,7 @@ def profile_files(config: Config) -> dict[str, Path]:
 
 
 def profile_name(file: Path) -> str | None:
-    """Return the name that a profile gives itself, None if it cannot be read; that is another fault."""
+    """Return the name in a profile; None if the profile cannot be read, which is reported elsewhere."""
     try:
         name = tomllib.loads(read_text(file)).get("name")
     except (OSError, ValueError):
@@ -71,7 +71,7 @@ def profile_name(file: Path) -> str | None:
 
 
 def time_formats(file: Path) -> set[str]:
-    """Return the formats of the times that a profile reads; empty for none, or if it cannot be read; that is another fault."""
+    """Return the formats of the times that a profile reads. Empty if it reads none, or cannot be read, which is reported elsewhere."""
     try:
         profile = tomllib.loads(read_text(file))
     except (OSError, ValueError):

@@ -132,7 +132,7 @@ class AccountKeeper:
             await anyio.sleep(LOOK_S)
 
     def _needs_another_look(self, wanted: Mapping[str, WantedAccount], *, is_again: bool) -> bool:
-        """Tell whether the broker must be asked again for its accounts.
+        """Return whether the broker must be asked again for its accounts.
 
         Somebody may have put right there what kept an account from being right: from time to time, and when such a device has a new key.
         """

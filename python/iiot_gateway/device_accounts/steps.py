@@ -100,7 +100,7 @@ def _without_account(wanted: WantedAccount, broker: BrokerState, known: Knowledg
 
 
 def _changes(wanted: WantedAccount, account: BrokerAccount, broker: BrokerState, known: Knowledge) -> Iterator[Next]:
-    """Give the commands for an existing account in their order: rights are taken away before others are given."""
+    """Yield the commands for an existing account in their order: rights are removed before others are granted."""
     name = {"username": wanted.user_name}
     may_log_in = wanted.is_enabled and (_has_valid_key(wanted, known) or _is_given(wanted, known))
     if account.is_enabled and not may_log_in:
@@ -125,7 +125,7 @@ def _standing(wanted: WantedAccount, known: Knowledge) -> Next:
 
 
 def _has_valid_key(wanted: WantedAccount, known: Knowledge) -> bool:
-    """Tell whether the broker has a valid key."""
+    """Return whether the broker has a valid key."""
     if known.broker_key is None or known.broker_key not in wanted.valid:
         return False
     expires_at = wanted.valid[known.broker_key]
@@ -133,7 +133,7 @@ def _has_valid_key(wanted: WantedAccount, known: Knowledge) -> bool:
 
 
 def _is_given(wanted: WantedAccount, known: Knowledge) -> bool:
-    """Tell whether the broker can be given a newer key than it has."""
+    """Return whether the broker can be given a newer key than it has."""
     return known.key is not None and known.broker_key != wanted.key_id
 
 

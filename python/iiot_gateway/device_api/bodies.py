@@ -218,7 +218,7 @@ def read_json(body: bytes | Raw, kind: type[T]) -> T:
 
 
 def too_deep(fault: str) -> Problem:
-    """Say that a document is nested too deeply."""
+    """Return the problem that a document is nested too deeply."""
     return Problem(422, "too_deep", fault, "nest them less deeply")
 
 

@@ -149,7 +149,7 @@ def calls(api: DeviceApi) -> list[Call]:
                 Parameter(
                     "limit",
                     {"type": "integer", "minimum": 1, "maximum": 10_000},
-                    "At most so many values, the newest ones; 10,000 by default.",
+                    "The most values, the newest ones; 10,000 by default.",
                 ),
             ),
             parameters=ID,
@@ -234,9 +234,7 @@ def calls(api: DeviceApi) -> list[Call]:
                 Parameter(
                     "start_time", MOMENT, "The beginning, in the forms of `start` of influxdb/device/{id}/data; a day ago by default."
                 ),
-                Parameter(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "At most so many values, the newest ones; 100 by default."
-                ),
+                Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "The most values, the newest ones; 100 by default."),
                 Parameter("type", MEASUREMENT.schema, "Only values of this type."),
             ),
         ),

@@ -102,5 +102,5 @@ class Deleting:
 
 
 def unknown_deletion(number: int) -> Problem:
-    """Say that there is no such deletion."""
+    """Return the problem that there is no such deletion."""
     return Problem(404, "unknown_deletion", f"there is no deletion {number}", "the answer of DELETE has its id")

@@ -37,7 +37,7 @@ MOST_ASKING = 8
 
 
 def key_needed() -> Problem:
-    """Say that no key was sent."""
+    """Return the problem that no key was sent."""
     return Problem(
         401,
         "key_needed",
@@ -48,7 +48,7 @@ def key_needed() -> Problem:
 
 
 def key_unknown() -> Problem:
-    """Say that a key is not valid, without the reason."""
+    """Return the problem that a key is not valid, without the reason."""
     return Problem(
         401,
         "key_unknown",
@@ -59,14 +59,14 @@ def key_unknown() -> Problem:
 
 
 def foreign_device() -> Problem:
-    """Say that a key does not belong to a device."""
+    """Return the problem that a key does not belong to a device."""
     return Problem(
         403, "foreign_device", "this key does not speak for that device", "use the device's own key, or a gateway's key that names it"
     )
 
 
 def disabled() -> Problem:
-    """Say that a device is disabled."""
+    """Return the problem that a device is disabled."""
     return Problem(403, "device_disabled", "this device is disabled", "an administrator can make it active again")
 
 
@@ -97,11 +97,11 @@ class Caller:
             raise Problem(403, "key_of_wrong_kind", f"a {self.key.kind}'s key may not do this", f"use {wanted}")
 
     def may_speak_for(self, device_id: str) -> bool:
-        """Tell whether the caller may send as a device, and change what belongs to the device."""
+        """Return whether the caller may send as a device, and change what belongs to the device."""
         return self.key.kind is KeyKind.ADMINISTRATOR or (self.key.kind in (KeyKind.DEVICE, KeyKind.GATEWAY) and self.key.covers(device_id))
 
     def may_read(self, device_id: str) -> bool:
-        """Tell whether the caller may see the data of a device."""
+        """Return whether the caller may see the data of a device."""
         return self.key.kind is KeyKind.READER or self.may_speak_for(device_id)
 
 
@@ -237,5 +237,5 @@ def presented_key(request: Request) -> str:
 
 
 def unknown_device(device_id: str) -> Problem:
-    """Say that there is no such device."""
+    """Return the problem that there is no such device."""
     return Problem(404, "unknown_device", f"there is no device {device_id[:64]!r}", "register it with POST /api/v1/devices/register")

@@ -75,7 +75,7 @@ class InfluxdbArchive:
         """Return values by time, the newest `limit` of them. Raises Problem."""
         if self._section.api == "v1":
             span = "SELECT * FROM /.*/ WHERE device_id = $device AND time >= $start AND time < $stop GROUP BY *"
-            # The number is ours; the limit counts for each series, so that no answer is longer than what is wanted of all of them.
+            # The limit is a number from this program. It applies to each series, so that no answer has more than all series together need.
             found = list(self._v1(f"{span} ORDER BY time DESC LIMIT {int(question.limit)}", question))
         else:
             found = list(self._v2(NEWEST, question))

@@ -23,7 +23,7 @@ class Counted(Problem):
 
 
 def paused() -> Problem:
-    """Say that the journal is full."""
+    """Return the problem that the journal is full."""
     return Problem(
         503,
         "journal_full",
@@ -34,7 +34,7 @@ def paused() -> Problem:
 
 
 def unanswered() -> Counted:
-    """Say that the journal did not answer; it counts what it was given."""
+    """Return the problem that the journal did not answer. The journal counts the messages that it got."""
     return Counted(
         503,
         "journal_slow",
@@ -97,7 +97,7 @@ class PostQueue:
         """By ticket: the end of the wait, and per post the number of its messages."""
 
     def has_room(self) -> bool:
-        """Tell whether the journal accepts more messages now."""
+        """Return whether the journal accepts more messages now."""
         return self._posts.has_room()
 
     def must_have_room(self) -> None:
@@ -113,7 +113,7 @@ class PostQueue:
         """Give messages to the journal, and wait until their outcomes are safe on the disk. Raises Problem 503."""
         self.must_have_room()
         loop = asyncio.get_running_loop()
-        # One look at all futures instead of a timer per future, because this is done for every post.
+        # One check of all futures replaces a timer per future, because this happens for every post.
         waiting: asyncio.Future[list[Outcome]] = loop.create_future()
         if not self._gathered:
             # All messages of this turn of the loop go together: one call, one commit.

@@ -66,7 +66,7 @@ class InfluxdbKeeper:
         self._archive: InfluxdbArchive | None = None
 
     def refusal(self) -> Problem | None:
-        """Say that there is no such token."""
+        """Return the problem that there is no such token."""
         if self._section.read_token:
             return None
         return Problem(

@@ -1,4 +1,4 @@
-"""How many requests and points a key and an address may send. What does not fit into the bookkeeping is refused.
+"""Limits the requests and points that a key or an address may send. If there are too many keys or addresses to count, new ones are refused.
 
 A bucket holds what may be sent at once, a minute's worth, and fills at the rate of the limit. Full buckets are forgotten first.
 """

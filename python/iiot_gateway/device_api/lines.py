@@ -1,4 +1,4 @@
-"""InfluxDB's line protocol, as its clients write it: `POST /api/v2/write` and `POST /write`. One frame a line, types and texts kept.
+"""InfluxDB's line protocol, as its clients write it: `POST /api/v2/write` and `POST /write`. One frame per line; types and texts are kept.
 
 A line that cannot be read costs itself. The answer is InfluxDB's: 204 if all lines were taken, 400 with those that were not; clients do
 not send them again then.

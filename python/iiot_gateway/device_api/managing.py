@@ -254,7 +254,7 @@ class Managing:
 
 
 def _fault(name: str, value: Any) -> str | None:
-    """Say what is wrong with a change of a device."""
+    """Return what is wrong with a change of a device."""
     if name == "tags":
         return tags_fault(value)
     if name == "user_name" and value and not DEVICE_ID.fullmatch(value):

@@ -33,7 +33,7 @@ register_url_convertor("whole", _Whole())
 
 
 def is_own(path: str) -> bool:
-    """Tell whether a path belongs to the device API, which has its own keys."""
+    """Return whether a path belongs to the device API, which has its own keys."""
     return path.startswith(OWN)
 
 

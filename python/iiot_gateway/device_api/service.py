@@ -131,7 +131,7 @@ class DeviceApi:
         self._gone[device_id] = time.time()
 
     def is_silent(self, device_id: str, last_seen: float) -> bool:
-        """Tell whether a device is gone, or has been silent for so long that it counts as offline."""
+        """Return whether a device is gone, or has been silent for so long that it counts as offline."""
         return last_seen <= self._gone.get(device_id, -1.0) or time.time() - last_seen >= self.section.silence_s
 
     def shown(self, device: Device) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def _id(message_id: str | None) -> bytes | None:
 
 
 def _warning(outcome: Outcome) -> dict[str, str]:
-    """Say which values were left out of an accepted document."""
+    """Return a warning that names the values left out of an accepted document."""
     return {"warning": outcome.detail} if outcome.word == "accepted" and outcome.detail else {}
 
 

@@ -1,4 +1,4 @@
-"""Builds the parts for devices over MQTT: the directory that the extension asks, and the connections that send to devices."""
+"""Builds the parts for devices over MQTT: the directory that the extension uses, and the connections that send to devices."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def loaded_directory(building: Building) -> _native.DeviceDirectory | None:
 
 
 def when_loaded(building: Building) -> Callable[[], Coroutine[Any, Any, None]] | None:
-    """Return what waits until the directory knows the devices, None if it does."""
+    """Return a function that waits until the directory knows the devices, None if it does."""
     synced = building.once(_synced)
     if synced is None or synced[1].is_loaded:
         return None
     sync = synced[1]
 
     async def wait() -> None:
-        while not sync.is_loaded:  # noqa: ASYNC110 - it is loaded in a thread
+        while not sync.is_loaded:  # noqa: ASYNC110 - the directory is loaded in a thread
             await anyio.sleep(LOADED_S)
 
     return wait

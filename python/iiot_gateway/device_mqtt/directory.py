@@ -74,7 +74,7 @@ class DirectorySync:
                     self._directory.set(
                         device.id, user_name=device.user_name or None, is_enabled=device.is_enabled(), tags=device.point_tags(), keys=own
                     )
-                    # It is noted at once, because reading the next page may fail.
+                    # Each page is noted at once, because reading the next one may fail.
                     self._known[device.id] = fingerprint
         for device_id in self._known.keys() - found:
             self._directory.remove(device_id)

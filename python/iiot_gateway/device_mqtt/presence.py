@@ -100,7 +100,7 @@ class Presence:
         self._tell(device_id, presence)
 
     async def _is_known_elsewhere(self, device_id: str, presence: str, last_seen: float) -> bool:
-        """Tell whether another gateway with the same registry has heard the device meanwhile, or has already published the change."""
+        """Return whether another gateway with the same registry has heard the device meanwhile, or has already published the change."""
         if not self._api.registry.database.is_server:
             return False
         stored = await anyio.to_thread.run_sync(self._api.registry.devices.get, device_id)

@@ -53,7 +53,7 @@ class Station(Protocol):
 
     @property
     def channel(self) -> tuple[object, ...]:
-        """What two radios share whose frames meet in the air."""
+        """The properties that two radios must share for their frames to meet in the air."""
 
     @property
     def network_id(self) -> int:

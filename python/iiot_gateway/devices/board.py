@@ -131,12 +131,12 @@ class Board:
             await self.power_on()
 
     def reseed(self) -> None:
-        """Give the node other noise at its next start."""
+        """Set new noise for the node's next start."""
         self.plan = replace(self.plan, seed=self.plan.seed + 1000)
         (self.folder / SETTINGS).write_bytes(self.plan.settings())
 
     async def power_on(self) -> None:
-        """Give the node power. Raises GatewayError if the machine does not start."""
+        """Switch the node on. Raises GatewayError if the machine does not start."""
         command = qemu_command(self.plan.firmware, self.folder)
         # In its own process group: Ctrl-C goes to the program that started it, which ends the machine after the gateway.
         self._process = await asyncio.create_subprocess_exec(

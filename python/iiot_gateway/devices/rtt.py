@@ -139,7 +139,7 @@ class Rtt:
         return text.partition(b"\0")[0].decode("ascii", "replace")
 
     def read(self, channel: UpChannel) -> bytes:
-        """Take what the firmware has written since the last time."""
+        """Return the bytes that the firmware has written since the last call."""
         write, read = struct.unpack("<2I", self._memory.read(channel.at + 12, 8))
         if write == read or max(write, read) >= channel.size:
             return b""

@@ -1,4 +1,4 @@
-"""A RYLR998 module: what its UART takes and says, and the air behind it. Errors and factory settings are those of the manual."""
+"""A RYLR998 module: the commands and answers on its UART, and its access to the air. Errors and factory settings follow the manual."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Rylr998:
         self.mute = False
         self.refusing = 0
         self.commands: list[bytes] = []
-        """What it was told, beside frames."""
+        """The commands that the module got, except those to send frames."""
         self.frames: list[bytes] = []
-        """What it was given to send."""
+        """The frames that the module got to send."""
         self._air = air
         self._clock = clock
         self._write = write
@@ -40,7 +40,7 @@ class Rylr998:
 
     @property
     def channel(self) -> tuple[object, ...]:
-        """What two modules share whose frames meet in the air."""
+        """The properties that two modules must share for their frames to meet in the air."""
         return (self._settings[b"BAND"], self._modulation)
 
     @property
@@ -57,7 +57,7 @@ class Rylr998:
             self._say(self._answer(line))
 
     def say(self, data: bytes) -> None:
-        """Say anything at all, as a damaged module or a loose cable does."""
+        """Send any text to the node, as a damaged module or a loose cable would."""
         self._write(data)
 
     def restart(self) -> None:

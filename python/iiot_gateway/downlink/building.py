@@ -37,6 +37,6 @@ def build_downlink(building: Building, sources: Sequence[Source]) -> Service:
         **broker_settings(config, broker),
     )
     given = source_rules(config, section.source, config.of(SerialSection)[section.source])
-    # What names a node and numbers its packets, the profile of its source knows.
+    # The source's profile knows which values name a node and number its packets.
     profile = read_profile(given.profile)
     return Downlink(side, gate, profile, key=bytes.fromhex(section.key.reveal()), prefix=prefix, valid_s=section.valid_s).run

@@ -1,4 +1,4 @@
-"""The section `[downlink]`: through which port commands leave, and on which broker they are asked for."""
+"""The section `[downlink]`: the port through which commands are sent, and the broker on which they are requested."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DownlinkSection:
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule, if commands are to be sent."""
+    """Yield every broken rule if commands are enabled."""
     downlink, ports, brokers = config.one(DownlinkSection), config.of(SerialSection), config.of(MqttSection)
     if not downlink.key:
         return
@@ -63,7 +63,7 @@ def build(building: Building, sources: Sequence[Source], _sinks: Sequence[Sink])
 
 
 def own_topics(building: Building, broker_url: str) -> Iterable[str]:
-    """Give the filters of commands and answers at the broker on which they are asked for."""
+    """Return the filters of commands and answers at the broker on which commands are requested."""
     if not _takes_commands(building) or building.config.of(MqttSection)[building.config.one(DownlinkSection).sink].broker_url != broker_url:
         return ()
     prefix = commands_prefix(building.config)
@@ -71,7 +71,7 @@ def own_topics(building: Building, broker_url: str) -> Iterable[str]:
 
 
 def commands_prefix(config: Config) -> str:
-    """Return the prefix of the topics on which commands are asked for and answered."""
+    """Return the prefix of the topics on which commands are requested and answered."""
     source = config.one(DownlinkSection).source
     return source_rules(config, source, config.of(SerialSection)[source]).topic_prefix
 

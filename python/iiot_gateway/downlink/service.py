@@ -1,11 +1,11 @@
-"""Commands to sensor nodes: asked for over MQTT, signed here, sent through the gateway node, answered over MQTT.
+"""Commands to sensor nodes: requested over MQTT, signed here, sent through the gateway node, and answered over MQTT.
 
     PREFIX/node1/set/interval_s   30          ->  command 1 120 <signed>   to the gateway node's serial port
     PREFIX/node1/state/interval_s {"outcome":"done","value":30,...}  <-  answer 1 <signed>   from it
 
-A command is bound to the run of the node that was heard last and to its next packets, so one that comes too late or a second time is
-refused by the node itself. What is refused here never leaves: unknown names, values out of range, retained messages (each start would
-repeat them), nodes not heard yet.
+A command is valid only for the newest known run of the node and for its next packets, so the node itself refuses a late or repeated
+command. This service refuses unknown names, values out of range, retained messages (which each start would repeat), and commands to
+nodes that were not heard yet.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NEXT_PACKETS = 64
 """How many more packets of a node may come before a command to it is too late."""
 GRACE_S = 30.0
-"""How long after its time a command's fate may still be told."""
+"""How long after its time the result of a command may still come, in seconds."""
 MAX_LINE_BYTES = 4096
 MOST_PENDING = 64
 LED = {"0": 0, "off": 0, "false": 0, "1": 1, "on": 1, "true": 1}
@@ -39,11 +39,11 @@ EXPECTED = {"interval_s": "a whole number from 1 to 3600", "led": "on or off", "
 
 
 MAX_ADDRESS, MAX_COUNT = 0xFF, 0xFFFF
-"""What the radio's packets have room for: an address, a boot id and a sequence number."""
+"""The largest values in the radio's packets: an address, and a boot id or sequence number."""
 
 
 class Gate(Protocol):
-    """The source at whose other end the gateway node is."""
+    """The source that is connected to the gateway node."""
 
     listener: Callable[[bytes], None] | None
 
@@ -53,7 +53,7 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command that is under way."""
+    """A command under way."""
 
     node: str
     name: str
@@ -70,14 +70,14 @@ class Heard:
 
 
 def address_of(node: str) -> int | None:
-    """Return a node's address on the radio, which is the number at the end of its name; None if there is no such address."""
+    """Return a node's radio address, which is the number at the end of its name; None if the name has no such number."""
     digits = re.search(r"[0-9]{1,3}\Z", node)
     address = int(digits[0]) if digits else 0
     return address if 0 < address <= MAX_ADDRESS else None
 
 
 def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
-    """Read what is asked for; None if it is not what `EXPECTED` says."""
+    """Read the requested value; None if it is not as `EXPECTED` says."""
     text = payload.decode("utf-8", "replace").strip().lower()
     if name == "interval_s" and text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= 3600:
         return "interval_s", int(text)
@@ -89,7 +89,7 @@ def value_of(name: str, payload: bytes) -> tuple[Name, int] | None:
 
 
 class Downlink:
-    """Takes commands for one gateway node. `hear` is called on the source's thread, the rest anywhere."""
+    """Takes commands for one gateway node. The source's thread calls `hear`; any thread may call the other methods."""
 
     def __init__(self, side: SideConnection, gate: Gate, profile: Profile, *, key: bytes, prefix: str, valid_s: int) -> None:
         self._side = side
@@ -118,7 +118,7 @@ class Downlink:
             self._log.error(DOWNLINK_REFUSED, by="broker", topic=topic, reason=reason)
 
     def ask(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
-        """Take a message on PREFIX/NODE/set/NAME."""
+        """Handle a message on PREFIX/NODE/set/NAME."""
         node_name, _set, name = topic.removeprefix(f"{self._prefix}/").rpartition("/set/")
         if retained:
             self._tell(node_name, name, "refused", reason="the message was retained; each start would repeat it")
@@ -136,7 +136,7 @@ class Downlink:
     def _send(self, node_name: str, wanted: tuple[Name, int], heard: Heard) -> None:
         (name, value), node = wanted, heard.address
         with self._lock:
-            # It only rises, over restarts too, as long as there is at most one command per second.
+            # The number only rises, even over restarts, as long as there is at most one command per second.
             self._counter = counter = max(self._counter + 1, int(time.time()) & 0xFFFFFFFF)
             self._asked[node, counter] = Asked(node_name, name, time.monotonic() + self._valid_s + GRACE_S)
         until_seq = (heard.seq + NEXT_PACKETS) & 0xFFFF
@@ -149,7 +149,7 @@ class Downlink:
             self._log.info(DOWNLINK_SENT, node=node, name=name, value=value, counter=counter)
 
     def hear(self, chunk: bytes) -> None:
-        """Take what the gateway node prints, in any chunks."""
+        """Handle the output of the gateway node, in chunks of any size."""
         *lines, rest = (self._rest + chunk).split(b"\n")
         self._rest = rest[-MAX_LINE_BYTES:]
         for line in lines:
@@ -160,14 +160,14 @@ class Downlink:
                 self._judge(line.decode("ascii", "replace").split())
 
     def _note(self, document: bytes) -> None:
-        """Remember the run and the newest packet of each node that a document tells of. What is wrong with it, the intake says."""
+        """Remember the run and the newest packet of each node in a document. The intake reports faults of the document."""
         for node, boot, seq in self._profile.heard(document):
             address = address_of(node)
             if address is not None and boot is not None and boot <= MAX_COUNT and seq <= MAX_COUNT:
                 self._newest[node] = Heard(address, boot, seq)
 
     def _judge(self, words: list[str]) -> None:
-        """Take a line that tells of a command."""
+        """Handle a line with the answer to a command."""
         try:
             match words:
                 case ["answer", node, payload]:
@@ -179,7 +179,7 @@ class Downlink:
                 case ["refused", *reason]:
                     self._log.error(DOWNLINK_REFUSED, by="gateway node", reason=" ".join(reason))
         except (ValueError, OverflowError):
-            return  # not a line of ours
+            return  # the line is no answer to a command
 
     def _answered(self, node: int, payload: bytes) -> None:
         answer = read_answer(self._key, node=node, payload=payload)

@@ -1,4 +1,4 @@
-"""Makes the services that announce, one for each broker, from their section."""
+"""Makes the discovery services from their section, one per broker."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def build_discoveries(building: Building, sinks: Sequence[Sink]) -> list[Service]:
-    """Make a service for each broker. Raises MqttError for a setting that cannot be used."""
+    """Make one service per broker. Raises MqttError for a setting that cannot be used."""
     config = building.config
     section = config.one(HomeAssistantSection)
     profiles = {source: read_profile(path).name for source, path in profile_files(config).items()}
-    # A recording has no section; it goes by the profile of [gateway].
+    # A recording has no section; it uses the profile of [gateway].
     other = read_profile(profile_path(config.base, config.gateway.profile)).name
     by_name = {sink.name: sink for sink in sinks if isinstance(sink, MqttSink)}
 
@@ -59,7 +59,7 @@ def build_discoveries(building: Building, sinks: Sequence[Sink]) -> list[Service
 
 
 def announcer(config: Config, mqtt: MqttSection) -> Announcer:
-    """Return what writes the documents for a broker."""
+    """Return the object that writes the documents for a broker."""
     section = config.one(HomeAssistantSection)
     return Announcer(
         prefix=section.discovery_prefix,

@@ -1,8 +1,8 @@
-"""Announce what the gateway publishes to Home Assistant, over a connection of its own beside a sink's.
+"""Announces the published metrics to Home Assistant, over a connection of its own.
 
-The broker is the memory: the documents are retained, and at each connection the gateway first reads its own back. So a node that has
-not been heard since a restart stays, one that is retired goes, and nothing is written that is there already. When Home Assistant says
-that it has started, everything is published once more.
+The broker remembers the announcements: the documents are retained, and at each connection the gateway first reads its own back. So a node
+that was not heard since a restart stays announced, a retired node is withdrawn, and no unchanged document is written again. When Home
+Assistant reports that it has started, every document is published once more.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ if TYPE_CHECKING:
 BORN = b"online"
 LOOK_S = 1.0
 WATCH_S = 0.25
-"""How often it is asked whether the sink is connected: before that no connection is tried."""
+"""How often to check whether the sink is connected, in seconds. The service connects only after the sink."""
 READ_BACK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is announced at one broker, and how."""
+    """What to announce at one broker, and how."""
 
     sink: str
-    """The sink that publishes the values there."""
+    """The sink that publishes the values to this broker."""
     announcer: Announcer
     home_status_topic: str
-    """Where Home Assistant says that it has started."""
+    """The topic on which Home Assistant reports that it has started."""
     retired: Sequence[str]
     alerts: Mapping[str, str]
-    """Rules of alerts, each with its topic there."""
+    """The topic of each alert rule at this broker."""
     alerts_prefix: str
-    """Below which such topics stand."""
+    """The common beginning of these topics."""
     takes: Callable[[str], bool]
-    """Whether the sink publishes what a source gives."""
+    """Returns whether the sink publishes the values of a source."""
     publishes_to: Callable[[str], bool]
-    """Whether the sink publishes values to a topic."""
+    """Returns whether the sink publishes values to a topic."""
     is_connected: Callable[[], bool]
-    """Whether the sink has its connection."""
+    """Returns whether the sink is connected."""
 
     def subscriptions(self) -> list[str]:
         """Return the filters that the connection needs."""
@@ -67,7 +67,7 @@ class Plan:
 
 
 class Discovery:
-    """The announcements at one broker. A service of the gateway: runs until it is cancelled, and loses nothing by that."""
+    """The announcements at one broker: a service of the gateway that runs until it is cancelled, which loses nothing."""
 
     def __init__(self, plan: Plan, side: SideConnection) -> None:
         self._plan = plan
@@ -76,17 +76,18 @@ class Discovery:
         self._entities = Entities(plan.announcer)
         self._entities.announce_alerts(plan.alerts)
         self._held: dict[str, bytes] = {}
-        """What the broker has."""
+        """The documents that the broker has, by topic."""
         self._sent: dict[str, bytes] = {}
-        """What this connection has published or found there; what somebody else removes stays away until the next birth."""
+        """The documents that this connection has published or found, by topic. One that another client removes is not published again until
+        Home Assistant restarts."""
         self._due: dict[str, bytes] = {}
-        """What the connection had no room for yet."""
+        """The documents for which the connection had no room yet, by topic."""
         self._read_back_by_s: float | None = None
-        """Until when the gateway's own document is waited for: it comes behind everything that was there before."""
+        """Until when to wait for the gateway's own document. It comes after all documents that the broker had before."""
         self._unsettled = False
         self._version = 0
         self._looked_s = float("-inf")
-        # Threads of their own: the connection lasts for days, and waiting for messages must not take a place from short calls.
+        # The connection lasts for days, so it has threads of its own: waiting for messages must not take a thread from short calls.
         self._threads = anyio.CapacityLimiter(2)
         self._repeated = Repeated()
         self._log = get_log(sink=plan.sink)
@@ -106,12 +107,12 @@ class Discovery:
     async def _stay_connected(self) -> None:
         backoff = Backoff()
         while True:
-            while not self._plan.is_connected():  # noqa: ASYNC110 - the extension knows, and has no event for it
+            while not self._plan.is_connected():  # noqa: ASYNC110 - the extension has no event for this
                 await anyio.sleep(WATCH_S)
             ended = await anyio.to_thread.run_sync(self._side.run_connection, limiter=self._threads, abandon_on_cancel=True)
             kind, detail, connected_s = str(ended["kind"]), str(ended["detail"]), float(ended["connected_s"])
             delay_s = backoff.next_delay_s(connected_s)
-            # Where the sink has lost its connection as well, that is said once, by the sink.
+            # If the sink has lost its connection as well, only the sink logs that.
             if self._plan.is_connected() and (extra := self._repeated.allows(kind)) is not None:
                 remedy = f"the broker must let {self._plan.announcer.client_id} read and write {self._plan.announcer.own_documents()}"
                 self._log.warning(DISCOVERY_UNAVAILABLE, kind=kind, detail=detail, retry_s=round(delay_s, 1), remedy=remedy, **extra)
@@ -119,7 +120,7 @@ class Discovery:
 
     async def _announce(self, live: Live) -> None:
         while True:
-            # Every publish is bound to its connection, so none is refused but by its end.
+            # Every publish belongs to its connection, so it fails only if the connection ends.
             now, messages, _refused = await anyio.to_thread.run_sync(
                 self._side.receive, self._connection, LOOK_S, limiter=self._threads, abandon_on_cancel=True
             )
@@ -134,7 +135,7 @@ class Discovery:
             self._hand_over()
 
     async def _look(self, live: Live) -> None:
-        """Learn what is published by now."""
+        """Find out which series are published now."""
         self._looked_s = time.monotonic()
         try:
             version = await anyio.to_thread.run_sync(live.follow)
@@ -142,7 +143,7 @@ class Discovery:
                 return
             before, self._version = self._version, version
             changes: dict[str, Any] = json.loads(await anyio.to_thread.run_sync(live.changes, before))
-        except Exception as error:  # the journal cannot be read now; what is announced stays
+        except Exception as error:  # the journal cannot be read now; all announcements stay
             if (extra := self._repeated.allows(str(error))) is not None:
                 self._log.warning(LIVE_UNAVAILABLE, error=str(error) or repr(error), **extra)
             return
@@ -163,7 +164,7 @@ class Discovery:
 
     def _take(self, topic: str, payload: bytes, *, retained: bool) -> None:
         if topic == self._plan.home_status_topic:
-            # A retained one tells of a birth long ago.
+            # A retained message reports an earlier start of Home Assistant.
             if payload == BORN and not retained:
                 self._repeat()
             return
@@ -190,7 +191,7 @@ class Discovery:
         return True
 
     def _settle(self) -> None:
-        """Bring the broker to what is wanted there."""
+        """Make the broker's documents equal to the wanted ones."""
         self._unsettled = False
         written: set[str] = set()
         for topic, document in self._entities.documents.items():
@@ -214,12 +215,12 @@ class Discovery:
             self._log.info(DISCOVERY_REMOVED, nodes=sorted({node.name for node in gone.values()}), entities=len(gone))
 
     def _former_alerts(self) -> set[str]:
-        """Return the documents that the broker has of rules that are used no more."""
+        """Return the broker's documents of alert rules that are no longer used."""
         of_alerts = {topic for topic, document in self._held.items() if is_alert_below(self._plan.alerts_prefix, document)}
         return of_alerts - self._entities.documents.keys()
 
     def _repeat(self) -> None:
-        """Publish everything once more: Home Assistant has started."""
+        """Publish every document once more, because Home Assistant has started."""
         documents = {**self._held, **self._entities.documents}
         wanted = {topic: document for topic, document in documents.items() if not self._is_gone(topic, document)}
         self._publish(*self._plan.announcer.gateway_document())
@@ -238,7 +239,7 @@ class Discovery:
         self._sent[topic] = self._due[topic] = document
 
     def _hand_over(self) -> None:
-        """Give the connection what it has room for; the messages that come back wake this up for the rest."""
+        """Publish as many documents as the connection has room for. The messages that come back wake this task for the rest."""
         for topic, document in list(self._due.items()):
             if not self._side.publish(topic, document, retain=True, only_over=self._connection):
                 break

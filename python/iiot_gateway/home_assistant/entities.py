@@ -1,12 +1,12 @@
-"""Discovery documents: from the series that the gateway publishes to what Home Assistant is told of them. Pure.
+"""Makes the discovery documents for Home Assistant from the series that the gateway publishes. Pure.
 
 PREFIX/sensor/GATEWAY/ENTITY/config          a number or a text
 PREFIX/binary_sensor/GATEWAY/ENTITY/config   true and false
-PREFIX/binary_sensor/GATEWAY/gateway/config  the gateway itself: is it there
-PREFIX/binary_sensor/GATEWAY/alert-RULE/config  whether alerts of a rule hold
+PREFIX/binary_sensor/GATEWAY/gateway/config  whether the gateway itself is online
+PREFIX/binary_sensor/GATEWAY/alert-RULE/config  whether an alert of a rule is firing
 
-GATEWAY comes from the client id and ENTITY from the topic, both in the characters that Home Assistant takes there, so that a gateway
-finds its own documents on the broker with one subscription, and meets no others.
+GATEWAY is made from the client id and ENTITY from the topic, with only the characters that Home Assistant accepts there. So a gateway
+finds all its own documents at the broker, and no others, with one subscription.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from iiot_gateway._native import mqtt_text
 from iiot_gateway.home_assistant.units import meaning_of
 
 NODE_TAGS = ("node", "device")
-"""The tags that name what a value comes from, the first one first; without them it is the level above the topic's last."""
+"""The tags that name the origin of a value, in the order of preference. Without them, the topic's second-last level names it."""
 IN_CAPITALS = {"rssi", "snr", "crc", "co2", "id", "uid", "voc", "iaq"}
 ORIGIN = {"name": "iiot-gateway", "sw_version": __version__}
 ONLINE, OFFLINE = "online", "offline"
@@ -32,13 +32,13 @@ LONGEST_IDENTIFIER = 1000
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A device: `place` is its own, `name` is what people call it."""
+    """A device of Home Assistant: `place` identifies it, and `name` is its name for people."""
 
     place: str
     name: str
 
     def is_called(self, name: str) -> bool:
-        """Tell whether somebody who says `name` means this node."""
+        """Return whether `name` names this node."""
         return name in (self.name, self.place)
 
 
@@ -50,20 +50,20 @@ class Announcer:
     """The discovery prefix."""
     client_id: str
     status_topic: str
-    """Where the gateway says online and offline."""
+    """The topic on which the gateway publishes "online" and "offline"."""
     expire_after_s: int = 0
 
     @property
     def gateway(self) -> str:
-        """The gateway's own level of the topics, and its identifier as a device."""
+        """The gateway's own level in the topics, which is also its identifier as a device."""
         return identifier(self.client_id)
 
     def own_documents(self) -> str:
-        """Return the filter that takes every document of this gateway and no other."""
+        """Return the filter that matches every document of this gateway and no other document."""
         return f"{self.prefix}/+/{self.gateway}/+/config"
 
     def gateway_document(self) -> tuple[str, bytes]:
-        """Return topic and document of the gateway itself."""
+        """Return the topic and the document of the gateway itself."""
         document = {
             "name": "Connection",
             "unique_id": f"{self.gateway}-connection",
@@ -78,7 +78,7 @@ class Announcer:
         return f"{self.prefix}/binary_sensor/{self.gateway}/gateway/config", _written(document)
 
     def document(self, series: Mapping[str, Any], kind: str) -> tuple[str, bytes]:
-        """Return topic and document of a series with a topic, as `Live` describes it; `kind` is number, bool or text."""
+        """Return the topic and the document of a series in the form of `Live`. `kind` is number, bool or text."""
         topic, node = str(series["topic"]), node_of(series)
         entity = entity_of(topic)
         document: dict[str, Any] = {
@@ -113,7 +113,7 @@ class Announcer:
         return f"{self.prefix}/{component}/{self.gateway}/{entity}/config", _written(document)
 
     def alert_document(self, rule: str, topic: str) -> tuple[str, bytes]:
-        """Return topic and document of a rule of alerts, whose state is told on a topic."""
+        """Return the topic and the document of an alert rule whose state is published on a topic."""
         entity = f"alert-{rule}"
         document = {
             "name": f"Alert {_in_words(rule, first=False)}",
@@ -133,40 +133,40 @@ class Announcer:
 
 
 class Entities:
-    """The documents of everything that `Live` has shown so far, by their topic."""
+    """The documents of all series that `Live` has shown so far, by topic."""
 
     def __init__(self, announcer: Announcer) -> None:
         self.announcer = announcer
         self.documents: dict[str, bytes] = {}
         self.nodes: dict[str, Node] = {}
-        """Of each document."""
+        """The node of each document, by topic."""
         self.withdrawn: set[str] = set()
-        """Documents that another one has taken the place of."""
+        """The topics of documents that were replaced by others."""
         self._series: dict[int, Mapping[str, Any]] = {}
         self._topics: dict[int, str] = {}
         self._kinds: dict[int, str] = {}
 
     def announce_alerts(self, topics: Mapping[str, str]) -> None:
-        """Announce rules of alerts, each with its topic."""
+        """Announce alert rules, each with its topic."""
         for rule, state_topic in topics.items():
             topic, document = self.announcer.alert_document(rule, state_topic)
             self.documents[topic] = document
             self.nodes[topic] = Node(state_topic.rpartition("/")[0], self.announcer.client_id)
 
     def take(self, series: Mapping[str, Any]) -> None:
-        """Take a series that became known. One without a topic is not published, and one without a source is not known yet."""
+        """Add a series. A series without a topic is not published, and one without a source is not known yet."""
         if series["topic"] and series["source"]:
             self._series[series["id"]] = series
             self._describe(series["id"], series["kind"])
 
     def change(self, number: int, kind: str) -> None:
-        """Take note of the kind of a new value."""
+        """Note the kind of a new value."""
         if number in self._series:
             self._describe(number, kind)
 
     def _describe(self, number: int, kind: str) -> None:
         known = self._kinds.get(number, kind)
-        # What was of two kinds is shown as text from then on; it would change for ever else.
+        # A series with values of two kinds is shown as text from now on; otherwise it could change again and again.
         kind = kind if known == kind else "text"
         if self._kinds.get(number) == kind:
             return
@@ -182,12 +182,12 @@ class Entities:
 
 
 def node_of(series: Mapping[str, Any]) -> Node:
-    """Return the node that a series comes from: by its tag, else by its topic."""
+    """Return the node of a series, by its tag or otherwise by its topic."""
     levels = str(series["topic"]).split("/")
     for tag in NODE_TAGS:
-        # Tags may hold what topics may not; Home Assistant makes names of it for its own part of MQTT.
+        # A tag may hold characters that a topic may not, and Home Assistant uses the name in MQTT.
         if name := mqtt_text(series["tags"].get(tag) or ""):
-            # The same name under another prefix is another node.
+            # The same name under a different prefix is a different node.
             end = levels.index(name) + 1 if name in levels else 0
             return Node("/".join(levels[:end]) if end else f"{series['source']}/{name}", name)
     above = levels[:-1] or levels
@@ -195,7 +195,7 @@ def node_of(series: Mapping[str, Any]) -> Node:
 
 
 def node_in(document: bytes) -> Node | None:
-    """Return the node that a document of ours tells of; None for the gateway itself, and for what we cannot have written."""
+    """Return the node of a document that a gateway wrote; None for the gateway itself, and for documents in another form."""
     try:
         read = json.loads(document)
         device, topic = read["device"], read["state_topic"]
@@ -213,7 +213,7 @@ def node_in(document: bytes) -> Node | None:
 
 
 def is_alert_below(prefix: str, document: bytes) -> bool:
-    """Tell whether a document of ours is of a rule whose topic stands below a prefix."""
+    """Return whether a document belongs to an alert rule whose topic begins with a prefix."""
     try:
         state_topic = json.loads(document)["state_topic"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -222,15 +222,15 @@ def is_alert_below(prefix: str, document: bytes) -> bool:
 
 
 def _is_of_the_receiver(series: Mapping[str, Any]) -> bool:
-    """Tell whether a value goes with the gateway: the profile says that its node is the receiver, and its topic names that node."""
+    """Return whether a value belongs to the gateway: its profile says that the node is the receiver, and its topic names the node."""
     return bool(series["of_receiver"]) and str(series["topic"]).split("/")[-2:-1] == [series["tags"]["node"]]
 
 
 def identifier(text: str, *, plain: str = "A-Za-z0-9_-") -> str:
-    """Write a text in letters, digits, _ and -, as Home Assistant wants it; two texts with the same `plain` give two identifiers.
+    """Return an identifier in letters, digits, _ and -, as Home Assistant requires. Different texts give different identifiers.
 
-    Characters that are not `plain` become hyphens, and a fingerprint then tells the text from others; so does one that is cut. A topic with
-    two of them and a prefix is short enough for MQTT.
+    Characters that are not `plain` become hyphens. If that happens, or if a long text is cut, a fingerprint of the text is added. A topic
+    with two identifiers and a prefix is short enough for MQTT.
     """
     written = re.sub(r"[^A-Za-z0-9_-]", "-", text[:LONGEST_IDENTIFIER])
     if re.fullmatch(f"[{plain}]+", text) and len(text) <= LONGEST_IDENTIFIER:

@@ -1,4 +1,4 @@
-"""The section `[home_assistant]`: to which brokers the gateway's metrics are announced."""
+"""The section `[home_assistant]`: the brokers at which the gateway's metrics are announced."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class HomeAssistantSection:
 
 
 def announced(config: Config) -> dict[str, MqttSection]:
-    """Return the sections of the brokers that Home Assistant listens to, by name; none without discovery."""
+    """Return the sections of the brokers at which metrics are announced, by name; none without discovery."""
     section = config.one(HomeAssistantSection)
     if not section.discovery:
         return {}
@@ -45,7 +45,7 @@ def announced(config: Config) -> dict[str, MqttSection]:
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     section, brokers = config.one(HomeAssistantSection), config.of(MqttSection)
     if section.discovery and not brokers:
         yield ("home_assistant", "discovery"), "needs an [mqtt] section: the broker that Home Assistant listens to"
@@ -58,14 +58,14 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
 
 
 def publishes_below(config: Config, broker_url: str) -> Iterator[tuple[str, str]]:
-    """Give the discovery prefix where this broker is told of metrics."""
+    """Yield the discovery prefix if metrics are announced at this broker."""
     for section in announced(config).values():
         if section.broker_url == broker_url:
             yield "home_assistant", config.one(HomeAssistantSection).discovery_prefix
 
 
 def build(building: Building, _sources: Sequence[Source], sinks: Sequence[Sink]) -> Sequence[Service]:
-    """Make a service for each broker that is told."""
+    """Make one service per broker at which metrics are announced."""
     if not building.config.one(HomeAssistantSection).discovery:
         return ()
     from iiot_gateway.home_assistant.building import build_discoveries
@@ -74,22 +74,22 @@ def build(building: Building, _sources: Sequence[Source], sinks: Sequence[Sink])
 
 
 def trials(config: Config, sink: str) -> Iterator[tuple[str, str, str]]:
-    """Give the topic that `doctor` tries at a broker that is told."""
+    """Yield the topic that `doctor` tries at a broker at which metrics are announced."""
     if sink in announced(config):
         from iiot_gateway.home_assistant.entities import identifier
 
-        # Home Assistant takes note of topics that end in /config only.
+        # The topic does not end in /config, so Home Assistant ignores it.
         own, prefix = identifier(config.of(MqttSection)[sink].client_id), config.one(HomeAssistantSection).discovery_prefix
         yield "discovery", f"{prefix}/sensor/{own}/doctor", f"{prefix}/+/{own}/#"
 
 
 def looks_at_values(config: Config) -> bool:
-    """Tell whether anything is announced."""
+    """Return whether anything is announced."""
     return config.one(HomeAssistantSection).discovery
 
 
 def own_topics(building: Building, broker_url: str) -> Iterable[str]:
-    """Give the filters of the documents at a broker."""
+    """Return the filters of the documents at a broker."""
     there = [section for section in announced(building.config).values() if section.broker_url == broker_url]
     if not there:
         return ()

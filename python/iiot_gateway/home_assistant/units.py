@@ -1,8 +1,8 @@
 """The unit of a metric in Home Assistant, and its device class.
 
-The unit is the tag `unit` that a profile gives a metric. A unit that is not known goes on as it is, without a device class: Home Assistant
-takes any text then. Which units and state classes a device class allows stands in its documentation of sensors
-(developers.home-assistant.io, Sensor entity); a test holds this table against it.
+The unit is the tag `unit` that a profile gives a metric. An unknown unit is passed on unchanged and without a device class; then Home
+Assistant accepts any text. The documentation of Home Assistant (developers.home-assistant.io, Sensor entity) lists the units and state
+classes that each device class allows; a test compares this table with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Meaning:
     device_class: str | None = None
     state_class: str = MEASUREMENT
     diagnostic: bool = False
-    """It tells of the device itself, not of what it measures."""
+    """Whether the value describes the device itself, not a quantity that it measures."""
 
 
 UNITS: dict[Meaning, tuple[str, ...]] = {
@@ -48,7 +48,7 @@ UNITS: dict[Meaning, tuple[str, ...]] = {
     Meaning("kΩ"): ("kiloohm", "kiloohms"),
     Meaning("lx", "illuminance"): ("lux",),
     Meaning("dBm", "signal_strength", diagnostic=True): (),
-    # The ratio of signal to noise, say: no strength.
+    # For example a signal-to-noise ratio, which is not a signal strength.
     Meaning("dB", diagnostic=True): ("decibel", "decibels"),
     Meaning("ms", "duration"): ("millisecond", "milliseconds"),
     Meaning("s", "duration"): ("second", "seconds"),
@@ -59,13 +59,13 @@ UNITS: dict[Meaning, tuple[str, ...]] = {
     Meaning("m/s", "speed"): ("metres_per_second", "meters_per_second"),
     Meaning("g", "weight"): ("gram", "grams"),
     Meaning("kg", "weight"): ("kilogram", "kilograms"),
-    # The class `volume` is for meters, which count; a level in a tank is a measurement.
+    # The class `volume` is for meters that count up; a level in a tank is a measurement.
     Meaning("L", "volume_storage"): ("litre", "litres", "liter", "liters"),
     Meaning("L/min", "volume_flow_rate"): ("litres_per_minute", "liters_per_minute"),
     Meaning("m³/h", "volume_flow_rate"): ("cubic_metres_per_hour", "cubic_meters_per_hour"),
     Meaning("ppm"): (),
 }
-"""Beside its own symbol, the names that a unit goes by in profiles."""
+"""The names of each unit in profiles, besides its own symbol."""
 
 BY_MEASUREMENT = {
     ("%", "humidity"): "humidity",
@@ -75,15 +75,15 @@ BY_MEASUREMENT = {
     ("ppm", "co2"): "carbon_dioxide",
     ("ppm", "carbon_dioxide"): "carbon_dioxide",
 }
-"""Units that say too little: the name of the measurement decides, if it is one of these."""
+"""Device classes for units that are ambiguous: the name of the measurement decides."""
 
-# A symbol means itself before it means anything in small letters: mW is no MW.
+# Exact symbols are tried first, then small letters, so that mW is not taken for MW.
 _BY_SYMBOL = {meaning.unit: meaning for meaning in UNITS}
 _BY_NAME = {name.casefold(): meaning for meaning, names in UNITS.items() for name in (meaning.unit or "", *names)}
 
 
 def meaning_of(unit: str | None, measurement: str) -> Meaning:
-    """Return how a number in this unit is shown; `unit` is the tag's text, None without one."""
+    """Return how to show a number in this unit. `unit` is the text of the tag, or None without the tag."""
     if not unit:
         return Meaning(None)
     known = _BY_SYMBOL.get(unit) or _BY_NAME.get(unit.casefold())

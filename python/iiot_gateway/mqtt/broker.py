@@ -1,4 +1,4 @@
-"""The section `[broker]`: where the built-in broker listens, and who may come."""
+"""The section `[broker]`: where the built-in broker listens, and who may connect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
 
 EMBEDDED = "embedded"
-"""As broker_url: the broker of [broker]."""
+"""The broker_url that names the broker of [broker]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +31,12 @@ class BrokerSection:
 
 
 def is_wanted(config: Config) -> bool:
-    """Tell whether a source or sink names the built-in broker."""
+    """Return whether a source or sink uses the built-in broker."""
     return any(getattr(section, "broker_url", "") == EMBEDDED for section in (*config.sinks().values(), *config.sources().values()))
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule, if the broker is to run."""
+    """Yield every broken rule if the broker is used."""
     if not is_wanted(config):
         return
     broker = config.one(BrokerSection)
@@ -49,7 +49,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
         yield ("broker", "listen"), "expected ADDRESS:PORT in numbers, like 127.0.0.1:1883"
     elif not (address.is_loopback or broker.username or broker.allow_anonymous):
         yield ("broker", "listen"), "other machines reach it there: set username and password, or allow_anonymous = true"
-    # A file that gives no password is a fault of its own.
+    # A file without a password is a separate fault.
     if bool(broker.username) != bool(broker.password or broker.password_file):
         yield ("broker", "username"), "username and password go together"
 

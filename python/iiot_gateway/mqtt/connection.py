@@ -1,4 +1,4 @@
-"""The keys that every section with a broker has in common: those of the connection, and their rules."""
+"""The keys for the connection that every section with a broker has, and their rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 65535
 MAX_CLIENT_ID_BYTES = MAX_BYTES - len("-discovery")
-"""Connections beside a sink's have the sink's client id with a word behind it."""
+"""A side connection has the sink's client id with a suffix."""
 
 
 @runtime_checkable
@@ -31,7 +31,7 @@ class Connection(Protocol):
 
     @property
     def client_id(self) -> str:
-        """Under which name; empty makes one."""
+        """The client id; empty makes one."""
 
     @property
     def protocol(self) -> str:
@@ -39,7 +39,7 @@ class Connection(Protocol):
 
     @property
     def username(self) -> str:
-        """Empty connects without one."""
+        """The user name; empty connects without one."""
 
     @property
     def password(self) -> Secret:
@@ -47,7 +47,7 @@ class Connection(Protocol):
 
     @property
     def ca_file(self) -> str:
-        """What the broker's certificate is checked against."""
+        """The certificates with which the broker's certificate is checked."""
 
     @property
     def client_cert_file(self) -> str:
@@ -55,7 +55,7 @@ class Connection(Protocol):
 
     @property
     def client_key_file(self) -> str:
-        """Its key."""
+        """The key of that certificate."""
 
 
 def connections(config: Config) -> dict[str, Connection]:
@@ -76,12 +76,12 @@ def broker_access(config: Config, section: Connection) -> tuple[str, str, str]:
         return section.broker_url, section.username, section.password.reveal()
     broker = config.one(BrokerSection)
     host, _, port = broker.listen.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - where it listens, not where we do
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - nothing listens here
     return f"mqtt://{host}:{port}", broker.username, broker.password.reveal()
 
 
 def broker_settings(config: Config, section: Connection) -> dict[str, Any]:
-    """Return the keywords that every connection to this broker takes."""
+    """Return the keyword arguments for every connection to this broker."""
     url, username, password = broker_access(config, section)
     return {
         "broker_url": url,
@@ -95,20 +95,20 @@ def broker_settings(config: Config, section: Connection) -> dict[str, Any]:
 
 
 def value_prefixes(config: Config, section: PublishingSection) -> list[str]:
-    """Return the prefixes of the values that a broker gets: those of the sources that it takes, without any that of `replay`."""
+    """Return the prefixes of the values that a broker gets: those of its sources, or that of `replay` if there is no source."""
     sources = [source_rules(config, name, source) for name, source in config.sources().items()]
     taken = [source for source in sources if not section.profiles or profile_name(source.profile) in section.profiles]
     return list(dict.fromkeys(source.topic_prefix for source in taken)) or [config.topic_prefix()]
 
 
 def own_prefixes(config: Config, broker_url: str) -> list[tuple[str, str]]:
-    """Return the prefixes below which the gateway publishes to a broker, each with the name of the section that does."""
+    """Return the prefixes below which the gateway publishes to a broker, each with the name of the section that publishes."""
     found = (pair for component in config.components for pair in component.publishes_below(config, broker_url))
     return list(dict.fromkeys(found))
 
 
 def client_faults(config: Config) -> Faults:
-    """Find clients of one broker that have one id."""
+    """Find clients of one broker with the same client id."""
     seen: dict[tuple[str, str], str] = {}
     for name, mqtt in connections(config).items():
         if not mqtt.client_id:
@@ -123,7 +123,7 @@ def client_faults(config: Config) -> Faults:
 
 
 def connection_faults(path: KeyPath, mqtt: Connection) -> Faults:
-    """Give what keeps a section from naming a broker and a way to it."""
+    """Yield the faults in a section's broker and connection."""
     if mqtt.broker_url == EMBEDDED:
         for key in ("username", "password"):
             if getattr(mqtt, key):
@@ -144,7 +144,7 @@ def connection_faults(path: KeyPath, mqtt: Connection) -> Faults:
 
 
 def connection_notes(config: Config) -> Iterator[str]:
-    """Say which connections give a user name and nothing that proves it."""
+    """Yield a sentence on each connection with a user name but no password or certificate."""
     for name, section in connections(config).items():
         if section.username and not section.password and not section.client_cert_file:
             variable = f"IIOT_{'__'.join(place(name)).upper()}__PASSWORD"
@@ -155,7 +155,7 @@ def connection_notes(config: Config) -> Iterator[str]:
 
 
 def text_faults(config: Config) -> Faults:
-    """Give what MQTT does not take of client ids, user names and passwords."""
+    """Yield client ids, user names and passwords that MQTT does not allow."""
     for name, section in connections(config).items():
         path = place(name)
         if fault := mqtt_text_fault(section.client_id, max_bytes=MAX_CLIENT_ID_BYTES):
@@ -169,6 +169,6 @@ def text_faults(config: Config) -> Faults:
 def _credentials(path: KeyPath, username: str, password: Secret) -> Faults:
     if fault := mqtt_text_fault(username):
         yield (*path, "username"), fault
-    # A password may hold any bytes, but no more than a text.
+    # A password may hold any bytes, but not more of them than a text.
     if len(password.reveal().encode()) > MAX_BYTES:
         yield (*path, "password"), f"is longer than {MAX_BYTES} bytes"

@@ -1,4 +1,4 @@
-"""The built-in broker: started before a sink connects to it, stopped after the last one left."""
+"""The built-in broker: starts before a sink connects to it, and stops after its last user."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ STORE_REMEDY = "make room on its disk, or name another file in broker.path; what
 
 
 class EmbeddedBroker:
-    """One broker for all sinks that publish to it, and for the sources that take what its clients publish.
+    """One broker for all sinks that publish to it, and for the sources that take its clients' messages.
 
-    Its methods block, but for one that says so, and may be called from any thread.
+    Its methods block, except those documented otherwise. Any thread may call them.
     """
 
     def __init__(self, section: BrokerSection, path: str, clients: Sequence[str], devices: Mapping[str, Any] | None = None) -> None:
@@ -40,20 +40,20 @@ class EmbeddedBroker:
         self._running: _native.Broker | None = None
         self._not_stored = 0
         self._refused: Counter[str] = Counter()
-        """By those that ran before."""
+        """The refusals of brokers that ran before."""
         self._turn = threading.Lock()
-        """Held only while one that has ended becomes one of those before: each refusal is counted once. `_lock` is held far longer."""
+        """Held only while the counts of an ended broker are added, so that each refusal is counted once. `_lock` is held far longer."""
         self._refusals = Risen()
         self._repeated = Repeated()
         self._log = get_log(broker=section.listen)
 
     def consume(self, name: str, consumer: _native.BrokerConsumer) -> None:
-        """Give a source what clients publish; before the broker runs."""
+        """Give the clients' messages to a source. Call this before the broker runs."""
         self._consumers.append(consumer)
         self._users.add(name)
 
     def ensure(self) -> None:
-        """Start it if it does not run. Raises SinkUnavailable with what is wrong and what to do."""
+        """Start the broker if it does not run. Raises SinkUnavailable with the reason and the remedy."""
         with self._lock:
             if self._running is not None:
                 if (reason := self._running.end_reason()) is None:
@@ -79,19 +79,19 @@ class EmbeddedBroker:
             self._log.info(BROKER_STARTED, listen=section.listen, retained=self._path)
 
     def refused(self) -> dict[str, int]:
-        """Return what was refused since the start, by reason. Never waits for the broker."""
+        """Return the number of refusals since the start, by reason. Never waits for the broker."""
         with self._turn:
             running = self._running
             return dict(self._refused + Counter({} if running is None else running.refused()))
 
     def _leave(self, ended: _native.Broker) -> None:
-        """Keep the counts of one that has ended, and have none that runs."""
+        """Keep the counts of a broker that has ended, and forget the broker."""
         with self._turn:
             self._refused.update(ended.refused())
             self._running = None
 
     def tell(self) -> None:
-        """Say what was refused, and that retained values of other clients did not reach the file. Never waits."""
+        """Log refusals, and retained values of other clients that did not reach the file. Never waits."""
         if (refused := self._refusals.since(self.refused())) is not None:
             self._log.warning(BROKER_REFUSED, **refused)
         running = self._running
@@ -102,7 +102,7 @@ class EmbeddedBroker:
             self._log.error(BROKER_NOT_STORED, values=count, path=self._path, remedy=STORE_REMEDY, **extra)
 
     def release(self, client: str, timeout_s: float) -> None:
-        """Take note that a sink is done with it; the last one stops it."""
+        """Note that a user no longer needs the broker. The last one stops it."""
         with self._lock:
             self._users.discard(client)
             if self._users or self._running is None:
@@ -113,7 +113,7 @@ class EmbeddedBroker:
 
 
 def built_in_broker(building: Building) -> EmbeddedBroker:
-    """Return the broker of a gateway; there is one for all who name it."""
+    """Return the broker of a gateway; all sources and sinks share it."""
     return building.once(_made)
 
 
@@ -125,7 +125,7 @@ def _made(building: Building) -> EmbeddedBroker:
 
 
 def _devices(building: Building) -> dict[str, Any]:
-    """Return what lets devices in, and where; nothing without [devices], or where nobody is asked for a password."""
+    """Return the settings for logins of devices; none without [devices], or if the broker needs no password."""
     registered = next(iter(building.config.of(DevicesSection).values()), None)
     if registered is None or not building.config.one(BrokerSection).username:
         return {}

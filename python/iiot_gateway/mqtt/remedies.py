@@ -20,12 +20,12 @@ REMEDY_OF_KIND = {
     "refused": "read the broker's words: it does not take this client_id or this protocol, or has no room",
     "protocol": "check protocol, and that an MQTT broker and nothing else listens at broker_url",
 }
-"""Why the connection did not come about says more than the step at which that was seen."""
+"""Remedies by the reason of a failed connection, which says more than the step that failed."""
 
 
 def remedy(report: dict[str, Any], topic: str = "PREFIX/gateway/doctor", rights: str = "PREFIX/#") -> str:
-    """Say what to do about a trial that failed on a topic; `rights` is the filter that the gateway must be able to write to."""
+    """Return the remedy for a trial that failed on a topic. `rights` is the filter to which the gateway must be allowed to publish."""
     step, kind = str(report["step"]), report.get("kind")
-    # Where a right is missing the password was right.
+    # If a right is missing, the password was correct.
     found = REMEDY_OF_KIND.get(str(kind)) if kind != "not_authorized" or step == "connect" else None
     return (found or REMEDY.get(step, REMEDY["connect"])).format(topic=topic, rights=rights)

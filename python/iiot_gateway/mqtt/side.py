@@ -1,4 +1,4 @@
-"""Serves a connection to a broker beside a sink's: it always connects again, and passes messages to its receiver."""
+"""Serves a side connection to a broker: connects again and again, and passes messages to its receiver."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RECEIVE_S = 0.5
 Messages = list[tuple[str, bytes, bool]]
 """(topic, payload, came as retained)."""
 Refused = list[tuple[str, str]]
-"""(topic, reason) of publishes that the broker has refused."""
+"""(topic, reason) of publishes that the broker refused."""
 
 
 async def serve_side(side: SideConnection, take: Callable[[int, Messages, Refused], None], log: Log, disconnected: str) -> None:
     """Serve until cancelled.
 
-    `take` gets the number of the connection (0: none stands), at least twice a second; `disconnected` names the event of a lost one.
+    `take` gets the number of the connection (0 if there is none) at least twice per second. `disconnected` is the event for a lost one.
     """
     try:
         async with anyio.create_task_group() as tasks:
@@ -40,7 +40,7 @@ async def _stop_when_cancelled(side: SideConnection) -> None:
     try:
         await anyio.sleep_forever()
     finally:
-        # The two threads end only so.
+        # This is the only way to end the two threads.
         side.stop()
 
 

@@ -31,13 +31,13 @@ Handler = Callable[[dict[str, Any]], Any]
 
 
 def socket_path(journal_path: str) -> str:
-    """Return the path of the control socket of the gateway that has this journal."""
+    """Return the path of the control socket of the gateway with this journal."""
     return journal_path + ".sock"
 
 
 @contextmanager
 def _address(path: str) -> Iterator[str]:
-    """Give a short name for a socket: an address holds 107 bytes, a path may be longer. Linux only."""
+    """Yield a short name for a socket: an address has room for 107 bytes, and a path may be longer. Linux only."""
     folder = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{os.path.basename(path)}"
@@ -47,9 +47,9 @@ def _address(path: str) -> Iterator[str]:
 
 def _listen(path: str) -> socket.socket:
     with suppress(FileNotFoundError):
-        os.unlink(path)  # of a gateway that was killed; the journal's lock says that none runs
+        os.unlink(path)  # left by a gateway that was killed; this process holds the journal's lock, so no other gateway runs
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    mask = os.umask(0o177)  # 0600 from the first moment on
+    mask = os.umask(0o177)  # so that the socket has the mode 0600 from the beginning
     try:
         with _address(path) as address:
             sock.bind(address)
@@ -64,7 +64,7 @@ def _listen(path: str) -> socket.socket:
 
 
 async def serve(path: str, commands: dict[str, Handler]) -> None:
-    """Answer until cancelled. Handlers block, so they run in worker threads."""
+    """Answer requests until cancelled. Handlers may block, so they run in worker threads."""
     try:
         listener = await SocketListener.from_socket(_listen(path))
     except OSError as error:
@@ -97,12 +97,15 @@ def _reply(commands: dict[str, Handler], line: bytes) -> dict[str, Any]:
         return {"ok": False, "error": f"expected a command of {', '.join(commands)}"}
     try:
         return {"ok": True, "result": handler(request)}
-    except Exception as error:  # a request must not be able to end the gateway
+    except Exception as error:  # no request may end the gateway
         return {"ok": False, "error": str(error) or repr(error)}
 
 
 def ask(journal_path: str, request: dict[str, Any], timeout_s: float = REQUEST_TIMEOUT_S) -> Any:
-    """Ask the running gateway. Raises GatewayUnreachable if none answers, GatewayError with its words if it refuses."""
+    """Send a request to the running gateway and return the result.
+
+    Raises GatewayUnreachable if no gateway answers, and GatewayError with the gateway's words if it refuses the request.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout_s)
         try:

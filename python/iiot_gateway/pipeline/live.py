@@ -1,7 +1,7 @@
-"""The newest values for the control socket: `{"command": "live"}`, asked again and again by `tail`.
+"""The newest values for the control socket: the command `{"command": "live"}`, which `tail` sends again and again.
 
-`run` names this process and `since` the version that the asker has, both from the answer before; without them, and behind a restart,
-every series is new. The answer is the schema Changes of the HTTP API, without what only charts need, and with `run` in it.
+In a request, `run` names this process and `since` the version that the client has; both come from the answer before. Without them, and
+after a restart, every series is new. The answer has the schema Changes of the HTTP API, without the parts for charts and with `run`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LiveValues:
-    """Gives the live values. They are made at the first request, so they cost nothing in a gateway that nobody watches."""
+    """Makes the live values at the first request, so they cost nothing in a gateway that nobody watches."""
 
     def __init__(self, make: Callable[[], Live]) -> None:
         self._make = make
@@ -27,7 +27,7 @@ class LiveValues:
         self._run = f"{os.getpid()}-{time.time_ns()}"
 
     def live(self) -> Live:
-        """Return them. Blocks when they are made. Raises JournalError."""
+        """Return the live values. Blocks while they are made. Raises JournalError."""
         with self._lock:
             if self._live is None:
                 self._live = self._make()

@@ -1,4 +1,4 @@
-"""The status document: the journal's ledger with what sources and sinks say of themselves."""
+"""The status document: the journal's ledger, with the states of sources and sinks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATE_WINDOW_S = 60.0
 
 
 class StatusView:
-    """Builds the document of a running gateway. `document` reads the journal: call it from a worker thread."""
+    """Builds the document of a running gateway. `document` reads the journal, so call it from a worker thread."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class StatusView:
         for sink in self._sinks:
             document["sinks"].setdefault(sink.name, {}).update(kind=sink.kind, **sink.status.document())
         for ledger in document["sinks"].values():
-            # The journal knows sinks that are configured no more.
+            # The journal also knows sinks that are no longer configured.
             ledger.setdefault("state", "removed")
             ledger.setdefault("last_error", None)
         document["source"] = {source.name: {"kind": source.kind, **source.status.document()} for source in self.sources}
@@ -81,16 +81,16 @@ class StatusView:
 
 
 def _resident_bytes() -> int:
-    """Return how much memory this process has in RAM, as the kernel counts it."""
+    """Return the resident memory of this process in bytes, as the kernel counts it."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def of_stopped(ledger: dict[str, Any]) -> dict[str, Any]:
-    """Complete the ledger of a journal that no gateway has open."""
+    """Complete the ledger of a journal that no gateway has open, so that it has the form of a status document."""
     for sink in ledger["sinks"].values():
         sink.setdefault("state", "stopped" if sink.get("active", True) else "removed")
         sink.setdefault("last_error", None)
-    # Nothing comes now; the rate of the last minutes of a run says nothing about the next one.
+    # Nothing arrives now, and the rate at the end of a run says nothing about the next run.
     journal = {**ledger["journal"], "bytes_per_s": 0.0, "hours_left": None}
     return {**ledger, "journal": journal, "source": {}, "gateway": None}

@@ -1,7 +1,7 @@
-"""One task a source, one a sink, and the order in which they start and stop.
+"""One task per source and per sink, and the order in which they start and stop.
 
-Start: control socket, sinks, sources, READY. Stop (SIGINT, SIGTERM): sources, sync, sinks, journal; under five seconds, and
-everything accepted is then either delivered or in the journal.
+Start: control socket, sinks, sources, READY. Stop (SIGINT, SIGTERM): sources, sync, sinks, journal. A stop takes less than five seconds;
+after it, every accepted frame is either delivered or in the journal.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 STOP_BUDGET_S = 4.5
 SOURCE_STOP_S = 3.2
-"""A little over what a probe may take to end."""
+"""A little more than the time that a probe may take to end."""
 SINK_STOP_S = 3.0
 CLOSE_S = 0.7
 SAMPLE_S = 10.0
@@ -60,7 +60,7 @@ EXIT_NOT_DONE = 4
 EXIT_TORN = 5
 
 SITE_CHUNKS = 256
-"""At once."""
+"""The most chunks in one answer."""
 
 Service = Callable[[Views], Coroutine[Any, Any, None]]
 
@@ -78,7 +78,7 @@ def _site(journal: Journal, origin: str, behind: tuple[str, int] | None) -> dict
 class Gateway:
     """The running gateway."""
 
-    def __init__(  # noqa: PLR0913 - what a gateway is made of, each by name
+    def __init__(  # noqa: PLR0913 - the parts of a gateway, each by name
         self,
         journal: Journal,
         journal_path: str,
@@ -118,7 +118,7 @@ class Gateway:
         self._seen: dict[tuple[str, str], int] = {INTAKE_LOST: 0}
 
     async def run(self, *, once: bool = False, timeout_s: float | None = None) -> int:
-        """Run until a signal, or with `once` until everything that the sources gave is delivered. Returns the exit code."""
+        """Run until a signal. With `once`, run until every frame of the sources is delivered. Return the exit code."""
         ledger = await anyio.to_thread.run_sync(self._journal.status)
         before, self._seen = self._not_taken(ledger), _lost(ledger)
         code = EXIT_DELIVERED
@@ -171,7 +171,7 @@ class Gateway:
             self._sources_done.set()
 
     async def _keep_service(self, service: Service) -> None:
-        """Run a service; a fault in its code ends it, and nothing else."""
+        """Run a service. A fault in its code ends only this service."""
         try:
             await service(self.views)
         except GatewayError:
@@ -180,7 +180,7 @@ class Gateway:
             self._log.exception(SERVICE_FAILED, service=getattr(service, "__qualname__", repr(service)))
 
     async def _keep_source(self, source: Source) -> None:
-        """Run a source; a fault in its code stops neither the gateway nor the source for good. Only an unreadable recording does."""
+        """Run a source. After a fault in its code, start it again. Only an unreadable recording ends the gateway."""
         backoff = Backoff()
         while True:
             began_s = time.monotonic()
@@ -197,7 +197,7 @@ class Gateway:
                 return
 
     async def _keep_sink(self, sink: Sink) -> None:
-        """Run a sink; see `_keep_source`. Only an absent peer with on_start = "fail" ends the gateway."""
+        """Run a sink. After a fault in its code, start it again. Only SinkUnavailable ends the gateway."""
         backoff = Backoff()
         while not self._stopping.is_set():
             began_s = time.monotonic()
@@ -255,7 +255,7 @@ class Gateway:
         self._not_taken_at_end = self._not_taken(ledger)
 
     def _ledger_of_closed(self) -> dict[str, Any] | None:
-        """Read what the last commits came to; None if the disk has no room even for that."""
+        """Read the ledger after the last commits. Return None if it cannot be read, for example because the disk is full."""
         try:
             return self._journal.inspect(self._journal_path)
         except JournalError as error:
@@ -263,12 +263,12 @@ class Gateway:
             return None
 
     def _not_taken(self, ledger: dict[str, Any]) -> dict[str, int]:
-        """Count what sinks did not take."""
+        """Return the number of frames that each sink has rejected or dropped."""
         sinks: dict[str, Any] = ledger["sinks"]
         return {sink.name: sum(sinks.get(sink.name, {}).get(key, 0) for key in ("rejected", "dropped")) for sink in self._sinks}
 
     async def _again_and_again(self, look: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
-        """Look for ever; a look that fails is logged and tried again, because what is only said must not end what is done."""
+        """Call `look` until cancelled. Log a failure and try again: an error in a report must not end the gateway."""
         repeated = Repeated()
         while True:
             try:
@@ -279,16 +279,16 @@ class Gateway:
             await anyio.sleep(every_s)
 
     async def _tell_notes(self) -> None:
-        """Say what the journal has to say (a full disk, a clock that fell back) soon after it happened."""
+        """Log the notes of the journal, such as a full disk or a clock that was set back."""
         for note in self._journal.notes():
             self._log.warning(JOURNAL_NOTE, note=note)
 
     async def _sample(self) -> None:
-        """Keep the rate of the last minute, and say what was lost since the last look."""
+        """Update the rate of the last minute, and log the frames that were lost since the last sample."""
         self._tell_losses(await anyio.to_thread.run_sync(self.view.document))
 
     def _tell_losses(self, ledger: dict[str, Any]) -> None:
-        """Say loudly what was lost since the last look."""
+        """Log an error for the frames that were lost since the last call."""
         counts = _lost(ledger)
         for (name, reason), count in counts.items():
             new = count - self._seen.get((name, reason), 0)
@@ -298,7 +298,7 @@ class Gateway:
 
 
 def _lost(ledger: dict[str, Any]) -> dict[tuple[str, str], int]:
-    """Count lost frames by place and reason."""
+    """Return the number of lost frames by place and reason."""
     counts = {INTAKE_LOST: int(ledger["intake"].get("lost_journal_unavailable", 0))}
     for name, sink in ledger["sinks"].items():
         counts |= {(name, reason): int(count) for reason, count in sink.get("dropped_reasons", {}).items()}

@@ -1,12 +1,12 @@
-"""Does data flow, and if not, where does it stop: the status document in one sentence, for a person who has never seen it.
+"""The verdict: one sentence that says whether data flows, and where it stops, for a person who has never seen a status document.
 
 {"state": "flowing" | "waiting" | "held" | "stopped", "text": "...",
  "stops": [{"kind": "source" | "journal" | "sink", "name": "...", "text": "..."}]}
 
-flowing  frames come in and every sink has them
-waiting  nothing is wrong, and nothing has come for a while
-held     frames come in and are kept in the journal; a sink does not take them, or one of several sources gives none
-stopped  nothing comes in
+flowing  frames come in, and every sink gets them
+waiting  nothing is wrong, but no frame has come for a while
+held     frames come in and are kept in the journal, but a sink does not take them, or one of several sources gives none
+stopped  no frames come in
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from __future__ import annotations
 from typing import Any
 
 QUIET_S = 300.0
-"""A source that runs and gives nothing for so long is said to be quiet; what is too long is for its own limit to say."""
+"""A running source counts as quiet after this time without data. Whether the silence is a fault is decided by the source's own limit."""
 LAG_S = 30.0
 SETTLING_S = 10.0
-"""Connecting is nothing to be told of before this."""
+"""A sink that has been connecting for a shorter time is not reported."""
 
 STARTING = ("starting", "connecting", "refreshing")
 
 
 def verdict(document: dict[str, Any], now_s: float) -> dict[str, Any]:
-    """Judge a status document; `now_s` is Unix time."""
+    """Return the verdict on a status document. `now_s` is Unix time."""
     sources, sinks = document["source"], {name: sink for name, sink in document["sinks"].items() if sink["state"] != "removed"}
     silent = {name: text for name, source in sources.items() if (text := _of_source(name, source))}
     stops = [{"kind": "source", "name": name, "text": text} for name, text in silent.items()]
@@ -77,7 +77,7 @@ def _kept(sink: dict[str, Any], journal: dict[str, Any]) -> str:
 
 
 def _quiet(sources: dict[str, Any], now_s: float) -> list[str]:
-    """Return a sentence per source, if none of them has given anything lately."""
+    """Return one sentence per source if none of them has given data lately, otherwise an empty list."""
     sentences = [_of_quiet(name, source, now_s) for name, source in sources.items()]
     return sentences if all(sentences) else []
 

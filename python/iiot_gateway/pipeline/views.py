@@ -1,4 +1,4 @@
-"""The views of a running gateway for services beside it (HTTP): read-only, from any thread."""
+"""Read-only views of a running gateway for its services, such as HTTP. They can be used from any thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class History(Protocol):
     """The stored points, for reading."""
 
     def series(self) -> list[dict[str, Any]]:
-        """Every series: {"id", "measurement", "tags", "field", "topic", "first_ns", "last_ns", "points"}."""
+        """Return every series: {"id", "measurement", "tags", "field", "topic", "first_ns", "last_ns", "points"}."""
 
     def range(
         self,
@@ -35,30 +35,33 @@ class History(Protocol):
         limit: int = 100_000,
         timeout_s: float = 0.0,
     ) -> tuple[list[int], list[float | None]]:
-        """Points of a series from `start_ns` to before `end_ns`: times in nanoseconds, and values.
+        """Return points of a series from `start_ns` to before `end_ns`: times in nanoseconds, and values.
 
-        Raises ValueError for a wrong question, HistoryUnusable of the kind "timeout" where `timeout_s` (0: none) is not enough.
+        Raises ValueError for a wrong query, and HistoryUnusable of the kind "timeout" after `timeout_s` seconds (0: no limit).
         """
 
 
 OpenHistory = Callable[[], AbstractContextManager[History]]
-"""Raises HistoryUnusable, also for what goes wrong within."""
+"""Raises HistoryUnusable, also for errors within the `with` block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """The calls block, so they belong into worker threads."""
+    """The views. Their calls block, so call them from worker threads."""
 
     status: StatusView
     rejects: Callable[[int], list[dict[str, Any]]]
-    """The newest rejects, at most so many."""
+    """Returns the newest rejects, at most the given number."""
     live: Live | None = None
-    """None unless somebody may look."""
+    """The live values; None if nothing can show them."""
     open_history: OpenHistory | None = None
-    """None without a [history] section."""
+    """Opens a history; None without a [history] section."""
     alerts: Callable[[], dict[str, Any]] | None = None
-    """Rules, their alerts and receivers; None where nothing is judged."""
+    """Returns rules, alerts and receivers; None without an alerts sink."""
     site: Callable[[str, tuple[str, int] | None], dict[str, Any] | None] = lambda _origin, _behind: None
-    """Which values of a site came, by the id of its journal, behind a run and number; None for an unknown site."""
+    """Returns the values that came from a site, given the id of its journal and the run and number behind which to begin.
+
+    Returns None for an unknown site.
+    """
     http_parts: Sequence[HttpPart] = ()
-    """What components bring for the HTTP interface."""
+    """The parts that components add to the HTTP interface."""

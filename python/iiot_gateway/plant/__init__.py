@@ -1,1 +1,1 @@
-"""A simulated dosing plant: machines that behave like the ESP32s of `factory-dosing`, and a ledger of what they published."""
+"""A simulated dosing plant: machines that behave like the ESP32s of `factory-dosing`, and a tally of what they published."""

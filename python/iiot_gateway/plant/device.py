@@ -1,4 +1,4 @@
-"""A simulated ESP32: its measurements, and the ledger of the messages that many of them sent. Pure: the same seed gives the same values."""
+"""A simulated ESP32: its measurements, and the tally of the messages that many of them sent. Pure: the same seed gives the same values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reading:
 
 
 def readings(device_id: str, seed: int) -> Iterator[Reading]:
-    """Give the messages of a device, without an end: temperature (degrees Celsius), humidity (%), battery (V), heartbeats."""
+    """Yield the messages of a device, without an end: temperature (degrees Celsius), humidity (%), battery (V), heartbeats."""
     dice = random.Random(f"{seed} {device_id}")  # noqa: S311 - a simulation
     values = {"temperature": dice.uniform(18, 26), "humidity": dice.uniform(35, 60), "battery": dice.uniform(3.9, 4.15)}
     number = dice.randrange(HEARTBEAT_EVERY)
@@ -43,7 +43,7 @@ def readings(device_id: str, seed: int) -> Iterator[Reading]:
         yield Reading(kind, round(values[kind], 3 if kind == "battery" else 2))
 
 
-class DeviceLedger:
+class DeviceTally:
     """The outcomes of the messages that devices sent. Its methods may be called from any thread."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Simulated devices: each runs in its own thread, and one ledger counts what they all sent."""
+"""Simulated devices: each runs in its own thread, and one tally counts what they all sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iiot_gateway.errors import GatewayError, SettingUnusable
-from iiot_gateway.plant.device import DeviceLedger, Reading, readings
+from iiot_gateway.plant.device import DeviceTally, Reading, readings
 from iiot_gateway.plant.posting import Door, post_all, register
 from iiot_gateway.plant.publishing import publish_all
 
@@ -22,12 +22,12 @@ class Member:
     """A device: its identity, the time of its next message, and whether it is to end."""
 
     def __init__(
-        self, device_id: str, number: int, *, ledger: DeviceLedger, seed: int, interval_s: float, count: int | None, over: threading.Event
+        self, device_id: str, number: int, *, tally: DeviceTally, seed: int, interval_s: float, count: int | None, over: threading.Event
     ) -> None:
         self.id = device_id
         self.number = number
         self.key = ""
-        self.ledger = ledger
+        self.tally = tally
         self.trouble = ""
         """The last error; empty if there was none."""
         self._readings = readings(device_id, seed)
@@ -40,7 +40,7 @@ class Member:
         self._last_ms = 0
 
     def due(self) -> Iterator[Reading]:
-        """Give each message when it is time to send it, until the device is to end or has sent all its messages."""
+        """Yield each message when it is due, until the device must end or has sent all its messages."""
         next_s = time.monotonic() + self._interval_s * (self.number % 7) / 7
         sent = 0
         while not self.is_over() and (self._count is None or sent < self._count):
@@ -63,7 +63,7 @@ class Member:
         return f"{self._start}-{self._messages}"
 
     def is_over(self) -> bool:
-        """Tell whether the device is to end."""
+        """Return whether the device must end."""
         return self._over.is_set()
 
     def pause(self, seconds: float) -> None:
@@ -97,14 +97,14 @@ class DeviceFleet:
         seed: int,
         count: int | None = None,
         keys: KeyBook,
-        ledger: DeviceLedger | None = None,
+        tally: DeviceTally | None = None,
     ) -> None:
         """Prepare the devices. A device without a known key will register over HTTP.
 
         `broker` holds the keyword arguments of a connection. `rate_per_s` is the rate of all devices together; None means as fast as
         possible. Raises SettingUnusable.
         """
-        self.ledger = ledger or DeviceLedger()
+        self.tally = tally or DeviceTally()
         self._over = threading.Event()
         self._door = door
         self._broker = broker
@@ -122,7 +122,7 @@ class DeviceFleet:
             Member(
                 device_id,
                 number,
-                ledger=self.ledger,
+                tally=self.tally,
                 seed=seed,
                 interval_s=interval_s,
                 count=None if count is None else count // devices + (number <= count % devices),

@@ -1,4 +1,4 @@
-"""Machines at a broker: each has its own connection, which is made again after it breaks; one ledger counts what they published."""
+"""Machines at a broker: each has its own connection, which is made again after it breaks; one tally counts what they published."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from iiot_gateway import _native
 from iiot_gateway.errors import SettingUnusable
-from iiot_gateway.plant.machine import Clock, Ledger, Machine
+from iiot_gateway.plant.machine import Clock, Machine, Tally
 
 COMMANDS = "factory/dosing/commands"
 """The topics to which the machines subscribe."""
@@ -24,7 +24,7 @@ class Fleet:
     """Publishes the messages of the machines at their times. Blocks; Ctrl-C ends it."""
 
     def __init__(self, broker: dict[str, Any], *, devices: int, seed: int, clock: Clock, pace: float) -> None:
-        self.ledger = Ledger()
+        self.tally = Tally()
         self._start_s = time.time()
         self._names = [f"esp32-{number:02d}" for number in range(1, devices + 1)]
         self._machines = [Machine(name, seed=seed, clock=clock, start_unix_s=self._start_s, pace=pace).messages() for name in self._names]
@@ -34,7 +34,7 @@ class Fleet:
             raise SettingUnusable(str(error)) from error
         self._ended = threading.Event()
         self.left = 0
-        """Messages that the broker had not acknowledged at the end; the ledger counts them too."""
+        """Messages that the broker had not acknowledged at the end; the tally counts them too."""
         self.error = ""
         """The reason why the last connection ended; empty if none has ended."""
 
@@ -62,7 +62,7 @@ class Fleet:
         waiting = [(next(messages), number) for number, messages in enumerate(self._machines)]
         line = [(message.at_s, number, message) for message, number in waiting]
         heapq.heapify(line)
-        while not stop() and (count is None or sum(self.ledger.messages.values()) < count):
+        while not stop() and (count is None or sum(self.tally.messages.values()) < count):
             at_s, number, message = line[0]
             wait_s = self._start_s + at_s - time.time()
             if wait_s > 0:
@@ -71,7 +71,7 @@ class Fleet:
             if not self._sides[number].publish(message.topic, message.payload(), retain=False):
                 time.sleep(ROOM_S)  # the broker is away: the machine keeps its next messages, as a real one would
                 continue
-            self.ledger.add(message)
+            self.tally.add(message)
             following = next(self._machines[number])
             heapq.heapreplace(line, (following.at_s, number, following))
 

@@ -61,7 +61,7 @@ class Machine:
             heapq.heappush(self._events, (self._dice.uniform(0, 2), number, process))
 
     def messages(self) -> Iterator[Message]:
-        """Give every message, without an end."""
+        """Yield every message, without an end."""
         sent = 0
         reboot_s = self._dice.expovariate(1 / REBOOT_MEAN_S)
         while True:
@@ -166,7 +166,7 @@ class Machine:
             yield self._dice.uniform(1, 5), published
 
 
-class Ledger:
+class Tally:
     """The published data: messages per topic, doses and grams per chemical."""
 
     def __init__(self) -> None:

@@ -105,7 +105,7 @@ class Caller:
             wait_s = min(2 * wait_s, MOST_RETRY_S)
             # The gateway may or may not have stored the message; because of its id, it stores it only once.
             if counts and not member.is_over():
-                member.ledger.count("sent_again")
+                member.tally.count("sent_again")
 
     def close(self) -> None:
         """Close the connection."""
@@ -134,7 +134,7 @@ def register(door: Door, member: Member, registration_key: str) -> bool:
         member.trouble = f"{member.id} cannot register: {_words(status, answer)}"
         return False
     member.key = answer["device"]["api_key"]
-    member.ledger.count("registered")
+    member.tally.count("registered")
     return True
 
 
@@ -144,15 +144,15 @@ def post_all(door: Door, member: Member) -> None:
     try:
         for reading in member.due():
             call, document = _post_of(reading, member)
-            member.ledger.count("sent")
+            member.tally.count("sent")
             answered = caller.until_answered("POST", call, member.key, document, counts=True)
             if answered is None:
                 return
             status, answer = answered
             if status in (200, 201):
-                member.ledger.answered(reading.kind)
+                member.tally.answered(reading.kind)
             else:
-                member.ledger.refused(_words(status, answer))
+                member.tally.refused(_words(status, answer))
                 if status in (401, 403, 404):
                     member.pause(REFUSED_S)
             if reading.kind == HEARTBEAT:
@@ -174,7 +174,7 @@ def _obey(caller: Caller, member: Member) -> None:
         status, answer, _ = caller.call("GET", "devices/commands", member.key)
         for command in answer.get("commands", []) if status == 200 else []:
             if caller.call("POST", f"devices/commands/{command['id']}/acknowledge", member.key)[0] == 200:
-                member.ledger.count("commands")
+                member.tally.count("commands")
     except (OSError, http.client.HTTPException) as error:
         member.trouble = f"{type(error).__name__}: {error}"
 

@@ -66,7 +66,7 @@ class _Sender:
                 return
             self._member.trouble = f"{ended['kind']}: {ended['detail']}"
             if ended["connected_s"]:
-                self._member.ledger.count("sent_again", min(self._side.waiting(), WINDOW))
+                self._member.tally.count("sent_again", min(self._side.waiting(), WINDOW))
             self.is_over.wait(RETRY_S)
 
     def publish(self) -> None:
@@ -87,7 +87,7 @@ class _Sender:
         """Count the publishes that the broker has acknowledged. All others stay unanswered."""
         if not self._side.waiting():
             for kind, number in self._out.items():
-                self._member.ledger.answered(kind, number)
+                self._member.tally.answered(kind, number)
             self._out.clear()
 
     def _hand_over(self, below: str, document: dict[str, object], kind: str, *, counts: bool = True) -> None:
@@ -97,14 +97,14 @@ class _Sender:
                 return
             time.sleep(LOOK_S)
         if counts:
-            self._member.ledger.count("sent")
+            self._member.tally.count("sent")
             self._out[kind] += 1
 
     def _obey(self, within_s: float = 0.0) -> None:
         """Acknowledge the commands that have come."""
         self._known, messages, refused = self._side.receive(self._known, within_s)
         for topic, reason in refused:
-            self._member.ledger.refused(f"{topic}: {reason}")
+            self._member.tally.refused(f"{topic}: {reason}")
             self._out.clear()
         for topic, payload, _was_retained in messages:
             if topic.endswith("/commands/config"):
@@ -114,4 +114,4 @@ class _Sender:
             except (ValueError, KeyError, TypeError):
                 continue
             self._hand_over("status/command", {"command_id": number}, "command", counts=False)
-            self._member.ledger.count("commands")
+            self._member.tally.count("commands")

@@ -59,7 +59,7 @@ class AccessKeys:
             return _entry(db.execute(f"{SELECT} WHERE id=?", (number,)).fetchone())
 
     def rotate(self, device_id: str, key: str, *, overlap_s: float, in_use: int | None = None) -> float | None:
-        """Give a device a new key. Of its old keys, `in_use` or else the newest stays valid for `overlap_s`; the others end at once.
+        """Give a device a new key. Of its old keys, `in_use` (or otherwise the newest) stays valid for `overlap_s`; the others end at once.
 
         Returns until when the old one is valid (Unix seconds), None if none is. Raises NoDevice.
         """

@@ -78,7 +78,7 @@ class Deletions:
         return [each for each in found if not self.is_of_another(each, journal)], others
 
     def is_of_another(self, deletion: Deletion, journal: str) -> bool:
-        """Tell whether only a gateway with another journal may carry out a deletion; a registry in a file has only one gateway."""
+        """Return whether only a gateway with another journal may carry out a deletion; a registry in a file has only one gateway."""
         return self._database.is_server and deletion.journal != journal
 
     def take(self, deletion_id: int, journal: str) -> None:
@@ -88,7 +88,7 @@ class Deletions:
             db.execute(ours, (deletion_id, journal))
 
     def is_still(self, deletion: Deletion) -> bool:
-        """Tell whether a deletion still waits for the gateway that it waited for when it was read."""
+        """Return whether a deletion still waits for the gateway that it waited for when it was read."""
         found = self.get(deletion.id)
         return found is not None and found.journal == deletion.journal and found.done_at is None
 

@@ -60,7 +60,7 @@ class Device:
         return {name: text for name, text in {**self.tags, **own}.items() if text}
 
     def is_enabled(self) -> bool:
-        """Tell whether data of the device is accepted."""
+        """Return whether data of the device is accepted."""
         return self.state is not DeviceState.INACTIVE
 
 
@@ -78,23 +78,23 @@ class KeyEntry(NamedTuple):
     """The time of the last use, rounded to the hour, because a write per use would wear the disk."""
 
     def is_valid(self, now_s: float) -> bool:
-        """Tell whether the key has not expired."""
+        """Return whether the key has not expired."""
         return self.expires_at is None or now_s < self.expires_at
 
     def covers(self, device_id: str) -> bool:
-        """Tell whether the key may act for a device."""
+        """Return whether the key may act for a device."""
         return device_id in self.devices or self.devices == ("*",)
 
 
 def id_fault(device_id: str) -> str | None:
-    """Say what is wrong with the id of a device."""
+    """Return what is wrong with the id of a device."""
     if not DEVICE_ID.fullmatch(device_id):
         return f"id: found {device_id[:80]!r}, expected 1 to 64 letters, digits, - and _"
     return f"id: {device_id} is a word of the API; choose another" if device_id in RESERVED_IDS else None
 
 
 def text_fault(name: str, text: str, *, may_be_empty: bool = True) -> str | None:
-    """Say what is wrong with a name, a type, a location or a version."""
+    """Return what is wrong with a name, a type, a location or a version."""
     if not text.strip() and not may_be_empty:
         return f"{name} is empty"
     if len(text) > MOST_TEXT:
@@ -107,7 +107,7 @@ def text_fault(name: str, text: str, *, may_be_empty: bool = True) -> str | None
 
 
 def tags_fault(tags: Mapping[str, str]) -> str | None:
-    """Say what is wrong with the tags of a device."""
+    """Return what is wrong with the tags of a device."""
     if len(tags) > MOST_TAGS:
         return f"{len(tags)} tags are given; at most {MOST_TAGS} are allowed"
     for name, value in tags.items():
@@ -119,7 +119,7 @@ def tags_fault(tags: Mapping[str, str]) -> str | None:
 
 
 def levels_fault(name: str, document: Any) -> str | None:
-    """Say that objects and lists are nested too deeply for the programs that read them later."""
+    """Return a sentence that objects and lists are nested too deeply for the programs that read them later."""
     level = [document]
     for _ in range(MOST_LEVELS + 1):
         nested = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
@@ -130,5 +130,5 @@ def levels_fault(name: str, document: Any) -> str | None:
 
 
 def depth_fault(name: str) -> str:
-    """Say that objects and lists are nested more deeply than allowed."""
+    """Return a sentence that objects and lists are nested more deeply than allowed."""
     return f"{name}: objects and lists are nested more than {MOST_LEVELS} deep"

@@ -71,14 +71,14 @@ class Devices:
         return [_device(row) for row in rows]
 
     def pages(self) -> Iterator[list[Device]]:
-        """Give all devices in the order of their ids, some at a time: all of them at once would need much memory."""
+        """Yield all devices in the order of their ids, some at a time, because all of them at once would need much memory."""
         after = ""
         while page := self.all(after=after, limit=PAGE):
             yield page
             after = page[-1].id
 
     def each(self) -> Iterator[Device]:
-        """Give all devices; only some of them are in memory at the same time."""
+        """Yield all devices. Only some of them are in memory at the same time."""
         for page in self.pages():
             yield from page
 
@@ -87,7 +87,7 @@ class Devices:
 
         With `most`, raises TooMany if there are so many devices already.
 
-        What a removed device sent stands everywhere under its id. So nobody else gets that id: only `again` brings the same device back.
+        Data of a removed device is stored under its id in many places. So no other device gets that id; `again` brings the device back.
         """
         (added,) = self.add_all([(device, key)], again=again, most=most)
         return added
@@ -161,7 +161,7 @@ class Devices:
         return kept
 
     def number_after(self, ids: Iterable[str]) -> None:
-        """Give new devices only numbers above those among these ids: one below may have belonged to a device that nobody knows any more."""
+        """Give new devices only numbers above those among these ids: a lower number may have belonged to a device that is forgotten."""
         largest = max((int(device_id) for device_id in ids if NUMBER.fullmatch(device_id)), default=0)
         with self._database.write() as db:
             db.execute("UPDATE last_number SET number=?1 WHERE number < ?1", (largest,))

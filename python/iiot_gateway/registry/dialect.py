@@ -35,9 +35,10 @@ CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS $function$ BE
     RETURN NULL;
 END $function$;
 """
-"""Counts a transaction that changes something. Whoever listens to the channel that is called like the schema is told once it is committed.
+"""Counts each transaction with a change. Listeners on the channel with the schema's name are notified when the transaction is committed.
 
-Once for each: a count leaves a version of the row until the transaction ends, and an import of thousands of devices would go through all.
+A transaction is counted only once, because each count leaves an old version of the row until the transaction ends. An import of thousands
+of devices would have to search through all these versions.
 """
 
 

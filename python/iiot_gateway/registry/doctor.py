@@ -1,4 +1,4 @@
-"""The trials of `doctor` for a registry in PostgreSQL: nothing is made and nothing is written."""
+"""The trials of `doctor` for a registry in PostgreSQL. Nothing is made or written."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The registry's file: one connection reads, another writes, so that a write never delays a read.
 
-Blocking: reads take microseconds, writes wait for the disk. Other processes may write at the same time (`iiot-gateway devices`); what
-they change is seen at once.
+Blocking: reads take microseconds, writes wait for the disk. Other processes may write at the same time (`iiot-gateway devices`), and
+their changes are seen at once.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _remedy(error: str) -> str:
-    """Say what to do about an error of the file."""
+    """Return what to do about an error of the file."""
     if "locked" in error or "busy" in error:
         return "another program uses it; end that program, or try again"
     if "full" in error:

@@ -1,8 +1,8 @@
-"""Keys: how they are made, how a mistyped key is found before a look-up, and what is stored of them.
+"""Makes keys, recognises mistyped keys before a look-up, and computes the digests that are stored.
 
     iiot d 43 characters of 62   6 characters of 62
     ---- - -------------------- -------------------
-    prefix, kind, 256 random bits, CRC-32 of all that stands before
+    prefix, kind, 256 random bits, CRC-32 of all characters before
 
 Only the SHA-256 of a key is stored. That is enough for 256 random bits; a slow hash is for passwords that people choose.
 """
@@ -57,7 +57,7 @@ def new_key(kind: KeyKind) -> str:
 
 
 def is_mistyped(key: str) -> bool:
-    """Tell whether a text begins like a key of this program but cannot be one, because it is cut or a character is wrong."""
+    """Return whether a text begins like a key of this program but cannot be one, because it is cut or a character is wrong."""
     begins = len(key) > len(PREFIX) + 1 and key.startswith(PREFIX) and key[len(PREFIX)] in LETTERS.values() and key[len(PREFIX) + 1] == "_"
     return begins and (len(key) != LENGTH or _check(key[:-CHECK_DIGITS]) != key[-CHECK_DIGITS:])
 

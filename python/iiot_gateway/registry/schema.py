@@ -1,7 +1,7 @@
 """The tables of the registry, and the migration of a file of an earlier version; `server_schema.py` does the same in PostgreSQL.
 
-`PRAGMA user_version` holds the version. Each step is one transaction. A later version than this program knows is refused, and nothing is
-changed then.
+`PRAGMA user_version` holds the version. Each step is one transaction. A file of a later version than this program knows is refused and
+not changed.
 """
 
 from __future__ import annotations
@@ -143,14 +143,14 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
 
 
 def too_late(place: str, version: int) -> RegistryUnusable:
-    """Say that a registry is of a later version than this program knows."""
+    """Return the error for a registry of a later version than this program knows."""
     return RegistryUnusable(
         place, f"it is of version {version}, and this program knows version {VERSION}", "use the program that wrote it, or a later one"
     )
 
 
 def statements(step: str) -> Iterator[str]:
-    """Give each statement of a step; a trigger contains semicolons."""
+    """Yield each statement of a step. A trigger contains semicolons, so the text is not simply split at them."""
     pending = ""
     for part in step.split(";"):
         pending += part + ";"

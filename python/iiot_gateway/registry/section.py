@@ -99,7 +99,7 @@ def server_section(config: Config) -> tuple[str, PostgresqlSection] | None:
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     for section in config.of(DevicesSection).values():
         if not config.http.enabled:
             yield ("devices",), "devices need the HTTP server: take http.enabled = false out"
@@ -176,7 +176,7 @@ def _doctor(config: Config, running: Running) -> Iterator[Finding]:
 
 
 def is_asked_by_devices(config: Config) -> bool:
-    """Tell whether the HTTP server serves the device API."""
+    """Return whether the HTTP server serves the device API."""
     return bool(config.of(DevicesSection))
 
 

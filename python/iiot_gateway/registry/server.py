@@ -1,7 +1,7 @@
 """The registry in a PostgreSQL that several gateways may share: one connection reads, another writes, a third listens for changes.
 
-Blocking. Connections are opened when they are needed. Whoever writes holds the row of the revision first, so that nobody else writes
-meanwhile, as SQLite has it.
+Blocking. Connections are opened when they are needed. A writer first locks the row of the revision, so that no other writes happen
+meanwhile, as in SQLite.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class RegistryServer:
     def write(self) -> Iterator[_Asking]:
         """Write in one transaction, which an error rolls back; nobody else writes meanwhile. Raises RegistryUnusable.
 
-        If the server goes away while it commits, nobody knows whether it has: RegistryUnusable, and whatever was remembered is forgotten.
+        If the connection breaks during the commit, its result is unknown: RegistryUnusable is raised, and all cached data is forgotten.
         """
         with self._writer.lock, self._usable():
             self._writer.ask(BEGIN, (), may_connect=True)

@@ -1,6 +1,6 @@
 """The registry's schema in PostgreSQL: how a connection begins, and how the tables are made or migrated.
 
-`registry_version` holds the version. All steps that are missing are one transaction, and whoever comes second waits for it.
+`registry_version` holds the version. All missing steps are one transaction. A second process that migrates waits for it.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def schema_fault(config: Config) -> str | None:
 
 
 def remedy(error: PostgresError, schema: str) -> str:
-    """Say what to do about an error of the server."""
+    """Return what to do about an error of the server."""
     code = error.sqlstate or ""
     if code == "42501":
         return (

@@ -45,7 +45,7 @@ def shown_key(entry: KeyEntry) -> dict[str, Any]:
 
 
 def key_fault(kind: KeyKind, devices: list[str]) -> str | None:
-    """Say what is wrong with a key that is to be made."""
+    """Return what is wrong with the arguments for a new key."""
     if kind is KeyKind.DEVICE:
         return "the key of a device is made when it is registered, and when it is rotated"
     if kind is KeyKind.GATEWAY:

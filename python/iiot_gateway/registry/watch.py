@@ -1,8 +1,7 @@
-"""Listens for changes of a registry in PostgreSQL, and says until when cached data of it may be trusted.
+"""Listens for changes of a registry in PostgreSQL, and decides how long cached data of it may be trusted.
 
-A connection listens. It is told of each change when that is committed, and asks for the revision then, and every second besides. An
-answer is trusted for LEASE_S from when the question was sent. So a connection that broke without a word opens nothing: nobody is let in
-by what is remembered any more.
+One connection listens. It is notified of each committed change; then, and every second, it queries the revision. An answer is trusted
+for LEASE_S seconds from the time of the query. So after a connection breaks silently, cached data soon lets nobody in any more.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Watch:
         self._log = get_log(part="registry")
 
     def start(self, patience_s: float) -> None:
-        """Begin, and wait at most so long for the server. Raises RegistryUnusable if its tables can never be used."""
+        """Begin, and wait at most `patience_s` seconds for the server. Raises RegistryUnusable if its tables can never be used."""
         # A thread that comes back from the extension once the interpreter has ended would end the process by force.
         atexit.register(self.end)
         self._thread.start()
@@ -56,7 +55,7 @@ class Watch:
             raise self._unusable()
 
     def end(self) -> None:
-        """End."""
+        """End the thread and the connection."""
         self._is_ended.set()
         self._connection.cancel()
         self._thread.join(JOIN_S)
@@ -115,7 +114,7 @@ class Watch:
                 repeated.reset()
                 backoff.reset()
             self._trusted_until = asked_at + LEASE_S
-            # It is said if the next answer does not come in time.
+            # The failure is reported if the next answer does not come in time.
             self._fault, self._remedy = f"the server has not answered for {LEASE_S:g} s", "check the server and the network"
             self._is_hopeless = False
             self._is_told.set()

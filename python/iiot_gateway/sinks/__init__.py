@@ -1,1 +1,1 @@
-"""Where points go: one file a sink."""
+"""The destinations of points: one file or folder per sink."""

@@ -1,4 +1,4 @@
-"""The interface of a sink: an object with a name that delivers from the journal until it is stopped."""
+"""The interface of a sink: an object with a name that delivers frames from the journal until it is stopped."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ StatusDocument = Callable[[], dict[str, Any]]
 
 
 class Sink(Protocol):
-    """A sink; the journal keeps its place under its name."""
+    """A sink. The journal keeps the sink's position under its name."""
 
     @property
     def name(self) -> str:
-        """The name in configuration, journal and metrics."""
+        """The name in the configuration, the journal and the metrics."""
 
     @property
     def kind(self) -> str:
-        """The kind: mqtt, influxdb, history."""
+        """The kind, such as mqtt, influxdb or history."""
 
     @property
     def status(self) -> SinkStatus:
@@ -29,7 +29,7 @@ class Sink(Protocol):
         """Deliver until `stop`. Raises SinkUnavailable only if the peer is absent at start and on_start is "fail"."""
 
     async def stop(self, timeout_s: float) -> None:
-        """Let `run` return within the time: finish what is under way or leave it to the next start."""
+        """Make `run` return within `timeout_s` seconds. Work under way is finished, or left to the next start."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class SinkStatus:
     """Values that only this kind of sink has."""
 
     def change(self, state: str, error: str | None = None) -> None:
-        """Enter a state; an error stays until another one or a success replaces it."""
+        """Enter a state. With `error` None the last error stays; with an empty `error` it is cleared."""
         if state != self.state:
             self.state, self.since = state, time.time()
         if error is not None:
@@ -53,7 +53,7 @@ class SinkStatus:
         self.was_available = self.was_available or state == "connected"
 
     def document(self) -> dict[str, Any]:
-        """Return the state for status and metrics."""
+        """Return the state, for the status document and the metrics."""
         return {
             "state": self.state,
             "last_error": self.last_error or None,

@@ -1,10 +1,10 @@
-"""The delivery loop: batches from the journal to another side, each confirmed when that has every line of it but the bad ones.
+"""The delivery loop: sends batches from the journal to another side, and confirms each when that side has every line but the bad ones.
 
-What is sent, and what an answer means, is the outlet's business (`outlet.py`). Here is decided when to try again, which lines of a refused
-batch are bad (`plan.py`), when to believe that (`canaries.py`, `outages.py`), and what is said about it.
+The outlet (`outlet.py`) sends the lines and says what an answer means. This module decides when to try again, which lines of a refused
+batch are bad (`plan.py`), when that is certain (`canaries.py`, `outages.py`), and what the log and the status say.
 
-One task prepares the next batch while another sends the present one. A batch that cannot be sent is kept and tried again;
-after a longer outage the prepared ones are dropped and read anew, because the journal may have pruned them meanwhile.
+One task prepares the next batch while another sends the present one. A batch that cannot be sent is kept and tried again.
+After a longer outage the prepared batches are dropped and read again, because the journal may have pruned their frames meanwhile.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class DeliverySink(Generic[B]):
         suspect_after_s: float = SUSPECT_AFTER_S,
         backoff: Backoff | None = None,
     ) -> None:
-        """With on_start = "fail" another side that is absent at start ends the gateway.
+        """With on_start = "fail", the gateway ends if the other side is absent at the start.
 
-        Lines over which the other side has FAILED for `suspect_after_s` are suspects.
+        Lines become suspects after the other side has answered FAILED to them for `suspect_after_s` seconds.
         """
         self.name = name
         self.kind = kind
@@ -70,7 +70,7 @@ class DeliverySink(Generic[B]):
         self._backoff = backoff or Backoff()
         self._stopping = anyio.Event()
         self._done = anyio.Event()
-        # Raised at each rewind; batches of an older generation were forgotten by the outlet and are thrown away.
+        # Increases at each rewind. The outlet has forgotten the batches of older generations, so they are thrown away.
         self._generation = 0
         self._reading = anyio.Lock()
         self._failing_since_s: float | None = None
@@ -79,24 +79,24 @@ class DeliverySink(Generic[B]):
         self._outages = Outages(suspect_after_s)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
-        # Apart, because each batch that is taken resets the other.
+        # Separate, because each accepted batch resets `_repeated`.
         self._unread = Repeated()
 
     async def run(self) -> None:
-        """Wait until the other side is there, then deliver until `stop`."""
+        """Wait until the other side is available, then deliver until `stop`."""
         try:
             self._outlet.rewind()
             if await self._available():
                 await self._deliver_all()
         finally:
             self._done.set()
-        # Raised out here, because a task group would wrap it.
+        # Raised here, outside the task group, because a task group would wrap it.
         if self._gone is not None:
             raise self._unavailable(self._gone)
         self.status.change("stopped")
 
     async def stop(self, timeout_s: float) -> None:
-        """Let what is being sent finish; after the time-out that is cancelled, and sent again at the next start."""
+        """Let the request under way finish. After the time-out it is cancelled, and its lines are sent again at the next start."""
         self._stopping.set()
         self._outlet.stop_reading()
         with anyio.move_on_after(timeout_s):
@@ -104,7 +104,7 @@ class DeliverySink(Generic[B]):
         self._outlet.stop_sending()
 
     async def _available(self) -> bool:
-        """Ask for a sign of life until there is one; False when stopped meanwhile."""
+        """Greet the other side until it answers. Return False if the sink is stopped first."""
         self.status.change("connecting")
         while not self._stopping.is_set():
             outcome = await self._ask(self._outlet.greet)
@@ -146,12 +146,12 @@ class DeliverySink(Generic[B]):
             if generation == self._generation and not await self._deliver(batch):
                 if self._stopping.is_set() or self._gone is not None:
                     return
-                async with self._reading:  # no batch is being read, so none can slip between the two lines
+                async with self._reading:  # no batch is read meanwhile, so none gets the wrong generation
                     self._outlet.rewind()
                     self._generation += 1
 
     async def _deliver(self, batch: B) -> bool:
-        """Send and confirm a batch; False if it was given up and must be read again."""
+        """Send and confirm a batch. Return False if the batch was given up and must be read again."""
         plan = Delivery(batch.lines)
         while (part := plan.next()) is not None:
             outcome = await self._ask(self._outlet.send, batch, part)
@@ -173,7 +173,7 @@ class DeliverySink(Generic[B]):
         return await self._settle(batch, sorted(plan.rejects))
 
     async def _gives_up(self, outcome: Outcome) -> bool:
-        """Take a failure that is no fault of the lines, and wait; return whether the batch is to be read again."""
+        """Handle a failure that the lines did not cause, and wait. Return whether the batch must be given up and read again."""
         if outcome.result is Result.GONE:
             self._gone = outcome
         if outcome.result in (Result.CANCELLED, Result.GONE):
@@ -182,13 +182,13 @@ class DeliverySink(Generic[B]):
         return self._stopping.is_set() or self._outage_s() > REWIND_AFTER_S
 
     def _accepted(self, batch: B, plan: Delivery, part: Range) -> None:
-        """Take note that a range is in."""
+        """Note that the other side has accepted a range."""
         plan.accepted()
         self._canaries.take(batch, part)
         self._recovered()
 
     async def _doubted(self, batch: B, plan: Delivery, refusal: Outcome) -> Outcome:
-        """Find out whether the other side takes good lines, so that the suspects are bad; return what was found."""
+        """Find out whether the other side accepts good lines; if so, the suspects are bad. Return the deciding outcome."""
         newest = await self._newest(batch)
         outcome = await self._prove_until(self._canaries.of_any(newest, batch, plan.scouts()), BAD) or refusal
         if outcome.result is Result.ACCEPTED:
@@ -201,7 +201,10 @@ class DeliverySink(Generic[B]):
         return outcome
 
     async def _blames_lines(self, batch: B, plan: Delivery, part: Range) -> bool:
-        """Take a failure over a range: where it has lasted, halve the range, or judge its one line. False if it is to be waited for."""
+        """Handle a failure of a range: if it has lasted long enough, halve the range or judge its only line.
+
+        Return False if the loop must wait and send the same range again.
+        """
         measurements = batch.last_lines(first=part.first, end=part.end)
         if not self._outages.failed(measurements, time.monotonic()):
             return False
@@ -213,7 +216,7 @@ class DeliverySink(Generic[B]):
             outcome = await self._prove_until(lines, (Result.FAILED, Result.BAD_LINES), name)
             if outcome is None or outcome.result is not Result.ACCEPTED:
                 return False
-        # Once more, because the other side may have come back between the line and its proof.
+        # Send the line once more, because the other side may have recovered between the line and its proof.
         again = await self._ask(self._outlet.send, batch, part)
         if again.result is Result.ACCEPTED:
             self._accepted(batch, plan, part)
@@ -223,7 +226,7 @@ class DeliverySink(Generic[B]):
         return again.result in (Result.ACCEPTED, Result.FAILED)
 
     async def _prove_until(self, lines: Sequence[bytes], go_on: Sequence[Result], measurement: bytes | None = None) -> Outcome | None:
-        """Try lines one by one while the answers are such that the line may be to blame; return the last answer."""
+        """Send lines one by one, as long as each answer is one of `go_on`. Return the last answer, or None if there was no line."""
         outcome = None
         for line in lines:
             outcome = await self._ask(self._outlet.prove, line)
@@ -234,7 +237,7 @@ class DeliverySink(Generic[B]):
         return outcome
 
     async def _newest(self, batch: B) -> B | None:
-        """Return the newest lines in the journal; a damaged frame is reported when its turn comes."""
+        """Return the newest lines in the journal, or None if they cannot be read. A damaged frame is reported when its turn comes."""
         with suppress(JournalError):
             return await anyio.to_thread.run_sync(self._outlet.newest, batch)
         return None
@@ -243,7 +246,7 @@ class DeliverySink(Generic[B]):
         return await anyio.to_thread.run_sync(partial(ask, *arguments))
 
     async def _settle(self, batch: B, rejects: list[tuple[int, str]]) -> bool:
-        """Confirm a batch of which every line is in or rejected; False if the journal does not take it now."""
+        """Confirm a batch whose lines are all stored or rejected. Return False if the journal cannot record that now."""
         if rejects:
             index, why = rejects[0]
             first = batch.line(index)[:80].decode("utf-8", "replace")
@@ -252,7 +255,7 @@ class DeliverySink(Generic[B]):
             if not self._outlet.confirm(batch, rejects, wait=False):
                 await anyio.to_thread.run_sync(partial(self._outlet.confirm, batch, rejects, wait=True))
         except JournalError as error:
-            # A full disk: the other side has the lines, and takes them again.
+            # For example, the disk is full. The other side has the lines, and will accept them again.
             self.status.change("journal_unavailable", str(error))
             await self._pause(self._backoff.next_delay_s())
             return False
@@ -268,7 +271,7 @@ class DeliverySink(Generic[B]):
         self._backoff.reset()
 
     def _failed(self, outcome: Outcome) -> float:
-        """Take a failure and return how long to wait."""
+        """Report a failure and return how long to wait, in seconds."""
         if outcome.result is not Result.FAILED:
             self._outages.interrupted()
         if self._failing_since_s is None:
@@ -289,7 +292,7 @@ class DeliverySink(Generic[B]):
         return delay_s
 
     def _unreadable(self, error: JournalError, delay_s: float) -> float:
-        """Take a journal that could not be read; return how long to wait."""
+        """Report that the journal could not be read, and return how long to wait, in seconds."""
         self.status.change("journal_unavailable", str(error))
         if (extra := self._unread.allows(str(error))) is not None:
             self._log.error(SINK_UNAVAILABLE, error=str(error), kind="journal_unavailable", retry_s=round(delay_s, 1), **extra)

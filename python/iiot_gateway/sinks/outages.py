@@ -1,8 +1,8 @@
 """Finds the lines that may be to blame when a database answers 5xx. Pure: the clock is an argument.
 
-Some versions answer 500 to a single line that they cannot store; but a broken shard does so as well, to every line of its time. So the
-lines of a measurement are suspects only after the database has failed over them for a while. That is waited for once a measurement and
-outage, not once a line: from then on a proof decides alone, a line of the same measurement that the database takes.
+Some versions answer 500 to a single line that they cannot store. But a broken shard also answers 500, to every line of its time range.
+So the lines of a measurement become suspects only after the database has answered 5xx to them for a while. The gateway waits once per
+measurement and outage, not once per line. After that, a proof alone decides: a line of the same measurement that the database accepts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 OVER_S = 600.0
-"""An outage is over when no line of the measurement has met a 5xx for so long."""
+"""An outage is over when no line of the measurement has met a 5xx for this time."""
 MOST = 1000
 """The most measurements that are remembered, because devices may invent names."""
 
@@ -26,17 +26,17 @@ class _Failing:
 
 
 class Outages:
-    """Counts how long the database has failed over each measurement."""
+    """Measures how long the database has answered 5xx to the lines of each measurement."""
 
     def __init__(self, suspect_after_s: float) -> None:
         self._suspect_after_s = suspect_after_s
         self._over_s = max(OVER_S, suspect_after_s)
         self._failing: dict[bytes, _Failing] = {}
-        # Answers 5xx in a row belong to one series; only the time between two of them counts.
+        # Consecutive 5xx answers belong to one series; only the time between two answers of one series counts.
         self._series = 0
 
     def failed(self, measurements: Iterable[bytes], now_s: float) -> bool:
-        """Take a 5xx to lines of these measurements; return whether some of the lines are suspects now."""
+        """Note a 5xx answer to lines of these measurements. Return whether some of the lines are suspects now."""
         is_suspect = False
         for name in measurements:
             found = self._failing.pop(name, None)
@@ -52,11 +52,14 @@ class Outages:
         return is_suspect
 
     def interrupted(self) -> None:
-        """Take note that the database could not be asked at all: the time until the next 5xx says nothing of lines."""
+        """Note another kind of failure. The time until the next 5xx does not count, because it says nothing about the lines."""
         self._series += 1
 
     def delivered(self, measurements: Iterable[bytes]) -> None:
-        """Take note of a batch that is through: what was not waited for to the end had another cause, and is over."""
+        """Note that a batch was delivered.
+
+        Forget measurements that did not fail long enough to be suspects: their failures had another cause.
+        """
         for name in measurements:
             found = self._failing.get(name)
             if found is not None and not self._was_waited_for(found):

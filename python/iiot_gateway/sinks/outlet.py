@@ -1,7 +1,7 @@
 """The part of a sink that the delivery loop uses: it reads, sends and confirms a batch, and says what an answer of the other side means.
 
-`delivery.py` holds the loop, which knows no protocol and no server. Every method that may wait is called on a worker thread, one at a
-time; only `stop_reading` and `stop_sending` come from elsewhere meanwhile.
+`delivery.py` holds the loop, which knows no protocol and no server. The loop calls every method that may wait on a worker thread. It
+calls `stop_reading` and `stop_sending` from its own thread while such a method waits.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Outcome:
     """How long the other side asks to wait."""
     not_authorized: bool = False
     refuses_all: bool = False
-    """Whether it refuses every line, as the loop has found out."""
+    """Whether the loop has found out that the other side refuses every line."""
     rows: tuple[tuple[int, str], ...] = ()
     """The bad lines (index in the batch, the other side's words), where the other side names them."""
 
@@ -59,21 +59,21 @@ TAKEN = Outcome(Result.ACCEPTED)
 
 
 class Batch(Protocol):
-    """Lines of consecutive frames; a line is the unit that can be refused, such as a row of a table."""
+    """Lines of consecutive frames. A line is the unit that the other side can refuse."""
 
     @property
     def lines(self) -> int:
-        """How many there are."""
+        """The number of lines."""
 
     @property
     def end_position(self) -> int:
-        """The place in the journal behind its frames."""
+        """The position in the journal behind the last frame of the batch."""
 
     def line(self, index: int, /) -> bytes:
         """Return one line, for the log and as a canary."""
 
     def last_lines(self, *, first: int = 0, end: int | None = None) -> dict[bytes, bytes]:
-        """Return the last of the lines first..end of each measurement."""
+        """Return the last line of each measurement among the lines first..end, by measurement."""
 
 
 B = TypeVar("B", bound=Batch)
@@ -83,39 +83,42 @@ class Outlet(Protocol[B]):
     """The way from the journal to one other side."""
 
     place: tuple[str, str]
-    """By which key and text the log names the other side: ("url", "http://localhost:8086")."""
+    """The key and the text with which the log names the other side: ("url", "http://localhost:8086")."""
     refuses_all_remedy: str
     """What to do if the other side refuses every line."""
 
     def greet(self) -> Outcome:
-        """Ask for a sign of life, before the first batch."""
+        """Find out whether the other side is available, before the first batch."""
 
     def next_batch(self) -> B | None:
-        """Return the batch behind the last one; None if none has come for a while, or after `stop_reading`. Raises JournalError."""
+        """Return the next batch, or None if no frame came for a while or after `stop_reading`. Raises JournalError."""
 
     def newest(self, behind: B) -> B | None:
-        """Return the newest lines in the journal, to be tried as canaries. Raises JournalError."""
+        """Return the newest lines in the journal, as canaries; None if no frame is behind the batch. Raises JournalError."""
 
     def send(self, batch: B, part: Range) -> Outcome:
-        """Send a part of a batch. The same lines may come again: at another attempt, after a restart, or in another part.
+        """Send a part of a batch. The same lines may be sent again: at another attempt, after a restart, or in another part.
 
-        Another side that must commit a batch as a whole names the bad lines: then the whole range comes again without them.
+        If the other side must commit a batch as a whole, it names the bad lines. Then the whole range is sent again without them.
         """
 
     def prove(self, line: bytes) -> Outcome:
-        """Show whether the other side takes this line, which was in a batch before; nothing may be doubled by it."""
+        """Show whether the other side accepts this line, which was in a batch before. Sending the line again must not double it."""
 
     def rewind(self) -> None:
-        """Forget the batches that are not confirmed: begin again at the sink's place in the journal."""
+        """Forget the batches that are not confirmed, and read again from the sink's position in the journal."""
 
     def confirm(self, batch: B, rejects: Sequence[tuple[int, str]], *, wait: bool) -> bool:
-        """Confirm a batch of which every line is in but the rejects; without `wait` False where that would block. Raises JournalError."""
+        """Confirm a batch: every line is stored, except the rejects (index, reason).
+
+        Return False if `wait` is False and the call would block. Raises JournalError.
+        """
 
     def stop_reading(self) -> None:
-        """Let `next_batch` return, now and from now on."""
+        """Make `next_batch` return at once, now and in future."""
 
     def stop_sending(self) -> None:
-        """Let `send` and `prove` return CANCELLED, now and from now on."""
+        """Make `send` and `prove` return CANCELLED, now and in future."""
 
 
 class LineOutlet:
@@ -131,7 +134,7 @@ class LineOutlet:
         self._gzip = gzip
 
     def next_batch(self) -> LineBatch | None:
-        """Return the batch behind the last one; None if none has come for a while, or after `stop_reading`."""
+        """Return the next batch, or None if no frame came for a while or after `stop_reading`."""
         return self._reader.next_batch(
             max_lines=self._max_lines,
             max_bytes=self._max_bytes,
@@ -141,17 +144,17 @@ class LineOutlet:
         )
 
     def newest(self, behind: LineBatch) -> LineBatch | None:
-        """Return the newest lines in the journal."""
+        """Return the newest lines in the journal; None if no frame is behind the batch."""
         return self._reader.newest(behind.end_position)
 
     def rewind(self) -> None:
-        """Begin again at the sink's place in the journal."""
+        """Read again from the sink's position in the journal."""
         self._reader.rewind()
 
     def confirm(self, batch: LineBatch, rejects: Sequence[tuple[int, str]], *, wait: bool) -> bool:
-        """Confirm a batch of which every line is in but the rejects."""
+        """Confirm a batch: every line is stored, except the rejects."""
         return self._reader.confirm(batch, rejects=rejects, wait=wait)
 
     def stop_reading(self) -> None:
-        """Let `next_batch` return, now and from now on."""
+        """Make `next_batch` return at once, now and in future."""
         self._reader.cancel()

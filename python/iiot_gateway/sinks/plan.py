@@ -1,4 +1,4 @@
-"""Decides which lines of a batch to send next, until each is stored or known to be bad. Pure: no socket, no clock."""
+"""Decides which lines of a batch to send next, until each line is stored or known to be bad. Pure: no socket, no clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Lines first..end of a batch, but for some that were refused by name."""
+    """The lines first..end of a batch, except those that the other side refused by name."""
 
     first: int
     end: int
@@ -24,28 +24,28 @@ class Range:
 
     @property
     def last(self) -> int:
-        """The last line of it."""
+        """The index of the last line in the range."""
         return next(index for index in range(self.end - 1, self.first - 1, -1) if index not in self.without)
 
     def part(self, first: int, end: int) -> Range:
-        """Return the lines first..end of it."""
+        """Return the part of the range with the lines first..end."""
         return Range(first, end, frozenset(index for index in self.without if first <= index < end))
 
 
 def newest_first(lines: int) -> range:
-    """Return a few lines of so many, the last one first, as far back as the first."""
+    """Return the indexes of a few of `lines` lines, spread over all of them, the last line first."""
     return range(lines - 1, -1, -max(1, lines // SCOUTS))
 
 
 class Delivery:
     """The plan of one batch.
 
-    Ask `next` for a range, send it, and say with one of the other methods what came of it. Waiting is not its business: a range
-    that was not settled is simply given again.
+    Get a range from `next`, send it, and report the result with one of the other methods. The caller does the waiting: `next` returns the
+    same range until its result is reported.
 
-    A refused line is only suspected, because a database whose address is wrong refuses everything. It is believed to be bad once
-    the database has taken another line after it. Where none comes by itself, the plan is `in_doubt`: then show that the database
-    takes good lines (`believe`), or that it takes none (`doubt`).
+    A refused line is only a suspect, because a database at a wrong address refuses everything. The line counts as bad once the database
+    has accepted another line after it. If no such line follows, the plan is `in_doubt`. Then the caller must find out whether the
+    database accepts good lines, and call `believe` if it does and `doubt` if it accepts none.
     """
 
     def __init__(self, lines: int) -> None:
@@ -57,18 +57,18 @@ class Delivery:
         self.rejects: list[tuple[int, str]] = []
 
     def next(self) -> Range | None:
-        """Return the range to send, None when all is settled."""
+        """Return the range to send, or None when the result of every line is known."""
         return self._open[-1] if self._open else None
 
     def accepted(self) -> None:
-        """Take note that the range is in."""
+        """Note that the database has accepted the range."""
         self._open.pop()
         self._settle()
 
     def refused(self, why: str, rows: Sequence[tuple[int, str]] = ()) -> None:
-        """Take note that the range holds a bad line: it comes again without the lines that are named, else in halves.
+        """Note that the range holds a bad line. It is sent again without the lines named in `rows`, or in halves if none is named.
 
-        A line that is named, or alone in its range, is a suspect. In doubt nothing changes.
+        A line becomes a suspect if it is named or alone in its range. After `doubt`, nothing changes until a line is accepted.
         """
         if self._doubted:
             return
@@ -86,42 +86,42 @@ class Delivery:
             self._open.append(rest)
 
     def halve(self) -> bool:
-        """Go on with the halves of the range; False in doubt, when nothing is halved."""
+        """Replace the range by its halves. Return False after `doubt`, when nothing is halved."""
         if self._doubted:
             return False
         whole = self._open.pop()
         middle = (whole.first + whole.end) // 2
-        # The first half lies on top: lines go out in their order.
+        # The first half is on top of the stack, so lines are sent in their order.
         halves = (whole.part(middle, whole.end), whole.part(whole.first, middle))
         self._open += [half for half in halves if len(half)]
         return True
 
     def reject(self, why: str) -> None:
-        """Take note that the one line of the range is bad, by a proof of its own."""
+        """Note that the only line of the range is bad, as a proof has shown."""
         self.rejects.append((self._open.pop().last, why))
-        # The proof was a line that the database took: so the suspects are bad as well.
+        # For the proof, the database accepted a line. So the suspects are bad as well.
         self._settle()
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it must be shown now that the database takes good lines."""
+        """Whether the caller must find out now if the database accepts good lines."""
         return self._doubted or len(self._suspects) >= self._patience or (bool(self._suspects) and not self._open)
 
     def scouts(self) -> list[int]:
-        """Return a few lines from all over the batch that were not tried alone; one of them in the database ends the doubt."""
+        """Return the indexes of a few lines, spread over the batch, without suspects and rejects. If one is accepted, the doubt ends."""
         spread = range(self._lines) if self._lines <= SCOUTS else (int(self._lines * (n * GOLDEN % 1)) for n in range(SCOUTS))
         tried = {index for index, _why in (*self._suspects, *self.rejects)}
         return sorted(set(spread) - tried)
 
     def believe(self) -> None:
-        """Take note that the database takes good lines, so that the suspects are bad."""
+        """Note that the database accepts good lines, so the suspects are bad."""
         self._settle()
-        # A batch that is bad from end to end must not cost a proof every eight lines.
+        # A batch in which every line is bad must not cost a proof for every eight lines.
         self._patience *= 2
 
     def doubt(self) -> None:
-        """Take note that the database takes nothing: the suspects are lines like any other."""
-        # Nothing behind a suspect is settled but rejects: a line that is in settles it.
+        """Note that the database accepts no line. The suspects become ordinary lines again."""
+        # Behind a suspect, only rejects are settled, because an accepted line would have settled the suspect.
         first = min(index for index in (*(index for index, _why in self._suspects), *(part.first for part in self._open)))
         self._open = [Range(first, self._lines, frozenset(index for index, _why in self.rejects if index >= first))]
         self._suspects = []

@@ -1,7 +1,7 @@
-"""The stdout sink: lines of points to the process's standard output, for a pipe (`iiot-gateway run | PROGRAM`).
+"""The stdout sink: writes points as lines to standard output, for a program behind a pipe (`iiot-gateway run | PROGRAM`).
 
-A pipe keeps nothing and confirms nothing: a line is delivered once it has been written. Lines of up to 4,096 bytes are written whole,
-so neither a stop nor a kill tears them. A reader that is slow is waited for; one that is gone never comes back to this process.
+A pipe stores nothing and confirms nothing, so a line is delivered once it is written. Lines of up to 4,096 bytes are written whole, so
+neither a stop nor a kill tears them. The sink waits for a slow reader. A reader that has gone never comes back to this process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT = 1
 WHOLE_BYTES = 4096
-"""A pipe takes so much at once or not at all (PIPE_BUF, pipe(7))."""
+"""The most bytes that a pipe accepts either at once or not at all (PIPE_BUF, pipe(7))."""
 MAX_BATCH_LINES = 5000
 MAX_BATCH_BYTES = 1 << 20
 LINGER_MS = 50
@@ -58,7 +58,7 @@ class StdoutOutlet(LineOutlet):
         self._shared = descriptor
         self._own: int | None = None
         self._stop = os.eventfd(0)
-        # Whether the last line that was written has no end.
+        # Whether the last line was written only in part.
         self._is_torn = False
 
     def greet(self) -> Outcome:
@@ -68,30 +68,30 @@ class StdoutOutlet(LineOutlet):
         return TAKEN
 
     def send(self, batch: LineBatch, part: Range) -> Outcome:
-        """Write lines, as fast as they are read."""
+        """Write lines, as fast as the reader takes them."""
         return self.write(batch.text(first=part.first, end=part.end))
 
     def prove(self, _line: bytes) -> Outcome:
-        """Say that the line is taken: no pipe refuses one."""
+        """Return that the line is accepted: a pipe refuses no line."""
         return TAKEN
 
     def stop_sending(self) -> None:
-        """Wait for no reader any more."""
+        """Stop waiting for the reader."""
         os.eventfd_write(self._stop, 1)
 
     def write(self, lines: bytes) -> Outcome:
-        """Write all of it; what follows a torn line begins on a line of its own."""
+        """Write all lines. After a torn line, begin a new one."""
         lines = b"\n" + lines if self._is_torn and lines else lines
         own, begin = self._own if self._own is not None else self._shared, 0
         while begin < len(lines):
             if not self._has_room(own):
                 return Outcome(Result.CANCELLED)
-            # Whole lines where they fit, else a piece of a long one.
+            # Write whole lines if they fit; otherwise write a piece of a long line.
             end = lines.rfind(b"\n", begin, begin + WHOLE_BYTES) + 1 or begin + WHOLE_BYTES
             try:
                 begin += os.write(own, lines[begin:end])
             except BlockingIOError:
-                continue  # somebody else has written there meanwhile
+                continue  # another process has filled the pipe meanwhile
             except BrokenPipeError:
                 result = Result.GONE if self._section.on_closed == "end" else Result.REFUSED
                 return Outcome(result, "nobody reads any more", GONE_REMEDY)
@@ -99,11 +99,11 @@ class StdoutOutlet(LineOutlet):
                 return Outcome(Result.WAIT, error.strerror or str(error))
             self._is_torn = lines[begin - 1 : begin] != b"\n"
         if stat.S_ISREG(os.fstat(own).st_mode):
-            os.fdatasync(own)  # a file does have a memory
+            os.fdatasync(own)  # unlike a pipe, a file stores the lines
         return TAKEN
 
     def _has_room(self, descriptor: int) -> bool:
-        """Wait until the reader has made room; False when stopped."""
+        """Wait until the pipe has room. Return False if the sink is stopped."""
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
         poll.register(self._stop, select.POLLIN)
@@ -111,22 +111,22 @@ class StdoutOutlet(LineOutlet):
 
 
 def _opened(descriptor: int) -> int:
-    """Return a pipe opened for ourselves, so that no write blocks: that flag belongs to the open file, which others share."""
+    """Open the pipe again for this process, so that no write blocks: the flag for that belongs to the open file, which others share."""
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-        with suppress(OSError):  # its reader is gone, or /proc is not there
+        with suppress(OSError):  # the reader is gone, or there is no /proc
             return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     return descriptor
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     first, *others = config.of(StdoutSection) or [""]
     for name in others:
         yield place(name), f"a process has one standard output, and [{first}] writes there"
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say what a pipe cannot promise."""
+    """Yield what a pipe cannot promise."""
     for name in config.of(StdoutSection):
         yield (
             f"{name}: a pipe has no memory: a point is delivered once it is written, so what its reader has not worked off when it ends is "

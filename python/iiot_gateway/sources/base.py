@@ -13,41 +13,41 @@ Listener = Callable[[bytes], None]
 
 
 class Intake(Protocol):
-    """Where bytes go: the extension's intake, or the file that `record` writes."""
+    """The receiver of a source's bytes: the extension's intake, or the file that `record` writes."""
 
     def push(self, chunk: bytes, received_at_ns: int, /) -> int:
-        """Take a chunk; return how many documents it completed. Never waits for a sync."""
+        """Take a chunk, and return how many documents it completed. Never waits for a sync."""
 
     def read(self, descriptor: int, stop: int, listener: Listener | None = None, /) -> bytes:
-        """Push what can be read from a descriptor until its other end hangs up, or `stop`'s; return the end of it."""
+        """Push all bytes from a descriptor until its other end, or that of `stop`, hangs up. Return the last bytes."""
 
     def traffic(self) -> tuple[int, float, int, float]:
-        """Give what `read` has read: bytes, Unix time of the last ones, documents, time of the last one."""
+        """Return the counts of `read`: bytes, Unix time of the last bytes, documents, Unix time of the last document."""
 
     def wait_room(self, timeout_s: float, /) -> bool:
-        """Wait until the disk has caught up; False on time-out."""
+        """Wait until the disk has caught up. Return False on a time-out."""
 
     def restart(self) -> None:
-        """Take note that the stream broke."""
+        """Note that the stream was interrupted."""
 
 
 class Source(Protocol):
-    """A source; one instance, one stream."""
+    """A source. Each instance has one stream."""
 
     @property
     def name(self) -> str:
-        """The name in configuration, journal and metrics."""
+        """The name in the configuration, the journal and the metrics."""
 
     @property
     def kind(self) -> str:
-        """The kind: probe_rs, serial, simulate, replay."""
+        """The kind, such as probe_rs, serial, simulate or replay."""
 
     @property
     def status(self) -> SourceStatus:
-        """What the source does now."""
+        """The present state of the source."""
 
     async def run(self) -> None:
-        """Push until the stream ends for good. Cancelling loses nothing that was read."""
+        """Push bytes until the stream ends for good. Cancelling loses no bytes that were read."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class SourceStatus:
     state: str = "starting"
     detail: str = ""
     damage: str = ""
-    """What is wrong with a recording: what of it could not be read, or that it holds nothing."""
+    """The fault of a recording: which part could not be read, or that it is empty."""
     since: float = field(default_factory=time.time)
     restarts: int = 0
     bytes: int = 0
@@ -65,7 +65,7 @@ class SourceStatus:
     documents: int = 0
     last_document_at: float = 0.0
     traffic: Callable[[], tuple[int, float, int, float]] | None = None
-    """Counts what was read where it is read; see `Intake.traffic`."""
+    """Returns the counts of an intake that reads by itself; see `Intake.traffic`."""
 
     def received(self, length: int, documents: int) -> None:
         """Count a chunk."""
@@ -77,19 +77,19 @@ class SourceStatus:
             self.last_document_at = now
 
     def refresh(self) -> None:
-        """Take over the counts of an intake that reads by itself."""
+        """Copy the counts of an intake that reads by itself."""
         if self.traffic is not None:
             self.bytes, self.last_bytes_at, self.documents, self.last_document_at = self.traffic()
 
     def change(self, log: Log, state: str, detail: str = "", *, bad: bool = False) -> None:
-        """Enter a state; a change is logged once."""
+        """Enter a state. A change is logged once."""
         if state == self.state and detail == self.detail:
             return
         self.state, self.detail, self.since = state, detail, time.time()
         (log.warning if bad else log.info)(SOURCE_STATE, state=state, detail=detail)
 
     def document(self) -> dict[str, Any]:
-        """Return the state for status and metrics."""
+        """Return the state, for the status document and the metrics."""
         self.refresh()
         return {
             "state": self.state,

@@ -1,4 +1,4 @@
-"""Reading a file descriptor on a thread of its own: a chunk reaches the journal without a turn of the event loop."""
+"""Reads a file descriptor on a thread of its own, so that a chunk reaches the journal without the event loop."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ CHUNK_BYTES = 65536
 
 
 async def read_descriptor(descriptor: int, intake: Intake, listener: Listener | None = None) -> bytes:
-    """Push what comes until the other end hangs up; return the end of it. Raises OSError when the device is gone.
+    """Push all bytes until the other end hangs up. Return the last bytes. Raises OSError when the device is gone.
 
-    Cancelling returns once the chunk in hand is taken: nothing that was read is lost.
+    After a cancellation, this returns once the present chunk is taken, so that no bytes that were read are lost.
     """
     tail, gone = b"", None
     stopped, stop = os.pipe()
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_close_when_cancelled, stop)
-            # The thread is this source's for as long as it listens, so it takes none of the pool's places.
+            # The source uses this thread as long as it listens, so the thread is not one of the pool.
             limiter = anyio.CapacityLimiter(1)
             try:
                 tail = await anyio.to_thread.run_sync(partial(intake.read, descriptor, stopped, listener), limiter=limiter)
             except OSError as error:
-                gone = error  # out of the group as it is
-            # The thread ends in the same way when it was told to; only here does the cancelling show.
+                gone = error  # raised outside the group, which would wrap it
+            # The thread also returns normally after a cancellation, so the cancellation is raised here.
             await anyio.lowlevel.checkpoint_if_cancelled()
             tasks.cancel_scope.cancel()
     finally:
@@ -51,14 +51,14 @@ async def _close_when_cancelled(stop: int) -> None:
 
 
 def read_chunks(descriptor: int, stop: int, take: Callable[[bytes], None]) -> None:
-    """Call `take` with every chunk until the other end of either hangs up: for an intake that is not the extension's."""
+    """Call `take` with every chunk until the other end of either descriptor hangs up. For intakes that are not the extension's."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     poll.register(stop, select.POLLIN)
     while True:
         ready = [number for number, _events in poll.poll()]
         if descriptor in ready:
-            with suppress(BlockingIOError):  # another reader of the port was faster
+            with suppress(BlockingIOError):  # another reader of the port has taken the bytes
                 chunk = os.read(descriptor, CHUNK_BYTES)
                 if not chunk:  # readable without bytes: the other end hung up
                     return

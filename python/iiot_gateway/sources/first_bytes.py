@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SHOWN_BYTES = 300
-"""How many bytes of the beginning are enough."""
+"""How many bytes from the beginning are needed."""
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ\0", "is compressed with xz: unpack it with `xz -d`"),
     (b"BZh", "is compressed with bzip2: unpack it with `bunzip2`"),
@@ -28,7 +28,7 @@ _TAR_AT = 257
 
 
 def what_it_is(beginning: bytes) -> str:
-    """Return how the sentence goes on that begins with the file; "" if it is text or nothing that is known."""
+    """Return the end of a sentence that begins with the file's name; "" if the file is text or of an unknown type."""
     for magic, name in _BEGINNINGS:
         if beginning.startswith(magic):
             return name

@@ -1,4 +1,4 @@
-"""The request of `replay`, and the source that plays it."""
+"""The arguments of `replay`, and the source that it plays."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What `replay` was asked to play."""
+    """The arguments of `replay`."""
 
     path: str
     source_name: str = "replay"
     start_ns: int | None = None
     speed: float | None = 1.0
-    """Times real time; None is as fast as possible."""
+    """The factor to real time; None is as fast as possible."""
     from_start: bool = False
 
 
 def build_replay(building: Building, replay: Replay) -> Source:
-    """Make the source. Raises GatewayError for a recording that was begun in another way."""
+    """Make the source. Raises GatewayError if the recording was begun with other arguments."""
     from iiot_gateway import _native
     from iiot_gateway.sources.recorded_file import fingerprint, is_stream
     from iiot_gateway.sources.replay import ReplaySource
@@ -53,6 +53,6 @@ def build_replay(building: Building, replay: Replay) -> Source:
 
 
 def _arguments(replay: Replay, given: SourceRules) -> str:
-    """Say what must be the same when a recording goes on. A channel of its own is named; the usual one was never."""
+    """Return the arguments that must be the same when a recording is continued. The default channel is left out, as in earlier versions."""
     start = "no --start" if replay.start_ns is None else f"--start at {replay.start_ns} ns"
     return start if given.rtt_channel == GatewaySection().rtt_channel else f"{start}, rtt_channel {given.rtt_channel or 'none'}"

@@ -1,4 +1,4 @@
-"""Reads a log that was saved as UTF-16, as the `>` of PowerShell does, as the UTF-8 that it was before."""
+"""Reads a log in UTF-16, as the `>` of PowerShell saves it, and gives the original UTF-8."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 LONGER_MARK = codecs.BOM_UTF32_LE
-"""It begins as the mark of UTF-16 does."""
+"""The mark of UTF-32, which begins like the mark of UTF-16."""
 PIECE_BYTES = 65536
 
 
 class Recoded(io.RawIOBase):
-    """The text of a file that begins with one of `MARKS`, in UTF-8; what is no text in it is U+FFFD."""
+    """The text of a file that begins with one of `MARKS`, in UTF-8. Invalid units become U+FFFD."""
 
     def __init__(self, file: io.BufferedReader[Any]) -> None:
         super().__init__()
@@ -22,11 +22,11 @@ class Recoded(io.RawIOBase):
         self._waiting = b""
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: the object can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Give the next bytes, as they come."""
+        """Read the next bytes into the buffer, and return how many there are."""
         view = memoryview(buffer).cast("B")
         while not self._waiting:
             piece = self._file.read1(PIECE_BYTES)

@@ -25,12 +25,12 @@ STANDARD_INPUT = "-"
 
 
 def is_stream(path: str) -> bool:
-    """Tell whether this can be read only once: standard input, a named pipe, a process substitution, a device."""
+    """Return whether a path can be read only once: standard input, a named pipe, a process substitution or a device."""
     return path == STANDARD_INPUT or not stat.S_ISREG(os.stat(path).st_mode)
 
 
 def fingerprint(path: str) -> str:
-    """Return the fingerprint of a file's content; a stream has none that could be taken and is the same each time."""
+    """Return the fingerprint of a file's content. A stream has a constant text instead, because its content is not known yet."""
     if is_stream(path):
         return "standard-input"
     with open(path, "rb") as file:
@@ -38,7 +38,7 @@ def fingerprint(path: str) -> str:
 
 
 class _Stream(io.RawIOBase):
-    """A descriptor that may give nothing for ever: `stop`, from any thread, ends the read that waits as if the stream had ended."""
+    """A descriptor that may never give data. `stop`, from any thread, ends a waiting read as if the stream had ended."""
 
     def __init__(self, descriptor: int, *, is_ours: bool) -> None:
         self._descriptor = descriptor
@@ -66,11 +66,11 @@ class _Stream(io.RawIOBase):
 
 
 class RecordedFile:
-    """Gives (arrival or None, bytes); arrival times are in files that `record` made."""
+    """Yields (arrival or None, bytes). Only files that `record` made have arrival times."""
 
     def __init__(self, path: str) -> None:
-        """Open the file; a stream is not waited for. Raises OSError, and RecordingInvalid for a recording of an unknown version."""
-        # A stream is read as it comes: a large buffer, but one read a chunk.
+        """Open the file, without waiting for a stream. Raises OSError, and RecordingInvalid for a recording of an unknown version."""
+        # A stream is read as its data comes: with a large buffer, but one read per chunk.
         self._stream = None
         if path != STANDARD_INPUT and os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -86,7 +86,7 @@ class RecordedFile:
         self._unpacked: unpacked.Unpacked | None = None
         self._recording: RecordingReader | None = None
         self.damage = ""
-        """After the last chunk: what of the file could not be read, and where it broke."""
+        """After the last chunk: the part of the file that could not be read, and where the damage is."""
         self._is_known = False
         self._beginning = b""
         self._position_bytes = 0
@@ -94,7 +94,7 @@ class RecordedFile:
             self._look()
 
     def _look(self) -> None:
-        """Find out what it is by its first bytes."""
+        """Find out the type of the file from its first bytes."""
         if _begins(self._file, unpacked.MAGIC):
             self._unpacked = unpacked.Unpacked(self._file)
             self._file = io.BufferedReader(cast("io.FileIO", self._unpacked), CHUNK_BYTES)
@@ -106,14 +106,14 @@ class RecordedFile:
         self._is_known = True
 
     def without_documents(self, count: int) -> str:
-        """Say why so many bytes may have held no document."""
+        """Return the likely reason why `read_bytes` bytes held no document."""
         if not count and not self.damage:
             return "is empty"
         what = what_it_is(self._beginning)
         return f"holds no document in its {count} bytes" + (f"; it {what}" if what else "")
 
     def position_bytes(self) -> int:
-        """How much of the file itself was read, for a progress bar."""
+        """How many bytes of the file itself were read, for a progress bar."""
         if not self._raw.closed:
             # A pipe has no position.
             with suppress(OSError):
@@ -121,7 +121,7 @@ class RecordedFile:
         return self._position_bytes
 
     def chunks(self, skip_bytes: int = 0, skipped: Callable[[bytes], object] = lambda _chunk: None) -> Iterator[tuple[int | None, bytes]]:
-        """Give the stream without its first bytes; those are shown to `skipped`. Raises OSError; RecordingInvalid of what is no file."""
+        """Yield the stream without its first bytes, which go to `skipped`. Raises OSError, and RecordingInvalid if the path is no file."""
         for arrival, chunk in self._all():
             if skip_bytes:
                 skipped(chunk[:skip_bytes])
@@ -133,13 +133,13 @@ class RecordedFile:
         self.damage = "; ".join(part.damage for part in (self._unpacked, self._recording) if part is not None and part.damage)
 
     def has_topics(self) -> bool:
-        """Tell whether it holds messages with topics: those are read with `messages`. Of a stream, waits for the first bytes."""
+        """Return whether the file holds messages with topics, for `messages`. With a stream, this waits for the first bytes."""
         if not self._is_known:
             self._look()
         return self._recording is not None and self._recording.has_topics
 
     def messages(self, skip_bytes: int = 0) -> Iterator[tuple[int, bytes, bytes, int]]:
-        """Give (arrival, topic, payload, offset behind it) of the messages behind an offset. Raises OSError."""
+        """Yield (arrival, topic, payload, offset behind the message) of the messages behind an offset. Raises OSError."""
         if self._recording is not None:
             for message in self._recording.messages():
                 if message[3] > skip_bytes:
@@ -158,7 +158,7 @@ class RecordedFile:
             yield None, chunk
 
     def close(self) -> None:
-        """Close the file; a read that waits for a stream ends at once."""
+        """Close the file. A read that waits for a stream ends at once."""
         self.position_bytes()
         if self._stream is not None and not self._stream.closed:
             self._stream.stop()
@@ -167,5 +167,5 @@ class RecordedFile:
 
 
 def _begins(file: io.BufferedReader[Any], magic: bytes) -> bool:
-    """Look ahead; a pipe that gave less than the magic so far is taken for plain text."""
+    """Look ahead. A pipe that has given fewer bytes than the magic counts as plain text."""
     return file.peek(len(magic))[: len(magic)] == magic

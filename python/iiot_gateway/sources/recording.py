@@ -8,8 +8,8 @@ r"""The file that `record` writes and `replay` reads: raw bytes with their arriv
     @<unix nanoseconds> <length of topic> <length of payload>\n<topic><payload>\n
     @...
 
-The file may be cut anywhere, by a full disk or a loss of power: the reader gives what is there, of the last chunk too, and says what
-is missing.
+A full disk or a loss of power may cut the file anywhere. The reader gives all existing bytes, even of a partial last chunk, and reports
+how many are missing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TAIL_BYTES = 4096
 
 
 class MessageWriter:
-    """Writes messages with their topics."""
+    """Writes a recording of messages with their topics."""
 
     def __init__(self, file: BinaryIO, source: str) -> None:
         self._file = file
@@ -46,7 +46,7 @@ class MessageWriter:
         file.flush()
 
     def push(self, messages: list[tuple[bytes, bytes, int]]) -> None:
-        """Write messages through to the operating system. Raises RecordingUnwritable."""
+        """Write messages and flush them. Raises RecordingUnwritable."""
         try:
             for topic, payload, received_at_ns in messages:
                 self._file.write(b"@%d %d %d\n%b%b\n" % (received_at_ns, len(topic), len(payload), topic, payload))
@@ -64,7 +64,7 @@ def _header(version: int, source: str) -> bytes:
 
 
 class RecordingWriter:
-    """Writes a recording. It takes bytes as an intake does, so any live source can be recorded."""
+    """Writes a recording of bytes. It has the interface of an intake, so any live source can be recorded."""
 
     def __init__(self, file: BinaryIO, source: str) -> None:
         self._file = file
@@ -76,12 +76,12 @@ class RecordingWriter:
         file.flush()
 
     def push(self, chunk: bytes, received_at_ns: int) -> int:
-        """Write a chunk through to the operating system; 0, because nobody looks for documents here. Raises RecordingUnwritable."""
+        """Write a chunk and flush it. Return 0, because documents are not counted here. Raises RecordingUnwritable."""
         try:
             self._file.write(b"@%d %d\n%b\n" % (received_at_ns, len(chunk), chunk))
             self._file.flush()
         except OSError as error:
-            # Not as an OSError: the device that the bytes came from is all right.
+            # Not raised as an OSError, which would mean a fault of the device that the bytes came from.
             raise RecordingUnwritable(f"the recording cannot be written any further: {error.strerror}") from error
         self.bytes += len(chunk)
         self.chunks += 1
@@ -90,7 +90,7 @@ class RecordingWriter:
         return 0
 
     def read(self, descriptor: int, stop: int, listener: Listener | None = None) -> bytes:
-        """Write what comes from a descriptor until its other end hangs up, or `stop`'s; return the end of it."""
+        """Write all bytes from a descriptor until its other end, or that of `stop`, hangs up. Return the last bytes."""
         self._tail = b""
 
         def take(chunk: bytes) -> None:
@@ -102,24 +102,24 @@ class RecordingWriter:
         return self._tail
 
     def traffic(self) -> tuple[int, float, int, float]:
-        """Bytes, the time of the last ones, and no documents."""
+        """Return the number of bytes, the time of the last ones, and no documents."""
         return self.bytes, self._last_at, 0, 0.0
 
     def wait_room(self, _timeout_s: float) -> bool:
-        """There is room as long as the operating system takes the bytes."""
+        """Return True: there is room as long as the operating system takes the bytes."""
         return True
 
     def restart(self) -> None:
-        """Nothing to note: the arrival times show the gap."""
+        """Do nothing: the arrival times show the gap."""
 
 
 class RecordingReader:
-    """Reads a recording from a file that stands at its beginning."""
+    """Reads a recording from an open file, which must be at its beginning."""
 
     def __init__(self, file: BinaryIO | io.BufferedReader[Any]) -> None:
         self._file = file
         self.damage = ""
-        """After the last chunk: what is missing, or was left out."""
+        """After the last chunk: the bytes that are missing, or that were left out."""
         header = file.readline(256)
         version, _, name = header.removeprefix(MAGIC).rstrip(b"\n").partition(b" ")
         if not header.startswith(MAGIC) or not header.endswith(b"\n"):
@@ -128,11 +128,11 @@ class RecordingReader:
             raise RecordingInvalid(f"a recording of version {version[:20]!r}; this gateway reads versions {VERSION} and {MESSAGES_VERSION}")
         self.source = name.decode("ascii", "replace")
         self.has_topics = version == str(MESSAGES_VERSION).encode()
-        """It holds messages: read it with `messages`."""
+        """Whether the recording holds messages, which `messages` reads."""
         self._offset = len(header)
 
     def messages(self) -> Iterator[tuple[int, bytes, bytes, int]]:
-        """Give (arrival in Unix nanoseconds, topic, payload, offset behind it) of every whole message."""
+        """Yield (arrival in Unix nanoseconds, topic, payload, offset behind the message) of every whole message."""
         while head := self._file.readline(_LONGEST_HEAD):
             match = _MESSAGE_HEAD.fullmatch(head)
             topic_length, length = (int(match[2]), int(match[3])) if match else (0, 0)
@@ -150,7 +150,7 @@ class RecordingReader:
             yield int(match[1]), message[:topic_length], message[topic_length:-1], self._offset
 
     def chunks(self) -> Iterator[tuple[int, bytes]]:
-        """Give (arrival in Unix nanoseconds, bytes) of every chunk, and as much of the last one as is there."""
+        """Yield (arrival in Unix nanoseconds, bytes) of every chunk, and the existing part of the last one."""
         while head := self._file.readline(_LONGEST_HEAD):
             match = _HEAD.fullmatch(head)
             length = int(match[2]) if match else 0

@@ -1,4 +1,4 @@
-"""The replay source: a recorded log at N times its speed, or as fast as the journal takes it; goes on where it was stopped."""
+"""The replay source: plays a recorded log at N times its speed, or as fast as the journal accepts it. It continues where it was stopped."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ class RecordingIntake(Intake, Protocol):
 
     @property
     def resume_offset(self) -> int:
-        """How many bytes of the stream are settled."""
+        """How many bytes of the stream need not be played again."""
 
     @property
     def finished(self) -> bool:
-        """Whether it was played to its end before."""
+        """Whether the recording was played to its end before."""
 
     def skip(self, chunk: bytes, /) -> None:
-        """See settled bytes that stand before what is pushed."""
+        """Take bytes that come before the pushed ones and need not be played again."""
 
     def push_message(self, topic: bytes, document: bytes, received_at_ns: int, settled: int, /) -> None:
-        """Take a message with its topic; `settled` is the offset behind it."""
+        """Take a message with its topic; `settled` is the offset behind the message."""
 
     def finish(self, received_at_ns: int, /) -> int:
         """End the stream."""
 
 
 class Pacer(Protocol):
-    """Cuts chunks at documents and tells their node time."""
+    """Cuts chunks at documents, and returns their node times."""
 
     def skip(self, chunk: bytes, /) -> None:
-        """See bytes that stand before what is pushed."""
+        """Take bytes that come before the pushed ones."""
 
     def push(self, chunk: bytes, /) -> list[tuple[int, int]]:
-        """(end offset, milliseconds since the first document)."""
+        """Return (end offset, milliseconds since the first document) per document."""
 
 
 class ReplaySource:
-    """Plays one recorded file, once."""
+    """Plays one recorded file once."""
 
     kind = "replay"
 
     def __init__(self, name: str, path: str, intake: RecordingIntake, *, speed: float | None = None, pacer: Pacer | None = None) -> None:
-        """Play at `speed` times real time; None is as fast as possible. A pacer gives node times where the file has no arrival times."""
+        """Play at `speed` times real time; None is as fast as possible. The pacer reads node times, for files without arrival times."""
         self.name = name
         self._path = path
         self.status = SourceStatus()
@@ -68,14 +68,14 @@ class ReplaySource:
         self._clock: _PlayClock | None = None
 
     async def run(self) -> None:
-        """Play to the end. Cancelling loses nothing: the journal knows how far it came."""
+        """Play to the end. Cancelling loses nothing, because the journal knows the position."""
         try:
             if self._intake.finished:
                 self.status.change(self._log, "finished", "was played to its end before; --from-start plays it again")
                 return
             resumed = self._intake.resume_offset
             self.status.change(self._log, "running", f"resumed at byte {resumed}" if resumed else "")
-            # The first bytes of a stream can take for ever, as any that come later.
+            # A stream may never give its first bytes, or any later ones.
             if await anyio.to_thread.run_sync(self._has_topics, abandon_on_cancel=True):
                 await self._play_messages()
             else:
@@ -85,7 +85,7 @@ class ReplaySource:
                 self.status.damage = self.file.damage
                 self._log.warning(RECORDING_TORN, detail=self.file.damage)
             elif not self.status.documents and not self._intake.resume_offset and (self.status.bytes or not is_stream(self._path)):
-                # A stream that gives nothing is no file of which somebody expects something.
+                # For a stream, unlike a file, it is no fault to be empty.
                 self.status.damage = self.file.without_documents(self.status.bytes)
                 self._log.warning(RECORDING_WITHOUT_DOCUMENTS, file=self._path, detail=self.status.damage)
             self.status.change(self._log, "finished", self.status.damage)
@@ -94,11 +94,11 @@ class ReplaySource:
             self.file.close()
 
     def progress(self) -> tuple[int, int] | None:
-        """Return (bytes of the file read, its size, 0 if unknown); None when it is over."""
+        """Return (bytes of the file read, its size, 0 if unknown); None after the end."""
         return None if self.status.state == "finished" else (self.file.position_bytes(), self.file.size_bytes)
 
     async def _play(self, chunks: Iterator[tuple[int | None, bytes]]) -> None:
-        # Reading standard input can block for ever; a cancelled read is left to its thread.
+        # A read of standard input may never return; after a cancellation its thread is abandoned.
         while (item := await anyio.to_thread.run_sync(self._next, chunks, abandon_on_cancel=True)) is not None:
             arrival_ns, chunk = item
             if not chunk:
@@ -127,14 +127,14 @@ class ReplaySource:
                 self.status.received(len(payload), 1)
 
     def _next_message(self, messages: Iterator[tuple[int, bytes, bytes, int]]) -> list[tuple[int, bytes, bytes, int]] | None:
-        """Wait for room, then read: several where nobody waits for their times. An empty list means that there is no room yet."""
+        """Wait for room, then read messages: several if they need not be in time. An empty list means that there is no room yet."""
         if not self._intake.wait_room(1.0):
             return []
         with self._reading():
             return list(islice(messages, MESSAGES_AT_ONCE if self._speed is None else 1)) or None
 
     def _next(self, chunks: Iterator[tuple[int | None, bytes]]) -> tuple[int | None, bytes] | None:
-        """Wait for room, then read: one thread hop a chunk. An empty chunk means that there is no room yet."""
+        """Wait for room, then read a chunk, with one change of threads per chunk. An empty chunk means that there is no room yet."""
         if not self._intake.wait_room(1.0):
             return None, b""
         with self._reading():
@@ -146,7 +146,7 @@ class ReplaySource:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Name the file in errors of reading it."""
+        """Add the name of the file to errors while reading it."""
         try:
             yield
         except RecordingInvalid as error:
@@ -178,7 +178,7 @@ class ReplaySource:
 
 
 class _PlayClock:
-    """Recorded time against the clock on the wall."""
+    """Compares recorded time with the monotonic clock."""
 
     def __init__(self, recorded_ms: float, now_s: float, speed: float) -> None:
         self._first_ms = recorded_ms
@@ -186,5 +186,5 @@ class _PlayClock:
         self._speed = speed
 
     def wait_s(self, recorded_ms: float, now_s: float) -> float:
-        """How long until this moment is due; never negative."""
+        """Return how many seconds remain until this moment is due; never negative."""
         return max(0.0, self._began_s + (recorded_ms - self._first_ms) / 1000.0 / self._speed - now_s)

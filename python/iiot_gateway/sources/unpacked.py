@@ -1,6 +1,6 @@
-"""Reads gzip as far as it goes: everything that can be decompressed comes out, whatever is wrong behind it, and the damage has its place.
+"""Reads damaged gzip: everything before the damage is decompressed, and the place of the damage is reported.
 
-The standard library's reader gives nothing of the piece in which it meets the damage, and a short file is one piece.
+The standard library's reader returns nothing of the piece that contains the damage, and a short file is one piece.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 MAGIC = b"\x1f\x8b"
 PIECE_BYTES = 16384
-"""Compressed; what a damaged piece can hold, a thousand times as much at most, is in memory at once."""
+"""The most compressed bytes of a piece. A damaged piece is decompressed in memory, to at most a thousand times as many bytes."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -23,19 +23,19 @@ class Unpacked(io.RawIOBase):
         self._file = file
         self._input = b""
         self._read_bytes = 0
-        """Of the file, `_input` included."""
+        """The bytes read from the file, including `_input`."""
         self._inflate: Any = zlib.decompressobj(_GZIP)
-        """Of the member that is being read; None between members."""
+        """The state of the present member; None between members."""
         self._salvaged = b""
         self.damage = ""
-        """At the end: what was wrong, and where."""
+        """At the end: the damage and its place."""
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: the object can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Give the next bytes; 0 at the end, which may be where the damage is."""
+        """Read the next bytes into the buffer, and return how many there are; 0 at the end or at the damage."""
         view = memoryview(buffer).cast("B")
         given = self._some(len(view))
         view[: len(given)] = given
@@ -48,14 +48,14 @@ class Unpacked(io.RawIOBase):
                 return given
             if self.damage or (self._inflate is None and not self._next_member()):
                 return b""
-            # Also without input: output may wait within.
+            # Called without new input too, because zlib may still hold output.
             if given := self._inflated(most_bytes):
                 return given
             if self._inflate is not None and not self._salvaged and not self.damage and not self._more():
                 self.damage = f"the compressed data is cut: the file ends at byte {self._read_bytes}, and its end is missing"
 
     def _more(self) -> bool:
-        """Read behind what is left of the input, as it comes."""
+        """Add the next bytes of the file to the rest of the input."""
         piece = self._file.read1(PIECE_BYTES)
         self._input += piece
         self._read_bytes += len(piece)
@@ -75,7 +75,7 @@ class Unpacked(io.RawIOBase):
         return given
 
     def _salvage(self, inflate: Any) -> None:
-        """Take byte by byte what could not be taken at once, up to the one that does not fit."""
+        """Decompress the input byte by byte, up to the damaged byte."""
         salvaged = bytearray()
         for index in range(len(self._input)):
             try:
@@ -88,7 +88,7 @@ class Unpacked(io.RawIOBase):
         self._salvaged = bytes(salvaged)
 
     def _next_member(self) -> bool:
-        """Look behind a member: another one may follow, and zeros that fill a block; anything else does not belong there."""
+        """Look behind a member: another member or zeros that fill a block may follow. Anything else is damage."""
         while True:
             self._input = self._input.lstrip(b"\0")
             is_known = self._input and not MAGIC.startswith(self._input)

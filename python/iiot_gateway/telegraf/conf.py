@@ -17,7 +17,7 @@ KINDS = ("inputs", "outputs", "processors", "aggregators", "secretstores")
 
 
 def read(text: str, place: str, environ: Mapping[str, str]) -> list[Section]:
-    """Return every section in the order of the file. Raises ConfigError for what is no TOML."""
+    """Return every section in the order of the file. Raises ConfigError if the text is no TOML."""
     text = environment.quoted(text)
     try:
         tables = tomllib.loads(text)
@@ -35,7 +35,7 @@ def read(text: str, place: str, environ: Mapping[str, str]) -> list[Section]:
 
 
 def _tables(tables: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Give each table that is reported as one: a plugin, or a table that stands for itself. Keys outside of any table are one as well."""
+    """Yield each table that is reported as one section: a plugin, another table, or the keys outside of any table."""
     loose = {name: value for name, value in tables.items() if not isinstance(value, dict) and not _is_list_of_tables(value)}
     if loose:
         yield (), loose

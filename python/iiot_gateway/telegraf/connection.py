@@ -1,4 +1,4 @@
-"""Connections to brokers, which the input and the output of MQTT describe with the same keys."""
+"""Translates connections to brokers, which the input and the output for MQTT describe with the same keys."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The keys of a section that say to whom it connects, and the password of the server's URL."""
+    """The keys of a section that describe its connection, and the password in the server's URL."""
 
     keys: dict[str, Any]
     password: str

@@ -1,4 +1,4 @@
-"""References to the environment in Telegraf's files: `${NAME}`, `${NAME:-default}`, `$NAME`."""
+"""Resolves references to the environment in Telegraf's files: `${NAME}`, `${NAME:-default}`, `$NAME`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ TOKEN = re.compile(
     r'#[^\n]*|"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\$\{[^}\n]*\}|\$[A-Za-z_]\w*',
     re.DOTALL,
 )
-"""What may hold a dollar sign in TOML: comments, texts, and what Telegraf replaces before it reads the file."""
+"""The tokens that may hold a dollar sign in TOML: comments, texts, and the references that Telegraf replaces before it reads the file."""
 
 
 def quoted(text: str) -> str:
-    """Put references that stand outside of texts in quotes, so that the file is TOML."""
+    """Put references outside of texts in quotes, so that the file is TOML."""
     return TOKEN.sub(lambda token: f'"{token[0]}"' if token[0].startswith("$") else token[0], text)
 
 
@@ -28,7 +28,7 @@ def names(text: str) -> list[str]:
 
 
 def stored(text: str) -> bool:
-    """Tell whether a text refers to a secret store."""
+    """Return whether a text refers to a secret store."""
     return STORE.search(text) is not None
 
 

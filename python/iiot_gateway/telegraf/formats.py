@@ -1,6 +1,6 @@
-"""The formats `json` and `value`: what of a message becomes measurement, tags, fields and time.
+"""Translates the formats `json` and `value`, which say how a message becomes measurement, tags, fields and time.
 
-`read` looks whether all can be translated that matters, and reports nothing; `report` then reports each key.
+`read` checks whether everything important can be translated, and reports nothing; `report` then reports each key.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from iiot_gateway.telegraf.made import Point, literal
 from iiot_gateway.telegraf.section import Section
 
 NAME = "mqtt_consumer"
-"""The measurement of a plugin that names none."""
+"""The measurement of a plugin that does not name one."""
 VALUE_TYPES = {
     "integer": "integer",
     "int": "integer",
@@ -37,7 +37,7 @@ OTHER_FORMAT = "are not read here, those of `json` and `value` are; a profile ma
 
 @dataclass(slots=True)
 class Shape:
-    """What every point of a plugin has in common."""
+    """The common properties of all points of a plugin."""
 
     data_format: str
     name: str = ""
@@ -57,12 +57,12 @@ class Shape:
     value_type: str = ""
 
     def measurement(self, of_topic: str | None) -> str:
-        """Return the template of the measurement; `of_topic` is what `topic_parsing` says."""
+        """Return the template of the measurement; `of_topic` is the one from `topic_parsing`."""
         name = literal(self.name) or of_topic or (self.named() if self.name_key else NAME)
         return f"{literal(self.prefix)}{name}{literal(self.suffix)}"
 
     def named(self) -> str:
-        """Return the template for the value of `json_name_key`: of the places where it may stand, all but one are empty."""
+        """Return the template for the value of `json_name_key`. It names every path where the value may be; all but one are empty."""
         return "".join(f"{{{path}}}" for path in values.paths(self.name_key, times.SEPARATOR))
 
     def point(self, filters: list[str], measurement: str, tags: dict[str, str], excepted: list[str]) -> Point:
@@ -72,31 +72,31 @@ class Shape:
             point.fields = {self.value_field: {"path": ".", "type": self.value_type}}
             return point
         point.each, point.time = self.each, self.time.rule
-        # What the measurement is made of is no other value, so it needs a rule of its own.
+        # The value that names the measurement does not count as another value, so it needs a rule of its own.
         named = self.name_key if not self.name else ""
         if named and values.is_named(named, self.tag_patterns):
             point.tags = {named: self.named(), **tags}
         elif named and values.is_named(named, self.string_patterns):
-            # Only the key itself: a field has one path.
+            # Use only the key itself, because a field has one path.
             point.fields = {named: "string"}
         point.others = {"flatten": times.SEPARATOR}
         if self.tag_patterns:
             point.others["tags"] = self.tag_patterns
         if self.include is not None:
             point.others["fields"] = self.include
-        # Others vanish in Telegraf. A list, even an empty one, lets them be told here.
+        # Telegraf drops other values silently. With a list, even an empty one, the gateway reports them.
         point.others["booleans"] = point.others["strings"] = self.string_patterns
         if excluded := [*self.exclude, *self.time.excluded]:
             point.others["except"] = excluded
         return point
 
     def has_tag(self, name: str) -> bool:
-        """Tell whether `taginclude` and `tagexclude` leave a tag."""
+        """Return whether `taginclude` and `tagexclude` keep a tag."""
         return values.is_named(name, self.include_tags) and not values.is_named(name, self.exclude_tags)
 
 
 def read(section: Section) -> Shape | str:
-    """Read the format of a plugin; a text says why nothing of it would come out right."""
+    """Read the format of a plugin. Return a text instead if the translation would give wrong points, and why."""
     shape = Shape(section.text("data_format") or "influx")
     if shape.data_format not in ("json", "value"):
         return f"messages of the format `{shape.data_format}` {OTHER_FORMAT}"
@@ -131,7 +131,7 @@ def _read_value(section: Section, shape: Shape) -> Shape | str:
 
 
 def report(section: Section, shape: Shape) -> None:
-    """Report the keys of the format, and those that choose fields and tags."""
+    """Report the keys of the format, and the keys that select fields and tags."""
     for key in ("name_override", "name_prefix", "name_suffix"):
         text = section.text(key)
         if text is not None and literal(text) == text:

@@ -1,4 +1,4 @@
-"""Settings for all plugins: `global_tags` and `agent`; and plugins without a counterpart here."""
+"""Translates the settings for all plugins, `global_tags` and `agent`, and reports plugins without a counterpart in the gateway."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AGENT = {
 
 
 def take_global_tags(section: Section, made: Made) -> None:
-    """Take the tags of all points."""
+    """Take over the tags of all points."""
     for name in section.names():
         if name and (text := section.text(name)):
             made.tags[name] = text
@@ -36,12 +36,12 @@ def take_global_tags(section: Section, made: Made) -> None:
 
 
 def take_agent(section: Section) -> None:
-    """Report what the agent does otherwise; the tag `host` is `take_host`'s."""
+    """Report the keys of the agent. `take_host` handles the tag `host`."""
     section.refuse(AGENT)
 
 
 def take_host(agents: list[Section], made: Made, hostname: str) -> str:
-    """Give all points the tag that Telegraf's agent gives them, and say so; the last file that says something counts."""
+    """Give all points the tag `host` of Telegraf's agent, and report that. The last file with such a setting counts."""
     is_omitted, name = False, ""
     for agent in agents:
         if agent.has("omit_hostname") and (flag := agent.flag("omit_hostname")) is not None:

@@ -1,4 +1,4 @@
-"""`inputs.mqtt_consumer`: a connection, subscriptions, and the points that the formats `json` and `value` mean."""
+"""Translates `inputs.mqtt_consumer`: a connection, subscriptions, and the points of the formats `json` and `value`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER_SERVER = (
 
 
 def take(section: Section, made: Made) -> None:
-    """Add what a plugin means, and report each of its keys."""
+    """Translate a plugin, and report each of its keys."""
     wanted = [topic for topic in section.texts("topics") or [] if not filter_fault(topic) and literal(topic) == topic]
     broker = connection.read(section)
     shape = formats.read(section)
@@ -57,7 +57,7 @@ def take(section: Section, made: Made) -> None:
 
 
 def _as_another_user(made: Made, consumer: Consumer, wanted: list[str]) -> str:
-    """Return the source that has some of the topics already over another connection to the same broker."""
+    """Return the source that already gets some of the topics over another connection to the same broker."""
     others = [other for other in made.consumers.values() if other is not consumer]
     for other in others:
         if other.keys["broker_url"] == consumer.keys["broker_url"]:
@@ -111,7 +111,7 @@ def _subscribe(section: Section, consumer: Consumer, wanted: list[str]) -> None:
 
 
 def _points(section: Section, wanted: list[str], shape: formats.Shape) -> list[Point]:
-    """Make the points: one for each topic that `topic_parsing` takes apart, and one for the rest."""
+    """Make the points: one for each topic filter of `topic_parsing`, and one for all other topics."""
     tags = _left(_tags(section, wanted), shape)
     parsings = parsing.read(section, wanted)
     points = []

@@ -12,7 +12,7 @@ from iiot_gateway.telegraf.section import Section
 
 PROFILE = "telegraf"
 HOST_TAG = "host"
-"""What Telegraf's agent calls its machine."""
+"""The tag in which Telegraf's agent writes the name of its machine."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Part:
     remarks: list[str] = field(default_factory=list)
 
     def remark(self, text: str) -> None:
-        """Let a comment stand in the section, once."""
+        """Add a comment to the section, once."""
         if text not in self.remarks:
             self.remarks.append(text)
 
@@ -54,22 +54,22 @@ class Consumer(Part):
 
 @dataclass(slots=True)
 class Made:
-    """Everything that is made of all files."""
+    """The result of all files together."""
 
     tags: dict[str, str] = field(default_factory=dict)
     consumers: dict[tuple[Any, ...], Consumer] = field(default_factory=dict)
     sinks: list[Part] = field(default_factory=list)
     secrets: dict[str, Secret] = field(default_factory=dict)
-    """By the name of the file that is to hold it."""
+    """The secrets, by the name of the file for each."""
     wants_host: bool = False
-    """Some plugin leaves the tag with the name of the machine on its points."""
+    """Whether a plugin keeps the tag with the name of the machine on its points."""
     topic_prefix: str = ""
-    """Of the values that are published, if any are."""
+    """The prefix of published values, if there are any."""
     retain: bool = False
-    """Of the same."""
+    """Whether published values are retained."""
 
     def consumer(self, connection: Mapping[str, Any], password: Any) -> Consumer:
-        """Return the source with this connection; a new one if there is none."""
+        """Return the source with this connection, or a new source."""
         key = (tuple(sorted(connection.items())), str(password))
         if key not in self.consumers:
             number = len(self.consumers) + 1
@@ -79,19 +79,19 @@ class Made:
         return self.consumers[key]
 
     def forget(self, consumer: Consumer) -> None:
-        """Take a source out again that has no subscription."""
+        """Remove a source if it has no subscription."""
         if not consumer.subscriptions:
             self.consumers = {key: known for key, known in self.consumers.items() if known is not consumer}
 
     def sink(self, kind: str) -> Part:
-        """Add a section of a sink."""
+        """Add the section of a sink."""
         number = sum(part.name.partition(".")[0] == kind for part in self.sinks) + 1
         part = Part(kind if number == 1 else f"{kind}.{PROFILE}_{number}")
         self.sinks.append(part)
         return part
 
     def secret(self, section: Section, key: str, part: Part, to: str, text: str | None = None) -> None:
-        """Put a secret into a file of its own, or refer to the environment; and report it. `text` is another form of it."""
+        """Put a secret into a file of its own, or refer to the environment, and report that. `text` replaces the value in the file."""
         value = section.raw(key)
         file_key = f"{to}_file"
         if not isinstance(value, str):
@@ -116,5 +116,5 @@ class Made:
 
 
 def literal(text: str) -> str:
-    """Write a text as one that has no holes for values."""
+    """Escape a text for a template, so that it has no placeholders."""
     return text.replace("{", "_").replace("}", "_")

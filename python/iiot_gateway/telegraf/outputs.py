@@ -1,4 +1,4 @@
-"""`outputs.influxdb_v2`, `outputs.influxdb` and `outputs.mqtt`: sinks."""
+"""Translates `outputs.influxdb_v2`, `outputs.influxdb` and `outputs.mqtt` into sinks."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def take_influxdb(section: Section, made: Made) -> None:
 
 
 def _v1_access(section: Section, made: Made, part: Part) -> None:
-    """InfluxDB 1.8 takes `USER:PASSWORD` as a token."""
+    """Write user name and password as a token: InfluxDB 1.8 accepts `USER:PASSWORD`."""
     user, password = section.text("username"), section.raw("password")
     if user and isinstance(password, str):
         made.secret(section, "password", part, "token", f"{user}:{password}")
@@ -116,7 +116,7 @@ def _requests(section: Section, part: Part) -> None:
 
 
 def _without_user(url: str) -> str:
-    """Return the address of a server without user, password and query; empty for what is none."""
+    """Return the address of a server without user, password and query; empty if the text is no address."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -164,14 +164,14 @@ def take_mqtt(section: Section, made: Made) -> None:
 
 
 def _prefix(section: Section) -> str:
-    """Return what begins all topics: what stands before the first level with a value."""
+    """Return the common prefix of all topics: the levels before the first one with a value."""
     levels = (section.text("topic_prefix") or section.text("topic") or DEFAULT_PREFIX).split("/")
     fixed = [level for level in levels[: next((at for at, level in enumerate(levels) if "{" in level), None)] if level]
     return "/".join(fixed).replace("+", "_").replace("#", "_").lstrip("$") or DEFAULT_PREFIX
 
 
 def _own_values(made: Made, broker_url: str, prefix: str) -> str:
-    """Say which source would take what is published; empty if none would."""
+    """Return a sentence on the source that would receive the published values; empty if there is none."""
     for consumer in made.consumers.values():
         for topic, _qos in consumer.subscriptions:
             if consumer.keys["broker_url"] == broker_url and topics.overlaps(topic, f"{prefix}/#"):

@@ -1,4 +1,4 @@
-"""`topic_parsing`: measurement, tags and fields from the levels of a topic."""
+"""Translates `topic_parsing`: measurement, tags and fields from the levels of a topic."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WHAT = {
     "types": "types of these fields",
 }
 TYPES = {"int": "integer", "uint": "integer", "float": "number"}
-"""Other fields are texts."""
+"""The types of fields; fields of other types are texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A filter whose levels have names where a template needs them, and the templates."""
+    """A filter in which levels have names if a template needs them, and the templates."""
 
     filter: str
     measurement: str | None = None
@@ -32,15 +32,15 @@ class Parsed:
 
 @dataclass(slots=True)
 class Parsings:
-    """The points of all `topic_parsing` of a plugin, and the topic filters that they use."""
+    """The points of all `topic_parsing` tables of a plugin, and the topic filters that they use."""
 
     points: list[tuple[Parsed, list[str]]] = field(default_factory=list)
-    """Each with the filters of topics that others took before it."""
+    """The points, each with the topic filters that earlier tables had already matched."""
     taken: list[str] = field(default_factory=list)
 
 
 def read(section: Section, wanted: list[str]) -> Parsings:
-    """Take the topics apart that the plugin subscribes to, and report the keys. The first pattern that a topic matches counts."""
+    """Apply the tables to the plugin's subscriptions, and report their keys. The first pattern that a topic matches counts."""
     found = Parsings()
     for number, table in enumerate(section.tables("topic_parsing")):
         place = ("topic_parsing", number)
@@ -57,7 +57,7 @@ def read(section: Section, wanted: list[str]) -> Parsings:
 
 
 def _apply(table: dict[str, Any], wanted: list[str]) -> tuple[str, list[tuple[str, Parsed]]]:
-    """Return why a table has no place here, or what it makes of each filter that it has topics in common with."""
+    """Return the result for each filter that shares topics with a table, or the reason why the table cannot be translated."""
     pattern, measurement, tags, fields = (table.get(key, "") for key in ("topic", "measurement", "tags", "fields"))
     types = table.get("types", {})
     if not all(isinstance(text, str) for text in (pattern, measurement, tags, fields)) or not isinstance(types, dict):
@@ -77,7 +77,7 @@ def _apply(table: dict[str, Any], wanted: list[str]) -> tuple[str, list[tuple[st
 
 
 def apply(topic_filter: str, measurement: str, tags: str, fields: str, types: dict[str, Any]) -> Parsed | str:
-    """Apply the masks of one table to a filter; a text says why that cannot be done."""
+    """Apply the masks of one table to a filter. Return a text with the reason if that is not possible."""
     levels = topic_filter.split("/")
     names = [*_names(measurement), *_names(tags), *_names(fields)]
     if len(_names(measurement)) > 1:
@@ -97,5 +97,5 @@ def apply(topic_filter: str, measurement: str, tags: str, fields: str, types: di
 
 
 def _names(mask: str) -> list[tuple[int, str]]:
-    """Return the names of a mask such as `_/site/_`, each with its level."""
+    """Return the names in a mask such as `_/site/_`, each with its level."""
     return [(place, name) for place, name in enumerate(mask.split("/")) if name not in ("", "_", "+", "#")]

@@ -1,4 +1,4 @@
-"""`outputs.postgresql`: a sink for PostgreSQL, and which values are tags where a guide gave it tables."""
+"""Translates `outputs.postgresql` into a sink for PostgreSQL, and takes the tags from tables that some guides put into it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TIME = "time"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection as libpq describes it."""
+    """A connection in the form of libpq."""
 
     url: str
     password: str
@@ -85,7 +85,7 @@ def _report_connection(section: Section, made: Made, part: Part, connection: Con
     try:
         variables = environment.names(_given(raw).get("password", ""))
     except ValueError:
-        variables = environment.names(raw)  # the whole connection is one
+        variables = environment.names(raw)  # the whole connection is a secret
     if connection.password and variables:
         variable = "IIOT_" + "__".join([*part.name.split("."), "password"]).upper()
         words += f"; {variable} of the environment must hold the password that ${', $'.join(variables)} holds for Telegraf"
@@ -142,7 +142,7 @@ def _of_words(text: str) -> dict[str, str]:
 
 
 def take_tables(section: Section, made: Made) -> None:
-    """Take which values are tags from `outputs.postgresql`: some guides give it tables with tags, which Telegraf knows nothing of."""
+    """Read from `outputs.postgresql` which values are tags: some guides put tables with tags there, although Telegraf ignores them."""
     points = [point for consumer in made.consumers.values() for point in consumer.points if point.others is not None]
     for number, table in enumerate(section.tables("tables")):
         measurement, tags = table.get("measurement"), table.get("tags")

@@ -18,7 +18,7 @@ NOT_KNOWN = "nothing here stands for it"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one key. The text never holds a value of the file: it may be a secret."""
+    """The result for one key. The text never holds a value of the file, because that may be a secret."""
 
     key: str
     line: int
@@ -52,11 +52,11 @@ class Section:
     # --- reading ---
 
     def has(self, key: str) -> bool:
-        """Tell whether the key is there."""
+        """Return whether the key exists."""
         return key in self._values
 
     def text(self, key: str) -> str | None:
-        """Return a text; None if there is none that can be used."""
+        """Return a text, or None if there is no usable one."""
         value = self._read(key, str, "a text")
         return value if isinstance(value, str) else None
 
@@ -85,7 +85,7 @@ class Section:
         return value if isinstance(value, int) else None
 
     def table(self, key: str) -> dict[str, str]:
-        """Return the texts of a table; numbers and booleans become texts, as Telegraf makes tags of them."""
+        """Return the texts of a table. Numbers and booleans become texts, in the same way as in Telegraf's tags."""
         value = self._values.get(key)
         found: dict[str, str] = {}
         for name, item in value.items() if isinstance(value, dict) else ():
@@ -96,17 +96,17 @@ class Section:
         return found
 
     def tables(self, key: str) -> list[dict[str, Any]]:
-        """Return the tables of a list; nothing else of it."""
+        """Return the tables in a list, without other values."""
         value = self._values.get(key)
         value = [value] if isinstance(value, dict) else value
         return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
     def raw(self, key: str) -> Any:
-        """Return what stands there: for secrets, whose references must stay references."""
+        """Return the unresolved value: in secrets, references must stay references."""
         return self._values.get(key)
 
     def variables(self, key: str) -> list[str]:
-        """Return the variables of the environment whose present values a key was read with."""
+        """Return the environment variables whose present values were used for a key."""
         return self._from_environment.get(key, [])
 
     def _read(self, key: str, kind: type, expected: str) -> Any:
@@ -141,19 +141,19 @@ class Section:
     # --- reporting ---
 
     def taken(self, key: str | KeyPath, text: str) -> None:
-        """Report that a key means the same here."""
+        """Report that a key has the same meaning here."""
         self._report(key, "taken", text)
 
     def differs(self, key: str | KeyPath, text: str) -> None:
-        """Report that a key was taken over and means something else here."""
+        """Report that a key was translated, but has a different meaning here."""
         self._report(key, "differs", text)
 
     def left_out(self, key: str | KeyPath, text: str) -> None:
-        """Report that a key has no place here."""
+        """Report that a key has no counterpart here."""
         self._report(key, "left out", text)
 
     def refuse(self, reasons: Mapping[str, str], otherwise: str = NOT_KNOWN) -> None:
-        """Report every key that is not reported yet as left out."""
+        """Report every key that was not reported yet as left out."""
         for path in self._lines:
             if path not in self._entries:
                 key = str(path[0])
@@ -161,7 +161,7 @@ class Section:
                 self._add(path, "left out", reason)
 
     def entries(self) -> list[Entry]:
-        """Return what became of each key, in the order of the file."""
+        """Return the result for each key, in the order of the file."""
         return [self._entries[path] for path in self._lines]
 
     def names(self) -> list[str]:
@@ -183,7 +183,7 @@ class Section:
 
 
 def leaves(values: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    """Give every key whose value is no table, with its path."""
+    """Yield every key whose value is no table, with its path."""
     for key, value in values.items():
         yield from _leaves(value, (*path, key))
 
@@ -199,7 +199,7 @@ def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def shown(path: KeyPath) -> str:
-    """Write a path: `topic_parsing[0].tags`."""
+    """Return a path as text, such as `topic_parsing[0].tags`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 

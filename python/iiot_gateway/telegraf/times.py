@@ -1,4 +1,4 @@
-"""The time of documents: `json_time_key`, `json_time_format`, `json_timezone`."""
+"""Translates the time of documents: `json_time_key`, `json_time_format`, `json_timezone`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMED = {
     "rfc3339nano": "2006-01-02T15:04:05.999999999Z07:00",
     "datetime": "2006-01-02 15:04:05",
 }
-"""Layouts that Go has names for."""
+"""The layouts with a name in Go."""
 CONVERSIONS = {
     "2006": "%Y",
     "January": "%B",
@@ -42,7 +42,7 @@ CONVERSIONS = {
     "15": "%H",
     "03": "%I",
     "04": "%M",
-    # Go reads a fraction of a second also where the layout has none.
+    # Go also reads a fraction of a second if the layout has none.
     "05": "%S%.f",
     "06": "%y",
     "PM": "%p",
@@ -54,9 +54,9 @@ CONVERSIONS = {
     "5": "%S%.f",
 }
 DATE = (("2006", "06"), ("01", "1", "Jan", "January", "002"), ("02", "2", "_2", "002"))
-"""One of each tells the day."""
+"""A layout shows the day if it contains one element of each group."""
 UNKNOWN = re.compile(r"MST|Z07|-07(?!:?00)|_2006|__2")
-"""Formats that Go reads but the gateway does not: names of zones, and offsets that may be the letter Z."""
+"""Elements that Go reads but the gateway does not: names of zones, and offsets that may be the letter Z."""
 PIECE = re.compile("|".join(map(re.escape, CONVERSIONS)) + "|%|.", re.DOTALL)
 
 KEYS = ("json_time_key", "json_time_format", "json_timezone")
@@ -64,7 +64,7 @@ KEYS = ("json_time_key", "json_time_format", "json_timezone")
 
 @dataclass(slots=True)
 class Time:
-    """The rule of a profile, and what is no field because it is a time that cannot be read."""
+    """The rule for a profile, and the names that are no fields because they are unreadable times."""
 
     key: str = ""
     rule: dict[str, Any] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Time:
 
 
 def read(section: Section) -> Time:
-    """Return the rule for the time of the points; an empty one takes that of their arrival."""
+    """Return the rule for the time of the points. With an empty rule, points get their arrival time."""
     key = section.text("json_time_key") or ""
     if not key:
         return Time()
@@ -88,13 +88,13 @@ def read(section: Section) -> Time:
 
 
 def has_zone(name: str) -> bool:
-    """Tell whether times of a format need a zone."""
+    """Return whether times of a format need a zone."""
     return name == "local" or ("%" in name and "%z" not in name and "%:z" not in name)
 
 
 def is_zone(zone: str) -> bool:
-    """Tell whether a zone is known."""
-    if zone == "UTC":  # also where the system has no zones
+    """Return whether a zone is known."""
+    if zone == "UTC":  # also if the system has no zone data
         return True
     try:
         ZoneInfo(zone)
@@ -104,7 +104,7 @@ def is_zone(zone: str) -> bool:
 
 
 def format_of(layout: str) -> str:
-    """Return the profile's format for one of Telegraf's: unit, Go's name of a layout, or a layout. Empty if it has none."""
+    """Return the profile's format for a format of Telegraf: a unit, the name of a Go layout, or a layout. Empty if there is none."""
     if layout in UNIX:
         return UNIX[layout]
     layout = FRACTION.sub("", NAMED.get(layout.lower(), layout))

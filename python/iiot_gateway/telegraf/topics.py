@@ -1,4 +1,4 @@
-"""Topic filters: what one covers, what two have in common, and how several become subscriptions that do not overlap."""
+"""Compares topic filters, finds their common topics, and makes subscriptions that do not overlap."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def plain(topic_filter: str) -> str:
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Tell whether every topic of the narrow filter is one of the wide one."""
+    """Return whether the wide filter matches every topic of the narrow filter."""
     return common(wide, narrow) == narrow
 
 
 def common(one: str, other: str) -> str | None:
-    """Return the filter of the topics that two filters share; None if they share none."""
+    """Return the filter that matches the common topics of two filters; None if they have none."""
     left, right, levels = one.split("/"), other.split("/"), list[str]()
     for place in range(max(len(left), len(right)) + 1):
         here = [side[place] if place < len(side) else None for side in (left, right)]
@@ -37,7 +37,7 @@ def common(one: str, other: str) -> str | None:
 
 
 def widest(filters: Sequence[str]) -> list[str]:
-    """Return the filters without those that another one covers."""
+    """Return the filters that no other one covers."""
     found: list[str] = []
     for topic_filter in dict.fromkeys(filters):
         if not any(covers(known, topic_filter) for known in found):
@@ -46,7 +46,7 @@ def widest(filters: Sequence[str]) -> list[str]:
 
 
 def subscriptions(filters: Sequence[str]) -> list[str]:
-    """Return filters for the same topics of which no two overlap, so that no message comes twice; they may take more topics."""
+    """Return filters for the same topics, no two of which overlap, so that no message comes twice. They may match further topics."""
     found: list[str] = []
     for topic_filter in filters:
         wide = topic_filter
@@ -61,12 +61,12 @@ def subscriptions(filters: Sequence[str]) -> list[str]:
 
 
 def overlaps(one: str, other: str) -> bool:
-    """Tell whether two filters, perhaps of shared subscriptions, match a common topic."""
+    """Return whether two filters, perhaps of shared subscriptions, match a common topic."""
     return common(plain(one), plain(other)) is not None
 
 
 def _both(one: str, other: str) -> str:
-    """Return a filter that covers two that overlap."""
+    """Return a filter that covers two overlapping filters."""
     levels: list[str] = []
     left, right = one.split("/"), other.split("/")
     for here, there in zip(left, right, strict=False):
@@ -77,5 +77,5 @@ def _both(one: str, other: str) -> str:
 
 
 def is_literal(topic_filter: str) -> bool:
-    """Tell whether a filter stands for one topic."""
+    """Return whether a filter matches exactly one topic."""
     return not re.search(r"(^|/)[+#](/|$)", topic_filter)

@@ -1,4 +1,4 @@
-"""From Telegraf's files to the gateway's, with a report on each plugin and key."""
+"""Translates Telegraf's files into the gateway's files, with a report on each plugin and key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEFT_OUT = {
 
 @dataclass(slots=True)
 class Translation:
-    """What came of an import."""
+    """The result of an import."""
 
     sections: list[Section]
     config: str
@@ -44,7 +44,7 @@ class Translation:
 
 
 def translate(files: Sequence[tuple[str, str]], environ: Mapping[str, str], hostname: str) -> Translation:
-    """Translate files, each with its name and text, as Telegraf reads them: all together. Raises ConfigError for what is no TOML."""
+    """Translate files, each with its name and text, all together as Telegraf reads them. Raises ConfigError if one is no TOML."""
     made, notes = Made(), list[str]()
     sections = [section for place, text in files for section in conf.read(text, place, environ)]
     agents = [section for section in sections if section.name == "agent"]
@@ -65,7 +65,7 @@ def translate(files: Sequence[tuple[str, str]], environ: Mapping[str, str], host
 
 
 def _take_rest(section: Section, made: Made) -> None:
-    """Take outputs, which must know all inputs, and report what has no like here."""
+    """Translate outputs, which depend on all inputs, and report sections without a counterpart here."""
     if section.name in SINKS:
         SINKS[section.name](section, made)
     elif section.name == "agent":

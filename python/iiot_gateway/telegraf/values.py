@@ -1,4 +1,4 @@
-"""Values as Telegraf writes them: durations, URLs, patterns of names, formats of times."""
+"""Reads values in Telegraf's form: durations, URLs, globs, and names of nested keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BROKER_SCHEMES = {"tcp": "mqtt", "mqtt": "mqtt", "ssl": "mqtts", "tls": "mqtts",
 
 
 def duration_s(value: Any) -> float | None:
-    """Read a duration: `1m30s`, or a number of seconds. None for anything else."""
+    """Read a duration such as `1m30s`, or a number of seconds. Return None for anything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, str):
@@ -29,7 +29,7 @@ def duration_s(value: Any) -> float | None:
 
 
 def broker(server: str) -> tuple[str, str, str] | None:
-    """Return URL, user and password of a broker; None if the gateway has no such connection."""
+    """Return URL, user and password of a broker; None if the gateway does not support such a connection."""
     text = server if "://" in server else f"tcp://{server}"
     try:
         parts = urlsplit(text)
@@ -44,7 +44,7 @@ def broker(server: str) -> tuple[str, str, str] | None:
 
 
 def patterns(globs: list[str]) -> list[str] | None:
-    """Write globs with `*` and `?` alone: alternatives and sets become patterns of their own. None if that cannot be done."""
+    """Write globs with only `*` and `?`: alternatives and sets become several patterns. Return None if that is not possible."""
     found: list[str] = []
     for glob in globs:
         pieces = []
@@ -60,7 +60,7 @@ def patterns(globs: list[str]) -> list[str] | None:
 
 
 def _choices(piece: str) -> list[str] | None:
-    """Return what a piece of a glob stands for; None where that has no end or no pattern."""
+    """Return the alternatives of a piece of a glob; None if it is not closed or has no pattern."""
     if len(piece) == 1:
         return None if piece in "{}[]" else [piece]
     if piece.startswith("\\"):
@@ -77,7 +77,7 @@ def _choices(piece: str) -> list[str] | None:
 
 
 def is_named(name: str, globs: list[str]) -> bool:
-    """Tell whether a pattern of `patterns` stands for a name."""
+    """Return whether a pattern of `patterns` matches a name."""
     return any(re.fullmatch(_expression(pattern), name, re.DOTALL) for pattern in globs)
 
 
@@ -86,7 +86,7 @@ def _expression(pattern: str) -> str:
 
 
 def paths(name: str, separator: str) -> list[str]:
-    """Return the paths that a joined name may stand for: `a_b` is the key `a_b`, or `b` in `a`. The key itself comes first."""
+    """Return the possible paths of a joined name: `a_b` is the key `a_b`, or `b` in `a`. The key itself comes first."""
     parts = name.split(separator)
     if not all(parts) or len(parts) > MAX_PARTS:
         return [path(name)]
@@ -103,12 +103,12 @@ def paths(name: str, separator: str) -> list[str]:
 
 
 def path(key: str) -> str:
-    """Write a key as a path of a profile. A number in braces would be a wildcard."""
+    """Return a key as a path of a profile. A numeric key is quoted, because a number in braces stands for a wildcard of the filter."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) and not key.isdigit() else f'"{key}"'
 
 
 def query(text: str) -> str | None:
-    """Write a plain query (`obj.list`, `list.0`) as a path of a profile; None for anything else that GJSON can do. Nothing is the whole."""
+    """Return a simple GJSON query (`obj.list`, `list.0`) as a path of a profile; None for others. An empty query is the whole document."""
     if not text:
         return ""
     steps = re.findall(r"((?:\\.|[^.\\])+)(\.|$)", text)

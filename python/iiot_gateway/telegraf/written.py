@@ -1,4 +1,4 @@
-"""Writes what was made as the gateway's files: the configuration and a profile for each source."""
+"""Writes the result as the gateway's files: the configuration and one profile per source."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _point(point: Point, made: Made) -> Iterator[str]:
 
 
 def _topic(text: str) -> str:
-    """Return a measurement or name as levels of a topic."""
+    """Return a measurement or name in the form of topic levels."""
     return text.replace("+", "_").replace("#", "_").strip("/") or "_"
 
 

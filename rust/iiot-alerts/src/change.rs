@@ -1,50 +1,50 @@
-//! What is told of an alert: that it began, still holds, or ended.
+//! Changes of alerts that receivers are notified of: an alert begins, goes on, or ends.
 
 use crate::rule::{Measure, Rule};
 use crate::series::{Labels, Phase, Series, Turn};
 use iiot_core::fingerprint;
 
-/// What became of an alert.
+/// The kind of a change of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It began.
+    /// The alert began.
     Fired,
-    /// It still holds, and it is time to say so again.
+    /// The alert goes on, and a repeated notification is due.
     Repeated,
-    /// It ended.
+    /// The alert ended.
     Resolved,
 }
 
-/// An alert that began, still holds, or ended.
+/// A change of an alert.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// The name of its rule.
     pub rule: String,
-    /// Who is told.
+    /// The receivers to notify.
     pub receivers: Vec<String>,
     /// `warning` or `critical`.
     pub severity: String,
-    /// What became of it.
+    /// The kind of the change.
     pub kind: Kind,
-    /// Stable over restarts; made of journal, rule, series and since when.
+    /// The alert's id, which is stable over restarts. It is made of the journal, the rule, the series and the time of the beginning.
     pub id: String,
     /// Its series.
     pub key: String,
     /// The tags of the series.
     pub labels: Labels,
-    /// As people read it.
+    /// The value, for people.
     pub value: String,
-    /// What it says to people.
+    /// The message for people.
     pub text: String,
     /// Nanoseconds since 1970.
     pub since_ns: i64,
-    /// When it changed.
+    /// The time of the change.
     pub at_ns: i64,
-    /// Why it ended, if no value says so.
+    /// Why the alert ended, if no value ended it.
     pub reason: Option<&'static str>,
 }
 
-/// Put a turn into the series' phase, and tell it.
+/// Update the series' phase for a turn, and return the change.
 pub(crate) fn turned(
     journal: &str,
     rule: &Rule,

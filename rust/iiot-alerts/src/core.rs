@@ -1,16 +1,16 @@
-//! Rules and queues together: everything that is stored in one transaction.
+//! Rules and queues together: all state that is stored in one transaction.
 
 use crate::change::Change;
 use crate::evaluator::{self, Evaluator, Figure};
+use crate::notices::{Notices, Notification, Patience};
 use crate::observations::Observations;
-use crate::outbox::{Notification, Outbox, Patience};
 use crate::rule::Rule;
 use crate::series::Phase;
 use iiot_journal::StateChanges;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// So many alerts of a rule are shown; the others are counted.
+/// The most alerts of a rule that are shown; the others are only counted.
 const MOST_SHOWN: usize = 100;
 
 /// The keys of `[alerts]`; times in nanoseconds.
@@ -18,28 +18,28 @@ const MOST_SHOWN: usize = 100;
 pub struct Limits {
     /// A value that was older when it arrived changes no alert.
     pub late_ns: i64,
-    /// An alert that still holds is told again after so long; none: never.
+    /// An alert that goes on is notified again after this time; none: never.
     pub repeat_ns: Option<i64>,
-    /// A series of which nothing came for so long is forgotten.
+    /// A series without a value for this time is forgotten.
     pub forget_ns: i64,
-    /// So many series have a state; further ones have none.
+    /// The most series with a state; further ones have none.
     pub max_series: usize,
-    /// Changes of one rule gather for so long before they are told.
+    /// Changes of one rule are collected for this time before they are sent.
     pub group_ns: i64,
-    /// What could not be told for so long is not told any more.
+    /// A change that could not be sent for this time is given up.
     pub expire_ns: i64,
-    /// So many changes wait for one receiver; the oldest go first.
+    /// The most changes that wait for one receiver; beyond that, the oldest are dropped.
     pub max_waiting: usize,
 }
 
-/// The states of all alerts, and what is to be told of them.
+/// The states of all alerts, and the notifications to send.
 pub struct Core {
     evaluator: Evaluator,
-    outbox: Outbox,
+    notices: Notices,
 }
 
 impl Core {
-    /// Take up what is stored. Gives, as the calls below do, what has changed; here because rules have.
+    /// Load the stored state. Returns the changes, as the calls below do; here they follow from changed rules.
     pub fn load(
         rules: Vec<Rule>,
         receivers: &[String],
@@ -62,7 +62,7 @@ impl Core {
         let (evaluator, changes) = Evaluator::load(rules, bounds, journal, state, now_ns);
         let mut core = Self {
             evaluator,
-            outbox: Outbox::load(receivers, patience, journal, state),
+            notices: Notices::load(receivers, patience, journal, state),
         };
         let changes = core.tell(changes);
         (core, changes)
@@ -70,12 +70,12 @@ impl Core {
 
     fn tell(&mut self, changes: Vec<Change>) -> Vec<Change> {
         for change in &changes {
-            self.outbox.put(change);
+            self.notices.put(change);
         }
         changes
     }
 
-    /// Take values that rules watch, in the order of their frames.
+    /// Process values that rules watch, in the order of their frames.
     pub fn observe(&mut self, observations: &Observations) -> Vec<Change> {
         let mut changes = Vec::new();
         for observed in observations.iter() {
@@ -84,48 +84,48 @@ impl Core {
         self.tell(changes)
     }
 
-    /// Take all figures of the gateway as they are now.
+    /// Process the present figures of the gateway, all of them.
     pub fn figures(&mut self, figures: &[Figure], now_ns: i64) -> Vec<Change> {
         let mut changes = Vec::new();
         self.evaluator.figures(figures, now_ns, &mut changes);
         self.tell(changes)
     }
 
-    /// Let time pass; everything that came before is taken.
+    /// Update the time. All earlier values must have been processed.
     pub fn tick(&mut self, now_ns: i64) -> Vec<Change> {
         let mut changes = Vec::new();
         self.evaluator.tick(now_ns, &mut changes);
         self.tell(changes)
     }
 
-    /// The host's clock was moved.
+    /// Note that the host's clock was set.
     pub fn restart(&mut self, now_ns: i64) {
         self.evaluator.restart(now_ns);
     }
 
-    /// What a receiver is to be told now. It must be stored before it is sent.
+    /// The notification that a receiver is due now. It must be stored before it is sent.
     pub fn take(&mut self, receiver: &str, now_ns: i64) -> Option<Notification> {
-        self.outbox.take(receiver, now_ns)
+        self.notices.take(receiver, now_ns)
     }
 
-    /// The receiver took the notification, or did not this time.
+    /// Note whether the receiver accepted the notification.
     pub fn tried(&mut self, receiver: &str, id: &str, is_sent: bool) -> bool {
-        self.outbox.tried(receiver, id, is_sent)
+        self.notices.tried(receiver, id, is_sent)
     }
 
-    /// What is to be stored since the last call.
+    /// The state to store since the last call.
     pub fn changes(&mut self) -> StateChanges {
         let mut changes = self.evaluator.changes();
-        changes.extend(self.outbox.changes());
+        changes.extend(self.notices.changes());
         changes
     }
 
-    /// Counts what changed of states.
+    /// A number that increases with each change of the states.
     pub fn version(&self) -> u64 {
         self.evaluator.version
     }
 
-    /// Rules with their alerts, and receivers, for people and programs: the schema Alerts of the API. Times in milliseconds since 1970.
+    /// Rules with their alerts, and receivers, in the schema Alerts of the API. Times are milliseconds since 1970.
     pub fn document(&self) -> Value {
         let rules: Vec<Value> = self.evaluator.rules.iter().map(|(rule, all)| {
             let mut alerts: Vec<(bool, i64, Value)> = all.values().filter_map(|series| {
@@ -164,7 +164,7 @@ impl Core {
             })
         }).collect();
         let receivers: BTreeMap<&str, Value> = self
-            .outbox
+            .notices
             .receivers()
             .map(|(name, counts, waiting, oldest_ns)| {
                 let entry = json!({

@@ -1,4 +1,4 @@
-//! All rules with their series: what values, figures and the passing of time change of them.
+//! All rules with their series, and their changes by values, figures and the passing of time.
 
 use crate::change::{Change, repeated, turned};
 use crate::observations::{Observations, Observed};
@@ -7,18 +7,18 @@ use crate::series::{Series, Turn};
 use iiot_journal::StateChanges;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A number that the gateway tells of itself.
+/// A number about the gateway itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// `queue_age_s`, say.
+    /// Its name, such as `queue_age_s`.
     pub name: String,
-    /// Of which sink or source.
+    /// The labels that name the sink or source.
     pub labels: Vec<(String, String)>,
     /// The number.
     pub value: f64,
 }
 
-/// Bounds of what is kept.
+/// Limits of the state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub late_ns: i64,
@@ -32,27 +32,27 @@ pub(crate) struct Evaluator {
     journal: String,
     pub(crate) bounds: Bounds,
     pub(crate) rules: Vec<(Rule, BTreeMap<String, Series>)>,
-    /// Series that differ from what is stored, and those that are gone.
+    /// Series that differ from their stored form, and removed series.
     dirty: Vec<(usize, String)>,
     pub(crate) written: StateChanges,
-    /// Since when somebody has listened without a break.
+    /// Since when frames have been judged without a break.
     started_ns: i64,
     forgot_ns: i64,
     /// Values that were late, since the start.
     pub(crate) late: u64,
-    /// Series of which nothing is kept, because there are too many; values of them since the start.
+    /// Values since the start of series that have no state, because there are too many series.
     pub(crate) beyond: u64,
     pub(crate) series: usize,
-    /// Counts what changed of states, for who shows them.
+    /// Increases with each change of the states, for those who show them.
     pub(crate) version: u64,
 }
 
 pub(crate) const SERIES: &str = "series/";
-/// How often it is looked for series to be forgotten.
+/// How often to look for series to forget.
 const FORGET_EVERY_NS: i64 = 60_000_000_000;
 
 impl Evaluator {
-    /// Take up the states where they were. Gives what has changed because rules have; at `now_ns` the evaluation starts.
+    /// Load the stored states. Returns the changes that follow from changed rules. The evaluation starts at `now_ns`.
     pub(crate) fn load(
         rules: Vec<Rule>,
         bounds: Bounds,
@@ -81,7 +81,7 @@ impl Evaluator {
         (evaluator, changes)
     }
 
-    /// A plant as a whole is known before anything came of it.
+    /// The series of a plant as a whole exists before any value came.
     fn start_silences(&mut self) {
         for at in 0..self.rules.len() {
             let Some((rule, all)) = self.rules.get_mut(at) else {
@@ -94,7 +94,7 @@ impl Evaluator {
         }
     }
 
-    /// The host's clock was moved: nobody knows how much time has passed.
+    /// Note that the host's clock was set, so the passed time is unknown.
     pub(crate) fn restart(&mut self, now_ns: i64) {
         self.started_ns = now_ns;
         self.forgot_ns = now_ns;
@@ -107,7 +107,7 @@ impl Evaluator {
         }
     }
 
-    /// Take a value that a rule watches.
+    /// Process a value that a rule watches.
     pub(crate) fn observe(&mut self, mut observed: Observed<'_>, changes: &mut Vec<Change>) {
         let Some((rule, _)) = self.rules.get(observed.rule) else {
             return;
@@ -167,7 +167,7 @@ impl Evaluator {
         }
     }
 
-    /// Take all figures of the gateway as they are now; a series without one any more ends.
+    /// Process the present figures of the gateway, all of them. A series whose figure is missing ends.
     pub(crate) fn figures(&mut self, figures: &[Figure], now_ns: i64, changes: &mut Vec<Change>) {
         for at in 0..self.rules.len() {
             let Some((rule, _)) = self.rules.get(at).filter(|(rule, _)| rule.is_of_gateway())
@@ -188,7 +188,7 @@ impl Evaluator {
                 let before = self.shown(at, observed.key);
                 let dirty = self.dirty.len();
                 self.take(&observed, changes);
-                // A figure that stays as it is would be a commit every few seconds on an idle gateway.
+                // Without this, an unchanged figure would cause a commit every few seconds on an idle gateway.
                 if before.is_some()
                     && before == self.shown(at, observed.key)
                     && self.dirty.len() > dirty
@@ -206,7 +206,7 @@ impl Evaluator {
         }
     }
 
-    /// What a series shows: its phase and its value.
+    /// The visible part of a series: its phase and its value.
     fn shown(&self, at: usize, key: &str) -> Option<(&'static str, String)> {
         let series = self.rules.get(at)?.1.get(key)?;
         Some((series.phase.name(), series.value.clone()))
@@ -249,10 +249,10 @@ impl Evaluator {
         }
     }
 
-    /// Let time pass; everything that came before is taken.
+    /// Update the time. All earlier values must have been processed.
     pub(crate) fn tick(&mut self, now_ns: i64, changes: &mut Vec<Change>) {
         for (at, (rule, all)) in self.rules.iter_mut().enumerate() {
-            // Once for all series: time zones take their time.
+            // Computed once for all series, because time zones are slow.
             let working_ns = rule.working(now_ns);
             for (key, series) in all {
                 let before = (series.phase.name(), series.window.is_some());
@@ -275,14 +275,14 @@ impl Evaluator {
             let before_ns = now_ns.saturating_sub(self.bounds.forget_ns);
             for at in 0..self.rules.len() {
                 self.forget(at, now_ns, "forgotten", changes, |key, series| {
-                    // What nobody was heard of at all is the plant as a whole.
+                    // A series that was never heard is the plant as a whole.
                     !key.is_empty() && series.heard_ns < before_ns
                 });
             }
         }
     }
 
-    /// What is to be stored since the last call.
+    /// The state to store since the last call.
     pub(crate) fn changes(&mut self) -> StateChanges {
         let mut changes = std::mem::take(&mut self.written);
         for (at, key) in std::mem::take(&mut self.dirty) {

@@ -1,9 +1,9 @@
-//! From the journal to the alerts: what frames say is judged, and what follows is stored with the cursor.
+//! From the journal to the alerts: judges the values of frames, and stores the results with the cursor.
 
 use crate::core::{Core, Limits};
 use crate::evaluator::Figure;
+use crate::notices::Notification;
 use crate::observations::Observations;
-use crate::outbox::Notification;
 use crate::rule::Rule;
 use crate::watch::{Seeing, Watch};
 use iiot_journal::{Batches, Confirmation, Confirmations, Result, StateChanges, now_ns};
@@ -11,41 +11,41 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So far behind its arrival a frame may be judged and the present still be known.
+/// A frame may be judged this long after its arrival while the state still counts as current.
 const PRESENT_NS: i64 = 5_000_000_000;
-/// So far the host's clock may leave monotonic time between two looks.
+/// The host's clock may differ from monotonic time by this much between two checks.
 const CLOCK_NS: i64 = 5_000_000_000;
-/// So far behind the last frame a batch without a frame for alerts may end, and the present still be known.
+/// A batch without frames for alerts may end this many positions before the last frame while the state still counts as current.
 const PRESENT_FRAMES: u64 = 1000;
 
-/// What one batch came to.
+/// The result of one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// Frames that were judged and confirmed.
     pub frames: u64,
 }
 
-/// The sink of alerts. Batches are delivered by one thread; everything else may be called from any.
+/// The alerts sink. One thread delivers batches; any thread may call the other methods.
 pub struct Feed {
     reading: Mutex<Reading>,
     confirmations: Arc<Confirmations>,
     watch: Watch,
-    /// Held while changes are on their way to the disk, so that they reach it in their order. Taken before the state.
+    /// Held while changes are written to the disk, so that they are stored in their order. Locked before `state`.
     writing: Mutex<()>,
-    /// Never held while the disk is waited for: who looks at the alerts may be the event loop.
+    /// Never held during a wait for the disk, because the event loop may look at the alerts.
     state: Mutex<State>,
 }
 
 struct Reading {
     batches: Batches,
-    /// Those of the last batch; the next one uses their room, and their sets of tags.
+    /// The observations of the last batch. The next one reuses their memory, and their sets of tags.
     observations: Observations,
 }
 
 struct State {
     core: Core,
     looked: (i64, Instant),
-    /// Changes that the disk did not take yet.
+    /// Changes that could not be stored yet.
     unwritten: StateChanges,
 }
 
@@ -54,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
-    /// The time; a clock that was moved is noticed.
+    /// The time. This notices a clock that was set.
     fn now(&mut self) -> i64 {
         let (before_ns, before) = self.looked;
         let now = (now_ns(), Instant::now());
@@ -65,7 +65,7 @@ impl State {
         now.0
     }
 
-    /// Everything that is to be stored; what was not stored before is among it.
+    /// All changes to store, with those that could not be stored before.
     fn changes(&mut self) -> StateChanges {
         let mut changes = std::mem::take(&mut self.unwritten);
         changes.extend(self.core.changes());
@@ -73,7 +73,7 @@ impl State {
     }
 }
 
-/// Whether a clock went from one time to another while another time passed.
+/// Whether the host's clock was set: it advanced by another amount of time than has passed.
 fn was_moved(before_ns: i64, now_ns: i64, passed: Duration) -> bool {
     let passed_ns = i64::try_from(passed.as_nanos()).unwrap_or(i64::MAX);
     let moved_ns = now_ns.saturating_sub(before_ns).saturating_sub(passed_ns);
@@ -81,7 +81,7 @@ fn was_moved(before_ns: i64, now_ns: i64, passed: Duration) -> bool {
 }
 
 impl Feed {
-    /// Begin behind the sink's cursor, with the states that are stored beside it.
+    /// Begin at the sink's cursor, with the states that are stored beside it.
     pub fn new(
         batches: Batches,
         rules: Vec<Rule>,
@@ -109,7 +109,7 @@ impl Feed {
         })
     }
 
-    /// Wait for frames up to `timeout`, then for more up to `linger`; judge and confirm them, and let time pass. None if nothing came.
+    /// Wait up to `timeout` for frames, then up to `linger` for more. Judge and confirm them, and update the time. None if no frame came.
     pub fn deliver(&self, linger: Duration, timeout: Duration) -> Result<Option<Delivered>> {
         let mut reading = lock(&self.reading);
         let Reading {
@@ -128,7 +128,7 @@ impl Feed {
             let is_present = match (&positions, last_received_ns) {
                 (None, _) => true,
                 (Some(_), Some(received_ns)) => now_ns - received_ns < PRESENT_NS,
-                // Frames of other profiles do not say when they came.
+                // Frames of other profiles are not read, so their arrival is unknown.
                 (Some(positions), None) => {
                     batches.head().saturating_sub(positions.end) < PRESENT_FRAMES
                 }
@@ -153,7 +153,7 @@ impl Feed {
         Ok(Some(Delivered { frames }))
     }
 
-    /// Take all figures of the gateway as they are now.
+    /// Process the present figures of the gateway, all of them.
     pub fn figures(&self, figures: &[Figure]) -> Result<()> {
         self.change(|state| {
             let now_ns = state.now();
@@ -161,7 +161,7 @@ impl Feed {
         })
     }
 
-    /// What a receiver is to be told now; it is sealed and stored when this returns.
+    /// The notification that a receiver is due now. It is sealed and stored when this returns.
     pub fn take(&self, receiver: &str) -> Result<Option<Notification>> {
         self.change(|state| {
             let now_ns = state.now();
@@ -169,7 +169,7 @@ impl Feed {
         })
     }
 
-    /// The receiver took the notification, or did not this time. False if it has gone meanwhile.
+    /// Note whether the receiver accepted the notification. False if the notification no longer exists.
     pub fn tried(&self, receiver: &str, id: &str, is_sent: bool) -> Result<bool> {
         self.change(|state| state.core.tried(receiver, id, is_sent))
     }
@@ -184,20 +184,20 @@ impl Feed {
         Ok(value)
     }
 
-    /// Store what has changed without a frame. What the disk does not take is stored with the next change.
+    /// Store changes that came without a frame. If the disk fails, they are stored with the next change.
     fn keep(&self, changes: StateChanges) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
         let kept = self.confirmations.keep(changes.clone());
         if kept.is_err() {
-            // Nobody else has changed anything to be stored since: whoever does holds `writing`.
+            // No other thread has added changes to store meanwhile, because that needs `writing`.
             lock(&self.state).unwritten = changes;
         }
         kept
     }
 
-    /// Counts what changed of states.
+    /// A number that increases with each change of the states.
     pub fn version(&self) -> u64 {
         lock(&self.state).core.version()
     }
@@ -212,7 +212,7 @@ impl Feed {
 mod tests {
     use super::*;
 
-    /// A few seconds are the pace of a clock that is being corrected; more is a clock that was set.
+    /// A difference of a few seconds is a slow correction of the clock; a larger one means that the clock was set.
     #[test]
     fn a_clock_is_moved_if_it_leaves_the_time_that_passed() {
         let second = 1_000_000_000;

@@ -6,7 +6,7 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-/// Spans that follow one another without a gap are one; so many are joined.
+/// The most consecutive spans without a gap that are joined into one.
 const MOST_JOINED: usize = 8;
 
 /// When a plant works, such as `Mon-Fri 06:00-22:00, Sat 06:00-14:00`. A span that ends before it begins ends on the next day.
@@ -18,15 +18,15 @@ pub struct Hours {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Span {
-    /// By the day on which it begins, from Monday.
+    /// The day on which the span begins, counted from Monday.
     days: [bool; 7],
     from: Time,
-    /// Days from that of the beginning, and the time.
+    /// Days after the day of the beginning, and the time.
     until: (i64, Time),
 }
 
 impl Hours {
-    /// Read what the keys `hours` and `zone` say.
+    /// Read the keys `hours` and `zone`.
     pub(crate) fn parse(text: &str, zone: &str) -> Result<Self, RuleError> {
         let zone = TimeZone::get(zone).map_err(|_| RuleError {
             key: "zone",
@@ -44,11 +44,11 @@ impl Hours {
         Ok(Self { spans, zone })
     }
 
-    /// Since when the plant has been working; none if it does not work then. Nanoseconds since 1970.
+    /// Since when the plant has been working at this time; none if it does not work then. Nanoseconds since 1970.
     pub(crate) fn since(&self, now_ns: i64) -> Option<i64> {
         let mut since = self.begun(now_ns)?;
         for _ in 0..MOST_JOINED {
-            // The span before may end in the moment in which this one begins.
+            // The previous span may end at the moment at which this one begins.
             match self.begun(since - 1) {
                 Some(earlier) => since = earlier,
                 None => break,
@@ -76,7 +76,7 @@ impl Hours {
         begun.min()
     }
 
-    /// What a clock in the zone shows, as nanoseconds since 1970; an hour that does not exist is taken for the one behind it.
+    /// The time in nanoseconds since 1970 at which a clock in the zone shows this. A time that a change of clocks skips is moved past the skip.
     fn at(&self, day: Date, time: Time) -> Option<i64> {
         let instant = self.zone.to_timestamp(day.to_datetime(time)).ok()?;
         i64::try_from(instant.as_nanosecond()).ok()
@@ -124,7 +124,7 @@ fn time(text: &str) -> Option<Time> {
     Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
 }
 
-/// So that a wrong order of the names is seen when this is compiled.
+/// Checks the order of the names when this is compiled.
 const _: () = assert!(Weekday::Monday.to_monday_zero_offset() == 0);
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Alerts: what rules say of points, and what is to be told of it.
+//! Alerts: judges points by rules, and keeps the notifications for receivers.
 //!
-//! Rules, states and queues know no clock, no file and no socket: time is an argument. Only [`Feed`] knows the journal, where all of it is kept
+//! Rules, states and queues know no clock, no file and no socket: time is an argument. Only [`Feed`] knows the journal, which stores all of this
 //! with the cursor of its sink.
 
 mod change;
@@ -9,8 +9,8 @@ mod evaluator;
 mod feed;
 mod hours;
 mod message;
+mod notices;
 mod observations;
-mod outbox;
 mod rule;
 mod rule_error;
 mod series;
@@ -23,8 +23,8 @@ pub use crate::core::{Core, Limits};
 pub use change::{Change, Kind};
 pub use evaluator::Figure;
 pub use feed::{Delivered, Feed};
+pub use notices::{Entry, Notification};
 pub use observations::Observations;
-pub use outbox::{Entry, Notification};
 pub use rule::{Measure, Rule};
 pub use rule_error::RuleError;
 pub use watch::Watch;

@@ -1,6 +1,6 @@
-//! What an alert says to people: a text with holes for tags, the value and others.
+//! The message of an alert: a text with placeholders for tags, the value and others.
 
-/// A text with holes: `Low inventory: {chemical} at {percent_full} %`.
+/// A text with placeholders: `Low inventory: {chemical} at {percent_full} %`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message(Vec<Part>);
 
@@ -10,10 +10,10 @@ enum Part {
     Hole(String),
 }
 
-/// What fills the holes.
+/// The values for the placeholders.
 pub(crate) struct Filling<'a> {
     pub rule: &'a str,
-    /// The value goes by the name of its field, too.
+    /// The name of the field also stands for the value.
     pub field: &'a str,
     pub value: &'a str,
     pub since: &'a str,
@@ -95,7 +95,7 @@ fn push_hole(name: &str, with: &Filling<'_>, out: &mut String) {
             out.push_str(&pairs.join(", "));
         }
         _ if name == "value" || name == with.field => out.push_str(with.value),
-        // A tag that this series does not have.
+        // This series does not have the tag.
         _ => out.push('?'),
     }
 }

@@ -1,6 +1,6 @@
-//! What rules see in the frames of a batch.
+//! The values that rules see in the frames of a batch.
 //!
-//! Most points have tags that were seen before. Which rules select these tags, and which series each rule makes of them, is found out once. So an
+//! Most points have tags that were seen before. The rules that select a set of tags, and the series of each rule, are determined once per set. So an
 //! observation costs one look at a table, and allocates nothing of its own.
 
 use crate::rule::Rule;
@@ -8,37 +8,37 @@ use crate::series::{Labels, Seen};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// So much memory sets of tags may take from one batch to the next, in bytes: that of some ten thousand devices. Beyond it all sets go.
+/// The most memory, in bytes, that sets of tags may keep from one batch to the next: enough for some ten thousand devices. Beyond it all sets are dropped.
 const MOST_KEPT: usize = 8 << 20;
-/// What an entry of a table needs beside its texts, about.
+/// The approximate memory of an entry of a table, without its texts.
 const ENTRY: usize = 128;
 
 /// Values that rules watch, in the order of their frames.
 #[derive(Debug, Default)]
 pub struct Observations {
     all: Vec<Observation>,
-    /// The texts of the values, one behind the other.
+    /// The texts of the values, one after the other.
     text: String,
     /// All sets of tags, and the place of each by the bytes of its tags.
     sets: Vec<Set>,
     places: HashMap<Box<[u8]>, usize>,
-    /// The memory that sets and their places need, about.
+    /// The approximate memory of the sets and their places.
     bytes: usize,
     /// The set of the last point.
     point: usize,
     room: Vec<u8>,
 }
 
-/// The tags of a point, and what rules make of them.
+/// The tags of a point, and the series that rules derive from them.
 #[derive(Debug)]
 struct Set {
     /// Sorted by their keys.
     tags: Labels,
-    /// By the numbers of the rules; a rule that does not select the tags has no series.
+    /// The series by the number of the rule; a rule that does not select the tags has none.
     series: BTreeMap<usize, Option<Labelled>>,
 }
 
-/// A series by its name.
+/// A series, identified by its key.
 #[derive(Debug)]
 struct Labelled {
     key: String,
@@ -54,7 +54,7 @@ struct Observation {
     value: Option<(f64, Range<usize>)>,
 }
 
-/// What a rule sees.
+/// A value that a rule sees.
 #[derive(Debug)]
 pub(crate) struct Observed<'a> {
     /// The number of the rule.
@@ -67,17 +67,17 @@ pub(crate) struct Observed<'a> {
 }
 
 impl Observations {
-    /// How many there are.
+    /// The number of observations.
     pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// How much memory sets of tags need, in bytes, about.
+    /// The approximate memory of the sets of tags, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Begin a batch: the observations go, and the sets of tags stay.
+    /// Begin a batch: drop the observations, and keep the sets of tags.
     pub(crate) fn clear(&mut self) {
         self.all.clear();
         self.text.clear();
@@ -113,7 +113,7 @@ impl Observations {
         });
     }
 
-    /// Add what a rule sees in the point, if the rule selects it. A number must mean the same rule for as long as the observations live.
+    /// Add the value that a rule sees in the point, if the rule selects it. A number must mean the same rule as long as the observations exist.
     pub fn see(
         &mut self,
         number: usize,
@@ -148,7 +148,7 @@ impl Observations {
         });
     }
 
-    /// In the order in which they were added.
+    /// The observations, in the order in which they were added.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Observed<'_>> {
         self.all.iter().filter_map(|observation| {
             let set = self.sets.get(observation.set)?;
@@ -174,7 +174,7 @@ fn bytes_of(tags: &Labels) -> usize {
     texts.sum::<usize>() + tags.len() * size_of::<(String, String)>()
 }
 
-/// The series of a point with these tags; none if the point is not selected, or, for a silence, does not say which device it is of.
+/// The series of a point with these tags; none if the point is not selected, or if a silence cannot tell from it which device sent it.
 fn series_of(rule: &Rule, tags: &Labels) -> Option<Labelled> {
     let selection = &rule.selection;
     let is_there = |(key, value): (&String, &String)| {
@@ -188,7 +188,7 @@ fn series_of(rule: &Rule, tags: &Labels) -> Option<Labelled> {
         let tags = tags.iter().filter(|(key, _)| selection.by.contains(key));
         tags.cloned().collect()
     } else if rule.is_silence() {
-        // One series for all.
+        // All points share one series.
         Labels::new()
     } else {
         tags.clone()
@@ -254,7 +254,7 @@ mod tests {
         .collect()
     }
 
-    /// The text of a key is that of the journal: it must stay as it is.
+    /// The text of a key is stored in the journal, so its form must not change.
     #[test]
     fn a_key_is_made_of_the_labels_sorted_by_their_names() {
         let all = "chemical\u{1f}acid\u{1e}pump\u{1f}1\u{1e}site\u{1f}north";

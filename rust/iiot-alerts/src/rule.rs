@@ -1,4 +1,4 @@
-//! What a rule says, as the configuration gives it, compiled once.
+//! A rule of the configuration, compiled once.
 
 use crate::hours::Hours;
 use crate::message::{Filling, Message};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Nanoseconds of a second.
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
-/// The keys of a rule as they are written; times are in seconds.
+/// The keys of a rule in their written form; times are in seconds.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -57,18 +57,18 @@ struct Written {
 pub enum Measure {
     /// The newest value.
     Value,
-    /// The mean of the values of so many nanoseconds.
+    /// The mean of the values within this many nanoseconds.
     Mean(i64),
-    /// The change over so many nanoseconds.
+    /// The change within this many nanoseconds.
     Change(i64),
-    /// The same, in units per so many seconds.
+    /// The rate of change, in units per this many seconds.
     Rate(i64, f64),
-    /// How long nothing came: an alert after so many nanoseconds, within these hours.
+    /// The time without any value: an alert begins after this many nanoseconds, within these hours.
     Silence(i64, Option<Hours>),
 }
 
 impl Measure {
-    /// How long the window is that it is taken of.
+    /// The length of its window.
     pub(crate) fn window_ns(&self) -> Option<i64> {
         match self {
             Self::Mean(width_ns) | Self::Change(width_ns) | Self::Rate(width_ns, _) => {
@@ -79,23 +79,23 @@ impl Measure {
     }
 }
 
-/// Which points a rule looks at.
+/// The points that a rule watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
-    /// Only frames of these profiles; empty: of any.
+    /// Only frames of these profiles; empty: of any profile.
     pub profiles: Vec<String>,
-    /// Empty: any measurement.
+    /// The measurement; empty: any.
     pub measurement: String,
     pub field: String,
-    /// Not a point but a figure of the gateway, of this name.
+    /// Instead of points, the figure of the gateway with this name.
     pub gateway: String,
-    /// Each must be there with this value.
+    /// The tags that a point must have, with their values.
     pub tags: BTreeMap<String, String>,
-    /// One series for each combination of these tags; none: of all tags, or, of a silence, one series for all.
+    /// One series per combination of these tags. None: per combination of all tags, or for a silence, one series for all points.
     pub by: Vec<String>,
 }
 
-/// Above and below which values there is an alert, and how far back a value must come to end it.
+/// The limits above and below which an alert begins, and how far a value must come back to end it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Bounds {
     above: Option<f64>,
@@ -104,12 +104,12 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Whether the alert holds with this value; `is_firing`: it held before.
+    /// Whether the alert holds with this value; `is_firing` says whether it held before.
     pub(crate) fn hold(self, value: f64, is_firing: bool) -> bool {
         let slack = if is_firing { self.hysteresis } else { 0.0 };
         let is_above = |limit: f64| value > limit - slack;
         let is_below = |limit: f64| value < limit + slack;
-        // At the very limit with a hysteresis of 0 there is no alert in either direction.
+        // A value equal to the limit is no alert, in either direction, even with a hysteresis of 0.
         self.above.is_some_and(is_above) || self.below.is_some_and(is_below)
     }
 }
@@ -139,7 +139,7 @@ impl Rule {
         written.compile()
     }
 
-    /// Whether it only asks whether something came.
+    /// Whether the rule only checks whether any value came.
     pub(crate) fn is_silence(&self) -> bool {
         matches!(self.measure, Measure::Silence(..))
     }
@@ -149,7 +149,7 @@ impl Rule {
         !self.selection.gateway.is_empty()
     }
 
-    /// Since when the hours last within which a silence counts: always, if the rule names none; none outside of them.
+    /// Since when the present hours last in which a silence counts; none outside of them. Without hours, a silence always counts.
     pub(crate) fn working(&self, now_ns: i64) -> Option<i64> {
         match &self.measure {
             Measure::Silence(_, Some(hours)) => hours.since(now_ns),
@@ -157,7 +157,7 @@ impl Rule {
         }
     }
 
-    /// What a series of the rule is a series of. If that changes, states of before say nothing.
+    /// A text of the properties that define the rule's series. If it changes, earlier states are meaningless.
     pub(crate) fn identity(&self) -> String {
         let Selection {
             measurement,
@@ -254,7 +254,7 @@ impl Written {
 }
 
 impl Selection {
-    /// Whether a series with these labels is still selected; labels are all tags only where the rule does not name some.
+    /// Whether a series with these labels is still selected. The labels are all tags only if the rule does not name some.
     pub(crate) fn takes_labels(&self, labels: &[(String, String)]) -> bool {
         self.tags.iter().all(|(key, value)| {
             let is_label = self.by.is_empty() || self.by.contains(key);
@@ -264,7 +264,7 @@ impl Selection {
 }
 
 impl Rule {
-    /// What an alert of the rule says to people.
+    /// The message of an alert, for people.
     pub(crate) fn text(&self, labels: &[(String, String)], value: &str, since_ns: i64) -> String {
         let field = match self.selection.field.as_str() {
             "" => self.selection.gateway.as_str(),

@@ -1,11 +1,11 @@
-//! One series of a rule: what was seen of it, and whether its alert holds.
+//! One series of a rule: its values so far, and whether its alert holds.
 
 use crate::rule::{Measure, Rule};
 use crate::time_text;
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 
-/// Tags by which a series is known, sorted by their keys.
+/// The tags that identify a series, sorted by their keys.
 pub(crate) type Labels = Vec<(String, String)>;
 
 /// Whether an alert holds, and since when; nanoseconds since 1970.
@@ -13,18 +13,18 @@ pub(crate) type Labels = Vec<(String, String)>;
 pub(crate) enum Phase {
     #[default]
     Quiet,
-    /// The condition holds, not yet for long enough.
+    /// The condition holds, but not yet for long enough.
     Pending { since_ns: i64 },
     Firing {
         since_ns: i64,
         id: String,
-        /// When receivers were told last.
+        /// When receivers were notified last.
         told_ns: i64,
     },
 }
 
 impl Phase {
-    /// As programs read it.
+    /// The name of the phase for programs.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Quiet => "quiet",
@@ -34,19 +34,19 @@ impl Phase {
     }
 }
 
-/// A series, as it is stored.
+/// A series in its stored form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub labels: Labels,
     /// The time of the newest value.
     pub newest_ns: i64,
-    /// When something came last.
+    /// When a value came last.
     pub heard_ns: i64,
-    /// What was judged last, as people read it.
+    /// The value that was judged last, for people.
     pub value: String,
     pub phase: Phase,
     pub window: Option<Window>,
-    /// Whether it is known to differ from what is stored.
+    /// Whether it is known to differ from its stored form.
     #[serde(skip)]
     is_dirty: bool,
 }
@@ -56,15 +56,15 @@ pub(crate) struct Series {
 pub(crate) struct Seen<'a> {
     pub time_ns: i64,
     pub received_ns: i64,
-    /// None where the rule only asks whether something came.
+    /// None if the rule only checks whether any value came.
     pub value: Option<(f64, &'a str)>,
 }
 
-/// What a step did to the alert.
+/// The effect of a step on the alert.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Turn {
     Stays,
-    /// It holds since then.
+    /// The alert holds since then.
     Fires {
         since_ns: i64,
     },
@@ -81,12 +81,12 @@ impl Series {
         }
     }
 
-    /// Note that it differs from what is stored. True if this is new.
+    /// Note that the series differs from its stored form. True if this is new.
     pub(crate) fn soil(&mut self) -> bool {
         !std::mem::replace(&mut self.is_dirty, true)
     }
 
-    /// Note that it is stored, or about to be.
+    /// Note that the series is stored, or about to be.
     pub(crate) fn clean(&mut self) {
         self.is_dirty = false;
     }
@@ -95,12 +95,12 @@ impl Series {
         matches!(self.phase, Phase::Firing { .. })
     }
 
-    /// Whether a value is older than the newest one. One from before the host's clock was set back is no measure.
+    /// Whether a value is older than the newest one. A newest value from before the clock was set back does not count.
     pub(crate) fn is_behind(&self, seen: &Seen<'_>) -> bool {
         seen.time_ns < self.newest_ns && self.newest_ns <= seen.received_ns
     }
 
-    /// Take a value that is not late.
+    /// Process a value that is not late.
     pub(crate) fn take(&mut self, rule: &Rule, seen: &Seen<'_>) -> Turn {
         self.heard_ns = seen.received_ns;
         self.newest_ns = seen.time_ns;
@@ -131,7 +131,7 @@ impl Series {
     }
 
     fn window(&mut self, width_ns: i64, time_ns: i64, value: f64) -> &mut Window {
-        // One of another width is that of a rule that was changed since; so is one of before the clock was set back.
+        // A window of another width belongs to an earlier form of the rule. One from before the clock was set back is also useless.
         let is_usable = |window: &Window| window.is_as_wide_as(width_ns);
         if !self.window.as_ref().is_some_and(is_usable) {
             self.window = None;
@@ -163,7 +163,7 @@ impl Series {
         }
     }
 
-    /// Let time pass. `started_ns`: since when somebody has listened without a break; `working_ns`: since when the rule's hours last, as [`Rule::working`] says.
+    /// Update the time. `started_ns`: since when frames have been judged without a break. `working_ns`: since when the hours last; see [`Rule::working`].
     pub(crate) fn tick(
         &mut self,
         rule: &Rule,
@@ -178,7 +178,7 @@ impl Series {
             let since_ns = working_ns.map(|w| w.max(self.heard_ns).max(started_ns));
             return match since_ns {
                 Some(since_ns) if now_ns - since_ns >= *after_ns => Turn::Fires {
-                    // Of a series that was never heard since the start.
+                    // The series was never heard since the start.
                     since_ns: self.heard_ns.max(if self.heard_ns == i64::MIN {
                         started_ns
                     } else {
@@ -210,7 +210,7 @@ impl Series {
         }
     }
 
-    /// The host's clock was set back: nothing was seen later than now.
+    /// Note that the host's clock was set back: no stored time may be later than now.
     pub(crate) fn clamp(&mut self, now_ns: i64) -> bool {
         let is_ahead = self.heard_ns > now_ns || self.newest_ns > now_ns;
         self.heard_ns = self.heard_ns.min(now_ns);

@@ -1,4 +1,4 @@
-//! Stored states at a start: those of rules that are as they were go on, and what fired by another rule ends.
+//! Stored states at a start: states of unchanged rules continue, and alerts of removed or changed rules end.
 
 use crate::change::{Change, Kind};
 use crate::evaluator::{Evaluator, SERIES};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 const RULE: &str = "rule/";
 
-/// What is stored of a rule, so that a rule that is gone can be resolved.
+/// The stored data of a rule, so that alerts of a removed rule can be resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredRule {
     identity: String,

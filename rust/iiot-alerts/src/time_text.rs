@@ -1,4 +1,4 @@
-//! Times as people and programs read them.
+//! Writes times for people and programs.
 
 use jiff::Timestamp;
 

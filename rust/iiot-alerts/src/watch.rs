@@ -1,4 +1,4 @@
-//! Which frames rules look at, and what they see in them.
+//! Finds the frames that rules watch, and the values in them.
 
 use crate::observations::Observations;
 use crate::rule::Rule;
@@ -8,7 +8,7 @@ use iiot_journal::{Encoder, Frame, OriginInfo};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Rules by what they look at.
+/// Rules by the measurements that they watch.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     rules: Vec<Rule>,
@@ -16,12 +16,12 @@ pub struct Watch {
     by_measurement: HashMap<String, Vec<usize>>,
     /// Rules that look at every measurement.
     of_any: Vec<usize>,
-    /// Silences of everything: they need no look into a frame.
+    /// Silences of all data. They do not read the content of frames.
     of_all: Vec<usize>,
 }
 
 impl Watch {
-    /// Look at what these rules do; those of the gateway's figures look at no frame.
+    /// Watch the data of these rules. Rules for the gateway's figures watch no frames.
     pub fn new(rules: &[Rule]) -> Self {
         let mut watch = Self {
             rules: rules.to_vec(),
@@ -52,7 +52,7 @@ impl Watch {
         })
     }
 
-    /// Whether a rule needs to know what a frame says.
+    /// Whether any rule needs the content of frames.
     pub fn wants(&self, info: &OriginInfo, frame: &Frame<'_>) -> bool {
         let name = info.profile.name();
         let is_of_profile = |numbers: &Vec<usize>| numbers.iter().any(|n| self.is_of(*n, name));
@@ -65,7 +65,7 @@ impl Watch {
                 })
     }
 
-    /// Add what rules see in a frame.
+    /// Add the values that rules see in a frame.
     pub fn see(
         &self,
         info: &OriginInfo,
@@ -112,7 +112,7 @@ impl Watch {
     }
 }
 
-/// The number that a rule looks at, and how it was written; none for a rule that only asks whether something came.
+/// The number that a rule watches, and its written form; none for a rule that only checks whether any value came.
 fn value_of<'d>(point: &Point<'d>, rule: &Rule, room: &mut Vec<u8>) -> Option<(f64, Cow<'d, str>)> {
     if rule.is_silence() {
         return None;
@@ -139,12 +139,12 @@ fn number_of<'d>(field: &Field<'d>) -> Option<(f64, Cow<'d, str>)> {
     f64::is_finite(value).then_some((value, text))
 }
 
-/// Most observations, and frames, of one batch.
+/// The most observations, and the most frames, in one batch.
 const MOST: usize = 20_000;
-/// So much memory the sets of tags of a batch may take, about; one more frame may go beyond it.
+/// The approximate limit of memory for a batch's sets of tags. One more frame may exceed it.
 const MOST_BYTES: usize = 32 << 20;
 
-/// What rules see in the frames of a batch.
+/// The values that rules see in the frames of a batch.
 pub(crate) struct Seeing<'w> {
     watch: &'w Watch,
     observations: &'w mut Observations,
@@ -154,7 +154,7 @@ pub(crate) struct Seeing<'w> {
 }
 
 impl<'w> Seeing<'w> {
-    /// Begin a batch. What was observed in the last one goes; its sets of tags stay.
+    /// Begin a batch. Drop the observations of the last one, and keep its sets of tags.
     pub(crate) fn new(watch: &'w Watch, observations: &'w mut Observations) -> Self {
         observations.clear();
         Self {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Into so many parts a window is cut; its edge is exact to one of them.
+/// The number of parts into which a window is cut. Its edge is exact to one part.
 const PARTS: i64 = 60;
 
 /// Sums of the values of the last `width_ns`.
@@ -15,7 +15,7 @@ pub(crate) struct Window {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Part {
-    /// Which part of time since 1970.
+    /// The number of the part, counted from 1970.
     number: i64,
     count: u64,
     sum: f64,
@@ -31,7 +31,7 @@ impl Window {
         }
     }
 
-    /// Whether the sums are those of another width.
+    /// Whether the sums belong to a window of another width.
     pub(crate) fn is_as_wide_as(&self, width_ns: i64) -> bool {
         self.width_ns == width_ns
     }
@@ -56,7 +56,7 @@ impl Window {
         self.forget(time_ns);
     }
 
-    /// Let values go that are older than the window.
+    /// Drop values that are older than the window.
     pub(crate) fn forget(&mut self, now_ns: i64) {
         let oldest = (now_ns.saturating_sub(self.width_ns)).div_euclid(self.part_ns());
         while self.parts.front().is_some_and(|part| part.number <= oldest) {
@@ -79,7 +79,7 @@ impl Window {
         Some(self.parts.back()?.last.1 - self.parts.front()?.first.1)
     }
 
-    /// The change per so many seconds, once the values cover half of the window.
+    /// The change per this many seconds, once the values cover half of the window.
     pub(crate) fn rate(&self, per_s: f64) -> Option<f64> {
         let (from, before) = self.parts.front()?.first;
         let (until, now) = self.parts.back()?.last;

@@ -1,4 +1,4 @@
-//! From a journal to alerts: cursor and state move together, and what was not confirmed is judged once more.
+//! From a journal to alerts: cursor and state move together, and unconfirmed frames are judged again.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
@@ -85,7 +85,7 @@ fn firing(feed: &Feed) -> u64 {
     feed.document()["rules"][0]["firing"].as_u64().unwrap()
 }
 
-/// The notification that was sealed before the kill is there behind it, as it was; what was sent is not, and no frame is judged twice.
+/// A notification that was sealed before a kill is unchanged after it. One that was sent is gone, and no frame is judged twice.
 #[test]
 fn a_kill_loses_nothing_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ fn a_kill_loses_nothing_and_doubles_nothing() {
     assert_eq!((sink.accepted, sink.delivered, sink.queued), (4, 4, 0));
 }
 
-/// What the disk does not take is not told, and not forgotten: a journal that is closed in between takes nothing.
+/// Changes that cannot be stored are neither sent nor forgotten; here the journal is closed in between.
 #[test]
 fn what_cannot_be_stored_is_not_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ fn what_cannot_be_stored_is_not_told() {
     assert_eq!(feed.take("log").unwrap().unwrap().entries.len(), 1);
 }
 
-/// Profiles choose rules, and a boolean counts as 1 or 0; a text and a field that is not there are passed over.
+/// Profiles select rules, and a boolean counts as 1 or 0. A text and a missing field are ignored.
 #[test]
 fn values_are_those_of_the_field() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
-//! Rules as tables of times and values: what fires, what ends, and when.
+//! Rules as tables of times and values: which alerts fire and end, and when.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
 
 use common::{Bench, HOUR, MINUTE, NOON, SECOND, labels, rule};
 
-/// A step: seconds from the start, a value (or none: time passes), and what is told then.
+/// A step: seconds from the start, a value (or none: only time passes), and the notifications then.
 type Step = (i64, Option<f64>, &'static str);
 
 fn play(json: &str, steps: &[Step]) {
@@ -129,7 +129,7 @@ fn a_change_is_that_since_the_oldest_value_of_the_window() {
 fn late_values_begin_and_end_nothing() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);
     bench.now_ns = NOON;
-    // Six minutes old when it came; and one that was overtaken.
+    // One value that was six minutes old when it came, and one that was overtaken.
     assert_eq!(
         bench.value_of(&[("node", "a")], 99.0, NOON - 6 * MINUTE),
         ""
@@ -179,7 +179,7 @@ fn each_series_has_a_state_of_its_own_and_tags_select() {
     assert_eq!(change.labels, labels(&[("kind", "x"), ("node", "a")]));
 }
 
-/// By device, and for a plant as a whole: from the start on, within working hours, and not for what happened while nobody listened.
+/// Silences per device, and of a plant as a whole: from the start on, within working hours, and not for the time in which the gateway did not run.
 #[test]
 fn silence_is_counted_while_somebody_listens() {
     let of_nodes = r#"{"name": "s", "of": "silence", "severity": "warning", "receivers": ["log"], "measurement": "m", "by": ["node"], "silent_s": 600}"#;
@@ -188,7 +188,7 @@ fn silence_is_counted_while_somebody_listens() {
     assert_eq!(bench.at(599).tick(), "");
     assert_eq!(bench.at(600).tick(), "fires since 0");
     assert_eq!(bench.at(900).tick(), "");
-    // A late value tells that the device is there.
+    // A late value also shows that the device is there.
     let late = bench.at(901).now_ns - HOUR;
     assert_eq!(bench.value_of(&[("node", "a")], 1.0, late), "ends");
     bench.at(1000).restart();
@@ -206,12 +206,12 @@ fn silence_is_counted_while_somebody_listens() {
     assert_eq!(bench.at(600).tick(), "fires since 0");
     assert_eq!(bench.at(700).value(&[("node", "a")], 1.0), "ends");
     assert_eq!(bench.at(2000).tick(), "", "it works no more");
-    // The next morning at six the time begins anew.
+    // At six the next morning, the time begins again.
     assert_eq!(bench.at(28_000 + 599).tick(), "");
     assert_eq!(bench.at(28_000 + 600).tick(), "fires since 700");
 }
 
-/// The gateway's own figures: one that is not told any more ends its alert.
+/// The gateway's own figures: the alert of a missing figure ends.
 #[test]
 fn figures_are_series_as_others_are() {
     let json = r#"{"name": "q", "of": "value", "severity": "warning", "receivers": ["log"], "gateway": "queue_age_s", "above": 300}"#;
@@ -225,7 +225,7 @@ fn figures_are_series_as_others_are() {
     assert_eq!(bench.at(15).no_figures(), "ends: no_longer_there");
 }
 
-/// What stays as it is needs no commit: an idle gateway leaves the disk alone.
+/// An unchanged state needs no commit, so an idle gateway does not write to the disk.
 #[test]
 fn a_figure_that_stays_is_stored_once() {
     let json = r#"{"name": "q", "of": "value", "severity": "warning", "receivers": ["log"], "gateway": "queue_age_s", "above": 300}"#;
@@ -254,7 +254,7 @@ fn what_holds_is_told_again_and_what_nobody_hears_of_is_forgotten() {
     assert_eq!(bench.series(), 0);
 }
 
-/// Pending and firing states, windows and ids go on behind a restart; time that nobody listened does not count for `for_s`.
+/// Pending and firing states, windows and ids continue after a restart. The time in which the gateway did not run does not count for `for_s`.
 #[test]
 fn states_survive_a_restart() {
     let json = rule(r#""above": 80, "for_s": 300"#);
@@ -303,7 +303,7 @@ fn the_id_follows_from_what_happened() {
     assert_ne!(ids[0], ids[2]);
 }
 
-/// A rule that is gone, or watches something else, ends what was firing; other limits let the next value decide.
+/// If a rule is removed, or watches other values, its alerts end. With other limits, the next value decides.
 #[test]
 fn a_rule_may_change_while_it_fires() {
     let before = rule(r#""above": 10"#);
@@ -331,7 +331,7 @@ fn a_rule_may_change_while_it_fires() {
     assert_eq!(raised.at(9).value(&[("node", "a")], 15.0), "ends");
 }
 
-/// A clock that was moved is a start: nothing fires because of the jump, and values behind it count.
+/// A clock that was set counts as a start: no alert fires because of the jump, and values after it count.
 #[test]
 fn a_clock_that_is_moved_proves_nothing() {
     let silent = r#"{"name": "s", "of": "silence", "severity": "warning", "receivers": ["log"], "measurement": "m", "by": ["node"], "silent_s": 600}"#;
@@ -347,7 +347,7 @@ fn a_clock_that_is_moved_proves_nothing() {
     assert_eq!(bench.late(), 0);
 }
 
-/// Beyond the bound nothing is kept, and it is counted.
+/// Values of series beyond the limit are not kept, but counted.
 #[test]
 fn there_are_not_more_series_than_allowed() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);

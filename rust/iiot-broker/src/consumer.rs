@@ -1,4 +1,4 @@
-//! A consumer of the built-in broker: what clients publish goes into the journal before it is acknowledged to them.
+//! A consumer of the built-in broker: stores clients' messages in the journal before the broker acknowledges them.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 
 use crate::taker::{Done, Published, Taker};
 
-/// Takes the messages of some filters into the journal.
+/// Stores the messages of some filters in the journal.
 pub struct Consumer {
     filters: Vec<String>,
     max_payload_bytes: usize,
     intake: Mutex<Intake>,
-    /// The journal has become durable, or has room again.
+    /// Notified when frames have become durable, or when the journal has room again.
     changed: Notify,
     counts: Counts,
     stopped: AtomicBool,
@@ -28,7 +28,7 @@ struct Counts {
 }
 
 impl Consumer {
-    /// The filters must be good ones.
+    /// The filters must be valid.
     pub fn new(filters: Vec<String>, max_payload_bytes: usize, intake: Intake) -> Arc<Self> {
         let consumer = Arc::new(Self {
             filters,
@@ -51,7 +51,7 @@ impl Consumer {
         self.intake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the journal takes more now; clients wait while it does not.
+    /// Whether the journal has room now; clients wait while it has none.
     pub fn has_room(&self) -> bool {
         self.intake().has_room()
     }
@@ -65,7 +65,7 @@ impl Consumer {
         )
     }
 
-    /// Take nothing more: messages that come now are not acknowledged, so that their clients send them again.
+    /// Accept no more messages. They are not acknowledged, so that their clients send them again.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
@@ -95,12 +95,12 @@ impl Consumer {
         intake.send_messages().ok()
     }
 
-    /// Wait for a moment at which something may have changed, and look.
+    /// Wait until something may have changed, and check again.
     async fn until(&self, mut is_done: impl FnMut(&Intake) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // Before the look, so that no change between look and wait is missed.
+            // Prepared before the check, so that a change between check and wait is not missed.
             changed.as_mut().enable();
             if is_done(&self.intake()) {
                 return;
@@ -115,14 +115,14 @@ impl Consumer {
         }
         self.until(Intake::has_room).await;
         let Some(ticket) = self.push(topic, payload) else {
-            // The journal is closed: whoever gets no acknowledgement sends it again.
+            // The journal is closed. A client without an acknowledgement sends the message again.
             return std::future::pending().await;
         };
         self.until(|intake| intake.synced_ticket() >= ticket).await;
     }
 }
 
-/// One message on its way; the consumer lives as long as it does.
+/// One message on its way. It keeps the consumer alive.
 pub struct JournalTaker(pub Arc<Consumer>);
 
 impl Taker for JournalTaker {
@@ -133,7 +133,7 @@ impl Taker for JournalTaker {
             return None;
         }
         if message.qos == 0 {
-            // Nobody waits for an answer, so nobody is held back: without room the message is lost, and counted.
+            // The client does not wait for an acknowledgement, so it cannot be slowed down. Without room the message is lost, and counted.
             if consumer.has_room() {
                 consumer.push(message.topic, message.payload);
             } else {

@@ -1,4 +1,4 @@
-//! Devices at the broker: each logs in with its key, is held to its own topics and client ids, and is shown out when its key is gone.
+//! Devices at the broker: each logs in with its key, may use only its own topics and client ids, and is disconnected when its key is removed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,22 +9,22 @@ use sha2::{Digest, Sha256};
 
 use crate::refusals::Refusal;
 
-/// Parts a device's id from the rest of a client id.
+/// Separates a device's id from the rest of a client id.
 const REST: char = ':';
-/// A login that did not become a connection is forgotten after this.
+/// A login without a connection is forgotten after this time.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// So many logins may be on their way before old ones are looked for.
+/// Above this number of pending logins, old ones are looked for.
 const MAX_LOGINS: usize = 2000;
 
 /// SHA-256 of a key.
 type KeyHash = [u8; 32];
 
-/// What devices may do at a broker.
+/// The rules for devices at a broker.
 #[derive(Clone)]
 pub struct DeviceAccounts {
-    /// Who they are.
+    /// The directory of the devices.
     pub directory: Arc<Directory>,
-    /// Their topics are below this and their id.
+    /// The prefix of their topics; a device's id comes after it.
     pub prefix: String,
 }
 
@@ -37,9 +37,9 @@ pub(crate) struct Guests {
 
 #[derive(Default)]
 struct Connections {
-    /// By client id: which key was shown, and when.
+    /// Pending logins by client id: the key, and the time.
     logins: HashMap<Box<str>, (KeyHash, Instant)>,
-    /// By client id: device and key of each connection.
+    /// Connections by client id: device and key.
     connected: HashMap<Box<str>, (Box<str>, KeyHash)>,
 }
 
@@ -49,7 +49,7 @@ fn now_s() -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The device that a client id belongs to, if there is such a device.
+/// The device to which a client id belongs, if there is such a device.
 fn owner(client: &str) -> &str {
     client.split(REST).next().unwrap_or(client)
 }
@@ -79,9 +79,9 @@ impl Guests {
         self.directory.is_known(owner(client))
     }
 
-    /// Know a device: its id, if name and key are right. The caller sees to the name of its client.
+    /// Identify a device: its id, if name and key are right. The caller checks the client id.
     pub(crate) fn enter(&self, client: &str, name: &str, key: &[u8]) -> Result<String, Refusal> {
-        // Hashed whatever the name is, so that the time says nothing of it.
+        // The key is hashed for every name, so that the duration does not show whether the name exists.
         let hash: KeyHash = Sha256::digest(key).into();
         let id = self.directory.named(name).ok_or(Refusal::UnknownUser)?;
         if !self.directory.has_key(&id, &hash, now_s()) {
@@ -92,7 +92,7 @@ impl Guests {
                 Refusal::DisabledDevice
             });
         }
-        // Under the name of another device's client this login would be taken for that client's.
+        // With the client id of another device, this login would be taken for that device's.
         if !is_client_of(client, &id) {
             return Ok(id);
         }
@@ -107,7 +107,7 @@ impl Guests {
         Ok(id)
     }
 
-    /// A device that was let in is connected. `false`: its key is gone already.
+    /// Note that a device that has logged in is connected. `false`: its key was removed meanwhile.
     pub(crate) fn connected(&self, client: &str, id: &str) -> bool {
         let mut connections = self.connections();
         let Some((hash, _)) = connections.logins.remove(client) else {
@@ -120,12 +120,12 @@ impl Guests {
         self.directory.has_key(id, &hash, now_s())
     }
 
-    /// A device is not connected any more.
+    /// Note that a device is no longer connected.
     pub(crate) fn disconnected(&self, client: &str) {
         self.connections().connected.remove(client);
     }
 
-    /// The client ids of connections, of one device or of all, whose key is gone or has expired.
+    /// The client ids of connections, of one device or of all, whose key was removed or has expired.
     pub(crate) fn expelled(&self, id: Option<&str>) -> Vec<String> {
         let connections = self.connections();
         let own = connections.connected.iter();
@@ -135,10 +135,10 @@ impl Guests {
         gone.map(|(client, _)| client.to_string()).collect()
     }
 
-    /// Whether a device may do anything at all. Its last will comes behind the end of its connection.
+    /// Whether a device may do anything at all. Its last will is published after the end of its connection.
     fn is_welcome(&self, client: &str, id: &str) -> bool {
         let connections = self.connections();
-        // Subscriptions of a kept session are asked about while its device logs in, perhaps with a new key before its last connection has quite ended.
+        // The library checks subscriptions of a kept session while the device logs in, perhaps with a new key before its last connection has ended.
         let login = connections.logins.get(client);
         let login = login.filter(|(_, at)| at.elapsed() < LOGIN_TIMEOUT);
         let login = login.map(|(hash, _)| *hash);
@@ -151,7 +151,7 @@ impl Guests {
         }
     }
 
-    /// Why a device may not publish to a topic; none if it may.
+    /// The reason why a device may not publish to a topic; none if it may.
     pub(crate) fn publish_refusal(&self, client: &str, id: &str, topic: &str) -> Option<Refusal> {
         if !self.may_leave(id, topic) {
             return Some(Refusal::ForeignTopic);
@@ -159,7 +159,7 @@ impl Guests {
         (!self.is_welcome(client, id)).then_some(Refusal::KeyGone)
     }
 
-    /// Why a device may not subscribe to a filter; none if it may.
+    /// The reason why a device may not subscribe to a filter; none if it may.
     pub(crate) fn filter_refusal(&self, client: &str, id: &str, filter: &str) -> Option<Refusal> {
         let filter = match filter.strip_prefix("$share/") {
             Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
@@ -176,7 +176,7 @@ impl Guests {
         self.is_below(id, "telemetry", topic) || self.is_below(id, "status", topic)
     }
 
-    /// Whether `PREFIX/ID/KIND/#` matches; the text of a filter is compared as it is, so that no wildcard leads out.
+    /// Whether `PREFIX/ID/KIND/#` matches. The text of a filter is compared literally, so that a wildcard cannot match other topics.
     fn is_below(&self, id: &str, kind: &str, topic: &str) -> bool {
         let rest = topic.strip_prefix(&self.prefix);
         let rest = rest.and_then(|rest| rest.strip_prefix('/'));
@@ -187,7 +187,7 @@ impl Guests {
     }
 }
 
-/// Whether a device may call itself so: by its id, with anything behind it.
+/// Whether a device may use a client id: its own id, alone or with a suffix.
 pub(crate) fn is_client_of(client: &str, id: &str) -> bool {
     owner(client) == id
 }

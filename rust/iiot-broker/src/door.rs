@@ -1,4 +1,4 @@
-//! Who is let in, and with which texts: one that MQTT does not allow would end the connection of every client that it is passed on to.
+//! Decides which clients may log in, and which texts they may use: a text that MQTT does not allow would end the connection of every receiver.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -14,28 +14,28 @@ use mqtt5::protocol::v5::reason_codes::ReasonCode;
 use crate::devices::{Guests, is_client_of};
 use crate::refusals::{Refusal, Refusals};
 
-/// The number by which CONNECT names that version.
+/// The number of that version in CONNECT.
 const MQTT_3_1_1: u8 = 4;
 
-/// Lets clients in.
+/// Checks logins, publishes and subscriptions.
 pub(crate) struct Door {
-    /// Who may do everything; none for everybody.
+    /// The user that may do everything; none if everybody may.
     pub credentials: Option<(String, String)>,
-    /// Clients of the gateway itself, whatever devices are called.
+    /// The client ids of the gateway itself. A device with such an id does not get them.
     pub own_clients: Vec<String>,
-    /// Devices, which may do little.
+    /// The rules for devices, which have few rights.
     pub guests: Option<Arc<Guests>>,
     /// Clients that speak MQTT 3.1.1.
     pub speak_3_1_1: Mutex<HashSet<Box<str>>>,
-    /// What was refused.
+    /// The counts of refusals.
     pub refusals: Arc<Refusals>,
 }
 
-/// What a client is told, and why.
+/// The answer to a client, and its reason.
 type Refused = (ReasonCode, Refusal);
 
 impl Door {
-    /// Let a client in. A device gets its id as the name of its user, and everybody else none.
+    /// Check a login. The library gets a device's id as the user's name, and no name for every other client.
     fn answer(&self, connect: &ConnectPacket) -> Result<AuthResult, Refused> {
         let client = connect.client_id.as_str();
         let is_own = self.own_clients.iter().any(|own| own == client);
@@ -51,7 +51,7 @@ impl Door {
         let Some(name) = &connect.username else {
             return Err(refused(Refusal::UnknownUser));
         };
-        // A device may have the name of the user, and a key of its own.
+        // A device may have the same name as the user, with a key of its own.
         let refused_by_name = |why| {
             let is_user = |(user, _): &(String, String)| user == name;
             let is_users = why == Refusal::UnknownUser;
@@ -76,7 +76,7 @@ impl Door {
         Ok(AuthResult::success_with_user(id))
     }
 
-    /// Why a client may not publish to a topic; none if it may.
+    /// The reason why a client may not publish to a topic; none if it may.
     pub(crate) fn publish_refusal(
         &self,
         client: &str,
@@ -91,7 +91,7 @@ impl Door {
         }
     }
 
-    /// Tell whether something may be done, and count it if not.
+    /// Return whether an action is allowed, and count a refusal.
     fn judged(&self, refusal: Option<Refusal>) -> bool {
         if let Some(refusal) = refusal {
             self.refusals.count(refusal);
@@ -99,7 +99,7 @@ impl Door {
         refusal.is_none()
     }
 
-    /// A client has gone.
+    /// Note that a client has disconnected.
     pub(crate) fn forget(&self, client: &str) {
         self.old_clients().remove(client);
     }
@@ -110,7 +110,7 @@ impl Door {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why a client may not do what only devices have no right to; none if it may.
+    /// The reason why a device may not do something; none for all other clients, which have every right.
     fn rights_refusal(
         &self,
         user: Option<&str>,
@@ -129,7 +129,7 @@ impl Door {
         };
         let given = connect.username.as_deref().unwrap_or_default();
         let secret = connect.password.as_deref().unwrap_or_default();
-        // Both are always compared, each in a time that says nothing of where they differ.
+        // Both are always compared, each in constant time.
         equal(user.as_bytes(), given.as_bytes()) & equal(password.as_bytes(), secret)
     }
 }
@@ -139,15 +139,15 @@ const FOREIGN_CLIENT_ID: Refused = (
     Refusal::ForeignClientId,
 );
 
-/// Whether a topic may be passed on; the library sees to wildcards and emptiness.
+/// Whether a topic may be passed on. The library rejects wildcards and empty topics.
 pub(crate) fn is_topic(topic: &str) -> bool {
     text_fault(topic).is_none()
 }
 
-/// Why a client is refused for what it calls itself, or for its last will.
+/// The reason to refuse a client because of its client id, its user name or its last will.
 fn text_refusal(connect: &ConnectPacket) -> Option<ReasonCode> {
     let will = connect.will.as_ref().map(|will| will.topic.as_str());
-    // A 3.1.1 client is told of the id, or that it may not come in: that version has no more words.
+    // A client with MQTT 3.1.1 can only be told that its id is wrong, or that it is not authorized.
     [
         (
             Some(connect.client_id.as_str()),
@@ -174,7 +174,7 @@ fn equal(left: &[u8], right: &[u8]) -> bool {
     std::hint::black_box(differing) == 0
 }
 
-/// What the library's traits return.
+/// The return type of the library's traits.
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl AuthProvider for Door {
@@ -208,8 +208,8 @@ impl AuthProvider for Door {
         user: Option<&'a str>,
         topic: &'a str,
     ) -> Later<'a, bool> {
-        // The library would answer a 3.1.1 client with a reason, which that version has no room for: its connection would end. What it may not
-        // publish is acknowledged and thrown away, behind this, by the keeper.
+        // The library would answer a 3.1.1 client with a reason, for which that version has no room: the connection would end. So a forbidden
+        // publish of such a client passes here, and the keeper acknowledges it and throws it away.
         let may = self.old_clients().contains(client)
             || self.judged(self.publish_refusal(client, user, topic));
         Box::pin(std::future::ready(may))
@@ -259,7 +259,7 @@ mod tests {
     fn a_device_with_the_name_of_the_user_comes_in_with_its_key() {
         let directory = Arc::new(Directory::default());
         let door = door(Arc::clone(&directory));
-        // The user that a client becomes, or why it is refused.
+        // The user of the client, or the reason for the refusal.
         let answer = |client: &str, password: &str| {
             let options =
                 ConnectOptions::new(client).with_credentials("gateway", password.as_bytes());

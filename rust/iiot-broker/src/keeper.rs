@@ -1,4 +1,4 @@
-//! What happens to clients while they are connected: their messages go to takers, their retained values into the file, and devices are noted.
+//! Handles events of connected clients: passes messages to takers, stores retained values in the file, and notes connections of devices.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,7 +27,7 @@ pub(crate) struct Keeper {
 }
 
 pub(crate) struct KeeperState {
-    /// Topics that one of our own clients published last.
+    /// Topics whose last value came from one of the gateway's own clients.
     pub(crate) own_topics: HashSet<Arc<str>>,
     pub(crate) store: RetainedStore,
 }
@@ -52,7 +52,7 @@ impl BrokerEventHandler for Keeper {
             let Some(router) = self.router.get() else {
                 return;
             };
-            // It may have been taken over by a connection of its own that lives.
+            // A newer connection of the same client, which is still alive, may have taken over.
             if router.is_connected(&event.client_id).await {
                 return;
             }
@@ -79,12 +79,12 @@ impl BrokerEventHandler for Keeper {
             } else if !state.own_topics.contains(&event.topic)
                 && state.own_topics.len() < MAX_RETAINED
             {
-                // It was perhaps another's before.
+                // The topic may have had a value of another client before.
                 state.store.remove(&event.topic);
                 state.own_topics.insert(Arc::clone(&event.topic));
             }
         }
-        // The topic was looked at before; the library sends the other one on as it is, and would end the receivers' connections with it.
+        // The topic was checked before. The library passes the response topic on unchecked, which would end the receivers' connections.
         let is_good = event.response_topic.as_deref().is_none_or(is_topic);
         if !is_good {
             self.door.refusals.count(Refusal::BadText);

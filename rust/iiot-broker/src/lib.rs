@@ -1,7 +1,7 @@
-//! The built-in MQTT broker (3.1.1 and 5 on one port), for whoever has none: `mqtt5` on a thread of its own.
+//! The built-in MQTT broker (3.1.1 and 5 on one port), for users without a broker: `mqtt5` on a thread of its own.
 //!
-//! What the library lacks is here: a password without a file of hashes, and retained values that survive a kill without a sync for
-//! each (its file storage takes 800 publishes a second). The gateway's own values are not stored: its sink knows them from the
+//! This crate adds two things to the library: a password without a file of hashes, and retained values that survive a kill without a sync for
+//! each (the library's file storage handles 800 publishes per second). The gateway's own values are not stored: its sink knows them from the
 //! journal and publishes them again when it connects.
 
 mod consumer;
@@ -42,43 +42,43 @@ pub use taker::{Done, Published, Taker, Takers};
 pub use retained::{RetainedError, RetainedStore, RetainedValue};
 
 const MAX_CLIENTS: usize = 1000;
-/// A longer packet ends its connection.
+/// The longest packet; a longer one ends its connection.
 const MAX_PACKET_BYTES: usize = 1 << 20;
-/// What waits for a client that is away or slow.
+/// The most messages that wait for a client that is away or slow.
 const MAX_QUEUED: usize = 10_000;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often connections are looked at whose key may have expired.
+/// How often to look for connections whose key has expired.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
-/// How long a start that was given up may take to let go of address and file.
+/// How long an abandoned start may take to release its address and file.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How the broker is run.
+/// The settings of the broker.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where it listens; port 0 takes a free one.
+    /// The address at which it listens; port 0 takes a free port.
     pub listen: SocketAddr,
-    /// User and password that every client must give, unless it is a device; none lets everybody in.
+    /// The user and password that every client except devices must give; with none, every client may connect.
     pub credentials: Option<(String, String)>,
     /// Clients whose retained values are not stored, because they publish them again themselves.
     pub own_clients: Vec<String>,
-    /// Where the retained values of other clients are kept.
+    /// The file with the retained values of other clients.
     pub store: PathBuf,
-    /// Who is given what clients publish, before it is acknowledged; not what our own clients do.
+    /// The takers, which get clients' messages before they are acknowledged; not those of the gateway's own clients.
     pub takers: Takers,
-    /// Devices, which log in with keys of their own; they need credentials for everybody else.
+    /// The rules for devices, which log in with keys of their own. They require `credentials` for all other clients.
     pub devices: Option<DeviceAccounts>,
 }
 
-/// Why the broker does not run.
+/// The reason why the broker cannot run.
 #[derive(Debug)]
 pub enum BrokerError {
-    /// Another program listens there.
+    /// Another program listens at the address.
     AddressTaken(SocketAddr),
-    /// The address cannot be listened on.
+    /// The address cannot be used.
     Address(SocketAddr, std::io::Error),
     /// The file of retained values cannot be used.
     Store(PathBuf, RetainedError),
-    /// Devices have accounts, and everybody else is let in.
+    /// There are rules for devices, but every other client may connect without a password.
     OpenToAll,
     /// The library's own words.
     Library(String),
@@ -115,7 +115,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Start it and wait until it listens.
+    /// Start the broker and wait until it listens.
     pub fn start(settings: Settings) -> Result<Self, BrokerError> {
         Self::start_within(settings, START_TIMEOUT)
     }
@@ -124,7 +124,7 @@ impl Broker {
         if settings.devices.is_some() && settings.credentials.is_none() {
             return Err(BrokerError::OpenToAll);
         }
-        // Asked here, because the library's error has no kind.
+        // Checked here, because the library's error has no kind.
         match TcpListener::bind(settings.listen) {
             Ok(free) => drop(free),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
@@ -163,7 +163,7 @@ impl Broker {
                 };
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
                 if let Err(error) = outcome {
-                    // Whoever started it may be waiting still.
+                    // The caller of `start` may still wait.
                     drop(started.send(Err(error)));
                 }
                 drop(end);
@@ -176,7 +176,7 @@ impl Broker {
             return Err(BrokerError::Library(detail));
         };
         let (address, shutdown) = outcome?;
-        // It fails only for a thread that has ended, which `has_ended` says.
+        // This fails only if the thread has ended, which `has_ended` reports.
         let _ = keep.send(());
         Ok(Self {
             address,
@@ -188,27 +188,27 @@ impl Broker {
         })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes of other clients' retained values that the file did not take: they hold until the process ends.
+    /// The number of changes of other clients' retained values that could not be stored: they last until the process ends.
     pub fn not_stored(&self) -> u64 {
         self.not_stored.load(Ordering::Relaxed)
     }
 
-    /// What was refused since the start: logins, publishes, subscriptions, and connections whose key is gone, by reason.
+    /// The number of refusals since the start, by reason: logins, publishes, subscriptions, and connections whose key was removed.
     pub fn refused(&self) -> Vec<(&'static str, u64)> {
         self.refusals.counts()
     }
 
-    /// It does not run any more.
+    /// Whether the broker no longer runs.
     pub fn has_ended(&self) -> bool {
         self.wait_end(Duration::ZERO)
     }
 
-    /// Why it does not run any more; none while it runs.
+    /// Why the broker no longer runs; none while it runs.
     pub fn end_reason(&self) -> Option<String> {
         if !self.has_ended() {
             return None;
@@ -241,7 +241,7 @@ impl Drop for Broker {
 
 type Started = Result<(SocketAddr, BrokerShutdownHandle), BrokerError>;
 
-/// Returns when nobody waits for the start any more, never after it.
+/// Returns when the caller of `start` no longer waits for the start; never after the start.
 async fn given_up(kept: oneshot::Receiver<()>) {
     if kept.await.is_ok() {
         std::future::pending::<()>().await;
@@ -301,8 +301,8 @@ async fn run(
         let tell = move |id: &str| drop(change.send(id.to_owned()));
         guests.directory().subscribe(Box::new(tell));
     }
-    // Nobody is connected yet, so this only fills the broker's memory.
-    // A version before this one may have taken a topic that ends the connection of whoever subscribes to it.
+    // No client is connected yet, so this only fills the broker's memory.
+    // An earlier version may have stored a topic that ends the connection of each subscriber.
     for value in values.into_iter().filter(|value| is_topic(&value.topic)) {
         let mut publish = PublishPacket::new(value.topic, value.payload, value.qos.into());
         publish.retain = true;
@@ -324,7 +324,7 @@ async fn run(
     }
 }
 
-/// End the connections of devices whose key is gone.
+/// End the connections of devices whose key was removed.
 async fn expel(
     guests: Option<Arc<Guests>>,
     mut changes: UnboundedReceiver<String>,
@@ -335,7 +335,7 @@ async fn expel(
         return std::future::pending().await;
     };
     loop {
-        // Keys expire without a change.
+        // Keys also expire without a change of the directory.
         let told = tokio::time::timeout(EXPIRY_INTERVAL, changes.recv()).await;
         let id = told.ok().flatten();
         for client in guests.expelled(id.as_deref()) {

@@ -1,21 +1,21 @@
-//! What the broker has refused, counted by reason.
+//! Counts the broker's refusals by reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why a login, a publish or a subscription is refused.
+/// The reason why a login, a publish or a subscription is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No user name, or one that nobody has.
+    /// There is no user name, or an unknown one.
     UnknownUser,
-    /// The section's own user, with another password; no device has that name.
+    /// The section's user has another password, and no device has that name.
     WrongPassword,
-    /// A device, with a key that is wrong or has expired.
+    /// A device's key is wrong or has expired.
     WrongKey,
-    /// A device that is disabled.
+    /// The device is disabled.
     DisabledDevice,
     /// The client id belongs to another device, or to the gateway.
     ForeignClientId,
-    /// The last will of a device goes to a topic that is not its own.
+    /// The last will of a device is for a topic that is not its own.
     ForeignWill,
     /// A device publishes to a topic that is not its own.
     ForeignTopic,
@@ -27,7 +27,7 @@ pub(crate) enum Refusal {
     BadText,
 }
 
-/// By the number of their reason.
+/// The counts by the number of the reason.
 const NAMES: [&str; 10] = [
     "unknown_user",
     "wrong_password",
@@ -41,7 +41,7 @@ const NAMES: [&str; 10] = [
     "bad_text",
 ];
 
-/// How often each reason occurred since the start.
+/// Counts how often each reason occurred since the start.
 #[derive(Default)]
 pub(crate) struct Refusals([AtomicU64; NAMES.len()]);
 
@@ -52,7 +52,7 @@ impl Refusals {
         }
     }
 
-    /// The reasons that occurred, each with its number.
+    /// The reasons that occurred, each with its count.
     pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
         let named = NAMES.into_iter().zip(counts);

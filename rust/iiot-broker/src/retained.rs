@@ -1,4 +1,4 @@
-//! Retained values on disk. A write survives the death of the process at once, the loss of power within the system's write-back.
+//! Retained values on disk. A write survives the death of the process at once, and a loss of power after the system's write-back.
 
 use std::fmt;
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-/// "iiot" + 'b', in the file's header.
+/// "iiot" + 'b', in the header of the file.
 const APPLICATION_ID: i32 = 0x6969_6f62;
 const VERSION: i32 = 1;
-/// How long a change waits for another program's lock: no client is served meanwhile.
+/// How long a change waits for another program's lock. No client is served meanwhile.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A retained value.
@@ -28,7 +28,7 @@ pub struct RetainedValue {
 /// The file cannot be used.
 #[derive(Debug)]
 pub enum RetainedError {
-    /// Another program's database, or a later version.
+    /// The file is another program's database, or of a later version.
     Foreign(i32, i32),
     /// SQLite's own words.
     Sqlite(rusqlite::Error),
@@ -67,7 +67,7 @@ pub struct RetainedStore {
 }
 
 impl RetainedStore {
-    /// Open or create it.
+    /// Open or create the file.
     pub fn open(path: &Path) -> Result<Self, RetainedError> {
         let db = Connection::open(path)?;
         let read = |pragma: &str| -> rusqlite::Result<i32> {
@@ -92,12 +92,12 @@ impl RetainedStore {
         })
     }
 
-    /// How many changes could not be written; the broker goes on with what it has in memory.
+    /// How many changes could not be written. The broker continues with the values in its memory.
     pub fn failed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.failed)
     }
 
-    /// All of them.
+    /// All retained values.
     pub fn values(&self) -> Result<Vec<RetainedValue>, RetainedError> {
         let mut query = self
             .db
@@ -112,7 +112,7 @@ impl RetainedStore {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Keep a value. A disk that takes nothing costs the value its survival, not its delivery.
+    /// Store a value. If the disk fails, the value is still delivered, but does not survive a restart.
     pub fn put(&mut self, topic: &str, payload: &[u8], qos: u8) {
         let done = self
             .db
@@ -172,7 +172,7 @@ mod tests {
         let begun = std::time::Instant::now();
         store.put("a", b"1", 1);
 
-        // SQLite's own time-out, as rusqlite sets it, is 5 s.
+        // The time-out that rusqlite sets is 5 s.
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert_eq!(store.failed().load(Ordering::Relaxed), 1);
         other.execute_batch("ROLLBACK")?;

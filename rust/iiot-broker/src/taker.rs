@@ -1,7 +1,7 @@
-//! Who else is given what clients publish, before it is acknowledged to them.
+//! Takers get the messages of clients before they are acknowledged.
 //!
-//! A taker holds back the acknowledgement of the one message, and with it further reading from that client. Nobody else waits: neither the other clients nor those who are
-//! subscribed.
+//! A taker delays the acknowledgement of one message, and with it further reading from that client. No other client waits, and no
+//! subscriber does.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,20 +12,20 @@ use iiot_core::mqtt_text::text_fault;
 /// A message that a client publishes.
 #[derive(Debug, Clone, Copy)]
 pub struct Published<'a> {
-    /// Where.
+    /// The topic.
     pub topic: &'a str,
-    /// What.
+    /// The payload.
     pub payload: &'a [u8],
-    /// 0, 1 or 2.
+    /// The QoS: 0, 1 or 2.
     pub qos: u8,
 }
 
-/// Is done once the message may be acknowledged.
+/// A future that ends when the message may be acknowledged.
 pub type Done = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Takes messages of clients.
 pub trait Taker: Send + Sync {
-    /// Take a message, if it is wanted.
+    /// Take a message if the taker wants it.
     fn take(&self, message: &Published<'_>) -> Option<Done>;
 }
 
@@ -34,7 +34,7 @@ pub trait Taker: Send + Sync {
 pub struct Takers(Arc<RwLock<Vec<Arc<dyn Taker>>>>);
 
 impl Takers {
-    /// Give messages to this taker as well.
+    /// Add a taker, which gets messages as well.
     pub fn add(&self, taker: Arc<dyn Taker>) {
         self.0
             .write()
@@ -42,7 +42,7 @@ impl Takers {
             .push(taker);
     }
 
-    /// Give a message to all; done once all are.
+    /// Give a message to all takers; ends when all have finished.
     pub(crate) fn take(&self, message: &Published<'_>) -> Vec<Done> {
         if text_fault(message.topic).is_some() {
             return Vec::new();

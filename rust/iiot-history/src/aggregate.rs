@@ -1,23 +1,23 @@
-//! What is known of the points of a bucket: their number, sum, extremes, first and last.
+//! The aggregate of the points in a bucket: their number, sum, extremes, first and last.
 //!
-//! The sum of decimals is kept as a decimal: it does not depend on the order in which points came, so a roll-up is exact however it came about.
-//! Only what is no decimal (an exponent, more than 18 digits) is summed as floats.
+//! The sum of decimals is kept as a decimal. It does not depend on the order of the points, so a roll-up is exact in any case.
+//! Only numbers that are no decimals (with an exponent or more than 18 digits) are summed as floats.
 
 use crate::value::{POWERS, Value};
 use crate::varint::{push, push_signed, take, take_bytes, take_signed};
 
-/// What a question wants of a bucket.
+/// The function that a query applies to a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
-    /// Sum by number.
+    /// The mean: the sum divided by the number of points.
     Mean,
     /// The least.
     Min,
     /// The greatest.
     Max,
-    /// All together.
+    /// The sum.
     Sum,
-    /// How many points, texts among them.
+    /// The number of points, with texts.
     Count,
     /// The earliest number.
     First,
@@ -26,7 +26,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// All, with their names.
+    /// All functions, with their names.
     pub const ALL: [(&str, Self); 7] = [
         ("mean", Self::Mean),
         ("min", Self::Min),
@@ -37,19 +37,19 @@ impl Function {
         ("last", Self::Last),
     ];
 
-    /// The function of a name.
+    /// The function with a name.
     pub fn named(name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find_map(|(known, function)| (known == name).then_some(function))
     }
 }
 
-/// A bucket's points in short. Numbers only, but for the count: a text has no mean.
+/// The summary of a bucket's points. Only the count includes texts, which have no mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Aggregate {
     /// All points.
     pub count: u64,
-    /// Those that are numbers.
+    /// The points that are numbers.
     pub numbers: u64,
     sum: Sum,
     min: f64,
@@ -66,7 +66,7 @@ struct Sum {
 }
 
 impl Aggregate {
-    /// Add a point behind all that were added before.
+    /// Add a point that is later than all points before.
     pub fn add(&mut self, value: &Value) {
         self.count += 1;
         let Some(number) = value.number() else {
@@ -94,7 +94,7 @@ impl Aggregate {
         self.append(&one);
     }
 
-    /// Add a bucket whose points stand behind all that were added before.
+    /// Add a bucket whose points are later than all points before.
     pub fn append(&mut self, next: &Self) {
         self.count += next.count;
         if next.numbers == 0 {
@@ -114,7 +114,7 @@ impl Aggregate {
         self.last = next.last;
     }
 
-    /// What a question wants; nothing if there is no number to make it of, or none that a float holds.
+    /// The result of a function; none without any number, or if a float cannot hold the result.
     pub fn get(&self, function: Function) -> Option<f64> {
         if function == Function::Count {
             return Some(self.count as f64);
@@ -141,7 +141,7 @@ impl Aggregate {
         let has_rest = self.sum.rest != 0.0;
         out.push(self.sum.scale | u8::from(has_rest) << 7);
         let (low, high) = (self.sum.mantissa as i64, (self.sum.mantissa >> 63) as i64);
-        // A sum that fits 63 bits, as nearly all do, has nothing but its sign above them.
+        // If a sum fits into 63 bits, as nearly all do, the bits above hold only its sign.
         push(out, u64::from(high != low >> 63));
         push_signed(out, low);
         if high != low >> 63 {
@@ -214,7 +214,7 @@ impl Sum {
         if let Some(mantissa) = both {
             (self.mantissa, self.scale) = (mantissa, scale);
         } else {
-            // More than 38 digits: what no float would hold either.
+            // More than 38 digits, which a float could not hold exactly either.
             self.rest += Self { rest: 0.0, ..other }.float();
         }
     }
@@ -225,13 +225,13 @@ impl Sum {
     }
 }
 
-/// A float as a decimal of this scale, if it is one; the low bit tells which.
+/// Encode a float as a decimal of this scale if possible; the low bit says which form it has.
 fn push_number(number: f64, scale: u8, before: &mut i64, out: &mut Vec<u8>) {
     let power = POWERS.get(usize::from(scale)).copied().unwrap_or(1.0);
     let mantissa = (number * power).round();
     if mantissa.abs() < (1u64 << 53) as f64 && (mantissa / power).to_bits() == number.to_bits() {
         let mantissa = mantissa as i64;
-        // The difference of two numbers of 53 bits leaves room for the mark.
+        // The difference of two 53-bit numbers leaves room for the low bit.
         push_signed(out, (mantissa - *before) << 1);
         *before = mantissa;
     } else {

@@ -1,14 +1,14 @@
-//! A block: consecutive points of one series, in the order of their times, as bytes.
+//! Encodes a block: consecutive points of one series, in the order of their times.
 //!
 //! ```text
 //! crc32 u32 LE of what follows | power u8 | step* | run*
-//! step: zigzag varint; how much longer than the one before it the time to the next point is, in units of 10^power ns
+//! step: zigzag varint; the difference between this distance in time and the one before, in units of 10^power ns
 //! run:  kind u8 | length varint | value*
-//! kind 0..=18: decimals of that scale; each a zigzag varint, the difference to the decimal before it, brought to this scale
-//! kind 0xf0: numbers as text, 0xf1: texts; each a length as varint and its bytes.  0xf2: booleans; each a byte 0 or 1
+//! kind 0..=18: decimals of that scale; each is a zigzag varint with the difference to the decimal before, converted to this scale
+//! kind 0xf0: numbers as text, 0xf1: texts; each is a length as varint, and its bytes.  0xf2: booleans; each is a byte 0 or 1
 //! ```
 //!
-//! The first time and the count stand beside the block, in its row.
+//! The row of the block holds the first time and the count.
 
 use crate::error::{Error, Result};
 use crate::value::Value;
@@ -66,7 +66,7 @@ pub(crate) fn encode(samples: &[Sample]) -> Vec<u8> {
     out
 }
 
-/// Samples out of bytes that [`encode`] made.
+/// Decode samples from bytes that [`encode`] made.
 pub(crate) fn decode(start_ns: i64, count: usize, body: &[u8]) -> Result<Vec<Sample>> {
     let Some((crc, content)) = body.split_first_chunk() else {
         return Err(Error::damaged("a block is too short"));
@@ -81,7 +81,7 @@ pub(crate) fn decode(start_ns: i64, count: usize, body: &[u8]) -> Result<Vec<Sam
 fn read(start_ns: i64, count: usize, content: &[u8]) -> Option<Vec<Sample>> {
     let (&power, mut rest) = content.split_first()?;
     let unit = 10i64.checked_pow(u32::from(power))?;
-    // Every sample has at least a byte: a wrong count must not take memory.
+    // Every sample has at least one byte. This check keeps a wrong count from allocating much memory.
     let mut samples = Vec::with_capacity(count.min(content.len()));
     let (mut time_ns, mut step) = (start_ns, 0i64);
     for number in 0..count {
@@ -165,7 +165,7 @@ fn kind_of(value: &Value) -> u8 {
     }
 }
 
-/// The decimal before, in another scale: `27.5`, then `28`, are one apart. Cut where it gets shorter, nothing where it does not fit.
+/// Convert the previous decimal to another scale, so that `27.5` and then `28` differ by 1. A smaller scale cuts digits. 0 if it does not fit.
 fn rescaled((mantissa, scale): (i64, u8), to: u8) -> i64 {
     let factor = 10i64
         .checked_pow(u32::from(scale.abs_diff(to)))

@@ -1,4 +1,4 @@
-//! The blocks of a series in the file: appending behind its tail, merging what comes late, reading a range.
+//! The blocks of a series in the file: appends behind its tail, merges late points, and reads a range.
 
 use crate::block::{Sample, decode, encode};
 use crate::error::Result;
@@ -7,37 +7,37 @@ use std::cmp::Ordering;
 
 /// A full block and its row fill one page of 4,096 bytes.
 const BODY_BYTES: usize = 4_000;
-/// Looked at for one block at most; only booleans and constants could need more.
+/// The most samples considered for one block; only booleans and constants could need more.
 const WINDOW: usize = 4_096;
 
 /// A block's row without its body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// None is the tail.
+    /// None for the tail.
     pub id: Option<i64>,
     start_ns: i64,
     count: usize,
 }
 
-/// What merging did.
+/// The result of merging.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    /// Points that were not there.
+    /// New points.
     pub inserted: u64,
-    /// Points that had another value.
+    /// Points that had a different value.
     pub replaced: u64,
-    /// The times of both.
+    /// The times of new and changed points.
     pub times: Vec<i64>,
 }
 
-/// Put samples behind everything that the series has.
+/// Append samples that are later than all samples of the series.
 pub(crate) fn append(db: &Connection, series: i64, fresh: Vec<Sample>) -> Result<()> {
     let mut samples = tail(db, series)?;
     samples.extend(fresh);
     write_tail(db, series, &samples)
 }
 
-/// Put samples where they belong, none of them behind the last that the series has.
+/// Merge samples that are not later than the last sample of the series.
 pub(crate) fn merge(db: &Connection, series: i64, late: &[Sample]) -> Result<Merged> {
     let mut merged = Merged::default();
     let mut rest = late;
@@ -64,7 +64,7 @@ pub(crate) fn merge(db: &Connection, series: i64, late: &[Sample]) -> Result<Mer
     Ok(merged)
 }
 
-/// Show the samples of `start_ns..end_ns` in the order of their times, block by block, until `visit` says no.
+/// Show the samples of `start_ns..end_ns` in the order of their times, block by block, until `visit` returns false.
 pub(crate) fn scan(
     db: &Connection,
     series: i64,
@@ -72,7 +72,7 @@ pub(crate) fn scan(
     end_ns: i64,
     mut visit: impl FnMut(&[Sample]) -> bool,
 ) -> Result<()> {
-    // The tail stands behind all blocks.
+    // The tail is later than all blocks.
     for sql in [
         "SELECT start_ns, count, body FROM block WHERE series=?1 AND start_ns < ?3
            AND start_ns >= coalesce((SELECT max(start_ns) FROM block WHERE series=?1 AND start_ns <= ?2), ?2)
@@ -111,7 +111,7 @@ pub(crate) fn last(db: &Connection, series: i64) -> Result<Option<Sample>> {
     })
 }
 
-/// The time of the first sample that is left.
+/// The time of the first remaining sample.
 pub(crate) fn first_ns(db: &Connection, series: i64) -> Result<Option<i64>> {
     let sql =
         "SELECT min(start_ns) FROM (SELECT min(start_ns) AS start_ns FROM block WHERE series=?1
@@ -129,7 +129,7 @@ pub(crate) fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     })
 }
 
-/// The block that a time belongs to, and where the next one begins.
+/// The block to which a time belongs, and where the next one begins.
 fn place_of(db: &Connection, series: i64, time_ns: i64) -> Result<(Place, Option<i64>)> {
     let tail: Option<Place> = db
         .prepare_cached("SELECT NULL, start_ns, count FROM tail WHERE series=?1")?
@@ -146,7 +146,7 @@ fn place_of(db: &Connection, series: i64, time_ns: i64) -> Result<(Place, Option
         )?
         .query_row([series, time_ns], place)
         .optional()?;
-    // What is older than all others goes into the oldest.
+    // A sample older than all blocks belongs to the oldest block.
     let block = match block {
         Some(block) => Some(block),
         None => db
@@ -190,7 +190,7 @@ pub(crate) fn tail(db: &Connection, series: i64) -> Result<Vec<Sample>> {
     decode(row.get(0)?, row.get::<_, i64>(1)? as usize, body)
 }
 
-/// Store samples as the tail; as many as fill blocks become blocks.
+/// Store samples as the tail. Samples that fill blocks become blocks.
 pub(crate) fn write_tail(db: &Connection, series: i64, samples: &[Sample]) -> Result<()> {
     let mut rest = samples;
     loop {
@@ -206,7 +206,7 @@ pub(crate) fn write_tail(db: &Connection, series: i64, samples: &[Sample]) -> Re
     }
 }
 
-/// How many samples of a window fill a block; `body` is that of the whole window.
+/// How many samples of a window fill a block; `body` encodes the whole window.
 fn full(window: &[Sample], mut body: Vec<u8>) -> (usize, Vec<u8>) {
     let mut count = window.len();
     while body.len() > BODY_BYTES && count > 1 {
@@ -246,7 +246,7 @@ fn insert(db: &Connection, series: i64, samples: &[Sample], body: &[u8]) -> Resu
     Ok(())
 }
 
-/// Store samples as blocks with room in them: where one came late there may be more.
+/// Store samples as blocks with some free room, because more late samples may follow.
 pub(crate) fn write_halves(db: &Connection, series: i64, samples: &[Sample]) -> Result<()> {
     let body = encode(samples);
     if body.len() <= BODY_BYTES || samples.len() <= 1 {
@@ -257,7 +257,7 @@ pub(crate) fn write_halves(db: &Connection, series: i64, samples: &[Sample]) -> 
     write_halves(db, series, right)
 }
 
-/// Both together; of two at one time the new one counts.
+/// Merge two lists. If both have a sample at one time, the new one counts.
 fn joined(old: Vec<Sample>, new: &[Sample], merged: &mut Merged) -> Vec<Sample> {
     let mut samples = Vec::with_capacity(old.len() + new.len());
     let mut old = old.into_iter().peekable();

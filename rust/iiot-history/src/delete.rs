@@ -1,29 +1,29 @@
-//! Deleting what one tag's value sent in a span: points go for good, and the roll-ups stay those of the points that are there.
+//! Deletes the points with one tag value in a span of time, and corrects the roll-ups to the remaining points.
 
 use crate::error::{Error, Result};
 use crate::{blocks, forget, rollup, schema, series};
 use rusqlite::Connection;
 
-/// A transaction takes so many full blocks from a series at most, so that the log stays small.
+/// The most full blocks that a transaction takes from a series, so that the log stays small.
 const BLOCKS: usize = 16;
-/// A transaction ends behind the series with which it has deleted so many points.
+/// A transaction ends after the series with which it has deleted this many points.
 const POINTS: u64 = 20_000;
-/// A transaction goes through so many series at most.
+/// The most series that a transaction goes through.
 const SERIES: usize = 256;
 
-/// Where a deletion goes on.
+/// The position at which a deletion continues.
 struct Rest {
-    /// The series that are left, the next one last.
+    /// The remaining series; the next one is last.
     series: Vec<i64>,
-    /// From where on the next one is to be deleted.
+    /// The time from which to delete in the next series.
     from_ns: i64,
     start_ns: i64,
     end_ns: i64,
 }
 
-/// Delete the points of every series with this tag, the end of the span excluded. Returns how many that were.
+/// Delete the points of every series with this tag, without the end of the span. Returns their number.
 ///
-/// Each transaction leaves a history that is right. A deletion ends early, with an error, once `cancelled` says so; the same call finishes it.
+/// The history is consistent after each transaction. If `cancelled` returns true, the deletion ends early, with an error; the same call finishes it.
 pub(crate) fn delete(
     db: &Connection,
     tag: (&str, &str),
@@ -49,7 +49,7 @@ pub(crate) fn delete(
     Ok(gone)
 }
 
-/// What one transaction deletes.
+/// Delete in one transaction.
 fn some(db: &Connection, rest: &mut Rest) -> Result<u64> {
     let mut gone = 0;
     for _ in 0..SERIES {
@@ -76,7 +76,7 @@ fn of_series(db: &Connection, id: i64, start_ns: i64, end_ns: i64) -> Result<u64
     let Some(mut row) = series::find(db, id)? else {
         return Ok(0);
     };
-    // A span without bounds must not make buckets without bounds.
+    // Without this limit, an unbounded span would create an unbounded number of buckets.
     let (start_ns, end_ns) = (
         start_ns.max(row.first_ns),
         end_ns.min(row.last_ns.saturating_add(1)),

@@ -1,28 +1,28 @@
-//! What can be wrong with a history file, and what to do about it.
+//! The errors of a history file, and their remedies.
 
 use std::fmt;
 use std::path::Path;
 
-/// What to do about an error.
+/// The kind of an error, which determines the remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// There is no such file yet: the sink makes it.
+    /// There is no such file yet; the sink makes it.
     Missing,
-    /// Written by a later program, or no history at all: name another file, or run that program.
+    /// The file was written by a later program, or is no history: name another file, or run that program.
     UnknownVersion,
-    /// Move it away and begin anew.
+    /// The file is damaged: move it away and begin again.
     Damaged,
-    /// The disk fails, or forbids.
+    /// The disk fails, or the user lacks rights.
     Io,
-    /// Make room.
+    /// The disk is full: make room.
     Full,
-    /// A call behind `close`.
+    /// A call after `close`.
     Closed,
-    /// Another gateway, or another section, has it open for writing.
+    /// Another gateway or another section has the file open for writing.
     Busy,
-    /// The answer would take longer than whoever asks waits: ask for less.
+    /// The answer would take longer than the caller waits: ask for less.
     Timeout,
-    /// Not the file but the question is wrong.
+    /// The query is wrong, not the file.
     Invalid,
 }
 
@@ -46,12 +46,12 @@ impl ErrorKind {
 /// A kind and a sentence for the operator.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// What to do about it.
+    /// The kind.
     pub kind: ErrorKind,
     message: String,
 }
 
-/// The result of everything here.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -84,7 +84,7 @@ impl Error {
         Self::new(ErrorKind::Closed, "it is closed")
     }
 
-    /// The same error, saying which file it is about.
+    /// The same error, with the name of the file.
     pub(crate) fn at(mut self, path: &Path) -> Self {
         self.message = format!("history {}: {}", path.display(), self.message);
         self

@@ -1,6 +1,6 @@
-//! From the journal to the history: points of the frames behind a sink's cursor, stored, then confirmed.
+//! From the journal to the history: stores the points of the frames behind a sink's cursor, and then confirms the frames.
 //!
-//! Between the commit here and the confirmation there lies nothing but a repeat: after a crash the same points are stored again, and change nothing.
+//! A crash between the commit here and the confirmation is harmless: the same points are stored again, which changes nothing.
 
 use crate::error::Error;
 use crate::value::Value;
@@ -13,12 +13,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which side has failed.
+/// The side that has failed.
 #[derive(Debug)]
 pub enum FeedError {
-    /// Reading or confirming.
+    /// The journal: reading or confirming.
     Journal(iiot_journal::Error),
-    /// Storing.
+    /// The history: storing.
     History(Error),
 }
 
@@ -39,7 +39,7 @@ impl From<iiot_journal::Error> for FeedError {
     }
 }
 
-/// What one batch came to.
+/// The result of one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// Frames that were stored and confirmed.
@@ -48,21 +48,21 @@ pub struct Delivered {
     pub stored: Stored,
 }
 
-/// One sink's way from the journal into a history.
+/// The path of one sink from the journal to a history.
 pub struct Feed {
     batches: Batches,
     confirmations: Arc<Confirmations>,
     slots: Slots,
 }
 
-/// Slot of a field of an origin, where its series is the same for every document; valid for one generation of the writer's slots.
+/// The slot of a field of an origin, if its series is the same for every document. Valid for one generation of the writer's slots.
 #[derive(Default)]
 struct Slots {
     of_field: HashMap<(i64, u32), usize>,
     generation: u64,
 }
 
-/// Values of frames, as they are handed to the writer.
+/// Values of frames, in the form for the writer.
 struct Values<'w> {
     writer: &'w mut Writer,
     slots: &'w mut Slots,
@@ -107,7 +107,7 @@ impl Encoder for Values<'_> {
 }
 
 impl Feed {
-    /// Begin behind the sink's cursor.
+    /// Begin at the sink's cursor.
     pub fn new(batches: Batches) -> Self {
         Self {
             confirmations: batches.confirmations(),
@@ -116,7 +116,7 @@ impl Feed {
         }
     }
 
-    /// Wait for frames up to `timeout`, then for more up to `linger` or `max_points`; store and confirm them. None if nothing came.
+    /// Wait up to `timeout` for frames, then up to `linger` or `max_points` for more. Store and confirm them. None if no frame came.
     pub fn deliver(
         &mut self,
         writer: &mut Writer,
@@ -124,7 +124,7 @@ impl Feed {
         linger: Duration,
         timeout: Duration,
     ) -> Result<Option<Delivered>, FeedError> {
-        // What a transaction that failed did not store is read again.
+        // Points of a failed transaction are read again.
         self.batches.rewind();
         if self.slots.generation != writer.generation() {
             self.slots.of_field.clear();

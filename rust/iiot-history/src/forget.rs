@@ -1,11 +1,11 @@
-//! Points that leave the blocks of a series: all before a time, or those of a span.
+//! Removes points from the blocks of a series: all before a time, or those of a span.
 
 use crate::block::Sample;
 use crate::blocks::{Place, place, read, tail, write_halves, write_tail};
 use crate::error::Result;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Forget everything before a time. Returns how many points that were.
+/// Remove all points before a time. Returns their number.
 pub(crate) fn before(db: &Connection, series: i64, time_ns: i64) -> Result<u64> {
     let mut gone: u64 = db
         .prepare_cached("SELECT coalesce(sum(count), 0) FROM block WHERE series=?1 AND start_ns < ?2 AND end_ns < ?2")?
@@ -33,7 +33,7 @@ pub(crate) fn before(db: &Connection, series: i64, time_ns: i64) -> Result<u64> 
     Ok(gone)
 }
 
-/// Forget what lies between two times, the end excluded. Returns how many points that were.
+/// Remove the points between two times, without the end. Returns their number.
 pub(crate) fn between(db: &Connection, series: i64, start_ns: i64, end_ns: i64) -> Result<u64> {
     let within = "series=?1 AND start_ns >= ?2 AND start_ns < ?3 AND end_ns < ?3";
     let mut gone: u64 =
@@ -49,7 +49,7 @@ pub(crate) fn between(db: &Connection, series: i64, start_ns: i64, end_ns: i64) 
         kept.retain(|s| s.time_ns < start_ns || s.time_ns >= end_ns);
         ((before - kept.len()) as u64, kept)
     };
-    // One block at each end of the span may have points on both sides of it.
+    // At each end of the span, one block may have points on both sides of that end.
     let cut: Vec<Place> = db
         .prepare_cached(
             "SELECT id, start_ns, count FROM block WHERE series=?1 AND start_ns < ?3 AND end_ns >= ?2
@@ -74,7 +74,7 @@ pub(crate) fn between(db: &Connection, series: i64, start_ns: i64, end_ns: i64) 
     Ok(gone)
 }
 
-/// Where so many blocks end that begin at a time or behind it; none if there are fewer.
+/// The end of the last of this many blocks that begin at a time or later; none if there are fewer.
 pub(crate) fn end_of_blocks(
     db: &Connection,
     series: i64,

@@ -1,7 +1,7 @@
 //! The local history: every point in one SQLite file, compact, with minute and hour roll-ups that are exact at any moment.
 //!
-//! [`Feed`] takes frames from the journal, [`Writer`] stores their points, [`Reader`] answers questions. A point is known by its series and
-//! time: stored again it changes nothing, stored with another value it replaces the first, and the roll-ups follow in the same transaction.
+//! [`Feed`] takes frames from the journal, [`Writer`] stores their points, and [`Reader`] answers queries. A point is identified by its series and
+//! time. Storing it again changes nothing; storing another value replaces the first one. The same transaction updates the roll-ups.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! One writer a history: a lock file beside it, held by the operating system and so gone with the process.
+//! Allows one writer per history: the lock on a file beside it, which the operating system releases when the process ends.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions, TryLockError};

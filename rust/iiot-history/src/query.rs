@@ -1,4 +1,4 @@
-//! A range of one series: its points, or buckets of them, out of the coarsest roll-ups that fit and points where they do not.
+//! Reads a range of one series: its points, or buckets of them, from the coarsest roll-ups that fit, and from points otherwise.
 
 use crate::aggregate::{Aggregate, Function};
 use crate::error::{Error, ErrorKind, Result};
@@ -7,20 +7,20 @@ use crate::{blocks, rollup};
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// What is asked for.
+/// A query.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
-    /// From here on.
+    /// The beginning of the range.
     pub start_ns: i64,
-    /// Up to here, which is no part of it.
+    /// The end of the range, which is not part of it.
     pub end_ns: i64,
-    /// The width of buckets, which begin at whole multiples of it since 1970; 0 asks for points.
+    /// The width of buckets, which begin at whole multiples of the width since 1970; 0 asks for points.
     pub every_ns: i64,
-    /// What is made of a bucket.
+    /// The function for a bucket.
     pub function: Function,
     /// The most points or buckets.
     pub limit: usize,
-    /// The longest that the answer may take; none waits for as long as reading takes.
+    /// The longest time for the answer; none for no limit.
     pub timeout: Option<Duration>,
 }
 
@@ -114,7 +114,7 @@ struct Buckets<'a> {
 }
 
 impl Buckets<'_> {
-    /// Show what is in a range, in order; level 0 are points, the tiers stand above. False if `visit` has said no.
+    /// Show the content of a range in order; level 0 is the points, and the tiers are above. False if `visit` has returned false.
     fn walk(&mut self, level: usize, start_ns: i64, end_ns: i64) -> Result<bool> {
         let mut on = true;
         let Some(tier) = level.checked_sub(1).and_then(|at| TIERS.get(at)) else {

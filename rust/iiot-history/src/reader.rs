@@ -1,4 +1,4 @@
-//! Asking a history, beside whoever writes it: every answer is of one moment.
+//! Queries a history while another process may write it. Every answer shows the state at one moment.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Range, invalid};
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The time is looked at after so many of SQLite's instructions: some ten blocks.
+/// The time is checked each time after this many of SQLite's instructions, which is some ten blocks.
 const TIMED_STEPS: i32 = 100;
-/// A series and what there is of it.
+/// A series, with its extent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// Its number in this file, never given twice.
+    /// Its number in this file, which is never used twice.
     pub id: i64,
     /// As in line protocol.
     pub measurement: String,
@@ -23,13 +23,13 @@ pub struct Series {
     pub tags: Vec<(String, String)>,
     /// As in line protocol.
     pub field: String,
-    /// The topic that it is published under, prefix included.
+    /// The topic under which it is published, with the prefix.
     pub topic: Option<String>,
     /// The time of its first point.
     pub first_ns: i64,
     /// The time of its last point.
     pub last_ns: i64,
-    /// How many there are.
+    /// The number of its points.
     pub points: u64,
 }
 
@@ -38,20 +38,20 @@ pub struct Series {
 pub struct Last {
     /// The series.
     pub id: i64,
-    /// When.
+    /// Its time.
     pub time_ns: i64,
-    /// What it is.
+    /// Its value.
     pub value: Value,
 }
 
-/// A connection that only reads. All methods may be called from any thread; they take turns.
+/// A connection that only reads. Any thread may call the methods; only one call runs at a time.
 pub struct Reader {
     db: Mutex<Option<Connection>>,
     path: PathBuf,
 }
 
 impl Reader {
-    /// Open a history that is there.
+    /// Open an existing history.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self {
             db: Mutex::new(Some(
@@ -61,7 +61,7 @@ impl Reader {
         })
     }
 
-    /// Every series, in the order in which they came.
+    /// Every series, in the order in which they were added.
     pub fn series(&self) -> Result<Vec<Series>> {
         self.ask(|db| {
             let mut query = db.prepare_cached(
@@ -115,7 +115,7 @@ impl Reader {
         })
     }
 
-    /// Points or buckets of a series as columns: times, and values where there is one.
+    /// Points or buckets of a series as columns: times, and values if there are any.
     pub fn range(&self, id: i64, range: &Range) -> Result<(Vec<i64>, Vec<Option<f64>>)> {
         self.ask_within(range.timeout, |db| {
             known(db, id)?;
@@ -123,7 +123,7 @@ impl Reader {
         })
     }
 
-    /// The first `limit` points of a range, their values as the text that came. To go on, ask from behind the last time.
+    /// The first `limit` points of a range, with the texts that came. To continue, ask again from behind the last time.
     pub fn texts(
         &self,
         id: i64,
@@ -135,7 +135,7 @@ impl Reader {
         Ok((times, values.iter().map(Value::text).collect()))
     }
 
-    /// The first `limit` points of a range. To go on, ask from behind the last time.
+    /// The first `limit` points of a range. To continue, ask again from behind the last time.
     pub fn values(
         &self,
         id: i64,
@@ -157,13 +157,13 @@ impl Reader {
         })
     }
 
-    /// Close the file. Everything after it fails.
+    /// Close the file. All later calls fail.
     pub fn close(&self) {
         self.lock().take();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
-        // Who panicked left a connection, which a new transaction finds as it is in the file.
+        // After a panic the connection is still usable: a new transaction sees the state in the file.
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -185,7 +185,7 @@ impl Reader {
             db.progress_handler(TIMED_STEPS, Some(move || begun.elapsed() >= timeout))?;
             let answer = schema::transaction(db, "BEGIN", || body(db));
             db.progress_handler(0, None::<fn() -> bool>)?;
-            // Nothing but the handler interrupts a reader.
+            // Only the progress handler interrupts a reader.
             answer.map_err(|e| match e.kind {
                 ErrorKind::Closed => too_slow(timeout),
                 _ => e,

@@ -1,25 +1,25 @@
-//! Limits of age and size: the oldest points go, of every series alike, and the roll-ups stay those of the points that are there.
+//! Limits of age and size: removes the oldest points of all series, and corrects the roll-ups to the remaining points.
 
 use crate::error::Result;
 use crate::{blocks, forget, rollup, series};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
 
-/// Age is looked at when so much more has become too old.
+/// The age is checked again when this much more time has become too old.
 const STEP_NS: i64 = 600_000_000_000;
-/// When the file is full, this part of it is freed: not a little at every commit.
+/// The part of a full file that is freed at once, instead of a little at every commit.
 const FREED: f64 = 0.1;
 
-/// How much is kept.
+/// The limits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Points older than this go; none keeps them.
+    /// Points older than this are removed; none keeps all.
     pub max_age: Option<Duration>,
-    /// With more bytes in use than this the oldest points go; 0 is without limit.
+    /// If more bytes than this are in use, the oldest points are removed; 0 means no limit.
     pub max_bytes: u64,
 }
 
-/// Keep the limits. Returns how many points went, and the time before which age was looked at.
+/// Apply the limits. Returns the number of removed points, and the time before which the age was checked.
 pub(crate) fn keep(
     db: &Connection,
     limits: &Limits,
@@ -32,7 +32,7 @@ pub(crate) fn keep(
         let newest: Option<i64> = db
             .prepare_cached("SELECT max(last_ns) FROM series WHERE points > 0")?
             .query_row([], |r| r.get(0))?;
-        // A host clock that jumps ahead must not empty the file: nothing is older than the newest point allows.
+        // A host clock that jumps ahead must not empty the file, so the age counts from the newest point.
         let now_ns = newest.map_or(now_ns, |newest| newest.min(now_ns));
         let age_ns = i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX);
         let limit_ns = now_ns.saturating_sub(age_ns);
@@ -48,7 +48,7 @@ pub(crate) fn keep(
     Ok((pruned, before_ns))
 }
 
-/// Give pages back to the disk where the file has grown over its limit, as after the limit was lowered.
+/// Give pages back to the disk if the file is larger than its limit, for example after the limit was lowered.
 pub(crate) fn shrink(db: &Connection, limits: &Limits) -> Result<()> {
     let file = pragma(db, "page_count")? * pragma(db, "page_size")?;
     if limits.max_bytes > 0 && file > limits.max_bytes {

@@ -1,6 +1,6 @@
-//! Roll-ups: the aggregates of every minute and hour that has points, always those of the points that are there.
+//! Roll-ups: the aggregates of every minute and hour with points. They always agree with the stored points.
 //!
-//! A row holds twenty buckets, so that it stays on its page: `crc32 u32 LE | (index u8 | aggregate)*`.
+//! A row holds twenty buckets, so that it fits into one page: `crc32 u32 LE | (index u8 | aggregate)*`.
 
 use crate::aggregate::Aggregate;
 use crate::block::Sample;
@@ -28,7 +28,7 @@ pub(crate) const TIERS: [Tier; 2] = [
 ];
 
 const BUCKETS: usize = 20;
-/// Times this far apart are not read in one go when buckets are made anew.
+/// Times further apart than this are not read together when buckets are computed again.
 const GAP_NS: i64 = 6 * 3_600_000_000_000;
 
 type Bucket = (i64, Aggregate);
@@ -44,7 +44,7 @@ pub(crate) fn floor(time_ns: i64, width_ns: i64) -> i64 {
     time_ns.div_euclid(width_ns).saturating_mul(width_ns)
 }
 
-/// Add samples that stand behind everything that the series had.
+/// Add samples that are later than all samples of the series.
 pub(crate) fn append(db: &Connection, series: i64, samples: &[Sample]) -> Result<()> {
     for tier in TIERS {
         let mut buckets: Vec<Bucket> = Vec::new();
@@ -60,7 +60,7 @@ pub(crate) fn append(db: &Connection, series: i64, samples: &[Sample]) -> Result
     Ok(())
 }
 
-/// Make the buckets of these times anew from the points that are there now.
+/// Compute the buckets of these times again from the present points.
 pub(crate) fn recompute(db: &Connection, series: i64, times: &[i64]) -> Result<()> {
     for tier in TIERS {
         let mut starts: Vec<i64> = times.iter().map(|t| floor(*t, tier.width_ns)).collect();
@@ -102,7 +102,7 @@ pub(crate) fn recompute(db: &Connection, series: i64, times: &[i64]) -> Result<(
     Ok(())
 }
 
-/// Show the buckets that begin in `start_ns..end_ns`, in order, until `visit` says no.
+/// Show the buckets that begin in `start_ns..end_ns`, in order, until `visit` returns false.
 pub(crate) fn scan(
     db: &Connection,
     series: i64,
@@ -127,7 +127,7 @@ pub(crate) fn scan(
     Ok(())
 }
 
-/// Correct the buckets that touch a span, the end excluded, in which there are no points any more.
+/// Correct the buckets that touch a span (without its end) that no longer has points.
 pub(crate) fn empty_between(
     db: &Connection,
     series: i64,
@@ -135,7 +135,7 @@ pub(crate) fn empty_between(
     end_ns: i64,
 ) -> Result<()> {
     for tier in TIERS {
-        // Rows that lie in the span as a whole go unread.
+        // Rows that are entirely in the span are removed without reading.
         let first = floor(start_ns, tier.span_ns()).saturating_add(tier.span_ns());
         let last = floor(end_ns, tier.span_ns());
         db.prepare_cached(
@@ -151,11 +151,11 @@ pub(crate) fn empty_between(
         })?;
         change(db, series, tier, &gone, |_, none| *none)?;
     }
-    // The first and the last may have points before and behind it.
+    // The first and the last row may have points outside the span.
     recompute(db, series, &[start_ns, end_ns.saturating_sub(1)])
 }
 
-/// Forget the buckets before a time; the one that it is in must be made anew.
+/// Remove the buckets before a time. The bucket that contains the time must be computed again.
 pub(crate) fn forget_before(db: &Connection, series: i64, time_ns: i64) -> Result<()> {
     for tier in TIERS {
         let start = floor(time_ns, tier.span_ns());
@@ -191,7 +191,7 @@ fn add(buckets: &mut Vec<Bucket>, sample: &Sample, tier: Tier) {
     }
 }
 
-/// Change buckets in their rows; one without points goes, and a row without buckets.
+/// Change buckets in their rows. Buckets without points, and rows without buckets, are removed.
 fn change(
     db: &Connection,
     series: i64,

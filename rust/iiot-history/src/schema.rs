@@ -10,13 +10,13 @@ use std::time::Duration;
 const APPLICATION_ID: i64 = 0x6969_6f68;
 /// `PRAGMA user_version` that this code writes and reads.
 const VERSION: i64 = 1;
-/// Whether to go on is asked after so many pages of a check (a step of SQLite's progress handler is a page there, or an instruction).
+/// `cancelled` is called after this many pages of a check (a step of SQLite's progress handler is a page there, or an instruction).
 const CHECKED_PAGES: i32 = 100;
 
 /// Version 1.
 ///
-/// `series.key` is the series as line protocol writes it. The blocks of a series never overlap; its `tail` is the one that still grows, behind
-/// all others, in a table of its own so that full blocks fill their pages. [`crate::block`] and [`crate::rollup`] describe the bodies.
+/// `series.key` is the series in line protocol. The blocks of a series never overlap. Its `tail` is the block that still grows, later than
+/// all others; it is in a table of its own, so that full blocks fill their pages. [`crate::block`] and [`crate::rollup`] describe the bodies.
 const TABLES: &str = "
 CREATE TABLE series(
   id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, topic TEXT,
@@ -33,9 +33,9 @@ CREATE TABLE rollup(
   PRIMARY KEY(series, tier, start_ns)) WITHOUT ROWID;
 ";
 
-/// Open for writing; a new file gets its tables, a known one is checked page by page if `check` says so, any other is refused and left as it is.
+/// Open for writing. A new file gets its tables. A history is checked page by page if `check` is set. Any other file is refused and not changed.
 ///
-/// `cancelled` is asked while it is checked, which takes as long as reading it.
+/// `cancelled` is called during the check, which takes as long as reading the file.
 pub(crate) fn open(
     path: &Path,
     check: bool,
@@ -45,7 +45,7 @@ pub(crate) fn open(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     )?;
-    // Closing a refused file must not move its log into it.
+    // Closing a refused file must not write its log into it.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let identity = identity(&db)?;
     if identity == (0, 0, 0) {
@@ -70,7 +70,7 @@ pub(crate) fn open(
     Ok(db)
 }
 
-/// Open for reading what another connection, or nobody, writes.
+/// Open for reading. Another connection may write the file.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
     let missing = || {
         Error::new(
@@ -91,7 +91,7 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
-/// Do all of it or nothing.
+/// Run a function in a transaction.
 pub(crate) fn transaction<T>(
     db: &Connection,
     begin: &str,
@@ -103,7 +103,7 @@ pub(crate) fn transaction<T>(
         Ok(value)
     });
     if done.is_err() && !db.is_autocommit() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = db.execute_batch("ROLLBACK");
     }
     done
@@ -154,7 +154,7 @@ fn set_mode(db: &Connection) -> Result<()> {
             ),
         ));
     }
-    // FULL: what is confirmed to the journal leaves it, so it must survive the loss of power here.
+    // FULL: the journal removes confirmed frames, so they must survive a loss of power here.
     db.execute_batch(
         "PRAGMA synchronous=FULL; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=16000000;",
     )?;

@@ -4,7 +4,7 @@ use crate::error::Result;
 use iiot_core::series::SeriesName;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// What the file knows of a series.
+/// The row of a series in the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     pub id: i64,
@@ -13,7 +13,7 @@ pub(crate) struct Row {
     pub points: u64,
 }
 
-/// The row of a series; a new one has no points, and becomes real with [`save`].
+/// The row of a series. A new one has no points, and [`save`] stores it.
 pub(crate) fn find_or_insert(db: &Connection, key: &[u8], topic: Option<&str>) -> Result<Row> {
     let found = db
         .prepare_cached("SELECT id, first_ns, last_ns, points, topic FROM series WHERE key=?1")?
@@ -58,7 +58,7 @@ pub(crate) fn with_points_before(db: &Connection, time_ns: i64) -> Result<Vec<Ro
     Ok(rows.collect::<std::result::Result<_, _>>()?)
 }
 
-/// The series with this value of a tag that may have points between two times, the end excluded.
+/// The series with this value of a tag that may have points between two times, without the end.
 pub(crate) fn with_tag(
     db: &Connection,
     (tag, value): (&str, &str),
@@ -79,7 +79,7 @@ pub(crate) fn with_tag(
     Ok(found)
 }
 
-/// The row of a series that is there.
+/// The row of an existing series.
 pub(crate) fn find(db: &Connection, id: i64) -> Result<Option<Row>> {
     Ok(db
         .prepare_cached("SELECT id, first_ns, last_ns, points FROM series WHERE id=?1")?
@@ -87,7 +87,7 @@ pub(crate) fn find(db: &Connection, id: i64) -> Result<Option<Row>> {
         .optional()?)
 }
 
-/// Forget a series that has no points, and its roll-ups.
+/// Remove a series without points, and its roll-ups.
 pub(crate) fn remove(db: &Connection, id: i64) -> Result<()> {
     db.prepare_cached("DELETE FROM series WHERE id=?1")?
         .execute([id])?;

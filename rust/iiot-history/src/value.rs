@@ -1,10 +1,10 @@
-//! A value as it came: a decimal number as mantissa and scale, which give back its text digit for digit; anything else as text.
+//! A value as it came: a decimal number as mantissa and scale, which give its text back digit for digit; any other value as text.
 
 use iiot_core::point::ValueKind;
 
-/// Digits that a mantissa may have: all of them fit 63 bits.
+/// The most digits of a mantissa: all such numbers fit into 63 bits.
 const MAX_DIGITS: usize = 18;
-/// Below this a whole number and a power of ten are exact as floats, so that one division rounds as reading the text would.
+/// Below this, a whole number and a power of ten are exact as floats, so one division rounds in the same way as reading the text.
 const EXACT: u64 = 1 << 53;
 
 /// One value.
@@ -14,10 +14,10 @@ pub enum Value {
     Decimal {
         /// The digits.
         mantissa: i64,
-        /// How many of them stand behind the point.
+        /// The number of digits behind the point.
         scale: u8,
     },
-    /// A number that is written otherwise: with an exponent, with more than 18 digits, or `-0`.
+    /// A number in another form: with an exponent, with more than 18 digits, or `-0`.
     Number(Box<str>),
     /// `true` or `false`.
     Bool(bool),
@@ -26,7 +26,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// Take a point's value.
+    /// Convert a point's value.
     pub fn new(kind: ValueKind, text: &[u8]) -> Self {
         let owned = || String::from_utf8_lossy(text).into_owned().into_boxed_str();
         match kind {
@@ -38,7 +38,7 @@ impl Value {
         }
     }
 
-    /// The text as it came.
+    /// The text that came.
     pub fn text(&self) -> String {
         match self {
             Self::Decimal { mantissa, scale: 0 } => mantissa.to_string(),
@@ -54,7 +54,7 @@ impl Value {
         }
     }
 
-    /// The nearest float; true is 1, false 0, and a text has none.
+    /// The nearest float. True is 1, false is 0, and a text has none.
     pub fn number(&self) -> Option<f64> {
         match self {
             Self::Decimal { mantissa, scale } => Some(decimal_to_float(*mantissa, *scale)),
@@ -107,7 +107,7 @@ fn decimal(text: &[u8]) -> Option<Value> {
         mantissa: if negative { -mantissa } else { mantissa },
         scale: scale as u8,
     };
-    // Only what is written the one way that `text` writes it: no leading zeros, no `-0`, digits on both sides of the point.
+    // Only numbers in exactly the form that `text` writes: no leading zeros, no `-0`, digits on both sides of the point.
     let leading = whole > 1 && digits.first() == Some(&b'0');
     let otherwise =
         whole == 0 || leading || (negative && mantissa == 0) || (has_point && scale == 0);

@@ -1,4 +1,4 @@
-//! Whole numbers in as few bytes as they need: seven bits a byte, the lowest first; signed ones zigzag.
+//! Encodes whole numbers in as few bytes as possible: seven bits per byte, the lowest first; signed numbers as zigzag.
 
 pub(crate) fn push(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -29,7 +29,7 @@ pub(crate) fn take_signed(input: &mut &[u8]) -> Option<i64> {
     take(input).map(|word| (word >> 1) as i64 ^ -((word & 1) as i64))
 }
 
-/// As much of the input as asked for.
+/// Take this many bytes of the input.
 pub(crate) fn take_bytes<'a>(input: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (bytes, rest) = input.split_at_checked(length)?;
     *input = rest;

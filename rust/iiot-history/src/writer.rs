@@ -1,6 +1,6 @@
-//! The one connection that writes: points are collected, then stored in one transaction together with what follows from them.
+//! The only connection that writes: points are collected, and then stored in one transaction together with their roll-ups.
 //!
-//! It keeps nothing of the file in memory but the connection's cache, so a transaction that fails leaves nothing to undo.
+//! It keeps no data of the file in memory except the connection's cache, so a failed transaction leaves nothing to undo.
 
 use crate::block::Sample;
 use crate::error::{Error, Result};
@@ -14,30 +14,30 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// With more series than this in memory all are forgotten after a commit, so that names from documents cannot fill it.
+/// With more series than this in memory, all are forgotten after a commit, so that names from documents cannot fill the memory.
 const MAX_SLOTS: usize = 10_000;
-/// Room that is kept for the next points of a series.
+/// The capacity that is kept for the next points of a series.
 const KEPT_SAMPLES: usize = 256;
 
-/// What a commit did.
+/// The result of a commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Points that were new.
+    /// New points.
     pub inserted: u64,
-    /// Points that had another value before.
+    /// Points that had a different value before.
     pub replaced: u64,
     /// Points that were there already.
     pub unchanged: u64,
-    /// Points that the limits of age and size took away.
+    /// Points that were removed by the limits of age and size.
     pub pruned: u64,
 }
 
 /// What is in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// How many series.
+    /// The number of series.
     pub series: u64,
-    /// How many points.
+    /// The number of points.
     pub points: u64,
     /// Bytes of the pages in use.
     pub bytes: u64,
@@ -50,7 +50,7 @@ struct Slot {
     samples: Vec<Sample>,
 }
 
-/// Writes a history; there is one a file.
+/// Writes a history. There is one writer per file.
 pub struct Writer {
     db: Option<(Connection, Lock)>,
     path: PathBuf,
@@ -58,15 +58,15 @@ pub struct Writer {
     slots: Vec<Slot>,
     by_key: HashMap<Vec<u8>, usize>,
     pending: usize,
-    /// Another one when slots were forgotten, and for another writer: numbers from before are void.
+    /// Changes when slots are forgotten, and differs between writers. Numbers of an earlier generation are invalid.
     generation: u64,
     pruned_before_ns: i64,
 }
 
 impl Writer {
-    /// Open or make a history. With `check` every page of an old one is read: damage is better found now.
+    /// Open or make a history. With `check`, every page of an existing file is read, to find damage now.
     ///
-    /// That ends early, with an error, once `cancelled` says so.
+    /// The check ends early, with an error, if `cancelled` returns true.
     pub fn open(
         path: &Path,
         limits: Limits,
@@ -109,7 +109,7 @@ impl Writer {
         self.generation
     }
 
-    /// Collect a point; it is stored by the next commit.
+    /// Collect a point for the next commit.
     pub fn add(&mut self, slot: usize, time_ns: i64, value: Value) {
         if let Some(slot) = self.slots.get_mut(slot) {
             slot.samples.push(Sample { time_ns, value });
@@ -117,21 +117,21 @@ impl Writer {
         }
     }
 
-    /// How many points are collected.
+    /// The number of collected points.
     pub fn pending(&self) -> usize {
         self.pending
     }
 
-    /// Store what was collected, all of it or nothing; in any case it is collected no more.
+    /// Store all collected points or none. In any case, the collection is empty afterwards.
     ///
-    /// When this returns, the points survive the loss of power. `now_ns` is the host's clock, for the limit of age.
+    /// When this returns, the points survive a loss of power. `now_ns` is the host's clock, for the limit of age.
     pub fn commit(&mut self, now_ns: i64) -> Result<Stored> {
         let done = self.store(now_ns).map_err(|e| e.at(&self.path));
         self.forget();
         done
     }
 
-    /// Collect no more what was collected.
+    /// Drop the collected points.
     pub fn forget(&mut self) {
         for slot in &mut self.slots {
             slot.samples.clear();
@@ -145,10 +145,10 @@ impl Writer {
         self.pending = 0;
     }
 
-    /// Delete the points of every series with this value of a tag that lie between two times, the end excluded; roll-ups follow.
+    /// Delete the points of every series with this value of a tag between two times, without the end, and correct the roll-ups.
     ///
-    /// Returns how many points that were. Points that are collected, and not yet stored, are not among them. When this returns, the points
-    /// stay away after the loss of power. It ends early, with an error and a part of them deleted, once `cancelled` says so.
+    /// Returns their number. Points that are collected, but not stored yet, are not deleted. When this returns, the deletion survives a loss
+    /// of power. If `cancelled` returns true, this ends early, with an error and with only a part of the points deleted.
     pub fn delete(
         &mut self,
         tag: (&str, &str),
@@ -161,7 +161,7 @@ impl Writer {
             .map_err(|e| e.at(&self.path))
     }
 
-    /// Copy the file as it is; nothing is stored meanwhile. It ends early, with an error, once `cancelled` says so.
+    /// Copy the file. No points are stored meanwhile. If `cancelled` returns true, this ends early, with an error.
     pub fn copy_to(
         &self,
         path: &Path,
@@ -188,7 +188,7 @@ impl Writer {
         read().map_err(|e: Error| e.at(&self.path))
     }
 
-    /// Close the file and release its lock. Everything after it fails.
+    /// Close the file and release its lock. All later calls fail.
     pub fn close(&mut self) {
         self.db = None;
     }
@@ -277,7 +277,7 @@ fn next_generation() -> u64 {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// In the order of their times; of several at one time the last counts.
+/// Sort samples by time. If several have one time, the last one counts.
 fn sort(samples: &mut Vec<Sample>) {
     if !samples.is_sorted_by(|one, next| one.time_ns < next.time_ns) {
         samples.sort_by_key(|s| s.time_ns);

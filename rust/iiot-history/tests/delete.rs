@@ -1,4 +1,4 @@
-//! What is deleted is gone from points and roll-ups, and nothing else is; compared with a model that computes everything from scratch.
+//! Deleted points are gone from points and roll-ups, and nothing else is. Compared with a model that computes everything from scratch.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
@@ -9,7 +9,7 @@ use common::{
 use iiot_history::{ErrorKind, Writer};
 use proptest::prelude::*;
 
-/// Delete what a device sent, here and in the model: both say how many points that were.
+/// Delete the points of a device, here and in the model. Both return the number of points.
 fn delete(writer: &mut Writer, model: &mut Model, device: u8, start: i64, end: i64) {
     let device_id = format!("d{device}");
     let ask = |writer: &mut Writer| {

@@ -1,4 +1,4 @@
-//! What is stored is what is found, whatever came late, twice or corrected; compared with a model that computes everything from scratch.
+//! All stored points are found, even if they came late, twice or corrected. Compared with a model that computes everything from scratch.
 
 mod common;
 

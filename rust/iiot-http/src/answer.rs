@@ -1,27 +1,27 @@
-//! What a request came to.
+//! The result of a request.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// Why there is no status.
+/// The reason why there is no status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// Nobody listens there, or no way leads there. Try again.
+    /// Nothing listens at the address, or it cannot be reached. Try again.
     Refused,
-    /// No answer within the time. Try again; the peer may have taken it.
+    /// No answer came in time. Try again; the peer may have accepted the request.
     Timeout,
-    /// Certificate, name, or a peer that does not speak TLS. A person must look.
+    /// The certificate or its name is wrong, or the peer does not use TLS. A person must act.
     Tls,
-    /// The name has no address. Try again.
+    /// The name could not be resolved. Try again.
     Dns,
-    /// The connection broke, or what came was no HTTP. Try again; the peer may have taken it.
+    /// The connection broke, or the answer was not HTTP. Try again; the peer may have accepted the request.
     Reset,
     /// `cancel` was called.
     Cancelled,
 }
 
 impl Failure {
-    /// The word for it.
+    /// The word for this reason.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -43,17 +43,17 @@ impl fmt::Display for Failure {
 /// A status, or a failure with status 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
-    /// The status, 0 if there was none.
+    /// The status; 0 if there was none.
     pub status: u16,
-    /// Why there was none.
+    /// The reason why there was none.
     pub failure: Option<Failure>,
-    /// For people.
+    /// A description for people.
     pub detail: String,
-    /// How long the peer asks to wait.
+    /// How long the peer asks the caller to wait.
     pub retry_after: Option<Duration>,
-    /// What the peer calls the body; empty if it does not say.
+    /// The content type that the peer gives; empty if it gives none.
     pub content_type: String,
-    /// Where a redirect, which is not followed, leads; empty if there is none.
+    /// The target of a redirect, which is not followed; empty if there is none.
     pub location: String,
     /// The beginning of the body, at most 64 KiB.
     pub body: Vec<u8>,
@@ -69,7 +69,7 @@ impl Answer {
     }
 }
 
-/// `Retry-After` is seconds or a date (RFC 9110, section 10.2.3); anything else is as if it was not there.
+/// `Retry-After` is seconds or a date (RFC 9110, section 10.2.3). Any other text is ignored.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -1,4 +1,4 @@
-//! Where to post and how, checked before the first request.
+//! The settings of requests, checked before the first one.
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
@@ -8,30 +8,30 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a [`crate::Poster`] needs.
+/// The settings of a [`crate::Poster`].
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The whole write URL with its query; `http://` or `https://`.
     pub url: String,
     /// Sent with every request, for example `Authorization`.
     pub headers: Vec<(String, String)>,
-    /// For one request, connecting included.
+    /// The time for one request, with connecting.
     pub timeout: Duration,
     /// Compress bodies (gzip, level 1).
     pub gzip: bool,
     /// PEM certificates to trust instead of the system's.
     pub ca_file: Option<String>,
-    /// Bytes of a response body that are kept; what is beyond is not read.
+    /// The most bytes of an answer's body that are read and kept.
     pub max_body_bytes: usize,
 }
 
-/// Enough for an explanation: what a write is answered with.
+/// Enough for the explanation in the answer to a write.
 pub const EXPLANATION_BYTES: usize = 64 * 1024;
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Its name.
+    /// The name of the setting.
     pub setting: &'static str,
     message: String,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Where a URL leads.
+/// The parts of a URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub host: String,
@@ -65,9 +65,9 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Take a URL apart.
+    /// Parse a URL.
     pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
-        // The URL itself is not repeated: of a webhook, whoever knows it may post there.
+        // The URL itself is not quoted: everybody who knows the URL of a webhook may post there.
         let wrong = |what: String| ConfigError::new("url", what);
         let uri: Uri = url.parse().map_err(|e| wrong(format!("is no URL: {e}")))?;
         let secure = match uri.scheme_str() {
@@ -123,7 +123,7 @@ pub(crate) fn headers(
         .collect()
 }
 
-/// What TLS connections are made with.
+/// The TLS settings of connections.
 pub(crate) fn tls(ca_file: Option<&str>) -> Result<Arc<rustls::ClientConfig>, ConfigError> {
     let files = Files {
         ca_file: ca_file.map(str::to_owned),
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(Target::parse("https://db.example").unwrap().port, 443);
     }
 
-    /// What is no HTTP URL is refused with the schemes that are.
+    /// A URL with another scheme is refused; the error names the right schemes.
     #[test]
     fn other_schemes_are_refused() {
         let error = Target::parse("ftp://db.example/").unwrap_err();

@@ -1,4 +1,4 @@
-//! From a target to an open connection.
+//! Opens a connection to a target.
 
 use crate::answer::{Answer, Failure};
 use crate::config::Target;
@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
-/// Connect, and leave the connection to a task of the current runtime.
+/// Connect, and let a task of the current runtime serve the connection.
 pub(crate) async fn connect(
     target: &Target,
     tls: Option<&Arc<rustls::ClientConfig>>,
@@ -41,7 +41,7 @@ pub(crate) async fn connect(
         .await
         .map_err(|e| Answer::failed(Failure::Reset, e.to_string()))?;
     tokio::spawn(async move {
-        // Its end shows in the request that was under way, or in the next one.
+        // The request under way, or the next one, notices the end of the connection.
         let _ = connection.await;
     });
     Ok(sender)
@@ -55,7 +55,7 @@ async fn open(target: &Target) -> Result<TcpStream, Answer> {
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                // A batch is one write; waiting for more only delays its last packet.
+                // A batch is one write; waiting for more data would only delay its last packet.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -86,7 +86,7 @@ impl hyper::rt::Read for Io {
         cx: &mut Context<'_>,
         mut cursor: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<std::io::Result<()>> {
-        // A buffer of our own costs one copy of an answer of a few bytes, and spares the unsafe code of sharing hyper's.
+        // A separate buffer costs one copy of a short answer, and avoids the unsafe code that sharing hyper's buffer would need.
         let mut space = [0; 4096];
         let room = cursor.remaining().min(space.len());
         let Some(space) = space.get_mut(..room) else {

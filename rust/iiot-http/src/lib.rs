@@ -1,6 +1,6 @@
-//! One kept HTTP connection that posts line protocol: what an answer means is the caller's business.
+//! A persistent HTTP connection that posts line protocol. The caller decides what an answer means.
 //!
-//! A [`Poster`] blocks the calling thread and may be cancelled from another. It never fails: whatever a peer does becomes an
+//! A [`Poster`] blocks the calling thread, and another thread may cancel it. It never fails: every outcome becomes an
 //! [`Answer`], so that the caller has one place to decide in.
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The kept connection and its requests.
+//! The persistent connection and its requests.
 
 use crate::answer::{Answer, Failure, retry_after};
 use crate::config::{Config, ConfigError, Target, headers, tls};
@@ -19,7 +19,7 @@ use std::time::SystemTime;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
-/// Characters of a header that are kept.
+/// The most characters of a header that are kept.
 const MAX_HEADER_CHARS: usize = 500;
 
 /// A compressed body.
@@ -31,13 +31,13 @@ impl Gzipped {
     pub fn of(body: &[u8]) -> Self {
         let mut encoder =
             GzEncoder::new(Vec::with_capacity(body.len() / 5 + 64), Compression::fast());
-        // Writing to memory cannot fail; were it to, the body would be cut and the peer would say so.
+        // Writing to memory cannot fail. If it did, the body would be cut, and the peer would refuse it.
         let _ = encoder.write_all(body);
         Self(Bytes::from(encoder.finish().unwrap_or_default()))
     }
 }
 
-/// Posts bodies to one URL over one connection, which is opened when needed and kept.
+/// Posts bodies to one URL over one connection, which is opened when needed and then kept.
 #[derive(Debug)]
 pub struct Poster {
     target: Target,
@@ -51,19 +51,19 @@ pub struct Poster {
 
 #[derive(Debug)]
 struct Connection {
-    /// Taken only by the drop.
+    /// Becomes none only when this is dropped.
     runtime: Option<Runtime>,
     sender: Option<Sender>,
 }
 
-/// How a request failed, and whether the peer may have begun to answer.
+/// The failure of a request, and whether the peer may have begun to answer.
 struct Broken {
     answer: Answer,
     untouched: bool,
 }
 
 impl Poster {
-    /// Check the settings; connects at the first request.
+    /// Check the settings. The first request connects.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let target = Target::parse(&config.url)?;
         let headers = headers(&config.headers)?;
@@ -104,7 +104,7 @@ impl Poster {
         self.run(&Method::POST, &self.target, &body.0, true)
     }
 
-    /// GET another URL of the same server with the same headers, for health checks. A URL that cannot be used is a failure too.
+    /// GET another URL of the same server with the same headers, for health checks. An unusable URL is also returned as a failure.
     pub fn get(&self, url: &str) -> Answer {
         match Target::parse(url) {
             Ok(target) => self.run(&Method::GET, &target, &Bytes::new(), false),
@@ -112,7 +112,7 @@ impl Poster {
         }
     }
 
-    /// End the request that is under way, and every later one, with `Cancelled`.
+    /// End the request under way, and every later one, with `Cancelled`.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
         self.cancel.notify_waiters();
@@ -156,7 +156,7 @@ impl Poster {
         body: &Bytes,
         compressed: bool,
     ) -> Answer {
-        // GETs go to the same server; should the URL name another, a connection of its own serves it once.
+        // GETs normally go to the same server. If the URL names another server, a separate connection serves this one request.
         let same = target.host == self.target.host && target.port == self.target.port;
         if let Some(mut sender) = kept.take().filter(|s| same && !s.is_closed()) {
             match self
@@ -171,7 +171,7 @@ impl Poster {
                     answer,
                     untouched: false,
                 }) => return answer,
-                // The peer closed the kept connection meanwhile: once more on a new one. Writing lines twice is harmless.
+                // The peer has closed the kept connection meanwhile, so try once more on a new one. Writing lines twice is harmless.
                 Err(Broken {
                     untouched: true, ..
                 }) => {}
@@ -251,7 +251,7 @@ impl Poster {
             .and_then(|v| v.to_str().ok())
             .and_then(|v| retry_after(v, SystemTime::now()));
         while let Some(frame) = incoming.frame().await {
-            // The status is known, and is what counts; a body that breaks off only shortens the explanation.
+            // The status is known, which is enough. An incomplete body only shortens the explanation.
             let Ok(frame) = frame else { break };
             if let Some(data) = frame.data_ref() {
                 let room = self.config.max_body_bytes - answer.body.len();
@@ -269,7 +269,7 @@ impl Poster {
 
 impl Drop for Poster {
     fn drop(&mut self) {
-        // An ordinary drop would wait for a name lookup that is still under way.
+        // An ordinary drop would wait for a name lookup under way.
         if let Some(runtime) = self
             .connection
             .get_mut()
@@ -282,7 +282,7 @@ impl Drop for Poster {
     }
 }
 
-/// A header's text, empty without one. It comes from anybody: it is cut, and what is no UTF-8 is replaced.
+/// A header's text; empty without one. The peer may send anything, so the text is cut, and invalid UTF-8 is replaced.
 fn text_of(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map_or_else(String::new, |value| {
         let text = String::from_utf8_lossy(value.as_bytes());

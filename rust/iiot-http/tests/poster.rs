@@ -1,4 +1,4 @@
-//! The poster against peers that do exactly what a test says.
+//! The poster against scripted peers.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use flate2::read::GzDecoder;
@@ -84,7 +84,7 @@ fn always(answer: &'static str) -> Script {
     })
 }
 
-/// What was posted arrives, compressed, on one kept connection, with path, token and type.
+/// Posted bodies arrive compressed, on one kept connection, with path, token and type.
 #[test]
 fn bodies_arrive_on_one_kept_connection() {
     let peer = peer(always("HTTP/1.1 204 No Content\r\n\r\n"));
@@ -124,7 +124,7 @@ fn bodies_arrive_on_one_kept_connection() {
     peer.thread.join().unwrap();
 }
 
-/// Status, body and the time to wait are handed on as they came.
+/// Status, body and the time to wait are returned unchanged.
 #[test]
 fn answers_are_handed_on() {
     let refused = peer(always(
@@ -187,7 +187,7 @@ fn a_kept_connection_that_was_closed_is_replaced() {
     assert_eq!(poster.post(b"second").status, 204);
 }
 
-/// An answer that breaks off is a reset; nobody there is refused; no answer is a time-out; no name is dns.
+/// An incomplete answer is `reset`, a closed port is `refused`, no answer is `timeout`, and an unknown name is `dns`.
 #[test]
 fn failures_have_names() {
     let breaks = peer(Box::new(|listener, _| {
@@ -226,7 +226,7 @@ fn failures_have_names() {
     );
 }
 
-/// `cancel` ends a request that is under way, and every later one.
+/// `cancel` ends a request under way, and every later one.
 #[test]
 fn cancel_ends_a_request_that_is_under_way() {
     let peer = peer(Box::new(|listener, tell| {

@@ -1,4 +1,4 @@
-//! The table as JSON: all of it, or what changed. Values are text, as they came; times are milliseconds since 1970.
+//! Writes the table as JSON: all of it, or the changes. Values are texts as they came; times are milliseconds since 1970.
 
 use crate::link::Link;
 use crate::live::Live;
@@ -20,9 +20,9 @@ struct Latest<'a> {
 struct Changes<'a> {
     #[serde(flatten)]
     head: Head,
-    /// Became known since, whole.
+    /// Series that became known since then, with all their data.
     added: Vec<SeriesDocument<'a>>,
-    /// Have a new value.
+    /// Series with a new value.
     changed: Vec<ValueDocument<'a>>,
     links: Vec<LinkDocument<'a>>,
 }
@@ -91,7 +91,7 @@ impl Serialize for SamplesDocument<'_> {
 }
 
 impl Live {
-    /// Everything, samples included.
+    /// The whole table, with samples.
     pub fn latest(&self) -> Vec<u8> {
         written(&Latest {
             head: self.head(),
@@ -100,7 +100,7 @@ impl Live {
         })
     }
 
-    /// What changed after a version that the caller has.
+    /// The changes after a version that the caller has.
     pub fn changes(&self, since: u64) -> Vec<u8> {
         let all = || self.table.series.iter().enumerate();
         written(&Changes {

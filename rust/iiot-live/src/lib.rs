@@ -1,7 +1,7 @@
-//! What the values are now: a table of the newest value of every topic, and of every node's link, for those who look at the gateway.
+//! The present values: a table with the newest value of every topic and of every node's link, for the web page and other viewers.
 //!
 //! A [`Live`] follows a running journal through a [`iiot_journal::Tap`]. Nothing is decoded until [`Live::follow`] is called, and nothing
-//! crosses to the caller but finished JSON.
+//! is passed to the caller except finished JSON.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! Every node's link: what its radio signal was, and what came of its packets.
+//! Every node's link: its last radio signal, and the results of its packets.
 //!
-//! A frame that holds the sequence of one node tells of one packet of that node, so the signal that its profile finds in it is that of this packet.
+//! A frame with the sequence number of exactly one node describes one packet of that node. So the signal in the frame belongs to this packet.
 
 use crate::samples::Samples;
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ impl LinkTable {
         let at = if let Some(&at) = self.by_node.get(&(origin, key)) {
             at
         } else {
-            // A source whose profile changed has a new origin and the same nodes.
+            // A source with a changed profile has a new origin, but the same nodes.
             let known = self
                 .links
                 .iter()
@@ -64,7 +64,7 @@ impl LinkTable {
 }
 
 impl Link {
-    /// A packet came with this RSSI (dBm) and SNR (dB), where the receiver said so.
+    /// Note a packet with its RSSI (dBm) and SNR (dB), if the receiver reported them.
     pub(crate) fn received(
         &mut self,
         signal: [Option<&[u8]>; 2],

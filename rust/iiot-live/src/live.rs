@@ -1,4 +1,4 @@
-//! Following the journal: decode what was committed since the last look, at the pace of whoever asks.
+//! Follows the journal: decodes the frames committed since the last call, at the pace of the caller.
 
 use crate::link::LinkTable;
 use crate::table::{Table, Value};
@@ -11,19 +11,19 @@ use iiot_journal::{OriginInfo, Result, Row, Tap};
 pub struct Live {
     pub(crate) tap: Tap,
     scan: Scan,
-    /// Room for a topic, and for what tells a series from others here: its topic, a NUL, and its key.
+    /// Buffers for a topic, and for the name of a series here: its topic, a NUL, and its key.
     topic_room: Vec<u8>,
     key: Vec<u8>,
     pub(crate) table: Table,
     pub(crate) links: LinkTable,
-    /// Rises with every look that found something.
+    /// Increases with every call that found frames.
     pub(crate) version: u64,
-    /// Frames that came faster than somebody looked.
+    /// Frames that were skipped, because they came faster than the calls.
     pub(crate) frames_left_out: u64,
 }
 
 impl Live {
-    /// Begin with the last values that sinks have confirmed.
+    /// Begin with the last values that the sinks have confirmed.
     pub fn new(tap: Tap) -> Result<Self> {
         let mut table = Table::default();
         for value in tap.last_values()? {
@@ -41,7 +41,7 @@ impl Live {
         })
     }
 
-    /// Decode what was committed since the last call. Returns the version of the table.
+    /// Decode the frames committed since the last call. Returns the version of the table.
     pub fn follow(&mut self) -> Result<u64> {
         let look = self.tap.look();
         self.frames_left_out += look.left_out;
@@ -77,7 +77,7 @@ impl Live {
                         let topic = field.topic(topic_room);
                         key.clear();
                         key.extend_from_slice(topic.unwrap_or_default());
-                        // No topic holds a NUL.
+                        // No topic contains a NUL.
                         key.push(0);
                         push_key(&point, &field, key);
                         let series = || SeriesName::of(&point, &field);

@@ -1,17 +1,17 @@
-//! The last values of a series, thinned in time: what a sparkline is drawn from.
+//! The last values of a series, thinned in time, for a sparkline.
 
 use std::collections::VecDeque;
 
-/// Samples kept a series.
+/// The samples kept per series.
 const MAX_SAMPLES: usize = 120;
-/// Of values that come closer together the last one stays.
+/// If values come closer together, only the last one is kept.
 const STEP_MS: i64 = 1000;
 
 /// Times in milliseconds since 1970 and values, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
     samples: VecDeque<(i64, f64)>,
-    /// The time that the last sample had when it came.
+    /// The time of the last sample when it was added.
     began_ms: i64,
 }
 
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn values_within_a_second_leave_the_last_of_them() {
-        //! A fast source gives one sample a second, each the newest of its second.
+        //! A fast source gives one sample per second, each the newest of its second.
         let mut samples = Samples::default();
         for (ms, value) in [(0, 1.0), (400, 2.0), (999, 3.0), (1000, 4.0), (3000, 5.0)] {
             samples.push(ms, value);
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_oldest_samples_go_when_there_are_enough() {
-        //! Memory is bounded a series.
+        //! Memory is bounded per series.
         let mut samples = Samples::default();
         for second in 0..500 {
             samples.push(second * 1000, 0.0);

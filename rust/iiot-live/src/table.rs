@@ -9,25 +9,25 @@ use std::collections::HashMap;
 /// At most this many series are shown; values of further ones are counted.
 pub const MAX_SERIES: usize = 4096;
 
-/// One series as it is now.
+/// The present state of one series.
 #[derive(Debug)]
 pub(crate) struct Series {
     /// The whole topic, if it is published.
     pub topic: Option<String>,
     pub name: SeriesName,
-    /// Empty until a frame of this process has named it.
+    /// Empty until a frame in this process names it.
     pub source: String,
-    /// Its node is a name of the receiver.
+    /// Whether its node is the receiver.
     pub is_of_receiver: bool,
     pub kind: ValueKind,
-    /// As it came.
+    /// The value as it came.
     pub text: Vec<u8>,
     pub time_ns: i64,
     pub received_at_ns: i64,
     /// Values seen since the start.
     pub count: u64,
     pub samples: Samples,
-    /// The version of the table in which it became known, and the one in which it changed last.
+    /// The version of the table in which the series became known, and the version of its last change.
     pub added: u64,
     pub changed: u64,
 }
@@ -47,12 +47,12 @@ pub(crate) struct Table {
     by_key: HashMap<Vec<u8>, usize>,
     by_topic: HashMap<String, usize>,
     by_field: HashMap<(i64, u32), usize>,
-    /// Values that came for series beyond the limit.
+    /// Values of series beyond the limit.
     pub values_not_shown: u64,
 }
 
 impl Table {
-    /// A value known from before this process, of which only the topic is known.
+    /// Add a value from before this process, of which only the topic is known.
     pub(crate) fn remember(&mut self, topic: String, text: Vec<u8>, time_ns: i64, version: u64) {
         if self.series.len() >= MAX_SERIES || self.by_topic.contains_key(&topic) {
             return;
@@ -140,7 +140,7 @@ impl Table {
         Some(at)
     }
 
-    /// Take a value. One with an older time than the newest counts, and is not shown: it came late.
+    /// Add a value. A value with an older time than the newest one came late: it is counted, but not shown.
     pub(crate) fn set(&mut self, at: usize, value: Value<'_>, version: u64) {
         let Some(series) = self.series.get_mut(at) else {
             return;

@@ -1,4 +1,4 @@
-//! A live table over a real journal: what it shows, what it begins with, and that it holds nothing back.
+//! A live table over a real journal: its content, its beginning, and that it delays nothing.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use iiot_core::Profile;
@@ -106,7 +106,7 @@ fn a_value_is_shown_as_the_text_it_came_as_with_its_name_and_times() {
 
 #[test]
 fn changes_hold_what_is_new_and_nothing_else() {
-    //! Known series come with their value only; series that appear come whole.
+    //! Known series come with their value only; new series come whole.
     let folder = tempfile::tempdir().unwrap();
     let journal = open(folder.path());
     let mut live = Live::new(journal.tap(TAP_BYTES).unwrap()).unwrap();
@@ -136,7 +136,7 @@ fn changes_hold_what_is_new_and_nothing_else() {
 
 #[test]
 fn frames_that_every_sink_has_had_are_shown_and_nothing_is_held_back() {
-    //! The tap has no cursor: the journal empties as if nobody looked.
+    //! The tap has no cursor: the journal is emptied as usual.
     let folder = tempfile::tempdir().unwrap();
     let journal = open(folder.path());
     let cursor = journal.add_sink("mqtt", None).unwrap();

@@ -1,4 +1,4 @@
-//! `AlertSink`: rules over the journal's frames, and what receivers are to be told.
+//! `AlertSink`: judges the journal's frames by rules, and gives the notifications for receivers.
 
 use crate::journal::Journal;
 use crate::seconds::seconds;
@@ -10,14 +10,14 @@ use pyo3::prelude::*;
 use std::path::Path;
 use std::time::Duration;
 
-/// A sink's way from the journal to its alerts.
+/// The path from the journal to the alerts of a sink.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct AlertSink {
     feed: Feed,
     stop: Stop,
 }
 
-/// What `[alerts]` says of states and queues; times in seconds.
+/// The settings of `[alerts]` for states and queues; times are in seconds.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct AlertSettings {
     rules: Vec<Rule>,
@@ -144,7 +144,7 @@ impl AlertSink {
     }
 }
 
-/// What `AlertSink.document` would say of a journal that no gateway has open.
+/// The result of `AlertSink.document` for a journal that no gateway has open.
 #[pyfunction]
 fn stored_alerts(
     py: Python<'_>,
@@ -165,7 +165,7 @@ fn stored_alerts(
     py.detach(read).map_err(|e| errors::journal(py, &e))
 }
 
-/// The key of a rule that cannot be used and what is wrong, if so.
+/// The wrong key of a rule and its fault; none if the rule can be used.
 #[pyfunction]
 fn alert_rule_fault(rule: &str) -> Option<(&'static str, String)> {
     Rule::parse(rule).err().map(|e| (e.key, e.message))

@@ -92,7 +92,7 @@ impl Broker {
     }
 }
 
-/// A consumer of what clients of the built-in broker publish.
+/// A consumer of messages from clients of the built-in broker.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct BrokerConsumer {
     core: Arc<Consumer>,

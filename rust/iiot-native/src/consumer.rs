@@ -1,4 +1,4 @@
-//! `MqttConsumer`: one call a connection, messages into the journal.
+//! `MqttConsumer`: one call per connection; messages go into the journal.
 
 use crate::crossings;
 use crate::decode::Profile;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a wait for room looks again.
+/// How often a wait for room checks again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The journal's side of a consumer.
@@ -104,7 +104,7 @@ impl Inlet for JournalInlet {
     }
 }
 
-/// What a source of a broker's messages does where there is no room.
+/// How a source of a broker's messages behaves without room in the journal.
 pub(crate) fn consumed(waits: bool) -> Supply {
     if waits {
         Supply::Waiting

@@ -1,11 +1,11 @@
-//! `CopyProgress`, `copy_file` and `check_file`: copies of files, and whether they are whole.
+//! `CopyProgress`, `copy_file` and `check_file`: copy files, and check that they are intact.
 
 use crate::errors;
 use iiot_journal::CopyProgress as Core;
 use pyo3::prelude::*;
 use std::path::Path;
 
-/// How far a copy is.
+/// The progress of a copy.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct CopyProgress {
     pub core: Core,

@@ -1,4 +1,4 @@
-//! How often the data path crosses into the extension: the figure of a benchmark.
+//! Counts the calls into the extension on the data path, for a benchmark.
 
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -42,7 +42,7 @@ impl Profile {
 
     fn heard(&self, document: &[u8]) -> Vec<(String, Option<u64>, u64)> {
         let mut scan = Scan::new();
-        // A document without a usable value tells of its node all the same.
+        // A document without a usable value still names its node.
         let _ = self.core.scan(document, &mut scan);
         if scan.age_ms().is_some() {
             return Vec::new();
@@ -66,7 +66,7 @@ pub(crate) struct Decoder {
     state: Mutex<Decoding>,
 }
 
-/// What one chunk gave.
+/// The result of one chunk.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 #[derive(Default)]
 pub(crate) struct Decoded {
@@ -106,7 +106,7 @@ impl Decoder {
         })
     }
 
-    /// With `publishes` off only lines are written, which is what a benchmark compares.
+    /// Without `publishes`, only lines are written, for a benchmark.
     #[pyo3(signature = (chunk, received_at_ns, *, publishes = true))]
     fn push(&self, py: Python<'_>, chunk: &[u8], received_at_ns: i64, publishes: bool) -> Decoded {
         py.detach(|| {
@@ -146,7 +146,7 @@ impl Decoder {
         to
     }
 
-    /// The end of the stream: a document that is still open is damaged.
+    /// End the stream: a document that is still open is damaged.
     fn finish(&self, received_at_ns: i64) -> Decoded {
         let mut decoded = Decoded::default();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +188,7 @@ impl Decoder {
         }
     }
 
-    /// What a document that begins at `offset` gives.
+    /// Add the result of a document that begins at `offset`.
     fn found(
         &self,
         to: &mut Decoded,
@@ -216,7 +216,7 @@ impl Decoder {
 }
 
 impl Decoded {
-    /// A document that begins at `offset` gives nothing.
+    /// Add the reject of a document that begins at `offset`.
     fn refuse(&mut self, fault: &ScanFault, document: &[u8], offset: u64) {
         if let ScanFaultReason::Ignored { name } = &fault.reason {
             *self.ignored.entry(name.to_string()).or_default() += 1;
@@ -226,7 +226,7 @@ impl Decoded {
         }
     }
 
-    /// Values of a document that begins at `offset` which cannot be used.
+    /// Add the unusable values of a document that begins at `offset`.
     fn add_value_faults(&mut self, document: &[u8], scan: &Scan, offset: u64) {
         for f in scan.value_faults() {
             self.rejects.push((

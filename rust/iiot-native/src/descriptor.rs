@@ -1,4 +1,4 @@
-//! Reading a port or a pipe into an intake, on a thread of its own that takes the interpreter's lock only for a listener.
+//! Reads a port or a pipe into an intake, on a thread of its own that holds the interpreter's lock only for a listener.
 
 use iiot_journal::{Intake, now_ns};
 use pyo3::prelude::*;
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 const CHUNK_BYTES: usize = 65536;
-/// What was read last is kept for whoever has to say why the other end died.
+/// How many of the last bytes are kept, to find out why the other end died.
 const TAIL_BYTES: usize = 4096;
 
-/// What has come so far. Times are Unix milliseconds, 0 for never.
+/// The counts so far. Times are Unix milliseconds, 0 for never.
 #[derive(Default)]
 pub(crate) struct Traffic {
     bytes: AtomicU64,
@@ -34,7 +34,7 @@ impl Traffic {
         }
     }
 
-    /// Bytes, time of the last ones in Unix seconds, documents, time of the last one.
+    /// Bytes, time of the last ones in Unix seconds, documents, time of the last document.
     pub(crate) fn get(&self) -> (u64, f64, u64, f64) {
         let seconds = |ms: &AtomicU64| ms.load(Ordering::Relaxed) as f64 / 1000.0;
         (
@@ -46,7 +46,7 @@ impl Traffic {
     }
 }
 
-/// Read until the other end hangs up (gives the end of what came) or `stop` does, pushing each chunk. Nothing that was read is lost.
+/// Read and push each chunk until the other end, or that of `stop`, hangs up. Returns the last bytes. No bytes that were read are lost.
 pub(crate) fn read(
     core: &Mutex<Intake>,
     traffic: &Traffic,
@@ -75,7 +75,7 @@ pub(crate) fn read(
         let [comes, stops] = watched.map(|fd| !fd.revents().is_empty());
         if comes {
             let length = match rustix::io::read(descriptor, &mut chunk) {
-                // Another reader of the port was faster.
+                // Another reader of the port has taken the bytes.
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => None,
                 outcome => Some(outcome.map_err(io::Error::from)?),
             };
@@ -101,7 +101,7 @@ pub(crate) fn read(
             if let Some(listener) = listener {
                 Python::attach(|py| {
                     if let Err(error) = listener.call1(py, (PyBytes::new(py, bytes),)) {
-                        // What it makes of the bytes is its own affair; they are in the journal's hands already.
+                        // An error in the listener has no effect on the bytes, because the journal already has them.
                         error.write_unraisable(py, Some(listener.bind(py)));
                     }
                 });

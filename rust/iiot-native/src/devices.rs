@@ -1,4 +1,4 @@
-//! `DeviceDirectory`: what the registry says of devices, for consumers and the built-in broker.
+//! `DeviceDirectory`: the registry's data about devices, for consumers and the built-in broker.
 
 use iiot_journal::{DeviceEntry, DeviceKey, Directory, UnknownDevices};
 use pyo3::exceptions::PyValueError;

@@ -1,4 +1,4 @@
-//! `HistorySink` and `HistoryReader`: points into the history file, and questions to it.
+//! `HistorySink` and `HistoryReader`: write points to the history file, and query it.
 
 use crate::copying::CopyProgress;
 use crate::journal::Journal;
@@ -13,12 +13,12 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A history sink's way from the journal into its file.
+/// The path of a history sink from the journal to its file.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct HistorySink {
     feed: Mutex<Feed>,
     writer: Mutex<Option<Writer>>,
-    /// Held by a deletion or a copy from the moment that it wants the writer: the next delivery waits for it.
+    /// A deletion or a copy holds this from the moment when it waits for the writer, so that the next delivery waits for it.
     turn: Mutex<()>,
     stop: Stop,
 }
@@ -57,7 +57,7 @@ impl HistorySink {
         let stop = self.stop.clone();
         py.detach(|| {
             let mut writer = lock(&self.writer);
-            // The lock of the file before is released first: it may be the same.
+            // The lock of the previous file is released first, because it may be the same file.
             *writer = None;
             *writer = Some(Writer::open(Path::new(path), limits, check, move || {
                 stop.is_set()
@@ -288,7 +288,7 @@ impl HistoryReader {
     }
 }
 
-/// A value as Python has it; a number without point and exponent is an int.
+/// A value as a Python object. A number without point and exponent is an int.
 fn typed<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     let whole = match value {
         Value::Bool(value) => return Ok(PyBool::new(py, *value).to_owned().into_any()),

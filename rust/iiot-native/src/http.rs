@@ -1,4 +1,4 @@
-//! `Poster` and `Answer`: one POST a call.
+//! `Poster` and `Answer`: one POST per call.
 
 use crate::crossings;
 use crate::errors::HttpError;
@@ -10,13 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::collections::BTreeMap;
 
-/// A kept HTTP connection that posts line protocol.
+/// A persistent HTTP connection that posts line protocol.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Poster {
     core: Core,
 }
 
-/// What a request came to.
+/// The result of a request.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Answer {
     core: iiot_http::Answer,
@@ -73,7 +73,7 @@ impl Poster {
         Ok(Answer { core })
     }
 
-    /// POST bytes as they are, for what is no batch (a benchmark, the doctor's line).
+    /// POST bytes unchanged, for callers without a batch (a benchmark, the line of `doctor`).
     fn post_bytes(&self, py: Python<'_>, body: &[u8]) -> Answer {
         Answer {
             core: py.detach(|| self.core.post(body)),

@@ -1,4 +1,4 @@
-//! `Intake`: chunks of bytes down, numbers up.
+//! `Intake`: takes chunks of bytes, and returns numbers.
 
 use crate::descriptor::{self, Traffic};
 use crate::seconds::seconds;
@@ -9,7 +9,7 @@ use pyo3::types::PyBytes;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Where a source pushes bytes.
+/// Takes the bytes of a source.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Intake {
     core: Mutex<Core>,

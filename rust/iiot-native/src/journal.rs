@@ -1,4 +1,4 @@
-//! `Journal`: opening, asking and closing.
+//! `Journal`: opens, queries and closes the journal.
 
 use crate::copying::CopyProgress;
 use crate::decode::Profile;
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A chunk of a site: run, number, and the values as they are stored.
+/// A chunk of a site: run, number, and the values in their stored form.
 type PlainChunk = (String, u64, Cow<'static, [u8]>);
 
 /// The durable log between sources and sinks.
@@ -227,7 +227,7 @@ impl Journal {
         Ok(())
     }
 
-    /// A random id of the journal, in hexadecimal; made when the journal was.
+    /// A random id of the journal, in hexadecimal, made together with the journal.
     #[getter]
     fn id(&self) -> &str {
         self.core.id()
@@ -241,7 +241,7 @@ impl Journal {
             .map_or_else(String::new, |run| run.id.clone())
     }
 
-    /// Which values of a site came: run, position divided by 64, and the values as they are stored.
+    /// The values that came from a site: run, position divided by 64, and the values in their stored form.
     #[pyo3(signature = (origin, *, behind = None, limit = 256))]
     fn site_chunks(
         &self,
@@ -310,7 +310,7 @@ impl Journal {
 }
 
 impl Journal {
-    /// Begin a source that other classes of this module feed.
+    /// Begin a source whose data comes from other classes of this module.
     pub(crate) fn add_core_source(
         &self,
         py: Python<'_>,

@@ -1,4 +1,4 @@
-//! `read_lines`: line protocol that clients write, as documents for the profile `line-protocol`.
+//! `read_lines`: turns line protocol from clients into documents for the profile `line-protocol`.
 
 use crate::crossings;
 use iiot_core::Precision;
@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// A document, or what is wrong.
+/// A document, or the fault of the line.
 type Line<'py> = (Bound<'py, PyBytes>, String);
 
 #[pyfunction]

@@ -77,7 +77,7 @@ impl LineSink {
                     Duration::from_millis(timeout_ms),
                 );
                 let mut lines = self.reader().next(limits, linger, timeout)?;
-                // Here, because the batch before is usually being posted meanwhile.
+                // Compressed here, because the previous batch is usually posted meanwhile.
                 if let Some(lines) = lines.as_mut().filter(|_| gzip) {
                     lines.gzipped = Some(Gzipped::of(&lines.text));
                 }

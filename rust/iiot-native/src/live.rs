@@ -1,4 +1,4 @@
-//! `Live`: what the values are now, as finished JSON.
+//! `Live`: the present values as finished JSON.
 
 use crate::{crossings, errors, journal::Journal};
 use iiot_live::Live as Core;

@@ -1,13 +1,13 @@
-//! The allocator, told once that this process has many threads and little to do in most of them.
+//! Configures the allocator for a process with many threads, most of which do little.
 
 use pyo3::prelude::*;
 
-/// Blocks of this size and above come from the system and go back to it at once: large batches, a few a second. By itself glibc
-/// raises this limit to the largest block it has seen freed, and keeps what lies between them for ever.
+/// Blocks of this size and above come from the system and go back to it at once. These are large batches, a few per second. By default glibc
+/// raises this limit to the largest freed block, and keeps the memory between such blocks.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES: libc::c_int = 128 << 10;
 
-/// glibc gives threads arenas of their own, which keep what they once held: ten megabytes here, and slow growth.
+/// glibc gives each thread an arena of its own, which keeps its memory. That would be ten megabytes here, and would grow slowly.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn one_arena() -> bool {
     let set = |parameter, value| {
@@ -22,7 +22,7 @@ fn one_arena() -> bool {
     false
 }
 
-/// Let all threads share one arena. Call before threads are started; other allocators are left as they are.
+/// Let all threads share one arena. Call this before threads are started. Other allocators than glibc's are not changed.
 #[pyfunction]
 fn share_arena() -> bool {
     one_arena()

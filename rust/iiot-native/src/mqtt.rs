@@ -1,4 +1,4 @@
-//! `MqttSink`: one call a connection.
+//! `MqttSink`: one call per connection.
 
 use crate::crossings;
 use crate::errors::MqttError;

@@ -1,4 +1,4 @@
-//! What MQTT takes as text, for those who read a configuration or write documents for other MQTT clients.
+//! Checks texts for MQTT, for code that reads a configuration or writes documents for other MQTT clients.
 
 use iiot_core::mqtt_text::{MAX_PART_BYTES, MAX_TEXT_BYTES, replaced, text_fault_within};
 use pyo3::prelude::*;
@@ -7,7 +7,7 @@ use pyo3::types::PyString;
 #[pyfunction]
 #[pyo3(signature = (text, *, max_bytes = MAX_TEXT_BYTES), text_signature = "(text, *, max_bytes=65535)")]
 fn mqtt_text_fault(text: &Bound<'_, PyString>, max_bytes: usize) -> Option<String> {
-    // What Rust cannot hold as text is half of a surrogate pair: nothing else is missing there.
+    // A Python text that Rust cannot hold contains a lone surrogate; there is no other reason.
     text.to_cow().map_or_else(
         |_| Some("holds half of a surrogate pair, which MQTT does not allow".to_owned()),
         |text| text_fault_within(&text, max_bytes).map(|fault| fault.to_string()),

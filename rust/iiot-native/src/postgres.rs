@@ -1,4 +1,4 @@
-//! `PostgresSink`, `RowBatch` and `PostgresConnection`: rows for a database that keeps the position itself.
+//! `PostgresSink`, `RowBatch` and `PostgresConnection`: rows for a database that stores the position itself.
 
 use crate::journal::Journal;
 use crate::postgres_values::{Parameter, tuple, values};
@@ -56,13 +56,13 @@ impl PostgresSettings {
     }
 }
 
-/// A sink of a database that keeps the position.
+/// A sink for a database that stores the position.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct PostgresSink {
     core: Sink,
 }
 
-/// What a connection began with.
+/// The state at the beginning of a connection.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct PostgresResumed {
     core: Connected,
@@ -302,7 +302,7 @@ impl RowBatch {
     }
 }
 
-/// A connection for commands and questions, beside the sink.
+/// A connection for commands and queries, beside the sink.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct PostgresConnection {
     core: Mutex<Connection>,

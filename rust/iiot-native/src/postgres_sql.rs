@@ -1,4 +1,4 @@
-//! Statements for PostgreSQL as text, for commands that print or run them.
+//! Gives statements for PostgreSQL as text, to commands that print or run them.
 
 use iiot_postgres::plain;
 use iiot_postgres::position::Key;
@@ -42,7 +42,7 @@ fn postgres_partitions(schema: &str, table: &str) -> String {
     plain::partitions(schema, table)
 }
 
-/// Makes the partitions that a table lacks of the week of a time and of the next, each in a statement or two; by the function of `init` if that is to be used.
+/// Makes the missing partitions of a table for the week of a time and the next week, each in one or two statements, or by the function of `init`.
 #[pyfunction]
 #[pyo3(signature = (schema, table, known, now_us, *, by_function))]
 #[expect(clippy::needless_pass_by_value, reason = "extracted by pyo3")]
@@ -69,7 +69,7 @@ fn postgres_add_partitions(
         .collect()
 }
 
-/// Gives a row if the function that makes partitions is there and may be called.
+/// Returns a row if the function that makes partitions exists and may be called.
 #[pyfunction]
 fn postgres_has_partition_function(schema: &str) -> String {
     plain::has_partition_function(schema)

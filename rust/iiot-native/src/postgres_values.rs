@@ -1,4 +1,4 @@
-//! Parameters of statements and values of rows, between Python and PostgreSQL.
+//! Converts parameters of statements and values of rows between Python and PostgreSQL.
 
 use iiot_postgres::value::Value;
 use pyo3::IntoPyObjectExt;
@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyTuple};
 /// A parameter; None is NULL.
 pub(crate) type Parameter = Option<Given>;
 
-/// What Python gives.
+/// A parameter from Python.
 #[derive(FromPyObject)]
 pub(crate) enum Given {
     Integer(i64),

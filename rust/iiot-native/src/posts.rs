@@ -1,4 +1,4 @@
-//! `Posts`: messages of HTTP clients into the journal, and what became of them; one call a batch.
+//! `Posts`: puts messages of HTTP clients into the journal and returns their outcomes, with one call per batch.
 
 use crate::crossings;
 use crate::decode::Profile;
@@ -27,12 +27,12 @@ type PostArgument = (
     i64,
 );
 
-/// Ticket, and outcome and detail of each message.
+/// The ticket, and the outcome and detail of each message.
 type Result = (u64, Vec<(&'static str, String)>);
 
 struct Inner {
     core: Core,
-    /// The end that is written to, while results are wanted.
+    /// The end to which a byte is written, as long as results are wanted.
     bell: Mutex<Option<UnixStream>>,
 }
 
@@ -42,7 +42,7 @@ impl Inner {
         if self.core.has_results()
             && let Some(bell) = lock(&self.bell).as_mut()
         {
-            // Full is as good: it is readable then.
+            // If the pipe is full, the other end is readable anyway.
             let _ = bell.write(&[1]);
         }
     }
@@ -52,7 +52,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The place of HTTP clients in the journal.
+/// The source of HTTP clients in the journal.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Posts {
     inner: Arc<Inner>,
@@ -128,7 +128,7 @@ impl Posts {
         py.detach(|| {
             let posts: Vec<Post<'_>> = messages.iter().map(post).collect();
             let ticket = self.inner.core.post(&posts);
-            // It may be synced already.
+            // The batch may already be synced.
             self.inner.ring();
             ticket
         })
@@ -147,7 +147,7 @@ impl Posts {
         py.detach(|| {
             if let Some(listening) = lock(&self.listening).as_mut() {
                 let mut room = [0; 64];
-                // What rings behind this makes it readable again.
+                // Results that come after this make the descriptor readable again.
                 while listening.read(&mut room).is_ok_and(|length| length > 0) {}
             }
             let answered = self.inner.core.results().into_iter();

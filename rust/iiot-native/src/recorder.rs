@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Topic, payload, arrival in nanoseconds since 1970.
 type Kept = (Vec<u8>, Vec<u8>, i64);
 
-/// Hands messages on; they are durable when the function has returned.
+/// Passes messages on. They are durable when the function has returned.
 struct ListenerInlet {
     listener: Py<PyAny>,
     kept: Vec<Kept>,
@@ -39,7 +39,7 @@ impl Inlet for ListenerInlet {
     fn skip(&mut self, _: &Arrived<'_>, _: &'static str) {}
 
     fn refuse_long(&mut self, arrived: &Arrived<'_>) {
-        // What is there of it shows later why it was refused.
+        // The beginning of the message shows later why it was refused.
         self.keep(arrived);
     }
 

@@ -1,4 +1,4 @@
-//! `SideConnection`: a connection beside a sink's, for what belongs to no ledger.
+//! `SideConnection`: a connection beside a sink's, for messages that belong to no ledger.
 
 use crate::mqtt::{protocol, refused};
 use crate::seconds::seconds;
@@ -6,7 +6,7 @@ use iiot_mqtt::{Config, Publish};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-/// A connection of its own: messages of subscriptions in, publishes out.
+/// A separate connection, which takes messages of subscriptions and sends publishes.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct SideConnection {
     core: iiot_mqtt::SideConnection,

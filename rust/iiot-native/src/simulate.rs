@@ -1,4 +1,4 @@
-//! `Simulator`: sensor nodes that do not exist.
+//! `Simulator`: simulated sensor nodes.
 
 use crate::crossings;
 use iiot_simulate::{Settings, Simulator as Core, natural_rate_per_s};
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Gives the log of a receiver, piece by piece.
+/// Makes the log of a receiver, piece by piece.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Simulator {
     core: Mutex<Core>,

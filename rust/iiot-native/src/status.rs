@@ -1,4 +1,4 @@
-//! The ledger and the rejects as dictionaries, as the status document has them.
+//! The ledger and the rejects as dictionaries, in the form of the status document.
 
 use iiot_journal::{Reject, Status};
 use pyo3::prelude::*;

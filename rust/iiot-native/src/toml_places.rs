@@ -1,4 +1,4 @@
-//! Where the keys of a TOML text stand.
+//! The lines of the keys in a TOML text.
 
 use iiot_core::toml_places::places;
 use pyo3::prelude::*;

@@ -1,19 +1,19 @@
-//! A statement with parameters, as questions that are asked again and again send it.
+//! Runs a statement with parameters, for queries that are repeated often.
 
 use crate::error::Result;
 use crate::value::Value;
 use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::{Client, Statement};
 
-/// So many sets of parameters are under way at once.
+/// The most sets of parameters that are under way at once.
 pub(crate) const PIPELINED: usize = 256;
 
-/// What a statement gave.
+/// The result of a statement.
 #[derive(Debug, Default, PartialEq)]
 pub struct Asked {
-    /// The rows, each a value for each column.
+    /// The rows, each with one value per column.
     pub rows: Vec<Vec<Value>>,
-    /// How many rows were changed, or given.
+    /// The number of changed or returned rows.
     pub changed: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Which tables and columns there are, and what a column of a known type can hold.
+//! The known tables and columns, and the texts that a column of a known type can hold.
 
 use crate::names::quoted;
 use iiot_core::hash::fingerprint;
@@ -6,31 +6,31 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-/// The types that are checked before they are sent; the server judges all others.
+/// The types whose values are checked before they are sent; the server checks all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
-    /// `smallint`, `integer`, `bigint`: so many bytes.
+    /// `smallint`, `integer`, `bigint`, with the number of bytes.
     Integer(u8),
-    /// `real`, `double precision`: so many bytes.
+    /// `real`, `double precision`, with the number of bytes.
     Float(u8),
     /// `numeric`.
     Numeric,
     /// `boolean`.
     Boolean,
-    /// `text`, or `character varying(n)` with so many characters.
+    /// `text`, or `character varying(n)` with its length in characters.
     Text(Option<u32>),
-    /// `timestamp with time zone` or without.
+    /// `timestamp`, with or without time zone.
     Time,
     /// `json` or `jsonb`.
     Json,
     /// `uuid`.
     Uuid,
-    /// Anything else.
+    /// Any other type.
     Other,
 }
 
 impl ColumnType {
-    /// From the name that `format_type` gives.
+    /// Read the name that `format_type` gives.
     pub fn parse(name: &str) -> Self {
         if name.ends_with("[]") {
             return Self::Other;
@@ -56,7 +56,7 @@ impl ColumnType {
         }
     }
 
-    /// Whether a text can surely not be stored in such a column. What is not sure is left to the server.
+    /// Whether a text certainly cannot be stored in such a column. The server decides uncertain cases.
     pub fn refuses(self, text: &str) -> bool {
         match self {
             Self::Integer(bytes) => is_plain(text) && !is_integer(text, bytes),
@@ -69,7 +69,7 @@ impl ColumnType {
     }
 }
 
-/// Whether the server has no other way to read a number here, as it has for `0x10` and `1_000`.
+/// Whether the text has none of the forms that only some servers read as a number, such as `0x10` and `1_000`.
 fn is_plain(text: &str) -> bool {
     !text
         .bytes()
@@ -85,14 +85,14 @@ fn is_integer(text: &str, bytes: u8) -> bool {
     }
 }
 
-/// Neither too large for the type nor too small to be told from nothing: the server takes neither.
+/// Whether a float is neither too large for the type nor so small that it would become 0: the server accepts neither.
 fn is_float(text: &str, bytes: u8) -> bool {
     let text = text.trim();
     let Ok(value) = text.parse::<f64>() else {
         return false;
     };
     let (infinite, zero) = if bytes == 4 {
-        // What is far outside is refused here; at the very edge the server decides.
+        // Values far outside are refused here; near the edge the server decides.
         (value.abs() > 3.5e38, value.abs() < 1e-46)
     } else {
         (value.is_infinite(), value == 0.0)
@@ -103,7 +103,7 @@ fn is_float(text: &str, bytes: u8) -> bool {
     !(has_digit && (infinite || (zero && is_nonzero)))
 }
 
-/// What `boolean` reads: unique beginnings of these words, in any case.
+/// The texts that `boolean` accepts: unique prefixes of these words, in upper or lower case.
 fn is_boolean(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
     match text.as_str() {
@@ -115,10 +115,10 @@ fn is_boolean(text: &str) -> bool {
     }
 }
 
-/// By name. The names are the database's: nobody from outside can choose them so that they collide.
+/// Columns by name. The names come from the database, so no outsider can choose them so that they collide.
 type Names<T> = HashMap<Box<[u8]>, T, BuildHasherDefault<Quick>>;
 
-/// A hash of few instructions.
+/// A fast hash.
 #[derive(Debug, Default, Clone)]
 struct Quick(u64);
 
@@ -136,7 +136,7 @@ impl Hasher for Quick {
     }
 }
 
-/// A column as the catalogue has it.
+/// A column, as in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// Its name.
@@ -145,16 +145,16 @@ pub struct Column {
     pub type_name: String,
     /// Its type.
     pub kind: ColumnType,
-    /// It takes no row that lacks it: NOT NULL without a default.
+    /// Whether every row needs a value for it: NOT NULL without a default.
     pub is_required: bool,
-    /// It is computed, and no row can bring a value for it.
+    /// Whether it is computed, so that no row can have a value for it.
     pub is_computed: bool,
 }
 
-/// How a table is divided.
+/// How a table is partitioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Division {
-    /// Not at all, or in a way that is not the gateway's business.
+    /// Not at all, or in a way that the gateway does not handle.
     None,
     /// By ranges of its time column, in partitions that must exist.
     Partitions,
@@ -162,22 +162,22 @@ pub enum Division {
     Hypertable,
 }
 
-/// A table as the catalogue has it.
+/// A table, as in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Its name, which is the measurement's.
+    /// Its name, which is the name of the measurement.
     pub name: String,
-    /// Its columns in their order.
+    /// Its columns, in their order.
     pub columns: Vec<Column>,
-    /// Which column is which.
+    /// The number of each column, by name.
     by_name: Names<usize>,
     /// The time column.
     pub time: usize,
-    /// The column for what has no column.
+    /// The column for values without a column of their own.
     pub extra: Option<usize>,
-    /// The column for the digest of what a row says, which is unique together with the time.
+    /// The column for the digest of a row's content, which is unique together with the time.
     pub content: Option<usize>,
-    /// How it is divided.
+    /// How it is partitioned.
     pub division: Division,
 }
 
@@ -185,11 +185,11 @@ pub struct Table {
 pub const TIME: &str = "time";
 /// The name of the column for what has no column.
 pub const EXTRA: &str = "extra";
-/// The name of the column for the digest of what a row says.
+/// The name of the column for the digest of a row's content.
 pub const CONTENT: &str = "content_id";
 
 impl Table {
-    /// None if it has no time column of this name with the type of a time.
+    /// None if the table has no time column with this name and a type for times.
     pub fn new(
         name: String,
         columns: Vec<Column>,
@@ -217,8 +217,8 @@ impl Table {
         })
     }
 
-    /// Columns of these names, and those that no row may lack, for a table beside this one. (`LIKE` would need the right to read this one, and
-    /// would ask for what has a default here.)
+    /// The definitions of these columns and of the required ones, for a table beside this one. (`LIKE` would need the right to read this table, and
+    /// would also require the columns with a default.)
     pub(crate) fn definitions<'n>(&self, names: impl Iterator<Item = &'n str>) -> String {
         let names: Vec<&str> = names.collect();
         let wanted = self
@@ -234,7 +234,7 @@ impl Table {
         definitions.join(", ")
     }
 
-    /// The column of a tag or field; none for the gateway's own (the time, what has no column, the digest), and for one that is computed.
+    /// The column of a tag or field; none for the gateway's own columns (time, `extra`, digest), and for computed ones.
     pub fn column(&self, name: &[u8]) -> Option<usize> {
         let at = *self.by_name.get(name)?;
         let is_computed = self.columns.get(at).is_none_or(|c| c.is_computed);
@@ -243,7 +243,7 @@ impl Table {
     }
 }
 
-/// The tables that are known.
+/// The known tables.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     tables: Names<Arc<Table>>,
@@ -251,32 +251,32 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The table of a measurement; none if it is not known, which does not mean that there is none.
+    /// The table of a measurement; none if it is not known, although it may exist.
     pub fn table(&self, measurement: &[u8]) -> Option<&Arc<Table>> {
         self.tables.get(measurement)
     }
 
-    /// Why no row can be written to the table of a measurement.
+    /// The reason why no row can be written to the table of a measurement.
     pub fn unusable(&self, measurement: &[u8]) -> Option<&Arc<str>> {
         self.unusable.get(measurement)
     }
 
-    /// How many tables are known.
+    /// The number of known tables.
     pub fn len(&self) -> usize {
         self.tables.len()
     }
 
-    /// Whether none is known.
+    /// Whether no table is known.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }
 
-    /// Put in a table to which no row can be written, and why.
+    /// Add a table to which no row can be written, with the reason.
     pub fn put_unusable(&mut self, name: &str, reason: &str) {
         self.unusable.insert(name.as_bytes().into(), reason.into());
     }
 
-    /// Put in what is known of a table.
+    /// Add a known table.
     pub fn put(&mut self, table: Table) {
         self.tables
             .insert(table.name.as_bytes().into(), Arc::new(table));

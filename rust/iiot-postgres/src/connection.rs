@@ -1,6 +1,6 @@
-//! One connection: opening it, running statements within a time, cancelling, closing.
+//! One connection: opens it, runs statements within a time limit, cancels, and closes.
 //!
-//! It lives on the thread that calls. Nothing needs it while no call is under way: keepalives are the kernel's.
+//! It runs on the calling thread. Between calls it needs no attention, because the kernel sends the keepalives.
 
 use crate::asking::{Asked, PIPELINED, asked};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,10 +20,10 @@ use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage, SimpleQuer
 
 /// The oldest server that is known to work.
 const OLDEST_VERSION: u32 = 130_000;
-/// How long a connection that is given up may take to say goodbye.
+/// How long an abandoned connection may take to close.
 const GOODBYE: Duration = Duration::from_millis(300);
 
-/// Ends what is under way, and everything after it.
+/// Ends the call under way, and every later one.
 #[derive(Debug, Default)]
 pub struct Cancel {
     is_set: AtomicBool,
@@ -31,19 +31,19 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// End the call that is under way, and every later one, with `Cancelled`.
+    /// End the call under way, and every later one, with `Cancelled`.
     pub fn set(&self) {
         self.is_set.store(true, Ordering::Release);
         self.told.notify_waiters();
     }
 
-    /// Whether it is set.
+    /// Whether it was cancelled.
     pub fn is_set(&self) -> bool {
         self.is_set.load(Ordering::Acquire)
     }
 }
 
-/// What is known of a server.
+/// The known properties of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// As `server_version_num`: 150020 is 15.20.
@@ -52,7 +52,7 @@ pub struct Server {
     pub timescaledb: Option<String>,
 }
 
-/// A connection that can be opened again and again.
+/// A connection that can be opened several times.
 pub struct Connection {
     settings: Settings,
     target: Target,
@@ -65,11 +65,11 @@ pub struct Connection {
 struct Open {
     client: Client,
     driver: JoinHandle<()>,
-    /// Why the connection ended, if the server said so.
+    /// Why the connection ended, if the server gave a reason.
     fate: Fate,
-    /// Told of each notification of a channel that is listened to.
+    /// Set at each notification on a channel of LISTEN.
     notified: Arc<Notify>,
-    /// Statements that were asked before, by their text.
+    /// Prepared statements, by their text.
     prepared: HashMap<String, Statement>,
     server: Server,
 }
@@ -89,7 +89,7 @@ impl Open {
 type Fate = Arc<Mutex<Option<Error>>>;
 
 impl Connection {
-    /// Check the settings; does not connect.
+    /// Check the settings, without connecting.
     pub fn new(settings: Settings) -> Result<Self> {
         let target = Target::new(&settings)?;
         let tls = if target.trust.mode == TlsMode::Disable || target.is_local() {
@@ -111,7 +111,7 @@ impl Connection {
         })
     }
 
-    /// What ends the call that is under way.
+    /// The handle that ends the call under way.
     pub fn cancel(&self) -> Arc<Cancel> {
         Arc::clone(&self.cancel)
     }
@@ -126,19 +126,19 @@ impl Connection {
         self.target.shown()
     }
 
-    /// What is known of the server; none while there is no connection.
+    /// The known properties of the server; none without a connection.
     pub fn server(&self) -> Option<&Server> {
         self.open.as_ref().map(|open| &open.server)
     }
 
-    /// Whether there is a connection, as far as is known.
+    /// Whether the connection is open, as far as is known.
     pub fn is_open(&self) -> bool {
         self.open
             .as_ref()
             .is_some_and(|open| !open.client.is_closed())
     }
 
-    /// Connect, and look whether the server can be written to.
+    /// Connect, and check that the server accepts writes.
     pub fn open(&mut self) -> Result<()> {
         self.close();
         let runtime = self.runtime.take();
@@ -146,7 +146,7 @@ impl Connection {
             .as_ref()
             .ok_or_else(Error::cancelled)
             .and_then(|runtime| {
-                // Each server, once more in the other way, and a question.
+                // Time for each server, for a second attempt with or without TLS, and for one query.
                 let attempts = 2 * self.target.hosts() as u32 + 1;
                 let within = self.settings.connect_timeout.saturating_mul(attempts);
                 runtime.block_on(bounded(&self.cancel, within, self.connect()))
@@ -179,7 +179,7 @@ impl Connection {
         Ok(open)
     }
 
-    /// Try with and without TLS in the order that the mode says.
+    /// Try with and without TLS, in the order of the mode.
     async fn connect_as_told(&self) -> Result<Open> {
         let Some(tls) = &self.tls else {
             return self.connect_plain().await;
@@ -192,7 +192,7 @@ impl Connection {
             Ok(open) => return Ok(open),
             Err(error) => error,
         };
-        // A server that is not there need not be tried twice.
+        // An unavailable server need not be tried twice.
         let may_be_the_way = error.kind == ErrorKind::Report || error.to_string().contains("TLS");
         match self.target.trust.mode {
             TlsMode::Allow if may_be_the_way => self.connect_tls(tls).await,
@@ -213,7 +213,7 @@ impl Connection {
         Ok(drive(client, connection))
     }
 
-    /// Run statements within the time of a transaction. After an error the connection is closed: what the server did is read back from it.
+    /// Run statements within the time of a transaction. After an error the connection is closed, and the caller reads the result from the server.
     pub fn run<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
         let (Some(runtime), Some(open)) = (&self.runtime, &self.open) else {
             return Err(no_connection());
@@ -244,8 +244,8 @@ impl Connection {
         Ok(found.iter().map(texts).collect())
     }
 
-    /// The rows of a statement whose parameters are `$1`, `$2` and so on, and how many rows it changed. What the server refuses does not close the
-    /// connection: a transaction that was open is to be rolled back.
+    /// The rows of a statement with the parameters `$1`, `$2` and so on, and the number of changed rows. If the server refuses the statement, the
+    /// connection stays open, and the caller must roll back an open transaction.
     pub fn ask(&mut self, sql: &str, parameters: &[Value]) -> Result<Asked> {
         self.on_open(async |open| {
             let statement = open.statement(sql).await?;
@@ -253,7 +253,7 @@ impl Connection {
         })
     }
 
-    /// The same statement with each set of parameters; they wait for the server together. How many rows were changed.
+    /// Run the same statement with each set of parameters, all sent together. Returns the number of changed rows.
     pub fn ask_many(&mut self, sql: &str, sets: &[Vec<Value>]) -> Result<u64> {
         self.on_open(async |open| {
             let statement = open.statement(sql).await?;
@@ -268,7 +268,7 @@ impl Connection {
         })
     }
 
-    /// Wait until a channel that is listened to says something, at most so long. False if nothing was said. The connection is closed if it broke.
+    /// Wait for a notification on a channel of LISTEN, for a limited time. False if none came. A broken connection is closed.
     pub fn notified(&mut self, within: Duration) -> Result<bool> {
         let (Some(runtime), Some(open)) = (&self.runtime, &mut self.open) else {
             return Err(no_connection());
@@ -294,7 +294,7 @@ impl Connection {
         said
     }
 
-    /// Work on the connection within the time of a transaction. An error without the server's words closes it: what the server did is not known then.
+    /// Use the connection within the time of a transaction. An error without the server's words closes it, because the result is then unknown.
     fn on_open<T>(&mut self, work: impl AsyncFnOnce(&mut Open) -> Result<T>) -> Result<T> {
         let (Some(runtime), Some(open)) = (&self.runtime, &mut self.open) else {
             return Err(no_connection());
@@ -316,14 +316,14 @@ impl Connection {
         Err(said.filter(|_| error.sqlstate.is_none()).unwrap_or(error))
     }
 
-    /// Let go of a connection that is of no use any more, without a word to the server.
+    /// Drop a useless connection, without a message to the server.
     fn abandon(&mut self) {
         if let Some(open) = self.open.take() {
             open.driver.abort();
         }
     }
 
-    /// End the connection; a transaction that is open is rolled back.
+    /// Close the connection. An open transaction is rolled back.
     pub fn close(&mut self) {
         let (Some(runtime), Some(open)) = (&self.runtime, self.open.take()) else {
             return;
@@ -342,7 +342,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.close();
-        // An ordinary drop would wait for a name lookup that is still under way.
+        // An ordinary drop would wait for a name lookup under way.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -357,7 +357,7 @@ fn taken(fate: &Fate) -> Option<Error> {
     fate.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Leave a connection to a task of the current runtime.
+/// Let a task of the current runtime serve a connection.
 fn drive<S, T>(client: Client, mut connection: tokio_postgres::Connection<S, T>) -> Open
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -392,7 +392,7 @@ where
     }
 }
 
-/// Run something until it ends, the time is over, or it is cancelled.
+/// Run a future until it ends, the time is over, or it is cancelled.
 async fn bounded<T>(
     cancel: &Cancel,
     within: Duration,

@@ -1,15 +1,15 @@
-//! How values are written for COPY in text form: cells, times, and members of a JSON object.
+//! Writes values for COPY in text form: cells, times, and members of a JSON object.
 
 use std::borrow::Cow;
 
-/// What stands for no value.
+/// The text for NULL.
 pub(crate) const NULL: &[u8] = br"\N";
 
-/// A value holds U+0000, which no text of PostgreSQL can.
+/// The error for a value with U+0000, which PostgreSQL cannot store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HoldsNul;
 
-/// Append a cell. Bytes that are no UTF-8 are replaced; U+0000 is replaced or an error.
+/// Append a cell. Invalid UTF-8 is replaced; U+0000 is replaced, or an error.
 pub(crate) fn push_cell(
     value: &[u8],
     replace_nul: bool,
@@ -40,7 +40,7 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// Append a time as PostgreSQL reads it whatever its settings are. `time_us` is microseconds since 1970.
+/// Append a time in a form that PostgreSQL reads with any settings. `time_us` is microseconds since 1970.
 pub(crate) fn push_time(time_us: i64, out: &mut Vec<u8>) {
     const DAY_US: i64 = 86_400_000_000;
     let (year, month, day) = civil(time_us.div_euclid(DAY_US));

@@ -1,4 +1,4 @@
-//! What an error means: wait, wait and report, or stop. A row that is refused is no error: see [`crate::transaction`].
+//! Errors and their meaning: wait, wait and report, or stop. A refused row is no error: see [`crate::transaction`].
 
 use std::error::Error as _;
 use std::fmt;
@@ -10,17 +10,17 @@ use std::io;
 pub enum ErrorKind {
     /// The server is away, busy or full, or the connection broke. Wait, and try again.
     Wait,
-    /// A person has to act: a wrong password, missing rights, a missing table, a certificate. Say so, wait, and try again.
+    /// A person must act: a wrong password, missing rights, a missing table, a certificate. Report it, wait, and try again.
     Report,
-    /// Another writer moved the position. Connect again: what it says then is what holds.
+    /// Another writer moved the position. Connect again; the position read then is valid.
     Moved,
-    /// The position belongs to a run that this journal does not know: a clone, or an old restore. Stop until it is adopted.
+    /// The position belongs to a run that this journal does not know, because the journal was copied or restored. Stop until it is adopted.
     UnknownRun,
-    /// The settings cannot be used. Trying again changes nothing.
+    /// The settings cannot be used. Another attempt would fail in the same way.
     Settings,
     /// The journal could not be read or written. Wait, and try again.
     Journal,
-    /// It was cancelled.
+    /// The call was cancelled.
     Cancelled,
 }
 
@@ -39,19 +39,19 @@ impl ErrorKind {
     }
 }
 
-/// A kind, a sentence, and what the server called it.
+/// An error: a kind, a sentence, and the server's code.
 #[derive(Debug, Clone)]
 pub struct Error {
     /// What to do about it.
     pub kind: ErrorKind,
-    /// Five characters, if the server said something.
+    /// The SQLSTATE (five characters), if the server sent one.
     pub sqlstate: Option<String>,
-    /// The constraint that a row broke.
+    /// The constraint that a row violated.
     pub constraint: Option<String>,
     message: String,
 }
 
-/// The result of everything here.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -76,7 +76,7 @@ impl Error {
         Self::new(ErrorKind::Cancelled, "cancelled")
     }
 
-    /// The same error, saying what was being done.
+    /// The same error, with the action that failed.
     pub(crate) fn doing(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
@@ -120,24 +120,24 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-/// What the server's code means where no row is to blame.
+/// The meaning of the server's code if no row is to blame.
 fn kind_of(code: &str) -> ErrorKind {
     let class = code.get(..2).unwrap_or_default();
     match (class, code) {
-        // Connections, failed transactions, resources, its disk. A replica before it is promoted; a lock, a cancelled statement, a server that starts or
-        // ends; a table that another made meanwhile.
+        // Connections, failed transactions, resources, the disk; a replica before it is promoted; a lock, a cancelled statement, a server that starts or
+        // ends; a table that another client made meanwhile.
         ("08" | "40" | "53" | "58", _)
         | (
             _,
             "25006" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "42P07"
             | "23505",
         ) => ErrorKind::Wait,
-        // Passwords, rights, names, features, and whatever is not known.
+        // Passwords, rights, names, features, and all unknown codes.
         _ => ErrorKind::Report,
     }
 }
 
-/// An error without the server's words: the connection, TLS, or our own settings.
+/// An error without the server's words: in the connection, TLS or the settings.
 fn kind_of_silence(error: &tokio_postgres::Error) -> ErrorKind {
     if error.is_closed() {
         return ErrorKind::Wait;
@@ -187,16 +187,16 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What the server said about a row of a COPY.
+/// The server's refusal of a row of a COPY.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Blame {
-    /// Which line, from 1 on, if it named one.
+    /// The line, from 1, if the server named one.
     pub line: Option<usize>,
-    /// Its words.
+    /// The server's words.
     pub words: String,
 }
 
-/// Whether an error of a COPY blames a row: only data, constraints, and what triggers raise.
+/// Whether an error of a COPY blames a row. Only errors of data, constraints and triggers do.
 pub(crate) fn blame(error: &tokio_postgres::Error, table: &str) -> Option<Blame> {
     let said = error.as_db_error()?;
     let code = said.code().code();
@@ -223,7 +223,7 @@ pub(crate) fn blame(error: &tokio_postgres::Error, table: &str) -> Option<Blame>
     })
 }
 
-/// The line of the context that tells of the COPY. It may be in any language, but it begins with these words in all that name a line.
+/// The line of the context that describes the COPY. It may be in any language, but begins with these words in all languages that name a line.
 fn copy_context<'p>(place: &'p str, table: &str) -> Option<&'p str> {
     let begins = format!("COPY {table},");
     place.lines().find(|line| line.starts_with(&begins))

@@ -1,7 +1,7 @@
-//! Typed rows into PostgreSQL and TimescaleDB, each exactly once.
+//! Writes typed rows to PostgreSQL and TimescaleDB, each exactly once.
 //!
-//! A [`sink::Sink`] reads a journal's frames as rows ([`rows::Rows`]) and commits them together with the position that they reach. What an error
-//! means is in its [`ErrorKind`]; when to try again, and what to say, is the business of whoever calls.
+//! A [`sink::Sink`] reads a journal's frames as rows ([`rows::Rows`]) and commits them together with the position behind them. The
+//! [`ErrorKind`] says what an error means. The caller decides when to try again, and writes the log.
 
 #![forbid(unsafe_code)]
 

@@ -1,11 +1,11 @@
-//! Names and texts inside statements: always quoted, never longer than the server keeps them.
+//! Names and texts inside statements: always quoted, and never longer than the server's limit.
 
 use crate::error::{Error, Result};
 
-/// Bytes of a name that the server keeps; it cuts what is longer, and two names could become one.
+/// The most bytes of a name. The server cuts longer names, so two names could become one.
 pub const MAX_NAME_BYTES: usize = 63;
 
-/// A name that the server keeps as it is.
+/// A name that the server does not change.
 pub fn check(what: &str, name: &str) -> Result<()> {
     let fault = if name.is_empty() {
         "is empty"
@@ -20,7 +20,7 @@ pub fn check(what: &str, name: &str) -> Result<()> {
     Err(Error::report(format!("the {what} {shown:?} {fault}")))
 }
 
-/// Whether the server keeps a name as it is.
+/// Whether the server keeps a name unchanged.
 pub fn is_kept(name: &str) -> bool {
     check("name", name).is_ok()
 }
@@ -35,7 +35,7 @@ pub fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", quoted(schema), quoted(name))
 }
 
-/// A text as a literal that means the same whatever `standard_conforming_strings` is.
+/// A text as a literal whose meaning does not depend on `standard_conforming_strings`.
 pub fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if doubled.contains('\\') {
@@ -45,7 +45,7 @@ pub fn literal(text: &str) -> String {
     }
 }
 
-/// A name made of two, cut and told apart by a digest where both together are too long.
+/// A name made of two. If both together are too long, they are cut, and a digest keeps the result unique.
 pub fn joined(base: &str, rest: &str) -> String {
     let whole = format!("{base}{rest}");
     if whole.len() <= MAX_NAME_BYTES {

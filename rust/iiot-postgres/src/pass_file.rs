@@ -1,9 +1,9 @@
-//! libpq's password file: `host:port:database:user:password`, a line each, the first that fits.
+//! Reads libpq's password file: lines `host:port:database:user:password`; the first line that fits counts.
 
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Whose password is wanted.
+/// The connection whose password is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// The host's name; `localhost` for a socket in a folder.
@@ -16,7 +16,7 @@ pub struct Wanted<'a> {
     pub user: &'a str,
 }
 
-/// The password for a connection from the file named, or from libpq's usual place; none if there is none.
+/// The password for a connection, from the named file or from libpq's default file; none if there is none.
 pub fn find(named: Option<PathBuf>, wanted: &Wanted<'_>) -> Result<Option<String>> {
     let Some(path) = named.or_else(usual_place) else {
         return Ok(None);
@@ -68,7 +68,7 @@ fn look_up(text: &str, wanted: &Wanted<'_>) -> Option<String> {
         })
 }
 
-/// At most five fields, parted by colons; a backslash lets the next character be itself.
+/// At most five fields, separated by colons. A backslash escapes the next character.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut characters = line.chars();

@@ -1,4 +1,4 @@
-//! The statements that only PostgreSQL without TimescaleDB needs: weekly partitions and `time_bucket`. Roll-ups are in [`crate::roll_up`].
+//! Statements for PostgreSQL without TimescaleDB: weekly partitions and `time_bucket`. Roll-ups are in [`crate::roll_up`].
 
 use crate::copy_text::{civil, push_time};
 use crate::names::{joined, literal, qualified};
@@ -8,7 +8,7 @@ const WEEK_US: i64 = 7 * DAY_US;
 /// Weeks begin on a Monday, and 1970 began on a Thursday.
 const FIRST_MONDAY_US: i64 = -3 * DAY_US;
 
-/// The function that makes partitions for a role that may not.
+/// The function that makes partitions for a role without that right.
 pub const PARTITION_FUNCTION: &str = "iiot_gateway_add_partition";
 
 /// The number of the week of a time.
@@ -22,7 +22,7 @@ pub const fn times_of_week(week: i64) -> (i64, i64) {
     (from, from + WEEK_US)
 }
 
-/// What of a range none of the known ranges takes.
+/// The parts of a range that no known range covers.
 pub fn gaps(range: (i64, i64), known: &[(i64, i64)]) -> Vec<(i64, i64)> {
     let mut sorted: Vec<(i64, i64)> = known.to_vec();
     sorted.sort_unstable();
@@ -42,7 +42,7 @@ pub fn gaps(range: (i64, i64), known: &[(i64, i64)]) -> Vec<(i64, i64)> {
     found
 }
 
-/// What none of the known partitions takes of the week of a time and of the week behind that.
+/// The parts of the week of a time, and of the next week, that no known partition covers.
 pub fn missing_ahead(time_us: i64, known: &[(i64, i64)]) -> Vec<(i64, i64)> {
     let present = week(time_us);
     [present, present + 1]
@@ -51,7 +51,7 @@ pub fn missing_ahead(time_us: i64, known: &[(i64, i64)]) -> Vec<(i64, i64)> {
         .collect()
 }
 
-/// Lists the partitions of a table: name, and from when to when in microseconds since 1970, without which a partition takes everything else.
+/// Lists the partitions of a table: name, begin and end in microseconds since 1970. A default partition has no begin and end.
 pub fn partitions(schema: &str, name: &str) -> String {
     let bound = |at: u8| {
         format!(
@@ -81,7 +81,7 @@ fn time_literal(time_us: i64) -> String {
 pub fn partition_name(table: &str, from_us: i64) -> String {
     let (year, month, day) = civil(from_us.div_euclid(DAY_US));
     let in_day = from_us.rem_euclid(DAY_US) / 1_000_000;
-    // Only what lies between partitions of another rhythm begins within a day.
+    // Only a partition that fills a gap between partitions of another length begins within a day.
     let rest = if in_day == 0 {
         String::new()
     } else {
@@ -90,7 +90,7 @@ pub fn partition_name(table: &str, from_us: i64) -> String {
     joined(table, &format!("_{year:04}{month:02}{day:02}{rest}"))
 }
 
-/// Makes a partition apart and attaches it: readers and writers of the other partitions go on meanwhile.
+/// Makes a separate table and attaches it as a partition, so that readers and writers of the other partitions are not blocked.
 pub fn add_partition(schema: &str, table: &str, (from, to): (i64, i64)) -> String {
     let parent = qualified(schema, table);
     let child = qualified(schema, &partition_name(table, from));
@@ -102,7 +102,7 @@ pub fn add_partition(schema: &str, table: &str, (from, to): (i64, i64)) -> Strin
     )
 }
 
-/// Makes the function that makes partitions, for a role that may only write. It takes only tables of this schema, and runs with its maker's rights.
+/// Makes the function that makes partitions, for a role that may only write. It accepts only tables of this schema, and runs with its owner's rights.
 pub fn partition_function(schema: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION {function}(parent text, child text, lower timestamptz, upper timestamptz) RETURNS void \
@@ -120,7 +120,7 @@ pub fn partition_function(schema: &str) -> String {
     )
 }
 
-/// Gives a row if that function is there and may be called.
+/// Returns a row if that function exists and may be called.
 pub fn has_partition_function(schema: &str) -> String {
     format!(
         "SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
@@ -130,7 +130,7 @@ pub fn has_partition_function(schema: &str) -> String {
     )
 }
 
-/// Calls it.
+/// Calls that function.
 pub fn call_partition_function(schema: &str, table: &str, (from, to): (i64, i64)) -> String {
     format!(
         "SELECT {}({}, {}, {}, {})",
@@ -147,7 +147,7 @@ pub fn drop_partition(schema: &str, partition: &str) -> String {
     format!("DROP TABLE IF EXISTS {}", qualified(schema, partition))
 }
 
-/// `time_bucket` as TimescaleDB has it, for widths of a fixed length and of whole months. Not STRICT, or it would not be inlined. `version` is the server's, as in
+/// `time_bucket` like TimescaleDB's, for fixed widths and whole months. Not STRICT, because then it would not be inlined. `version` is the server's, as in
 /// 150020: `date_bin` came with 14.
 pub fn time_bucket(schema: &str, version: u32) -> String {
     let fixed = if version >= 140_000 {

@@ -1,4 +1,4 @@
-//! The row that says how far a journal's sink has come, and what to do about what it says.
+//! The row with the position of a journal's sink, and its comparison with the journal.
 
 use crate::connection::rows;
 use crate::error::{Error, ErrorKind, Result};
@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 /// The table of positions.
 pub const TABLE: &str = "iiot_gateway_position";
 
-/// Whose position it is.
+/// The key of a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// The schema of the table.
@@ -20,12 +20,12 @@ pub struct Key {
     pub sink: String,
 }
 
-/// How far it has come.
+/// A position of a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The run of the last frame before the position; empty where there is none.
+    /// The run of the last frame before the position; empty if there is none.
     pub run: String,
-    /// Behind the last frame whose rows are in.
+    /// The position behind the last frame whose rows are stored.
     pub position: u64,
 }
 
@@ -40,23 +40,23 @@ impl Place {
     }
 }
 
-/// What the database says of the journal's frames.
+/// The result of comparing the database's position with the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resume {
-    /// Nothing of this journal's sink was ever committed there.
+    /// The database never had data of this journal's sink.
     New,
-    /// Everything before the position is in.
+    /// All frames before the position are stored.
     At {
-        /// The position here.
+        /// The position in this journal.
         position: u64,
-        /// The database has frames behind it that this journal does not have any more, so many.
+        /// How many frames behind it the database has, although this journal has lost them.
         lost_here: u64,
     },
-    /// Written by a run that this journal does not know.
+    /// The position was written by a run that this journal does not know.
     Unknown,
 }
 
-/// Compare what the database says with the runs of the journal.
+/// Compare the database's position with the runs of the journal.
 pub fn judge(found: Option<&Place>, runs: &Runs, next: u64) -> Resume {
     let Some(found) = found else {
         return Resume::New;
@@ -67,8 +67,8 @@ pub fn judge(found: Option<&Place>, runs: &Runs, next: u64) -> Resume {
             lost_here: 0,
         };
     }
-    // Behind the run's last frame here. Beyond it the database has frames that a loss of power took from the journal, or that were
-    // written after a copy of it was made: other frames have their numbers now.
+    // The position behind the run's last frame here. Beyond it, the database has frames that the journal lost with the power, or that were
+    // written after the journal was copied. Other frames have their numbers now.
     match runs.end(&found.run) {
         None => Resume::Unknown,
         Some(end) => {
@@ -94,9 +94,9 @@ impl Key {
         )
     }
 
-    /// What makes the table.
+    /// The statement that makes the table.
     pub fn create(schema: &str) -> String {
-        // Room for new versions of the row beside it: it changes with every transaction.
+        // The fill factor leaves room for new versions of the row beside it, because it changes with every transaction.
         format!(
             "CREATE TABLE IF NOT EXISTS {} (journal text NOT NULL, sink text NOT NULL, run text NOT NULL, position bigint NOT NULL, \
              moved_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (journal, sink)) WITH (fillfactor = 20)",
@@ -104,7 +104,7 @@ impl Key {
         )
     }
 
-    /// Moves the row from one place to another; gives a row if it was there.
+    /// Moves the position from one place to another. Returns a row if the old position was right.
     pub(crate) fn update(&self, old: &Place, new: &Place) -> String {
         format!(
             "UPDATE {} SET run = {}, position = {}, moved_at = clock_timestamp() WHERE {} AND run = {} AND position = {} RETURNING position",
@@ -117,7 +117,7 @@ impl Key {
         )
     }
 
-    /// Make the table if it is missing.
+    /// Make the table if it does not exist.
     pub(crate) async fn prepare(&self, client: &Client) -> Result<()> {
         let asked = format!(
             "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
@@ -136,7 +136,7 @@ impl Key {
         })
     }
 
-    /// Read the row, after every transaction that still moves it.
+    /// Read the row, after waiting for transactions that still move it.
     pub(crate) async fn read(
         &self,
         client: &Client,
@@ -158,7 +158,7 @@ impl Key {
         }))
     }
 
-    /// Write the first row; an error if another was faster.
+    /// Write the first row; an error if another writer was faster.
     pub(crate) async fn begin(&self, client: &Client, place: &Place) -> Result<()> {
         let asked = format!(
             "INSERT INTO {} (journal, sink, run, position) VALUES ({}, {}, {}, {}) ON CONFLICT DO NOTHING RETURNING position",
@@ -174,7 +174,7 @@ impl Key {
         Ok(())
     }
 
-    /// Take the row over, whatever it says.
+    /// Overwrite the row, whatever it contains.
     pub(crate) async fn adopt(&self, client: &Client, place: &Place) -> Result<()> {
         let asked = format!(
             "INSERT INTO {} (journal, sink, run, position) VALUES ({}, {}, {}, {}) \
@@ -189,7 +189,7 @@ impl Key {
         Ok(())
     }
 
-    /// Somebody else writes.
+    /// The error if another writer moves the position.
     pub(crate) fn moved(&self) -> Error {
         Error::new(
             ErrorKind::Moved,

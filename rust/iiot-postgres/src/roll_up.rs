@@ -1,6 +1,6 @@
-//! Hourly roll-ups that every insertion keeps right, for PostgreSQL without TimescaleDB.
+//! Hourly roll-ups that every insertion updates, for PostgreSQL without TimescaleDB.
 //!
-//! A trigger adds the sums and counts of the rows that a statement inserted, in its transaction: late rows count, and concurrent writers lose nothing. A view shows
+//! A trigger adds the sums and counts of the inserted rows in the same transaction. So late rows count, and concurrent writers lose nothing. A view shows
 //! totals and averages.
 
 use crate::columns::TIME;
@@ -9,13 +9,13 @@ use crate::names::{joined, literal, qualified, quoted};
 /// An hourly roll-up of a table.
 #[derive(Debug, Clone)]
 pub struct RollUp<'a> {
-    /// The schema of everything.
+    /// The schema of all tables and views.
     pub schema: &'a str,
     /// The raw table.
     pub table: &'a str,
     /// The view that shows counts, sums and averages.
     pub view: &'a str,
-    /// Columns that rows are grouped by.
+    /// The columns by which rows are grouped.
     pub by: &'a [&'a str],
     /// The view's column with the number of rows.
     pub count: &'a str,
@@ -29,7 +29,7 @@ impl RollUp<'_> {
         joined(self.view, "_sums")
     }
 
-    /// What makes all of it. Twice changes nothing, and rows that are there already are not counted again.
+    /// The statements that make the roll-up. A second run changes nothing, and existing rows are not counted again.
     pub fn statements(&self) -> Vec<String> {
         vec![
             self.create_table(),
@@ -62,7 +62,7 @@ impl RollUp<'_> {
         )
     }
 
-    /// NULL is a value like any other here; before version 15 there is no other way to say so.
+    /// NULL counts as an ordinary value here; before version 15 there is no other way to write that.
     fn key(&self) -> String {
         let by: Vec<String> = self
             .by
@@ -105,7 +105,7 @@ impl RollUp<'_> {
         };
         let by_text: Vec<String> = by.iter().map(|name| format!("{name}::text")).collect();
         let numbers: Vec<String> = (2..by.len() + 2).map(|at| at.to_string()).collect();
-        // In one order, so that two writers seldom wait for each other in a circle.
+        // Sorted, so that deadlocks between two writers are rare.
         format!(
             "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$ BEGIN \
              INSERT INTO {sums} AS kept (bucket{by_list}, row_count{into}) \

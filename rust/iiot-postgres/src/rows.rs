@@ -1,4 +1,4 @@
-//! From typed points to rows of tables, in the text form of COPY. Every row knows the frame and point that it came from.
+//! Turns typed points into rows of tables, in the text form of COPY. Every row knows its frame and point.
 
 mod cells;
 mod content;
@@ -25,17 +25,17 @@ pub use options::{RowLimits, RowOptions};
 pub use table_rows::TableRows;
 pub use wanted::Wanted;
 
-/// How much of a refused row is kept.
+/// How many bytes of a refused row are kept.
 const EXCERPT_CHARACTERS: usize = 200;
 
 /// A row that cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Of which frame.
+    /// The position of its frame.
     pub position: u64,
-    /// Of which point of the frame.
+    /// The number of its point in the frame.
     pub point: u32,
-    /// In the server's words, or in ours.
+    /// The reason, in the server's words or in those of this crate.
     pub reason: String,
     /// The beginning of the row.
     pub excerpt: String,
@@ -47,7 +47,7 @@ pub struct Rows {
     limits: RowLimits,
     catalogue: Arc<Catalogue>,
     now_ns: i64,
-    /// Which frames they are of.
+    /// The positions of the frames.
     pub positions: Range<u64>,
     frames: u64,
     count: usize,
@@ -55,11 +55,11 @@ pub struct Rows {
     /// Rows by table, in the order of their first row.
     pub tables: Vec<TableRows>,
     table_of: HashMap<Vec<u8>, usize>,
-    /// Rows that no server need be asked about.
+    /// Rows that are refused without asking the server.
     pub refused: Vec<Refusal>,
-    /// Tables and columns that are not known, in the order of their names. With any, the batch is to be read again.
+    /// Unknown tables and columns, in the order of their names. If there are any, the batch must be read again.
     pub wanted: BTreeMap<String, BTreeMap<String, Wanted>>,
-    /// Values that had no column, by table and name.
+    /// The number of values without a column, by table and name.
     pub left_out: BTreeMap<(String, String), u64>,
     cells: Cells,
     times: FrameTimes,
@@ -69,7 +69,7 @@ pub struct Rows {
 
 impl Encoder for Rows {
     fn is_full(&self) -> bool {
-        // Frames that give no rows are not read without end either: those of tables that are looked up before anything is sent, and
+        // Frames without rows also count towards the limit: those of tables that must be looked up before rows are sent, and
         // those whose rows are all refused here.
         let taken = self.count + self.refused.len();
         let is_in_vain = !self.wanted.is_empty() && self.frames >= self.limits.rows as u64;
@@ -115,34 +115,34 @@ impl Rows {
         }
     }
 
-    /// How many rows.
+    /// The number of rows.
     pub const fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none: the frames may still be confirmed.
+    /// Whether there are no rows. The frames may still be confirmed.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// How many frames.
+    /// The number of frames.
     pub const fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Bytes of all rows.
+    /// The bytes of all rows.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Make the rows of every table equally long, so that they can be sent.
+    /// Give all rows of a table the same number of columns, so that they can be sent.
     pub(crate) fn finish(&mut self) {
         for table in &mut self.tables {
             table.finish();
         }
     }
 
-    /// Take a point.
+    /// Add a point.
     fn point(&mut self, point: &Point<'_>, (position, received_at_ns): (u64, i64)) {
         self.measurement.clear();
         point.push_measurement(&mut self.measurement);
@@ -175,7 +175,7 @@ impl Rows {
                 }
                 self.cell(&table, name.as_bytes(), value, Wanted::Tag, &mut fault);
             } else if origin == TagOrigin::Document {
-                // Whoever sends may invent names, so none of them makes a column; but each says what the row is of.
+                // A sender may invent names, so such a tag never makes a column; but each tag identifies the series of the row.
                 series = series.wrapping_mul(31) ^ fingerprint(value);
                 if let Some(content) = &mut content {
                     content.add(name.as_bytes(), value);
@@ -188,7 +188,7 @@ impl Rows {
                     None => self.put_elsewhere(&table, name.as_bytes(), value, Wanted::Tag),
                 }
             } else if let Some(at) = table.column(name.as_bytes()) {
-                // Nobody asked for a column; but this one is there.
+                // No column was wanted for this tag, but there is one.
                 self.put(&table, at, value, Wanted::Tag, &mut fault);
             }
         });
@@ -260,7 +260,7 @@ impl Rows {
         }
     }
 
-    /// Put a tag or a field where it belongs.
+    /// Store a tag or a field in its column.
     fn cell(
         &mut self,
         table: &Table,
@@ -269,7 +269,7 @@ impl Rows {
         wanted: Wanted,
         fault: &mut Option<String>,
     ) {
-        // A tag and a field of one name: the tag came first and has the column.
+        // If a tag and a field have one name, the tag has the column, because it comes first.
         if let Some(at) = table.column(name) {
             if !self.cells.is_set(at) {
                 self.put(table, at, value, wanted, fault);
@@ -281,7 +281,7 @@ impl Rows {
         self.put_elsewhere(table, name, value, wanted);
     }
 
-    /// What has no column goes into `extra`, or is left out and counted.
+    /// Store a value without a column in `extra`, or leave it out and count it.
     fn put_elsewhere(&mut self, table: &Table, name: &[u8], value: &[u8], wanted: Wanted) {
         if table.extra.is_some() {
             self.cells.put_extra(name, value, wanted);
@@ -317,7 +317,7 @@ impl Rows {
         self.cells.put(at, value);
     }
 
-    /// What became of the frames, if these rows and those that were refused before were left out and all others are in.
+    /// The results of the frames, if these rows and those refused before were left out and all others are stored.
     pub fn confirmation(&self, refused: &[Refusal]) -> Confirmation {
         let mut rejects: Vec<SinkReject> = self
             .refused

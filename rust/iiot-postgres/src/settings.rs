@@ -1,4 +1,4 @@
-//! The settings of a connection: a URL with libpq's parameters, taken apart and checked before the first connection.
+//! The settings of a connection: a URL with libpq's parameters, parsed and checked before the first connection.
 
 use crate::error::{Error, Result};
 use crate::{names, pass_file};
@@ -7,29 +7,29 @@ use std::str::FromStr;
 use std::time::Duration;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-/// What a sink needs to connect.
+/// The settings that a sink needs to connect.
 #[derive(Clone)]
 pub struct Settings {
     /// `postgresql://user@host:5432/database`, with libpq's parameters behind a question mark.
     pub url: String,
-    /// Before the URL's own and the password file's.
+    /// The password; it overrides the URL's and the password file's.
     pub password: Option<String>,
-    /// Where passwords are kept; none for libpq's usual place.
+    /// The password file; none for libpq's default.
     pub pass_file: Option<PathBuf>,
     /// The schema of the tables and of the position.
     pub schema: String,
-    /// Shown in the server's list of connections.
+    /// The name in the server's list of connections.
     pub application_name: String,
-    /// For connecting, every address and TLS included.
+    /// The time to connect, with all addresses and TLS.
     pub connect_timeout: Duration,
-    /// For one transaction.
+    /// The time for one transaction.
     pub timeout: Duration,
-    /// How long to wait for a lock that another holds.
+    /// How long to wait for another client's lock.
     pub lock_timeout: Duration,
 }
 
 impl Settings {
-    /// The usual ones.
+    /// The default settings.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -45,7 +45,7 @@ impl Settings {
 }
 
 impl std::fmt::Debug for Settings {
-    /// Without passwords.
+    /// Shows no passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings")
             .field("url", &without_password(&self.url))
@@ -59,41 +59,41 @@ impl std::fmt::Debug for Settings {
 pub enum TlsMode {
     /// Never.
     Disable,
-    /// Only if the server takes no other connection.
+    /// Only if the server accepts no other connection.
     Allow,
-    /// If the server has it.
+    /// If the server supports it.
     Prefer,
     /// Always, with any certificate.
     Require,
     /// Always, with a certificate of a trusted authority.
     VerifyCa,
-    /// The same, and it must be for this host.
+    /// The same, and the certificate must be for this host.
     VerifyFull,
 }
 
-/// What of the URL is about certificates.
+/// The URL's parameters for certificates.
 #[derive(Debug, Clone)]
 pub struct Trust {
-    /// How much TLS there is to be.
+    /// The required level of TLS.
     pub mode: TlsMode,
     /// `sslrootcert`: a file, or `system`.
     pub root: Option<String>,
-    /// `sslcert`: our own certificate.
+    /// `sslcert`: the client's own certificate.
     pub certificate: Option<String>,
     /// `sslkey`: its key.
     pub key: Option<String>,
 }
 
-/// A URL taken apart.
+/// A parsed URL.
 pub struct Target {
-    /// For the client library.
+    /// The settings for the client library.
     pub(crate) config: tokio_postgres::Config,
-    /// For the connector.
+    /// The settings for the TLS connector.
     pub trust: Trust,
 }
 
 impl Target {
-    /// Take the settings apart and find the password.
+    /// Parse the settings and find the password.
     pub fn new(settings: &Settings) -> Result<Self> {
         names::check("schema", &settings.schema)
             .map_err(|error| Error::settings(error.to_string()))?;
@@ -126,7 +126,7 @@ impl Target {
                         "channel_binding=require is not supported; sslmode=verify-full keeps others out as well",
                     ));
                 }
-                // There is no GSS here; what it would prefer is what happens.
+                // GSS is not supported here. Every value but `require` allows a connection without it.
                 "gssencmode" if value != "require" => {}
                 _ => others.push(pair),
             }
@@ -151,12 +151,12 @@ impl Target {
         Ok(Self { config, trust })
     }
 
-    /// Whether the first host is a socket in a folder, for which there is no TLS.
+    /// Whether the first host is a Unix socket in a folder, which has no TLS.
     pub(crate) fn is_local(&self) -> bool {
         matches!(self.config.get_hosts().first(), Some(Host::Unix(_)))
     }
 
-    /// How many servers there may be.
+    /// The number of servers in the URL.
     pub(crate) fn hosts(&self) -> usize {
         self.config.get_hosts().len().max(1)
     }
@@ -176,7 +176,7 @@ impl Target {
     }
 }
 
-/// What the URL does not say.
+/// Set defaults that the URL does not override.
 fn complete(
     config: &mut tokio_postgres::Config,
     settings: &Settings,
@@ -217,12 +217,12 @@ fn complete(
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(settings.connect_timeout);
     }
-    // Of several servers the one that takes writes is meant.
+    // If there are several servers, choose the one that accepts writes.
     if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any
     {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
-    // A half-open connection is noticed within half a minute, also while it waits for an answer.
+    // A half-open connection is noticed within half a minute, even during a wait for an answer.
     config
         .ssl_mode(SslMode::Disable)
         .keepalives(true)
@@ -249,7 +249,7 @@ fn tls_mode(value: &str) -> Result<TlsMode> {
     })
 }
 
-/// A URL with its password, if it has one, replaced.
+/// The URL, with its password replaced if it has one.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.into();

@@ -1,6 +1,6 @@
-//! A journal's batches and one connection put together: connect, read the next rows, commit them with the position, confirm.
+//! Combines a journal's batches with one connection: connects, reads the next rows, commits them with the position, and confirms.
 //!
-//! All calls block. One thread may read while another commits, as with other sinks.
+//! All calls block. One thread may read while another one commits, as in other sinks.
 
 mod link;
 
@@ -20,34 +20,34 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long the journal may take to store what stands before a COMMIT or a new beginning.
+/// How long the journal may take to store data that must be stored before a COMMIT or before reading again.
 const JOURNAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a connection began with.
+/// The state at the beginning of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connected {
-    /// Why rows go on where they do.
+    /// The relation of the database to the journal.
     pub state: State,
-    /// Where they go on.
+    /// The position at which rows continue.
     pub position: u64,
-    /// Positions that the database has not, or no longer, and the journal has no more.
+    /// Positions that the database does not have (or no longer has), and that the journal has removed.
     pub lost: Range<u64>,
-    /// How many frames the database has that the journal lost.
+    /// How many frames the database has that the journal has lost.
     pub lost_here: u64,
     /// The server.
     pub server: Server,
 }
 
-/// What the database said about the position.
+/// The relation of the database's position to the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Nothing of this journal's sink was ever there: everything that the journal has is sent.
+    /// The database never had data of this journal's sink. All frames in the journal are sent.
     New,
     /// Database and journal agree.
     Same,
-    /// The database had a COMMIT that the journal did not know of.
+    /// The database had a COMMIT that the journal did not know.
     Ahead,
-    /// The database is as it was earlier: a restore, or a failover to a replica that was behind.
+    /// The database has returned to an earlier state, by a restore or by a failover to a replica that was behind.
     Behind,
 }
 
@@ -63,16 +63,16 @@ impl State {
     }
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in.
+    /// It is committed.
     Committed(Done),
-    /// Tables or the position were other than thought: begin again behind what is confirmed, and read it once more.
+    /// The tables or the position had changed: begin again behind the confirmed frames, and read the batch once more.
     ReadAgain,
 }
 
-/// Rows of a journal into one database.
+/// Writes rows of a journal to one database.
 pub struct Sink {
     batches: Mutex<Batches>,
     link: Mutex<Link>,
@@ -84,7 +84,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Check the settings; connects later. `journal` is the journal's id, `name` the sink's.
+    /// Check the settings, without connecting. `journal` is the journal's id, and `name` is the sink's name.
     pub fn new(
         batches: Batches,
         (journal, name): (&str, &str),
@@ -119,14 +119,14 @@ impl Sink {
         })
     }
 
-    /// Connect, read the position, and go on where the database is. The journal's cursor follows it.
+    /// Connect, read the position, and continue there. The journal's cursor is set to it.
     pub fn connect(&self) -> Result<Connected> {
         let mut link = self.link();
         link.connection.open()?;
         self.resume(&mut link)
     }
 
-    /// Take over the position that another journal's run wrote: this journal goes on at its own cursor.
+    /// Adopt a position that another journal's run wrote: this journal continues at its own cursor.
     pub fn adopt(&self) -> Result<u64> {
         let mut link = self.link();
         link.connection.open()?;
@@ -224,7 +224,7 @@ impl Sink {
         })
     }
 
-    /// Read anew what is known of the tables: they may have changed while there was no connection.
+    /// Read the catalogue of tables again, because they may have changed without a connection.
     fn read_tables(&self, link: &mut Link) -> Result<()> {
         let known = self.catalogue();
         let names: Vec<&str> = known.names().collect();
@@ -260,19 +260,19 @@ impl Sink {
         Ok(Some(rows))
     }
 
-    /// Begin again behind what is confirmed.
+    /// Begin again behind the confirmed frames.
     pub fn rewind(&self) {
         self.batches().rewind();
     }
 
-    /// Commit rows together with the position behind them. After an error the connection is closed: connect again, which finds out what is in.
+    /// Commit rows together with the position behind them. After an error the connection is closed; connect again to find out whether they were committed.
     pub fn commit(&self, rows: &Rows) -> Result<Outcome> {
         let mut link = self.link();
         if !link.connection.is_open() {
             return Err(Error::new(ErrorKind::Wait, "there is no connection"));
         }
         if rows.positions.start != link.from {
-            // It was read before something went wrong, or its confirmation was lost.
+            // The batch was read before an error, or its confirmation was lost.
             self.resume(&mut link)?;
             return Ok(Outcome::ReadAgain);
         }
@@ -332,7 +332,7 @@ impl Sink {
         Ok(done)
     }
 
-    /// Store what is left out before the COMMIT leaves it out.
+    /// Store the rejects before the COMMIT leaves out their rows.
     fn store(&self, rows: &Rows, refused: &[Refusal], is_provisional: &mut bool) -> Result<()> {
         let rejects = rows.confirmation(refused).rejects;
         if rejects.is_empty() && !*is_provisional {
@@ -350,13 +350,13 @@ impl Sink {
         ))
     }
 
-    /// Confirm rows that are committed. False if the confirmation before is not stored yet, and `wait` does not wait for it.
+    /// Confirm committed rows. False if the previous confirmation is not stored yet, and `wait` is false.
     pub fn confirm(&self, rows: &Rows, refused: &[Refusal], wait: bool) -> Result<bool> {
         let confirmation: Confirmation = rows.confirmation(refused);
         Ok(self.confirmations.confirm(confirmation, wait)?)
     }
 
-    /// Make the partitions of this week and the next for all tables that have them.
+    /// Make the partitions of this week and the next for all partitioned tables.
     pub fn prepare_partitions(&self) -> Result<()> {
         let mut link = self.link();
         let known = self.catalogue();
@@ -371,7 +371,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Run statements in this connection: the rows of all of them, as text.
+    /// Run statements on this connection. Returns the rows of all statements, as text.
     pub fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let mut link = self.link();
         if !link.connection.is_open() {
@@ -385,12 +385,12 @@ impl Sink {
         self.link().connection.close();
     }
 
-    /// Let who waits for frames return.
+    /// Make a call that waits for frames return.
     pub fn stop(&self) {
         self.stop.set();
     }
 
-    /// End the call that is under way, and every later one.
+    /// End the call under way, and every later one.
     pub fn cancel(&self) {
         self.stop.set();
         self.cancel.set();

@@ -1,14 +1,14 @@
-//! Series of which the server refused rows lately. They go apart from all others, so that one device whose rows are wrong does not abort the COPY of the rest.
+//! Series with rows that the server refused lately. Their rows are sent separately, so that a device with wrong rows does not abort the COPY of the others.
 
 use crate::rows::Rows;
 use std::collections::{HashMap, HashSet};
 
-/// After so many batches without a refusal a series is trusted again.
+/// After this many batches without a refusal, a series is trusted again.
 const CLEAN_BATCHES: u32 = 20;
-/// More series than this are not remembered: then something is wrong with the table, and not with a device.
+/// The most series that are remembered. With more, the fault is in the table and not in a device.
 const MOST: usize = 1000;
 
-/// Series by their number, with how many batches in a row were clean.
+/// Series by their number, with the number of consecutive batches without a refusal.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects(HashMap<u64, u32>);
 
@@ -21,7 +21,7 @@ impl Suspects {
         self.0.contains_key(&series)
     }
 
-    /// Take what a batch came to; `blamed` are the series of which the server refused a row.
+    /// Note the result of a batch; `blamed` are the series with refused rows.
     pub(crate) fn learn(&mut self, rows: &Rows, blamed: &HashSet<u64>) {
         if !self.0.is_empty() {
             let seen: HashSet<u64> = rows

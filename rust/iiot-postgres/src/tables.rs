@@ -1,4 +1,4 @@
-//! What tables there are, and how missing ones are made. Nothing that exists is altered but by added columns, and nothing is dropped.
+//! Looks up tables, and makes missing ones. Existing tables are changed only by added columns, and nothing is dropped.
 
 use crate::columns::{CONTENT, Catalogue, Column, ColumnType, Division, EXTRA, TIME, Table};
 use crate::connection::{Server, rows};
@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 
 /// Where tables are, and how they are made.
 pub(crate) struct Tables<'a> {
-    /// Rows are to be unique.
+    /// Whether rows must be unique.
     pub unique: bool,
     pub client: &'a Client,
     pub server: &'a Server,
@@ -30,7 +30,7 @@ pub const fn new_type(wanted: Wanted) -> &'static str {
     }
 }
 
-/// What makes a table with its columns, up to its division.
+/// The statement that makes a table with its columns, without its partitioning.
 pub fn create(schema: &str, name: &str, columns: &BTreeMap<String, Wanted>) -> String {
     let is_free = |column: &str| ![TIME, EXTRA, CONTENT].contains(&column);
     let tags = |tags: bool| {
@@ -53,7 +53,7 @@ pub fn create(schema: &str, name: &str, columns: &BTreeMap<String, Wanted>) -> S
 }
 
 impl Tables<'_> {
-    /// What the catalogue says of some tables. What rows cannot be written to comes as its name and the reason.
+    /// Read some tables from the catalogue. A relation to which no rows can be written is returned as its name and the reason.
     pub(crate) async fn look_up(
         &self,
         names: &[&str],
@@ -65,7 +65,7 @@ impl Tables<'_> {
         let found = rows(self.client, &look_up_statement(self.schema, &wanted)).await?;
         let hypertables = self.hypertables().await?;
         let mut tables: Vec<(String, Vec<Column>, Division)> = Vec::new();
-        // Views, indexes and sequences have names in the same space.
+        // Views, indexes and sequences share the names with tables.
         let mut no_tables: Vec<String> = Vec::new();
         for row in &found {
             let text = |at: usize| row.get(at).unwrap_or_default();
@@ -121,7 +121,7 @@ impl Tables<'_> {
             .collect())
     }
 
-    /// Look for what is wanted, make what is missing if that is to be done, and put it into the catalogue.
+    /// Look up the wanted tables and columns, make missing ones if that is allowed, and add all to the catalogue.
     pub(crate) async fn ensure(
         &self,
         wanted: &BTreeMap<String, BTreeMap<String, Wanted>>,
@@ -218,7 +218,7 @@ impl Tables<'_> {
         self.change(&format!("{create}; {index}{key}")).await
     }
 
-    /// What lets a row be there once only. Rows from before it have no digest, and are not looked at.
+    /// The index that makes rows unique. Earlier rows have no digest, and are not compared.
     fn unique_key(&self, name: &str) -> String {
         let table = qualified(self.schema, name);
         format!(
@@ -229,7 +229,7 @@ impl Tables<'_> {
         )
     }
 
-    /// Run statements that change tables in a transaction of their own, without waiting for ever for whoever holds a lock.
+    /// Run statements that change tables in a transaction of their own, with a limited wait for locks.
     async fn change(&self, statements: &str) -> Result<()> {
         let all = format!(
             "BEGIN; SET LOCAL lock_timeout = {}; {statements}; COMMIT",
@@ -238,7 +238,7 @@ impl Tables<'_> {
         self.client.batch_execute(&all).await.map_err(Into::into)
     }
 
-    /// Which times the partitions of a table take, in microseconds since 1970; `None` if a default partition takes all.
+    /// The times that the partitions of a table cover, in microseconds since 1970; `None` if a default partition takes all.
     pub(crate) async fn partitions(&self, name: &str) -> Result<Option<Vec<(i64, i64)>>> {
         let found = rows(self.client, &plain::partitions(self.schema, name)).await?;
         let mut ranges = Vec::new();
@@ -252,13 +252,13 @@ impl Tables<'_> {
         Ok(Some(ranges))
     }
 
-    /// Whether there is a function that makes partitions.
+    /// Whether the database has a function that makes partitions.
     pub(crate) async fn has_partition_function(&self) -> Result<bool> {
         let asked = plain::has_partition_function(self.schema);
         Ok(!rows(self.client, &asked).await?.is_empty())
     }
 
-    /// Make the partition for a range of times; no error if another was faster.
+    /// Make the partition for a range of times. It is no error if another client was faster.
     pub(crate) async fn add_partition(&self, name: &str, range: (i64, i64)) -> Result<()> {
         let has_function = self.has_partition_function().await?;
         let statement = if has_function {
@@ -269,7 +269,7 @@ impl Tables<'_> {
         let Err(error) = self.change(&statement).await else {
             return Ok(());
         };
-        // The transaction that failed is still open.
+        // The failed transaction is still open.
         self.client.batch_execute("ROLLBACK").await?;
         let covered = self.partitions(name).await?;
         if covered.is_none_or(|all| all.iter().any(|r| r.0 <= range.0 && r.1 >= range.1)) {

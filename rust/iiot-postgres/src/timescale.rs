@@ -1,4 +1,4 @@
-//! The statements that only TimescaleDB understands.
+//! Statements for TimescaleDB only.
 
 use crate::columns::TIME;
 use crate::names::{literal, qualified};
@@ -11,7 +11,7 @@ pub fn hypertables(schema: &str) -> String {
     )
 }
 
-/// Makes a hypertable of an empty table. The call of 2.0 is understood by all later versions.
+/// Makes an empty table a hypertable. All later versions understand the call of 2.0.
 pub fn create_hypertable(schema: &str, name: &str) -> String {
     format!(
         "SELECT create_hypertable({}, {}, chunk_time_interval => INTERVAL '7 days', if_not_exists => true)",

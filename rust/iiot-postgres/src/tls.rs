@@ -1,4 +1,4 @@
-//! TLS with libpq's meaning of `sslmode`, over rustls.
+//! TLS by rustls, with libpq's meaning of `sslmode`.
 
 use crate::error::{Error, Result};
 use crate::settings::{TlsMode, Trust};
@@ -45,7 +45,7 @@ impl Connector {
             }
             _ => return Err(Error::settings("sslcert and sslkey need each other")),
         };
-        // As libpq does; a server that is spoken to without its own negotiation demands it.
+        // libpq does the same; a server requires it if the client begins TLS directly.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self(Arc::new(config)))
     }
@@ -94,10 +94,10 @@ fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Verifier> {
     })
 }
 
-/// The file of trusted certificates; none where there is none and none is needed.
+/// The file of trusted certificates; none if it does not exist and is not needed.
 fn root_file(trust: &Trust, verifies: bool) -> Result<Option<PathBuf>> {
     if let Some(path) = &trust.root {
-        // libpq takes a file that is missing for none where nothing is to be verified.
+        // If nothing must be verified, libpq ignores a missing file.
         let path = PathBuf::from(path);
         return Ok((verifies || path.exists()).then_some(path));
     }
@@ -112,12 +112,12 @@ fn root_file(trust: &Trust, verifies: bool) -> Result<Option<PathBuf>> {
     Ok(usual)
 }
 
-/// As much of a certificate as the mode asks for.
+/// Verifies a certificate as far as the mode requires.
 #[derive(Debug)]
 struct Verifier {
-    /// Checks chain and name; none where any certificate will do.
+    /// Checks the chain and the name; none if any certificate is accepted.
     chain: Option<Arc<WebPkiServerVerifier>>,
-    /// The trusted certificates themselves: a server may have one of them as its own.
+    /// The trusted certificates themselves: a server may use one of them as its own.
     known: Vec<CertificateDer<'static>>,
     checks_name: bool,
     provider: Arc<CryptoProvider>,
@@ -179,7 +179,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// One connection to be made.
+/// One connection to make.
 pub(crate) struct Handshake {
     connector: TlsConnector,
     name: ServerName<'static>,
@@ -198,7 +198,7 @@ where
 
     fn make_tls_connect(&mut self, domain: &str) -> io::Result<Handshake> {
         let name = ServerName::try_from(domain.to_owned()).or_else(|_| {
-            // A socket in a folder has no name, and needs none.
+            // A Unix socket has no name, and needs none.
             ServerName::try_from("localhost")
         });
         Ok(Handshake {

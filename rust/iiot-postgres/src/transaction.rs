@@ -1,4 +1,4 @@
-//! One transaction: the position moves, the rows go in, COMMIT. And finding the rows that the server refuses.
+//! One transaction: moves the position, writes the rows, and commits. It also finds the rows that the server refuses.
 
 mod one_by_one;
 
@@ -16,35 +16,35 @@ use std::collections::HashSet;
 use std::ops::Range;
 use tokio_postgres::Client;
 
-/// Bytes of one message of a COPY.
+/// The bytes of one message of a COPY.
 const CHUNK_BYTES: usize = 128 * 1024;
-/// How many rows are tried at once after one was refused; more with every success.
+/// How many rows are tried together after a refusal; the number grows with every success.
 const FIRST_STEP: usize = 256;
 const LEAST_STEP: usize = 16;
 
-/// What a transaction is to do.
+/// The work of a transaction.
 pub(crate) struct Task<'a> {
     pub settings: &'a Settings,
     pub key: &'a Key,
     pub old: &'a Place,
     pub new: &'a Place,
     pub rows: &'a Rows,
-    /// Rows that are there already are left out.
+    /// Whether existing rows are left out.
     pub unique: bool,
-    /// Whose rows go apart.
+    /// The series whose rows are sent separately.
     pub suspects: &'a Suspects,
-    /// A row without a partition is no fault of the row: the partition was there, and somebody dropped it.
+    /// Whether a missing partition is not the row's fault: the partition existed, and was dropped.
     pub makes_partitions: bool,
 }
 
-/// What a transaction came to.
+/// The result of a transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
     /// Rows that the server refused.
     pub refused: Vec<Refusal>,
-    /// How many rows were there already, word for word.
+    /// The number of rows that already existed.
     pub repeated: u64,
-    /// Of which series rows were refused.
+    /// The series with refused rows.
     pub(crate) blamed: HashSet<u64>,
 }
 
@@ -54,9 +54,9 @@ impl Done {
     }
 }
 
-/// Why an attempt did not end in a COMMIT.
+/// The reason why an attempt did not end in a COMMIT.
 enum Failed {
-    /// The server blames rows: try carefully.
+    /// The server blames rows: try again carefully.
     Rows,
     Other(Error),
 }
@@ -74,7 +74,7 @@ impl From<tokio_postgres::Error> for Failed {
 }
 
 impl Task<'_> {
-    /// Run it; `before_commit` is told which rows the server refused, and has to store them.
+    /// Run the transaction. `before_commit` gets the rows that the server refused, and must store them.
     pub(crate) async fn run(
         &self,
         client: &Client,
@@ -103,7 +103,7 @@ impl Task<'_> {
         let mut done = Done::default();
         let has_suspects = !self.suspects.is_empty();
         let moved = answers(client, &self.opening(carefully || has_suspects)).await?;
-        // The statements before it give rows of their own, with other columns.
+        // The statements before this one return rows of their own, with other columns.
         if !moved.iter().any(|row| {
             row.columns()
                 .first()
@@ -135,13 +135,13 @@ impl Task<'_> {
         before_commit(&done.refused)?;
         match client.batch_execute("COMMIT").await {
             Ok(()) => Ok(done),
-            // A constraint that is checked last.
+            // A deferred constraint, which is checked at the end.
             Err(error) if blame(&error, "").is_some() => Err(Failed::Rows),
             Err(error) => Err(Error::from(error).doing("COMMIT").into()),
         }
     }
 
-    /// Everything up to the first row, in one message.
+    /// Send all statements before the first row in one message.
     fn opening(&self, carefully: bool) -> String {
         let constraints = if carefully {
             "SET CONSTRAINTS ALL IMMEDIATE;"
@@ -157,7 +157,7 @@ impl Task<'_> {
         )
     }
 
-    /// Copy a range of rows; returns how many of them were there already.
+    /// Copy a range of rows. Returns how many of them already existed.
     async fn copy(
         &self,
         client: &Client,
@@ -174,7 +174,7 @@ impl Task<'_> {
             copy_into(client, &format!("{target} ({columns})"), table.part(&range)).await?;
             return Ok(0);
         }
-        // COPY knows no conflicts: by way of a table of this transaction. It has the same name, because errors name it.
+        // COPY cannot skip conflicts, so the rows go through a temporary table. It has the same name, because errors contain the name.
         let beside = qualified("pg_temp", &table.table.name);
         let make = format!(
             "CREATE TEMP TABLE {} ({}) ON COMMIT DROP",
@@ -195,7 +195,7 @@ impl Task<'_> {
         Ok(range.len() as u64 - inserted)
     }
 
-    /// Copy what the server takes, and note what it refuses: in pieces, so that no row is sent much more than twice.
+    /// Copy the rows that the server accepts, and note those that it refuses. This works in pieces, so that no row is sent much more than twice.
     async fn copy_carefully(
         &self,
         client: &Client,
@@ -244,7 +244,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Copy a range; if the server refuses a row of it, nothing of the range is in.
+    /// Copy a range. If the server refuses one of its rows, no row of the range is stored.
     async fn try_copy(
         &self,
         client: &Client,
@@ -287,7 +287,7 @@ impl Task<'_> {
             error.sqlstate.as_deref(),
             Some("42P01" | "42703" | "428C9" | "23514")
         ) {
-            // Tables or partitions are other than was known; they are looked up again at the next connection.
+            // Tables or partitions have changed; the next connection looks them up again.
             error.kind = ErrorKind::Wait;
         }
         error.doing(&format!(
@@ -297,7 +297,7 @@ impl Task<'_> {
     }
 }
 
-/// Send rows to a table with its columns.
+/// Send rows to a table, with its columns.
 async fn copy_into(
     client: &Client,
     target: &str,

@@ -1,4 +1,4 @@
-//! Values that travel with a statement and come back with its rows, each as the type that the server's column has.
+//! Parameters of statements and values of rows, each with the type of the server's column.
 
 use bytes::BytesMut;
 use std::error::Error;
@@ -9,7 +9,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 pub enum Value {
     /// NULL.
     Null,
-    /// A whole number, or a truth as 0 or 1.
+    /// A whole number, or a boolean as 0 or 1.
     Integer(i64),
     /// A number of `double precision`.
     Real(f64),

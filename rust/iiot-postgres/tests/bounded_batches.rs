@@ -1,4 +1,4 @@
-//! A backlog that gives no rows is read in pieces all the same.
+//! A backlog without rows is also read in pieces.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -9,7 +9,7 @@ use support::plant::{Plant, limits};
 
 const FRAMES: u64 = 5000;
 
-/// As long as the table is not known, and when all rows are refused before they are sent.
+/// This holds while the table is unknown, and when all rows are refused before they are sent.
 #[test]
 fn frames_without_rows_end_a_batch_too() {
     if skip() {

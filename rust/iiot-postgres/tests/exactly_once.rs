@@ -1,4 +1,4 @@
-//! Each row is there once, whatever ends while it is on its way.
+//! Each row is stored once, whatever breaks while it is on its way.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -13,7 +13,7 @@ use support::PATIENCE;
 use support::cluster::{Admin, Cluster, skip};
 use support::plant::Plant;
 
-/// Rows go in with their types, and the position stands behind them in the same database.
+/// Rows are stored with their types, and the position behind them is in the same database.
 #[test]
 fn rows_go_in_with_their_position() {
     if skip() {
@@ -44,7 +44,7 @@ fn plant(cluster: &Cluster, folder: &Path) -> Plant {
     plant
 }
 
-/// `count|distinct|max` of the numbers that are in.
+/// `count|distinct|max` of the stored numbers.
 fn numbers(admin: &Admin) -> String {
     admin.one("SELECT count(*), count(DISTINCT n), max(n) FROM doses")
 }
@@ -63,7 +63,7 @@ fn terminate_at(admin: &Admin, wait_event: &str) {
     }
 }
 
-/// A backend that ends within COMMIT, after the commit is on its disk: the rows are in, and are not sent again.
+/// A backend ends within COMMIT, after the commit is on its disk: the rows are stored, and are not sent again.
 #[test]
 fn a_commit_whose_answer_is_lost_is_not_repeated() {
     if skip() {
@@ -97,7 +97,7 @@ fn a_commit_whose_answer_is_lost_is_not_repeated() {
     assert_eq!(plant.journal.status().unwrap().sinks[0].delivered, 300);
 }
 
-/// A backend that ends within COMMIT before the commit happened: nothing is in, and everything is sent again.
+/// A backend ends within COMMIT, before the commit happened: nothing is stored, and all rows are sent again.
 #[test]
 fn a_commit_that_did_not_happen_is_repeated() {
     if skip() {
@@ -136,7 +136,7 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Connections that end at any moment, and a server that crashes, cost nothing and double nothing.
+/// Connections that end at any moment, and a server that crashes, lose nothing and double nothing.
 #[test]
 fn a_storm_loses_and_doubles_nothing() {
     if skip() {

@@ -1,4 +1,4 @@
-//! What takes the extension's place without it: partitions, `time_bucket`, roll-ups.
+//! The replacements for the extension: partitions, `time_bucket`, roll-ups.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -19,7 +19,7 @@ fn fixed() -> RowOptions {
 
 const DOSES: &str = "CREATE TABLE doses (time timestamptz NOT NULL, device_id text, pump integer, n bigint, value double precision) PARTITION BY RANGE (time)";
 
-/// Rows of weeks long past find a partition, between those that somebody else made, and the next week has one before it begins.
+/// Rows of past weeks get a partition, even between partitions that another client made, and the next week has one before it begins.
 #[test]
 fn partitions_are_there_before_their_rows() {
     if skip() {
@@ -68,7 +68,7 @@ fn partitions_are_there_before_their_rows() {
     );
 }
 
-/// A role that may only write has its partitions made by a function, and can make nothing else with it.
+/// A role that may only write gets its partitions by a function, and can make nothing else with the function.
 #[test]
 fn a_writer_without_rights_gets_its_partitions() {
     if skip() {
@@ -91,7 +91,7 @@ fn a_writer_without_rights_gets_its_partitions() {
     assert_eq!(admin.one("SELECT count(*) FROM doses"), "10");
 }
 
-/// Where the gateway makes no partitions, a row without one is a reject; where it makes them, one that somebody dropped is made again.
+/// If the gateway makes no partitions, a row without one is a reject. If it makes them, a dropped partition is made again.
 #[test]
 fn a_row_without_a_partition_is_a_reject_or_gets_one() {
     if skip() {
@@ -207,7 +207,7 @@ fn time_bucket_is_that_of_the_extension() {
     let admin = cluster.admin();
     for version in [150_000, 130_000] {
         admin.run(&plain::time_bucket("public", version));
-        // What TimescaleDB 2.28 gave.
+        // The results of TimescaleDB 2.28.
         for (width, time, bucket) in [
             ("1 hour", "2026-11-29 09:59:59.999+00", "2026-11-29 09:00"),
             ("15 minutes", "2026-11-29 09:59:59+00", "2026-11-29 09:45"),

@@ -1,4 +1,4 @@
-//! What happens when database and journal do not agree on how far the sink has come.
+//! Database and journal disagree on the position of the sink.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -20,7 +20,7 @@ fn numbers(admin: &Admin) -> String {
     admin.one("SELECT count(*), count(DISTINCT n), max(n) FROM doses")
 }
 
-/// The file and its log as they are at this moment, as a loss of power or a careless backup would leave them.
+/// Copy the file and its log in their present state, as a loss of power or a careless backup would leave them.
 fn copy(folder: &Path, name: &str) -> PathBuf {
     let copied = folder.join(name);
     std::fs::create_dir(&copied).unwrap();
@@ -61,7 +61,7 @@ fn a_kill_after_the_commit_is_made_up_for() {
     assert_eq!(plant.journal.status().unwrap().sinks[0].delivered, 50);
 }
 
-/// Rows that the database refused are rejects although the gateway was killed before it could confirm them: once each, and with the server's words.
+/// Rows that the database refused are rejects even if the gateway was killed before it could confirm them: once each, with the server's words.
 #[test]
 fn a_kill_after_the_commit_keeps_the_rejects() {
     if skip() {
@@ -112,7 +112,7 @@ fn a_kill_after_the_commit_keeps_the_rejects() {
     assert_eq!(numbers(&cluster.admin()), "45|45|49");
 }
 
-/// A journal that lost its end goes on there. What it accepts next has the numbers of what was lost, and is written all the same.
+/// A journal that lost its end continues there. New frames get the numbers of the lost ones, and are written too.
 #[test]
 fn a_shortened_journal_goes_on_at_its_end() {
     if skip() {
@@ -143,7 +143,7 @@ fn a_shortened_journal_goes_on_at_its_end() {
     assert_eq!(numbers(&cluster.admin()), "230|230|1080");
 }
 
-/// A database that was restored from a backup gets again what the journal still has; the rest is counted with its range.
+/// A restored database gets again all frames that the journal still has. The others are counted, with their range.
 #[test]
 fn a_restored_database_is_caught_up_with() {
     if skip() {
@@ -156,7 +156,7 @@ fn a_restored_database_is_caught_up_with() {
     plant.take_numbers(1, 101);
     plant.deliver().unwrap();
     let admin = cluster.admin();
-    // What a backup from a while ago would hold.
+    // The content of an older backup.
     admin.run("CREATE TABLE backup AS TABLE doses; CREATE TABLE backup_position AS TABLE iiot_gateway_position");
     plant.take_numbers(101, 301);
     plant.deliver().unwrap();
@@ -170,7 +170,7 @@ fn a_restored_database_is_caught_up_with() {
     assert_eq!(numbers(&admin), "300|300|300");
 }
 
-/// A replica that was behind when it took over gets what it had not seen, and is found by its place in the URL; as long as it only reads, it is waited for.
+/// A replica that was behind when it took over gets the missing rows, and is found by its place in the URL. While it only reads, the sink waits.
 #[test]
 fn a_failover_to_a_replica_that_is_behind_loses_nothing() {
     if skip() {
@@ -213,7 +213,7 @@ fn a_failover_to_a_replica_that_is_behind_loses_nothing() {
     assert_eq!(numbers(&replica.admin()), "200|200|200");
 }
 
-/// What the journal has pruned meanwhile is said to be lost by the peer, and the sink goes on behind it.
+/// Frames that the journal has pruned meanwhile are reported as lost by the peer, and the sink continues behind them.
 #[test]
 fn what_is_gone_on_both_sides_is_counted() {
     if skip() {
@@ -237,7 +237,7 @@ fn what_is_gone_on_both_sides_is_counted() {
     assert_eq!(numbers(&admin), "50|50|110");
 }
 
-/// A copy of a journal stops when it meets the original's rows, and goes on when it is told to take over; then the original stops.
+/// A copy of a journal stops when it finds the original's rows, and continues after `adopt`; then the original stops.
 #[test]
 fn a_clone_stops_until_it_is_adopted() {
     if skip() {
@@ -274,7 +274,7 @@ fn a_clone_stops_until_it_is_adopted() {
     assert_eq!(numbers(&cluster.admin()), "30|30|110");
 }
 
-/// A new database gets everything that the journal still has, and it is said from where on.
+/// A new database gets all frames that the journal still has, and the first position is reported.
 #[test]
 fn a_new_database_gets_what_the_journal_has() {
     if skip() {

@@ -1,4 +1,4 @@
-//! Questions with values beside them, what errors leave behind, and notifications.
+//! Queries with parameters, the state after errors, and notifications.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -19,7 +19,7 @@ fn connected(cluster: &Cluster) -> Connection {
     connection
 }
 
-/// Each kind of value comes back as it went, NULL included.
+/// Each kind of value comes back unchanged, also NULL.
 #[test]
 fn values_come_back_as_they_went() {
     if skip() {
@@ -52,7 +52,7 @@ fn values_come_back_as_they_went() {
     }
 }
 
-/// The server's no names the constraint and leaves the connection open, so the transaction can be rolled back; many sets count together.
+/// A refusal names the constraint and leaves the connection open, so the transaction can be rolled back. Several sets are counted together.
 #[test]
 fn what_the_server_refuses_can_be_rolled_back() {
     if skip() {
@@ -80,7 +80,7 @@ fn what_the_server_refuses_can_be_rolled_back() {
     assert!(connection.ask(insert, &[Value::Text("x".into())]).is_err());
 }
 
-/// A notification that came before the wait is not lost, silence is none, and a connection that is ended is told at once.
+/// A notification that came before the wait is not lost, silence gives none, and the end of a connection is noticed at once.
 #[test]
 fn notifications_and_the_end_of_a_connection_are_heard() {
     if skip() {

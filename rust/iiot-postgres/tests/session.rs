@@ -1,4 +1,4 @@
-//! Connecting: passwords, certificates, and servers that cannot be written to.
+//! Connecting: passwords, certificates, and servers that accept no writes.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -54,7 +54,7 @@ fn try_to_connect(settings: Settings) -> Result<String, Error> {
     })
 }
 
-/// Each `sslmode` means what libpq means by it, against a server that demands TLS and against one that has none.
+/// Each `sslmode` has libpq's meaning, with a server that requires TLS and with one that has none.
 #[test]
 fn sslmode_means_what_libpq_means() {
     if skip() {
@@ -180,7 +180,7 @@ fn logins_that_fail_are_reported() {
     assert!(error.to_string().contains("postgresql init"), "{error}");
 }
 
-/// A server that is not there, that only reads, or that starts is waited for.
+/// The sink waits for a server that is absent, that only reads, or that is starting.
 #[test]
 fn a_server_that_cannot_be_written_to_is_waited_for() {
     if skip() {
@@ -198,7 +198,7 @@ fn a_server_that_cannot_be_written_to_is_waited_for() {
     assert_eq!(error.kind, ErrorKind::Wait, "{error}");
 }
 
-/// A lock that another holds costs the lock's time-out and no more; then everything goes in.
+/// Another client's lock costs only the lock's time-out; then all rows are stored.
 #[test]
 fn a_lock_is_waited_for_no_longer_than_told() {
     if skip() {
@@ -259,7 +259,7 @@ fn a_cancelled_call_ends_at_once() {
     assert!(began.elapsed() < PATIENCE);
 }
 
-/// A commit is on the server's disk even where the database was told not to wait for it.
+/// A commit is on the server's disk even if the database is configured not to wait for that.
 #[test]
 fn commits_are_synchronous() {
     if skip() {

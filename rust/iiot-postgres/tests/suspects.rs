@@ -1,4 +1,4 @@
-//! A device of which the server refuses rows again and again costs the others next to nothing.
+//! A device whose rows the server refuses again and again costs the others almost nothing.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -10,7 +10,7 @@ use support::plant::Plant;
 const TABLE: &str = "CREATE TABLE doses (time timestamptz NOT NULL, device_id text, pump integer, \
     n bigint CONSTRAINT not_of_d3 CHECK (n % 7 <> 3 OR n % 5 = 0), value numeric)";
 
-/// Deliver 5,000 numbers in batches of 1,000; the transactions that were rolled back, and what was refused.
+/// Deliver 5,000 numbers in batches of 1,000. Returns the number of transactions that were rolled back, and the refused rows.
 fn deliver(cluster: &Cluster, admin: &Admin, user: &str, state: &str) -> (u64, usize) {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::new(cluster.url().replace("postgres@", &format!("{user}@")));
@@ -40,7 +40,7 @@ fn deliver(cluster: &Cluster, admin: &Admin, user: &str, state: &str) -> (u64, u
     (rollbacks() - before, refused.len())
 }
 
-/// Only the first batch is tried in vain; every row that may be in is in, once, and every other is a reject with the server's words.
+/// Only the first batch fails once. Every good row is stored once, and every other row is a reject with the server's words.
 #[test]
 fn a_suspect_aborts_one_transaction() {
     if skip() {
@@ -61,7 +61,7 @@ fn a_suspect_aborts_one_transaction() {
     );
 }
 
-/// What no CHECK says is found by inserting: a trigger that refuses, and one that mends what a CHECK would refuse.
+/// Insertion finds faults that no CHECK shows: a trigger that refuses rows, and one that corrects rows which a CHECK would refuse.
 #[test]
 fn what_triggers_do_to_suspects_is_seen() {
     if skip() {
@@ -88,7 +88,7 @@ fn what_triggers_do_to_suspects_is_seen() {
     );
 }
 
-/// A role without the right to temporary tables gets the same, by way of savepoints.
+/// A role without the right to make temporary tables gets the same result, by savepoints.
 #[test]
 fn a_role_without_temporary_tables_gets_the_same() {
     if skip() {

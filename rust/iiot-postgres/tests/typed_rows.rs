@@ -1,4 +1,4 @@
-//! What arrives in which column, and what becomes of what has none.
+//! The columns in which values are stored, and values without a column.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -18,7 +18,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// With tables that are there before, and options.
+    /// Begin with existing tables, and options.
     fn start(tables: &str, options: RowOptions) -> Self {
         let cluster = Cluster::start();
         let admin = cluster.admin();
@@ -34,7 +34,7 @@ impl Bench {
         }
     }
 
-    /// Deliver documents; the reasons of what was refused.
+    /// Deliver documents. Returns the reasons of refused rows.
     fn deliver(&mut self, documents: &[&str]) -> Vec<String> {
         let owned: Vec<String> = documents.iter().map(|d| (*d).to_owned()).collect();
         self.plant.take(&owned);
@@ -75,7 +75,7 @@ fn values_arrive_as_they_were_written() {
     );
 }
 
-/// What a column cannot hold is refused before the server sees it, with the column and the value; the other rows go in.
+/// A value that a column cannot hold is refused before the server gets it, with the column and the value. The other rows are stored.
 #[test]
 fn a_value_of_the_wrong_type_costs_its_row() {
     if skip() {
@@ -144,7 +144,7 @@ fn wrong_types_abort_no_transaction() {
 
     let refused = bench.plant.deliver().unwrap();
     bench.plant.sink.close();
-    // A backend tells what it counted when it ends.
+    // A backend reports its counts when it ends.
     let running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iiot-gateway'";
     while bench.admin.one(running) != "0" {}
 
@@ -153,7 +153,7 @@ fn wrong_types_abort_no_transaction() {
     assert_eq!(bench.admin.one(rollbacks), before);
 }
 
-/// What only the server can judge is found by its line, also many times in one batch, and every other row goes in.
+/// A fault that only the server can see is found by its line, even many times in one batch, and every other row is stored.
 #[test]
 fn a_row_that_the_server_refuses_is_named() {
     if skip() {
@@ -184,7 +184,7 @@ fn a_row_that_the_server_refuses_is_named() {
     assert_eq!((sink.delivered, sink.rejected), (1334, 666));
 }
 
-/// A trigger that is deferred names no line, and is asked early; one that raises an exception of its own refuses a row like any constraint.
+/// A deferred trigger names no line, so it is run early. A trigger that raises an exception refuses a row like any constraint.
 #[test]
 fn a_deferred_refusal_is_found_by_halving() {
     if skip() {
@@ -217,7 +217,7 @@ fn a_deferred_refusal_is_found_by_halving() {
     assert_eq!(bench.admin.one("SELECT count(*) FROM doses"), "998");
 }
 
-/// Tables and columns that are missing are made; names that need quotes are names, and what is there stays as it is.
+/// Missing tables and columns are made, also with names that need quotes. Existing ones are not changed.
 #[test]
 fn what_is_missing_is_made() {
     if skip() {
@@ -257,7 +257,7 @@ fn what_is_missing_is_made() {
     );
 }
 
-/// Without a column a value goes into `extra`; without that it is left out, and counted by its name.
+/// A value without a column is stored in `extra`. Without that column it is left out, and counted by its name.
 #[test]
 fn what_has_no_column_is_kept_or_counted() {
     if skip() {
@@ -295,7 +295,7 @@ fn what_has_no_column_is_kept_or_counted() {
     assert_eq!(left_out, [("device_id", 1), ("pump", 1)]);
 }
 
-/// A column that the server computes is not written to, also where missing columns are made.
+/// A computed column is not written, even if missing columns are made.
 #[test]
 fn computed_columns_are_left_to_the_server() {
     if skip() {
@@ -314,7 +314,7 @@ fn computed_columns_are_left_to_the_server() {
     );
 }
 
-/// Tags of the configuration become columns only if that is wanted; a column that is there gets them.
+/// Tags of the configuration become columns only if that is wanted. An existing column gets them.
 #[test]
 fn tags_of_the_configuration_make_no_columns() {
     if skip() {
@@ -341,7 +341,7 @@ fn tags_of_the_configuration_make_no_columns() {
     assert_eq!(bench.admin.one("SELECT site FROM wanted"), "west");
 }
 
-/// Tags that the registry gives a device become columns, and stand above those of the profile.
+/// Tags that the registry gives a device become columns, and override those of the profile.
 #[test]
 fn tags_of_a_device_make_columns() {
     if skip() {
@@ -408,7 +408,7 @@ fn what_no_table_can_take_costs_one_row() {
     assert_eq!(bench.admin.one("SELECT n FROM doses"), "6");
 }
 
-/// A table that is to be there and is not makes the sink wait and say so; once it is there, everything goes in.
+/// If a required table is missing, the sink waits and reports that. Once the table exists, all rows are stored.
 #[test]
 fn a_missing_table_is_waited_for() {
     if skip() {
@@ -431,7 +431,7 @@ fn a_missing_table_is_waited_for() {
     assert_eq!(bench.admin.one("SELECT count(*) FROM doses"), "10");
 }
 
-/// A column that goes away while the gateway writes is noticed, and nothing is lost or doubled by it.
+/// A column that is dropped while the gateway writes is noticed, and nothing is lost or doubled.
 #[test]
 fn a_column_that_goes_away_is_noticed() {
     if skip() {

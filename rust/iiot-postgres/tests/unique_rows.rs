@@ -20,7 +20,7 @@ fn gateway(cluster: &Cluster, folder: &Path) -> Plant {
     plant
 }
 
-/// Deliver everything; how many rows were there already.
+/// Deliver all frames. Returns how many rows already existed.
 fn deliver(plant: &Plant) -> u64 {
     let mut repeated = 0;
     while let Some(rows) = plant.next() {
@@ -35,7 +35,7 @@ fn deliver(plant: &Plant) -> u64 {
     repeated
 }
 
-/// What both received is there once; what only one received, and another value at the same time, is there as well.
+/// A message that both received is stored once. A message that only one received, and another value at the same time, are stored too.
 #[test]
 fn a_message_that_two_gateways_received_is_one_row() {
     if skip() {
@@ -60,7 +60,7 @@ fn a_message_that_two_gateways_received_is_one_row() {
     assert_eq!(other.journal.status().unwrap().sinks[0].delivered, 101);
 }
 
-/// A table that is there gets the digest beside its rows, which stay; rows that it refuses are still named.
+/// An existing table gets a column for the digest, and keeps its rows. Refused rows are still named.
 #[test]
 fn a_table_that_is_there_gets_the_key() {
     if skip() {

@@ -1,4 +1,4 @@
-//! What sinks make of the journal's frames: each encoder turns them into what its other side takes, and says what became of them.
+//! The encoders of sinks: each turns the journal's frames into the form of its other side, and reports the results of the frames.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Lines of consecutive frames: what a database is posted, or a pipe is written.
+//! Lines of consecutive frames, for a database or a pipe.
 
 use iiot_core::series::measurement;
 use iiot_core::{Decoded, Integers};
@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
-/// How much of a refused line is kept.
+/// How many bytes of a refused line are kept.
 const EXCERPT_CHARACTERS: usize = 200;
 
-/// How a point is written.
+/// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineFormat {
     /// Line protocol.
@@ -20,29 +20,29 @@ pub enum LineFormat {
     Json,
 }
 
-/// When a batch of lines is full: with either.
+/// The limits of a batch of lines; the batch is full when it reaches either.
 #[derive(Clone, Copy, Debug)]
 pub struct LineLimits {
-    /// So many lines; the last frame may bring more.
+    /// The number of lines; the last frame may exceed it.
     pub lines: usize,
-    /// So many bytes; the last frame may bring more.
+    /// The number of bytes; the last frame may exceed it.
     pub bytes: usize,
 }
 
-/// The lines of the frames at `positions` that the sink takes.
+/// The lines of those frames at `positions` that the sink takes.
 #[derive(Debug)]
 pub struct Lines {
     format: LineFormat,
     limits: LineLimits,
-    /// Which frames they are of.
+    /// The positions of the frames.
     pub positions: Range<u64>,
-    /// All lines.
+    /// The text of all lines.
     pub text: Vec<u8>,
     /// Where each line ends in `text`, behind its line feed.
     ends: Vec<usize>,
     /// The position of each frame and its first line.
     frames: Vec<(u64, usize)>,
-    /// All of `text`, if it was wanted so.
+    /// The compressed form of `text`, if the caller wants it.
     pub gzipped: Option<Gzipped>,
 }
 
@@ -79,33 +79,33 @@ impl Lines {
         }
     }
 
-    /// How many lines.
+    /// The number of lines.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none: the frames may still be confirmed.
+    /// Whether there are no lines. The frames may still be confirmed.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// How many frames.
+    /// The number of frames.
     pub fn frames(&self) -> usize {
         self.frames.len()
     }
 
-    /// A line, its line feed included.
+    /// A line with its line feed.
     pub fn line(&self, index: usize) -> Option<&[u8]> {
         self.part(index..index.checked_add(1)?)
     }
 
-    /// The text of some lines; none if there are not so many.
+    /// The text of some lines; none if the batch has fewer lines.
     pub fn part(&self, lines: Range<usize>) -> Option<&[u8]> {
         self.text
             .get(self.behind(lines.start)?..self.behind(lines.end)?)
     }
 
-    /// Where the first so many lines end.
+    /// The offset behind the first `lines` lines.
     fn behind(&self, lines: usize) -> Option<usize> {
         match lines.checked_sub(1) {
             Some(last) => self.ends.get(last).copied(),
@@ -113,7 +113,7 @@ impl Lines {
         }
     }
 
-    /// The last of these lines of each measurement, for so many measurements at most: the measurement as the line writes it, and the line. For line protocol.
+    /// The last line of each measurement among these lines, for at most `most` measurements: the measurement as written, and the line. For line protocol.
     pub fn last_lines(&self, lines: Range<usize>, most: usize) -> Vec<(&[u8], &[u8])> {
         let mut known = HashSet::new();
         let mut found = Vec::new();
@@ -133,13 +133,13 @@ impl Lines {
             .frames
             .partition_point(|&(_, first)| first <= line)
             .checked_sub(1)?;
-        // Frames without lines share their first line with the next: the last of them has it.
+        // A frame without lines has the same first line as the next frame. So the last of several such frames owns the line.
         self.frames
             .get(at)
             .map(|&(position, first)| (position, (line - first) as u32))
     }
 
-    /// What became of the frames, if the other side refused these lines and took all others. None if there is no such line.
+    /// The results of the frames, if the other side refused these lines and accepted all others. None if one of the lines does not exist.
     pub fn confirmation(&self, refused: Vec<(usize, String)>) -> Option<Confirmation> {
         let rejects = refused.into_iter().map(|(index, reason)| {
             let (position, point) = self.place(index)?;
@@ -172,12 +172,12 @@ impl Lines {
 pub struct LineReader {
     batches: Batches,
     format: LineFormat,
-    /// Bytes of the last batch: the next one will need about as many.
+    /// The size of the last batch: the next one will need about as many bytes.
     usual_bytes: usize,
 }
 
 impl LineReader {
-    /// Read from behind the sink's cursor on.
+    /// Begin to read at the sink's cursor.
     pub fn new(batches: Batches, format: LineFormat) -> Self {
         Self {
             batches,
@@ -203,7 +203,7 @@ impl LineReader {
         Ok(Some(lines))
     }
 
-    /// Lines of the newest frames, none if those have none; see [`Batches::newest`].
+    /// Lines of the newest frames; none if these frames have no lines. See [`Batches::newest`].
     pub fn newest(&mut self, behind: u64) -> Result<Option<Lines>> {
         let no_limits = LineLimits {
             lines: usize::MAX,
@@ -214,7 +214,7 @@ impl LineReader {
         Ok(Some(lines).filter(|lines| !lines.is_empty()))
     }
 
-    /// Begin again behind what is confirmed.
+    /// Begin again behind the confirmed frames.
     pub fn rewind(&mut self) {
         self.batches.rewind();
     }

@@ -1,4 +1,4 @@
-//! The journal as the MQTT client wants it: publishes out, confirmations in.
+//! The journal in the form that the MQTT client needs: it gives publishes and takes confirmations.
 
 use iiot_core::{Decoded, Publish, quote};
 use iiot_journal::{
@@ -8,12 +8,12 @@ use iiot_journal::{
 use iiot_mqtt::{Confirmation, Identity, KnownTopic, PublishBatch, PublishQueue, QueueError};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Frames that may be sent beyond the stored cursor; after a kill as many may be sent twice.
+/// How many frames may be sent beyond the stored cursor. After a kill, as many may be sent twice.
 const SEND_AHEAD_FRAMES: u64 = 4096;
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// What the MQTT client sends from and confirms to.
+/// The queue from which the MQTT client sends, and to which it confirms.
 pub struct JournalQueue {
     batches: Batches,
     confirmations: Arc<Confirmations>,
@@ -21,7 +21,7 @@ pub struct JournalQueue {
     /// The id of the journal.
     id: String,
     runs: Arc<Runs>,
-    /// Points of the frame that is being read, each with its time.
+    /// The points of the frame under way, each with its time.
     times: Vec<(u32, i64)>,
 }
 
@@ -72,7 +72,7 @@ fn failed(error: Error) -> QueueError {
 }
 
 impl JournalQueue {
-    /// Send from behind the sink's cursor on. `id` and `runs` are the journal's.
+    /// Begin at the sink's cursor. `id` and `runs` are the journal's.
     pub fn new(batches: Batches, id: String, runs: Arc<Runs>) -> Self {
         let wake: Arc<Mutex<Option<Wake>>> = Arc::default();
         let told = Arc::clone(&wake);

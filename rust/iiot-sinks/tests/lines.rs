@@ -1,4 +1,4 @@
-//! Batches of lines: whatever the limits, the same lines of the same frames; and every line leads back to its frame and point.
+//! Batches of lines: with any limits, they have the same lines of the same frames, and every line can be traced to its frame and point.
 
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
@@ -27,7 +27,7 @@ tags = { n = "{n}" }
 fields = { v = "integer" }
 "#;
 
-/// A journal that holds a frame for each of these numbers, with so many points.
+/// A journal with one frame per number, each with that number of points.
 fn journal(folder: &Path, points: &[usize]) -> (Journal, LineReader) {
     journal_with(folder, points, LineFormat::Influx(Integers::Typed))
 }
@@ -68,7 +68,7 @@ fn next(reader: &mut LineReader, limits: LineLimits) -> Option<Lines> {
     reader.next(limits, Duration::ZERO, Duration::ZERO).unwrap()
 }
 
-/// The tag of a line, which says its frame and its point.
+/// The tag of a line, which names its frame and its point.
 fn tag(line: &[u8]) -> String {
     let text = std::str::from_utf8(line).unwrap();
     let (tag, _) = text.strip_prefix("m,n=").unwrap().split_once(' ').unwrap();
@@ -151,7 +151,7 @@ fn what_was_refused_is_a_reject_of_its_frame_and_point() {
 
 #[test]
 fn points_are_written_as_json_too() {
-    //! A line for each point, at the same places.
+    //! One line per point, at the same places.
     let folder = tempfile::tempdir().unwrap();
     let (_journal, mut reader) = journal_with(folder.path(), &[1, 2], LineFormat::Json);
 

@@ -1,1 +1,1 @@
-"""The alerts: rules over accepted frames and over the gateway itself, and whom they tell."""
+"""The alerts: rules for accepted frames and for the gateway itself, and the receivers that are notified."""

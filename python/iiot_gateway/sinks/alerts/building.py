@@ -1,4 +1,4 @@
-"""Makes the sink of alerts from its sections: rules, receivers, and topics at brokers."""
+"""Makes the alerts sink from its sections: rules, receivers, and topics at brokers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def build_sink(building: Building, name: str, section: AlertsSection) -> AlertSi
     """Make the sink. Raises ProfileInvalid, SettingUnusable, MqttError."""
     config = building.config
     native = _native.AlertSink(building.journal, name, settings(config, section))
-    sink = AlertSink(name, native, build_receivers(config), lambda: building.document())  # noqa: PLW0108 - set once the gateway stands
+    sink = AlertSink(name, native, build_receivers(config), lambda: building.document())  # noqa: PLW0108 - replaced later
     if section.topics and not building.is_replay:
         sink.topics = [
             AlertTopics(broker, publishing.topic_prefix, _side(config, publishing), sink.states)
@@ -41,7 +41,7 @@ def build_sink(building: Building, name: str, section: AlertsSection) -> AlertSi
 
 
 def settings(config: Config, section: AlertsSection) -> _native.AlertSettings:
-    """Return what the extension is told. Raises ProfileInvalid."""
+    """Return the settings for the extension. Raises ProfileInvalid."""
     told = tuple(queued_receivers(config))
     return _native.AlertSettings(
         [given.rule.json(given.profiles, told) for given in active_rules(config)],
@@ -57,7 +57,7 @@ def settings(config: Config, section: AlertsSection) -> _native.AlertSettings:
 
 
 def stored(config: Config) -> dict[str, Any]:
-    """Return the states in the journal of a gateway that does not run. Raises JournalUnusable, GatewayError if there is no journal."""
+    """Return the states in the journal of a stopped gateway. Raises JournalUnusable, and GatewayError if there is no journal."""
     inspect(config)
     path = config.journal_path()
     try:
@@ -68,7 +68,7 @@ def stored(config: Config) -> dict[str, Any]:
 
 
 def build_receivers(config: Config) -> dict[str, Receiver]:
-    """Make every receiver that has a queue, by name. Raises SettingUnusable."""
+    """Make the receivers that have a queue, by name. Raises SettingUnusable."""
     made: dict[str, Receiver] = {}
     if config.one(AlertsSection).log:
         made[LOG] = LogReceiver()
@@ -85,7 +85,7 @@ def build_receivers(config: Config) -> dict[str, Receiver]:
 
 
 def _side(config: Config, section: PublishingSection) -> _native.SideConnection:
-    assert isinstance(section, Connection)  # noqa: S101 - the caller has looked
-    # What it subscribes to is what the broker has kept of rules that are gone.
+    assert isinstance(section, Connection)  # noqa: S101 - the caller has checked it
+    # It subscribes to find retained topics of rules that no longer exist.
     subscribed = [alert_topic(section.topic_prefix, "+")]
     return _native.SideConnection(client_id=f"{section.client_id}-alerts", subscriptions=subscribed, **broker_settings(config, section))

@@ -1,4 +1,4 @@
-"""The trials of `doctor` for receivers of alerts, without sending anything: whether mail servers let the gateway in."""
+"""The trials of `doctor` for receivers of alerts: whether mail servers let the gateway log in. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iiot_gateway.sinks.alerts.webhook_section import WebhookSection
 
 
 def receivers(config: Config) -> Iterator[Finding]:
-    """Try each mail server, and say how the others are tried."""
+    """Try each mail server, and say how to try the other receivers."""
     for name, section in config.of(MailSection).items():
         failed = Mail(section).try_out()
         subject = f"{name} {section.host}:{section.port}"

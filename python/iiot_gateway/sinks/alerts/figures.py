@@ -1,4 +1,4 @@
-"""The figures of the gateway that rules watch, out of its status document. Pure."""
+"""Takes the gateway's own figures, which rules can watch, from its status document. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Figure = tuple[str, list[tuple[str, str]], float]
 
 
 def figures(document: dict[str, Any], now_s: float) -> Iterator[Figure]:
-    """Give every figure; `now_s` is Unix time."""
+    """Yield every figure; `now_s` is Unix time."""
     intake_lost = document["intake"].get("lost_journal_unavailable", 0)
     yield "dropped_frames", [("sink", "intake")], float(intake_lost)
     for name, sink in document["sinks"].items():
@@ -23,6 +23,6 @@ def figures(document: dict[str, Any], now_s: float) -> Iterator[Figure]:
     if (hours := document["journal"].get("hours_left")) is not None:
         yield "journal_hours", [], float(hours)
     for name, source in document["source"].items():
-        # One that has given nothing since the start may have nothing to give; its state says more.
+        # A source without data since the start may have none to give; its state says more.
         if source["state"] != "finished" and source["last_document_at"] is not None:
             yield "source_silent_s", [("source", name)], max(0.0, round(now_s - source["last_document_at"]))

@@ -1,6 +1,6 @@
-"""Where rules come from: the configuration, the profiles of the sources, and the gateway.
+"""Collects the rules from the configuration, the profiles of the sources, and the gateway itself.
 
-A rule of the configuration takes the place of another one of its name.
+A rule of the configuration replaces a rule of the same name from another place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OF_GATEWAY = Path(__file__).with_name("gateway.toml")
 
 @dataclass(frozen=True, slots=True)
 class GivenRule:
-    """A rule, and where it stands."""
+    """A rule, and the place where it is defined."""
 
     rule: AlertSection
     profiles: tuple[str, ...] = ()
@@ -31,9 +31,9 @@ class GivenRule:
 
 
 def given_rules(config: Config, *, quiet: bool = False) -> list[GivenRule]:
-    """Return every rule that the sources can use. Raises ProfileInvalid, unless `quiet` leaves files with faults out.
+    """Return every rule that the sources can use. Raises ProfileInvalid; with `quiet`, files with faults are left out instead.
 
-    Without a source there is still `replay`, whose frames have the profile of [gateway].
+    Without any source, the profile of [gateway] counts, because `replay` uses it.
     """
     own = {rule.name: GivenRule(rule) for rule in config.of(AlertSection).values()}
     others: dict[str, GivenRule] = {}
@@ -58,14 +58,14 @@ def given_rules(config: Config, *, quiet: bool = False) -> list[GivenRule]:
 
 
 def rules_in(file: Path) -> list[GivenRule]:
-    """Return the rules of a profile file, or of the gateway's. Raises ProfileInvalid with every fault of them."""
+    """Return the rules of a profile file, or of the file with the gateway's rules. Raises ProfileInvalid with every fault."""
     from iiot_gateway.config.load import fault_in_list, load_list
 
     try:
         text = read_text(file)
         tables = tomllib.loads(text)
     except (OSError, ValueError):
-        return []  # what is wrong with it, whoever compiles the profile says
+        return []  # the code that compiles the profile reports its faults
     if "alert" not in tables:
         return []
     profiles = () if file == OF_GATEWAY else (str(tables.get("name", "")),)

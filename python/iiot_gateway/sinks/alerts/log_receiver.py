@@ -1,4 +1,4 @@
-"""Tells the log: an event for each alert."""
+"""Writes alerts to the log: one event per alert."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from iiot_gateway.sinks.alerts.receiver import Failed, Notification
 
 
 class LogReceiver:
-    """The gateway's own log."""
+    """The gateway's own log as a receiver."""
 
     def send(self, notification: Notification) -> Failed | None:
-        """Write the events."""
+        """Write one event per alert."""
         log = get_log(rule=notification.rule, notification=notification.id)
         for alert in notification.alerts:
             told = {
@@ -28,4 +28,4 @@ class LogReceiver:
         return None
 
     def cancel(self) -> None:
-        """Do nothing: the log never waits."""
+        """Do nothing: `send` never waits."""

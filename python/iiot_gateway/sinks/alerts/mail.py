@@ -1,4 +1,4 @@
-"""Tells people by e-mail: one mail for each notification, whose Message-ID is the notification's id."""
+"""Notifies people by e-mail: one mail per notification, with the notification's id as its Message-ID."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUBJECT = 200
 
 
 class Mail:
-    """One mail server, and the addresses that are told."""
+    """One mail server, and the addresses that are notified."""
 
     def __init__(self, section: MailSection) -> None:
         self._section = section
@@ -24,7 +24,7 @@ class Mail:
         self._is_cancelled = False
 
     def send(self, notification: Notification) -> Failed | None:
-        """Hand the mail over; the server has it once it has accepted it for every address, or for some and refused others for good."""
+        """Send the mail. This succeeds if the server accepts the mail for at least one address; refused addresses are logged."""
         try:
             with self._connect() as session:
                 self._session = session
@@ -37,14 +37,14 @@ class Mail:
         finally:
             self._session = None
         if refused:
-            # The others have it; another attempt would give it to them twice.
+            # The other addresses have the mail; another attempt would send it to them twice.
             get_log().error(
                 ALERT_NOT_SENT, host=self._section.host, error=f"the server refused {_refused(refused)}; the others have the mail"
             )
         return None
 
     def cancel(self) -> None:
-        """Break the session that is under way."""
+        """Break off the session under way."""
         self._is_cancelled = True
         session = self._session
         if session is not None and session.sock is not None:
@@ -52,14 +52,14 @@ class Mail:
                 session.sock.shutdown(2)
 
     def message(self, notification: Notification) -> EmailMessage:
-        """Return the mail."""
+        """Return the mail for a notification."""
         section = self._section
         message = EmailMessage()
         message["From"] = section.sender
         message["To"] = ", ".join(section.to)
         message["Subject"] = " ".join(notification.title().split())[:SUBJECT]
         message["Date"] = formatdate(localtime=False)
-        # The same at each attempt, so that mail programs show repetitions as one.
+        # The id is the same at each attempt, so mail programs show repeated mails as one.
         message["Message-ID"] = f"<{notification.id}@iiot-gateway.invalid>"
         message["X-Iiot-Notification"] = notification.id
         message["Auto-Submitted"] = "auto-generated"
@@ -68,7 +68,7 @@ class Mail:
         return message
 
     def try_out(self) -> Failed | None:
-        """Connect and log in, and send nothing."""
+        """Connect and log in, but send nothing."""
         try:
             with self._connect() as session:
                 self._greet(session)
@@ -94,7 +94,7 @@ class Mail:
 
 
 def _told(error: Exception) -> str:
-    """Say what went wrong; a server's words may be bytes."""
+    """Return a description of the error. A server's answer may be bytes."""
     if isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
         return f"the server answered {error.smtp_code}: {words}"

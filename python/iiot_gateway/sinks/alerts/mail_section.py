@@ -1,4 +1,4 @@
-"""The sections `[mail]` and `[mail.NAME]`: alerts as e-mail."""
+"""The sections `[mail]` and `[mail.NAME]`: alerts by e-mail."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class MailSection:
     sender: str = text("", "The address that mails come from.")
     to: tuple[str, ...] = texts("The addresses that mails go to.")
     ca_file: str = path("", "Certificates to trust instead of those of the system (PEM).")
-    timeout_s: float = number(20.0, "An attempt fails if the server does not answer for so many seconds.", low=0.1, high=300)
+    timeout_s: float = number(20.0, "An attempt fails if the server does not answer for this many seconds.", low=0.1, high=300)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     for name, section in config.of(MailSection).items():
         yield from _people(place(name), section)
         yield from _way(place(name), section)
@@ -61,7 +61,7 @@ def _people(at: KeyPath, section: MailSection) -> Faults:
 def _way(at: KeyPath, section: MailSection) -> Faults:
     if not section.host:
         yield (*at, "host"), "is needed: the mail server"
-    # A file that gives no password is a fault of its own.
+    # A file without a password is a separate fault.
     if bool(section.username) != bool(section.password or section.password_file):
         yield (*at, "username"), "username and password go together"
     if section.tls == "none" and section.password and not is_loopback(section.host):

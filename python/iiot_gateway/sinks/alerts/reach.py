@@ -1,4 +1,4 @@
-"""Which rules can never fire, because no profile of a source gives what they watch."""
+"""Finds rules that can never fire, because no profile of a source gives the values that they watch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def unreachable(config: Config, rules: Sequence[GivenRule]) -> Iterator[str]:
-    """Give a sentence on each rule of the configuration that watches what nobody gives."""
+    """Yield a sentence on each rule of the configuration whose values no source gives."""
     profiles = []
     for file in dict.fromkeys(profile_files(config).values()):
         try:
             profiles.append(Profile.parse(read_text(file)))
         except (OSError, ValueError, ProfileError):
-            return  # another fault tells of it
+            return  # this is reported as a fault elsewhere
     for given in rules:
         rule = given.rule
         if given.profiles or rule.gateway or not profiles or any(profile.may_give(rule.measurement, rule.field) for profile in profiles):

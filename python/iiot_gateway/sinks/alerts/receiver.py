@@ -1,4 +1,4 @@
-"""What a receiver is, and how a notification reads for people."""
+"""The interface of a receiver, and the text of a notification for people."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Alert:
     since: float
     at: float
     reason: str | None
-    """Why it ended, where no value says so."""
+    """Why the alert ended, if no value ended it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a receiver is told at once: alerts of one rule."""
+    """The alerts of one rule that a receiver gets together."""
 
     id: str
     """The same at every attempt."""
@@ -37,11 +37,11 @@ class Notification:
 
     @property
     def is_firing(self) -> bool:
-        """Whether any of the alerts holds."""
+        """Whether any of the alerts is firing."""
         return any(alert.state == "firing" for alert in self.alerts)
 
     def title(self) -> str:
-        """Return a line for people: state and rule, and the alert itself if it is alone."""
+        """Return one line for people: the states, and the text of the alert if there is only one, otherwise the rule."""
         counts = {state: sum(alert.state == state for alert in self.alerts) for state in ("firing", "resolved")}
         states = ", ".join(
             state.upper() if len(self.alerts) == 1 else f"{count} {state.upper()}" for state, count in counts.items() if count
@@ -50,12 +50,12 @@ class Notification:
         return f"{'[TEST] ' if self.is_test else ''}[{states}] {what}"
 
     def lines(self) -> list[str]:
-        """Return a line for each alert."""
+        """Return one line per alert."""
         return [line(alert) for alert in self.alerts]
 
 
 def line(alert: Alert) -> str:
-    """Return an alert for people: what it says, and since or until when."""
+    """Return one line for people: the text of an alert, and its times."""
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(alert.since))
     if alert.state == "firing":
         return f"{alert.text} (since {since}{', still' if alert.repeated else ''})"
@@ -65,7 +65,7 @@ def line(alert: Alert) -> str:
 
 
 def read_notification(document: dict[str, Any]) -> Notification:
-    """Read what the extension gives."""
+    """Make a notification from the extension's document."""
     alerts = tuple(
         Alert(
             id=entry["id"],
@@ -84,24 +84,24 @@ def read_notification(document: dict[str, Any]) -> Notification:
 
 
 def own_name() -> str:
-    """Return how people know this gateway."""
+    """Return the name by which people know this gateway: the host name."""
     return socket.gethostname() or "iiot-gateway"
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Why a receiver was not told."""
+    """The reason why a receiver could not be notified."""
 
     reason: str
     retry_after_s: float = 0.0
-    """The other side has asked to wait so long."""
+    """How long the other side asks the gateway to wait, in seconds."""
 
 
 class Receiver(Protocol):
-    """Somebody who is told. `send` blocks, and is called on a thread that nothing waits for at the end."""
+    """A person or program that is notified. `send` may block: it runs on a thread of its own, which never delays the end of the process."""
 
     def send(self, notification: Notification) -> Failed | None:
-        """Tell; None once the other side has it."""
+        """Send a notification. Return None once the other side has it."""
 
     def cancel(self) -> None:
-        """Let `send` return soon, now and from now on."""
+        """Make `send` return soon, now and in future."""

@@ -1,4 +1,4 @@
-"""The sections `[[alert]]`: one rule each, in the configuration, in a profile, or of the gateway."""
+"""The sections `[[alert]]`: each is one rule, in the configuration, in a profile, or among the gateway's own rules."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class AlertSection:
     above: float | None = optional("An alert begins when the value is above this.", low=-MOST, high=MOST)
     below: float | None = optional("An alert begins when the value is below this.", low=-MOST, high=MOST)
     hysteresis: float = number(0.0, "How far the value must come back from the limit before the alert ends.", low=0, high=MOST)
-    for_s: int = integer(0, "The values must be beyond the limit for so many seconds before the alert begins.", low=0, high=YEAR_S)
-    silent_s: int = integer(0, "An alert begins after so many seconds without a value; instead of above and below.", low=0, high=YEAR_S)
+    for_s: int = integer(0, "The values must be beyond the limit for this many seconds before the alert begins.", low=0, high=YEAR_S)
+    silent_s: int = integer(0, "An alert begins after this many seconds without a value; instead of above and below.", low=0, high=YEAR_S)
     hours: str = text("", 'For a silence: the alert begins only within these hours, like "Mon-Fri 06:00-22:00, Sat 06:00-14:00".')
     zone: str = text("", "The time zone of the hours.")
     message: str = text("", "The text of the notification; {value}, {since} and names of tags in braces are replaced.")
@@ -74,7 +74,7 @@ class AlertSection:
     receivers: tuple[str, ...] = texts('Names of receivers, like ["mail", "webhook.phone", "log"]; empty means all.')
 
     def json(self, profiles: tuple[str, ...] = (), told: tuple[str, ...] = ()) -> str:
-        """Return the rule for the extension; `told` lists all receivers."""
+        """Return the rule for the extension, as JSON. `told` lists all receivers."""
         keys: dict[str, Any] = {key.name: getattr(self, key.name) for key in fields(self)}
         given = {key: value for key, value in keys.items() if value not in (None, "")}
         return json.dumps(
@@ -89,9 +89,9 @@ class AlertSection:
 
 
 def rule_faults(rule: AlertSection) -> list[tuple[str, str]]:
-    """Return every broken rule of one section: the key, and what is wrong."""
+    """Yield every fault of one section: the key, and what is wrong with it."""
     found = list(_keys(rule))
-    # The extension checks hours, zone and message in detail.
+    # The extension checks the hours, the zone and the message in detail.
     if not found and (fault := alert_rule_fault(rule.json())):
         found.append(fault)
     return found
@@ -149,7 +149,7 @@ def _watched(rule: AlertSection) -> Iterator[tuple[str, str]]:
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     seen: set[str] = set()
     for at, rule in config.of(AlertSection).items():
         for key, message in rule_faults(rule):

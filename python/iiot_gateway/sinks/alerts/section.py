@@ -1,4 +1,4 @@
-"""The section `[alerts]`: the sink that judges frames by the rules, and what holds for everybody who is told."""
+"""The section `[alerts]`: the sink that judges frames by the rules, and the settings that apply to all receivers."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class AlertsSection(SinkSection):
     topics: bool = flag(True, "Each rule has a retained topic PREFIX/gateway/alerts/NAME at the brokers of [mqtt] sections.")
     off: tuple[str, ...] = texts("Names of rules of profiles and of the gateway that are turned off.")
     repeat_s: int = integer(
-        14400, "An alert that goes on is notified again after so many seconds. 0 notifies only once.", low=0, high=YEAR_S
+        14400, "An alert that goes on is notified again after this many seconds. 0 notifies only once.", low=0, high=YEAR_S
     )
-    group_s: int = integer(10, "Changes of one rule are collected for so many seconds, and sent as one notification.", low=0, high=3600)
+    group_s: int = integer(10, "Changes of one rule are collected for this many seconds, and sent as one notification.", low=0, high=3600)
     late_s: int = integer(300, "A value that was older than this when it arrived is late: it begins and ends no alert.", low=1, high=YEAR_S)
-    forget_d: int = integer(30, "A series without a value for so many days is forgotten; its alert ends.", low=1, high=36600)
-    expire_h: int = integer(24, "A change that could not be sent for so many hours is given up.", low=1, high=8784)
+    forget_d: int = integer(30, "A series without a value for this many days is forgotten; its alert ends.", low=1, high=36600)
+    expire_h: int = integer(24, "A change that could not be sent for this many hours is given up.", low=1, high=8784)
     max_waiting: int = integer(
         1000, "The most changes that wait for one receiver; beyond that, the oldest are dropped.", low=1, high=100_000
     )
@@ -60,7 +60,7 @@ def receivers(config: Config) -> list[str]:
 
 
 def active_rules(config: Config, *, quiet: bool = False) -> list[GivenRule]:
-    """Return the rules that are used; none without [alerts]. Raises ProfileInvalid, unless `quiet` leaves files with faults out."""
+    """Return the rules that are used; none without [alerts]. Raises ProfileInvalid; with `quiet`, files with faults are left out."""
     if not config.of(AlertsSection):
         return []
     off = config.one(AlertsSection).off
@@ -68,12 +68,12 @@ def active_rules(config: Config, *, quiet: bool = False) -> list[GivenRule]:
 
 
 def alert_topic(prefix: str, rule: str) -> str:
-    """Return the topic that tells of a rule's alerts, at a broker with this prefix."""
+    """Return the topic with the state of a rule, at a broker with this prefix."""
     return f"{prefix}/gateway/alerts/{rule}"
 
 
 def alert_topics(config: Config, prefix: str) -> dict[str, str]:
-    """Return the topic of each rule at a broker with this prefix; none where topics are off. Raises ProfileInvalid."""
+    """Return the topic of each rule, at a broker with this prefix; none if topics are switched off. Raises ProfileInvalid."""
     return {given.rule.name: alert_topic(prefix, given.rule.name) for given in active_rules(config) if config.one(AlertsSection).topics}
 
 
@@ -82,7 +82,7 @@ def _brokers(config: Config) -> list[str]:
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     if not config.of(AlertsSection):
         return
     known = [given.rule.name for given in given_rules(config, quiet=True)]
@@ -102,7 +102,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say what is never told, and what never fires."""
+    """Yield sentences on alerts that notify nobody, and on rules that can never fire."""
     if config.of(AlertSection) and not config.of(AlertsSection):
         yield "[[alert]] has no effect, because nobody is told: add [alerts], [webhook] or [mail]"
     from iiot_gateway.sinks.alerts.reach import unreachable
@@ -118,14 +118,14 @@ def build(building: Building, name: str, section: AlertsSection) -> Sink:
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each receiver that can be tried without telling anybody."""
+    """Try each receiver that can be tried without notifying anybody."""
     from iiot_gateway.sinks.alerts.doctor import receivers as tried
 
     return tried(config)
 
 
 def queued_receivers(config: Config) -> Sequence[str]:
-    """Return the receivers that have a queue: topics are written from the state."""
+    """Return the receivers that have a queue. Topics have none: they are written from the state."""
     return [name for name in receivers(config) if name != TOPICS]
 
 

@@ -1,4 +1,4 @@
-"""The sink of alerts: judges frames on a thread of its own, and tells each receiver what waits for it until that succeeds."""
+"""The alerts sink: judges frames on a thread of its own, and sends each receiver its notifications, again and again until that succeeds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LINGER_MS = 200
 WAIT_FOR_FRAME_MS = 1000
-"""Time passes for alerts at least so often."""
+"""Alerts notice the passing of time at least this often."""
 FIGURES_S = 5.0
 WATCH_S = 0.05
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
@@ -37,11 +37,11 @@ COUNTS = {
     "expired": "changes_expired",
     "dropped": "changes_dropped",
 }
-"""What is counted of each receiver, and how the status calls it."""
+"""The counts of each receiver, with their names in the status."""
 
 
 class AlertSink:
-    """Judges and tells."""
+    """Judges frames and notifies receivers."""
 
     kind = "alerts"
 
@@ -56,26 +56,26 @@ class AlertSink:
         self._stopping = anyio.Event()
         self._done = anyio.Event()
         self._looked = anyio.Event()
-        """Set, and replaced, whenever frames were judged or time has passed."""
+        """Set, and replaced by a new one, after each time that the rules were judged."""
         self._thread = anyio.CapacityLimiter(1)
         self._others = anyio.CapacityLimiter(4)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
 
     def document(self) -> dict[str, Any]:
-        """Return rules, alerts and receivers: the schema Alerts of the API. May wait for the disk."""
+        """Return rules, alerts and receivers in the schema `Alerts` of the API. May wait for the disk."""
         document: dict[str, Any] = json.loads(self._native.document())
         for name, entry in document["receivers"].items():
             entry["last_error"] = self._errors.get(name) or None
         return document
 
     def states(self) -> tuple[int, dict[str, Any]]:
-        """Return the version of the states, and the states."""
+        """Return the version of the states, and the document with the states."""
         version = self._native.version()
         return version, self.document()
 
     async def run(self) -> None:
-        """Judge and tell until `stop`; what was not told waits in the journal."""
+        """Judge frames and notify receivers until `stop`. Notifications that were not sent wait in the journal."""
         try:
             async with anyio.create_task_group() as tasks:
                 for name, receiver in self._receivers.items():
@@ -90,7 +90,7 @@ class AlertSink:
         self.status.change("stopped")
 
     async def stop(self, timeout_s: float) -> None:
-        """End; a notification that is under way is sent again at the next start, with the same id."""
+        """End the sink. A notification under way is sent again at the next start, with the same id."""
         self._stopping.set()
         self._native.cancel()
         for receiver in self._receivers.values():
@@ -133,7 +133,7 @@ class AlertSink:
         }
 
     async def _watch_gateway(self) -> None:
-        """Let rules see the gateway's own figures."""
+        """Give the gateway's own figures to the rules, every few seconds."""
         repeated = Repeated()
         while True:
             await anyio.sleep(FIGURES_S)
@@ -147,7 +147,7 @@ class AlertSink:
                     self._log.warning(SINK_UNAVAILABLE, error=str(error), consequence="the gateway's own figures are judged later", **extra)
 
     async def _tell(self, name: str, receiver: Receiver) -> None:
-        """Tell one receiver, one notification after the other."""
+        """Send one receiver its notifications, one after the other."""
         backoff, repeated = Backoff(first_s=FIRST_RETRY_S, ceiling_s=LONGEST_RETRY_S), Repeated()
         while True:
             looked = self._looked
@@ -181,11 +181,11 @@ class AlertSink:
             await anyio.sleep(delay_s)
 
     async def _send(self, receiver: Receiver, notification: Notification) -> Failed | None:
-        """Send on a thread that the end of the process does not wait for: a name server or a mail server may let it hang."""
+        """Send on a daemon thread: a name server or mail server may let it hang, and the end of the process must not wait for it."""
         result: list[Failed | None] = []
         thread = threading.Thread(target=_send_into, args=(result, receiver.send, notification), name="alert", daemon=True)
         thread.start()
-        while thread.is_alive():  # noqa: ASYNC110 - a thread has no event for it
+        while thread.is_alive():  # noqa: ASYNC110 - a thread cannot set an event of the loop when it ends
             await anyio.sleep(WATCH_S)
         return result[0] if result else Failed("the receiver ended without a word")
 

@@ -1,6 +1,6 @@
-"""Writes the state of each rule to a retained topic of a broker: at each connection all of them, then what changes.
+"""Writes the state of each rule to a retained topic of a broker: all states at each new connection, then every change.
 
-Topics of rules that are gone are emptied.
+Topics of rules that no longer exist are cleared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from iiot_gateway._native import SideConnection
 
 Document = Callable[[], tuple[int, dict[str, Any]]]
-"""Gives the version of the states, and the states."""
+"""Returns the version of the states, and the document with the states."""
 
 
 class AlertTopics:
@@ -30,9 +30,9 @@ class AlertTopics:
         self._connection = 0
         self._version = 0
         self._sent: dict[str, bytes] = {}
-        """What this connection has written."""
+        """The payloads that this connection has written, by topic."""
         self._strange: set[str] = set()
-        """Topics that the broker has kept of rules that are gone."""
+        """Retained topics of rules that no longer exist."""
         self._log = get_log(sink=name)
 
     async def run(self) -> None:

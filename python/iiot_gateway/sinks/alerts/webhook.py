@@ -1,4 +1,4 @@
-"""Tells a web service: a post for each notification, in the form that the service reads."""
+"""Notifies a web service: one HTTP post per notification, in the form that the service expects."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from iiot_gateway.sinks.alerts.webhook_section import WebhookSection
 
 EXCERPT = 200
 SECRET_CHARACTERS = 8
-"""A part of a URL that is shorter may be any word; it is hidden only where the whole path stands. A topic of ntfy is always hidden."""
+"""A shorter part of a URL may be an ordinary word, so it is hidden only within the whole path. A topic of ntfy is always hidden."""
 NTFY_PRIORITY = {"critical": 5, "warning": 4}
 SLACK_CHARACTERS = 30_000
 
 
 class Webhook:
-    """One URL."""
+    """One URL to which notifications are posted."""
 
     def __init__(self, section: WebhookSection) -> None:
         """Check the settings. Raises SettingUnusable."""
@@ -38,19 +38,19 @@ class Webhook:
             raise SettingUnusable(str(error)) from error
 
     def send(self, notification: Notification) -> Failed | None:
-        """Post; only an answer of 2xx is a success."""
+        """Post a notification. Only an answer of 2xx is a success."""
         answer = self._poster.post_bytes(json.dumps(self.body(notification)).encode())
         if answer.error:
             return Failed(f"{answer.error}: {answer.detail}")
         if 200 <= answer.status < 300:
             return None
-        # Hidden before it is cut off, which could leave half a secret.
+        # Secrets are hidden before the text is cut off, because the cut could leave half a secret.
         excerpt = self._hidden(answer.body.decode("utf-8", "replace"))[:EXCERPT].strip()
         where = f" (it names {self._hidden(answer.location)})" if answer.location else ""
         return Failed(f"answered {answer.status}{where}: {excerpt}", answer.retry_after_s or 0.0)
 
     def cancel(self) -> None:
-        """End the post that is under way."""
+        """End the post under way."""
         self._poster.cancel()
 
     def _hidden(self, said: str) -> str:
@@ -60,7 +60,7 @@ class Webhook:
         return said
 
     def body(self, notification: Notification) -> dict[str, Any]:
-        """Return what is posted."""
+        """Return the JSON document to post."""
         match self._section.form:
             case "slack":
                 return _slack(notification)
@@ -100,7 +100,7 @@ def _plain(notification: Notification) -> dict[str, Any]:
 
 
 def _slack(notification: Notification) -> dict[str, Any]:
-    # Slack reads these three as the beginnings of links and entities.
+    # In Slack, these three characters begin links and entities.
     escapes = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
     mark = ":rotating_light:" if notification.is_firing else ":white_check_mark:"
     lines = "\n".join(notification.lines()).translate(escapes)
@@ -118,7 +118,10 @@ def _ntfy_message(notification: Notification) -> dict[str, Any]:
 
 
 def _secrets(section: WebhookSection) -> list[str]:
-    """Return what no answer may bring into a log: token, URL, path, and their parts, also as a server decodes them; the longest first."""
+    """Return the texts that must not reach a log through an answer, the longest first.
+
+    These are the token, the URL, the path and their parts, also in the form in which a server decodes them.
+    """
     parts = urlsplit(section.url.reveal())
     pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SECRET_CHARACTERS]
     topic = parts.path.strip("/") if section.form == "ntfy" else ""
@@ -128,6 +131,6 @@ def _secrets(section: WebhookSection) -> list[str]:
 
 
 def _ntfy(url: str) -> tuple[str, str]:
-    """Return the server's address, where JSON is posted to, and the topic."""
+    """Return the server's URL, to which JSON is posted, and the topic."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path="/")), parts.path.strip("/")

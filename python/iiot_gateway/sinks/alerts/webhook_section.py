@@ -30,14 +30,14 @@ class WebhookSection:
     token: Secret = secret("Sent as a bearer token, if set. Preferably set by IIOT_WEBHOOK__TOKEN or token_file.")
     token_file: str = path("", "A file that holds the token and nothing else.")
     ca_file: str = path("", "Certificates to trust instead of those of the system (PEM).")
-    timeout_s: float = number(10.0, "An attempt fails after so many seconds.", low=0.1, high=120)
+    timeout_s: float = number(10.0, "An attempt fails after this many seconds.", low=0.1, high=120)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     for name, section in config.of(WebhookSection).items():
         at, url = place(name), section.url.reveal()
-        # Some services need a token in the query; the gateway adds nothing after it.
+        # A query is allowed, because some services need a token in it. The gateway adds nothing behind the query.
         wrong = list(url_faults((*at, "url"), url.partition("?")[0], ("http", "https"), is_secret=True))
         if not wrong and not (url.isascii() and url.isprintable() and " " not in url):
             wrong = [((*at, "url"), "expected a URL without spaces and without letters beyond ASCII: write them as %20 and so on")]

@@ -1,1 +1,1 @@
-"""The history sink: every point in a file on this machine."""
+"""The history sink: writes every point to a file on this machine."""

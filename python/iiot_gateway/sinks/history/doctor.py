@@ -1,4 +1,4 @@
-"""The trials of `doctor` for the local history: whether it can be read, and has room to grow."""
+"""The trials of `doctor` for each history: whether it can be read, and whether the disk has room for it to grow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iiot_gateway.sinks.history.section import histories as configured_histories
 
 
 def histories(config: Config) -> Iterator[Finding]:
-    """Look at each history's file and disk; nothing is written."""
+    """Look at each history's file and disk. Nothing is written."""
     for name, section, path in configured_histories(config):
         yield _history(f"{name} {path}", section, Path(path))
 

@@ -1,4 +1,4 @@
-"""How a history is read: by the page and the API."""
+"""Opens a history for reading, for the web page and the API."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from iiot_gateway.sinks.history.section import histories
 
 
 def history_for_pages(config: Config) -> Callable[[], AbstractContextManager[_native.HistoryReader]] | None:
-    """Return how to read the history that pages ask: the first one. None if none is configured."""
+    """Return a function that opens the first history, which the pages show; None if no history is configured."""
     return next((partial(reading_history, path) for _name, _section, path in histories(config)), None)
 
 
 @contextmanager
 def reading_history(path: str) -> Iterator[_native.HistoryReader]:
-    """Open a history for reading. Raises HistoryUnusable, also for what goes wrong within."""
+    """Open a history for reading. Raises HistoryUnusable, also for errors within the `with` block."""
     try:
         with closing(_native.HistoryReader(path)) as reader:
             yield reader

@@ -39,12 +39,12 @@ class HistorySection(SinkSection):
 
 
 def histories(config: Config) -> list[tuple[str, HistorySection, str]]:
-    """Return name, section and file of every history."""
+    """Return the name, section and file of every history."""
     return [(name, section, str(config.base / section.path)) for name, section in config.of(HistorySection).items()]
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     seen = {config.journal_path(): "journal"}
     for name, history, file in histories(config):
         if not history.path:
@@ -59,7 +59,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
 
 
 def writers(building: Building) -> dict[str, NativeHistorySink]:
-    """Return what writes each history, by its name; there is one a file. The journal knows the sinks then."""
+    """Return the writer of each history, by its name; there is one writer per file. This registers the sinks in the journal."""
     return building.once(_writers)
 
 
@@ -77,7 +77,7 @@ def build(building: Building, name: str, section: HistorySection) -> Sink:
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each."""
+    """Try each history."""
     from iiot_gateway.sinks.history.doctor import histories as tried_histories
 
     return tried_histories(config)

@@ -1,7 +1,7 @@
-"""The history sink: points from the journal into a file on this machine, each batch confirmed when the file has it.
+"""The history sink: writes points from the journal to a file on this machine, and confirms each batch when the file has it.
 
-One call per batch into the extension, on a thread of its own. A file that cannot be used (damaged, of a later version, on a full disk)
-is tried again and again; its frames wait in the journal meanwhile, and no other sink notices.
+The sink makes one call into the extension per batch, on a thread of its own. If the file cannot be used (because it is damaged, of a
+later version, or on a full disk), the sink tries again and again. Its frames wait in the journal meanwhile, and no other sink notices.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class HistorySink:
         self._backoff = backoff or Backoff()
         self._stopping = anyio.Event()
         self._done = anyio.Event()
-        # A thread of its own: it waits for frames for as long as the gateway runs.
+        # The sink has a thread of its own, because that thread waits for frames as long as the gateway runs.
         self._thread = anyio.CapacityLimiter(1)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
-        # Reading a large file to its end takes minutes: once a run, and again where damage was found.
+        # Checking a whole large file takes minutes, so it happens once per run, and again after damage was found.
         self._checked = False
         self._pruned = 0
         self._measured_s = float("-inf")
 
     async def run(self) -> None:
-        """Open the file and store until `stop`; after any failure, again from the sink's place in the journal."""
+        """Open the file and store points until `stop`. After any failure, begin again at the sink's position in the journal."""
         try:
             while not self._stopping.is_set():
                 try:
@@ -69,7 +69,7 @@ class HistorySink:
         self.status.change("stopped")
 
     async def stop(self, timeout_s: float) -> None:
-        """Let the batch under way be stored; what is not confirmed is stored again at the next start, which changes nothing."""
+        """Let the batch under way be stored. An unconfirmed batch is stored again at the next start, which changes nothing."""
         self._stopping.set()
         self._native.cancel()
         with anyio.move_on_after(timeout_s):
@@ -104,7 +104,7 @@ class HistorySink:
         self.status.details["pruned_points"] = self._pruned
 
     async def _measure(self) -> None:
-        """Keep series, points and bytes for the status, not at every batch."""
+        """Measure series, points and bytes for the status, but not at every batch."""
         if time.monotonic() - self._measured_s < SIZE_EVERY_S:
             return
         self._measured_s = time.monotonic()
@@ -113,7 +113,7 @@ class HistorySink:
             self.status.details.update(size)
 
     def _failed(self, error: HistoryError | JournalError) -> float:
-        """Take a failure and return how long to wait."""
+        """Report a failure and return how long to wait, in seconds."""
         delay_s = self._backoff.next_delay_s()
         kind = error.kind if isinstance(error, HistoryError) else "journal_unavailable"
         if kind == "damaged":

@@ -1,1 +1,1 @@
-"""The database sink for line protocol: InfluxDB and VictoriaMetrics."""
+"""The sink for databases that accept line protocol: InfluxDB and VictoriaMetrics."""

@@ -1,14 +1,14 @@
-"""The meaning of HTTP answers of a database for line protocol. Pure: no socket, no clock.
+"""The meaning of the HTTP answers of a database for line protocol. Pure: no socket, no clock.
 
-204            the lines are in; InfluxDB 1 to 3 and VictoriaMetrics confirm with nothing else
-201, 400, 422  some line is bad: halve until it is found (201 and 422 wrote the rest; writing again overwrites, so it is harmless);
-               every line is bad: nothing is wrong with the lines, wait and shout
-413            too large: halve; a single line that is too large is bad
-401, 403, 404  nothing is wrong with the lines: wait and shout
-2xx, 3xx, 4xx  anything else is no answer of a database: wait and shout
-408, 425, 429  wait as long as the peer asks; so for a 5xx that says when to come back
+204            the lines are stored; InfluxDB 1 to 3 and VictoriaMetrics confirm with no other status
+201, 400, 422  some lines are bad: halve the batch until they are found (with 201 and 422 the other lines were written; writing
+               them again overwrites them, which is harmless). If every line is refused, the lines are good: wait, and log an error
+413            the batch is too large: halve it; a single line that is too large is bad
+401, 403, 404  the lines are good: wait, and log an error
+2xx, 3xx, 4xx  no other of these statuses comes from a database: wait, and log an error
+408, 425, 429  wait as long as the peer asks; the same for a 5xx with a Retry-After
 5xx            wait and try again; after a while a line may be to blame (outages.py)
-network        wait and try again
+network error  wait and try again
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ class Answer(Protocol):
 
     @property
     def status(self) -> int:
-        """The status, 0 without an answer."""
+        """The HTTP status; 0 without an answer."""
 
     @property
     def error(self) -> str | None:
-        """Why there was none, as a word."""
+        """A word for the reason why there was no answer."""
 
     @property
     def detail(self) -> str:
-        """The same for people."""
+        """The reason in words for people."""
 
     @property
     def retry_after_s(self) -> float | None:
-        """How long the peer asks to wait."""
+        """How long the peer asks to wait, in seconds."""
 
     @property
     def content_type(self) -> str:
-        """What the peer calls the body."""
+        """The content type that the peer gives for the body."""
 
     @property
     def location(self) -> str:
-        """Where a redirect leads."""
+        """The target of a redirect."""
 
     @property
     def body(self) -> bytes:
         """The beginning of the body."""
 
 
-def result(answer: Answer) -> Result:  # noqa: PLR0911 - the table above, a line per row
-    """Classify an answer."""
+def result(answer: Answer) -> Result:  # noqa: PLR0911 - the table above, one line per row
+    """Return the result that an answer means."""
     status = answer.status
     if status == 0:
         if answer.error == "cancelled":
@@ -78,7 +78,7 @@ def result(answer: Answer) -> Result:  # noqa: PLR0911 - the table above, a line
 
 
 def reason(answer: Answer) -> str:
-    """Return the peer's own words, short enough for a log and a reject."""
+    """Return the peer's own words, short enough for the log and for a reject."""
     status, text = answer.status, answer.body.decode("utf-8", "replace").strip()
     if not status:
         return (answer.error or answer.detail)[:LONGEST_REASON]
@@ -101,7 +101,7 @@ def _short(text: str) -> str:
 
 
 def remedy(status: int, path: str) -> str:
-    """Say what to do about a refusal; `path` is the one that was posted to."""
+    """Return what a person must do about a refusal. `path` is the path of the request."""
     if 200 <= status < 300:
         return "set url to the database itself: a login page, a proxy or another server answers there; the lines wait in the journal"
     if 300 <= status < 400:

@@ -1,4 +1,4 @@
-"""Makes a database sink from its section."""
+"""Makes an InfluxDB sink from its section."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build_sink(building: Building, name: str, section: InfluxdbSection) -> Deliv
 
 
 def poster(section: InfluxdbSection) -> _native.Poster:
-    """Return an HTTP connection for a database section. Raises SettingUnusable."""
+    """Return an HTTP client for a database section. Raises SettingUnusable."""
     try:
         return _native.Poster(
             write_url(section),

@@ -1,7 +1,7 @@
-"""The trials of `doctor` for each database: a sign of life, one line into `iiot_doctor`, and reading the line back.
+"""The trials of `doctor` for each database: a health check, writing a line to `iiot_doctor`, and reading the line back.
 
-A write-only token cannot read; then it is said that the line could not be read, which is right for a gateway. VictoriaMetrics
-answers 204 to lines that it does not store, so there the reading back is the proof.
+A gateway should have a write-only token, which cannot read. Then the finding says that the line could not be read back. VictoriaMetrics
+also answers 204 to lines that it does not store, so there only reading the line back is a proof.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def databases(config: Config) -> Iterator[Finding]:
 
 
 def _integers(config: Config, name: str) -> Iterator[Finding]:
-    """Look whether the database has refused integers, because somebody else has written floats under their names."""
+    """Look for integers that the database refused because another writer has stored floats under the same names."""
     try:
         rejects = inspect_rejects(config, 1000)
     except GatewayError:
-        return  # there is no journal yet, or another finding tells of it
+        return  # there is no journal yet, or another finding reports it
     refused = [reject for reject in rejects if reject["sink"] == name and INTEGER_CONFLICT.search(reject["reason"])]
     if refused:
         detail = f"refuses integers: the bucket holds floats under their names, as Telegraf writes them; {len(refused)} kept rejects"
@@ -61,9 +61,9 @@ def _database(subject: str, section: InfluxdbSection) -> Iterator[Finding]:
         remedy = "check url, that the server runs, and that no firewall stands between"
         yield Finding(subject, ok=False, detail=f"does not answer: {alive.detail or alive.error}", remedy=remedy)
         return
-    stamp_ns = time.time_ns() // 1_000_000 * 1_000_000  # VictoriaMetrics keeps milliseconds
+    stamp_ns = time.time_ns() // 1_000_000 * 1_000_000  # VictoriaMetrics stores milliseconds
     line = f"{MEASUREMENT},source=doctor value={stamp_ns // 1_000_000} {stamp_ns}"
-    # As the sink would, compressed if it does that: what confirms here confirms there.
+    # Compressed if the sink compresses, so that this trial and the sink get the same answer.
     answer = poster(section).post_bytes(line.encode())
     if result(answer) is not Result.ACCEPTED:
         yield Finding(f"{subject} write", ok=False, detail=reason(answer), remedy=_remedy(answer, section))
@@ -105,7 +105,7 @@ def _read_back(subject: str, section: InfluxdbSection, stamp_ns: int) -> Finding
 
 
 def _reads(section: InfluxdbSection, stamp_ns: int) -> Iterator[tuple[int, str]]:
-    """Ask in the language of each kind of server; the ones that do not know it answer 404 or so."""
+    """Query in the language of each kind of server. A server that does not know a language answers 404 or a similar status."""
     base = section.url.rstrip("/")
     if section.api == "v1":
         query = urlencode({"db": section.bucket, "q": "SELECT last(value) FROM iiot_doctor", "epoch": "ms"})
@@ -116,16 +116,16 @@ def _reads(section: InfluxdbSection, stamp_ns: int) -> Iterator[tuple[int, str]]
     answer = _ask(section, f"{base}/api/v2/query?{urlencode({'org': section.org})}", question)
     yield _with_numbers(answer)
     if answer.status not in (401, 403):
-        # VictoriaMetrics only: let what was written be seen now. It may be forbidden there, then it takes its time.
+        # For VictoriaMetrics only: make the written line visible now. If that is forbidden, the line becomes visible later.
         _get(section, f"{base}/internal/force_flush")
-        # The beginning of the answer is all that is kept, so only what is new is asked for.
+        # Only the beginning of the answer is kept, so the query asks for new lines only.
         wanted = {"match[]": MEASUREMENT + "_value", "start": str(stamp_ns // 1_000_000_000 - 60)}
         answer = _get(section, f"{base}/api/v1/export?{urlencode(wanted)}")
         yield answer.status, _body(answer)
 
 
 def _with_numbers(answer: Answer) -> tuple[int, str]:
-    """Return status and body, with each number as a whole one behind it: the value may stand there as 1.7e+12."""
+    """Return the status, the body, and each number of the body as a whole number: the body may hold the value as 1.7e+12."""
     body = _body(answer)
     return answer.status, body + " " + " ".join(str(int(number)) for number in _numbers(body))
 

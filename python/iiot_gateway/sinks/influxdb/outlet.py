@@ -1,4 +1,4 @@
-"""The way to a database for line protocol: lines from the journal to a write URL. When to try again is decided in `delivery.py`."""
+"""The outlet for line protocol: posts lines from the journal to a write URL. `delivery.py` decides when to try again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BATCH_BYTES = 8 << 20
 
 
 def write_url(section: InfluxdbSection) -> str:
-    """Return the URL that lines are posted to."""
+    """Return the URL to which lines are posted."""
     base = section.url.rstrip("/")
     if section.api == "v1":
         return f"{base}/write?{urlencode({'db': section.bucket, 'precision': 'ns'})}"
@@ -26,13 +26,13 @@ def write_url(section: InfluxdbSection) -> str:
 
 
 def headers(section: InfluxdbSection) -> dict[str, str]:
-    """Return the headers of every request; the token is among them, so do not log them."""
+    """Return the headers of every request. They contain the token, so do not log them."""
     token = section.token.reveal()
     return {"Authorization": f"Token {token}"} if token else {}
 
 
 class InfluxdbOutlet(LineOutlet):
-    """Posts to one database. A line that is written again overwrites itself."""
+    """Posts lines to one database. A line that is written again overwrites itself."""
 
     refuses_all_remedy = (
         "check url, org, bucket; the database refuses every line, so they are not believed to be bad and wait in the journal"
@@ -52,7 +52,7 @@ class InfluxdbOutlet(LineOutlet):
         self._poster = poster
 
     def greet(self) -> Outcome:
-        """Ask for a sign of life; even "who are you" is one: the write will say what is wrong."""
+        """Find out whether the database answers. An answer such as 401 also counts: the first write will report what is wrong."""
         answer = self._poster.get(self._ping)
         if answer.status and answer.status < 500:
             return TAKEN
@@ -63,11 +63,11 @@ class InfluxdbOutlet(LineOutlet):
         return self._judged(self._poster.post, batch, first=part.first, end=part.end)
 
     def prove(self, line: bytes) -> Outcome:
-        """Post a line that is in the database, or will be."""
+        """Post a line that is in the database, or will be written there."""
         return self._judged(self._poster.post_bytes, line)
 
     def stop_sending(self) -> None:
-        """End the request under way."""
+        """End the request under way, and every later one."""
         self._poster.cancel()
 
     def _judged(self, ask: Callable[..., Answer], *arguments: object, **named: object) -> Outcome:

@@ -63,7 +63,7 @@ class InfluxdbSection(SinkSection):
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     for name, section in config.of(InfluxdbSection).items():
         path = place(name)
         yield from url_faults((*path, "url"), section.url, ("http", "https"))
@@ -74,7 +74,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say where the URL ends with what the gateway adds."""
+    """Yield a sentence on each URL that already ends with the path that the gateway adds."""
     for name, section in config.of(InfluxdbSection).items():
         base = section.url.rstrip("/")
         if found := API_PATH.search(urlsplit(base).path):
@@ -90,7 +90,7 @@ def build(building: Building, name: str, section: InfluxdbSection) -> Sink:
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each."""
+    """Try each database."""
     from iiot_gateway.sinks.influxdb.doctor import databases
 
     return databases(config)

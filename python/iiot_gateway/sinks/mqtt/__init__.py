@@ -1,1 +1,1 @@
-"""The MQTT sink: one topic per metric, at a broker or the built-in one."""
+"""The MQTT sink: publishes one topic per metric, to a broker or the built-in one."""

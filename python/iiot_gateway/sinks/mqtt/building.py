@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def build_sink(building: Building, name: str, section: MqttSection) -> MqttSink:
-    """Make a sink, and the built-in broker where it publishes to that. Raises MqttError for a setting that cannot be used."""
+    """Make a sink, and the built-in broker if the sink publishes to it. Raises MqttError for a setting that cannot be used."""
     embedded = None
     if section.broker_url == EMBEDDED:
-        # Imported where it is wanted: each module stays in memory for months.
+        # Imported only when needed: each imported module stays in memory for months.
         from iiot_gateway.mqtt.embedded import built_in_broker
 
         embedded = built_in_broker(building)
@@ -44,8 +44,8 @@ def build_sink(building: Building, name: str, section: MqttSection) -> MqttSink:
 
 
 def own_topics(building: Building, broker_url: str) -> list[str]:
-    """Return the filters of the topics that are the gateway's own at a broker; no value goes there."""
-    # Another section may be about the same broker.
+    """Return the filters of the gateway's own topics at a broker. No value is published to them."""
+    # Another section may name the same broker.
     there = [section for section in building.config.of(MqttSection).values() if section.broker_url == broker_url]
     own = [f"{section.topic_prefix}/gateway/#" for section in there]
     return list(dict.fromkeys([*own, *building.own_topics(broker_url)]))

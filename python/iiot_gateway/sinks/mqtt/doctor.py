@@ -1,4 +1,7 @@
-"""The trial of `doctor` for each broker: publish and read back, because a 3.1.1 broker also acknowledges messages that its ACL discards."""
+"""The trial of `doctor` for each broker: publish a message and read it back.
+
+An acknowledgement alone is no proof, because a broker for MQTT 3.1.1 also acknowledges messages that its ACL discards.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from iiot_gateway.sinks.mqtt.section import MqttSection
 
 
 def brokers(config: Config) -> Iterator[Finding]:
-    """Try each broker: the prefix of its section, those of the values that it gets, and topics that others use there."""
+    """Try each broker: the section's own prefix, the prefixes of the values, and topics that other components use there."""
     for name, section in config.of(MqttSection).items():
         subject = f"{name} {section.broker_url}"
         if section.broker_url == EMBEDDED and (finding := _embedded(subject, config)) is not None:
@@ -25,7 +28,7 @@ def brokers(config: Config) -> Iterator[Finding]:
         yield found
         if not is_reached:
             continue
-        # A right to one prefix is none to another.
+        # A right to one prefix says nothing about another prefix.
         for prefix in value_prefixes(config, section):
             if prefix != section.topic_prefix:
                 yield _tried_prefix(f"{name} values under {prefix}", config, section, prefix)[0]
@@ -40,7 +43,7 @@ def _tried_prefix(subject: str, config: Config, section: MqttSection, prefix: st
 
 
 def _tried(subject: str, config: Config, section: MqttSection, topic: str, rights: str) -> tuple[Finding, bool]:
-    """Publish to a topic and read it back; also tell whether the broker let the gateway in at all."""
+    """Publish to a topic and read the message back. Also return whether the broker accepted the connection at all."""
     try:
         result = _native.MqttSink.probe(client_id=f"{section.client_id}-doctor", topic=topic, **broker_settings(config, section))
     except _native.MqttError as error:
@@ -52,7 +55,7 @@ def _tried(subject: str, config: Config, section: MqttSection, topic: str, right
 
 
 def _embedded(subject: str, config: Config) -> Finding | None:
-    """Judge the built-in broker of a gateway that does not run; None if something listens there and can be tried."""
+    """Judge the built-in broker of a stopped gateway. Return None if something listens at its address and can be tried."""
     error = refusal(config.one(BrokerSection).listen)
     if error is not None:
         if error.errno == errno.EADDRINUSE:

@@ -1,4 +1,4 @@
-"""The section `[mqtt]`: a broker, and which topics are the gateway's own there."""
+"""The section `[mqtt]`: a broker, and the gateway's own topics there."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class MqttSection(PublishingSection):
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule; those of all clients of brokers are among them, because a client's id is one for publishing and consuming."""
+    """Yield every broken rule. Those of all MQTT clients are among them, because sinks and consumers must not share a client id."""
     yield from client_faults(config)
     sections = config.of(MqttSection)
     for name, mqtt in sections.items():
@@ -80,7 +80,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say which clients of brokers lack a password, and where a prefix is that of the gateway's own topics only."""
+    """Yield sentences on MQTT clients without a password, and on prefixes that apply only to the gateway's own topics."""
     yield from connection_notes(config)
     for name, section in config.of(MqttSection).items():
         prefixes = value_prefixes(config, section)
@@ -94,7 +94,7 @@ def notes(config: Config) -> Iterator[str]:
 
 
 def publishes_below(config: Config, broker_url: str) -> Iterator[tuple[str, str]]:
-    """Give the prefixes of each section that publishes to a broker."""
+    """Yield the prefixes below which a section publishes to a broker, each with the name of the section."""
     for name, section in config.of(MqttSection).items():
         if section.broker_url == broker_url:
             for prefix in (section.topic_prefix, *value_prefixes(config, section)):
@@ -109,7 +109,7 @@ def build(building: Building, name: str, section: MqttSection) -> Sink:
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each."""
+    """Try each broker."""
     from iiot_gateway.sinks.mqtt.doctor import brokers
 
     return brokers(config)

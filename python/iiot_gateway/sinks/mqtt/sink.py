@@ -1,4 +1,4 @@
-"""The MQTT sink: one call per connection into the extension; here is decided when to connect again and what is said about it."""
+"""The MQTT sink: one call into the extension per connection. This module decides when to connect again, and writes the log."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
     from iiot_gateway.mqtt.embedded import EmbeddedBroker
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
-"""Ends that a person must look at; waiting alone will not mend them."""
+"""Reasons for the end of a connection that need a person; waiting alone does not remove them."""
 JOURNAL_ENDS = ("journal", "journal_unavailable")
-"""Ends that the broker has no part in: the journal could not be read or written."""
+"""Reasons that have nothing to do with the broker: the journal could not be read or written."""
 DETAILS = ("in_flight", "late", "refreshed", "publishes", "unlisted", "suspects", "limits")
 """The values that the status copies from the extension."""
 WATCH_S = 0.5
 BROKER_STOP_S = 0.5
 AGAIN_S = 0.2
-"""Between connections, while one is looked for by whose publish they end."""
+"""The pause between connections while the extension looks for the publish that makes the broker end them."""
 WITNESS_S = 2.0
 """How long a broker may take to show that it is still available."""
 DENIED_S = 3600.0
-"""A right that is missing is said once an hour."""
+"""A missing right is logged once per hour."""
 REJECTS_REMEDY = "`iiot-gateway rejects` lists them; they are not sent again"
 LIMITED_REMEDY = "set mqtt.qos to what the broker takes, and let it keep retained messages, or use another broker"
 CROWDED_REMEDY = (
@@ -72,14 +72,14 @@ class MqttSink:
         self.name = name
         self._status = SinkStatus()
         self.health: StatusDocument | None = None
-        """Gives the health document; the gateway sets it before `run`."""
+        """Returns the health document; the gateway sets this before `run`."""
         self._section = section
         self._native = native
         self._embedded = embedded
         self._backoff = backoff or Backoff()
         self._takeover = TakeoverDetector()
         self._stopping = anyio.Event()
-        # A thread of its own: a connection lasts for days and must not take a place from the short calls of others.
+        # A connection lasts for days, so it has a thread of its own and takes none from the short calls of other parts.
         self._thread = anyio.CapacityLimiter(1)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
@@ -93,19 +93,19 @@ class MqttSink:
 
     @property
     def status(self) -> SinkStatus:
-        """The present state of the sink: from the extension during a connection, and from Python between connections."""
+        """The present state of the sink. The extension knows it during a connection, and this object between connections."""
         native = self._native.state()
         self._status.details = {key: native[key] for key in DETAILS}
         if native["state"] in ("connecting", "refreshing", "connected"):
             self._status.change(native["state"])
             if native["state"] == "connected":
-                # The extension keeps how the connection before this one ended; that is mended now.
+                # The extension still has the error that ended the previous connection. It no longer applies.
                 error = str(native["last_error"])
                 self._status.last_error = "" if error == self._ended_with else error
         return self._status
 
     def publishes_to(self, topic: str) -> bool:
-        """Tell whether values may go to a topic: MQTT allows it, and it is none of the gateway's own."""
+        """Return whether values may be published to a topic: MQTT allows the topic, and it is none of the gateway's own."""
         return self._native.refusal(topic) is None
 
     async def run(self) -> None:
@@ -115,13 +115,13 @@ class MqttSink:
             tasks.start_soon(self._watch)
             absent = await self._connect_again()
             tasks.cancel_scope.cancel()
-        # Raised out here, because a task group would wrap it.
+        # Raised here, outside the task group, because a task group would wrap it.
         if absent is not None:
             raise absent
         self._status.change("stopped")
 
     async def _connect_again(self) -> SinkUnavailable | None:
-        """Keep connecting until `stop`; return early with the error if the broker is absent at start and that is to end the gateway."""
+        """Keep connecting until `stop`. Return the error early if the broker is absent at the start and on_start is "fail"."""
         while not self._stopping.is_set():
             self._log.debug(SINK_CONNECTING, broker=self._section.broker_url)
             self._told = False
@@ -141,7 +141,7 @@ class MqttSink:
         return None
 
     async def _watch(self) -> None:
-        """Say that the broker is there soon after it is, and what it does not let us do; for ever."""
+        """Log, until cancelled, when the broker becomes available and which actions it refuses."""
         while True:
             status = self.status
             if status.state == "connected":
@@ -154,13 +154,13 @@ class MqttSink:
             await anyio.sleep(WATCH_S)
 
     def _tell_available(self) -> None:
-        """Say it once a connection."""
+        """Log once per connection that the broker is available."""
         if not self._told:
             self._told = True
             self._log.info(SINK_AVAILABLE, broker=self._section.broker_url)
 
     def _tell_findings(self) -> None:
-        """Say what does not go as it was configured: too many topics, values that the broker does not take, what it does not offer."""
+        """Log problems: too many topics, values that the broker rejects, and configured features that the broker does not offer."""
         native = self._native.state()
         if not self._crowded and native["unlisted"]:
             self._crowded = True
@@ -177,13 +177,13 @@ class MqttSink:
                 self._log.warning(SINK_LIMITED, limits=limits, remedy=LIMITED_REMEDY)
 
     async def _broker_stayed(self, ended: dict[str, Any]) -> bool:
-        """Whether the broker answers right after it has ended a connection that worked, and that no publish is suspected of ending."""
+        """Return whether the broker answers right after it has ended a working connection, if no publish is suspected of the end."""
         if not self._takeover.asks(str(ended["kind"]), float(ended["connected_s"])) or ended["again"] or not ended["answered"]:
             return False
         return await anyio.to_thread.run_sync(self._native.is_answering, WITNESS_S, limiter=self._thread)
 
     async def stop(self, timeout_s: float) -> None:
-        """Say offline and end the connection; after the time-out it is cut, so that the will speaks."""
+        """Publish "offline" and end the connection. After the time-out the connection is cut, so that the broker publishes the will."""
         self._stopping.set()
         await anyio.to_thread.run_sync(self._native.stop, timeout_s)
         if self._embedded is not None:
@@ -194,13 +194,13 @@ class MqttSink:
             if self._embedded is not None:
                 self._embedded.ensure()
             return self._native.run_connection()
-        except JournalError as error:  # a full disk, say: the connection is over, the journal is not
+        except JournalError as error:  # for example, the disk is full: the connection ends, but the journal stays in use
             return {"kind": "journal_unavailable", "detail": str(error), "connected_s": 0.0, "again": False, "answered": False}
         except SinkUnavailable as error:
             return {"kind": "refused", "detail": str(error), "connected_s": 0.0, "again": False, "answered": False}
 
     def _ended(self, ended: dict[str, Any], *, broker_stayed: bool) -> float:
-        """Take the end of a connection and return how long to wait."""
+        """Report the end of a connection and return how long to wait, in seconds."""
         kind, detail, connected_s = str(ended["kind"]), str(ended["detail"]), float(ended["connected_s"])
         error = f"{kind}: {detail}" if detail else kind
         if connected_s > 0:
@@ -222,7 +222,7 @@ class MqttSink:
                 )
             return delay_s
         if ended["again"]:
-            # What comes next has nothing to do with the ends before: each of them has shown something.
+            # The delay starts small again: each of these ends brings the search for the publish one step further.
             self._backoff.reset()
             delay_s = AGAIN_S
         else:
@@ -246,9 +246,9 @@ class MqttSink:
         while True:
             if self.health is not None:
                 try:
-                    # The ledger is read from the journal, so not on the loop.
+                    # Reading the ledger from the journal may block, so it does not happen on the event loop.
                     document = await anyio.to_thread.run_sync(self.health)
-                except JournalError as error:  # the topic keeps the last document; the connection must not end for it
+                except JournalError as error:  # the topic keeps the last document; this is no reason to end the connection
                     self._log.debug(JOURNAL_NOT_READ, error=str(error))
                 else:
                     self._native.publish_health(json.dumps({"time": round(time.time(), 3), **document}, separators=(",", ":")).encode())

@@ -1,1 +1,1 @@
-"""The sink for PostgreSQL and TimescaleDB: typed rows, and the sink's position in the transaction of the rows."""
+"""The sink for PostgreSQL and TimescaleDB: writes typed rows, and the sink's position in the same transaction."""

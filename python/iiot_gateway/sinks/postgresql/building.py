@@ -20,7 +20,7 @@ def build_sink(building: Building, name: str, section: PostgresqlSection) -> Pos
 
 
 def native_sink(journal: _native.Journal, name: str, section: PostgresqlSection) -> _native.PostgresSink:
-    """Make what reads, sends and confirms rows; the journal knows the sink. Raises SettingUnusable."""
+    """Make the extension's sink, which reads, sends and confirms rows, and register it in the journal. Raises SettingUnusable."""
     try:
         return _native.PostgresSink(
             journal,
@@ -37,6 +37,6 @@ def native_sink(journal: _native.Journal, name: str, section: PostgresqlSection)
 
 
 def shown(section: PostgresqlSection) -> str:
-    """Return host and database, for people."""
+    """Return the host and the database, for people."""
     parts = urlsplit(section.url)
     return f"{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,4 +1,4 @@
-"""Statements for the tables of a schema, the newest rows of a table, and the room of each. Pure: nothing is run here."""
+"""Statements that list the tables of a schema, their sizes, and the newest rows of a table. Pure: no statement is run here."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ WHERE n.nspname = {schema} AND c.relkind IN ('r', 'p') AND NOT c.relispartition 
 
 
 def measurements(schema: str) -> str:
-    """List the tables that have a time, and whether each is partitioned by it."""
+    """List the tables that have a time column, and whether each is partitioned by it."""
     return MEASUREMENTS.format(schema=postgres_literal(schema))
 
 
 def columns(schema: str, table: str) -> str:
-    """List the columns of a table, whether each must be there, and whether it is text."""
+    """List the columns of a table: name, whether the column is NOT NULL, and whether it is text."""
     return COLUMNS.format(schema=postgres_literal(schema), table=postgres_literal(table))
 
 
@@ -70,12 +70,12 @@ def indexes(schema: str) -> str:
 
 
 def owned(schema: str) -> str:
-    """List all tables, and whether the user may VACUUM each: the server only warns about those that he may not."""
+    """List all tables, and whether the user may VACUUM each: for a table without this right, the server only warns."""
     return OWNED.format(schema=postgres_literal(schema))
 
 
 def newest_times(schema: str, tables: Iterable[str], since_s: float) -> str:
-    """Give each table's newest time of the last so many seconds, how old that is in seconds, and how many rows there are of that span."""
+    """Query, for each table and the last `since_s` seconds: the newest time, its age in seconds, and the number of rows."""
     return " UNION ALL ".join(
         f"SELECT {postgres_literal(table)}, max(time), round(extract(epoch FROM now() - max(time))), count(*) "
         f"FROM {qualified(schema, table)} WHERE time > {_begin(since_s)}"
@@ -86,7 +86,7 @@ def newest_times(schema: str, tables: Iterable[str], since_s: float) -> str:
 def newest_rows(
     schema: str, table: str, by: Sequence[str], shown: Sequence[str], where: Mapping[str, str], since_s: float, limit: int, *, as_json: bool
 ) -> str:
-    """Give the newest row of each series: time, age in seconds, then the columns."""
+    """Query the newest row of each series: time, age in seconds, then the columns."""
     series = ", ".join(map(postgres_name, by))
     order = f"{series}, {postgres_name(TIME)} DESC" if by else f"{postgres_name(TIME)} DESC"
     conditions = "".join(f" AND {postgres_name(column)} = {postgres_literal(value)}" for column, value in where.items())

@@ -1,7 +1,7 @@
-"""The statements that delete what a device sent in a span, and correct the hourly roll-ups. Pure: nothing is run here.
+"""Statements that delete the rows of a device in a span of time, and correct the hourly roll-ups. Pure: no statement is run here.
 
-The sums of plain PostgreSQL go with the rows of whole hours. Those of an hour at an end of the span are made anew of the rows that stay.
-They are locked meanwhile, so that rows which a sink adds at that moment are counted once.
+In plain PostgreSQL, the sums of whole hours are deleted with their rows. The sums of an hour at an end of the span are computed again
+from the rows that remain. The sums are locked meanwhile, so that rows which a sink adds at that moment are counted once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HOUR_OF_ROW = "date_trunc('hour', r.time AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
 
 
 def of_table(schema: str, table: str, hourly: Hourly | None, device_id: str, start_ns: int, stop_ns: int) -> str:
-    """Delete the rows of a device in [start_ns, stop_ns), Unix nanoseconds: one transaction, also with the sums of a roll-up."""
+    """Delete the rows of a device in [start_ns, stop_ns), Unix nanoseconds, and correct the sums of a roll-up, in one transaction."""
     rows = qualified(schema, table)
     within = f"r.{of_device(device_id)} AND r.time >= {moment(start_ns)} AND r.time < {moment(stop_ns)}"
     delete = f"DELETE FROM {rows} r WHERE {within}"
@@ -27,7 +27,7 @@ def of_table(schema: str, table: str, hourly: Hourly | None, device_id: str, sta
     device = f"s.{of_device(device_id)}"
     first, last = _hour(start_ns), _hour(stop_ns - 1)
     edges = ", ".join(moment(at) for at in sorted({first, last}))
-    # The sums of an hour whose rows are past their retention are all that is left of it: they go with a whole hour only.
+    # If the rows of an hour are past their retention, only its sums remain. They are deleted only if the span covers the whole hour.
     whole = f"s.bucket >= {moment(start_ns)} AND s.bucket + interval '1 hour' <= {moment(stop_ns)}"
     touched = f"SELECT FROM {rows} r WHERE {within} AND r.time >= s.bucket AND r.time < s.bucket + interval '1 hour'"
     near = f"r.time >= {moment(first)} AND r.time < {moment(last + HOUR_NS)} AND {HOUR_OF_ROW} IN ({edges})"
@@ -48,7 +48,7 @@ def of_table(schema: str, table: str, hourly: Hourly | None, device_id: str, sta
 
 
 def _columns(hourly: Hourly) -> tuple[str, str]:
-    """Return the columns of the sums behind `bucket`, and what each is made of, as the trigger of the roll-up makes it."""
+    """Return the columns of the sums after `bucket`, and the expression for each, as in the trigger of the roll-up."""
     columns = [postgres_name(name) for name in hourly.by]
     found = [f"r.{postgres_name(name)}::text" for name in hourly.by]
     columns.append("row_count")
@@ -60,13 +60,13 @@ def _columns(hourly: Hourly) -> tuple[str, str]:
 
 
 def has_sums(schema: str, hourly: Hourly) -> str:
-    """Give a row if the sums of a roll-up stand in a table of their own."""
+    """Query one row if the sums of a roll-up are in a table of their own."""
     named = f"schemaname = {postgres_literal(schema)} AND tablename = {postgres_literal(_sums(hourly))}"
     return f"SELECT 1 FROM pg_catalog.pg_tables WHERE {named}"
 
 
 def lacking(schema: str, tables: Iterable[str], rights: Iterable[str]) -> str:
-    """List the tables on which the user lacks one of some rights."""
+    """List the tables on which the user lacks at least one of these rights."""
     names = ", ".join(map(postgres_literal, tables))
     has = " AND ".join(f"has_table_privilege(c.oid, {postgres_literal(right)})" for right in rights)
     return (
@@ -76,7 +76,7 @@ def lacking(schema: str, tables: Iterable[str], rights: Iterable[str]) -> str:
 
 
 def window(start_ns: int, stop_ns: int, oldest: str, until: str) -> str:
-    """Give the hours of a span that a continuous aggregate may refresh, begin and end: no row if there is no whole one."""
+    """Query the begin and end of the hours in a span that a continuous aggregate may refresh; no row if there is no whole hour."""
     begin, end = moment(_hour(start_ns)), moment(_hour(stop_ns - 1) + HOUR_NS)
     first = f"greatest({begin}, {postgres_literal(oldest)}::timestamptz) AS begin"
     last = f"least({end}, {postgres_literal(until)}::timestamptz) AS until"
@@ -84,12 +84,12 @@ def window(start_ns: int, stop_ns: int, oldest: str, until: str) -> str:
 
 
 def of_device(device_id: str) -> str:
-    """Return the condition for the rows of a device."""
+    """Return the condition that selects the rows of a device."""
     return f"device_id = {postgres_literal(device_id)}"
 
 
 def moment(time_ns: int) -> str:
-    """Write a time, Unix nanoseconds, that may lie before and behind what calendars of Python know."""
+    """Return a time, given in Unix nanoseconds, as an expression. The time may be outside the range of Python's calendar."""
     return f"(to_timestamp(0) + interval '1 microsecond' * {time_ns // 1000})"
 
 

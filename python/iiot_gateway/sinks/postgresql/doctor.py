@@ -1,4 +1,4 @@
-"""The trials of `doctor` for each PostgreSQL: a connection, the rights that the sink needs, and writing and reading a position."""
+"""The trials of `doctor` for each PostgreSQL: connect, check the rights that the sink needs, write and read a position."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _missing(subject: str, detail: str, grant: str) -> Finding:
 
 
 def _read_back(subject: str, section: PostgresqlSection, connection: PostgresConnection) -> Finding:
-    """Write a position and read it, in a transaction that is rolled back."""
+    """Write a position and read it back, in a transaction that is rolled back."""
     table = f"{postgres_name(section.schema)}.iiot_gateway_position"
     there = connection.query(f"SELECT to_regclass({postgres_literal(table)})") != [[None]]
     make = "" if there else f"{postgres_position_table(section.schema)};"

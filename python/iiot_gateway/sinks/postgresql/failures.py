@@ -1,9 +1,9 @@
 """Decides what the sink, or a person, must do after an error of PostgreSQL. Pure: no connection, no clock.
 
-wait, moved      try again, later and later
-report           the same, and say what a person must do
-unknown_run      stop this sink: another journal wrote these rows
-settings         stop this sink: trying again changes nothing
+wait, moved      try again, after longer and longer pauses
+report           try again in the same way, and say what a person must do
+unknown_run      stop this sink, because another journal wrote these rows
+settings         stop this sink, because another attempt would fail in the same way
 cancelled        the sink is being stopped
 """
 
@@ -29,14 +29,14 @@ ROWS_WAIT = "; the rows wait in the journal"
 
 
 class Failure(Protocol):
-    """What the extension raises."""
+    """The error that the extension raises."""
 
     kind: str
     sqlstate: str | None
 
 
 def remedy(error: Failure, name: str) -> str:
-    """Say what a person must do about an error of a sink of this name."""
+    """Return what a person must do about an error of the sink with this name."""
     if error.kind == "unknown_run":
         return (
             "if this journal is a copy of the one that wrote these rows, run one of the two gateways only; "

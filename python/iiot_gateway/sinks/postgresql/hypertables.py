@@ -1,7 +1,7 @@
-"""The statements of a plan that only TimescaleDB takes, in the calls that 2.0 and all later versions understand. Pure: nothing is run here.
+"""The statements of a plan for TimescaleDB only, with calls that 2.0 and all later versions understand. Pure: no statement is run here.
 
-An Apache-licensed build has hypertables, but no compression, no policies and no continuous aggregates: there the hourly view is computed
-when it is asked.
+An Apache-licensed build has hypertables, but no compression, no policies and no continuous aggregates. There the hourly view is computed
+at each query.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from iiot_gateway.sinks.postgresql.plant import Hourly, Plan, Table
 from iiot_gateway.sinks.postgresql.schema import create_table, indexes, qualified
 
 START_OFFSET = "3 days"
-"""A policy must cover two hours at least; what comes later than this is in the hourly view after a refresh of its hours only."""
+"""A policy must cover at least two hours. Rows that arrive later than this are in the hourly view only after a refresh of their hours."""
 
 
 def hypertables(plan: Plan, schema: str, keep_days: Mapping[str, float], *, is_apache: bool) -> Iterator[str]:
-    """Give the statements for a server with the extension."""
+    """Yield the statements for a server with the extension."""
     for table in plan.tables:
         yield create_table(table, schema)
         yield postgres_hypertable(schema, table.name)
@@ -31,7 +31,7 @@ def hypertables(plan: Plan, schema: str, keep_days: Mapping[str, float], *, is_a
         yield _compression(table, schema)
         name = postgres_literal(qualified(schema, table.name))
         yield f"SELECT add_compression_policy({name}, INTERVAL '{plan.compress_days:g} days', if_not_exists => true)"
-    # Without `materialized_only = false` the newest hour is missing.
+    # Without `materialized_only = false` the view lacks the newest hour.
     options = "timescaledb.continuous, timescaledb.materialized_only = false"
     yield f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view} WITH ({options}) AS {aggregate} WITH NO DATA"
     yield (
@@ -44,7 +44,7 @@ def hypertables(plan: Plan, schema: str, keep_days: Mapping[str, float], *, is_a
 
 
 def _compression(table: Table, schema: str) -> str:
-    """Turn compression on, once: settings cannot be changed when there are compressed chunks."""
+    """Turn compression on once: its settings cannot be changed after chunks were compressed."""
     segments = postgres_literal(", ".join(map(postgres_name, table.segments)))
     known = f"hypertable_schema = {postgres_literal(schema)} AND hypertable_name = {postgres_literal(table.name)}"
     alter = f"ALTER TABLE {qualified(schema, table.name)} SET (timescaledb.compress, timescaledb.compress_segmentby = {segments})"
@@ -91,9 +91,9 @@ WHERE v.view_schema = {schema} ORDER BY 1"""
 
 
 def sizes(schema: str) -> str:
-    """List hypertables and, by their views' names, continuous aggregates.
+    """List hypertables, and continuous aggregates under the names of their views.
 
-    Gives name, chunks, rows (about), bytes of rows, of indexes, and of both.
+    The columns are name, chunks, approximate rows, bytes of rows, bytes of indexes, and bytes of both.
     """
     return f"{HYPERTABLES}; {AGGREGATES}".format(schema=postgres_literal(schema))
 
@@ -104,20 +104,20 @@ def names(schema: str) -> str:
 
 
 def compression(schema: str) -> str:
-    """List hypertables with compressed chunks: name, how many, and their bytes before and after."""
+    """List hypertables with compressed chunks: name, number of these chunks, and their bytes before and after compression."""
     return COMPRESSION.format(schema=postgres_literal(schema))
 
 
 def windows(schema: str) -> str:
-    """List continuous aggregates: name, from when to when each may be refreshed, and whether that is a span of time at all.
+    """List continuous aggregates: name, begin and end of the window that may be refreshed, and whether the begin is before the end.
 
-    A refresh beyond the raw rows deletes the buckets whose rows are gone. So a window begins not before the oldest chunk, and a day behind
-    what the retention policy leaves, which may drop more meanwhile.
+    A refresh of a time without raw rows deletes the buckets of that time. So a window does not begin before the oldest chunk. It also
+    begins one day after the limit of the retention policy, because the policy may drop more chunks meanwhile.
     """
     return WINDOWS.format(schema=postgres_literal(schema))
 
 
 def refresh(schema: str, view: str, begin: str, end: str) -> str:
-    """Refresh a continuous aggregate: only buckets that lie between the times as a whole. It cannot run in a transaction."""
+    """Refresh the buckets of a continuous aggregate that are entirely between two times. This cannot run in a transaction."""
     arguments = ", ".join(map(postgres_literal, (qualified(schema, view), begin, end)))
     return f"CALL refresh_continuous_aggregate({arguments})"

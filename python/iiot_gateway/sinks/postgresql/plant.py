@@ -1,4 +1,4 @@
-"""The plan of `postgresql init` for a plant: tables with their indexes, how long each is kept, hourly sums, and a view. Data only."""
+"""The plan of `postgresql init` for a plant: tables with their indexes and retention, hourly sums, and a view. Data only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DOUBLE = "double precision"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a measurement; the time stands before its columns."""
+    """A table for one measurement; the time column comes before these columns."""
 
     name: str
     needed: dict[str, str]
@@ -45,7 +45,7 @@ class Latest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plant."""
+    """The plan for one plant."""
 
     tables: tuple[Table, ...]
     hourly: Hourly
@@ -57,7 +57,7 @@ class Plan:
     """Each table can hold equal rows of one time once only, as `unique = true` of the section needs."""
 
     def retention(self) -> dict[str, float]:
-        """Return how many days each table is kept."""
+        """Return how many days the rows of each table are kept, by table."""
         return {**{table.name: self.keep_days for table in self.tables}, self.hourly.name: self.keep_hourly_days}
 
 
@@ -128,7 +128,7 @@ FACTORY_DOSING = Plan(
         "dose_count",
         (("actual_g", "total_grams", "avg_grams"), ("error_g", "", "avg_error"), ("duration_ms", "", "avg_duration_ms")),
     ),
-    # With the container where it is known: a full one must not hide an empty one.
+    # The container is part of the key if it is known, so that a full container does not hide an empty one.
     latest=Latest("latest_inventory", "inventory_levels", ("device_id", "chemical", "container_id")),
     keep_days=90,
     keep_hourly_days=730,

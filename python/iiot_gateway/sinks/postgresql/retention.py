@@ -1,7 +1,7 @@
-"""Once a day: the partitions of the next week are made, and those that are past their retention are dropped.
+"""Makes the partitions of the next week and drops those that are past their retention, once per day.
 
-The gateway drops them itself where it makes the tables, else by the function of `postgresql init`. Rows that are older are rejects
-already, so nothing comes into a partition that goes. Hypertables have policies of their own on the server.
+If the gateway makes the tables, it drops the partitions itself; otherwise it calls the function of `postgresql init`. Rows that are older
+than the retention are rejects, so no row is written to a partition that is dropped. Hypertables have policies of their own on the server.
 """
 
 from __future__ import annotations
@@ -34,11 +34,14 @@ class Retention:
         self._log = get_log(sink=name)
 
     def is_due(self) -> bool:
-        """Tell whether a day has passed."""
+        """Return whether the next run is due."""
         return time.monotonic() >= self._next_s
 
     def apply(self) -> bool:
-        """Do it; blocks. False if it failed, which has closed the connection: it is tried again in an hour, for rows need none of it."""
+        """Make and drop partitions; blocks. Return False after a failure, which has closed the connection.
+
+        The next attempt comes an hour after a failure: the sink can write rows without this work.
+        """
         self._next_s = time.monotonic() + DAY_S
         try:
             self._native.prepare_partitions()
@@ -55,18 +58,18 @@ class Retention:
 
 
 def drop_old(section: PostgresqlSection, query: Query) -> Iterator[str]:
-    """Drop the partitions that are past their retention, and give the name of each. Raises PostgresError."""
+    """Drop the partitions that are past their retention, and yield the name of each. Raises PostgresError."""
     if query(may_retain(section.schema)):
         yield from (str(partition) for (partition,) in query(f"SELECT {qualified(section.schema, RETAIN)}()"))
     if section.tables == "manage":
         for partition in old(section, query):
-            wait_ms = int(section.lock_timeout_s * 1000)  # a statement that waits for this lock holds up all statements behind it
+            wait_ms = int(section.lock_timeout_s * 1000)  # a statement that waits for this lock blocks all statements behind it
             query(f"BEGIN; SET LOCAL lock_timeout = {wait_ms}; {postgres_drop_partition(section.schema, partition)}; COMMIT")
             yield partition
 
 
 def old(section: PostgresqlSection, query: Query) -> list[str]:
-    """Return the partitions that end before what `retention_days` keeps."""
+    """Return the partitions that end before the time that `retention_days` keeps."""
     found = []
     for table, days in section.retention_days.items():
         before_us = (time.time() - days * DAY_S) * 1e6

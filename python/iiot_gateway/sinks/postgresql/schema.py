@@ -1,6 +1,6 @@
-"""From a plant's plan to statements for plain PostgreSQL, and those that both kinds of servers take. Pure: nothing is run here.
+"""The statements of a plan for plain PostgreSQL, and those for servers with and without TimescaleDB. Pure: no statement is run here.
 
-Each statement can be run again and changes nothing then. What only TimescaleDB takes stands in `hypertables.py`.
+Each statement can be run again; then it changes nothing. `hypertables.py` has the statements for TimescaleDB only.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ END $function$"""
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Who may do what."""
+    """The roles that write and read."""
 
     writer: str
     reader: str
 
 
 def qualified(schema: str, name: str) -> str:
-    """Return a name with its schema, in quotes."""
+    """Return a quoted name with its quoted schema."""
     return f"{postgres_name(schema)}.{postgres_name(name)}"
 
 
@@ -65,7 +65,7 @@ def schema_statement(schema: str) -> str:
 
 
 def plain(plan: Plan, schema: str, version: int, keep_days: Mapping[str, float]) -> Iterator[str]:
-    """Give the statements for a server without the extension."""
+    """Yield the statements for a server without the extension."""
     yield postgres_time_bucket(schema, version)
     yield postgres_partition_function(schema)
     for table in plan.tables:
@@ -84,7 +84,7 @@ def create_table(table: Table, schema: str) -> str:
 
 
 def indexes(table: Table, plan: Plan, schema: str) -> Iterator[str]:
-    """Make its indexes."""
+    """Make the indexes of a table."""
     if plan.is_unique:
         name, key = qualified(schema, table.name), postgres_name(f"{table.name}_content_key")
         yield f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {CONTENT} uuid"
@@ -115,7 +115,7 @@ def _retain(plan: Plan, schema: str, keep_days: Mapping[str, float]) -> Iterator
 
 
 def may_retain(schema: str) -> str:
-    """Give a row if the function is there and may be called."""
+    """Query one row if the function exists and the user may call it."""
     there = f"n.nspname = {postgres_literal(schema)} AND p.proname = {postgres_literal(RETAIN)}"
     return (
         "SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace "
@@ -124,21 +124,21 @@ def may_retain(schema: str) -> str:
 
 
 def roles(names: Roles) -> Iterator[str]:
-    """Make a role that only writes and one that only reads; neither has a password yet."""
+    """Make a role that only writes and one that only reads, both without a password."""
     for name in (names.writer, names.reader):
         there = f"SELECT FROM pg_catalog.pg_roles WHERE rolname = {postgres_literal(name)}"
         yield f"DO $do$ BEGIN IF NOT EXISTS ({there}) THEN CREATE ROLE {postgres_name(name)} LOGIN; END IF; END $do$"
 
 
 def rights(plan: Plan, schema: str, names: Roles, *, has_extension: bool) -> Iterator[str]:
-    """Give these roles what they need, and make the table of positions."""
+    """Grant these roles the rights that they need, and make the table of positions."""
     writer, reader = postgres_name(names.writer), postgres_name(names.reader)
     tables = ", ".join(qualified(schema, table.name) for table in plan.tables)
     views = ", ".join(qualified(schema, name) for name in (plan.hourly.name, plan.latest.name))
     yield f"GRANT USAGE ON SCHEMA {postgres_name(schema)} TO {writer}, {reader}"
     yield f"GRANT INSERT ON {tables} TO {writer}"
     if plan.is_unique:
-        # Whoever asks for a conflict must be able to read what it is about.
+        # ON CONFLICT needs the right to read the columns that it compares.
         yield f"GRANT SELECT (time, {CONTENT}) ON {tables} TO {writer}"
     yield postgres_position_table(schema)
     yield f"GRANT SELECT, INSERT, UPDATE ON {qualified(schema, POSITIONS)} TO {writer}"

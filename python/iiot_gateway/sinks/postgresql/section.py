@@ -47,7 +47,7 @@ class PostgresqlSection(SinkSection):
     )
     retention_days: Mapping[str, float] = days(
         "How many days a measurement is kept: older rows are rejected, "
-        "and partitions that the gateway made are dropped. Other measurements stay for ever."
+        "and partitions that the gateway made are dropped. Other measurements are never deleted."
     )
     batch_rows: int = integer(10000, "The most rows per transaction.", low=1, high=100000)
     batch_interval_ms: int = integer(100, "How long the first row of a transaction waits for more.", low=0, high=60000)
@@ -59,7 +59,7 @@ class PostgresqlSection(SinkSection):
 
 
 def settings(section: PostgresqlSection) -> PostgresSettings:
-    """Return how to connect."""
+    """Return the settings of the connection."""
     from iiot_gateway._native import PostgresSettings
 
     return PostgresSettings(
@@ -73,7 +73,7 @@ def settings(section: PostgresqlSection) -> PostgresSettings:
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     from iiot_gateway._native import PostgresConnection, PostgresError
 
     for name, section in config.of(PostgresqlSection).items():
@@ -93,7 +93,7 @@ def _has_password(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return False  # whoever takes the URL apart says what is wrong with it
+        return False  # the code that parses the URL reports its faults
     return parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
 
 
@@ -105,7 +105,7 @@ def build(building: Building, name: str, section: PostgresqlSection) -> Sink:
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each."""
+    """Try each database."""
     from iiot_gateway.sinks.postgresql.doctor import databases
 
     return databases(config)

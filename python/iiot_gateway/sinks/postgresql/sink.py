@@ -1,8 +1,8 @@
-"""The PostgreSQL sink: rows from the journal into tables, together with the position behind them.
+"""The PostgreSQL sink: writes rows from the journal to tables, together with the position behind them.
 
-Connect, which finds out how far the database is; then read a batch while the one before is committed, and confirm each. Whatever fails,
-the way back is the same: wait, connect, and read again from where the database is. So nothing is sent twice and nothing is left out, and
-no error needs a thought of its own but this: how long to wait, and what to say.
+The sink connects, which shows the position in the database. Then it reads a batch while the previous one is committed, and confirms each.
+After every failure it does the same: it waits, connects, and reads again from the position in the database. So nothing is sent twice and
+nothing is left out. An error decides only how long the sink waits, and what the log says.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ MAX_BATCH_BYTES = 8 << 20
 WAIT_FOR_FRAME_MS = 1000
 REMIND_S = 3600.0
 MAX_NAMES = 1000
-"""How many columns that are missing are remembered as told."""
+"""The most missing columns that are remembered because they were logged."""
 
 
 class PostgresqlSink:
-    """Writes into one database."""
+    """Writes to one database."""
 
     kind = "postgresql"
 
     def __init__(
         self, name: str, section: PostgresqlSection, native: PostgresSink, shown: str, run: str, *, backoff: Backoff | None = None
     ) -> None:
-        """`shown` is the database for people; `run` the journal's run."""
+        """`shown` names the database for people; `run` is the id of the journal's run."""
         self.name = name
         self.status = SinkStatus(details={"run": run, "rows": 0, "transactions": 0, "commit_s": 0.0, "repeated": 0, "left_out": 0})
         self._section = section
@@ -63,7 +63,7 @@ class PostgresqlSink:
         self._retention = Retention(name, section, native)
         self._stopping = anyio.Event()
         self._done = anyio.Event()
-        # Threads of its own, one that reads and one that commits: both wait for as long as the gateway runs.
+        # The sink has two threads of its own, one to read and one to commit. Both wait as long as the gateway runs.
         self._threads = anyio.CapacityLimiter(2)
         self._log = get_log(sink=name)
         self._repeated = Repeated()
@@ -71,7 +71,7 @@ class PostgresqlSink:
         self._missing: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
-        """Connect and deliver until `stop`; after any failure, again from where the database is."""
+        """Connect and deliver until `stop`. After any failure, begin again at the position in the database."""
         try:
             while not self._stopping.is_set():
                 try:
@@ -89,7 +89,7 @@ class PostgresqlSink:
         self.status.change("stopped")
 
     async def stop(self, timeout_s: float) -> None:
-        """Let the transaction under way end; what is cut off is looked up in the database at the next start."""
+        """Let the transaction under way finish. If it is cut off, the next start finds its result in the database."""
         self._stopping.set()
         self._native.stop()
         with anyio.move_on_after(timeout_s):
@@ -104,7 +104,7 @@ class PostgresqlSink:
         self.status.change("connected", "")
 
     def _tell(self, resumed: PostgresResumed) -> None:
-        """Say where rows go on, and what the database no longer has."""
+        """Log the position at which the sink continues, and the frames that the database has lost."""
         extension = {"timescaledb": resumed.timescaledb} if resumed.timescaledb else {}
         self._log.info(
             SINK_AVAILABLE, database=self._shown, server=resumed.server_version, state=resumed.state, position=resumed.position, **extension
@@ -130,12 +130,12 @@ class PostgresqlSink:
         batch: RowBatch | None = None
         while not self._stopping.is_set():
             if self._retention.is_due() and not await self._call(self._retention.apply):
-                batch = None  # read again, because connecting begins anew where the database is
+                batch = None  # the new connection begins at the position in the database, so the batch is read again
                 await self._connect()
             batch = await self._step(batch)
 
     async def _step(self, batch: RowBatch | None) -> RowBatch | None:
-        """Commit a batch, and read the next meanwhile; return that one."""
+        """Commit a batch, and read the next one meanwhile. Return the next batch."""
         ahead: RowBatch | JournalError | None = None
 
         async def read() -> None:
@@ -153,11 +153,11 @@ class PostgresqlSink:
                 try:
                     is_in = await self._commit(batch)
                 except (PostgresError, JournalError) as error:
-                    failed = error  # raised out here, because a task group would wrap it
+                    failed = error  # raised below, outside the task group, because a task group would wrap it
         if failed is not None:
             raise failed
         if not is_in:
-            # Both batches were read by what was known of the tables before.
+            # The tables have changed, and both batches were made for their old form.
             await self._call(self._native.rewind)
             return None
         if isinstance(ahead, JournalError):
@@ -173,7 +173,7 @@ class PostgresqlSink:
         )
 
     async def _commit(self, batch: RowBatch) -> bool:
-        """Commit and confirm a batch; False if it is to be read again."""
+        """Commit and confirm a batch. Return False if it must be read again."""
         began_s = time.monotonic()
         if not await self._call(partial(self._native.commit, batch)):
             return False
@@ -204,7 +204,7 @@ class PostgresqlSink:
                 )
 
     def _failed(self, error: PostgresError | JournalError) -> float:
-        """Take a failure and return how long to wait."""
+        """Report a failure and return how long to wait, in seconds."""
         delay_s = self._backoff.next_delay_s()
         self.status.reconnects += 1
         if isinstance(error, JournalError):
@@ -219,7 +219,7 @@ class PostgresqlSink:
         return delay_s
 
     async def _give_up(self, error: PostgresError) -> None:
-        """Deliver nothing more until the next start, and say so again and again."""
+        """Deliver nothing more until the next start, and log this every hour."""
         self.status.change(error.kind, str(error))
         while not self._stopping.is_set():
             self._log.error(SINK_STOPPED, error=str(error), remedy=remedy(error, self.name))

@@ -1,1 +1,1 @@
-"""The MQTT consumer: messages of a broker, or of the built-in one."""
+"""The MQTT consumer: takes messages from a broker, or from the built-in one."""

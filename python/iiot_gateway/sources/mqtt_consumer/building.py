@@ -1,4 +1,4 @@
-"""Makes consumers from their sections: of a broker, of the built-in one, and for `record`."""
+"""Makes consumers from their sections: for a broker, for the built-in one, and for `record`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Retiring:
     sources: list[MqttConsumerSource] = field(default_factory=list)
 
     def retire(self, _request: dict[str, Any]) -> list[str]:
-        """Let every consumer give its session up. Returns their names; `status` shows how far each is."""
+        """Make every consumer end its session. Return their names; `status` shows the progress of each."""
         for source in self.sources:
             source.retire()
         return [source.name for source in self.sources]
@@ -86,7 +86,7 @@ def _retiring(building: Building) -> Retiring:
 
 
 def _devices(building: Building) -> _native.DeviceDirectory | None:
-    """Return what knows the devices, None without [devices]."""
+    """Return the directory of devices, None without [devices]."""
     if not is_asked_by_devices(building.config):
         return None
     from iiot_gateway.device_mqtt.building import directory_of
@@ -95,7 +95,7 @@ def _devices(building: Building) -> _native.DeviceDirectory | None:
 
 
 def _when_devices_are_known(building: Building) -> Callable[[], Coroutine[Any, Any, None]] | None:
-    """Return what waits for the registry of devices, None where nothing has to."""
+    """Return a function that waits for the registry of devices, None if no wait is needed."""
     if not is_asked_by_devices(building.config):
         return None
     from iiot_gateway.device_mqtt.building import when_loaded

@@ -1,4 +1,4 @@
-"""The trial of `doctor` for each consumer: connect, and subscribe to its filters, as a separate client that takes no messages away."""
+"""The trial of `doctor` for each consumer: connect as a separate client, which takes no messages away, and subscribe to its filters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iiot_gateway.sources.mqtt_consumer.share import shares
 
 
 def consumers(config: Config) -> Iterator[Finding]:
-    """Try each consumer of another broker; the built-in one is tried with its sink."""
+    """Try each consumer of an external broker. The built-in broker is tried together with its sink."""
     for name, section in config.of(MqttConsumerSection).items():
         if section.broker_url != EMBEDDED:
             found = _tried(f"{name} {section.broker_url}", config, section)
@@ -41,7 +41,7 @@ def _tried(subject: str, config: Config, section: MqttConsumerSection) -> Findin
         return Finding(subject, ok=False, detail=str(error), remedy="correct the setting that the message names")
     with ThreadPoolExecutor(1) as thread:
         ended = thread.submit(connection.run_connection)
-        # A connection that ends by itself wakes `receive` so.
+        # This is how `receive` returns if the connection ends by itself.
         ended.add_done_callback(lambda _: connection.stop())
         stands, _messages, _refused = connection.receive(0, section.connect_timeout_s + section.ack_timeout_s)
         connection.stop()
@@ -53,5 +53,5 @@ def _tried(subject: str, config: Config, section: MqttConsumerSection) -> Findin
 
 
 def _own(topic_filter: str) -> str:
-    """Return the filter without its group, of whose messages a further member would get a part."""
+    """Return the filter without its group: as a member of the group, the trial would take messages from the others."""
     return topic_filter.removeprefix(SHARED).partition("/")[2] if topic_filter.startswith(SHARED) else topic_filter

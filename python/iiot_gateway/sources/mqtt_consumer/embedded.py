@@ -1,4 +1,4 @@
-"""The consumer of the built-in broker: its clients' messages come straight from the broker, and are acknowledged when they are safe."""
+"""The consumer of the built-in broker: messages come directly from the broker, which acknowledges them once they are in the journal."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ BROKER_STOP_S = 0.5
 
 
 class BuiltInBroker(Protocol):
-    """The broker, as far as a source needs it."""
+    """The methods of the broker that a source needs."""
 
     def ensure(self) -> None:
-        """Start it if it does not run. Raises SinkUnavailable."""
+        """Start the broker if it does not run. Raises SinkUnavailable."""
 
     def tell(self) -> None:
-        """Say what it has refused. Never waits."""
+        """Log the refusals of the broker. Never waits."""
 
     def release(self, client: str, timeout_s: float, /) -> None:
-        """Take note that a user is done with it; the last one stops it."""
+        """Note that a user no longer needs the broker. The last one stops it."""
 
 
 class EmbeddedConsumerSource:
-    """Keeps the built-in broker running, and shows what comes."""
+    """Keeps the built-in broker running, and counts its messages."""
 
     kind = "mqtt_consumer"
 
@@ -48,7 +48,7 @@ class EmbeddedConsumerSource:
         self._log = get_log(source=name)
 
     async def run(self) -> None:
-        """Watch until cancelled. What was not acknowledged by then is sent again by the clients."""
+        """Watch the broker until cancelled. The clients send messages again that were not acknowledged by then."""
         backoff = Backoff()
         began_s = time.time()
         try:

@@ -1,4 +1,4 @@
-"""The section `[mqtt_consumer]`: which messages of which broker, and that none is taken twice."""
+"""The section `[mqtt_consumer]`: the broker, the subscriptions, and the rules that prevent double messages."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class MqttConsumerSection(SourceSection):
     max_document_bytes: int = integer(65536, "A longer message is rejected.", low=64, high=16777216)
 
     def is_shared(self) -> bool:
-        """Tell whether other gateways get a part of its messages."""
+        """Return whether other gateways get a part of the consumer's messages."""
         return any(topic.filter.startswith(SHARED) for topic in self.topics)
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     for name, consumer in config.of(MqttConsumerSection).items():
         yield from _consumer(place(name), config, consumer)
     yield from _shared_filters(config)
@@ -129,7 +129,7 @@ def _consumer(path: KeyPath, config: Config, consumer: MqttConsumerSection) -> F
 
 
 def _shared_filters(config: Config) -> Faults:
-    """Find filters of which a message comes twice: once for each of them."""
+    """Find filters that overlap, so that a message would come once for each of them."""
     known: list[tuple[str, str, str]] = []
     for name, consumer in config.of(MqttConsumerSection).items():
         for subscription in consumer.topics:
@@ -145,7 +145,7 @@ def _shared_filters(config: Config) -> Faults:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say what a share cannot promise as it is configured."""
+    """Yield what a share cannot guarantee with these settings."""
     for name, consumer in config.of(MqttConsumerSection).items():
         if not consumer.is_shared():
             continue
@@ -173,7 +173,7 @@ def record(config: Config, name: str, section: MqttConsumerSection, writer: Mess
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each."""
+    """Try each consumer."""
     from iiot_gateway.sources.mqtt_consumer.doctor import consumers
 
     return consumers(config)

@@ -1,4 +1,7 @@
-"""The trial of `doctor` for a share: a message through a share of its own. Some brokers accept the subscription but deliver nothing."""
+"""The trial of `doctor` for a share: sends a message through a share of its own.
+
+Some brokers accept the subscription, but deliver nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from iiot_gateway.sources.mqtt_consumer.section import SHARED, MqttConsumerSecti
 PROBE_S = 5.0
 VERSION_S = 1.0
 VERSION_TOPIC = "$SYS/broker/version"
-"""Where Mosquitto says what it is."""
+"""The topic on which Mosquitto publishes its version."""
 QUEUES = "while a worker is away the broker keeps messages for it as far as its queue goes"
 MOSQUITTO = "Mosquitto keeps 1,000 messages per session unless max_queued_messages says more, and loses the rest"
 
 
 def shares(name: str, config: Config, section: MqttConsumerSection) -> Iterator[Finding]:
-    """Send a message through a share that nobody else has."""
+    """Send a message through a share that no other client uses."""
     subject = f"{name} share at {section.broker_url}"
     topic = f"{config.topic_prefix()}/gateway/doctor/{os.getpid()}"
     plain = _probed(config, section, topic, topic)
@@ -48,7 +51,7 @@ def _probed(config: Config, section: MqttConsumerSection, topic: str, topic_filt
 
 
 def _version(config: Config, section: MqttConsumerSection) -> str:
-    """Return what the broker calls itself; nothing if it does not say so."""
+    """Return the version text of the broker; empty if the broker does not publish one."""
     connection = _native.SideConnection(
         client_id=f"iiot-gateway-doctor-{os.getpid()}",
         subscriptions=[VERSION_TOPIC],

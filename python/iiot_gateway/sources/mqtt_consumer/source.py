@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from iiot_gateway.sources.recording import MessageWriter
 
 REFUSALS = ("not_authorized", "refused", "tls", "protocol")
-"""Ends that a person must look at; waiting alone will not mend them."""
+"""Reasons for the end of a connection that need a person; waiting alone does not remove them."""
 WATCH_S = 0.5
 STOP_S = 2.5
 ROOM_S = 1.0
@@ -53,7 +53,7 @@ class MqttConsumerSource:
         self._native = native
         self._ready = ready
         self._backoff = backoff or Backoff()
-        # A thread of its own: a connection lasts for days and must not take a place from the short calls of others.
+        # A connection lasts for days, so it has a thread of its own and takes none from the short calls of other parts.
         self._thread = anyio.CapacityLimiter(1)
         self._log = get_log(source=name)
         self._repeated = Repeated()
@@ -63,7 +63,7 @@ class MqttConsumerSource:
         self._subscribed_at_s = 0.0
 
     async def run(self) -> None:
-        """Connect again and again until cancelled. What was not acknowledged by then stays with the broker."""
+        """Connect again and again until cancelled. Messages that were not acknowledged by then stay with the broker."""
         if self._ready is not None:
             self.status.change(self._log, "waiting", "the registry of devices is not there yet; the broker keeps what comes", bad=True)
             await self._ready()
@@ -81,7 +81,7 @@ class MqttConsumerSource:
                     await anyio.to_thread.run_sync(self._await_end, limiter=anyio.CapacityLimiter(1))
 
     def retire(self) -> None:
-        """Give the session up for good: `status` says `retired` when nothing is left at the broker."""
+        """End the session for good. The status becomes `retired` when no message is left at the broker."""
         self._native.retire()
 
     def _connection(self) -> dict[str, Any]:
@@ -91,11 +91,11 @@ class MqttConsumerSource:
             return {"kind": "journal_unavailable", "detail": str(error), "subscribed_s": 0.0}
 
     def _await_end(self) -> None:
-        """Wait for the connection that `stop` ends: a second call waits for the first, and then returns at once."""
+        """Wait for the connection that `stop` ends. A second call waits for the first one, and then returns at once."""
         self._native.run_connection()
 
     async def _wait(self, ended: dict[str, Any]) -> None:
-        """Take the end of a connection, and wait until the next one."""
+        """Report the end of a connection, and wait until the next attempt."""
         kind, detail, subscribed_s = str(ended["kind"]), str(ended["detail"]), float(ended["subscribed_s"])
         if kind == "retired":
             self.status.change(self._log, "retired", detail)
@@ -108,14 +108,14 @@ class MqttConsumerSource:
         self.status.restarts += 1
         delay_s = self._backoff.next_delay_s(subscribed_s)
         state = "refused" if kind in REFUSALS else "disconnected"
-        # The state is logged when it changes; the same end again and again is not.
+        # A change of the state is logged; repeated ends of the same kind are not.
         if self._repeated.allows(f"{kind}: {detail}") is not None or state != self.status.state:
             self._log.warning(SOURCE_STATE, state=state, kind=kind, detail=detail, retry_s=round(delay_s, 1))
         self.status.state, self.status.detail, self.status.since = state, f"{kind}: {detail}", time.time()
         await anyio.sleep(delay_s)
 
     async def _watch(self) -> None:
-        """Show what the connection does, soon after it does; for ever."""
+        """Copy the state of the connection to the status, several times per second, until cancelled."""
         while True:
             native = self._native.state()
             if native["state"] == "paused":
@@ -142,7 +142,7 @@ class MqttConsumerSource:
             self.status.change(self._log, "subscribed", "; ".join(filter(None, (self._section.broker_url, native["limits"]))))
 
     def _tell_findings(self) -> None:
-        """Say what does not go as it was configured."""
+        """Log settings that the broker does not fulfil."""
         native = self._native.state()
         if native["sessions_lost"] > self._sessions_lost:
             self._sessions_lost = native["sessions_lost"]
@@ -163,7 +163,7 @@ class MqttConsumerSource:
 
 
 class RecordedConsumer:
-    """A consumer for `record`: messages go to a file."""
+    """A consumer for `record`, which writes messages to a file."""
 
     kind = "mqtt_consumer"
 
@@ -175,7 +175,7 @@ class RecordedConsumer:
         self._log = get_log(source=name)
 
     async def run(self) -> None:
-        """Record until cancelled; a connection that breaks is made again."""
+        """Record until cancelled. A broken connection is made again."""
         backoff = Backoff()
         try:
             while True:

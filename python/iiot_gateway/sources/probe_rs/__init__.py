@@ -1,1 +1,1 @@
-"""The probe-rs source: a debug probe, through the tool of that name."""
+"""The probe-rs source: reads a debug probe through the program probe-rs."""

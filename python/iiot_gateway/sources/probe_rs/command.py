@@ -1,6 +1,6 @@
 """The command line and environment of probe-rs. Pure. The options are those of probe-rs 0.32 (`run` and `attach` share them).
 
---no-catch-reset      a watchdog reset of the node would end the session
+--no-catch-reset      otherwise a watchdog reset of the node would end the session
 --rtt-channel-mode    no-block-skip: a node whose reader died must go on, not wait with a full buffer
 --non-interactive     several probes: an error, not a question
 --preverify           flash only what differs; a restart must not wear the flash out
@@ -29,7 +29,7 @@ def arguments(section: ProbeRsSection) -> list[str]:
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without colours, backtraces, and without variables that would overrule the arguments."""
+    """Return the environment without colours and backtraces, and without variables that would override the arguments."""
     kept = {
         name: value for name, value in inherited.items() if not name.startswith("PROBE_RS_") and name not in ("RUST_BACKTRACE", "RUST_LOG")
     }
@@ -37,9 +37,9 @@ def environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 
 def tied_to_parent(setpriv: str | None, command: list[str]) -> list[str]:
-    """Let the program get SIGTERM when the gateway dies, however it dies.
+    """Make the program get SIGTERM when the gateway dies in any way.
 
-    By setpriv of util-linux, because code between fork and exec may not run in a process with threads. The kernel watches the
-    *thread* that started the child: start it from the event loop's thread, which lives as long as the gateway.
+    This uses setpriv of util-linux, because a process with threads must not run code between fork and exec. The kernel watches the
+    *thread* that started the child, so start the child from the event loop's thread, which lives as long as the gateway.
     """
     return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else command

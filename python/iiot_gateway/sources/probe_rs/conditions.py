@@ -1,4 +1,4 @@
-"""Why probe-rs ended, told from its exit code and its last words. Pure; the texts are those of probe-rs 0.24 to 0.32."""
+"""Finds out why probe-rs ended, from its exit code and its last output. Pure. The texts are those of probe-rs 0.24 to 0.32."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REMEDY: dict[Condition, str] = {
     "ended": "read the last lines of probe-rs",
 }
 
-# What exec ends with when it fails: of a shell, of setpriv, and of the dynamic loader, whose "No such file or directory" means a library.
+# Exit codes of a failed exec: of a shell, of setpriv, and of the dynamic loader, whose "No such file or directory" means a library.
 EXEC_FAILED = (126, 127)
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -66,20 +66,20 @@ _SUCCESS = re.compile(r"firmware exited successfully", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why probe-rs ended, with its own words for it."""
+    """Why probe-rs ended, with its own words."""
 
     condition: Condition
     detail: str
 
 
 def classify(exit_code: int | None, stdout_tail: str, stderr_tail: str, *, had_output: bool) -> Ending:
-    """Tell the conditions apart.
+    """Return the condition that explains the end.
 
     Args:
-        exit_code: what the process returned; negative for a signal, None if it never started.
-        stdout_tail: the end of the target's output, where panics stand.
-        stderr_tail: the end of what probe-rs says itself.
-        had_output: the target had printed something, so the probe had been there.
+        exit_code: the exit code of the process; negative for a signal, None if it never started.
+        stdout_tail: the end of the target's output, which shows panics.
+        stderr_tail: the end of probe-rs's own output.
+        had_output: whether the target had printed something, which shows that the probe was connected.
     """
     errors = ANSI.sub("", stderr_tail)
     target = ANSI.sub("", stdout_tail)
@@ -100,17 +100,17 @@ def classify(exit_code: int | None, stdout_tail: str, stderr_tail: str, *, had_o
 
 
 def _by_words(errors: str, *, had_output: bool) -> Ending | None:
-    """Tell by what probe-rs says."""
+    """Return the condition that the output of probe-rs shows."""
     for condition, pattern in _TEXTS.items():
         if pattern.search(errors):
-            # A probe that is gone after it had worked was unplugged, whatever the words.
+            # If a probe is missing that worked before, it was unplugged, whatever probe-rs prints.
             seen: Condition = "unplugged" if had_output and condition == "no_probe" else condition
             return Ending(seen, _line_with(errors, pattern))
     return None
 
 
 def _by_target(target: str, errors: str) -> Ending | None:
-    """Tell by what the firmware printed last."""
+    """Return the condition that the firmware's last output shows."""
     if panic := _PANIC.search(target):
         return Ending("firmware_panicked", _line_at(target, panic.start()))
     if _UNEXPECTED.search(target) or _UNEXPECTED.search(errors):

@@ -19,7 +19,7 @@ TOOL_TIMEOUT_S = 20
 
 
 def probes(config: Config) -> Iterator[Finding]:
-    """See whether probe-rs is there, sees the probe and knows the chip, and whether there is a firmware file."""
+    """Check that probe-rs is installed, sees the probe and knows the chip, and that the firmware file exists."""
     for name, section in configured_probes(config).items():
         yield from _probe(name, section)
 
@@ -71,7 +71,7 @@ def _probe(name: str, section: ProbeRsSection) -> Iterator[Finding]:
 
 
 def _run(command: list[str]) -> str | Ending:
-    """Return what a short command prints, or why it failed."""
+    """Return the output of a short command, or the reason why it failed."""
     try:
         done = subprocess.run(
             command,
@@ -91,6 +91,6 @@ def _run(command: list[str]) -> str | Ending:
 
 
 def _output(command: list[str]) -> str:
-    """Return what a short command prints, "" if it fails."""
+    """Return the output of a short command; "" if the command fails."""
     said = _run(command)
     return said if isinstance(said, str) else ""

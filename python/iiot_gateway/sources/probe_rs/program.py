@@ -1,4 +1,4 @@
-"""Finds the program probe-rs, and says why it cannot be run; one that is there is not called missing."""
+"""Finds the program probe-rs, or the reason why it cannot be run, which may be another one than that it is missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iiot_gateway.sources.probe_rs.conditions import Ending
 
 
 def find(wanted: str) -> str | Ending:
-    """Return the path of a program that this user may run, else why there is none."""
+    """Return the path of a program that this user may run, or the reason why there is none."""
     if program := shutil.which(wanted):
         return program
     if there := shutil.which(wanted, mode=os.F_OK):
@@ -21,7 +21,7 @@ def find(wanted: str) -> str | Ending:
 
 
 def not_started(program: str, error: OSError) -> Ending:
-    """Say why a program that is there does not start."""
+    """Return the reason why an existing program does not start."""
     if error.errno == errno.ENOENT:
         return Ending("tool_cannot_run", f"{program} is there, but not the loader or interpreter that it needs")
     return Ending("tool_cannot_run", f"{program} cannot be run: {error.strerror}")

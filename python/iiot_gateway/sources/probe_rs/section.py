@@ -1,4 +1,4 @@
-"""The section `[probe_rs.NAME]`, and what its keys must be to each other."""
+"""The section `[probe_rs.NAME]`, and the rules between its keys."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class ProbeRsSection(SourceSection):
 
 
 def probes(config: Config) -> dict[str, ProbeRsSection]:
-    """Return every probe by its source's name; that of [gateway] is called `probe_rs`."""
+    """Return the section of every probe by the source's name; the probe of [gateway] is called `probe_rs`."""
     return {name: section for name, section in config.sources().items() if isinstance(section, ProbeRsSection)}
 
 
 def faults(config: Config, given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     yield from _probe(("gateway",), config.gateway, given, needs_chip=False)
     for name, probe in config.of(ProbeRsSection).items():
         yield from _probe(place(name), probe, given, needs_chip=True)
@@ -89,7 +89,7 @@ def build(name: str, section: ProbeRsSection, intake: Intake) -> Source:
 
 
 def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each."""
+    """Try each probe."""
     from iiot_gateway.sources.probe_rs.doctor import probes as tried_probes
 
     return tried_probes(config)

@@ -1,4 +1,4 @@
-"""The probe-rs source: runs the tool, drains what it says, and starts it again for ever."""
+"""The probe-rs source: runs probe-rs, reads all its output, and starts it again whenever it ends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ProbeRsSource:
         self._repeated = Repeated()
 
     async def run(self) -> None:
-        """Run the tool again and again. Cancelling ends it with SIGTERM, then SIGKILL."""
+        """Run probe-rs again and again. Cancelling ends it with SIGTERM, and then with SIGKILL."""
         while True:
             started_s = time.monotonic()
             ending, had_output = await self._attempt()
@@ -92,11 +92,11 @@ class ProbeRsSource:
             self._intake.restart()
 
     async def read(self, output: int) -> bytes:
-        """Push the target's output until it ends; return the end of it."""
+        """Push the target's output until it ends. Return the last bytes."""
         return await read_descriptor(output, self._intake)
 
     def judge_silence(self, began_s: float) -> None:
-        """Say whether the node talks, prints without telemetry, or is silent. Times are Unix seconds."""
+        """Set the state: the node sends telemetry, prints without telemetry, or is silent. Times are Unix seconds."""
         now_s, status, section = time.time(), self.status, self._section
         status.refresh()
         if section.rtt_silence_s and now_s - max(began_s, status.last_bytes_at) > section.rtt_silence_s:
@@ -114,17 +114,17 @@ class ProbeRsSource:
             status.change(self._log, "running")
 
     def silence_check_s(self) -> float:
-        """How often to look: a tenth of the shorter limit, a second at most."""
+        """How often to check for silence, in seconds: a tenth of the shorter limit, at most one second."""
         limits = [limit for limit in (self._section.rtt_silence_s, self._section.telemetry_silence_s) if limit]
         return min(1.0, min(limits, default=10.0) / 10)
 
     def output(self, line: str) -> None:
-        """Log a line that probe-rs says itself."""
+        """Log a line of probe-rs's own output."""
         self._log.debug(SOURCE_OUTPUT, line=line)
 
 
 class _Session:
-    """One life of the tool."""
+    """One run of probe-rs."""
 
     def __init__(self, source: ProbeRsSource, process: Process, output: int) -> None:
         self.source = source
@@ -139,7 +139,7 @@ class _Session:
             tasks.start_soon(self._watch)
             tail = await self.source.read(self.output)
             code = await self.process.wait()
-            # What stderr still holds belongs to the diagnosis; a grandchild may keep the pipe open for ever.
+            # The rest of stderr helps the diagnosis. The wait is limited, because a grandchild may keep the pipe open.
             with anyio.move_on_after(1.0):
                 await self.stderr_done.wait()
             tasks.cancel_scope.cancel()
@@ -170,7 +170,7 @@ class _Session:
             self.source.judge_silence(began_s)
 
     async def end(self, grace_s: float) -> None:
-        """SIGTERM, so that probe-rs leaves RTT in order; SIGKILL to its whole session after the grace time."""
+        """Send SIGTERM, so that probe-rs leaves RTT in order. After the grace time, send SIGKILL to its whole session."""
         if self.process.returncode is None:
             _signal(self.process.pid, signal.SIGTERM)
             with anyio.move_on_after(grace_s):
@@ -192,6 +192,6 @@ async def _chunks(stream: ByteReceiveStream | None) -> AsyncIterator[bytes]:
 
 def _signal(pid: int, number: signal.Signals) -> None:
     try:
-        os.killpg(pid, number)  # start_new_session made it the leader of its group
+        os.killpg(pid, number)  # with start_new_session, the process is the leader of its group
     except ProcessLookupError:
         return

@@ -12,7 +12,7 @@ from iiot_gateway.sources.serial.source import REMEDY, open_port
 
 
 def serial_ports(config: Config, running: Running) -> Iterator[Finding]:
-    """See whether each port opens for this user alone, or is open in the gateway that runs."""
+    """Check that each port opens for this user exclusively, or is open in the running gateway."""
     for name, section in config.of(SerialSection).items():
         try:
             port = open_port(section)
@@ -28,7 +28,7 @@ def serial_ports(config: Config, running: Running) -> Iterator[Finding]:
 
 
 def _holder(running: Running, name: str) -> str:
-    """Say how the running gateway's source of this name does, if it has its port open; "" otherwise."""
+    """Return the state of the running gateway's source with this name if its port is open; "" otherwise."""
     status = running()
     source = {} if status is None else status["source"].get(name, {})
     if status is not None and source.get("state") in ("running", "telemetry_silent"):

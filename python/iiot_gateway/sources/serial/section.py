@@ -1,4 +1,4 @@
-"""The section `[serial]`: a port, and how its bytes come."""
+"""The section `[serial]`: a port, and the form of its bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SerialSection(SourceSection):
 
 
 def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
-    """Give every broken rule."""
+    """Yield every broken rule."""
     for name, serial in config.of(SerialSection).items():
         if not serial.port:
             yield (*place(name), "port"), "is needed: a device, or VID:PID[:SERIAL]"
@@ -51,7 +51,7 @@ def build(name: str, section: SerialSection, intake: Intake) -> Source:
 
 
 def doctor(config: Config, running: Running) -> Iterator[Finding]:
-    """Try each."""
+    """Try each port."""
     from iiot_gateway.sources.serial.doctor import serial_ports
 
     return serial_ports(config, running)

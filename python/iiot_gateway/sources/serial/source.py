@@ -31,7 +31,7 @@ REMEDY = {
 
 
 class SerialSource:
-    """Reads one port for ever."""
+    """Reads one port, and opens it again whenever it is gone."""
 
     kind = "serial"
 
@@ -45,10 +45,10 @@ class SerialSource:
         self._repeated = Repeated()
         self._descriptor: int | None = None
         self.listener: Listener | None = None
-        """Hears every chunk too, on the reading thread."""
+        """Also gets every chunk, on the reading thread."""
 
     def write(self, data: bytes) -> None:
-        """Write to the device, all of it or nothing. Raises SourceUnavailable."""
+        """Write all bytes to the device, or none. Raises SourceUnavailable."""
         if self._descriptor is None:
             raise SourceUnavailable(self.status.state, self.status.detail)
         try:
@@ -59,7 +59,7 @@ class SerialSource:
             raise SourceUnavailable("port_failed", f"the device took {written} of {len(data)} bytes")
 
     async def run(self) -> None:
-        """Open, read until the port is gone, and again."""
+        """Open the port and read until it is gone, again and again."""
         while True:
             opened_s = time.monotonic()
             opened = False
@@ -126,7 +126,7 @@ def find_port(port: str) -> str:
 
 
 def devices_of(pattern: re.Match[str], ports: Iterable[Any]) -> list[str]:
-    """Return the devices of those of pyserial's ports that a match of USB_PATTERN means, sorted."""
+    """Return the devices of pyserial's ports that fit a match of USB_PATTERN, sorted."""
     vid, pid, serial_number = int(pattern[1], 16), int(pattern[2], 16), pattern[3]
     return sorted(
         str(p.device)
@@ -136,7 +136,7 @@ def devices_of(pattern: re.Match[str], ports: Iterable[Any]) -> list[str]:
 
 
 def open_port(section: SerialSection) -> Any:
-    """Open the port for this process alone, without waiting reads. Raises SourceUnavailable (condition, detail)."""
+    """Open the port exclusively, with reads that do not wait. Raises SourceUnavailable (condition, detail)."""
     import serial
 
     device = find_port(section.port)
@@ -153,12 +153,12 @@ def open_port(section: SerialSection) -> Any:
     except (serial.SerialException, OSError, ValueError) as error:
         raise SourceUnavailable(condition_of(error), f"{device}: {error}") from error
     with suppress(OSError, ValueError, NotImplementedError, AttributeError):  # not that kind of adapter
-        port.set_low_latency_mode(True)  # FTDI adapters hold bytes back for 16 ms otherwise
+        port.set_low_latency_mode(True)  # otherwise FTDI adapters hold bytes back for 16 ms
     return port
 
 
 def condition_of(error: Exception) -> str:
-    """Name what is wrong with a port that does not open."""
+    """Return the condition of a port that does not open."""
     number = getattr(error, "errno", None)
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
         return "port_missing"

@@ -1,4 +1,4 @@
-"""The simulate source: simulated nodes, whose receiver's log is pushed as probe-rs would print it."""
+"""The simulate source: simulated nodes, whose receiver's log is pushed in the form of probe-rs."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from iiot_gateway.sources.base import Intake, SourceStatus
 from iiot_gateway.sources.simulate.section import SimulateSection
 
 TICK_S = 0.05
-"""Readings that fall into so long come in one chunk."""
+"""All readings within this time come in one chunk."""
 MAX_READINGS = 2_000
 """About half a megabyte."""
 
 
 class Simulator(Protocol):
-    """Gives the log of a simulated receiver."""
+    """Makes the log of a simulated receiver."""
 
     @property
     def next_ns(self) -> int:
-        """When the next reading is sent."""
+        """The time of the next reading."""
 
     def advance(self, until_ns: int | None, /, *, max_readings: int) -> bytes:
-        """Give the log up to a time; None does not end it."""
+        """Return the log up to a time, or with None as far as `max_readings` allows."""
 
 
 class SimulateSource:
-    """Simulates for ever. Each run is a start of all nodes, with boot ids that follow from its time: what it sends is new."""
+    """Simulates without an end. Each run is a start of all nodes, with boot ids that follow from its time, so no data is a duplicate."""
 
     kind = "simulate"
 
@@ -44,7 +44,7 @@ class SimulateSource:
         self._log = get_log(source=name)
 
     async def run(self) -> None:
-        """Push what happens, when it happens; or, without a rate, as fast as there is room for it."""
+        """Push the log in real time; without a rate, as fast as there is room."""
         section = self._section
         rate_per_s = section.rate_per_s or None
         simulator = self._simulator(nodes=section.nodes, rate_per_s=rate_per_s, seed=section.seed, start_ns=time.time_ns())

@@ -1,4 +1,4 @@
-//! A bench for rules: values and time in, what is told out, stored and loaded as a journal would.
+//! A bench for rules: takes values and times, and returns the notifications. State is stored and loaded as in a journal.
 #![allow(
     dead_code,
     missing_docs,
@@ -46,9 +46,9 @@ pub const LIMITS: Limits = Limits {
 pub struct Bench {
     pub core: Core,
     pub now_ns: i64,
-    /// What was told last.
+    /// The last notifications.
     pub last: Vec<Change>,
-    /// So many keys were stored last.
+    /// The number of keys that were stored last.
     pub written: usize,
     rules: Vec<Rule>,
     journal: String,
@@ -90,7 +90,7 @@ impl Bench {
         self
     }
 
-    /// Store what has changed, as the journal does.
+    /// Store the changes, as the journal does.
     pub fn store(&mut self) {
         let changes: StateChanges = self.core.changes();
         self.written = changes.len();
@@ -102,7 +102,7 @@ impl Bench {
         }
     }
 
-    /// Kill it, and start it from what is stored.
+    /// Kill the sink, and start it from the stored state.
     pub fn restart(&mut self) {
         let rules = self.rules.clone();
         let (core, changes) = Core::load(
@@ -147,12 +147,12 @@ impl Bench {
         told(&self.last)
     }
 
-    /// A value of every rule, of now.
+    /// A present value for every rule.
     pub fn value(&mut self, tags: &[(&str, &str)], value: f64) -> String {
         self.value_of(tags, value, self.now_ns)
     }
 
-    /// A value of another time that comes now.
+    /// A value with another time that arrives now.
     pub fn value_of(&mut self, tags: &[(&str, &str)], value: f64, time_ns: i64) -> String {
         let mut seen = Observations::default();
         seen.point(|add| {

@@ -1,4 +1,4 @@
-//! A second decoder, slow and plain, over `serde_json` and `toml`: what it says of a document must be what the first one says.
+//! A second decoder, slow and simple, over `serde_json` and `toml`. For each document it must give the same result as the first one.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,9 +10,9 @@ use iiot_core::{FrameTime, Origin, Profile, Scan, hash::fingerprint};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What a document comes to. Lists are sorted: the order of points is not the oracle's business.
+/// The content found in a document. Lists are sorted, because the oracle does not define the order of points.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Found {
     pub is_document: bool,
     pub lines: Vec<String>,
     pub topics: Vec<String>,
@@ -23,10 +23,10 @@ pub struct Verdict {
     pub age_ms: Option<u64>,
 }
 
-/// What the decoder says. `scan` may have been used before, for anything.
-pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
+/// The content that the decoder finds. `scan` may have been used before, for any document.
+pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Found {
     let origin = Origin::new(profile, "p", &[("shared".into(), "s".into())]).unwrap();
-    let mut verdict = Verdict::default();
+    let mut found = Found::default();
     let mut out = b"kept ".to_vec();
     match profile.scan(document, scan) {
         Ok(decoded) => {
@@ -37,7 +37,7 @@ pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
                     String::from_utf8_lossy(publish.topic),
                     String::from_utf8_lossy(publish.payload),
                 );
-                verdict
+                found
                     .topics
                     .push(format!("{topic} = {payload} {}", publish.retain));
             });
@@ -47,38 +47,38 @@ pub fn decoded(profile: &Profile, document: &[u8], scan: &mut Scan) -> Verdict {
             assert!(
                 scan.points() == 0 && scan.sequences().is_empty() && scan.uptime_ms().is_none()
             );
-            return verdict;
+            return found;
         }
     }
-    verdict.is_document = true;
+    found.is_document = true;
     let text = String::from_utf8(out).unwrap();
-    verdict.lines = text
+    found.lines = text
         .strip_prefix("kept ")
         .unwrap()
         .lines()
         .map(str::to_owned)
         .collect();
-    assert_eq!(verdict.lines.len(), scan.points());
+    assert_eq!(found.lines.len(), scan.points());
     for sequence in scan.sequences() {
         let name = scan.node_name(sequence);
-        verdict.sequences.push(format!(
+        found.sequences.push(format!(
             "{name} {:?} {} {}",
             sequence.boot, sequence.seq, sequence.object_hash
         ));
     }
-    (verdict.uptime_ms, verdict.packet_counter, verdict.time_ns) = (
+    (found.uptime_ms, found.packet_counter, found.time_ns) = (
         scan.uptime_ms(),
         scan.packet_counter(),
         scan.time().and_then(|time| time.at(None)),
     );
-    verdict.age_ms = scan.age_ms();
+    found.age_ms = scan.age_ms();
     for fault in scan.value_faults() {
         assert!(fault.start <= fault.end && fault.end <= document.len());
     }
-    verdict.sort()
+    found.sort()
 }
 
-impl Verdict {
+impl Found {
     fn sort(mut self) -> Self {
         self.lines.sort();
         self.topics.sort();
@@ -269,25 +269,25 @@ fn tables<'t>(table: &'t toml::Table, key: &str) -> impl Iterator<Item = &'t tom
 }
 
 /// What the oracle says. Only times in `unix_ms` are known to it.
-pub fn expected(profile: &str, document: &[u8]) -> Verdict {
+pub fn expected(profile: &str, document: &[u8]) -> Found {
     let profile: toml::Table = profile.parse().unwrap();
-    let mut verdict = Verdict::default();
+    let mut found = Found::default();
     let Ok(document) = std::str::from_utf8(document) else {
-        return verdict;
+        return found;
     };
     if document.contains('\n') || !document.starts_with('{') || !document.ends_with('}') {
-        return verdict;
+        return found;
     }
     if serde_json::from_str::<&RawValue>(document).is_err() {
-        return verdict;
+        return found;
     }
     let Some(root) = parse(document, 0) else {
-        return verdict;
+        return found;
     };
-    verdict.is_document = true;
+    found.is_document = true;
     for metric in tables(&profile, "metric") {
         for (captures, node) in find(&root, string(metric, "path").unwrap()) {
-            push_point(metric, &root, &captures, node, &mut verdict);
+            push_point(metric, &root, &captures, node, &mut found);
         }
     }
     for rule in tables(&profile, "sequence") {
@@ -304,7 +304,7 @@ pub fn expected(profile: &str, document: &[u8]) -> Verdict {
             if let Some(seq) = below(string(rule, "seq").unwrap()) {
                 let boot = string(rule, "boot").and_then(below);
                 let name = fill(string(rule, "node").unwrap(), &root, &captures, false);
-                verdict.sequences.push(format!(
+                found.sequences.push(format!(
                     "{name} {boot:?} {seq} {}",
                     fingerprint(object.raw.as_bytes())
                 ));
@@ -312,13 +312,13 @@ pub fn expected(profile: &str, document: &[u8]) -> Verdict {
         }
     }
     let clock = profile.get("clock").and_then(toml::Value::as_table);
-    verdict.uptime_ms = clock.and_then(|clock| count(&root, string(clock, "uptime_ms")?));
-    verdict.packet_counter = clock.and_then(|clock| count(&root, string(clock, "packet_counter")?));
-    verdict.age_ms = clock.and_then(|clock| count(&root, string(clock, "age_ms")?));
+    found.uptime_ms = clock.and_then(|clock| count(&root, string(clock, "uptime_ms")?));
+    found.packet_counter = clock.and_then(|clock| count(&root, string(clock, "packet_counter")?));
+    found.age_ms = clock.and_then(|clock| count(&root, string(clock, "age_ms")?));
     let time = profile.get("time").and_then(toml::Value::as_table);
-    verdict.time_ns =
+    found.time_ns =
         time.and_then(|time| milliseconds(find(&root, string(time, "path")?).first()?.1));
-    verdict.sort()
+    found.sort()
 }
 
 fn milliseconds(node: &Node) -> Option<i64> {
@@ -427,7 +427,7 @@ fn push_point(
     root: &Node,
     captures: &[String],
     node: &Node,
-    verdict: &mut Verdict,
+    found: &mut Found,
 ) {
     let Some(point) = point(metric, root, captures, node) else {
         return;
@@ -440,15 +440,13 @@ fn push_point(
         Value::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
         Value::Number(text) | Value::Bool(text) => text.clone(),
     };
-    verdict
-        .lines
-        .push(format!("{line} value={value} {TIME_NS}"));
+    found.lines.push(format!("{line} value={value} {TIME_NS}"));
     if let Some(topic) = string(metric, "topic") {
         let retain = metric
             .get("retain")
             .and_then(toml::Value::as_bool)
             .unwrap_or(false);
-        verdict.topics.push(format!(
+        found.topics.push(format!(
             "p/{} = {} {retain}",
             fill(topic, root, captures, true),
             text(node)

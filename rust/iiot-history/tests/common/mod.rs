@@ -1,4 +1,4 @@
-//! A history as simple as can be, to compare with: a map from series and time to text, and every bucket computed from scratch.
+//! A simple history to compare with: a map from series and time to text. Every bucket is computed from scratch.
 #![allow(clippy::unwrap_used, dead_code)] // a fixture that fails is a failed test; not every test file uses all of it
 
 use iiot_core::point::ValueKind;
@@ -28,7 +28,7 @@ impl Model {
         }
     }
 
-    /// Returns how many points went.
+    /// Returns how many points were removed.
     pub fn delete(&mut self, device: u8, start: i64, end: i64) -> u64 {
         let before = self.points.len();
         self.points
@@ -138,7 +138,7 @@ pub fn store_at(writer: &mut Writer, points: &[Point], now_ns: i64) -> Stored {
     writer.commit(now_ns).unwrap()
 }
 
-/// The whole of it, as comparable as bytes.
+/// The whole content, in comparable bytes.
 pub fn content(path: &Path) -> BTreeMap<String, Vec<(i64, String)>> {
     let reader = Reader::open(path).unwrap();
     let all = reader.series().unwrap();
@@ -158,7 +158,7 @@ pub fn content(path: &Path) -> BTreeMap<String, Vec<(i64, String)>> {
         .collect()
 }
 
-/// Everything that can be asked of the file is what the model says.
+/// Check that every query of the file gives the model's answer.
 pub fn assert_same(history: &History, model: &Model) {
     let mut expected: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
     for ((series, time), text) in &model.points {

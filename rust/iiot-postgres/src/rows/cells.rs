@@ -6,7 +6,7 @@ use crate::copy_text::{self, HoldsNul};
 use iiot_core::point::ValueKind;
 use std::ops::Range;
 
-/// Values by the number of their column, and what has no column.
+/// The values by the number of their column, and the values without a column.
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
     text: Vec<u8>,
@@ -44,7 +44,7 @@ impl Cells {
         self.extra.push((name, value, wanted));
     }
 
-    /// Turn what has no column into a cell of its own.
+    /// Put the values without a column into one cell.
     pub(crate) fn close_extra(&mut self, at: usize, replace_nul: bool) -> Result<(), HoldsNul> {
         if self.extra.is_empty() {
             return Ok(());
@@ -68,7 +68,7 @@ impl Cells {
         Ok(())
     }
 
-    /// The numbers of the columns that have a value.
+    /// The numbers of the columns with a value.
     pub(crate) fn set(&self) -> impl Iterator<Item = usize> {
         self.places
             .iter()
@@ -80,7 +80,7 @@ impl Cells {
         self.text.get(self.places.get(at)?.clone()?)
     }
 
-    /// Why a row without one of the columns would be refused.
+    /// Why the server would refuse a row without one of the columns.
     pub(crate) fn lacks(&self, table: &Table) -> Option<String> {
         let lacking =
             table.columns.iter().enumerate().find(|(at, column)| {

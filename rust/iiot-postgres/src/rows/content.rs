@@ -1,22 +1,22 @@
-//! A digest of what a row says: tags of the profile and fields, wherever they are stored. Two gateways that had the same message give the same.
+//! A digest of a row's content: the fields and the profile's tags, wherever they are stored. Two gateways give the same digest for the same message.
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher;
 
-/// Grows with every tag and field.
+/// The digest so far; every tag and field is added.
 #[derive(Default)]
 pub(crate) struct Content(SipHasher24);
 
 impl Content {
     pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) {
-        // With lengths, so that no two rows read the same.
+        // The lengths are hashed too, so that different rows never give the same input.
         self.0.write(&(name.len() as u64).to_le_bytes());
         self.0.write(name);
         self.0.write(&(value.len() as u64).to_le_bytes());
         self.0.write(value);
     }
 
-    /// As `uuid` is written.
+    /// The digest in the form of a `uuid`.
     pub(crate) fn uuid(&self) -> String {
         format!("{:032x}", self.0.finish128().as_u128())
     }

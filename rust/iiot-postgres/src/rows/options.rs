@@ -1,27 +1,27 @@
-//! How points become rows, and how many make a batch.
+//! The settings for rows, and the limits of a batch.
 
 use std::collections::HashMap;
 
-/// How points become rows.
+/// The settings for rows.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a key of the configuration"
 )]
 pub struct RowOptions {
-    /// Missing tables and columns are made.
+    /// Whether missing tables and columns are made.
     pub manage: bool,
-    /// Tags of the configuration get columns like any other.
+    /// Whether tags of the configuration get columns like other tags.
     pub configuration_tags: bool,
-    /// A row that says the same of the same time as one that is there is left out: another gateway had the same message.
+    /// Whether a row that equals an existing row, with the same time, is left out: another gateway had the same message.
     pub unique: bool,
-    /// U+0000 becomes U+FFFD; else the row is a reject.
+    /// Whether U+0000 becomes U+FFFD; otherwise such a row is a reject.
     pub replace_nul: bool,
-    /// Columns of a table, beyond which none is added.
+    /// The most columns of a table to which columns are still added.
     pub max_columns: usize,
-    /// Tables that are written to, beyond which none is made.
+    /// The most tables that are used before no more are made.
     pub max_tables: usize,
-    /// How long rows of a measurement are kept: older ones are rejects.
+    /// How long rows of a measurement are kept. Older rows are rejects.
     pub retention_ns: HashMap<String, i64>,
 }
 
@@ -39,11 +39,11 @@ impl Default for RowOptions {
     }
 }
 
-/// When a batch is full: with either.
+/// The limits of a batch; it is full when it reaches either.
 #[derive(Debug, Clone, Copy)]
 pub struct RowLimits {
-    /// So many rows; the last frame may bring more.
+    /// The number of rows; the last frame may exceed it.
     pub rows: usize,
-    /// So many bytes; the last frame may bring more.
+    /// The number of bytes; the last frame may exceed it.
     pub bytes: usize,
 }

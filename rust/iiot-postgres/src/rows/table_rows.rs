@@ -1,4 +1,4 @@
-//! The rows of one table: one text, one list of columns, and where each row came from.
+//! The rows of one table: one text, one list of columns, and the origin of each row.
 
 use super::cells::Cells;
 use crate::columns::{Division, Table};
@@ -14,12 +14,12 @@ use std::sync::Arc;
 pub struct TableRows {
     /// The table.
     pub table: Arc<Table>,
-    /// The numbers of the columns that the rows have.
+    /// The numbers of the columns in the rows.
     columns: Vec<usize>,
-    /// At which row the rows became how wide.
+    /// The rows at which the number of columns grew, with the new number.
     widths: Vec<(usize, usize)>,
     text: Vec<u8>,
-    /// Where each row ends in the text, behind its line feed.
+    /// The end of each row in the text, behind its line feed.
     ends: Vec<usize>,
     places: Vec<(u64, u32)>,
     series: Vec<u64>,
@@ -43,12 +43,12 @@ impl TableRows {
         }
     }
 
-    /// How many rows.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -60,17 +60,17 @@ impl TableRows {
             .filter_map(|&at| self.table.columns.get(at).map(|c| c.name.as_str()))
     }
 
-    /// Where a row came from: the frame's position and the point's number.
+    /// The origin of a row: the frame's position and the point's number.
     pub fn place(&self, row: usize) -> Option<(u64, u32)> {
         self.places.get(row).copied()
     }
 
-    /// Which series each row is of: a number that stands for its table and its tags.
+    /// The series of each row: a number for its table and its tags.
     pub(crate) fn series(&self) -> &[u64] {
         &self.series
     }
 
-    /// The rows of finished rows that are of certain series, or those that are not; in their order.
+    /// Those of the finished rows that belong to certain series, or those that do not, in their order.
     pub(crate) fn of_series(&self, wanted: impl Fn(u64) -> bool) -> Self {
         let mut part = Self::new(Arc::clone(&self.table));
         part.columns.clone_from(&self.columns);
@@ -87,7 +87,7 @@ impl TableRows {
         part
     }
 
-    /// Append a row; returns its length.
+    /// Append a row. Returns its length.
     pub(crate) fn push(
         &mut self,
         cells: &mut Cells,
@@ -136,9 +136,9 @@ impl TableRows {
         Ok(self.text.len() - start)
     }
 
-    /// Fill up rows that were written before a column was first used, and keep the text so that it can be sent without copies.
+    /// Add the missing cells to rows that were written before a column was first used, and keep the text so that it can be sent without copies.
     pub(crate) fn finish(&mut self) {
-        // A refused row may have brought a column that no row of its width follows.
+        // A refused row may have added a column that no later row has.
         let even = self.widths.len() == 1
             && self
                 .widths
@@ -184,7 +184,7 @@ impl TableRows {
         self.sealed.slice(start..end)
     }
 
-    /// A row for people: its cells parted by spaces.
+    /// A row for people: its cells, separated by spaces.
     pub(crate) fn excerpt(&self, row: usize) -> String {
         let text = self.part(&(row..row + 1));
         let shown = copy_text::text(text.trim_ascii_end()).replace('\t', " ");

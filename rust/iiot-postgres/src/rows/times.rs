@@ -1,6 +1,6 @@
-//! From nanoseconds to microseconds: downwards, but points of one frame and series that differ stay apart.
+//! Converts nanoseconds to microseconds, rounded down; but different times of one frame and series stay different.
 
-/// What the points of one frame have got.
+/// The times of the points of one frame.
 #[derive(Debug, Default)]
 pub(crate) struct FrameTimes {
     /// Series, nanoseconds, microseconds.
@@ -12,7 +12,7 @@ impl FrameTimes {
         self.given.clear();
     }
 
-    /// The microseconds of a point. Only points of its own frame matter, so that the same frame always gives the same times.
+    /// The microseconds of a point. They depend only on points of the same frame, so that a frame always gives the same times.
     pub(crate) fn place(&mut self, series: u64, time_ns: i64) -> i64 {
         let floor = time_ns.div_euclid(1000);
         let of_series = || self.given.iter().filter(|given| given.0 == series);

@@ -1,4 +1,4 @@
-//! What a point has no table or column for: what is to be made, and what can never be.
+//! Tables and columns that points lack: those to make, and those that can never be made.
 
 use super::Rows;
 use crate::columns::Table;
@@ -6,10 +6,10 @@ use crate::copy_text;
 use iiot_core::origin::TagOrigin;
 use iiot_core::point::{Point, ValueKind};
 
-/// A time so much later than its arrival is no time.
+/// A time this much later than its arrival is not valid.
 const MOST_AHEAD_NS: i64 = 8 * 86_400 * 1_000_000_000;
 
-/// What a new column is to hold.
+/// The content of a new column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// A tag.
@@ -19,7 +19,7 @@ pub enum Wanted {
 }
 
 impl Rows {
-    /// Note a column that is to be made; false if none is.
+    /// Note a column to make; false if none may be made.
     pub(super) fn wants_column(&mut self, table: &Table, name: &[u8], wanted: Wanted) -> bool {
         let known = copy_text::text(name);
         let is_taken = table.columns.iter().any(|column| column.name == known);
@@ -38,7 +38,7 @@ impl Rows {
         true
     }
 
-    /// Why the measurement can have no table.
+    /// The reason why the measurement cannot have a table.
     pub(super) fn unusable(&self) -> Option<String> {
         if let Some(reason) = self.catalogue.unusable(&self.measurement) {
             return Some(reason.to_string());
@@ -61,7 +61,7 @@ impl Rows {
         })
     }
 
-    /// Note a table that is not known, and what it would have to hold.
+    /// Note an unknown table, with the columns that it would need.
     pub(super) fn want_table(&mut self, point: &Point<'_>) {
         let table = copy_text::text(&self.measurement).into_owned();
         let columns = self.wanted.entry(table).or_default();
@@ -87,7 +87,7 @@ impl Rows {
         self.name = name;
     }
 
-    /// Why a time cannot be written.
+    /// The reason why a time cannot be written.
     pub(super) fn time_fault(
         &self,
         table: &Table,

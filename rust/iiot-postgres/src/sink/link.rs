@@ -1,4 +1,4 @@
-//! The connection of a sink with what is known of the other side: the position, and which partitions there are.
+//! The connection of a sink, with the known state of the other side: the position and the partitions.
 
 use crate::columns::Table;
 use crate::connection::Connection;
@@ -11,22 +11,22 @@ use iiot_journal::{Runs, now_ns};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A connection, and what it found.
+/// A connection, and the state that it found.
 pub(super) struct Link {
     pub(super) connection: Connection,
     pub(super) key: Key,
     pub(super) runs: Arc<Runs>,
-    /// The row as the database has it.
+    /// The row in the database.
     pub(super) row: Option<Place>,
-    /// Where the next batch must begin.
+    /// The position at which the next batch must begin.
     pub(super) from: u64,
-    /// What the partitions of a table take.
+    /// The times that the partitions of a table cover.
     pub(super) partitions: HashMap<String, Option<Vec<(i64, i64)>>>,
     /// Whether partitions are made here; none if that is not known yet.
     pub(super) makes_partitions: Option<bool>,
-    /// Series whose rows go apart.
+    /// Series whose rows are sent separately.
     pub(super) suspects: Suspects,
-    /// Rejects that are not final may be stored.
+    /// Whether provisional rejects may be stored.
     pub(super) is_provisional: bool,
 }
 
@@ -40,7 +40,7 @@ impl Link {
         Ok(place)
     }
 
-    /// Do something with tables.
+    /// Run a function that works on tables.
     pub(super) fn tables<T>(
         &mut self,
         unique: bool,
@@ -63,7 +63,7 @@ impl Link {
         })
     }
 
-    /// Whether partitions are made here: with `manage`, or where a function makes them.
+    /// Whether partitions are made here: with `manage`, or with a function in the database.
     pub(super) fn makes_partitions(&mut self, manage: bool) -> Result<bool> {
         if let Some(known) = self.makes_partitions {
             return Ok(known);
@@ -74,7 +74,7 @@ impl Link {
         Ok(makes)
     }
 
-    /// Make the partitions that are missing for some weeks, for this week and for the next. Where none are made, the server refuses rows that have none.
+    /// Make the missing partitions for some weeks, for this week and for the next. If none are made, the server refuses rows without a partition.
     pub(super) fn add_partitions(
         &mut self,
         manage: bool,

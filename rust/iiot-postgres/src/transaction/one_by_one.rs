@@ -1,7 +1,7 @@
-//! Rows of suspects: the server takes them in blocks of their own, and tells which it refused. A refusal costs no round trip.
+//! Rows of suspects: the server inserts each in a block of its own, and reports those that it refused. A refusal costs no round trip.
 //!
-//! Most refusals are of a CHECK, and the catalogue has its words. So rows that satisfy all of them go in together, and only the others one by one:
-//! a statement for each row runs the table's triggers each time. What is only seen by inserting (a trigger, a key) makes all go one by one.
+//! Most refusals come from a CHECK, whose condition is in the catalogue. So rows that satisfy every CHECK are inserted together, and only others one by one:
+//! one statement per row runs the table's triggers each time. If only an insertion shows the fault (a trigger, a key), all rows are inserted one by one.
 
 use super::{Done, Task, copy_into, refusal};
 use crate::columns::{CONTENT, TIME};
@@ -13,11 +13,11 @@ use tokio_postgres::Client;
 
 /// The column that numbers the rows.
 const NUMBER: &str = "iiot_row";
-/// The table of what was refused.
+/// The table of refused rows.
 const REFUSED: &str = "iiot_refused";
 
 impl Task<'_> {
-    /// Copy what the server takes, and note what it refuses. Where it cannot be done so, it is done with savepoints.
+    /// Copy the rows that the server accepts, and note those that it refuses. If this way is not possible, savepoints are used.
     pub(super) async fn copy_one_by_one(
         &self,
         client: &Client,
@@ -40,14 +40,14 @@ impl Task<'_> {
             }
             return Ok(());
         }
-        // A role without temporary tables, or a value that only the server knows to be of the wrong type.
+        // The role may not make temporary tables, or a value has a wrong type that only the server recognises.
         client
             .batch_execute("ROLLBACK TO iiot_suspects; RELEASE iiot_suspects")
             .await?;
         self.copy_carefully(client, table, done).await
     }
 
-    /// The rows that did not go in: with a reason if they were refused, without one if they were there already.
+    /// The rows that were not inserted: with a reason if they were refused, without a reason if they already existed.
     async fn one_by_one(
         &self,
         client: &Client,
@@ -79,7 +79,7 @@ impl Task<'_> {
         } else {
             String::new()
         };
-        // A row that was there already has to be known by itself.
+        // An existing row must be recognised individually.
         let together = if self.unique {
             String::new()
         } else {

@@ -1,4 +1,4 @@
-//! A PostgreSQL of one's own on a free port, run by an ordinary user, because it refuses root.
+//! A private PostgreSQL on a free port. An ordinary user runs it, because it refuses root.
 
 use super::PATIENCE;
 use iiot_postgres::connection::Connection;
@@ -33,7 +33,7 @@ fn programs() -> Option<PathBuf> {
         .find(|folder| needed.iter().all(|name| folder.join(name).exists()))
 }
 
-/// True if the test is to be skipped because there is no PostgreSQL; never where CI is set.
+/// True if the test must be skipped because there is no PostgreSQL; never if CI is set.
 pub fn skip() -> bool {
     if programs().is_some() {
         return false;
@@ -84,7 +84,7 @@ impl Cluster {
         Self::start_with("", "host all all 127.0.0.1/32 trust\n", |_| ())
     }
 
-    /// With further settings, with rules for who may connect, and with files that `prepare` puts into the folder.
+    /// Start a server with further settings, rules for connections, and files that `prepare` puts into the folder.
     pub fn start_with(settings: &str, access: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
@@ -131,7 +131,7 @@ impl Cluster {
         cluster
     }
 
-    /// A server that follows this one, which must let replicas connect.
+    /// Start a replica of this server, which must accept replicas.
     pub fn replica(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
@@ -163,7 +163,7 @@ impl Cluster {
         replica
     }
 
-    /// Let a replica take writes.
+    /// Promote a replica, so that it accepts writes.
     pub fn promote(&self) {
         checked(&self.control(&["promote"]), "pg_ctl promote");
     }
@@ -193,7 +193,7 @@ impl Cluster {
         checked(&started, &format!("pg_ctl start: {log}"));
     }
 
-    /// As a crash: nothing is written out.
+    /// Stop like a crash: nothing is written to the disk.
     pub fn crash(&self) {
         checked(&self.control(&["stop", "-m", "immediate"]), "pg_ctl stop");
     }
@@ -238,7 +238,7 @@ impl Admin {
         self.rows(sql);
     }
 
-    /// The rows of a query, each as its values parted by `|`; NULL is empty.
+    /// The rows of a query, each as its values separated by `|`; NULL is empty.
     pub fn rows(&self, sql: &str) -> Vec<String> {
         let ran = self
             .0

@@ -1,4 +1,4 @@
-//! What the tests share: a private PostgreSQL, a journal with messages, and a sink between them.
+//! The common parts of the tests: a private PostgreSQL, a journal with messages, and a sink between them.
 #![allow(
     dead_code,
     missing_docs,
@@ -10,5 +10,5 @@
 pub mod cluster;
 pub mod plant;
 
-/// How long anything may take that a test waits for.
+/// The longest time that a test waits for an event.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

@@ -64,7 +64,7 @@ impl Plant {
         Self::open_as(folder, settings, options, 60)
     }
 
-    /// Keep confirmed frames so many seconds.
+    /// Keep confirmed frames for this many seconds.
     pub fn open_keeping(folder: &Path, settings: Settings, keep_s: u64) -> Self {
         Self::open_as(folder, settings, RowOptions::default(), keep_s)
     }
@@ -94,12 +94,12 @@ impl Plant {
         }
     }
 
-    /// Take documents, each as it stands.
+    /// Accept documents unchanged.
     pub fn take(&mut self, documents: &[String]) {
         self.take_of(None, documents);
     }
 
-    /// Take documents of a device.
+    /// Accept documents of a device.
     pub fn take_of(&mut self, device: Option<&[u8]>, documents: &[String]) {
         let now = now_ns();
         for document in documents {
@@ -114,7 +114,7 @@ impl Plant {
         assert!(self.intake.settled(PATIENCE));
     }
 
-    /// Take numbered documents `from..to` of a table.
+    /// Accept numbered documents `from..to` for a table.
     pub fn take_numbers(&mut self, from: u64, to: u64) {
         let documents: Vec<String> = (from..to).map(|n| numbered("doses", n)).collect();
         self.take(&documents);
@@ -125,7 +125,7 @@ impl Plant {
         self.sink.next(limits(), wait, wait).unwrap()
     }
 
-    /// Deliver everything; what was refused comes back.
+    /// Deliver all frames. Returns the refused rows.
     pub fn deliver(&self) -> Result<Vec<Refusal>> {
         let mut all = Vec::new();
         while let Some(rows) = self.next() {
@@ -142,7 +142,7 @@ impl Plant {
         Ok(all)
     }
 
-    /// Deliver everything whatever breaks, as the delivery loop of the gateway does.
+    /// Deliver all frames in spite of errors, like the delivery loop of the gateway.
     pub fn deliver_stubbornly(&self) {
         let until = std::time::Instant::now() + PATIENCE * 3;
         while let Err(error) = self.deliver() {

@@ -1,4 +1,4 @@
-//! What waits for receivers: gathered, coalesced, sealed, bounded, and let go when it is too old.
+//! Notices for receivers are collected, coalesced, sealed, bounded, and dropped when they are too old.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
@@ -31,7 +31,7 @@ fn states(notification: &Notification) -> Vec<(&str, bool)> {
         .collect()
 }
 
-/// Alerts of one rule go together after `group_s`; a newer change takes the place of one that was not told.
+/// Alerts of one rule are sent together after `group_s`. A newer change replaces one that was not sent.
 #[test]
 fn changes_gather_and_newer_ones_replace_older_ones() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);
@@ -42,7 +42,7 @@ fn changes_gather_and_newer_ones_replace_older_ones() {
     let told = take(bench.at(10), "log").unwrap();
     assert_eq!(states(&told), [("a", false), ("b", true)]);
     assert_eq!(count(&bench, "log", "coalesced"), 1);
-    // Nothing that comes later changes what was sealed, over a restart neither.
+    // No later change alters a sealed notification, even over a restart.
     node(bench.at(11), "b", 1.0);
     bench.at(12).restart();
     assert_eq!(take(bench.at(30), "log").unwrap(), told);
@@ -59,7 +59,7 @@ fn changes_gather_and_newer_ones_replace_older_ones() {
     );
 }
 
-/// A receiver that is away has a bounded queue, and another one does not notice.
+/// A receiver that is away has a bounded queue, and other receivers are not affected.
 #[test]
 fn the_queue_of_one_receiver_is_bounded() {
     let to_both = rule(r#""above": 10"#).replace("[\"log\"]", "[\"log\", \"mail\"]");
@@ -90,7 +90,7 @@ fn the_queue_of_one_receiver_is_bounded() {
     );
 }
 
-/// After a day nobody needs to know: neither what was sealed nor what gathers.
+/// After a day notices are dropped, both sealed and collected ones.
 #[test]
 fn what_is_too_old_expires() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);
@@ -112,7 +112,7 @@ fn what_is_too_old_expires() {
     );
 }
 
-/// Of what was never told nothing is a repetition; a repetition has the alert's id and one of its own.
+/// An alert that was never sent is never repeated. A repetition has the alert's id, and a notification id of its own.
 #[test]
 fn a_repetition_says_that_it_is_one() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);
@@ -128,7 +128,7 @@ fn a_repetition_says_that_it_is_one() {
     assert_ne!(again.id, first.id);
 }
 
-/// A receiver that is configured no more leaves nothing behind; what it shows is what the API says.
+/// A receiver that is no longer configured leaves nothing behind. The API shows the remaining ones.
 #[test]
 fn what_nobody_reads_goes() {
     let mut bench = Bench::new(&[&rule(r#""above": 10"#)]);

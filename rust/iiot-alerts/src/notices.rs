@@ -1,4 +1,5 @@
-//! What receivers are still to be told: gathered per receiver and rule, sealed when it is time, sent as it was sealed until that succeeds or it is too old.
+//! Notices for receivers: changes are collected per receiver and rule, and sealed as a notification when it is due. The notification is sent
+//! unchanged until that succeeds or it is too old.
 
 use crate::change::{Change, Kind};
 use crate::series::Labels;
@@ -11,36 +12,36 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One alert in a notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Of the alert: the same from its beginning to its end.
+    /// The id of the alert: the same from its beginning to its end.
     pub id: String,
-    /// Whether it holds; else it has ended.
+    /// Whether the alert goes on; otherwise it has ended.
     pub is_firing: bool,
-    /// Whether receivers were told before that it holds.
+    /// Whether receivers were already notified of this alert.
     pub is_repeated: bool,
     /// The tags of its series.
     pub labels: Labels,
-    /// As people read it.
+    /// The value, for people.
     pub value: String,
-    /// What it says to people.
+    /// The message for people.
     pub text: String,
-    /// Since when it holds or held; nanoseconds since 1970.
+    /// The beginning of the alert; nanoseconds since 1970.
     pub since_ns: i64,
-    /// When it changed.
+    /// The time of the change.
     pub at_ns: i64,
-    /// Why it ended, if no value says so.
+    /// Why the alert ended, if no value ended it.
     pub reason: Option<String>,
 }
 
-/// What a receiver is told at once: alerts of one rule.
+/// The alerts of one rule that a receiver gets together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// The same at every attempt.
+    /// The id, which is the same at every attempt.
     pub id: String,
     /// The name of the rule.
     pub rule: String,
     /// `warning` or `critical`.
     pub severity: String,
-    /// When its first alert changed; nanoseconds since 1970.
+    /// The time of the first change of its alerts; nanoseconds since 1970.
     pub first_ns: i64,
     /// Its alerts.
     pub entries: Vec<Entry>,
@@ -75,29 +76,29 @@ impl Notification {
     }
 }
 
-/// Alerts of one rule that are gathered for a receiver.
+/// Alerts of one rule that are collected for a receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Open {
     severity: String,
     first_ns: i64,
-    /// By series.
+    /// The alerts, by series.
     entries: BTreeMap<String, Entry>,
 }
 
-/// What became of the changes that a receiver was to be told of; it goes on over restarts.
+/// The counts of a receiver's changes by result; they continue over restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
-    /// Notifications that the receiver took.
+    /// Notifications that the receiver accepted.
     pub sent: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Changes whose place a newer one of the same series took.
+    /// Changes that a newer one of the same series replaced.
     pub coalesced: u64,
     /// Changes that waited too long.
     pub expired: u64,
-    /// Changes that had no room.
+    /// Changes that were dropped because the queue was full.
     pub dropped: u64,
-    /// Of the last notification.
+    /// The number of the last notification.
     number: u64,
 }
 
@@ -108,7 +109,7 @@ struct Queue {
     counts: Counts,
 }
 
-/// How long and how much a receiver's queue holds.
+/// The limits of a receiver's queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     pub group_ns: i64,
@@ -117,7 +118,7 @@ pub(crate) struct Patience {
 }
 
 /// The queues of all receivers.
-pub(crate) struct Outbox {
+pub(crate) struct Notices {
     journal: String,
     patience: Patience,
     queues: BTreeMap<String, Queue>,
@@ -129,15 +130,15 @@ const OPEN: &str = "open/";
 const SEALED: &str = "sealed/";
 const COUNTS: &str = "receiver/";
 
-impl Outbox {
-    /// Take up what waited. Receivers that are configured no more are forgotten with it.
+impl Notices {
+    /// Load the stored notices. Receivers that are no longer configured are forgotten, with their notices.
     pub(crate) fn load(
         receivers: &[String],
         patience: Patience,
         journal: &str,
         state: &BTreeMap<String, Vec<u8>>,
     ) -> Self {
-        let mut outbox = Self {
+        let mut notices = Self {
             journal: journal.to_owned(),
             patience,
             queues: receivers
@@ -148,14 +149,14 @@ impl Outbox {
             gone: BTreeSet::new(),
         };
         for (key, value) in state {
-            if outbox.take_up(key, value) == Some(false) {
-                outbox.gone.insert(key.clone());
+            if notices.take_up(key, value) == Some(false) {
+                notices.gone.insert(key.clone());
             }
         }
-        outbox
+        notices
     }
 
-    /// Take up one stored value; false if nobody needs it any more, none if it is not of an outbox.
+    /// Load one stored value; false if it is no longer needed, none if it is no notice.
     fn take_up(&mut self, key: &str, value: &[u8]) -> Option<bool> {
         let read = if let Some(rest) = key.strip_prefix(OPEN) {
             let (receiver, rule) = rest.split_once('/')?;
@@ -180,7 +181,7 @@ impl Outbox {
         Some(read.is_some())
     }
 
-    /// Let the receivers of a change be told of it.
+    /// Queue a change for its receivers.
     pub(crate) fn put(&mut self, change: &Change) {
         for receiver in &change.receivers {
             let Some(queue) = self.queues.get_mut(receiver) else {
@@ -208,7 +209,7 @@ impl Outbox {
             };
             if let Some(before) = open.entries.insert(change.key.clone(), entry) {
                 queue.counts.coalesced += 1;
-                // Of what was never told nothing is a repetition.
+                // A change of an alert that the receiver does not know is no repetition.
                 if let Some(now) = open.entries.get_mut(&change.key) {
                     now.is_repeated &= before.is_repeated;
                 }
@@ -225,7 +226,8 @@ impl Outbox {
         }
     }
 
-    /// What a receiver is to be told now: what was sealed before, or what has gathered for long enough, sealed with this call. What is too old goes.
+    /// The notification that a receiver is due now: the one sealed before, or collected changes that have waited long enough and are sealed now.
+    /// Changes that are too old are dropped.
     pub(crate) fn take(&mut self, receiver: &str, now_ns: i64) -> Option<Notification> {
         let queue = self.queues.get_mut(receiver)?;
         let oldest_ns = now_ns.saturating_sub(self.patience.expire_ns);
@@ -252,7 +254,7 @@ impl Outbox {
             let open = queue
                 .open
                 .get(&rule)
-                // Behind a clock that was set back, too.
+                // This is also true after the clock was set back.
                 .filter(|open| {
                     (now_ns - open.first_ns).unsigned_abs() >= self.patience.group_ns.unsigned_abs()
                 })?;
@@ -277,7 +279,7 @@ impl Outbox {
         queue.sealed.clone()
     }
 
-    /// The receiver took the notification, or did not this time. False if it is not the sealed one.
+    /// Note whether the receiver accepted the notification. False if it is not the sealed one.
     pub(crate) fn tried(&mut self, receiver: &str, id: &str, is_sent: bool) -> bool {
         let Some(queue) = self.queues.get_mut(receiver) else {
             return false;
@@ -296,7 +298,7 @@ impl Outbox {
         true
     }
 
-    /// Every receiver with its counts, how many changes wait, and since when the oldest does.
+    /// Every receiver with its counts, the number of waiting changes, and since when the oldest one waits.
     pub(crate) fn receivers(&self) -> impl Iterator<Item = (&str, &Counts, usize, Option<i64>)> {
         self.queues.iter().map(|(name, queue)| {
             let open = queue.open.values().map(|open| open.first_ns);
@@ -310,7 +312,7 @@ impl Outbox {
         })
     }
 
-    /// What is to be stored since the last call.
+    /// The values to store since the last call.
     pub(crate) fn changes(&mut self) -> StateChanges {
         let gone = std::mem::take(&mut self.gone)
             .into_iter()
@@ -345,13 +347,13 @@ impl Queue {
             .map_or(0, |sealed| sealed.entries.len())
     }
 
-    /// The rule whose changes have gathered for the longest.
+    /// The rule whose changes have waited for the longest time.
     fn oldest(&self) -> Option<String> {
         let oldest = self.open.iter().min_by_key(|(_, open)| open.first_ns);
         oldest.map(|(rule, _)| rule.clone())
     }
 
-    /// Let the oldest change go that is not sealed; its rule.
+    /// Drop the oldest change that is not sealed, and return its rule.
     fn drop_oldest(&mut self) -> Option<String> {
         let of_rule = |(rule, open): (&String, &Open)| {
             let oldest = open.entries.iter().min_by_key(|(_, entry)| entry.at_ns);
