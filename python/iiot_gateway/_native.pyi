@@ -249,6 +249,8 @@ class Decoded:
     points: int
     ignored: dict[str, int]
     """How many documents the profile ignored, by their name in the profile."""
+    unused_times: list[str]
+    """Why times in the documents are not the times of their values; at most one text per document and reason."""
     def lines(self) -> bytes:
         """The points in line protocol, each line with its line feed."""
     def publishes(self) -> list[tuple[bytes, bytes, bool]]:

@@ -51,6 +51,24 @@ def test_each_document_is_shown_with_what_it_yields(folder: Path, capsys: pytest
     ]
 
 
+@pytest.mark.parametrize(
+    ("time", "said"), [(5_000, "an uptime"), (1_100_000_000, "not believed"), (4_000_000_000, "not believed"), (1_700_000_000, None)]
+)
+def test_a_time_that_is_not_used_is_said(folder: Path, capsys: pytest.CaptureFixture[str], time: int, said: str | None) -> None:
+    """An uptime, a time before `earliest` or too far ahead; the values then have the time of arrival."""
+    time_format = "uptime_ms" if said == "an uptime" else "unix_s"
+    profile = PROFILE.replace("[[point]]", f'[time]\npath = "at"\nformat = "{time_format}"\n[[point]]', 1)
+    (folder / "plant.toml").write_text(profile)
+    (folder / "document").write_text(json.dumps({"actual": 1, "at": time}))
+
+    assert main(["profile", "test", "plant.toml", "document", "--topic", "plant/one/dosing"]) == 0
+    shown = capsys.readouterr().out
+    times = [line for line in shown.splitlines() if line.startswith("  time")]
+    assert len(times) == (said is not None)
+    assert said is None or said in times[0]
+    assert (f"actual_g=1 {time}000000000" in shown) == (said is None)
+
+
 def test_a_document_over_several_lines_is_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is one JSON value is one message, line feeds and all."""
     (folder / "document").write_text(json.dumps({"actual": 1, "duration_ms": 2}, indent=2))

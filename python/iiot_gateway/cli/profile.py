@@ -127,6 +127,8 @@ def _show(message: Message, decoded: Decoded) -> None:
             print(f"  line    {_text(line)}")
     for topic, payload, retain in decoded.publishes():
         print(f"  topic   {_text(topic)} = {_text(payload)}{' (retained)' if retain else ''}")
+    for reason in decoded.unused_times:
+        print(f"  time    {reason}; the values here have the time of arrival")
     for offset, reason, quoted in decoded.rejects():
         print(f"  reject  at byte {offset}: {visible(reason)}: {visible(quoted)}")
     for kind in decoded.ignored:

@@ -16,7 +16,7 @@ pub struct Published<'a> {
     pub topic: &'a str,
     /// The payload.
     pub payload: &'a [u8],
-    /// The QoS: 0, 1 or 2.
+    /// The quality of service: 0, 1 or 2.
     pub qos: u8,
 }
 

@@ -59,6 +59,28 @@ impl FrameTime {
     }
 }
 
+/// Why a time in a document is not the time of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnusedTime {
+    /// The device's run decides, which one document does not show.
+    Uptime,
+    /// See [`crate::moment::Belief`].
+    NotBelieved,
+}
+
+impl std::fmt::Display for UnusedTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Uptime => {
+                "an uptime; the time is known once the gateway has heard the device's run begin"
+            }
+            Self::NotBelieved => {
+                "not believed: before `earliest`, or further ahead than `most_ahead_s`"
+            }
+        })
+    }
+}
+
 impl<'a> Decoded<'a> {
     /// The document.
     pub fn document(&self) -> &'a [u8] {
@@ -72,6 +94,26 @@ impl<'a> Decoded<'a> {
             .time
             .and_then(|own| own.at(uptime_start_ns))
             .filter(|own| self.rules.belief.holds(*own, received_at_ns))
+    }
+
+    /// Which times of the document and its points cannot be used for a document that arrived at `received_at_ns`, from a device whose start is not known;
+    /// each once.
+    pub fn unused_times(&self, received_at_ns: i64) -> Vec<UnusedTime> {
+        let mut found = Vec::new();
+        let of_points = self.scan.points.iter().map(|point| point.time);
+        for own in std::iter::once(self.scan.time).chain(of_points).flatten() {
+            let unused = match own.at(None) {
+                None => UnusedTime::Uptime,
+                Some(time_ns) if !self.rules.belief.holds(time_ns, received_at_ns) => {
+                    UnusedTime::NotBelieved
+                }
+                Some(_) => continue,
+            };
+            if !found.contains(&unused) {
+                found.push(unused);
+            }
+        }
+        found
     }
 
     /// The signal strength (dBm) and the signal-to-noise ratio (dB) of the packet that the document describes, as the document writes them.

@@ -78,6 +78,8 @@ pub(crate) struct Decoded {
     publishes: Vec<(Vec<u8>, Vec<u8>, bool)>,
     rejects: Vec<(u64, String, String)>,
     #[pyo3(get)]
+    unused_times: Vec<String>,
+    #[pyo3(get)]
     ignored: BTreeMap<String, u64>,
 }
 
@@ -204,6 +206,9 @@ impl Decoder {
             received_at_ns,
             uptime_start_ns: None,
         };
+        let unused = found.unused_times(received_at_ns);
+        to.unused_times
+            .extend(unused.iter().map(ToString::to_string));
         to.points += found.write_lines(&self.origin, time, &mut to.lines);
         to.add_value_faults(found.document(), &found, offset);
         if publishes {
