@@ -87,11 +87,11 @@ impl Plant {
 fn values_of_one_second_survive_and_repeats_do_not() {
     let folder = tempfile::tempdir().unwrap();
     let second = NOON / SECOND;
-    let documents: Vec<String> = (0..4)
+    let documents: Vec<String> = (0..100)
         .map(|n| format!("{{\"id\":\"d\",\"at\":{second},\"v\":{n}}}"))
         .collect();
     let mut plant = Plant::open(folder.path());
-    for document in &documents[..2] {
+    for document in &documents[..50] {
         plant.send(document, NOON);
     }
     drop(plant);
@@ -101,12 +101,15 @@ fn values_of_one_second_survive_and_repeats_do_not() {
     }
     // Another field has room beside the first value.
     plant.send(&format!("{{\"id\":\"d\",\"at\":{second},\"w\":7}}"), NOON);
-    let expected: Vec<String> = (0..4)
+    let expected: Vec<String> = (0..100)
         .map(|n| format!("m,id=d v={n} {}", NOON + n * MS))
         .chain([format!("m,id=d w=7 {NOON}")])
         .collect();
     assert_eq!(plant.lines(), expected);
-    assert_eq!((plant.count("accepted"), plant.count("duplicate")), (5, 6));
+    assert_eq!(
+        (plant.count("accepted"), plant.count("duplicate")),
+        (101, 150)
+    );
 }
 
 /// Where the profile says that repeats are real, and for messages without a time, equal messages are all kept.
