@@ -23,6 +23,8 @@ INTAKE_IGNORED = "iiot_intake_ignored_documents_total"
 INTAKE_SKIPPED = "iiot_intake_skipped_messages_total"
 INTAKE_SESSIONS_LOST = "iiot_intake_sessions_lost_total"
 INTAKE_TIMES_NOT_REMEMBERED = "iiot_intake_times_not_remembered_total"
+INTAKE_RECEPTIONS_NOT_REMEMBERED = "iiot_intake_receptions_not_remembered_total"
+INTAKE_LOSSES_NOT_TRACKED = "iiot_intake_losses_not_tracked_total"
 INTAKE_RETRIED = "iiot_intake_retried_total"
 INTAKE_LOST_ON_AIR = "iiot_intake_lost_on_air_frames"
 INTAKE_TIMES_NOT_BELIEVED = "iiot_intake_times_not_believed_total"
@@ -61,7 +63,18 @@ METRICS: dict[str, tuple[str, str]] = {
     INTAKE_IGNORED: ("counter", "Documents that a profile names as no telemetry, by the name that they have there; no part of received."),
     INTAKE_SKIPPED: ("counter", "Messages that were not wanted or had no room, by reason; no part of received."),
     INTAKE_SESSIONS_LOST: ("counter", "How often a broker had lost the session of a source, so that messages may be missing, by source."),
-    INTAKE_TIMES_NOT_REMEMBERED: ("counter", "Values of which nothing is remembered, because their source has too many series or devices."),
+    INTAKE_TIMES_NOT_REMEMBERED: (
+        "counter",
+        "Values that are not remembered for the whole window, because their source has too many series, values or devices.",
+    ),
+    INTAKE_RECEPTIONS_NOT_REMEMBERED: (
+        "counter",
+        "Receptions whose repeats will not be recognised, because their source has too many within the window.",
+    ),
+    INTAKE_LOSSES_NOT_TRACKED: (
+        "counter",
+        "Receptions of nodes whose losses on air are not counted, because their source has too many nodes.",
+    ),
     INTAKE_RETRIED: ("counter", "Rejects of the intake that a retry made accepted frames, or found to be duplicates."),
     INTAKE_LOST_ON_AIR: ("gauge", "Sequence numbers that never came; falls when a late frame arrives."),
     INTAKE_TIMES_NOT_BELIEVED: (
@@ -169,6 +182,8 @@ def _intake(intake: dict[str, Any]) -> Iterator[tuple[str, dict[str, str], float
     for source, value in intake.get("sessions_lost", {}).items():
         yield INTAKE_SESSIONS_LOST, {"source": source}, value
     yield INTAKE_TIMES_NOT_REMEMBERED, {}, intake.get("times_not_remembered", 0)
+    yield INTAKE_RECEPTIONS_NOT_REMEMBERED, {}, intake.get("receptions_not_remembered", 0)
+    yield INTAKE_LOSSES_NOT_TRACKED, {}, intake.get("losses_not_tracked", 0)
     yield INTAKE_RETRIED, {}, intake.get("retried", 0)
     yield INTAKE_LOST_ON_AIR, {}, intake.get("lost_on_air", 0)
     for source, value in intake.get("times_not_believed", {}).items():

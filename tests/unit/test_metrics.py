@@ -22,6 +22,8 @@ def document() -> dict[str, Any]:
             "rejected": 8,
             "retried": 2,
             "lost_on_air": 7,
+            "receptions_not_remembered": 4,
+            "losses_not_tracked": 5,
             "lost_journal_unavailable": 0,
             "ignored": 5,
             "ignored_kinds": {"join": 4, "ack": 1},
@@ -115,6 +117,8 @@ def test_each_number_of_the_ledger_has_its_metric() -> None:
     assert values["iiot_refused_requests_total", ("broker", "wrong_key")] == 3
     assert values["iiot_sink_lost_by_peer_frames_total", ("mqtt",)] == 6
     assert values["iiot_intake_times_not_remembered_total", ()] == 0
+    assert values["iiot_intake_receptions_not_remembered_total", ()] == 4
+    assert values["iiot_intake_losses_not_tracked_total", ()] == 5
     assert values["iiot_intake_lost_on_air_frames", ()] == 7
     assert values["iiot_sink_lag_seconds", ("mqtt",)] == 12.5
     assert values["iiot_sink_lag_seconds", ("gone",)] == 0

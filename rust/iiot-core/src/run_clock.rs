@@ -1,8 +1,13 @@
 //! The clock of one device that sends a number where others send Unix seconds: is the number a date, or the milliseconds since the device started?
 //!
 //! After 18 days an uptime in milliseconds looks like a date of the year 2020, and after 21 days like today. So one number decides nothing; the
-//! run of the device does. A number that continues the uptime before it is an uptime. A number within a week of its arrival is a date
-//! until a second one shows otherwise. Everything else is an uptime.
+//! run of the device does.
+//!
+//! - A number that continues the uptime before it is an uptime: it follows within a day, or agrees with the start of the run after a silence of any length.
+//!   If the numbers advance by one a second, they have become dates.
+//! - After dates, a number is a date. It is an uptime only if it is too small for a date, or if the device can have restarted since its last
+//!   document and run for that long. Then the number is a date while it follows the last one, and until the next number advances by a thousand a second.
+//! - Of a device that is heard for the first time, or whose uptimes end, a number within a week of its arrival is a date until a later one shows otherwise.
 //!
 //! The time of a document with an uptime is the start of the run plus the uptime, so that hours of documents that waited in a broker do not collapse
 //! into one second. The start is the smallest difference between arrival and uptime that the run has shown.
@@ -51,6 +56,18 @@ enum Mode {
     Uptime,
 }
 
+/// At which pace the numbers of a device advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    Date,
+    Uptime,
+}
+
+/// By how much two clocks may differ after so long, with the jitter of networks: one in a hundred.
+fn drift_ns(since_ns: i64) -> i64 {
+    JITTER_NS.saturating_add(since_ns.saturating_abs() / 100)
+}
+
 /// The state of one device's clock. The host's clock is an argument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunClock {
@@ -92,24 +109,22 @@ impl RunClock {
     fn is_date(&mut self, number: i64, arrival_ns: i64) -> bool {
         let date_ns = number.saturating_mul(SECOND_NS);
         let is_plausible = date_ns.abs_diff(arrival_ns) <= PLAUSIBLE_NS.unsigned_abs();
+        // A device whose numbers are dates may have kept documents for a long time, but not since before 2020.
+        let is_possible = is_plausible || Belief::default().holds(date_ns, arrival_ns);
+        let pace = self.pace(number, arrival_ns);
         let mode = match self.mode {
             Mode::Unknown if is_plausible => Mode::PerhapsDate,
-            Mode::Uptime if is_plausible && !self.continues(number) => Mode::PerhapsDate,
-            Mode::Date if Self::is_believable(date_ns, arrival_ns) => Mode::Date,
-            Mode::PerhapsDate => {
-                let since_ns = arrival_ns.saturating_sub(self.last_arrival_ns);
-                let advance = number.saturating_sub(self.last);
-                let in_step = |advance_ns: i64| {
-                    advance_ns.abs_diff(since_ns)
-                        <= (JITTER_NS + since_ns.saturating_abs() / 100).unsigned_abs()
-                };
-                let as_date = in_step(advance.saturating_mul(SECOND_NS));
-                let as_uptime = in_step(advance.saturating_mul(MS));
-                match (as_date, as_uptime) {
-                    (true, false) => Mode::Date,
-                    (false, true) => Mode::Uptime,
-                    // Documents that waited in a broker arrive all at once, and prove nothing.
-                    _ if is_plausible => Mode::PerhapsDate,
+            Mode::Uptime if is_plausible && !self.continues(number, arrival_ns, pace) => {
+                Mode::PerhapsDate
+            }
+            Mode::PerhapsDate | Mode::Date if is_possible => {
+                let may_be_new_run = self.may_be_new_run(number, arrival_ns);
+                match (self.mode, pace) {
+                    (Mode::Date, _) | (_, Some(Pace::Date)) if !may_be_new_run => Mode::Date,
+                    (_, Some(Pace::Uptime)) => Mode::Uptime,
+                    (_, Some(Pace::Date)) => Mode::PerhapsDate,
+                    // Documents that waited in a broker or in the device arrive all at once, and prove nothing.
+                    _ if !may_be_new_run || self.follows(date_ns) => Mode::PerhapsDate,
                     _ => Mode::Uptime,
                 }
             }
@@ -122,15 +137,60 @@ impl RunClock {
         is_date
     }
 
-    /// A device whose numbers are dates may have kept documents for a long time, but not since before 2020.
-    fn is_believable(date_ns: i64, arrival_ns: i64) -> bool {
-        Belief::default().holds(date_ns, arrival_ns)
+    /// What the number has advanced by since the last one, as the time has: seconds or milliseconds. None if two documents came too close together to tell, or if
+    /// it is neither.
+    fn pace(&self, number: i64, arrival_ns: i64) -> Option<Pace> {
+        let since_ns = arrival_ns.saturating_sub(self.last_arrival_ns);
+        let advance = number.saturating_sub(self.last);
+        let tolerance_ns = drift_ns(since_ns).min(since_ns / 4);
+        let in_step =
+            |advance_ns: i64| advance_ns.abs_diff(since_ns) <= tolerance_ns.unsigned_abs();
+        if since_ns < SECOND_NS {
+            None
+        } else if in_step(advance.saturating_mul(SECOND_NS)) {
+            Some(Pace::Date)
+        } else if in_step(advance.saturating_mul(MS)) {
+            Some(Pace::Uptime)
+        } else {
+            None
+        }
     }
 
-    /// Whether a number continues the uptime before it, by no more than a day.
-    fn continues(&self, number: i64) -> bool {
+    /// Whether a run of this uptime can have begun after the last document: only then can a number behind dates be an uptime. The last document may have waited
+    /// on its way, so its own date counts too.
+    fn may_be_new_run(&self, number: i64, arrival_ns: i64) -> bool {
+        let heard_ns = self
+            .last_arrival_ns
+            .min(self.last.saturating_mul(SECOND_NS));
+        let silence_ns = arrival_ns.saturating_sub(heard_ns);
+        number.saturating_mul(MS) <= silence_ns.saturating_add(drift_ns(silence_ns))
+    }
+
+    /// Whether a date can be that of the next document, which a device that keeps documents may send in another order.
+    fn follows(&self, date_ns: i64) -> bool {
+        let last_ns = self.last.saturating_mul(SECOND_NS);
+        date_ns >= last_ns.saturating_sub(PLAUSIBLE_NS)
+    }
+
+    /// Whether a number continues the uptime before it: by no more than a day, or as the time has advanced since the run began.
+    fn continues(&self, number: i64, arrival_ns: i64, pace: Option<Pace>) -> bool {
         let advance = number.saturating_sub(self.last);
-        (-OVERTAKEN_MS..=DAY_NS / MS).contains(&advance)
+        let is_next = (-OVERTAKEN_MS..=DAY_NS / MS).contains(&advance) && pace != Some(Pace::Date);
+        is_next || self.wraps(number, arrival_ns).is_some()
+    }
+
+    /// How often the uptime has wrapped since the last document, if it agrees with the start of the run and the arrival, however long the silence.
+    fn wraps(&self, number: i64, arrival_ns: i64) -> Option<i64> {
+        let begun_ns = self.start_ns.saturating_add(number.saturating_mul(MS));
+        let late_ns = arrival_ns.saturating_sub(begun_ns);
+        let tolerance_ns = drift_ns(arrival_ns.saturating_sub(self.last_arrival_ns));
+        let wraps = late_ns
+            .saturating_add(tolerance_ns)
+            .div_euclid(WRAP_MS * MS);
+        let is_counter = wraps == 0 || self.last.max(number) < WRAP_MS;
+        let off_ns = late_ns.saturating_sub(wraps.saturating_mul(WRAP_MS * MS));
+        let agrees = off_ns.saturating_abs() <= tolerance_ns;
+        (wraps >= 0 && is_counter && agrees).then_some(wraps)
     }
 
     fn is_overtaken(&self, number: i64, arrival_ns: i64) -> bool {
@@ -147,12 +207,15 @@ impl RunClock {
             self.begin(difference_ns, arrival_ns);
             return self.meaning(false);
         }
-        if number < self.last && !self.is_overtaken(number, arrival_ns) {
-            let wrapped_ns = self.start_ns.saturating_add(WRAP_MS * MS);
+        let wraps = self.wraps(number, arrival_ns).unwrap_or(0);
+        let has_fallen = number < self.last && !self.is_overtaken(number, arrival_ns);
+        if has_fallen || wraps > 0 {
+            let passed_ns = wraps.max(1).saturating_mul(WRAP_MS * MS);
+            let wrapped_ns = self.start_ns.saturating_add(passed_ns);
             let is_wrap = self.last < WRAP_MS
                 && wrapped_ns.saturating_add(number.saturating_mul(MS))
                     <= arrival_ns.saturating_add(WRAP_SLACK_NS);
-            if !is_wrap {
+            if wraps == 0 && !is_wrap {
                 self.begin(difference_ns, arrival_ns);
                 return self.meaning(false);
             }
@@ -255,174 +318,4 @@ impl RunClock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{DAY_NS, MS, Meaning, RunClock, SECOND_NS, WRAP_MS};
-    use proptest::prelude::*;
-
-    /// 2026-06-01T00:00:00Z.
-    const NOW: i64 = 1_780_272_000 * SECOND_NS;
-
-    fn date(arrival_ns: i64) -> u64 {
-        (arrival_ns / SECOND_NS) as u64
-    }
-
-    /// The time that a number gives, and whether the number was taken for a date.
-    fn time(clock: &mut RunClock, number: u64, arrival_ns: i64) -> (i64, bool) {
-        match clock.take(number, true, arrival_ns) {
-            Meaning::Date => (number as i64 * SECOND_NS, true),
-            Meaning::Uptime { start_ns, .. } => (start_ns + number as i64 * MS, false),
-        }
-    }
-
-    /// Every ten seconds for 60 days, through the days on which an uptime looks like a date and through the wrap.
-    #[test]
-    fn an_uptime_is_never_taken_for_a_date() {
-        let boot = NOW - 5 * SECOND_NS;
-        let mut clock = RunClock::default();
-        for n in 0..60 * 8_640 {
-            let arrival = NOW + n * 10 * SECOND_NS;
-            let uptime = (arrival - boot) / MS % WRAP_MS;
-            let (time, is_date) = time(&mut clock, uptime as u64, arrival);
-            assert!(!is_date, "after {n} documents");
-            assert!(
-                (arrival - time).abs() <= SECOND_NS,
-                "{n}: {}",
-                arrival - time
-            );
-        }
-    }
-
-    /// The gateway hears the device first on any of the days 17 to 22: at most one document has a wrong time.
-    #[test]
-    fn a_second_document_settles_what_the_first_left_open() {
-        let today = NOW / SECOND_NS;
-        for uptime in [
-            1_500_000_000,
-            1_577_836_801,
-            today - 600_000,
-            today - 10,
-            today,
-            today + 80_000,
-            today + 700_000,
-            1_900_000_000,
-        ] {
-            let mut clock = RunClock::default();
-            let mut wrong = 0;
-            for n in 0..500 {
-                let arrival = NOW + n * 10 * SECOND_NS;
-                let (_, is_date) = time(&mut clock, (uptime + n * 10_000) as u64, arrival);
-                wrong += u32::from(is_date);
-            }
-            assert!(wrong <= 1, "{wrong} of a run that began at {uptime} ms");
-        }
-    }
-
-    /// Dates stay dates: live, in a backlog, and with a clock that is hours wrong.
-    #[test]
-    fn dates_are_dates() {
-        for wrong_s in [0, -7_200, 7_200] {
-            let mut clock = RunClock::default();
-            for n in 0..1_000 {
-                let arrival = NOW + n * 10 * SECOND_NS;
-                let sent = date(arrival + wrong_s * SECOND_NS);
-                assert_eq!(
-                    time(&mut clock, sent, arrival),
-                    (sent as i64 * SECOND_NS, true)
-                );
-            }
-            // It was away for ten days and sends what it kept.
-            let arrival = NOW + 12 * DAY_NS;
-            for n in 1_000..2_000 {
-                let sent = date(NOW + n * 10 * SECOND_NS);
-                assert_eq!(
-                    time(&mut clock, sent, arrival + n),
-                    (sent as i64 * SECOND_NS, true)
-                );
-            }
-        }
-    }
-
-    /// The device gets its time from the network after a while, loses it with a restart, and gets it again.
-    #[test]
-    fn a_device_may_change_over_to_dates_and_back() {
-        let mut clock = RunClock::default();
-        let mut arrival = NOW;
-        for _ in 0..3 {
-            for n in 0..20 {
-                let (time, is_date) = time(&mut clock, 3_000 + n * 1_000, arrival);
-                assert!(!is_date && (arrival - time).abs() < SECOND_NS);
-                arrival += SECOND_NS;
-            }
-            for _ in 0..20 {
-                assert!(time(&mut clock, date(arrival), arrival).1);
-                arrival += SECOND_NS;
-            }
-        }
-    }
-
-    /// What waited in a broker keeps its distances, because the run was known before.
-    #[test]
-    fn a_backlog_does_not_collapse() {
-        let mut clock = RunClock::default();
-        time(&mut clock, 10_000, NOW);
-        let later = NOW + 6 * 3_600 * SECOND_NS;
-        for n in 1..2_000 {
-            let (time, is_date) = time(&mut clock, (10_000 + n * 10_000) as u64, later + n);
-            assert_eq!((time, is_date), (NOW + n * 10 * SECOND_NS, false));
-        }
-    }
-
-    /// A run that is first seen in a backlog gets arrival times, and says so.
-    #[test]
-    fn a_backlog_without_a_known_run_gets_arrival_times() {
-        let mut clock = RunClock::default();
-        for n in 0..100_i64 {
-            let uptime = (1_000_000 + n * 10_000) as u64;
-            let Meaning::Uptime { start_ns, moved } = clock.take(uptime, true, NOW + n) else {
-                panic!("a date");
-            };
-            assert_eq!(start_ns + uptime as i64 * MS, NOW + n);
-            assert_eq!(moved, n > 0);
-        }
-    }
-
-    /// A fall is a restart, unless 2^32 ms have passed; one that was overtaken on its way is neither.
-    #[test]
-    fn a_fall_is_a_restart_a_wrap_or_was_overtaken() {
-        let mut clock = RunClock::default();
-        time(&mut clock, 5_000_000, NOW);
-        let (overtaken, _) = time(&mut clock, 4_999_000, NOW + 10 * MS);
-        assert_eq!(overtaken, NOW - SECOND_NS);
-        let (next, _) = time(&mut clock, 5_001_000, NOW + SECOND_NS);
-        assert_eq!(next, NOW + SECOND_NS);
-        let (restarted, _) = time(&mut clock, 2_000, NOW + 60 * SECOND_NS);
-        assert_eq!(restarted, NOW + 60 * SECOND_NS);
-    }
-
-    /// The host's clock was wrong and is set right: ten minutes later the times are right.
-    #[test]
-    fn a_difference_that_lasts_is_the_new_start() {
-        let mut clock = RunClock::default();
-        for n in 0..100 {
-            let arrival = NOW + n * 10 * SECOND_NS + if n < 20 { 0 } else { 3_600 * SECOND_NS };
-            let (time, _) = time(&mut clock, (60_000 + n * 10_000) as u64, arrival);
-            if n > 20 + 61 {
-                assert_eq!(time, arrival);
-            }
-        }
-    }
-
-    proptest! {
-        /// No order of numbers and arrivals makes it panic, and what is stored is what is read.
-        #[test]
-        fn anything_may_come(steps in proptest::collection::vec((any::<u64>(), any::<bool>(), any::<i64>()), 0..50)) {
-            let mut clock = RunClock::default();
-            for (number, may_be_date, arrival) in steps {
-                clock.take(number, may_be_date, arrival);
-                let mut bytes = Vec::new();
-                clock.encode(&mut bytes);
-                prop_assert_eq!(RunClock::decode(bytes.as_slice().try_into().unwrap()), Some(clock));
-            }
-        }
-    }
-}
+mod tests;

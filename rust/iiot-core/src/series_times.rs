@@ -4,20 +4,27 @@
 //! and a value whose own time is taken moves by [`STEP_NS`]. A document with a time that equals an earlier document, byte for byte and under the same topic,
 //! is a repeat: its sender did not know that it was accepted.
 //!
-//! For each series, the [`MAX_VALUES`] newest values with times of their own are remembered, for as long as the window lasts. All changes go through a
-//! [`TimesDelta`], which is merged once the frames are committed.
+//! The values with times of their own are remembered for as long as the window lasts. Only beyond [`MAX_VALUES`] of all series together, the oldest of a series
+//! are forgotten earlier, and counted; but each series keeps its [`LEAST_VALUES`] newest. All changes go through a [`TimesDelta`], which is merged once the frames
+//! are committed.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use crate::given_times::Series;
-pub use crate::given_times::{GivenTime, MAX_VALUES, Run, STEP_NS};
+pub use crate::given_times::{GivenTime, Run, STEP_NS};
+use crate::given_times::{GivenTimes, Series};
 use crate::hash::AsIs;
 use crate::keys::PointKey;
 pub use crate::series_times_bytes::{decode, encode};
 
 /// The most series that are remembered per source. Values of further series are accepted as they are, and counted.
 pub const MAX_SERIES: usize = 65_536;
+/// The most values that are remembered per source, about 20 MB: an hour of 70 values a second.
+pub const MAX_VALUES: usize = 262_144;
+/// Beyond [`MAX_VALUES`], each series still keeps so many.
+pub const LEAST_VALUES: usize = 16;
+/// Values that have left the window are looked for in all series once so many of [`MAX_VALUES`] are held, but no more often than this many times per window.
+const SWEEPS_PER_WINDOW: i64 = 16;
 
 type ByFingerprint<T> = HashMap<u64, T, BuildHasherDefault<AsIs>>;
 
@@ -25,6 +32,10 @@ type ByFingerprint<T> = HashMap<u64, T, BuildHasherDefault<AsIs>>;
 #[derive(Clone, Debug, Default)]
 pub struct SeriesTimes {
     series: ByFingerprint<Series>,
+    /// How many values all series hold.
+    values: usize,
+    max_values: usize,
+    swept_ms: i64,
     /// An unknown series was given no time behind this one.
     floor_ns: Option<i64>,
     window_ms: i64,
@@ -33,13 +44,24 @@ pub struct SeriesTimes {
 /// Changes that are not committed yet.
 #[derive(Debug, Default)]
 pub struct TimesDelta {
-    series: ByFingerprint<Series>,
+    series: ByFingerprint<SeriesDelta>,
+    /// How many values are new, without those that are forgotten for them.
+    values: usize,
     /// The host's clock was set back: earlier stamps no longer count.
     fell_back: bool,
     /// The entries to store: values, and stamps that lie ahead of the arrival.
     pub entries: Vec<(u64, TimeEntry)>,
-    /// How many values are not remembered, because there are [`MAX_SERIES`] series already.
+    /// How many values are not remembered for the whole window, because there are [`MAX_SERIES`] series or [`MAX_VALUES`] values already.
     pub not_remembered: u64,
+}
+
+/// A series with its changes.
+#[derive(Debug, Default)]
+struct SeriesDelta {
+    /// The present stamp and run, and the new values.
+    now: Series,
+    /// So many of the oldest committed values are forgotten.
+    forgotten: usize,
 }
 
 /// One change, in the form in which it is stored.
@@ -58,30 +80,41 @@ impl SeriesTimes {
     pub fn new(window_ms: i64, floor_ns: Option<i64>) -> Self {
         Self {
             series: HashMap::default(),
+            values: 0,
+            max_values: MAX_VALUES,
+            swept_ms: i64::MIN,
             floor_ns,
             window_ms,
         }
     }
 
-    fn get<'a>(&'a self, delta: &'a TimesDelta, series: u64) -> Option<&'a Series> {
-        delta
-            .series
-            .get(&series)
-            .or_else(|| self.series.get(&series))
+    /// The first time from `own_ms` on that is free in this series.
+    fn free(&self, delta: &TimesDelta, point: &PointKey, own_ms: i64) -> i64 {
+        let committed = self.series.get(&point.series);
+        match (delta.series.get(&point.series), committed) {
+            (Some(changed), _) => {
+                let earlier = committed.map(|series| &series.values);
+                changed.now.free(earlier, own_ms, point.fields)
+            }
+            (None, Some(committed)) => committed.free(None, own_ms, point.fields),
+            (None, None) => own_ms,
+        }
     }
 
-    fn change<'a>(&self, delta: &'a mut TimesDelta, series: u64) -> Option<&'a mut Series> {
+    fn change<'a>(&self, delta: &'a mut TimesDelta, series: u64) -> Option<&'a mut SeriesDelta> {
         if !delta.series.contains_key(&series) {
             let known = self.series.get(&series);
             if known.is_none() && self.series.len() + delta.series.len() >= MAX_SERIES {
                 delta.not_remembered += 1;
                 return None;
             }
-            let mut known = known.cloned().unwrap_or_default();
+            let now = known.map(Series::without_values).unwrap_or_default();
+            delta
+                .series
+                .insert(series, SeriesDelta { now, forgotten: 0 });
             if delta.fell_back {
-                known.stamp_ns = None;
+                delta.series.get_mut(&series)?.now.stamp_ns = None;
             }
-            delta.series.insert(series, known);
         }
         delta.series.get_mut(&series)
     }
@@ -97,21 +130,19 @@ impl SeriesTimes {
         received_ms: i64,
     ) -> bool {
         let since = received_ms.saturating_sub(self.window_ms);
-        self.get(delta, point.series).is_some_and(|series| {
-            series.values.iter().rev().any(|value| {
-                document != 0
-                    && value.document == document
-                    && value.own_ms.abs_diff(own_ms) <= tolerance_ms
-                    && value.received_ms >= since
-            })
-        })
+        let knows = |values: &GivenTimes| values.knows(document, own_ms, tolerance_ms, since);
+        let committed = self.series.get(&point.series);
+        let changed = delta.series.get(&point.series);
+        document != 0
+            && (changed.is_some_and(|series| knows(&series.now.values))
+                || committed.is_some_and(|series| knows(&series.values)))
     }
 
     /// The host's clock was set back.
     pub fn fell_back(&self, delta: &mut TimesDelta) {
         delta.fell_back = true;
         for series in delta.series.values_mut() {
-            series.stamp_ns = None;
+            series.now.stamp_ns = None;
         }
     }
 
@@ -127,11 +158,13 @@ impl SeriesTimes {
     ) -> i64 {
         let mut stamp_ns = clock_ns;
         for point in points {
-            let last = match self.get(delta, point.series) {
-                Some(series) => series
-                    .stamp_ns
-                    .filter(|_| !delta.fell_back || delta.series.contains_key(&point.series)),
-                None => self.floor_ns.filter(|_| !delta.fell_back),
+            let committed = || match self.series.get(&point.series) {
+                Some(series) => series.stamp_ns,
+                None => self.floor_ns,
+            };
+            let last = match delta.series.get(&point.series) {
+                Some(changed) => changed.now.stamp_ns,
+                None => committed().filter(|_| !delta.fell_back),
             };
             let Some(last) = last else { continue };
             let later_ns = i64::from(point.later_ms) * STEP_NS;
@@ -140,7 +173,7 @@ impl SeriesTimes {
         // A value with a time of its own may have this time.
         while let Some(next) = points.iter().find_map(|point| {
             let at_ms = stamp_ns.div_euclid(STEP_NS) + i64::from(point.later_ms);
-            let free = self.get(delta, point.series)?.free(at_ms, point.fields);
+            let free = self.free(delta, point, at_ms);
             (free > at_ms).then(|| stamp_ns.saturating_add((free - at_ms).saturating_mul(STEP_NS)))
         }) {
             if next <= stamp_ns {
@@ -153,7 +186,7 @@ impl SeriesTimes {
             let Some(series) = self.change(delta, point.series) else {
                 continue;
             };
-            series.stamp_ns = Some(at_ns);
+            series.now.stamp_ns = Some(at_ns);
             if at_ns > clock_ns {
                 delta.entries.push((point.series, TimeEntry::Stamp(at_ns)));
             }
@@ -180,7 +213,7 @@ impl SeriesTimes {
             let at_ms = from_ms
                 .saturating_add(shift_ms)
                 .saturating_add(i64::from(point.later_ms));
-            let free = self.get(delta, point.series)?.free(at_ms, point.fields);
+            let free = self.free(delta, point, at_ms);
             (free > at_ms).then(|| free - at_ms)
         }) {
             shift_ms = shift_ms.saturating_add(more);
@@ -197,11 +230,31 @@ impl SeriesTimes {
             fields: point.fields,
             ..value
         };
-        let window_ms = self.window_ms;
-        if let Some(series) = self.change(delta, point.series) {
-            series.add(value, window_ms);
-            delta.entries.push((point.series, TimeEntry::Value(value)));
+        if self.change(delta, point.series).is_none() {
+            return;
         }
+        let has_room = self.values + delta.values < self.max_values;
+        let Some(series) = delta.series.get_mut(&point.series) else {
+            return;
+        };
+        let committed = self.series.get(&point.series).map(|series| &series.values);
+        let held = committed.map_or(0, GivenTimes::len) - series.forgotten;
+        if has_room || held + series.now.values.len() < LEAST_VALUES {
+            delta.values += 1;
+        } else {
+            let oldest = committed.and_then(|values| values.oldest(series.forgotten));
+            let since = value.received_ms.saturating_sub(self.window_ms);
+            if oldest.is_none_or(|oldest| oldest.received_ms >= since) {
+                delta.not_remembered += 1;
+            }
+            if oldest.is_some() {
+                series.forgotten += 1;
+            } else {
+                series.now.values.forget_oldest();
+            }
+        }
+        series.now.add(value);
+        delta.entries.push((point.series, TimeEntry::Value(value)));
     }
 
     /// Take over what was committed.
@@ -212,7 +265,32 @@ impl SeriesTimes {
                 series.stamp_ns = None;
             }
         }
-        self.series.extend(delta.series);
+        // The documents' own arrivals count: those of a recording may be long past.
+        let mut last_ms = i64::MIN;
+        for (fingerprint, changed) in delta.series {
+            let series = self.series.entry(fingerprint).or_default();
+            let before = series.values.len();
+            series.take(changed.now, changed.forgotten);
+            if let Some(received_ms) = series.received_ms {
+                series.forget_before(received_ms.saturating_sub(self.window_ms));
+                last_ms = last_ms.max(received_ms);
+            }
+            self.values = self.values + series.values.len() - before;
+        }
+        let is_nearly_full =
+            last_ms > i64::MIN && self.values >= self.max_values - self.max_values / 8;
+        if is_nearly_full
+            && last_ms.abs_diff(self.swept_ms)
+                >= (self.window_ms / SWEEPS_PER_WINDOW).unsigned_abs()
+        {
+            self.swept_ms = last_ms;
+            let since = last_ms.saturating_sub(self.window_ms);
+            self.values = 0;
+            for series in self.series.values_mut() {
+                series.sweep(since);
+                self.values += series.values.len();
+            }
+        }
         if self.series.len() >= MAX_SERIES {
             self.forget_old(now_ns / STEP_NS);
         }
@@ -221,18 +299,32 @@ impl SeriesTimes {
     /// Forget series without a value within the window.
     fn forget_old(&mut self, now_ms: i64) {
         let since = now_ms.saturating_sub(self.window_ms);
-        self.series.retain(|_, series| series.newest_ms() >= since);
+        let values = &mut self.values;
+        self.series.retain(|_, series| {
+            let stays = series.newest_ms() >= since;
+            if !stays {
+                *values -= series.values.len();
+            }
+            stays
+        });
     }
 
     /// Apply a stored change, as at a restart.
     pub fn replay(&mut self, series: u64, entry: TimeEntry) {
-        let window_ms = self.window_ms;
         if self.series.len() >= MAX_SERIES && !self.series.contains_key(&series) {
             return;
         }
         let series = self.series.entry(series).or_default();
         match entry {
-            TimeEntry::Value(value) => series.add(value, window_ms),
+            TimeEntry::Value(value) => {
+                let before = series.values.len();
+                series.add(value);
+                series.forget_before(value.received_ms.saturating_sub(self.window_ms));
+                if self.values >= self.max_values && series.values.len() > LEAST_VALUES {
+                    series.values.forget_oldest();
+                }
+                self.values = self.values + series.values.len() - before;
+            }
             TimeEntry::Stamp(stamp_ns) => {
                 series.stamp_ns = series.stamp_ns.max(Some(stamp_ns));
             }
@@ -260,196 +352,4 @@ impl SeriesTimes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const NOON: i64 = 1_780_272_000_000;
-
-    fn key(series: u64, fields: u16) -> PointKey {
-        PointKey {
-            series,
-            fields,
-            time: None,
-            later_ms: 0,
-        }
-    }
-
-    /// Accept a value with a time of its own; returns the time that it was given.
-    fn give(times: &mut SeriesTimes, point: PointKey, own_ms: i64, document: u64) -> i64 {
-        let mut delta = TimesDelta::default();
-        let shift = times.shift_ms(&delta, &[point], own_ms * STEP_NS);
-        let value = GivenTime {
-            own_ms,
-            given_ms: own_ms + shift,
-            received_ms: NOON,
-            document,
-            fields: point.fields,
-        };
-        times.give(&mut delta, &point, value);
-        times.merge(delta, NOON * STEP_NS);
-        own_ms + shift
-    }
-
-    /// Five hundred values of one second: far more than are remembered.
-    #[test]
-    fn values_of_one_second_all_get_times_of_their_own() {
-        let mut times = SeriesTimes::new(60_000, None);
-        for n in 0..500 {
-            assert_eq!(give(&mut times, key(7, 1), NOON, n), NOON + n as i64);
-        }
-        // The next second is not pushed on by the one before.
-        assert_eq!(give(&mut times, key(7, 1), NOON + 1_000, 0), NOON + 1_000);
-    }
-
-    /// A device whose clock goes in milliseconds sends many values in each of them: those of one push on those of the next.
-    #[test]
-    fn crowded_milliseconds_push_each_other_on() {
-        let mut times = SeriesTimes::new(60_000, None);
-        let mut given = std::collections::HashSet::new();
-        for n in 0..500 {
-            let own_ms = NOON + n / 25;
-            assert!(
-                given.insert(give(&mut times, key(7, 1), own_ms, n as u64)),
-                "{n}"
-            );
-        }
-        let mut stored = SeriesTimes::new(60_000, None);
-        for (series, entry) in times.entries(NOON * STEP_NS) {
-            stored.replay(series, entry);
-        }
-        assert_eq!(give(&mut stored, key(7, 1), NOON + 3, 0), NOON + 500);
-        assert_eq!(give(&mut stored, key(7, 2), NOON + 3, 0), NOON + 3);
-    }
-
-    /// Another field or another series has room at the same time.
-    #[test]
-    fn only_the_same_field_of_the_same_series_moves() {
-        let mut times = SeriesTimes::new(60_000, None);
-        assert_eq!(give(&mut times, key(7, 1), NOON, 1), NOON);
-        assert_eq!(give(&mut times, key(7, 2), NOON, 2), NOON);
-        assert_eq!(give(&mut times, key(8, 1), NOON, 3), NOON);
-        assert_eq!(give(&mut times, key(7, 3), NOON, 4), NOON + 1);
-    }
-
-    /// Eighty thousand documents of as many devices in one second do not run ahead of the clock.
-    #[test]
-    fn stamps_are_distinct_per_series() {
-        let times = SeriesTimes::new(60_000, None);
-        let mut delta = TimesDelta::default();
-        let clock = NOON * STEP_NS;
-        for series in 0..10_000 {
-            assert_eq!(
-                times.stamp(&mut delta, &[key(series, 1)], clock, STEP_NS, false),
-                clock
-            );
-        }
-        assert_eq!(
-            times.stamp(&mut delta, &[key(5, 1), key(6, 1)], clock, STEP_NS, false),
-            clock + STEP_NS
-        );
-        assert_eq!(
-            times.stamp(
-                &mut delta,
-                &[key(6, 1), key(99_999, 1)],
-                clock,
-                STEP_NS,
-                false
-            ),
-            clock + 2 * STEP_NS
-        );
-    }
-
-    /// Further series than are remembered are counted, and none that is remembered is forgotten for them.
-    #[test]
-    fn what_is_not_remembered_is_counted() {
-        let mut times = SeriesTimes::new(60_000, None);
-        let mut delta = TimesDelta::default();
-        let clock = NOON * STEP_NS;
-        for series in 0..MAX_SERIES as u64 + 10 {
-            times.stamp(&mut delta, &[key(series, 1)], clock, STEP_NS, false);
-        }
-        assert_eq!(delta.not_remembered, 10);
-        times.merge(delta, clock);
-        let mut delta = TimesDelta::default();
-        assert_eq!(
-            times.stamp(&mut delta, &[key(0, 1)], clock, STEP_NS, false),
-            clock + STEP_NS
-        );
-        // An hour later they are old, and there is room again.
-        let later = clock + 3_600_000 * STEP_NS;
-        times.merge(delta, later);
-        let mut delta = TimesDelta::default();
-        times.stamp(&mut delta, &[key(u64::MAX, 1)], later, STEP_NS, false);
-        assert_eq!(delta.not_remembered, 0);
-    }
-
-    /// A host clock that was set back counts from there.
-    #[test]
-    fn a_clock_that_was_set_back_starts_anew() {
-        let mut times = SeriesTimes::new(60_000, Some(NOON * STEP_NS));
-        let mut delta = TimesDelta::default();
-        let clock = NOON * STEP_NS;
-        assert_eq!(
-            times.stamp(&mut delta, &[key(1, 1)], clock, STEP_NS, false),
-            clock + STEP_NS
-        );
-        times.merge(delta, clock);
-        let earlier = clock - 3_600_000 * STEP_NS;
-        let mut delta = TimesDelta::default();
-        times.fell_back(&mut delta);
-        for point in [key(1, 1), key(2, 1)] {
-            assert_eq!(
-                times.stamp(&mut delta, &[point], earlier, STEP_NS, false),
-                earlier
-            );
-        }
-        assert_eq!(
-            times.stamp(&mut delta, &[key(1, 1)], earlier, STEP_NS, false),
-            earlier + STEP_NS
-        );
-    }
-
-    proptest! {
-        /// No two values of one field and series get one time; what is stored goes on as if nothing had been stopped.
-        #[test]
-        fn times_are_distinct(
-            steps in proptest::collection::vec((0..3_u64, 1..8_u16, 0..4_i64, any::<bool>(), any::<bool>()), 1..MAX_VALUES),
-        ) {
-            let mut times = SeriesTimes::new(60_000, None);
-            let mut log = Vec::new();
-            let mut given: std::collections::HashSet<(u64, u16, i64)> = std::collections::HashSet::new();
-            let mut arrival = NOON * STEP_NS;
-            for (n, (series, fields, second, is_dated, restart)) in steps.into_iter().enumerate() {
-                arrival += 300_000;
-                let point = key(series, fields);
-                let mut delta = TimesDelta::default();
-                let at_ms = if is_dated {
-                    let own_ms = NOON + second * 1_000;
-                    let shift = times.shift_ms(&delta, &[point], own_ms * STEP_NS);
-                    let value = GivenTime { own_ms, given_ms: own_ms + shift, received_ms: arrival / STEP_NS, document: n as u64, fields };
-                    times.give(&mut delta, &point, value);
-                    own_ms + shift
-                } else {
-                    times.stamp(&mut delta, &[point], arrival, STEP_NS, true) / STEP_NS
-                };
-                encode(delta.entries.iter().copied(), &mut log);
-                times.merge(delta, arrival);
-                for bit in 0..3 {
-                    if fields & (1 << bit) != 0 {
-                        prop_assert!(given.insert((series, bit, at_ms)), "{n}: field {bit} at {at_ms}");
-                    }
-                }
-                if restart {
-                    let mut stored = SeriesTimes::new(60_000, Some(arrival));
-                    let mut input = log.as_slice();
-                    while let Some((series, entry)) = decode(&mut input) {
-                        stored.replay(series, entry);
-                    }
-                    prop_assert!(input.is_empty());
-                    times = stored;
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -8,9 +8,10 @@ use crate::losses::Track;
 pub use crate::reception::Reception;
 use std::collections::{HashMap, VecDeque};
 
-/// At most this many receptions are remembered per source; the oldest are removed first. This is an hour at 18 packets per second.
-pub const MAX_ENTRIES: usize = 65_536;
-/// At most this many nodes per source are tracked for losses; losses of further nodes are not counted.
+/// At most this many receptions are remembered per source: an hour at 72 packets per second, in about 16 MB. None is forgotten within its window: further ones are
+/// accepted without being remembered, and counted.
+pub const MAX_ENTRIES: usize = 262_144;
+/// At most this many nodes per source are tracked for losses. Receptions of further nodes are counted as not tracked.
 const MAX_NODES: usize = 4_096;
 
 /// An accepted reception, in the form in which it is stored and applied again after a restart.
@@ -41,6 +42,10 @@ pub struct Delta {
     pub lost_on_air: i64,
     /// The same per node, in the order in which it was found.
     pub lost_by_node: Vec<(u64, i64)>,
+    /// Receptions that are not remembered, because there are [`MAX_ENTRIES`] already: their repeats will be accepted.
+    pub not_remembered: u64,
+    /// Receptions of nodes whose losses are not counted, because there are too many nodes.
+    pub not_tracked: u64,
 }
 
 impl Window {
@@ -84,7 +89,12 @@ impl Window {
 
     fn note(&self, delta: &mut Delta, receptions: &[Reception], time_ms: i64, late: bool) {
         for r in receptions {
-            delta.seen.insert(r.fingerprint(), time_ms);
+            if self.order.len() + delta.entries.len() < MAX_ENTRIES {
+                delta.seen.insert(r.fingerprint(), time_ms);
+            } else {
+                delta.not_remembered += 1;
+            }
+            // Losses are found again from the entries after a restart, so those that are not remembered are stored too.
             delta.entries.push(Entry {
                 reception: *r,
                 time_ms,
@@ -96,7 +106,10 @@ impl Window {
                         delta.tracks.insert(r.node, Track::from(r));
                         continue;
                     }
-                    None => continue,
+                    None => {
+                        delta.not_tracked += 1;
+                        continue;
+                    }
                 };
             }
             if let Some(track) = delta.tracks.get_mut(&r.node) {
@@ -109,9 +122,12 @@ impl Window {
         }
     }
 
-    /// Merge the committed changes, and forget entries that are older than `window_ms` or beyond [`MAX_ENTRIES`].
+    /// Merge the committed changes, as far as there is room, and forget entries that are older than `window_ms`.
     pub fn merge(&mut self, delta: Delta, window_ms: i64) {
-        for entry in &delta.entries {
+        // One that is not remembered moves the window on, too, and so makes room.
+        let last = delta.entries.last().map(|entry| entry.time_ms);
+        let room = MAX_ENTRIES.saturating_sub(self.order.len());
+        for entry in delta.entries.iter().take(room) {
             let key = entry.reception.fingerprint();
             // A late one may be older than its repeat.
             let seen = self.seen.entry(key).or_insert(entry.time_ms);
@@ -119,9 +135,11 @@ impl Window {
             self.order.push_back((entry.time_ms, key));
         }
         self.tracks.extend(delta.tracks);
-        let newest = self.order.back().map_or(i64::MIN, |&(at, _)| at);
+        let newest = last
+            .or(self.order.back().map(|&(at, _)| at))
+            .unwrap_or(i64::MIN);
         while let Some(&(at, key)) = self.order.front() {
-            if self.order.len() <= MAX_ENTRIES && newest.saturating_sub(at) <= window_ms {
+            if newest.saturating_sub(at) <= window_ms {
                 break;
             }
             self.order.pop_front();
@@ -236,17 +254,61 @@ mod tests {
         assert_eq!(accept(&mut window, reception(1007), 3), 0);
     }
 
-    /// Memory is bounded: the oldest receptions go first.
+    /// A busy node's receptions of an hour are all remembered, also after a restart.
     #[test]
-    fn the_oldest_go_first() {
+    fn nothing_is_forgotten_within_the_window() {
+        let mut window = Window::default();
+        for seq in 0..70_000 {
+            accept(&mut window, reception(seq), seq as i64 * 50);
+        }
+        let stored = Window::decode(&window.encode()).unwrap();
+        for window in [&window, &stored] {
+            for seq in [0, 1, 4_463, 4_464, 69_999] {
+                assert!(is_duplicate(window, reception(seq), 3_500_000), "{seq}");
+            }
+        }
+    }
+
+    /// Memory is bounded: beyond the bound, receptions are accepted and counted, but not remembered. Losses are counted all the same, and there is room
+    /// again once the first ones have left the window.
+    #[test]
+    fn beyond_the_bound_receptions_are_counted() {
         let mut window = Window::default();
         let mut delta = Delta::default();
-        for seq in 0..=MAX_ENTRIES as u64 {
+        let last = MAX_ENTRIES as u64 + 9;
+        for seq in 0..=last {
             window.accept(&mut delta, &[reception(seq)], 0);
         }
+        assert_eq!(delta.not_remembered, 10);
+        assert!(!window.is_duplicate(&delta, &[reception(last)], 0, 1_000));
         window.merge(delta, 3_600_000);
         assert_eq!(window.len(), MAX_ENTRIES);
-        assert!(!is_duplicate(&window, reception(0), 0));
-        assert!(is_duplicate(&window, reception(1), 0));
+        assert!(is_duplicate(&window, reception(0), 0));
+        assert!(!is_duplicate(&window, reception(last), 0));
+        assert_eq!(accept(&mut window, reception(last + 3), 3_600_001), 2);
+
+        assert_eq!(window.len(), 0);
+        assert_eq!(accept(&mut window, reception(last + 4), 3_600_002), 0);
+        assert!(is_duplicate(&window, reception(last + 4), 3_600_003));
+    }
+
+    /// Receptions of nodes beyond the bound are counted, because their losses are not.
+    #[test]
+    fn nodes_beyond_the_bound_are_counted() {
+        let window = Window::default();
+        let mut delta = Delta::default();
+        for seq in [1, 5] {
+            for node in 0..MAX_NODES as u64 + 3 {
+                let r = Reception {
+                    node,
+                    ..reception(seq)
+                };
+                window.accept(&mut delta, &[r], 0);
+            }
+        }
+        assert_eq!(
+            (delta.not_tracked, delta.lost_on_air),
+            (6, 3 * MAX_NODES as i64)
+        );
     }
 }

@@ -273,6 +273,18 @@ impl Group {
         if lost != 0 {
             self.count("lost_on_air", lost);
         }
+        for (name, count) in [
+            (
+                "receptions_not_remembered",
+                &mut change.delta.not_remembered,
+            ),
+            ("losses_not_tracked", &mut change.delta.not_tracked),
+        ] {
+            let count = std::mem::take(count);
+            if count > 0 {
+                self.count(name, count as i64);
+            }
+        }
         for reception in receptions {
             let counts = LinkCounts {
                 accepted: 1,

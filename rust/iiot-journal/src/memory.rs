@@ -14,8 +14,11 @@ use iiot_core::series_times::{self, GivenTime, STEP_NS, SeriesTimes, TimesDelta}
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 
-/// The most devices with uptimes that are remembered per source. Documents of further ones get the time of their arrival, and are counted.
+/// The most devices with uptimes that are remembered per source. Documents of further ones get the time of their arrival, and are counted. If their number
+/// may be a date, they keep a date within a week of it.
 const MAX_DEVICES: usize = 65_536;
+/// Where there are so many, a device is forgotten after so long a silence: an uptime of 32 bits has wrapped by then.
+const SILENCE_NS: i64 = 50 * 86_400 * 1_000_000_000;
 /// The whole memory is written again when the log since then is larger than this and more than twice as large as the memory.
 const LOG_BYTES: usize = 256 * 1024;
 /// A time from an uptime may have become more exact by up to this much when the document comes a second time.
@@ -284,7 +287,10 @@ impl Memory {
         }
         if known.is_none() && self.runs.len() + delta.runs.len() >= MAX_DEVICES {
             delta.devices_not_remembered += 1;
-            return (None, false);
+            return match RunClock::default().take(number, may_be_date, said.received_at_ns) {
+                Meaning::Date => (None, false),
+                Meaning::Uptime { start_ns, .. } => (Some(start_ns), true),
+            };
         }
         let run = delta
             .runs
@@ -302,8 +308,7 @@ impl Memory {
         self.runs.extend(delta.runs);
         self.deliveries.merge(delta.deliveries);
         if self.runs.len() >= MAX_DEVICES {
-            // After a week of silence, the next document of a device does not need its old run.
-            let since = now_ns.saturating_sub(7 * 86_400_000_000_000);
+            let since = now_ns.saturating_sub(SILENCE_NS);
             self.runs.retain(|_, run| run.last_arrival_ns() >= since);
         }
         self.log_bytes += log_bytes;
@@ -401,4 +406,70 @@ pub(crate) fn forget_deliveries(db: &Connection) -> Result<()> {
         [entries],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-06-01T00:00:00Z.
+    const NOW: i64 = 1_780_272_000 * 1_000_000_000;
+    const DAY_NS: i64 = 86_400 * 1_000_000_000;
+
+    /// A document of a device, whose number may be an uptime or a date. Returns its time, and whether the document's own time was doubted.
+    fn judge(
+        memory: &Memory,
+        delta: &mut MemoryDelta,
+        device: u64,
+        number: u64,
+        at: i64,
+    ) -> (i64, bool) {
+        let said = Said {
+            points: &[],
+            time: Some(Moment::Either(number)),
+            device,
+            document: None,
+            belief: Belief::default(),
+            received_at_ns: at,
+            beside_own: true,
+            given_ns: None,
+            is_shared: false,
+        };
+        let stamping = Stamping::Arrival {
+            clock_ns: at,
+            step_ns: STEP_NS,
+        };
+        let given = memory.judge(delta, &said, stamping, false).unwrap();
+        (given.times.time_ns, given.is_doubted)
+    }
+
+    /// Beyond the bound, an uptime that looks like a date of 2020 gives the time of arrival, and is counted; a date of today stays. A device that is silent for
+    /// less than fifty days is not forgotten for another one.
+    #[test]
+    fn devices_beyond_the_bound_get_arrival_times() {
+        let mut memory = Memory::new(60_000, None);
+        let mut delta = MemoryDelta::default();
+        for device in 0..MAX_DEVICES as u64 {
+            judge(&memory, &mut delta, device, 5_000, NOW);
+        }
+        let later = NOW + 49 * DAY_NS;
+        memory.merge(std::mem::take(&mut delta), 0, later);
+
+        let further = u64::MAX;
+        let uptime = judge(&memory, &mut delta, further, 1_600_000_000, later);
+        assert_eq!(uptime, (later, true));
+        let date = later - 3_600_000_000_000;
+        let seconds = (date / 1_000_000_000) as u64;
+        assert_eq!(
+            judge(&memory, &mut delta, further, seconds, later),
+            (date, false)
+        );
+        assert_eq!(delta.take_not_remembered(), 2);
+        let waited = judge(&memory, &mut delta, 7, 65_000, later);
+        assert_eq!(waited, (NOW + 60_000_000_000, false));
+
+        memory.merge(std::mem::take(&mut delta), 0, later + 2 * DAY_NS);
+        judge(&memory, &mut delta, further, 1_600_000_000, later);
+        assert_eq!(delta.take_not_remembered(), 0);
+    }
 }

@@ -810,3 +810,40 @@ measurement = "temperature"
         );
     }
 }
+
+/// Losses on air are counted for so many nodes of a source. Receptions of further nodes are accepted, and counted as not tracked.
+#[test]
+fn nodes_without_counted_losses_are_counted() {
+    let text = r#"
+name = "flat"
+description = "nodes that say what they count"
+[[sequence]]
+node = "{n}"
+seq = "seq"
+[[metric]]
+path = "t"
+topic = "{n}/temperature"
+measurement = "temperature"
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let settings = iiot_journal::SourceSettings {
+        profile: Arc::new(iiot_core::profile::Profile::parse(text).unwrap()),
+        ..settings("a")
+    };
+    let mut intake = journal.add_source(settings, None).unwrap();
+
+    for seq in [1, 3] {
+        for first in (0..4_100).step_by(100) {
+            let line = |node| format!("{{\"n\":\"n{node}\",\"seq\":{seq},\"t\":7}}\n");
+            let lines: String = (first..first + 100).map(line).collect();
+            intake.push(lines.as_bytes(), NOON).unwrap();
+            assert!(intake.settled(WAIT));
+        }
+    }
+
+    let status = journal.status().unwrap();
+    balanced(&status);
+    let counts = ["accepted", "lost_on_air", "losses_not_tracked"];
+    assert_eq!(counts.map(|name| status.intake[name]), [8_200, 4_096, 8]);
+}
