@@ -80,9 +80,12 @@ impl Target {
             .ok_or_else(|| wrong("names no host".into()))?
             .trim_matches(['[', ']'])
             .to_owned();
-        let authority = uri
-            .authority()
-            .map_or("", |a| a.as_str().rsplit('@').next().unwrap_or_default());
+        let authority = uri.authority().map_or("", |a| a.as_str());
+        if authority.contains('@') {
+            return Err(wrong(
+                "holds a user name or a password, which would not be sent; use a token".into(),
+            ));
+        }
         let tls = if secure {
             Some(server_name(&host).ok_or_else(|| {
                 wrong("names a host that a certificate cannot be checked against".into())
@@ -136,15 +139,22 @@ pub(crate) fn tls(ca_file: Option<&str>) -> Result<Arc<rustls::ClientConfig>, Co
 mod tests {
     use super::*;
 
-    /// Port, host header and path come from the URL; IPv6 and user names are understood.
+    /// Port, host header and path come from the URL; IPv6 is understood.
     #[test]
     fn a_url_is_taken_apart() {
-        let target =
-            Target::parse("http://user:word@[::1]:8086/api/v2/write?org=o&bucket=b").unwrap();
+        let target = Target::parse("http://[::1]:8086/api/v2/write?org=o&bucket=b").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 8086));
         assert_eq!(target.authority, "[::1]:8086");
         assert_eq!(target.path, "/api/v2/write?org=o&bucket=b");
         assert_eq!(Target::parse("https://db.example").unwrap().port, 443);
+    }
+
+    /// A user and a password would be left out without a word; the error does not repeat them.
+    #[test]
+    fn credentials_are_refused() {
+        let error = Target::parse("https://user:word@db.example/").unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("token") && !said.contains("word@"), "{said}");
     }
 
     /// A URL with another scheme is refused; the error names the right schemes.
