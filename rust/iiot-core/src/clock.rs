@@ -72,6 +72,14 @@ pub struct NodeClock {
 }
 
 impl NodeClock {
+    /// A clock that counts from `now_ms` at the first document, instead of 0.
+    pub fn beginning_at(now_ms: i64) -> Self {
+        Self {
+            base_ms: now_ms,
+            ..Self::default()
+        }
+    }
+
     /// Take a document's uptime and packet counter; returns milliseconds since the first document.
     ///
     /// A fall of the uptime is a wrap of its `bits`-bit counter, unless the packet counter did not rise: then the node restarted,
@@ -81,7 +89,7 @@ impl NodeClock {
         let uptime = i64::try_from(uptime_ms).unwrap_or(i64::MAX);
         if !self.started {
             self.started = true;
-            self.base_ms = uptime.saturating_neg();
+            self.base_ms = self.base_ms.saturating_sub(uptime);
         } else if uptime_ms < self.last_uptime_ms {
             let last = i64::try_from(self.last_uptime_ms).unwrap_or(i64::MAX);
             let wrapped = match (self.last_counter, counter) {

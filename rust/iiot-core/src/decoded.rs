@@ -131,6 +131,11 @@ impl<'a> Decoded<'a> {
         self.rules.repeats == Repeats::Real
     }
 
+    /// Whether documents of this profile have their node's clock.
+    pub fn has_clock(&self) -> bool {
+        self.rules.uptime.is_some()
+    }
+
     /// Show every point: its number, its time, its fields, and the tags that the document and its device gave it.
     #[inline]
     pub(crate) fn each_point(

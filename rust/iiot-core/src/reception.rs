@@ -16,15 +16,30 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// Equal for repeats.
+    /// Equal for repeats. The first receiver of a source is number 0.
     #[inline]
-    pub(crate) fn fingerprint(&self) -> u64 {
+    pub(crate) fn fingerprint(&self, receiver: u64) -> u64 {
         let mut h = mix(self.node ^ 0x9e37_79b9_7f4a_7c15);
         h = mix(h ^ self
             .boot
             .map_or(0x5bd1_e995, |b| mix(b ^ 0xff51_afd7_ed55_8ccd)));
         h = mix(h ^ self.seq);
-        mix(h ^ self.object)
+        of_receiver(mix(h ^ self.object), receiver)
+    }
+
+    /// The link between the node and its receiver, on which losses are counted.
+    #[inline]
+    pub(crate) fn link(&self, receiver: u64) -> u64 {
+        of_receiver(self.node, receiver)
+    }
+}
+
+/// The first receiver changes nothing, so that windows from before there were several stay valid.
+const fn of_receiver(hash: u64, receiver: u64) -> u64 {
+    if receiver == 0 {
+        hash
+    } else {
+        mix(hash ^ mix(receiver))
     }
 }
 

@@ -8,10 +8,10 @@ use crate::losses::Track;
 pub use crate::reception::Reception;
 use std::collections::{HashMap, VecDeque};
 
-/// At most this many receptions are remembered per source: an hour at 72 packets per second, in about 16 MB. None is forgotten within its window: further ones are
-/// accepted without being remembered, and counted.
+/// At most this many receptions are remembered per source, of all its receivers together: an hour at 72 packets per second, in about 16 MB. None is
+/// forgotten within its window: further ones are accepted without being remembered, and counted.
 pub const MAX_ENTRIES: usize = 262_144;
-/// At most this many nodes per source are tracked for losses. Receptions of further nodes are counted as not tracked.
+/// At most this many links between nodes and receivers are tracked for losses, per source. Receptions on further links are counted as not tracked.
 const MAX_NODES: usize = 4_096;
 
 /// An accepted reception, in the form in which it is stored and applied again after a restart.
@@ -19,15 +19,19 @@ const MAX_NODES: usize = 4_096;
 pub struct Entry {
     /// What was received.
     pub reception: Reception,
-    /// Its time in milliseconds, in the clock of the window.
+    /// Number of its receiver; 0 is the first one of its source.
+    pub receiver: u64,
+    /// Its time in milliseconds, in the clock of its receiver.
     pub time_ms: i64,
 }
 
-/// The recently accepted receptions, and the progress of each node's sequence.
+/// The recently accepted receptions of each receiver, and the progress of each node's sequence there. Receivers have clocks of their own, so none of them
+/// moves the window of another.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
     pub(crate) seen: HashMap<u64, i64>,
-    pub(crate) order: VecDeque<(i64, u64)>,
+    pub(crate) order: HashMap<u64, VecDeque<(i64, u64)>>,
+    pub(crate) remembered: usize,
     pub(crate) tracks: HashMap<u64, Track>,
 }
 
@@ -53,13 +57,14 @@ impl Window {
     pub fn is_duplicate(
         &self,
         delta: &Delta,
+        receiver: u64,
         receptions: &[Reception],
         time_ms: i64,
         window_ms: i64,
     ) -> bool {
         !receptions.is_empty()
             && receptions.iter().all(|r| {
-                let key = r.fingerprint();
+                let key = r.fingerprint(receiver);
                 delta
                     .seen
                     .get(&key)
@@ -69,41 +74,51 @@ impl Window {
     }
 
     /// Note accepted receptions in the delta. A reception that was seen before within the window is not counted again.
-    pub fn accept(&self, delta: &mut Delta, receptions: &[Reception], time_ms: i64) {
-        self.note(delta, receptions, time_ms, false);
+    pub fn accept(&self, delta: &mut Delta, receiver: u64, receptions: &[Reception], time_ms: i64) {
+        self.note(delta, receiver, receptions, time_ms, false);
     }
 
     /// Accept receptions that came earlier and are judged only now. Returns the change in frames lost on air, per node.
     pub fn accept_late(
         &mut self,
+        receiver: u64,
         receptions: &[Reception],
         time_ms: i64,
         window_ms: i64,
     ) -> Vec<(u64, i64)> {
         let mut delta = Delta::default();
-        self.note(&mut delta, receptions, time_ms, true);
+        self.note(&mut delta, receiver, receptions, time_ms, true);
         let lost_by_node = std::mem::take(&mut delta.lost_by_node);
         self.merge(delta, window_ms);
         lost_by_node
     }
 
-    fn note(&self, delta: &mut Delta, receptions: &[Reception], time_ms: i64, late: bool) {
+    fn note(
+        &self,
+        delta: &mut Delta,
+        receiver: u64,
+        receptions: &[Reception],
+        time_ms: i64,
+        late: bool,
+    ) {
         for r in receptions {
-            if self.order.len() + delta.entries.len() < MAX_ENTRIES {
-                delta.seen.insert(r.fingerprint(), time_ms);
+            if self.remembered + delta.entries.len() < MAX_ENTRIES {
+                delta.seen.insert(r.fingerprint(receiver), time_ms);
             } else {
                 delta.not_remembered += 1;
             }
             // Losses are found again from the entries after a restart, so those that are not remembered are stored too.
             delta.entries.push(Entry {
                 reception: *r,
+                receiver,
                 time_ms,
             });
-            if !delta.tracks.contains_key(&r.node) {
-                match self.tracks.get(&r.node) {
-                    Some(track) => delta.tracks.insert(r.node, track.clone()),
+            let link = r.link(receiver);
+            if !delta.tracks.contains_key(&link) {
+                match self.tracks.get(&link) {
+                    Some(track) => delta.tracks.insert(link, track.clone()),
                     None if self.tracks.len() + delta.tracks.len() < MAX_NODES => {
-                        delta.tracks.insert(r.node, Track::from(r));
+                        delta.tracks.insert(link, Track::from(r));
                         continue;
                     }
                     None => {
@@ -112,7 +127,7 @@ impl Window {
                     }
                 };
             }
-            if let Some(track) = delta.tracks.get_mut(&r.node) {
+            if let Some(track) = delta.tracks.get_mut(&link) {
                 let lost = track.advance(r, late);
                 if lost != 0 {
                     delta.lost_on_air += lost;
@@ -124,46 +139,70 @@ impl Window {
 
     /// Merge the committed changes, as far as there is room, and forget entries that are older than `window_ms`.
     pub fn merge(&mut self, delta: Delta, window_ms: i64) {
-        // One that is not remembered moves the window on, too, and so makes room.
-        let last = delta.entries.last().map(|entry| entry.time_ms);
-        let room = MAX_ENTRIES.saturating_sub(self.order.len());
+        let room = MAX_ENTRIES.saturating_sub(self.remembered);
         for entry in delta.entries.iter().take(room) {
-            let key = entry.reception.fingerprint();
+            let key = entry.reception.fingerprint(entry.receiver);
             // A late one may be older than its repeat.
             let seen = self.seen.entry(key).or_insert(entry.time_ms);
             *seen = (*seen).max(entry.time_ms);
-            self.order.push_back((entry.time_ms, key));
+            let queue = self.order.entry(entry.receiver).or_default();
+            queue.push_back((entry.time_ms, key));
+            self.remembered += 1;
         }
         self.tracks.extend(delta.tracks);
-        let newest = last
-            .or(self.order.back().map(|&(at, _)| at))
-            .unwrap_or(i64::MIN);
-        while let Some(&(at, key)) = self.order.front() {
-            if newest.saturating_sub(at) <= window_ms {
+        // One that is not remembered moves the window on, too, and so makes room.
+        let last = delta.entries.iter().map(|e| (e.receiver, e.time_ms));
+        let newest: HashMap<u64, i64> = last.collect();
+        for (receiver, newest_ms) in newest {
+            self.forget_while(receiver, |at| newest_ms.saturating_sub(at) > window_ms);
+        }
+    }
+
+    /// Forget all receptions of a receiver.
+    pub fn forget(&mut self, receiver: u64) {
+        self.forget_while(receiver, |_| true);
+    }
+
+    /// Forget a receiver's receptions in the order in which they came, while their times are old.
+    fn forget_while(&mut self, receiver: u64, is_old: impl Fn(i64) -> bool) {
+        let Some(queue) = self.order.get_mut(&receiver) else {
+            return;
+        };
+        while let Some(&(at, key)) = queue.front() {
+            if !is_old(at) {
                 break;
             }
-            self.order.pop_front();
+            queue.pop_front();
+            self.remembered -= 1;
             if self.seen.get(&key) == Some(&at) {
                 self.seen.remove(&key);
             }
         }
+        if queue.is_empty() {
+            self.order.remove(&receiver);
+        }
+    }
+
+    /// There is no room for further receptions.
+    pub fn is_full(&self) -> bool {
+        self.remembered >= MAX_ENTRIES
     }
 
     /// How many receptions are remembered.
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.remembered
     }
 
     /// Nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.remembered == 0
     }
 
     /// Apply stored entries after the last stored window, as at a restart.
     pub fn replay(&mut self, entries: Vec<Entry>, window_ms: i64) {
         let mut delta = Delta::default();
         for e in entries {
-            self.accept(&mut delta, &[e.reception], e.time_ms);
+            self.accept(&mut delta, e.receiver, &[e.reception], e.time_ms);
         }
         self.merge(delta, window_ms);
     }
@@ -185,14 +224,14 @@ mod tests {
 
     fn accept(window: &mut Window, r: Reception, at: i64) -> i64 {
         let mut delta = Delta::default();
-        window.accept(&mut delta, &[r], at);
+        window.accept(&mut delta, 0, &[r], at);
         let lost = delta.lost_on_air;
         window.merge(delta, 3_600_000);
         lost
     }
 
     fn is_duplicate(window: &Window, r: Reception, at: i64) -> bool {
-        window.is_duplicate(&Delta::default(), &[r], at, 3_600_000)
+        window.is_duplicate(&Delta::default(), 0, &[r], at, 3_600_000)
     }
 
     /// A repeat within the window is a duplicate; after it, or with another text, it is not.
@@ -226,10 +265,10 @@ mod tests {
     fn a_discarded_delta_leaves_nothing() {
         let window = Window::default();
         let mut delta = Delta::default();
-        window.accept(&mut delta, &[reception(5)], 0);
-        assert!(window.is_duplicate(&delta, &[reception(5)], 1, 1000));
+        window.accept(&mut delta, 0, &[reception(5)], 0);
+        assert!(window.is_duplicate(&delta, 0, &[reception(5)], 1, 1000));
 
-        assert!(!window.is_duplicate(&Delta::default(), &[reception(5)], 1, 1000));
+        assert!(!window.is_duplicate(&Delta::default(), 0, &[reception(5)], 1, 1000));
     }
 
     /// A packet that is judged late fills its gap or counts for nothing; what comes next is judged as if it had not been.
@@ -242,7 +281,7 @@ mod tests {
             boot: Some(1),
             ..reception(1)
         };
-        let mut late = |r| window.accept_late(&[r], 2, 3_600_000);
+        let mut late = |r| window.accept_late(0, &[r], 2, 3_600_000);
 
         assert_eq!(late(reception(1002)), [(1, -1)]);
         assert_eq!(late(reception(5)), []);
@@ -252,6 +291,40 @@ mod tests {
 
         assert!(is_duplicate(&window, reception(5), 3));
         assert_eq!(accept(&mut window, reception(1007), 3), 0);
+    }
+
+    /// What one receiver hears is neither a repeat nor a gap of what another one hears, and its clock does not move the window of the other.
+    #[test]
+    fn receivers_share_nothing() {
+        let mut window = Window::default();
+        let mut delta = Delta::default();
+        for (receiver, seq, at) in [(0, 5, 0), (9, 7, 9_000_000), (9, 8, 9_000_001)] {
+            window.accept(&mut delta, receiver, &[reception(seq)], at);
+        }
+        assert_eq!(delta.lost_on_air, 0);
+        window.merge(delta, 1_000);
+
+        let stored = Window::decode(&window.encode()).unwrap();
+        for mut window in [window, stored] {
+            let is_duplicate = |window: &Window, receiver, seq, at| {
+                window.is_duplicate(&Delta::default(), receiver, &[reception(seq)], at, 1_000)
+            };
+            assert!(is_duplicate(&window, 0, 5, 1_000));
+            assert!(is_duplicate(&window, 9, 7, 9_001_000));
+            assert!(!is_duplicate(&window, 9, 5, 0));
+            assert!(!is_duplicate(&window, 0, 7, 9_000_000));
+
+            let mut delta = Delta::default();
+            window.accept(&mut delta, 0, &[reception(8)], 1);
+            window.accept(&mut delta, 9, &[reception(10)], 9_002_000);
+            assert_eq!(delta.lost_by_node, [(1, 2), (1, 1)]);
+            window.merge(delta, 1_000);
+            assert_eq!(window.len(), 3);
+            window.forget(9);
+            assert_eq!(window.len(), 2);
+            assert!(is_duplicate(&window, 0, 5, 1_000));
+            assert!(!is_duplicate(&window, 9, 10, 9_002_000));
+        }
     }
 
     /// A busy node's receptions of an hour are all remembered, also after a restart.
@@ -277,10 +350,10 @@ mod tests {
         let mut delta = Delta::default();
         let last = MAX_ENTRIES as u64 + 9;
         for seq in 0..=last {
-            window.accept(&mut delta, &[reception(seq)], 0);
+            window.accept(&mut delta, 0, &[reception(seq)], 0);
         }
         assert_eq!(delta.not_remembered, 10);
-        assert!(!window.is_duplicate(&delta, &[reception(last)], 0, 1_000));
+        assert!(!window.is_duplicate(&delta, 0, &[reception(last)], 0, 1_000));
         window.merge(delta, 3_600_000);
         assert_eq!(window.len(), MAX_ENTRIES);
         assert!(is_duplicate(&window, reception(0), 0));
@@ -303,7 +376,7 @@ mod tests {
                     node,
                     ..reception(seq)
                 };
-                window.accept(&mut delta, &[r], 0);
+                window.accept(&mut delta, 0, &[r], 0);
             }
         }
         assert_eq!(

@@ -162,6 +162,7 @@ impl Group {
             }
             What::Reject {
                 refusal,
+                receiver,
                 uptime_ms,
                 counter,
                 whole,
@@ -170,7 +171,9 @@ impl Group {
                 let time_ns = if let (Some(given_ns), true) = (given_ns, *whole) {
                     given_ns
                 } else if *whole {
-                    let node_ms = source.advance(change, *uptime_ms, *counter);
+                    let receiver = source.receiver(change, *receiver, uptime_ms.is_some());
+                    let at_ns = item.received_at_ns;
+                    let node_ms = source.advance(change, receiver, *uptime_ms, *counter, at_ns);
                     let clocks = &mut change.clocks;
                     self.stamp(source, clocks, item.received_at_ns, node_ms, LEAD_NS)
                 } else {
@@ -238,21 +241,23 @@ impl Group {
             .receptions
             .get(t.receptions.start as usize..t.receptions.end as usize)
             .unwrap_or_default();
-        let node_ms = source.advance(change, t.uptime_ms, t.counter);
-        let window_ms = node_ms
-            .or_else(|| change.clocks.node.now_ms())
-            .unwrap_or(item.received_at_ns / 1_000_000);
-        let is_duplicate = source.window.is_duplicate(
-            &change.delta,
-            receptions,
-            window_ms,
-            source.rules.window_ms,
-        );
+        let receiver = source.receiver(change, t.receiver, t.uptime_ms.is_some());
+        let at_ns = item.received_at_ns;
+        let node_ms = source.advance(change, receiver, t.uptime_ms, t.counter, at_ns);
+        let window_ms = node_ms.or_else(|| source.now_ms(change, receiver, at_ns));
+        let is_duplicate = window_ms.is_some_and(|window_ms| {
+            source.window.is_duplicate(
+                &change.delta,
+                receiver,
+                receptions,
+                window_ms,
+                source.rules.window_ms,
+            )
+        });
         let times = if is_duplicate {
             None
         } else {
-            let received = (item, t);
-            self.times(source, change, documents, received, node_ms)
+            self.times(source, change, documents, (item, t), node_ms)
         };
         let Some(times) = times else {
             self.count("duplicate", 1);
@@ -266,9 +271,12 @@ impl Group {
             return Ok(Outcome::Duplicate);
         };
         let lost_before = change.delta.lost_on_air;
-        source
-            .window
-            .accept(&mut change.delta, receptions, window_ms);
+        if let Some(window_ms) = window_ms {
+            let delta = &mut change.delta;
+            source.window.accept(delta, receiver, receptions, window_ms);
+        } else {
+            change.delta.not_remembered += receptions.len() as u64;
+        }
         let lost = change.delta.lost_on_air - lost_before;
         if lost != 0 {
             self.count("lost_on_air", lost);

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::memory::{Memory, MemoryDelta, Said, Stamping};
+use crate::receivers::Uptime;
 use crate::row::NewTimes;
 use crate::source::{Clocks, Stored, stored, write_window};
 use crate::state::State;
@@ -13,6 +14,8 @@ use std::time::Duration;
 /// The node's time in a document, if known, and the time when the document came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeTime {
+    /// The key of its receiver.
+    pub receiver: Option<u64>,
     pub uptime_ms: Option<u64>,
     pub counter: Option<u64>,
     pub uptime_bits: u32,
@@ -84,11 +87,41 @@ impl Judge {
         receptions: &[Reception],
         time: NodeTime,
     ) -> Option<Vec<(u64, i64)>> {
-        let at_ms = self.node_ms(time);
-        let is_repeat =
-            self.window
-                .is_duplicate(&Delta::default(), receptions, at_ms, self.window_ms);
-        (!is_repeat).then(|| self.window.accept_late(receptions, at_ms, self.window_ms))
+        let receivers = &self.memory.receivers;
+        let first = &mut self.clocks.first;
+        let has_uptime = time.uptime_ms.is_some();
+        let receiver = receivers.number(&self.delta.receivers, first, time.receiver, has_uptime);
+        let at_ms = match receiver {
+            0 => Some(self.node_ms(time)),
+            _ => self.further_ms(receiver, time),
+        };
+        let Some(at_ms) = at_ms else {
+            // There is no room for its receiver.
+            return Some(Vec::new());
+        };
+        let (window, window_ms) = (&mut self.window, self.window_ms);
+        let none = Delta::default();
+        let is_repeat = window.is_duplicate(&none, receiver, receptions, at_ms, window_ms);
+        (!is_repeat).then(|| window.accept_late(receiver, receptions, at_ms, window_ms))
+    }
+
+    /// The time of a document of another receiver than the first.
+    fn further_ms(&mut self, receiver: u64, time: NodeTime) -> Option<i64> {
+        let receivers = &self.memory.receivers;
+        let delta = &mut self.delta.receivers;
+        let Some(uptime_ms) = time.uptime_ms else {
+            return receivers.now_ms(delta, receiver);
+        };
+        let uptime = Uptime {
+            ms: uptime_ms,
+            counter: time.counter,
+            bits: time.uptime_bits,
+            received_at_ns: time.received_at_ns,
+        };
+        let begin_ms = self.clocks.node.now_ms().unwrap_or(0);
+        receivers
+            .revisit(receiver, uptime)
+            .or_else(|| receivers.advance(delta, receiver, begin_ms, uptime))
     }
 
     fn node_ms(&mut self, time: NodeTime) -> i64 {

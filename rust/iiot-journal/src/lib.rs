@@ -35,6 +35,7 @@ mod posts;
 mod prune;
 mod queue;
 mod reader;
+mod receivers;
 mod reject;
 mod report;
 mod retry;

@@ -1,11 +1,12 @@
-//! The memory of a source: the runs of devices that send uptimes, the times that values of each series were given, and a broker's deliveries that would be
-//! repeats.
+//! The memory of a source: the runs of devices that send uptimes, the clocks of receivers, the times that values of each series were given, and a
+//! broker's deliveries that would be repeats.
 //!
 //! It decides the times of documents that come under topics or have times of their own, and which of them are repeats. The changes of a group of documents are
 //! kept in a [`MemoryDelta`] until the group is committed.
 
 use crate::deliveries::{Deliveries, DeliveriesDelta};
 use crate::error::{Error, ErrorKind, Result};
+use crate::receivers::Receivers;
 use crate::row::NewTimes;
 use iiot_core::PointKey;
 use iiot_core::moment::{Belief, Moment};
@@ -80,6 +81,7 @@ pub(crate) struct Memory {
     times: SeriesTimes,
     runs: HashMap<u64, RunClock>,
     pub deliveries: Deliveries,
+    pub receivers: Receivers,
     pub log_bytes: usize,
     pub stored_bytes: usize,
 }
@@ -90,6 +92,7 @@ pub(crate) struct MemoryDelta {
     times: TimesDelta,
     runs: HashMap<u64, RunClock>,
     pub deliveries: DeliveriesDelta,
+    pub receivers: Receivers,
     devices_not_remembered: u64,
 }
 
@@ -109,27 +112,35 @@ impl MemoryDelta {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut deliveries = Vec::new();
         self.deliveries.encode(&mut deliveries);
-        if deliveries.is_empty() && self.runs.is_empty() && self.times.entries.is_empty() {
+        let is_empty = self.runs.is_empty() && self.receivers.is_empty();
+        if deliveries.is_empty() && is_empty && self.times.entries.is_empty() {
             return Vec::new();
         }
-        encode(&deliveries, &self.runs, self.times.entries.iter().copied())
+        let times = self.times.entries.iter().copied();
+        encode(&deliveries, &self.runs, &self.receivers, times)
     }
 }
 
-/// The stored form: u32 length of deliveries and the deliveries; u32 count of runs, each u64 device and the clock; then times of series.
+/// The head of a receiver among the runs; no run begins with it.
+const RECEIVER: u8 = 4;
+
+/// The stored form: u32 length of deliveries and the deliveries; u32 count of runs and receivers, each u64 device and the clock; then times of series.
 fn encode(
     deliveries: &[u8],
     runs: &HashMap<u64, RunClock>,
+    receivers: &Receivers,
     times: impl IntoIterator<Item = (u64, series_times::TimeEntry)>,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend_from_slice(&(deliveries.len() as u32).to_le_bytes());
     out.extend_from_slice(deliveries);
-    out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
+    let count = runs.len() + receivers.len();
+    out.extend_from_slice(&(count as u32).to_le_bytes());
     for (device, clock) in runs {
         out.extend_from_slice(&device.to_le_bytes());
         clock.encode(&mut out);
     }
+    receivers.encode(RECEIVER, RunClock::BYTES, &mut out);
     series_times::encode(times, &mut out);
     out
 }
@@ -307,11 +318,12 @@ impl Memory {
         self.times.merge(delta.times, now_ns);
         self.runs.extend(delta.runs);
         self.deliveries.merge(delta.deliveries);
+        self.receivers.merge(delta.receivers);
         if self.runs.len() >= MAX_DEVICES {
             let since = now_ns.saturating_sub(SILENCE_NS);
             self.runs.retain(|_, run| run.last_arrival_ns() >= since);
         }
-        self.log_bytes += log_bytes;
+        self.log_bytes = self.log_bytes.saturating_add(log_bytes);
     }
 
     pub(crate) fn wants_compaction(&self) -> bool {
@@ -331,7 +343,8 @@ impl Memory {
     pub(crate) fn write(&self, db: &Connection, source: i64, now_ns: i64) -> Result<usize> {
         let mut deliveries = Vec::new();
         self.deliveries.encode(&mut deliveries);
-        let memory = encode(&deliveries, &self.runs, self.times.entries(now_ns));
+        let times = self.times.entries(now_ns);
+        let memory = encode(&deliveries, &self.runs, &self.receivers, times);
         db.prepare_cached("UPDATE source SET memory=?2 WHERE id=?1")?
             .execute(params![source, memory])?;
         db.prepare_cached("DELETE FROM memory_log WHERE source=?1")?
@@ -382,8 +395,13 @@ impl Memory {
         for _ in 0..u32::from_le_bytes(*count) {
             let (device, rest) = input.split_first_chunk()?;
             let (clock, rest) = rest.split_first_chunk()?;
-            let clock = RunClock::decode(clock)?;
-            self.runs.insert(u64::from_le_bytes(*device), clock);
+            let device = u64::from_le_bytes(*device);
+            match clock.split_first() {
+                Some((&RECEIVER, receiver)) => self.receivers.replay(device, receiver)?,
+                _ => {
+                    self.runs.insert(device, RunClock::decode(clock)?);
+                }
+            }
             input = rest;
         }
         while !input.is_empty() {
@@ -400,7 +418,12 @@ pub(crate) fn forget_deliveries(db: &Connection) -> Result<()> {
     delta.clear();
     let mut deliveries = Vec::new();
     delta.encode(&mut deliveries);
-    let entries = encode(&deliveries, &HashMap::new(), std::iter::empty());
+    let entries = encode(
+        &deliveries,
+        &HashMap::new(),
+        &Receivers::default(),
+        std::iter::empty(),
+    );
     db.execute(
         "INSERT INTO memory_log(source, entries) SELECT id, ?1 FROM source",
         [entries],

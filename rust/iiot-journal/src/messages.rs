@@ -113,6 +113,7 @@ impl Intake {
         };
         let what = What::Reject {
             refusal,
+            receiver: None,
             uptime_ms: None,
             counter: None,
             whole: true,
@@ -180,6 +181,7 @@ impl Intake {
         };
         let what = What::Reject {
             refusal,
+            receiver: None,
             uptime_ms: None,
             counter: None,
             whole: false,

@@ -28,6 +28,8 @@ pub(crate) struct Telemetry {
     pub points: Range<u32>,
     /// Fingerprint of what names its device.
     pub device: u64,
+    /// The key of the receiver whose clock it has; see [`crate::receivers`].
+    pub receiver: Option<u64>,
     /// Fingerprint of topic and document; none for one that is never a repeat.
     pub fingerprint: Option<u64>,
     pub age_ms: Option<u64>,
@@ -55,6 +57,7 @@ pub(crate) enum What {
     /// The document is a reject; its node's clock is used if it could be read.
     Reject {
         refusal: Refusal,
+        receiver: Option<u64>,
         uptime_ms: Option<u64>,
         counter: Option<u64>,
         whole: bool,

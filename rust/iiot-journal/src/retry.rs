@@ -196,6 +196,7 @@ fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
         ..
     } = u.times;
     let node_time = NodeTime {
+        receiver: telemetry.receiver,
         uptime_ms: telemetry.uptime_ms,
         counter: telemetry.counter,
         uptime_bits: u.profile.uptime_bits(),

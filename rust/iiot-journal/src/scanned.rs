@@ -57,6 +57,7 @@ pub(crate) fn take(
             };
             let what = What::Reject {
                 refusal,
+                receiver: None,
                 uptime_ms: None,
                 counter: None,
                 whole: false,
@@ -135,6 +136,10 @@ impl Document<'_> {
             });
             return;
         }
+        let device = self.device_key(&scan);
+        // A stream has one receiver.
+        let has_receiver = scan.has_clock() && (self.topic.is_some() || self.device.is_some());
+        let receiver = has_receiver.then_some(device.max(1));
         let (what, value_faults) = if let Some(fault) = fault {
             let refusal = Refusal {
                 reason: fault.reason.name(),
@@ -143,6 +148,7 @@ impl Document<'_> {
             };
             let what = What::Reject {
                 refusal,
+                receiver,
                 uptime_ms: scan.uptime_ms(),
                 counter: scan.packet_counter(),
                 whole: true,
@@ -161,20 +167,11 @@ impl Document<'_> {
                 scan.keys(&mut documents.points);
             }
             let may_repeat = scan.sequences().is_empty() && !scan.repeats_are_real();
-            let topic = fingerprint(self.topic.unwrap_or_default());
-            // A registered device has one clock, whatever topics it uses.
-            let registered = self
-                .device
-                .and_then(|device| snapshot_tag(device, DEVICE_ID))
-                .map(|id| fingerprint(id).rotate_left(1));
-            let named = match (scan.device(), registered) {
-                (Some(named), Some(registered)) => Some(named ^ registered),
-                (named, registered) => named.or(registered),
-            };
             let telemetry = Telemetry {
                 time: scan.time(),
                 points: first_point..documents.points.len() as u32,
-                device: named.unwrap_or(topic),
+                device,
+                receiver,
                 fingerprint: may_repeat.then(|| of_delivery(self.topic, bytes)),
                 age_ms: scan.age_ms(),
                 uptime_ms: scan.uptime_ms(),
@@ -200,5 +197,20 @@ impl Document<'_> {
             value_faults,
         };
         documents.items.push(item);
+    }
+
+    /// Fingerprint of what names the device whose clock the document has: the profile's `device`, the registered device, or the topic.
+    fn device_key(&self, scan: &Decoded<'_>) -> u64 {
+        // A registered device has one clock, whatever topics it uses.
+        let registered = self
+            .device
+            .and_then(|device| snapshot_tag(device, DEVICE_ID))
+            .map(|id| fingerprint(id).rotate_left(1));
+        match (scan.device(), registered) {
+            (Some(named), Some(registered)) => named ^ registered,
+            (named, registered) => named
+                .or(registered)
+                .unwrap_or_else(|| fingerprint(self.topic.unwrap_or_default())),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Memory, MemoryDelta};
 use crate::message_ids::{MessageIds, NewIds};
+use crate::receivers::Uptime;
 use crate::row::Supply;
 use iiot_core::clock::{NodeClock, StampClock};
 use iiot_core::moment::Belief;
@@ -38,7 +39,10 @@ pub(crate) struct Rules {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Clocks {
     pub stamp: StampClock,
+    /// The clock of the first receiver.
     pub node: NodeClock,
+    /// The key of the first receiver, if there may be others.
+    pub first: Option<u64>,
     /// First byte of the stream that is not settled.
     pub position: u64,
     pub finished: bool,
@@ -53,10 +57,12 @@ impl Clocks {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(48);
+        let mut out = Vec::with_capacity(49);
         out.extend_from_slice(&self.stamp.last_stamp_ns.to_le_bytes());
         out.extend_from_slice(&self.stamp.last_clock_ns.to_le_bytes());
         self.node.encode(&mut out);
+        // Without it, the state is that of a source with one receiver.
+        out.extend(self.first.into_iter().flat_map(u64::to_le_bytes));
         out
     }
 
@@ -74,6 +80,7 @@ impl Clocks {
                 last_clock_ns: word(8)?,
             },
             node: NodeClock::decode(bytes.get(16..)?)?,
+            first: word(41).map(i64::cast_unsigned),
             position,
             finished,
             seeded: false,
@@ -118,16 +125,54 @@ impl Source {
         }
     }
 
-    /// Advance the node's clock to that of a document; returns milliseconds since the first document, if this one
-    /// has a clock.
+    /// The number of the receiver with this key.
+    pub(crate) fn receiver(&self, change: &mut Change, key: Option<u64>, has_uptime: bool) -> u64 {
+        let delta = &change.memory.receivers;
+        let first = &mut change.clocks.first;
+        self.memory.receivers.number(delta, first, key, has_uptime)
+    }
+
+    /// Advance a receiver's clock to that of a document; returns milliseconds since the source's first document, if this one has a clock and its receiver is
+    /// remembered.
     pub(crate) fn advance(
         &self,
         change: &mut Change,
+        receiver: u64,
         uptime_ms: Option<u64>,
         counter: Option<u64>,
+        received_at_ns: i64,
     ) -> Option<i64> {
-        let bits = self.rules.uptime_bits;
-        uptime_ms.map(|uptime| change.clocks.node.advance(uptime, counter, bits))
+        let (uptime_ms, bits) = (uptime_ms?, self.rules.uptime_bits);
+        let node = &mut change.clocks.node;
+        if receiver == 0 {
+            return Some(node.advance(uptime_ms, counter, bits));
+        }
+        let begin_ms = node.now_ms().unwrap_or(0);
+        let uptime = Uptime {
+            ms: uptime_ms,
+            counter,
+            bits,
+            received_at_ns,
+        };
+        let delta = &mut change.memory.receivers;
+        self.memory
+            .receivers
+            .advance(delta, receiver, begin_ms, uptime)
+    }
+
+    /// The time of a document without a clock in the window of its receiver; none if the receiver is not remembered.
+    pub(crate) fn now_ms(
+        &self,
+        change: &Change,
+        receiver: u64,
+        received_at_ns: i64,
+    ) -> Option<i64> {
+        if receiver == 0 {
+            let now_ms = change.clocks.node.now_ms();
+            return Some(now_ms.unwrap_or(received_at_ns / 1_000_000));
+        }
+        let delta = &change.memory.receivers;
+        self.memory.receivers.now_ms(delta, receiver)
     }
 
     /// Write a change.
@@ -156,10 +201,24 @@ impl Source {
     pub(crate) fn merge(&mut self, change: Change, now_ns: i64) {
         self.clocks = change.clocks;
         self.window.merge(change.delta, self.rules.window_ms);
-        self.log_bytes += change.logged.0;
+        self.log_bytes = self.log_bytes.saturating_add(change.logged.0);
         self.memory.merge(change.memory, change.logged.1, now_ns);
+        if self.window.is_full() || self.memory.receivers.is_full() {
+            self.make_room();
+        }
         if let Some(ids) = &mut self.message_ids {
             ids.merge(change.message_ids);
+        }
+    }
+
+    /// Forget silent receivers. The logs cannot say so, so window and memory are written whole.
+    fn make_room(&mut self) {
+        let silent = self.memory.receivers.forget_silent();
+        for receiver in &silent {
+            self.window.forget(*receiver);
+        }
+        if !silent.is_empty() {
+            (self.log_bytes, self.memory.log_bytes) = (usize::MAX, usize::MAX);
         }
     }
 

@@ -1,0 +1,185 @@
+//! The clocks of the receivers whose documents come under topics of one source. Each receiver has a window of its own, in the time of its clock.
+//!
+//! The first receiver of a source is number 0, and its clock is among those of the source. So sources with one receiver are stored as before there were
+//! several.
+
+use iiot_core::clock::NodeClock;
+use std::collections::HashMap;
+
+/// The most further receivers that are remembered per source. Receptions of others are accepted without being remembered, and counted.
+const MAX_RECEIVERS: usize = 65_536;
+/// Where there is no more room, a receiver is forgotten after so long a silence, with its receptions.
+const SILENCE_NS: i64 = 86_400 * 1_000_000_000;
+/// Bytes of a stored receiver, without its key.
+const USED: usize = 33;
+
+/// What a document says of its node's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Uptime {
+    /// Milliseconds since the node started.
+    pub ms: u64,
+    pub counter: Option<u64>,
+    pub bits: u32,
+    pub received_at_ns: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Receiver {
+    clock: NodeClock,
+    /// When its last document with an uptime came.
+    heard_ns: i64,
+}
+
+/// What is committed, without the first receiver.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Receivers(HashMap<u64, Receiver>);
+
+impl Receivers {
+    /// The number of the receiver with this key. A document without an uptime belongs to the first receiver, unless its own is known; so does one without
+    /// a key.
+    pub(crate) fn number(
+        &self,
+        delta: &Self,
+        first: &mut Option<u64>,
+        key: Option<u64>,
+        has_uptime: bool,
+    ) -> u64 {
+        let Some(key) = key else {
+            return 0;
+        };
+        if first.is_none() && has_uptime {
+            *first = Some(key);
+        }
+        let is_further = *first != Some(key) && (has_uptime || self.now_ms(delta, key).is_some());
+        if is_further { key } else { 0 }
+    }
+
+    fn get(&self, delta: &Self, number: u64) -> Option<Receiver> {
+        let found = delta.0.get(&number).or_else(|| self.0.get(&number));
+        found.copied()
+    }
+
+    /// The present of a receiver's clock; none for one that is not remembered.
+    pub(crate) fn now_ms(&self, delta: &Self, number: u64) -> Option<i64> {
+        self.get(delta, number)?.clock.now_ms()
+    }
+
+    /// Advance the clock of a further receiver, which begins at `begin_ms`; returns its present, or none if there is no room for it.
+    pub(crate) fn advance(
+        &self,
+        delta: &mut Self,
+        number: u64,
+        begin_ms: i64,
+        uptime: Uptime,
+    ) -> Option<i64> {
+        let known = self.get(delta, number).map(|receiver| receiver.clock);
+        if known.is_none() && self.0.len() + delta.0.len() >= MAX_RECEIVERS {
+            return None;
+        }
+        let mut clock = known.unwrap_or_else(|| NodeClock::beginning_at(begin_ms));
+        let now_ms = clock.advance(uptime.ms, uptime.counter, uptime.bits);
+        let heard_ns = uptime.received_at_ns;
+        delta.0.insert(number, Receiver { clock, heard_ns });
+        Some(now_ms)
+    }
+
+    /// The time of a document that is judged late; none for a receiver that no document before has made known.
+    pub(crate) fn revisit(&self, number: u64, uptime: Uptime) -> Option<i64> {
+        let clock = &self.0.get(&number)?.clock;
+        let then_ms = clock.revisit(uptime.ms, uptime.counter, uptime.bits);
+        // See the first receiver's: an uptime from before a restart must not look like the future.
+        Some(then_ms.min(clock.now_ms().unwrap_or(i64::MAX)))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_RECEIVERS
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn merge(&mut self, delta: Self) {
+        self.0.extend(delta.0);
+    }
+
+    /// Forget those that have been silent for a day when the last one was heard. Returns their numbers.
+    pub(crate) fn forget_silent(&mut self) -> Vec<u64> {
+        let newest_ns = self.0.values().map(|receiver| receiver.heard_ns).max();
+        let since_ns = newest_ns.unwrap_or(0).saturating_sub(SILENCE_NS);
+        let silent = self.0.iter().filter(|(_, r)| r.heard_ns < since_ns);
+        let silent: Vec<u64> = silent.map(|(number, _)| *number).collect();
+        for number in &silent {
+            self.0.remove(number);
+        }
+        silent
+    }
+
+    /// Write all for storage: each u64 number, then `head`, the clock, i64 arrival, and zeros up to `size` bytes.
+    pub(crate) fn encode(&self, head: u8, size: usize, out: &mut Vec<u8>) {
+        for (number, receiver) in &self.0 {
+            out.extend_from_slice(&number.to_le_bytes());
+            let end = out.len() + size;
+            out.push(head);
+            receiver.clock.encode(out);
+            out.extend_from_slice(&receiver.heard_ns.to_le_bytes());
+            out.resize(end, 0);
+        }
+    }
+
+    /// Take one that [`Receivers::encode`] wrote, without number and head; `None` if it is something else.
+    pub(crate) fn replay(&mut self, number: u64, bytes: &[u8]) -> Option<()> {
+        let (clock, heard) = bytes.get(..USED)?.split_last_chunk()?;
+        let receiver = Receiver {
+            clock: NodeClock::decode(clock)?,
+            heard_ns: i64::from_le_bytes(*heard),
+        };
+        self.0.insert(number, receiver);
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    fn at(received_at_ns: i64) -> Uptime {
+        Uptime {
+            ms: 5_000,
+            counter: None,
+            bits: 32,
+            received_at_ns,
+        }
+    }
+
+    /// Beyond the bound a receiver is not remembered, until others have been silent for a day.
+    #[test]
+    fn only_silent_receivers_make_room() {
+        let mut receivers = Receivers::default();
+        let mut delta = Receivers::default();
+        for number in 1..=MAX_RECEIVERS as u64 {
+            let now_ms = receivers.advance(&mut delta, number, 7, at(0));
+            assert_eq!(now_ms, Some(7));
+        }
+        assert_eq!(receivers.advance(&mut delta, u64::MAX, 7, at(0)), None);
+        receivers.merge(std::mem::take(&mut delta));
+        assert!(receivers.is_full());
+
+        receivers.advance(&mut delta, 1, 7, at(SILENCE_NS)).unwrap();
+        receivers.merge(std::mem::take(&mut delta));
+        assert_eq!(receivers.forget_silent(), []);
+        assert_eq!(receivers.advance(&mut delta, u64::MAX, 7, at(0)), None);
+        receivers
+            .advance(&mut delta, 1, 7, at(SILENCE_NS + 1))
+            .unwrap();
+        receivers.merge(std::mem::take(&mut delta));
+        assert_eq!(receivers.forget_silent().len(), MAX_RECEIVERS - 1);
+        assert_eq!(receivers.advance(&mut delta, u64::MAX, 7, at(0)), Some(7));
+    }
+}
