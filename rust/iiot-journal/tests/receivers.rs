@@ -245,6 +245,31 @@ fn a_reject_moves_the_clock_of_its_receiver() {
     assert_eq!(broker.counts(), [4, 3, 0, 0]);
 }
 
+/// A reject from before a restart of its receiver, offered again behind it, pushes nothing out of the window.
+#[test]
+fn a_reject_from_before_a_restart_leaves_the_window_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = profile()
+        .text()
+        .replace("\"n1.t\"", "\"x.t\"")
+        .replace("path = \"sts.rx\"", "path = \"x.rx\"");
+    let mut broker = Broker::under(folder.path(), Arc::new(Profile::parse(&wrong).unwrap()));
+    broker.hear("first", MINUTE_MS, 1, 1);
+    broker.hear("south", SOUTH_MS, 500, 500);
+    drop(broker);
+    let mut broker = Broker::open(folder.path());
+    for n in 1..4 {
+        broker.hear("south", n * 1_000, n, n);
+    }
+
+    let retried = retried_under("broker", profile());
+    let retried = broker.journal.retry_rejects(retried, None).unwrap();
+
+    assert_eq!((retried.accepted, retried.duplicate), (2, 0));
+    broker.hear("south", 9_000, 4, 2);
+    assert_eq!(broker.counts()[..3], [6, 5, 1]);
+}
+
 /// A document without an uptime is judged at the present of its receiver.
 #[test]
 fn a_document_without_an_uptime_belongs_to_its_receiver() {
@@ -253,10 +278,11 @@ fn a_document_without_an_uptime_belongs_to_its_receiver() {
     broker.hear("north", NORTH_MS, 1, 1);
     broker.hear("south", SOUTH_MS, 1, 1);
     broker.hear("north", NORTH_MS + 90 * MINUTE_MS, 2, 2);
-    for receiver in ["south", "north", "north"] {
-        broker.send(receiver, r#"{"n1":{"t":27.6,"seq":1}}"#);
-    }
-    assert_eq!(broker.counts(), [6, 4, 2, 0]);
+    let document = r#"{"n1":{"t":27.6,"seq":1}}"#;
+    broker.send("south", document);
+    assert_eq!(broker.counts(), [4, 3, 1, 0]);
+    broker.send("north", document);
+    assert_eq!(broker.counts(), [5, 4, 1, 0]);
 }
 
 /// In a recording that is given a start, a further receiver begins at the present of the first one, and then follows its own clock.
@@ -274,16 +300,18 @@ fn a_recording_follows_the_clock_of_each_receiver() {
         .add_source(settings("broker"), Some(recording))
         .unwrap();
     let mut broker = Broker::of(journal, intake);
-    for (passed_ms, n) in [(0, 1), (20_000, 2)] {
+    broker.hear("north", NORTH_MS, 1, 1);
+    for (passed_ms, n) in [(20_000, 2), (40_000, 3)] {
         broker.hear("north", NORTH_MS + passed_ms, n, n);
         broker.hear("south", SOUTH_MS + passed_ms, n, n);
     }
+    broker.hear("south", SOUTH_MS + 60_000, 4, 4);
     assert!(broker.journal.sync(WAIT));
     let times: Vec<i64> = behind(&cursor)
         .iter()
         .map(|(_, time_ns, _)| (time_ns - NOON) / 1_000_000)
         .collect();
-    assert_eq!(times, [0, 1, 20_000, 20_001]);
+    assert_eq!(times, [0, 20_000, 20_001, 40_000, 40_001, 60_000]);
 }
 
 /// Where the window has no room, the receptions of a receiver that has been silent for a day make room.
