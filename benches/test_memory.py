@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from servers import Mosquitto, VictoriaMetrics, find_program
 pytestmark = [pytest.mark.native, pytest.mark.servers, pytest.mark.slow]
 
 LOAD_S = 30.0
+# The goals hold for a release build, with which scripts/bench.sh measures. The code of a build for tests is larger: 44.6 and 55.6 MB were seen instead
+# of 33.2 and 43.9.
+LARGER_CODE_MB = 11.5
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +34,10 @@ def programs() -> None:
 @pytest.mark.parametrize(("http", "figure"), [(False, "rss_rest_mb"), (True, "rss_rest_http_mb")])
 def test_a_gateway_at_rest_is_small(tmp_path: Path, *, http: bool, figure: str) -> None:
     """With both sinks connected and nothing to do, the goal is met."""
-    assert at_rest(tmp_path, http=http) <= GOALS[figure][1]
+    built = Path(sys.prefix) / "built"
+    is_release = built.is_file() and built.read_text().startswith("release ")
+
+    assert at_rest(tmp_path, http=http) <= GOALS[figure][1] + (0 if is_release else LARGER_CODE_MB)
 
 
 def test_an_outage_at_full_rate_is_borne_in_bounded_memory(tmp_path: Path) -> None:
