@@ -71,7 +71,7 @@ if [ "${1:-}" = --quick ]; then
 fi
 install_servers
 # The best build that is there, or else the one that is made soonest. Scripts and the wheel, which tests build, take the same profile.
-choose_build release tests ${quick:+dev}
+choose_build release tests
 step prepare dev
 if [ -n "${CI:-}" ] || command -v npm >/dev/null 2>&1; then
     step prepare_page
@@ -85,8 +85,8 @@ export PYO3_PYTHON="$PWD/$python"
 
 if [ -n "$quick" ]; then
     step cargo fmt --all --check
-    step cargo clippy --workspace --all-targets --quiet -- -D warnings
-    step cargo test --workspace --lib --quiet
+    step cargo clippy --profile tests --workspace --all-targets --quiet -- -D warnings
+    step cargo test --profile tests --workspace --lib --quiet
     step .venv/bin/ruff format --check --quiet
     step .venv/bin/ruff check --quiet
     step .venv/bin/mypy
