@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.native, pytest.mark.servers, pytest.mark.slow]
 LOAD_S = 30.0
 # The goals hold for a release build, with which scripts/bench.sh measures. The code of a build for tests is larger: 44.6 and 55.6 MB were
 # seen instead of 33.2 and 43.9.
-LARGER_CODE_MB = 11.5
+LARGER_CODE_MB = 13.0
 
 
 @pytest.fixture(autouse=True)
