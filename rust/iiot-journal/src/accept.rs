@@ -244,7 +244,7 @@ impl Group {
         let receiver = source.receiver(change, t.receiver, t.uptime_ms.is_some());
         let at_ns = item.received_at_ns;
         let node_ms = source.advance(change, receiver, t.uptime_ms, t.counter, at_ns);
-        let window_ms = node_ms.or_else(|| source.now_ms(change, receiver, at_ns));
+        let window_ms = node_ms.or_else(|| source.now_ms(change, receiver, t.receiver, at_ns));
         let is_duplicate = window_ms.is_some_and(|window_ms| {
             source.window.is_duplicate(
                 &change.delta,

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::memory::{Memory, MemoryDelta, Said, Stamping};
-use crate::receivers::Uptime;
+use crate::receivers::{ReceiverId, Uptime};
 use crate::row::NewTimes;
 use crate::source::{Clocks, Stored, stored, write_window};
 use crate::state::State;
@@ -14,8 +14,7 @@ use std::time::Duration;
 /// The node's time in a document, if known, and the time when the document came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeTime {
-    /// The key of its receiver.
-    pub receiver: Option<u64>,
+    pub receiver: Option<ReceiverId>,
     pub uptime_ms: Option<u64>,
     pub counter: Option<u64>,
     pub uptime_bits: u32,
@@ -109,6 +108,9 @@ impl Judge {
     fn further_ms(&mut self, receiver: u64, time: NodeTime) -> Option<i64> {
         let receivers = &self.memory.receivers;
         let delta = &mut self.delta.receivers;
+        if time.receiver.is_some_and(|id| !id.has_clock) {
+            return receivers.hear(delta, receiver, time.received_at_ns);
+        }
         let Some(uptime_ms) = time.uptime_ms else {
             return receivers.now_ms(delta, receiver);
         };

@@ -2,6 +2,7 @@
 
 use crate::deliveries::{Delivery, Redelivery};
 use crate::message_ids::MessageId;
+use crate::receivers::ReceiverId;
 use crate::report::Report;
 use crate::row_builder::Envelope;
 use crate::sink::Confirmation;
@@ -28,8 +29,8 @@ pub(crate) struct Telemetry {
     pub points: Range<u32>,
     /// Fingerprint of what names its device.
     pub device: u64,
-    /// The key of the receiver whose clock it has; see [`crate::receivers`].
-    pub receiver: Option<u64>,
+    /// The receiver whose clock or window it has; see [`crate::receivers`].
+    pub receiver: Option<ReceiverId>,
     /// Fingerprint of topic and document; none for one that is never a repeat.
     pub fingerprint: Option<u64>,
     pub age_ms: Option<u64>,
@@ -57,7 +58,7 @@ pub(crate) enum What {
     /// The document is a reject; its node's clock is used if it could be read.
     Reject {
         refusal: Refusal,
-        receiver: Option<u64>,
+        receiver: Option<ReceiverId>,
         uptime_ms: Option<u64>,
         counter: Option<u64>,
         whole: bool,

@@ -1,6 +1,7 @@
-//! The clocks of the receivers whose documents come under topics of one source. Each receiver has a window of its own, in the time of its clock.
+//! The clocks of the receivers of one source whose documents come under topics or from registered devices. Each receiver has a window of its own, in the
+//! time of its clock. A registered device without a clock has a window in the time of arrival.
 //!
-//! The first receiver of a source is number 0, and its clock is among those of the source. So sources with one receiver are stored as before there were
+//! The first receiver with a clock is number 0, and its clock is among those of the source. So sources with one receiver are stored as before there were
 //! several.
 
 use iiot_core::clock::NodeClock;
@@ -12,6 +13,15 @@ const MAX_RECEIVERS: usize = 65_536;
 const SILENCE_NS: i64 = 86_400 * 1_000_000_000;
 /// Bytes of a stored receiver, without its key.
 const USED: usize = 33;
+
+/// Who heard the nodes of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReceiverId {
+    /// Fingerprint of its name; never 0.
+    pub key: u64,
+    /// Its documents have an uptime, as its profile says.
+    pub has_clock: bool,
+}
 
 /// What a document says of its node's clock.
 #[derive(Debug, Clone, Copy)]
@@ -35,18 +45,21 @@ struct Receiver {
 pub(crate) struct Receivers(HashMap<u64, Receiver>);
 
 impl Receivers {
-    /// The number of the receiver with this key. A document without an uptime belongs to the first receiver, unless its own is known; so does one without
-    /// a key.
+    /// The number of a receiver. A document without an uptime belongs to the first receiver, unless its own is known or has no clock; so does one without a
+    /// receiver of its own.
     pub(crate) fn number(
         &self,
         delta: &Self,
         first: &mut Option<u64>,
-        key: Option<u64>,
+        receiver: Option<ReceiverId>,
         has_uptime: bool,
     ) -> u64 {
-        let Some(key) = key else {
+        let Some(ReceiverId { key, has_clock }) = receiver else {
             return 0;
         };
+        if !has_clock {
+            return key;
+        }
         if first.is_none() && has_uptime {
             *first = Some(key);
         }
@@ -73,7 +86,7 @@ impl Receivers {
         uptime: Uptime,
     ) -> Option<i64> {
         let known = self.get(delta, number).map(|receiver| receiver.clock);
-        if known.is_none() && self.0.len() + delta.0.len() >= MAX_RECEIVERS {
+        if known.is_none() && self.has_no_room(delta) {
             return None;
         }
         let mut clock = known.unwrap_or_else(|| NodeClock::beginning_at(begin_ms));
@@ -81,6 +94,25 @@ impl Receivers {
         let heard_ns = uptime.received_at_ns;
         delta.0.insert(number, Receiver { clock, heard_ns });
         Some(now_ms)
+    }
+
+    /// Note that a receiver without a clock was heard. Returns the time of arrival in milliseconds, or none if there is no room for the receiver.
+    pub(crate) fn hear(&self, delta: &mut Self, number: u64, received_at_ns: i64) -> Option<i64> {
+        if self.get(delta, number).is_none() && self.has_no_room(delta) {
+            return None;
+        }
+        let at_ms = received_at_ns / 1_000_000;
+        let receiver = Receiver {
+            // It would go on from here if its profile got a clock.
+            clock: NodeClock::beginning_at(at_ms),
+            heard_ns: received_at_ns,
+        };
+        delta.0.insert(number, receiver);
+        Some(at_ms)
+    }
+
+    fn has_no_room(&self, delta: &Self) -> bool {
+        self.0.len() + delta.0.len() >= MAX_RECEIVERS
     }
 
     /// The time of a document that is judged late; none for a receiver that no document before has made known.

@@ -3,6 +3,7 @@
 use crate::deliveries::Delivery;
 use crate::message_ids::MessageId;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
+use crate::receivers::ReceiverId;
 use crate::sites::SiteMark;
 use iiot_core::Decoded;
 use iiot_core::framed::Framed;
@@ -137,9 +138,7 @@ impl Document<'_> {
             return;
         }
         let device = self.device_key(&scan);
-        // A stream has one receiver.
-        let has_receiver = scan.has_clock() && (self.topic.is_some() || self.device.is_some());
-        let receiver = has_receiver.then_some(device.max(1));
+        let receiver = self.receiver(device, &scan);
         let (what, value_faults) = if let Some(fault) = fault {
             let refusal = Refusal {
                 reason: fault.reason.name(),
@@ -197,6 +196,21 @@ impl Document<'_> {
             value_faults,
         };
         documents.items.push(item);
+    }
+
+    /// A stream has one receiver. Topics without a clock have none of their own: there the profile's name of a node says which node it is.
+    fn receiver(&self, device: u64, scan: &Decoded<'_>) -> Option<ReceiverId> {
+        let has_clock = scan.has_clock();
+        let is_own = match (self.device, self.topic) {
+            // Devices of one kind have the same profile, and so give their nodes the same names.
+            (Some(_), _) => has_clock || !scan.sequences().is_empty(),
+            (None, Some(_)) => has_clock,
+            (None, None) => false,
+        };
+        is_own.then_some(ReceiverId {
+            key: device.max(1),
+            has_clock,
+        })
     }
 
     /// Fingerprint of what names the device whose clock the document has: the profile's `device`, the registered device, or the topic.

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Memory, MemoryDelta};
 use crate::message_ids::{MessageIds, NewIds};
-use crate::receivers::Uptime;
+use crate::receivers::{ReceiverId, Uptime};
 use crate::row::Supply;
 use iiot_core::clock::{NodeClock, StampClock};
 use iiot_core::moment::Belief;
@@ -125,11 +125,16 @@ impl Source {
         }
     }
 
-    /// The number of the receiver with this key.
-    pub(crate) fn receiver(&self, change: &mut Change, key: Option<u64>, has_uptime: bool) -> u64 {
+    /// The number of a receiver.
+    pub(crate) fn receiver(
+        &self,
+        change: &mut Change,
+        id: Option<ReceiverId>,
+        has_uptime: bool,
+    ) -> u64 {
         let delta = &change.memory.receivers;
         let first = &mut change.clocks.first;
-        self.memory.receivers.number(delta, first, key, has_uptime)
+        self.memory.receivers.number(delta, first, id, has_uptime)
     }
 
     /// Advance a receiver's clock to that of a document; returns milliseconds since the source's first document, if this one has a clock and its receiver is
@@ -160,18 +165,22 @@ impl Source {
             .advance(delta, receiver, begin_ms, uptime)
     }
 
-    /// The time of a document without a clock in the window of its receiver; none if the receiver is not remembered.
+    /// The time of a document without an uptime in the window of its receiver; none if the receiver is not remembered.
     pub(crate) fn now_ms(
         &self,
-        change: &Change,
+        change: &mut Change,
         receiver: u64,
+        id: Option<ReceiverId>,
         received_at_ns: i64,
     ) -> Option<i64> {
         if receiver == 0 {
             let now_ms = change.clocks.node.now_ms();
             return Some(now_ms.unwrap_or(received_at_ns / 1_000_000));
         }
-        let delta = &change.memory.receivers;
+        let delta = &mut change.memory.receivers;
+        if id.is_some_and(|id| !id.has_clock) {
+            return self.memory.receivers.hear(delta, receiver, received_at_ns);
+        }
         self.memory.receivers.now_ms(delta, receiver)
     }
 

@@ -6,7 +6,9 @@ mod common;
 use common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
 use iiot_core::profile::Profile;
 use iiot_core::{Scan, device_snapshot};
-use iiot_journal::{Confirmation, Cursor, Intake, Message, SinkReject, SourceSettings, Supply};
+use iiot_journal::{
+    Confirmation, Cursor, Intake, Journal, Message, SinkReject, SourceSettings, Supply,
+};
 use std::sync::Arc;
 
 fn profile(fields: &str) -> Arc<Profile> {
@@ -152,6 +154,71 @@ fn devices_share_neither_series_nor_clock() {
     for (line, s) in lines[2..].iter().zip([10, 10, 11, 11, 12]) {
         assert!(line.ends_with(&(NOON + s * SECOND).to_string()), "{line}");
     }
+}
+
+/// Devices of one kind count from 1 and name their nodes alike: equal documents of two devices are two. Each device has repeats, losses and a window of its own,
+/// also after a restart, and while the one that has a clock is silent.
+#[test]
+fn equal_sequence_numbers_of_two_devices_are_no_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "name = \"door\"\n[clock]\nuptime_ms = \"ts\"\n[[sequence]]\nnode = \"door\"\nseq = \"seq\"\n[[metric]]\npath = \"open\"\ntopic = \"open\"\nmeasurement = \"door\"\n";
+    let doors = |text: &str| SourceSettings {
+        profile: Arc::new(Profile::parse(text).unwrap()),
+        ..settings("doors")
+    };
+    let [bridge, front, back] = ["e1", "e2", "e3"].map(|id| snapshot(id, "Door"));
+    let counts = |journal: &Journal| {
+        let status = journal.status().unwrap();
+        balanced(&status);
+        ["accepted", "duplicate", "lost_on_air"].map(|name| status.intake[name])
+    };
+    {
+        // Under this profile the bridge becomes the first receiver of the source, with a clock.
+        let journal = open(folder.path());
+        let mut intake = journal.add_source(doors(text), None).unwrap();
+        push(
+            &mut intake,
+            &bridge,
+            r#"{"ts":5000,"open":1,"seq":1}"#,
+            NOON,
+        );
+        assert!(intake.settled(WAIT));
+        assert_eq!(counts(&journal), [1, 0, 0]);
+    }
+    let without_clock = text.replace("[clock]\nuptime_ms = \"ts\"\n", "");
+    {
+        let journal = open(folder.path());
+        let mut intake = journal.add_source(doors(&without_clock), None).unwrap();
+        for (seq, s) in [(1, 1), (1, 2), (4, 3)] {
+            for device in [&front, &back] {
+                let document = format!(r#"{{"open":1,"seq":{seq}}}"#);
+                push(&mut intake, device, &document, NOON + s * SECOND);
+            }
+        }
+        assert!(intake.settled(WAIT));
+        assert_eq!(counts(&journal), [5, 2, 4]);
+    }
+    let journal = open(folder.path());
+    let mut intake = journal.add_source(doors(&without_clock), None).unwrap();
+    let before = counts(&journal);
+    // 4 came 3 s after noon: it is a repeat for an hour.
+    for s in [3_603, 3_604] {
+        push(
+            &mut intake,
+            &back,
+            r#"{"open":1,"seq":4}"#,
+            NOON + s * SECOND,
+        );
+    }
+    push(
+        &mut intake,
+        &front,
+        r#"{"open":1,"seq":1}"#,
+        NOON + 90_000 * SECOND,
+    );
+    assert!(intake.settled(WAIT));
+    let after = counts(&journal);
+    assert_eq!([after[0] - before[0], after[1] - before[1]], [2, 1]);
 }
 
 /// A reject of the intake and one of a sink keep the device, so that offering them again gives the points that they would have been.
