@@ -1,18 +1,18 @@
 //! How many packets a second one core turns from bytes into line protocol, framing in chunks of 64 KiB included.
 //!
-//! `cargo bench -p iiot-core`. The input is made here from a fixed seed in the shape of the recorded log; with `IIOT_SHARED_DATA` it is the recording itself
-//! beside it. Every variant checks its counts before it is measured.
+//! `cargo bench -p iiot-core`. The inputs are the simulator's log and the original gateway's document; with `IIOT_SHARED_DATA` also the recording.
+//! Every variant checks its counts before it is measured.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
 #![allow(missing_docs, reason = "the macros of criterion make items without")]
 
-use std::fmt::Write;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::Command;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
+use iiot_simulate::{Settings, Simulator};
 
 const CHUNK_BYTES: usize = 65_536;
 const TIME_NS: i64 = 1_703_721_600_000_000_000;
@@ -24,53 +24,39 @@ struct Input {
     damaged: usize,
 }
 
-/// A log in the shape of the recorded one: telemetry among firmware log lines, some of it damaged.
-fn generated() -> Input {
-    let (mut text, mut state, packets) = (String::new(), 0x2545_f491_4f6c_dd1d_u64, 12_653_u64);
-    let mut draw = |below: u64| -> u64 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state % below
+/// The log of the simulator, with some documents cut off.
+fn simulated() -> Input {
+    let settings = Settings {
+        nodes: 1,
+        rate_per_s: 0.1,
+        seed: 1,
+        start_ns: TIME_NS,
     };
-    let mut damaged = 0;
-    for packet in 0..packets {
-        text.push_str(
-            "[INFO ] UART INT: 47 bytes, complete=true (node2_firmware src/main.rs:441)\n",
-        );
-        if draw(3) == 0 {
-            let line = "has_packet=true (node2_firmware src/main.rs:365)";
-            writeln!(text, "[INFO ] N2 Timer: total_count={packet}, {line}").unwrap();
+    let mut simulator = Simulator::new(settings).unwrap();
+    let mut log = Vec::new();
+    simulator.advance(i64::MAX, 12_653, &mut log);
+    let mut input = Input {
+        name: "simulated",
+        bytes: Vec::new(),
+        good: 0,
+        damaged: 0,
+    };
+    for line in log.split_inclusive(|byte| *byte == b'\n') {
+        let is_document = line.starts_with(b"[INFO ] JSON sent");
+        if is_document && (input.good + input.damaged) % 300 == 299 {
+            input.damaged += 1;
+            input.bytes.extend_from_slice(&line[..90]);
+            input.bytes.push(b'\n');
+        } else {
+            input.good += usize::from(is_document);
+            input.bytes.extend_from_slice(line);
         }
-        let start = text.len();
-        write!(
-            text,
-            "[INFO ] JSON sent via VCP: {{\"ts\":{},\"id\":\"N2\",\"n1\":{{\"t\":{}.{},\"h\":{},\"bat\":{},\"seq\":{}}},\"n2\":{{}},\
-             \"sig\":{{\"rssi\":-{},\"snr\":-{}.{}}},\"sts\":{{\"rx\":{packet},\"err\":0}}}}\\n",
-            (5000 + 1_800_000 * packet) % (1_u64 << 32),
-            draw(40),
-            draw(10),
-            40 + draw(60),
-            3400 + draw(300),
-            packet % 65_536,
-            60 + draw(70),
-            draw(20),
-            draw(10),
-        )
-        .unwrap();
-        if packet % 300 == 299 {
-            damaged += 1;
-            text.truncate(start + 60 + draw(60) as usize);
-        }
-        text.push_str(" (node2_firmware src/main.rs:573)\n");
     }
-    let (bytes, good) = (text.into_bytes(), (packets - damaged) as usize);
-    Input {
-        name: "generated",
-        bytes,
-        good,
-        damaged: damaged as usize,
-    }
+    assert_eq!(
+        (input.good + input.damaged) as u64,
+        simulator.counts().documents
+    );
+    input
 }
 
 /// The document of the original gateway, again and again.
@@ -163,7 +149,7 @@ fn decode(criterion: &mut Criterion) {
     ))
     .unwrap();
     let origin = Origin::new(&profile, "iiot", &[]).unwrap();
-    for input in [Some(generated()), Some(original()), recorded()]
+    for input in [Some(simulated()), Some(original()), recorded()]
         .into_iter()
         .flatten()
     {
