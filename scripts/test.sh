@@ -49,15 +49,16 @@ step() {
 
 # run_tests [ARGUMENTS OF PYTEST...]: without arguments the product tests, which mostly wait, and all others beside them.
 run_tests() {
-    local log others status=0
+    local log others status=0 selection=()
+    if [ -n "$quick" ]; then selection=(-m 'not slow'); fi
     if [ $# -gt 0 ]; then
-        $python -m pytest "$@"
+        $python -m pytest "${selection[@]}" "$@"
         return
     fi
     log="$(mktemp)"
-    $python -m pytest tests --ignore=tests/product >"$log" 2>&1 &
+    $python -m pytest "${selection[@]}" tests --ignore=tests/product >"$log" 2>&1 &
     others=$!
-    $python -m pytest tests/product || status=$?
+    $python -m pytest "${selection[@]}" tests/product || status=$?
     wait "$others" || status=$?
     cat "$log"
     rm -f "$log"
@@ -90,7 +91,7 @@ if [ -n "$quick" ]; then
     step .venv/bin/ruff format --check --quiet
     step .venv/bin/ruff check --quiet
     step .venv/bin/mypy
-    step $python -m pytest -m 'not slow' "$@"
+    step run_tests "$@"
     say "all good so far; without --quick everything runs"
     exit
 fi

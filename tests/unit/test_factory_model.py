@@ -93,6 +93,7 @@ def row(topic: str | None, item: Any) -> tuple[str, str, int]:
     return series, ",".join(fields), faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", [*TABLE, *OTHER_TOPICS])
 @settings(max_examples=100)
 @given(data=st.data())

@@ -51,15 +51,16 @@ def test_letters_and_spaces_stay_and_bytes_that_are_no_text_are_escapes() -> Non
     assert visible("\ud800") == "\\ud800"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A history and a journal with rejects of a device that means harm."""
-    (tmp_path / "evil.toml").write_text(PROFILE)
-    (tmp_path / "config.toml").write_text('[gateway]\nprofile = "evil.toml"\n[history]\npath = "history.db"\n[http]\nenabled = false\n')
-    (tmp_path / "evil.log").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
-    done = command(tmp_path, "replay", "evil.log", "--speed", "max", "--once")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history and a journal with rejects of a device that means harm. Commands only read them."""
+    folder = tmp_path_factory.mktemp("evil")
+    (folder / "evil.toml").write_text(PROFILE)
+    (folder / "config.toml").write_text('[gateway]\nprofile = "evil.toml"\n[history]\npath = "history.db"\n[http]\nenabled = false\n')
+    (folder / "evil.log").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
+    done = command(folder, "replay", "evil.log", "--speed", "max", "--once")
     assert done.returncode == 0, done.stderr
-    return tmp_path
+    return folder
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
