@@ -42,9 +42,7 @@ pub struct Delta {
     tracks: HashMap<u64, Track>,
     /// The accepted receptions, to be stored with the frames.
     pub entries: Vec<Entry>,
-    /// The change in frames lost on air.
-    pub lost_on_air: i64,
-    /// The same per node, in the order in which it was found.
+    /// The change in frames lost on air per node, in the order in which it was found.
     pub lost_by_node: Vec<(u64, i64)>,
     /// Receptions that are not remembered, because there are [`MAX_ENTRIES`] already: their repeats will be accepted.
     pub not_remembered: u64,
@@ -78,19 +76,23 @@ impl Window {
         self.note(delta, receiver, receptions, time_ms, false);
     }
 
-    /// Accept receptions that came earlier and are judged only now. Returns the change in frames lost on air, per node.
+    /// Accept receptions that came earlier and are judged only now. Returns the counts.
     pub fn accept_late(
         &mut self,
         receiver: u64,
         receptions: &[Reception],
         time_ms: i64,
         window_ms: i64,
-    ) -> Vec<(u64, i64)> {
+    ) -> Delta {
         let mut delta = Delta::default();
         self.note(&mut delta, receiver, receptions, time_ms, true);
-        let lost_by_node = std::mem::take(&mut delta.lost_by_node);
-        self.merge(delta, window_ms);
-        lost_by_node
+        let noted = Delta {
+            entries: std::mem::take(&mut delta.entries),
+            tracks: std::mem::take(&mut delta.tracks),
+            ..Delta::default()
+        };
+        self.merge(noted, window_ms);
+        delta
     }
 
     fn note(
@@ -130,7 +132,6 @@ impl Window {
             if let Some(track) = delta.tracks.get_mut(&link) {
                 let lost = track.advance(r, late);
                 if lost != 0 {
-                    delta.lost_on_air += lost;
                     delta.lost_by_node.push((r.node, lost));
                 }
             }
@@ -222,10 +223,14 @@ mod tests {
         }
     }
 
+    fn lost(delta: &Delta) -> i64 {
+        delta.lost_by_node.iter().map(|(_, lost)| lost).sum()
+    }
+
     fn accept(window: &mut Window, r: Reception, at: i64) -> i64 {
         let mut delta = Delta::default();
         window.accept(&mut delta, 0, &[r], at);
-        let lost = delta.lost_on_air;
+        let lost = lost(&delta);
         window.merge(delta, 3_600_000);
         lost
     }
@@ -281,7 +286,7 @@ mod tests {
             boot: Some(1),
             ..reception(1)
         };
-        let mut late = |r| window.accept_late(0, &[r], 2, 3_600_000);
+        let mut late = |r| window.accept_late(0, &[r], 2, 3_600_000).lost_by_node;
 
         assert_eq!(late(reception(1002)), [(1, -1)]);
         assert_eq!(late(reception(5)), []);
@@ -301,7 +306,7 @@ mod tests {
         for (receiver, seq, at) in [(0, 5, 0), (9, 7, 9_000_000), (9, 8, 9_000_001)] {
             window.accept(&mut delta, receiver, &[reception(seq)], at);
         }
-        assert_eq!(delta.lost_on_air, 0);
+        assert_eq!(lost(&delta), 0);
         window.merge(delta, 1_000);
 
         let stored = Window::decode(&window.encode()).unwrap();
@@ -379,9 +384,6 @@ mod tests {
                 window.accept(&mut delta, 0, &[r], 0);
             }
         }
-        assert_eq!(
-            (delta.not_tracked, delta.lost_on_air),
-            (6, 3 * MAX_NODES as i64)
-        );
+        assert_eq!((delta.not_tracked, lost(&delta)), (6, 3 * MAX_NODES as i64));
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::commit::{Group, NewFrame};
 use crate::error::Result;
-use crate::links::LinkCounts;
 use crate::message_ids::Named;
 use crate::queue::{Documents, Item, Refusal, Telemetry, What};
 use crate::reject::NewReject;
@@ -261,52 +260,17 @@ impl Group {
         };
         let Some(times) = times else {
             self.count("duplicate", 1);
-            for reception in receptions {
-                let counts = LinkCounts {
-                    duplicate: 1,
-                    ..LinkCounts::default()
-                };
-                self.links.add(&source.name, reception.node, counts);
-            }
+            self.count_receptions(&source.name, receptions, false);
             return Ok(Outcome::Duplicate);
         };
-        let lost_before = change.delta.lost_on_air;
         if let Some(window_ms) = window_ms {
             let delta = &mut change.delta;
             source.window.accept(delta, receiver, receptions, window_ms);
         } else {
             change.delta.not_remembered += receptions.len() as u64;
         }
-        let lost = change.delta.lost_on_air - lost_before;
-        if lost != 0 {
-            self.count("lost_on_air", lost);
-        }
-        for (name, count) in [
-            (
-                "receptions_not_remembered",
-                &mut change.delta.not_remembered,
-            ),
-            ("losses_not_tracked", &mut change.delta.not_tracked),
-        ] {
-            let count = std::mem::take(count);
-            if count > 0 {
-                self.count(name, count as i64);
-            }
-        }
-        for reception in receptions {
-            let counts = LinkCounts {
-                accepted: 1,
-                ..LinkCounts::default()
-            };
-            self.links.add(&source.name, reception.node, counts);
-        }
-        for (node, lost_on_air) in change.delta.lost_by_node.drain(..) {
-            let counts = LinkCounts {
-                lost_on_air,
-                ..LinkCounts::default()
-            };
-            self.links.add(&source.name, node, counts);
-        }
+        self.count_noted(&source.name, &mut change.delta);
+        self.count_receptions(&source.name, receptions, true);
         self.count("accepted", 1);
         let frame = NewFrame {
             times: &times,

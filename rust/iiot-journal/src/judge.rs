@@ -80,12 +80,8 @@ impl Judge {
         Some(given.times)
     }
 
-    /// Accept a document unless it repeats one that was accepted. Returns the change in frames lost on air per node; none for a repeat.
-    pub(crate) fn accept(
-        &mut self,
-        receptions: &[Reception],
-        time: NodeTime,
-    ) -> Option<Vec<(u64, i64)>> {
+    /// Accept a document unless it repeats one that was accepted. Returns the counts; none for a repeat.
+    pub(crate) fn accept(&mut self, receptions: &[Reception], time: NodeTime) -> Option<Delta> {
         let receivers = &self.memory.receivers;
         let first = &mut self.clocks.first;
         let has_uptime = time.uptime_ms.is_some();
@@ -96,7 +92,9 @@ impl Judge {
         };
         let Some(at_ms) = at_ms else {
             // There is no room for its receiver.
-            return Some(Vec::new());
+            let mut noted = Delta::default();
+            noted.not_remembered = receptions.len() as u64;
+            return Some(noted);
         };
         let (window, window_ms) = (&mut self.window, self.window_ms);
         let none = Delta::default();

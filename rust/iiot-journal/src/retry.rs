@@ -6,7 +6,6 @@ use crate::directory::{Directory, LookedUp};
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::judge::{Judge, NodeTime};
-use crate::links::LinkCounts;
 use crate::memory::Said;
 use crate::messages::{DEVICE_DISABLED, UNKNOWN_DEVICE};
 use crate::queue::Documents;
@@ -213,27 +212,15 @@ fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
         given_ns: None,
         is_shared: false,
     };
-    let lost_by_node = judge.accept(receptions, node_time);
+    let mut noted = judge.accept(receptions, node_time);
     // A document that was never a frame has only the time of its arrival.
-    let times = lost_by_node
+    let times = noted
         .as_ref()
         .and_then(|_| judge.times(&said, earlier(time_ns, telemetry.age_ms)));
     let is_new = times.is_some();
-    for reception in receptions {
-        let counts = LinkCounts {
-            accepted: u64::from(is_new),
-            duplicate: u64::from(!is_new),
-            lost_on_air: 0,
-        };
-        group.links.add(source, reception.node, counts);
-    }
-    for (node, lost_on_air) in lost_by_node.iter().flatten().copied() {
-        group.count("lost_on_air", lost_on_air);
-        let counts = LinkCounts {
-            lost_on_air,
-            ..LinkCounts::default()
-        };
-        group.links.add(source, node, counts);
+    group.count_receptions(source, receptions, is_new);
+    if let Some(noted) = &mut noted {
+        group.count_noted(source, noted);
     }
     if let Some(times) = times {
         u.times = times;

@@ -378,19 +378,27 @@ fn receivers_beyond_the_bound_are_counted() {
     assert_eq!(broker.counts(), [MOST as i64 + 5, MOST as i64 + 2, 3, 0]);
     let status = broker.journal.status().unwrap();
     assert_eq!(status.intake["receptions_not_remembered"], 2);
+    // A reject of such a receiver, offered again, is counted as well.
+    broker.send("further", r#"{"ts":7000,"n9":{"t":27.6,"seq":1}}"#);
+    let mended = profile().text().replace("\"n1.", "\"n9.");
+    let mended = retried_under("broker", Arc::new(Profile::parse(&mended).unwrap()));
+    let retried = broker.journal.retry_rejects(mended, None).unwrap();
+    assert_eq!(retried.accepted, 1);
+    let status = broker.journal.status().unwrap();
+    assert_eq!(status.intake["receptions_not_remembered"], 3);
 
     // A day later, those that were silent make room.
     let document = r#"{"ts":4000000,"n1":{"t":27.6,"seq":3}}"#;
     for receiver in ["0", "1", "further", "further"] {
         broker.send_at(receiver, document, NOON + 86_401 * SECOND);
     }
-    assert_eq!(broker.counts()[1..3], [MOST as i64 + 5, 4]);
+    assert_eq!(broker.counts()[1..3], [MOST as i64 + 6, 4]);
     drop(broker);
     let mut broker = Broker::open(folder.path());
     for receiver in ["further", "another"] {
         broker.send_at(receiver, document, NOON + 86_402 * SECOND);
     }
-    assert_eq!(broker.counts()[1..3], [MOST as i64 + 6, 5]);
+    assert_eq!(broker.counts()[1..3], [MOST as i64 + 7, 5]);
     let status = broker.journal.status().unwrap();
-    assert_eq!(status.intake["receptions_not_remembered"], 2);
+    assert_eq!(status.intake["receptions_not_remembered"], 3);
 }
