@@ -4,7 +4,7 @@
 
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
-use crate::links::Links;
+use crate::links::{LinkCounts, Links};
 use crate::prune::{self, Prunable};
 use crate::reject::{self, NewReject};
 use crate::report::{Outcome, Report};
@@ -15,6 +15,7 @@ use crate::sink::{Confirmation, Sink};
 use crate::sites::{NewSites, Written};
 use crate::source::Change;
 use crate::state::State;
+use iiot_core::window::{Delta, Reception};
 use rusqlite::params;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -77,6 +78,44 @@ impl Group {
 
     pub(crate) fn count(&mut self, name: impl Into<Cow<'static, str>>, by: i64) {
         *self.counts.entry(name.into()).or_default() += by;
+    }
+
+    /// Count the receptions of a document that was accepted, or was a repeat.
+    pub(crate) fn count_receptions(
+        &mut self,
+        source: &str,
+        receptions: &[Reception],
+        is_new: bool,
+    ) {
+        for reception in receptions {
+            let counts = LinkCounts {
+                accepted: u64::from(is_new),
+                duplicate: u64::from(!is_new),
+                lost_on_air: 0,
+            };
+            self.links.add(source, reception.node, counts);
+        }
+    }
+
+    /// Count what the window found, and what it had no room for. Nothing of it is left, so that it is counted once.
+    pub(crate) fn count_noted(&mut self, source: &str, delta: &mut Delta) {
+        for (node, lost_on_air) in delta.lost_by_node.drain(..) {
+            self.count("lost_on_air", lost_on_air);
+            let counts = LinkCounts {
+                lost_on_air,
+                ..LinkCounts::default()
+            };
+            self.links.add(source, node, counts);
+        }
+        for (name, count) in [
+            ("receptions_not_remembered", &mut delta.not_remembered),
+            ("losses_not_tracked", &mut delta.not_tracked),
+        ] {
+            let count = std::mem::take(count);
+            if count > 0 {
+                self.count(name, count as i64);
+            }
+        }
     }
 
     /// Add a frame to the row that is being built, or begin another row if it does not fit. Returns the frame's position.

@@ -1,7 +1,5 @@
 //! Counts per node about its radio link since the start, beside the ledger, to show radio quality. Not stored.
 
-use crate::commit::Group;
-use iiot_core::window::{Delta, Reception};
 use std::collections::HashMap;
 
 /// At most this many nodes per source; further ones are not counted here.
@@ -57,45 +55,5 @@ impl Links {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl Group {
-    /// Count the receptions of a document that was accepted, or was a repeat.
-    pub(crate) fn count_receptions(
-        &mut self,
-        source: &str,
-        receptions: &[Reception],
-        is_new: bool,
-    ) {
-        for reception in receptions {
-            let counts = LinkCounts {
-                accepted: u64::from(is_new),
-                duplicate: u64::from(!is_new),
-                lost_on_air: 0,
-            };
-            self.links.add(source, reception.node, counts);
-        }
-    }
-
-    /// Count what the window found, and what it had no room for. Nothing of it is left, so that it is counted once.
-    pub(crate) fn count_noted(&mut self, source: &str, delta: &mut Delta) {
-        for (node, lost_on_air) in delta.lost_by_node.drain(..) {
-            self.count("lost_on_air", lost_on_air);
-            let counts = LinkCounts {
-                lost_on_air,
-                ..LinkCounts::default()
-            };
-            self.links.add(source, node, counts);
-        }
-        for (name, count) in [
-            ("receptions_not_remembered", &mut delta.not_remembered),
-            ("losses_not_tracked", &mut delta.not_tracked),
-        ] {
-            let count = std::mem::take(count);
-            if count > 0 {
-                self.count(name, count as i64);
-            }
-        }
     }
 }
