@@ -101,7 +101,7 @@ def test_a_unit_beside_the_gateway_shares_its_user_and_folder(name: str) -> None
         assert other[key] == gateway[key], key
 
 
-def test_the_package_holds_profiles_stub_and_type_marker() -> None:
+def test_the_package_holds_profiles_stubs_and_type_marker() -> None:
     """What the wheel needs lies where maturin takes it from."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     package = ROOT / "python" / "iiot_gateway"
@@ -109,6 +109,9 @@ def test_the_package_holds_profiles_stub_and_type_marker() -> None:
     assert project["tool"]["maturin"]["module-name"] == "iiot_gateway._native"
     assert (package / "py.typed").is_file()
     assert (package / "_native.pyi").is_file()
+    assert {file.stem for file in (package / "_stubs").glob("*.pyi")} - {"__init__"} <= {
+        file.stem for file in (ROOT / "rust" / "iiot-native" / "src").glob("*.rs")
+    }
     assert (package / "profiles" / "lora-bridge.toml").is_file()
 
 
