@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::number::integer;
 use crate::render::push_value;
 use crate::rules::{Repeats, Rules, ValueType};
-use crate::scan::Scan;
+use crate::scan::{Scan, earlier};
 use crate::values::usable;
 
 /// A document and the values found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and typed points
@@ -94,6 +94,17 @@ impl<'a> Decoded<'a> {
             .time
             .and_then(|own| own.at(uptime_start_ns))
             .filter(|own| self.rules.belief.holds(*own, received_at_ns))
+    }
+
+    /// The time of the document if nothing is known of its device or of documents before: its own, or that of its arrival less its age.
+    pub fn time_alone(&self, received_at_ns: i64) -> FrameTime {
+        FrameTime {
+            time_ns: self
+                .own_time(received_at_ns, None)
+                .unwrap_or_else(|| earlier(received_at_ns, self.age_ms())),
+            received_at_ns,
+            uptime_start_ns: None,
+        }
     }
 
     /// Which times of the document and its points cannot be used for a document that arrived at `received_at_ns`, from a device whose start is not known;

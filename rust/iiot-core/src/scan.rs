@@ -232,6 +232,15 @@ impl Scan {
         &self.sequences
     }
 
+    /// The nodes that sent the document just now, with their numbers. Of a document whose values had waited there are none, because its node may sleep again.
+    pub fn heard(&self) -> impl Iterator<Item = (&str, &Sequence)> {
+        let sequences = match self.age_ms() {
+            Some(_) => &[],
+            None => self.sequences(),
+        };
+        sequences.iter().map(|it| (self.node_name(it), it))
+    }
+
     /// The name of a node of [`Scan::sequences`].
     pub fn node_name(&self, sequence: &Sequence) -> &str {
         self.names

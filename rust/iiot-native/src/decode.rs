@@ -1,14 +1,13 @@
 //! `Profile`, `Decoder`, `Pacer`: decoding without a journal.
 
 use crate::errors;
-use iiot_core::clock::NodeClock;
-use iiot_core::scan::{Scan, ScanFault, ScanFaultReason, earlier};
-use iiot_core::{ChannelFramer, FrameTime, Framed, Origin, quote};
+use iiot_core::scan::{Scan, ScanFault, ScanFaultReason};
+use iiot_core::{ChannelFramer, Framed, Origin, quote};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Rules that turn documents into points.
 #[pyclass(frozen, module = "iiot_gateway._native")]
@@ -44,12 +43,10 @@ impl Profile {
         let mut scan = Scan::new();
         // A document without a usable value still names its node.
         let _ = self.core.scan(document, &mut scan);
-        if scan.age_ms().is_some() {
-            return Vec::new();
-        }
-        let sequences = scan.sequences().iter();
-        let heard = sequences.map(|it| (scan.node_name(it).to_owned(), it.boot, it.seq));
-        heard.collect()
+        let heard = scan.heard();
+        heard
+            .map(|(node, it)| (node.to_owned(), it.boot, it.seq))
+            .collect()
     }
 }
 
@@ -199,13 +196,7 @@ impl Decoder {
         received_at_ns: i64,
         publishes: bool,
     ) {
-        let time = FrameTime {
-            time_ns: found
-                .own_time(received_at_ns, None)
-                .unwrap_or_else(|| earlier(received_at_ns, found.age_ms())),
-            received_at_ns,
-            uptime_start_ns: None,
-        };
+        let time = found.time_alone(received_at_ns);
         let unused = found.unused_times(received_at_ns);
         to.unused_times
             .extend(unused.iter().map(ToString::to_string));
@@ -265,18 +256,10 @@ impl Decoded {
     }
 }
 
-struct Pacing {
-    framer: ChannelFramer,
-    scan: Scan,
-    clock: NodeClock,
-    pushed: u64,
-}
-
 /// Cuts a recording into pieces by the node's own clock.
 #[pyclass(frozen, module = "iiot_gateway._native")]
 pub(crate) struct Pacer {
-    profile: Arc<iiot_core::Profile>,
-    state: Mutex<Pacing>,
+    core: Mutex<iiot_core::Pacer>,
 }
 
 #[pymethods]
@@ -284,41 +267,25 @@ impl Pacer {
     #[new]
     #[pyo3(signature = (profile, *, max_document_bytes = 65_536, rtt_channel = None))]
     fn new(profile: &Profile, max_document_bytes: usize, rtt_channel: Option<&str>) -> Self {
-        let state = Pacing {
-            framer: ChannelFramer::new(max_document_bytes, rtt_channel),
-            scan: Scan::new(),
-            clock: NodeClock::default(),
-            pushed: 0,
-        };
+        let framer = ChannelFramer::new(max_document_bytes, rtt_channel);
+        let core = iiot_core::Pacer::new(Arc::clone(&profile.core), framer);
         Self {
-            profile: Arc::clone(&profile.core),
-            state: Mutex::new(state),
+            core: Mutex::new(core),
         }
     }
 
-    /// See [`ChannelFramer::skip`].
     fn skip(&self, chunk: &[u8]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.framer.skip(chunk);
+        self.core().skip(chunk);
     }
 
     fn push(&self, chunk: &[u8]) -> Vec<(u64, i64)> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Pacing {
-            framer,
-            scan,
-            clock,
-            pushed,
-        } = &mut *state;
-        let mut pieces = Vec::new();
-        framer.feed_with(chunk, &self.profile, scan, |framed, found, _| {
-            if let (Framed::Document { end, .. }, Some(uptime)) = (framed, found.uptime_ms()) {
-                let ms = clock.advance(uptime, found.packet_counter(), self.profile.uptime_bits());
-                pieces.push((end.saturating_sub(*pushed), ms));
-            }
-        });
-        *pushed += chunk.len() as u64;
-        pieces
+        self.core().push(chunk)
+    }
+}
+
+impl Pacer {
+    fn core(&self) -> MutexGuard<'_, iiot_core::Pacer> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
