@@ -1,13 +1,13 @@
-//! Both ends of the broker: the publisher is the gateway's client with the gateway's settings, the subscriber is a bare socket.
+//! The two clients of the broker. The publisher uses the gateway's MQTT library with the gateway's settings; the subscriber is a bare socket.
 
 use rumqttc_v4::{AsyncClient, Broker, Event, EventLoop, MqttOptions, Packet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
-/// As `[mqtt] inflight`.
+/// The default of `[mqtt] inflight`.
 const IN_FLIGHT: u16 = 1000;
-/// As in `iiot-mqtt`.
+/// The value in `iiot-mqtt`.
 const REQUEST_BATCH: usize = 256;
 
 /// An event loop of one thread.
@@ -15,7 +15,7 @@ pub fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A connected client with the settings of the gateway's.
+/// Connect a client with the settings of the gateway.
 pub async fn publisher(name: &str, port: u16) -> (AsyncClient, EventLoop) {
     let mut options = MqttOptions::new(name, Broker::tcp("127.0.0.1", port));
     options
@@ -38,7 +38,7 @@ pub async fn publisher(name: &str, port: u16) -> (AsyncClient, EventLoop) {
     (client, events)
 }
 
-/// A connected client whose event loop runs in a thread of its own.
+/// Connect a client whose event loop runs in a thread of its own.
 pub fn in_background(name: &str, port: u16) -> AsyncClient {
     let name = name.to_owned();
     let (sender, connected) = std::sync::mpsc::channel();
@@ -52,14 +52,14 @@ pub fn in_background(name: &str, port: u16) -> AsyncClient {
     connected.recv().unwrap()
 }
 
-/// A PUBLISH that came.
+/// A received PUBLISH.
 pub struct Received<'a> {
     pub topic: &'a [u8],
     pub payload: &'a [u8],
     pub retain: bool,
 }
 
-/// Subscribes at `QoS` 1 and acknowledges everything, one write a read.
+/// Subscribes at `QoS` 1 and acknowledges every message, with one write per read.
 pub struct Subscriber {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -74,7 +74,7 @@ fn string(text: &str) -> Vec<u8> {
 }
 
 impl Subscriber {
-    /// Connected when this returns; the SUBACK comes before the first message.
+    /// Connect and subscribe. When this returns, the connection exists; the SUBACK comes before the first message.
     pub fn connect(port: u16, filters: &[&str]) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -105,7 +105,7 @@ impl Subscriber {
         }
     }
 
-    /// Wait for bytes and give every whole PUBLISH in them; false at the end of the stream.
+    /// Wait for bytes, and pass on every whole PUBLISH in them. Returns false at the end of the stream.
     pub fn read(&mut self, mut visit: impl FnMut(&Received<'_>)) -> bool {
         let got = self
             .stream
@@ -142,7 +142,7 @@ impl Subscriber {
     }
 }
 
-/// First byte and body of the packet at the beginning, if it is all there.
+/// The first byte and the body of the packet at the beginning, if the packet is complete.
 fn packet(bytes: &[u8]) -> Option<(u8, std::ops::Range<usize>)> {
     let first = *bytes.first()?;
     let (mut length, mut at) = (0, 1);

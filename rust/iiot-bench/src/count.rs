@@ -1,9 +1,9 @@
-//! The one subscriber: counts what is published, and sees that packets come once and in order.
+//! A subscriber that counts messages, and checks that they arrive once and in order.
 
 use crate::broker::Subscriber;
 use crate::starter::{Arguments, say};
 
-/// Topics of the profile; not those that a gateway has about itself.
+/// The topics of the profile, without those of the gateway's own messages.
 pub const FILTERS: [&str; 4] = [
     "iiot/node1/+",
     "iiot/node2/+",

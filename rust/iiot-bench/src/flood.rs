@@ -1,4 +1,4 @@
-//! Everything at once: a bare publisher and a bare poster, each in its own thread, each waiting for every acknowledgement.
+//! A bare publisher and a bare poster at full speed, side by side, each in its own thread. Both wait for every acknowledgement.
 
 use crate::broker;
 use crate::render::Rendered;
@@ -8,7 +8,7 @@ use rumqttc_v4::{AsyncClient, Event, EventLoop, Packet, PublishOptions, QoS};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// As `[influxdb] batch_lines`.
+/// The default of `[influxdb] batch_lines`.
 pub const BATCH_LINES: usize = 5000;
 
 pub fn run(arguments: &Arguments) {
@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments) {
     say("done");
 }
 
-/// Connected, with the gateway's settings.
+/// Connect with the gateway's settings.
 pub fn poster(url: &str) -> Poster {
     let poster = Poster::new(Config {
         url: url.to_owned(),
@@ -61,7 +61,7 @@ fn post(poster: &Poster, rendered: &Rendered) -> Duration {
     began.elapsed()
 }
 
-/// The fastest use of the client that still waits for every acknowledgement.
+/// Publish as fast as the client can while it waits for every acknowledgement.
 async fn publish(
     client: AsyncClient,
     events: &mut EventLoop,

@@ -1,5 +1,5 @@
-//! A bare subscriber with the same client library, which acknowledges by hand every two milliseconds; and what fills its session. With `--url` a poster
-//! beside it, which knows nothing of the messages and posts their lines, rendered before.
+//! A bare subscriber with the gateway's client library, which acknowledges messages every two milliseconds, and the publisher that fills its session. With
+//! `--url`, a poster runs beside the subscriber. It posts lines that were rendered before, whatever the subscriber receives.
 
 use crate::starter::{Arguments, say, wait_for_go};
 use crate::{broker, flood};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const FILTER: &str = "factory/#";
 const TOPIC: &str = "factory/dosing/consumption";
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(2);
-/// Documents in which one second differs from the next.
+/// The number of documents that have the same second as their own time.
 const PER_SECOND: u64 = 1000;
 
 async fn subscriber(client_id: &str, port: u16) -> (AsyncClient, EventLoop) {
@@ -43,7 +43,7 @@ fn document(n: u64, start_s: u64) -> String {
     )
 }
 
-/// The lines of such documents, each with a time of its own, in bodies as the gateway posts them.
+/// The lines of such documents, each with its own time, in request bodies of the gateway's size.
 fn bodies(count: u64, start_s: u64, profile: &str) -> Vec<Vec<u8>> {
     let profile = Profile::parse(profile).unwrap();
     let origin = Origin::new(&profile, "", &[]).unwrap();
@@ -57,7 +57,7 @@ fn bodies(count: u64, start_s: u64, profile: &str) -> Vec<Vec<u8>> {
             let decoded = profile
                 .decode(Some(TOPIC.as_bytes()), document.as_bytes(), &mut scan)
                 .unwrap();
-            // Behind the second in the document, so that none of its points has the time of another.
+            // The time moves on within the second of the document, so that no two points have the same time.
             let time_ns = (start_s * 1_000 + n) as i64 * 1_000_000;
             let mut line = Vec::new();
             decoded.write_lines(&origin, FrameTime::at(time_ns), &mut line);
@@ -70,7 +70,7 @@ fn bodies(count: u64, start_s: u64, profile: &str) -> Vec<Vec<u8>> {
     chunks.map(body).collect()
 }
 
-/// Make a session that keeps what comes.
+/// Create a session in which messages wait.
 pub fn prepare(arguments: &Arguments) {
     broker::runtime().block_on(async {
         let id = arguments.text("client");
@@ -89,7 +89,7 @@ pub fn prepare(arguments: &Arguments) {
     say("ready");
 }
 
-/// Publish documents of 250 bytes, `rate` per second if that is given, else as fast as the broker takes them.
+/// Publish documents of 250 bytes: `rate` per second if it is given, or else as fast as the broker accepts them.
 pub fn fill(arguments: &Arguments) {
     let count: u64 = arguments.number("count");
     let start: u64 = arguments.number("start");
@@ -119,7 +119,7 @@ pub fn fill(arguments: &Arguments) {
     say("ready");
 }
 
-/// Take what waits in a session; says how long that took, and when the poster had ended too.
+/// Receive all messages that wait in a session. Prints how long this took, and when the poster ended.
 pub fn take(arguments: &Arguments) {
     let until: usize = arguments.number("until");
     let posting = arguments.get("url").map(|url| {

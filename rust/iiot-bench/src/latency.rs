@@ -1,10 +1,10 @@
-//! Line-in to subscriber in three lanes, all at the same rate and a third of a period apart, through the same broker to the same
-//! subscriber. A packet has arrived when the last of its messages has.
+//! Measures the time from a log line to the subscriber in three lanes. All have the same rate, broker and subscriber, and are a third of a period apart. A packet
+//! has arrived when the last of its messages has arrived.
 //!
 //! ```text
-//! gateway   a line into the gateway's port
-//! relay     the same line into another port, whose reader publishes messages that were rendered before: what the way of a line costs
-//!           without a gateway on it (the terminal, the wake-ups), and without its promises
+//! gateway   a line goes into the gateway's port
+//! relay     the same line goes into another port, whose reader publishes messages that were rendered before. This is the cost of the path
+//!           (the terminal, the wake-ups) without the gateway and its promises
 //! bare      the messages are published, without a line
 //! ```
 
@@ -18,12 +18,12 @@ use std::os::fd::FromRawFd;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Not counted: connections, caches and the allocator settle.
+/// The first packets are not counted, because connections, caches and the allocator are not yet warm.
 const WARM_UP: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LANES: [&str; 3] = ["gateway", "relay", "bare"];
 
-/// When the last message of each packet of a lane was read.
+/// The time when the last message of each packet of a lane was read.
 struct Lane {
     prefix: &'static [u8],
     seen: usize,
@@ -67,8 +67,8 @@ pub fn run(arguments: &Arguments) {
     let period = Duration::from_secs_f64(1.0 / arguments.number::<f64>("rate"));
     let bare = Publisher::new("bare", port, &log, &profile);
     let packets = bare.rendered.frames.len();
-    // SAFETY: whoever started us passed the descriptors for this, and nobody else in this process uses them. Opening one anew by its
-    // path would make another terminal.
+    // SAFETY: the parent process passed these descriptors for this use, and nothing else in this process uses them. Opening one again by its
+    // path would create another terminal.
     let [mut line_in, mut relay_in] =
         ["fd", "relay-fd"].map(|name| unsafe { File::from_raw_fd(arguments.number(name)) });
     relay(
@@ -115,7 +115,7 @@ fn sleep_until(due: Instant) {
     std::thread::sleep(due.saturating_duration_since(Instant::now()));
 }
 
-/// Publish a packet's messages for each line that comes.
+/// Publish the messages of a packet for each line that arrives.
 fn relay(port: File, publisher: Publisher) {
     std::thread::spawn(move || {
         let mut lines = BufReader::new(port);
@@ -128,7 +128,7 @@ fn relay(port: File, publisher: Publisher) {
     });
 }
 
-/// Subscribe, and send the arrivals of all lanes when they are complete.
+/// Subscribe, and send the arrival times of all lanes when all messages have arrived.
 fn watch(port: u16, packets: usize, messages: usize) -> Receiver<[Lane; 3]> {
     let filters = [
         "iiot/node1/+",

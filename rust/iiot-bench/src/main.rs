@@ -2,19 +2,19 @@
 //!
 //! ```text
 //! iiot-bench flood --log FILE --profile FILE [--mqtt PORT] [--url URL]   publish and post everything, as fast as the servers take it
-//! iiot-bench count --mqtt PORT --until N                                 subscribe at QoS 1 and say when N messages came
+//! iiot-bench count --mqtt PORT --until N                                 subscribe at QoS 1 and print when N messages have arrived
 //! iiot-bench latency --log FILE --profile FILE --mqtt PORT --fd N --relay-fd N --relay DEVICE --rate N
 //!                                                                        lines into two ports, interleaved with bare publishes
-//! iiot-bench ingest-prepare --mqtt PORT --client ID                      make a session that keeps what comes
+//! iiot-bench ingest-prepare --mqtt PORT --client ID                      create a session in which messages wait
 //! iiot-bench ingest-fill --mqtt PORT --count N --start S [--rate N]      publish dosing documents
-//! iiot-bench ingest --mqtt PORT --client ID --until N                    take what waits in a session
+//! iiot-bench ingest --mqtt PORT --client ID --until N                    receive what waits in a session
 //!     [--url URL --profile FILE --start S]                               and post the lines of the same documents meanwhile
 //! iiot-bench posts --port PORT --path PATH --keys FILE --body FILE --clients N --seconds S --rate N
 //!                                                                        post over kept connections, each waiting for its answer
 //! ```
 //!
-//! Each says `ready` when it is connected. `flood`, `latency` and `posts` then wait for a line on standard input, so that whoever started them
-//! has the clock.
+//! Each prints `ready` when it is connected. `flood`, `latency` and `posts` then wait for a line on standard input, so that the parent process can measure
+//! the time.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Clients of an HTTP server: each posts over a connection of its own that is kept, and waits for every answer.
+//! Clients of an HTTP server. Each has a connection of its own, keeps it open, and waits for every answer.
 
 use crate::starter::{Arguments, say, wait_for_go};
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Stands for the number of the post in a body.
+/// The placeholder for the number of the request in a body.
 const NUMBER: &str = "NUMBER";
 
 struct Client {
@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments) {
     let keys = std::fs::read_to_string(arguments.text("keys")).unwrap();
     let clients: usize = arguments.number("clients");
     let seconds: f64 = arguments.number("seconds");
-    // Posts a second of all clients; 0 is as many as are answered.
+    // Requests per second of all clients; 0 means no limit.
     let rate: f64 = arguments.number("rate");
     let body = std::fs::read_to_string(arguments.text("body")).unwrap();
     let port: u16 = arguments.number("port");
@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) {
             let numbers = Arc::clone(&numbers);
             std::thread::spawn(move || {
                 let mut times = Vec::new();
-                // Spread over the first gap, so that they do not come together.
+                // Clients start at different times within the first interval, so that their requests are spread.
                 let mut due = began
                     + gap
                         .unwrap_or_default()
@@ -99,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Send one, and return the status of its answer.
+    /// Send a request, and return the status of its answer.
     fn post(&mut self, number: u64) -> u16 {
         let body = self.body.replace(NUMBER, &number.to_string());
         let request = format!(
@@ -121,7 +121,7 @@ impl Client {
         }
     }
 
-    /// The status, once the answer is there as a whole.
+    /// The status, if the answer is complete.
     fn whole(&self) -> Option<u16> {
         let end = self
             .answer

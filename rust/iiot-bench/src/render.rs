@@ -1,11 +1,11 @@
-//! A log as messages and lines, rendered before the clock runs.
+//! Renders a log as messages and lines before the measurement starts.
 
 use bytes::Bytes;
 use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Between the stamps of two frames, as the gateway does it.
+/// The time between two frames, as in the gateway.
 const STEP_NS: i64 = 1_000_000;
 
 /// One message to publish.
@@ -15,19 +15,19 @@ pub struct Message {
     pub retain: bool,
 }
 
-/// Everything the gateway would send for a log.
+/// Everything that the gateway would send for a log.
 #[derive(Default)]
 pub struct Rendered {
     pub topics: Vec<String>,
     pub messages: Vec<Message>,
     /// Line protocol of all frames.
     pub lines: Vec<u8>,
-    /// A frame: where its lines end, and how many lines there are by then.
+    /// A frame: where its lines end, and the number of lines up to there.
     pub frames: Vec<(usize, usize)>,
 }
 
 impl Rendered {
-    /// Read and render a log; messages only if they are wanted.
+    /// Read and render a log. Messages are rendered only on request.
     pub fn of(log: &[u8], profile: &str, prefix: &str, with_messages: bool) -> Self {
         let profile = Profile::parse(profile).unwrap();
         let origin = Origin::new(&profile, prefix, &[]).unwrap();
@@ -62,7 +62,7 @@ impl Rendered {
         all
     }
 
-    /// The bodies to post, cut as the gateway cuts them: whole frames until there are enough lines.
+    /// The request bodies, divided as the gateway divides them: whole frames until there are enough lines.
     pub fn bodies(&self, max_lines: usize) -> Vec<Range<usize>> {
         let mut bodies = Vec::new();
         let (mut begin, mut lines_before) = (0, 0);

@@ -1,4 +1,4 @@
-//! The conversation with the process that started this one: arguments, answers, and the word to begin.
+//! The dialogue with the parent process: arguments, answers, and the signal to begin.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::io::Write;
 pub(crate) struct Arguments(HashMap<String, String>);
 
 impl Arguments {
-    /// Those behind the command.
+    /// The arguments after the command.
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Self {
         let mut arguments = HashMap::new();
         while let Some(name) = words.next() {
@@ -33,13 +33,13 @@ impl Arguments {
     }
 }
 
-/// Tell whoever started us.
+/// Print a line for the parent process.
 pub(crate) fn say(line: &str) {
     println!("{line}");
     std::io::stdout().flush().unwrap();
 }
 
-/// Say `ready` and wait for the word.
+/// Print `ready`, and wait for a line on standard input.
 pub(crate) fn wait_for_go() {
     say("ready");
     let mut line = String::new();

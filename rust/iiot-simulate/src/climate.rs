@@ -1,20 +1,20 @@
-//! Air at a place: what the weather does to all places, and the place to the weather.
+//! The air at a place: the weather of the region, and how much of it reaches the place.
 //!
-//! Everything is a function of the time, so nothing drifts and any moment can be asked for: the year and the day as waves, the weather as a few
-//! waves of days that do not repeat within years, humidity out of temperature and dew point by the Magnus formula.
+//! Everything is a function of the time, so nothing drifts, and the air of any moment can be computed. The year and the day are waves. The weather is the sum
+//! of a few waves of several days, which does not repeat within years. The humidity follows from temperature and dew point by the Magnus formula.
 
 use crate::dice::Dice;
 use std::f64::consts::TAU;
 
 const DAY_S: f64 = 86_400.0;
 const YEAR_S: f64 = 365.25 * DAY_S;
-/// Periods of weather in days: no small multiples of each other.
+/// Periods of the weather in days. None is a small multiple of another one.
 const WEATHER_DAYS: [f64; 4] = [2.7, 4.3, 7.9, 13.1];
 /// The warmest hour of the day, and the warmest day of the year.
 const WARMEST_HOUR_S: f64 = 15.0 * 3_600.0;
 const WARMEST_DAY_S: f64 = 200.0 * DAY_S;
 
-/// Air as sensors see it, without their noise.
+/// The air as sensors measure it, without their noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Air {
     pub temperature_c: f64,
@@ -28,11 +28,11 @@ pub(crate) struct Weather {
     phases: [f64; WEATHER_DAYS.len()],
 }
 
-/// A place in it.
+/// A place in a region.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     warmer_c: f64,
-    /// How much of the day's swing arrives: little indoors.
+    /// The share of the day's swing that reaches the place; little indoors.
     exposure: f64,
     wetter_c: f64,
     altitude_m: f64,
@@ -45,7 +45,7 @@ impl Weather {
         }
     }
 
-    /// Between -1 and 1; positive is fair: high pressure, clear sky.
+    /// The weather, from -1 to 1. Positive values are fair weather: high pressure and a clear sky.
     fn fairness(&self, time_s: f64) -> f64 {
         let waves = WEATHER_DAYS.iter().zip(&self.phases);
         waves
@@ -60,7 +60,7 @@ impl Weather {
         let year = (TAU * (time_s - WARMEST_DAY_S) / YEAR_S).cos();
         let day = (TAU * (time_s - WARMEST_HOUR_S) / DAY_S).cos();
         let mean_c = 11.0 + 9.0 * year + 3.0 * fair;
-        // A clear sky lets days be hot and nights be cold.
+        // Under a clear sky, days are hotter and nights are colder.
         let swing_c = 4.5 + 2.5 * fair;
         let temperature_c = mean_c + place.warmer_c + place.exposure * swing_c * day;
         let dew_point_c = (mean_c - 5.0 - 2.5 * fair + place.wetter_c).min(temperature_c);
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn days_are_warm_and_dry_and_nights_are_not() {
-        //! At every place, on any day of two years; humidity and pressure stay what they can be.
+        //! At every place, on any day of two years. Humidity and pressure stay within their ranges.
         for seed in 0..20 {
             let mut dice = Dice::of(seed, 0);
             let (weather, place) = (Weather::new(&mut dice), Place::new(&mut dice));

@@ -1,11 +1,11 @@
-//! Random numbers of a seed: the same everywhere and always.
+//! Random numbers from a seed. The same seed gives the same numbers on every machine.
 
 /// A small generator (splitmix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// A generator of its own for one of many things.
+    /// A generator for one of several things that share a seed.
     pub(crate) fn of(seed: u64, number: u64) -> Self {
         Self(mixed(seed ^ mixed(number)))
     }
@@ -15,7 +15,7 @@ impl Dice {
         mixed(self.0)
     }
 
-    /// From 0 up to 1, which is never reached.
+    /// A number from 0 to below 1.
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -28,13 +28,13 @@ impl Dice {
         self.uniform() < probability
     }
 
-    /// Near enough to a normal distribution of deviation 1: the sum of four uniform ones.
+    /// The sum of four uniform numbers, which is close to a normal distribution with the standard deviation 1.
     pub(crate) fn normal(&mut self) -> f64 {
         let sum: f64 = (0..4).map(|_| self.uniform()).sum();
         (sum - 2.0) * 3.0_f64.sqrt()
     }
 
-    /// How long until something that happens once in `mean`.
+    /// The time until the next event, if there is one event per `mean` on average.
     pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
         -(1.0 - self.uniform()).ln() * mean
     }

@@ -4,7 +4,7 @@ use crate::node::Reading;
 use crate::radio::Signal;
 use std::io::Write;
 
-/// What the receiver itself has to say.
+/// What the receiver says about itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receiver {
     pub uptime_ms: u32,
@@ -14,7 +14,7 @@ pub(crate) struct Receiver {
     pub damaged: u32,
 }
 
-/// The text of a node's object: sent again it is the same, by which a duplicate is known.
+/// Write a node's object. A packet that is sent again gives the same text, so a gateway recognises the duplicate.
 pub(crate) fn push_object(number: u32, reading: &Reading, out: &mut Vec<u8>) {
     if number == 1 {
         out.extend_from_slice(b"\"n1\":{\"t\":");
@@ -44,7 +44,7 @@ pub(crate) fn push_object(number: u32, reading: &Reading, out: &mut Vec<u8>) {
     }
 }
 
-/// A reception: the line of the UART, then that of the document, whose own line end is a backslash and an n.
+/// Write a reception: the log line of the UART, then that of the document, whose own line end is a backslash and an n.
 pub(crate) fn push_reception(
     object: &[u8],
     receiver: &Receiver,
@@ -80,7 +80,7 @@ pub(crate) fn push_reception(
     out.extend_from_slice(b"\\n (node2_firmware src/main.rs:573)\n");
 }
 
-/// A packet that came damaged.
+/// Write the line about a packet that arrived damaged.
 pub(crate) fn push_crc_error(received: u16, calculated: u16, out: &mut Vec<u8>) {
     push(
         out,
@@ -90,7 +90,7 @@ pub(crate) fn push_crc_error(received: u16, calculated: u16, out: &mut Vec<u8>) 
     );
 }
 
-/// The receiver has started anew.
+/// Write the line about a restart of the receiver.
 pub(crate) fn push_start(out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"[INFO ] Node 2 started, waiting for packets (node2_firmware src/main.rs:101)\n",

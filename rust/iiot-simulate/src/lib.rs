@@ -1,6 +1,6 @@
-//! Simulated sensor nodes: climate, battery and radio as they plausibly are, and the log that probe-rs would print for their receiver.
+//! Simulates sensor nodes with a plausible climate, battery and radio, and the log that probe-rs would print for their receiver.
 //!
-//! Time and seed are arguments; the same ones give the same bytes. [`Simulator`] is asked for what is printed up to a time, or for so many readings.
+//! Time and seed are arguments; the same arguments give the same bytes. [`Simulator`] gives the log up to a time, or of a number of readings.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! A sensor node: where it stands, what it measures, when it starts anew.
+//! A sensor node: where it is, what it measures, and when it restarts.
 
 use crate::climate::{Place, Weather};
 use crate::dice::Dice;
@@ -6,15 +6,15 @@ use crate::radio::Path;
 
 const NEAREST_M: f64 = 20.0;
 const FARTHEST_M: f64 = 650.0;
-/// A node starts anew once in so long: a watchdog, a loose battery.
+/// The mean time between two restarts of a node, by its watchdog or a loose battery.
 const MEAN_RUN_S: f64 = 10.0 * 86_400.0;
-/// A full cell, an empty one at which it is changed, and how long that takes.
+/// The voltage of a full cell, and that of an empty one, which is then replaced.
 const FULL_MV: f64 = 4_150.0;
 const EMPTY_MV: f64 = 3_300.0;
-/// The heater of the gas sensor needs so long until its resistance settles.
+/// The time that the heater of the gas sensor needs until the resistance is stable.
 const BURN_IN_S: f64 = 1_200.0;
 
-/// One reading, as the firmware sends it.
+/// One reading, in the units in which the firmware sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub temperature_centidegrees: i32,
@@ -42,7 +42,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node that starts at `now_s`. What it is follows from the seed, what it does also from the time: a second run begins other boot ids.
+    /// A node that starts at `now_s`. Its place and sensors follow from the seed alone. Its restarts follow from the time as well, so a second run has other boot ids.
     pub(crate) fn new(number: u32, seed: u64, now_s: f64) -> Self {
         let mut fixed = Dice::of(seed, u64::from(number));
         let mut dice = Dice::of(fixed.bits() ^ now_s.to_bits(), u64::from(number));
@@ -63,14 +63,14 @@ impl Node {
         }
     }
 
-    /// Start anew if it is time. True if it did.
+    /// Restart if it is time to. Returns whether the node restarted.
     pub(crate) fn restart(&mut self, now_s: f64) -> bool {
         if now_s < self.runs_until_s {
             return false;
         }
         self.started_s = now_s;
         self.runs_until_s = now_s + self.dice.exponential(MEAN_RUN_S);
-        // Never the one before: that is what it is for.
+        // A boot id must differ from the one before.
         self.boot = self
             .boot
             .wrapping_add(1 + (self.dice.bits() % 65_535) as u16);
@@ -78,7 +78,7 @@ impl Node {
         true
     }
 
-    /// Measure; the reading has the next number.
+    /// Measure. The reading gets the next sequence number.
     pub(crate) fn measure(&mut self, weather: &Weather, now_s: f64) -> Reading {
         let air = weather.at(&self.place, now_s);
         let humidity = air.humidity_percent + 0.4 * self.dice.normal();
@@ -86,7 +86,7 @@ impl Node {
         let moist = (-0.012 * (air.humidity_percent - 40.0)).exp();
         let gas = self.clean_air_ohm * burnt_in * moist * (1.0 + 0.008 * self.dice.normal());
         let spent = ((now_s - self.cell_from_s).rem_euclid(self.cell_s)) / self.cell_s;
-        // Flat in the middle, steep at both ends; and weaker in the cold.
+        // The curve of a cell is flat in the middle and steep at both ends. Cold lowers the voltage.
         let charge = 1.0 - spent;
         let shape = 0.7 * charge + 0.3 * (charge - 0.5).powi(3) * 4.0 + 0.15;
         let battery = EMPTY_MV

@@ -1,29 +1,29 @@
-//! What distance does to a packet, fitted to a range test of two RYLR998 (SF7): 100 m -82 dBm, 11 dB, 99 % arrive; 400 m -100 dBm, -2 dB, 98 %;
+//! How packets fare over a distance, fitted to a range test of two RYLR998 (SF7): 100 m -82 dBm, 11 dB, 99 % arrive; 400 m -100 dBm, -2 dB, 98 %;
 //! 600 m -107 dBm, -6 dB, 95 %.
 
 use crate::dice::Dice;
 
-/// Path loss: 32 dB a decade.
+/// The path loss in dB per tenfold distance.
 const RSSI_AT_100_M_DBM: f64 = -82.0;
 const DB_PER_DECADE: f64 = -32.0;
-/// The ratio of signal to noise falls by 0.68 dB with each decibel.
+/// The decibels by which the signal-to-noise ratio falls for each decibel of the signal.
 const SNR_AT_100_M_DB: f64 = 11.0;
 const SNR_PER_DB: f64 = 0.68;
 const BEST_SNR_DB: f64 = 13.0;
-/// Of each packet: obstacles and interference.
+/// The scatter from packet to packet, because of obstacles and interference, in dB.
 const SHADOWING_DB: f64 = 2.0;
-/// Lost at any distance, and half of all lost at this ratio.
+/// The share of packets that is lost at any distance, and the signal-to-noise ratio at which half of all packets are lost.
 const LEAST_LOSS: f64 = 0.01;
 const HALF_LOST_SNR_DB: f64 = -15.0;
 const LOSS_SLOPE_DB: f64 = 2.8;
 
-/// The way from a node to the receiver.
+/// The path from a node to the receiver.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
     rssi_dbm: f64,
 }
 
-/// How a packet came in.
+/// How the receiver heard a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signal {
     pub rssi_dbm: i32,
@@ -37,7 +37,7 @@ impl Path {
         }
     }
 
-    /// Send a packet: how it comes in, or nothing.
+    /// Send a packet. Returns how the receiver hears it; nothing if it is lost.
     pub(crate) fn carry(self, dice: &mut Dice) -> Option<Signal> {
         let rssi_dbm = self.rssi_dbm + SHADOWING_DB * dice.normal();
         let snr_db = SNR_AT_100_M_DB + SNR_PER_DB * (rssi_dbm - RSSI_AT_100_M_DBM);
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_range_test_comes_out_again() {
-        //! Within two decibels and one percent of what was measured.
+        //! Within two decibels and one percent of the measured values.
         for (distance_m, rssi_dbm, snr_db, arrived) in [
             (100.0, -82.0, 11.0, 0.99),
             (400.0, -100.0, -2.0, 0.98),

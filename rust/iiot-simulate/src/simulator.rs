@@ -1,4 +1,4 @@
-//! All nodes and their receiver, in the order of time.
+//! All nodes and their receiver, step by step in time.
 
 use crate::climate::{Place, Weather};
 use crate::dice::Dice;
@@ -6,33 +6,33 @@ use crate::document::{self, Receiver};
 use crate::node::Node;
 use std::fmt;
 
-/// More nodes than a receiver would ever hear.
+/// The most nodes: more than one receiver hears in practice.
 pub const MAX_NODES: u32 = 100_000;
-/// Of packets that arrive: damaged, and sent again because the acknowledgement was lost.
+/// The shares of arriving packets that are damaged, and that are sent again because the acknowledgement was lost.
 const DAMAGED: f64 = 0.004;
 const REPEATED: f64 = 0.01;
 const RECEIVER_MEAN_RUN_S: f64 = 30.0 * 86_400.0;
-/// So long after the start the receiver's clock wraps for the first time.
+/// The time from the start to the first wrap of the receiver's clock.
 const FIRST_WRAP_MS: u64 = 1_800_000;
 const SECOND_NS: f64 = 1e9;
-/// How often a node measures where no rate is asked for.
+/// The interval between two readings of a node if no rate is given.
 const EVERY_S: f64 = 10.0;
 
-/// Readings a second of so many nodes that nobody hurries.
+/// Readings per second of `nodes` nodes, if no rate is given.
 pub fn natural_rate_per_s(nodes: u32) -> f64 {
     f64::from(nodes) / EVERY_S
 }
 
-/// What is simulated.
+/// The settings of a simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Sensor nodes beside the receiver: node1, node3, node4 and so on.
+    /// The number of sensor nodes, without the receiver. They are called node1, node3, node4 and so on.
     pub nodes: u32,
-    /// Readings a second, of all nodes together, in simulated time.
+    /// Readings per second of all nodes together, in simulated time.
     pub rate_per_s: f64,
     /// The same seed and start give the same bytes.
     pub seed: u64,
-    /// When it begins, nanoseconds since 1970.
+    /// The start of the simulated time, in nanoseconds since 1970.
     pub start_ns: i64,
 }
 
@@ -42,7 +42,7 @@ pub struct Settings {
 pub enum SettingsError {
     /// No node, or more than [`MAX_NODES`].
     Nodes(u32),
-    /// Not a number of readings from one a day to ten million a second.
+    /// Not a rate between one reading per day and ten million per second.
     Rate(f64),
 }
 
@@ -60,26 +60,26 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// What has happened so far: the truth that a gateway's ledger can be compared with.
+/// The true counts so far, for comparison with a gateway's ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Readings that nodes have sent.
     pub readings: u64,
-    /// Of them, never heard.
+    /// Readings that no receiver heard.
     pub lost: u64,
-    /// Of them, heard damaged and counted by the receiver.
+    /// Readings that arrived damaged. The receiver counts them.
     pub damaged: u64,
-    /// Documents that were printed: readings that arrived, and repeats.
+    /// Documents in the log: readings that arrived, and their repeats.
     pub documents: u64,
-    /// Of them, repeats.
+    /// Documents that are repeats.
     pub duplicates: u64,
-    /// Times that a node started anew.
+    /// Restarts of nodes.
     pub node_restarts: u64,
-    /// Times that the receiver started anew.
+    /// Restarts of the receiver.
     pub receiver_restarts: u64,
 }
 
-/// Gives the log of a receiver, piece by piece.
+/// Generates the log of a receiver, piece by piece.
 #[derive(Clone, Debug)]
 pub struct Simulator {
     settings: Settings,
@@ -88,7 +88,7 @@ pub struct Simulator {
     dice: Dice,
     receiver_place: Place,
     receiver: Receiver,
-    /// When the receiver's clock was nought, in milliseconds since the start of the simulation; before it, at first.
+    /// When the receiver's clock was zero, in milliseconds since the start of the simulation. At first this is negative.
     clock_zero_ms: i64,
     receiver_until_s: f64,
     counts: Counts,
@@ -96,7 +96,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Begin.
+    /// Begin a simulation.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         if !(1..=MAX_NODES).contains(&settings.nodes) {
             return Err(SettingsError::Nodes(settings.nodes));
@@ -132,18 +132,18 @@ impl Simulator {
         })
     }
 
-    /// What has happened so far.
+    /// The counts so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// When the next reading is sent, nanoseconds since 1970.
+    /// The time of the next reading, in nanoseconds since 1970.
     pub fn next_ns(&self) -> i64 {
         let ahead_ns = self.counts.readings as f64 / self.settings.rate_per_s * SECOND_NS;
         self.settings.start_ns.saturating_add(ahead_ns as i64)
     }
 
-    /// Append the log of everything that happens before a time, but of `max_readings` at most. Returns how many readings that were.
+    /// Append the log up to a time, but of `max_readings` readings at most. Returns the number of readings.
     pub fn advance(&mut self, until_ns: i64, max_readings: usize, out: &mut Vec<u8>) -> usize {
         let mut readings = 0;
         while readings < max_readings && self.next_ns() < until_ns {
@@ -211,7 +211,7 @@ impl Simulator {
         let air = self.weather.at(&self.receiver_place, now_s);
         let receiver = &mut self.receiver;
         receiver.uptime_ms = (since_ms - self.clock_zero_ms) as u32;
-        // Its own sensor stands indoors.
+        // The receiver's own sensor is indoors.
         receiver.temperature_centidegrees = 1_900 + (air.temperature_c * 15.0) as i32;
         receiver.humidity_centipercent = 4_000 + (air.humidity_percent * 10.0) as i32;
         receiver.received = receiver.received.wrapping_add(1);

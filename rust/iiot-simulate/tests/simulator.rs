@@ -1,4 +1,4 @@
-//! The log of simulated nodes: repeatable, plausible, and exactly what its counts say.
+//! The log of simulated nodes is repeatable and plausible, and its counts are exact.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use iiot_core::{Framed, Framer, Profile, Scan};
