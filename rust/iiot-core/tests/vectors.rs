@@ -15,6 +15,17 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/decode")
 }
 
+fn vectors() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder()).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    });
+    paths.sort();
+    paths
+}
+
 fn profile(name: &str) -> Profile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("../../python/iiot_gateway/profiles/{name}.toml"));
@@ -91,15 +102,7 @@ fn run(vector: &Value, size: usize) -> Map<String, Value> {
 #[test]
 fn every_vector_gives_what_it_expects_in_any_chunking() {
     //! Frames, lines, topics and rejects are those of the file.
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    });
-    paths.sort();
+    let paths = vectors();
     assert!(paths.len() >= 20, "found {} vectors only", paths.len());
 
     for path in paths {
@@ -109,8 +112,11 @@ fn every_vector_gives_what_it_expects_in_any_chunking() {
             let expected = run(&vector, size.min(1 << 20));
             if std::env::var_os("IIOT_BLESS").is_some() && size == usize::MAX {
                 vector["expected"] = Value::Object(expected.clone());
-                std::fs::write(&path, serde_json::to_string_pretty(&vector).unwrap() + "\n")
-                    .unwrap();
+                // Another test may read the file at this moment.
+                let written = path.with_extension("written");
+                let text = serde_json::to_string_pretty(&vector).unwrap() + "\n";
+                std::fs::write(&written, text).unwrap();
+                std::fs::rename(&written, &path).unwrap();
             }
             assert_eq!(
                 vector["expected"],
@@ -138,8 +144,8 @@ fn escaped(text: &str, special: &str) -> String {
 fn a_parser_of_databases_reads_every_line_as_it_stands() {
     //! Measurement, tags and time written anew give the line's text around its value, and the value is what that text says.
     let mut count = 0;
-    for entry in std::fs::read_dir(folder()).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    for path in vectors() {
+        let text = std::fs::read_to_string(path).unwrap();
         let vector: Value = serde_json::from_str(&text).unwrap();
         for line in vector["expected"]["lines"].as_array().unwrap() {
             let line = line.as_str().unwrap();
