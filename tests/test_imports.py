@@ -154,8 +154,10 @@ NATIVE = {
 SECTIONS = {
     "registry/section.py": {"sinks.postgresql"},
     "config/schema.py": {"sources.probe_rs"},  # [gateway] has the keys of the first probe, as that of the original gateway has
+    "downlink/__init__.py": {"sinks.mqtt"},
     "downlink/section.py": {"sources.serial", "sinks.mqtt"},  # names a port and a broker
     "downlink/building.py": {"sources.serial", "sinks.mqtt"},
+    "home_assistant/__init__.py": {"sinks.mqtt"},
     "home_assistant/section.py": {"sinks.mqtt"},  # names brokers
     "backup/contents.py": {"sinks.history"},  # every file that a gateway writes
     "backup/copier.py": {"sinks.history"},
