@@ -188,7 +188,13 @@ KNOWS_CONCRETE = {
 }
 """Files that know more of a component than its section."""
 HEAVY = {
-    "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py", "cli/influxdb_plan.py", "cli/influxdb_samples.py"},
+    "influxdb_client": {
+        "cli/influxdb.py",
+        "cli/influxdb_access.py",
+        "cli/influxdb_init.py",
+        "cli/influxdb_plan.py",
+        "cli/influxdb_samples.py",
+    },
     "pyarrow": {"cli/export.py"},
     "rich": {"cli/tail_view.py"},
     "msgspec": {"device_api"},
