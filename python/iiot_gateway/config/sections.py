@@ -15,7 +15,7 @@ MODULES = (
     "sources.serial",
     "sources.simulate",
     "sources.mqtt_consumer",
-    "registry.section",
+    "device_api",
     "sinks.mqtt",
     "mqtt.broker",
     "home_assistant",
