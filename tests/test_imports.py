@@ -154,14 +154,14 @@ NATIVE = {
 SECTIONS = {
     "registry/section.py": {"sinks.postgresql"},  # names the database that may hold the registry
     "config/schema.py": {"sources.probe_rs"},  # [gateway] has the keys of the first probe, as that of the original gateway has
-    "downlink/__init__.py": {"sinks.mqtt"},
+    "downlink/__init__.py": {"sinks.mqtt"},  # topics at its broker
     "downlink/section.py": {"sources.serial", "sinks.mqtt"},  # names a port and a broker
     "downlink/building.py": {"sources.serial", "sinks.mqtt"},
-    "home_assistant/__init__.py": {"sinks.mqtt"},
+    "home_assistant/__init__.py": {"sinks.mqtt"},  # topics at its brokers
     "home_assistant/section.py": {"sinks.mqtt"},  # names brokers
     "backup/contents.py": {"sinks.history"},  # every file that a gateway writes
     "backup/copier.py": {"sinks.history"},
-    "device_api/__init__.py": {"sinks.postgresql"},
+    "device_api/__init__.py": {"sinks.postgresql"},  # the database of the registry
     "device_api/building.py": {"sinks.influxdb", "sinks.postgresql"},  # asks the databases
     "device_api/influxdb_archive.py": {"sinks.influxdb"},
     "device_api/keepers.py": {"sinks.influxdb", "sinks.postgresql", "sinks.history"},  # every sink that keeps values
