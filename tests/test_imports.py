@@ -36,14 +36,14 @@ MAY_IMPORT = {
     "journal": LEAVES | {"config", "log", "profile", "_native"},
     # The types of what is built.
     "components": LEAVES | {"api", "config", "profile", "pipeline", "sources", "sinks", "_native"},
-    # Whoever lets clients in, or takes their messages, asks who is registered.
-    "mqtt": BUILT | {"mqtt", "registry", "device_mqtt"},
-    "sources": BUILT | {"mqtt", "registry", "device_mqtt", "sources"},
+    "mqtt": BUILT | {"mqtt"},
+    # A consumer asks which devices are registered.
+    "sources": BUILT | {"mqtt", "registry", "sources"},
     "sinks": BUILT | {"journal", "mqtt", "sinks"},
-    "registry": BUILT | {"mqtt", "registry", "device_accounts", "device_api", "sources", "sinks"},
-    "device_accounts": BUILT | {"mqtt", "registry", "device_accounts"},
-    "device_api": BUILT | {"api", "device_accounts", "profile", "registry", "device_mqtt", "sources", "sinks", "device_api"},
+    "registry": BUILT | {"registry", "sinks"},
     "device_mqtt": BUILT | {"api", "mqtt", "registry", "device_api", "sources", "sinks", "device_mqtt"},
+    "device_accounts": BUILT | {"mqtt", "registry", "device_mqtt", "device_accounts"},
+    "device_api": BUILT | {"api", "device_accounts", "device_mqtt", "mqtt", "profile", "registry", "sources", "sinks", "device_api"},
     "pipeline": LEAVES | {"api", "log", "pipeline", "sources", "sinks", "_native"},
     # Services stand beside sources and sinks, and know those that they go through.
     "downlink": BUILT | {"mqtt", "pipeline", "profile", "sources", "sinks", "downlink"},
@@ -106,6 +106,7 @@ NATIVE = {
     "pipeline/views.py": "the type of the live values, and what a history can be asked for",
     "plant/fleet.py": "the machines' connections",
     "plant/publishing.py": "how its devices reach a broker",
+    "registry/directory.py": "makes and fills the directory of devices",
     "registry/server.py": "asks the server",
     "registry/server_schema.py": "makes tables, and the settings of connections",
     "registry/watch.py": "listens to the server",
@@ -127,8 +128,7 @@ NATIVE = {
     "device_accounts/doctor.py": "makes the connection",
     "device_accounts/conversation.py": "the type of its connection",
     "device_accounts/keeper.py": "the type of its connection",
-    "device_mqtt/building.py": "makes the directory and connections",
-    "device_mqtt/directory.py": "fills the directory",
+    "device_mqtt/building.py": "makes connections",
     "device_mqtt/outgoing.py": "the type of its connection",
     "mqtt/side.py": "the type of its connection",
     "mqtt/connection.py": "what MQTT takes as text",
@@ -152,17 +152,20 @@ NATIVE = {
 """The modules that know the extension, each with its reason; beside them components do, which are made of it."""
 
 SECTIONS = {
-    "registry/section.py": {"sinks.postgresql"},
+    "registry/section.py": {"sinks.postgresql"},  # names the database that may hold the registry
     "config/schema.py": {"sources.probe_rs"},  # [gateway] has the keys of the first probe, as that of the original gateway has
+    "downlink/__init__.py": {"sinks.mqtt"},  # topics at its broker
     "downlink/section.py": {"sources.serial", "sinks.mqtt"},  # names a port and a broker
     "downlink/building.py": {"sources.serial", "sinks.mqtt"},
+    "home_assistant/__init__.py": {"sinks.mqtt"},  # topics at its brokers
     "home_assistant/section.py": {"sinks.mqtt"},  # names brokers
     "backup/contents.py": {"sinks.history"},  # every file that a gateway writes
     "backup/copier.py": {"sinks.history"},
+    "device_api/__init__.py": {"sinks.postgresql"},  # the database of the registry
     "device_api/building.py": {"sinks.influxdb", "sinks.postgresql"},  # asks the databases
     "device_api/influxdb_archive.py": {"sinks.influxdb"},
     "device_api/keepers.py": {"sinks.influxdb", "sinks.postgresql", "sinks.history"},  # every sink that keeps values
-    "registry/brokers.py": {"sources.mqtt_consumer"},  # devices publish there
+    "device_mqtt/brokers.py": {"sources.mqtt_consumer"},  # devices publish there
     "device_mqtt/building.py": {"sinks.mqtt"},  # sends where devices publish
     "home_assistant/building.py": {"sinks.mqtt", "sinks.alerts"},
 }
@@ -186,7 +189,13 @@ KNOWS_CONCRETE = {
 }
 """Files that know more of a component than its section."""
 HEAVY = {
-    "influxdb_client": {"cli/influxdb.py", "cli/influxdb_init.py", "cli/influxdb_plan.py", "cli/influxdb_samples.py"},
+    "influxdb_client": {
+        "cli/influxdb.py",
+        "cli/influxdb_access.py",
+        "cli/influxdb_init.py",
+        "cli/influxdb_plan.py",
+        "cli/influxdb_samples.py",
+    },
     "pyarrow": {"cli/export.py"},
     "rich": {"cli/tail_view.py"},
     "msgspec": {"device_api"},

@@ -8,7 +8,7 @@ Every kind of component has a class here. Code that chooses among them names eac
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,6 +74,12 @@ class Building:
         services = (component for component in self.config.components if isinstance(component, ServiceComponent))
         return [topic for service in services for topic in service.own_topics(self, broker_url)]
 
+    def device_logins(self) -> dict[str, Any]:
+        """Return the built-in broker's settings for logins of devices; none if no source has devices. Raises RegistryUnusable."""
+        kinds = (component for component in self.config.components if isinstance(component, MessageSource))
+        wanted = (kind.device_logins(self) for kind in kinds if self.config.of(kind.section))
+        return {key: value for settings in wanted for key, value in settings.items()}
+
     def health(self) -> dict[str, Any]:
         """Return the document for the health topic."""
         return {} if self.status is None else self.status()
@@ -99,6 +105,10 @@ class ByteSource(Component):
     """Makes the source from its name, its section and its intake: the journal's intake, or the file that `record` writes."""
 
 
+def _no_logins(_building: Building) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSource(Component):
     """A source of messages. Each message is a whole document with its topic."""
@@ -107,6 +117,8 @@ class MessageSource(Component):
     """Makes the source from the gateway, its name and its section."""
     record: Callable[[Config, str, Any, MessageWriter], Source]
     """Makes the source for `record`, which writes the messages to its file."""
+    device_logins: Callable[[Building], Mapping[str, Any]] = _no_logins
+    """Returns the settings with which devices of the source may log in at the built-in broker. Called only if the source has a section."""
 
 
 @dataclass(frozen=True, slots=True)

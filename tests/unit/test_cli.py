@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iiot_gateway.cli.main import COMMANDS, main
-from iiot_gateway.cli.replay import moment_ns
+from iiot_gateway.cli.moments import moment_ns
 from iiot_gateway.cli.status import table
 
 

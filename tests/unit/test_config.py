@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiot_gateway.cli.influxdb import secret_of
+from iiot_gateway.cli.influxdb_access import secret_of
 from iiot_gateway.config.load import load, load_text
 from iiot_gateway.config.locate import nearest_line, places
 from iiot_gateway.config.schema import Config, GatewaySection, HttpSection, JournalSection, LogSection

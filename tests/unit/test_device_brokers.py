@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from iiot_gateway.config.load import load_text
+from iiot_gateway.device_mqtt.brokers import account_broker
 from iiot_gateway.errors import ConfigError
-from iiot_gateway.registry.brokers import account_broker
 
 CONSUMER = '[mqtt_consumer]\nbroker_url = "{url}"\nprofile = "iotflow"\ntopics = ["iotflow/devices/+/telemetry/+"]\n'
 

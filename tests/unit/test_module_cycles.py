@@ -1,15 +1,26 @@
-"""The modules of a crate form layers: none uses a module that uses it in turn."""
+"""The modules of a crate form layers, and so do those of the Python package: none uses a module that uses it in turn."""
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-RUST = Path(__file__).parent.parent.parent / "rust"
+ROOT = Path(__file__).parent.parent.parent
+RUST = ROOT / "rust"
+PACKAGE = ROOT / "python" / "iiot_gateway"
+UPWARDS = {
+    ("config", "sources"): "[gateway] has the keys of the first probe: docs/decisions/0014-components.md, point 7",
+}
+"""The parts of the package that use a part above them, each with the reason."""
+
+T = TypeVar("T")
 
 Module = tuple[str, ...]
 """The path of a module within its crate; empty for the file at its root."""
@@ -125,13 +136,18 @@ class Crate:
         return graph
 
 
-def cycle(crate: Crate) -> list[str]:
-    """Return the names of modules that use each other in a circle, the first one again at the end."""
+def circle(graph: Mapping[T, AbstractSet[T]]) -> list[T]:
+    """Return modules that use each other in a circle, the first one again at the end."""
     try:
-        TopologicalSorter(crate.graph()).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
-        return ["::".join(module) or "the root" for module in reversed(error.args[1])]
+        return list(reversed(error.args[1]))
     return []
+
+
+def cycle(crate: Crate) -> list[str]:
+    """Return the names of a crate's modules that use each other in a circle."""
+    return ["::".join(module) or "the root" for module in circle(crate.graph())]
 
 
 @pytest.mark.parametrize("source", sorted(RUST.glob("*/src")), ids=lambda path: path.parent.name)
@@ -173,3 +189,86 @@ def test_tests_texts_and_names_that_are_passed_on_are_no_uses(tmp_path: Path) ->
 
     circle = crate_of(tmp_path, b__one="use super::B; use super::two::Two;")
     assert set(cycle(circle)) == {"b::one", "b::two"}
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """Give the names that code imports while it runs, inside functions as well. What only the type check imports is not run."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        for other in node.orelse:
+            yield from imported(other)
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        yield from imported(child)
+
+
+def imports_of(package: Path) -> dict[str, set[str]]:
+    """Return which modules of a package import which. The module of a folder is its `__init__.py`.
+
+    Whoever imports a file of a folder does not count as a user of that `__init__.py`, although Python runs it first. Nor do modules count
+    that are named as text, as `config/sections.py` names those of the components.
+    """
+    paths = {file: file.relative_to(package.parent).with_suffix("").parts for file in package.rglob("*.py")}
+    files = {".".join(parts).removesuffix(".__init__"): file for file, parts in paths.items()}
+    graph: dict[str, set[str]] = {}
+    for module, file in files.items():
+        names = imported(ast.parse(file.read_text(encoding="utf-8")))
+        # The last name is that of a module, or of something in a module.
+        used = {name if name in files else name.rpartition(".")[0] for name in names}
+        graph[module] = used & files.keys() - {module}
+    return graph
+
+
+def parts_of(graph: Mapping[str, AbstractSet[str]]) -> dict[str, set[str]]:
+    """Return which folders and files at the top of a package import which."""
+    parts: dict[str, set[str]] = {}
+    for module, used in graph.items():
+        user, *others = (name.partition(".")[2].partition(".")[0] for name in (module, *used))
+        parts.setdefault(user, set()).update(set(others) - {user})
+    return parts
+
+
+def test_the_modules_of_the_package_import_each_other_in_one_direction_only() -> None:
+    """Imports inside functions count: they may save memory, but they are no way out of a cycle."""
+    assert circle(imports_of(PACKAGE)) == []
+
+
+def test_the_parts_of_the_package_form_layers() -> None:
+    """A reader can begin with any part, and needs only those below it; the few exceptions are real and have a reason."""
+    parts = parts_of(imports_of(PACKAGE))
+    layers = {part: {other for other in used if (part, other) not in UPWARDS} for part, used in parts.items()}
+
+    assert circle(layers) == []
+    for part, other in UPWARDS:
+        assert other in parts[part]
+        assert circle({**layers, part: layers[part] | {other}}) != []
+
+
+def package_of(folder: Path, **files: str) -> Path:
+    """Write the files of a package; two underlines in a name stand for a slash."""
+    for name, text in files.items():
+        file = folder / "package" / f"{name.replace('__', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return folder / "package"
+
+
+def test_a_cycle_of_imports_is_found(tmp_path: Path) -> None:
+    """In a function, as a name in a folder, and as `import`; also a cycle of parts whose modules have none."""
+    late = "def f():\n    from package.two import b\n"
+    package = package_of(tmp_path, one__a=late, two__b="import package.three", three="from package.one.a import f")
+    assert set(circle(imports_of(package))) == {"package.one.a", "package.two.b", "package.three"}
+
+    package_of(tmp_path, three="from package.one.c import C", one__c="C = 1")
+    assert circle(imports_of(package)) == []
+    assert set(circle(parts_of(imports_of(package)))) == {"one", "two", "three"}
+
+
+def test_imports_for_the_type_check_are_no_uses(tmp_path: Path) -> None:
+    """They name types, and nothing is run; the other branch is."""
+    checked = "if TYPE_CHECKING:\n    from package.b import B\nelse:\n    from package.c import C\n"
+    package = package_of(tmp_path, a=checked, b="from package.a import A", c="")
+    assert imports_of(package) == {"package.a": {"package.c"}, "package.b": {"package.a"}, "package.c": set()}

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiot_gateway._native import DeviceDirectory
-from iiot_gateway.device_mqtt.directory import DirectorySync
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.registry import file
 from iiot_gateway.registry.accounts import Account, AccountState, WantedAccount
@@ -24,6 +23,7 @@ from iiot_gateway.registry.commands import CommandState, TooManyWaiting
 from iiot_gateway.registry.deletions import TooManyWaiting as TooManyDeletions
 from iiot_gateway.registry.device import Device, DeviceState, id_fault
 from iiot_gateway.registry.devices import Removed, Taken
+from iiot_gateway.registry.directory import DirectorySync
 from iiot_gateway.registry.file import RegistryFile
 from iiot_gateway.registry.keys import KeyKind, digest, is_mistyped, new_key
 from iiot_gateway.registry.schema import STEPS, TRIGGERS, VERSION, statements

@@ -18,7 +18,7 @@ from iiot_gateway.cli.devices_account import account_states, hand_over, shown_ac
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.registry.access import NoDevice
-from iiot_gateway.registry.device import Device, DeviceState, id_fault, tags_fault, text_fault
+from iiot_gateway.registry.device import Device, DeviceState, must_be_right
 from iiot_gateway.registry.devices import Removed, Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.section import DevicesSection
@@ -178,23 +178,6 @@ def _add(registry: Registry, args: argparse.Namespace) -> int:
     print(visible(f"device {added.id}, {added.name}: this is its key, which is shown only now"), file=sys.stderr)
     print(key)
     return 0
-
-
-def must_be_right(device: Device) -> None:
-    """Raise GatewayError if the id, a text or a tag of a device is not allowed."""
-    texts = {
-        "name": device.name,
-        "type": device.type,
-        "location": device.location,
-        "firmware_version": device.firmware_version,
-        "hardware_version": device.hardware_version,
-    }
-    found = [text_fault(name, text, may_be_empty=name not in ("name", "type")) for name, text in texts.items()]
-    found += [tags_fault(device.tags), id_fault(device.id) if device.id else None]
-    if device.user_name and (fault := id_fault(device.user_name)):
-        found.append(fault.replace("id:", "user name:"))
-    if faults := [fault for fault in found if fault]:
-        raise GatewayError("; ".join(faults))
 
 
 def _show(registry: Registry, args: argparse.Namespace) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from iiot_gateway.device_mqtt.brokers import account_broker
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.pipeline.control import ask
 from iiot_gateway.registry.accounts import AccountState
-from iiot_gateway.registry.brokers import account_broker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

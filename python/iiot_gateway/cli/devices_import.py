@@ -18,10 +18,9 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from iiot_gateway.cli.devices import must_be_right
 from iiot_gateway.cli.devices_account import hand_over
 from iiot_gateway.errors import GatewayError, RegistryUnusable
-from iiot_gateway.registry.device import Device, DeviceState, depth_fault, id_fault, levels_fault
+from iiot_gateway.registry.device import Device, DeviceState, depth_fault, id_fault, levels_fault, must_be_right
 from iiot_gateway.registry.devices import Taken
 from iiot_gateway.registry.keys import KeyKind, new_key
 from iiot_gateway.registry.stored_key import device_key

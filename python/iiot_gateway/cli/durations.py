@@ -1,4 +1,4 @@
-"""Reads lengths of time in the form that people write: `90s`, `5m`, `1h`, `7d`."""
+"""Reads lengths of time in the form that people write: `90s`, `5m`, `1h`, `7d`; or a number of seconds."""
 
 from __future__ import annotations
 
@@ -16,3 +16,14 @@ def duration_ns(text: str) -> int:
     if not 0 < length_ns < 2**63:
         raise argparse.ArgumentTypeError(f"expected a length of time like 30s, 5m, 1h or 7d, found {text!r}")
     return length_ns
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, found {text!r}")
+    return value

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from iiot_gateway.cli.moments import moment
 from iiot_gateway.errors import GatewayError
 from iiot_gateway.visible import for_reader
 
@@ -55,8 +56,6 @@ def export(reader: HistoryReader, series: list[dict[str, Any]], start_ns: int, e
 
 def write_csv(pieces: Iterator[Piece], file: Any) -> int:
     """Write a heading and one line per point, with times in RFC 3339 and tags as JSON. Return the number of points."""
-    from iiot_gateway.cli.history import moment
-
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     shown = for_reader(file)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import sys
 from typing import Any
 
 from iiot_gateway._native import AGGREGATES, HistoryError, HistoryReader
 from iiot_gateway.cli.durations import duration_ns
+from iiot_gateway.cli.moments import moment, moment_ns
 from iiot_gateway.cli.rejects import count
-from iiot_gateway.cli.replay import moment_ns
 from iiot_gateway.cli.topics import topic_matches
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError, HistoryUnusable, command
@@ -132,17 +131,6 @@ def span(series: list[dict[str, Any]], args: argparse.Namespace, since_ns: int |
     if args.start is not None and start_ns > end_ns:
         raise GatewayError(f"the range begins at {moment(start_ns)}, behind its end at {moment(end_ns)}")
     return min(start_ns, end_ns), end_ns
-
-
-def moment(time_ns: int) -> str:
-    """Return a time in UTC, with only as many decimals as it needs."""
-    seconds, rest_ns = divmod(time_ns, 10**9)
-    try:
-        text = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    except OverflowError:
-        return f"{time_ns} ns"
-    decimals = f"{rest_ns:09d}".rstrip("0")
-    return f"{text}.{decimals}Z" if decimals else f"{text}Z"
 
 
 def called(series: dict[str, Any]) -> str:

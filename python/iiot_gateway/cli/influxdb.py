@@ -12,12 +12,13 @@ import argparse
 import os
 import sys
 from http import HTTPStatus
-from typing import Any
 
+from iiot_gateway.cli.confirm import confirm
+from iiot_gateway.cli.durations import seconds
+from iiot_gateway.cli.influxdb_access import client, foreign, secret_of
 from iiot_gateway.cli.influxdb_plan import PLANS
+from iiot_gateway.cli.moments import moment_ns
 from iiot_gateway.cli.rejects import count
-from iiot_gateway.cli.replay import moment_ns, seconds
-from iiot_gateway.config.files import read_secret
 from iiot_gateway.config.load import examine
 from iiot_gateway.errors import ConfigError, GatewayError, command
 from iiot_gateway.sinks.influxdb.section import NO_PAGE, InfluxdbSection
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         if args.action == "init":
-            return influxdb_init.init(section, args, confirm)
+            return influxdb_init.init(section, args)
         return _query(section, args) if args.action == "query" else _delete(section, args)
     except ApiException as error:
         if error.status == HTTPStatus.NOT_FOUND and NO_PAGE in str(error.body):
@@ -111,52 +112,6 @@ def run(args: argparse.Namespace) -> int:
         raise GatewayError(f"{section.url}: {error.status} {error.message or error.reason}") from error
     except urllib3.exceptions.HTTPError as error:
         raise GatewayError(f"{section.url}: {error}") from error
-
-
-def client(section: InfluxdbSection, token: str) -> Any:
-    """Return the client of influxdb-client for a section."""
-    from influxdb_client import InfluxDBClient
-
-    return InfluxDBClient(
-        url=section.url,
-        token=token,
-        org=section.org,
-        timeout=int(section.timeout_s * 1000),
-        ssl_ca_cert=section.ca_file or None,
-    )
-
-
-def foreign(section: InfluxdbSection, what: str) -> GatewayError:
-    """Return the error for a peer that is not InfluxDB 2, such as a login page, a proxy or another server."""
-    return GatewayError(f"{section.url} is no InfluxDB 2: {what}; set url to the database itself, without the path of its API")
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask the user on a terminal. Raises GatewayError unless the answer is yes."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise GatewayError("not on a terminal: --yes does it without asking, --dry-run says what would be done")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
-        raise GatewayError("nothing was done")
-
-
-def write_secret(path: str, text: str) -> None:
-    """Write a token to a new file that only its owner can read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-
-
-def secret_of(path: str) -> str:
-    """Return the only line of a file. Raises GatewayError."""
-    try:
-        text = read_secret(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise GatewayError(f"{path} cannot be read: {getattr(error, 'strerror', 'not UTF-8 text')}") from error
-    if not text:
-        raise GatewayError(f"{path} is empty")
-    return text
 
 
 def _query(section: InfluxdbSection, args: argparse.Namespace) -> int:

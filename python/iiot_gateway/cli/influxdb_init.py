@@ -10,7 +10,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from iiot_gateway.cli import influxdb
+from iiot_gateway.cli import influxdb_access as access
+from iiot_gateway.cli.confirm import confirm
 from iiot_gateway.cli.influxdb_plan import HOUR_S, PLANS, Plan, write_task
 from iiot_gateway.cli.influxdb_samples import write_samples
 from iiot_gateway.errors import GatewayError, command
@@ -19,12 +20,12 @@ from iiot_gateway.sinks.influxdb.section import InfluxdbSection
 POLL_S = 0.5
 
 
-def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[..., None]) -> int:
+def init(section: InfluxdbSection, args: argparse.Namespace) -> int:
     """Set the server up, and print each step."""
     plan = _plan(section, args)
     gateway_token_file = args.gateway_token_file or section.token_file or "gateway.token"
     if args.password_file:
-        influxdb.secret_of(args.password_file)  # checked first, because the command may wait a minute for a server
+        access.secret_of(args.password_file)  # checked first, because the command may wait a minute for a server
     _wait_ready(section, args.wait)
     is_new = _is_new(section)
     files = [gateway_token_file, args.dashboard_token_file]
@@ -53,7 +54,7 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
         return 0
     confirm("\n".join(steps) + "\nDo this?", yes=args.yes)
     admin = _set_up(section, args, retention_s) if is_new else _admin_token(section, args)
-    with influxdb.client(section, admin) as client:
+    with access.client(section, admin) as client:
         org = _organisation(client, section.org)
         was_there = not is_new and _find_bucket(client, section.bucket, org) is not None
         bucket = _bucket(client, section.bucket, org, retention_s)
@@ -61,8 +62,8 @@ def init(section: InfluxdbSection, args: argparse.Namespace, confirm: Callable[.
         if plan:
             read.append(_bucket(client, plan.daily, org, plan.daily_hours * HOUR_S))
             write_task(client, plan, org)
-        influxdb.write_secret(gateway_token_file, _token(client, org, [bucket], "write", "iiot-gateway writes"))
-        influxdb.write_secret(args.dashboard_token_file, _token(client, org, read, "read", "dashboards read"))
+        access.write_secret(gateway_token_file, _token(client, org, [bucket], "write", "iiot-gateway writes"))
+        access.write_secret(args.dashboard_token_file, _token(client, org, read, "read", "dashboards read"))
         if args.sample_data:
             _write_samples(client, section, was_there=was_there)
     hint = "" if section.token_file else f"set token_file = {gateway_token_file!r} in the section; "
@@ -93,7 +94,7 @@ def _write_samples(client: Any, section: InfluxdbSection, *, was_there: bool) ->
 
 def _wait_ready(section: InfluxdbSection, wait_s: float) -> None:
     deadline_s = time.monotonic() + wait_s
-    with influxdb.client(section, "") as client:
+    with access.client(section, "") as client:
         is_told = False
         while not client.ping():
             if not is_told:
@@ -107,10 +108,10 @@ def _wait_ready(section: InfluxdbSection, wait_s: float) -> None:
 def _is_new(section: InfluxdbSection) -> bool:
     from influxdb_client import SetupService
 
-    with influxdb.client(section, "") as client:
+    with access.client(section, "") as client:
         allowed = getattr(SetupService(client.api_client).get_setup(), "allowed", None)
     if not isinstance(allowed, bool):
-        raise influxdb.foreign(section, "it does not say whether it is set up")
+        raise access.foreign(section, "it does not say whether it is set up")
     return allowed
 
 
@@ -120,14 +121,14 @@ def _set_up(section: InfluxdbSection, args: argparse.Namespace, retention_s: int
 
     request = OnboardingRequest(
         username=args.username,
-        password=influxdb.secret_of(args.password_file),
+        password=access.secret_of(args.password_file),
         org=section.org,
         bucket=section.bucket,
         retention_period_seconds=retention_s,
     )
-    with influxdb.client(section, "") as client:
+    with access.client(section, "") as client:
         token = str(SetupService(client.api_client).post_setup(request).auth.token)
-    influxdb.write_secret(args.admin_token_file, token)
+    access.write_secret(args.admin_token_file, token)
     return token
 
 
@@ -137,7 +138,7 @@ def _admin_token(section: InfluxdbSection, args: argparse.Namespace) -> str:
             f"{section.url} is set up already, and there is no {args.admin_token_file}: --admin-token-file FILE, a token that may make "
             "buckets, is needed"
         )
-    return influxdb.secret_of(args.admin_token_file)
+    return access.secret_of(args.admin_token_file)
 
 
 def _organisation(client: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iiot_gateway.cli import postgresql_maintain, postgresql_query, postgresql_size
-from iiot_gateway.cli.influxdb import confirm
+from iiot_gateway.cli.confirm import confirm
 from iiot_gateway.cli.postgresql_access import opened, reached
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 
 from iiot_gateway._native import PostgresError, postgres_add_partitions, postgres_has_partition_function, postgres_partitions
+from iiot_gateway.cli.durations import seconds
 from iiot_gateway.cli.postgresql_access import Database
-from iiot_gateway.cli.replay import seconds
 from iiot_gateway.sinks.postgresql import contents, hypertables
 from iiot_gateway.sinks.postgresql.retention import drop_old, old
 from iiot_gateway.sinks.postgresql.schema import RETAIN, may_retain, qualified

@@ -11,7 +11,7 @@ from typing import assert_never
 import anyio
 
 from iiot_gateway import log
-from iiot_gateway.cli.replay import seconds
+from iiot_gateway.cli.durations import seconds
 from iiot_gateway.components import ByteSource, MessageSource
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import ConfigError, Fault, GatewayError

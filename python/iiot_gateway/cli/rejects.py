@@ -65,8 +65,8 @@ def _retry(config: Config, reject_id: int | None) -> dict[str, int]:
     try:
         result: dict[str, int] = ask(config.journal_path(), {"command": "retry", "id": reject_id})
     except GatewayUnreachable:
-        from iiot_gateway.device_mqtt.directory import registered
         from iiot_gateway.journal import open_journal, retry
+        from iiot_gateway.registry.directory import registered
 
         journal = open_journal(config, keep_sinks=True)
         try:

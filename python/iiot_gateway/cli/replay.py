@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from iiot_gateway.cli.durations import seconds
+from iiot_gateway.cli.moments import moment_ns
 from iiot_gateway.cli.run import start
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError
@@ -27,33 +28,6 @@ def speed(text: str) -> float | None:
         value = 0.0
     if not 0.0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected max or a number above 0, found {text!r}")
-    return value
-
-
-def moment_ns(text: str) -> int:
-    """Read an ISO 8601 time; without a zone it is UTC."""
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a time like 2023-01-04T21:31:22Z, found {text!r}") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    # Computed in whole numbers, because a float has a resolution of only 256 nanoseconds for today's times.
-    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    nanoseconds = (since.days * 86400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
-    if not 0 <= nanoseconds < 2**63:
-        raise argparse.ArgumentTypeError(f"expected a time between the years 1970 and 2262, found {text!r}")
-    return nanoseconds
-
-
-def seconds(text: str) -> float:
-    """Read a number of seconds above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, found {text!r}")
     return value
 
 

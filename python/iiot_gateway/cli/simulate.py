@@ -12,8 +12,8 @@ from pathlib import Path
 
 from iiot_gateway._native import Simulator
 from iiot_gateway.cli.broker_arguments import add_broker_arguments, broker_url, ca_file_of
+from iiot_gateway.cli.moments import moment_ns
 from iiot_gateway.cli.rejects import count
-from iiot_gateway.cli.replay import moment_ns
 from iiot_gateway.cli.simulate_devices import add_arguments as add_device_arguments
 from iiot_gateway.cli.simulate_devices import run_devices
 from iiot_gateway.errors import GatewayError

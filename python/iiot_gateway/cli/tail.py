@@ -7,14 +7,12 @@ import select
 import sys
 from typing import Any
 
-from iiot_gateway.cli.tail_feed import Feed
+from iiot_gateway.cli.tail_feed import LOOK_S, Feed, nothing
 from iiot_gateway.cli.topics import pattern_fault
 from iiot_gateway.config.load import load
 from iiot_gateway.errors import GatewayError, GatewayUnreachable, command
 from iiot_gateway.visible import visible
 
-LOOK_S = 0.25
-EXAMPLES = 3
 WITHOUT_VIEW = f"iiot-gateway: lines only; the live view needs rich ({sys.executable} -m pip install rich)"
 
 
@@ -64,15 +62,6 @@ def _pattern(text: str) -> str:
     if fault := pattern_fault(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no topic pattern: {fault}; like iiot/+/temperature or iiot/node1/#")
     return text
-
-
-def nothing(feed: Feed, patterns: list[str]) -> str:
-    """Return a sentence that there is nothing to show, and what there is instead."""
-    if not feed.others:
-        return "nothing is published yet; waiting"
-    examples = ", ".join(visible(topic) for topic in feed.others[:EXAMPLES])
-    more = ", ..." if len(feed.others) > EXAMPLES else ""
-    return f"no topic matches {' '.join(patterns)}; waiting. {len(feed.others)} are there: {examples}{more}"
 
 
 def print_lines(feed: Feed, topics: list[Any]) -> None:

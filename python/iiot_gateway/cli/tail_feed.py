@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iiot_gateway.cli.topics import topic_matches
+from iiot_gateway.visible import visible
 
+LOOK_S = 0.25
 RATE_WINDOW_S = 10.0
+EXAMPLES = 3
 
 Ask = Callable[[dict[str, Any]], Any]
 """Sends a request to the running gateway. Raises GatewayUnreachable if none answers."""
@@ -96,3 +99,12 @@ class Feed:
             return False
         self._shown[topic.name] = shown
         return True
+
+
+def nothing(feed: Feed, patterns: list[str]) -> str:
+    """Return a sentence that there is nothing to show, and what there is instead."""
+    if not feed.others:
+        return "nothing is published yet; waiting"
+    examples = ", ".join(visible(topic) for topic in feed.others[:EXAMPLES])
+    more = ", ..." if len(feed.others) > EXAMPLES else ""
+    return f"no topic matches {' '.join(patterns)}; waiting. {len(feed.others)} are there: {examples}{more}"

@@ -11,8 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from iiot_gateway.cli.tail import LOOK_S, nothing
-from iiot_gateway.cli.tail_feed import Ask, Feed, Topic
+from iiot_gateway.cli.tail_feed import LOOK_S, Ask, Feed, Topic, nothing
 from iiot_gateway.errors import GatewayUnreachable
 from iiot_gateway.visible import visible
 

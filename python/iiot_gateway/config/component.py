@@ -1,6 +1,7 @@
 """A component as the configuration sees it: its section, its rules for `check`, and notes on surprising settings.
 
-Every source, sink and service declares one in a file of its own, `section.py`, which imports nothing heavy; `sections.py` lists them.
+Every source, sink and service declares one in the `__init__.py` of its folder, or in its only file; `sections.py` lists them. The keys
+and rules of a folder are in its `section.py`, which its other files import. Both files load nothing heavy.
 `components.py` says how a component is built, because `check` does not need that.
 """
 

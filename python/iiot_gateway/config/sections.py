@@ -1,6 +1,6 @@
 """Lists every kind of section, in the order of the template. A new source, sink or service is one line here.
 
-No other module of the configuration knows components. Their `section.py` files import nothing heavy.
+No other module of the configuration knows components. Their modules load nothing heavy.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from iiot_gateway.config.component import Component
 from iiot_gateway.config.schema import GatewaySection, HttpSection, JournalSection, LogSection
 
 MODULES = (
-    "sources.probe_rs.section",
-    "sources.serial.section",
-    "sources.simulate.section",
-    "sources.mqtt_consumer.section",
-    "registry.section",
-    "sinks.mqtt.section",
+    "sources.probe_rs",
+    "sources.serial",
+    "sources.simulate",
+    "sources.mqtt_consumer",
+    "device_api",
+    "sinks.mqtt",
     "mqtt.broker",
-    "home_assistant.section",
-    "sinks.influxdb.section",
-    "sinks.postgresql.section",
-    "sinks.history.section",
+    "home_assistant",
+    "sinks.influxdb",
+    "sinks.postgresql",
+    "sinks.history",
     "sinks.stdout",
-    "sinks.alerts.section",
+    "sinks.alerts",
     "sinks.alerts.rule_section",
     "sinks.alerts.webhook_section",
     "sinks.alerts.mail_section",
-    "downlink.section",
+    "downlink",
 )
-"""The module of each component, which declares it as COMPONENT."""
+"""The folder or file of each component, which declares it as COMPONENT."""
 
 
 def _core(name: str, section: type) -> Component:

@@ -8,8 +8,8 @@ from iiot_gateway import _native
 from iiot_gateway.device_accounts.conversation import RESPONSES
 from iiot_gateway.device_accounts.handed import HandedKeys
 from iiot_gateway.device_accounts.keeper import AccountKeeper
+from iiot_gateway.device_mqtt.brokers import account_broker
 from iiot_gateway.mqtt.connection import broker_settings
-from iiot_gateway.registry.brokers import account_broker
 from iiot_gateway.registry.building import registry_of
 from iiot_gateway.registry.section import DevicesSection
 

@@ -11,10 +11,10 @@ import anyio.to_thread
 
 from iiot_gateway import _native
 from iiot_gateway.device_accounts.conversation import RESPONSES, CommandRefused, Conversation, Unanswered
+from iiot_gateway.device_mqtt.brokers import account_broker
 from iiot_gateway.findings import Finding
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.mqtt.remedies import remedy
-from iiot_gateway.registry.brokers import account_broker
 from iiot_gateway.registry.section import DevicesSection
 
 if TYPE_CHECKING:

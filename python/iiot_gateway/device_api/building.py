@@ -16,11 +16,12 @@ from iiot_gateway.device_api.intake import PostQueue
 from iiot_gateway.device_api.keepers import keepers_of
 from iiot_gateway.device_api.routes import http_part
 from iiot_gateway.device_api.service import DeviceApi
-from iiot_gateway.device_mqtt.building import Task, loaded_directory, mqtt_address, tasks
+from iiot_gateway.device_mqtt.building import Task, mqtt_address, tasks
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import DEVICE_REQUESTS_REFUSED, Risen, get_log
 from iiot_gateway.profile import read_profile
 from iiot_gateway.registry.building import registry_of
+from iiot_gateway.registry.directory import loaded_directory
 from iiot_gateway.registry.section import DevicesSection
 from iiot_gateway.sinks.history.reading import history_for_pages
 from iiot_gateway.sinks.influxdb.section import InfluxdbSection

@@ -17,14 +17,11 @@ from iiot_gateway.device_api.door import Caller, Sender
 from iiot_gateway.device_api.intake import Message, Outcome
 from iiot_gateway.device_api.times import own_time_ns, written
 from iiot_gateway.registry.keys import KeyKind
+from iiot_gateway.registry.section import POINT_TOPIC, STATUS_TOPIC, TELEMETRY_TOPIC
 
 if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
-POINT_TOPIC = "$api/point"
-TELEMETRY_TOPIC = "$api/telemetry"
-STATUS_TOPIC = "$api/status"
-"""Topics by which the profile distinguishes posts from messages of a broker: nobody can publish under `$`."""
 UNTYPED = "telemetry"
 """The type of telemetry that a device sent without a type."""
 

@@ -1,4 +1,4 @@
-"""Builds the parts for devices over MQTT: the directory that the extension uses, and the connections that send to devices."""
+"""Builds the connections that send to devices over MQTT, and tells the broker to which devices publish."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from urllib.parse import urlsplit
 import anyio
 
 from iiot_gateway import _native
-from iiot_gateway.device_mqtt.directory import DirectorySync
+from iiot_gateway.device_mqtt.brokers import device_broker
 from iiot_gateway.device_mqtt.outgoing import Outgoing
 from iiot_gateway.device_mqtt.presence import Presence, Publish
-from iiot_gateway.errors import RegistryUnusable
-from iiot_gateway.log import DEVICES_DISCONNECTED, REGISTRY_UNAVAILABLE, get_log
+from iiot_gateway.log import DEVICES_DISCONNECTED, get_log
 from iiot_gateway.mqtt.broker import EMBEDDED, BrokerSection
 from iiot_gateway.mqtt.connection import broker_settings
 from iiot_gateway.mqtt.side import serve_side
-from iiot_gateway.registry.brokers import device_broker
-from iiot_gateway.registry.building import registry_of
-from iiot_gateway.registry.section import DevicesSection
+from iiot_gateway.registry.directory import directory_in_use
 from iiot_gateway.sinks.mqtt.section import MqttSection
 
 if TYPE_CHECKING:
@@ -28,54 +25,8 @@ if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi
 
 HEARD_S = 0.5
-LOADED_S = 0.2
 
 Task = Callable[[], Coroutine[Any, Any, None]]
-
-
-def directory_of(building: Building) -> _native.DeviceDirectory | None:
-    """Return the directory that consumers and the built-in broker ask about devices, None without [devices]. Raises RegistryUnusable."""
-    synced = building.once(_synced)
-    return None if synced is None else synced[0]
-
-
-def _synced(building: Building) -> tuple[_native.DeviceDirectory, DirectorySync] | None:
-    registry = registry_of(building)
-    if registry is None:
-        return None
-    directory = _native.DeviceDirectory(unknown=building.config.one(DevicesSection).unknown)
-    sync = DirectorySync(registry, directory)
-    try:
-        sync.load()
-    except RegistryUnusable as error:
-        if not registry.database.is_server:
-            raise
-        # Until the server is there, no messages of devices are accepted: they would be taken for messages of unknown devices.
-        get_log().warning(REGISTRY_UNAVAILABLE, error=str(error), consequence="messages of devices wait at their broker")
-    return directory, sync
-
-
-def loaded_directory(building: Building) -> _native.DeviceDirectory | None:
-    """Return the same directory, which already knows all devices. Raises RegistryUnusable."""
-    synced = building.once(_synced)
-    if synced is None:
-        return None
-    synced[1].load()
-    return synced[0]
-
-
-def when_loaded(building: Building) -> Callable[[], Coroutine[Any, Any, None]] | None:
-    """Return a function that waits until the directory knows the devices, None if it does."""
-    synced = building.once(_synced)
-    if synced is None or synced[1].is_loaded:
-        return None
-    sync = synced[1]
-
-    async def wait() -> None:
-        while not sync.is_loaded:  # noqa: ASYNC110 - the directory is loaded in a thread
-            await anyio.sleep(LOADED_S)
-
-    return wait
 
 
 def mqtt_address(config: Config) -> tuple[str, int] | None:
@@ -126,7 +77,7 @@ def _followed(building: Building, api: DeviceApi) -> Task:
 
     async def run() -> None:
         # All sources and brokers are made by now. Where none of them asks about devices, 10,000 devices need 7 MB less.
-        synced = building.made(_synced)
+        synced = directory_in_use(building)
         if synced is None:
             return
         directory, sync = synced

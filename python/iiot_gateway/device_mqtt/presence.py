@@ -15,10 +15,10 @@ import anyio
 import anyio.to_thread
 
 from iiot_gateway.api.problem import Problem
-from iiot_gateway.device_api.telemetry import STATUS_TOPIC
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import DEVICE_PRESENCE, REGISTRY_UNAVAILABLE, Repeated, get_log
 from iiot_gateway.registry.device import DeviceState
+from iiot_gateway.registry.section import STATUS_TOPIC
 
 if TYPE_CHECKING:
     from iiot_gateway.device_api.service import DeviceApi

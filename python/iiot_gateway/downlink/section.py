@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iiot_gateway.components import ServiceComponent
 from iiot_gateway.config.component import Faults, KeyPath
 from iiot_gateway.config.keys import integer, path, secret, text
 from iiot_gateway.config.nearest import nearest_name
@@ -18,11 +16,7 @@ from iiot_gateway.sinks.mqtt.section import MqttSection
 from iiot_gateway.sources.serial.section import SerialSection
 
 if TYPE_CHECKING:
-    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.pipeline.supervisor import Service
-    from iiot_gateway.sinks.base import Sink
-    from iiot_gateway.sources.base import Source
 
 KEY = re.compile(r"[0-9A-Fa-f]{32}")
 
@@ -53,33 +47,7 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
         yield ("downlink", "sink"), f"there is no broker {downlink.sink!r}{nearest_name(downlink.sink, sorted(brokers))}"
 
 
-def build(building: Building, sources: Sequence[Source], _sinks: Sequence[Sink]) -> Sequence[Service]:
-    """Make the service that takes commands, if there is a key."""
-    if not _takes_commands(building):
-        return ()
-    from iiot_gateway.downlink.building import build_downlink
-
-    return [build_downlink(building, sources)]
-
-
-def own_topics(building: Building, broker_url: str) -> Iterable[str]:
-    """Return the filters of commands and answers at the broker on which commands are requested."""
-    if not _takes_commands(building) or building.config.of(MqttSection)[building.config.one(DownlinkSection).sink].broker_url != broker_url:
-        return ()
-    prefix = commands_prefix(building.config)
-    return (f"{prefix}/+/set/#", f"{prefix}/+/state/#")
-
-
 def commands_prefix(config: Config) -> str:
     """Return the prefix of the topics on which commands are requested and answered."""
     source = config.one(DownlinkSection).source
     return source_rules(config, source, config.of(SerialSection)[source]).topic_prefix
-
-
-def _takes_commands(building: Building) -> bool:
-    return bool(building.config.one(DownlinkSection).key) and not building.is_replay
-
-
-COMPONENT = ServiceComponent(
-    name="downlink", section=DownlinkSection, many=False, template="absent", faults=faults, build=build, own_topics=own_topics
-)

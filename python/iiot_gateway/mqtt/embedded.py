@@ -11,7 +11,6 @@ from iiot_gateway.errors import SinkUnavailable
 from iiot_gateway.log import BROKER_ENDED, BROKER_NOT_STORED, BROKER_REFUSED, BROKER_STARTED, BROKER_STOPPED, Repeated, Risen, get_log
 from iiot_gateway.mqtt.broker import BrokerSection
 from iiot_gateway.mqtt.connection import embedded_clients
-from iiot_gateway.registry.section import DevicesSection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,16 +118,8 @@ def built_in_broker(building: Building) -> EmbeddedBroker:
 
 def _made(building: Building) -> EmbeddedBroker:
     section = building.config.one(BrokerSection)
-    broker = EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config), _devices(building))
+    # Where the broker needs no password, devices need no logins.
+    devices = building.device_logins() if section.username else {}
+    broker = EmbeddedBroker(section, str(building.config.base / section.path), embedded_clients(building.config), devices)
     building.refusals["broker"] = broker.refused
     return broker
-
-
-def _devices(building: Building) -> dict[str, Any]:
-    """Return the settings for logins of devices; none without [devices], or if the broker needs no password."""
-    registered = next(iter(building.config.of(DevicesSection).values()), None)
-    if registered is None or not building.config.one(BrokerSection).username:
-        return {}
-    from iiot_gateway.device_mqtt.building import directory_of
-
-    return {"devices": directory_of(building), "device_prefix": registered.topics}

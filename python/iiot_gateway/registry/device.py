@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from iiot_gateway.errors import GatewayError
 from iiot_gateway.registry.keys import KeyKind
 
 DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -132,3 +133,20 @@ def levels_fault(name: str, document: Any) -> str | None:
 def depth_fault(name: str) -> str:
     """Return a sentence that objects and lists are nested more deeply than allowed."""
     return f"{name}: objects and lists are nested more than {MOST_LEVELS} deep"
+
+
+def must_be_right(device: Device) -> None:
+    """Raise GatewayError if the id, a text or a tag of a device is not allowed."""
+    texts = {
+        "name": device.name,
+        "type": device.type,
+        "location": device.location,
+        "firmware_version": device.firmware_version,
+        "hardware_version": device.hardware_version,
+    }
+    found = [text_fault(name, text, may_be_empty=name not in ("name", "type")) for name, text in texts.items()]
+    found += [tags_fault(device.tags), id_fault(device.id) if device.id else None]
+    if device.user_name and (fault := id_fault(device.user_name)):
+        found.append(fault.replace("id:", "user name:"))
+    if faults := [fault for fault in found if fault]:
+        raise GatewayError("; ".join(faults))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iiot_gateway.components import Metric, SinkComponent
 from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import flag, integer, number, path, texts
 
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
     from iiot_gateway._native import HistorySink as NativeHistorySink
     from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.findings import Finding, Running
-    from iiot_gateway.sinks.base import Sink
 
 MIN_BYTES = 1048576
 
@@ -67,36 +63,3 @@ def _writers(building: Building) -> dict[str, NativeHistorySink]:
     from iiot_gateway import _native
 
     return {name: _native.HistorySink(building.journal, name) for name in building.config.of(HistorySection)}
-
-
-def build(building: Building, name: str, section: HistorySection) -> Sink:
-    """Make the sink."""
-    from iiot_gateway.sinks.history.sink import HistorySink
-
-    return HistorySink(name, section, str(building.config.base / section.path), writers(building)[name])
-
-
-def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each history."""
-    from iiot_gateway.sinks.history.doctor import histories as tried_histories
-
-    return tried_histories(config)
-
-
-COMPONENT = SinkComponent(
-    name="history",
-    section=HistorySection,
-    faults=faults,
-    build=build,
-    doctor=doctor,
-    metrics=(
-        Metric("points", "iiot_sink_history_points", "gauge", "Points in a history."),
-        Metric("bytes", "iiot_sink_history_bytes", "gauge", "Size of a history: pages in use."),
-        Metric(
-            "pruned_points",
-            "iiot_sink_history_pruned_points_total",
-            "counter",
-            "Points that a history's limits of age and size took away since the start.",
-        ),
-    ),
-)

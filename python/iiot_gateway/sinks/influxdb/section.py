@@ -10,17 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from iiot_gateway.components import SinkComponent
-from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, Variable, place
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import HOUR_S, YEAR_S, OnStart, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.secret import Secret
 from iiot_gateway.config.urls import url_faults
 
 if TYPE_CHECKING:
-    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.findings import Finding, Running
-    from iiot_gateway.sinks.base import Sink
 
 API_PATH = re.compile(r"/(api/v[23](/.*)?|write|write_lp|query|ping|health)$")
 """The paths of the API of InfluxDB and VictoriaMetrics; a proxy's own path may come before them."""
@@ -80,34 +76,3 @@ def notes(config: Config) -> Iterator[str]:
         if found := API_PATH.search(urlsplit(base).path):
             right = base.removesuffix(found[0])
             yield f"{name}.url ends with a path of the API, {found[0]}, to which the gateway adds its own: take {right}"
-
-
-def build(building: Building, name: str, section: InfluxdbSection) -> Sink:
-    """Make the sink."""
-    from iiot_gateway.sinks.influxdb.building import build_sink
-
-    return build_sink(building, name, section)
-
-
-def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each database."""
-    from iiot_gateway.sinks.influxdb.doctor import databases
-
-    return databases(config)
-
-
-COMPONENT = SinkComponent(
-    name="influxdb",
-    section=InfluxdbSection,
-    template="shown",
-    variables={
-        **{f"INFLUXDB_{key.upper()}": Variable(key) for key in ("token", "url", "org", "bucket")},
-        "INFLUXDB_TIMEOUT": Variable("timeout_s", per=1000.0),
-        "INFLUXDB_BATCH_SIZE": Variable("batch_lines"),
-        "INFLUXDB_FLUSH_INTERVAL": Variable("batch_interval_ms"),
-    },
-    faults=faults,
-    notes=notes,
-    build=build,
-    doctor=doctor,
-)

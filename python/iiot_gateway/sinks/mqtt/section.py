@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.components import Metric, SinkComponent
 from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, PublishingSection, place
 from iiot_gateway.config.keys import DAY_S, HOUR_S, OnStart, choice, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.mqtt_text import prefix_fault
@@ -15,10 +14,7 @@ from iiot_gateway.config.secret import Secret
 from iiot_gateway.mqtt.connection import client_faults, connection_faults, connection_notes, text_faults, value_prefixes
 
 if TYPE_CHECKING:
-    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.findings import Finding, Running
-    from iiot_gateway.sinks.base import Sink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,45 +95,3 @@ def publishes_below(config: Config, broker_url: str) -> Iterator[tuple[str, str]
         if section.broker_url == broker_url:
             for prefix in (section.topic_prefix, *value_prefixes(config, section)):
                 yield name, prefix
-
-
-def build(building: Building, name: str, section: MqttSection) -> Sink:
-    """Make the sink."""
-    from iiot_gateway.sinks.mqtt.building import build_sink
-
-    return build_sink(building, name, section)
-
-
-def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each broker."""
-    from iiot_gateway.sinks.mqtt.doctor import brokers
-
-    return brokers(config)
-
-
-COMPONENT = SinkComponent(
-    name="mqtt",
-    section=MqttSection,
-    template="shown",
-    faults=faults,
-    notes=notes,
-    publishes_below=publishes_below,
-    build=build,
-    doctor=doctor,
-    metrics=(
-        Metric("publishes", "iiot_sink_publishes_total", "counter", "Publishes sent since the start."),
-        Metric(
-            "late",
-            "iiot_sink_late_publishes_total",
-            "counter",
-            "Values sent since the start that were older than the newest of their topic.",
-        ),
-        Metric(
-            "refreshed",
-            "iiot_sink_refreshed_topics_total",
-            "counter",
-            "Retained topics brought up to date since the start, after a connection was made.",
-        ),
-        Metric("in_flight", "iiot_sink_in_flight_publishes", "gauge", "Publishes that wait for their acknowledgement."),
-    ),
-)

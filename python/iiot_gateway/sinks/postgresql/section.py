@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from iiot_gateway.components import Metric, SinkComponent
-from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, Variable, place
+from iiot_gateway.config.component import MAY_DROP, Faults, KeyPath, SinkSection, place
 from iiot_gateway.config.keys import HOUR_S, days, flag, integer, number, path, secret, text, texts
 from iiot_gateway.config.secret import Secret
 
 if TYPE_CHECKING:
     from iiot_gateway._native import PostgresSettings
-    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.findings import Finding, Running
-    from iiot_gateway.sinks.base import Sink
 
 KEEP_CONFIRMED_S = 60.0
 """How long the journal keeps what the database has confirmed, for a failover to a replica that is behind."""
@@ -95,45 +91,3 @@ def _has_password(url: str) -> bool:
     except ValueError:
         return False  # the code that parses the URL reports its faults
     return parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
-
-
-def build(building: Building, name: str, section: PostgresqlSection) -> Sink:
-    """Make the sink."""
-    from iiot_gateway.sinks.postgresql.building import build_sink
-
-    return build_sink(building, name, section)
-
-
-def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each database."""
-    from iiot_gateway.sinks.postgresql.doctor import databases
-
-    return databases(config)
-
-
-COMPONENT = SinkComponent(
-    name="postgresql",
-    section=PostgresqlSection,
-    variables={"PGPASSWORD": Variable("password")},
-    keep_confirmed_s=KEEP_CONFIRMED_S,
-    faults=faults,
-    build=build,
-    doctor=doctor,
-    metrics=(
-        Metric("rows", "iiot_sink_rows_total", "counter", "Rows that a database has committed since the start."),
-        Metric("transactions", "iiot_sink_transactions_total", "counter", "Transactions that a database has committed since the start."),
-        Metric("commit_s", "iiot_sink_commit_seconds_total", "counter", "How long these transactions took together."),
-        Metric(
-            "repeated",
-            "iiot_sink_repeated_rows_total",
-            "counter",
-            "Rows left out since the start because they were there, with unique = true.",
-        ),
-        Metric(
-            "left_out",
-            "iiot_sink_left_out_values_total",
-            "counter",
-            "Values left out since the start because a table has no column for them.",
-        ),
-    ),
-)

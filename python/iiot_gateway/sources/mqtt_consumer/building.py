@@ -89,7 +89,7 @@ def _devices(building: Building) -> _native.DeviceDirectory | None:
     """Return the directory of devices, None without [devices]."""
     if not is_asked_by_devices(building.config):
         return None
-    from iiot_gateway.device_mqtt.building import directory_of
+    from iiot_gateway.registry.directory import directory_of
 
     return directory_of(building)
 
@@ -98,7 +98,7 @@ def _when_devices_are_known(building: Building) -> Callable[[], Coroutine[Any, A
     """Return a function that waits for the registry of devices, None if no wait is needed."""
     if not is_asked_by_devices(building.config):
         return None
-    from iiot_gateway.device_mqtt.building import when_loaded
+    from iiot_gateway.registry.directory import when_loaded
 
     return when_loaded(building)
 

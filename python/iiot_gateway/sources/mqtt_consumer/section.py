@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.components import MessageSource
 from iiot_gateway.config.component import Faults, KeyPath, SourceSection, place
 from iiot_gateway.config.keys import HOUR_S, YEAR_S, Subscription, choice, integer, number, path, secret, subscriptions, tags, text
 from iiot_gateway.config.mqtt_text import filter_fault, overlaps
@@ -17,11 +16,7 @@ from iiot_gateway.mqtt.broker import EMBEDDED
 from iiot_gateway.mqtt.connection import connection_faults, own_prefixes
 
 if TYPE_CHECKING:
-    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.findings import Finding, Running
-    from iiot_gateway.sources.base import Source
-    from iiot_gateway.sources.recording import MessageWriter
 
 SHARED = "$share/"
 UPTIMES = {"uptime_ms", "unix_s_or_uptime_ms"}
@@ -156,29 +151,3 @@ def notes(config: Config) -> Iterator[str]:
             yield f"{name}: an uptime counts as no time in a share, because each worker sees a part of a device's messages; {AT_LEAST_ONCE}"
         elif not formats:
             yield f"{name}: its profile reads no time from documents; {AT_LEAST_ONCE}"
-
-
-def build(building: Building, name: str, section: MqttConsumerSection) -> Source:
-    """Make the source."""
-    from iiot_gateway.sources.mqtt_consumer.building import build_consumer
-
-    return build_consumer(building, name, section)
-
-
-def record(config: Config, name: str, section: MqttConsumerSection, writer: MessageWriter) -> Source:
-    """Make the source for `record`."""
-    from iiot_gateway.sources.mqtt_consumer.building import build_recorder
-
-    return build_recorder(config, name, section, writer)
-
-
-def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each consumer."""
-    from iiot_gateway.sources.mqtt_consumer.doctor import consumers
-
-    return consumers(config)
-
-
-COMPONENT = MessageSource(
-    name="mqtt_consumer", section=MqttConsumerSection, faults=faults, notes=notes, build=build, record=record, doctor=doctor
-)

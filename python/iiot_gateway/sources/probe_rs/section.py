@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.components import ByteSource
 from iiot_gateway.config.component import Faults, KeyPath, SourceSection, place
 from iiot_gateway.config.keys import YEAR_S, integer, number, path, tags, text
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.findings import Finding, Running
-    from iiot_gateway.sources.base import Intake, Source
 
 CHANNEL = re.compile(r"[ -Z\\^-~]{1,32}")
 USB = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:.+)?")
@@ -79,28 +76,3 @@ def _probe(path: KeyPath, probe: ProbeRsSection, given: AbstractSet[KeyPath], *,
         yield (*path, "firmware_path"), 'is needed with mode = "run"'
     if probe.probe_id and not USB.fullmatch(probe.probe_id):
         yield (*path, "probe_id"), "expected VID:PID or VID:PID:SERIAL in hexadecimal, as `probe-rs list` prints it"
-
-
-def build(name: str, section: ProbeRsSection, intake: Intake) -> Source:
-    """Make the source."""
-    from iiot_gateway.sources.probe_rs.source import ProbeRsSource
-
-    return ProbeRsSource(name, section, intake)
-
-
-def doctor(config: Config, _running: Running) -> Iterator[Finding]:
-    """Try each probe."""
-    from iiot_gateway.sources.probe_rs.doctor import probes as tried_probes
-
-    return tried_probes(config)
-
-
-COMPONENT = ByteSource(
-    name="probe_rs",
-    section=ProbeRsSection,
-    only_named="expected [probe_rs.NAME]; the first probe stands in [gateway]",
-    template="absent",
-    faults=faults,
-    build=build,
-    doctor=doctor,
-)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from iiot_gateway.components import ByteSource
 from iiot_gateway.config.component import Faults, KeyPath, SourceSection, place
 from iiot_gateway.config.keys import YEAR_S, choice, integer, number, tags, text
 
 if TYPE_CHECKING:
     from iiot_gateway.config.schema import Config
-    from iiot_gateway.findings import Finding, Running
-    from iiot_gateway.sources.base import Intake, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +38,3 @@ def faults(config: Config, _given: AbstractSet[KeyPath]) -> Faults:
     for name, serial in config.of(SerialSection).items():
         if not serial.port:
             yield (*place(name), "port"), "is needed: a device, or VID:PID[:SERIAL]"
-
-
-def build(name: str, section: SerialSection, intake: Intake) -> Source:
-    """Make the source."""
-    from iiot_gateway.sources.serial.source import SerialSource
-
-    return SerialSource(name, section, intake)
-
-
-def doctor(config: Config, running: Running) -> Iterator[Finding]:
-    """Try each port."""
-    from iiot_gateway.sources.serial.doctor import serial_ports
-
-    return serial_ports(config, running)
-
-
-COMPONENT = ByteSource(name="serial", section=SerialSection, faults=faults, build=build, doctor=doctor)

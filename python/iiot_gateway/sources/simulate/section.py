@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from iiot_gateway.components import ByteSource
 from iiot_gateway.config.component import SourceSection
 from iiot_gateway.config.keys import YEAR_S, integer, number, tags, text
-
-if TYPE_CHECKING:
-    from iiot_gateway.sources.base import Intake, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +28,3 @@ class SimulateSection(SourceSection):
         3600.0, "A repeat of node, boot, seq and text within this window is a duplicate. 0 keeps all.", low=0, high=YEAR_S
     )
     max_document_bytes: int = integer(65536, "A longer document is rejected.", low=64, high=16777216)
-
-
-def build(name: str, section: SimulateSection, intake: Intake) -> Source:
-    """Make the source."""
-    from iiot_gateway._native import Simulator
-    from iiot_gateway.sources.simulate.source import SimulateSource
-
-    return SimulateSource(name, section, intake, Simulator)
-
-
-COMPONENT = ByteSource(name="simulate", section=SimulateSection, build=build)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -13,14 +14,17 @@ import anyio.to_thread
 from iiot_gateway._native import DeviceDirectory
 from iiot_gateway.errors import RegistryUnusable
 from iiot_gateway.log import REGISTRY_UNAVAILABLE, Repeated, get_log
-from iiot_gateway.registry.building import open_registry
+from iiot_gateway.registry.building import open_registry, registry_of
+from iiot_gateway.registry.section import DevicesSection
 
 if TYPE_CHECKING:
+    from iiot_gateway.components import Building
     from iiot_gateway.config.schema import Config
     from iiot_gateway.registry.store import Registry
 
 LOOK_S = 0.2
 """How long (s) a change of the registry may take to have an effect over MQTT; over HTTP it has an effect at once."""
+LOADED_S = 0.2
 
 
 def registered(config: Config) -> DeviceDirectory | None:
@@ -93,3 +97,53 @@ class DirectorySync:
                     get_log().error(
                         REGISTRY_UNAVAILABLE, error=str(error), consequence="changes of devices do not count over MQTT", **extra
                     )
+
+
+def directory_of(building: Building) -> DeviceDirectory | None:
+    """Return the directory that consumers and the built-in broker ask about devices, None without [devices]. Raises RegistryUnusable."""
+    synced = building.once(_synced)
+    return None if synced is None else synced[0]
+
+
+def _synced(building: Building) -> tuple[DeviceDirectory, DirectorySync] | None:
+    registry = registry_of(building)
+    if registry is None:
+        return None
+    directory = DeviceDirectory(unknown=building.config.one(DevicesSection).unknown)
+    sync = DirectorySync(registry, directory)
+    try:
+        sync.load()
+    except RegistryUnusable as error:
+        if not registry.database.is_server:
+            raise
+        # Until the server is there, no messages of devices are accepted: they would be taken for messages of unknown devices.
+        get_log().warning(REGISTRY_UNAVAILABLE, error=str(error), consequence="messages of devices wait at their broker")
+    return directory, sync
+
+
+def loaded_directory(building: Building) -> DeviceDirectory | None:
+    """Return the same directory, which already knows all devices. Raises RegistryUnusable."""
+    synced = building.once(_synced)
+    if synced is None:
+        return None
+    synced[1].load()
+    return synced[0]
+
+
+def when_loaded(building: Building) -> Callable[[], Coroutine[Any, Any, None]] | None:
+    """Return a function that waits until the directory knows the devices, None if it does."""
+    synced = building.once(_synced)
+    if synced is None or synced[1].is_loaded:
+        return None
+    sync = synced[1]
+
+    async def wait() -> None:
+        while not sync.is_loaded:  # noqa: ASYNC110 - the directory is loaded in a thread
+            await anyio.sleep(LOADED_S)
+
+    return wait
+
+
+def directory_in_use(building: Building) -> tuple[DeviceDirectory, DirectorySync] | None:
+    """Return the directory and the object that fills it, None if no consumer and no broker has asked for them."""
+    return building.made(_synced)
