@@ -116,6 +116,8 @@ pub struct Stage {
     frame: usize,
     publish: u32,
     sent_in_frame: bool,
+    /// The end of the batch, if there are positions without a frame before it: their frames are not for this sink.
+    gap: Option<u64>,
     /// Where the next read begins.
     next_position: u64,
     /// The position behind the last frame of which a publish was handed out.
@@ -133,6 +135,7 @@ impl Stage {
             frame: 0,
             publish: 0,
             sent_in_frame: false,
+            gap: None,
             next_position: from,
             sent_end: from,
         }
@@ -190,28 +193,19 @@ impl Stage {
             });
         }
         self.arena = self.batch.take_arena();
-        self.next_position = self.batch.end();
+        let end = self.batch.end();
+        let last = self.batch.frames.last();
+        self.gap = last
+            .is_none_or(|frame| frame.position + 1 < end)
+            .then_some(end);
+        self.next_position = end;
         Ok(true)
     }
 
     pub fn next(&mut self, topics: &mut Topics, trial: &Trial, now_ns: i64) -> Next {
         loop {
             let Some(frame) = self.batch.frames.get(self.frame).copied() else {
-                let end = self.next_position;
-                if self.batch.frames.is_empty() || self.frame > self.batch.frames.len() {
-                    return Next::Empty;
-                }
-                self.frame += 1;
-                let last = self
-                    .batch
-                    .frames
-                    .last()
-                    .map_or(0, |frame| frame.position + 1);
-                return if end > last {
-                    Next::Gap { end }
-                } else {
-                    Next::Empty
-                };
+                return self.gap.take().map_or(Next::Empty, |end| Next::Gap { end });
             };
             if self.publish == frame.count {
                 let superseded = frame.count > 0 && !self.sent_in_frame;
