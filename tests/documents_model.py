@@ -36,9 +36,9 @@ class Expected:
     faults: list[Fault] = field(default_factory=list)
     unused_times: set[str] = field(default_factory=set)
     is_settled: bool = True
-    """False if this document alone does not give some points different times; the journal then keeps them apart.
-
-    These points have an uptime or a time that is not believed. Nor is a point's own time kept apart from the same time of the document."""
+    """False if only the journal keeps some points apart: they have an uptime, or a time that is not believed."""
+    is_kept_apart: bool = True
+    """False if one point has the time of the document, and another has the same time as its own: the gateway gives them equal times."""
 
 
 def ignored(profile: dict[str, Any], topic: str | None, document: Any) -> str | None:
@@ -114,7 +114,7 @@ def timed(
         if len(points) > 1 and moment is not None and (moment.may_be_uptime or doubted):
             to.is_settled = False
     if any(point.time is None for point, _moment in points) and any(point.time == of_document is not None for point, _moment in points):
-        to.is_settled = False
+        to.is_kept_apart = False
     for point, moment in points:
         at_ns = believed(moment)
         at_ns = frame_ns if at_ns is None else at_ns
