@@ -96,6 +96,10 @@ class Drawing(Random):
         """Return a table with some of these keys."""
         return {key: self.one(of) for key, of in choices.items() if self.happens(one_in)}
 
+    def lists(self, keys: Sequence[str], choices: Sequence[str]) -> dict[str, list[str]]:
+        """Return a table with some of these keys, each with some of the choices."""
+        return {key: self.some(choices) for key in keys if self.happens(3)}
+
     # --- Documents ---
 
     def scalar(self) -> Any:
@@ -187,15 +191,13 @@ class Drawing(Random):
         """Return a table of `[point.others]`."""
         topics = self.publishing(["o/{1}", "{1}/{a}", "o"])
         if self.happens(3):
-            return {**topics, **self.keys(2, **{"except": [["b"]]})}
+            return self.one([topics, {**topics, "except": ["b"]}])
         table = self.keys(3, flatten=["_", ".", ""], within=["nodes", "list", "nodes.b"])
-        table |= {key: self.some(PATTERNS) for key in ("strings",) if self.happens(2)}
-        table |= {key: self.some(["nodes", "nodes.b", "a"]) for key in ("tag_objects",) if self.happens(3)}
+        table |= self.lists(["strings"], PATTERNS) | self.lists(["tag_objects"], ["nodes", "nodes.b", "a"])
         if self.happens(3):
             # With `value`, the gateway writes no integer, and says of a value that would be no field that its name is taken.
             return {**table, **topics, "value": self.one(["{name}", "{kind}", "{a}", "b"])}
-        lists = {key: self.some(PATTERNS) for key in ("tags", "fields", "booleans", "except", "integers") if self.happens(3)}
-        return {**table, **topics, **lists}
+        return {**table, **topics, **self.lists(["tags", "fields", "booleans", "except", "integers"], PATTERNS)}
 
     def point(self, series: Sequence[tuple[str, dict[str, str]]]) -> dict[str, Any]:
         """Return a point of the long form."""

@@ -214,10 +214,8 @@ class Making:
         taken = taken_by(self.part.profile, self.rule, table)
         uses = {name: use_of(name, value, table, taken) for name, value in values.items()}
 
-        def is_field(name: str | None) -> bool:
-            return uses.get(name or "") in ("measured", "integer", "string") and fault_of(values[name or ""], uses[name or ""]) is None
-
-        chosen = next(filter(is_field, [wanted, "value"]), None) if wanted else None
+        can_be = [name for name, use in uses.items() if use not in ("", "tag", "unnamed") and fault_of(values[name], use) is None]
+        chosen = next((name for name in (wanted, "value") if wanted and name in can_be), None)
         for name, value in values.items():
             path = f"{within}.{wanted if is_bare else name}".removeprefix("None.")
             match uses[name]:
