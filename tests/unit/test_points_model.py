@@ -1,297 +1,143 @@
-"""Points with several fields, against a plain model of the rules: any profile of the long form, any document, any topic."""
+"""Profiles against a plain model of their rules (documents_model.py): any profile, any document, any topic."""
 
 from __future__ import annotations
 
-import fnmatch
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from decimal import Decimal
+from contextlib import closing
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from documents_model import Expected, expect
+from drawn_profiles import TOPICS, Drawing, written
 from iiot_gateway import _native
+from values_model import serialized
 
 NOW_NS = 1_700_000_000_000_000_000
-KEYS = ["a", "b", "name", "list", "nodes", "x y"]
-PATHS = ["a", "b", "name", "nodes.a", "list[0]", "nodes.b.a", "."]
-EACH = [None, "list[*]", "nodes.*", "nodes", "list"]
-TYPES = ["number", "integer", "bool", "string", "any"]
-FILTERS = [None, "p/{name}/t", "p/+/{kind}", "p/#", "q/{a}"]
-TOPICS = [None, "p/n1/t", "p/n 2/t", "q/z", "p", "r/s"]
-TEMPLATES = ["m", "{a}", "x{name}", "{nodes.a}-{b}", "{kind}", "{#}"]
-EXCEPT_FILTERS = [None, "p/+/t", "q/#"]
-PATTERNS = ["*", "a", "b", "nodes*", "*a", "?", "list_?", "n*_*a", "x y"]
+MOST_TOLD, EXCERPT_BYTES = 4, 200
+"""How many values a reject of a whole document names, and how much of a value a reject shows."""
+Case = dict[str, Any]
+"""Profile, topic, tags of the configuration, and documents."""
 
 
-class Number(str):
-    """A JSON number, as its text."""
+def check(profile: dict[str, Any], decoded: _native.Decoded, expected: Expected) -> None:
+    """Compare what the gateway made of a document with what the model expects."""
+    assert decoded.ignored == ({expected.ignored: 1} if expected.ignored else {})
+    # Paths with wildcards are read in the order of the document.
+    in_order = sorted if any("*" in metric["path"] for metric in profile.get("metric", [])) else list
+    lines = [line.rpartition(" ") for line in decoded.lines().decode().split("\n")[:-1]]
+    assert in_order(head for head, _, _time in lines) == in_order(head for head, _time in expected.lines)
+    if expected.is_settled and expected.is_kept_apart:
+        assert in_order((head, int(time)) for head, _, time in lines) == in_order(expected.lines)
+    publishes = [(topic.decode(), payload.decode(), retain) for topic, payload, retain in decoded.publishes()]
+    assert in_order(publishes) == in_order((f"pre/{topic}", payload, retain) for topic, payload, retain in expected.publishes)
+    unused = {next(why for why in ("an uptime", "not believed") if text.startswith(why)) for text in decoded.unused_times}
+    # In a profile without points, the gateway tells the unused times of an array again with the documents behind it.
+    assert unused == expected.unused_times or (unused > expected.unused_times and "point" not in profile)
 
-    __slots__ = ()
-
-
-numbers = st.sampled_from(["0", "-0", "1", "27.60", "-2.50", "45000.0", "4.5e4", "1e400", "12345678901234567890", "0.1e1"]).map(Number)
-texts = st.sampled_from(["", "on", "a b", "x,y=z", 'q"q', "back\\slash", "line\nfeed", "é"])
-scalars = st.one_of(numbers, texts, st.booleans(), st.none())
-values = st.recursive(
-    scalars,
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)),
-    max_leaves=14,
-)
-
-
-@st.composite
-def profiles(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Draw the points of a profile."""
-    points = []
-    patterns = st.lists(st.sampled_from(PATTERNS), max_size=2)
-    for _ in range(draw(st.integers(1, 3))):
-        fields = draw(
-            st.dictionaries(st.sampled_from(["f", "g", "a"]), st.tuples(st.sampled_from(PATHS), st.sampled_from(TYPES)), max_size=3)
-        )
-        plain = draw(st.sampled_from([None, {}, {"except": ["b"]}])) if fields else draw(st.sampled_from([{}, {"except": ["b"]}]))
-        optional = dict.fromkeys(("tags", "fields", "booleans", "strings", "except"), patterns)
-        chosen = draw(st.fixed_dictionaries({}, optional={"flatten": st.sampled_from(["_", ".", ""]), **optional}))
-        others = draw(st.sampled_from([plain, chosen]))
-        points.append(
-            {
-                "filter": draw(st.sampled_from(FILTERS)),
-                "except_filter": draw(st.sampled_from(EXCEPT_FILTERS)),
-                "each": draw(st.sampled_from(EACH)),
-                "measurement": draw(st.sampled_from(TEMPLATES)),
-                "tags": draw(st.dictionaries(st.sampled_from(["t", "u"]), st.sampled_from(TEMPLATES), max_size=2)),
-                "fields": fields,
-                "others": others,
-            }
-        )
-    return points
+    rejects = decoded.rejects()
+    # What the path of a fault in an item says of the item is not compared: it is not always right.
+    has_items = any("each" in rule for rule in profile.get("point", []))
+    if expected.refused is not None:
+        assert len(rejects) == 1
+        assert rejects[0][1].startswith(expected.refused)
+        assert (expected.refused == "no usable value") == rejects[0][1].startswith("no usable value")
+        told = [f"{'' if has_items else path}: {reason}: ".replace('"', "") for path, reason, _text in expected.faults]
+        assert all(fault in rejects[0][1].replace('"', "") for fault in told) or len(told) > MOST_TOLD
+        return
+    faults = [(*text.replace('"', "").rpartition(": ")[::2], excerpt) for _at, text, excerpt in rejects]
+    shown = [(path.replace('"', ""), reason, text[:EXCERPT_BYTES]) for path, reason, text in expected.faults]
+    assert Counter(faults) == Counter(shown) or has_items
+    assert Counter((reason, text) for _path, reason, text in faults) == Counter((reason, text) for _path, reason, text in shown)
 
 
-def written(points: list[dict[str, Any]]) -> str:
-    """Write the profile file."""
-    lines = ['name = "model"']
-    for point in points:
-        lines.append("[[point]]")
-        lines += [
-            f"{key} = {json.dumps(point[key])}" for key in ("filter", "except_filter", "each", "measurement") if point[key] is not None
-        ]
-        lines.append("tags = { " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in point["tags"].items()) + " }")
-        if point["others"] is not None:
-            lines.append("others = { " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in point["others"].items()) + " }")
-        if point["fields"]:
-            lines.append("[point.fields]")
-            lines += [f'{name} = {{ path = "{path}", type = "{kind}" }}' for name, (path, kind) in point["fields"].items()]
-    return "\n".join(lines) + "\n"
+def run(case: Case) -> None:
+    """Give the documents to the gateway and to the model, twice, so that what was learnt of a shape serves the next."""
+    profile = case["profile"]
+    decoder = _native.Decoder(_native.Profile.parse(written(profile)), topic_prefix="pre/", tags=case["tags"])
+    for document in [*case["documents"], *case["documents"]]:
+        decoded = decoder.message(serialized(document).encode(), NOW_NS, topic=case["topic"])
+        check(profile, decoded, expect(profile, case["topic"], document, NOW_NS, case["tags"]))
 
 
-def serialized(value: Any) -> str:
-    """Write a document; numbers keep their text."""
-    if isinstance(value, Number):
-        return str(value)
+def fails(case: Case) -> bool:
+    """Tell whether the gateway differs from the model."""
+    try:
+        run(case)
+    except AssertionError:
+        return True
+    except (_native.ProfileError, KeyError):
+        return False
+    return False
+
+
+def smaller(value: Any) -> Iterator[Any]:
+    """Give the value without one of its parts. Tags and measurements stay, because they keep the values of a metric apart."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)}: {serialized(inner)}" for key, inner in value.items()) + "}"
+        for key in value.keys() - {"tags", "measurement"}:
+            yield type(value)((name, inner) for name, inner in value.items() if name != key)
+            yield from (type(value)({**value, key: inner}) for inner in smaller(value[key]))
     if isinstance(value, list):
-        return "[" + ", ".join(map(serialized, value)) + "]"
-    return json.dumps(value)
+        for at, item in enumerate(value):
+            yield [*value[:at], *value[at + 1 :]]
+            yield from ([*value[:at], inner, *value[at + 1 :]] for inner in smaller(item))
 
 
-# --- the model ---
+def drawn(seed: int) -> Case:
+    """Return a case."""
+    drawing = Drawing(seed)
+    profile = drawing.profile()
+    tags = drawing.one([{}, {"site": "north", "u": "1 2"}])
+    return {"profile": profile, "topic": drawing.one(TOPICS), "tags": tags, "documents": drawing.documents(profile)}
 
 
-def matched(pattern: str | None, topic: str | None) -> dict[str, str] | None:
-    """Return the named levels, or None if the topic does not match."""
-    if pattern is None:
-        return {}
-    if topic is None:
-        return None
-    wanted, levels, names = pattern.split("/"), topic.split("/"), {}
-    for index, level in enumerate(wanted):
-        if level == "#":
-            return names
-        if index >= len(levels):
-            return None
-        if level.startswith("{"):
-            names[level[1:-1]] = levels[index]
-        elif level not in ("+", levels[index]):
-            return None
-    return names if len(levels) == len(wanted) else None
+def fields_of(head: str) -> list[tuple[str, str]]:
+    """Return series and name of each field of a line."""
+    found = re.fullmatch(r"((?:\\.|[^ \\])+) (.+)", head)
+    assert found
+    return [(found[1], name) for name, _text in re.findall(r'((?:\\.|[^,= \\])+)=("(?:\\.|[^"\\])*"|[^,]*)', found[2])]
 
 
-def accepted(point: dict[str, Any], topic: str | None) -> dict[str, str] | None:
-    """Return the named levels, and the topic as `#`; None if the point does not take documents with this topic."""
-    levels = matched(point["filter"], topic)
-    if topic is not None and point["except_filter"] is not None and matched(point["except_filter"], topic) is not None:
-        return None
-    return None if levels is None else {**levels, "#": topic or ""}
+# Cases are made smaller below: a smaller seed is no smaller case.
+@settings(max_examples=600, phases=[Phase.reuse, Phase.generate])
+@given(seed=st.integers(0, 2**64 - 1))
+def test_documents_yield_what_the_model_expects(seed: int) -> None:
+    """Lines, times, publishes, rejects and ignored documents; a failure shows the smallest case that was found."""
+    case = drawn(seed)
+    if fails(case):
+        while found := next(filter(fails, smaller(case)), None):
+            case = found
+        print(written(case["profile"]), case["topic"], case["tags"], *map(serialized, case["documents"]), sep="\n")
+        run(case)
 
 
-def found(value: Any, path: str) -> Any:
-    """Return what stands at a path, None if nothing does."""
-    if path == ".":
-        return None if isinstance(value, dict | list) else value
-    for step in re.findall(r"\w+|\[\d+\]", path):
-        if step.startswith("["):
-            index = int(step[1:-1])
-            value = value[index] if isinstance(value, list) and index < len(value) else None
-        else:
-            value = value.get(step) if isinstance(value, dict) else None
-    return value
+@settings(max_examples=30, phases=[Phase.reuse, Phase.generate])
+@given(seed=st.integers(0, 2**64 - 1))
+def test_the_journal_keeps_all_values_and_keeps_them_apart(seed: int) -> None:
+    """Each line that the model expects is delivered, and no two values of one series and field have the same time."""
+    case = drawn(seed)
+    profile = {key: table for key, table in case["profile"].items() if key not in ("clock", "sequence")}
+    topic = case["topic"] or "p"
+    expected = [expect(profile, topic, document, NOW_NS, case["tags"]) for document in case["documents"]]
+    with TemporaryDirectory() as folder, closing(_native.Journal.open(f"{folder}/journal.db", sync="normal")) as journal:
+        journal.add_sink("database")
+        compiled = _native.Profile.parse(written(profile))
+        intake = journal.add_source("plant", profile=compiled, topic_prefix="", tags=case["tags"], dedup_window_s=3600.0)
+        for number, document in enumerate(case["documents"]):
+            intake.push_message(topic.encode(), serialized(document).encode(), NOW_NS + number, 0)
+        assert intake.settled(10.0)
+        sink, lines = _native.LineSink(journal, "database"), []
+        while batch := sink.next_batch(max_lines=1_000, max_bytes=1 << 20, linger_ms=0, timeout_ms=0):
+            lines += [line.rpartition(" ") for line in batch.text().decode().split("\n")[:-1]]
+            sink.confirm(batch)
+        duplicates = journal.status()["intake"].get("duplicate", 0)
 
-
-def text_of(value: Any) -> str:
-    """Return what a template makes of a value."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else ""
-
-
-def field_text(value: Any, kind: str) -> str | None:
-    """Return a field as line protocol writes it, None if it is none of its type."""
-    if isinstance(value, bool):
-        return text_of(value) if kind in ("bool", "any", "measured") else None
-    if isinstance(value, Number):
-        if kind == "integer":
-            number = Decimal(value)
-            fits = number == number.to_integral_value() and -(2**63) <= number < 2**63
-            return f"{int(number)}i" if fits else None
-        return str(value) if kind in ("number", "any", "measured") and abs(Decimal(value)) < Decimal("1.8e308") else None
-    if isinstance(value, str) and kind in ("string", "any"):
-        return '"' + re.sub(r"[\x00-\x1f\x7f]", " ", value).replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return None
-
-
-def escaped(text: str, special: str) -> str:
-    """Escape a name."""
-    return re.sub(f"([{special}])", r"\\\1", re.sub(r"[\x00-\x1f\x7f\\]", "_", text))
-
-
-def pairs_of(value: Any) -> list[tuple[str, Any]]:
-    """Return what a wildcard matches in a value, and what stands there."""
-    if isinstance(value, dict):
-        return list(value.items())
-    return [(str(number), inner) for number, inner in enumerate(value)] if isinstance(value, list) else []
-
-
-def items_of(each: str | None, document: Any) -> list[Any]:
-    """Return the items of which a point is made."""
-    if each is None:
-        return [document]
-    if "*" not in each:
-        value = document.get(each) if isinstance(document, dict) else None
-        return value if isinstance(value, list) else [] if value is None else [value]
-    inner = document.get(re.split(r"[.\[]", each)[0]) if isinstance(document, dict) else None
-    return [item for _key, item in pairs_of(inner)]
-
-
-def points_of(point: dict[str, Any], levels: dict[str, str], document: Any) -> Iterator[tuple[Any, str, str]]:
-    """Give series, its text and the fields of one point of the profile, for a document that is no list."""
-    each = point["each"]
-    for item in items_of(each, document):
-
-        def look(path: str, item: Any = item) -> Any:
-            value = found(item, path)
-            return found(document, path) if value is None and each is not None and path != "." else value
-
-        def fill(template: str) -> str:
-            return re.sub(r"\{([^}]+)\}", lambda hole: levels[hole[1]] if hole[1] in levels else text_of(look(hole[1])), template)
-
-        fields = {}
-        for name, (path, kind) in point["fields"].items():
-            text = field_text(look(path), kind)
-            if text is not None:
-                fields[name] = text
-        brought = {}
-        others = point["others"]
-        for name, value in named_values(item, others.get("flatten")).items() if others is not None else ():
-            use = use_of(name, value, others, taken(point, levels))
-            text = field_text(value, use) if use else None
-            if use == "tag":
-                brought[name] = text_of(value)
-            elif text is not None:
-                fields[escaped(name, ", =")] = text
-        if fields:
-            measurement = fill(point["measurement"])
-            own = {key: fill(template) for key, template in point["tags"].items()}
-            brought = {key: value for key, value in brought.items() if value and key not in own}
-            series = measurement, sorted(own.items()), sorted(brought.items())
-            tags = own | brought
-            head = escaped(measurement, ", ") if measurement else "_"
-            head += "".join(f",{escaped(key, ', =')}={escaped(value, ', =')}" for key, value in sorted(tags.items()) if value)
-            yield repr(series), head, ",".join(f"{name}={text}" for name, text in fields.items())
-
-
-def named_values(item: Any, separator: str | None) -> dict[str, Any]:
-    """Return the other values of an item by their names; of equal names the last one counts, and stands where it stood."""
-    values: dict[str, Any] = {}
-
-    def go(prefix: str, value: Any) -> None:
-        for key, inner in pairs_of(value):
-            if isinstance(inner, dict | list):
-                if separator is not None:
-                    go(prefix + key + separator, inner)
-            elif inner is not None:
-                values.pop(prefix + key, None)
-                values[prefix + key] = inner
-
-    go("", item)
-    return values
-
-
-def is_named(name: str, patterns: list[str]) -> bool:
-    """Tell whether one of the patterns stands for the name."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def use_of(name: str, value: Any, others: dict[str, Any], path_names: set[str]) -> str:
-    """Return what becomes of a value: tag, the type of a field, or nothing."""
-    if name in path_names:
-        return ""
-    if is_named(name, others.get("tags", [])) and name:
-        return "tag"
-    if is_named(name, others.get("except", [])) or not is_named(name, others.get("fields", ["*"])):
-        return ""
-    if isinstance(value, bool):
-        return "measured" if is_named(name, others.get("booleans", ["*"])) else ""
-    if isinstance(value, str) and not isinstance(value, Number):
-        return "string" if is_named(name, others.get("strings", [])) else ""
-    return "measured"
-
-
-def taken(point: dict[str, Any], levels: dict[str, str]) -> set[str]:
-    """Return the names that are no other values: those that the point looks at, and its fields' names."""
-    holes = re.findall(r"\{([^}]+)\}", "".join([point["measurement"], *point["tags"].values()]))
-    paths = [path for path, _kind in point["fields"].values()] + [hole for hole in holes if hole not in levels]
-    separator = point["others"].get("flatten")
-    steps = [re.findall(r"\w+", path) for path in paths if path != "."]
-    return {step[0] if separator is None else separator.join(step) for step in steps} | set(point["fields"])
-
-
-def expected(points: list[dict[str, Any]], topic: str | None, document: Any) -> list[str]:
-    """Return the lines that the rules give."""
-    lines = []
-    before: Counter[str] = Counter()
-    for part in document if isinstance(document, list) else [document]:
-        for point in points:
-            levels = accepted(point, topic)
-            for series, head, fields in points_of(point, levels, part) if levels is not None else ():
-                # Points of one series follow each other by a millisecond.
-                lines.append(f"{head} {fields} {NOW_NS + before[series] * 1_000_000}")
-                before[series] += 1
-    return lines
-
-
-@settings(max_examples=400)
-@given(points=profiles(), topic=st.sampled_from(TOPICS), documents=st.lists(values, min_size=1, max_size=4))
-def test_lines_are_those_of_the_model(points: list[dict[str, Any]], topic: str | None, documents: list[Any]) -> None:
-    """Documents one after another, so that what was learnt of one's shape serves the next."""
-    decoder = _native.Decoder(_native.Profile.parse(written(points)), topic_prefix="", tags={})
-    for document in [*documents, *documents]:
-        text = serialized(document)
-        decoded = decoder.message(text.encode(), NOW_NS, topic=topic)
-
-        lines = decoded.lines().decode().splitlines()
-        assert lines == expected(points, topic, document), f"{written(points)}\n{topic}\n{text}\n{decoded.rejects()}"
-        assert lines or decoded.rejects(), "what gives nothing is a reject"
+    heads = [head for document in expected for head, _time in document.lines]
+    assert duplicates or Counter(head for head, _, _time in lines) == Counter(heads)
+    if all(document.is_kept_apart for document in expected):
+        values = [(series, field, time) for head, _, time in lines for series, field in fields_of(head)]
+        assert len(set(values)) == len(values)
