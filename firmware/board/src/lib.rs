@@ -44,10 +44,10 @@ pub type Bus = stm32f4xx_hal::i2c::I2c<pac::I2C1>;
 #[cfg(feature = "qemu")]
 pub type Bus = bridge::Bus;
 
-/// The frequency at which `SysTick` counts down.
+/// The frequency at which `SysTick` counts down, in hertz.
 #[cfg(not(feature = "qemu"))]
 pub const SYSTICK_HZ: u32 = 84_000_000;
-/// The frequency at which `SysTick` counts down. QEMU's machine runs at its own frequency, whatever the clock settings say.
+/// The frequency at which `SysTick` counts down, in hertz. QEMU's machine runs at its own frequency, whatever the clock settings say.
 #[cfg(feature = "qemu")]
 pub const SYSTICK_HZ: u32 = 168_000_000;
 
