@@ -1,5 +1,4 @@
-//! Driver of the SHT30, SHT31 and SHT35. It measures temperature and humidity in single shots without clock stretching, so that it does not block a
-//! shared bus.
+//! Driver of the SHT30, SHT31 and SHT35. It measures temperature and humidity in single shots without clock stretching, so that it does not block a shared bus.
 //!
 //! It uses only integers, and checks a checksum per value. Section numbers are those of Sensirion's data sheet of the SHT3x-DIS, version 7.
 

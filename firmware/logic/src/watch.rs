@@ -1,7 +1,6 @@
 //! Decides whether the watchdog may be fed: only if every task has shown recently that it is alive. So no task can hang unnoticed.
 
-/// A task that was not seen for this time hangs. The longest normal silence is the time to write a whole frame to the module and an image to the
-/// display.
+/// A task that was not seen for this time hangs. The longest normal silence is the time to write a whole frame to the module and an image to the display.
 pub const PATIENCE_MS: u64 = 6_000;
 
 /// The time at which each of `N` tasks was last seen.

@@ -65,8 +65,7 @@ pub struct Modulation {
 }
 
 impl Modulation {
-    /// Spreading factor 7, 125 kHz, coding rate 4/5. A reading takes less than 90 ms, so one reading every ten seconds with all its retries fits the
-    /// band.
+    /// Spreading factor 7, 125 kHz, coding rate 4/5. A reading takes less than 90 ms, so one reading every ten seconds with all its retries fits the band.
     pub const DEFAULT: Self = Self {
         spreading_factor: 7,
         bandwidth: Bandwidth::Khz125,

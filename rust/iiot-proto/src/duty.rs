@@ -23,8 +23,7 @@ const EU868: [(u32, u32, u16); 3] = [
 const US915_DWELL_US: u32 = 400_000;
 
 impl DutyRule {
-    /// The rule of the sub-band of EU868 (868.0-868.6 1 %, 868.7-869.2 0.1 %, 869.4-869.65 10 %) that contains the whole channel; `None` if no
-    /// sub-band does.
+    /// The rule of the sub-band of EU868 (868.0-868.6 1 %, 868.7-869.2 0.1 %, 869.4-869.65 10 %) that contains the whole channel; `None` if no sub-band does.
     pub const fn eu868(centre_hz: u32, bandwidth_hz: u32) -> Option<Self> {
         let half = bandwidth_hz / 2;
         let (low, high) = (

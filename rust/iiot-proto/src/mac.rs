@@ -1,7 +1,6 @@
 //! The truncated code that protects commands and answers: the low 32 bits of `SipHash`-2-4 under a key of 128 bits.
 //!
-//! Thirty-two bits suffice, because each guess costs a frame on air. At ten guesses per second, the chance of success reaches one half after about
-//! seven years.
+//! Thirty-two bits suffice, because each guess costs a frame on air. At ten guesses per second, the chance of success reaches one half after about seven years.
 
 use core::fmt;
 

@@ -1,5 +1,4 @@
-//! Computes physical values from raw ones, in integers, with the formulas of the data sheet (section 3.3) and of the driver that Bosch publishes for
-//! this chip.
+//! Computes physical values from raw ones, in integers, with the formulas of the data sheet (section 3.3) and of the driver that Bosch publishes for this chip.
 //!
 //! Intermediate values have 64 bits, so that no calibration and no raw value causes an overflow.
 

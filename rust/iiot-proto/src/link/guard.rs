@@ -113,8 +113,7 @@ mod tests {
         }
     }
 
-    /// A genuine command is obeyed once. If the gateway itself repeats the command, it gets the same answer again; a repeat by anyone else is
-    /// refused.
+    /// A genuine command is obeyed once. If the gateway itself repeats the command, it gets the same answer again; a repeat by anyone else is refused.
     #[test]
     fn a_command_is_obeyed_once() {
         let mut guard = guard();

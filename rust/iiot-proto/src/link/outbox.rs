@@ -87,8 +87,7 @@ impl<const N: usize> Outbox<N> {
         self.next_seq.wrapping_sub(entry.seq)
     }
 
-    /// Keep a packet, in place of another one if there is no space. Returns the sequence number of the packet, and the packet that was dropped for
-    /// it.
+    /// Keep a packet, in place of another one if there is no space. Returns the sequence number of the packet, and the packet that was dropped for it.
     pub(crate) fn push(&mut self, uplink: Uplink, now_ms: u64) -> (u16, Option<Entry>) {
         let seq = self.next_seq;
         let evicted = if self.len() < N { None } else { self.evict() };

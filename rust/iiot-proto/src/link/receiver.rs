@@ -188,8 +188,7 @@ impl<const N: usize> Receiver<N> {
         Admission::New
     }
 
-    /// The place for a new run of `src`: a free place, or else that of its own oldest run if it has two, or else that of the run that was silent
-    /// longest.
+    /// The place for a new run of `src`: a free place, or else that of its own oldest run if it has two, or else that of the run that was silent longest.
     fn place(&mut self, src: u8) -> Option<&mut Option<Window>> {
         if self.windows.iter().any(Option::is_none) {
             return self.windows.iter_mut().find(|place| place.is_none());

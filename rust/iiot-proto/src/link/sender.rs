@@ -10,9 +10,8 @@
 //!    └── Listening ◄───┘
 //! ```
 //!
-//! Answers go first, then the info after a start, then the newest reading. After that, while the gateway answers, the remaining packets follow from
-//! the oldest on. Every packet keeps its sequence number. Therefore the gateway recognises a packet even an hour later, if all its acknowledgements
-//! were lost.
+//! Answers go first, then the info after a start, then the newest reading. After that, while the gateway answers, the remaining packets follow from the oldest
+//! on. Every packet keeps its sequence number. Therefore the gateway recognises a packet even an hour later, if all its acknowledgements were lost.
 
 use crate::duty::{Allowance, Duty};
 use crate::link::exchange::{Poll, Received, SenderConfig, SenderCounters};

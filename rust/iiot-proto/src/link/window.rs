@@ -5,8 +5,7 @@
 //!  seen          bit 127 .................. bit 1 bit 0
 //! ```
 //!
-//! A sender never sends a packet that lies [`WINDOW_PACKETS`] behind its newest one. Therefore every packet that can arrive lies in the window or
-//! ahead of it.
+//! A sender never sends a packet that lies [`WINDOW_PACKETS`] behind its newest one. Therefore every packet that can arrive lies in the window or ahead of it.
 
 /// The number of packets back to which a repeat is recognised.
 pub const WINDOW_PACKETS: u16 = 128;

@@ -6,8 +6,7 @@
 //!  V version (1)   T type   f flags   s source   d destination   b boot id   q sequence number   c CRC-16/IBM-3740
 //! ```
 //!
-//! Numbers are integers with a fixed scale, high byte first. A packet has only one encoding: if bytes can be decoded, the packet encodes to the same
-//! bytes.
+//! Numbers are integers with a fixed scale, high byte first. A packet has only one encoding: if bytes can be decoded, the packet encodes to the same bytes.
 
 mod ack;
 mod bytes;

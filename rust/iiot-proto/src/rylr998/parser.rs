@@ -16,8 +16,7 @@ use crate::rylr998::event::{Damage, Event, ModuleError};
 /// The longest line without data that the module sends, in bytes. The line with its unique id has 29.
 pub const MAX_LINE_BYTES: usize = 48;
 
-/// The silence that ends an open line, in milliseconds. At 115,200 baud a byte takes 87 microseconds, so within a line the module is never silent for
-/// 20 ms.
+/// The silence that ends an open line, in milliseconds. At 115,200 baud a byte takes 87 microseconds, so within a line the module is never silent for 20 ms.
 pub const DEFAULT_GAP_MS: u64 = 20;
 
 const RECEIVED: &[u8] = b"+RCV=";

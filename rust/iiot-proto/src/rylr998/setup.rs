@@ -278,8 +278,7 @@ mod tests {
         );
     }
 
-    /// Factor 9 at 125 kHz with the strongest coding rate and the longest preamble occupies the channel for more than 400 ms, which US915 never
-    /// allows.
+    /// Factor 9 at 125 kHz with the strongest coding rate and the longest preamble occupies the channel for more than 400 ms, which US915 never allows.
     #[test]
     fn a_packet_longer_than_the_dwell_is_refused_before_anything_is_sent() {
         let slow = Modulation::new(9, Bandwidth::Khz125, 4, 24).unwrap();

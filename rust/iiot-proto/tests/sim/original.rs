@@ -1,6 +1,5 @@
-//! The frames of the original nodes, as far as their public description tells. A reading consists of sequence number, temperature, humidity and gas
-//! resistance as variable-length integers, followed by a checksum, and is sent once. An acknowledgement consists of a type and a sequence number,
-//! without a checksum.
+//! The frames of the original nodes, as far as their public description tells. A reading consists of sequence number, temperature, humidity and gas resistance
+//! as variable-length integers, followed by a checksum, and is sent once. An acknowledgement consists of a type and a sequence number, without a checksum.
 
 use iiot_proto::crc::crc16;
 

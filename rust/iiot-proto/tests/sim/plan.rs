@@ -38,8 +38,7 @@ pub struct Report {
     pub delivered: u64,
     /// The number of readings that were delivered a second time.
     pub doubled: u64,
-    /// The number of delivered readings that were never offered with these values, or whose time differs from their own by more than the link
-    /// promises.
+    /// The number of delivered readings that were never offered with these values, or whose time differs from their own by more than the link promises.
     pub false_readings: u64,
     /// The number of readings that were lost in a restart of their node.
     pub lost_in_restart: u64,
