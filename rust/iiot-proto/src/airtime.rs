@@ -1,8 +1,8 @@
 //! Computes how long a frame of the module is on air.
 //!
-//! `T = (preamble + 4.25) Ts + [8 + max(ceil((8 PL - 4 SF + 44) / (4 (SF - 2 DE))) (CR + 4), 0)] Ts` with `Ts = 2^SF / BW`. `DE` is 1 where `Ts > 16
-//! ms`, otherwise 0. `PL` is the length of our frame + 8 bytes, because the module adds its own header. With the module's bandwidths, every `Ts` is a
-//! whole number of microseconds, so nothing is rounded.
+//! `T = (preamble + 4.25) Ts + [8 + max(ceil((8 PL - 4 SF + 44) / (4 (SF - 2 DE))) (CR + 4), 0)] Ts` with `Ts = 2^SF / BW`. `DE` is 1 where
+//! `Ts > 16 ms`, otherwise 0. `PL` is the length of our frame + 8 bytes, because the module adds its own header. With the module's bandwidths, every
+//! `Ts` is a whole number of microseconds, so nothing is rounded.
 
 /// The number of bytes that the module adds to each frame: its addresses, the network id and the length.
 pub const MODULE_OVERHEAD_BYTES: usize = 8;
