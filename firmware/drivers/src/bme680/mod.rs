@@ -20,8 +20,8 @@ pub const CHIP_ID: u8 = 0x61;
 const HEATER_C: i32 = 300;
 const HEATER_MS: u32 = 150;
 
-/// The time of a measurement, rounded up. Temperature x2, pressure x16 and humidity x1 take 42 ms: the cycles of 1.963 ms and the switching times of
-/// section 3.3.3.
+/// The time of a measurement: the heating, and 42 ms (rounded up) for temperature x2, pressure x16 and humidity x1. These are the cycles of 1.963 ms and
+/// the switching times of section 3.3.3.
 const MEASURING_MS: u32 = HEATER_MS + 45;
 
 /// The number of times that the result is requested after this time, 10 ms apart.

@@ -9,7 +9,7 @@ fn measured(bus: &mut Bus) -> Result<Measurement, Error<Nack>> {
 }
 
 proptest! {
-    // The cases take little time, and overflows are rare.
+    // Many cases are run, because they take little time and overflows are rare.
     #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
 
     /// Over the whole range of values in rooms and gardens, both implementations give the same results, except for the rounding of integers.
