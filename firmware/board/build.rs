@@ -1,4 +1,4 @@
-//! Writes the memory layout that the linker script of cortex-m-rt asks for, and the settings that were chosen for this build.
+//! Writes the memory layout that the linker script of cortex-m-rt needs, and the settings that were chosen for this build.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use logic::choice;
 
-/// Bytes at the end of RAM where QEMU's loader puts the settings of a simulated node.
+/// The number of bytes at the end of RAM to which QEMU's loader writes the settings of a simulated node.
 const SETTINGS_BYTES: u32 = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -45,7 +45,7 @@ fn settings(out: &Path) -> Result<(), Box<dyn Error>> {
     }
     match choice::block(|variable| given.get(variable).map(String::as_str)) {
         Ok(block) => fs::write(out.join("settings"), block)?,
-        // One line, instead of a build script that panics.
+        // This prints the error as one line. A panic of the build script would print more.
         Err(error) => println!("cargo::error={error}"),
     }
     Ok(())

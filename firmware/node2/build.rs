@@ -1,4 +1,4 @@
-//! Tells the linker which scripts lay the firmware out.
+//! Tells the linker which scripts to use for the layout of the firmware.
 
 fn main() {
     for argument in ["--nmagic", "-Tlink.x", "-Tdefmt.x"] {

@@ -1,4 +1,4 @@
-//! The supply voltage, measured against the chip's own reference.
+//! Measures the supply voltage against the chip's internal reference.
 
 use stm32f4xx_hal::adc::config::{AdcConfig, SampleTime};
 use stm32f4xx_hal::adc::{Adc, Temperature, Vref};
@@ -8,7 +8,7 @@ use stm32f4xx_hal::signature::{VDDA_CALIB, VrefCal};
 
 use crate::Bus;
 
-/// The converter that looks at the supply.
+/// The analogue-to-digital converter that measures the supply.
 pub struct Battery {
     adc: Adc<ADC1>,
 }
@@ -21,14 +21,15 @@ impl Battery {
         Self { adc }
     }
 
-    /// Millivolts; `None` if the converter gives nothing. In QEMU, whose converter does not know the reference, the bus is asked instead.
+    /// The supply voltage in millivolts; `None` if the converter gives no value. QEMU's converter does not have the reference, so in QEMU the voltage
+    /// comes over the bus.
     pub fn millivolts(&mut self, _: &mut Bus) -> Option<u16> {
         let sample = u32::from(self.adc.convert(&Vref, SampleTime::Cycles_480));
         let calibration = u32::from(VrefCal::get().read());
         u16::try_from((VDDA_CALIB * calibration).checked_div(sample)?).ok()
     }
 
-    /// A sample whose last bits are noise.
+    /// A sample with noise in its last bits.
     pub(crate) fn noise(&mut self) -> u16 {
         let (heat, reference) = (
             self.adc.convert(&Temperature, SampleTime::Cycles_3),

@@ -1,10 +1,10 @@
-//! The I2C bus of the emulation: every transfer goes over USART3 to whoever plays the chips, and the answer comes back.
+//! The I2C bus of the emulation. Every transfer goes over USART3 to the program that simulates the chips, and its answer comes back.
 //!
 //! ```text
 //!  to the chips    'W' address length:2 bytes...      'R' address length:2      'V' for the supply
 //!  from them       1 if acknowledged, else 0          1 bytes..., or 0          millivolt:2
 //! ```
-//! Numbers high byte first. QEMU's own I2C controller hangs at the first write.
+//! Numbers have the high byte first. QEMU's own I2C controller cannot be used, because it hangs at the first write.
 
 use embedded_hal::i2c::{ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation};
 use stm32f4xx_hal::pac::{ADC1, USART3};
@@ -12,10 +12,10 @@ use stm32f4xx_hal::prelude::*;
 use stm32f4xx_hal::rcc::Rcc;
 use stm32f4xx_hal::serial::Serial;
 
-/// Looks at the UART before whoever plays the chips counts as gone; some seconds.
+/// The number of polls of the UART, some seconds long, after which the program that simulates the chips counts as absent.
 const PATIENCE: u32 = 100_000_000;
 
-/// The bus.
+/// The simulated bus.
 pub struct Bus {
     port: Serial<USART3>,
 }
@@ -50,7 +50,7 @@ impl Bus {
         }
     }
 
-    /// The supply in millivolts; 0 is none.
+    /// The supply voltage in millivolts. The value 0 on the bus means that there is none.
     fn battery_mv(&mut self) -> Option<u16> {
         self.send(b"V").ok()?;
         let (high, low) = (self.receive().ok()?, self.receive().ok()?);
@@ -58,7 +58,7 @@ impl Bus {
     }
 }
 
-/// The supply, which whoever plays the chips knows too.
+/// The supply voltage, which the program that simulates the chips also gives.
 pub struct Battery;
 
 impl Battery {
@@ -66,7 +66,7 @@ impl Battery {
         Self
     }
 
-    /// Millivolts; `None` if there is none.
+    /// The supply voltage in millivolts; `None` if there is none.
     pub fn millivolts(&mut self, bus: &mut Bus) -> Option<u16> {
         bus.battery_mv()
     }

@@ -1,6 +1,6 @@
-//! The NUCLEO-F446RE of both nodes: clocks, pins and peripherals. With the feature `qemu`, the same in QEMU's `netduinoplus2`.
+//! The NUCLEO-F446RE of both nodes: clocks, pins and peripherals. With the feature `qemu`, the same for QEMU's `netduinoplus2`.
 //!
-//! | what | where |
+//! | part | connection |
 //! |---|---|
 //! | radio module | UART4, PC10 and PC11, 115200 baud |
 //! | virtual COM port of the ST-Link | USART2, PA2 and PA3, 115200 baud |
@@ -44,59 +44,59 @@ pub type Bus = stm32f4xx_hal::i2c::I2c<pac::I2C1>;
 #[cfg(feature = "qemu")]
 pub type Bus = bridge::Bus;
 
-/// What counts down in `SysTick`; QEMU's machine runs at its own rate, whatever the clock tree says.
+/// The frequency at which `SysTick` counts down, in hertz.
 #[cfg(not(feature = "qemu"))]
 pub const SYSTICK_HZ: u32 = 84_000_000;
-/// What counts down in `SysTick`; QEMU's machine runs at its own rate, whatever the clock tree says.
+/// The frequency at which `SysTick` counts down, in hertz. QEMU's machine runs at its own frequency, whatever the clock settings say.
 #[cfg(feature = "qemu")]
 pub const SYSTICK_HZ: u32 = 168_000_000;
 
 const BAUD: u32 = 115_200;
 
-/// A task that hangs is found after its patience, and the chip is reset after this time more.
+/// The time of the watchdog. A hanging task is noticed after its patience, and the chip is reset after this time.
 const WATCHDOG_MS: u32 = 4_000;
 
-/// A UART's two directions.
+/// The two directions of a UART.
 pub struct Port<U: serial::CommonPins + serial::Instance> {
-    /// Towards the other side.
+    /// The transmitter.
     pub tx: Tx<U>,
-    /// From the other side; its interrupt is on.
+    /// The receiver, whose interrupt is enabled.
     pub rx: Rx<U>,
 }
 
-/// The board, ready.
+/// The initialised board.
 pub struct Board {
     /// The radio module.
     pub radio: Port<pac::UART4>,
     /// The virtual COM port.
     pub host: Port<pac::USART2>,
-    /// Sensors and display.
+    /// The bus of sensors and display.
     pub bus: Bus,
-    /// The supply.
+    /// The supply voltage.
     pub battery: Battery,
     /// The green LED.
     pub led: PA5<Output>,
-    /// The blue button; pressing it raises `EXTI15_10`.
+    /// The blue button. Pressing it raises `EXTI15_10`.
     pub button: PC13<Input>,
-    /// Runs from now on.
+    /// The watchdog, which runs from now on.
     pub watchdog: IndependentWatchdog,
-    /// Who the node is, and where it sends.
+    /// The settings of the node.
     pub settings: Settings,
-    /// What it has of its earlier run.
+    /// What the node knows from its earlier run.
     pub start: Start,
-    /// Starts since power came, this one included.
+    /// The number of starts since the power was switched on, including this one.
     pub starts: u32,
-    /// Random numbers.
+    /// The generator of random numbers.
     pub dice: Dice,
 }
 
 impl Board {
-    /// Take the chip into use.
+    /// Initialise the chip.
     pub fn new(device: pac::Peripherals) -> Self {
         let reset_cause = reset_cause(&device.RCC);
         #[cfg(not(feature = "qemu"))]
         let clocks = Config::hsi().sysclk(84.MHz());
-        // The emulated PLL never becomes ready.
+        // The PLL of the emulation never becomes ready.
         #[cfg(feature = "qemu")]
         let clocks = Config::hsi();
         let mut rcc = device.RCC.freeze(clocks);
@@ -112,7 +112,7 @@ impl Board {
         button.enable_interrupt(&mut exti);
 
         let config = || serial::config::Config::default().baudrate(BAUD.bps());
-        // The pins and the rate are right, so these cannot fail; a node without UART could only be reset anyway.
+        // The pins and the rate are correct, so these calls cannot fail. Without a UART, a node could only be reset anyway.
         let (tx, mut rx) =
             Serial::new(device.UART4, (port_c.pc10, port_c.pc11), config(), &mut rcc)
                 .unwrap_or_else(|_| defmt::panic!("UART4"))
@@ -180,7 +180,7 @@ impl Board {
     }
 }
 
-/// Start the chip anew.
+/// Reset the chip.
 pub fn reboot() -> ! {
     cortex_m::peripheral::SCB::sys_reset()
 }

@@ -1,12 +1,12 @@
-//! Noise for the boot id: the F446 has no generator of random numbers.
+//! Provides noise for the boot id, because the F446 has no random number generator.
 
 use crate::Battery;
 
-/// Samples of the converter: each gives about a bit.
+/// The number of samples of the converter. Each gives about one bit.
 #[cfg(not(feature = "qemu"))]
 const SAMPLES: u32 = 128;
 
-/// From the converter's last bits and the chip's number; in QEMU, which has neither, the settings' seed is all there is.
+/// Noise from the last bits of the converter, and from the chip's unique number.
 #[cfg(not(feature = "qemu"))]
 pub fn noise(battery: &mut Battery) -> u64 {
     use core::hash::Hash;
@@ -19,13 +19,13 @@ pub fn noise(battery: &mut Battery) -> u64 {
     mixed.0
 }
 
-/// From the converter's last bits and the chip's number; in QEMU, which has neither, the settings' seed is all there is.
+/// No noise, because QEMU has neither the converter's noise nor the chip's number. The seed in the settings must suffice.
 #[cfg(feature = "qemu")]
 pub fn noise(_: &mut Battery) -> u64 {
     0
 }
 
-/// FNV-1a.
+/// The hash FNV-1a.
 #[cfg(not(feature = "qemu"))]
 struct Mixed(u64);
 

@@ -1,9 +1,9 @@
-//! Why the chip started.
+//! Finds out why the chip started.
 
 use iiot_proto::packet::ResetCause;
 use stm32f4xx_hal::pac::RCC;
 
-/// Read the flags and clear them for the next time. The pin is pulled by every other cause too, so it comes last.
+/// Read the flags, and clear them for the next start. Every other cause sets the flag of the pin, too, so this flag is checked last.
 pub fn reset_cause(rcc: &RCC) -> ResetCause {
     let flags = rcc.csr().read();
     rcc.csr().modify(|_, w| w.rmvf().set_bit());

@@ -1,4 +1,4 @@
-//! RAM that the start-up code leaves alone, so that it holds over a reset what was written before.
+//! A block of RAM that the start-up code does not initialise, so that its content survives a reset.
 
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -8,19 +8,19 @@ use logic::retained::Retained;
 #[unsafe(link_section = ".uninit.retained")]
 static mut BLOCK: MaybeUninit<[u8; Retained::BYTES]> = MaybeUninit::uninit();
 
-/// Keep this over the next reset.
+/// Keep this block over the next reset.
 pub fn retain(retained: Retained) {
     let mut block = [0; Retained::BYTES];
     retained.write(&mut block);
     cortex_m::interrupt::free(|_| {
-        // SAFETY: nobody else holds a reference to the block, and interrupts are off, so no other write is under way.
+        // SAFETY: no other reference to the block exists, and interrupts are disabled, so no other write is in progress.
         unsafe { ptr::write_volatile((&raw mut BLOCK).cast(), block) }
     });
 }
 
-/// What the run before kept; `None` after a loss of power.
+/// The block that the run before kept; `None` after a loss of power.
 pub(crate) fn recall() -> Option<Retained> {
-    // SAFETY: any bytes are a valid array of bytes; a volatile read makes no claim about who wrote them.
+    // SAFETY: any bytes are a valid array of bytes, and a volatile read does not assume who wrote them.
     let block: [u8; Retained::BYTES] = unsafe { ptr::read_volatile((&raw const BLOCK).cast()) };
     Retained::read(&block)
 }

@@ -1,4 +1,4 @@
-//! Drivers of the chips on the nodes' I2C bus, on any `embedded-hal` bus: the host's tests run them on simulated chips.
+//! Drivers of the chips on the nodes' I2C bus, for any `embedded-hal` bus. The tests run them on the host with simulated chips.
 
 #![no_std]
 #![forbid(unsafe_code)]

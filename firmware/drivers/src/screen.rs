@@ -1,6 +1,6 @@
-//! The SSD1306 of 128x64 pixels as eight lines of sixteen characters.
+//! Shows eight lines of sixteen characters on the SSD1306 with its 128x64 pixels.
 //!
-//! It is written place by place, without a picture in RAM. A display that was away is set up again when it is back.
+//! Characters are written one by one, so no image is needed in RAM. If the display was absent, it is set up again when it is back.
 
 use core::fmt::Write;
 
@@ -10,24 +10,24 @@ use ssd1306::prelude::{DisplayRotation, I2CInterface};
 use ssd1306::size::DisplaySize128x64;
 use ssd1306::{I2CDisplayInterface, Ssd1306};
 
-/// Characters of a line.
+/// The number of characters of a line.
 pub const COLUMNS: usize = 16;
 
-/// Lines.
+/// The number of lines.
 pub const LINES: usize = 8;
 
-/// The display does not answer.
+/// The error if the display does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Silent;
 
-/// One display.
+/// A display of eight lines.
 pub struct Screen<I> {
     display: Ssd1306<I2CInterface<I>, DisplaySize128x64, TerminalMode>,
     is_up: bool,
 }
 
 impl<I: I2c> Screen<I> {
-    /// A display that nobody has spoken to.
+    /// A display that is not set up yet.
     pub fn new(bus: I) -> Self {
         let interface = I2CDisplayInterface::new(bus);
         let display = Ssd1306::new(interface, DisplaySize128x64, DisplayRotation::Rotate0);
@@ -37,7 +37,7 @@ impl<I: I2c> Screen<I> {
         }
     }
 
-    /// Show these lines from the top; what is longer is cut, what is left is blank.
+    /// Show these lines from the top. Longer lines are cut off, and the rest of the display is blank.
     pub fn show(&mut self, lines: &[impl AsRef<str>]) -> Result<(), Silent> {
         let shown = self.try_show(lines);
         self.is_up = shown.is_some();
@@ -77,7 +77,7 @@ mod tests {
         }
     }
 
-    /// Text stands where it should, and nothing of the noise in the display's memory stays.
+    /// The text is at its place, and the noise in the display's memory is erased.
     #[test]
     fn lines_are_shown_and_the_rest_is_blank() {
         let mut bus = Bus::default();
@@ -85,7 +85,7 @@ mod tests {
         assert_shown(&bus);
     }
 
-    /// A longer text before leaves nothing behind.
+    /// A shorter text erases a longer one completely.
     #[test]
     fn a_shorter_line_leaves_nothing_of_the_longer_one() {
         let mut bus = Bus::default();
@@ -95,7 +95,7 @@ mod tests {
         assert_shown(&bus);
     }
 
-    /// A display that is absent is told, and one that comes is set up.
+    /// An absent display is reported, and a display that appears later is set up.
     #[test]
     fn an_absent_display_is_told_and_a_new_one_is_set_up() {
         let mut bus = Bus::default();

@@ -1,43 +1,43 @@
-//! The SHT30, SHT31 and SHT35: temperature and humidity, in single shots without clock stretching, so that a bus shared with others stays free.
+//! Driver of the SHT30, SHT31 and SHT35. It measures temperature and humidity in single shots without clock stretching, so that it does not block a shared bus.
 //!
-//! Integers only, and a checksum a value. Section numbers are those of Sensirion's data sheet of the SHT3x-DIS, version 7.
+//! It uses only integers, and checks a checksum per value. Section numbers are those of Sensirion's data sheet of the SHT3x-DIS, version 7.
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::i2c::I2c;
 
-/// The address with ADDR at ground (section 4.2).
+/// The sensor's address if ADDR is connected to ground (section 4.2).
 pub const ADDRESS: u8 = 0x44;
 
-/// Single shot, high repeatability, without clock stretching (section 4.3).
+/// The command for a single shot with high repeatability and without clock stretching (section 4.3).
 const MEASURE: [u8; 2] = [0x24, 0x00];
 
-/// High repeatability takes 15.5 ms at most (section 2.2).
+/// The time of a measurement. With high repeatability it takes at most 15.5 ms (section 2.2).
 const MEASURING_MS: u32 = 16;
 
-/// What the sensor gave.
+/// The values that the sensor returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measurement {
-    /// Hundredths of a degree Celsius, -4500 to 13000.
+    /// The temperature in hundredths of a degree Celsius, -4500 to 13000.
     pub temperature_centidegrees: i16,
-    /// Hundredths of a percent, 0 to 10000.
+    /// The relative humidity in hundredths of a percent, 0 to 10000.
     pub humidity_centipercent: u16,
 }
 
 /// Why there is no measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error<E> {
-    /// The bus, most often: nobody acknowledged.
+    /// The bus failed. Most often, the sensor did not acknowledge.
     Bus(E),
     /// The checksum of a value is wrong.
     Checksum {
-        /// What it should be.
+        /// The checksum that follows from the value.
         computed: u8,
-        /// What came.
+        /// The checksum that the sensor sent.
         carried: u8,
     },
 }
 
-/// Measure once; waits 16 ms.
+/// Measure once. Waits 16 ms.
 pub fn measure<I: I2c>(
     bus: &mut I,
     delay: &mut impl DelayNs,
@@ -74,7 +74,7 @@ pub fn centipercent(raw: u16) -> u16 {
     ((10_000 * u32::from(raw) + 32_767) / 65_535) as u16
 }
 
-/// Polynomial 0x31, start 0xFF (section 4.12).
+/// The checksum with polynomial 0x31 and initial value 0xFF (section 4.12).
 fn crc8(bytes: [u8; 2]) -> u8 {
     bytes.into_iter().fold(0xFF, |crc, byte| {
         (0..8).fold(crc ^ byte, |crc: u8, _| {
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(crc8([0xBE, 0xEF]), 0x92);
     }
 
-    /// The ends and the middle of both scales, by hand.
+    /// The ends and the middle of both scales, computed by hand.
     #[test]
     fn scales_are_those_of_the_data_sheet() {
         assert_eq!(
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!([0, 0x8000, 0xFFFF].map(centipercent), [0, 5_000, 10_000]);
     }
 
-    /// What goes over the bus, byte by byte, and what comes of it.
+    /// The bytes on the bus, and the result of the measurement.
     #[test]
     fn a_measurement_is_one_command_and_one_read() {
         let mut bus = Bus::default();
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(bus.trace, ["w44 2400", "r44 6"]);
     }
 
-    /// A sensor that is not there, and one whose answer was damaged, give no number.
+    /// An absent sensor and a damaged answer give no number.
     #[test]
     fn a_fault_gives_no_number() {
         let mut bus = Bus::default();

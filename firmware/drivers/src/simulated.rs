@@ -1,4 +1,4 @@
-//! The chips of the nodes' bus as they behave, for tests: from the data sheets, not from the drivers.
+//! Simulated chips of the nodes' bus, for tests. They follow the data sheets, not the drivers.
 
 use core::fmt::Write;
 use embedded_hal::delay::DelayNs;
@@ -13,7 +13,7 @@ impl DelayNs for NoDelay {
     fn delay_ns(&mut self, _: u32) {}
 }
 
-/// Nobody acknowledged.
+/// The error if no chip acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nack;
 
@@ -23,10 +23,10 @@ impl i2c::Error for Nack {
     }
 }
 
-/// An SHT31.
+/// A simulated SHT31.
 pub struct Sht3x {
     pub is_there: bool,
-    /// Bits to flip in the next answer's first byte.
+    /// The bits to flip in the first byte of the next answer.
     pub damage: u8,
     raw: (u16, u16),
 }
@@ -40,7 +40,7 @@ impl Sht3x {
     }
 
     fn answer(&self) -> [u8; 6] {
-        // The checksum by polynomial division of the three bytes, unlike the driver's shifting.
+        // This checksum comes from a polynomial division of the three bytes, unlike the driver's shifts.
         let with_crc = |raw: u16| {
             let [high, low] = (raw ^ 0xFF00).to_be_bytes();
             let mut rest = u32::from(high) << 16 | u32::from(low) << 8;
@@ -60,7 +60,7 @@ impl Sht3x {
     }
 }
 
-/// What the converters of a BME680 give.
+/// The raw values of a BME680's converters.
 pub struct Raw {
     pub temperature: u32,
     pub pressure: u32,
@@ -70,11 +70,11 @@ pub struct Raw {
     pub is_stable: bool,
 }
 
-/// A BME680.
+/// A simulated BME680.
 pub struct Bme680 {
     pub is_there: bool,
     pub never_ends: bool,
-    /// The registers stay as they are, whatever is measured.
+    /// Whether the registers stay unchanged when a measurement starts.
     pub is_noise: bool,
     pub registers: [u8; 256],
     pub raw: Raw,
@@ -100,7 +100,7 @@ impl Bme680 {
     }
 }
 
-/// An SSD1306, as far as its memory goes: pages of eight rows, a byte a column.
+/// A simulated SSD1306 with its memory: pages of eight rows, one byte per column.
 pub struct Ssd1306 {
     pub is_there: bool,
     pub is_on: bool,
@@ -151,7 +151,7 @@ impl Ssd1306 {
         }
     }
 
-    /// Which of the sixteen places of a line are not blank.
+    /// Shows which of the sixteen places of a line are not blank.
     pub fn written(&self, line: usize) -> String {
         self.pixels[line]
             .chunks(8)
@@ -166,12 +166,12 @@ impl Ssd1306 {
     }
 }
 
-/// The bus.
+/// The bus with all chips.
 pub struct Bus {
     pub ssd1306: Ssd1306,
     pub sht3x: Sht3x,
     pub bme680: Bme680,
-    /// Each write and read, as text.
+    /// All writes and reads, as text.
     pub trace: Vec<String>,
     pointer: u8,
 }
@@ -184,7 +184,7 @@ impl Default for Bus {
             raw: (0, 0),
         };
         sht3x.set(25.0, 50.0);
-        // The calibration of a chip, register by register: 0x8A to 0xA0, 0xE1 to 0xEE, 0x00 to 0x04.
+        // The calibration of a real chip, by registers: 0x8A to 0xA0, 0xE1 to 0xEE, 0x00 to 0x04.
         let mut registers = [0; 256];
         registers[0x8A..0xA1].copy_from_slice(&[
             179, 193, 176, 188, 21, 51, 11, 29, 222, 179, 184, 1, 230, 47, 209, 22, 154, 34, 237,

@@ -1,4 +1,4 @@
-//! From what the sensors answered to a reading: which values are believed, who stands in for whom, and what is said about it.
+//! Turns the answers of the sensors into a reading: which values are accepted, which sensor replaces which, and which faults the status reports.
 
 use iiot_proto::packet::{Reading, Status};
 
@@ -8,30 +8,30 @@ const TEMPERATURE_CENTIDEGREES: core::ops::RangeInclusive<i16> = -4_000..=12_500
 /// The BME680 measures from 300 to 1100 hPa.
 const PRESSURE_PA: core::ops::RangeInclusive<u32> = 30_000..=110_000;
 
-/// The BME680 warms itself by up to a few degrees; beyond this one of the two is wrong.
+/// The largest accepted difference. The BME680 warms itself by up to a few degrees; if the difference is larger, one of the sensors is wrong.
 const MOST_APART_CENTIDEGREES: u16 = 500;
 
-/// The same for relative humidity, which falls as the BME680 warms itself.
+/// The largest accepted difference in relative humidity, which falls as the BME680 warms itself.
 const MOST_APART_CENTIPERCENT: u16 = 2_000;
 
-/// Below this the regulator of the board falls out.
+/// Below this voltage, the regulator of the board stops working.
 const LOW_BATTERY_MV: u16 = 2_900;
 
 /// Why a sensor gave no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It does not answer on the bus.
+    /// The sensor does not answer on the bus.
     Silent,
-    /// It answered with a wrong checksum, as another chip, or with what cannot be.
+    /// The sensor answered with a wrong checksum, as another chip, or with an impossible value.
     Damaged,
 }
 
 /// Temperature and humidity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Climate {
-    /// Hundredths of a degree Celsius.
+    /// The temperature in hundredths of a degree Celsius.
     pub temperature_centidegrees: i16,
-    /// Hundredths of a percent.
+    /// The relative humidity in hundredths of a percent.
     pub humidity_centipercent: u16,
 }
 
@@ -52,18 +52,18 @@ impl Climate {
     }
 }
 
-/// What the BME680 gives.
+/// The values of the BME680.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Air {
-    /// A cross-check for the SHT31, and a stand-in.
+    /// Temperature and humidity, which are compared with those of the SHT31, or replace them.
     pub climate: Climate,
-    /// Pascal.
+    /// The pressure in pascal.
     pub pressure_pa: u32,
-    /// Ohm; `None` where the heater was not stable.
+    /// The gas resistance in ohm; `None` if the heater was not stable.
     pub gas_resistance_ohm: Option<u32>,
 }
 
-/// What the SHT31 gave, if it can be.
+/// The values of the SHT31, if they are possible.
 pub fn believed(sht31: Result<Climate, Fault>) -> Result<Climate, Fault> {
     match sht31 {
         Ok(climate) if !climate.is_possible() => Err(Fault::Damaged),
@@ -71,7 +71,7 @@ pub fn believed(sht31: Result<Climate, Fault>) -> Result<Climate, Fault> {
     }
 }
 
-/// Make a reading. A value that is missing or cannot be is left out, and the status says why.
+/// Make a reading. A value that is missing or impossible is absent from the reading, and the status says why.
 pub fn assess(
     sht31: Result<Climate, Fault>,
     bme680: Result<Air, Fault>,
@@ -141,7 +141,7 @@ mod tests {
         gas_resistance_ohm: Some(84_190),
     };
 
-    /// With both sensors well, temperature and humidity are the SHT31's.
+    /// If both sensors work, temperature and humidity come from the SHT31.
     #[test]
     fn each_value_comes_from_the_better_sensor() {
         let reading = assess(Ok(SHT31), Ok(BME680), Some(3_300), false);
@@ -159,7 +159,7 @@ mod tests {
         );
     }
 
-    /// Without the SHT31 the BME680 stands in, and says so.
+    /// If the SHT31 fails, the BME680 replaces it, and the status says so.
     #[test]
     fn the_bme680_stands_in() {
         let reading = assess(Err(Fault::Damaged), Ok(BME680), Some(3_300), false);
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(reading.status, Status::SHT31_DAMAGED.with(Status::STAND_IN));
     }
 
-    /// With neither there is no value, and no false number in its place.
+    /// If both sensors fail, there is no value, and no false number in its place.
     #[test]
     fn nothing_measured_is_nothing_said() {
         let reading = assess(Err(Fault::Silent), Err(Fault::Silent), None, true);
@@ -183,7 +183,7 @@ mod tests {
         );
     }
 
-    /// What a sensor cannot measure it did not measure: all ones on the bus read as 130 degrees.
+    /// A value that a sensor cannot measure counts as damaged. For example, all ones on the bus mean 130 degrees.
     #[test]
     fn impossible_values_are_damage() {
         let all_ones = Climate {
@@ -204,7 +204,7 @@ mod tests {
         );
     }
 
-    /// Sensors that contradict each other are both reported, with a warning.
+    /// If the sensors contradict each other, the values of the SHT31 are reported with a warning.
     #[test]
     fn disagreement_is_told() {
         let far = Climate {
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(reading.status, Status::SENSORS_DISAGREE);
     }
 
-    /// The first gas figures after a start are not worth telling.
+    /// The gas resistance is absent until the heater is stable, because the first values after a start are useless.
     #[test]
     fn an_unstable_heater_leaves_the_gas_out() {
         let cold = Air {

@@ -1,6 +1,6 @@
-//! What somebody who builds firmware may choose: variables of the build's environment, checked together, and laid out as [`Settings::read`] takes them.
+//! The options for a firmware build: environment variables, which are checked together and written as the block that [`Settings::read`] reads.
 //!
-//! The board's build script runs this on the machine that builds, so that no board ever starts with settings that cannot be.
+//! The build script of the board runs this code on the build machine, so that no board ever starts with impossible settings.
 
 use core::fmt::{self, Write};
 use core::ops::RangeInclusive;
@@ -13,65 +13,65 @@ use crate::hexadecimal;
 use crate::sensor_node::MAX_INTERVAL_S;
 use crate::settings::{Settings, SettingsError, modulation};
 
-/// A sensor node's address.
+/// The address of a sensor node.
 pub const ADDRESS: &str = "IIOT_NODE_ADDRESS";
-/// The gateway node's address.
+/// The address of the gateway node.
 pub const GATEWAY: &str = "IIOT_NODE_GATEWAY";
-/// Seconds between two readings.
+/// The interval between two readings, in seconds.
 pub const INTERVAL_S: &str = "IIOT_NODE_INTERVAL_S";
-/// The key of commands, hexadecimal.
+/// The key for commands, in hexadecimal digits.
 pub const KEY: &str = "IIOT_NODE_KEY";
-/// The region's name.
+/// The name of the region.
 pub const REGION: &str = "IIOT_NODE_REGION";
-/// The channel's centre in hertz.
+/// The centre frequency of the channel, in hertz.
 pub const BAND_HZ: &str = "IIOT_NODE_BAND_HZ";
-/// The modules' network id.
+/// The network id of the modules.
 pub const NETWORK_ID: &str = "IIOT_NODE_NETWORK_ID";
-/// The modulation as the module's `AT+PARAMETER` takes it.
+/// The modulation, in the form of the module's `AT+PARAMETER`.
 pub const PARAMETER: &str = "IIOT_NODE_PARAMETER";
 /// The power in dBm.
 pub const POWER_DBM: &str = "IIOT_NODE_POWER_DBM";
 
-/// All of them.
+/// All variables.
 pub const VARIABLES: [&str; 9] = [
     ADDRESS, GATEWAY, INTERVAL_S, KEY, REGION, BAND_HZ, NETWORK_ID, PARAMETER, POWER_DBM,
 ];
 
 const ADDRESSES: RangeInclusive<u32> = 1..=254;
 
-/// Why the choice cannot be.
+/// Why the chosen values are impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChoiceError<'a> {
-    /// A variable is not what it should be.
+    /// A variable has an invalid value.
     Value {
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
-        /// What it is.
+        /// The value of the variable.
         seen: &'a str,
-        /// What would be right.
+        /// The values that would be valid.
         expected: &'static str,
     },
-    /// A variable is no number, or one outside its range.
+    /// A variable is not a number, or is outside its range.
     Number {
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
-        /// What it is.
+        /// The value of the variable.
         seen: &'a str,
-        /// The lowest that would be right.
+        /// The lowest valid number.
         low: u32,
-        /// The highest.
+        /// The highest valid number.
         high: u32,
     },
-    /// The key is not 32 hexadecimal digits; it is not shown.
+    /// The key is not 32 hexadecimal digits. The message does not show the key.
     Key {
-        /// How long it is.
+        /// The number of characters of the key.
         characters: usize,
     },
     /// A sensor node cannot have the gateway node's address.
     SameAddress(u8),
-    /// What was laid out is no block of settings.
+    /// The result is not a block of settings.
     Block(SettingsError),
-    /// What was chosen for the radio does not go together, or not in this region.
+    /// The chosen values for the radio contradict each other, or are not allowed in this region.
     Radio(SetupError),
 }
 
@@ -111,7 +111,7 @@ impl fmt::Display for ChoiceError<'_> {
     }
 }
 
-/// The beginning of what somebody wrote, on one line.
+/// The beginning of a value that a person wrote, on one line.
 struct Excerpt<'a>(&'a str);
 
 impl fmt::Display for Excerpt<'_> {
@@ -121,14 +121,14 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// The block of settings for what was chosen; a variable that is not given leaves the default.
+/// The block of settings with the chosen values. A variable that is not set leaves the default.
 pub fn block<'a>(
     given: impl Fn(&'static str) -> Option<&'a str>,
 ) -> Result<[u8; Settings::BYTES], ChoiceError<'a>> {
     let given = &given;
     let key = given(KEY).map(key).transpose()?;
     let region = given(REGION).map_or(Ok(Region::Eu868), region)?;
-    // One more than chosen, because zero is the default.
+    // The field holds the chosen power plus one, because zero stands for the default.
     let power = match given(POWER_DBM) {
         Some(_) => number(given, POWER_DBM, 0..=u32::from(TX_POWER_MAX_DBM))? as u8 + 1,
         None => 0,
@@ -138,7 +138,7 @@ pub fn block<'a>(
         &[number(given, ADDRESS, ADDRESSES)? as u8],
         &[number(given, GATEWAY, ADDRESSES)? as u8],
         &(number(given, INTERVAL_S, 1..=u32::from(MAX_INTERVAL_S))? as u16).to_le_bytes(),
-        // No seed: a board has noise of its own.
+        // The seed stays empty, because a board has its own source of noise.
         &[0; 4],
         &key.unwrap_or_default(),
         &[u8::from(key.is_some()), region as u8],
@@ -159,7 +159,7 @@ pub fn block<'a>(
     Ok(block)
 }
 
-/// A variable's number; 0 where it is not given.
+/// The number in a variable; 0 if the variable is not set.
 fn number<'a>(
     given: impl Fn(&'static str) -> Option<&'a str>,
     variable: &'static str,
@@ -235,13 +235,13 @@ mod tests {
         chosen(given).unwrap_err()
     }
 
-    /// Who chooses nothing gets the first sensor node, or the gateway node, in Europe.
+    /// Without any variable, the settings are those of the first sensor node, or of the gateway node, in Europe.
     #[test]
     fn nothing_chosen_is_the_default() {
         assert_eq!(chosen(&[]), Ok(Settings::default()));
     }
 
-    /// A region alone brings its channel, modulation and power along.
+    /// If only a region is chosen, channel, modulation and power are the defaults of this region.
     #[test]
     fn a_region_brings_its_channel_along() {
         assert_eq!(
@@ -250,7 +250,7 @@ mod tests {
         );
     }
 
-    /// Each variable reaches its own field.
+    /// Each variable sets its own field.
     #[test]
     fn everything_can_be_chosen() {
         let settings = chosen(&[
@@ -281,7 +281,7 @@ mod tests {
         );
     }
 
-    /// A value that cannot be is named with its variable and what would be right.
+    /// An invalid value is refused. The message names the variable and the valid values.
     #[test]
     fn a_wrong_value_is_refused_by_name() {
         for (variable, seen, expected) in [
@@ -310,7 +310,7 @@ mod tests {
         }
     }
 
-    /// A wrong key is refused without being shown.
+    /// A wrong key is refused, and the message does not show it.
     #[test]
     fn a_wrong_key_is_not_shown() {
         for seen in ["00", "g00102030405060708090a0b0c0d0e0f"] {
@@ -319,7 +319,8 @@ mod tests {
         }
     }
 
-    /// What does not go together is refused: addresses, channel and region, width and band, power and region, packet and dwell.
+    /// Contradicting values are refused: equal addresses, a channel outside the region, a channel too wide for its band, a power too high for the
+    /// region, a packet longer than the dwell time.
     #[test]
     fn what_does_not_go_together_is_refused() {
         for (given, why) in [

@@ -1,6 +1,6 @@
-//! Milliseconds since the start in 64 bits, from a counter that has 32 and begins anew after 49 days.
+//! Counts the milliseconds since the start in 64 bits, from a counter that has 32 bits and overflows after 49 days.
 
-/// The counter as it was last seen, and how often it has begun anew.
+/// The last value of the counter, and the number of its overflows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock {
     last: u32,
@@ -8,12 +8,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// At the start.
+    /// A clock at the start.
     pub const fn new() -> Self {
         Self { last: 0, rounds: 0 }
     }
 
-    /// Take what the counter says, at least once a round and never an older value after a newer one.
+    /// Convert a value of the counter. Call this at least once per overflow period, and never with an older value after a newer one.
     pub fn widen(&mut self, counter: u32) -> u64 {
         if counter < self.last {
             self.rounds = self.rounds.wrapping_add(1);
@@ -27,7 +27,7 @@ impl Clock {
 mod tests {
     use super::Clock;
 
-    /// Time goes on where the counter begins anew.
+    /// The time continues when the counter overflows.
     #[test]
     fn time_goes_on_when_the_counter_begins_anew() {
         let mut clock = Clock::new();

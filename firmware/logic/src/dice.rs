@@ -1,16 +1,16 @@
-//! Random numbers for retries and boot ids: a small generator that the board seeds with what noise it has.
+//! Random numbers for retries and boot ids, from a small generator that the board seeds with its noise.
 
-/// A generator (splitmix64). Not for secrets.
+/// A random number generator (splitmix64), which is not suitable for secrets.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Seeded; the same seed gives the same numbers.
+    /// A generator with this seed. The same seed gives the same numbers.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Any 32 bits.
+    /// A random number of 32 bits.
     pub fn bits(&mut self) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,7 +23,7 @@ impl Dice {
 mod tests {
     use super::Dice;
 
-    /// Neighbouring seeds, as a counter gives them, lead to boot ids that have nothing in common.
+    /// Neighbouring seeds, such as those from a counter, lead to unrelated boot ids.
     #[test]
     fn neighbouring_seeds_give_different_boot_ids() {
         let mut boots: std::vec::Vec<u16> =

@@ -1,12 +1,13 @@
-//! The JSON document that the gateway node prints for every packet it delivers, a line each: the original's contract, and what came since.
+//! The JSON document that the gateway node prints for every delivered packet, one per line. It has the keys of the original, and some more.
 //!
 //! ```json
 //! {"ts":12000,"id":"N2","n1":{"t":27.60,"h":54.10,"g":84190,"p":1013.25,"bat":3300,"st":0,"seq":5,"boot":4711},
 //!  "n2":{"t":26.80,"h":48.80,"st":0},"sig":{"rssi":-39,"snr":13},"sts":{"rx":1,"err":0},"fw":"0.1.0"}
 //! ```
 //!
-//! `n1` is node 1; every further node stands under its name, `"nodes":{"node3":{...}}`. A value that was not measured is left out. A reading that
-//! waited at its node holds `age`, the milliseconds since it was measured, and nothing else that would then get the wrong time.
+//! `n1` is node 1. Every other node has its own name, `"nodes":{"node3":{...}}`. A value that was not measured is absent. If a reading waited at its
+//! node, its document has `age`, the number of milliseconds since the measurement. This document contains no values of the present, because they
+//! would get the time of the measurement.
 
 use core::fmt::{self, Write};
 
@@ -16,26 +17,26 @@ use crate::VERSION;
 use crate::assess::{Climate, Fault};
 use crate::gateway_node::Delivery;
 
-/// The longest document with its line end.
+/// The length of the longest document with its line end.
 pub const MAX_DOCUMENT_BYTES: usize = 400;
 
 /// A document.
 pub type Document = heapless::String<MAX_DOCUMENT_BYTES>;
 
-/// What the gateway node itself has to say.
+/// What the gateway node reports about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Own {
-    /// Milliseconds since its start, modulo 2^32.
+    /// The time since its start in milliseconds, modulo 2^32.
     pub uptime_ms: u32,
-    /// Its own sensor; `None` before the first measurement.
+    /// The values of its own sensor; `None` before the first measurement.
     pub climate: Option<Result<Climate, Fault>>,
-    /// Packets delivered since its start.
+    /// The number of packets delivered since its start.
     pub delivered: u32,
-    /// Frames that came damaged.
+    /// The number of frames that arrived damaged.
     pub damaged: u32,
 }
 
-/// The document of a delivery. That of an answer tells only that its packet came, so that nobody takes it for lost.
+/// The document of a delivery. The document of an answer says only that its packet has arrived, so that this packet does not count as lost.
 pub fn document(delivery: &Delivery, own: &Own) -> Option<Document> {
     let mut out = Document::new();
     write_document(&mut out, delivery, own).ok()?;
@@ -88,7 +89,7 @@ fn write_reading(out: &mut Document, reading: &Reading) -> fmt::Result {
         write!(out, "\"g\":{value},")?;
     }
     if let Some(value) = reading.pressure_pa {
-        // Pascal are hundredths of a hectopascal.
+        // A pascal is a hundredth of a hectopascal.
         write!(out, "\"p\":{},", Hundredths(value as i32))?;
     }
     if let Some(value) = reading.battery_mv {
@@ -144,7 +145,7 @@ fn reset_cause(cause: ResetCause) -> &'static str {
         .map_or("other", |(_, name)| name)
 }
 
-/// A fixed-point number, written without floating point: that alone would cost 11 kB of flash.
+/// A fixed-point number. It is written without floating point, which alone would need 11 kB of flash.
 pub struct Hundredths(pub i32);
 
 impl fmt::Display for Hundredths {
@@ -199,7 +200,7 @@ mod tests {
         }
     }
 
-    /// The original's keys keep their names, order and meaning.
+    /// The keys of the original keep their names, order and meaning.
     #[test]
     fn the_original_contract_is_kept() {
         let document = document(&delivery(1, Payload::Reading(reading())), &OWN).unwrap();
@@ -213,7 +214,7 @@ mod tests {
         );
     }
 
-    /// A further node has its own name, and missing values have no key.
+    /// Every node except node 1 has its own name, and a missing value has no key.
     #[test]
     fn a_further_node_stands_under_its_name() {
         let faulty = Reading {
@@ -236,7 +237,7 @@ mod tests {
         );
     }
 
-    /// A reading that waited says for how long, and nothing of now stands beside it.
+    /// A late reading says how old it is, and its document contains no values of the present.
     #[test]
     fn a_late_reading_says_its_age() {
         let late = Reading {
@@ -254,7 +255,7 @@ mod tests {
         );
     }
 
-    /// The longest documents fit.
+    /// The longest documents fit their buffer.
     #[test]
     fn the_longest_document_fits() {
         let own = Own {
@@ -301,7 +302,7 @@ mod tests {
         assert!(document(&delivery(254, Payload::Reading(late)), &own).is_some());
     }
 
-    /// What the documents say is what the gateway's profile is tested with.
+    /// The documents are the test vectors of the gateway's profile.
     #[test]
     fn documents_are_those_of_the_shared_vectors() {
         let faulty = Reading {
@@ -381,7 +382,7 @@ mod tests {
         }
     }
 
-    /// Hundredths between zero and minus one keep their sign.
+    /// Values between zero and minus one keep their sign.
     #[test]
     fn hundredths_are_written_as_they_are() {
         for (number, text) in [

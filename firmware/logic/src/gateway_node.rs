@@ -1,4 +1,4 @@
-//! The gateway node: it acknowledges what it believes, hands it on once, and passes commands on in the windows after acknowledgements.
+//! The gateway node. It acknowledges undamaged packets, delivers each once, and sends commands in the windows after acknowledgements.
 
 use heapless::{Deque, Vec};
 use iiot_proto::Modulation;
@@ -15,26 +15,26 @@ use crate::radio::{Radio, RadioCounters};
 use crate::sensor_node::Start;
 use crate::settings::{Channel, Settings};
 
-/// Runs of nodes that are remembered: eight nodes, each of which may restart.
+/// The number of runs of nodes that the gateway node remembers: eight nodes, each of which may restart.
 const RUNS: usize = 16;
 
-/// Commands that wait at once.
+/// The number of commands that can wait at the same time.
 const COMMANDS: usize = 8;
 
-/// An acknowledgement that could not go out within this time is left to the retry that follows.
+/// An acknowledgement that could not be sent within this time is dropped. The node will send its packet again.
 const ACK_PATIENCE_MS: u64 = ACK_TURNAROUND_MS as u64 + 75;
 
-/// Ask again after this time where nothing is due.
+/// The time until the next poll if nothing is due.
 const IDLE_MS: u64 = 1_000;
 
-/// A packet that came for the first time.
+/// A packet that was received for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The packet.
     pub packet: Packet,
-    /// How strongly it was heard, dBm.
+    /// The received strength in dBm.
     pub rssi_dbm: i16,
-    /// Its signal to noise, dB.
+    /// The signal-to-noise ratio in dB.
     pub snr_db: i8,
 }
 
@@ -47,14 +47,14 @@ pub struct GatewayNode {
     downlink: Downlink<COMMANDS>,
     duty: Duty,
     modulation: Modulation,
-    /// Acknowledgements that wait for the module, with the time at which they became due.
+    /// Acknowledgements that wait for the module, each with the time at which it became due.
     acks: Deque<(AckDue, u64), 8>,
     deliveries: Deque<Delivery, 8>,
     last: Option<Delivery>,
 }
 
 impl GatewayNode {
-    /// A gateway node that has heard nobody. Refused where the radio may not be set up as its settings say.
+    /// A gateway node that has not heard any node yet. Fails if the settings of the radio are not allowed.
     pub fn new(settings: &Settings, start: Start) -> Result<Self, SetupError> {
         let address = settings.gateway;
         let setup = settings.radio(address);
@@ -74,12 +74,12 @@ impl GatewayNode {
         })
     }
 
-    /// What came in.
+    /// The counts of received frames.
     pub const fn counters(&self) -> ReceiverCounters {
         self.receiver.counters()
     }
 
-    /// What went wrong at the module.
+    /// The counts of the module's faults.
     pub const fn radio_counters(&self) -> RadioCounters {
         self.radio.counters()
     }
@@ -89,22 +89,22 @@ impl GatewayNode {
         self.radio.is_up()
     }
 
-    /// Where it listens.
+    /// The channel on which the node listens.
     pub const fn channel(&self) -> Channel {
         Channel(self.radio.setup())
     }
 
-    /// The last packet that was delivered, for the display.
+    /// The last delivered packet, for the display.
     pub const fn last(&self) -> Option<Delivery> {
         self.last
     }
 
-    /// What the duty bucket holds, for [`Start::duty_level_us`] of the next run.
+    /// The content of the duty bucket in microseconds, for [`Start::duty_level_us`] of the next run.
     pub fn duty_level_us(&mut self, now_ms: u64) -> u64 {
         self.duty.level_us(now_ms)
     }
 
-    /// Take a command for a node, to be sent until `until_ms`.
+    /// Accept a command for a node, which may be sent until `until_ms`.
     pub fn order(
         &mut self,
         node: u8,
@@ -114,20 +114,20 @@ impl GatewayNode {
         self.downlink.offer(node, command, until_ms)
     }
 
-    /// The next packet to hand on.
+    /// The next packet to pass on.
     pub fn take_delivery(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()
     }
 
-    /// The next command that is over.
+    /// The next command that has ended.
     pub fn take_finished(&mut self) -> Option<Finished> {
         self.downlink.take_finished()
     }
 
-    /// Take bytes of the radio module.
+    /// Process bytes from the radio module.
     pub fn feed(&mut self, bytes: &[u8], now_ms: u64) {
         let Self { radio, parser, .. } = self;
-        // One byte more than any packet: what is longer is cut there, and counts as damaged.
+        // A frame has space for one byte more than the longest packet. A longer frame is cut off there, and counts as damaged.
         let mut frames = Vec::<(Vec<u8, { MAX_PACKET_BYTES + 1 }>, i16, i8), 4>::new();
         parser.feed(bytes, now_ms, |event| {
             radio.hear(&event, now_ms);
@@ -139,7 +139,7 @@ impl GatewayNode {
             } = event
             {
                 let frame = data.iter().copied().take(MAX_PACKET_BYTES + 1).collect();
-                // A chunk holds fewer frames than there is room for; any more are as good as lost on air.
+                // A chunk holds fewer frames than there is space for. Any more frames are lost, as if on air.
                 let _ = frames.push((frame, rssi_dbm, snr_db));
             }
         });
@@ -149,7 +149,7 @@ impl GatewayNode {
     }
 
     fn receive(&mut self, frame: &[u8], rssi_dbm: i16, snr_db: i8, now_ms: u64) {
-        // Whoever has no room to hand it on must not acknowledge it: it comes again.
+        // Without space for its delivery, a packet must not be acknowledged. It will be sent again.
         if self.deliveries.is_full() {
             return;
         }
@@ -171,13 +171,13 @@ impl GatewayNode {
             Incoming::Damaged(_) | Incoming::NotForUs => None,
         };
         if let Some(ack) = ack {
-            // A node sends one packet at a time, so an earlier acknowledgement to it is no longer waited for.
+            // A node sends one packet at a time, so it no longer waits for an earlier acknowledgement.
             self.acks.retain(|(waiting, _)| waiting.node != ack.node);
             let _ = self.acks.push_back((ack, now_ms));
         }
     }
 
-    /// Find out what to do.
+    /// Find out what to do now.
     pub fn poll(&mut self, now_ms: u64, out: &mut [u8; MAX_COMMAND_BYTES]) -> Next {
         if let Some(event) = self.parser.tick(now_ms) {
             self.radio.hear(&event, now_ms);
@@ -216,7 +216,7 @@ impl GatewayNode {
         }
     }
 
-    /// The bytes to write for an acknowledgement; `None` if the duty cycle does not allow it.
+    /// Write an acknowledgement, and return its number of bytes; `None` if the duty cycle does not allow it.
     fn acknowledge(
         &mut self,
         ack: &AckDue,

@@ -1,6 +1,6 @@
-//! Bytes written as hexadecimal digits: keys in a build's environment, commands on the gateway node's port.
+//! Reads bytes from hexadecimal digits, for keys in the environment of a build and for commands on the gateway node's port.
 
-/// The bytes of exactly twice as many digits, of either case.
+/// The bytes, from exactly twice as many digits in upper or lower case.
 pub(crate) fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() != 2 * N {
         return None;
@@ -28,7 +28,7 @@ fn nibble(digit: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
-    /// Either case; nothing but digits, and as many as there must be.
+    /// Both cases are read. Other characters and a wrong number of digits are refused.
     #[test]
     fn bytes_are_pairs_of_digits() {
         assert_eq!(bytes(b"00fFA7"), Some([0x00, 0xFF, 0xA7]));

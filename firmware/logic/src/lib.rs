@@ -1,4 +1,4 @@
-//! What the nodes do, without any hardware: bytes and times go in, bytes and times come out, so that all of it is tested on the host.
+//! The behaviour of the nodes, without any hardware. Bytes and times go in, bytes and times come out, so that all of it is tested on the host.
 //!
 //! ```text
 //!  UART bytes ─► SensorNode ─► bytes for the radio module        UART bytes ─► GatewayNode ─► bytes for the radio module
@@ -6,7 +6,7 @@
 //!                Radio                                                           Radio
 //! ```
 //!
-//! Times are milliseconds since the node's start; random numbers are drawn by the caller from [`Dice`].
+//! A time is the number of milliseconds since the node's start. Random numbers come from [`Dice`]; the caller draws them.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -33,20 +33,20 @@ pub use gateway_node::GatewayNode;
 pub use sensor_node::SensorNode;
 pub use settings::Settings;
 
-/// The firmware's version: major, minor, patch.
+/// The version of the firmware: major, minor, patch.
 pub const VERSION: [u8; 3] = [0, 1, 0];
 
-/// What to do next, as a node's state machine says it.
+/// What a node's state machine wants to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Give the first so many bytes of the buffer to the radio module, then ask again.
+    /// Write the first bytes of the buffer to the radio module, then poll again.
     Write {
-        /// How many.
+        /// The number of bytes.
         bytes: usize,
     },
-    /// Ask again at this time, or when something has come.
+    /// Poll again at this time, or when something has arrived.
     Wait {
-        /// Milliseconds since the start.
+        /// The time in milliseconds since the start.
         until_ms: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What the gateway process writes to the gateway node, a line each, and what it is told of it.
+//! The lines that the gateway process writes to the gateway node, and the answers to them, one per line.
 //!
 //! ```text
 //!  to the node      command <node> <valid for, s> <payload of the command, 38 hexadecimal digits>
@@ -7,8 +7,8 @@
 //!                   refused <why>
 //! ```
 //!
-//! None of the lines holds a brace, so that whoever looks for documents in the same stream passes over them. The gateway node cannot check a
-//! command's code, because it does not hold the key: the sensor node does.
+//! No line contains a brace, so that a program that looks for documents in the same stream ignores these lines. The gateway node cannot check the
+//! authentication code of a command, because it does not have the key. The sensor node checks it.
 
 use core::fmt::{self, Write};
 
@@ -16,21 +16,21 @@ use iiot_proto::packet::{Answer, Command};
 
 use crate::hexadecimal;
 
-/// The longest line that is taken.
+/// The length of the longest accepted line, in bytes.
 const LINE_BYTES: usize = 64;
 
-/// The longest that a command is kept.
+/// The longest time for which a command is kept, in seconds.
 const MAX_VALID_S: u16 = 3_600;
 
 /// A line to the gateway process.
 pub type Line = heapless::String<64>;
 
-/// A command that came from the gateway process.
+/// A command from the gateway process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The node it is for.
+    /// The address of the node that the command is for.
     pub node: u8,
-    /// How long it is kept.
+    /// The time for which the command is kept, in seconds.
     pub valid_s: u16,
     /// The command.
     pub command: Command,
@@ -39,15 +39,15 @@ pub struct Order {
 /// Why a line was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderFault {
-    /// No line is so long.
+    /// The line is longer than any valid line.
     TooLong,
-    /// It does not begin with `command`.
+    /// The line does not begin with `command`.
     NotACommand,
     /// The node's address is not a number from 1 to 254.
     Node,
     /// The time is not a number from 1 to 3600.
     ValidFor,
-    /// The payload is not 38 hexadecimal digits, or something follows it.
+    /// The payload is not 38 hexadecimal digits, or something follows the payload.
     Payload,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for OrderFault {
     }
 }
 
-/// Puts bytes together to lines.
+/// Splits bytes into lines, and reads the orders in them.
 #[derive(Clone, Debug, Default)]
 pub struct OrderReader {
     line: heapless::Vec<u8, LINE_BYTES>,
@@ -71,7 +71,7 @@ pub struct OrderReader {
 }
 
 impl OrderReader {
-    /// Nothing has come yet.
+    /// A reader that has not received any byte.
     pub const fn new() -> Self {
         Self {
             line: heapless::Vec::new(),
@@ -79,7 +79,7 @@ impl OrderReader {
         }
     }
 
-    /// Take a byte; an order or a fault is there with the line's end. Empty lines are nothing.
+    /// Read a byte. The byte that ends a line gives an order or a fault. Empty lines are ignored.
     pub fn push(&mut self, byte: u8) -> Option<Result<Order, OrderFault>> {
         if byte != b'\n' {
             self.too_long |= self.line.push(byte).is_err();
@@ -117,7 +117,7 @@ fn read(line: &[u8]) -> Result<Order, OrderFault> {
     })
 }
 
-/// A number from 1 to `most`.
+/// Parse a number from 1 to `most`.
 fn number(word: Option<&[u8]>, most: u16) -> Option<u16> {
     let text = core::str::from_utf8(word?).ok()?;
     text.parse()
@@ -125,10 +125,10 @@ fn number(word: Option<&[u8]>, most: u16) -> Option<u16> {
         .filter(|number| (1..=most).contains(number))
 }
 
-/// What became of a command, as the node said it.
+/// The line for a node's answer to a command.
 pub fn answer_line(node: u8, answer: &Answer) -> Line {
     let mut line = Line::new();
-    // Sixty-four bytes hold the longest line; a test says so.
+    // The longest line fits its 64 bytes; a test checks this.
     let _ = write!(line, "answer {node} ");
     for byte in answer.to_payload() {
         let _ = write!(line, "{byte:02x}");
@@ -137,14 +137,14 @@ pub fn answer_line(node: u8, answer: &Answer) -> Line {
     line
 }
 
-/// A command is over without an answer.
+/// The line for a command that ended without an answer.
 pub fn over_line(node: u8, counter: u32, why: &str) -> Line {
     let mut line = Line::new();
     let _ = writeln!(line, "over {node} {counter} {why}");
     line
 }
 
-/// A line was not understood.
+/// The line for a line that was refused.
 pub fn refused_line(fault: OrderFault) -> Line {
     let mut line = Line::new();
     let _ = writeln!(line, "refused {fault}");
@@ -182,7 +182,7 @@ mod tests {
         text.iter().filter_map(|byte| reader.push(*byte)).collect()
     }
 
-    /// A command comes through as it was signed, with either line end.
+    /// A command is read as it was signed, with either line end.
     #[test]
     fn a_command_is_read() {
         let line = format!("\ncommand 1 60 {}\r\n\n", hex(&command().to_payload()));
@@ -196,7 +196,7 @@ mod tests {
         );
     }
 
-    /// Each fault is told by its name, and the line after it is read.
+    /// The reader reports each fault by its name, and reads the line after it.
     #[test]
     fn a_bad_line_costs_one_line() {
         let good = hex(&command().to_payload());
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// The longest lines fit, and none of them can be taken for a document.
+    /// The longest lines fit, and none of them looks like a document.
     #[test]
     fn lines_fit_and_hold_no_brace() {
         let key = Key::new([7; 16]);

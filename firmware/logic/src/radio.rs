@@ -1,7 +1,8 @@
-//! The radio module behind its UART: set up command by command, given one frame at a time, and set up anew when it falls silent or restarts.
+//! The radio module behind its UART. It is set up one command at a time, and then receives one frame at a time to send. If it falls silent or
+//! restarts, it is set up again.
 //!
 //! ```text
-//!            probe, then each setting            all taken
+//!            probe, then each setting         all accepted
 //!   Down ──────────────────────────► Setup ─────────────────► Ready ◄──► Sending
 //!    ▲  (later each time)              │ refused or silent       │ +READY, or no answer to a frame
 //!    └─────────────────────────────────┴─────────────────────────┘
@@ -9,34 +10,34 @@
 
 use iiot_proto::rylr998::{Command, Event, MAX_COMMAND_BYTES, ModuleError, Setup};
 
-/// A module answers a setting within this time.
+/// The time within which the module answers a setting.
 const SETTING_MS: u64 = 400;
 
-/// A module answers a frame within its time on air and this.
+/// The time within which the module answers a frame, in addition to the frame's time on air.
 const SENDING_MS: u64 = 600;
 
-/// After a failure the module is left alone for this long, doubled each time up to [`MOST_PAUSE_MS`].
+/// The pause after a failure. It doubles with each further failure, up to [`MOST_PAUSE_MS`].
 const FIRST_PAUSE_MS: u64 = 500;
 const MOST_PAUSE_MS: u64 = 30_000;
 
-/// Every so many failures in a row the module is told to start anew.
+/// The number of failures in a row after which the module is told to restart.
 const RESET_EVERY: u8 = 3;
 
-/// How often things went wrong; each stops at its highest value.
+/// The counts of the module's faults. Each stops at its highest value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RadioCounters {
-    /// Commands that the module refused.
+    /// The number of commands that the module refused.
     pub refused: u16,
-    /// Commands that the module did not answer.
+    /// The number of commands that the module did not answer.
     pub silent: u16,
-    /// Times that the module said it had started, unasked.
+    /// The number of times that the module reported a restart without a command.
     pub restarted: u16,
-    /// Stretches of bytes without sense.
+    /// The number of stretches of invalid bytes.
     pub damaged: u16,
 }
 
 impl RadioCounters {
-    /// All that the module did wrong.
+    /// The number of errors that the module made.
     pub const fn errors(&self) -> u16 {
         self.refused
             .saturating_add(self.silent)
@@ -46,33 +47,33 @@ impl RadioCounters {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Left alone until then.
+    /// The module is left alone until this time.
     Down { until_ms: u64 },
-    /// The command of this step was given; 0 probes, the settings follow.
+    /// The command of this step was sent. Step 0 is the probe; the settings follow.
     Setup { step: u8, until_ms: u64 },
-    /// `AT+RESET` was given; `+READY` is awaited.
+    /// `AT+RESET` was sent, and `+READY` must follow until this time.
     Resetting { until_ms: u64 },
-    /// The next step's command is to be given.
+    /// The command of this step is the next one to send.
     Next { step: u8 },
-    /// Frames can be given.
+    /// The module accepts frames.
     Ready,
-    /// A frame was given.
+    /// The module has received a frame to send, and must answer until this time.
     Sending { until_ms: u64 },
 }
 
-/// One module.
+/// A radio module.
 #[derive(Clone, Debug)]
 pub struct Radio {
     setup: Setup,
     state: State,
-    /// On air until then: a further frame would be refused.
+    /// The module is on air until this time, and would refuse another frame.
     hold_until_ms: u64,
     failures: u8,
     counters: RadioCounters,
 }
 
 impl Radio {
-    /// A module that nobody has spoken to.
+    /// A module that has not received any command yet.
     pub const fn new(setup: Setup) -> Self {
         Self {
             setup,
@@ -88,27 +89,27 @@ impl Radio {
         }
     }
 
-    /// How it is set up.
+    /// The settings of the module.
     pub const fn setup(&self) -> Setup {
         self.setup
     }
 
-    /// What went wrong so far.
+    /// The counts of faults so far.
     pub const fn counters(&self) -> RadioCounters {
         self.counters
     }
 
-    /// Whether it was set up and has not failed since.
+    /// Whether the module was set up and has not failed since.
     pub const fn is_up(&self) -> bool {
         matches!(self.state, State::Ready | State::Sending { .. })
     }
 
-    /// Whether a frame can be given now.
+    /// Whether the module accepts a frame now.
     pub const fn is_free(&self, now_ms: u64) -> bool {
         matches!(self.state, State::Ready) && now_ms >= self.hold_until_ms
     }
 
-    /// When to call [`Radio::poll`] again, if nothing comes before; `None` if only something that comes matters.
+    /// The time of the next call of [`Radio::poll`], if nothing arrives before; `None` if nothing needs to be done until something arrives.
     pub const fn next_ms(&self) -> Option<u64> {
         match self.state {
             State::Down { until_ms }
@@ -120,7 +121,7 @@ impl Radio {
         }
     }
 
-    /// From when on a frame can be given, as far as it is known.
+    /// The time from which on the module accepts a frame, if it is known.
     pub const fn free_ms(&self) -> Option<u64> {
         match self.state {
             State::Ready => Some(self.hold_until_ms),
@@ -128,7 +129,7 @@ impl Radio {
         }
     }
 
-    /// Go on with the setup, or notice silence. Returns how many bytes to write to the module.
+    /// Continue the setup, or notice that the module is silent. Returns the number of bytes to write to the module.
     pub fn poll(&mut self, now_ms: u64, out: &mut [u8; MAX_COMMAND_BYTES]) -> Option<usize> {
         match self.state {
             State::Setup { until_ms, .. }
@@ -173,7 +174,8 @@ impl Radio {
         command.write(out).ok()
     }
 
-    /// Give a frame to a free module; returns how many bytes to write to it, `None` if it is not free or the frame is none.
+    /// Send a frame, if the module is free. Returns the number of bytes to write to the module; `None` if the module is not free or the length of the
+    /// frame is invalid.
     pub fn send(
         &mut self,
         to: u16,
@@ -199,7 +201,7 @@ impl Radio {
         Some(bytes)
     }
 
-    /// Take what the module said; received frames are not its business.
+    /// Process an event of the module. Received frames are ignored here.
     pub fn hear(&mut self, event: &Event<'_>, now_ms: u64) {
         match (event, self.state) {
             (Event::Ok, State::Setup { step, .. }) => {
@@ -272,7 +274,7 @@ mod tests {
         radio
     }
 
-    /// Each setting waits for the one before, and all of them are given.
+    /// Each setting waits for the answer to the one before, and all settings are sent.
     #[test]
     fn the_module_is_set_up_in_order() {
         let (mut radio, mut said) = (radio(), Vec::new());
@@ -295,7 +297,7 @@ mod tests {
         assert!(radio.is_up());
     }
 
-    /// A module that says nothing is asked again, later each time, and told to start anew now and then; for ever.
+    /// A silent module is probed again for ever, after longer and longer pauses, and is told to restart now and then.
     #[test]
     fn a_silent_module_is_asked_less_and_less_often() {
         let (mut radio, mut asked) = (radio(), Vec::new());
@@ -336,7 +338,7 @@ mod tests {
         );
     }
 
-    /// During a frame's time on air the module takes no other.
+    /// While a frame is on air, the module accepts no other.
     #[test]
     fn a_frame_holds_the_module_for_its_time_on_air() {
         let (mut radio, mut out) = (up(), [0; MAX_COMMAND_BYTES]);
@@ -348,7 +350,7 @@ mod tests {
         assert_eq!(radio.send(2, &[7; 24], 1010, &mut out), None);
     }
 
-    /// A frame that is refused is not the module's end; a frame without any answer is.
+    /// After the module refuses a frame, it is still up. If it does not answer a frame at all, it is down.
     #[test]
     fn a_refused_frame_leaves_the_module_up() {
         let (mut radio, mut out) = (up(), [0; MAX_COMMAND_BYTES]);
@@ -363,7 +365,7 @@ mod tests {
         assert!(!radio.is_up());
     }
 
-    /// A module that lost its power has lost its settings.
+    /// A module that lost its power has lost its settings, so it is set up again.
     #[test]
     fn a_restarted_module_is_set_up_anew() {
         let mut radio = up();

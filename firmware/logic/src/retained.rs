@@ -1,6 +1,6 @@
-//! What a node keeps in RAM over a reset: how often it has started, and what its duty bucket held.
+//! The block that a node keeps in RAM over a reset: the number of its starts, and the content of its duty bucket.
 //!
-//! RAM survives every reset but a loss of power; then it holds noise, which the checksum finds out.
+//! The RAM survives every reset, but not a loss of power. After a loss of power it contains noise, which the checksum detects.
 //!
 //! ```text
 //!  0        4               12    14
@@ -9,25 +9,25 @@
 
 use iiot_proto::crc::crc16;
 
-/// The block.
+/// The content of the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Retained {
-    /// Starts since power came.
+    /// The number of starts since the power was switched on.
     pub starts: u32,
-    /// What the duty bucket held, in microseconds of time on air.
+    /// The content of the duty bucket, in microseconds of time on air.
     pub duty_level_us: u64,
 }
 
 impl Retained {
-    /// Bytes of the block.
+    /// The number of bytes of the block.
     pub const BYTES: usize = 14;
     const COVERED_BYTES: usize = 12;
 
-    /// Read the block; `None` if it is noise.
+    /// Read the block; `None` if it contains noise.
     pub fn read(block: &[u8; Self::BYTES]) -> Option<Self> {
         let (covered, crc) = block.split_first_chunk::<{ Self::COVERED_BYTES }>()?;
         let (starts, level) = covered.split_first_chunk()?;
-        // A block of zeros would pass a checksum that starts at zero; this one starts at all ones.
+        // A block of zeros would pass a checksum whose initial value is zero. Here the initial value is all ones.
         (crc == crc16(covered).to_le_bytes()).then_some(Self {
             starts: u32::from_le_bytes(*starts),
             duty_level_us: u64::from_le_bytes(level.try_into().ok()?),
@@ -48,7 +48,7 @@ impl Retained {
 mod tests {
     use super::*;
 
-    /// What was written is read; one changed bit, zeros and ones are noise.
+    /// A written block is read again. A block with one changed bit, a block of zeros and a block of ones are noise.
     #[test]
     fn noise_is_told_from_what_was_kept() {
         let kept = Retained {

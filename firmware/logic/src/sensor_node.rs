@@ -1,4 +1,4 @@
-//! A sensor node: its readings go out by radio until they are acknowledged, and it obeys commands that hold the right code.
+//! A sensor node. It sends its readings by radio until they are acknowledged, and obeys commands with a correct authentication code.
 
 use iiot_proto::Packet;
 use iiot_proto::duty::Duty;
@@ -17,30 +17,30 @@ use crate::radio::{Radio, RadioCounters};
 use crate::settings::{Channel, Settings};
 use crate::{Next, VERSION};
 
-/// The longest interval that a command can set, so that a node is heard of every hour.
+/// The longest interval that a command can set, in seconds. With it, a node still sends every hour.
 pub const MAX_INTERVAL_S: u16 = 3600;
 
-/// A node that was told to start anew does so once its answer has arrived, or after this time.
+/// After a command to restart, a node restarts as soon as its answer has arrived, or after this time.
 const REBOOT_MS: u64 = 10_000;
 
-/// What a node is, and how it has fared, is told at its start and then this often.
+/// The node sends an info at its start, and then at this interval.
 const INFO_MS: u64 = 3_600_000;
 
-/// Ask again after this time where nothing is due: the caller shows that it is alive by it.
+/// The time until the next poll if nothing is due. By polling, the caller shows that it is alive.
 const IDLE_MS: u64 = 1_000;
 
-/// What a node has of its earlier run.
+/// What a node knows at its start, partly from its earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Drawn anew.
+    /// The boot id, drawn at this start.
     pub boot: u16,
-    /// Why it started.
+    /// Why the node started.
     pub reset_cause: ResetCause,
-    /// What the duty bucket held, in microseconds of time on air; `None` after a loss of power.
+    /// The content of the duty bucket, in microseconds of time on air; `None` after a loss of power.
     pub duty_level_us: Option<u64>,
 }
 
-/// One sensor node.
+/// A sensor node.
 #[derive(Clone, Debug)]
 pub struct SensorNode {
     radio: Radio,
@@ -50,19 +50,19 @@ pub struct SensorNode {
     duty: Duty,
     interval_s: u16,
     led: bool,
-    /// The answer that is waited for before starting anew, and until when.
+    /// The sequence number of the answer that must arrive before the restart, and the latest time of the restart.
     reboot: Option<(u16, u64)>,
     heard: Option<Ack>,
     told_errors: u16,
     told_dropped: u32,
     reset_cause: ResetCause,
-    /// When it last told what it is.
+    /// The time of the last info.
     info_ms: u64,
 }
 
 impl SensorNode {
-    /// A node that has just started; what it is goes out first. Refused where the radio may not be set up as its settings say, so that no packet
-    /// waits for a channel that never takes it.
+    /// A node that has just started, and sends its info first. Fails if the settings of the radio are not allowed, so that no packet waits for a
+    /// channel that never allows it.
     pub fn new(settings: &Settings, start: Start) -> Result<Self, SetupError> {
         let setup = settings.radio(settings.address);
         let rule = setup.check()?;
@@ -111,11 +111,11 @@ impl SensorNode {
             radio_errors: errors,
         };
         self.info_ms = now_ms;
-        // An info always has a place on the wire.
+        // The wire format can represent every info.
         let _ = self.sender.offer(Uplink::Info(info), now_ms);
     }
 
-    /// Seconds between two readings, as they were last commanded.
+    /// The interval between two readings in seconds, as set by the last command.
     pub const fn interval_s(&self) -> u16 {
         self.interval_s
     }
@@ -125,7 +125,7 @@ impl SensorNode {
         self.led
     }
 
-    /// Whether the node was told to start anew, and has said so.
+    /// Whether the node must restart now: a command has requested it, and the answer has arrived or its time is over.
     pub fn is_reboot_due(&self, now_ms: u64) -> bool {
         self.reboot.is_some_and(|(_, until_ms)| now_ms >= until_ms)
     }
@@ -135,32 +135,32 @@ impl SensorNode {
         self.heard
     }
 
-    /// What became of the packets.
+    /// What happened to the packets.
     pub const fn counters(&self) -> SenderCounters {
         self.sender.counters()
     }
 
-    /// What went wrong at the module.
+    /// The counts of the module's faults.
     pub const fn radio_counters(&self) -> RadioCounters {
         self.radio.counters()
     }
 
-    /// Where it sends.
+    /// The channel on which the node sends.
     pub const fn channel(&self) -> Channel {
         Channel(self.radio.setup())
     }
 
-    /// Packets that wait.
+    /// The number of packets that wait.
     pub fn kept(&self) -> usize {
         self.sender.kept()
     }
 
-    /// What the duty bucket holds, for [`Start::duty_level_us`] of the next run.
+    /// The content of the duty bucket in microseconds, for [`Start::duty_level_us`] of the next run.
     pub fn duty_level_us(&mut self, now_ms: u64) -> u64 {
         self.duty.level_us(now_ms)
     }
 
-    /// Take a reading to deliver. What went wrong with radio and outbox since the last one goes with it.
+    /// Accept a reading for delivery. Its status also reports faults of the radio and dropped readings since the last reading.
     pub fn offer(&mut self, reading: Reading, now_ms: u64) {
         if now_ms.saturating_sub(self.info_ms) >= INFO_MS {
             self.offer_info(now_ms);
@@ -177,23 +177,23 @@ impl SensorNode {
             status = status.with(Status::READINGS_DROPPED);
         }
         (self.told_errors, self.told_dropped) = (errors, dropped);
-        // `assess` gives only values that have a place on the wire.
+        // The wire format can represent all values that `assess` returns.
         let _ = self
             .sender
             .offer(Uplink::Reading(Reading { status, ..reading }), now_ms);
     }
 
-    /// Take bytes of the radio module.
+    /// Process bytes from the radio module.
     pub fn feed(&mut self, bytes: &[u8], now_ms: u64, dice: &mut Dice) {
         let Self { radio, parser, .. } = self;
-        // A chunk holds one frame at most: the module takes longer than a chunk for the next.
+        // A chunk holds at most one frame, because the module needs longer than a chunk for the next one.
         let mut packets = heapless::Vec::<Packet, 4>::new();
         parser.feed(bytes, now_ms, |event| {
             radio.hear(&event, now_ms);
             if let Event::Received { data, .. } = event
                 && let Ok(packet) = Packet::decode(data)
             {
-                // A flood beyond that is as good as lost on air: it is sent again.
+                // If more frames arrive, they are lost, as if on air, and are sent again.
                 let _ = packets.push(packet);
             }
         });
@@ -248,7 +248,7 @@ impl SensorNode {
         }
     }
 
-    /// Find out what to do.
+    /// Find out what to do now.
     pub fn poll(
         &mut self,
         now_ms: u64,

@@ -1,10 +1,12 @@
-//! Who a node is and where it sends: made by the build for the board ([`crate::choice`]), put into memory by QEMU's loader in the emulation.
+//! The settings of a node: its addresses, its interval, its key and its radio. The build creates them for the board ([`crate::choice`]); in the
+//! emulation, QEMU's loader writes them to memory.
 //!
 //! ```text
 //!  0         4    5    6         8         12        28       29      30         34       35             39
 //!  "IIOT"    addr gw   interval  seed      key       has key  region  band, Hz   network  sf bw cr pre   power + 1
 //! ```
-//! Numbers low byte first. A field of zeros is the default, of the radio's fields that of the region; bandwidth by the module's code.
+//! Numbers have the low byte first. A field of zeros means the default; for fields of the radio, it is the default of the region. The bandwidth is
+//! the module's code.
 
 use core::fmt;
 
@@ -13,57 +15,57 @@ use iiot_proto::mac::Key;
 use iiot_proto::region::Region;
 use iiot_proto::rylr998::{OPEN_NETWORK_ID, Setup};
 
-/// The first sensor node's address.
+/// The address of the first sensor node.
 pub const SENSOR_ADDRESS: u8 = 1;
 
-/// The gateway node's address.
+/// The address of the gateway node.
 pub const GATEWAY_ADDRESS: u8 = 2;
 
-/// Seconds between two readings, unless a command changes it.
+/// The interval between two readings in seconds, unless a command changes it.
 pub const DEFAULT_INTERVAL_S: u16 = 10;
 
-/// What differs between nodes that run the same firmware.
+/// The settings in which nodes with the same firmware differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// A sensor node's own address, 1 to 254.
+    /// The address of a sensor node, 1 to 254.
     pub address: u8,
-    /// The gateway node's: whom a sensor node sends to, and the gateway node's own.
+    /// The address of the gateway node. A sensor node sends to it, and the gateway node has it.
     pub gateway: u8,
-    /// Seconds between two readings.
+    /// The interval between two readings, in seconds.
     pub interval_s: u16,
-    /// Noise, where the board has no other.
+    /// A random seed, for a board without a source of noise.
     pub seed: u32,
-    /// What commands are checked with; a node without a key ignores them.
+    /// The key with which commands are checked. A node without a key ignores commands.
     pub key: Option<Key>,
-    /// Where the node sends; like all that follows the same for all nodes that shall hear each other.
+    /// The region. The region and the settings up to `modulation` must be the same for all nodes that communicate.
     pub region: Region,
-    /// Centre of the channel in hertz.
+    /// The centre frequency of the channel, in hertz.
     pub band_hz: u32,
     /// The network id of the modules.
     pub network_id: u8,
-    /// How the modules modulate.
+    /// The modulation of the modules.
     pub modulation: Modulation,
-    /// Power in dBm; this may differ.
+    /// The power in dBm, which may differ from node to node.
     pub power_dbm: u8,
 }
 
-/// Why a block holds no settings.
+/// Why a block does not contain settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingsError {
-    /// Nobody has written one.
+    /// The block was never written.
     Absent,
     /// No region has this code.
     Region(u8),
-    /// There is no such modulation: spreading factor, bandwidth, coding rate, preamble.
+    /// This modulation does not exist: spreading factor, bandwidth, coding rate, preamble.
     Modulation([u8; 4]),
 }
 
 impl Settings {
-    /// Bytes of the block in memory.
+    /// The number of bytes of the block in memory.
     pub const BYTES: usize = 40;
     pub(crate) const MAGIC: [u8; 4] = *b"IIOT";
 
-    /// Of a node that nobody has told anything else.
+    /// The default settings of a node with this address in this region.
     pub const fn new(address: u8, region: Region) -> Self {
         Self {
             address,
@@ -79,7 +81,7 @@ impl Settings {
         }
     }
 
-    /// Of a block in memory. Whether the radio may be set up so is for [`Setup::check`] to say, which every node asks at its start.
+    /// Read the settings from a block in memory. Whether the radio may use them is the task of [`Setup::check`], which every node calls at its start.
     pub fn read(block: &[u8; Self::BYTES]) -> Result<Self, SettingsError> {
         let mut fields = Fields(block);
         if fields.take() != Self::MAGIC {
@@ -115,7 +117,7 @@ impl Settings {
         })
     }
 
-    /// How the module of the node with this address is set up.
+    /// The settings of the module in the node with this address.
     pub fn radio(&self, address: u8) -> Setup {
         Setup {
             address: u16::from(address),
@@ -135,7 +137,7 @@ impl Default for Settings {
     }
 }
 
-/// A channel and its network id, short enough for a line of the display: `869.525 SF7 #18`, megahertz, factor and id.
+/// A channel and its network id, short enough for a line of the display: `869.525 SF7 #18`, which gives megahertz, spreading factor and id.
 pub struct Channel(pub Setup);
 
 impl fmt::Display for Channel {
@@ -152,11 +154,11 @@ impl fmt::Display for Channel {
     }
 }
 
-/// Fields of a block, one behind the other.
+/// The fields of a block, one after the other.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    /// The next field; zeros behind the end of the block.
+    /// The next field. After the end of the block, a field consists of zeros.
     fn take<const N: usize>(&mut self) -> [u8; N] {
         let Some((field, rest)) = self.0.split_first_chunk() else {
             return [0; N];
@@ -170,7 +172,7 @@ fn given<T: Default + PartialEq>(value: T) -> Option<T> {
     (value != T::default()).then_some(value)
 }
 
-/// The modulation of `AT+PARAMETER`: spreading factor, code of the bandwidth, coding rate, preamble.
+/// The modulation from the values of `AT+PARAMETER`: spreading factor, code of the bandwidth, coding rate, preamble.
 pub(crate) fn modulation(parameter: [u8; 4]) -> Option<Modulation> {
     let [spreading_factor, bandwidth, coding_rate, preamble] = parameter;
     Modulation::new(
@@ -188,7 +190,7 @@ mod tests {
     use iiot_proto::duty::DutyRule;
     use std::string::ToString;
 
-    /// The block as QEMU's loader and the build write it.
+    /// A block as QEMU's loader and the build write it is read field by field.
     #[test]
     fn a_block_is_read_field_by_field() {
         let mut block = [0; Settings::BYTES];
@@ -226,7 +228,7 @@ mod tests {
         );
     }
 
-    /// What is not given is the default, of the radio that of the region.
+    /// A field of zeros means the default; for fields of the radio, it is the default of the region.
     #[test]
     fn a_field_of_zeros_is_the_default() {
         let mut block = [0; Settings::BYTES];
@@ -249,7 +251,7 @@ mod tests {
         assert_eq!(name(&settings), "903.080 SF11 #18");
     }
 
-    /// What the modules are told unless somebody chooses otherwise is allowed where they are: a tenth of the time in Europe, any time in America.
+    /// The default settings are allowed in their regions: the radio may send for a tenth of the time in Europe, and at any time in America.
     #[test]
     fn the_defaults_are_within_the_law() {
         let rule = |region| Settings::new(1, region).radio(1).check();

@@ -1,23 +1,23 @@
-//! Who feeds the watchdog: only as long as every task has shown lately that it is alive, so that none can hang unseen.
+//! Decides whether the watchdog may be fed: only if every task has shown recently that it is alive. So no task can hang unnoticed.
 
-/// A task that has not been seen for so long hangs. The longest rightful silence is a whole frame to the module and a picture to the display.
+/// A task that was not seen for this time hangs. The longest normal silence is the time to write a whole frame to the module and an image to the display.
 pub const PATIENCE_MS: u64 = 6_000;
 
-/// When each of `N` tasks was last seen.
+/// The time at which each of `N` tasks was last seen.
 #[derive(Clone, Debug)]
 pub struct Watch<const N: usize> {
     seen_ms: [u64; N],
 }
 
 impl<const N: usize> Watch<N> {
-    /// All were just seen.
+    /// A watch that has just seen all tasks.
     pub const fn new(now_ms: u64) -> Self {
         Self {
             seen_ms: [now_ms; N],
         }
     }
 
-    /// The task shows that it is alive.
+    /// Record that a task is alive.
     pub fn seen(&mut self, task: usize, now_ms: u64) {
         if let Some(seen_ms) = self.seen_ms.get_mut(task) {
             *seen_ms = now_ms;
@@ -36,7 +36,7 @@ impl<const N: usize> Watch<N> {
 mod tests {
     use super::*;
 
-    /// One task that hangs is enough.
+    /// A single hanging task is enough to stop the feeding.
     #[test]
     fn one_hanging_task_starves_the_watchdog() {
         let mut watch = Watch::<2>::new(0);

@@ -1,4 +1,4 @@
-//! What two whole nodes do with each other: every reading arrives once, with its time, through loss, noise, dead modules and restarts.
+//! Two whole nodes together. Every reading arrives once, with its time, in spite of loss, noise, dead modules and restarts.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::expect_used, reason = "a test may fail by panicking")]
@@ -13,7 +13,7 @@ use logic::sensor_node::Start;
 use proptest::prelude::*;
 use world::{INTERVAL_MS, KEY, Mood, World, reading, settings, start};
 
-/// A fifth of all frames lost each way, bytes in any pieces: every reading arrives once, after what the node is.
+/// If a fifth of all frames is lost in each direction, and bytes arrive in pieces of any size, every reading arrives once, after the info.
 #[test]
 fn every_reading_arrives_once() {
     for piece in [1, 5, 64] {
@@ -43,7 +43,7 @@ fn every_reading_arrives_once() {
     }
 }
 
-/// While the gateway's module is dead readings are kept, and come later with the age that gives them their own time.
+/// While the gateway node's module is dead, readings are kept. They arrive later with their age, from which their own time follows.
 #[test]
 fn what_waited_comes_with_its_age() {
     let mut world = World::new(&[1], 0, 64);
@@ -99,7 +99,7 @@ fn a_command_is_obeyed_and_answered() {
     assert_eq!(answers, [(Outcome::Done, 30)]);
 }
 
-/// A node that was told to start anew does so once the gateway has its answer.
+/// A node restarts as commanded, but only after the gateway node has received its answer.
 #[test]
 fn a_reboot_waits_for_its_answer() {
     let mut world = World::new(&[1], 0, 64);
@@ -128,7 +128,7 @@ fn a_reboot_waits_for_its_answer() {
     assert!(world.node(0).is_reboot_due(now_ms));
 }
 
-/// A module that refuses everything and one that answers nothing hang nobody; the next reading says that something was wrong.
+/// A module that refuses everything and a module that never answers do not make a node hang. The next reading reports that something was wrong.
 #[test]
 fn a_bad_module_hangs_nobody() {
     for mood in [Mood::Mute, Mood::Refusing] {
@@ -155,7 +155,7 @@ fn a_bad_module_hangs_nobody() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Floods of noise between the module's lines cost frames, never a reading, and never bring a false one.
+    /// Floods of noise between the module's lines destroy frames, but no reading is lost, and none is false.
     #[test]
     fn noise_brings_no_false_reading(noise in prop::collection::vec(any::<u8>(), 1..2_000), seed in any::<u64>()) {
         let mut world = World::new(&[1], 0, 7);
@@ -174,14 +174,14 @@ proptest! {
     }
 }
 
-/// However many nodes restart in the middle of a transfer, nothing is delivered twice.
+/// Whenever a node restarts in the middle of a transfer, nothing is delivered twice.
 #[test]
 fn a_restart_in_the_middle_doubles_nothing() {
     let mut world = World::new(&[1], 30, 64);
     for number in 0..60 {
         let now_ms = world.now_ms;
         world.node(0).offer(reading(number), now_ms);
-        // At every point of the exchange once.
+        // The restarts cover every point of the exchange.
         world.pass(u64::from(number) * 7);
         if number % 3 == 0 {
             let boot = 1_000 + number as u16;
@@ -197,7 +197,7 @@ fn a_restart_in_the_middle_doubles_nothing() {
     assert!(all >= 40, "{all} of 60");
 }
 
-/// A node keeps within its duty cycle over a restart, because it takes its bucket along.
+/// A node stays within its duty cycle over a restart, because it keeps the level of its bucket.
 #[test]
 fn the_duty_bucket_is_taken_along() {
     let mut world = World::new(&[1], 0, 64);

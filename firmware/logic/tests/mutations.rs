@@ -1,6 +1,6 @@
-//! A fuzz of whole nodes: module, air and gateway process say anything at any time, as a fixed seed decides.
+//! A fuzz test of whole nodes. Module, air and gateway process send anything at any time, according to a fixed seed.
 //!
-//! `IIOT_FUZZ_ITERATIONS` sets how many steps (100,000 by default), `IIOT_FUZZ_SEED` another seed.
+//! `IIOT_FUZZ_ITERATIONS` sets the number of steps (100,000 by default). `IIOT_FUZZ_SEED` sets another seed.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -24,10 +24,10 @@ use logic::settings::GATEWAY_ADDRESS;
 use logic::{GatewayNode, Next, SensorNode, Settings};
 use world::KEY;
 
-/// After so many steps both nodes start anew, so that no run is spent in one corner.
+/// The number of steps after which both nodes restart, so that no run stays in one state.
 const RUN_STEPS: usize = 2_000;
 
-/// What a module may say.
+/// The lines that a module may send.
 const WORDS: [&[u8]; 9] = [
     b"+OK\r\n",
     b"+READY\r\n",
@@ -40,7 +40,7 @@ const WORDS: [&[u8]; 9] = [
     b"+VER=RYLR998\r\n",
 ];
 
-/// Time between two steps, in milliseconds: what a conversation takes, and in every other run the long silence at the end too.
+/// The time between two steps, in milliseconds. The values fit a conversation; the long silence at the end occurs in every other run only.
 const SPANS_MS: [u64; 8] = [0, 1, 1, 20, 120, 120, 700, 65_000];
 
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
@@ -51,14 +51,14 @@ fn roll(dice: &mut Dice, below: usize) -> usize {
     dice.bits() as usize % below
 }
 
-/// What a radio has sent in a run, held against its rule.
+/// The time on air of a radio in a run, which is compared with its rule.
 struct Meter {
     setup: Setup,
     sent_us: u64,
 }
 
 impl Meter {
-    /// Take a command for the module, as it was written; returns the frame in it.
+    /// Check a command to the module, and return the frame in it.
     fn take(&mut self, command: &[u8], now_ms: u64) -> Option<Vec<u8>> {
         assert!(command.starts_with(b"AT") && command.ends_with(b"\r\n"));
         let mut fields = command
@@ -69,7 +69,7 @@ impl Meter {
         self.sent_us += u64::from(airtime_us);
         let rule = self.setup.check().unwrap();
         if let Some(per_mille) = rule.per_mille.map(u64::from) {
-            // A full bucket is a sixth of the hour's share; five sixths come back in an hour.
+            // A full bucket holds a sixth of the hour's share, and five sixths of the share flow in per hour.
             assert!(self.sent_us <= per_mille * (600_000 + now_ms * 5 / 6 + 1));
         }
         assert!(rule.max_airtime_us.is_none_or(|most| airtime_us <= most));
@@ -77,10 +77,10 @@ impl Meter {
     }
 }
 
-/// Both nodes, and what is on air.
+/// Both nodes, and the frames on air.
 struct Run {
     now_ms: u64,
-    /// How many of [`SPANS_MS`] occur.
+    /// The number of values of [`SPANS_MS`] that occur.
     spans: usize,
     boot: u16,
     sensor: SensorNode,
@@ -153,7 +153,7 @@ impl Run {
         assert!((1..=MAX_INTERVAL_S).contains(&self.sensor.interval_s()));
     }
 
-    /// Let both nodes do what is due; a module that takes a command mostly says so.
+    /// Let both nodes do everything that is due. A module usually confirms a command.
     fn poll(&mut self, dice: &mut Dice) {
         let mut out = [0; MAX_COMMAND_BYTES];
         for side in 0..2 {
@@ -182,7 +182,7 @@ impl Run {
         }
     }
 
-    /// The module of a node says something, in pieces.
+    /// The module of a node sends something, in pieces.
     fn hear(&mut self, side: usize, said: &[u8], dice: &mut Dice) {
         for piece in said.chunks(1 + roll(dice, 64)) {
             match side {
@@ -204,7 +204,7 @@ impl Run {
         self.hear(side, &said, dice);
     }
 
-    /// What a node sent last reaches the other one, perhaps again.
+    /// The last frame of a node reaches the other node, perhaps again.
     fn arrive(&mut self, dice: &mut Dice) {
         let side = roll(dice, 2);
         let frame = self.frames[1 - side].clone();
@@ -213,7 +213,7 @@ impl Run {
         }
     }
 
-    /// Somebody forges a frame of either side, whole and with the right checksum, or of any bytes.
+    /// A forged frame of either side arrives: a packet with a correct checksum, or any bytes.
     fn intrude(&mut self, dice: &mut Dice) {
         let side = roll(dice, 2);
         let own = Packet::decode(&self.frames[0]);
@@ -245,7 +245,7 @@ impl Run {
         self.receive(side, &frame, dice);
     }
 
-    /// A module says something that nobody asked for, whole or cut.
+    /// A module sends an unrequested line, whole or cut off.
     fn babble(&mut self, dice: &mut Dice) {
         let word = WORDS[roll(dice, WORDS.len())];
         let said = match roll(dice, 4) {
@@ -299,7 +299,7 @@ impl Run {
         for byte in line {
             if let Some(Ok(order)) = self.orders.push(byte) {
                 let until_ms = self.now_ms + u64::from(order.valid_s) * 1_000;
-                // A full downlink says so; that is no fault.
+                // A full downlink returns an error, which is correct here.
                 let _ = self.gateway.order(order.node, order.command, until_ms);
             }
         }
@@ -337,8 +337,8 @@ fn any_reading(dice: &mut Dice) -> Reading {
     }
 }
 
-/// Whatever comes, whenever: no node panics or writes out of turn, a sensor node's counts balance, each radio keeps its rule, and every line is a
-/// document.
+/// Whatever arrives at whatever time, no node panics, or writes a command before its module has answered the last one. A sensor node's counts
+/// balance, each radio keeps its rule, and every line is a document.
 #[test]
 fn nodes_keep_their_promises_whatever_comes() {
     let mut dice = Dice::new(setting("IIOT_FUZZ_SEED").unwrap_or(1));

@@ -1,4 +1,4 @@
-//! Both regions: what the modules are told, what is kept within, and what is refused.
+//! Both regions: the settings of the modules, the limits that are kept, and the settings that are refused.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -13,10 +13,10 @@ use logic::{GatewayNode, SensorNode, Settings};
 use world::{INTERVAL_MS, World, reading, settings, start};
 
 const HOUR_MS: u64 = 3_600_000;
-/// Faster than a thousandth of the hour lets a node be.
+/// An interval too short for a channel with a thousandth of the hour.
 const HASTE_MS: u64 = 2_000;
 
-/// The narrow channel of US915 whose frames last longest among those that the module can receive.
+/// The narrow channel of US915 with the longest frames that the module can still receive.
 fn narrow() -> Settings {
     Settings {
         modulation: Modulation::new(9, Bandwidth::Khz125, 1, 12).unwrap(),
@@ -24,7 +24,7 @@ fn narrow() -> Settings {
     }
 }
 
-/// Let one node measure in this rhythm for so long.
+/// Let one node measure at this interval, for a time of `for_ms`.
 fn run(settings: &Settings, loss: u32, interval_ms: u64, for_ms: u64) -> World {
     let mut world = World::of(settings, from_ref(settings), loss, 64);
     for number in 0..for_ms / interval_ms {
@@ -43,7 +43,7 @@ fn airtime_us(world: &World, from: u8, within_ms: u64) -> u64 {
         .sum()
 }
 
-/// Channel, modulation and power of its region, on both sides.
+/// The modules on both sides get channel, modulation and power of their region.
 #[test]
 fn the_modules_are_told_the_region() {
     for (region, channel) in [
@@ -70,7 +70,7 @@ fn the_modules_are_told_the_region() {
     }
 }
 
-/// A fifth of all frames lost each way: in wide and in narrow channels of US915 every reading arrives once.
+/// If a fifth of all frames is lost in each direction, every reading arrives once, in wide and in narrow channels of US915.
 #[test]
 fn every_reading_arrives_once_in_us915() {
     for settings in [Settings::new(1, Region::Us915), narrow()] {
@@ -82,7 +82,7 @@ fn every_reading_arrives_once_in_us915() {
     }
 }
 
-/// Where a thousandth of the hour is allowed, the first hour holds no more of either radio; the readings that had to wait are counted.
+/// Where a thousandth of the hour is allowed, each radio stays within it even in the first hour. Readings that had to wait too long are counted.
 #[test]
 fn europe_counts_the_hour() {
     let thousandth = Settings {
@@ -102,7 +102,7 @@ fn europe_counts_the_hour() {
     assert!(counters.dropped() > 1_000);
 }
 
-/// US915 knows no share of the hour: a node may send for twenty times that, in frames that keep within 400 ms.
+/// US915 has no limit per hour. A node may send for twenty times as long, in frames of at most 400 ms.
 #[test]
 fn america_counts_only_the_transmission() {
     let world = run(&narrow(), 0, HASTE_MS, HOUR_MS / 3);
@@ -112,7 +112,8 @@ fn america_counts_only_the_transmission() {
     assert_eq!(world.numbers(1).len(), 600);
 }
 
-/// A frame that the dwell forbids would wait for ever: such a radio is refused when the node starts, as is a channel of the other region.
+/// A frame that is longer than the dwell time would wait for ever. Therefore a node with such a radio does not start, nor does one with a channel of
+/// the other region.
 #[test]
 fn what_could_never_send_does_not_start() {
     let slow = Settings {
@@ -138,7 +139,7 @@ fn what_could_never_send_does_not_start() {
     }
 }
 
-/// A node of the other region is not heard, and keeps what it measured.
+/// A node of the other region is not heard, and keeps its readings.
 #[test]
 fn another_region_is_not_heard() {
     let gateway = Settings::new(1, Region::Us915);
@@ -154,6 +155,6 @@ fn another_region_is_not_heard() {
     assert_eq!(world.numbers(1).len(), 5);
     assert_eq!(world.numbers(3), []);
     assert!(airtime_us(&world, 3, HOUR_MS) > 0);
-    // The readings, and what the node is.
+    // The node keeps its readings and its info.
     assert_eq!(world.node(1).kept(), 6);
 }

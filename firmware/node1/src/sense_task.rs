@@ -1,4 +1,4 @@
-//! Measures, shows, and offers readings: every interval, and at once when the button is pressed.
+//! Measures, shows the values, and offers readings: at every interval, and at once when the button is pressed.
 
 use core::cell::RefCell;
 use core::fmt::Write;
@@ -19,23 +19,23 @@ use rtic_monotonics::systick::prelude::*;
 use crate::app::sense::Context;
 use crate::{Mono, Watched, now_ms, span};
 
-/// How often it shows that it is alive.
+/// The longest time between two signs of life to the watchdog.
 const STEP_MS: u64 = 1_000;
 
-/// Waits by the system's clock, asleep in between.
+/// Waits by the system's clock, and sleeps in the meantime.
 struct Asleep;
 
 impl DelayNs for Asleep {
     fn delay_ns(&mut self, ns: u32) {
         let until = Mono::now() + span(u64::from(ns.div_ceil(1_000_000)));
-        // One tick more: the first one may be about to end.
+        // The loop waits one more tick, because the first one may be about to end.
         while Mono::now() <= until {
             cortex_m::asm::wfi();
         }
     }
 }
 
-/// Run for ever.
+/// Run the task for ever.
 pub async fn run(mut cx: Context<'_>) {
     let bus = RefCell::new(cx.local.bus);
     let mut device = RefCellDevice::new(&bus);
@@ -67,7 +67,7 @@ pub async fn run(mut cx: Context<'_>) {
                 Ok(()) => Status::NONE,
                 Err(_) => Status::DISPLAY_SILENT,
             };
-            // The rhythm is kept where it can be; the button begins a new one.
+            // The interval is kept if possible. The button starts a new interval.
             let rhythm_ms = u64::from(interval_s) * 1_000;
             due_ms = if by_button || due_ms + rhythm_ms <= now_ms {
                 now_ms + rhythm_ms
@@ -91,7 +91,7 @@ fn fault_of_sht3x<E>(error: &sht3x::Error<E>) -> Fault {
     }
 }
 
-/// Measure with the BME680; one that failed is set up anew the next time.
+/// Measure with the BME680. A sensor that failed is set up again at the next measurement.
 fn air<I: embedded_hal::i2c::I2c>(
     bme680: &mut Option<Bme680>,
     device: &mut I,
@@ -121,7 +121,7 @@ fn air<I: embedded_hal::i2c::I2c>(
 
 type Line = String<COLUMNS>;
 
-/// What the display shows.
+/// The lines on the display.
 fn picture(node: &SensorNode, reading: &Reading) -> [Line; 8] {
     let mut lines = [const { Line::new() }; 8];
     let [
@@ -134,7 +134,7 @@ fn picture(node: &SensorNode, reading: &Reading) -> [Line; 8] {
         counts,
         status,
     ] = &mut lines;
-    // A line that is too long for the display is cut.
+    // A line that is too long for the display is cut off.
     let _ = match reading.temperature_centidegrees {
         Some(value) => write!(temperature, "{} C", Hundredths(value.into())),
         None => write!(temperature, "-- C"),
@@ -157,7 +157,7 @@ fn picture(node: &SensorNode, reading: &Reading) -> [Line; 8] {
     };
     let _ = match node.heard() {
         Some(ack) => write!(link, "{} dBm {} dB", ack.rssi_dbm, ack.snr_db),
-        // Nobody answers: what the other side's display should show too.
+        // If the gateway node does not answer, the line shows the channel, which should be the same on the gateway node's display.
         None => write!(link, "{}", node.channel()),
     };
     let counters = node.counters();

@@ -1,4 +1,4 @@
-//! Prints documents for the gateway process, on RTT and on the virtual COM port, and takes its commands from the latter.
+//! Prints documents for the gateway process, on RTT and on the virtual COM port, and reads its commands from the virtual COM port.
 
 use iiot_proto::link::Fate;
 use iiot_proto::packet::Payload;
@@ -15,10 +15,10 @@ use stm32f4xx_hal::serial::Tx;
 use crate::app::host::Context;
 use crate::{Mono, Watched, now_ms, span};
 
-/// How often it shows that it is alive.
+/// The longest time between two signs of life to the watchdog.
 const STEP_MS: u64 = 1_000;
 
-/// Run for ever.
+/// Run the task for ever.
 pub async fn run(mut cx: Context<'_>) {
     let mut orders = OrderReader::new();
     loop {
@@ -67,7 +67,7 @@ pub async fn run(mut cx: Context<'_>) {
         }
         while let Some(finished) = cx.shared.node.lock(GatewayNode::take_finished) {
             let why = match finished.fate {
-                // The answer itself was printed when it came.
+                // The answer was printed when it arrived.
                 Fate::Answered(_) => continue,
                 Fate::Expired => "expired",
                 Fate::Unanswered => "unanswered",
@@ -81,11 +81,11 @@ pub async fn run(mut cx: Context<'_>) {
     }
 }
 
-/// A whole line at once into RTT, so that no reader sees a part of it; then byte by byte over the port.
+/// Write a whole line to RTT at once, so that no reader sees only a part of it, and then to the port byte by byte.
 fn print(terminal: &mut UpChannel, port: &mut Tx<USART2>, line: &str) {
     terminal.write(line.as_bytes());
     for byte in line.bytes() {
-        // The transmitter has no error to tell.
+        // The transmitter never reports an error.
         let _ = nb::block!(port.write(byte));
     }
 }

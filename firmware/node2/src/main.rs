@@ -1,4 +1,4 @@
-//! Node 2, the gateway node: wiring of board, drivers and logic.
+//! Node 2, the gateway node. This file connects board, drivers and logic.
 #![no_std]
 #![no_main]
 
@@ -16,12 +16,12 @@ use rtic_monotonics::systick::prelude::*;
 systick_monotonic!(Mono, 1_000);
 defmt::timestamp!("{=u64:ms}", now_ms());
 
-/// The system's clock, widened.
+/// The system's clock, extended to 64 bits.
 static CLOCK: Mutex<Cell<Clock>> = Mutex::new(Cell::new(Clock::new()));
 
-/// Milliseconds since the start.
+/// The time since the start, in milliseconds.
 fn now_ms() -> u64 {
-    // Read inside, so that no task can store an older value after a newer one.
+    // The counter is read inside the critical section, so that no task can store an older value after a newer one.
     interrupt::free(|section| {
         let mut clock = CLOCK.borrow(section).get();
         let now_ms = clock.widen(Mono::now().as_ticks());
@@ -30,21 +30,21 @@ fn now_ms() -> u64 {
     })
 }
 
-/// A time to wait; all of them are short.
+/// A duration to wait. All durations are short, so 32 bits suffice.
 fn span(ms: u64) -> fugit::MillisDurationU32 {
     fugit::MillisDurationU32::from_ticks(ms as u32)
 }
 
-/// Bytes of the radio module that wait for the task.
+/// The number of bytes from the radio module that can wait for the task.
 const RADIO_BYTES: usize = 1024;
 
-/// Bytes of the gateway process that wait for the task: some commands.
+/// The number of bytes from the gateway process that can wait for the task: some commands.
 const HOST_BYTES: usize = 256;
 
-/// Documents that wait for a probe; it looks every tenth of a second.
+/// The number of bytes of documents that can wait for a debug probe, which reads every tenth of a second.
 const RTT_BYTES: usize = 2048;
 
-/// Who shows to the watchdog that it is alive.
+/// The tasks that show the watchdog that they are alive.
 #[derive(Clone, Copy)]
 enum Watched {
     Radio,
@@ -116,7 +116,7 @@ mod app {
         rtt_target::set_defmt_channel(channels.up.1);
         Mono::start(cx.core.SYST, board::SYSTICK_HZ);
         let board = Board::new(cx.device);
-        // The build has refused what the radio may not be set up as, so only a loader can bring it.
+        // The build refuses settings that the radio may not have, so only QEMU's loader can bring them here.
         let node = GatewayNode::new(&board.settings, board.start)
             .unwrap_or_else(|_| defmt::panic!("no radio may be set up as the settings say"));
         defmt::info!(
@@ -171,7 +171,7 @@ mod app {
 
     #[task(binds = UART4, priority = 5, local = [radio_rx, radio_in, radio_came])]
     fn uart4(cx: uart4::Context) {
-        // An overrun or a line error costs the byte; the parser finds the frame that it belonged to.
+        // An overrun or a line error loses the byte. The parser notices the damage in the frame that the byte belonged to.
         if let Ok(byte) = cx.local.radio_rx.read() {
             let _ = cx.local.radio_in.enqueue(byte);
         }

@@ -1,4 +1,4 @@
-//! Moves bytes between the radio module and the node's logic. Acknowledgements are due within 75 ms, so nothing slow happens here.
+//! Passes bytes between the radio module and the node's logic. Acknowledgements are due within 75 ms, so this task does nothing slow.
 
 use heapless::Vec;
 use iiot_proto::rylr998::MAX_COMMAND_BYTES;
@@ -11,10 +11,10 @@ use stm32f4xx_hal::prelude::*;
 use crate::app::radio::Context;
 use crate::{Mono, Watched, now_ms, span};
 
-/// Bytes that are taken at once.
+/// The largest number of bytes that are processed at once.
 const CHUNK_BYTES: usize = 64;
 
-/// Run for ever.
+/// Run the task for ever.
 pub async fn run(mut cx: Context<'_>) {
     let mut out = [0; MAX_COMMAND_BYTES];
     loop {
@@ -35,7 +35,7 @@ pub async fn run(mut cx: Context<'_>) {
                 node.duty_level_us(now_ms),
             )
         });
-        // The LED shows whether the module is there.
+        // The LED shows whether the module is set up.
         cx.local.led.set_state(is_up.into());
         board::retain(Retained {
             starts: *cx.local.starts,
@@ -47,7 +47,7 @@ pub async fn run(mut cx: Context<'_>) {
         match next {
             Next::Write { bytes } => {
                 for byte in out.iter().take(bytes) {
-                    // The transmitter has no error to tell.
+                    // The transmitter never reports an error.
                     let _ = nb::block!(cx.local.radio_tx.write(*byte));
                 }
             }

@@ -1,4 +1,4 @@
-//! Measures node 2's own climate and shows link and values.
+//! Measures the climate at node 2, and shows the link and the values.
 
 use core::cell::RefCell;
 use core::fmt::Write;
@@ -18,23 +18,23 @@ use rtic_monotonics::systick::prelude::*;
 use crate::app::sense::Context;
 use crate::{Mono, Watched, now_ms, span};
 
-/// Between two measurements; also how often it shows that it is alive.
+/// The time between two measurements, and between two signs of life to the watchdog.
 const STEP_MS: u64 = 2_000;
 
-/// Waits by the system's clock, asleep in between.
+/// Waits by the system's clock, and sleeps in the meantime.
 struct Asleep;
 
 impl DelayNs for Asleep {
     fn delay_ns(&mut self, ns: u32) {
         let until = Mono::now() + span(u64::from(ns.div_ceil(1_000_000)));
-        // One tick more: the first one may be about to end.
+        // The loop waits one more tick, because the first one may be about to end.
         while Mono::now() <= until {
             cortex_m::asm::wfi();
         }
     }
 }
 
-/// Run for ever.
+/// Run the task for ever.
 pub async fn run(mut cx: Context<'_>) {
     let bus = RefCell::new(cx.local.bus);
     let mut device = RefCellDevice::new(&bus);
@@ -54,7 +54,7 @@ pub async fn run(mut cx: Context<'_>) {
         };
         cx.shared.climate.lock(|climate| *climate = Some(measured));
         let lines = cx.shared.node.lock(|node| picture(node, measured));
-        // A display that does not answer is set up again the next time; nothing else depends on it.
+        // A display that does not answer is set up again the next time. Nothing else depends on the display.
         let _ = screen.show(&lines);
         Mono::delay(span(STEP_MS)).await;
     }
@@ -62,12 +62,12 @@ pub async fn run(mut cx: Context<'_>) {
 
 type Line = String<COLUMNS>;
 
-/// What the display shows.
+/// The lines on the display.
 fn picture(node: &GatewayNode, own: Result<Climate, Fault>) -> [Line; 7] {
     let mut lines = [const { Line::new() }; 7];
     let [link, signal, counts, remote, here, radio, channel] = &mut lines;
     let counters = node.counters();
-    // A line that is too long for the display is cut.
+    // A line that is too long for the display is cut off.
     let _ = match node.last() {
         Some(last) => {
             let header = last.packet.header;

@@ -1,6 +1,6 @@
-//! Prints how much arrives over a bad channel, beside the original's protocol, and what a reading costs on air.
+//! Prints how many readings arrive over a bad channel, in comparison with the protocol of the original nodes, and what a reading costs on air.
 //!
-//! `cargo run --release -p iiot-proto --example link_table -- [FRAMES a row, 1,000,000 by default]`
+//! `cargo run --release -p iiot-proto --example link_table -- [FRAMES per row, 1,000,000 by default]`
 
 #![allow(
     clippy::print_stdout,
@@ -62,7 +62,7 @@ fn delivery(frames: u64) {
     }
 }
 
-/// What the text form says, and everything a node can say.
+/// The reading that the text form of the original contains, and a reading with everything that a node can report.
 fn readings() -> (Reading, Reading) {
     let same = Reading {
         temperature_centidegrees: Some(2_710),

@@ -1,16 +1,16 @@
-//! How long a frame of the module is on air.
+//! Computes how long a frame of the module is on air.
 //!
-//! `T = (preamble + 4.25) Ts + [8 + max(ceil((8 PL - 4 SF + 44) / (4 (SF - 2 DE))) (CR + 4), 0)] Ts` with `Ts = 2^SF / BW`, `DE = 1` where
-//! `Ts > 16 ms`, and `PL` = our bytes + 8, because the module adds its own header. With its bandwidths every `Ts` is a whole number of
-//! microseconds, so nothing is rounded.
+//! `T = (preamble + 4.25) Ts + [8 + max(ceil((8 PL - 4 SF + 44) / (4 (SF - 2 DE))) (CR + 4), 0)] Ts` with `Ts = 2^SF / BW`. `DE` is 1 where
+//! `Ts > 16 ms`, otherwise 0. `PL` is the length of our frame + 8 bytes, because the module adds its own header. With the module's bandwidths, every
+//! `Ts` is a whole number of microseconds, so nothing is rounded.
 
-/// Bytes that the module adds to ours: its addresses, network id and length.
+/// The number of bytes that the module adds to each frame: its addresses, the network id and the length.
 pub const MODULE_OVERHEAD_BYTES: usize = 8;
 
-/// The preamble that works with every network id; any other needs [`crate::rylr998::OPEN_NETWORK_ID`].
+/// The preamble that works with every network id, in symbols. Any other preamble needs [`crate::rylr998::OPEN_NETWORK_ID`].
 pub const DEFAULT_PREAMBLE: u8 = 12;
 
-/// Bandwidth; the discriminant is the module's code.
+/// A bandwidth. The discriminant is the module's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Bandwidth {
@@ -23,7 +23,7 @@ pub enum Bandwidth {
 }
 
 impl Bandwidth {
-    /// The bandwidth of the module's code.
+    /// The bandwidth with this code of the module.
     pub const fn of_code(code: u8) -> Option<Self> {
         match code {
             7 => Some(Self::Khz125),
@@ -33,7 +33,7 @@ impl Bandwidth {
         }
     }
 
-    /// In hertz.
+    /// The bandwidth in hertz.
     pub const fn hz(self) -> u32 {
         match self {
             Self::Khz125 => 125_000,
@@ -43,11 +43,11 @@ impl Bandwidth {
     }
 }
 
-/// Why a modulation cannot be.
+/// Why a modulation is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModulationError {
-    /// The spreading factor is outside 7 to 12; factors 5 and 6 follow another formula.
+    /// The spreading factor is outside 7 to 12. Factors 5 and 6 follow another formula.
     SpreadingFactor(u8),
     /// The coding rate is outside 1 (4/5) to 4 (4/8).
     CodingRate(u8),
@@ -55,7 +55,7 @@ pub enum ModulationError {
     Preamble(u8),
 }
 
-/// How the module modulates: what decides how long a frame takes and how far it gets.
+/// How the module modulates. The modulation decides how long a frame takes and how far it reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Modulation {
     spreading_factor: u8,
@@ -65,7 +65,7 @@ pub struct Modulation {
 }
 
 impl Modulation {
-    /// Spreading factor 7, 125 kHz, 4/5: a reading takes less than 90 ms, so that one every ten seconds with all its retries fits the band.
+    /// Spreading factor 7, 125 kHz, coding rate 4/5. A reading takes less than 90 ms, so one reading every ten seconds with all its retries fits the band.
     pub const DEFAULT: Self = Self {
         spreading_factor: 7,
         bandwidth: Bandwidth::Khz125,
@@ -73,7 +73,7 @@ impl Modulation {
         preamble: DEFAULT_PREAMBLE,
     };
 
-    /// A modulation within the formula's range.
+    /// Create a modulation, if the formula covers it.
     pub const fn new(
         spreading_factor: u8,
         bandwidth: Bandwidth,
@@ -97,30 +97,30 @@ impl Modulation {
         })
     }
 
-    /// Spreading factor, 7 to 12.
+    /// The spreading factor, 7 to 12.
     pub const fn spreading_factor(self) -> u8 {
         self.spreading_factor
     }
 
-    /// Bandwidth.
+    /// The bandwidth.
     pub const fn bandwidth(self) -> Bandwidth {
         self.bandwidth
     }
 
-    /// Coding rate, 1 (4/5) to 4 (4/8).
+    /// The coding rate, 1 (4/5) to 4 (4/8).
     pub const fn coding_rate(self) -> u8 {
         self.coding_rate
     }
 
-    /// Preamble in symbols, 4 to 24.
+    /// The preamble in symbols, 4 to 24.
     pub const fn preamble(self) -> u8 {
         self.preamble
     }
 
-    /// One symbol, in microseconds.
+    /// The duration of one symbol, in microseconds.
     pub const fn symbol_us(self) -> u32 {
         let per_symbol = 1_u32 << self.spreading_factor;
-        // Every bandwidth divides a second into whole multiples of a microsecond.
+        // With every bandwidth, a symbol lasts a whole number of microseconds.
         per_symbol.saturating_mul(match self.bandwidth {
             Bandwidth::Khz125 => 8,
             Bandwidth::Khz250 => 4,
@@ -128,7 +128,7 @@ impl Modulation {
         })
     }
 
-    /// A frame with `frame_bytes` of ours, in microseconds.
+    /// The time on air of a frame with `frame_bytes` bytes, in microseconds. The formula adds the module's own header.
     ///
     /// ```
     /// # use iiot_proto::airtime::{Bandwidth, Modulation};
@@ -159,12 +159,13 @@ impl Modulation {
             .saturating_add(preamble_us)
     }
 
-    /// The same in milliseconds, rounded up.
+    /// The time on air in milliseconds, rounded up.
     pub const fn airtime_ms(self, frame_bytes: usize) -> u32 {
         self.airtime_us(frame_bytes).div_ceil(1000)
     }
 
-    /// How long the module refuses to send again (`+ERR=17`) after it was given a frame: its time on air, a tenth more, and 20 ms.
+    /// The time, in milliseconds, for which the module refuses to send again (`+ERR=17`) after it has received a frame to send: the time on air of
+    /// this frame, a tenth more, and 20 ms.
     pub const fn hold_ms(self, frame_bytes: usize) -> u32 {
         let airtime_us = self.airtime_us(frame_bytes);
         airtime_us
@@ -188,7 +189,7 @@ mod tests {
         Modulation::new(spreading_factor, Bandwidth::Khz125, 1, 12).unwrap()
     }
 
-    /// The three figures that the formula was checked with against the data sheet.
+    /// The three values with which the formula was checked against the data sheet.
     #[test]
     fn figures_of_the_data_sheet() {
         assert_eq!(modulation(9).airtime_us(8), 181_248);
@@ -196,14 +197,15 @@ mod tests {
         assert_eq!(modulation(9).airtime_us(24), 263_168);
     }
 
-    /// At 1 % a frame of 24 bytes may go every 7.6 s with factor 7 and every 26 s with factor 9.
+    /// At 1 %, a frame of 24 bytes may be sent every 7.6 s with factor 7, and every 26 s with factor 9.
     #[test]
     fn figures_of_the_duty_cycle() {
         assert_eq!((modulation(7).airtime_us(24) + 500) / 1_000 * 100, 7_600);
         assert_eq!(modulation(9).airtime_us(24) / 1_000 * 100, 26_300);
     }
 
-    /// From 16 ms a symbol on, fewer bits go into a block: factor 12 at 125 kHz takes the low data rate path, by hand 1,810.432 ms.
+    /// If a symbol lasts more than 16 ms, a block carries fewer bits. Factor 12 at 125 kHz takes this path for low data rates; the value computed by
+    /// hand is 1,810.432 ms.
     #[test]
     fn slow_symbols_carry_fewer_bits() {
         let symbols = 8 + (8_u32 * 32 - 48 + 44).div_ceil(4 * 10) * 5;
@@ -213,7 +215,7 @@ mod tests {
         );
     }
 
-    /// The original's parameters: factor 7, 500 kHz, preamble 7.
+    /// The parameters of the original nodes: factor 7, 500 kHz, preamble 7.
     #[test]
     fn other_bandwidths_scale() {
         let original = Modulation::new(7, Bandwidth::Khz500, 1, 7).unwrap();
@@ -221,7 +223,7 @@ mod tests {
         assert_eq!(original.airtime_us(24), 58 * 256 + (4 * 7 + 17) * 64);
     }
 
-    /// What the formula does not cover is refused by name.
+    /// A modulation that the formula does not cover is refused, and the error names the cause.
     #[test]
     fn what_the_formula_does_not_cover_is_refused() {
         assert_eq!(

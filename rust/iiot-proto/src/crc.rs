@@ -1,6 +1,7 @@
-//! CRC-16/IBM-3740: polynomial 0x1021, initial value 0xFFFF, not reflected, nothing added at the end.
+//! CRC-16/IBM-3740: polynomial 0x1021, initial value 0xFFFF, not reflected, no final XOR.
 //!
-//! Four bits at a time: 32 bytes of table, where a byte at a time would take 512 of the node's flash for no time that matters beside the radio.
+//! The checksum is computed four bits at a time, with a table of 32 bytes. Computing it a byte at a time would need 512 bytes of the node's flash,
+//! and would save no time that matters beside the radio.
 
 const POLYNOMIAL: u16 = 0x1021;
 
@@ -31,7 +32,7 @@ const fn table() -> [u16; 16] {
     table
 }
 
-/// The checksum of `bytes`; over bytes that end in their own checksum (high byte first) it is 0.
+/// The checksum of `bytes`. If `bytes` end in their own checksum (high byte first), the result is 0.
 pub fn crc16(bytes: &[u8]) -> u16 {
     bytes
         .iter()
@@ -56,7 +57,7 @@ mod tests {
         assert_eq!(crc16(b"123456789"), 0x29B1);
     }
 
-    /// Bytes that end in their own checksum leave nothing.
+    /// The checksum of bytes that end in their own checksum is 0.
     #[test]
     fn the_residue_is_zero() {
         assert_eq!(crc16(b"123456789\x29\xB1"), 0);

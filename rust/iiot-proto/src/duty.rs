@@ -1,29 +1,29 @@
-//! How much a node may send: a token bucket of time on air.
+//! Limits how much a radio may send: a token bucket of time on air.
 //!
-//! A bucket that holds a whole hour's share and refills at the full rate would let twice the share through in its first hour. This one holds a
-//! sixth of the share and refills at five sixths of the rate, so that **no hour whatever** holds more than the rule allows.
+//! If a bucket held a whole hour's share and refilled at the full rate, twice the share could pass in its first hour. This bucket holds a sixth of
+//! the share and refills at five sixths of the rate. Therefore **no period of one hour**, whenever it begins, holds more than the rule allows.
 
-/// What a rule says about a channel.
+/// The limits that a rule sets for a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DutyRule {
-    /// The share of an hour that may be spent sending, in thousandths; `None` where there is no such rule.
+    /// The share of an hour that may be used for sending, in thousandths; `None` if the rule has no such limit.
     pub per_mille: Option<u16>,
-    /// The longest single transmission, in microseconds; `None` where there is no such rule.
+    /// The longest single transmission, in microseconds; `None` if the rule has no such limit.
     pub max_airtime_us: Option<u32>,
 }
 
-/// EU868 sub-bands: from, to (hertz), thousandths of an hour.
+/// The sub-bands of EU868: lower end and upper end in hertz, and the share of an hour in thousandths.
 const EU868: [(u32, u32, u16); 3] = [
     (868_000_000, 868_600_000, 10),
     (868_700_000, 869_200_000, 1),
     (869_400_000, 869_650_000, 100),
 ];
 
-/// FCC 15.247: a channel of less than 500 kHz is held for 400 ms at most.
+/// FCC 15.247: a transmission may occupy a channel of less than 500 kHz for at most 400 ms.
 const US915_DWELL_US: u32 = 400_000;
 
 impl DutyRule {
-    /// The rule of the sub-band of EU868 (868.0-868.6 1 %, 868.7-869.2 0.1 %, 869.4-869.65 10 %) that holds the whole channel; `None` outside.
+    /// The rule of the sub-band of EU868 (868.0-868.6 1 %, 868.7-869.2 0.1 %, 869.4-869.65 10 %) that contains the whole channel; `None` if no sub-band does.
     pub const fn eu868(centre_hz: u32, bandwidth_hz: u32) -> Option<Self> {
         let half = bandwidth_hz / 2;
         let (low, high) = (
@@ -46,7 +46,8 @@ impl DutyRule {
         })
     }
 
-    /// The rule of US915, 902 to 928 MHz: no share of an hour, but 400 ms a transmission below 500 kHz; `None` outside.
+    /// The rule of US915, 902 to 928 MHz: no limit per hour, but at most 400 ms per transmission in channels below 500 kHz. `None` if the channel is
+    /// not entirely in this band.
     pub const fn us915(centre_hz: u32, bandwidth_hz: u32) -> Option<Self> {
         let half = bandwidth_hz / 2;
         if centre_hz.saturating_sub(half) < 902_000_000
@@ -65,7 +66,7 @@ impl DutyRule {
         })
     }
 
-    /// Whether a frame of this time on air may ever go: within the longest transmission, and within a full bucket.
+    /// Whether a frame with this time on air can ever be sent: it must fit the longest transmission and a full bucket.
     pub const fn ever_allows(self, airtime_us: u32) -> bool {
         let fits_transmission = match self.max_airtime_us {
             Some(most) => airtime_us <= most,
@@ -77,31 +78,31 @@ impl DutyRule {
     }
 }
 
-/// The centre that is used unless the configuration names another: the sub-band of EU868 with 10 %.
+/// The centre frequency in hertz that EU868 uses unless the configuration names another one. It lies in the sub-band with 10 %.
 pub const DEFAULT_EU868_HZ: u32 = 869_525_000;
 
-/// The centre used in US915 unless the configuration names another.
+/// The centre frequency in hertz that US915 uses unless the configuration names another one.
 pub const DEFAULT_US915_HZ: u32 = 915_000_000;
 
-/// What the bucket says to a frame.
+/// The bucket's answer to a request to send a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
-    /// Send it; its time was taken from the bucket.
+    /// The frame may be sent. Its time on air was taken from the bucket.
     Granted,
-    /// Not yet; nothing was taken.
+    /// The frame must wait. Nothing was taken from the bucket.
     Wait {
-        /// When there is enough.
+        /// The time at which the bucket will hold enough.
         until_ms: u64,
     },
-    /// Never on this channel: the frame is longer than a full bucket or than the rule allows.
+    /// This channel never allows the frame: the frame is longer than a full bucket, or longer than the rule allows.
     Never,
 }
 
-/// The bucket of one radio. All it sends counts, acknowledgements too.
+/// The bucket of one radio. Every frame of this radio counts, and so does every acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duty {
     rule: DutyRule,
-    /// In sixths of a microsecond, in which five sixths of any rate are whole.
+    /// The content of the bucket in sixths of a microsecond. In this unit, five sixths of any rate are a whole number.
     level: u64,
     refilled_ms: u64,
 }
@@ -116,7 +117,8 @@ impl Duty {
         }
     }
 
-    /// A bucket that holds `level_us`, as a node keeps it over a restart so that restarting does not fill it; at most full.
+    /// A bucket that holds `level_us` microseconds, but at most a full bucket. A node keeps the level over a restart, so that a restart does not fill
+    /// the bucket.
     pub fn restored(rule: DutyRule, now_ms: u64, level_us: u64) -> Self {
         Self {
             rule,
@@ -125,13 +127,13 @@ impl Duty {
         }
     }
 
-    /// What the bucket holds, in microseconds of time on air.
+    /// The content of the bucket, in microseconds of time on air.
     pub fn level_us(&mut self, now_ms: u64) -> u64 {
         self.refill(now_ms);
         self.level / 6
     }
 
-    /// Ask for a frame's time on air.
+    /// Ask for a frame's time on air, and take it from the bucket if the rule allows the frame now.
     pub fn take(&mut self, now_ms: u64, airtime_us: u32) -> Allowance {
         if !self.rule.ever_allows(airtime_us) {
             return Allowance::Never;
@@ -164,7 +166,7 @@ impl Duty {
     }
 }
 
-/// A sixth of an hour's share, in sixths of a microsecond.
+/// The size of a bucket: a sixth of an hour's share, in sixths of a microsecond.
 const fn capacity(rule: DutyRule) -> u64 {
     match rule.per_mille {
         Some(per_mille) => 3_600_000_u64.saturating_mul(per_mille as u64),
@@ -181,7 +183,7 @@ mod tests {
         max_airtime_us: None,
     };
 
-    /// The channel lies in a sub-band as a whole or in none.
+    /// A sub-band contains a channel entirely, or the channel has no rule.
     #[test]
     fn sub_bands_of_eu868() {
         let share = |hz| DutyRule::eu868(hz, 125_000).map(|rule| rule.per_mille.unwrap());
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(DutyRule::eu868(DEFAULT_EU868_HZ, 500_000), None);
     }
 
-    /// In US915 only the single transmission is limited, and only in narrow channels.
+    /// US915 limits only the single transmission, and only in narrow channels.
     #[test]
     fn dwell_of_us915() {
         let mut narrow = Duty::full(DutyRule::us915(DEFAULT_US915_HZ, 125_000).unwrap(), 0);
@@ -206,7 +208,7 @@ mod tests {
         assert_eq!(DutyRule::us915(DEFAULT_EU868_HZ, 125_000), None);
     }
 
-    /// Who sends as early as ever allowed stays within 36 s in every hour at 1 %, the first included.
+    /// A sender that sends at the earliest allowed moment stays within 36 s in every hour at 1 %, also in the first hour.
     #[test]
     fn no_hour_holds_more_than_its_share() {
         let mut duty = Duty::full(ONE_PERCENT, 0);
@@ -237,7 +239,7 @@ mod tests {
         );
     }
 
-    /// What can never fit is told at once instead of awaited.
+    /// A frame that can never be sent is refused at once; its sender does not have to wait.
     #[test]
     fn a_frame_longer_than_the_bucket_never_goes() {
         assert_eq!(

@@ -5,9 +5,9 @@
 //!  reading ◄─ link::Receiver ◄─ packet ◄─ rylr998::Parser ◄─ UART ◄─ module (((
 //! ```
 //!
-//! Nothing here has a clock, a source of randomness, an allocator or a socket: time is milliseconds since any fixed moment, randomness is a
-//! number that the caller drew, and bytes go into buffers that the caller owns. No input can make it panic. The layout of the bytes stands in
-//! `docs/wire-format.md`, which a test compares with this code.
+//! Nothing in this crate has a clock, a source of randomness, an allocator or a socket. A time is the number of milliseconds since any fixed moment,
+//! a random number is an argument that the caller drew, and bytes are written to buffers of the caller. No input can cause a panic.
+//! `docs/wire-format.md` describes the layout of the bytes; a test compares the document with this code.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -39,5 +39,5 @@ pub use duty::Duty;
 pub use packet::Packet;
 pub use region::Region;
 
-/// The most bytes that the radio module carries in one frame.
+/// The largest number of bytes that the radio module carries in one frame.
 pub const MAX_FRAME_BYTES: usize = 240;

@@ -1,12 +1,12 @@
-//! The truncated code that protects commands and answers: `SipHash`-2-4 under a key of 128 bits, its low 32 bits.
+//! The truncated code that protects commands and answers: the low 32 bits of `SipHash`-2-4 under a key of 128 bits.
 //!
-//! Thirty-two bits suffice because a guess costs a frame on air: at ten a second, the even chance comes after some seven years.
+//! Thirty-two bits suffice, because each guess costs a frame on air. At ten guesses per second, the chance of success reaches one half after about seven years.
 
 use core::fmt;
 
 use siphasher::sip::SipHasher24;
 
-/// Bytes of a code on the wire.
+/// The number of bytes of a code on the wire.
 pub const MAC_BYTES: usize = 4;
 
 /// The secret that the gateway and one node share.
@@ -14,7 +14,7 @@ pub const MAC_BYTES: usize = 4;
 pub struct Key([u8; 16]);
 
 impl Key {
-    /// A key of these bytes.
+    /// A key that consists of these bytes.
     pub const fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
@@ -25,7 +25,7 @@ impl Key {
     }
 }
 
-/// The key never shows itself.
+/// The output never contains the key.
 impl fmt::Debug for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Key(..)")
@@ -36,7 +36,7 @@ impl fmt::Debug for Key {
 mod tests {
     use super::*;
 
-    /// The vector of the paper's appendix A: key 00..0f, bytes 00..0e.
+    /// The test vector of appendix A of the paper: key 00..0f, bytes 00..0e.
     #[test]
     fn the_code_is_that_of_the_paper() {
         let key = Key::new(core::array::from_fn(|index| index as u8));
@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(key.mac(&bytes), 0xa129_ca61_49be_45e5_u64 as u32);
     }
 
-    /// Debug output holds no byte of it.
+    /// Debug output contains no byte of the key.
     #[test]
     fn the_key_does_not_show_itself() {
         assert_eq!(std::format!("{:?}", Key::new([7; 16])), "Key(..)");

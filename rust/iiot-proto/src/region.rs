@@ -1,37 +1,37 @@
-//! Where in the world a radio sends: which channels there are, and what holds in them.
+//! The regions of the world in which a radio may send, with their channels and the rules for them.
 
 use core::fmt;
 
 use crate::airtime::{Bandwidth, DEFAULT_PREAMBLE, Modulation};
 use crate::duty::{DEFAULT_EU868_HZ, DEFAULT_US915_HZ, DutyRule};
 
-/// The most that the module sends with.
+/// The highest power with which the module can send, in dBm.
 pub const TX_POWER_MAX_DBM: u8 = 22;
 
-/// The most that the conformity of the module covers in Europe.
+/// The highest power that the module's declaration of conformity covers in Europe, in dBm.
 pub const TX_POWER_MAX_EU_DBM: u8 = 14;
 
-/// A region; the discriminant is its code in the settings of a node.
+/// A region. The discriminant is its code in the settings of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Region {
-    /// Europe, 868.0 to 869.65 MHz: a share of every hour.
+    /// Europe, 868.0 to 869.65 MHz: a share of every hour may be used for sending.
     Eu868 = 0,
-    /// North America, 902 to 928 MHz: no share of an hour, but 400 ms a transmission in channels below 500 kHz.
+    /// North America, 902 to 928 MHz: no limit per hour, but at most 400 ms per transmission in channels below 500 kHz.
     Us915 = 1,
 }
 
 impl Region {
-    /// All of them with their names, in the order of their codes.
+    /// All regions with their names, in the order of their codes.
     pub const NAMED: [(Self, &'static str); 2] = [(Self::Eu868, "eu868"), (Self::Us915, "us915")];
 
-    /// The region of this name.
+    /// The region with this name.
     pub fn named(name: &str) -> Option<Self> {
         let (region, _) = Self::NAMED.into_iter().find(|(_, known)| *known == name)?;
         Some(region)
     }
 
-    /// The region of this code.
+    /// The region with this code.
     pub fn of_code(code: u8) -> Option<Self> {
         let (region, _) = Self::NAMED
             .into_iter()
@@ -39,7 +39,7 @@ impl Region {
         Some(region)
     }
 
-    /// Its name.
+    /// The name of the region.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Eu868 => "eu868",
@@ -47,7 +47,7 @@ impl Region {
         }
     }
 
-    /// The centre in hertz that is used unless another is named.
+    /// The centre frequency in hertz, unless the configuration names another one.
     pub const fn default_band_hz(self) -> u32 {
         match self {
             Self::Eu868 => DEFAULT_EU868_HZ,
@@ -55,9 +55,10 @@ impl Region {
         }
     }
 
-    /// The modulation that is used unless another is named.
+    /// The modulation, unless the configuration names another one.
     ///
-    /// On one channel for good US915 wants 500 kHz (47 CFR 15.247 (a)(2)); factor 9 there has the symbols, and so the times, of factor 7 at 125 kHz.
+    /// A radio that stays on one channel in US915 must use 500 kHz (47 CFR 15.247 (a)(2)). Factor 9 at 500 kHz has the same symbol duration as factor
+    /// 7 at 125 kHz, and therefore the same times on air.
     pub const fn default_modulation(self) -> Modulation {
         match self {
             Self::Eu868 => Modulation::DEFAULT,
@@ -68,7 +69,7 @@ impl Region {
         }
     }
 
-    /// The most that the module may send with here, in dBm.
+    /// The highest power that is allowed in this region, in dBm.
     pub const fn most_power_dbm(self) -> u8 {
         match self {
             Self::Eu868 => TX_POWER_MAX_EU_DBM,
@@ -76,7 +77,7 @@ impl Region {
         }
     }
 
-    /// The rule for a channel; `None` where the region does not hold all of it.
+    /// The rule for a channel; `None` if the channel is not entirely in a band of the region.
     pub const fn rule(self, centre_hz: u32, bandwidth_hz: u32) -> Option<DutyRule> {
         match self {
             Self::Eu868 => DutyRule::eu868(centre_hz, bandwidth_hz),
@@ -84,7 +85,7 @@ impl Region {
         }
     }
 
-    /// Its channels, for whoever named one outside.
+    /// The bands of the region, for the error about a channel outside them.
     pub(crate) const fn bands(self) -> &'static str {
         match self {
             Self::Eu868 => "868.0-868.6, 868.7-869.2 or 869.4-869.65 MHz",
@@ -103,7 +104,7 @@ impl fmt::Display for Region {
 mod tests {
     use super::*;
 
-    /// Names and codes lead back to their region; strangers to none.
+    /// Names and codes lead back to their region; unknown ones lead to none.
     #[test]
     fn names_and_codes_are_unique() {
         for (code, (region, name)) in Region::NAMED.into_iter().enumerate() {
@@ -115,7 +116,7 @@ mod tests {
         assert_eq!(Region::of_code(2), None);
     }
 
-    /// Factor 9 at 500 kHz is no slower than the default of Europe, and not bound to 400 ms.
+    /// Factor 9 at 500 kHz is no slower than the default of Europe, and has no limit of 400 ms.
     #[test]
     fn the_default_of_us915_is_a_wide_channel() {
         let wide = Region::Us915.default_modulation();

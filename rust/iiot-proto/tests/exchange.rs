@@ -1,4 +1,4 @@
-//! One node and one gateway, step by step: what is sent when.
+//! One node and one gateway, step by step: which packet is sent at which time.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -59,7 +59,7 @@ impl Node {
             .unwrap()
     }
 
-    /// What it sends at this moment, else until when it waits.
+    /// The packet that the node sends at this moment, or else the time until which it waits.
     fn poll(&mut self, now_ms: u64) -> Result<Packet, Option<u64>> {
         let mut buffer = [0; MAX_PACKET_BYTES];
         match self.sender.poll(now_ms, 0, &mut self.duty, &mut buffer) {
@@ -69,7 +69,7 @@ impl Node {
         }
     }
 
-    /// All that it sends up to a moment: when, and what.
+    /// All packets that the node sends up to a moment, each with its time.
     fn sends_until(&mut self, mut now_ms: u64, end_ms: u64) -> Vec<(u64, Packet)> {
         let mut sent = Vec::new();
         while now_ms <= end_ms {
@@ -97,7 +97,7 @@ impl Node {
     }
 }
 
-/// Unanswered, a packet is sent four times with doubling waits, from the second on as a retry; then it is kept.
+/// Without an answer, a packet is sent four times with doubling waits, from the second time on as a retry. Then it is kept.
 #[test]
 fn three_retries_with_doubling_waits() {
     let mut node = Node::new();
@@ -117,7 +117,7 @@ fn three_retries_with_doubling_waits() {
     assert_eq!((node.sender.kept(), node.sender.counters().gave_up), (1, 1));
 }
 
-/// What is kept tells its age when it goes at last, with the number it had.
+/// When a kept reading is finally sent, it says how old it is, and has its first sequence number.
 #[test]
 fn a_late_reading_tells_its_age() {
     let mut node = Node::new();
@@ -135,7 +135,7 @@ fn a_late_reading_tells_its_age() {
     );
 }
 
-/// The newest reading goes first; what was left follows from the oldest on, once the other side has answered.
+/// The newest reading goes first. Once the gateway has answered, the remaining ones follow from the oldest on.
 #[test]
 fn after_a_silence_the_newest_goes_first() {
     let mut node = Node::new();
@@ -180,7 +180,7 @@ fn the_info_arrives_first() {
     assert!(matches!(next.payload, Payload::Reading(_)));
 }
 
-/// A press of the button is sent at once, even by a node that puts others off.
+/// The reading of a button press is sent at once, even by a node that delays other readings.
 #[test]
 fn the_button_is_not_put_off() {
     let mut node = Node::new();
@@ -194,7 +194,7 @@ fn the_button_is_not_put_off() {
     assert!(node.poll(20_000).is_ok());
 }
 
-/// An acknowledgement of another run, from another gateway or of nothing that is kept, is ignored; a late one counts.
+/// An acknowledgement is ignored if it is for another run, from another gateway, or for a packet that is not kept. A late one counts.
 #[test]
 fn only_acknowledgements_of_this_run_count() {
     let mut node = Node::new();
@@ -245,7 +245,7 @@ fn sent(downlink: &mut Downlink<2>, now_ms: u64) -> Option<Packet> {
     }
 }
 
-/// A command follows the acknowledgement of its own node, once a window, as a retry from the second on, until it is answered.
+/// A command follows the acknowledgement of its own node, once per window, from the second time on as a retry, until the node answers.
 #[test]
 fn a_command_waits_for_its_window() {
     let (mut downlink, command) = downlink();
@@ -283,7 +283,7 @@ fn a_command_waits_for_its_window() {
     assert!(!downlink.is_pending(1, 20_000));
 }
 
-/// A command whose node was never heard expires; one that was sent and never answered is called unanswered.
+/// A command expires if its node was never heard. A command that was sent and never answered ends as unanswered.
 #[test]
 fn commands_end_when_their_time_is_over() {
     let (mut silent, _) = downlink();
@@ -301,7 +301,7 @@ fn commands_end_when_their_time_is_over() {
     assert_eq!(unanswered.take_finished().unwrap().fate, Fate::Unanswered);
 }
 
-/// A node takes a command in the window that it was promised, and at no other time.
+/// A node accepts a command in the window that an acknowledgement announced, and at no other time.
 #[test]
 fn commands_outside_the_window_are_ignored() {
     let (mut downlink, command) = downlink();

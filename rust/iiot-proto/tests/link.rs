@@ -1,4 +1,4 @@
-//! The link between nodes and gateway over bad channels, in simulated time.
+//! The link between nodes and a gateway over bad channels, in simulated time.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -13,7 +13,7 @@ fn run(plan: Plan) -> Report {
     World::new(plan).run()
 }
 
-/// What must hold whatever the channel does.
+/// Conditions that must hold, whatever the channel does.
 fn assert_sound(report: &Report) {
     assert_eq!(report.doubled, 0, "{report:?}");
     assert_eq!(report.false_readings, 0, "{report:?}");
@@ -26,7 +26,8 @@ fn assert_sound(report: &Report) {
     );
 }
 
-/// At a fifth of all frames lost each way, in bursts or not, 99.9 % arrive; none twice, none false, each with its own time.
+/// If a fifth of all frames is lost in each direction, in bursts or not, 99.9 % of the readings arrive. None arrives twice, none is false, and each
+/// has its own time.
 #[test]
 fn nearly_all_arrives_over_a_bad_channel() {
     for loss in LOSSES {
@@ -46,7 +47,7 @@ fn nearly_all_arrives_over_a_bad_channel() {
     }
 }
 
-/// The original's protocol loses what the channel loses, and counts doubled frames as new.
+/// The protocol of the original nodes loses as many readings as the channel loses frames, and counts doubled frames as new.
 #[test]
 fn one_send_loses_what_the_channel_loses() {
     let report = run(original_plan(20, false, 20_000));
@@ -54,7 +55,7 @@ fn one_send_loses_what_the_channel_loses() {
     assert!(report.doubled > 0, "{report:?}");
 }
 
-/// Three nodes that measure at the very same moment find their own moments to send.
+/// Three nodes that measure at the same moment find different moments to send.
 #[test]
 fn nodes_in_step_do_not_meet_for_ever() {
     let report = run(Plan {
@@ -66,7 +67,7 @@ fn nodes_in_step_do_not_meet_for_ever() {
     assert!(report.collided * 3 < report.frames, "{report:?}");
 }
 
-/// Nodes that restart all the time lose what they kept in memory, and nothing else; nothing is doubled.
+/// Nodes that restart again and again lose only the readings in their memory, and no reading is doubled.
 #[test]
 fn restarts_double_nothing() {
     let report = run(Plan {
@@ -82,7 +83,7 @@ fn restarts_double_nothing() {
     );
 }
 
-/// A gateway that was away for five minutes gets everything of that time, with its own time.
+/// After an absence of five minutes, the gateway receives all readings of this period, each with its own time.
 #[test]
 fn what_was_measured_in_a_silence_arrives_later() {
     let report = run(Plan {
@@ -93,7 +94,7 @@ fn what_was_measured_in_a_silence_arrives_later() {
     assert_eq!(report.delivered, report.offered, "{report:?}");
 }
 
-/// A gateway that was away for an hour gets the newest readings; the others were dropped and counted.
+/// After an absence of one hour, the gateway receives the newest readings. The others were dropped and counted.
 #[test]
 fn a_long_silence_costs_the_oldest() {
     let report = run(Plan {
@@ -109,7 +110,7 @@ fn a_long_silence_costs_the_oldest() {
     );
 }
 
-/// Where the channel allows 1 %, the rule is kept before anything else.
+/// Where the channel allows only 1 %, a node keeps this rule even if readings are lost.
 #[test]
 fn the_duty_cycle_is_kept_where_it_is_narrow() {
     let narrow = iiot_proto::duty::DutyRule::eu868(868_300_000, 125_000).unwrap();
@@ -134,7 +135,7 @@ fn the_duty_cycle_is_kept_where_it_is_narrow() {
     assert!(relaxed.delivery() >= 0.999, "{relaxed:?}");
 }
 
-/// A channel that doubles and damages much of what it carries.
+/// A channel that doubles and damages many frames does no harm.
 #[test]
 fn doubled_and_damaged_frames_do_no_harm() {
     let air = Air {

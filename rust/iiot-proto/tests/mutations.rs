@@ -1,6 +1,6 @@
-//! A fuzz without nightly tools: packets, module lines and whole conversations mutated from a fixed seed.
+//! A fuzz test without nightly tools. It mutates packets, lines of the module and whole conversations from a fixed seed.
 //!
-//! `IIOT_FUZZ_ITERATIONS` sets how many (20,000 by default; ten millions take half a minute), `IIOT_FUZZ_SEED` another seed.
+//! `IIOT_FUZZ_ITERATIONS` sets the number of iterations (20,000 by default; ten million take half a minute). `IIOT_FUZZ_SEED` sets another seed.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -52,7 +52,7 @@ fn key() -> Key {
     Key::new([3; 16])
 }
 
-/// A packet of any kind with plausible fields, so that it gets far.
+/// A packet of any kind with plausible fields, so that its mutations reach deep into the code.
 fn packet(dice: &mut Dice) -> Packet {
     let any = dice.bits().to_be_bytes();
     let word = u16::from_be_bytes([any[0], any[1]]);
@@ -103,7 +103,7 @@ fn packet(dice: &mut Dice) -> Packet {
     Packet { header, payload }
 }
 
-/// Bytes that are nearly a packet; the checksum is often put right again, or nothing behind it would ever be reached.
+/// Bytes that are nearly a packet. The checksum is often corrected; otherwise the code behind the check of the checksum would never run.
 fn frame(dice: &mut Dice, buffer: &mut [u8; 256]) -> usize {
     let mut length = packet(dice).encode(buffer).unwrap();
     for _ in 0..dice.roll(4) {
@@ -127,7 +127,7 @@ fn frame(dice: &mut Dice, buffer: &mut [u8; 256]) -> usize {
     length
 }
 
-/// Nothing makes the codec panic, and what it takes it gives back byte for byte.
+/// No input causes a panic in the codec, and every accepted packet encodes to the same bytes.
 #[test]
 fn mutated_packets_are_taken_or_refused() {
     let mut dice = Dice::new(1);
@@ -149,7 +149,7 @@ fn mutated_packets_are_taken_or_refused() {
     );
 }
 
-/// Nothing makes the parser panic, hang or hold more than it may; frames are within their limit.
+/// No input makes the parser panic, hang or exceed its memory, and frames stay within their limit.
 #[test]
 fn mutated_lines_are_taken_or_refused() {
     const TOKENS: [&[u8]; 12] = [
@@ -200,7 +200,7 @@ fn mutated_lines_are_taken_or_refused() {
     );
 }
 
-/// A node and a gateway, and what is on air between them.
+/// A node, a gateway, and the frame on air between them.
 struct Conversation {
     sender: Sender<8>,
     guard: CommandGuard,
@@ -283,8 +283,8 @@ impl Conversation {
         while self.downlink.take_finished().is_some() {}
     }
 
-    /// Damaged frames and forged ones: of our own run they would be believed, as no frame is signed, and of more runs than the receiver
-    /// remembers they would make it forget ours.
+    /// Deliver a damaged frame, or a forged packet of one of three foreign runs. No frame is signed, so forged packets of our own run would be
+    /// accepted, and forged packets of more runs than the receiver remembers would make it forget our run.
     fn intrude(&mut self, dice: &mut Dice) {
         let mut buffer = [0; 256];
         let length = frame(dice, &mut buffer);
@@ -302,7 +302,7 @@ impl Conversation {
         }
     }
 
-    /// What is on air arrives, perhaps once more later.
+    /// The frame on air arrives, and perhaps arrives again later.
     fn arrive(&mut self, dice: &mut Dice) {
         let Some((bytes, frame)) = self.on_air else {
             return;
@@ -360,7 +360,7 @@ impl Conversation {
     }
 }
 
-/// Whatever comes, whenever: no machine panics, the sender's counts balance, nothing is delivered twice, nothing is obeyed twice.
+/// Whatever arrives at whatever time, no state machine panics, the sender's counts balance, and nothing is delivered or obeyed twice.
 #[test]
 fn mutated_conversations_keep_the_promises() {
     let mut dice = Dice::new(3);

@@ -1,4 +1,4 @@
-//! Properties of packets and of the state machines, on inputs that proptest makes and shrinks.
+//! Properties of packets and of the state machines, on inputs that proptest generates and shrinks.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -11,17 +11,17 @@ use iiot_proto::packet::{MAX_PACKET_BYTES, Packet, Payload, Reading};
 use packets::{packet, reading};
 use proptest::prelude::*;
 
-/// What happens to a sender and its receiver, step by step.
+/// A step in the life of a sender and its receiver.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Offer,
     Wait(u16),
-    /// Poll; whether the frame and its acknowledgement arrive.
+    /// The sender is polled. The fields say whether its frame and the acknowledgement arrive.
     Poll {
         frame_arrives: bool,
         ack_arrives: bool,
     },
-    /// A frame that was on air before arrives once more.
+    /// A frame that was on air before arrives again.
     Echo(u8),
 }
 
@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// What is encoded is what is decoded, within the longest packet.
+    /// Decoding reverses encoding, and no packet is longer than the maximum.
     #[test]
     fn packets_survive_the_wire(packet in packet()) {
         let mut buffer = [0; MAX_PACKET_BYTES];
@@ -44,7 +44,7 @@ proptest! {
         prop_assert_eq!(Packet::decode(&buffer[..length]), Ok(packet));
     }
 
-    /// A buffer that is too short is refused and never overrun.
+    /// A buffer that is too short is refused, and nothing is written after its end.
     #[test]
     fn short_buffers_are_refused(packet in packet(), room in 0..MAX_PACKET_BYTES) {
         let mut whole = [0; MAX_PACKET_BYTES];
@@ -52,7 +52,7 @@ proptest! {
         prop_assert_eq!(packet.encode(&mut vec![0; room]).is_ok(), room >= length);
     }
 
-    /// Up to three flipped bits never give another packet.
+    /// Up to three flipped bits never turn a packet into another one.
     #[test]
     fn flipped_bits_are_found(packet in packet(), flips in prop::collection::vec(any::<prop::sample::Index>(), 1..=3)) {
         let mut buffer = [0; MAX_PACKET_BYTES];
@@ -64,7 +64,7 @@ proptest! {
         prop_assert!(Packet::decode(&buffer[..length]).is_err());
     }
 
-    /// Any bytes are a packet or an error inside them; a packet encodes to the very bytes.
+    /// Any bytes are either a packet, or an error whose offset lies within them. A packet encodes to the same bytes.
     #[test]
     fn any_bytes_are_a_packet_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         match Packet::decode(&bytes) {
@@ -77,7 +77,7 @@ proptest! {
         }
     }
 
-    /// Whatever is lost and repeated: nothing is delivered twice, what is acknowledged was delivered, and the counts balance.
+    /// Whatever is lost and repeated, nothing is delivered twice, every acknowledged packet was delivered, and the counts balance.
     #[test]
     fn the_link_keeps_its_promises(
         steps in prop::collection::vec(step(), 0..400),

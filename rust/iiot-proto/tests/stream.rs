@@ -1,4 +1,4 @@
-//! The module's bytes into events: any data, any split, any damage.
+//! Turns the module's bytes into events, with any data, any split and any damage.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -6,7 +6,7 @@ use iiot_proto::MAX_FRAME_BYTES;
 use iiot_proto::rylr998::{Event, Parser};
 use proptest::prelude::*;
 
-/// Events as text, so that they outlive the parser's buffer.
+/// The events as text, so that they outlive the parser's buffer.
 fn events(parser: &mut Parser, bytes: &[u8], now_ms: u64) -> Vec<String> {
     let mut told = Vec::new();
     parser.feed(bytes, now_ms, |event| told.push(format!("{event:?}")));
@@ -32,7 +32,7 @@ fn frame(data: &[u8]) -> String {
     )
 }
 
-/// Every byte value, line ends, NUL, commas and whole lines of the module inside the data come through as they are.
+/// Every byte value, line ends, NUL, commas and whole lines of the module pass unchanged if they are in the data.
 #[test]
 fn data_may_hold_anything() {
     let all: Vec<u8> = (0..240).collect();
@@ -64,7 +64,7 @@ fn data_may_be_empty() {
     );
 }
 
-/// Answers of the module, between frames and alone.
+/// The module's answers are recognised between frames and alone.
 #[test]
 fn lines_of_the_module() {
     let told = events(
@@ -86,7 +86,7 @@ fn lines_of_the_module() {
     );
 }
 
-/// Each kind of damage costs its own line, and the next one is found.
+/// Each kind of damage costs only its own line, and the next line is found.
 #[test]
 fn damage_costs_one_line() {
     let cases: [(&[u8], &str); 10] = [
@@ -134,7 +134,7 @@ fn damage_costs_one_line() {
     }
 }
 
-/// A length damaged into a larger one costs its own frame only: the module's silence ends it.
+/// If the length of a frame was damaged and became larger, only this frame is lost, because a silence of the module ends it.
 #[test]
 fn silence_ends_what_is_open() {
     let mut parser = Parser::new(20);
@@ -157,7 +157,7 @@ fn silence_ends_what_is_open() {
     );
 }
 
-/// A silence is told while it lasts, once.
+/// A silence is reported while it lasts, and only once.
 #[test]
 fn silence_is_told_without_another_byte() {
     let mut parser = Parser::new(20);
@@ -167,7 +167,7 @@ fn silence_is_told_without_another_byte() {
     assert!(parser.tick(500).is_none());
 }
 
-/// Noise for ever costs no memory, and a frame behind it is found.
+/// Endless noise needs no memory, and a frame after the noise is found.
 #[test]
 fn a_flood_of_noise_is_survived() {
     let mut parser = Parser::default();
@@ -216,13 +216,13 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// One frame of any data is one event.
+    /// One frame with any data is one event.
     #[test]
     fn any_data_is_one_frame(data in prop::collection::vec(any::<u8>(), 0..=MAX_FRAME_BYTES)) {
         prop_assert_eq!(events(&mut Parser::default(), &received(&data), 0), [frame(&data)]);
     }
 
-    /// However the bytes are split, the events are the same; every byte is in one of them or still open.
+    /// However the bytes are split, the events are the same. Every byte belongs to an event or is still open.
     #[test]
     fn any_split_gives_the_same_events(
         pieces in prop::collection::vec(piece(), 0..12),

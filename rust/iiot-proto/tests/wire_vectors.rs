@@ -1,7 +1,7 @@
-//! Runs the shared vectors of `tests/vectors/wire`: firmware and Python run the same files.
+//! Runs the shared vectors of `tests/vectors/wire`. Firmware and Python run the same files.
 //!
-//! A vector holds a packet by its fields and its bytes; or bytes and the fault in them; or what the module says, and the events. With
-//! `IIOT_BLESS=1` what is expected is written anew from what came out; read the difference before committing it.
+//! A vector holds the fields of a packet and its bytes, or bytes and their fault, or bytes of the module and their events. With `IIOT_BLESS=1`, the
+//! expected results are overwritten with the actual ones; read the difference before you commit it.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -37,7 +37,7 @@ fn from_hex(text: &Value) -> Vec<u8> {
         .collect()
 }
 
-/// A number of the vector; it must fit its field.
+/// A number of the vector, which must fit its field.
 fn number<T: TryFrom<i64>>(object: &Value, name: &str) -> T {
     let value = object[name]
         .as_i64()
@@ -119,7 +119,7 @@ fn key(vector: &Value) -> Key {
     Key::new(from_hex(&vector["key"]).try_into().unwrap())
 }
 
-/// What the module's bytes are, fed in pieces of `size`.
+/// The events in the module's bytes, which are fed in pieces of `size` bytes.
 fn events(vector: &Value, size: usize) -> Vec<Value> {
     let mut parser = Parser::new(number(vector, "gap_ms"));
     let mut told = Vec::new();
@@ -152,7 +152,7 @@ fn shown(event: Event<'_>) -> Value {
     }
 }
 
-/// Check what cannot be blessed, and give what the vector should expect.
+/// Check the parts of a vector that cannot be blessed, and return the results that the vector should expect.
 fn expected(vector: &Value) -> Map<String, Value> {
     let mut expected = Map::new();
     if vector.get("module").is_some() {
@@ -201,7 +201,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// Every vector gives what it expects, and stands in the file of its name.
+/// Every vector gives its expected results, and is in the file of its name.
 #[test]
 fn vectors_give_what_they_expect() {
     let files = files();

@@ -1,8 +1,8 @@
-//! From raw values to physical ones, in integers: the formulas of the data sheet (section 3.3) and of the interface that Bosch publishes for it.
+//! Computes physical values from raw ones, in integers, with the formulas of the data sheet (section 3.3) and of the driver that Bosch publishes for this chip.
 //!
-//! Intermediate values are 64 bits wide, so that no calibration and no raw value whatever overflows.
+//! Intermediate values have 64 bits, so that no calibration and no raw value causes an overflow.
 
-/// The calibration that the factory wrote into a chip (section 3.11).
+/// The calibration that the factory wrote to a chip (section 3.11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calibration {
     t1: i64,
@@ -33,7 +33,7 @@ pub struct Calibration {
     range_error: i64,
 }
 
-/// Unsigned, low byte first.
+/// An unsigned number, low byte first.
 fn unsigned(low: u8, high: u8) -> i64 {
     i64::from(u16::from_le_bytes([low, high]))
 }
@@ -47,7 +47,7 @@ fn byte(value: u8) -> i64 {
 }
 
 impl Calibration {
-    /// From the three stretches of registers at 0x8A, 0xE1 and 0x00.
+    /// The calibration in the three ranges of registers at 0x8A, 0xE1 and 0x00.
     pub fn new(first: &[u8; 23], second: &[u8; 14], third: &[u8; 5]) -> Self {
         Self {
             t1: unsigned(second[8], second[9]),
@@ -79,7 +79,7 @@ impl Calibration {
         }
     }
 
-    /// Hundredths of a degree Celsius, and the finer value that the others build on.
+    /// The temperature in hundredths of a degree Celsius, and a finer value from which the other formulas start.
     pub(super) fn temperature(&self, raw: u32) -> (i32, i64) {
         let var1 = (i64::from(raw) >> 3) - (self.t1 << 1);
         let var2 = (var1 * self.t2) >> 11;
@@ -88,7 +88,7 @@ impl Calibration {
         (((fine * 5 + 128) >> 8) as i32, fine)
     }
 
-    /// Pascal; `None` for a calibration that makes no sense.
+    /// The pressure in pascal; `None` for an invalid calibration.
     pub(super) fn pressure(&self, raw: u32, fine: i64) -> Option<u32> {
         let var1 = (fine >> 1) - 64_000;
         let square = (var1 >> 2) * (var1 >> 2);
@@ -100,7 +100,7 @@ impl Calibration {
             return None;
         }
         let pressure = ((1_048_576 - i64::from(raw) - (var2 >> 12)) * 3_125 * 2) / var1;
-        // The sensor ends at 110,000 Pa. What lies far beyond would overflow below.
+        // The sensor's range ends at 110,000 Pa. A value far above would cause an overflow below.
         if !(0..1 << 21).contains(&pressure) {
             return None;
         }
@@ -111,7 +111,7 @@ impl Calibration {
         u32::try_from(pressure + ((var1 + var2 + var3 + (self.p7 << 7)) >> 4)).ok()
     }
 
-    /// Hundredths of a percent, 0 to 10000.
+    /// The relative humidity in hundredths of a percent, 0 to 10000.
     pub(super) fn humidity(&self, raw: u16, temperature_centidegrees: i32) -> u16 {
         let temperature = i64::from(temperature_centidegrees);
         let var1 = i64::from(raw) - self.h1 * 16 - ((temperature * self.h3 / 100) >> 1);
@@ -125,9 +125,9 @@ impl Calibration {
         ((millipercent.clamp(0, 100_000) + 5) / 10) as u16
     }
 
-    /// Ohm (section 3.4.1); `None` where the formula has no answer.
+    /// The gas resistance in ohm (section 3.4.1); `None` if the formula has no result.
     pub(super) fn gas(&self, raw: u16, range: usize) -> Option<u32> {
-        // 2^31 - 1, corrected by the range's constants k1 and k2 of the data sheet's table.
+        // 2^31 - 1, corrected by the constants k1 and k2 of the range, from the table in the data sheet.
         const FIRST: [i64; 16] = [
             2_147_483_647,
             2_147_483_647,
@@ -174,7 +174,7 @@ impl Calibration {
         u32::try_from((var3 + (var2 >> 1)) / var2).ok()
     }
 
-    /// The register value for a heater target (section 3.3.5).
+    /// The register value for a target temperature of the heater (section 3.3.5).
     pub(super) fn heater(&self, target_c: i32, ambient_c: i32) -> u8 {
         let target = i64::from(target_c.clamp(0, 400));
         let var1 = i64::from(ambient_c) * self.gh3 / 1_000 * 256;

@@ -1,7 +1,7 @@
-//! The BME680: pressure, gas resistance, and temperature and humidity of its own, in forced mode with one heater profile.
+//! Driver of the BME680. It measures pressure and gas resistance, and also temperature and humidity, in forced mode with one heater profile.
 //!
-//! Own code instead of the crate `bosch-bme680`: that one panics on register values that a disturbed bus can deliver, may wait for ever, and
-//! calculates in floating point. A test compares the two. Section numbers are those of Bosch's data sheet BST-BME680-DS001.
+//! This driver replaces the crate `bosch-bme680`, which panics on register values that a disturbed bus can deliver, may wait for ever, and calculates
+//! in floating point. A test compares the two. Section numbers are those of Bosch's data sheet BST-BME680-DS001.
 
 mod compensate;
 
@@ -10,20 +10,21 @@ use embedded_hal::i2c::I2c;
 
 pub use compensate::Calibration;
 
-/// The address with SDO at ground.
+/// The chip's address if SDO is connected to ground.
 pub const ADDRESS: u8 = 0x76;
 
 /// The chip's id (section 5.3.1.1).
 pub const CHIP_ID: u8 = 0x61;
 
-/// The heater's target, degrees Celsius, and how long it heats: Bosch's own example.
+/// The heater's target in degrees Celsius, and its heating time in milliseconds, from Bosch's own example.
 const HEATER_C: i32 = 300;
 const HEATER_MS: u32 = 150;
 
-/// Temperature x2, pressure x16, humidity x1 takes 42 ms (section 3.3.3's cycles of 1.963 ms and switching), rounded up.
+/// The time of a measurement: the heating, and 42 ms (rounded up) for temperature x2, pressure x16 and humidity x1. These are the cycles of 1.963 ms and
+/// the switching times of section 3.3.3.
 const MEASURING_MS: u32 = HEATER_MS + 45;
 
-/// After that the result is asked for so often, 10 ms apart.
+/// The number of times that the result is requested after this time, 10 ms apart.
 const TRIES: u32 = 10;
 
 const SOFT_RESET: u8 = 0xB6;
@@ -32,15 +33,15 @@ const SOFT_RESET: u8 = 0xB6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Register {
-    /// Calibration, 5 bytes.
+    /// The third part of the calibration, 5 bytes.
     Coefficients3 = 0x00,
     /// The first field of results, 15 bytes.
     Field = 0x1D,
-    /// The heater's resistance for profile 0.
+    /// The heater's resistance of profile 0.
     HeaterResistance = 0x5A,
-    /// The heater's time for profile 0.
+    /// The heater's time of profile 0.
     HeaterTime = 0x64,
-    /// Gas measurement on, and its profile.
+    /// Starts gas measurements, and selects their heater profile.
     ControlGas = 0x71,
     /// Oversampling of humidity.
     ControlHumidity = 0x72,
@@ -48,67 +49,67 @@ pub enum Register {
     ControlMeasuring = 0x74,
     /// The filter.
     Config = 0x75,
-    /// Calibration, 23 bytes.
+    /// The first part of the calibration, 23 bytes.
     Coefficients1 = 0x8A,
-    /// Which chip it is.
+    /// The chip's id.
     ChipId = 0xD0,
-    /// Starts the chip anew.
+    /// Resets the chip.
     Reset = 0xE0,
-    /// Calibration, 14 bytes.
+    /// The second part of the calibration, 14 bytes.
     Coefficients2 = 0xE1,
-    /// 0 BME680, 1 BME688.
+    /// The variant of the chip: 0 for the BME680, 1 for the BME688.
     Variant = 0xF0,
 }
 
 /// Why there is no measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error<E> {
-    /// The bus, at this register.
+    /// The bus failed at this register.
     Bus {
-        /// Which one.
+        /// The register that was read or written.
         register: Register,
-        /// What the bus says.
+        /// The error of the bus.
         error: E,
     },
-    /// Another chip answers.
+    /// Another chip has answered.
     ChipId {
-        /// Its id.
+        /// The id of this chip.
         seen: u8,
     },
-    /// The chip is a relative whose gas results stand elsewhere: 1 is the BME688.
+    /// The chip is a relative that has its gas results in other registers.
     Variant {
-        /// Which one.
+        /// The variant of this chip; 1 is the BME688.
         seen: u8,
     },
     /// The measurement did not end in time.
     NotReady,
-    /// A result outside of what the chip can measure, as a disturbed bus gives it.
+    /// A result is outside the range that the chip can measure, as it may happen on a disturbed bus.
     Impossible,
 }
 
-/// What the sensor gave.
+/// The values that the sensor returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measurement {
-    /// Hundredths of a degree Celsius.
+    /// The temperature in hundredths of a degree Celsius.
     pub temperature_centidegrees: i16,
-    /// Hundredths of a percent.
+    /// The relative humidity in hundredths of a percent.
     pub humidity_centipercent: u16,
-    /// Pascal.
+    /// The pressure in pascal.
     pub pressure_pa: u32,
-    /// Ohm; `None` where the heater was not stable or the gas was not measured.
+    /// The gas resistance in ohm; `None` if the heater was not stable or the gas was not measured.
     pub gas_resistance_ohm: Option<u32>,
 }
 
-/// One sensor whose calibration was read.
+/// A sensor whose calibration was read.
 #[derive(Clone, Debug)]
 pub struct Bme680 {
     calibration: Calibration,
-    /// The last measured temperature, by which the heater is set.
+    /// The last measured temperature in degrees Celsius, from which the heater is set.
     ambient_c: i32,
 }
 
 impl Bme680 {
-    /// Start the chip anew, check which one it is, and read its calibration; waits 10 ms.
+    /// Reset the chip, check its id and its variant, and read its calibration. Waits 10 ms.
     pub fn new<I: I2c>(bus: &mut I, delay: &mut impl DelayNs) -> Result<Self, Error<I::Error>> {
         write(bus, Register::Reset, SOFT_RESET)?;
         delay.delay_ms(10);
@@ -131,7 +132,7 @@ impl Bme680 {
         })
     }
 
-    /// Measure once; waits 195 to 295 ms.
+    /// Measure once. Waits 195 to 295 ms.
     pub fn measure<I: I2c>(
         &mut self,
         bus: &mut I,
@@ -140,9 +141,9 @@ impl Bme680 {
         let resistance = self.calibration.heater(HEATER_C, self.ambient_c);
         write(bus, Register::HeaterResistance, resistance)?;
         write(bus, Register::HeaterTime, heater_time(HEATER_MS))?;
-        // Gas measurement on, profile 0.
+        // Start gas measurements with profile 0.
         write(bus, Register::ControlGas, 0x10)?;
-        // Humidity x1; temperature x2, pressure x16, forced mode; no filter.
+        // Humidity x1, no filter, temperature x2, pressure x16, forced mode.
         write(bus, Register::ControlHumidity, 0b001)?;
         write(bus, Register::Config, 0)?;
         write(bus, Register::ControlMeasuring, 2 << 5 | 5 << 2 | 1)?;
@@ -169,7 +170,7 @@ impl Bme680 {
         let pressure_pa = self.calibration.pressure(pressure_raw, fine)?;
         let humidity = self.calibration.humidity(humidity_raw, temperature);
         let (gas_high, gas_low) = (field[13], field[14]);
-        // Both bits: the gas was measured, and the heater was stable.
+        // These two bits say that the gas was measured, and that the heater was stable.
         let gas_resistance_ohm = if gas_low & 0x30 == 0x30 {
             let raw = u16::from(gas_high) << 2 | u16::from(gas_low >> 6);
             self.calibration.gas(raw, usize::from(gas_low & 0x0F))
@@ -187,7 +188,7 @@ impl Bme680 {
     }
 }
 
-/// Six bits of milliseconds and a factor of 1, 4, 16 or 64 (section 5.3.3.3).
+/// The register value for a heating time: six bits of milliseconds, and a factor of 1, 4, 16 or 64 (section 5.3.3.3).
 fn heater_time(mut duration_ms: u32) -> u8 {
     let mut factor = 0;
     while duration_ms > 0x3F && factor < 3 {

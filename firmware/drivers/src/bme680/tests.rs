@@ -1,4 +1,4 @@
-//! The driver on a simulated chip, beside the crate `bosch-bme680` on the same chip.
+//! The driver on a simulated chip, compared with the crate `bosch-bme680` on the same chip.
 
 use super::*;
 use crate::simulated::{Bus, Nack, NoDelay, Raw};
@@ -9,10 +9,10 @@ fn measured(bus: &mut Bus) -> Result<Measurement, Error<Nack>> {
 }
 
 proptest! {
-    // They are cheap, and what overflows is rare.
+    // Many cases are run, because they take little time and overflows are rare.
     #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
 
-    /// Over the whole range of what rooms and gardens offer, both implementations say the same, up to the rounding of integers.
+    /// Over the whole range of values in rooms and gardens, both implementations give the same results, except for the rounding of integers.
     #[test]
     fn agrees_with_the_other_implementation(
         temperature in 400_000..600_000_u32,
@@ -43,7 +43,7 @@ proptest! {
         prop_assert!((gas - theirs).abs() <= 1.0 + theirs / 500.0, "{gas} {theirs}");
     }
 
-    /// Whatever a disturbed bus delivers, calibration included: an answer or an error, and no panic.
+    /// Whatever a disturbed bus delivers, even as calibration, the driver returns a result or an error, and does not panic.
     #[test]
     fn noise_is_survived(noise in prop::collection::vec(any::<u8>(), 256)) {
         let mut bus = Bus::default();
@@ -55,7 +55,7 @@ proptest! {
     }
 }
 
-/// With the first pressure coefficient at 2 the result is thousands of times too large, beyond what the correction can hold.
+/// If the first pressure coefficient is 2, the result is thousands of times too large, and would overflow in the correction.
 #[test]
 fn a_senseless_calibration_is_an_impossible_result() {
     let mut bus = Bus::default();
@@ -63,7 +63,7 @@ fn a_senseless_calibration_is_an_impossible_result() {
     assert_eq!(measured(&mut bus), Err(Error::Impossible));
 }
 
-/// What goes over the bus from the first contact to the first result.
+/// The transfers on the bus, from the first contact to the first result.
 #[test]
 fn the_trace_is_that_of_the_data_sheet() {
     let mut bus = Bus::default();
@@ -78,7 +78,7 @@ fn the_trace_is_that_of_the_data_sheet() {
     );
 }
 
-/// Another chip, a relative, an absent one and one that never ends are told apart.
+/// The errors distinguish another chip, a relative of the chip, an absent chip, and a measurement that never ends.
 #[test]
 fn faults_are_told_apart() {
     let mut bus = Bus::default();
@@ -101,7 +101,7 @@ fn faults_are_told_apart() {
     );
 }
 
-/// A heater that is not stable yet gives no resistance, and the rest all the same.
+/// If the heater is not stable yet, there is no gas resistance, but all other values.
 #[test]
 fn an_unstable_heater_gives_no_resistance() {
     let mut bus = Bus::default();

@@ -1,4 +1,4 @@
-//! Sensor nodes and the gateway node, each with a module that answers as the real one does, in one air; time passes only where the test lets it.
+//! Sensor nodes and the gateway node, each with a module that answers as the real one does, on the same air. Only the test makes time pass.
 
 #![allow(dead_code, reason = "no test file uses all of it")]
 
@@ -18,7 +18,7 @@ use logic::{GatewayNode, Next, SensorNode};
 pub const KEY: [u8; 16] = *b"sixteen bytes ok";
 pub const INTERVAL_MS: u64 = 10_000;
 
-/// What a module does with what it is told.
+/// How a module reacts to commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     Well,
@@ -26,13 +26,13 @@ pub enum Mood {
     Refusing,
 }
 
-/// A module's side of the UART: what it will say, and when.
+/// The module's side of a UART: its pending lines, each with its time.
 pub struct Module {
     pub mood: Mood,
     pub says: VecDeque<(u64, Vec<u8>)>,
-    /// What it was told, beside frames.
+    /// The commands that the module has received, without frames.
     pub told: Vec<String>,
-    /// Bytes are given to the node in pieces of this size.
+    /// The size of the pieces in which the node receives bytes.
     piece: usize,
 }
 
@@ -50,7 +50,7 @@ impl Module {
         self.says.push_back((at_ms, bytes.to_vec()));
     }
 
-    /// What it says by now, line by line.
+    /// The next line that is due.
     fn due(&mut self, now_ms: u64) -> Option<Vec<u8>> {
         let (at_ms, _) = self.says.front()?;
         if *at_ms > now_ms {
@@ -60,7 +60,7 @@ impl Module {
         Some(bytes)
     }
 
-    /// Answer a command; returns what goes on air, and to whom.
+    /// Answer a command. Returns the frame that goes on air, and its receiver.
     fn take(&mut self, now_ms: u64, command: &[u8]) -> Option<(u8, Vec<u8>)> {
         match self.mood {
             Mood::Mute => None,
@@ -98,7 +98,7 @@ impl Module {
             .unwrap_or_default()
     }
 
-    /// What two modules must share to hear each other, as they were told last.
+    /// Whether two modules have the common settings that they need to hear each other.
     fn hears(&self, other: &Self) -> bool {
         ["BAND", "NETWORKID", "PARAMETER"]
             .into_iter()
@@ -130,9 +130,9 @@ pub struct World {
     pub gateway: (GatewayNode, Module),
     pub nodes: Vec<(u8, SensorNode, Module)>,
     pub delivered: Vec<Delivery>,
-    /// When each was.
+    /// The time of each delivery.
     pub delivered_ms: Vec<u64>,
-    /// Frames that are lost, of a hundred.
+    /// The percentage of frames that is lost.
     pub loss: u32,
     pub flights: Vec<Flight>,
 }
@@ -161,13 +161,13 @@ pub fn reading(number: u32) -> Reading {
 }
 
 impl World {
-    /// Sensor nodes and their gateway node in Europe.
+    /// Sensor nodes and their gateway node, with the settings of Europe.
     pub fn new(addresses: &[u8], loss: u32, piece: usize) -> Self {
         let nodes: Vec<_> = addresses.iter().map(|address| settings(*address)).collect();
         Self::of(&Settings::default(), &nodes, loss, piece)
     }
 
-    /// Nodes anywhere.
+    /// Sensor nodes and their gateway node, with any settings.
     pub fn of(gateway: &Settings, nodes: &[Settings], loss: u32, piece: usize) -> Self {
         Self {
             now_ms: 0,
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// Let time pass, a millisecond at a time.
+    /// Let time pass, one millisecond at a time.
     pub fn pass(&mut self, for_ms: u64) {
         for _ in 0..for_ms {
             self.now_ms += 1;
@@ -267,7 +267,7 @@ impl World {
         &mut self.nodes[index].1
     }
 
-    /// The numbers of the readings that arrived of a node.
+    /// The numbers of the readings that arrived from a node.
     pub fn numbers(&self, address: u8) -> Vec<u32> {
         let of_node = self
             .delivered

@@ -1,11 +1,12 @@
-//! A gateway's commands: each waits for a packet of its node, follows the acknowledgement, and is sent again until it is answered or too late.
+//! The commands of a gateway. Each command waits for a packet of its node and follows the acknowledgement of this packet. It is sent again until the
+//! node answers or the command's time is over.
 
 use crate::duty::{Allowance, Duty};
 use crate::link::exchange::Poll;
 use crate::link::timing::Timing;
 use crate::packet::{Answer, Command, Flags, Header, MAX_PACKET_BYTES, Packet, Payload};
 
-/// Windows in which a command is tried.
+/// The number of windows in which a command is tried.
 const MAX_TRIES: u8 = 5;
 
 /// How a command ended.
@@ -13,28 +14,28 @@ const MAX_TRIES: u8 = 5;
 pub enum Fate {
     /// The node has answered.
     Answered(Answer),
-    /// Nothing was heard of the node before the command's time was over.
+    /// No packet of the node arrived before the command's time was over.
     Expired,
-    /// It was sent in every window it had, and never answered. It may have been obeyed.
+    /// The command was sent in each of its windows, but the node never answered. The node may have obeyed.
     Unanswered,
 }
 
-/// A command that is over.
+/// A command that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// The node it was for.
+    /// The address of the node that the command was meant for.
     pub node: u8,
-    /// Its counter.
+    /// The command's counter.
     pub counter: u32,
-    /// How it ended.
+    /// How the command ended.
     pub fate: Fate,
 }
 
-/// Why a command was not taken.
+/// Why a command was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DownlinkError {
-    /// All places are taken.
+    /// All places are occupied.
     Full,
 }
 
@@ -44,12 +45,12 @@ struct Order {
     command: Command,
     until_ms: u64,
     tries: u8,
-    /// When its window is open: after an acknowledgement.
+    /// The time at which the command may be sent, while its window is open. An acknowledgement opens the window.
     send_ms: Option<u64>,
     fate: Option<Fate>,
 }
 
-/// Up to `N` commands, in the order in which they came.
+/// Up to `N` commands, in the order in which they were offered.
 #[derive(Clone, Debug)]
 pub struct Downlink<const N: usize> {
     address: u8,
@@ -60,7 +61,7 @@ pub struct Downlink<const N: usize> {
 }
 
 impl<const N: usize> Downlink<N> {
-    /// Of the gateway node with this address and boot id.
+    /// The commands of the gateway node with this address and boot id.
     pub const fn new(address: u8, boot: u16, timing: Timing) -> Self {
         Self {
             address,
@@ -71,14 +72,14 @@ impl<const N: usize> Downlink<N> {
         }
     }
 
-    /// Take a command, to be sent until `until_ms`.
+    /// Accept a command, which may be sent until `until_ms`.
     pub fn offer(
         &mut self,
         node: u8,
         command: Command,
         until_ms: u64,
     ) -> Result<(), DownlinkError> {
-        // Kept without gaps, so that the first of a node is its oldest.
+        // The places are filled without gaps, so that the first command of a node is its oldest.
         let place = self
             .orders
             .iter_mut()
@@ -95,13 +96,13 @@ impl<const N: usize> Downlink<N> {
         Ok(())
     }
 
-    /// Whether an acknowledgement to this node should say that a command follows.
+    /// Whether an acknowledgement to this node should announce a command.
     pub fn is_pending(&mut self, node: u8, now_ms: u64) -> bool {
         self.expire(now_ms);
         self.next_for(node).is_some()
     }
 
-    /// An acknowledgement that says so was handed to the radio: the window opens.
+    /// Note that an acknowledgement that announces a command was passed to the radio. This opens the window of the command.
     pub fn ack_sent(&mut self, node: u8, now_ms: u64) {
         let delay_ms = u64::from(self.timing.command_delay_ms());
         if let Some(order) = self.next_for(node) {
@@ -109,7 +110,7 @@ impl<const N: usize> Downlink<N> {
         }
     }
 
-    /// Find out what to do. A command that the duty cycle does not allow now waits for the next window.
+    /// Find out what to do now. If the duty cycle does not allow a command now, the command waits for the next window.
     pub fn poll(
         &mut self,
         now_ms: u64,
@@ -165,7 +166,7 @@ impl<const N: usize> Downlink<N> {
         })
     }
 
-    /// Take a delivered answer of `node`. Who holds the key checks its code; without a match nothing happens.
+    /// Accept a delivered answer of `node`. The holder of the key checks the code of the answer. If no command matches the answer, nothing happens.
     pub fn answered(&mut self, node: u8, answer: Answer) {
         let asked = |order: &&mut Order| {
             order.node == node && order.command.counter == answer.counter && order.fate.is_none()
@@ -175,7 +176,7 @@ impl<const N: usize> Downlink<N> {
         }
     }
 
-    /// The next command that is over; its place is free again.
+    /// The next command that has ended. Its place becomes free.
     pub fn take_finished(&mut self) -> Option<Finished> {
         let place = self
             .orders
@@ -201,7 +202,7 @@ impl<const N: usize> Downlink<N> {
     }
 
     fn expire(&mut self, now_ms: u64) {
-        // The last try keeps its window: the answer may be on its way.
+        // After the last try, the window stays open, because the answer may be on its way.
         let grace_ms = u64::from(self.timing.listen_ms());
         for order in self
             .orders

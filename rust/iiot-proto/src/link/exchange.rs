@@ -1,44 +1,44 @@
-//! What a sender is told, and what it tells.
+//! The types that a sender and its caller exchange.
 
 use crate::airtime::Modulation;
 use crate::packet::{Ack, Command};
 
-/// Who a node is.
+/// The identity of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderConfig {
-    /// Its address.
+    /// The node's address.
     pub address: u8,
-    /// The gateway node's address.
+    /// The address of the gateway node.
     pub gateway: u8,
-    /// Drawn at start.
+    /// The boot id, which the node draws at its start.
     pub boot: u16,
     /// The modulation of the radio.
     pub modulation: Modulation,
 }
 
-/// What became of what was offered: offered = acknowledged + the three kinds of dropped + kept.
+/// What happened to the offered packets: offered = acknowledged + the three kinds of dropped + kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SenderCounters {
-    /// Packets to be delivered.
+    /// The number of packets that were offered for delivery.
     pub offered: u32,
-    /// Packets that the other side has.
+    /// The number of packets that the receiver has acknowledged.
     pub acknowledged: u32,
-    /// Dropped because newer ones needed the room.
+    /// The number of packets that were dropped because newer ones needed the space.
     pub dropped_full: u32,
-    /// Dropped because the receiver could no longer tell them from a repeat.
+    /// The number of packets that were dropped because the receiver could no longer distinguish them from a repeat.
     pub dropped_outdated: u32,
-    /// Dropped because this channel never allows a frame so long.
+    /// The number of packets that were dropped because this channel never allows a frame of their length.
     pub dropped_never_allowed: u32,
-    /// Frames sent.
+    /// The number of frames sent.
     pub transmitted: u32,
-    /// Of those, how many were sent again.
+    /// The number of these frames that were sent again.
     pub retransmitted: u32,
-    /// Times that all tries of a packet went unanswered.
+    /// The number of times that a packet got no answer to any of its tries.
     pub gave_up: u32,
 }
 
 impl SenderCounters {
-    /// Packets that will not arrive.
+    /// The number of packets that will not arrive.
     pub const fn dropped(&self) -> u32 {
         self.dropped_full
             .saturating_add(self.dropped_outdated)
@@ -49,42 +49,42 @@ impl SenderCounters {
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {
-    /// Hand these first bytes of the buffer to the radio.
+    /// Pass these first bytes of the buffer to the radio.
     Transmit {
-        /// How many.
+        /// The number of bytes to send.
         bytes: usize,
-        /// The module's address of who shall have them.
+        /// The module's address of the receiver.
         to: u8,
     },
-    /// Nothing before this time, unless something is offered or received.
+    /// Do nothing before this time, unless a packet is offered or received.
     Wait {
-        /// Poll again then.
+        /// The time of the next poll.
         until_ms: u64,
     },
-    /// Nothing until something is offered.
+    /// Do nothing until a packet is offered.
     Idle,
 }
 
-/// What a received packet was to the sender.
+/// What a received packet means to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// The other side has this packet.
+    /// The receiver has this packet.
     Acknowledged {
-        /// Its number.
+        /// The sequence number of the packet.
         seq: u16,
-        /// How well it was heard.
+        /// How well the gateway node heard the packet.
         ack: Ack,
-        /// A command follows.
+        /// Whether a command follows.
         command_pending: bool,
     },
-    /// A command for this node, in the window that it was promised for; a [`crate::link::CommandGuard`] says whether to obey. Outside the
-    /// window commands are ignored, so that a flood of them cannot fill the outbox with refusals.
+    /// A command for this node, in the window that an acknowledgement announced. A [`crate::link::CommandGuard`] decides whether to obey. Outside the
+    /// window, commands are ignored, so that a flood of them cannot fill the outbox with refusals.
     Command {
         /// The command.
         command: Command,
-        /// It was sent before.
+        /// Whether the command was sent before.
         is_retry: bool,
     },
-    /// Not for this node, or nothing that it waits for.
+    /// The packet is not for this node, or the node does not wait for it.
     Ignored,
 }

@@ -1,4 +1,4 @@
-//! A node's door: which commands it obeys, and what it says to the others.
+//! Decides which commands a node obeys, and which answers the other commands get.
 
 use crate::mac::Key;
 use crate::packet::{Action, Answer, Command, Outcome};
@@ -6,24 +6,24 @@ use crate::packet::{Action, Answer, Command, Outcome};
 /// What to do with a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// Obey, then offer the answer that [`CommandGuard::finish`] makes.
+    /// Obey the command, then offer the answer that [`CommandGuard::finish`] creates.
     Obey(Action),
-    /// Do nothing but offer this answer.
+    /// Do nothing except offer this answer.
     Reply(Answer),
 }
 
-/// The commands that one run of a node has seen.
+/// Remembers the commands that one run of a node has received.
 #[derive(Clone, Debug)]
 pub struct CommandGuard {
     key: Key,
     node: u8,
     boot: u16,
-    /// Counter and code of the last genuine command, and the answer to it once it is known.
+    /// Counter and code of the last genuine command, and the answer to it as soon as the answer exists.
     last: Option<(u32, u32, Option<Answer>)>,
 }
 
 impl CommandGuard {
-    /// Of the node with this address and boot id.
+    /// The guard of the node with this address and boot id.
     pub const fn new(key: Key, node: u8, boot: u16) -> Self {
         Self {
             key,
@@ -33,9 +33,9 @@ impl CommandGuard {
         }
     }
 
-    /// Judge a command, `newest_seq` being the newest sequence number that the node has given out.
+    /// Judge a command. `newest_seq` is the newest sequence number that the node has used.
     ///
-    /// The gateway's own repeat of the last command (its answer was lost) gets the same answer again; nothing is done twice.
+    /// If the gateway repeats the last command because the answer was lost, it gets the same answer again. Nothing is done twice.
     pub fn judge(&mut self, command: &Command, is_retry: bool, newest_seq: u16) -> Judgement {
         if !command.is_genuine(&self.key, self.node) {
             return self.refuse(command, Outcome::Forged);
@@ -49,7 +49,7 @@ impl CommandGuard {
                 _ => self.refuse(command, Outcome::Repeated),
             };
         }
-        // Half of the numbers lie ahead: a command holds for 32767 packets at most.
+        // Half of the sequence numbers lie ahead, so a command is valid for at most 32,767 packets.
         let is_over = command.until_seq.wrapping_sub(newest_seq) > 0x7FFF;
         if command.boot != self.boot || is_over {
             return self.refuse(command, Outcome::Expired);
@@ -61,7 +61,8 @@ impl CommandGuard {
         }
     }
 
-    /// The answer to the command that was last to be obeyed: what became of it, and the value that holds now.
+    /// Create the answer to the last command that was to be obeyed: `outcome` says what happened to the command, and `value` is the current value of
+    /// the setting.
     pub fn finish(&mut self, outcome: Outcome, value: u16) -> Answer {
         let counter = self.last.map_or(0, |(counter, ..)| counter);
         let answer = Answer::sign(&self.key, self.node, counter, outcome, value);
@@ -112,7 +113,7 @@ mod tests {
         }
     }
 
-    /// A genuine command is obeyed once; the gateway's own repeat of it gets the same answer again, anyone else's is refused.
+    /// A genuine command is obeyed once. If the gateway itself repeats the command, it gets the same answer again; a repeat by anyone else is refused.
     #[test]
     fn a_command_is_obeyed_once() {
         let mut guard = guard();
@@ -136,7 +137,7 @@ mod tests {
         );
     }
 
-    /// A command is refused after its last sequence number, and by every other run of the node.
+    /// A command is refused after its last sequence number. Every other run of the node refuses it, too.
     #[test]
     fn a_command_expires() {
         assert_eq!(
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(guard().judge(&wrapped, false, 65_535), Judgement::Obey(LED));
     }
 
-    /// An expired command does not use up its counter's successors.
+    /// A refused command does not use up its counter: a valid command with this counter is obeyed afterwards.
     #[test]
     fn a_refused_command_changes_nothing() {
         let mut guard = guard();
@@ -171,7 +172,7 @@ mod tests {
         );
     }
 
-    /// Every single changed bit of a command makes it forged.
+    /// If any single bit of a command is changed, the command counts as forged.
     #[test]
     fn a_changed_command_is_forged() {
         let genuine = command(1, Action::SetInterval { interval_s: 30 });
@@ -229,7 +230,7 @@ mod tests {
         }
     }
 
-    /// What a node does not know or cannot do is refused by that name, and asking again gets the same answer.
+    /// A command that the node does not know is refused as unknown, and one that it cannot carry out as out of range. A repeat gets the same answer.
     #[test]
     fn unknown_and_impossible_commands_are_refused() {
         let mut guard = guard();

@@ -1,4 +1,4 @@
-//! The reliable link as state machines: what to send, when to send it again, what to believe.
+//! The reliable link as state machines. They decide what to send, when to send it again, and what to accept.
 //!
 //! ```text
 //!  sensor node                                gateway node
@@ -8,7 +8,7 @@
 //!  CommandGuard ◄────── window ◄── command ── Downlink
 //! ```
 //!
-//! Nobody here knows what time it is or draws a number: both are arguments. Time is milliseconds since any fixed moment.
+//! No state machine reads a clock or draws a random number; both are arguments. A time is the number of milliseconds since any fixed moment.
 
 mod downlink;
 mod exchange;
@@ -28,5 +28,5 @@ pub use sender::Sender;
 pub use timing::{ACK_FRAME_BYTES, ACK_TURNAROUND_MS, Timing};
 pub use window::WINDOW_PACKETS;
 
-/// Packets that a node keeps unless it has less memory: ten minutes of readings every ten seconds, in about 3 KiB.
+/// The number of packets that a node keeps, unless it has less memory: ten minutes of readings at one every ten seconds, in about 3 KiB.
 pub const DEFAULT_OUTBOX: usize = 64;

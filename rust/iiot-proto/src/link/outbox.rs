@@ -1,21 +1,22 @@
-//! What a node still has to say: recent readings and answers, in their order, the oldest reading going first when there is no more room.
+//! The packets that a node has not delivered yet: recent readings, infos and answers, in their order. When there is no more space, the oldest reading
+//! is dropped first.
 
 use crate::link::window::WINDOW_PACKETS;
 use crate::packet::{Answer, Info, Payload, Reading, Status};
 
-/// What a node sends and wants acknowledged.
+/// What a node sends with a request for an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uplink {
-    /// What its sensors returned.
+    /// The values that the node's sensors returned.
     Reading(Reading),
-    /// What it is and why it started.
+    /// What the node is and why it started.
     Info(Info),
-    /// What became of a command.
+    /// What happened to a command.
     Answer(Answer),
 }
 
 impl Uplink {
-    /// Somebody stands there and waits for it.
+    /// Whether a person or the gateway waits for this packet.
     pub(crate) fn is_awaited(&self) -> bool {
         match self {
             Self::Reading(reading) => reading.status.has(Status::BUTTON),
@@ -24,7 +25,7 @@ impl Uplink {
         }
     }
 
-    /// As it goes on air after waiting for `age_ms`.
+    /// The payload that goes on air after a wait of `age_ms`.
     pub(crate) fn payload(self, age_ms: u32) -> Payload {
         match self {
             Self::Reading(reading) => Payload::Reading(Reading {
@@ -42,13 +43,13 @@ pub(crate) struct Entry {
     pub(crate) seq: u16,
     pub(crate) offered_ms: u64,
     pub(crate) uplink: Uplink,
-    /// Attempts since it was last chosen.
+    /// The number of attempts since the packet was last chosen.
     pub(crate) tries: u8,
-    /// It was on air before.
+    /// Whether the packet was on air before.
     pub(crate) was_sent: bool,
 }
 
-/// Up to `N` entries.
+/// Up to `N` packets that wait.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox<const N: usize> {
     entries: [Option<Entry>; N],
@@ -81,12 +82,12 @@ impl<const N: usize> Outbox<N> {
         self.entries.iter().flatten()
     }
 
-    /// How many packets behind the next one; 1 for the newest.
+    /// The distance of a packet from the next sequence number; 1 for the newest packet.
     fn rank(&self, entry: &Entry) -> u16 {
         self.next_seq.wrapping_sub(entry.seq)
     }
 
-    /// Keep what fits; returns its number, and what had to go for it.
+    /// Keep a packet, in place of another one if there is no space. Returns the sequence number of the packet, and the packet that was dropped for it.
     pub(crate) fn push(&mut self, uplink: Uplink, now_ms: u64) -> (u16, Option<Entry>) {
         let seq = self.next_seq;
         let evicted = if self.len() < N { None } else { self.evict() };
@@ -104,7 +105,7 @@ impl<const N: usize> Outbox<N> {
         (seq, evicted)
     }
 
-    /// The oldest reading, else the oldest of all.
+    /// Remove the oldest reading, or the oldest packet if there is no reading.
     fn evict(&mut self) -> Option<Entry> {
         let is_reading = |entry: &&Entry| matches!(entry.uplink, Uplink::Reading(_));
         let seq = self
@@ -116,7 +117,7 @@ impl<const N: usize> Outbox<N> {
         self.remove(seq)
     }
 
-    /// Take out what has fallen behind the receiver's window.
+    /// Remove a packet that has fallen behind the receiver's window.
     pub(crate) fn remove_outdated(&mut self) -> Option<Entry> {
         let seq = self
             .iter()
@@ -139,7 +140,7 @@ impl<const N: usize> Outbox<N> {
             .find(|entry| entry.seq == seq)
     }
 
-    /// The oldest answer, else the oldest info: what goes before readings.
+    /// The packet that goes before all readings: the oldest answer, or else the oldest info.
     pub(crate) fn urgent(&self) -> Option<Entry> {
         let oldest = |wanted: fn(&Uplink) -> bool| {
             self.iter()

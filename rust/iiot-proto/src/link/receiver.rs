@@ -1,4 +1,4 @@
-//! A gateway's side: believe what is whole, deliver it once, acknowledge it each time.
+//! The gateway's side of the link: it accepts undamaged packets, delivers each once, and acknowledges each every time.
 
 use crate::link::timing::ACK_FRAME_BYTES;
 use crate::link::window::{Admission, Window};
@@ -6,17 +6,17 @@ use crate::packet::{
     self, Ack, DecodeError, EncodeError, Flags, Header, Packet, PacketType, Payload,
 };
 
-/// An acknowledgement that should go out at once.
+/// An acknowledgement that should be sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AckDue {
-    /// The node that waits for it.
+    /// The address of the node that waits for the acknowledgement.
     pub node: u8,
     header: Header,
     ack: Ack,
 }
 
 impl AckDue {
-    /// Write it, with the news whether a command follows; returns its length, [`ACK_FRAME_BYTES`].
+    /// Write the acknowledgement, which also says whether a command follows. Returns its length, [`ACK_FRAME_BYTES`].
     pub fn encode(
         &self,
         command_pending: bool,
@@ -34,60 +34,60 @@ impl AckDue {
     }
 }
 
-/// What a received frame was.
+/// What a received frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A packet that was not there before.
+    /// A packet that was not received before.
     Delivered {
         /// The packet.
         packet: Packet,
-        /// What to send, if it asked for it.
+        /// The acknowledgement to send, if the packet requested one.
         ack: Option<AckDue>,
     },
-    /// A packet that was delivered before: its acknowledgement was lost.
+    /// A packet that was delivered before; its acknowledgement was lost.
     Repeat {
-        /// Which one.
+        /// The header of the packet.
         header: Header,
-        /// What to send, if it asked for it.
+        /// The acknowledgement to send, if the packet requested one.
         ack: Option<AckDue>,
     },
-    /// A whole packet whose payload makes no sense. It is acknowledged, or its sender would offer it for ever.
+    /// An undamaged packet whose payload is invalid. It is acknowledged; otherwise its sender would send it for ever.
     Rejected {
-        /// Which one.
+        /// The header of the packet.
         header: Header,
-        /// What is wrong.
+        /// The fault in the payload.
         error: DecodeError,
-        /// What to send, if it asked for it.
+        /// The acknowledgement to send, if the packet requested one.
         ack: Option<AckDue>,
     },
-    /// Damaged on its way, or of another version: answered with silence.
+    /// A frame that was damaged on air, or that has another version. It gets no answer.
     Damaged(DecodeError),
-    /// A packet for someone else, or one that gateways do not take.
+    /// A packet for another address, or one of a type that gateways do not accept.
     NotForUs,
 }
 
-/// What came in. The first five make up everything that was received.
+/// The counts of received frames. The first five add up to everything that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ReceiverCounters {
-    /// New packets.
+    /// The number of new packets.
     pub delivered: u32,
-    /// Packets that were delivered before.
+    /// The number of packets that were delivered before.
     pub repeated: u32,
-    /// Whole packets without sense.
+    /// The number of undamaged packets with an invalid payload.
     pub rejected: u32,
-    /// Damaged frames.
+    /// The number of damaged frames.
     pub damaged: u32,
-    /// Packets for someone else.
+    /// The number of packets for another address, or of a type that gateways do not accept.
     pub not_for_us: u32,
-    /// Of the repeats, those too old to have been sent by an honest node.
+    /// The number of repeats that are too old: no honest node would send them.
     pub stale: u32,
-    /// Runs of nodes that were forgotten because there was no more room to remember them.
+    /// The number of runs of nodes that were forgotten because there was no space to remember more.
     pub forgotten: u32,
 }
 
 /// The receiving side of a gateway node, which remembers `N` runs of nodes.
 ///
-/// Room for two runs a node lets every node restart without any other being forgotten.
+/// With space for two runs per node, every node can restart without causing the run of another node to be forgotten.
 #[derive(Clone, Debug)]
 pub struct Receiver<const N: usize> {
     address: u8,
@@ -96,7 +96,7 @@ pub struct Receiver<const N: usize> {
 }
 
 impl<const N: usize> Receiver<N> {
-    /// A receiver that has heard nobody.
+    /// A receiver that has not heard any node yet.
     pub const fn new(address: u8) -> Self {
         Self {
             address,
@@ -113,12 +113,12 @@ impl<const N: usize> Receiver<N> {
         }
     }
 
-    /// What came in.
+    /// The counts of received frames.
     pub const fn counters(&self) -> ReceiverCounters {
         self.counters
     }
 
-    /// Take a frame from the radio.
+    /// Process a frame from the radio.
     pub fn receive(&mut self, frame: &[u8], rssi_dbm: i16, snr_db: i8, now_ms: u64) -> Incoming {
         let envelope = match packet::open(frame) {
             Ok(envelope) => envelope,
@@ -188,7 +188,7 @@ impl<const N: usize> Receiver<N> {
         Admission::New
     }
 
-    /// Where a new run of `src` goes: a free place, else that of its own oldest run if it has two, else that of whoever was silent longest.
+    /// The place for a new run of `src`: a free place, or else that of its own oldest run if it has two, or else that of the run that was silent longest.
     fn place(&mut self, src: u8) -> Option<&mut Option<Window>> {
         if self.windows.iter().any(Option::is_none) {
             return self.windows.iter_mut().find(|place| place.is_none());
@@ -242,7 +242,7 @@ mod tests {
         matches!(incoming, Incoming::Delivered { .. })
     }
 
-    /// The same number of another node or of another run is another packet.
+    /// A packet with the same sequence number, but from another node or another run, is another packet.
     #[test]
     fn source_and_boot_id_tell_packets_apart() {
         let mut receiver = Receiver::<4>::new(2);
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    /// A node that restarts for ever makes the gateway forget its own runs, and nobody else's.
+    /// If a node restarts again and again, the gateway forgets runs of this node only.
     #[test]
     fn a_restarting_node_forgets_only_itself() {
         let mut receiver = Receiver::<4>::new(2);
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(receiver.counters().forgotten, 98);
     }
 
-    /// A whole packet whose payload makes no sense is acknowledged, once counted as rejected, then as a repeat.
+    /// An undamaged packet whose payload is invalid is acknowledged. It counts as rejected the first time, and then as a repeat.
     #[test]
     fn a_packet_without_sense_is_acknowledged() {
         let mut frame = std::vec![0x21, 1, 1, 2, 0, 7, 0, 5, 0x80];
@@ -290,7 +290,7 @@ mod tests {
         ));
     }
 
-    /// Damaged bytes, packets for others and acknowledgements are answered with silence.
+    /// Damaged bytes, packets for other addresses and acknowledgements get no answer.
     #[test]
     fn what_is_not_ours_is_answered_with_silence() {
         let mut receiver = Receiver::<2>::new(9);

@@ -1,17 +1,17 @@
-//! A node's side: send, wait, send again, keep for later.
+//! A node's side of the link: it sends, waits, sends again, and keeps packets for later.
 //!
 //! ```text
 //!           offer                 retry_ms over, tries left
 //!   Idle ──────────► Waiting ◄────────────────────────────┐
 //!    ▲  ▲              │  └──────────────────────────────┘
-//!    │  │   ACK        │ tries used up: the other side is silent
-//!    │  └─ Resting ◄───┤ (what is kept waits for the next offer, or a minute)
+//!    │  │   ACK        │ tries used up: the gateway is silent
+//!    │  └─ Resting ◄───┤ (kept packets wait for the next offer, or a minute)
 //!    │                 │ ACK with CMD_PENDING
 //!    └── Listening ◄───┘
 //! ```
 //!
-//! What goes first: answers, the info after a start, the newest reading; then, while the other side answers, what is left from the oldest on.
-//! Every packet keeps its sequence number for good, so that one whose acknowledgements were all lost is still recognised an hour later.
+//! Answers go first, then the info after a start, then the newest reading. After that, while the gateway answers, the remaining packets follow from the oldest
+//! on. Every packet keeps its sequence number. Therefore the gateway recognises a packet even an hour later, if all its acknowledgements were lost.
 
 use crate::duty::{Allowance, Duty};
 use crate::link::exchange::{Poll, Received, SenderConfig, SenderCounters};
@@ -19,34 +19,34 @@ use crate::link::outbox::{Entry, Outbox, Uplink};
 use crate::link::timing::{LATE_MS, Timing, share};
 use crate::packet::{Ack, EncodeError, Flags, Header, MAX_PACKET_BYTES, Packet, Payload};
 
-/// Times that a packet is sent again before the other side counts as silent.
+/// The number of times that a packet is sent again before the gateway counts as silent.
 const RETRIES: u8 = 3;
 
-/// After so many packets without an answer each further one is sent once only, until one is answered.
+/// After this many packets without an answer, each further packet is sent only once, until one is answered.
 const QUIET_AFTER: u8 = 3;
 
-/// Steps of bad luck that make one doubling of the time by which a first try is put off, and that a try without an answer adds.
+/// A try without an answer adds this many steps of bad luck. Each time their sum grows by this many, the delay of a first try doubles.
 const UNLUCKY_STEPS: u8 = 4;
 
-/// Three doublings.
+/// The most steps of bad luck. They double the delay three times.
 const MOST_UNLUCKY: u8 = 12;
 
-/// While the other side is silent, what is kept is tried this often even where nothing new is offered.
+/// While the gateway is silent, a kept packet is tried at this interval, even if nothing new is offered.
 const PROBE_MS: u32 = 60_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Idle,
-    /// A packet is on air or was, and this is how long its acknowledgement may take.
+    /// A packet is on air, or was on air, and its acknowledgement may arrive until this time.
     Waiting {
         seq: u16,
         until_ms: u64,
     },
-    /// A command may come.
+    /// A command may arrive until this time.
     Listening {
         until_ms: u64,
     },
-    /// An acknowledgement came; the channel is left to others for a moment before what is kept follows.
+    /// An acknowledgement has arrived. The channel is left to other nodes until this time, before the kept packets follow.
     Resting {
         until_ms: u64,
     },
@@ -59,21 +59,22 @@ pub struct Sender<const N: usize> {
     timing: Timing,
     outbox: Outbox<N>,
     state: State,
-    /// Packets in a row that nobody answered.
+    /// The number of packets in a row that got no answer.
     unanswered: u8,
-    /// While the other side is silent: when to try it again.
+    /// The time of the next try while the gateway is silent.
     probe_ms: u64,
-    /// The packet whose tries are not used up, and when the first of them was.
+    /// The packet whose tries are not used up, and the time of its first try.
     trying: Option<(u16, u64)>,
-    /// Up to [`MOST_UNLUCKY`]: [`UNLUCKY_STEPS`] more for each try that was not answered, one less for each first try that was.
+    /// The steps of bad luck, up to [`MOST_UNLUCKY`]. Each try without an answer adds [`UNLUCKY_STEPS`]; each packet that is answered at its first
+    /// try subtracts one.
     unlucky: u8,
-    /// The first try that comes next was put off already.
+    /// Whether the next first try was already delayed.
     is_put_off: bool,
     counters: SenderCounters,
 }
 
 impl<const N: usize> Sender<N> {
-    /// A sender that has said nothing yet.
+    /// A sender that has not sent anything yet.
     pub fn new(config: SenderConfig) -> Self {
         Self {
             config,
@@ -89,7 +90,7 @@ impl<const N: usize> Sender<N> {
         }
     }
 
-    /// What became of what was offered.
+    /// What happened to the offered packets.
     pub const fn counters(&self) -> SenderCounters {
         self.counters
     }
@@ -99,12 +100,12 @@ impl<const N: usize> Sender<N> {
         self.config.boot
     }
 
-    /// Packets kept.
+    /// The number of packets that are kept.
     pub fn kept(&self) -> usize {
         self.outbox.len()
     }
 
-    /// The newest sequence number given out, against which commands expire.
+    /// The newest sequence number that was used. Commands expire against this number.
     pub fn newest_seq(&self) -> u16 {
         self.outbox.next_seq().wrapping_sub(1)
     }
@@ -114,7 +115,7 @@ impl<const N: usize> Sender<N> {
         self.unanswered == 0
     }
 
-    /// Take something to deliver; drops the oldest reading where there is no more room. Returns its sequence number.
+    /// Accept a packet for delivery. If there is no more space, the oldest reading is dropped. Returns the sequence number of the new packet.
     pub fn offer(&mut self, uplink: Uplink, now_ms: u64) -> Result<u16, EncodeError> {
         uplink.payload(0).check()?;
         let (seq, evicted) = self.outbox.push(uplink, now_ms);
@@ -134,7 +135,7 @@ impl<const N: usize> Sender<N> {
         Ok(seq)
     }
 
-    /// What is no longer kept is no longer waited for.
+    /// Stop waiting for the acknowledgement of a packet that is no longer kept.
     fn forget(&mut self, seq: u16) {
         if self.trying.is_some_and(|(trying, _)| trying == seq) {
             self.trying = None;
@@ -144,7 +145,7 @@ impl<const N: usize> Sender<N> {
         }
     }
 
-    /// Find out what to do. `random` spreads retries; each call may get the same or another.
+    /// Find out what to do now. `random` spreads the retries; calls may pass the same number or different ones.
     pub fn poll(
         &mut self,
         now_ms: u64,
@@ -164,7 +165,7 @@ impl<const N: usize> Sender<N> {
             State::Idle | State::Listening { .. } | State::Resting { .. } => {}
         }
         self.state = State::Idle;
-        // Each turn sends, waits, or drops an entry.
+        // Each iteration sends a packet, waits, or drops a packet.
         while let Some(entry) = self.choose(now_ms) {
             if let Some(until_ms) = self.put_off(entry, now_ms, random) {
                 self.state = State::Resting { until_ms };
@@ -202,7 +203,8 @@ impl<const N: usize> Sender<N> {
         }
     }
 
-    /// Two nodes that measure at the same moment would meet at every first try. Who was unlucky before begins a little later.
+    /// Delay the first try of a packet a little, if earlier tries failed. Otherwise, two nodes that measure at the same moment would collide at every
+    /// first try.
     fn put_off(&mut self, entry: Entry, now_ms: u64, random: u32) -> Option<u64> {
         let is_awaited = entry.uplink.is_awaited();
         if entry.tries > 0 || is_awaited || self.unlucky == 0 || self.is_put_off {
@@ -232,7 +234,7 @@ impl<const N: usize> Sender<N> {
         self.unanswered = self.unanswered.saturating_add(1);
         self.counters.gave_up = self.counters.gave_up.saturating_add(1);
         let began_ms = self.trying.take().map_or(now_ms, |(_, began_ms)| began_ms);
-        // What was offered meanwhile is the next probe, at once.
+        // If a packet was offered in the meantime, it is the next probe and goes at once.
         if self.probe_ms <= began_ms {
             let wait_ms = PROBE_MS.saturating_add(share(PROBE_MS / 4, random));
             self.probe_ms = now_ms.saturating_add(u64::from(wait_ms));
@@ -272,7 +274,7 @@ impl<const N: usize> Sender<N> {
             payload: entry.uplink.payload(age_ms),
         }
         .encode(buffer);
-        // An entry that cannot be encoded was refused when it was offered.
+        // The encoder cannot fail here, because `offer` refuses packets that cannot be encoded.
         let bytes = encoded.unwrap_or(0);
         let allowance = if bytes == 0 {
             Allowance::Never
@@ -282,7 +284,7 @@ impl<const N: usize> Sender<N> {
         match allowance {
             Allowance::Granted => {}
             Allowance::Wait { until_ms } => {
-                // By then something newer may be worth more.
+                // At that time, a newer packet may be more important.
                 self.trying = None;
                 return Some(Poll::Wait { until_ms });
             }
@@ -312,7 +314,7 @@ impl<const N: usize> Sender<N> {
         Some(Poll::Transmit { bytes, to: gateway })
     }
 
-    /// Take a packet that the radio has received.
+    /// Process a packet that the radio has received.
     pub fn receive(&mut self, packet: &Packet, now_ms: u64, random: u32) -> Received {
         let header = packet.header;
         if header.dst != self.config.address || header.src != self.config.gateway {
@@ -345,7 +347,7 @@ impl<const N: usize> Sender<N> {
             self.trying = None;
         }
         let command_pending = header.flags.has(Flags::CMD_PENDING);
-        // A late acknowledgement, of a packet given up long ago, does not end the wait for another.
+        // If a late acknowledgement arrives for a packet given up earlier, the wait for another packet goes on.
         let was_awaited = !matches!(self.state, State::Waiting { seq, .. } if seq != entry.seq);
         if command_pending {
             self.state = State::Listening {

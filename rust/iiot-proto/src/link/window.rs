@@ -1,26 +1,26 @@
-//! Which packets of one run of one node were already delivered.
+//! Remembers which packets of one run of one node were already delivered.
 //!
 //! ```text
 //!  sequence  ... n-127                       n-1   n
 //!  seen          bit 127 .................. bit 1 bit 0
 //! ```
 //!
-//! A sender never sends a packet that lies [`WINDOW_PACKETS`] behind its newest, so everything that can come lies in the window or ahead of it.
+//! A sender never sends a packet that lies [`WINDOW_PACKETS`] behind its newest one. Therefore every packet that can arrive lies in the window or ahead of it.
 
-/// How many packets back a repeat is recognised.
+/// The number of packets back to which a repeat is recognised.
 pub const WINDOW_PACKETS: u16 = 128;
 
-/// A node that was silent for so long may have counted through half of the sequence numbers; below, it cannot have.
+/// After a silence of this length, a node may have used more than half of the sequence numbers. After a shorter silence, this is impossible.
 const LONG_SILENCE_MS: u64 = 3_600_000;
 
-/// What a window says to a sequence number.
+/// What a window says about a sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Not seen before.
+    /// The packet was not seen before.
     New,
-    /// Delivered before.
+    /// The packet was delivered before.
     Repeat,
-    /// So old that no honest sender would send it.
+    /// The packet is so old that no honest sender would send it.
     Stale,
 }
 
@@ -46,7 +46,7 @@ impl Window {
         }
     }
 
-    /// Take note of a packet.
+    /// Record a packet.
     pub(crate) fn admit(&mut self, seq: u16, now_ms: u64) -> Admission {
         let silent_ms = now_ms.saturating_sub(self.heard_ms);
         self.heard_ms = now_ms;
@@ -79,7 +79,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// In order, out of order, across the end of the numbers: each is new once.
+    /// In order, out of order, and across the end of the sequence numbers, each packet is new once.
     #[test]
     fn each_packet_is_new_once() {
         let mut window = Window::opened(1, 7, 65_530, 0);
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(window.admit(65_532, 0), Admission::New);
     }
 
-    /// The window is 128 packets deep, to the packet.
+    /// The window is exactly 128 packets deep.
     #[test]
     fn the_window_ends_where_it_says() {
         let mut window = Window::opened(1, 7, 0, 0);
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(window.admit(0, 0), Admission::Stale);
     }
 
-    /// Numbers far behind are an attack or an echo, unless the node was away long enough to have counted past half of them.
+    /// A number far behind is an attack or an echo, unless the node was silent long enough to use more than half of the numbers.
     #[test]
     fn after_a_long_silence_the_window_begins_anew() {
         let mut window = Window::opened(1, 7, 0, 0);

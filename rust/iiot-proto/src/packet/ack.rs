@@ -1,9 +1,9 @@
-//! A packet has arrived. The header's boot id and sequence number are those of that packet.
+//! Says that a packet has arrived. The boot id and the sequence number in the header are those of this packet.
 //!
 //! ```text
 //!  rr ss
 //!
-//!  r received strength, negated dBm   s signal to noise, dB
+//!  r received strength, negated dBm   s signal-to-noise ratio, dB
 //! ```
 
 use crate::packet::bytes::{Reader, Writer};
@@ -12,17 +12,17 @@ use crate::packet::{DecodeError, EncodeError};
 /// How well the acknowledged packet was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ack {
-    /// Received strength in dBm, -255 to 0; [`Ack::new`] clamps.
+    /// The received strength in dBm, -255 to 0; [`Ack::new`] limits it to this range.
     pub rssi_dbm: i16,
-    /// Signal to noise in dB.
+    /// The signal-to-noise ratio in dB.
     pub snr_db: i8,
 }
 
 impl Ack {
-    /// Bytes of the payload.
+    /// The number of bytes of the payload.
     pub const BYTES: usize = 2;
 
-    /// With a strength that fits the wire.
+    /// An acknowledgement whose strength is limited to the range of the wire format.
     pub fn new(rssi_dbm: i16, snr_db: i8) -> Self {
         Self {
             rssi_dbm: rssi_dbm.clamp(-255, 0),

@@ -1,8 +1,8 @@
-//! Reading and writing numbers in a caller's buffer, high byte first, never beyond its end.
+//! Reads and writes numbers in a caller's buffer, high byte first, and never beyond the end of the buffer.
 
 use crate::packet::{DecodeError, DecodeFault, EncodeError};
 
-/// Puts numbers into a buffer, one behind the other.
+/// Writes numbers to a buffer, one after the other.
 pub(crate) struct Writer<'a> {
     buffer: &'a mut [u8],
     at: usize,
@@ -31,7 +31,7 @@ impl<'a> Writer<'a> {
         self.put(&value.to_be_bytes())
     }
 
-    /// The low 24 bits of `value`.
+    /// Write the low 24 bits of `value`.
     pub(crate) fn put_u24(&mut self, value: u32) -> Result<(), EncodeError> {
         let [_, high, middle, low] = value.to_be_bytes();
         self.put(&[high, middle, low])
@@ -41,7 +41,7 @@ impl<'a> Writer<'a> {
         self.put(&value.to_be_bytes())
     }
 
-    /// What was written so far.
+    /// The bytes that were written so far.
     pub(crate) fn written(&self) -> &[u8] {
         self.buffer.get(..self.at).unwrap_or_default()
     }
@@ -51,7 +51,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Takes numbers from bytes; errors tell the offset in the whole packet.
+/// Reads numbers from bytes. Errors give the offset in the whole packet.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
@@ -59,7 +59,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of the part of a packet that starts at `at`.
+    /// A reader of the part of a packet that starts at offset `at`.
     pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at }
     }
@@ -92,12 +92,12 @@ impl<'a> Reader<'a> {
         self.take().map(u32::from_be_bytes)
     }
 
-    /// A fault at the next byte.
+    /// An error at the next byte.
     pub(crate) fn fault(&self, fault: DecodeFault) -> DecodeError {
         DecodeError { at: self.at, fault }
     }
 
-    /// Nothing may be left.
+    /// Check that no byte is left.
     pub(crate) fn finish(&self) -> Result<(), DecodeError> {
         match self.bytes.len() {
             0 => Ok(()),

@@ -1,44 +1,44 @@
-//! What the gateway wants of a node, and what became of it.
+//! Commands of the gateway to a node, and the node's answers.
 //!
 //! ```text
 //!  command  bbbb uuuu cccccccc oo aaaa mmmmmmmm      answer  cccccccc rr vvvv mmmmmmmm
 //!
-//!  b the node's boot id   u last sequence number of the node at which it may be obeyed   c counter   o what   a argument
-//!  r outcome   v value that holds now   m code over the first byte of the packet, the node's address, and the fields before it
+//!  b the node's boot id   u last sequence number of the node at which it may obey   c counter   o action   a argument
+//!  r outcome   v current value   m code over the first byte of the packet, the node's address, and the fields before the code
 //! ```
 //!
-//! A node has no clock that the gateway knows, but it has a boot id and a sequence number that every reading tells. A command is bound to both:
-//! one recorded earlier is worth nothing after a restart, and soon worth nothing before it.
+//! The gateway does not know the node's clock, but every reading contains the node's boot id and sequence number. A command is bound to both.
+//! Therefore a recorded command is worthless after a restart of the node, and becomes worthless soon even without one.
 
 use crate::mac::Key;
 use crate::packet::bytes::{Reader, Writer};
 use crate::packet::{DecodeError, DecodeFault, EncodeError, PacketType};
 
-/// The shortest interval that a node can be told.
+/// The shortest interval between readings that a command can set, in seconds.
 pub const MIN_INTERVAL_S: u16 = 1;
 
-/// What a command can ask for.
+/// What a command can request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Send a reading every so many seconds, from [`MIN_INTERVAL_S`] on.
+    /// Send a reading at this interval, at least [`MIN_INTERVAL_S`].
     SetInterval {
-        /// Seconds.
+        /// The interval in seconds.
         interval_s: u16,
     },
     /// Switch the LED.
     SetLed {
-        /// On or off.
+        /// Whether the LED is on.
         on: bool,
     },
-    /// Start anew, after the answer was sent.
+    /// Restart, after the answer was sent.
     Reboot,
 }
 
 impl Action {
-    /// The numbers of the actions, with their names.
+    /// The codes of the actions, with their names.
     pub const NAMED: [(u8, &'static str); 3] = [(1, "set_interval"), (2, "set_led"), (3, "reboot")];
 
-    /// Code and argument on the wire.
+    /// The code and the argument on the wire.
     pub const fn to_wire(self) -> (u8, u16) {
         match self {
             Self::SetInterval { interval_s } => (1, interval_s),
@@ -47,7 +47,7 @@ impl Action {
         }
     }
 
-    /// The action of a code and argument; else why a node refuses it.
+    /// The action of a code and an argument, or else the reason why a node refuses it.
     pub const fn from_wire(code: u8, argument: u16) -> Result<Self, Outcome> {
         match (code, argument) {
             (1, MIN_INTERVAL_S..) => Ok(Self::SetInterval {
@@ -61,28 +61,28 @@ impl Action {
     }
 }
 
-/// What became of a command.
+/// What happened to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Outcome {
-    /// It was obeyed.
+    /// The node obeyed.
     Done = 0,
-    /// Refused: it came after its time, or was meant for an earlier run of the node.
+    /// Refused: the command arrived too late, or was meant for an earlier run of the node.
     Expired = 1,
-    /// Refused: the node does not know what is asked.
+    /// Refused: the node does not know the requested action.
     Unknown = 2,
-    /// Refused: its counter is not above that of the last one.
+    /// Refused: the counter is not higher than that of the last command.
     Repeated = 3,
-    /// Refused: its code is not that of the shared key.
+    /// Refused: the code was not made with the shared key.
     Forged = 4,
-    /// Refused: the argument is outside what the node can do.
+    /// Refused: the argument is outside the range that the node supports.
     OutOfRange = 5,
-    /// The node tried and could not.
+    /// The node tried to obey and failed.
     NotPossible = 6,
 }
 
 impl Outcome {
-    /// All of them with their names, in the order of their numbers.
+    /// All outcomes with their names, in the order of their numbers.
     pub const NAMED: [(Self, &'static str); 7] = [
         (Self::Done, "done"),
         (Self::Expired, "expired"),
@@ -93,7 +93,7 @@ impl Outcome {
         (Self::NotPossible, "not_possible"),
     ];
 
-    /// A short name that stays the same.
+    /// A short name that never changes.
     pub fn name(self) -> &'static str {
         Self::NAMED
             .into_iter()
@@ -102,29 +102,29 @@ impl Outcome {
     }
 }
 
-/// What the gateway wants of a node. Code and argument stay as they came, so that a node can refuse what it does not know.
+/// A command of the gateway to a node. Code and argument stay as they were received, so that a node can refuse an action that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Command {
-    /// The run of the node that is meant.
+    /// The boot id of the run of the node that the command is meant for.
     pub boot: u16,
-    /// The node obeys as long as its newest sequence number has not passed this one.
+    /// The node obeys until its newest sequence number has passed this one.
     pub until_seq: u16,
-    /// Higher in each command to this node.
+    /// A counter that is higher in each further command to this node.
     pub counter: u32,
-    /// What, as [`Action::to_wire`] gives it.
+    /// The code of the action, as in [`Action::to_wire`].
     pub code: u8,
-    /// With which argument.
+    /// The argument of the action.
     pub argument: u16,
-    /// The code that only holders of the key can make.
+    /// The authentication code, which only holders of the key can create.
     pub mac: u32,
 }
 
 impl Command {
-    /// Bytes of the payload.
+    /// The number of bytes of the payload.
     pub const BYTES: usize = Self::COVERED_BYTES + crate::mac::MAC_BYTES;
     const COVERED_BYTES: usize = 2 + 2 + 4 + 1 + 2;
 
-    /// A command to `node` with its code.
+    /// Create a command to `node` with its authentication code.
     pub fn sign(
         key: &Key,
         node: u8,
@@ -146,12 +146,12 @@ impl Command {
         command
     }
 
-    /// Whether the code is that of the key for this node.
+    /// Whether the authentication code was made with this key for this node.
     pub fn is_genuine(&self, key: &Key, node: u8) -> bool {
         self.mac == self.expected_mac(key, node)
     }
 
-    /// The code that the command should carry.
+    /// The authentication code that the command should carry.
     pub fn expected_mac(&self, key: &Key, node: u8) -> u32 {
         let mut covered = [0; 2 + Self::COVERED_BYTES];
         let mut writer = Writer::new(&mut covered);
@@ -170,7 +170,7 @@ impl Command {
         writer.put_u16(self.argument)
     }
 
-    /// The payload as it goes on the wire, for those who hand a command on.
+    /// The payload as on the wire, for programs that pass a command on.
     pub fn to_payload(&self) -> [u8; Self::BYTES] {
         let mut payload = [0; Self::BYTES];
         let written = self.write(&mut Writer::new(&mut payload));
@@ -178,7 +178,7 @@ impl Command {
         payload
     }
 
-    /// Read what [`Self::to_payload`] wrote. The offset of a fault counts from its start.
+    /// Read the bytes that [`Self::to_payload`] wrote. The offset of a fault counts from the start of the payload.
     pub fn from_payload(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload, 0);
         let read = Self::read(&mut reader)?;
@@ -203,25 +203,25 @@ impl Command {
     }
 }
 
-/// What became of a command, said by the node.
+/// A node's answer to a command. It says what happened to the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Answer {
-    /// The command's counter.
+    /// The counter of the command.
     pub counter: u32,
-    /// What became of it.
+    /// What happened to the command.
     pub outcome: Outcome,
-    /// The value that holds now: seconds of the interval, 0 or 1 of the LED, else 0.
+    /// The current value: the interval in seconds, 0 or 1 for the LED, otherwise 0.
     pub value: u16,
-    /// The code that only holders of the key can make.
+    /// The authentication code, which only holders of the key can create.
     pub mac: u32,
 }
 
 impl Answer {
-    /// Bytes of the payload.
+    /// The number of bytes of the payload.
     pub const BYTES: usize = Self::COVERED_BYTES + crate::mac::MAC_BYTES;
     const COVERED_BYTES: usize = 4 + 1 + 2;
 
-    /// An answer of `node` with its code.
+    /// Create an answer of `node` with its authentication code.
     pub fn sign(key: &Key, node: u8, counter: u32, outcome: Outcome, value: u16) -> Self {
         let mut answer = Self {
             counter,
@@ -233,12 +233,12 @@ impl Answer {
         answer
     }
 
-    /// Whether the code is that of the key for this node.
+    /// Whether the authentication code was made with this key for this node.
     pub fn is_genuine(&self, key: &Key, node: u8) -> bool {
         self.mac == self.expected_mac(key, node)
     }
 
-    /// The code that the answer should carry.
+    /// The authentication code that the answer should carry.
     pub fn expected_mac(&self, key: &Key, node: u8) -> u32 {
         let mut covered = [0; 2 + Self::COVERED_BYTES];
         let mut writer = Writer::new(&mut covered);
@@ -255,7 +255,7 @@ impl Answer {
         writer.put_u16(self.value)
     }
 
-    /// The payload as it goes on the wire, for those who hand an answer on.
+    /// The payload as on the wire, for programs that pass an answer on.
     pub fn to_payload(&self) -> [u8; Self::BYTES] {
         let mut payload = [0; Self::BYTES];
         let written = self.write(&mut Writer::new(&mut payload));
@@ -263,7 +263,7 @@ impl Answer {
         payload
     }
 
-    /// Read what [`Self::to_payload`] wrote. The offset of a fault counts from its start.
+    /// Read the bytes that [`Self::to_payload`] wrote. The offset of a fault counts from the start of the payload.
     pub fn from_payload(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload, 0);
         let read = Self::read(&mut reader)?;

@@ -1,7 +1,7 @@
-//! A packet whose checksum and header are right, and whose payload nobody has read yet.
+//! A packet with a correct checksum and a correct header, whose payload is not read yet.
 //!
-//! A receiver needs both steps: damaged bytes are passed over in silence, but a whole packet whose payload makes no sense is acknowledged and
-//! counted, or its sender would offer it for ever.
+//! A receiver needs these two steps. It ignores damaged bytes in silence. But it acknowledges and counts an undamaged packet with an invalid payload;
+//! otherwise the sender would send this packet for ever.
 
 use crate::MAX_FRAME_BYTES;
 use crate::crc::crc16;
@@ -10,7 +10,7 @@ use crate::packet::{
     CRC_BYTES, DecodeError, DecodeFault, HEADER_BYTES, Header, OVERHEAD_BYTES, PacketType, Payload,
 };
 
-/// A packet up to its payload.
+/// A packet whose payload is not read yet.
 #[derive(Clone, Copy)]
 pub struct Envelope<'a> {
     packet_type: PacketType,
@@ -18,7 +18,7 @@ pub struct Envelope<'a> {
     payload: Reader<'a>,
 }
 
-/// Check length, checksum, version, type and flags.
+/// Check the length, the checksum, the version, the type and the flags of a packet.
 pub fn open(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     let missing = OVERHEAD_BYTES.saturating_sub(bytes.len());
     if missing > 0 {
@@ -58,17 +58,17 @@ pub fn open(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
 }
 
 impl Envelope<'_> {
-    /// What it is.
+    /// The type of the packet.
     pub fn packet_type(&self) -> PacketType {
         self.packet_type
     }
 
-    /// From whom, to whom, which one.
+    /// The header of the packet.
     pub fn header(&self) -> Header {
         self.header
     }
 
-    /// What it says.
+    /// Read the payload. Fails if the payload is invalid for the type of the packet.
     pub fn payload(&self) -> Result<Payload, DecodeError> {
         Payload::read(self.packet_type, self.payload)
     }

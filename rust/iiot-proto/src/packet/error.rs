@@ -1,67 +1,67 @@
-//! What is wrong with a packet, and where.
+//! The faults of a packet, with their positions.
 
 use core::fmt;
 
-/// Bytes that are no packet.
+/// Why bytes are not a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeError {
-    /// The offset in the packet.
+    /// The offset of the fault in the packet.
     pub at: usize,
-    /// What is wrong there.
+    /// The fault.
     pub fault: DecodeFault,
 }
 
-/// What can be wrong with a packet.
+/// The possible faults of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeFault {
     /// Bytes are missing at the end.
     CutShort {
-        /// At least so many.
+        /// The number of missing bytes, at least.
         missing: u8,
     },
-    /// More bytes than the radio carries.
+    /// There are more bytes than the radio carries.
     TooLong,
-    /// The bytes were damaged on their way.
+    /// The bytes were damaged on the way.
     Checksum {
-        /// What the bytes give.
+        /// The checksum that follows from the bytes.
         computed: u16,
-        /// What the packet says.
+        /// The checksum in the packet.
         carried: u16,
     },
-    /// Another version of the protocol.
+    /// The packet has another version of the protocol.
     Version {
-        /// The version that was seen.
+        /// The version in the packet.
         seen: u8,
     },
-    /// A type that this version does not have.
+    /// The packet has a type that does not exist in this version.
     Type {
-        /// The type that was seen.
+        /// The type in the packet.
         seen: u8,
     },
     /// A bit is set that has no meaning in this version.
     ReservedBits {
-        /// The bits.
+        /// The bits without a meaning.
         seen: u8,
     },
-    /// A number that stands for nothing here.
+    /// A number has no meaning in this field.
     Discriminant {
-        /// The number that was seen.
+        /// The number in the packet.
         seen: u8,
     },
-    /// A value that cannot be, such as a humidity above 100 %.
+    /// A value is impossible, such as a humidity above 100 %.
     OutOfRange,
-    /// A field that is written only when it is not zero, and is zero.
+    /// A field is present although its value is zero. Such a field must be left out.
     Redundant,
-    /// Bytes behind the last field.
+    /// There are bytes after the last field.
     BytesLeft {
-        /// How many.
+        /// The number of these bytes.
         count: u8,
     },
 }
 
 impl DecodeFault {
-    /// A short name that stays the same, for counters and vectors.
+    /// A short name that never changes, for counters and test vectors.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CutShort { .. } => "cut_short",
@@ -77,7 +77,7 @@ impl DecodeFault {
         }
     }
 
-    /// One of each, for documents.
+    /// One example of each fault, for the documentation.
     pub const ALL: [Self; 10] = [
         Self::CutShort { missing: 0 },
         Self::TooLong,
@@ -141,12 +141,12 @@ impl core::error::Error for DecodeError {}
 pub enum EncodeError {
     /// The buffer ends before the packet does.
     BufferTooShort {
-        /// At least so many bytes.
+        /// The number of bytes that the buffer needs, at least.
         needed: usize,
     },
-    /// The value has no place on the wire.
+    /// The wire format cannot represent the value.
     OutOfRange {
-        /// The field.
+        /// The name of the field.
         field: &'static str,
     },
 }

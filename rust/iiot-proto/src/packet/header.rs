@@ -1,32 +1,32 @@
-//! The eight bytes at the start: what it is, from whom, to whom, and which one.
+//! The header: the eight bytes at the start of each packet. They give its type, its sender, its receiver and its number.
 
 use crate::packet::bytes::{Reader, Writer};
 use crate::packet::{DecodeError, DecodeFault, EncodeError, PROTOCOL_VERSION};
 
-/// Bytes of the header.
+/// The number of bytes of the header.
 pub const HEADER_BYTES: usize = 8;
 
-/// The destination that means everyone.
+/// The destination address for all nodes.
 pub const BROADCAST: u8 = 255;
 
-/// What a packet is. Zero is no type, so that a row of zeros is no packet.
+/// The type of a packet. Zero is not a type, so that a row of zeros is not a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum PacketType {
-    /// What the sensors returned.
+    /// The values that the sensors returned.
     Reading = 1,
     /// What a node is and why it started.
     Info = 2,
-    /// A packet has arrived.
+    /// Says that a packet has arrived.
     Ack = 3,
-    /// The gateway wants something.
+    /// A command of the gateway.
     Command = 4,
-    /// What became of a command.
+    /// What happened to a command.
     Answer = 5,
 }
 
 impl PacketType {
-    /// All of them, in the order of their numbers.
+    /// All types, in the order of their numbers.
     pub const ALL: [Self; 5] = [
         Self::Reading,
         Self::Info,
@@ -46,28 +46,28 @@ impl PacketType {
     }
 }
 
-/// Three bits that change how a packet is treated.
+/// Three bits that determine how a packet is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
 pub struct Flags(u8);
 
 impl Flags {
-    /// None of them.
+    /// No flag.
     pub const NONE: Self = Self(0);
-    /// The receiver shall acknowledge.
+    /// The receiver must acknowledge the packet.
     pub const ACK_REQ: Self = Self(1);
-    /// It was sent before.
+    /// The packet was sent before.
     pub const RETRY: Self = Self(2);
-    /// A command follows; listen.
+    /// A command follows, so the node must listen.
     pub const CMD_PENDING: Self = Self(4);
 
     const KNOWN: u8 = 0b111;
 
-    /// The bits on the wire.
+    /// The bits as on the wire.
     pub const fn bits(self) -> u8 {
         self.0
     }
 
-    /// Flags of these bits; `None` where a bit has no meaning.
+    /// The flags with these bits; `None` if a bit has no meaning.
     pub const fn from_bits(bits: u8) -> Option<Self> {
         if bits & !Self::KNOWN == 0 {
             Some(Self(bits))
@@ -76,36 +76,37 @@ impl Flags {
         }
     }
 
-    /// Whether all of `other` are set.
+    /// Whether all flags in `other` are set.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// These and `other`.
+    /// These flags and those in `other`.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// These and `other` if `set`.
+    /// These flags, and those in `other` if `set` is true.
     #[must_use]
     pub const fn with_if(self, other: Self, set: bool) -> Self {
         if set { self.with(other) } else { self }
     }
 }
 
-/// From whom, to whom, which one.
+/// The header of a packet, without its version and its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Header {
-    /// How it is treated.
+    /// The flags, which determine how the packet is treated.
     pub flags: Flags,
-    /// The address of who sends.
+    /// The address of the sender.
     pub src: u8,
-    /// The address of who shall receive, or [`BROADCAST`].
+    /// The address of the receiver, or [`BROADCAST`].
     pub dst: u8,
-    /// A number drawn at each start of the sender; in an ACK, that of the acknowledged packet.
+    /// A number that the sender draws at each start. In an ACK, it is the boot id of the acknowledged packet.
     pub boot: u16,
-    /// Counts the sender's packets since its start, a packet sent again keeping its number; in an ACK, that of the acknowledged packet.
+    /// The number of the packet, counted since the start of the sender. A packet that is sent again keeps its number. In an ACK, it is the number of
+    /// the acknowledged packet.
     pub seq: u16,
 }
 

@@ -1,4 +1,4 @@
-//! What a node is and why it started: the first packet after each start.
+//! What a node is and why it started. This is the first packet after each start.
 //!
 //! ```text
 //!  pp MMmmpp rr uuuuuuuu iiii tttt RRRR dddd eeee
@@ -13,26 +13,26 @@ use crate::packet::{DecodeError, DecodeFault, EncodeError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ResetCause {
-    /// None of the others, or the node could not tell.
+    /// None of the other causes, or the node could not find out.
     Other = 0,
-    /// Power came.
+    /// The power was switched on.
     PowerOn = 1,
-    /// The reset pin, or a probe.
+    /// The reset pin or a debug probe caused the restart.
     Pin = 2,
-    /// The firmware itself, as after the command `reboot`.
+    /// The firmware restarted itself, for example after the command `reboot`.
     Software = 3,
-    /// The watchdog: something hung.
+    /// The watchdog caused the restart, because something hung.
     Watchdog = 4,
-    /// The windowed watchdog.
+    /// The window watchdog caused the restart.
     WindowWatchdog = 5,
-    /// The supply sagged.
+    /// The supply voltage dropped too low.
     BrownOut = 6,
-    /// Low power was entered where that is not allowed.
+    /// The node entered a low-power mode where this is not allowed.
     LowPower = 7,
 }
 
 impl ResetCause {
-    /// All of them with their names, in the order of their numbers.
+    /// All causes with their names, in the order of their numbers.
     pub const NAMED: [(Self, &'static str); 8] = [
         (Self::Other, "other"),
         (Self::PowerOn, "power_on"),
@@ -45,31 +45,31 @@ impl ResetCause {
     ];
 }
 
-/// What a node is and how it has fared. Counters stop at their highest value instead of beginning anew.
+/// What a node is and what has happened to it. A counter stops at its highest value; it does not start again at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Info {
-    /// The version of this protocol that the firmware was built with.
+    /// The version of this protocol in the firmware.
     pub protocol: u8,
-    /// The firmware's version: major, minor, patch.
+    /// The version of the firmware: major, minor, patch.
     pub firmware: [u8; 3],
-    /// Why it started.
+    /// Why the node started.
     pub reset_cause: ResetCause,
-    /// How long ago, in seconds.
+    /// The time since the start, in seconds.
     pub uptime_s: u32,
-    /// Seconds between two readings.
+    /// The interval between two readings, in seconds.
     pub interval_s: u16,
-    /// Frames sent.
+    /// The number of frames sent.
     pub transmitted: u16,
-    /// Of those, how many were sent again.
+    /// The number of these frames that were sent again.
     pub retransmitted: u16,
-    /// Readings dropped for want of room or because they could not be sent in time.
+    /// The number of readings dropped because there was no space, or because they could not be sent in time.
     pub dropped: u16,
-    /// Times that the radio module refused something.
+    /// The number of times that the radio module refused a command.
     pub radio_errors: u16,
 }
 
 impl Info {
-    /// Bytes of the payload.
+    /// The number of bytes of the payload.
     pub const BYTES: usize = 1 + 3 + 1 + 4 + 2 + 2 + 2 + 2 + 2;
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {

@@ -1,4 +1,4 @@
-//! The packet that goes on air: a header of eight bytes, a payload by type, and a checksum over all of it.
+//! The packet that goes on air: a header of eight bytes, a payload that depends on the type, and a checksum over both.
 //!
 //! ```text
 //!  VVVTTTTT ffffffff ssssssss dddddddd bbbbbbbb bbbbbbbb qqqqqqqq qqqqqqqq  payload ...  cccccccc cccccccc
@@ -6,7 +6,7 @@
 //!  V version (1)   T type   f flags   s source   d destination   b boot id   q sequence number   c CRC-16/IBM-3740
 //! ```
 //!
-//! Numbers are integers with a fixed scale, high byte first. A packet has one encoding only: what decodes, encodes to the same bytes.
+//! Numbers are integers with a fixed scale, high byte first. A packet has only one encoding: if bytes can be decoded, the packet encodes to the same bytes.
 
 mod ack;
 mod bytes;
@@ -28,16 +28,16 @@ pub use reading::{MAX_HUMIDITY_CENTIPERCENT, MAX_PRESSURE_PA, Reading, Status};
 use crate::crc::crc16;
 use bytes::{Reader, Writer};
 
-/// The version in the first three bits.
+/// The version of the protocol, which the first three bits of a packet contain.
 pub const PROTOCOL_VERSION: u8 = 1;
 
-/// Bytes of the checksum at the end.
+/// The number of bytes of the checksum at the end.
 pub const CRC_BYTES: usize = 2;
 
-/// What every packet has beside its payload.
+/// The number of bytes that every packet has in addition to its payload.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + CRC_BYTES;
 
-/// The longest packet of this version: a reading with everything in it.
+/// The length of the longest packet of this version: a reading with all its fields.
 pub const MAX_PACKET_BYTES: usize = OVERHEAD_BYTES + Reading::MAX_BYTES;
 
 const _: () = assert!(
@@ -50,32 +50,32 @@ const _: () = assert!(
         && Answer::BYTES <= Reading::MAX_BYTES
 );
 
-/// A packet with all that it says.
+/// A packet: header and payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// From whom, to whom, which one.
+    /// The header: flags, sender, receiver and number of the packet.
     pub header: Header,
-    /// What it says.
+    /// The payload.
     pub payload: Payload,
 }
 
-/// What a packet says, by its type.
+/// The payload of a packet, by type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// What the sensors returned.
+    /// The values that the sensors returned.
     Reading(Reading),
     /// What a node is and why it started.
     Info(Info),
-    /// A packet has arrived.
+    /// Says that a packet has arrived.
     Ack(Ack),
-    /// The gateway wants something.
+    /// A command of the gateway.
     Command(Command),
-    /// What became of a command.
+    /// What happened to a command.
     Answer(Answer),
 }
 
 impl Payload {
-    /// The type that the header carries.
+    /// The type that the header gives for this payload.
     pub const fn packet_type(&self) -> PacketType {
         match self {
             Self::Reading(_) => PacketType::Reading,
@@ -86,7 +86,7 @@ impl Payload {
         }
     }
 
-    /// Whether every value has a place on the wire.
+    /// Check that the wire format can represent every value.
     pub fn check(&self) -> Result<(), EncodeError> {
         match self {
             Self::Reading(reading) => reading.check(),
@@ -119,7 +119,7 @@ impl Payload {
 }
 
 impl Packet {
-    /// Write the packet; returns its length, at most [`MAX_PACKET_BYTES`].
+    /// Write the packet. Returns its length, at most [`MAX_PACKET_BYTES`].
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         self.payload.check()?;
         let mut writer = Writer::new(buffer);
@@ -130,7 +130,7 @@ impl Packet {
         Ok(writer.len())
     }
 
-    /// Read a whole packet; [`open`] is for those who must know the header even where the payload is faulty.
+    /// Read a whole packet. Callers that need the header even if the payload is invalid use [`open`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let envelope = open(bytes)?;
         Ok(Self {

@@ -1,20 +1,20 @@
-//! What the sensors returned: one byte that says which values follow, then those values.
+//! The values that the sensors returned: one byte that says which values follow, then these values.
 //!
 //! ```text
 //!  mmmmmmmm [tttt] [hhhh] [gggggggg] [pppppp] [bbbb] [ssss] [aaaaaaaa]
 //!
-//!  m which follow, from the lowest bit   t temperature   h humidity   g gas resistance   p pressure   b battery   s status   a age
+//!  m which values follow, from the lowest bit   t temperature   h humidity   g gas resistance   p pressure   b battery   s status   a age
 //! ```
 //!
-//! A sensor that failed leaves its value out and sets a bit of the status: there is no number that means "no number".
+//! If a sensor failed, its value is absent and a bit of the status is set. No number stands for "no value".
 
 use crate::packet::bytes::{Reader, Writer};
 use crate::packet::{DecodeError, DecodeFault, EncodeError};
 
-/// Relative humidity ends here.
+/// The highest relative humidity, in hundredths of a percent.
 pub const MAX_HUMIDITY_CENTIPERCENT: u16 = 10_000;
 
-/// The pressure has 24 bits.
+/// The highest pressure, in pascal. The field has 24 bits.
 pub const MAX_PRESSURE_PA: u32 = 0xFF_FFFF;
 
 const TEMPERATURE: u8 = 1;
@@ -26,27 +26,27 @@ const STATUS: u8 = 1 << 5;
 const AGE: u8 = 1 << 6;
 const KNOWN: u8 = 0x7F;
 
-/// What the sensors returned at one moment; `None` where one of them did not.
+/// The values that the sensors returned at one moment; `None` if a sensor returned none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
 pub struct Reading {
-    /// Temperature in hundredths of a degree Celsius.
+    /// The temperature in hundredths of a degree Celsius.
     pub temperature_centidegrees: Option<i16>,
-    /// Relative humidity in hundredths of a percent, at most [`MAX_HUMIDITY_CENTIPERCENT`].
+    /// The relative humidity in hundredths of a percent, at most [`MAX_HUMIDITY_CENTIPERCENT`].
     pub humidity_centipercent: Option<u16>,
-    /// Gas resistance in ohm.
+    /// The gas resistance in ohm.
     pub gas_resistance_ohm: Option<u32>,
-    /// Pressure in pascal (hundredths of a hectopascal), at most [`MAX_PRESSURE_PA`].
+    /// The pressure in pascal (hundredths of a hectopascal), at most [`MAX_PRESSURE_PA`].
     pub pressure_pa: Option<u32>,
-    /// Battery in millivolt.
+    /// The battery voltage in millivolt.
     pub battery_mv: Option<u16>,
-    /// What is wrong, or worth knowing about these values.
+    /// Faults of the node, and remarks on these values.
     pub status: Status,
-    /// How long ago it was measured when this was sent, in milliseconds; 0 for one that is sent at once.
+    /// The time from the measurement until the packet was sent, in milliseconds; 0 for a reading that is sent at once.
     pub age_ms: u32,
 }
 
 impl Reading {
-    /// The longest payload.
+    /// The length of the longest payload.
     pub const MAX_BYTES: usize = 1 + 2 + 2 + 4 + 3 + 2 + 2 + 4;
 
     pub(crate) fn check(&self) -> Result<(), EncodeError> {
@@ -154,7 +154,7 @@ impl Reading {
     }
 }
 
-/// What is wrong with a node or worth knowing about its values, a bit each. Bits without a name are kept, so that a newer node can say more.
+/// Faults of a node and remarks on its values, one bit each. Bits without a name are kept, so that a newer node can report more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
 pub struct Status(pub u16);
 
@@ -163,17 +163,17 @@ impl Status {
     pub const NONE: Self = Self(0);
     /// The SHT31 does not answer.
     pub const SHT31_SILENT: Self = Self(1);
-    /// The SHT31 answered with a wrong checksum or a value that cannot be.
+    /// The SHT31 answered with a wrong checksum or an impossible value.
     pub const SHT31_DAMAGED: Self = Self(1 << 1);
     /// The BME680 does not answer.
     pub const BME680_SILENT: Self = Self(1 << 2);
-    /// The BME680 answered with a value that cannot be, or is another chip.
+    /// The BME680 answered with an impossible value, or another chip answered.
     pub const BME680_DAMAGED: Self = Self(1 << 3);
-    /// The heater was not stable: the gas resistance is left out.
+    /// The heater was not stable, so the gas resistance is absent.
     pub const GAS_NOT_STABLE: Self = Self(1 << 4);
-    /// Temperature and humidity are the BME680's, standing in for the SHT31.
+    /// Temperature and humidity come from the BME680, which replaces the SHT31.
     pub const STAND_IN: Self = Self(1 << 5);
-    /// SHT31 and BME680 disagree by more than they may.
+    /// The values of SHT31 and BME680 differ by more than is allowed.
     pub const SENSORS_DISAGREE: Self = Self(1 << 6);
     /// The battery could not be measured.
     pub const BATTERY_UNKNOWN: Self = Self(1 << 7);
@@ -181,14 +181,14 @@ impl Status {
     pub const BATTERY_LOW: Self = Self(1 << 8);
     /// The display does not answer.
     pub const DISPLAY_SILENT: Self = Self(1 << 9);
-    /// The radio module refused something since the last packet.
+    /// The radio module has refused a command since the last packet.
     pub const RADIO_REFUSED: Self = Self(1 << 10);
-    /// Readings were dropped since the last packet, because there was no more room to keep them.
+    /// Readings were dropped since the last packet, because there was no space to keep them.
     pub const READINGS_DROPPED: Self = Self(1 << 11);
-    /// Sent because the button was pressed.
+    /// The reading was sent because the button was pressed.
     pub const BUTTON: Self = Self(1 << 12);
 
-    /// Every bit that has a name.
+    /// All bits that have a name.
     pub const NAMED: [(Self, &'static str); 13] = [
         (Self::SHT31_SILENT, "sht31_silent"),
         (Self::SHT31_DAMAGED, "sht31_damaged"),
@@ -205,12 +205,12 @@ impl Status {
         (Self::BUTTON, "button"),
     ];
 
-    /// Whether all of `other` are set.
+    /// Whether all bits in `other` are set.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// These and `other`.
+    /// These bits and those in `other`.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)

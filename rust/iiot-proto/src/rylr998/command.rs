@@ -1,59 +1,59 @@
-//! What the module is told, written into a caller's buffer.
+//! The commands to the module, written to a caller's buffer.
 
 use crate::MAX_FRAME_BYTES;
 use crate::airtime::Modulation;
 
-/// The longest command: `AT+SEND=65535,240,`, the data, and a line end.
+/// The length of the longest command: `AT+SEND=65535,240,`, the data, and a line end.
 pub const MAX_COMMAND_BYTES: usize = 18 + MAX_FRAME_BYTES + 2;
 
-/// One command.
+/// A command to the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command<'a> {
-    /// `AT`: are you there?
+    /// `AT`: asks whether the module answers.
     Probe,
-    /// `AT+RESET`: start anew; `+RESET` and `+READY` follow.
+    /// `AT+RESET`: restarts the module; `+RESET` and `+READY` follow.
     Reset,
-    /// `AT+MODE=`: 0 listens, 1 sleeps.
+    /// `AT+MODE=`: 0 to listen, 1 to sleep.
     Mode(u8),
-    /// `AT+IPR=`: baud rate of the UART.
+    /// `AT+IPR=`: the baud rate of the UART.
     BaudRate(u32),
-    /// `AT+BAND=`: centre frequency in hertz.
+    /// `AT+BAND=`: the centre frequency in hertz.
     Band(u32),
-    /// `AT+PARAMETER=`: spreading factor, bandwidth, coding rate, preamble.
+    /// `AT+PARAMETER=`: spreading factor, bandwidth, coding rate and preamble.
     Parameter(Modulation),
-    /// `AT+ADDRESS=`.
+    /// `AT+ADDRESS=`: the module's own address.
     Address(u16),
-    /// `AT+NETWORKID=`: 3 to 15, or 18.
+    /// `AT+NETWORKID=`: the network id, 3 to 15, or 18.
     NetworkId(u8),
     /// `AT+CPIN=`: the password of the network, eight hexadecimal digits.
     Password([u8; 4]),
-    /// `AT+CRFOP=`: power in dBm, 0 to 22.
+    /// `AT+CRFOP=`: the power in dBm, 0 to 22.
     Power(u8),
-    /// `AT+SEND=`: any 1 to 240 bytes to an address, 0 being everyone.
+    /// `AT+SEND=`: sends 1 to 240 arbitrary bytes to an address; address 0 means all modules.
     Send {
-        /// To whom.
+        /// The address of the receiver.
         address: u16,
-        /// The bytes.
+        /// The bytes to send.
         data: &'a [u8],
     },
-    /// A question; the answer is [`crate::rylr998::Event::Line`].
+    /// A query. The answer is [`crate::rylr998::Event::Line`].
     Ask(Query),
 }
 
-/// What can be asked.
+/// The values that can be queried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Query {
-    /// `AT+VER?`: version of the module's firmware.
+    /// `AT+VER?`: the version of the module's firmware.
     Version,
-    /// `AT+UID?`: the module's own number.
+    /// `AT+UID?`: the module's unique number.
     UniqueId,
-    /// `AT+PARAMETER?`.
+    /// `AT+PARAMETER?`: the modulation.
     Parameter,
-    /// `AT+BAND?`.
+    /// `AT+BAND?`: the centre frequency.
     Band,
-    /// `AT+ADDRESS?`.
+    /// `AT+ADDRESS?`: the module's own address.
     Address,
 }
 
@@ -61,23 +61,23 @@ pub enum Query {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The buffer ends before the command does; [`MAX_COMMAND_BYTES`] always suffice.
+    /// The buffer ends before the command does. [`MAX_COMMAND_BYTES`] always suffice.
     BufferTooShort,
-    /// Nothing to send, or more than 240 bytes.
+    /// There is nothing to send, or there are more than 240 bytes.
     DataLength {
-        /// How many.
+        /// The number of bytes.
         bytes: usize,
     },
-    /// Another mode than 0 and 1.
+    /// The mode is neither 0 nor 1.
     Mode(u8),
-    /// A network id that the module does not take.
+    /// The module does not accept this network id.
     NetworkId(u8),
-    /// More than 22 dBm.
+    /// The power is above 22 dBm.
     Power(u8),
 }
 
 impl Command<'_> {
-    /// Write the command with its line end; returns its length.
+    /// Write the command with its line end. Returns its length.
     pub fn write(&self, buffer: &mut [u8]) -> Result<usize, CommandError> {
         self.check()?;
         let mut out = Text { buffer, at: 0 };
@@ -120,7 +120,7 @@ impl Command<'_> {
     }
 }
 
-/// Text that grows in a buffer; `None` where it ends.
+/// Text that grows in a buffer. Each method returns `None` if the buffer is too short.
 struct Text<'a> {
     buffer: &'a mut [u8],
     at: usize,
@@ -198,7 +198,7 @@ mod tests {
         buffer[..length].to_vec()
     }
 
-    /// Each command as the manual spells it.
+    /// Each command is spelled as in the manual.
     #[test]
     fn commands_are_spelled_as_in_the_manual() {
         let cases: [(Command<'_>, &[u8]); 12] = [
@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    /// The longest command fits its constant exactly, and any shorter buffer is refused.
+    /// The longest command has exactly the length of its constant, and any shorter buffer is refused.
     #[test]
     fn the_longest_command_fits_its_constant() {
         let longest = Command::Send {
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// What the module would refuse is refused before it is sent.
+    /// A command that the module would refuse is refused before it is sent.
     #[test]
     fn what_the_module_would_refuse_is_not_written() {
         let mut buffer = [0; MAX_COMMAND_BYTES];

@@ -1,35 +1,35 @@
-//! What the module says.
+//! The events that the module reports.
 
 use core::fmt;
 
-/// One thing that the module said, or one stretch of bytes that made no sense.
+/// One report of the module, or one stretch of invalid bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// `+RCV=`: a frame has come by radio.
+    /// `+RCV=`: a frame has arrived by radio.
     Received {
         /// The module's address of the sender.
         address: u16,
-        /// Any bytes, at most [`crate::MAX_FRAME_BYTES`].
+        /// The bytes of the frame; any bytes, at most [`crate::MAX_FRAME_BYTES`].
         data: &'a [u8],
-        /// Received strength in dBm.
+        /// The received strength in dBm.
         rssi_dbm: i16,
-        /// Signal to noise in dB.
+        /// The signal-to-noise ratio in dB.
         snr_db: i8,
     },
-    /// `+OK`: the last command was taken.
+    /// `+OK`: the module has accepted the last command.
     Ok,
-    /// `+ERR=n`: it was refused, or something happened on air.
+    /// `+ERR=n`: the module has refused the last command, or something happened on air.
     Error(ModuleError),
     /// `+READY`: the module has started.
     Ready,
-    /// Any other line that begins with a plus sign, without its end: the answer to a query, such as `+VER=...`.
+    /// Any other line that begins with a plus sign, without its line end: the answer to a query, such as `+VER=...`.
     Line(&'a [u8]),
     /// Bytes were thrown away.
     Damaged {
-        /// Why.
+        /// The reason.
         damage: Damage,
-        /// How many.
+        /// The number of bytes thrown away.
         bytes: u16,
     },
 }
@@ -38,20 +38,20 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Damage {
-    /// Bytes where a line should have begun with a plus sign.
+    /// The bytes do not begin with a plus sign, as a line does.
     Noise,
-    /// A line longer than any of the module's.
+    /// The line is longer than any line of the module.
     LineTooLong,
-    /// An address or a length that is no number, or is too large; a frame holds 240 bytes at most.
+    /// The address or the length is not a number, or is too large. A frame holds at most 240 bytes.
     BadHeader,
-    /// No comma, strength, noise figure and line end behind the data, so that its length was wrong.
+    /// The data is not followed by a comma, the strength, the noise figure and a line end. So the length was wrong.
     BadTail,
-    /// The module fell silent in the middle.
+    /// The module fell silent in the middle of a line.
     Gap,
 }
 
 impl Damage {
-    /// A short name that stays the same, for counters and vectors.
+    /// A short name that never changes, for counters and test vectors.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Noise => "noise",
@@ -63,42 +63,42 @@ impl Damage {
     }
 }
 
-/// What `+ERR=n` means.
+/// The meanings of `+ERR=n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ModuleError {
-    /// 1: a command without a line end.
+    /// 1: the command has no line end.
     NoLineEnd,
-    /// 2: a command that does not begin with AT.
+    /// 2: the command does not begin with AT.
     NoAt,
-    /// 4: a command it does not know.
+    /// 4: the module does not know the command.
     UnknownCommand,
     /// 5: the length does not match the data.
     LengthMismatch,
     /// 10: sending took too long.
     TransmitTimeout,
-    /// 12: a frame was received damaged; comes unasked.
+    /// 12: a received frame was damaged. The module reports this without a command.
     ReceivedDamaged,
-    /// 13: more than 240 bytes to send.
+    /// 13: there are more than 240 bytes to send.
     TooLong,
-    /// 14: its flash could not be written.
+    /// 14: the module could not write its flash.
     FlashNotWritten,
-    /// 15: it does not know what went wrong.
+    /// 15: the module does not know the cause.
     Unexplained,
     /// 17: the last frame is still on air.
     StillSending,
-    /// 18: the preamble does not go with the network id.
+    /// 18: the preamble is not allowed with this network id.
     PreambleNotAllowed,
-    /// 19: a frame's header was received damaged; comes unasked.
+    /// 19: the header of a received frame was damaged. The module reports this without a command.
     ReceivedHeaderDamaged,
-    /// 20: times for saving power that are not allowed.
+    /// 20: the times for saving power are not allowed.
     PowerSavingTimes,
-    /// A number that the manual does not have.
+    /// A number that the manual does not list.
     Other(u16),
 }
 
 impl ModuleError {
-    /// The numbers that the manual has.
+    /// The numbers that the manual lists.
     pub const KNOWN: [(u16, Self); 13] = [
         (1, Self::NoLineEnd),
         (2, Self::NoAt),
@@ -123,7 +123,7 @@ impl ModuleError {
             .map_or(Self::Other(number), |(_, error)| error)
     }
 
-    /// Its number.
+    /// The number of the error.
     pub fn number(self) -> u16 {
         match self {
             Self::Other(number) => number,
@@ -134,7 +134,7 @@ impl ModuleError {
         }
     }
 
-    /// Whether it tells of the air rather than of the last command, and so answers none.
+    /// Whether the error reports something that happened on air. Such an error is not the answer to a command.
     pub const fn is_unasked(self) -> bool {
         matches!(self, Self::ReceivedDamaged | Self::ReceivedHeaderDamaged)
     }

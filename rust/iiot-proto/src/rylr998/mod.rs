@@ -1,7 +1,7 @@
-//! The RYLR998 module's language on its UART: commands out, events in.
+//! The language of the RYLR998 module on its UART: commands to the module, and events from it.
 //!
-//! What it says of a frame is `+RCV=<address>,<length>,<data>,<rssi>,<snr>` and a line end, where the data may hold any byte at all, line ends
-//! and commas included. So the data is taken by its length and never searched.
+//! The module reports a frame as `+RCV=<address>,<length>,<data>,<rssi>,<snr>` and a line end. The data may contain any byte, even line ends and
+//! commas. Therefore the parser takes the data by its length and never searches in it.
 
 mod command;
 mod event;

@@ -1,4 +1,4 @@
-//! Bytes from the module into events, one byte at a time, in bounded memory.
+//! Turns bytes from the module into events, one byte at a time, in bounded memory.
 //!
 //! ```text
 //!            '+' begins a line                 "+RCV=a,l,"               l bytes
@@ -7,34 +7,34 @@
 //!      └───── line end ── Skipping ◄──────────────────────────────┴─────────────────┘
 //! ```
 //!
-//! After damage it goes on at the next line that begins with a plus sign. A silence longer than the gap ends whatever was open: the module
-//! writes a line in one go, so a length that was damaged into a larger one costs its own frame and not the next.
+//! After damage, the parser continues at the next line that begins with a plus sign. A silence longer than the gap ends an open line, because the
+//! module writes a line without a pause. So if the length of a frame was damaged and became larger, only this frame is lost and not the next one.
 
 use crate::MAX_FRAME_BYTES;
 use crate::rylr998::event::{Damage, Event, ModuleError};
 
-/// The longest line without data that the module sends; its unique id takes 29.
+/// The longest line without data that the module sends, in bytes. The line with its unique id has 29.
 pub const MAX_LINE_BYTES: usize = 48;
 
-/// At 115,200 baud a byte takes 87 microseconds; 20 ms of silence are no pause for breath.
+/// The silence that ends an open line, in milliseconds. At 115,200 baud a byte takes 87 microseconds, so within a line the module is never silent for 20 ms.
 pub const DEFAULT_GAP_MS: u64 = 20;
 
 const RECEIVED: &[u8] = b"+RCV=";
 
-/// `,-255,-128` and a carriage return, with room to spare.
+/// The length of `,-255,-128` and a carriage return, with some reserve.
 const MAX_TAIL_BYTES: usize = 14;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Between lines.
+    /// The parser is between lines.
     Searching,
-    /// In a line that began with a plus sign; its bytes are in `line`.
+    /// The parser is in a line that began with a plus sign. The bytes of the line are in `line`.
     Line,
-    /// In the data of a frame.
+    /// The parser is in the data of a frame.
     Data { address: u16, length: usize },
-    /// Behind the data; its bytes are in `line`.
+    /// The parser is after the data. The bytes after the data are in `line`.
     Tail { address: u16, length: usize },
-    /// Up to the next line feed.
+    /// The parser discards bytes up to the next line feed.
     Skipping { damage: Damage },
 }
 
@@ -48,7 +48,7 @@ pub struct Parser {
     line_bytes: usize,
     data: [u8; MAX_FRAME_BYTES],
     data_bytes: usize,
-    /// Bytes since the last event.
+    /// The number of bytes since the last event.
     open_bytes: u16,
 }
 
@@ -59,7 +59,7 @@ impl Default for Parser {
 }
 
 impl Parser {
-    /// A parser that gives up what is open after `gap_ms` of silence.
+    /// A parser that gives up an open line after `gap_ms` of silence.
     pub const fn new(gap_ms: u64) -> Self {
         Self {
             state: State::Searching,
@@ -73,7 +73,7 @@ impl Parser {
         }
     }
 
-    /// Take bytes that arrived at `now_ms`, and tell each event.
+    /// Parse bytes that arrived at `now_ms`, and pass each event to `tell`.
     pub fn feed(&mut self, bytes: &[u8], now_ms: u64, mut tell: impl FnMut(Event<'_>)) {
         if let Some(event) = self.tick(now_ms) {
             tell(event);
@@ -85,7 +85,7 @@ impl Parser {
         }
     }
 
-    /// Say what time it is. Needed only so that silence is told while it lasts: the next byte would find it too.
+    /// Tell the parser the time. This is needed only to report a silence while it lasts; the next byte would reveal the silence, too.
     pub fn tick(&mut self, now_ms: u64) -> Option<Event<'static>> {
         let silent = self.open_bytes > 0 && now_ms.saturating_sub(self.last_ms) > self.gap_ms;
         if !silent {
@@ -99,7 +99,7 @@ impl Parser {
         Some(self.drop_open(damage, 0))
     }
 
-    /// Take one byte. Call [`Parser::tick`] with the same time before, or use [`Parser::feed`], which does.
+    /// Parse one byte. Before this, call [`Parser::tick`] with the same time, or use [`Parser::feed`], which does so.
     pub fn push(&mut self, byte: u8, now_ms: u64) -> Option<Event<'_>> {
         self.last_ms = now_ms;
         self.open_bytes = self.open_bytes.saturating_add(1);
@@ -122,7 +122,7 @@ impl Parser {
         }
     }
 
-    /// Forget all but the last `kept` bytes of what is open.
+    /// Discard the open bytes except the last `kept` ones.
     fn drop_open(&mut self, damage: Damage, kept: u16) -> Event<'static> {
         let bytes = self.open_bytes.saturating_sub(kept);
         self.open_bytes = kept;
@@ -168,7 +168,7 @@ impl Parser {
                 self.begin_line();
                 event
             }
-            // Line ends between lines are nobody's noise.
+            // Line ends between lines are not noise.
             b'\r' | b'\n' if self.open_bytes == 1 => {
                 self.open_bytes = 0;
                 None
@@ -180,7 +180,7 @@ impl Parser {
 
     fn in_line(&mut self, byte: u8) -> Option<Event<'_>> {
         match byte {
-            // No line holds a second plus sign: the first one was noise, or its line was cut.
+            // No line contains a second plus sign. So the first one was noise, or its line was cut off.
             b'+' => {
                 let event = self.drop_open(Damage::Noise, 1);
                 self.begin_line();
@@ -193,7 +193,7 @@ impl Parser {
         }
     }
 
-    /// After a comma: is this the second one of a frame's header?
+    /// Called after a comma. If it is the second comma of a frame's header, the data follows.
     fn in_header(&mut self, byte: u8) -> Option<Event<'static>> {
         let line = self.line.get(..self.line_bytes).unwrap_or_default();
         let fields = line.strip_prefix(RECEIVED)?;
@@ -269,7 +269,7 @@ impl Parser {
     }
 }
 
-/// `,rssi,snr` and a carriage return.
+/// Parse `,rssi,snr` and a carriage return.
 fn signal(tail: &[u8]) -> Option<(i16, i8)> {
     let fields = tail.strip_suffix(b"\r")?.strip_prefix(b",")?;
     let comma = fields.iter().position(|byte| *byte == b',')?;
@@ -284,7 +284,7 @@ fn signed(digits: &[u8]) -> Option<i16> {
     }
 }
 
-/// One to five digits that fit 16 bits.
+/// Parse one to five digits whose value fits 16 bits.
 fn number(digits: &[u8]) -> Option<u16> {
     if digits.is_empty() || digits.len() > 5 {
         return None;

@@ -1,6 +1,6 @@
-//! The commands that make a module ready, in order, checked as a whole.
+//! The commands that make a module ready, in order, with settings that are checked together.
 //!
-//! Out of the box the module sends at 915 MHz with 22 dBm, which is forbidden in Europe: band and power are therefore always set.
+//! With its factory settings, the module sends at 915 MHz with 22 dBm, which is forbidden in Europe. Therefore band and power are always set.
 
 use core::fmt;
 
@@ -10,60 +10,60 @@ use crate::packet::MAX_PACKET_BYTES;
 use crate::region::Region;
 use crate::rylr998::Command;
 
-/// The network id that takes any preamble; all others take 12 only.
+/// The network id that allows any preamble. All other network ids allow only 12.
 pub const OPEN_NETWORK_ID: u8 = 18;
 
-/// How a module is set up.
+/// The settings of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// The module's own address.
     pub address: u16,
-    /// Where it sends.
+    /// The region in which the module sends.
     pub region: Region,
-    /// 3 to 15, or [`OPEN_NETWORK_ID`].
+    /// The network id, 3 to 15, or [`OPEN_NETWORK_ID`].
     pub network_id: u8,
-    /// Centre frequency in hertz.
+    /// The centre frequency in hertz.
     pub band_hz: u32,
-    /// How it modulates.
+    /// The modulation.
     pub modulation: Modulation,
-    /// Power in dBm.
+    /// The power in dBm.
     pub power_dbm: u8,
 }
 
-/// Why a setup cannot be.
+/// Why a setup is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// The module does not take this network id.
+    /// The module does not accept this network id.
     NetworkId(u8),
-    /// Only network 18 takes another preamble than 12.
+    /// Only network id 18 allows a preamble other than 12.
     Preamble(u8),
-    /// The channel, with half its bandwidth on either side, lies in no band of the region.
+    /// The channel, with half its bandwidth on either side, is not entirely in a band of the region.
     Band {
         /// The region.
         region: Region,
-        /// The centre.
+        /// The centre frequency in hertz.
         band_hz: u32,
-        /// The bandwidth.
+        /// The bandwidth in hertz.
         bandwidth_hz: u32,
     },
-    /// More than is allowed in the region.
+    /// The power is higher than the region allows.
     Power {
         /// The region.
         region: Region,
-        /// The power.
+        /// The power in dBm.
         power_dbm: u8,
     },
-    /// The module demodulates factors up to 9 at 125 kHz, 10 at 250 kHz, 11 at 500 kHz.
+    /// The module demodulates only factors up to 9 at 125 kHz, 10 at 250 kHz, and 11 at 500 kHz.
     SpreadingFactor {
-        /// The factor.
+        /// The spreading factor.
         spreading_factor: u8,
-        /// The bandwidth.
+        /// The bandwidth in hertz.
         bandwidth_hz: u32,
     },
-    /// The channel never allows a frame as long as the longest packet, which would therefore wait for nothing.
+    /// The channel never allows a frame as long as the longest packet, so this packet would wait for ever.
     Airtime {
-        /// That packet's time on air.
+        /// The time on air of the longest packet, in microseconds.
         airtime_us: u32,
     },
 }
@@ -110,7 +110,7 @@ impl fmt::Display for SetupError {
 }
 
 impl Setup {
-    /// The rule that holds for the duty of this radio; also checks all the rest.
+    /// Check all settings, and return the rule that limits how much this radio may send.
     pub fn check(&self) -> Result<DutyRule, SetupError> {
         if !matches!(self.network_id, 3..=15 | OPEN_NETWORK_ID) {
             return Err(SetupError::NetworkId(self.network_id));
@@ -121,7 +121,7 @@ impl Setup {
         }
         let (region, band_hz) = (self.region, self.band_hz);
         let bandwidth_hz = self.modulation.bandwidth().hz();
-        // Bandwidth codes 7, 8, 9 allow factors up to 9, 10, 11.
+        // Bandwidth codes 7, 8 and 9 allow factors up to 9, 10 and 11.
         let spreading_factor = self.modulation.spreading_factor();
         if spreading_factor > (self.modulation.bandwidth() as u8).saturating_add(2) {
             return Err(SetupError::SpreadingFactor {
@@ -147,7 +147,7 @@ impl Setup {
         Ok(rule)
     }
 
-    /// The commands, each to be sent once the one before was answered with `+OK`.
+    /// The commands, in order. Each is sent after the module has answered the one before with `+OK`.
     pub const fn commands(&self) -> [Command<'static>; 5] {
         [
             Command::Address(self.address),
@@ -212,7 +212,7 @@ mod tests {
         );
     }
 
-    /// What one setting allows, another may forbid.
+    /// Settings are checked together, because one setting may forbid what another one allows.
     #[test]
     fn settings_are_checked_together() {
         let short = Setup {
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// A channel lies in a band of its own region as a whole, or it is refused; in the other region's band too.
+    /// A channel that is not entirely in a band of its own region is refused, even if it is in a band of the other region.
     #[test]
     fn a_channel_outside_the_region_is_refused() {
         let between = Setup {
@@ -278,7 +278,7 @@ mod tests {
         );
     }
 
-    /// Factor 9 at 125 kHz with the strongest code and the longest preamble holds the channel for more than 400 ms: never in US915.
+    /// Factor 9 at 125 kHz with the strongest coding rate and the longest preamble occupies the channel for more than 400 ms, which US915 never allows.
     #[test]
     fn a_packet_longer_than_the_dwell_is_refused_before_anything_is_sent() {
         let slow = Modulation::new(9, Bandwidth::Khz125, 4, 24).unwrap();
@@ -298,7 +298,7 @@ mod tests {
         assert!(european.check().is_ok(), "Europe knows no dwell");
     }
 
-    /// Of every setup that is taken, the longest packet goes as soon as the bucket is full.
+    /// With every accepted setup, the longest packet can be sent as soon as the bucket is full.
     #[test]
     fn no_packet_of_an_allowed_setup_waits_for_ever() {
         let mut allowed = 0;
@@ -333,7 +333,7 @@ mod tests {
         assert!(allowed > 50, "{allowed}");
     }
 
-    /// Band and power are never left to what the module came with.
+    /// Band and power are always set, so that the module never uses its factory settings.
     #[test]
     fn band_and_power_are_always_set() {
         let commands = EU.commands();

@@ -1,6 +1,6 @@
-//! The air between two radios: what is lost, doubled or damaged on the way.
+//! The air between two radios, where frames are lost, doubled or damaged.
 
-/// A small generator; the same seed gives the same run.
+/// A small random number generator. The same seed gives the same run.
 pub struct Dice(u64);
 
 impl Dice {
@@ -30,12 +30,12 @@ impl Dice {
     }
 }
 
-/// What a channel does to frames.
+/// How a channel treats frames.
 #[derive(Clone, Copy, Debug)]
 pub struct Air {
-    /// The share of frames that are lost each way, over a long time.
+    /// The share of frames that is lost in each direction, over a long time.
     pub loss: f64,
-    /// Whether they are lost in bursts (Gilbert-Elliott) of twenty seconds on average.
+    /// Whether frames are lost in bursts (Gilbert-Elliott) of twenty seconds on average.
     pub bursts: bool,
     /// The share of frames that a module reports twice.
     pub duplication: f64,
@@ -56,7 +56,7 @@ impl Air {
 
 const BAD_MEAN_MS: f64 = 20_000.0;
 
-/// One direction between two radios.
+/// One direction of the channel between two radios.
 pub struct Path {
     air: Air,
     is_bad: bool,
@@ -72,7 +72,7 @@ impl Path {
         }
     }
 
-    /// Loss in the good and in the bad state, and the share of time that is bad, which together give the loss asked for.
+    /// The loss in the good state, the loss in the bad state, and the share of time in the bad state. Together they give the configured loss.
     fn states(&self) -> (f64, f64, f64) {
         let (good, bad) = (self.air.loss / 4.0, 0.95);
         (good, bad, (self.air.loss - good) / (bad - good))
@@ -95,10 +95,10 @@ impl Path {
         dice.chance(if self.is_bad { bad } else { good })
     }
 
-    /// What comes out of a frame: nothing, once, or twice; each maybe damaged.
+    /// Send a frame through the channel. It arrives never, once or twice, and each copy may be damaged.
     ///
-    /// Damage is up to three bits anywhere, or a burst of up to 16 bits: kinds that the checksum always finds. Anything else passes it once in
-    /// 65,536 times, behind the checksum of the modulation itself, which the module applies first.
+    /// The damage is up to three bits anywhere, or a burst of up to 16 bits. The checksum always detects damage of these kinds. It misses other
+    /// damage once in 65,536 times, and only after such damage has passed the checksum of the modulation, which the module checks first.
     pub fn carry(&mut self, frame: &[u8], now_ms: u64, dice: &mut Dice) -> Vec<Vec<u8>> {
         if self.is_lost(now_ms, dice) {
             return Vec::new();
@@ -134,7 +134,7 @@ fn damage(frame: &mut [u8], dice: &mut Dice) {
     frame[start + 1] ^= pattern[1];
 }
 
-/// How much of any hour one radio was sending.
+/// Measures the longest time for which one radio was sending in any hour.
 #[derive(Default)]
 pub struct HourMeter {
     sent: std::collections::VecDeque<(u64, u64)>,

@@ -1,4 +1,4 @@
-//! The gateway node of the simulation: it believes, acknowledges, and orders.
+//! The gateway node of the simulation: it accepts packets, acknowledges them, and sends commands.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ pub(super) struct Gateway {
     pub(super) duty: Duty,
     pub(super) parser: Parser,
     pub(super) meter: HourMeter,
-    /// Acknowledgements that wait for the radio: when, to which node, the frame, and whether a command follows.
+    /// Acknowledgements that wait for the radio: the time, the node, the frame, and whether a command follows.
     pub(super) waiting: VecDeque<(u64, usize, Vec<u8>, bool)>,
     pub(super) busy_until_ms: u64,
     pub(super) command_counter: u32,

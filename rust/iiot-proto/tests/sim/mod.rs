@@ -1,4 +1,4 @@
-//! A simulation of nodes, gateway and air, shared by the test of the link and the example that prints its table.
+//! A simulation of nodes, gateway and air. The test of the link uses it, and so does the example that prints the table.
 
 #![allow(dead_code, reason = "test and example each use a part")]
 #![allow(clippy::unwrap_used, reason = "a simulation may fail by panicking")]
@@ -15,10 +15,10 @@ use iiot_proto::airtime::Modulation;
 use iiot_proto::duty::{DEFAULT_EU868_HZ, DutyRule};
 use plan::{Plan, Protocol};
 
-/// Loss each way, in percent, of the table.
+/// The rows of the table: the loss in each direction, in percent.
 pub const LOSSES: [u32; 4] = [0, 5, 20, 40];
 
-/// The default installation: three nodes, ten seconds, the 10 % sub-band of EU868.
+/// The default installation: three nodes, a reading every ten seconds, the 10 % sub-band of EU868.
 pub fn plan(loss_percent: u32, bursts: bool, frames: u64) -> Plan {
     let modulation = Modulation::DEFAULT;
     Plan {
@@ -36,7 +36,7 @@ pub fn plan(loss_percent: u32, bursts: bool, frames: u64) -> Plan {
     }
 }
 
-/// The original's installation: one node, the same channel.
+/// The installation of the original: one node, the same channel.
 pub fn original_plan(loss_percent: u32, bursts: bool, frames: u64) -> Plan {
     Plan {
         protocol: Protocol::Original,

@@ -1,4 +1,4 @@
-//! A sensor node of the simulation: it measures, sends, and obeys.
+//! A sensor node of the simulation: it measures, sends, and obeys commands.
 
 use iiot_proto::airtime::Modulation;
 use iiot_proto::duty::Duty;
@@ -21,10 +21,10 @@ pub(super) struct Node {
     pub(super) up: Path,
     pub(super) down: Path,
     pub(super) meter: HourMeter,
-    /// When each reading was measured, by its number.
+    /// The time of each measurement, indexed by the number of the reading.
     pub(super) measured_ms: Vec<u64>,
     pub(super) arrived: Vec<bool>,
-    /// Not yet arrived when the node restarted.
+    /// Whether each reading was lost because the node restarted before the reading had arrived.
     pub(super) forgotten: Vec<bool>,
     pub(super) obeyed: Vec<u32>,
     pub(super) restarts_dropped: u64,
@@ -65,7 +65,7 @@ pub(super) fn key() -> Key {
     Key::new(*b"sixteen bytes ok")
 }
 
-/// What node and gateway agree that reading `number` holds, so that a false one shows.
+/// The values that node and gateway expect in reading `number`, so that a false reading is noticed.
 pub(super) fn reading(number: u32) -> Reading {
     Reading {
         temperature_centidegrees: Some((number % 12_000) as i16 - 4_000),
@@ -84,7 +84,7 @@ pub(super) fn reading(number: u32) -> Reading {
 
 impl World {
     pub(super) fn measure(&mut self, index: usize) {
-        // Quartz drifts by some parts in a million, and a measurement takes a varying while.
+        // The quartz drifts by some parts in a million, and the duration of a measurement varies.
         let next_ms = self.now_ms + self.plan.interval_ms - 10 + self.dice.below(21);
         self.at(
             if self.plan.in_step {
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// The node loses what it keeps, and starts with another boot id.
+    /// The node loses the packets in its memory, and starts with another boot id.
     pub(super) fn restart(&mut self, index: usize) {
         let boot = self.dice.bits() as u16;
         let node = &mut self.nodes[index];

@@ -1,4 +1,4 @@
-//! What is to be simulated, and what came of it.
+//! The parameters of a simulation, and its results.
 
 use iiot_proto::airtime::Modulation;
 use iiot_proto::duty::DutyRule;
@@ -8,7 +8,7 @@ use super::channel::Air;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Ours,
-    /// One send, an acknowledgement without consequence.
+    /// The protocol of the original: a reading is sent once, and its acknowledgement has no effect.
     Original,
 }
 
@@ -20,29 +20,29 @@ pub struct Plan {
     pub interval_ms: u64,
     pub modulation: Modulation,
     pub rule: DutyRule,
-    /// New readings stop after so many frames on air; what is kept is then given ten minutes.
+    /// The number of frames on air after which nodes create no more readings. Kept packets then have ten minutes to arrive.
     pub frames: u64,
     pub seed: u64,
-    /// All nodes measure at the same moment.
+    /// Whether all nodes measure at the same moment.
     pub in_step: bool,
-    /// A node restarts on average once in so many readings.
+    /// The average number of readings between two restarts of a node.
     pub restarts: Option<u64>,
-    /// The other side is gone in this span.
+    /// The period in which the gateway is absent.
     pub silence_ms: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub offered: u64,
-    /// Of the offered, how many the gateway has.
+    /// The number of offered readings that the gateway has received.
     pub delivered: u64,
-    /// Delivered a second time.
+    /// The number of readings that were delivered a second time.
     pub doubled: u64,
-    /// Delivered, but never offered so, or with a time more than the link promises away from its own.
+    /// The number of delivered readings that were never offered with these values, or whose time differs from their own by more than the link promises.
     pub false_readings: u64,
-    /// Gone with a restart of their node.
+    /// The number of readings that were lost in a restart of their node.
     pub lost_in_restart: u64,
-    /// Dropped and counted by a sender.
+    /// The number of readings that a sender dropped and counted.
     pub dropped: u64,
     pub frames: u64,
     pub collided: u64,
@@ -51,11 +51,11 @@ pub struct Report {
     pub commands_done: u64,
     pub commands_unanswered: u64,
     pub commands_obeyed_twice: u64,
-    /// The fullest hour of any radio, in thousandths.
+    /// The largest share of any hour in which any radio was sending, in thousandths.
     pub worst_hour_per_mille: f64,
     pub airtime_per_reading_ms: f64,
     pub hours: f64,
-    /// From measuring to delivery: the middle one, and the 99th of a hundred.
+    /// The time from the measurement to the delivery: the median and the 99th percentile.
     pub delay_ms: (u32, u32),
 }
 

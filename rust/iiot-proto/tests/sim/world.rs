@@ -1,7 +1,6 @@
-//! Sensor nodes, a gateway node and the air between them, in simulated time, with the very state machines of the firmware.
+//! Sensor nodes, a gateway node and the air between them, in simulated time, with the state machines of the firmware.
 //!
-//! Frames pass the module's own language on both sides: what a machine wants to send is written as a command, and what arrives is read from
-//! `+RCV` lines.
+//! Both sides use the language of the radio module. A frame to send is written as a command, and an arriving frame is read from `+RCV` lines.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,7 +12,7 @@ use super::gateway::Gateway;
 use super::node::Node;
 use super::plan::{Plan, Report};
 
-/// The address of the gateway node; nodes have 1, 3, 4 and so on.
+/// The address of the gateway node. The other nodes have 1, 3, 4 and so on.
 pub const GATEWAY: u8 = 2;
 pub const OUTBOX: usize = 64;
 
@@ -27,9 +26,9 @@ pub(super) enum Happening {
 
 struct OnAir {
     id: u64,
-    /// The node, or `None` for the gateway.
+    /// The sending node, or `None` for the gateway.
     from: Option<usize>,
-    /// The node it is for, or `None` for the gateway.
+    /// The receiving node, or `None` for the gateway.
     to: Option<usize>,
     start_ms: u64,
     end_ms: u64,
@@ -83,7 +82,7 @@ impl World {
         world
     }
 
-    /// Run to the end.
+    /// Run the simulation to its end.
     pub fn run(mut self) -> Report {
         let mut last_ms = None;
         while let Some(Reverse((at_ms, _, happening))) = self.queue.pop() {
@@ -149,7 +148,7 @@ impl World {
         self.queue.push(Reverse((at_ms, self.order, happening)));
     }
 
-    /// Hand a frame to a radio, as the command that the module takes.
+    /// Pass a frame to a radio, as a command of the module.
     pub(super) fn transmit(&mut self, from: Option<usize>, to: Option<usize>, frame: Vec<u8>) {
         let address = to.map_or(GATEWAY, |index| self.nodes[index].address);
         let mut command = [0; MAX_COMMAND_BYTES];
@@ -189,7 +188,7 @@ impl World {
             return;
         };
         let sent = &self.air[at];
-        // Two frames at once at a receiver are both lost, and a radio that sends hears nothing.
+        // If two frames arrive at a receiver at once, both are lost. A radio that is sending receives nothing.
         let overlaps = |other: &OnAir| {
             other.id != id && other.start_ms < sent.end_ms && sent.start_ms < other.end_ms
         };

@@ -1,4 +1,4 @@
-//! The tables of what every packet begins with.
+//! The tables of the header, with which every packet begins.
 
 use std::fmt::Write as _;
 

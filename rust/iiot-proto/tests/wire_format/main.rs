@@ -1,7 +1,7 @@
-//! Holds `docs/wire-format.md` to the code: its tables are made here, from what the encoder does, and compared with what stands there.
+//! Compares `docs/wire-format.md` with the code. The test derives the tables from the encoder's output, and compares them with the document.
 //!
-//! Offsets and lengths are not copied from anywhere: two packets that differ in one field are encoded, and the bytes that differ are the field.
-//! With `IIOT_BLESS=1` the tables are written anew.
+//! Offsets and lengths are measured, not copied: the test encodes two packets that differ in one field, and the bytes that differ are this field.
+//! With `IIOT_BLESS=1`, the tables in the document are overwritten.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -56,7 +56,7 @@ fn module_errors() -> String {
     table
 }
 
-/// The document's tables are those of the code.
+/// The tables in the document are those that follow from the code.
 #[test]
 fn the_document_says_what_the_code_does() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/wire-format.md");

@@ -1,4 +1,4 @@
-//! Where a field lies, by what the encoder does.
+//! Finds the position of a field in the encoder's output.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ pub const PLAIN: Header = Header {
     boot: 0,
     seq: 0,
 };
-/// Where two encodings of the same length differ, the checksum aside: offset and length.
+/// The offset and the length of the part in which two encodings of the same length differ, apart from the checksum.
 pub fn difference(one: &[u8], other: &[u8]) -> (usize, usize) {
     assert_eq!(one.len(), other.len());
     let end = one.len() - CRC_BYTES;
@@ -31,7 +31,7 @@ pub fn difference(one: &[u8], other: &[u8]) -> (usize, usize) {
 
 pub type Row<T> = (&'static str, T, &'static str);
 
-/// Rows of fields, each with a value that changes all of its bytes; together they must cover the payload without a gap.
+/// The rows of a table of fields, each with a value that changes all bytes of the field. Together, the fields must cover the payload without a gap.
 pub fn fields<T: Copy>(
     rows: &[Row<T>],
     zero: T,

@@ -1,4 +1,4 @@
-//! The tables of what packets say.
+//! The tables of the payloads.
 
 use std::fmt::Write as _;
 
