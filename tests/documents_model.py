@@ -37,8 +37,6 @@ class Expected:
     unused_times: set[str] = field(default_factory=set)
     is_settled: bool = True
     """False if only the journal keeps some points apart: they have an uptime, or a time that is not believed."""
-    is_kept_apart: bool = True
-    """False if one point has the time of the document, and another has the same time as its own: the gateway gives them equal times."""
 
 
 def ignored(profile: dict[str, Any], topic: str | None, document: Any) -> str | None:
@@ -90,14 +88,25 @@ def expect(profile: dict[str, Any], topic: str | None, document: Any, now_ns: in
         return Expected(refused="no usable value", faults=faults)
     of_document = (None if is_array else own[0]) or (points[0][1] if len(points) == 1 else None)
     age_ms = next((age for age in ages if age is not None), 0)
-    return timed(profile, points, of_document, Expected(faults=faults), now_ns, now_ns - age_ms * MS)
+    by_field = not is_array and "point" not in profile
+    return timed(profile, points, of_document, Expected(faults=faults), now_ns, now_ns - age_ms * MS, by_field=by_field)
 
 
 def timed(
-    profile: dict[str, Any], points: list[tuple[Point, Moment | None]], of_document: Moment | None, to: Expected, now_ns: int, came_ns: int
+    profile: dict[str, Any],
+    points: list[tuple[Point, Moment | None]],
+    of_document: Moment | None,
+    to: Expected,
+    now_ns: int,
+    came_ns: int,
+    *,
+    by_field: bool,
 ) -> Expected:
-    """Add lines and publishes. Points without a time that is believed have that of the document, which is when it came if it has none."""
-    times, given = profile.get("time", {}), dict[tuple[str, int], int]()
+    """Add lines and publishes. Points without a time that is believed have that of the document, which is when it came if it has none.
+
+    Points of one series with equal times follow each other by a millisecond; with `by_field`, only if their fields are the same as well.
+    """
+    times, given = profile.get("time", {}), dict[tuple[str, str, int], int]()
 
     def believed(moment: Moment | None) -> int | None:
         known = moment is not None and moment.at_ns is not None and is_believed(times, moment.at_ns, now_ns)
@@ -113,15 +122,13 @@ def timed(
         doubted = moment is not None and believed(moment) is None and (document_ns is not None or (moment.at_ns or now_ns) >= now_ns)
         if len(points) > 1 and moment is not None and (moment.may_be_uptime or doubted):
             to.is_settled = False
-    if any(point.time is None for point, _moment in points) and any(point.time == of_document is not None for point, _moment in points):
-        to.is_kept_apart = False
     for point, moment in points:
         at_ns = believed(moment)
         at_ns = frame_ns if at_ns is None else at_ns
-        # Points of one series with equal times follow each other by a millisecond.
-        before = given.setdefault((point.series, at_ns), 0)
-        given[point.series, at_ns] += 1
         fields = ",".join(f"{name}={text}" for name, text in point.fields.items())
+        apart = (point.said, "".join(point.fields) if by_field else "", at_ns)
+        before = given.setdefault(apart, 0)
+        given[apart] += 1
         to.lines.append((f"{point.series} {fields}", at_ns + before * MS))
         to.publishes += point.publishes
     return to

@@ -199,10 +199,11 @@ class Drawing(Random):
             return {**table, **topics, "value": self.one(["{name}", "{kind}", "{a}", "b"])}
         return {**table, **topics, **self.lists(["tags", "fields", "booleans", "except", "integers"], PATTERNS)}
 
-    def point(self, series: Sequence[tuple[str, dict[str, str]]]) -> dict[str, Any]:
+    def point(self) -> dict[str, Any]:
         """Return a point of the long form."""
         drawn = self.keys(3, filter=FILTERS, each=EACH) | ({"time": self.times()} if self.happens(2) else {})
-        drawn["measurement"], drawn["tags"] = self.one(series)
+        drawn["measurement"] = self.one(["m", *TEMPLATES])
+        drawn["tags"] = self.keys(2, t=TEMPLATES, u=TEMPLATES, site=TEMPLATES)
         level = next((name for name in ("name", "kind", "a") if f"{{{name}}}" in str(drawn.get("filter"))), None)
         names = self.some(["f", "g", "a", "b", "x y"], 4)
         drawn["fields"] = {name: self.field(level) for name in names}
@@ -210,13 +211,13 @@ class Drawing(Random):
             drawn["others"] = self.one([self.table(), self.table(), [self.table() for _ in range(self.randint(1, 3))]])
         return drawn
 
-    def metric(self, number: int) -> dict[str, Any]:
-        """Return a point of the short form. Its series is its own, because its values would not be kept apart from others of the series."""
+    def metric(self) -> dict[str, Any]:
+        """Return a point of the short form."""
         path = self.one(PATHS + WILD + WILD)
         wildcards = [f"{{{number}}}" for number in range(1, path.count("*") + 1)]
         drawn = {
             "path": path,
-            "measurement": f"k{number}{self.one(TEMPLATES)}",
+            "measurement": self.one(["m", *TEMPLATES]),
             "type": self.one(TYPES),
             **self.keys(2, field=["f", "x y"]),
         }
@@ -226,7 +227,7 @@ class Drawing(Random):
             drawn["topic"] = "safe"
         if drawn["type"] == "number" and self.happens(2):
             del drawn["type"]
-        return {**drawn, "tags": {"t": "-".join(wildcards), **self.keys(3, u=TEMPLATES, site=TEMPLATES)}}
+        return {**drawn, "tags": self.keys(2, t=["-".join(wildcards), *TEMPLATES], u=TEMPLATES, site=TEMPLATES)}
 
     def ignore(self, points: int) -> dict[str, Any]:
         """Return a rule for documents that are not telemetry. Without points, the gateway ignores none by paths and a filter together."""
@@ -239,8 +240,6 @@ class Drawing(Random):
     def profile(self) -> dict[str, Any]:
         """Return a profile."""
         metrics, points = self.one([(1, 0), (2, 0), (1, 1), (0, 1), (0, 2), (2, 2), (0, 3)])
-        # Points may give values of one series. They say so in the same words, because the gateway compares what the profile says.
-        series = [(f"{number}{self.one(TEMPLATES)}", self.keys(2, t=TEMPLATES, u=TEMPLATES, site=TEMPLATES)) for number in range(2)]
         belief = self.keys(4, earliest=["2010-01-01T00:00:00Z", "2023-11-14T22:30:00Z"], most_ahead_s=[0, 200_000_000])
         profile: dict[str, Any] = {
             "name": "model",
@@ -252,8 +251,8 @@ class Drawing(Random):
             },
             "receiver": self.keys(3, rssi=["a"], names=[["n1"]]),
             "sequence": [{"node": "n{name}", "seq": "seq"}, {"node": "n", "object": "nodes", "seq": "seq", "boot": "a"}],
-            "metric": [self.metric(number) for number in range(metrics)],
-            "point": [self.point(series) for _ in range(points)],
+            "metric": [self.metric() for _ in range(metrics)],
+            "point": [self.point() for _ in range(points)],
             "ignore": [self.ignore(points) for _ in range(self.randint(1, 2))],
         }
         for key, one_in in (("clock", 2), ("time", 1.5), ("sequence", 4), ("ignore", 4)):

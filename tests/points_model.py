@@ -39,6 +39,8 @@ class Point:
     """A point: its series and its fields as lines write them, and its time, if it has one."""
 
     series: str
+    said: str
+    """The series without the tags of the configuration, by which the gateway tells points apart."""
     fields: dict[str, str]
     publishes: list[Publish]
     time: Moment | None
@@ -109,10 +111,11 @@ class Part:
             if text is None:
                 continue
             own = {key: self.fill(template, known, self.at) for key, template in rule.get("tags", {}).items()}
-            series = series_of(self.fill(rule["measurement"], known, self.at), {**self.tags, **own})
+            measurement = self.fill(rule["measurement"], known, self.at)
+            series = series_of(measurement, {**self.tags, **own}), series_of(measurement, own)
             topics = [self.fill(rule["topic"], known, self.at, level_of)] if "topic" in rule else []
             publishes = [(topic, payload_of(value, kind), rule.get("retain", False)) for topic in topics]
-            yield Point(series, {escaped(rule.get("field", "value"), ", ="): text}, publishes, None)
+            yield Point(*series, {escaped(rule.get("field", "value"), ", ="): text}, publishes, None)
 
     def points(self) -> Iterator[Point]:
         """Give all points: those of metrics first, and of these, those without wildcards."""
@@ -200,7 +203,9 @@ class Making:
             measurement = self.part.fill(self.rule["measurement"], self.known, self.look)
             time = self.part.time(self.rule.get("time", {}), self.look)
             fields = {escaped(name, ", ="): text for name, text in self.fields.items()}
-            yield Point(series_of(measurement, {**self.part.tags, **self.brought, **own}), fields, self.publishes, time)
+            said = {**self.brought, **own}
+            series = series_of(measurement, {**self.part.tags, **said}), series_of(measurement, said)
+            yield Point(*series, fields, self.publishes, time)
 
     def others(self, table: dict[str, Any]) -> None:
         """Add the other values that a table finds."""

@@ -31,7 +31,7 @@ def check(profile: dict[str, Any], decoded: _native.Decoded, expected: Expected)
     in_order = sorted if any("*" in metric["path"] for metric in profile.get("metric", [])) else list
     lines = [line.rpartition(" ") for line in decoded.lines().decode().split("\n")[:-1]]
     assert in_order(head for head, _, _time in lines) == in_order(head for head, _time in expected.lines)
-    if expected.is_settled and expected.is_kept_apart:
+    if expected.is_settled:
         assert in_order((head, int(time)) for head, _, time in lines) == in_order(expected.lines)
     publishes = [(topic.decode(), payload.decode(), retain) for topic, payload, retain in decoded.publishes()]
     assert in_order(publishes) == in_order((f"pre/{topic}", payload, retain) for topic, payload, retain in expected.publishes)
@@ -138,6 +138,5 @@ def test_the_journal_keeps_all_values_and_keeps_them_apart(seed: int) -> None:
 
     heads = [head for document in expected for head, _time in document.lines]
     assert duplicates or Counter(head for head, _, _time in lines) == Counter(heads)
-    if all(document.is_kept_apart for document in expected):
-        values = [(series, field, time) for head, _, time in lines for series, field in fields_of(head)]
-        assert len(set(values)) == len(values)
+    values = [(series, field, time) for head, _, time in lines for series, field in fields_of(head)]
+    assert len(set(values)) == len(values)

@@ -56,6 +56,7 @@
 
 use toml::de::DeTable;
 
+use crate::keep_apart::sharing;
 use crate::metric_file::read_metric;
 use crate::path::Path;
 use crate::path_keys::{path, plain_paths, single, template};
@@ -89,6 +90,7 @@ pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
         faults.add(None, "too many combinations of wildcards and names");
     }
     (rules.single_metrics, rules.wild_metrics) = metrics(&rules);
+    rules.sharing = sharing(&rules);
     let long = (0..).zip(&rules.points).filter(|(_, p)| !p.is_short);
     rules.long_points = long.map(|(number, _)| number).collect();
     rules.takes_any_topic = rules.points.iter().any(|point| point.filters.is_empty());

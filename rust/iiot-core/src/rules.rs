@@ -209,6 +209,16 @@ pub(crate) struct ReceiverRule {
     pub(crate) names: Vec<String>,
 }
 
+/// In which documents values of the short form may have one series and field in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    #[default]
+    Never,
+    /// In those in which wildcards match.
+    WithWildcards,
+    Always,
+}
+
 /// The compiled rules of a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
@@ -236,6 +246,8 @@ pub(crate) struct Rules {
     pub(crate) single_metrics: Vec<SingleMetric>,
     /// The same of those with wildcards.
     pub(crate) wild_metrics: Vec<SingleMetric>,
+    /// In which documents values of the short form may overwrite each other.
+    pub(crate) sharing: Sharing,
     /// The points of the long form, by number.
     pub(crate) long_points: Vec<u32>,
     /// The first is the document.

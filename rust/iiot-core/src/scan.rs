@@ -88,7 +88,7 @@ pub struct Scan {
 
     /// Usable values; those of a point are adjacent.
     pub(crate) fields: Vec<FieldRef>,
-    /// The points, if the profile has any of the long form; else every value is a point of its own.
+    /// The points, if the profile has any of the long form, or if values would overwrite each other; else every value is a point of its own.
     pub(crate) points: Vec<PointRef>,
     pub(crate) has_points: bool,
     pub(crate) uptime_ms: Option<u64>,
@@ -197,7 +197,7 @@ impl Scan {
         self.device
     }
 
-    /// Whether the profile has points of the long form, which have times of their own.
+    /// Whether points may have times that differ from the time of the document.
     pub fn has_points(&self) -> bool {
         self.has_points
     }

@@ -32,6 +32,8 @@ pub(crate) fn common(
             tags.push((key, template.compile(&mut *address)));
         }
     }
+    // Two points with the same tags are one series, in whichever order the profile names the tags.
+    tags.sort_by(|(one, _), (other, _)| one.cmp(other));
     Some((measurement?.compile(address), tags))
 }
 

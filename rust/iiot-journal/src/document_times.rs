@@ -7,6 +7,7 @@ use crate::row::NewTimes;
 use crate::source::{Change, Clocks, Source};
 use iiot_core::clock::{Stamp, StampClock};
 use iiot_core::scan::earlier;
+use iiot_core::series_times::STEP_NS;
 
 impl Group {
     /// The time of a document that has none of its own: in a recording it follows the node's clock, otherwise it is the arrival.
@@ -106,6 +107,13 @@ impl Group {
         let not_remembered = memory.take_not_remembered();
         if not_remembered > 0 {
             self.count("times_not_remembered", not_remembered as i64);
+        }
+        let later_ms = points.iter().map(|point| point.later_ms).max();
+        let moved_ns = i64::from(later_ms.unwrap_or(0)).saturating_mul(STEP_NS);
+        if moved_ns > 0 && t.time.is_none() {
+            // The next document must not get the times of values that were moved.
+            let last = &mut clocks.stamp.last_stamp_ns;
+            *last = (*last).max(given.times.time_ns.saturating_add(moved_ns));
         }
         given.times.time_ns = earlier(given.times.time_ns, t.age_ms);
         Some(given.times)
