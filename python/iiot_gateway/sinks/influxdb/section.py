@@ -38,7 +38,7 @@ class InfluxdbSection(SinkSection):
     )
     read_token_file: str = path("", "A file that holds that token and nothing else; `influxdb init` writes one.", made_by="influxdb init")
     api: Literal["v2", "v1"] = text("v2", "v2 posts to /api/v2/write, v1 to /write?db=BUCKET.", "v2", "v1")
-    batch_lines: int = integer(5000, "Lines per request. The lines of one frame stay together, so a request may have a few more.", low=1, high=100000)
+    batch_lines: int = integer(5000, "Lines per request; a few more, so that a frame stays whole.", low=1, high=100000)
     batch_interval_ms: int = integer(1000, "How long the first line of a request waits for more.", low=0, high=60000)
     timeout_s: float = number(30.0, "A request that takes longer is repeated.", low=0.1, high=HOUR_S)
     suspect_after_s: float = number(
