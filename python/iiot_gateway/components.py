@@ -141,7 +141,7 @@ class SinkComponent(Component):
     """A sink."""
 
     build: Callable[[Building, str, Any], Sink]
-    """Makes the sink from the gateway, its name and its section, and registers it in the journal."""
+    """Makes the sink from the gateway, its name and its section. The journal knows the sink already."""
     metrics: tuple[Metric, ...] = ()
 
 
