@@ -102,6 +102,80 @@ def test_recorded_messages_bring_their_topics(folder: Path, capsys: pytest.Captu
     assert "no filter of the profile's points matches the topic plant/two/other" in shown
 
 
+NODE = '{"ts":%d,"id":"N2","n1":{"t":%s,"seq":%d}}'
+FIRMWARE_LINE = "[INFO ] JSON sent via VCP: %s\\n (node2_firmware src/main.rs:573)\n"
+
+
+def recording(*chunks: bytes) -> bytes:
+    """Return what `record` writes for a stream."""
+    at_s = 1_700_000_000
+    return b"iiot-recording 1 port\n" + b"".join(b"@%d000000000 %d\n%b\n" % (at_s + i, len(c), c) for i, c in enumerate(chunks))
+
+
+def test_a_log_is_read_as_a_source_reads_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text around a document belongs to no document; a cut document costs only itself; two documents may share a line."""
+    log = "[INFO ] UART INT: 47 bytes\n" + FIRMWARE_LINE % (NODE % (1000, "21.50", 1)) + FIRMWARE_LINE % '{"ts":2000,"n1":{"t":2'
+    (folder / "log").write_text(log + FIRMWARE_LINE % (NODE % (3000, "3", 3) + NODE % (4000, "4", 4)))
+
+    assert main(["profile", "test", "lora-bridge", "log"]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    whole = [NODE % (1000, "21.50", 1), NODE % (3000, "3", 3), NODE % (4000, "4", 4)]
+    assert [line[:21] for line in shown if line.startswith("{")] == [text[:21] for text in (whole[0], '{"ts":2000,"n1":{"t":2', *whole[1:])]
+    assert [line for line in shown if line in whole] == whole
+    assert [line.split()[2] for line in shown if line.startswith("  line")] == ["value=21.50", "value=3", "value=4"]
+    assert len([line for line in shown if line.startswith("  reject")]) == 1
+    assert shown[-1] == "4 documents: 3 points, 1 rejects"
+
+
+def test_a_recording_is_read_as_a_source_reads_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A document may be spread over chunks, and has the time at which its last chunk arrived. Only the wanted RTT channel is read."""
+    first, second = (NODE % (1000 * i, "21.50", i) for i in (1, 2))
+    (folder / "bytes").write_bytes(recording(b"21.5}}\n" + first[:20].encode(), first[20:].encode() + b"\n", second.encode()))
+    channels = f'[json] {first}\n[other] {{"n1":{{"t":99}}}}\n[json] {second[:30]}[other] a line\n[json] {second[30:]}\n'
+    (folder / "channels").write_bytes(recording(channels.encode()))
+    (folder / "config.toml").write_text('[gateway]\nrtt_channel = "json"\n')
+
+    for name in ("bytes", "channels"):
+        assert main(["profile", "test", "lora-bridge", name]) == 0, name
+        shown = capsys.readouterr().out.splitlines()
+        assert shown[0] == first, name
+        assert [line.split()[2] for line in shown if line.startswith("  line")] == ["value=21.50"] * 2, name
+        assert shown[-1] == "2 documents: 2 points, 0 rejects", name
+        if name == "bytes":
+            assert shown[1].endswith(" value=21.50 1700000001000000000")
+
+
+@pytest.mark.parametrize("command", ["profile", "decode"])
+def test_a_recording_of_messages_brings_its_topics(folder: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """Both commands read what `record` writes for a source with topics, and name the topic of a reject."""
+    messages = [(b"plant/two/dosing", b'{"actual":0.10}'), (b"plant/two/dosing", b'{"actual":')]
+    written = b"".join(b"@1700000000000000000 %d %d\n%b%b\n" % (len(t), len(p), t, p) for t, p in messages)
+    (folder / "messages").write_bytes(b"iiot-recording 2 broker\n" + written)
+    words = ["profile", "test", "plant.toml", "messages"] if command == "profile" else ["decode", "messages", "--profile", "plant.toml"]
+
+    assert main(words) == 1
+    shown = capsys.readouterr().out
+    assert "dosing,line=two actual_g=0.10 1700000000000000000" in shown
+    assert ("plant/two/dosing: " if command == "profile" else "reject under plant/two/dosing at byte ") in shown
+
+
+def test_a_recording_without_documents_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for `decode`, with the likely reason."""
+    (folder / "noise").write_bytes(recording(b"boot\n", b"ready\n"))
+
+    assert main(["profile", "test", "plant.toml", "noise"]) == 1
+    assert "noise holds no document in its 11 bytes" in capsys.readouterr().err
+
+
+def test_bare_texts_are_documents(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A profile whose points need no topic accepts them; they are not taken for a log without documents."""
+    (folder / "bare.toml").write_text('name = "bare"\n[[metric]]\npath = "."\nmeasurement = "m"\ntype = "any"\n')
+    (folder / "states").write_text("ON\n27.6\ntrue\n")
+
+    assert main(["profile", "test", "bare.toml", "states"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "3 documents: 3 points, 0 rejects"
+
+
 def test_the_template_is_a_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What it prints can be used as it stands, also with every line that is commented out."""
     assert main(["profile", "template"]) == 0
