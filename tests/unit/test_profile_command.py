@@ -228,3 +228,150 @@ def test_a_file_that_is_not_there_is_named(folder: Path, capsys: pytest.CaptureF
     """The message says which file it is."""
     assert main(["profile", "test", "plant.toml", "nowhere"]) == 1
     assert "nowhere cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+def unnamed(folder: Path, capsys: pytest.CaptureFixture[str], profile: str, documents: list[str], topic: str | None = None) -> list[str]:
+    """Return the lines about values that no path names."""
+    (folder / "mine.toml").write_text(f'name = "mine"\n{profile}')
+    (folder / "documents").write_text("".join(f"{document}\n" for document in documents))
+    assert main(["profile", "test", "mine.toml", "documents", *([] if topic is None else ["--topic", topic])]) == 0
+    *shown, sums = capsys.readouterr().out.splitlines()
+    assert sums.startswith(f"{len(documents)} documents: ")
+    return [line for line in shown if "no metric or point" in line]
+
+
+TEMPERATURE = '[[metric]]\npath = "n1.t"\nmeasurement = "t"\n'
+
+
+def test_a_value_that_no_path_names_is_named_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the number of its documents, also in a log, where a new value is often looked for. Rejected documents do not count."""
+    documents = ['{"n1":{"t":27.6,"lux":412.5}}', '{"n1":{"t":28},"fault":null,"a.b":[{"c":1},{"c":2}]}', '{"n1":{"t":27.6,"lux":412.5}}']
+    expected = ["n1.lux: no metric or point has this path (2 documents)", '"a.b"[*].c: no metric or point has this path (1 document)']
+
+    assert unnamed(folder, capsys, TEMPERATURE, documents) == expected
+
+    (folder / "log").write_text("".join(FIRMWARE_LINE % document for document in (*documents, '{"n1":{"lux":1}}', '{"n1":{"t')))
+    assert main(["profile", "test", "mine.toml", "log"]) == 1
+    assert capsys.readouterr().out.splitlines()[-3:-1] == expected
+
+
+EVERYTHING = """
+[clock]
+uptime_ms = "ts"
+packet_counter = "sts.rx"
+age_ms = "age"
+[time]
+path = ["at", "when"]
+format = "unix_s"
+device = "id"
+[[sequence]]
+node = "{name}"
+object = "raw"
+seq = "nodes.node3.seq"
+boot = "nodes.node3.boot"
+[receiver]
+rssi = "sig.rssi"
+snr = "sig.snr"
+[[metric]]
+path = "nodes.*.t"
+topic = "{where}/{1}"
+measurement = "{kind}"
+tags = { x = "{tags.x}" }
+unless = ["off"]
+[[metric]]
+path = '"a.b".c[0].d'
+measurement = "d"
+[[ignore]]
+name = "join"
+has = ["joined"]
+lacks = ["fcnt"]
+[[point]]
+each = "doses[*]"
+measurement = "dose"
+tags = { line = "{line}", pump = "{pump}" }
+time = { path = "dosed", format = "unix_s" }
+[point.fields]
+g = "number"
+ms = { path = "took.ms", type = "integer", topic = "{unit}/ms", unless = ["dry"] }
+"""
+
+
+def test_what_any_part_of_a_profile_uses_is_not_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Clock, time, sequence, receiver, templates, conditions, items and the values around them."""
+    document = {
+        "ts": 1,
+        "sts": {"rx": 1},
+        "age": 0,
+        "at": 1_700_000_000,
+        "when": 1_700_000_000,
+        "id": "x",
+        "name": "node3",
+        "raw": "AA",
+        "nodes": {"node3": {"t": 1, "seq": 1, "boot": 1}, "node4": {"t": 2}},
+        "sig": {"rssi": -50, "snr": 9},
+        "where": "hall",
+        "kind": "t",
+        "tags": {"x": "y"},
+        "off": False,
+        "a.b": {"c": [{"d": 0}, {"d": 1}]},
+        "fcnt": 1,
+        "doses": [{"g": 1, "took": {"ms": 5}, "pump": "A", "unit": "u", "dry": False, "dosed": 1_700_000_000}, {"g": 2}],
+        "line": "one",
+        "pump": "B",
+    }
+    assert unnamed(folder, capsys, EVERYTHING, [json.dumps(document)]) == []
+
+    document |= {"lux": 1, "nodes": {"node3": {"t": 1, "lux": 2}}, "doses": [{"g": 1, "took": {"s": 1}}], "g": 3, "tags": {"z": 1}}
+    paths = [line.split(": ")[0] for line in unnamed(folder, capsys, EVERYTHING, [json.dumps(document)])]
+    assert paths == ["nodes.node3.lux", "tags.z", "doses[*].took.s", "lux"]
+
+
+@pytest.mark.parametrize(
+    ("others", "document", "paths"),
+    [
+        ("", '{"a":1,"b":{"c":2},"d":[3]}', ["b.c", "d[*]"]),
+        ('flatten = "_"', '{"a":1,"b":{"c":2},"d":[3]}', []),
+        ('within = "data"', '{"data":{"a":1,"b":{"c":2}},"e":3}', ["data.b.c", "e"]),
+        ('within = "data"\nflatten = "_"\ntag_objects = ["meta"]', '{"data":{"b":{"c":2}},"meta":{"x":"y"},"e":3}', ["e"]),
+        ('value = "{kind}"', "27.6", []),
+    ],
+)
+def test_other_values_are_used_where_the_profile_takes_them(
+    folder: Path, capsys: pytest.CaptureFixture[str], others: str, document: str, paths: list[str]
+) -> None:
+    """`[point.others]` takes the values of one object, and those below only with `flatten`."""
+    profile = f'[[point]]\nfilter = "{{kind}}"\nmeasurement = "m"\n[point.others]\n{others}\n'
+
+    assert [line.split(":")[0] for line in unnamed(folder, capsys, profile, [document], "t")] == paths
+
+
+def test_items_have_their_own_values(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an array at the place of `each`, and of a document that is an array."""
+    others = '[[point]]\nmeasurement = "m"\neach = "d"\n[point.others]\n'
+    of_items = unnamed(folder, capsys, others, ['{"d":[{"x":1,"n":{"y":2}}],"outer":5}', '{"d":{"z":1}}'])
+    assert [line.split(":")[0] for line in of_items] == ["d[*].n.y", "outer"]
+
+    of_array = unnamed(folder, capsys, TEMPERATURE, ['[{"n1":{"t":1}},{"n1":{"t":2,"lux":3}}]'])
+    assert [line.split(":")[0] for line in of_array] == ["[*].n1.lux"]
+
+
+def test_only_the_points_of_the_topic_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A value that another topic's point has is unused under this topic, and the topic is named."""
+    other = '[[point]]\nfilter = "plant/+/level"\nmeasurement = "level"\nfields = { percent = "number" }\n'
+    profile = PROFILE.partition("\n[[point]]")[2]
+
+    shown = unnamed(folder, capsys, f"[[point]]{profile}{other}", ['{"actual":1,"percent":2}'], "plant/one/dosing")
+
+    assert shown == ["percent: no metric or point for topics such as plant/one/dosing has this path (1 document)"]
+
+
+def test_names_of_values_are_bounded_and_harmless(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A document may have any keys, and as many as it likes."""
+    document = json.dumps({"n1": {"t": 1}, "\x1b[2J": 1, "k" * 500: 1} | {f"k{i}": i for i in range(100)})
+
+    shown = unnamed(folder, capsys, TEMPERATURE, [document])
+
+    assert shown[0] == r'"\x1b[2J": no metric or point has this path (1 document)'
+    assert len(shown) == 51
+    assert max(map(len, shown)) < 200
+    assert shown[-1] == "no metric or point has any of further paths; only the first 50 are shown"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from iiot_gateway.cli.documents import DocumentFile, make_decoder
 from iiot_gateway.cli.single_documents import Message, StreamDecoder, is_log, messages
+from iiot_gateway.cli.unnamed_values import UnnamedValues
+from iiot_gateway.config.files import read_text
 from iiot_gateway.config.load import load
 from iiot_gateway.config.profile_template import TEMPLATE
 from iiot_gateway.config.wiring import PROFILES, profile_path, source_rules
@@ -50,16 +52,23 @@ def run(args: argparse.Namespace) -> int:
 
     config = load(args.config)
     given = source_rules(config, "profile", config.gateway)
-    decoder = make_decoder(read_profile(profile_path(Path(), args.profile)), given)
+    path = profile_path(Path(), args.profile)
+    decoder = make_decoder(read_profile(path), given)
+    unnamed = UnnamedValues(read_text(path))
     file = DocumentFile(args.file)
     documents = points = rejects = 0
     for message, decoded in _decoded(decoder, file, args.topic, given.max_document_bytes):
         _show(message, decoded)
+        # What a rejected document has is in its reject.
+        if decoded.points:
+            unnamed.add(message.topic, message.document)
         documents += decoded.documents
         points += decoded.points
         rejects += len(decoded.rejects())
     if not documents:
         raise GatewayError(file.without_documents)
+    for line in unnamed.lines():
+        print(line)
     print(f"{documents} documents: {points} points, {rejects} rejects")
     return 1 if rejects else 0
 
