@@ -346,10 +346,13 @@ def test_other_values_are_used_where_the_profile_takes_them(
 
 
 def test_items_have_their_own_values(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of an array at the place of `each`, and of a document that is an array."""
+    """Of an array at the place of `each`, and of a document that is an array. A bare item makes a point of the values around it."""
     others = '[[point]]\nmeasurement = "m"\neach = "d"\n[point.others]\n'
     of_items = unnamed(folder, capsys, others, ['{"d":[{"x":1,"n":{"y":2}}],"outer":5}', '{"d":{"z":1}}'])
     assert [line.split(":")[0] for line in of_items] == ["d[*].n.y", "outer"]
+
+    bare = '[[point]]\nmeasurement = "m"\neach = "d"\nfields = { outer = "number" }\n'
+    assert unnamed(folder, capsys, bare, ['{"d":7,"outer":5}', '{"d":[7,8],"outer":5}']) == []
 
     of_array = unnamed(folder, capsys, TEMPERATURE, ['[{"n1":{"t":1}},{"n1":{"t":2,"lux":3}}]'])
     assert [line.split(":")[0] for line in of_array] == ["[*].n1.lux"]

@@ -169,8 +169,8 @@ def _point_paths(point: dict[str, Any]) -> set[Steps]:
         return paths | of_items
     each = _steps(point["each"])
     begins = [each] if None in each else [each, (*each, None)]
-    # If an item does not have a path, the value is looked up in the document.
-    return paths | {(*begin, *path) for begin in begins for path in paths | of_items}
+    # A bare item makes a point too. If an item does not have a path, the value is looked up in the document.
+    return paths | set(begins) | {(*begin, *path) for begin in begins for path in paths | of_items}
 
 
 def _field(path: Steps) -> Steps:
