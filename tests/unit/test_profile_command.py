@@ -145,6 +145,18 @@ def test_a_recording_is_read_as_a_source_reads_it(folder: Path, capsys: pytest.C
             assert shown[1].endswith(" value=21.50 1700000001000000000")
 
 
+def test_an_excerpt_is_not_taken_for_a_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If another channel's text is within a document, only its faulty value is shown, whose path is in the profile."""
+    (folder / "log").write_text('[json] ready\n[other] boot\n[json] {"n1":{"t":1,[other] a line\n[json] "h":"5"}}\n')
+    (folder / "config.toml").write_text('[gateway]\nrtt_channel = "json"\n')
+
+    assert main(["profile", "test", "lora-bridge", "log"]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "5"
+    assert shown[-1] == "1 documents: 1 points, 1 rejects"
+    assert not any("no metric or point" in line for line in shown)
+
+
 @pytest.mark.parametrize("command", ["profile", "decode"])
 def test_a_recording_of_messages_brings_its_topics(folder: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     """Both commands read what `record` writes for a source with topics, and name the topic of a reject."""

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     for message, decoded in _decoded(decoder, file, args.topic, given.max_document_bytes):
         _show(message, decoded)
         # What a rejected document has is in its reject.
-        if decoded.points:
+        if decoded.points and message.is_whole:
             unnamed.add(message.topic, message.document)
         documents += decoded.documents
         points += decoded.points

@@ -22,6 +22,8 @@ class Message(NamedTuple):
 
     topic: str | None
     document: bytes
+    is_whole: bool = True
+    """If not, only an excerpt of the document is known."""
 
 
 class StreamDecoder:
@@ -51,11 +53,13 @@ class StreamDecoder:
         document = _last_document(self._text)
         # Behind a damaged document, the next one may have begun.
         self._text = last_line if document is None else b""
-        if document is None:
-            # The text of the channel is between that of others, or the document is damaged.
-            rejects = decoded.rejects()
-            document = rejects[-1][2].encode() if rejects else last_line.strip()
-        yield Message(None, document), decoded
+        if document is not None:
+            yield Message(None, document), decoded
+            return
+        # The document is damaged, or the text of another channel is between its parts.
+        rejects = decoded.rejects()
+        excerpt = rejects[-1][2].encode() if rejects else last_line.strip()
+        yield Message(None, excerpt, is_whole=False), decoded
 
 
 def messages(text: bytes, topic: str | None) -> Iterator[Message]:
