@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import iiot_gateway
+from servers import free_port
 
 GATEWAY = [sys.executable, "-m", "iiot_gateway"]
 LOG = """\
@@ -79,6 +80,54 @@ def test_a_number_beyond_all_numbers_is_a_wrong_argument(folder: Path) -> None:
 
     assert done.returncode == 2
     assert "expected a whole number above 0" in done.stderr
+
+
+def test_a_list_that_is_cut_says_so(folder: Path) -> None:
+    """With the number of all, so that nobody takes the newest for all of them. JSON stays a list."""
+    cut, whole = command(folder, "rejects", "--limit", "2"), command(folder, "rejects", "--limit", "3")
+
+    assert [line.split()[0] for line in cut.stdout.splitlines()] == ["#3", "#2", "2"]
+    assert cut.stdout.splitlines()[-1] == "2 of 3 rejects; `--limit N` shows more"
+    assert [line.split()[0] for line in whole.stdout.splitlines()] == ["#3", "#2", "#1"]
+
+    as_json = command(folder, "rejects", "--limit", "2", "--json")
+    assert [reject["id"] for reject in json.loads(as_json.stdout)] == [3, 2]
+    assert as_json.stderr == "2 of 3 rejects; `--limit N` shows more\n"
+
+
+REFUSED = """
+[gateway]
+profile = "mine.toml"
+[mqtt]
+broker_url = "embedded"
+[broker]
+listen = "127.0.0.1:%d"
+[http]
+enabled = false
+"""
+
+
+def test_rejects_are_chosen_by_source_and_sink(tmp_path: Path) -> None:
+    """The limit counts only those, so the many of a sink do not hide the few of the intake. A wrong name gets the right ones."""
+    (tmp_path / "mine.toml").write_text('name = "mine"\n[[metric]]\npath = "a"\nmeasurement = "a"\ntopic = "{node}/a"\n')
+    (tmp_path / "config.toml").write_text(REFUSED % free_port())
+    # The topics below `gateway` are the gateway's own, so the sink refuses these values.
+    (tmp_path / "log").write_text('{"b":1}\n' + '{"node":"gateway","a":1}\n' * 3)
+    assert command(tmp_path, "replay", "log", "--speed", "max", "--once").returncode == 3
+
+    def ids(*words: str) -> list[str]:
+        return [line.split()[0] for line in command(tmp_path, "rejects", *words).stdout.splitlines()]
+
+    intake = next(str(reject["id"]) for reject in listed(tmp_path) if reject["sink"] is None)
+    assert ids("--sink", "intake", "--limit", "1") == ids("--sink", "intake", "--source", "replay") == [f"#{intake}"]
+    assert len(ids("--source", "replay")) == 4
+    assert len(ids("--sink", "mqtt")) == 3
+    assert command(tmp_path, "rejects", "--sink", "mqtt", "--limit", "2").stdout.endswith("\n2 of 3 rejects; `--limit N` shows more\n")
+    for wrong in (("--sink", "mqqt"), ("--source", "replays")):
+        shown = command(tmp_path, "rejects", *wrong)
+        assert shown.stdout == "no such rejects; there are rejects of the sources replay and the sinks intake, mqtt\n"
+        assert shown.returncode == 0
+    assert command(tmp_path, "rejects", "retry", "--sink", "mqtt").returncode == 1
 
 
 MENDED = '[gateway]\nprofile = "mine.toml"\n[http]\nenabled = false\n'

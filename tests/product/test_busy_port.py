@@ -21,7 +21,7 @@ def port() -> Iterator[Port]:
 
 
 def test_record_of_a_busy_port_is_an_error_with_the_reason(gateway: Gateway, port: Port, tmp_path: Path) -> None:
-    """No file is left, so the next attempt is not in the way of itself."""
+    """The remedy names the gateway. No file is left, so the next attempt is not in the way of itself."""
     gateway.configure(f'[serial]\nport = "{port.device}"\n')
     other = os.open(port.device, os.O_RDWR | os.O_NOCTTY)
     fcntl.flock(other, fcntl.LOCK_EX)
@@ -30,6 +30,7 @@ def test_record_of_a_busy_port_is_an_error_with_the_reason(gateway: Gateway, por
 
     assert done.returncode == 1
     assert "nothing was recorded: serial was port_busy" in done.stderr
+    assert "a running gateway" in done.stderr
     assert not (tmp_path / "port.rec").exists()
     os.close(other)
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iiot_gateway.cli.documents import DocumentFile, make_decoder
 from iiot_gateway.config.load import load
 from iiot_gateway.config.wiring import profile_path, source_rules
-from iiot_gateway.errors import GatewayError
 from iiot_gateway.visible import visible, visible_bytes
 
 if TYPE_CHECKING:
     from iiot_gateway._native import Decoded, Decoder
-    from iiot_gateway.sources.recorded_file import RecordedFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,61 +28,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print topics, lines and rejects in their order. Return 1 if there was a reject, or if the file is damaged or has no document."""
-    from iiot_gateway import _native
     from iiot_gateway.profile import read_profile
-    from iiot_gateway.sources.recorded_file import RecordedFile
 
     config = load(args.config)
     given = source_rules(config, "decode", config.gateway)
     profile = read_profile(profile_path(Path(), args.profile) if args.profile else given.profile)
-    decoder = _native.Decoder(
-        profile,
-        topic_prefix=given.topic_prefix,
-        tags=given.tags,
-        max_document_bytes=given.max_document_bytes,
-        rtt_channel=given.rtt_channel,
-    )
-    try:
-        file = RecordedFile(args.file)
-        seen_bytes = documents = rejects = 0
-        ignored: Counter[str] = Counter()
-        for length, decoded in _decoded(decoder, file):
-            seen_bytes += length
-            documents += decoded.documents
-            ignored.update(decoded.ignored)
-            rejects += _print(decoded, args.only)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise GatewayError(f"{args.file} cannot be read: {error.strerror}") from error
-    if file.damage:
-        print(f"iiot-gateway: {args.file}: {file.damage}", file=sys.stderr)
+    file = DocumentFile(args.file)
+    documents = rejects = 0
+    ignored: Counter[str] = Counter()
+    for topic, decoded in _decoded(make_decoder(profile, given), file):
+        documents += decoded.documents
+        ignored.update(decoded.ignored)
+        rejects += _print(topic, decoded, args.only)
     if ignored:
         named = ", ".join(f"{count} {name}" for name, count in ignored.items())
         print(f"iiot-gateway: ignored, as the profile says: {named}", file=sys.stderr)
     if not documents:
-        print(f"iiot-gateway: {args.file} {file.without_documents(seen_bytes)}", file=sys.stderr)
-    return 1 if rejects or file.damage or not documents else 0
+        print(f"iiot-gateway: {file.without_documents}", file=sys.stderr)
+    return 1 if rejects or file.is_damaged or not documents else 0
 
 
-def _decoded(decoder: Decoder, file: RecordedFile) -> Iterator[tuple[int, Decoded]]:
-    """Yield the length of each chunk in bytes, and its decoded documents."""
-    for arrival_ns, chunk in file.chunks():
-        yield len(chunk), decoder.push(chunk, time.time_ns() if arrival_ns is None else arrival_ns)
-    yield 0, decoder.finish(time.time_ns())
+def _decoded(decoder: Decoder, file: DocumentFile) -> Iterator[tuple[str | None, Decoded]]:
+    """Yield what chunks and messages give, each message with its topic."""
+    for arrival_ns, topic, content in file.pieces():
+        at_ns = time.time_ns() if arrival_ns is None else arrival_ns
+        yield topic, decoder.push(content, at_ns) if topic is None else decoder.message(content, at_ns, topic=topic)
+    yield None, decoder.finish(time.time_ns())
 
 
-def _print(decoded: Decoded, only: str | None) -> int:
+def _print(topic: str | None, decoded: Decoded, only: str | None) -> int:
     out = sys.stdout.buffer
     if only in (None, "topics"):
-        for topic, payload, retain in decoded.publishes():
-            out.write(b"%b = %b%b\n" % (visible_bytes(topic), visible_bytes(payload), b" (retained)" if retain else b""))
+        for published, payload, retain in decoded.publishes():
+            out.write(b"%b = %b%b\n" % (visible_bytes(published), visible_bytes(payload), b" (retained)" if retain else b""))
     if only in (None, "lines"):
         # Split at line feeds only.
         out.writelines(visible_bytes(line) + b"\n" for line in decoded.lines().split(b"\n") if line)
     rejects = decoded.rejects()
     if only in (None, "rejects"):
+        under = "" if topic is None else f" under {visible(topic)}"
         for offset, reason, excerpt in rejects:
-            out.write(f"reject at byte {offset}: {visible(reason)}: {visible(excerpt)}\n".encode())
+            out.write(f"reject{under} at byte {offset}: {visible(reason)}: {visible(excerpt)}\n".encode())
     out.flush()
     return len(rejects)

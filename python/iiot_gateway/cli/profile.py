@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import codecs
-import json
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from iiot_gateway.cli.documents import DocumentFile, make_decoder
+from iiot_gateway.cli.single_documents import Message, StreamDecoder, is_log, messages
+from iiot_gateway.cli.unnamed_values import UnnamedValues
+from iiot_gateway.config.files import read_text
 from iiot_gateway.config.load import load
 from iiot_gateway.config.profile_template import TEMPLATE
 from iiot_gateway.config.wiring import PROFILES, profile_path, source_rules
 from iiot_gateway.errors import GatewayError
-from iiot_gateway.sources.recorded_file import RecordedFile
 from iiot_gateway.visible import visible, visible_bytes
 
 if TYPE_CHECKING:
-    from iiot_gateway._native import Decoded
+    from iiot_gateway._native import Decoded, Decoder
 
 LONGEST_SHOWN = 100
-
-
-class Message(NamedTuple):
-    """A document, and the topic under which it came."""
-
-    topic: str | None
-    document: bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="?",
         default="-",
-        help="one JSON document, or one per line; lines of `mosquitto_sub -F %%j` bring their topics along; standard input by default",
+        help="one JSON document, or one per line; a log or a recording, as for `decode`; or lines of `mosquitto_sub -F %%j`, with topics; "
+        "standard input by default",
     )
     test.add_argument("--topic", metavar="TOPIC", help="the topic under which the documents came")
 
@@ -55,67 +48,54 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "template":
         print(TEMPLATE if args.name is None else profile_path(Path(), args.name).read_text(encoding="utf-8"), end="")
         return 0
-    from iiot_gateway import _native
     from iiot_gateway.profile import read_profile
 
     config = load(args.config)
     given = source_rules(config, "profile", config.gateway)
-    decoder = _native.Decoder(
-        read_profile(profile_path(Path(), args.profile)),
-        topic_prefix=given.topic_prefix,
-        tags=given.tags,
-    )
+    path = profile_path(Path(), args.profile)
+    decoder = make_decoder(read_profile(path), given)
+    unnamed = UnnamedValues(read_text(path))
+    file = DocumentFile(args.file)
     documents = points = rejects = 0
-    for message in _messages(_read(args.file), args.topic):
-        decoded = decoder.message(message.document, time.time_ns(), topic=message.topic)
+    for message, decoded in _decoded(decoder, file, args.topic, given.max_document_bytes):
         _show(message, decoded)
-        documents += 1
+        # What a rejected document has is in its reject.
+        if decoded.points and message.is_whole:
+            unnamed.add(message.topic, message.document)
+        documents += decoded.documents
         points += decoded.points
         rejects += len(decoded.rejects())
+    if not documents:
+        raise GatewayError(file.without_documents)
+    for line in unnamed.lines():
+        print(line)
     print(f"{documents} documents: {points} points, {rejects} rejects")
     return 1 if rejects else 0
 
 
-def _read(path: str) -> bytes:
-    """Return the content of a file, unpacked and as UTF-8. Print its faults to standard error."""
-    try:
-        with closing(RecordedFile(path)) as file:
-            content = b"".join(chunk for _arrival, chunk in file.chunks()).removeprefix(codecs.BOM_UTF8)
-    except OSError as error:
-        raise GatewayError(f"{path} cannot be read: {error.strerror}") from error
-    if file.damage:
-        print(f"iiot-gateway: {path}: {file.damage}", file=sys.stderr)
-    if not content.strip():
-        raise GatewayError(f"{path} {file.without_documents(len(content))}")
-    return content
+def _decoded(decoder: Decoder, file: DocumentFile, topic: str | None, most_bytes: int) -> Iterator[tuple[Message, Decoded]]:
+    """Yield each document with its result. `topic` replaces the topics of the file."""
+    stream = StreamDecoder(decoder, most_bytes)
+    text = bytearray()
+    for arrival_ns, own_topic, content in file.pieces():
+        if own_topic is not None:
+            message = Message(topic or own_topic, content)
+            yield message, decoder.message(content, _at(arrival_ns), topic=message.topic)
+        elif arrival_ns is None or topic is not None:
+            text += content
+        else:
+            yield from stream.push(content, arrival_ns)
+    whole = bytes(text)
+    if topic is None and is_log(whole):
+        yield from stream.push(whole, time.time_ns())
+    else:
+        for message in messages(whole, topic):
+            yield message, decoder.message(message.document, time.time_ns(), topic=message.topic)
+    yield from stream.finish(time.time_ns())
 
 
-def _messages(content: bytes, topic: str | None) -> Iterator[Message]:
-    """Yield the whole text if it is one document, otherwise each line that is not blank."""
-    whole = content.strip()
-    lines = [line for line in whole.splitlines() if line.strip()]
-    if len(lines) > 1 and _is_json(whole):
-        lines = [whole]
-    for line in lines:
-        yield _message(line, topic)
-
-
-def _message(line: bytes, topic: str | None) -> Message:
-    """Read a line: a message with its own topic, if the line has that form, otherwise a document."""
-    if topic is None:
-        with suppress(ValueError, RecursionError):
-            match json.loads(line):
-                case {"topic": str(own), "payload": str(payload)}:
-                    return Message(own, payload.encode())
-    return Message(topic, line)
-
-
-def _is_json(content: bytes) -> bool:
-    try:
-        json.loads(content)
-    except (ValueError, RecursionError):
-        return False
-    return True
+def _at(arrival_ns: int | None) -> int:
+    return time.time_ns() if arrival_ns is None else arrival_ns
 
 
 def _show(message: Message, decoded: Decoded) -> None:

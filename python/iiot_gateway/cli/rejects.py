@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import sys
 from typing import Any
 
 from iiot_gateway.config.load import load
 from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, GatewayUnreachable
 from iiot_gateway.visible import visible
+
+MOST_COUNTED = 100_000
+"""More rejects than these are not counted or looked through, so that an answer stays below some 50 MB."""
+INTAKE = "intake"
+"""What stands for the sink in rejects of documents and values that were not accepted."""
 
 
 def count(text: str) -> int:
@@ -24,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the list and the retry."""
     parser.add_argument("action", nargs="?", choices=["list", "retry"], default="list")
     parser.add_argument("--limit", type=count, default=100, metavar="N", help="how many to list; 100 by default")
+    parser.add_argument("--source", metavar="NAME", help="list only those of this source")
+    parser.add_argument("--sink", metavar="NAME", help=f"list only those of this sink; {INTAKE} for data that was not accepted")
     parser.add_argument("--id", type=count, metavar="N", help="with retry: only this one")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -32,19 +40,40 @@ def run(args: argparse.Namespace) -> int:
     """List or retry rejects."""
     config = load(args.config)
     if args.action == "retry":
+        if args.source is not None or args.sink is not None:
+            raise GatewayError("--source and --sink go with the list")
         result = _retry(config, args.id)
         print(json.dumps(result) if args.json else ", ".join(f"{number} {key.replace('_', ' ')}" for key, number in result.items()))
         return 0
     if args.id is not None:
         raise GatewayError("--id goes with retry")
-    rejects = _list(config, args.limit)
+    known = _list(config, max(args.limit, MOST_COUNTED))
+    wanted = [reject for reject in known if args.source in (None, reject["source"]) and args.sink in (None, _sink(reject))]
+    shown = wanted[: args.limit]
     if args.json:
-        print(json.dumps(rejects, indent=2))
-    elif not rejects:
+        print(json.dumps(shown, indent=2))
+    elif shown:
+        print("\n".join(visible(_line(reject)) for reject in shown))
+    elif not known:
         print("no rejects")
     else:
-        print("\n".join(visible(_line(reject)) for reject in rejects))
+        print(visible(_others(known)))
+    if len(shown) < len(wanted):
+        total = f"more than {len(wanted)}" if len(known) == MOST_COUNTED else str(len(wanted))
+        # JSON stays a list.
+        print(f"{len(shown)} of {total} rejects; `--limit N` shows more", file=sys.stderr if args.json else sys.stdout)
     return 0
+
+
+def _sink(reject: dict[str, Any]) -> str:
+    return reject["sink"] or INTAKE
+
+
+def _others(rejects: list[dict[str, Any]]) -> str:
+    """Return a line about rejects of which none has the wanted source and sink."""
+    sources = ", ".join(sorted({reject["source"] for reject in rejects}))
+    sinks = ", ".join(sorted({_sink(reject) for reject in rejects}))
+    return f"no such rejects; there are rejects of the sources {sources} and the sinks {sinks}"
 
 
 def _list(config: Config, limit: int) -> list[dict[str, Any]]:
@@ -78,7 +107,6 @@ def _retry(config: Config, reject_id: int | None) -> dict[str, int]:
 
 def _line(reject: dict[str, Any]) -> str:
     at = dt.datetime.fromtimestamp(reject["at_ns"] / 1e9, tz=dt.UTC).isoformat(timespec="seconds")
-    where = reject["sink"] or "intake"
     place, topic = reject.get("place") or "", reject.get("topic") or ""
     origin = reject["source"]
     # The place of a message is its topic already.
@@ -86,4 +114,4 @@ def _line(reject: dict[str, Any]) -> str:
         origin += f" under {topic}"
     if place:
         origin += f" at {place}"
-    return f"#{reject['id']}  {at}  {where}  {origin}: {reject['reason']}: {reject['excerpt']}"
+    return f"#{reject['id']}  {at}  {_sink(reject)}  {origin}: {reject['reason']}: {reject['excerpt']}"

@@ -24,7 +24,7 @@ USB_PATTERN = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})(?::(.+))?")
 REMEDY = {
     "port_missing": "plug the adapter in, or correct the port; `ls /dev/serial/by-id` shows what is there",
     "port_forbidden": "add this user to the group dialout (sudo usermod -aG dialout USER), then log in again",
-    "port_busy": "close the other program that reads the port",
+    "port_busy": "close the other program that reads the port (a terminal, a running gateway)",
     "unplugged": "plug the adapter in again; the gateway goes on by itself",
     "port_failed": "read the detail",
 }
