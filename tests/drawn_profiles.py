@@ -123,8 +123,6 @@ class Drawing(Random):
             "age": self.count(),
             "seq": self.count(),
             "off": self.one([True, False, "true", Number("1")]),
-            # Of a metric with `unless`. The gateway reports a value that is left out if its type is wrong, so this one fits.
-            "safe": self.one(["on", True, Number("7.0")]),
             # It can always be a field: the gateway says of any other value, too, that its name is taken.
             "value": Number(self.one(["3", "-4.50"])),
         }
@@ -222,8 +220,7 @@ class Drawing(Random):
         }
         drawn |= self.publishing(["t", "n/{a}", "x{@device_id}", "/".join(["w", *wildcards])])
         if self.happens(4):
-            drawn, wildcards = {**drawn, "path": "safe", "type": "any", "unless": self.some(["off", "nodes.off", "b"])}, []
-            drawn["topic"] = "safe"
+            drawn["unless"] = self.some(["off", "nodes.off", "b"])
         if drawn["type"] == "number" and self.happens(2):
             del drawn["type"]
         return {**drawn, "tags": {"t": "-".join(wildcards), **self.keys(3, u=TEMPLATES, site=TEMPLATES)}}

@@ -249,7 +249,7 @@ impl Part<'_> {
                 }
                 continue;
             }
-            if is_left_out(field, self.document, scan, table) {
+            if is_left_out(field, self.document, |address| scan.value(table, address)) {
                 continue;
             }
             if let Address::Level(level) = field.address {

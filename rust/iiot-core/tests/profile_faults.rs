@@ -207,6 +207,35 @@ fn a_value_is_left_out_where_its_condition_is_true() {
 }
 
 #[test]
+fn a_value_that_is_left_out_may_have_any_type() {
+    //! With and without a wildcard, and in an item of an array.
+    let (profile, mut scan) = (Profile::parse(EVENTS).unwrap(), Scan::new());
+    for _ in 0..3 {
+        for (condition, faults) in [
+            (r#""mains":false"#, vec!["battery", "values.x"]),
+            (r#""mains":true"#, vec!["values.x"]),
+            (r#""unknown":true"#, vec![]),
+        ] {
+            let document = format!(r#"{{"battery":"full","values":{{"x":"?"}},{condition}}}"#);
+            assert!(
+                profile
+                    .decode(None, document.as_bytes(), &mut scan)
+                    .is_err()
+            );
+            let paths = |scan: &Scan| -> Vec<String> {
+                let faults = scan.value_faults().iter();
+                faults.map(|fault| fault.path.clone()).collect()
+            };
+            assert_eq!(paths(&scan), faults, "{document}");
+            let array = format!("[{document}]");
+            assert!(profile.decode(None, array.as_bytes(), &mut scan).is_err());
+            let of_item: Vec<String> = faults.iter().map(|path| format!("[0].{path}")).collect();
+            assert_eq!(paths(&scan), of_item, "{array}");
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_with_an_ignore_is_told_with_its_line() {
     //! A rule without a path would ignore everything.
     let text = "name = \"a\"\n[[metric]]\npath = \"a\"\nmeasurement = \"a\"\nunless = \"b\"\n\
