@@ -7,6 +7,7 @@ Comments name what is not drawn, because the gateway does not follow the rules t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -25,8 +26,19 @@ TOPICS = [None, "p/n1/t", "p/n1/t", "p/n 2/t", "p/27.50/t", "q/z", "q/-45e1", "p
 TEMPLATES = ["m", "{a}", "x{name}", "{nodes.a}-{b}", "{kind}", "{#}", "{@device_id}", "{name}{@id}", "#{a}"]
 PATTERNS = ["*", "a", "b", "nodes*", "*a", "?", "list_?", "n*_*a", "x y", "name"]
 
-UNITS = ["unix_s", "unix_ms", "unix_us", "unix_ns"]
-FORMATS = [*UNITS, "unix_s", "rfc3339", "auto", "auto", "uptime_ms", "unix_s_or_uptime_ms", "%Y-%m-%d %H:%M:%S%.f %z"]
+FORMATS = [
+    "unix_s",
+    "unix_ms",
+    "unix_us",
+    "unix_ns",
+    "unix_s",
+    "rfc3339",
+    "auto",
+    "auto",
+    "uptime_ms",
+    "unix_s_or_uptime_ms",
+    "%Y-%m-%d %H:%M:%S%.f %z",
+]
 IN_ZONES = ["local", "local", "%d.%m.%Y %H:%M", "%Y%m%d%H%M"]
 ZONES = ["Europe/Vienna", "UTC", "Asia/Kolkata"]
 UNIX = [
@@ -40,8 +52,11 @@ UNIX = [
     "5000",
     "0",
     "-1",
+    "1.69999e9",
+    "1.69999e+12",
+    "17e8",
+    "5e3",
 ]
-EXPONENTS = ["1.69999e9", "1.69999e+12", "17e8", "5e3"]
 DATES = [
     "2023-11-14T22:00:00Z",
     "2023-11-14t21:00:00.1234567891z",
@@ -57,7 +72,7 @@ DATES = [
 ]
 OFFSETS = ["2023-11-14 23:00:00.25+01:00", "2023-11-14T23:00:00-01:30"]
 SUITED = {
-    "unix_s": ["1699990000", "1699990000.5", "1500000000", "1800000000", "1420000000"],
+    "unix_s": ["1699990000", "1699990000.5", "1.69999e9", "1500000000", "1800000000", "1420000000"],
     "unix_ms": ["1699990000123", "1500000000000", "1800000000000.5"],
     "unix_us": ["1699990000123456", "1500000000000000"],
     "unix_ns": ["1699990000123456789", "1500000000000000000"],
@@ -109,7 +124,7 @@ class Drawing(Random):
     def time(self, texts: Sequence[str]) -> Any:
         """Return a time, or what stands in its place."""
         text = self.one(texts)
-        is_number = text.replace(".", "").replace("-", "", 1).isdigit() or text in EXPONENTS
+        is_number = re.fullmatch(r"-?\d+(\.\d+)?(e\+?\d+)?", text) is not None
         return self.one([Number(text) if is_number else text] * 3 + [text, self.one([Number("202311142130"), "", True, None, ["x"]])])
 
     def count(self) -> Any:
@@ -153,9 +168,6 @@ class Drawing(Random):
         rules = [profile.get("time", {}), *(rule.get("time", {}) for rule in profile.get("point", []))]
         used = {rule["format"] for rule in rules if "format" in rule}
         times = UNIX + DATES + 10 * [text for format_ in sorted(used) for text in SUITED[format_]]
-        if not any(format_ in UNITS or "%" in format_ for format_ in used):
-            # As a Unix time of a given unit, the gateway does not read a JSON number with an exponent.
-            times = times + EXPONENTS
         if not any(format_ == "local" or "%z" in format_ for format_ in used):
             # The format `local` reads such a text without its offset; `%z` and a space before it read more than the model.
             times = times + OFFSETS

@@ -80,7 +80,7 @@ impl TimeFormat {
     /// Read a time; `None` if it has another format or does not fit.
     pub(crate) fn read(&self, kind: Kind, text: &[u8]) -> Option<Moment> {
         let at = match (self, kind) {
-            (Self::Unix(power), Kind::Number | Kind::String) => {
+            (Self::Unix(power), Kind::Number | Kind::Scientific | Kind::String) => {
                 scaled(text, *power).map(|(time, _)| time)
             }
             (Self::Rfc3339, Kind::String) => rfc3339(text),

@@ -160,6 +160,28 @@ fields = { a = "number", b = "bool" }
     );
 }
 
+/// In each unit, as JSON may write a number.
+#[test]
+fn a_unix_time_may_have_an_exponent() {
+    for (format, at) in [
+        ("unix_s", "1.6e9"),
+        ("unix_s", "1600000000000e-3"),
+        ("unix_ms", "1.6E12"),
+        ("unix_us", "1.6e+15"),
+        ("unix_ns", "16e17"),
+    ] {
+        let text = format!(
+            "name = \"t\"\n[time]\npath = \"at\"\nformat = \"{format}\"\n[[metric]]\npath = \"a\"\nmeasurement = \"m\"\n"
+        );
+        let (profile, mut scan) = (Profile::parse(&text).unwrap(), Scan::new());
+        let document = format!(r#"{{"at":{at},"a":1}}"#);
+        let decoded = profile.scan(document.as_bytes(), &mut scan).unwrap();
+        let own = decoded.own_time(yields::NOON_NS, None);
+        assert_eq!(own, Some(1_600_000_000_000_000_000), "{format} {at}");
+        assert!(decoded.value_faults().is_empty(), "{format} {at}");
+    }
+}
+
 /// A bare value has its name from the topic: a number, a word, a text with and without quotes.
 #[test]
 fn a_bare_value_is_a_point() {
