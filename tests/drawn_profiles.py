@@ -237,13 +237,12 @@ class Drawing(Random):
             del drawn["type"]
         return {**drawn, "tags": {"t": "-".join(wildcards), **self.keys(3, u=TEMPLATES, site=TEMPLATES)}}
 
-    def ignore(self, points: int) -> dict[str, Any]:
-        """Return a rule for documents that are not telemetry. Without points, the gateway ignores none by paths and a filter together."""
+    def ignore(self) -> dict[str, Any]:
+        """Return a rule for documents that are not telemetry."""
         filter_ = {"filter": self.one(["p/n1/t", "q/+", ["r/#", "p/+/x"]])}
         paths = {"has": self.some(["off", "seq", "nodes.b", "."], 1), "lacks": self.some(["a", "b", "list"], 3)}
         paths = {key: value for key, value in paths.items() if value and self.happens(1.5)}
-        both = points > 0 or not paths
-        return {"name": self.one(["join", "ack"]), **paths, **(filter_ if both and (self.happens(2) or "has" not in paths) else {})}
+        return {"name": self.one(["join", "ack"]), **paths, **(filter_ if self.happens(2) or "has" not in paths else {})}
 
     def profile(self) -> dict[str, Any]:
         """Return a profile."""
@@ -263,7 +262,7 @@ class Drawing(Random):
             "sequence": [{"node": "n{name}", "seq": "seq"}, {"node": "n", "object": "nodes", "seq": "seq", "boot": "a"}],
             "metric": [self.metric(number) for number in range(metrics)],
             "point": [self.point(series) for _ in range(points)],
-            "ignore": [self.ignore(points) for _ in range(self.randint(1, 2))],
+            "ignore": [self.ignore() for _ in range(self.randint(1, 2))],
         }
         for key, one_in in (("clock", 2), ("time", 1.5), ("sequence", 4), ("ignore", 4)):
             if not self.happens(one_in):

@@ -21,7 +21,7 @@ pub(crate) fn enter(
     scan.joined.clear();
     scan.tags.clear();
     device::enter(rules, snapshot, scan);
-    if rules.long_points.is_empty() {
+    if !rules.reads_topics {
         return true;
     }
     scan.points.clear();

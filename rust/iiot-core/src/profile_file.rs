@@ -92,6 +92,13 @@ pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
     let long = (0..).zip(&rules.points).filter(|(_, p)| !p.is_short);
     rules.long_points = long.map(|(number, _)| number).collect();
     rules.takes_any_topic = rules.points.iter().any(|point| point.filters.is_empty());
+    if age == Age::Stored {
+        // No rule ignored the documents that are stored with the profile, whatever an earlier version understood by them.
+        rules.ignores.clear();
+    }
+    let mut ignores = rules.ignores.iter();
+    rules.reads_topics = !rules.long_points.is_empty()
+        || ignores.any(|rule| !rule.filters.is_empty() && !rule.is_of_topic());
     faults.into_result(rules)
 }
 

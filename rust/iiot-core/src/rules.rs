@@ -244,6 +244,8 @@ pub(crate) struct Rules {
     pub(crate) device_keys: Vec<String>,
     /// How many named levels all filters have.
     pub(crate) levels: u32,
+    /// What a document yields depends on its topic.
+    pub(crate) reads_topics: bool,
     /// Some point accepts documents that arrived under any topic, or under none.
     pub(crate) takes_any_topic: bool,
     /// Some field is the document itself, so that it may be a bare value.

@@ -185,6 +185,27 @@ fn a_document_that_the_profile_ignores_gives_nothing_but_its_name() {
 }
 
 #[test]
+fn a_document_is_ignored_by_its_topic_and_its_values_together() {
+    //! Also if no point has a filter. A document that is stored was not ignored, so a stored profile ignores none.
+    let text = "name = \"f\"\n[[ignore]]\nname = \"log\"\nfilter = \"plant/+/log\"\nhas = [\"level\"]\n\
+                [[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    let (profile, mut scan) = (Profile::parse(text).unwrap(), Scan::new());
+    let stored = Profile::stored(text).unwrap();
+    for (topic, document, is_ignored) in [
+        (Some("plant/x/log"), r#"{"a":1,"level":3}"#, true),
+        (Some("plant/x/log"), r#"{"a":1}"#, false),
+        (Some("plant/x/t"), r#"{"a":1,"level":3}"#, false),
+        (Some("plant/y/log"), r#"{"a":1,"level":3}"#, true),
+        (None, r#"{"a":1,"level":3}"#, false),
+    ] {
+        let topic = topic.map(str::as_bytes);
+        let found = profile.decode(topic, document.as_bytes(), &mut scan);
+        assert_eq!(found.is_err(), is_ignored, "{topic:?} {document}");
+        assert!(stored.decode(topic, document.as_bytes(), &mut scan).is_ok());
+    }
+}
+
+#[test]
 fn a_value_is_left_out_where_its_condition_is_true() {
     //! Only `true` is true, and only the metric with the condition is concerned.
     let (profile, mut scan) = (Profile::parse(EVENTS).unwrap(), Scan::new());
