@@ -24,7 +24,7 @@ FILTERS = ["p/{name}/t", "p/+/{kind}", "p/#", "q/{a}", ["p/{name}/t", "q/{name}"
 EXCEPT_FILTERS = ["p/+/t", "q/#", ["q/z", "r/+"]]
 TOPICS = [None, "p/n1/t", "p/n1/t", "p/n 2/t", "p/27.50/t", "q/z", "q/-45e1", "p", "r/s", "p//t"]
 TEMPLATES = ["m", "{a}", "x{name}", "{nodes.a}-{b}", "{kind}", "{#}", "{@device_id}", "{name}{@id}", "#{a}"]
-PATTERNS = ["*", "a", "b", "nodes*", "*a", "?", "list_?", "n*_*a", "x y", "name"]
+PATTERNS = ["*", "a", "b", "nodes*", "*a", "?", "list_?", "n*_*a", "x y", "name", "v*"]
 
 FORMATS = [
     "unix_s",
@@ -138,8 +138,7 @@ class Drawing(Random):
             "age": self.count(),
             "seq": self.count(),
             "off": self.one([True, False, "true", Number("1")]),
-            # It can always be a field: the gateway says of any other value, too, that its name is taken.
-            "value": Number(self.one(["3", "-4.50"])),
+            "value": self.scalar(),
         }
         drawn |= {key: value for key, value in special.items() if self.happens(4)}
         drawn |= {key: self.time(times) for key in ("at", "ts") if self.happens(1.5)}
@@ -204,9 +203,7 @@ class Drawing(Random):
             return self.one([topics, {**topics, "except": ["b"]}])
         table = self.keys(3, flatten=["_", ".", ""], within=["nodes", "list", "nodes.b"])
         table |= self.lists(["strings"], PATTERNS) | self.lists(["tag_objects"], ["nodes", "nodes.b", "a"])
-        if self.happens(3):
-            # With `value`, the gateway writes no integer, and says of a value that would be no field that its name is taken.
-            return {**table, **topics, "value": self.one(["{name}", "{kind}", "{a}", "b"])}
+        table |= self.keys(3, value=["{name}", "{kind}", "{a}", "b"])
         return {**table, **topics, **self.lists(["tags", "fields", "booleans", "except", "integers"], PATTERNS)}
 
     def point(self, series: Sequence[tuple[str, dict[str, str]]]) -> dict[str, Any]:

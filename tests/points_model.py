@@ -225,7 +225,7 @@ class Making:
                     self.fault(path, "a text or boolean that the profile does not name", value)
                 case "measured" | "integer" | "string" as kind if name == chosen:
                     self.add("value", value, kind, path, table, wanted)
-                case "measured" | "integer" | "string" if chosen and name == "value":
+                case "measured" | "integer" | "string" if chosen and name == "value" and name in can_be:
                     self.fault(path, NAME_TAKEN, value)
                 case "measured" | "integer" | "string" as kind:
                     self.add(name, value, kind, path, table)

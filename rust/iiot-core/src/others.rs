@@ -125,17 +125,15 @@ impl Adding<'_> {
         let values = walk.values.iter().enumerate();
         for (at, named) in values.filter(|(_, named)| named.value.kind != Kind::Missing) {
             let Named { start, end, value } = *named;
-            if let (Some((chosen, field)), Some(wanted)) = (chosen, wanted) {
-                if chosen == at {
-                    self.push(field, wanted, value, scan);
-                    continue;
+            let own = (start, end);
+            let place = match (chosen, wanted) {
+                (Some((chosen, field)), Some(wanted)) if chosen == at => Some((field, wanted)),
+                (Some((_, field)), _) if name(scan, own) == self.value_name(field).as_bytes() => {
+                    None
                 }
-                if name(scan, (start, end)) == self.value_name(field).as_bytes() {
-                    self.fault((start, end), value, ValueFaultReason::NameTaken, scan);
-                    continue;
-                }
-            }
-            self.one((start, end), value, scan);
+                _ => Some((self.others.field, own)),
+            };
+            self.one(own, value, place, scan);
         }
         if let Some(value) = walk.left_out {
             too_many(value, scan);
@@ -172,7 +170,7 @@ impl Adding<'_> {
         let own = self.value_name(*field).as_bytes();
         match self.others.of(own, value.kind) {
             Use::Field(value_type) => match usable(value, value_type, self.document) {
-                Ok(true) => self.push(*field, wanted, value, scan),
+                Ok(true) => self.push(*field, wanted, typed(value, value_type), scan),
                 Ok(false) => {}
                 Err(reason) => self.fault(wanted, value, reason, scan),
             },
@@ -181,8 +179,8 @@ impl Adding<'_> {
         }
     }
 
-    /// A value with a name.
-    fn one(&self, (start, end): Name, value: Value, scan: &mut Scan) {
+    /// A value with a name. `place` is the field that it is, if it is one, and the name of the field; none if another value has this name.
+    fn one(&self, (start, end): Name, value: Value, place: Option<(u32, Name)>, scan: &mut Scan) {
         let own = name(scan, (start, end));
         let reason = match self.others.of(own, value.kind) {
             Use::Nothing => return,
@@ -200,10 +198,12 @@ impl Adding<'_> {
                 return;
             }
             Use::Field(value_type) => match usable(value, value_type, self.document) {
-                Ok(true) => {
-                    let value = typed(value, value_type);
-                    return self.push(self.others.field, (start, end), value, scan);
-                }
+                Ok(true) => match place {
+                    Some((field, name)) => {
+                        return self.push(field, name, typed(value, value_type), scan);
+                    }
+                    None => ValueFaultReason::NameTaken,
+                },
                 Ok(false) => return,
                 Err(reason) => reason,
             },

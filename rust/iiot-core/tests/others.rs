@@ -369,6 +369,43 @@ fn values_stand_within_an_object() {
 }
 
 #[test]
+fn the_value_with_a_field_of_its_own_may_be_an_integer() {
+    //! By its name in the document; one without a name is called `value`.
+    let integers = "value = \"{type}\"\nintegers = [\"t\", \"value\"]";
+    let document = r#"{"type":"t","t":45000.0,"u":4.5e4}"#;
+    assert_eq!(of(integers, document), ["m value=45000i,u=4.5e4"]);
+    assert_eq!(of(integers, "4.5e4"), ["m value=45000i"]);
+    let other = "value = \"{type}\"\nintegers = [\"u\"]";
+    assert_eq!(of(other, document), ["m value=45000.0,u=45000i"]);
+    assert_eq!(of(other, "45000.0"), ["m value=45000.0"]);
+}
+
+#[test]
+fn only_a_field_can_have_the_name_of_the_value() {
+    //! A tag, a text that is no field, and a value that cannot be used stay what they are.
+    let taken = "value: another value has its name";
+    for (keys, inner, expected) in [
+        ("", "2", vec!["m value=1", taken]),
+        ("", r#""x""#, vec!["m value=1"]),
+        ("", "1e400", vec!["m value=1", "value: out of range"]),
+        ("tags = [\"value\"]", "2", vec!["m,value=2 value=1"]),
+        ("except = [\"value\"]", "2", vec!["m value=1"]),
+        (
+            "strings = []",
+            r#""x""#,
+            vec![
+                "m value=1",
+                "value: a text or boolean that the profile does not name",
+            ],
+        ),
+    ] {
+        let keys = format!("{keys}\nvalue = \"{{type}}\"");
+        let document = format!(r#"{{"type":"t","t":1,"value":{inner}}}"#);
+        assert_eq!(of(&keys, &document), expected, "{keys} {inner}");
+    }
+}
+
+#[test]
 fn values_of_objects_are_tags() {
     //! They are no fields, whether or not values are flattened; the last of equal keys counts, and a tag of the point comes before all.
     let document =
