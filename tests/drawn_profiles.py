@@ -62,6 +62,7 @@ DATES = [
     "2023-11-14t21:00:00.1234567891z",
     "2023-02-30T00:00:00Z",
     "2023-11-14T22:00:00",
+    "2023-11-14",
     "2023-10-29 02:30:00",
     "2023-03-26 02:30:00",
     "14.11.2023 21:30",
@@ -81,7 +82,14 @@ SUITED = {
     "uptime_ms": ["5000", "6000"],
     "unix_s_or_uptime_ms": ["5000", "1699990000", "1699990000.5", "17699990000"],
     "%Y-%m-%d %H:%M:%S%.f %z": ["2023-11-14 20:00:00 +0530", "2023-11-14 20:00:00.75 -0100"],
-    "local": ["2023-11-14T22:00:00", "2023-10-29 02:30:00", "2023-03-26 02:30:00", "2023-11-14 21:30:00.125"],
+    "local": [
+        "2023-11-14T22:00:00",
+        "2023-11-14T22:00:00+01:00",
+        "2023-10-29T02:30:00+01:00",
+        "2023-10-29 02:30:00",
+        "2023-03-26 02:30:00",
+        "2023-11-14 21:30:00.125",
+    ],
     "%d.%m.%Y %H:%M": ["14.11.2023 21:30", "29.10.2023 02:30", "31.02.2023 10:00"],
     "%Y%m%d%H%M": ["202311142130", "202303260230"],
 }
@@ -167,8 +175,8 @@ class Drawing(Random):
         rules = [profile.get("time", {}), *(rule.get("time", {}) for rule in profile.get("point", []))]
         used = {rule["format"] for rule in rules if "format" in rule}
         times = UNIX + DATES + 10 * [text for format_ in sorted(used) for text in SUITED[format_]]
-        if not any(format_ == "local" or "%z" in format_ for format_ in used):
-            # The format `local` reads such a text without its offset; `%z` and a space before it read more than the model.
+        if not any("%z" in format_ for format_ in used):
+            # `%z` and a space before it read more than the model.
             times = times + OFFSETS
         return [self.document(times) for _ in range(self.randint(1, 4))]
 

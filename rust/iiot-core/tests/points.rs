@@ -182,6 +182,38 @@ fn a_unix_time_may_have_an_exponent() {
     }
 }
 
+/// An offset that the zone does not have at this time is a fault, and so is a date alone. Of an hour that occurs twice, the offset says which.
+#[test]
+fn a_local_time_may_have_the_offset_of_its_zone() {
+    let text = "name = \"t\"\n[time]\npath = \"at\"\nformat = \"local\"\nzone = \"Europe/Vienna\"\n\
+                [[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    let (profile, mut scan) = (Profile::parse(text).unwrap(), Scan::new());
+    for (at, second) in [
+        ("2023-11-14T10:00:00", Some(1_699_952_400)),
+        ("2023-11-14T10:00:00+01:00", Some(1_699_952_400)),
+        ("2023-11-14T10:00:00+05:00", None),
+        ("2023-11-14T10:00:00Z", None),
+        ("2023-11-14", None),
+        ("2023-10-29 02:30:00", Some(1_698_539_400)),
+        ("2023-10-29 02:30:00+02:00", Some(1_698_539_400)),
+        ("2023-10-29 02:30:00+01:00", Some(1_698_543_000)),
+    ] {
+        let document = format!(r#"{{"at":"{at}","a":1}}"#);
+        let decoded = profile.scan(document.as_bytes(), &mut scan).unwrap();
+        let own = decoded.own_time(yields::NOON_NS, None);
+        assert_eq!(
+            own,
+            second.map(|second: i64| second * 1_000_000_000),
+            "{at}"
+        );
+        assert_eq!(
+            decoded.value_faults().len(),
+            usize::from(own.is_none()),
+            "{at}"
+        );
+    }
+}
+
 /// A bare value has its name from the topic: a number, a word, a text with and without quotes.
 #[test]
 fn a_bare_value_is_a_point() {
