@@ -274,8 +274,7 @@ class Drawing(Random):
                 del profile[key]
         profile["ignore"] = [rule for rule in profile.get("ignore", []) if "has" in rule or "filter" in rule]
         for rule in profile["point"]:
-            if self.happens(3) and (metrics or "filter" in rule):
-                # If only this keeps a document away from a profile, the gateway does not say that no point is for its topic.
+            if self.happens(3):
                 rule["except_filter"] = self.one(EXCEPT_FILTERS)
         return {key: value for key, value in profile.items() if value != []}
 

@@ -91,7 +91,9 @@ pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
     (rules.single_metrics, rules.wild_metrics) = metrics(&rules);
     let long = (0..).zip(&rules.points).filter(|(_, p)| !p.is_short);
     rules.long_points = long.map(|(number, _)| number).collect();
-    rules.takes_any_topic = rules.points.iter().any(|point| point.filters.is_empty());
+    let mut points = rules.points.iter();
+    rules.takes_any_topic =
+        points.any(|point| point.filters.is_empty() && point.except_filters.is_empty());
     if age == Age::Stored {
         // No rule ignored the documents that are stored with the profile, whatever an earlier version understood by them.
         rules.ignores.clear();

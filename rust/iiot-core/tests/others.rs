@@ -319,6 +319,25 @@ fn of_several_paths_of_a_time_the_first_that_is_there_counts() {
 }
 
 #[test]
+fn a_point_for_any_topic_but_one_says_which_it_does_not_take() {
+    //! Without a filter, too. A document without a topic is taken.
+    let profile = "[[point]]\nexcept_filter = \"t/raw\"\nmeasurement = \"m\"\nothers = {}\n";
+    for topic in [Some("t/a"), None] {
+        assert_eq!(
+            yields(profile, topic, r#"{"v":1}"#),
+            ["m,site=north v=1 NOON"]
+        );
+    }
+    let seen = yields(profile, Some("t/raw"), r#"{"v":1}"#);
+    assert!(seen[0].starts_with("topic_not_accepted"), "{seen:?}");
+    let beside = format!("{profile}[[metric]]\npath = \"v\"\nmeasurement = \"n\"\n");
+    assert_eq!(
+        yields(&beside, Some("t/raw"), r#"{"v":1}"#),
+        ["n,site=north value=1 NOON"]
+    );
+}
+
+#[test]
 fn a_level_of_the_topic_can_be_a_field() {
     //! Of its type; a level that is none costs that field. Numbers keep their text, and integers are written as such.
     let profile = "[[point]]\nfilter = \"t/{n}/{s}\"\nmeasurement = \"m\"\nothers = {}\n[point.fields]\n\
