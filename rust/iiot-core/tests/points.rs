@@ -160,6 +160,21 @@ fields = { a = "number", b = "bool" }
     );
 }
 
+/// They are those of one document, not of an array before it.
+#[test]
+fn the_unused_times_of_an_array_are_forgotten() {
+    let text = "name = \"t\"\n[time]\npath = \"at\"\nformat = \"unix_s\"\n[[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    let (profile, mut scan) = (Profile::parse(text).unwrap(), Scan::new());
+    let mut unused = |document: &str| {
+        let decoded = profile
+            .decode(None, document.as_bytes(), &mut scan)
+            .unwrap();
+        decoded.unused_times(yields::NOON_NS).len()
+    };
+    assert_eq!(unused(r#"[{"at":5,"a":1},{"at":5,"a":2}]"#), 1);
+    assert_eq!(unused(r#"{"at":1600000000,"a":1}"#), 0);
+}
+
 /// In each unit, as JSON may write a number.
 #[test]
 fn a_unix_time_may_have_an_exponent() {
