@@ -58,7 +58,7 @@ impl PointRule {
 fn match_topic(rules: &Rules, scan: &mut Scan) {
     scan.applies.clear();
     scan.levels.clear();
-    scan.levels.resize(rules.levels as usize, 0..0);
+    scan.levels.resize(rules.level_names.len(), 0..0);
     let mut found = Vec::new();
     for &number in &rules.long_points {
         let Some(rule) = rules.points.get(number as usize) else {

@@ -1,12 +1,12 @@
 //! The rule for all other values of a point: which of them are tags, which are fields, and which are left out.
 
-use crate::faults::{path, tell, too_many};
+use crate::faults::{place, tell_in, too_many};
 use crate::flatten::Named;
 use crate::found::{Capture, Context, FieldRef, FoundTag, Value};
 use crate::kind::Kind;
 use crate::pattern::{Pattern, any_matches};
 use crate::render::{is_plain, push_template};
-use crate::rules::{FieldName, OthersRule, PointRule, Rules, ValueType};
+use crate::rules::{Address, FieldName, OthersRule, Rules, ValueType};
 use crate::scan::{Scan, ValueFaultReason};
 use crate::values::{typed, usable};
 
@@ -52,18 +52,18 @@ impl OthersRule {
 /// Add the other values of a part of the document to a point: fields, and tags.
 pub(crate) fn add(
     rules: &Rules,
-    rule: &PointRule,
     others: &OthersRule,
     table: u32,
     document: &[u8],
     part: Value,
     scan: &mut Scan,
 ) {
+    let found = others.within.and_then(|within| place(within, table, scan));
     let adding = Adding {
         rules,
-        rule,
         others,
         table,
+        home: found.map_or(table, |(table, _)| table),
         document,
     };
     let wanted = adding.wanted(scan);
@@ -73,17 +73,17 @@ pub(crate) fn add(
         _ => adding.bare(part, wanted, scan),
     }
     for (address, path) in &others.tag_objects {
-        let object = scan.value(table, *address);
-        adding.tag_object(object, path, scan);
+        adding.tag_object(*address, path, scan);
     }
 }
 
 /// The other values of one point.
 struct Adding<'a> {
     rules: &'a Rules,
-    rule: &'a PointRule,
     others: &'a OthersRule,
     table: u32,
+    /// The table of the item, or of the document, in which the values stand.
+    home: u32,
     document: &'a [u8],
 }
 
@@ -226,12 +226,14 @@ impl Adding<'_> {
     }
 
     /// The values of an object as tags.
-    fn tag_object(&self, object: Value, path: &str, scan: &mut Scan) {
+    fn tag_object(&self, address: Address, path: &str, scan: &mut Scan) {
+        let object = scan.value(self.table, address);
         if !object.is_there() {
             return;
         }
         if object.kind != Kind::Object {
-            tell(path.to_owned(), object, ValueFaultReason::NotAnObject, scan);
+            let home = place(address, self.table, scan).map_or(0, |(table, _)| table);
+            self.tell((home, path), object, ValueFaultReason::NotAnObject, scan);
             return;
         }
         let mut walk = std::mem::take(&mut scan.walk);
@@ -265,13 +267,11 @@ impl Adding<'_> {
         } else {
             format!("{}.{own}", self.others.path)
         };
-        let each = self.rules.scopes.get(self.rule.scope);
-        let each = each.and_then(|scope| scope.each);
-        let path = match each.and_then(|each| self::path(self.rules, 0, each)) {
-            Some(each) => format!("{each}.{path}"),
-            None => path,
-        };
-        tell(path, value, reason, scan);
+        self.tell((self.home, &path), value, reason, scan);
+    }
+
+    fn tell(&self, place: (u32, &str), value: Value, reason: ValueFaultReason, scan: &mut Scan) {
+        tell_in(self.rules, self.document, place, value, reason, scan);
     }
 }
 

@@ -242,8 +242,8 @@ pub(crate) struct Rules {
     pub(crate) scopes: Vec<Scope>,
     /// Tags of devices that templates name.
     pub(crate) device_keys: Vec<String>,
-    /// How many named levels all filters have.
-    pub(crate) levels: u32,
+    /// The named levels of all filters.
+    pub(crate) level_names: Vec<String>,
     /// What a document yields depends on its topic.
     pub(crate) reads_topics: bool,
     /// Some point accepts documents that arrived under any topic, or under none.

@@ -36,7 +36,7 @@ pub(crate) fn short_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
                     continue;
                 }
                 let refused = Refused {
-                    scope: 0,
+                    table: 0,
                     slot,
                     captures: None,
                     value,
@@ -85,7 +85,7 @@ fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
                         continue;
                     }
                     let refused = Refused {
-                        scope: 0,
+                        table: 0,
                         slot: value.slot,
                         captures: Some(value.captures),
                         value: value.value,

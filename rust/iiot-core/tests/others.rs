@@ -199,7 +199,7 @@ fn each_without_a_wildcard_begins_at_a_value() {
         [
             "m,id=7,site=north a=1 NOON",
             "m,id=7,site=north n_a=2 1700000000001000000",
-            "d.list.t: a text or boolean that the profile does not name",
+            "d.list[2].t: a text or boolean that the profile does not name",
         ]
     );
     assert_eq!(
@@ -209,6 +209,68 @@ fn each_without_a_wildcard_begins_at_a_value() {
     for nothing in [r#"{"d":{"list":null}}"#, r#"{"d":1}"#, "{}"] {
         assert!(yields(profile, None, nothing)[0].starts_with("nothing_usable"));
     }
+}
+
+#[test]
+fn a_fault_in_an_item_says_where_the_value_is() {
+    //! For each kind of value, in the item and beside the items, with and without a wildcard in the path of the items.
+    let document = r#"{"list":[{"x":1e400,"q":1},{"n":{"y":1e400},"z":1,"t":1,"at":"soon"}],"t":"warm","at":"late"}"#;
+    let faults = |each: &str, keys: &str| {
+        let profile = format!("[[point]]\neach = \"{each}\"\nmeasurement = \"m\"\n{keys}\n");
+        let seen = yields(&profile, None, document);
+        let faults = seen.into_iter().filter(|line| !line.starts_with("m,"));
+        faults.collect::<Vec<_>>()
+    };
+    let range = "out of range";
+    for each in ["list[*]", "list"] {
+        assert_eq!(faults(each, "others = {}"), [format!("list[0].x: {range}")]);
+        assert_eq!(
+            faults(each, "others = { flatten = \"_\" }"),
+            [
+                format!("list[0].x: {range}"),
+                format!("list[1].n_y: {range}")
+            ]
+        );
+        assert_eq!(
+            faults(
+                each,
+                "others = { within = \"n\" }\nfields = { q = \"number\" }"
+            ),
+            [format!("list[1].n.y: {range}")]
+        );
+        assert_eq!(
+            faults(
+                each,
+                "others = { tag_objects = [\"z\"], fields = [\"q\", \"t\"] }"
+            ),
+            ["list[1].z: not an object"]
+        );
+        assert_eq!(
+            faults(
+                each,
+                "fields = { q = \"number\", z = \"bool\", t = \"number\" }\ntime = { path = \"at\", format = \"auto\" }"
+            ),
+            [
+                "t: not a number",
+                "at: not a time in the profile's format",
+                "list[1].z: not true or false",
+                "list[1].at: not a time in the profile's format",
+            ]
+        );
+        let twice = "[[point.others]]\nexcept = [\"*\"]\nvalue = \"z\"\n[[point.others]]\nfields = [\"t\"]\n[[point.others]]\nfields = [\"t\"]";
+        assert_eq!(
+            faults(each, twice),
+            ["list[1].t: another value has its name"]
+        );
+    }
+    assert_eq!(
+        yields(
+            "[[point]]\neach = '\"a*\".*'\nmeasurement = \"m\"\nfields = { x = \"number\", y = \"number\" }\n",
+            None,
+            r#"{"a*":{"k*":{"x":1,"y":"?"}}}"#
+        ),
+        ["m,site=north x=1 NOON", "\"a*\".k*.y: not a number"]
+    );
 }
 
 #[test]
@@ -260,6 +322,25 @@ fn topics_of_except_filter_are_not_taken() {
         let seen = yields(profile, Some(topic), r#"{"v":1}"#);
         assert!(seen[0].starts_with("topic_not_accepted"), "{seen:?}");
     }
+}
+
+#[test]
+fn a_point_for_any_topic_but_one_says_which_it_does_not_take() {
+    //! Without a filter, too. A document without a topic is taken.
+    let profile = "[[point]]\nexcept_filter = \"t/raw\"\nmeasurement = \"m\"\nothers = {}\n";
+    for topic in [Some("t/a"), None] {
+        assert_eq!(
+            yields(profile, topic, r#"{"v":1}"#),
+            ["m,site=north v=1 NOON"]
+        );
+    }
+    let seen = yields(profile, Some("t/raw"), r#"{"v":1}"#);
+    assert!(seen[0].starts_with("topic_not_accepted"), "{seen:?}");
+    let beside = format!("{profile}[[metric]]\npath = \"v\"\nmeasurement = \"n\"\n");
+    assert_eq!(
+        yields(&beside, Some("t/raw"), r#"{"v":1}"#),
+        ["n,site=north value=1 NOON"]
+    );
 }
 
 #[test]
@@ -319,25 +400,6 @@ fn of_several_paths_of_a_time_the_first_that_is_there_counts() {
 }
 
 #[test]
-fn a_point_for_any_topic_but_one_says_which_it_does_not_take() {
-    //! Without a filter, too. A document without a topic is taken.
-    let profile = "[[point]]\nexcept_filter = \"t/raw\"\nmeasurement = \"m\"\nothers = {}\n";
-    for topic in [Some("t/a"), None] {
-        assert_eq!(
-            yields(profile, topic, r#"{"v":1}"#),
-            ["m,site=north v=1 NOON"]
-        );
-    }
-    let seen = yields(profile, Some("t/raw"), r#"{"v":1}"#);
-    assert!(seen[0].starts_with("topic_not_accepted"), "{seen:?}");
-    let beside = format!("{profile}[[metric]]\npath = \"v\"\nmeasurement = \"n\"\n");
-    assert_eq!(
-        yields(&beside, Some("t/raw"), r#"{"v":1}"#),
-        ["n,site=north value=1 NOON"]
-    );
-}
-
-#[test]
 fn a_level_of_the_topic_can_be_a_field() {
     //! Of its type; a level that is none costs that field. Numbers keep their text, and integers are written as such.
     let profile = "[[point]]\nfilter = \"t/{n}/{s}\"\nmeasurement = \"m\"\nothers = {}\n[point.fields]\n\
@@ -353,8 +415,8 @@ fn a_level_of_the_topic_can_be_a_field() {
         yields(profile, Some("t/007x/"), r#"{"v":1}"#),
         [
             "m,site=north v=1 NOON",
-            "{number} of the topic: not a number",
-            "{count} of the topic: not a whole number from -2^63 to 2^63-1",
+            "{n} of the topic: not a number",
+            "{n} of the topic: not a whole number from -2^63 to 2^63-1",
         ]
     );
     let faults = Profile::parse(
