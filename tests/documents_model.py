@@ -36,7 +36,7 @@ class Expected:
     faults: list[Fault] = field(default_factory=list)
     unused_times: set[str] = field(default_factory=set)
     is_settled: bool = True
-    """False if only the journal keeps some points apart: they have an uptime, or a time that is not believed."""
+    """False if only the journal keeps some points apart: they have an uptime, the time of the arrival, or a time that is not believed."""
 
 
 def ignored(profile: dict[str, Any], topic: str | None, document: Any) -> str | None:
@@ -120,7 +120,8 @@ def timed(
         elif moment is not None and believed(moment) is None:
             to.unused_times.add("not believed")
         doubted = moment is not None and believed(moment) is None and (document_ns is not None or (moment.at_ns or now_ns) >= now_ns)
-        if len(points) > 1 and moment is not None and (moment.may_be_uptime or doubted):
+        is_arrival = document_ns is None and moment is not None and believed(moment) == came_ns
+        if len(points) > 1 and moment is not None and (moment.may_be_uptime or doubted or is_arrival):
             to.is_settled = False
     for point, moment in points:
         at_ns = believed(moment)

@@ -7,6 +7,7 @@ Comments name what is not drawn, because the gateway does not follow the rules t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -23,10 +24,21 @@ FILTERS = ["p/{name}/t", "p/+/{kind}", "p/#", "q/{a}", ["p/{name}/t", "q/{name}"
 EXCEPT_FILTERS = ["p/+/t", "q/#", ["q/z", "r/+"]]
 TOPICS = [None, "p/n1/t", "p/n1/t", "p/n 2/t", "p/27.50/t", "q/z", "q/-45e1", "p", "r/s", "p//t"]
 TEMPLATES = ["m", "{a}", "x{name}", "{nodes.a}-{b}", "{kind}", "{#}", "{@device_id}", "{name}{@id}", "#{a}"]
-PATTERNS = ["*", "a", "b", "nodes*", "*a", "?", "list_?", "n*_*a", "x y", "name"]
+PATTERNS = ["*", "a", "b", "nodes*", "*a", "?", "list_?", "n*_*a", "x y", "name", "v*"]
 
-UNITS = ["unix_s", "unix_ms", "unix_us", "unix_ns"]
-FORMATS = [*UNITS, "unix_s", "rfc3339", "auto", "auto", "uptime_ms", "unix_s_or_uptime_ms", "%Y-%m-%d %H:%M:%S%.f %z"]
+FORMATS = [
+    "unix_s",
+    "unix_ms",
+    "unix_us",
+    "unix_ns",
+    "unix_s",
+    "rfc3339",
+    "auto",
+    "auto",
+    "uptime_ms",
+    "unix_s_or_uptime_ms",
+    "%Y-%m-%d %H:%M:%S%.f %z",
+]
 IN_ZONES = ["local", "local", "%d.%m.%Y %H:%M", "%Y%m%d%H%M"]
 ZONES = ["Europe/Vienna", "UTC", "Asia/Kolkata"]
 UNIX = [
@@ -40,13 +52,17 @@ UNIX = [
     "5000",
     "0",
     "-1",
+    "1.69999e9",
+    "1.69999e+12",
+    "17e8",
+    "5e3",
 ]
-EXPONENTS = ["1.69999e9", "1.69999e+12", "17e8", "5e3"]
 DATES = [
     "2023-11-14T22:00:00Z",
     "2023-11-14t21:00:00.1234567891z",
     "2023-02-30T00:00:00Z",
     "2023-11-14T22:00:00",
+    "2023-11-14",
     "2023-10-29 02:30:00",
     "2023-03-26 02:30:00",
     "14.11.2023 21:30",
@@ -57,7 +73,7 @@ DATES = [
 ]
 OFFSETS = ["2023-11-14 23:00:00.25+01:00", "2023-11-14T23:00:00-01:30"]
 SUITED = {
-    "unix_s": ["1699990000", "1699990000.5", "1500000000", "1800000000", "1420000000"],
+    "unix_s": ["1699990000", "1699990000.5", "1.69999e9", "1500000000", "1800000000", "1420000000"],
     "unix_ms": ["1699990000123", "1500000000000", "1800000000000.5"],
     "unix_us": ["1699990000123456", "1500000000000000"],
     "unix_ns": ["1699990000123456789", "1500000000000000000"],
@@ -66,7 +82,14 @@ SUITED = {
     "uptime_ms": ["5000", "6000"],
     "unix_s_or_uptime_ms": ["5000", "1699990000", "1699990000.5", "17699990000"],
     "%Y-%m-%d %H:%M:%S%.f %z": ["2023-11-14 20:00:00 +0530", "2023-11-14 20:00:00.75 -0100"],
-    "local": ["2023-11-14T22:00:00", "2023-10-29 02:30:00", "2023-03-26 02:30:00", "2023-11-14 21:30:00.125"],
+    "local": [
+        "2023-11-14T22:00:00",
+        "2023-11-14T22:00:00+01:00",
+        "2023-10-29T02:30:00+01:00",
+        "2023-10-29 02:30:00",
+        "2023-03-26 02:30:00",
+        "2023-11-14 21:30:00.125",
+    ],
     "%d.%m.%Y %H:%M": ["14.11.2023 21:30", "29.10.2023 02:30", "31.02.2023 10:00"],
     "%Y%m%d%H%M": ["202311142130", "202303260230"],
 }
@@ -109,7 +132,7 @@ class Drawing(Random):
     def time(self, texts: Sequence[str]) -> Any:
         """Return a time, or what stands in its place."""
         text = self.one(texts)
-        is_number = text.replace(".", "").replace("-", "", 1).isdigit() or text in EXPONENTS
+        is_number = re.fullmatch(r"-?\d+(\.\d+)?(e\+?\d+)?", text) is not None
         return self.one([Number(text) if is_number else text] * 3 + [text, self.one([Number("202311142130"), "", True, None, ["x"]])])
 
     def count(self) -> Any:
@@ -123,10 +146,7 @@ class Drawing(Random):
             "age": self.count(),
             "seq": self.count(),
             "off": self.one([True, False, "true", Number("1")]),
-            # Of a metric with `unless`. The gateway reports a value that is left out if its type is wrong, so this one fits.
-            "safe": self.one(["on", True, Number("7.0")]),
-            # It can always be a field: the gateway says of any other value, too, that its name is taken.
-            "value": Number(self.one(["3", "-4.50"])),
+            "value": self.scalar(),
         }
         drawn |= {key: value for key, value in special.items() if self.happens(4)}
         drawn |= {key: self.time(times) for key in ("at", "ts") if self.happens(1.5)}
@@ -155,11 +175,8 @@ class Drawing(Random):
         rules = [profile.get("time", {}), *(rule.get("time", {}) for rule in profile.get("point", []))]
         used = {rule["format"] for rule in rules if "format" in rule}
         times = UNIX + DATES + 10 * [text for format_ in sorted(used) for text in SUITED[format_]]
-        if not any(format_ in UNITS or "%" in format_ for format_ in used):
-            # As a Unix time of a given unit, the gateway does not read a JSON number with an exponent.
-            times = times + EXPONENTS
-        if not any(format_ == "local" or "%z" in format_ for format_ in used):
-            # The format `local` reads such a text without its offset; `%z` and a space before it read more than the model.
+        if not any("%z" in format_ for format_ in used):
+            # `%z` and a space before it read more than the model.
             times = times + OFFSETS
         return [self.document(times) for _ in range(self.randint(1, 4))]
 
@@ -194,9 +211,7 @@ class Drawing(Random):
             return self.one([topics, {**topics, "except": ["b"]}])
         table = self.keys(3, flatten=["_", ".", ""], within=["nodes", "list", "nodes.b"])
         table |= self.lists(["strings"], PATTERNS) | self.lists(["tag_objects"], ["nodes", "nodes.b", "a"])
-        if self.happens(3):
-            # With `value`, the gateway writes no integer, and says of a value that would be no field that its name is taken.
-            return {**table, **topics, "value": self.one(["{name}", "{kind}", "{a}", "b"])}
+        table |= self.keys(3, value=["{name}", "{kind}", "{a}", "b"])
         return {**table, **topics, **self.lists(["tags", "fields", "booleans", "except", "integers"], PATTERNS)}
 
     def point(self) -> dict[str, Any]:
@@ -223,19 +238,17 @@ class Drawing(Random):
         }
         drawn |= self.publishing(["t", "n/{a}", "x{@device_id}", "/".join(["w", *wildcards])])
         if self.happens(4):
-            drawn, wildcards = {**drawn, "path": "safe", "type": "any", "unless": self.some(["off", "nodes.off", "b"])}, []
-            drawn["topic"] = "safe"
+            drawn["unless"] = self.some(["off", "nodes.off", "b"])
         if drawn["type"] == "number" and self.happens(2):
             del drawn["type"]
         return {**drawn, "tags": self.keys(2, t=["-".join(wildcards), *TEMPLATES], u=TEMPLATES, site=TEMPLATES)}
 
-    def ignore(self, points: int) -> dict[str, Any]:
-        """Return a rule for documents that are not telemetry. Without points, the gateway ignores none by paths and a filter together."""
+    def ignore(self) -> dict[str, Any]:
+        """Return a rule for documents that are not telemetry."""
         filter_ = {"filter": self.one(["p/n1/t", "q/+", ["r/#", "p/+/x"]])}
         paths = {"has": self.some(["off", "seq", "nodes.b", "."], 1), "lacks": self.some(["a", "b", "list"], 3)}
         paths = {key: value for key, value in paths.items() if value and self.happens(1.5)}
-        both = points > 0 or not paths
-        return {"name": self.one(["join", "ack"]), **paths, **(filter_ if both and (self.happens(2) or "has" not in paths) else {})}
+        return {"name": self.one(["join", "ack"]), **paths, **(filter_ if self.happens(2) or "has" not in paths else {})}
 
     def profile(self) -> dict[str, Any]:
         """Return a profile."""
@@ -253,15 +266,14 @@ class Drawing(Random):
             "sequence": [{"node": "n{name}", "seq": "seq"}, {"node": "n", "object": "nodes", "seq": "seq", "boot": "a"}],
             "metric": [self.metric() for _ in range(metrics)],
             "point": [self.point() for _ in range(points)],
-            "ignore": [self.ignore(points) for _ in range(self.randint(1, 2))],
+            "ignore": [self.ignore() for _ in range(self.randint(1, 2))],
         }
         for key, one_in in (("clock", 2), ("time", 1.5), ("sequence", 4), ("ignore", 4)):
             if not self.happens(one_in):
                 del profile[key]
         profile["ignore"] = [rule for rule in profile.get("ignore", []) if "has" in rule or "filter" in rule]
         for rule in profile["point"]:
-            if self.happens(3) and (metrics or "filter" in rule):
-                # If only this keeps a document away from a profile, the gateway does not say that no point is for its topic.
+            if self.happens(3):
                 rule["except_filter"] = self.one(EXCEPT_FILTERS)
         return {key: value for key, value in profile.items() if value != []}
 

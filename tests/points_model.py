@@ -80,14 +80,14 @@ class Part:
                 self.count(sequence.get("boot"))
         return self.count(clock.get("age_ms"))
 
-    def time(self, rule: dict[str, Any], look: Callable[[str], Any]) -> Moment | None:
-        """Return the time at the first path of the rule that leads to a value."""
+    def time(self, rule: dict[str, Any], look: Callable[[str], Any], place: Callable[[str], str] = str) -> Moment | None:
+        """Return the time at the first path of the rule that leads to a value. `place` returns the whole path of what `look` finds."""
         for path in listed(rule.get("path")):
             value = look(path)
             if value is not None:
                 moment = read(rule, value)
                 if moment is None:
-                    self.faults.append((path, "not a time in the profile's format", shown(value)))
+                    self.faults.append((place(path), "not a time in the profile's format", shown(value)))
                 return moment
         return None
 
@@ -123,18 +123,25 @@ class Part:
             yield from self.metric(metric)
         for rule in self.profile.get("point", []):
             levels = accepted(rule, self.topic)
-            for item in items_of(rule.get("each"), self.document) if levels is not None else []:
-                yield from Making(self, rule, {**(levels or {}), "#": self.topic or ""}, item).points()
+            for place, item in items_of(rule.get("each"), self.document) if levels is not None else []:
+                yield from Making(self, rule, {**(levels or {}), "#": self.topic or ""}, place, item).points()
 
 
-def items_of(each: str | None, document: Any) -> list[Any]:
-    """Return the items of which a rule makes points."""
+def items_of(each: str | None, document: Any) -> list[tuple[str, Any]]:
+    """Return the items of which a rule makes points, each with its path."""
     if each is None:
-        return [document]
+        return [("", document)]
     if ANY in each:
-        return [item for _texts, item in matches(document, each)]
+        return [(replaced(each, texts), item) for texts, item in matches(document, each)]
     value = found_at(document, each)
-    return value if isinstance(value, list) else [] if value is None else [value]
+    if isinstance(value, list):
+        return [(f"{each}[{number}]", item) for number, item in enumerate(value)]
+    return [] if value is None else [(each, value)]
+
+
+def joined(item: str, path: str) -> str:
+    """Return a path in an item behind the path of the item."""
+    return path if not item else item if path == "." else f"{item}.{path}"
 
 
 @dataclass
@@ -145,6 +152,8 @@ class Making:
     rule: dict[str, Any]
     known: dict[str, str]
     """The named levels of the topic, and the topic as `#`."""
+    place: str
+    """The path of the item; empty for the document."""
     item: Any
     fields: dict[str, str] = field(default_factory=dict)
     publishes: list[Publish] = field(default_factory=list)
@@ -155,6 +164,10 @@ class Making:
         """Return the value at a path, in the item or else in the document."""
         value = found_at(self.item, path)
         return self.part.at(path) if value is None and "each" in self.rule and path != "." else value
+
+    def place_of(self, path: str) -> str:
+        """Return the whole path of what `look` finds."""
+        return path if found_at(self.item, path) is None else joined(self.place, path)
 
     def fault(self, path: str, reason: str, value: Any) -> None:
         """Report a value that cannot be used."""
@@ -168,7 +181,7 @@ class Making:
         if text is None:
             return
         if name in self.fields:
-            self.fault(name, NAME_TAKEN, value)
+            self.fault(joined(self.place, name), NAME_TAKEN, value)
             return
         self.fields[name] = text
         if "topic" in table:
@@ -181,7 +194,7 @@ class Making:
         is_number = kind != "string" and re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", text)
         value = Number(text) if is_number else text
         if text and (fault := fault_of(value, kind)):
-            self.fault(f"{{{name}}} of the topic", fault, Raw(""))
+            self.fault(f"{{{table['level']}}} of the topic", fault, Raw(""))
         elif text:
             self.add(name, value, kind, "", table)
 
@@ -195,13 +208,13 @@ class Making:
                 self.level(name, table)
             else:
                 path = table.get("path", name)
-                self.add(name, self.look(path), table.get("type", "number"), path, table)
+                self.add(name, self.look(path), table.get("type", "number"), self.place_of(path), table)
         for table in tables_of(self.rule):
             self.others(table)
         if self.fields:
             own = {key: self.part.fill(text, self.known, self.look) for key, text in self.rule.get("tags", {}).items()}
             measurement = self.part.fill(self.rule["measurement"], self.known, self.look)
-            time = self.part.time(self.rule.get("time", {}), self.look)
+            time = self.part.time(self.rule.get("time", {}), self.look, self.place_of)
             fields = {escaped(name, ", ="): text for name, text in self.fields.items()}
             said = {**self.brought, **own}
             series = series_of(measurement, {**self.part.tags, **said}), series_of(measurement, said)
@@ -222,7 +235,8 @@ class Making:
         can_be = [name for name, use in uses.items() if use not in ("", "tag", "unnamed") and fault_of(values[name], use) is None]
         chosen = next((name for name in (wanted, "value") if wanted and name in can_be), None)
         for name, value in values.items():
-            path = f"{within}.{wanted if is_bare else name}".removeprefix("None.")
+            own = str(wanted if is_bare else name)
+            path = joined(self.place, own) if within is None else f"{self.place_of(within)}.{own}"
             match uses[name]:
                 case "tag":
                     self.bring({name: value} if not is_bare else {})
@@ -230,7 +244,7 @@ class Making:
                     self.fault(path, "a text or boolean that the profile does not name", value)
                 case "measured" | "integer" | "string" as kind if name == chosen:
                     self.add("value", value, kind, path, table, wanted)
-                case "measured" | "integer" | "string" if chosen and name == "value":
+                case "measured" | "integer" | "string" if chosen and name == "value" and name in can_be:
                     self.fault(path, NAME_TAKEN, value)
                 case "measured" | "integer" | "string" as kind:
                     self.add(name, value, kind, path, table)
@@ -243,7 +257,7 @@ class Making:
             if isinstance(found, dict):
                 self.bring(named_values(found, None))
             elif found is not None:
-                self.fault(path, "not an object", found)
+                self.fault(self.place_of(path), "not an object", found)
 
     def bring(self, tags: dict[str, Any]) -> None:
         """Add tags of the document; the last one of a name counts."""

@@ -75,6 +75,12 @@ def by_size(text: str) -> int | None:
     return scaled(text, power)
 
 
+def offset_of(text: str) -> timedelta:
+    """Return an offset such as `+01:00`, `-0130` or `Z`."""
+    minutes = 0 if text in ("Z", "z") else int(text[1:3]) * 60 + int(text[-2:])
+    return timedelta(minutes=-minutes if text[0] == "-" else minutes)
+
+
 def calendar(found: re.Match[str] | None, zone: str | None) -> int | None:
     """Return the nanoseconds since 1970 of a date with an offset, or in a zone: of an hour that occurs twice, the first."""
     if found is None:
@@ -85,13 +91,7 @@ def calendar(found: re.Match[str] | None, zone: str | None) -> int | None:
         date = datetime(*(int(parts.get(name) or 0) for name in ("year", "month", "day", "hour", "minute", "second")))  # type: ignore[arg-type]  # noqa: DTZ001
     except ValueError:
         return None
-    if offset in ("Z", "z"):
-        date = date.replace(tzinfo=UTC)
-    elif offset:
-        minutes = int(offset[1:3]) * 60 + int(offset[-2:])
-        date = date.replace(tzinfo=timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
-    else:
-        date = date.replace(tzinfo=ZoneInfo(zone or "UTC"))
+    date = date.replace(tzinfo=timezone(offset_of(offset)) if offset else ZoneInfo(zone or "UTC"))
     return (date.astimezone(UTC) - EPOCH) // timedelta(seconds=1) * SECOND + int((parts.get("fraction") or "")[:9].ljust(9, "0"))
 
 
@@ -99,6 +99,16 @@ def written(format_: str, text: str, zone: str | None) -> int | None:
     """Return a time in a format of conversions."""
     parts = re.split(r"(%\.?\w)", format_)
     return calendar(re.fullmatch("".join(CONVERSIONS.get(part) or re.escape(part) for part in parts), text), zone)
+
+
+def local(text: str, zone: str) -> int | None:
+    """Return a time as a clock in the zone shows it, with nine decimals at most; an offset must be that of the zone at this time."""
+    found = RFC3339.fullmatch(text)
+    if found is None or len(found["fraction"] or "") > 9:
+        return written("%Y-%m-%d %H:%M:%S%.f", text.replace("T", " "), zone)
+    at_ns = calendar(found, None)
+    shown = None if at_ns is None else (EPOCH + timedelta(seconds=at_ns // SECOND)).astimezone(ZoneInfo(zone))
+    return at_ns if shown and shown.utcoffset() == offset_of(found["offset"]) else None
 
 
 def read(rule: dict[str, Any], value: Any) -> Moment | None:
@@ -120,7 +130,7 @@ def read(rule: dict[str, Any], value: Any) -> Moment | None:
     elif "%" in kind:
         at_ns = written(kind, value, zone)
     elif kind == "local":
-        at_ns = None if is_number else written("%Y-%m-%d %H:%M:%S%.f", value.replace("T", " "), zone)
+        at_ns = None if is_number else local(value, zone)
     else:
         at_ns = None if is_number else calendar(RFC3339.fullmatch(value), None)
         if kind == "auto" and at_ns is None:

@@ -14,7 +14,11 @@ def test_frames_of_other_profiles_are_confirmed_at_once(
     gateway: Gateway, mosquitto: Mosquitto, victoria_metrics: VictoriaMetrics, database: Database
 ) -> None:
     """Otherwise they would fill the journal, and with it stop every source, as long as no frame comes for the sink."""
-    urls = {"mqtt": f'broker_url = "{mosquitto.url}"', "influxdb": f'url = "{victoria_metrics.url}"', "postgresql": f'url = "{database.url}"'}
+    urls = {
+        "mqtt": f'broker_url = "{mosquitto.url}"',
+        "influxdb": f'url = "{victoria_metrics.url}"',
+        "postgresql": f'url = "{database.url}"',
+    }
     sections = [*urls.items(), ("history", 'path = "history.db"'), ("stdout", ""), ("alerts", "")]
     with Port() as port:
         gateway.configure(

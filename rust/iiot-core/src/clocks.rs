@@ -21,15 +21,15 @@ pub(crate) fn document_time(rules: &Rules, document: &[u8], scan: &mut Scan) -> 
         let value = scan.values.get(*slot as usize)?;
         value.is_there().then_some((*slot, *value))
     })?;
-    time(rules, document, scan, (0, slot, None), value, format)
+    time(rules, document, scan, (0, slot), value, format)
 }
 
-/// A time that stands in the document; scope, slot and captures say where.
+/// A time that stands in the document; table and slot say where.
 pub(crate) fn time(
     rules: &Rules,
     document: &[u8],
     scan: &mut Scan,
-    (scope, slot, captures): (usize, Slot, Option<u32>),
+    (table, slot): (u32, Slot),
     value: Value,
     format: &TimeFormat,
 ) -> Option<Moment> {
@@ -46,9 +46,9 @@ pub(crate) fn time(
     };
     if time.is_none() {
         let refused = Refused {
-            scope,
+            table,
             slot,
-            captures,
+            captures: None,
             value,
             reason: ValueFaultReason::NotATime,
         };
@@ -94,7 +94,7 @@ pub(crate) fn count(
     };
     if number.is_none() {
         let refused = Refused {
-            scope: 0,
+            table: 0,
             slot,
             captures,
             value,

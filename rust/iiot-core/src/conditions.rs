@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::found::Value;
 use crate::kind::Kind;
-use crate::rules::{Field, IgnoreRule, Rules};
+use crate::rules::{Address, Field, IgnoreRule, Rules};
 use crate::scan::Scan;
 use crate::trie::Slot;
 
@@ -37,10 +37,14 @@ fn takes(rule: &IgnoreRule, topic: &[u8]) -> bool {
     rule.filters.is_empty() || filters.any(|filter| filter.matches(topic, |_, _| {}))
 }
 
-/// Whether a field has an `unless` that is true for a point of this table.
-pub(crate) fn is_left_out(field: &Field, document: &[u8], scan: &Scan, table: u32) -> bool {
+/// Whether a field has an `unless` that is true; `value` gives the value at an address.
+pub(crate) fn is_left_out(
+    field: &Field,
+    document: &[u8],
+    value: impl Fn(Address) -> Value,
+) -> bool {
     field.unless.iter().any(|address| {
-        let value = scan.value(table, *address);
+        let value = value(*address);
         value.kind == Kind::Bool && value.text(document) == b"true"
     })
 }
@@ -50,7 +54,8 @@ pub(crate) fn leave_out(rules: &Rules, document: &[u8], scan: &mut Scan) {
     let mut fields = std::mem::take(&mut scan.fields);
     fields.retain(|found| {
         let field = rules.fields.get(found.field as usize);
-        field.is_none_or(|field| !is_left_out(field, document, scan, found.context.table))
+        let value = |address| scan.value(found.context.table, address);
+        field.is_none_or(|field| !is_left_out(field, document, value))
     });
     scan.fields = fields;
 }

@@ -111,8 +111,7 @@ impl<'a> Decoded<'a> {
     /// each once.
     pub fn unused_times(&self, received_at_ns: i64) -> Vec<UnusedTime> {
         let mut found = Vec::new();
-        let of_points = self.scan.points.iter().map(|point| point.time);
-        for own in std::iter::once(self.scan.time).chain(of_points).flatten() {
+        for own in self.scan.times() {
             let unused = match own.at(None) {
                 None => UnusedTime::Uptime,
                 Some(time_ns) if !self.rules.belief.holds(time_ns, received_at_ns) => {

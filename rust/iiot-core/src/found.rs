@@ -146,10 +146,22 @@ pub(crate) struct FoundTag {
     pub(crate) is_of_device: bool,
 }
 
+/// Which of the items at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ItemPlace {
+    /// The only one.
+    Only,
+    /// In a list there, counted from 0.
+    InList(u32),
+    /// The one that the wildcards of the path matched: where their captures begin in `Scan::captures`.
+    Matched(u32),
+}
+
 /// The values of one item, or of a document that is an item of an array.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table {
     pub(crate) scope: u32,
+    pub(crate) place: ItemPlace,
     /// The item itself.
     pub(crate) value: Value,
     /// Where its values begin in `Scan::table_values`.

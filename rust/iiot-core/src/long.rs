@@ -4,8 +4,8 @@ use crate::bounds::{MAX_WILDCARD_POINTS, MAX_WILDCARD_VALUES};
 use crate::clocks::{self, document_time, fixed_count, time};
 use crate::conditions::is_left_out;
 use crate::device;
-use crate::faults::{Refused, too_many};
-use crate::found::{Context, FieldRef, Found, PointRef, Table, Value};
+use crate::faults::{Refused, place, too_many};
+use crate::found::{Context, FieldRef, Found, ItemPlace, PointRef, Table, Value};
 use crate::keep_apart::keep_apart;
 use crate::kind::Kind;
 use crate::moment::Moment;
@@ -108,7 +108,7 @@ fn item_of_array(
 
     let captures = scan.captures.len() as u32;
     let names = scan.names.len() as u32;
-    let table = reading::keep(&room, 0, item, 0, scan);
+    let table = reading::keep(&room, 0, (item, ItemPlace::Only), 0, scan);
     scan.fields.extend(room.fields.iter().map(|field| FieldRef {
         context: Context {
             captures: field.context.captures + captures,
@@ -157,13 +157,13 @@ impl Part<'_> {
             .filter_map(|number| self.rules.points.get(*number as usize));
         for rule in rules {
             if rule.scope == 0 {
-                if !self.point(rule, self.table, None, scan) {
+                if !self.point(rule, self.table, scan) {
                     return false;
                 }
                 continue;
             }
-            for (table, captures) in self.items(rule.scope, scan) {
-                if !self.point(rule, table, captures, scan) {
+            for table in self.items(rule.scope, scan) {
+                if !self.point(rule, table, scan) {
                     return false;
                 }
             }
@@ -171,8 +171,8 @@ impl Part<'_> {
         true
     }
 
-    /// The items of a scope, and where the captures of their path begin, if the path has any.
-    fn found_items(&self, scope: usize, scan: &Scan) -> Vec<(Value, Option<u32>)> {
+    /// The items of a scope.
+    fn found_items(&self, scope: usize, scan: &Scan) -> Vec<(Value, ItemPlace)> {
         let each = self.rules.scopes.get(scope).and_then(|scope| scope.each);
         let Some(each) = each else {
             return Vec::new();
@@ -182,27 +182,30 @@ impl Part<'_> {
             let found = found(self.table, scan).iter();
             return found
                 .filter(|found| found.slot == each)
-                .map(|found| (found.value, Some(found.captures)))
+                .map(|found| (found.value, ItemPlace::Matched(found.captures)))
                 .collect();
         }
         let value = scan.value(self.table, Address::Document(each));
-        let values = match value.kind {
+        match value.kind {
             Kind::Missing | Kind::Null => Vec::new(),
-            Kind::Array => reading::items(self.document, value),
-            _ => vec![value],
-        };
-        values.into_iter().map(|value| (value, None)).collect()
+            Kind::Array => {
+                let items = (0..).zip(reading::items(self.document, value));
+                let places = items.map(|(number, item)| (item, ItemPlace::InList(number)));
+                places.collect()
+            }
+            _ => vec![(value, ItemPlace::Only)],
+        }
     }
 
-    /// The tables of the items of a scope, and where the captures of their path begin. The first call reads the items.
-    fn items(&self, scope: usize, scan: &mut Scan) -> Vec<(u32, Option<u32>)> {
+    /// The tables of the items of a scope. The first call reads the items.
+    fn items(&self, scope: usize, scan: &mut Scan) -> Vec<u32> {
         let found = self.found_items(scope, scan);
         let known = (1..)
             .zip(&scan.tables)
             .find(|(_, table)| table.scope as usize == scope && table.document == self.table)
             .map(|(number, _)| number);
         let mut tables = Vec::new();
-        for (count, (item, captures)) in found.into_iter().enumerate() {
+        for (count, (item, place)) in found.into_iter().enumerate() {
             if let Some(first) = known {
                 let number = first + count as u32;
                 let is_read =
@@ -211,7 +214,7 @@ impl Part<'_> {
                     // There was no room for this one and those behind it.
                     break;
                 }
-                tables.push((number, captures));
+                tables.push(number);
                 continue;
             }
             if scan.tables.len() >= MAX_WILDCARD_POINTS {
@@ -221,22 +224,22 @@ impl Part<'_> {
             let mut room = reading::take_room(self.rules, scope, scan);
             reading::into_room(self.rules, self.hash, self.document, item, scope, &mut room);
             reading::rebase(&mut room, item.start);
-            let table = reading::keep(&room, scope, item, self.table, scan);
+            let table = reading::keep(&room, scope, (item, place), self.table, scan);
             reading::put_room(scope, room, scan);
-            tables.push((table, captures));
+            tables.push(table);
         }
         tables
     }
 
     /// Add one point, if it has a usable value. `false`: there is no room for it.
-    fn point(&self, rule: &PointRule, table: u32, captures: Option<u32>, scan: &mut Scan) -> bool {
+    fn point(&self, rule: &PointRule, table: u32, scan: &mut Scan) -> bool {
         let (first, first_tag) = (scan.fields.len(), scan.tags.len());
         let numbers = rule.fields.clone();
         for (number, field) in numbers.filter_map(|n| Some((n, self.rules.fields.get(n as usize)?)))
         {
             if field.name == FieldName::Key {
                 match rule.others.iter().find(|others| others.field == number) {
-                    None => self.others(rule, number, table, captures, scan),
+                    None => self.others(rule, number, table, scan),
                     Some(others) => {
                         let part = match others.within {
                             Some(address) => scan.value(table, address),
@@ -244,30 +247,23 @@ impl Part<'_> {
                         };
                         let bare = others.bare.map(|address| scan.value(table, address));
                         let part = bare.filter(Value::is_there).unwrap_or(part);
-                        others::add(self.rules, rule, others, table, self.document, part, scan);
+                        others::add(self.rules, others, table, self.document, part, scan);
                     }
                 }
                 continue;
             }
-            if is_left_out(field, self.document, scan, table) {
+            if is_left_out(field, self.document, |address| scan.value(table, address)) {
                 continue;
             }
             if let Address::Level(level) = field.address {
-                level_field(field, number, (level, table), scan);
+                self.level_field(field, number, (level, table), scan);
                 continue;
             }
             let value = scan.value(table, field.address);
-            self.field(
-                rule,
-                number,
-                Context { captures: 0, table },
-                captures,
-                value,
-                scan,
-            );
+            self.field(number, Context { captures: 0, table }, value, scan);
         }
         if rule.others.len() > 1 {
-            others_names::drop_equal_names(self.rules, first, scan);
+            others_names::drop_equal_names(self.rules, self.document, first, scan);
         }
         if scan.fields.len() > MAX_WILDCARD_VALUES {
             if let Some(left_out) = scan.fields.get(first).map(|field| field.value) {
@@ -284,7 +280,7 @@ impl Part<'_> {
         let own = rule.time.as_ref().and_then(|(addresses, format)| {
             let mut values = addresses.iter().map(|a| (*a, scan.value(table, *a)));
             let (address, value) = values.find(|(_, value)| value.is_there())?;
-            let place = place(rule, address, captures);
+            let place = place(address, table, scan)?;
             time(self.rules, self.document, scan, place, value, format)
         });
         others_names::sort_tags(&rule.others, first_tag, scan);
@@ -313,14 +309,7 @@ impl Part<'_> {
     }
 
     /// Add all other numbers and booleans.
-    fn others(
-        &self,
-        rule: &PointRule,
-        number: u32,
-        table: u32,
-        captures: Option<u32>,
-        scan: &mut Scan,
-    ) {
+    fn others(&self, rule: &PointRule, number: u32, table: u32, scan: &mut Scan) {
         let Some(field) = self.rules.fields.get(number as usize) else {
             return;
         };
@@ -343,20 +332,11 @@ impl Part<'_> {
                 captures: value.captures,
                 table,
             };
-            let captures = captures.or(Some(value.captures));
-            self.field(rule, number, context, captures, value.value, scan);
+            self.field(number, context, value.value, scan);
         }
     }
 
-    fn field(
-        &self,
-        rule: &PointRule,
-        number: u32,
-        context: Context,
-        captures: Option<u32>,
-        value: Value,
-        scan: &mut Scan,
-    ) {
+    fn field(&self, number: u32, context: Context, value: Value, scan: &mut Scan) {
         let Some(field) = self.rules.fields.get(number as usize) else {
             return;
         };
@@ -368,11 +348,14 @@ impl Part<'_> {
             }),
             Ok(false) => {}
             Err(reason) => {
-                let (scope, slot, captures) = place(rule, field.address, captures);
+                let Some((table, slot)) = place(field.address, context.table, scan) else {
+                    return;
+                };
+                let has_wildcard = field.name == FieldName::Key;
                 let refused = Refused {
-                    scope,
+                    table,
                     slot,
-                    captures,
+                    captures: has_wildcard.then_some(context.captures),
                     value,
                     reason,
                 };
@@ -380,40 +363,29 @@ impl Part<'_> {
             }
         }
     }
-}
 
-/// Add a field that is a level of the topic.
-fn level_field(field: &Field, number: u32, (level, table): (u32, u32), scan: &mut Scan) {
-    let place = scan.levels.get(level as usize).cloned().unwrap_or(0..0);
-    match values::level(place, &scan.topic, field.value_type) {
-        Ok(Some(value)) => scan.fields.push(FieldRef {
-            field: number,
-            context: Context { captures: 0, table },
-            value,
-        }),
-        Ok(None) => {}
-        Err(reason) => {
-            if let FieldName::Fixed(name) = &field.name
-                && scan.value_faults.len() < MAX_WILDCARD_POINTS
-            {
-                scan.value_faults.push(ValueFault {
-                    path: format!("{{{name}}} of the topic"),
-                    reason,
-                    start: 0,
-                    end: 0,
-                });
+    /// Add a field that is a level of the topic.
+    fn level_field(&self, field: &Field, number: u32, (level, table): (u32, u32), scan: &mut Scan) {
+        let place = scan.levels.get(level as usize).cloned().unwrap_or(0..0);
+        match values::level(place, &scan.topic, field.value_type) {
+            Ok(Some(value)) => scan.fields.push(FieldRef {
+                field: number,
+                context: Context { captures: 0, table },
+                value,
+            }),
+            Ok(None) => {}
+            Err(reason) => {
+                if let Some(name) = self.rules.level_names.get(level as usize)
+                    && scan.value_faults.len() < MAX_WILDCARD_POINTS
+                {
+                    scan.value_faults.push(ValueFault {
+                        path: format!("{{{name}}} of the topic"),
+                        reason,
+                        start: 0,
+                        end: 0,
+                    });
+                }
             }
-        }
-    }
-}
-
-/// Where a fault is: scope, slot and captures.
-fn place(rule: &PointRule, address: Address, captures: Option<u32>) -> (usize, u32, Option<u32>) {
-    match address {
-        Address::Item { item: slot, .. } | Address::Only(slot) => (rule.scope, slot, captures),
-        Address::Document(slot) => (0, slot, captures),
-        Address::Level(_) | Address::Topic | Address::Device(_) | Address::Others => {
-            (0, u32::MAX, None)
         }
     }
 }

@@ -2,7 +2,7 @@
 //! topic are.
 
 use crate::device;
-use crate::rules::{PointRule, Rules};
+use crate::rules::{PointRule, Rules, Topics};
 use crate::scan::Scan;
 
 /// Find out which points accept documents with this topic. `false`: none.
@@ -21,7 +21,7 @@ pub(crate) fn enter(
     scan.joined.clear();
     scan.tags.clear();
     device::enter(rules, snapshot, scan);
-    if rules.long_points.is_empty() {
+    if rules.topics == Topics::Unread {
         return true;
     }
     scan.points.clear();
@@ -32,7 +32,7 @@ pub(crate) fn enter(
         scan.topic.extend_from_slice(topic);
         match_topic(rules, scan);
     }
-    rules.takes_any_topic || !scan.applies.is_empty()
+    rules.topics == Topics::Any || !scan.applies.is_empty()
 }
 
 impl PointRule {
@@ -58,7 +58,7 @@ impl PointRule {
 fn match_topic(rules: &Rules, scan: &mut Scan) {
     scan.applies.clear();
     scan.levels.clear();
-    scan.levels.resize(rules.levels as usize, 0..0);
+    scan.levels.resize(rules.level_names.len(), 0..0);
     let mut found = Vec::new();
     for &number in &rules.long_points {
         let Some(rule) = rules.points.get(number as usize) else {

@@ -1,12 +1,12 @@
 //! The rule for all other values of a point: which of them are tags, which are fields, and which are left out.
 
-use crate::faults::{path, tell, too_many};
+use crate::faults::{place, tell_in, too_many};
 use crate::flatten::Named;
 use crate::found::{Capture, Context, FieldRef, FoundTag, Value};
 use crate::kind::Kind;
 use crate::pattern::{Pattern, any_matches};
 use crate::render::{is_plain, push_template};
-use crate::rules::{FieldName, OthersRule, PointRule, Rules, ValueType};
+use crate::rules::{Address, FieldName, OthersRule, Rules, ValueType};
 use crate::scan::{Scan, ValueFaultReason};
 use crate::values::{typed, usable};
 
@@ -52,18 +52,18 @@ impl OthersRule {
 /// Add the other values of a part of the document to a point: fields, and tags.
 pub(crate) fn add(
     rules: &Rules,
-    rule: &PointRule,
     others: &OthersRule,
     table: u32,
     document: &[u8],
     part: Value,
     scan: &mut Scan,
 ) {
+    let found = others.within.and_then(|within| place(within, table, scan));
     let adding = Adding {
         rules,
-        rule,
         others,
         table,
+        home: found.map_or(table, |(table, _)| table),
         document,
     };
     let wanted = adding.wanted(scan);
@@ -73,17 +73,17 @@ pub(crate) fn add(
         _ => adding.bare(part, wanted, scan),
     }
     for (address, path) in &others.tag_objects {
-        let object = scan.value(table, *address);
-        adding.tag_object(object, path, scan);
+        adding.tag_object(*address, path, scan);
     }
 }
 
 /// The other values of one point.
 struct Adding<'a> {
     rules: &'a Rules,
-    rule: &'a PointRule,
     others: &'a OthersRule,
     table: u32,
+    /// The table of the item, or of the document, in which the values stand.
+    home: u32,
     document: &'a [u8],
 }
 
@@ -125,17 +125,15 @@ impl Adding<'_> {
         let values = walk.values.iter().enumerate();
         for (at, named) in values.filter(|(_, named)| named.value.kind != Kind::Missing) {
             let Named { start, end, value } = *named;
-            if let (Some((chosen, field)), Some(wanted)) = (chosen, wanted) {
-                if chosen == at {
-                    self.push(field, wanted, value, scan);
-                    continue;
+            let own = (start, end);
+            let place = match (chosen, wanted) {
+                (Some((chosen, field)), Some(wanted)) if chosen == at => Some((field, wanted)),
+                (Some((_, field)), _) if name(scan, own) == self.value_name(field).as_bytes() => {
+                    None
                 }
-                if name(scan, (start, end)) == self.value_name(field).as_bytes() {
-                    self.fault((start, end), value, ValueFaultReason::NameTaken, scan);
-                    continue;
-                }
-            }
-            self.one((start, end), value, scan);
+                _ => Some((self.others.field, own)),
+            };
+            self.one(own, value, place, scan);
         }
         if let Some(value) = walk.left_out {
             too_many(value, scan);
@@ -172,7 +170,7 @@ impl Adding<'_> {
         let own = self.value_name(*field).as_bytes();
         match self.others.of(own, value.kind) {
             Use::Field(value_type) => match usable(value, value_type, self.document) {
-                Ok(true) => self.push(*field, wanted, value, scan),
+                Ok(true) => self.push(*field, wanted, typed(value, value_type), scan),
                 Ok(false) => {}
                 Err(reason) => self.fault(wanted, value, reason, scan),
             },
@@ -181,8 +179,8 @@ impl Adding<'_> {
         }
     }
 
-    /// A value with a name.
-    fn one(&self, (start, end): Name, value: Value, scan: &mut Scan) {
+    /// A value with a name. `place` is the field that it is, if it is one, and the name of the field; none if another value has this name.
+    fn one(&self, (start, end): Name, value: Value, place: Option<(u32, Name)>, scan: &mut Scan) {
         let own = name(scan, (start, end));
         let reason = match self.others.of(own, value.kind) {
             Use::Nothing => return,
@@ -200,10 +198,12 @@ impl Adding<'_> {
                 return;
             }
             Use::Field(value_type) => match usable(value, value_type, self.document) {
-                Ok(true) => {
-                    let value = typed(value, value_type);
-                    return self.push(self.others.field, (start, end), value, scan);
-                }
+                Ok(true) => match place {
+                    Some((field, name)) => {
+                        return self.push(field, name, typed(value, value_type), scan);
+                    }
+                    None => ValueFaultReason::NameTaken,
+                },
                 Ok(false) => return,
                 Err(reason) => reason,
             },
@@ -226,12 +226,14 @@ impl Adding<'_> {
     }
 
     /// The values of an object as tags.
-    fn tag_object(&self, object: Value, path: &str, scan: &mut Scan) {
+    fn tag_object(&self, address: Address, path: &str, scan: &mut Scan) {
+        let object = scan.value(self.table, address);
         if !object.is_there() {
             return;
         }
         if object.kind != Kind::Object {
-            tell(path.to_owned(), object, ValueFaultReason::NotAnObject, scan);
+            let home = place(address, self.table, scan).map_or(0, |(table, _)| table);
+            self.tell((home, path), object, ValueFaultReason::NotAnObject, scan);
             return;
         }
         let mut walk = std::mem::take(&mut scan.walk);
@@ -265,13 +267,11 @@ impl Adding<'_> {
         } else {
             format!("{}.{own}", self.others.path)
         };
-        let each = self.rules.scopes.get(self.rule.scope);
-        let each = each.and_then(|scope| scope.each);
-        let path = match each.and_then(|each| self::path(self.rules, 0, each)) {
-            Some(each) => format!("{each}.{path}"),
-            None => path,
-        };
-        tell(path, value, reason, scan);
+        self.tell((self.home, &path), value, reason, scan);
+    }
+
+    fn tell(&self, place: (u32, &str), value: Value, reason: ValueFaultReason, scan: &mut Scan) {
+        tell_in(self.rules, self.document, place, value, reason, scan);
     }
 }
 

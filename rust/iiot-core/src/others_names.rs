@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use crate::faults::tell;
+use crate::faults::tell_in;
 use crate::found::{FoundTag, PointRef};
 use crate::render::compare_escaped;
 use crate::rules::{FieldName, OthersRule, Rules};
 use crate::scan::{Scan, ValueFaultReason};
 
 /// Keep only the first of a point's fields with the same name. Several tables of other values may give such fields.
-pub(crate) fn drop_equal_names(rules: &Rules, first: usize, scan: &mut Scan) {
+pub(crate) fn drop_equal_names(rules: &Rules, document: &[u8], first: usize, scan: &mut Scan) {
     let mut known = HashSet::new();
     let mut kept = first;
     for at in first..scan.fields.len() {
@@ -30,7 +30,9 @@ pub(crate) fn drop_equal_names(rules: &Rules, first: usize, scan: &mut Scan) {
             kept += 1;
         } else {
             let path = String::from_utf8_lossy(own).into_owned();
-            tell(path, field.value, ValueFaultReason::NameTaken, scan);
+            let place = (field.context.table, path.as_str());
+            let reason = ValueFaultReason::NameTaken;
+            tell_in(rules, document, place, field.value, reason, scan);
         }
     }
     scan.fields.truncate(kept);

@@ -54,7 +54,7 @@ pub(crate) fn read_point(
         scopes: &mut rules.scopes,
         scope,
         levels: names,
-        first_level: rules.levels,
+        first_level: rules.level_names.len() as u32,
         device_keys: &mut rules.device_keys,
         paths: Vec::new(),
         takes_bare_values: false,
@@ -89,7 +89,7 @@ pub(crate) fn read_point(
         filters,
         except_filters,
         device_level: names.iter().position(|name| name == DEVICE_LEVEL),
-        first_level: rules.levels,
+        first_level: rules.level_names.len() as u32,
         fields: first..rules.fields.len() as u32,
         scope,
         time,
@@ -97,7 +97,7 @@ pub(crate) fn read_point(
         others: others.rules,
         is_short: false,
     });
-    rules.levels += names.len() as u32;
+    rules.level_names.append(names);
 }
 
 /// The filters of a point. All of them have the same names, so that templates mean the same under each.

@@ -58,7 +58,7 @@ impl Profile {
     }
 
     /// Compile a text that was accepted before, perhaps by an earlier version, and is stored with frames. Rules that have become stricter since do not apply,
-    /// so that these frames can be decoded for ever.
+    /// nor do those for documents that are ignored, so that these frames can be decoded for ever.
     pub fn stored(text: &str) -> Result<Self, ProfileError> {
         Self::compile(text, Age::Stored)
     }

@@ -1,7 +1,7 @@
 //! First half of a scan: reading a document or an item, and noting where the wanted values are.
 
 use crate::bounds::MAX_WILDCARD_POINTS;
-use crate::found::{Found, Table, Value};
+use crate::found::{Found, ItemPlace, Table, Value};
 use crate::json::{NOWHERE, Observer, Place, read_document, read_message};
 use crate::kind::Kind;
 use crate::observe::Noting;
@@ -188,9 +188,16 @@ pub(crate) fn rebase(room: &mut Scan, start: u32) {
 }
 
 /// Keep the contents of a buffer as a table of a scope, in the document of another table. Returns the table's number.
-pub(crate) fn keep(room: &Scan, scope: usize, value: Value, document: u32, scan: &mut Scan) -> u32 {
+pub(crate) fn keep(
+    room: &Scan,
+    scope: usize,
+    (value, place): (Value, ItemPlace),
+    document: u32,
+    scan: &mut Scan,
+) -> u32 {
     let table = Table {
         scope: scope as u32,
+        place,
         value,
         values: scan.table_values.len() as u32,
         found: scan.table_found.len() as u32,

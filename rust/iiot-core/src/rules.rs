@@ -219,6 +219,18 @@ pub(crate) enum Sharing {
     Always,
 }
 
+/// What the topic of a document decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Topics {
+    /// Nothing.
+    #[default]
+    Unread,
+    /// What a document yields; some point accepts documents that arrived under any topic, or under none.
+    Any,
+    /// Whether a document yields anything.
+    Some,
+}
+
 /// The compiled rules of a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
@@ -254,10 +266,9 @@ pub(crate) struct Rules {
     pub(crate) scopes: Vec<Scope>,
     /// Tags of devices that templates name.
     pub(crate) device_keys: Vec<String>,
-    /// How many named levels all filters have.
-    pub(crate) levels: u32,
-    /// Some point accepts documents that arrived under any topic, or under none.
-    pub(crate) takes_any_topic: bool,
+    /// The named levels of all filters.
+    pub(crate) level_names: Vec<String>,
+    pub(crate) topics: Topics,
     /// Some field is the document itself, so that it may be a bare value.
     pub(crate) takes_bare_values: bool,
 }

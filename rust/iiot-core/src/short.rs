@@ -3,8 +3,8 @@
 use crate::bounds::MAX_WILDCARD_POINTS;
 use crate::conditions;
 use crate::faults::{Refused, too_many};
-use crate::found::{Context, FieldRef};
-use crate::rules::Rules;
+use crate::found::{Context, FieldRef, Value};
+use crate::rules::{Address, Rules};
 use crate::scan::Scan;
 use crate::values::{typed, usable};
 
@@ -32,8 +32,11 @@ pub(crate) fn short_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
             }),
             Ok(false) => {}
             Err(reason) => {
+                if is_left_out(rules, document, values, field) {
+                    continue;
+                }
                 let refused = Refused {
-                    scope: 0,
+                    table: 0,
                     slot,
                     captures: None,
                     value,
@@ -78,8 +81,11 @@ fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
                 }
                 Ok(false) => {}
                 Err(reason) => {
+                    if is_left_out(rules, document, &scan.values, field) {
+                        continue;
+                    }
                     let refused = Refused {
-                        scope: 0,
+                        table: 0,
                         slot: value.slot,
                         captures: Some(value.captures),
                         value: value.value,
@@ -94,4 +100,15 @@ fn wildcard_points(rules: &Rules, document: &[u8], scan: &mut Scan) {
         too_many(value, scan);
     }
     scan.found = found;
+}
+
+/// Whether a condition leaves out a value, so that its wrong type makes no difference. `values` are those of the document, by slot.
+#[cold]
+fn is_left_out(rules: &Rules, document: &[u8], values: &[Value], field: u32) -> bool {
+    let value = |address| match address {
+        Address::Document(slot) => values.get(slot as usize).copied().unwrap_or_default(),
+        _ => Value::default(),
+    };
+    let field = rules.fields.get(field as usize);
+    field.is_some_and(|field| conditions::is_left_out(field, document, value))
 }

@@ -1,6 +1,6 @@
 //! The formats of times: read from their text into nanoseconds since 1970 without passing through a float.
 
-use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 
 use crate::calendar::rfc3339;
@@ -19,7 +19,8 @@ pub(crate) enum TimeFormat {
     Rfc3339,
     /// A number since 1970 whose size tells its unit, or RFC 3339. Numbers may be written in quotes.
     Auto,
-    /// `2023-06-23 11:10:28.896`, in quotes: the time that a clock in the zone shows. A local time that occurs twice means the first occurrence.
+    /// `2023-06-23 11:10:28.896`, in quotes: the time that a clock in the zone shows. Without an offset, a local time that occurs twice means the first
+    /// occurrence.
     Local(TimeZone),
     /// In the format of `strptime`, such as `%d.%m.%Y %H:%M`; in a zone, unless one of the conversions is an offset.
     Written(String, Option<TimeZone>),
@@ -80,7 +81,7 @@ impl TimeFormat {
     /// Read a time; `None` if it has another format or does not fit.
     pub(crate) fn read(&self, kind: Kind, text: &[u8]) -> Option<Moment> {
         let at = match (self, kind) {
-            (Self::Unix(power), Kind::Number | Kind::String) => {
+            (Self::Unix(power), Kind::Number | Kind::Scientific | Kind::String) => {
                 scaled(text, *power).map(|(time, _)| time)
             }
             (Self::Rfc3339, Kind::String) => rfc3339(text),
@@ -144,9 +145,20 @@ fn unix(text: &[u8]) -> Option<i64> {
     scaled(text, power).map(|(time, _)| time)
 }
 
+/// A date with the time that a clock in the zone shows. An offset must be that of the zone at this time.
 fn local(text: &[u8], zone: &TimeZone) -> Option<i64> {
-    let time: DateTime = std::str::from_utf8(text).ok()?.parse().ok()?;
-    let instant = zone.to_timestamp(time).ok()?;
+    let pieces = Pieces::parse(text).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
+    }
+    let time = pieces.date().to_datetime(pieces.time()?);
+    let instant = match pieces.to_numeric_offset() {
+        Some(offset) => {
+            let instant = offset.to_timestamp(time).ok()?;
+            (zone.to_offset(instant) == offset).then_some(instant)?
+        }
+        None => zone.to_timestamp(time).ok()?,
+    };
     i64::try_from(instant.as_nanosecond()).ok()
 }
 
@@ -305,7 +317,9 @@ mod tests {
         ] {
             assert_eq!(vienna(shown), utc(meant), "{shown}");
         }
-        assert_eq!(vienna("noon"), None);
+        for text in ["noon", "2023-06-23", "2023-06-23T11:10:28[Europe/Vienna]"] {
+            assert_eq!(vienna(text), None, "{text}");
+        }
         assert!(TimeFormat::named("local", None).is_err());
         assert!(TimeFormat::named("local", Some("Vienna")).is_err());
         assert!(TimeFormat::named("auto", Some("UTC")).is_err());

@@ -199,7 +199,7 @@ fn each_without_a_wildcard_begins_at_a_value() {
         [
             "m,id=7,site=north a=1 NOON",
             "m,id=7,site=north n_a=2 1700000000001000000",
-            "d.list.t: a text or boolean that the profile does not name",
+            "d.list[2].t: a text or boolean that the profile does not name",
         ]
     );
     assert_eq!(
@@ -209,6 +209,68 @@ fn each_without_a_wildcard_begins_at_a_value() {
     for nothing in [r#"{"d":{"list":null}}"#, r#"{"d":1}"#, "{}"] {
         assert!(yields(profile, None, nothing)[0].starts_with("nothing_usable"));
     }
+}
+
+#[test]
+fn a_fault_in_an_item_says_where_the_value_is() {
+    //! For each kind of value, in the item and beside the items, with and without a wildcard in the path of the items.
+    let document = r#"{"list":[{"x":1e400,"q":1},{"n":{"y":1e400},"z":1,"t":1,"at":"soon"}],"t":"warm","at":"late"}"#;
+    let faults = |each: &str, keys: &str| {
+        let profile = format!("[[point]]\neach = \"{each}\"\nmeasurement = \"m\"\n{keys}\n");
+        let seen = yields(&profile, None, document);
+        let faults = seen.into_iter().filter(|line| !line.starts_with("m,"));
+        faults.collect::<Vec<_>>()
+    };
+    let range = "out of range";
+    for each in ["list[*]", "list"] {
+        assert_eq!(faults(each, "others = {}"), [format!("list[0].x: {range}")]);
+        assert_eq!(
+            faults(each, "others = { flatten = \"_\" }"),
+            [
+                format!("list[0].x: {range}"),
+                format!("list[1].n_y: {range}")
+            ]
+        );
+        assert_eq!(
+            faults(
+                each,
+                "others = { within = \"n\" }\nfields = { q = \"number\" }"
+            ),
+            [format!("list[1].n.y: {range}")]
+        );
+        assert_eq!(
+            faults(
+                each,
+                "others = { tag_objects = [\"z\"], fields = [\"q\", \"t\"] }"
+            ),
+            ["list[1].z: not an object"]
+        );
+        assert_eq!(
+            faults(
+                each,
+                "fields = { q = \"number\", z = \"bool\", t = \"number\" }\ntime = { path = \"at\", format = \"auto\" }"
+            ),
+            [
+                "t: not a number",
+                "at: not a time in the profile's format",
+                "list[1].z: not true or false",
+                "list[1].at: not a time in the profile's format",
+            ]
+        );
+        let twice = "[[point.others]]\nexcept = [\"*\"]\nvalue = \"z\"\n[[point.others]]\nfields = [\"t\"]\n[[point.others]]\nfields = [\"t\"]";
+        assert_eq!(
+            faults(each, twice),
+            ["list[1].t: another value has its name"]
+        );
+    }
+    assert_eq!(
+        yields(
+            "[[point]]\neach = '\"a*\".*'\nmeasurement = \"m\"\nfields = { x = \"number\", y = \"number\" }\n",
+            None,
+            r#"{"a*":{"k*":{"x":1,"y":"?"}}}"#
+        ),
+        ["m,site=north x=1 NOON", "\"a*\".k*.y: not a number"]
+    );
 }
 
 #[test]
@@ -260,6 +322,25 @@ fn topics_of_except_filter_are_not_taken() {
         let seen = yields(profile, Some(topic), r#"{"v":1}"#);
         assert!(seen[0].starts_with("topic_not_accepted"), "{seen:?}");
     }
+}
+
+#[test]
+fn a_point_for_any_topic_but_one_says_which_it_does_not_take() {
+    //! Without a filter, too. A document without a topic is taken.
+    let profile = "[[point]]\nexcept_filter = \"t/raw\"\nmeasurement = \"m\"\nothers = {}\n";
+    for topic in [Some("t/a"), None] {
+        assert_eq!(
+            yields(profile, topic, r#"{"v":1}"#),
+            ["m,site=north v=1 NOON"]
+        );
+    }
+    let seen = yields(profile, Some("t/raw"), r#"{"v":1}"#);
+    assert!(seen[0].starts_with("topic_not_accepted"), "{seen:?}");
+    let beside = format!("{profile}[[metric]]\npath = \"v\"\nmeasurement = \"n\"\n");
+    assert_eq!(
+        yields(&beside, Some("t/raw"), r#"{"v":1}"#),
+        ["n,site=north value=1 NOON"]
+    );
 }
 
 #[test]
@@ -334,8 +415,8 @@ fn a_level_of_the_topic_can_be_a_field() {
         yields(profile, Some("t/007x/"), r#"{"v":1}"#),
         [
             "m,site=north v=1 NOON",
-            "{number} of the topic: not a number",
-            "{count} of the topic: not a whole number from -2^63 to 2^63-1",
+            "{n} of the topic: not a number",
+            "{n} of the topic: not a whole number from -2^63 to 2^63-1",
         ]
     );
     let faults = Profile::parse(
@@ -366,6 +447,43 @@ fn values_stand_within_an_object() {
     let text = "[[point]]\nmeasurement = \"{d.k}\"\nfields = { z = { path = \"d.a\" } }\n[point.others]\nwithin = \"d\"\n";
     let seen = yields(text, None, r#"{"d":{"a":1,"k":2,"b":3,"z":4}}"#);
     assert_eq!(seen, ["2,site=north z=1,b=3 NOON"]);
+}
+
+#[test]
+fn the_value_with_a_field_of_its_own_may_be_an_integer() {
+    //! By its name in the document; one without a name is called `value`.
+    let integers = "value = \"{type}\"\nintegers = [\"t\", \"value\"]";
+    let document = r#"{"type":"t","t":45000.0,"u":4.5e4}"#;
+    assert_eq!(of(integers, document), ["m value=45000i,u=4.5e4"]);
+    assert_eq!(of(integers, "4.5e4"), ["m value=45000i"]);
+    let other = "value = \"{type}\"\nintegers = [\"u\"]";
+    assert_eq!(of(other, document), ["m value=45000.0,u=45000i"]);
+    assert_eq!(of(other, "45000.0"), ["m value=45000.0"]);
+}
+
+#[test]
+fn only_a_field_can_have_the_name_of_the_value() {
+    //! A tag, a text that is no field, and a value that cannot be used stay what they are.
+    let taken = "value: another value has its name";
+    for (keys, inner, expected) in [
+        ("", "2", vec!["m value=1", taken]),
+        ("", r#""x""#, vec!["m value=1"]),
+        ("", "1e400", vec!["m value=1", "value: out of range"]),
+        ("tags = [\"value\"]", "2", vec!["m,value=2 value=1"]),
+        ("except = [\"value\"]", "2", vec!["m value=1"]),
+        (
+            "strings = []",
+            r#""x""#,
+            vec![
+                "m value=1",
+                "value: a text or boolean that the profile does not name",
+            ],
+        ),
+    ] {
+        let keys = format!("{keys}\nvalue = \"{{type}}\"");
+        let document = format!(r#"{{"type":"t","t":1,"value":{inner}}}"#);
+        assert_eq!(of(&keys, &document), expected, "{keys} {inner}");
+    }
 }
 
 #[test]

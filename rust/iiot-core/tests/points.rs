@@ -160,6 +160,75 @@ fields = { a = "number", b = "bool" }
     );
 }
 
+/// They are those of one document, not of an array before it.
+#[test]
+fn the_unused_times_of_an_array_are_forgotten() {
+    let text = "name = \"t\"\n[time]\npath = \"at\"\nformat = \"unix_s\"\n[[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    let (profile, mut scan) = (Profile::parse(text).unwrap(), Scan::new());
+    let mut unused = |document: &str| {
+        let decoded = profile
+            .decode(None, document.as_bytes(), &mut scan)
+            .unwrap();
+        decoded.unused_times(yields::NOON_NS).len()
+    };
+    assert_eq!(unused(r#"[{"at":5,"a":1},{"at":5,"a":2}]"#), 1);
+    assert_eq!(unused(r#"{"at":1600000000,"a":1}"#), 0);
+}
+
+/// In each unit, as JSON may write a number.
+#[test]
+fn a_unix_time_may_have_an_exponent() {
+    for (format, at) in [
+        ("unix_s", "1.6e9"),
+        ("unix_s", "1600000000000e-3"),
+        ("unix_ms", "1.6E12"),
+        ("unix_us", "1.6e+15"),
+        ("unix_ns", "16e17"),
+    ] {
+        let text = format!(
+            "name = \"t\"\n[time]\npath = \"at\"\nformat = \"{format}\"\n[[metric]]\npath = \"a\"\nmeasurement = \"m\"\n"
+        );
+        let (profile, mut scan) = (Profile::parse(&text).unwrap(), Scan::new());
+        let document = format!(r#"{{"at":{at},"a":1}}"#);
+        let decoded = profile.scan(document.as_bytes(), &mut scan).unwrap();
+        let own = decoded.own_time(yields::NOON_NS, None);
+        assert_eq!(own, Some(1_600_000_000_000_000_000), "{format} {at}");
+        assert!(decoded.value_faults().is_empty(), "{format} {at}");
+    }
+}
+
+/// An offset that the zone does not have at this time is a fault, and so is a date alone. Of an hour that occurs twice, the offset says which.
+#[test]
+fn a_local_time_may_have_the_offset_of_its_zone() {
+    let text = "name = \"t\"\n[time]\npath = \"at\"\nformat = \"local\"\nzone = \"Europe/Vienna\"\n\
+                [[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    let (profile, mut scan) = (Profile::parse(text).unwrap(), Scan::new());
+    for (at, second) in [
+        ("2023-11-14T10:00:00", Some(1_699_952_400)),
+        ("2023-11-14T10:00:00+01:00", Some(1_699_952_400)),
+        ("2023-11-14T10:00:00+05:00", None),
+        ("2023-11-14T10:00:00Z", None),
+        ("2023-11-14", None),
+        ("2023-10-29 02:30:00", Some(1_698_539_400)),
+        ("2023-10-29 02:30:00+02:00", Some(1_698_539_400)),
+        ("2023-10-29 02:30:00+01:00", Some(1_698_543_000)),
+    ] {
+        let document = format!(r#"{{"at":"{at}","a":1}}"#);
+        let decoded = profile.scan(document.as_bytes(), &mut scan).unwrap();
+        let own = decoded.own_time(yields::NOON_NS, None);
+        assert_eq!(
+            own,
+            second.map(|second: i64| second * 1_000_000_000),
+            "{at}"
+        );
+        assert_eq!(
+            decoded.value_faults().len(),
+            usize::from(own.is_none()),
+            "{at}"
+        );
+    }
+}
+
 /// A bare value has its name from the topic: a number, a word, a text with and without quotes.
 #[test]
 fn a_bare_value_is_a_point() {

@@ -185,6 +185,27 @@ fn a_document_that_the_profile_ignores_gives_nothing_but_its_name() {
 }
 
 #[test]
+fn a_document_is_ignored_by_its_topic_and_its_values_together() {
+    //! Also if no point has a filter. A document that is stored was not ignored, so a stored profile ignores none.
+    let text = "name = \"f\"\n[[ignore]]\nname = \"log\"\nfilter = \"plant/+/log\"\nhas = [\"level\"]\n\
+                [[metric]]\npath = \"a\"\nmeasurement = \"m\"\n";
+    let (profile, mut scan) = (Profile::parse(text).unwrap(), Scan::new());
+    let stored = Profile::stored(text).unwrap();
+    for (topic, document, is_ignored) in [
+        (Some("plant/x/log"), r#"{"a":1,"level":3}"#, true),
+        (Some("plant/x/log"), r#"{"a":1}"#, false),
+        (Some("plant/x/t"), r#"{"a":1,"level":3}"#, false),
+        (Some("plant/y/log"), r#"{"a":1,"level":3}"#, true),
+        (None, r#"{"a":1,"level":3}"#, false),
+    ] {
+        let topic = topic.map(str::as_bytes);
+        let found = profile.decode(topic, document.as_bytes(), &mut scan);
+        assert_eq!(found.is_err(), is_ignored, "{topic:?} {document}");
+        assert!(stored.decode(topic, document.as_bytes(), &mut scan).is_ok());
+    }
+}
+
+#[test]
 fn a_value_is_left_out_where_its_condition_is_true() {
     //! Only `true` is true, and only the metric with the condition is concerned.
     let (profile, mut scan) = (Profile::parse(EVENTS).unwrap(), Scan::new());
@@ -202,6 +223,35 @@ fn a_value_is_left_out_where_its_condition_is_true() {
                 points > 0
             );
             assert_eq!(scan.points(), points, "{document}");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_is_left_out_may_have_any_type() {
+    //! With and without a wildcard, and in an item of an array.
+    let (profile, mut scan) = (Profile::parse(EVENTS).unwrap(), Scan::new());
+    for _ in 0..3 {
+        for (condition, faults) in [
+            (r#""mains":false"#, vec!["battery", "values.x"]),
+            (r#""mains":true"#, vec!["values.x"]),
+            (r#""unknown":true"#, vec![]),
+        ] {
+            let document = format!(r#"{{"battery":"full","values":{{"x":"?"}},{condition}}}"#);
+            assert!(
+                profile
+                    .decode(None, document.as_bytes(), &mut scan)
+                    .is_err()
+            );
+            let paths = |scan: &Scan| -> Vec<String> {
+                let faults = scan.value_faults().iter();
+                faults.map(|fault| fault.path.clone()).collect()
+            };
+            assert_eq!(paths(&scan), faults, "{document}");
+            let array = format!("[{document}]");
+            assert!(profile.decode(None, array.as_bytes(), &mut scan).is_err());
+            let of_item: Vec<String> = faults.iter().map(|path| format!("[0].{path}")).collect();
+            assert_eq!(paths(&scan), of_item, "{array}");
         }
     }
 }
