@@ -322,19 +322,24 @@ pub fn expected(profile: &str, document: &[u8]) -> Found {
 }
 
 fn milliseconds(node: &Node) -> Option<i64> {
-    if !matches!(node.tree, Tree::Number) || node.raw.contains(['e', 'E']) {
+    if !matches!(node.tree, Tree::Number) {
         return None;
     }
-    let (whole, decimals) = node.raw.split_once('.').unwrap_or((&node.raw, ""));
-    let digits: String = decimals.chars().chain("000000".chars()).take(6).collect();
-    let nanos = format!("{}{digits}", whole.trim_start_matches('-'))
-        .parse::<i64>()
-        .ok()?;
-    Some(if node.raw.starts_with('-') {
+    let (decimal, exponent) = node.raw.split_once(['e', 'E']).unwrap_or((&node.raw, "0"));
+    let unsigned = decimal.trim_start_matches('-');
+    let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = whole.chars().chain(decimals.chars());
+    // As nanoseconds, the number has six digits more before its point.
+    let places = whole.len() as i64 + 6 + exponent.parse::<i64>().ok()?;
+    let places = usize::try_from(places.clamp(0, 1_000)).ok()?;
+    let digits = digits.chain(std::iter::repeat('0')).take(places);
+    let nanos: i128 = format!("0{}", digits.collect::<String>()).parse().ok()?;
+    i64::try_from(if decimal.starts_with('-') {
         -nanos
     } else {
         nanos
     })
+    .ok()
 }
 
 /// What a point is, before anything is escaped.
