@@ -130,7 +130,7 @@ def read(rule: dict[str, Any], value: Any) -> Moment | None:
     elif "%" in kind:
         at_ns = written(kind, value, zone)
     elif kind == "local":
-        at_ns = None if is_number else local(value, zone)
+        at_ns = None if is_number else local(value, rule["zone"])
     else:
         at_ns = None if is_number else calendar(RFC3339.fullmatch(value), None)
         if kind == "auto" and at_ns is None:

@@ -2,7 +2,7 @@
 //! topic are.
 
 use crate::device;
-use crate::rules::{PointRule, Rules, Topics};
+use crate::rules::{PointRule, Rules};
 use crate::scan::Scan;
 
 /// Find out which points accept documents with this topic. `false`: none.
@@ -21,7 +21,7 @@ pub(crate) fn enter(
     scan.joined.clear();
     scan.tags.clear();
     device::enter(rules, snapshot, scan);
-    if rules.topics == Topics::Unread {
+    if !rules.reads_topics {
         return true;
     }
     scan.points.clear();
@@ -32,7 +32,7 @@ pub(crate) fn enter(
         scan.topic.extend_from_slice(topic);
         match_topic(rules, scan);
     }
-    rules.topics == Topics::Any || !scan.applies.is_empty()
+    rules.takes_any_topic || !scan.applies.is_empty()
 }
 
 impl PointRule {

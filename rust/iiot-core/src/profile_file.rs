@@ -62,7 +62,7 @@ use crate::path::Path;
 use crate::path_keys::{path, plain_paths, single, template};
 use crate::point_file::{plain_filters, read_point};
 use crate::rules::{
-    Address, IgnoreRule, ReceiverRule, Repeats, Rules, Scope, SequenceRule, SingleMetric, Topics,
+    Address, IgnoreRule, ReceiverRule, Repeats, Rules, Scope, SequenceRule, SingleMetric,
 };
 use crate::time_file::{read_belief, read_time};
 use crate::toml_table::{Age, Faults, ProfileFault, Table};
@@ -93,26 +93,17 @@ pub(crate) fn read(text: &str, age: Age) -> Result<Rules, Vec<ProfileFault>> {
     rules.sharing = sharing(&rules);
     let long = (0..).zip(&rules.points).filter(|(_, p)| !p.is_short);
     rules.long_points = long.map(|(number, _)| number).collect();
+    let mut points = rules.points.iter();
+    rules.takes_any_topic =
+        points.any(|point| point.filters.is_empty() && point.except_filters.is_empty());
     if age == Age::Stored {
         // No rule ignored the documents that are stored with the profile, whatever an earlier version understood by them.
         rules.ignores.clear();
     }
-    rules.topics = topics(&rules);
+    let mut ignores = rules.ignores.iter();
+    rules.reads_topics = !rules.long_points.is_empty()
+        || ignores.any(|rule| !rule.filters.is_empty() && !rule.is_of_topic());
     faults.into_result(rules)
-}
-
-/// What the topic of a document decides.
-fn topics(rules: &Rules) -> Topics {
-    let (mut points, mut ignores) = (rules.points.iter(), rules.ignores.iter());
-    if !points.any(|point| point.filters.is_empty() && point.except_filters.is_empty()) {
-        return Topics::Some;
-    }
-    let depends = ignores.any(|rule| !rule.filters.is_empty() && !rule.is_of_topic());
-    if depends || !rules.long_points.is_empty() {
-        Topics::Any
-    } else {
-        Topics::Unread
-    }
 }
 
 /// The short points without and with wildcards.

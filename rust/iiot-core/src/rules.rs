@@ -219,20 +219,12 @@ pub(crate) enum Sharing {
     Always,
 }
 
-/// What the topic of a document decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Topics {
-    /// Nothing.
-    #[default]
-    Unread,
-    /// What a document yields; some point accepts documents that arrived under any topic, or under none.
-    Any,
-    /// Whether a document yields anything.
-    Some,
-}
-
 /// The compiled rules of a file.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each answers a question about every document in one comparison"
+)]
 pub(crate) struct Rules {
     pub(crate) name: String,
     pub(crate) description: String,
@@ -268,7 +260,10 @@ pub(crate) struct Rules {
     pub(crate) device_keys: Vec<String>,
     /// The named levels of all filters.
     pub(crate) level_names: Vec<String>,
-    pub(crate) topics: Topics,
+    /// What a document yields depends on its topic.
+    pub(crate) reads_topics: bool,
+    /// Some point accepts documents that arrived under any topic, or under none.
+    pub(crate) takes_any_topic: bool,
     /// Some field is the document itself, so that it may be a bare value.
     pub(crate) takes_bare_values: bool,
 }
