@@ -88,8 +88,12 @@ def expect(profile: dict[str, Any], topic: str | None, document: Any, now_ns: in
         return Expected(refused="no usable value", faults=faults)
     of_document = (None if is_array else own[0]) or (points[0][1] if len(points) == 1 else None)
     age_ms = next((age for age in ages if age is not None), 0)
+    came_ns = now_ns - age_ms * MS
+    earliest_is_past = is_believed(profile.get("time", {}), now_ns, now_ns)
+    if came_ns < 0 or (earliest_is_past and not is_believed(profile.get("time", {}), came_ns, now_ns)):
+        came_ns = now_ns
     by_field = not is_array and "point" not in profile
-    return timed(profile, points, of_document, Expected(faults=faults), now_ns, now_ns - age_ms * MS, by_field=by_field)
+    return timed(profile, points, of_document, Expected(faults=faults), now_ns, came_ns, by_field=by_field)
 
 
 def timed(

@@ -136,8 +136,9 @@ class Drawing(Random):
         return self.one([Number(text) if is_number else text] * 3 + [text, self.one([Number("202311142130"), "", True, None, ["x"]])])
 
     def count(self) -> Any:
-        """Return a whole number, or what stands in its place. A very large age gives a time far in the past, which the gateway believes."""
-        return self.one([Number(self.one(["0", "250", "1000"])), Number("250"), self.one(["250", True, None, Number("1.0"), Number("-1")])])
+        """Return a whole number, or what stands in its place."""
+        large = self.one(["0", "250", "1000", "12345678901234567890"])
+        return self.one([Number(large), Number("250"), self.one(["250", True, None, Number("1.0"), Number("-1")])])
 
     def object(self, times: Sequence[str], depth: int) -> dict[str, Any]:
         """Return an object. Special keys hold what the profile expects there, or anything else."""

@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::number::integer;
 use crate::render::push_value;
 use crate::rules::{Repeats, Rules, ValueType};
-use crate::scan::{Scan, earlier};
+use crate::scan::Scan;
 use crate::values::usable;
 
 /// A document and the values found in it. It gives lines ([`Decoded::write_lines`]), publishes ([`Decoded::publishes`]) and typed points
@@ -101,7 +101,8 @@ impl<'a> Decoded<'a> {
         FrameTime {
             time_ns: self
                 .own_time(received_at_ns, None)
-                .unwrap_or_else(|| earlier(received_at_ns, self.age_ms())),
+                .or_else(|| self.rules.belief.earlier(received_at_ns, self.age_ms()))
+                .unwrap_or(received_at_ns),
             received_at_ns,
             uptime_start_ns: None,
         }

@@ -61,6 +61,17 @@ impl Belief {
     pub fn holds(&self, time_ns: i64, received_at_ns: i64) -> bool {
         time_ns >= self.earliest_ns && time_ns <= received_at_ns.saturating_add(self.most_ahead_ns)
     }
+
+    /// The time `age_ms` before `stamp_ns`; none if values of a document with this stamp cannot be so old. A recording may begin before the earliest time.
+    pub fn earlier(&self, stamp_ns: i64, age_ms: Option<u64>) -> Option<i64> {
+        let waited_ns = i64::try_from(age_ms.unwrap_or(0))
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000_000);
+        let time_ns = stamp_ns.saturating_sub(waited_ns);
+        let is_old = stamp_ns < self.earliest_ns;
+        let earliest_ns = if is_old { 0 } else { self.earliest_ns };
+        (time_ns >= earliest_ns).then_some(time_ns)
+    }
 }
 
 #[cfg(test)]
@@ -76,5 +87,18 @@ mod tests {
         assert!(!belief.holds(belief.earliest_ns - 1, now) && !belief.holds(0, now));
         let tomorrow = now + belief.most_ahead_ns;
         assert!(belief.holds(tomorrow, now) && !belief.holds(tomorrow + 1, now));
+    }
+
+    #[test]
+    fn values_are_not_older_than_the_earliest_time() {
+        let now = 1_700_000_000_000_000_000;
+        let belief = Belief::default();
+        assert_eq!(belief.earlier(now, None), Some(now));
+        assert_eq!(belief.earlier(now, Some(250)), Some(now - 250_000_000));
+        assert_eq!(belief.earlier(now, Some(u64::MAX)), None);
+        let recorded = belief.earliest_ns - 1_000_000_000;
+        let then = belief.earlier(recorded, Some(1));
+        assert_eq!(then, Some(recorded - 1_000_000));
+        assert_eq!(belief.earlier(recorded, Some(u64::MAX)), None);
     }
 }

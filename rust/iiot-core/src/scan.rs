@@ -253,11 +253,3 @@ impl Scan {
         &self.value_faults
     }
 }
-
-/// The time `age_ms` before `stamp_ns`.
-pub fn earlier(stamp_ns: i64, age_ms: Option<u64>) -> i64 {
-    let waited_ns = i64::try_from(age_ms.unwrap_or(0))
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1_000_000);
-    stamp_ns.saturating_sub(waited_ns)
-}

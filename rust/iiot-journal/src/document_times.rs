@@ -6,7 +6,6 @@ use crate::queue::{Documents, Item, Telemetry};
 use crate::row::NewTimes;
 use crate::source::{Change, Clocks, Source};
 use iiot_core::clock::{Stamp, StampClock};
-use iiot_core::scan::earlier;
 use iiot_core::series_times::STEP_NS;
 
 impl Group {
@@ -67,7 +66,8 @@ impl Group {
         if points.is_empty() {
             // Readings of one node are further apart than the error of its ages, so their times stay distinct.
             let stamp_ns = self.stamp(source, &mut change.clocks, received_at_ns, node_ms, 0);
-            return Some(NewTimes::at(earlier(stamp_ns, t.age_ms), received_at_ns));
+            let time_ns = self.earlier(source, stamp_ns, t.age_ms);
+            return Some(NewTimes::at(time_ns, received_at_ns));
         }
         let said = Said {
             points,
@@ -115,7 +115,16 @@ impl Group {
             let last = &mut clocks.stamp.last_stamp_ns;
             *last = (*last).max(given.times.time_ns.saturating_add(moved_ns));
         }
-        given.times.time_ns = earlier(given.times.time_ns, t.age_ms);
+        given.times.time_ns = self.earlier(source, given.times.time_ns, t.age_ms);
         Some(given.times)
+    }
+
+    /// The time of values that waited at their node. An age that cannot be right is not believed, and counted.
+    fn earlier(&mut self, source: &Source, stamp_ns: i64, age_ms: Option<u64>) -> i64 {
+        let time_ns = source.rules.belief.earlier(stamp_ns, age_ms);
+        if time_ns.is_none() {
+            self.count(format!("time_not_believed:{}", source.name), 1);
+        }
+        time_ns.unwrap_or(stamp_ns)
     }
 }

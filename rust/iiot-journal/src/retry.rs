@@ -18,7 +18,7 @@ use crate::transaction::transaction;
 use crate::wall_clock::now_ns;
 use crate::writer::write_next;
 use iiot_core::profile::Profile;
-use iiot_core::scan::{Scan, earlier};
+use iiot_core::scan::Scan;
 use rusqlite::params;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -212,11 +212,11 @@ fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
         given_ns: None,
         is_shared: false,
     };
+    let at_ns = u.profile.belief().earlier(time_ns, telemetry.age_ms);
+    let at_ns = at_ns.unwrap_or(time_ns);
     let mut noted = judge.accept(receptions, node_time);
     // A document that was never a frame has only the time of its arrival.
-    let times = noted
-        .as_ref()
-        .and_then(|_| judge.times(&said, earlier(time_ns, telemetry.age_ms)));
+    let times = noted.as_ref().and_then(|_| judge.times(&said, at_ns));
     let is_new = times.is_some();
     group.count_receptions(source, receptions, is_new);
     if let Some(noted) = &mut noted {

@@ -38,3 +38,20 @@ fn values_that_waited_get_their_own_time() {
         [0, step - 25 * SECOND, 2 * step - 15 * SECOND, 3 * step]
     );
 }
+
+#[test]
+fn an_age_that_cannot_be_right_is_counted() {
+    //! The document gets the time of its arrival.
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let cursor = journal.add_sink("mqtt", None).unwrap();
+    let mut intake = journal.add_source(settings("serial"), None).unwrap();
+
+    let text = late(12_345_678_901_234_567_890, 28) + "\n";
+    intake.push(text.as_bytes(), NOON).unwrap();
+    assert!(intake.settled(WAIT));
+
+    assert_eq!(behind(&cursor)[0].1, NOON);
+    let status = journal.status().unwrap();
+    assert_eq!(status.times_not_believed["serial"], 1);
+}
