@@ -90,10 +90,12 @@ def expect(profile: dict[str, Any], topic: str | None, document: Any, now_ns: in
     age_ms = next((age for age in ages if age is not None), 0)
     came_ns = now_ns - age_ms * MS
     earliest_is_past = is_believed(profile.get("time", {}), now_ns, now_ns)
-    if came_ns < 0 or (earliest_is_past and not is_believed(profile.get("time", {}), came_ns, now_ns)):
-        came_ns = now_ns
+    age_is_doubted = age_ms > 0 and (came_ns < 0 or (earliest_is_past and not is_believed(profile.get("time", {}), came_ns, now_ns)))
+    has_time = of_document is not None and of_document.at_ns is not None and is_believed(profile.get("time", {}), of_document.at_ns, now_ns)
+    unused = {"not believed"} if age_is_doubted and not has_time else set()
     by_field = not is_array and "point" not in profile
-    return timed(profile, points, of_document, Expected(faults=faults), now_ns, came_ns, by_field=by_field)
+    to = Expected(faults=faults, unused_times=unused)
+    return timed(profile, points, of_document, to, now_ns, now_ns if age_is_doubted else came_ns, by_field=by_field)
 
 
 def timed(

@@ -13,8 +13,8 @@ from iiot_gateway.config.schema import Config
 from iiot_gateway.errors import GatewayError, GatewayUnreachable
 from iiot_gateway.visible import visible
 
-MOST_COUNTED = 100_000
-"""More rejects than these are not counted or looked through, so that an answer stays below some 50 MB."""
+MOST_SEARCHED = 100_000
+"""More rejects than these are not searched for those of a source or sink, so that an answer stays below some 50 MB."""
 INTAKE = "intake"
 """What stands for the sink in rejects of documents and values that were not accepted."""
 
@@ -47,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.id is not None:
         raise GatewayError("--id goes with retry")
-    known = _list(config, max(args.limit, MOST_COUNTED))
+    is_choice = args.source is not None or args.sink is not None
+    asked = max(args.limit, MOST_SEARCHED) if is_choice else args.limit
+    known = _list(config, asked)
+    is_cut = len(known) == asked
     wanted = [reject for reject in known if args.source in (None, reject["source"]) and args.sink in (None, _sink(reject))]
     shown = wanted[: args.limit]
     if args.json:
@@ -58,10 +61,11 @@ def run(args: argparse.Namespace) -> int:
         print("no rejects")
     else:
         print(visible(_others(known)))
-    if len(shown) < len(wanted):
-        total = f"more than {len(wanted)}" if len(known) == MOST_COUNTED else str(len(wanted))
+    total = _count(config) if is_cut and not is_choice else len(wanted)
+    if len(shown) < total:
+        at_least = "at least " if is_cut and is_choice else ""
         # JSON stays a list.
-        print(f"{len(shown)} of {total} rejects; `--limit N` shows more", file=sys.stderr if args.json else sys.stdout)
+        print(f"{len(shown)} of {at_least}{total} rejects; `--limit N` shows more", file=sys.stderr if args.json else sys.stdout)
     return 0
 
 
@@ -86,6 +90,18 @@ def _list(config: Config, limit: int) -> list[dict[str, Any]]:
 
         return inspect_rejects(config, limit)
     return rejects
+
+
+def _count(config: Config) -> int:
+    from iiot_gateway.pipeline.control import ask
+
+    try:
+        status: dict[str, Any] = ask(config.journal_path(), {"command": "status"})
+    except GatewayUnreachable:
+        from iiot_gateway.journal import inspect
+
+        status = inspect(config)
+    return int(status["journal"]["rejects"])
 
 
 def _retry(config: Config, reject_id: int | None) -> dict[str, int]:

@@ -184,7 +184,8 @@ def _templates(table: dict[str, Any]) -> Iterator[str]:
 
 
 def _holes(template: str) -> list[str]:
-    return _HOLE.findall(template)
+    # A number stands for a wildcard of the path.
+    return [hole for hole in _HOLE.findall(template) if not hole.isdigit()]
 
 
 def _listed(table: dict[str, Any], key: str) -> list[str]:

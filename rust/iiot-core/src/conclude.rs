@@ -1,9 +1,9 @@
 //! Second half of a scan: from noted values to points, clocks and sequences. A value with a wrong type costs only that value.
 
 use crate::clocks::{device, document_time, fixed_count};
-use crate::keep_apart::keep_values_apart;
+use crate::keep_apart::{keep_values_apart, may_share};
 use crate::long;
-use crate::rules::{Rules, Sharing};
+use crate::rules::Rules;
 use crate::scan::Scan;
 use crate::sequences::sequences;
 use crate::short::short_points;
@@ -21,9 +21,7 @@ pub(crate) fn conclude(rules: &Rules, hash: u64, document: &[u8], scan: &mut Sca
     sequences(rules, document, scan);
     if !rules.long_points.is_empty() {
         long::points(rules, hash, document, scan);
-    } else if rules.sharing == Sharing::Always
-        || rules.sharing == Sharing::WithWildcards && !scan.found.is_empty()
-    {
+    } else if may_share(rules.sharing, scan) {
         keep_values_apart(rules, document, scan);
     }
 }

@@ -108,7 +108,7 @@ impl<'a> Decoded<'a> {
         }
     }
 
-    /// Which times of the document and its points cannot be used for a document that arrived at `received_at_ns`, from a device whose start is not known;
+    /// Which times of the document and its points, and which age, cannot be used for a document that arrived at `received_at_ns`, from a device whose start is not known;
     /// each once.
     pub fn unused_times(&self, received_at_ns: i64) -> Vec<UnusedTime> {
         let mut found = Vec::new();
@@ -123,6 +123,11 @@ impl<'a> Decoded<'a> {
             if !found.contains(&unused) {
                 found.push(unused);
             }
+        }
+        let is_stamped = self.own_time(received_at_ns, None).is_none();
+        let then_ns = self.rules.belief.earlier(received_at_ns, self.age_ms());
+        if is_stamped && then_ns.is_none() && !found.contains(&UnusedTime::NotBelieved) {
+            found.push(UnusedTime::NotBelieved);
         }
         found
     }

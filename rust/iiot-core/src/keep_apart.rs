@@ -6,10 +6,9 @@ use std::hash::BuildHasherDefault;
 use crate::found::PointRef;
 use crate::hash::{AsIs, fingerprint};
 use crate::moment::Moment;
-use crate::rules::{Address, Field, FieldName, PointRule, Rules, Sharing};
+use crate::rules::{Field, FieldName, PointRule, Rules, Sharing};
 use crate::scan::Scan;
 use crate::series_hash::series_hash;
-use crate::template::{Part, Template};
 
 /// Move points with the same series and time a millisecond apart, the smallest step that all databases keep. Otherwise they would overwrite each
 /// other.
@@ -42,7 +41,7 @@ pub(crate) fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
     scan.points = points;
 }
 
-/// Do the same for the values of a document in the short form, where each value is a point. Only values of one field overwrite each other.
+/// Move values of one series and field of a document in the short form a millisecond apart. There, each value is a point.
 pub(crate) fn keep_values_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
     let fields = std::mem::take(&mut scan.fields);
     let mut counts: HashMap<u64, u32, BuildHasherDefault<AsIs>> = HashMap::default();
@@ -52,12 +51,12 @@ pub(crate) fn keep_values_apart(rules: &Rules, document: &[u8], scan: &mut Scan)
     for (number, field) in (0..).zip(&fields) {
         let tags = scan.tags_of_device();
         let series = series_hash(rules, document, scan, *field, tags, &mut name);
-        let rule = rules.fields.get(field.field as usize).map(|it| &it.name);
-        let field = match rule {
+        let field_name = rules.fields.get(field.field as usize).map(|it| &it.name);
+        let name_hash = match field_name {
             Some(FieldName::Fixed(name)) => fingerprint(name.as_bytes()),
             _ => 0,
         };
-        let key = series.unwrap_or_default() ^ field.rotate_left(32);
+        let key = series.unwrap_or_default() ^ name_hash.rotate_left(32);
         let count = counts.entry(key).or_default();
         is_moved |= *count > 0;
         scan.points.push(PointRef {
@@ -74,19 +73,35 @@ pub(crate) fn keep_values_apart(rules: &Rules, document: &[u8], scan: &mut Scan)
     scan.has_points = is_moved;
 }
 
-/// Whether values of the short form may have one series and field in common.
+/// Whether [`keep_values_apart`] may find something in this document.
+#[inline]
+pub(crate) fn may_share(sharing: Sharing, scan: &Scan) -> bool {
+    match sharing {
+        Sharing::Never => false,
+        Sharing::WithWildcards => !scan.found.is_empty(),
+        Sharing::WithDevices => !scan.found.is_empty() || scan.device_tags > 0,
+        Sharing::Always => true,
+    }
+}
+
+/// In which documents values of the short form may have one series and field in common.
 pub(crate) fn sharing(rules: &Rules) -> Sharing {
     let short = rules.fields.iter().filter_map(|field| {
         let point = rules.points.get(field.point as usize)?;
         point.is_short.then_some((field, point))
     });
     let (wild, single): (Vec<_>, Vec<_>) = short.partition(|(field, _)| field.wildcards > 0);
-    let meets_another = |(number, one): (usize, &Short<'_>)| {
-        let mut others = single.iter().skip(number + 1);
-        others.any(|other| may_meet(one, other))
+    let meet = |may_meet: fn(&Short<'_>, &Short<'_>) -> bool| {
+        let mut numbered = single.iter().enumerate();
+        numbered.any(|(number, one)| {
+            let mut others = single.iter().skip(number + 1);
+            others.any(|other| may_meet(one, other))
+        })
     };
-    if single.iter().enumerate().any(meets_another) {
+    if meet(|one, other| may_meet(one, other) && have_equal_tags(one, other)) {
         Sharing::Always
+    } else if meet(may_meet) {
+        Sharing::WithDevices
     } else if wild.is_empty() {
         Sharing::Never
     } else {
@@ -96,28 +111,34 @@ pub(crate) fn sharing(rules: &Rules) -> Sharing {
 
 type Short<'a> = (&'a Field, &'a PointRule);
 
-/// Whether two values may have one series and field. Only fixed texts tell them apart for sure.
+/// Whether measurement and field may be equal. A device may give both values its tags in the place of theirs.
 fn may_meet((field, point): &Short<'_>, (other, its): &Short<'_>) -> bool {
-    // A tag that a point does not have is as an empty one.
-    let tag = |point: &PointRule, key: &str| {
-        let template = point.tags.iter().find(|(known, _)| known == key);
-        template.map_or(Some(String::new()), |(_, template)| fixed(template))
-    };
-    let may_equal = |one: Option<String>, other: Option<String>| match (one, other) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
-    };
-    let mut keys = point.tags.iter().chain(&its.tags).map(|(key, _)| key);
-    field.name == other.name
-        && may_equal(fixed(&point.measurement), fixed(&its.measurement))
-        && keys.all(|key| may_equal(tag(point, key), tag(its, key)))
+    field.name == other.name && may_equal(point.measurement.fixed(), its.measurement.fixed())
 }
 
-/// The text of a template without holes.
-fn fixed(template: &Template<Address>) -> Option<String> {
-    let text = template.parts.iter().map(|part| match part {
-        Part::Text(text) => Some(text.as_str()),
-        Part::Value(_) | Part::Wildcard(_) => None,
-    });
-    text.collect()
+fn have_equal_tags((_, point): &Short<'_>, (_, its): &Short<'_>) -> bool {
+    // A tag that a point does not have is as an empty one.
+    let mut keys = point.tags.iter().chain(&its.tags).map(|(key, _)| key);
+    keys.all(|key| may_equal(tag(point, key), tag(its, key)))
+}
+
+fn tag<'a>(point: &'a PointRule, key: &str) -> Option<&'a str> {
+    let template = point.tags.iter().find(|(known, _)| known == key);
+    template.map_or(Some(""), |(_, template)| template.fixed())
+}
+
+/// Whether two texts may be equal in a line; a text with holes may be any.
+fn may_equal(one: Option<&str>, other: Option<&str>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => as_in_lines(one).eq(as_in_lines(other)),
+        _ => true,
+    }
+}
+
+fn as_in_lines(text: &str) -> impl Iterator<Item = u8> {
+    // A `#` at the start of a measurement is one of them.
+    text.bytes().map(|byte| match byte {
+        0..=0x1f | 0x7f | b'\\' | b'#' => b'_',
+        byte => byte,
+    })
 }

@@ -64,7 +64,10 @@ impl Belief {
 
     /// The time `age_ms` before `stamp_ns`; none if values of a document with this stamp cannot be so old. A recording may begin before the earliest time.
     pub fn earlier(&self, stamp_ns: i64, age_ms: Option<u64>) -> Option<i64> {
-        let waited_ns = i64::try_from(age_ms.unwrap_or(0))
+        let Some(age_ms) = age_ms else {
+            return Some(stamp_ns);
+        };
+        let waited_ns = i64::try_from(age_ms)
             .unwrap_or(i64::MAX)
             .saturating_mul(1_000_000);
         let time_ns = stamp_ns.saturating_sub(waited_ns);

@@ -57,8 +57,8 @@ impl Profile {
         Self::compile(text, Age::New)
     }
 
-    /// Compile a text that was accepted before, perhaps by an earlier version, and is stored with frames. Rules that have become stricter since do not apply,
-    /// nor do those for documents that are ignored, so that these frames can be decoded for ever.
+    /// Compile a text that was accepted before, perhaps by an earlier version, and is stored with frames. Rules of the file that have become stricter since do not apply, and its
+    /// `[[ignore]]` entries do not apply, so that these frames can be decoded for ever.
     pub fn stored(text: &str) -> Result<Self, ProfileError> {
         Self::compile(text, Age::Stored)
     }

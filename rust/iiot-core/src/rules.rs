@@ -216,6 +216,8 @@ pub(crate) enum Sharing {
     Never,
     /// In those in which wildcards match.
     WithWildcards,
+    /// In these, and in those of registered devices, whose tags hide those of the profile.
+    WithDevices,
     Always,
 }
 

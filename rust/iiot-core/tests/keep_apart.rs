@@ -1,15 +1,20 @@
 //! Values of one series and field that one document has get times of their own, because databases would keep only one of them.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use iiot_core::{FrameTime, Origin, Profile, Scan};
+use iiot_core::{FrameTime, Origin, Profile, Scan, device_snapshot};
 
 /// The lines of a document, with their times in milliseconds after the document's.
 fn lines(rules: &str, document: &str) -> Vec<(String, i64)> {
+    lines_of(&[], rules, document)
+}
+
+/// The same for a registered device with these tags.
+fn lines_of(device: &[u8], rules: &str, document: &str) -> Vec<(String, i64)> {
     let profile = Profile::parse(&format!("name = \"p\"\n{rules}")).unwrap();
     let origin = Origin::new(&profile, "iiot", &[]).unwrap();
     let (mut scan, mut out) = (Scan::new(), Vec::new());
     let decoded = profile
-        .decode(None, document.as_bytes(), &mut scan)
+        .decode_of(None, device, document.as_bytes(), &mut scan)
         .unwrap();
     decoded.write_lines(&origin, FrameTime::at(0), &mut out);
     let text = String::from_utf8(out).unwrap();
@@ -79,4 +84,25 @@ fn a_point_with_the_time_of_the_document_is_apart_from_one_without_a_time() {
     let rules = "[time]\npath = \"ts\"\nformat = \"unix_ms\"\n[[point]]\nmeasurement = \"m\"\nfields = { v = \"number\" }\n\
                  [[point]]\nmeasurement = \"m\"\nfields = { v = \"number\" }\ntime = { path = \"ts\", format = \"unix_ms\" }\n";
     assert_eq!(times(rules, r#"{"ts":1700000000000,"v":1}"#), [0, 1]);
+}
+
+/// The tags of a device hide those of the profile.
+#[test]
+fn values_of_a_device_are_apart_if_only_hidden_tags_differ() {
+    let rules = "[[metric]]\npath = \"a\"\nmeasurement = \"m\"\ntags = { location = \"top\" }\n\
+                 [[metric]]\npath = \"b\"\nmeasurement = \"m\"\ntags = { location = \"bottom\" }\n";
+    let device = device_snapshot(&[("location", "hall")]).unwrap();
+    let times = |device: &[u8]| -> Vec<i64> {
+        let lines = lines_of(device, rules, r#"{"a":1,"b":2}"#);
+        lines.iter().map(|(_, time_ms)| *time_ms).collect()
+    };
+    assert_eq!(times(&[]), [0, 0]);
+    assert_eq!(times(&device), [0, 1]);
+}
+
+/// What lines cannot have is an underscore, also in the profile.
+#[test]
+fn texts_of_the_profile_are_compared_as_lines_have_them() {
+    let rules = "[[metric]]\npath = \"a\"\nmeasurement = \"#m\"\n[[metric]]\npath = \"b\"\nmeasurement = \"_m\"\n";
+    assert_eq!(times(rules, r#"{"a":1,"b":2}"#), [0, 1]);
 }

@@ -66,9 +66,14 @@ impl Group {
         if points.is_empty() {
             // Readings of one node are further apart than the error of its ages, so their times stay distinct.
             let stamp_ns = self.stamp(source, &mut change.clocks, received_at_ns, node_ms, 0);
-            let time_ns = self.earlier(source, stamp_ns, t.age_ms);
-            return Some(NewTimes::at(time_ns, received_at_ns));
+            let then_ns = source.rules.belief.earlier(stamp_ns, t.age_ms);
+            if then_ns.is_none() {
+                self.not_believed(source);
+            }
+            return Some(NewTimes::at(then_ns.unwrap_or(stamp_ns), received_at_ns));
         }
+        let later_ms = points.iter().map(|point| point.later_ms).max();
+        let moved_ns = i64::from(later_ms.unwrap_or(0)).saturating_mul(STEP_NS);
         let said = Said {
             points,
             time: t.time,
@@ -92,8 +97,16 @@ impl Group {
             if held.fell_back {
                 memory.fell_back(&source.memory);
             }
+            let last_ns = clocks.stamp.last_stamp_ns;
+            let clock_ns = if moved_ns > 0 && !held.fell_back {
+                // Documents before it whose values were not moved may have its time.
+                let behind_ns = last_ns.saturating_add(source.rules.step_ns);
+                held.ns.max(behind_ns)
+            } else {
+                held.ns
+            };
             let stamping = Stamping::Arrival {
-                clock_ns: held.ns,
+                clock_ns,
                 step_ns: source.rules.step_ns,
             };
             let given = source.memory.judge(memory, &said, stamping, false)?;
@@ -101,30 +114,31 @@ impl Group {
             *last = (*last).max(held.ns);
             given
         };
-        if given.is_doubted {
-            self.count(format!("time_not_believed:{}", source.name), 1);
-        }
         let not_remembered = memory.take_not_remembered();
         if not_remembered > 0 {
             self.count("times_not_remembered", not_remembered as i64);
         }
-        let later_ms = points.iter().map(|point| point.later_ms).max();
-        let moved_ns = i64::from(later_ms.unwrap_or(0)).saturating_mul(STEP_NS);
-        if moved_ns > 0 && t.time.is_none() {
-            // The next document must not get the times of values that were moved.
-            let last = &mut clocks.stamp.last_stamp_ns;
-            *last = (*last).max(given.times.time_ns.saturating_add(moved_ns));
+        if given.is_stamped {
+            let stamp_ns = given.times.time_ns;
+            if moved_ns > 0 {
+                // The next document must not get the times of values that were moved.
+                let last = &mut clocks.stamp.last_stamp_ns;
+                *last = (*last).max(stamp_ns.saturating_add(moved_ns));
+            }
+            // A document with a time of its own says with it when its values were measured.
+            match source.rules.belief.earlier(stamp_ns, t.age_ms) {
+                Some(then_ns) => given.times.time_ns = then_ns,
+                None => given.is_doubted = true,
+            }
         }
-        given.times.time_ns = self.earlier(source, given.times.time_ns, t.age_ms);
+        if given.is_doubted {
+            self.not_believed(source);
+        }
         Some(given.times)
     }
 
-    /// The time of values that waited at their node. An age that cannot be right is not believed, and counted.
-    fn earlier(&mut self, source: &Source, stamp_ns: i64, age_ms: Option<u64>) -> i64 {
-        let time_ns = source.rules.belief.earlier(stamp_ns, age_ms);
-        if time_ns.is_none() {
-            self.count(format!("time_not_believed:{}", source.name), 1);
-        }
-        time_ns.unwrap_or(stamp_ns)
+    /// Count a document of which a time or an age cannot be right.
+    fn not_believed(&mut self, source: &Source) {
+        self.count(format!("time_not_believed:{}", source.name), 1);
     }
 }

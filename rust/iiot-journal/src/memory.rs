@@ -73,6 +73,8 @@ pub(crate) struct Given {
     pub times: NewTimes,
     /// A time in the document was not believed, or it came from a run of its device whose start was not known well enough.
     pub is_doubted: bool,
+    /// The document has no time that is believed, so its time is that of its arrival or of its source.
+    pub is_stamped: bool,
 }
 
 /// What is committed.
@@ -218,7 +220,11 @@ impl Memory {
                 times.move_point(number, u32::try_from(shift_ms).unwrap_or(u32::MAX));
             }
         }
-        Some(Given { times, is_doubted })
+        Some(Given {
+            times,
+            is_doubted,
+            is_stamped: own.is_none(),
+        })
     }
 
     /// By how many milliseconds points must move because other points of their series have their time. In a share none moves: another gateway that gets the

@@ -36,7 +36,7 @@ pub(crate) struct Uptime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Receiver {
     clock: NodeClock,
-    /// When its last document with an uptime came.
+    /// When its last document came that has an uptime, or whose profile has no clock.
     heard_ns: i64,
 }
 
@@ -60,7 +60,7 @@ impl Receivers {
         if !has_clock {
             return key;
         }
-        if first.is_none() && has_uptime {
+        if first.is_none() && has_uptime && self.get(delta, key).is_none() {
             *first = Some(key);
         }
         let is_further = *first != Some(key) && (has_uptime || self.now_ms(delta, key).is_some());
@@ -98,14 +98,16 @@ impl Receivers {
 
     /// Note that a receiver without a clock was heard. Returns the time of arrival in milliseconds, or none if there is no room for the receiver.
     pub(crate) fn hear(&self, delta: &mut Self, number: u64, received_at_ns: i64) -> Option<i64> {
-        if self.get(delta, number).is_none() && self.has_no_room(delta) {
+        let known = self.get(delta, number);
+        if known.is_none() && self.has_no_room(delta) {
             return None;
         }
         let at_ms = received_at_ns / 1_000_000;
         let receiver = Receiver {
-            // It would go on from here if its profile got a clock.
+            // Its clock begins here if its profile gets one.
             clock: NodeClock::beginning_at(at_ms),
-            heard_ns: received_at_ns,
+            // A document that is judged late may be older than the last one.
+            heard_ns: known.map_or(received_at_ns, |it| it.heard_ns.max(received_at_ns)),
         };
         delta.0.insert(number, receiver);
         Some(at_ms)
