@@ -150,7 +150,7 @@ class RecordedFile:
         if not self._is_known:
             self._look()
         if self._recording is not None and self._recording.has_topics:
-            raise RecordingInvalid("a recording of messages, which have topics; `messages` reads it")
+            raise RecordingInvalid("a recording of messages with topics, and no stream of bytes")
         if self._recording is not None:
             yield from self._recording.chunks()
             return

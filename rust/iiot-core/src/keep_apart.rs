@@ -43,6 +43,9 @@ pub(crate) fn keep_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
 
 /// Move values of one series and field of a document in the short form a millisecond apart. There, each value is a point.
 pub(crate) fn keep_values_apart(rules: &Rules, document: &[u8], scan: &mut Scan) {
+    if scan.fields.len() < 2 {
+        return;
+    }
     let fields = std::mem::take(&mut scan.fields);
     let mut counts: HashMap<u64, u32, BuildHasherDefault<AsIs>> = HashMap::default();
     let mut name = Vec::new();
