@@ -125,5 +125,5 @@ step run_tests "$@"
 if compgen -G 'benches/test_*.py' >/dev/null; then
     step $python -m pytest benches --benchmark-enable --benchmark-min-rounds=1 --benchmark-max-time=0.2 --benchmark-warmup=off -q
 fi
-step scripts/fuzz.sh 12
+step scripts/fuzz.sh 8
 say "all good"

@@ -47,8 +47,9 @@ pub(crate) fn keep_values_apart(rules: &Rules, document: &[u8], scan: &mut Scan)
         return;
     }
     let fields = std::mem::take(&mut scan.fields);
-    let mut counts: HashMap<u64, u32, BuildHasherDefault<AsIs>> = HashMap::default();
-    let mut name = Vec::new();
+    let mut counts = std::mem::take(&mut scan.counts);
+    let mut name = std::mem::take(&mut scan.name);
+    counts.clear();
     let mut is_moved = false;
     scan.points.clear();
     for (number, field) in (0..).zip(&fields) {
@@ -72,7 +73,7 @@ pub(crate) fn keep_values_apart(rules: &Rules, document: &[u8], scan: &mut Scan)
         });
         *count += 1;
     }
-    scan.fields = fields;
+    (scan.fields, scan.counts, scan.name) = (fields, counts, name);
     scan.has_points = is_moved;
 }
 

@@ -1,7 +1,7 @@
 //! The values that a profile found in one document: ranges of its text, without copies. A scan is made once and used for
 //! document after document.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
@@ -91,6 +91,9 @@ pub struct Scan {
     /// The points, if the profile has any of the long form, or if values would overwrite each other; else every value is a point of its own.
     pub(crate) points: Vec<PointRef>,
     pub(crate) has_points: bool,
+    /// Buffers for comparing series.
+    pub(crate) counts: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
+    pub(crate) name: Vec<u8>,
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) packet_counter: Option<u64>,
     pub(crate) time: Option<Moment>,
