@@ -21,7 +21,7 @@ pub(crate) fn conclude(rules: &Rules, hash: u64, document: &[u8], scan: &mut Sca
     sequences(rules, document, scan);
     if !rules.long_points.is_empty() {
         long::points(rules, hash, document, scan);
-    } else if may_share(rules.sharing, scan) {
+    } else if may_share(rules, document, scan) {
         keep_values_apart(rules, document, scan);
     }
 }

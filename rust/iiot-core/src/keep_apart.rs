@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use crate::found::PointRef;
+use crate::found::{Capture, PointRef};
 use crate::hash::{AsIs, fingerprint};
 use crate::moment::Moment;
-use crate::rules::{Field, FieldName, PointRule, Rules, Sharing};
+use crate::rules::{Address, Field, FieldName, PointRule, Rules, Sharing};
 use crate::scan::Scan;
 use crate::series_hash::series_hash;
+use crate::template::{Part, Template};
 
 /// Move points with the same series and time a millisecond apart, the smallest step that all databases keep. Otherwise they would overwrite each
 /// other.
@@ -79,13 +80,37 @@ pub(crate) fn keep_values_apart(rules: &Rules, document: &[u8], scan: &mut Scan)
 
 /// Whether [`keep_values_apart`] may find something in this document.
 #[inline]
-pub(crate) fn may_share(sharing: Sharing, scan: &Scan) -> bool {
-    match sharing {
-        Sharing::Never => false,
-        Sharing::WithWildcards => !scan.found.is_empty(),
-        Sharing::WithDevices => !scan.found.is_empty() || scan.device_tags > 0,
-        Sharing::Always => true,
-    }
+pub(crate) fn may_share(rules: &Rules, document: &[u8], scan: &Scan) -> bool {
+    let sharing = &rules.sharing;
+    sharing.always
+        || (sharing.with_devices && scan.device_tags > 0)
+        || (!scan.found.is_empty() && wildcards_may_share(rules, document, scan))
+}
+
+/// Whether values under wildcards may share a series with others: usually not, because the keys in the document tell them apart.
+fn wildcards_may_share(rules: &Rules, document: &[u8], scan: &Scan) -> bool {
+    let sharing = &rules.sharing;
+    let is_suspect = |capture: &Capture| match *capture {
+        Capture::Key {
+            start,
+            end,
+            escaped,
+        } => {
+            let range = start as usize..end as usize;
+            let key = document.get(range).unwrap_or_default();
+            escaped || !is_clean(key) || sharing.names.iter().any(|name| name.as_bytes() == key)
+        }
+        Capture::Item(_) => !sharing.names.is_empty(),
+        Capture::Joined { .. } => true,
+    };
+    sharing.with_wildcards
+        || scan.fields.iter().any(|field| {
+            let rule = rules.fields.get(field.field as usize);
+            let number = rule.map_or(0, |rule| rule.wildcards);
+            let first = field.context.captures as usize;
+            let captures = scan.captures.get(first..first + number);
+            captures.is_none_or(|captures| captures.iter().any(is_suspect))
+        })
 }
 
 /// In which documents values of the short form may have one series and field in common.
@@ -95,22 +120,62 @@ pub(crate) fn sharing(rules: &Rules) -> Sharing {
         point.is_short.then_some((field, point))
     });
     let (wild, single): (Vec<_>, Vec<_>) = short.partition(|(field, _)| field.wildcards > 0);
-    let meet = |may_meet: fn(&Short<'_>, &Short<'_>) -> bool| {
-        let mut numbered = single.iter().enumerate();
-        numbered.any(|(number, one)| {
-            let mut others = single.iter().skip(number + 1);
-            others.any(|other| may_meet(one, other))
-        })
-    };
-    if meet(|one, other| may_meet(one, other) && have_equal_tags(one, other)) {
-        Sharing::Always
-    } else if meet(may_meet) {
-        Sharing::WithDevices
-    } else if wild.is_empty() {
-        Sharing::Never
-    } else {
-        Sharing::WithWildcards
+    let mut sharing = Sharing::default();
+    for (number, one) in single.iter().enumerate() {
+        for other in single.iter().skip(number + 1) {
+            if may_meet(one, other) {
+                sharing.with_devices = true;
+                sharing.always |= have_equal_tags(one, other);
+            }
+        }
     }
+    for (number, one) in wild.iter().enumerate() {
+        let mut others = wild.iter().skip(number + 1);
+        sharing.with_wildcards |=
+            !tells_matches_apart(one) || others.any(|other| may_meet(one, other));
+        // A device may hide the tags by which they differ.
+        sharing.with_devices = true;
+        let meets = |other: &&Short<'_>| may_meet(one, other) && have_equal_tags(one, other);
+        for other in single.iter().filter(meets) {
+            match name_that_meets(one, other) {
+                Some(name) => sharing.names.push(name.to_owned()),
+                None => sharing.with_wildcards = true,
+            }
+        }
+    }
+    sharing.names.sort_unstable();
+    sharing.names.dedup();
+    sharing
+}
+
+/// Whether each wildcard alone is a tag or the measurement, so that no two matches have one series.
+fn tells_matches_apart((field, point): &Short<'_>) -> bool {
+    let is_named = |number| templates(point).any(|(_, it)| it.parts == [Part::Wildcard(number)]);
+    (0..field.wildcards).all(is_named)
+}
+
+/// The text that a wildcard must match for two values to have one series, if that is the only way.
+fn name_that_meets<'a>((_, wild): &Short<'_>, (_, single): &Short<'a>) -> Option<&'a str> {
+    let mut texts = templates(wild).filter_map(|(key, template)| {
+        let is_wildcard = matches!(template.parts.as_slice(), [Part::Wildcard(_)]);
+        let found = templates(single).find(|(other, _)| *other == key);
+        let text = found.map_or(Some(""), |(_, template)| template.fixed());
+        text.filter(|text| is_wildcard && is_clean(text.as_bytes()))
+    });
+    texts.next()
+}
+
+/// The measurement, and the tags with their keys.
+fn templates(point: &PointRule) -> impl Iterator<Item = (Option<&str>, &Template<Address>)> {
+    let tags = point.tags.iter().map(|(key, it)| (Some(key.as_str()), it));
+    tags.chain([(None, &point.measurement)])
+}
+
+/// Whether lines have a text as it is.
+fn is_clean(text: &[u8]) -> bool {
+    text.iter()
+        .all(|byte| !matches!(byte, 0..=0x1f | 0x7f | b'\\' | b'#'))
+        && !text.is_empty()
 }
 
 type Short<'a> = (&'a Field, &'a PointRule);

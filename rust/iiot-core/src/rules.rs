@@ -210,15 +210,15 @@ pub(crate) struct ReceiverRule {
 }
 
 /// In which documents values of the short form may have one series and field in common.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Sharing {
-    #[default]
-    Never,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sharing {
+    pub(crate) always: bool,
+    /// In those of registered devices, whose tags hide those of the profile.
+    pub(crate) with_devices: bool,
     /// In those in which wildcards match.
-    WithWildcards,
-    /// In these, and in those of registered devices, whose tags hide those of the profile.
-    WithDevices,
-    Always,
+    pub(crate) with_wildcards: bool,
+    /// In those in which a wildcard matches one of these names, or one that lines cannot have as it is.
+    pub(crate) names: Vec<String>,
 }
 
 /// The compiled rules of a file.

@@ -98,6 +98,10 @@ fn values_of_a_device_are_apart_if_only_hidden_tags_differ() {
     };
     assert_eq!(times(&[]), [0, 0]);
     assert_eq!(times(&device), [0, 1]);
+
+    let wild = "[[metric]]\npath = \"*\"\nmeasurement = \"m\"\ntags = { location = \"{1}\" }\n";
+    let lines = lines_of(&device, wild, r#"{"a":1,"b":2}"#);
+    assert_eq!(lines[1], ("m,location=hall value=2".to_owned(), 1));
 }
 
 /// What lines cannot have is an underscore, also in the profile.
