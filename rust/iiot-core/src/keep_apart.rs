@@ -6,6 +6,7 @@ use std::hash::BuildHasherDefault;
 use crate::found::{Capture, PointRef};
 use crate::hash::{AsIs, fingerprint};
 use crate::moment::Moment;
+use crate::render::line_byte;
 use crate::rules::{Address, Field, FieldName, PointRule, Rules, Sharing};
 use crate::scan::Scan;
 use crate::series_hash::series_hash;
@@ -173,9 +174,8 @@ fn templates(point: &PointRule) -> impl Iterator<Item = (Option<&str>, &Template
 
 /// Whether lines have a text as it is.
 fn is_clean(text: &[u8]) -> bool {
-    text.iter()
-        .all(|byte| !matches!(byte, 0..=0x1f | 0x7f | b'\\' | b'#'))
-        && !text.is_empty()
+    let is_kept = |byte: &u8| *byte != b'#' && line_byte(*byte) == *byte;
+    !text.is_empty() && text.iter().all(is_kept)
 }
 
 type Short<'a> = (&'a Field, &'a PointRule);
@@ -205,9 +205,7 @@ fn may_equal(one: Option<&str>, other: Option<&str>) -> bool {
 }
 
 fn as_in_lines(text: &str) -> impl Iterator<Item = u8> {
-    // A `#` at the start of a measurement is one of them.
-    text.bytes().map(|byte| match byte {
-        0..=0x1f | 0x7f | b'\\' | b'#' => b'_',
-        byte => byte,
-    })
+    // A `#` at the start of a measurement is replaced as well.
+    text.bytes()
+        .map(|byte| line_byte(if byte == b'#' { b'_' } else { byte }))
 }

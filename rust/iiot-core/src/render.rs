@@ -119,6 +119,14 @@ fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// The byte that lines have in the place of this one; [`push_escaped_tag`] says why.
+pub(crate) const fn line_byte(byte: u8) -> u8 {
+    match byte {
+        0..=0x1f | 0x7f | b'\\' => b'_',
+        byte => byte,
+    }
+}
+
 /// Whether [`push_escaped_tag`] appends the text as it is.
 pub(crate) fn is_plain(raw: &[u8]) -> bool {
     !raw.iter()

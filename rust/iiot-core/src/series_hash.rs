@@ -2,7 +2,7 @@
 
 use crate::found::{FieldRef, FoundTag};
 use crate::hash::fingerprint;
-use crate::render::push_template;
+use crate::render::{line_byte, push_template};
 use crate::rules::Rules;
 use crate::scan::Scan;
 
@@ -56,11 +56,9 @@ pub(crate) fn series_hash(
     Some(fingerprint(name))
 }
 
-/// Replace what lines cannot have, as [`crate::render`] does.
+/// Replace the bytes that lines cannot have.
 fn clean(name: &mut [u8], from: usize) {
     for byte in name.get_mut(from..).unwrap_or_default() {
-        if matches!(*byte, 0..=0x1f | 0x7f | b'\\') {
-            *byte = b'_';
-        }
+        *byte = line_byte(*byte);
     }
 }
