@@ -110,7 +110,7 @@ fi
 if [ -n "${CI:-}" ]; then
     # Ten million mutations of the radio protocol, and the table of what arrives over a bad channel.
     # With --workspace nothing is built anew: the features are those of the step above. The words choose the tests of iiot-proto.
-    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --profile tests --workspace --quiet --test mutations -- mutated_packets mutated_lines mutated_conversations
+    step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --profile tests --workspace --quiet --test all -- mutated_packets mutated_lines mutated_conversations
     # The same for whole nodes.
     step env IIOT_FUZZ_ITERATIONS=10000000 cargo test --manifest-path firmware/Cargo.toml --quiet -p logic --test mutations
     step "${CARGO_TARGET_DIR:-target}/tests/examples/link_table"

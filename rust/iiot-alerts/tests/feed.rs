@@ -1,9 +1,6 @@
 //! From a journal to alerts: cursor and state move together, and unconfirmed frames are judged again.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{LIMITS, rule};
+use crate::common::{LIMITS, rule};
 use iiot_alerts::{Feed, Limits, Rule};
 use iiot_core::Profile;
 use iiot_journal::{Batches, Intake, Journal, Options, SourceSettings, Supply, now_ns};

@@ -1,9 +1,6 @@
 //! Notices for receivers are collected, coalesced, sealed, bounded, and dropped when they are too old.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{Bench, HOUR, LIMITS, NOON, SECOND, rule};
+use crate::common::{Bench, HOUR, LIMITS, NOON, SECOND, rule};
 use iiot_alerts::Notification;
 use serde_json::Value;
 

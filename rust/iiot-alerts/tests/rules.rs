@@ -1,9 +1,6 @@
 //! Rules as tables of times and values: which alerts fire and end, and when.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{Bench, HOUR, MINUTE, NOON, SECOND, labels, rule};
+use crate::common::{Bench, HOUR, MINUTE, NOON, SECOND, labels, rule};
 
 /// A step: seconds from the start, a value (or none: only time passes), and the notifications then.
 type Step = (i64, Option<f64>, &'static str);

@@ -1,7 +1,5 @@
 //! What the original gateway promised for its documents, and what the built-in profiles add to it.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use iiot_core::moment::Moment;
 use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};
 

@@ -1,5 +1,4 @@
 //! The topic names the device: the level called `device` of the filter that matches.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use iiot_core::Profile;
 

@@ -1,5 +1,4 @@
 //! Tags of a device: they stand above those of profile, document and configuration, in every encoder.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use iiot_core::origin::TagOrigin;
 use iiot_core::{FrameTime, Origin, Profile, Scan, device_snapshot};

@@ -1,5 +1,4 @@
 //! The built-in profile for devices of their own: MQTT and HTTP give the same points.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use iiot_core::{FrameTime, Origin, Profile, Scan, device_snapshot};
 

@@ -1,5 +1,4 @@
 //! Values of one series and field that one document has get times of their own, because databases would keep only one of them.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use iiot_core::{FrameTime, Origin, Profile, Scan, device_snapshot};
 

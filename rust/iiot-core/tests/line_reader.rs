@@ -1,5 +1,4 @@
 //! Line protocol that others write: every line becomes a document, of which the built-in profile makes the same point, and a bad one costs itself.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::BTreeMap;
 

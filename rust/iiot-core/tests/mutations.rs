@@ -2,11 +2,7 @@
 //!
 //! `IIOT_FUZZ_ITERATIONS` sets how many (20,000 by default); `IIOT_FUZZ_SEED` another seed.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod frames;
-mod oracle;
-
+use crate::{frames, oracle};
 use iiot_core::{Profile, Scan};
 
 const EVERYTHING: &str = include_str!("profiles/everything.toml");

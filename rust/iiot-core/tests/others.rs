@@ -1,13 +1,9 @@
 //! All other values of a point: joined names, and patterns that choose tags, fields and exceptions.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod yields;
-
+use crate::yields::{NOON_NS, yields};
 use iiot_core::origin::TagOrigin;
 use iiot_core::series::{SeriesName, push_key};
 use iiot_core::{FrameTime, Origin, PointKey, Profile, Scan};
-use yields::{NOON_NS, yields};
 
 /// A point with these other values.
 fn point(others: &str) -> String {

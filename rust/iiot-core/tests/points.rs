@@ -1,11 +1,8 @@
 //! Points of the long form: several fields, topics, items, bare values, times.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod yields;
-
+use crate::yields;
+use crate::yields::yields;
 use iiot_core::{Profile, Scan};
-use yields::yields;
 
 const DOSING: &str = r#"
 [[point]]

@@ -1,7 +1,5 @@
 //! A profile file tells all its faults at once, each with its line and what would be right.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use iiot_core::{FrameTime, Origin, OriginError, Profile, Scan, ScanFaultReason};
 
 fn faults(text: &str) -> Vec<String> {

@@ -1,11 +1,6 @@
 //! Properties of framing and decoding, on inputs that proptest makes and shrinks.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod frames;
-mod oracle;
-mod third_parser;
-
+use crate::{frames, oracle, third_parser};
 use iiot_core::{FrameTime, Origin, Profile, Scan};
 use proptest::prelude::*;
 

@@ -1,8 +1,6 @@
 //! The recorded log of 266 days gives exactly what its expected counts say. The recording is no part of the repository: `IIOT_SHARED_DATA` names
 //! its folder, and where it is absent these tests pass without it, but not in continuous integration.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -1,7 +1,5 @@
 //! Typed points: names, tags, fields and texts as the profile and the document say them, and what is made of them: keys of series, JSON lines.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use iiot_core::origin::TagOrigin;
 use iiot_core::point::ValueKind;
 use iiot_core::series::{SeriesName, push_key};

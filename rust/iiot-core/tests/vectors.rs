@@ -2,10 +2,7 @@
 //!
 //! With `IIOT_BLESS=1` the expected parts are written anew from what came out; read the difference before committing it.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod third_parser;
-
+use crate::third_parser;
 use std::path::{Path, PathBuf};
 
 use iiot_core::{FrameTime, Framed, Framer, Origin, Profile, Scan};

@@ -1,9 +1,6 @@
 //! Deleted points are gone from points and roll-ups, and nothing else is. Compared with a model that computes everything from scratch.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{
+use crate::common::{
     BEGIN, DAY, HOUR, History, MINUTE, Model, Point, SECOND, assert_same, content, store,
 };
 use iiot_history::{ErrorKind, Writer};

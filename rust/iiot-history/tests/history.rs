@@ -1,8 +1,6 @@
 //! All stored points are found, even if they came late, twice or corrected. Compared with a model that computes everything from scratch.
 
-mod common;
-
-use common::{
+use crate::common::{
     BEGIN, DAY, HOUR, History, MINUTE, Model, Point, SECOND, assert_same, content, store, store_at,
 };
 use iiot_core::point::ValueKind;

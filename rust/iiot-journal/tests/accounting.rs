@@ -1,9 +1,6 @@
 //! The ledger and the stamps where they are hardest to get right: rows taken out under a reader, filters, several recordings.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_core::profile::Profile;
 use iiot_journal::{
     Confirmation, Intake, Journal, Options, RecordingSettings, SinkReject, SourceSettings, Supply,

@@ -1,9 +1,6 @@
 //! `max_age`: what is older than it goes, counted for the sinks that had not had it.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_journal::{Confirmation, Journal, Options, SinkStatus};
 use std::path::Path;
 use std::time::Duration;

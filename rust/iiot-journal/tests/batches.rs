@@ -1,9 +1,6 @@
 //! A sink's way through the journal, batch by batch.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_journal::{Batches, Confirmation, Cursor, Journal};
 use proptest::prelude::*;
 use std::ops::Range;

@@ -1,9 +1,6 @@
 //! A copy that is made while a journal is written holds whole commits up to its end, and knows in its place what it is.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_journal::{CopyProgress, ErrorKind, Journal, check_file};
 
 fn notes(journal: &Journal) -> String {

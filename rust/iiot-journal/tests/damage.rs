@@ -1,9 +1,6 @@
 //! Bytes of stored frames that changed on the disk: found at the open, or when they are read.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_journal::{Batches, Confirmation, ErrorKind, Journal, SinkReject};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

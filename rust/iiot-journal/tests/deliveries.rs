@@ -1,9 +1,6 @@
 //! What a broker delivers: taken once, whatever is killed, and held back while there is no room.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, balanced, deliver, line, open, options, settings};
+use crate::common::{NOON, SECOND, WAIT, balanced, deliver, line, open, options, settings};
 use iiot_core::profile::Profile;
 use iiot_journal::{
     CopyProgress, Delivery, Intake, Journal, Message, Options, SourceSettings, Supply,

@@ -1,9 +1,6 @@
 //! Frames know their device: what the registry said when they were accepted.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
+use crate::common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
 use iiot_core::profile::Profile;
 use iiot_core::{Scan, device_snapshot};
 use iiot_journal::{

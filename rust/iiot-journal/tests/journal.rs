@@ -1,9 +1,6 @@
 //! The journal as sources and sinks see it.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_core::profile::Profile;
 use iiot_journal::{
     Confirmation, ErrorKind, Journal, Options, RecordingSettings, SinkReject, Supply, SyncMode,

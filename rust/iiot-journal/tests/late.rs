@@ -1,10 +1,6 @@
 //! A document that says how long its values had waited gets the time at which they were measured.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod common;
-
-use common::{NOON, SECOND, WAIT, behind, document, open, settings};
+use crate::common::{NOON, SECOND, WAIT, behind, document, open, settings};
 
 fn late(age_ms: u64, seq: u64) -> String {
     format!(r#"{{"ts":5,"id":"N2","age":{age_ms},"n1":{{"t":1.5,"seq":{seq}}}}}"#)

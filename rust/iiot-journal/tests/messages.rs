@@ -1,9 +1,6 @@
 //! Messages: documents that came whole, each under a topic.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
+use crate::common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
 use iiot_core::profile::Profile;
 use iiot_core::scan::Scan;
 use iiot_journal::{Cursor, SourceSettings, Supply};

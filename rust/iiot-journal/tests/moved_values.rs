@@ -1,9 +1,6 @@
 //! Values that were moved within their document share no time with values of the documents beside it, in a stream without topics.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, open, settings};
+use crate::common::{NOON, SECOND, WAIT, open, settings};
 use iiot_core::Scan;
 use iiot_core::profile::Profile;
 use iiot_journal::{Journal, SourceSettings};

@@ -1,9 +1,6 @@
 //! Live sources that commit what they read themselves, beside each other, a recording and a sink.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_journal::{Journal, Options, Supply};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

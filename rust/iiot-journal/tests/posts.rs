@@ -1,10 +1,8 @@
 //! Posts of HTTP clients: each is answered when it is synced, a repeat is known by its message id, over restarts too, and nothing is forgotten within the window.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
+use crate::common;
+use crate::common::{NOON, SECOND, WAIT, balanced, open, settings};
 use Outcome::{Accepted, Conflict, Duplicate, Refused, Rejected};
-use common::{NOON, SECOND, WAIT, balanced, open, settings};
 use iiot_core::device_snapshot;
 use iiot_core::profile::Profile;
 use iiot_journal::{

@@ -1,9 +1,6 @@
 //! Several receivers under one source: each has a clock, a window and losses of its own, also after a restart.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, balanced, behind, open, profile, retried_under, settings};
+use crate::common::{NOON, SECOND, WAIT, balanced, behind, open, profile, retried_under, settings};
 use iiot_core::profile::Profile;
 use iiot_journal::{Intake, Journal, RecordingSettings, SourceSettings};
 use rusqlite::Connection;

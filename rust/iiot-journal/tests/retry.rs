@@ -1,9 +1,6 @@
 //! Rejects that are offered again: the ledger before, after, and at the next start.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_core::profile::Profile;
 use iiot_journal::{
     Confirmation, Cursor, Intake, Journal, Options, Retried, SinkReject, SourceSettings,

@@ -1,9 +1,6 @@
 //! A sink's place as its peer says it is: behind the cursor, ahead of it, and what that does to the ledger and to rejects.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_journal::{Batches, Confirmation, Journal, Options, SinkReject, SinkStatus};
 use std::path::Path;
 use std::time::Duration;

@@ -1,9 +1,6 @@
 //! Each opening begins a run, and a run is known wherever a frame of it may have got.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use iiot_journal::Journal;
 
 /// Frames belong to the run that accepted them, and a run ends where the next one began.

@@ -1,9 +1,6 @@
 //! What a sink keeps in the journal moves with its cursor.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{WAIT, open, options, push, settings};
+use crate::common::{WAIT, open, options, push, settings};
 use iiot_core::Decoded;
 use iiot_journal::{Batches, Confirmation, Encoder, Frame, Journal, OriginInfo, StateChanges};
 use rusqlite::Connection;

@@ -1,9 +1,6 @@
 //! Values of other gateways: they have the time that their site gave them, what comes twice is counted, and a share judges each message by itself.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, balanced, behind, open, settings};
+use crate::common::{NOON, SECOND, WAIT, balanced, behind, open, settings};
 use iiot_core::profile::Profile;
 use iiot_journal::{Intake, Journal, Message, SiteChunk, SiteMark, SourceSettings, Supply};
 use std::path::Path;

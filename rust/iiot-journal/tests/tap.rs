@@ -1,9 +1,6 @@
 //! Beginning to follow a journal that holds frames already.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 
 /// What was committed before anybody looked was left out of no look, however little of it is shown.
 #[test]

@@ -1,9 +1,6 @@
 //! The times of messages: distinct for each series, exact for devices that send uptimes, and the same after a restart.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
+use crate::common::{NOON, SECOND, WAIT, balanced, open, retried_under, settings};
 use iiot_core::profile::Profile;
 use iiot_core::scan::Scan;
 use iiot_journal::{Cursor, Intake, Journal, SourceSettings};

@@ -1,9 +1,6 @@
 //! A journal of version 1 is taken over with everything in it.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{NOON, SECOND, WAIT, balanced, behind, deliver, options, settings};
+use crate::common::{NOON, SECOND, WAIT, balanced, behind, deliver, options, settings};
 use iiot_core::profile::Profile;
 use iiot_journal::{ErrorKind, Journal, SourceSettings};
 use rusqlite::Connection;

@@ -1,9 +1,6 @@
 //! A journal of version 3 is taken over with everything in it.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
-use common::{Collected, NOON, SECOND, WAIT, balanced, options, retried_under, settings};
+use crate::common::{Collected, NOON, SECOND, WAIT, balanced, options, retried_under, settings};
 use iiot_core::profile::Profile;
 use iiot_journal::{Journal, SourceSettings, Supply};
 use rusqlite::Connection;

@@ -1,19 +1,16 @@
 //! A consumer against brokers that do exactly what the test says.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
 
-mod support;
-
+use crate::support;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::support::PATIENCE;
+use crate::support::peer::{Peer, Scripted, packet, string};
 use iiot_mqtt::{
     Arrived, Config, Consumer, ConsumerConfig, ConsumerEnded, EndKind, Inlet, InletError, Protocol,
     Retained, Subscription,
 };
-use support::PATIENCE;
-use support::peer::{Peer, Scripted, packet, string};
 
 const PUBACK: u8 = 4;
 const PUBREC: u8 = 5;

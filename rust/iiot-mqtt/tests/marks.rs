@@ -1,14 +1,10 @@
 //! What published values carry, so that whoever receives them knows each again, and which of them were published before.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
-
-mod support;
 
 use std::sync::mpsc::{Receiver, channel};
 
+use crate::support::peer::{Publish, Scripted};
+use crate::support::{Memory, Running, Value, config, sink, value};
 use iiot_mqtt::{Config, Protocol};
-use support::peer::{Publish, Scripted};
-use support::{Memory, Running, Value, config, sink, value};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 

@@ -1,15 +1,12 @@
 //! Against a real Mosquitto: what arrives, what stays retained, what is confirmed.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
 
-mod support;
-
+use crate::support;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use crate::support::broker::{Message, Mosquitto, Subscriber, skip};
+use crate::support::{Memory, Running, config, nine, sink, value};
 use iiot_mqtt::{Backlog, Config, Confirmation, EndKind, Protocol, probe};
-use support::broker::{Message, Mosquitto, Subscriber, skip};
-use support::{Memory, Running, config, nine, sink, value};
 
 const SECOND: i64 = 1_000_000_000;
 const NOW: i64 = 1_700_000_000 * SECOND;

@@ -1,14 +1,10 @@
 //! Against a real Mosquitto that takes small packets or messages only, or keeps nothing.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
-
-mod support;
 
 use std::collections::BTreeSet;
 
+use crate::support::broker::{Mosquitto, Subscriber, skip};
+use crate::support::{Memory, Relentless, Running, Value, config, sink, value};
 use iiot_mqtt::{Config, EndKind, Protocol};
-use support::broker::{Mosquitto, Subscriber, skip};
-use support::{Memory, Relentless, Running, Value, config, sink, value};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 const BAD: [u64; 7] = [0, 1, 20, 21, 22, 40, 59];

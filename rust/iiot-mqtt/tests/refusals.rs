@@ -1,17 +1,13 @@
 //! Publishes that a broker does not take: found, shown to be the only ones, rejected. And brokers that take nothing at all.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
-
-mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::peer::{Peer, Publish, Scripted};
+use crate::support::{Memory, PATIENCE, Relentless, Running, Value, config, sink, value};
 use iiot_mqtt::{Config, Confirmation, EndKind, Protocol};
-use support::peer::{Peer, Publish, Scripted};
-use support::{Memory, PATIENCE, Relentless, Running, Value, config, sink, value};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 

@@ -1,16 +1,13 @@
 //! Against brokers that do exactly what the test says.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
 
-mod support;
-
+use crate::support;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use crate::support::peer::{Publish, Scripted};
+use crate::support::{Memory, PATIENCE, Running, config, sink, value};
 use iiot_core::Place;
 use iiot_mqtt::{Config, EndKind, PointReject, ProbeStep, Protocol, probe};
-use support::peer::{Publish, Scripted};
-use support::{Memory, PATIENCE, Running, config, sink, value};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 

@@ -1,15 +1,11 @@
 //! A side connection against a real Mosquitto: what the broker keeps comes first, what is published comes back, nothing kept is lost.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::PATIENCE;
+use crate::support::broker::{Mosquitto, Subscriber, skip};
+use crate::support::side::{bound, kept, receive, run, side, until_it_stands};
 use iiot_mqtt::{EndKind, Message, Protocol};
-use support::PATIENCE;
-use support::broker::{Mosquitto, Subscriber, skip};
-use support::side::{bound, kept, receive, run, side, until_it_stands};
 
 fn message(topic: &str, payload: &str, retained: bool) -> Message {
     Message {

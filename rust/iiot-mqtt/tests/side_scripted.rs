@@ -1,19 +1,15 @@
 //! A side connection against brokers that do exactly what the test says.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
-
-mod support;
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use crate::support::PATIENCE;
+use crate::support::peer::{Peer, Scripted};
+use crate::support::side::{bound, kept, receive, run, side, side_with, until_it_stands};
 use iiot_mqtt::{
     Config, ConfigError, EndKind, MAX_WAITING, MAX_WAITING_BYTES, Protocol, Refusal, SideConnection,
 };
-use support::PATIENCE;
-use support::peer::{Peer, Scripted};
-use support::side::{bound, kept, receive, run, side, side_with, until_it_stands};
 
 const QUOTA_EXCEEDED: u8 = 0x97;
 const NOT_AUTHORIZED: u8 = 0x87;

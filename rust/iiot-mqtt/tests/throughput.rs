@@ -1,15 +1,11 @@
 //! Against the bare client library in the same run: nine retained `QoS 1` publishes a frame to a real Mosquitto.
-//! The figures mean something in release only: `cargo test --release -p iiot-mqtt --test throughput -- --ignored --nocapture`.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy sees `#[test]` functions only, not what they call
-
-mod support;
+//! The figures mean something in release only: `cargo test --release -p iiot-mqtt --test all throughput -- --ignored --nocapture`.
 
 use std::time::{Duration, Instant};
 
+use crate::support::broker::{Mosquitto, skip};
+use crate::support::{Memory, Running, config, nine, sink};
 use rumqttc_v4::{AsyncClient, Broker, Event, MqttOptions, Packet, PublishOptions, QoS};
-use support::broker::{Mosquitto, skip};
-use support::{Memory, Running, config, nine, sink};
 
 const FRAMES: u64 = 30_000;
 

@@ -1,11 +1,8 @@
 //! A backlog without rows is also read in pieces.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::cluster::{Cluster, skip};
+use crate::support::plant::{Plant, limits};
 use iiot_postgres::settings::Settings;
-use support::cluster::{Cluster, skip};
-use support::plant::{Plant, limits};
 
 const FRAMES: u64 = 5000;
 

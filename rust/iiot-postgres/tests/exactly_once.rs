@@ -1,17 +1,14 @@
 //! Each row is stored once, whatever breaks while it is on its way.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::cluster::{Admin, Cluster, skip};
+use crate::support::plant::Plant;
 use iiot_postgres::ErrorKind;
 use iiot_postgres::settings::Settings;
 use iiot_postgres::sink::State;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use support::PATIENCE;
-use support::cluster::{Admin, Cluster, skip};
-use support::plant::Plant;
 
 /// Rows are stored with their types, and the position behind them is in the same database.
 #[test]

@@ -1,14 +1,11 @@
 //! The replacements for the extension: partitions, `time_bucket`, roll-ups.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::cluster::{Cluster, skip};
+use crate::support::plant::{Plant, numbered};
 use iiot_postgres::plain;
 use iiot_postgres::roll_up::RollUp;
 use iiot_postgres::rows::RowOptions;
 use iiot_postgres::settings::Settings;
-use support::cluster::{Cluster, skip};
-use support::plant::{Plant, numbered};
 
 fn fixed() -> RowOptions {
     RowOptions {

@@ -1,16 +1,13 @@
 //! Database and journal disagree on the position of the sink.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::cluster::{Admin, Cluster, skip};
+use crate::support::plant::Plant;
 use iiot_postgres::ErrorKind;
 use iiot_postgres::settings::Settings;
 use iiot_postgres::sink::{Outcome, State};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use support::PATIENCE;
-use support::cluster::{Admin, Cluster, skip};
-use support::plant::Plant;
 
 fn open(cluster: &Cluster, folder: &Path) -> Plant {
     Plant::open(folder, Settings::new(cluster.url()))

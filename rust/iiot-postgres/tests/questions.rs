@@ -1,15 +1,12 @@
 //! Queries with parameters, the state after errors, and notifications.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::cluster::{Cluster, skip};
 use iiot_postgres::ErrorKind;
 use iiot_postgres::asking::Asked;
 use iiot_postgres::connection::Connection;
 use iiot_postgres::settings::Settings;
 use iiot_postgres::value::Value;
 use std::time::Duration;
-use support::cluster::{Cluster, skip};
 
 const LONG: Duration = Duration::from_secs(20);
 

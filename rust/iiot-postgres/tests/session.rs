@@ -1,8 +1,8 @@
 //! Connecting: passwords, certificates, and servers that accept no writes.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::cluster::{Cluster, skip};
+use crate::support::plant::Plant;
 use iiot_postgres::connection::Connection;
 use iiot_postgres::settings::Settings;
 use iiot_postgres::{Error, ErrorKind};
@@ -10,9 +10,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::PATIENCE;
-use support::cluster::{Cluster, skip};
-use support::plant::Plant;
 
 /// An authority, a certificate of it for `localhost`, and another authority.
 fn make_certificates(folder: &Path) {

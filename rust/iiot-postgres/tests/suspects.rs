@@ -1,11 +1,8 @@
 //! A device whose rows the server refuses again and again costs the others almost nothing.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::cluster::{Admin, Cluster, skip};
+use crate::support::plant::Plant;
 use iiot_postgres::settings::Settings;
-use support::cluster::{Admin, Cluster, skip};
-use support::plant::Plant;
 
 const TABLE: &str = "CREATE TABLE doses (time timestamptz NOT NULL, device_id text, pump integer, \
     n bigint CONSTRAINT not_of_d3 CHECK (n % 7 <> 3 OR n % 5 = 0), value numeric)";

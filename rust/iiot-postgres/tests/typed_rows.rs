@@ -1,14 +1,11 @@
 //! The columns in which values are stored, and values without a column.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::cluster::{Admin, Cluster, skip};
+use crate::support::plant::Plant;
 use iiot_core::device_snapshot;
 use iiot_postgres::ErrorKind;
 use iiot_postgres::rows::RowOptions;
 use iiot_postgres::settings::Settings;
-use support::cluster::{Admin, Cluster, skip};
-use support::plant::Plant;
 
 struct Bench {
     plant: Plant,

@@ -1,14 +1,11 @@
 //! Two gateways that receive the same messages write each row once.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::support::cluster::{Cluster, skip};
+use crate::support::plant::{Plant, numbered};
 use iiot_postgres::rows::RowOptions;
 use iiot_postgres::settings::Settings;
 use iiot_postgres::sink::Outcome;
 use std::path::Path;
-use support::cluster::{Cluster, skip};
-use support::plant::{Plant, numbered};
 
 fn gateway(cluster: &Cluster, folder: &Path) -> Plant {
     let options = RowOptions {

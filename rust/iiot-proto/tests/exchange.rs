@@ -1,7 +1,5 @@
 //! One node and one gateway, step by step: which packet is sent at which time.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use iiot_proto::airtime::Modulation;
 use iiot_proto::duty::{DEFAULT_EU868_HZ, Duty, DutyRule};
 use iiot_proto::link::{

@@ -1,13 +1,9 @@
 //! The link between nodes and a gateway over bad channels, in simulated time.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod sim;
-
-use sim::channel::Air;
-use sim::plan::{Plan, Protocol, Report};
-use sim::world::World;
-use sim::{LOSSES, original_plan, plan};
+use crate::sim::channel::Air;
+use crate::sim::plan::{Plan, Protocol, Report};
+use crate::sim::world::World;
+use crate::sim::{LOSSES, original_plan, plan};
 
 fn run(plan: Plan) -> Report {
     World::new(plan).run()

@@ -2,8 +2,6 @@
 //!
 //! `IIOT_FUZZ_ITERATIONS` sets the number of iterations (20,000 by default; ten million take half a minute). `IIOT_FUZZ_SEED` sets another seed.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use std::collections::HashSet;
 
 use iiot_proto::airtime::Modulation;

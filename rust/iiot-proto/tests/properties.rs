@@ -1,14 +1,10 @@
 //! Properties of packets and of the state machines, on inputs that proptest generates and shrinks.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod packets;
-
+use crate::packets::{packet, reading};
 use iiot_proto::airtime::Modulation;
 use iiot_proto::duty::{DEFAULT_EU868_HZ, Duty, DutyRule};
 use iiot_proto::link::{ACK_FRAME_BYTES, Incoming, Poll, Receiver, Sender, SenderConfig, Uplink};
 use iiot_proto::packet::{MAX_PACKET_BYTES, Packet, Payload, Reading};
-use packets::{packet, reading};
 use proptest::prelude::*;
 
 /// A step in the life of a sender and its receiver.

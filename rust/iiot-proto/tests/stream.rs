@@ -1,7 +1,5 @@
 //! Turns the module's bytes into events, with any data, any split and any damage.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use iiot_proto::MAX_FRAME_BYTES;
 use iiot_proto::rylr998::{Event, Parser};
 use proptest::prelude::*;

@@ -1,10 +1,4 @@
 //! A bench for rules: takes values and times, and returns the notifications. State is stored and loaded as in a journal.
-#![allow(
-    dead_code,
-    missing_docs,
-    clippy::unwrap_used,
-    reason = "each test uses a part"
-)]
 
 use iiot_alerts::{Change, Core, Figure, Kind, Limits, Observations, Rule};
 use iiot_journal::StateChanges;

@@ -1,7 +1,5 @@
 //! `influxdb-line-protocol`, the parser that InfluxDB 3 began with, as a reader of our lines that shares nothing with those who write them.
 
-#![allow(clippy::unwrap_used, dead_code, reason = "tests each use a part")]
-
 use influxdb_line_protocol::{FieldValue, parse_lines};
 
 /// What a line says, without escapes.

@@ -3,7 +3,6 @@
 use iiot_core::{FrameTime, Origin, Profile, Scan};
 
 /// The time of every message.
-#[allow(dead_code, reason = "not every test needs it")]
 pub const NOON_NS: i64 = 1_700_000_000_000_000_000;
 
 /// What a message gives: lines, then publishes, then faults.

@@ -1,5 +1,4 @@
 //! A simple history to compare with: a map from series and time to text. Every bucket is computed from scratch.
-#![allow(clippy::unwrap_used, dead_code)] // a fixture that fails is a failed test; not every test file uses all of it
 
 use iiot_core::point::ValueKind;
 use iiot_history::{Function, Limits, Range, Reader, Stored, Value, Writer};

@@ -1,10 +1,4 @@
 //! What the tests of the journal share: documents, a source, a sink that takes everything.
-#![allow(
-    dead_code,
-    missing_docs,
-    clippy::unwrap_used,
-    reason = "each test uses a part"
-)]
 
 use iiot_core::Decoded;
 use iiot_core::profile::Profile;

@@ -58,10 +58,6 @@ impl Mosquitto {
         broker
     }
 
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
-
     /// SIGKILL; without persistence everything retained is gone.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

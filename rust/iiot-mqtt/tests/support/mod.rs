@@ -1,5 +1,4 @@
 //! A queue in memory, and a Mosquitto of the test's own.
-#![allow(dead_code, missing_docs)]
 
 pub mod broker;
 pub mod peer;

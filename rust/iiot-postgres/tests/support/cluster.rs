@@ -34,6 +34,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// True if the test must be skipped because there is no PostgreSQL; never if CI is set.
+#[allow(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn skip() -> bool {
     if programs().is_some() {
         return false;

@@ -1,11 +1,4 @@
 //! The common parts of the tests: a private PostgreSQL, a journal with messages, and a sink between them.
-#![allow(
-    dead_code,
-    missing_docs,
-    clippy::missing_panics_doc,
-    clippy::print_stdout,
-    reason = "each test uses a part"
-)]
 
 pub mod cluster;
 pub mod plant;

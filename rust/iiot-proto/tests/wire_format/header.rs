@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use iiot_proto::packet::{Ack, Flags, Header, PROTOCOL_VERSION, PacketType, Payload};
 
-use crate::measure::{PLAIN, encode, fields};
-use crate::payloads::{ANSWER, COMMAND, INFO, full_reading};
+use super::measure::{PLAIN, encode, fields};
+use super::payloads::{ANSWER, COMMAND, INFO, full_reading};
 
 pub fn header() -> String {
     let packet = |header| encode(header, Payload::Ack(Ack::new(0, 0)));

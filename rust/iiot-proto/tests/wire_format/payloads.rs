@@ -7,7 +7,7 @@ use iiot_proto::packet::{
     ResetCause, Status,
 };
 
-use crate::measure::{PLAIN, encode, fields};
+use super::measure::{PLAIN, encode, fields};
 
 pub const COMMAND: Command = Command {
     boot: 0,

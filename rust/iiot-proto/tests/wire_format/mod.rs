@@ -3,8 +3,6 @@
 //! Offsets and lengths are measured, not copied: the test encodes two packets that differ in one field, and the bytes that differ are this field.
 //! With `IIOT_BLESS=1`, the tables in the document are overwritten.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 mod header;
 mod measure;
 mod payloads;

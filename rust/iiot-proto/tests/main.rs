@@ -1,0 +1,17 @@
+//! The tests of the crate, as one program: the crate is linked once, and not once per file.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may fail by panicking; Clippy sees functions with `#[test]` only, not what they call"
+)]
+
+mod exchange;
+mod link;
+mod mutations;
+mod packets;
+mod properties;
+mod sim;
+mod stream;
+mod wire_format;
+mod wire_vectors;
