@@ -68,7 +68,7 @@ impl Group {
             let stamp_ns = self.stamp(source, &mut change.clocks, received_at_ns, node_ms, 0);
             let then_ns = source.rules.belief.earlier(stamp_ns, t.age_ms);
             if then_ns.is_none() {
-                self.not_believed(source);
+                self.not_believed(&source.name);
             }
             return Some(NewTimes::at(then_ns.unwrap_or(stamp_ns), received_at_ns));
         }
@@ -132,13 +132,13 @@ impl Group {
             }
         }
         if given.is_doubted {
-            self.not_believed(source);
+            self.not_believed(&source.name);
         }
         Some(given.times)
     }
 
     /// Count a document of which a time or an age cannot be right.
-    fn not_believed(&mut self, source: &Source) {
-        self.count(format!("time_not_believed:{}", source.name), 1);
+    pub(crate) fn not_believed(&mut self, source: &str) {
+        self.count(format!("time_not_believed:{source}"), 1);
     }
 }

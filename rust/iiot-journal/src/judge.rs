@@ -1,7 +1,7 @@
 //! The window, the memory and the clock of a source whose rejects are offered again: a copy, until the retry is committed.
 
 use crate::error::Result;
-use crate::memory::{Memory, MemoryDelta, Said, Stamping};
+use crate::memory::{Given, Memory, MemoryDelta, Said, Stamping};
 use crate::receivers::{ReceiverId, Uptime};
 use crate::row::NewTimes;
 use crate::source::{Clocks, Stored, stored, write_window};
@@ -70,14 +70,17 @@ impl Judge {
     }
 
     /// The times of a document; `otherwise` gives the time if the document has none. `None` if it repeats an accepted document.
-    pub(crate) fn times(&mut self, said: &Said<'_>, mut otherwise: i64) -> Option<NewTimes> {
+    pub(crate) fn times(&mut self, said: &Said<'_>, mut otherwise: i64) -> Option<Given> {
         if said.points.is_empty() {
-            return Some(NewTimes::at(otherwise, said.received_at_ns));
+            return Some(Given {
+                times: NewTimes::at(otherwise, said.received_at_ns),
+                is_doubted: false,
+                is_stamped: true,
+            });
         }
         let mut stamp = || std::mem::take(&mut otherwise);
         let stamping = Stamping::Source(&mut stamp);
-        let given = self.memory.judge(&mut self.delta, said, stamping, true)?;
-        Some(given.times)
+        self.memory.judge(&mut self.delta, said, stamping, true)
     }
 
     /// Accept a document unless it repeats one that was accepted. Returns the counts; none for a repeat.

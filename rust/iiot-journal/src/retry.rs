@@ -183,7 +183,7 @@ fn find_device(candidate: &mut Candidate, source: &RetrySource) -> bool {
 }
 
 /// Whether the window and the memory of the source say that the document is new. Counts losses and repeats of the nodes'
-/// links.
+/// links, and times that are not believed.
 fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
     let Some((telemetry, receptions)) = u.documents.only() else {
         return true;
@@ -212,18 +212,21 @@ fn is_new(group: &mut Group, judge: &mut Judge, u: &mut Usable) -> bool {
         given_ns: None,
         is_shared: false,
     };
-    let at_ns = u.profile.belief().earlier(time_ns, telemetry.age_ms);
-    let at_ns = at_ns.unwrap_or(time_ns);
+    let then_ns = u.profile.belief().earlier(time_ns, telemetry.age_ms);
     let mut noted = judge.accept(receptions, node_time);
     // A document that was never a frame has only the time of its arrival.
-    let times = noted.as_ref().and_then(|_| judge.times(&said, at_ns));
-    let is_new = times.is_some();
+    let at_ns = then_ns.unwrap_or(time_ns);
+    let given = noted.as_ref().and_then(|_| judge.times(&said, at_ns));
+    let is_new = given.is_some();
     group.count_receptions(source, receptions, is_new);
     if let Some(noted) = &mut noted {
         group.count_noted(source, noted);
     }
-    if let Some(times) = times {
-        u.times = times;
+    if let Some(given) = given {
+        if given.is_doubted || (given.is_stamped && then_ns.is_none()) {
+            group.not_believed(source);
+        }
+        u.times = given.times;
     }
     is_new
 }

@@ -127,7 +127,7 @@ fn messages_of_several_items_do_not_overwrite_each_other() {
     assert_eq!(lines(&mut cursor), expected);
 }
 
-/// A message that no point accepts is a reject with its topic, and a profile that takes the topic gets it back.
+/// A message that no point accepts is a reject with its topic, and a profile that takes the topic gets it back. Only then is its time looked at.
 #[test]
 fn a_reject_knows_its_topic() {
     let folder = tempfile::tempdir().unwrap();
@@ -135,7 +135,7 @@ fn a_reject_knows_its_topic() {
     let mut cursor = journal.add_sink("influxdb", None).unwrap();
     let mut intake = journal.add_source(plant(), None).unwrap();
     intake
-        .push_message(Some(b"plant/d/w"), b"{\"v\":2}", NOON, 0)
+        .push_message(Some(b"plant/d/w"), b"{\"v\":2,\"at\":12}", NOON, 0)
         .unwrap();
     intake
         .push_message(Some(b"plant/d/v"), b"{\"v\":tru}", NOON, 0)
@@ -167,6 +167,8 @@ fn a_reject_knows_its_topic() {
         .retry_rejects(retried_under("plant", profile("plant/{device}/+")), None)
         .unwrap();
     assert_eq!((retried.accepted, retried.still_rejected), (1, 1));
-    balanced(&journal.status().unwrap());
+    let status = journal.status().unwrap();
+    balanced(&status);
+    assert_eq!(status.times_not_believed["plant"], 1);
     assert_eq!(lines(&mut cursor), [format!("m,device=d v=2 {NOON}")]);
 }
