@@ -22,7 +22,7 @@ class Standby(Postgres):
     def command(self, program: str) -> list[str]:
         """Copy the primary if that has not been done, and return the command line."""
         if not self.data.exists():
-            self._give_folder()
+            self._give_folder(self.folder)
             copy = find_program("pg_basebackup")
             assert copy is not None
             options = ["-R", "-c", "fast", "-d", self.primary.url, "-D", str(self.data)]
