@@ -33,10 +33,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     assert build.returncode == 0, build.stderr[-3000:]
     (wheel,) = folder.glob("iiot_gateway-*.whl")
-    venv.create(folder / "clean", with_pip=True)
+    venv.create(folder / "clean")
     python = str(folder / "clean" / "bin" / "python")
     install = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)],
+        [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", str(wheel)],
         cwd=folder,
         capture_output=True,
         text=True,
