@@ -16,6 +16,8 @@ from servers import Server, free_port, until
 VERSION = "2.40.0"
 TARGET = Path(__file__).parent.parent / "target"
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "fleet" / "broker.xml"
+ONE_COMPILER = "-XX:TieredStopAtLevel=1"
+"""The second compiler of the JVM costs more than it gains within a test."""
 CLUSTERED = "AMQ221027"
 """What a node logs when it has found another."""
 
@@ -62,10 +64,10 @@ class Artemis(Server):
             access = ["--silent", "--user", "admin", "--password", "admin", "--allow-anonymous"]
             place = ["--host", "127.0.0.1", "--default-port", str(self.port), "--nio"]
             create = [str(home(program) / "bin/artemis"), "create", str(instance), *access, *place, *unused]
-            subprocess.run(create, check=True, capture_output=True, timeout=120)
+            environ = {**os.environ, "JDK_JAVA_OPTIONS": ONE_COMPILER}
+            subprocess.run(create, check=True, capture_output=True, timeout=120, env=environ)
             profile = instance / "etc/artemis.profile"
-            # The second compiler of the JVM costs more than it gains within a test.
-            options = f"-Xms128M -Xmx{self.heap_mb}M -XX:TieredStopAtLevel=1"
+            options = f"-Xms128M -Xmx{self.heap_mb}M {ONE_COMPILER}"
             profile.write_text(profile.read_text().replace("-Xms512M -Xmx2G", options))
             self.settle(instance / "etc/broker.xml")
         return [str(instance / "bin/artemis"), "run"]
