@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tarfile
 from pathlib import Path
 
 from servers import Server, free_port, until
@@ -30,8 +29,9 @@ def home(maven: str) -> Path:
         copy = ["-q", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={TARGET}", "-Dmdep.useBaseVersion=true"]
         subprocess.run([maven, *copy], cwd=TARGET, check=True, timeout=600)
         partial = TARGET / f"artemis.{os.getpid()}"
-        with tarfile.open(TARGET / f"apache-artemis-{VERSION}-bin.tar.gz") as archive:
-            archive.extractall(partial, filter="tar")
+        partial.mkdir()
+        archive = TARGET / f"apache-artemis-{VERSION}-bin.tar.gz"
+        subprocess.run(["tar", "--extract", "--gzip", "--file", archive, "--directory", partial], check=True)
         (partial / unpacked.name).rename(unpacked)
         partial.rmdir()
     return unpacked
