@@ -1,7 +1,6 @@
 //! Points of the long form: several fields, topics, items, bare values, times.
 
-use crate::yields;
-use crate::yields::yields;
+use crate::yields::{self, yields};
 use iiot_core::{Profile, Scan};
 
 const DOSING: &str = r#"

@@ -1,7 +1,6 @@
 //! Posts of HTTP clients: each is answered when it is synced, a repeat is known by its message id, over restarts too, and nothing is forgotten within the window.
 
-use crate::common;
-use crate::common::{NOON, SECOND, WAIT, balanced, open, settings};
+use crate::common::{self, NOON, SECOND, WAIT, balanced, open, settings};
 use Outcome::{Accepted, Conflict, Duplicate, Refused, Rejected};
 use iiot_core::device_snapshot;
 use iiot_core::profile::Profile;

@@ -1,12 +1,11 @@
 //! A consumer against brokers that do exactly what the test says.
 
-use crate::support;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::support::PATIENCE;
 use crate::support::peer::{Peer, Scripted, packet, string};
+use crate::support::{self, PATIENCE};
 use iiot_mqtt::{
     Arrived, Config, Consumer, ConsumerConfig, ConsumerEnded, EndKind, Inlet, InletError, Protocol,
     Retained, Subscription,

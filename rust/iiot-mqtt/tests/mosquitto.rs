@@ -1,11 +1,10 @@
 //! Against a real Mosquitto: what arrives, what stays retained, what is confirmed.
 
-use crate::support;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::support::broker::{Message, Mosquitto, Subscriber, skip};
-use crate::support::{Memory, Running, config, nine, sink, value};
+use crate::support::{self, Memory, Running, config, nine, sink, value};
 use iiot_mqtt::{Backlog, Config, Confirmation, EndKind, Protocol, probe};
 
 const SECOND: i64 = 1_000_000_000;

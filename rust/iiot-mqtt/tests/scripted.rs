@@ -1,11 +1,10 @@
 //! Against brokers that do exactly what the test says.
 
-use crate::support;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use crate::support::peer::{Publish, Scripted};
-use crate::support::{Memory, PATIENCE, Running, config, sink, value};
+use crate::support::{self, Memory, PATIENCE, Running, config, sink, value};
 use iiot_core::Place;
 use iiot_mqtt::{Config, EndKind, PointReject, ProbeStep, Protocol, probe};
 
