@@ -81,7 +81,7 @@ if [ "${1:-}" = --quick ]; then
     shift
 fi
 install_servers
-# Debian's Python was optimised with profiles, and needs a seventh less CPU time than one that pyenv compiled.
+# A new environment takes Debian's Python. It was optimised with profiles, and needs a seventh less CPU time than one that pyenv compiled.
 if [ -z "${PYTHON:-}" ] && can_build /usr/bin/python3; then PYTHON=/usr/bin/python3; fi
 # The best build that is there, or else the one that is made soonest. Scripts and the wheel, which tests build, take the same profile.
 choose_build release tests

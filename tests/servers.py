@@ -311,15 +311,15 @@ class Postgres(Server):
         (self.data / "pg_hba.conf").write_text(self.access)
         return self._as_user(program, "-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder))
 
-    @classmethod
+    @staticmethod
     @cache
-    def _first(cls, program: str) -> tempfile.TemporaryDirectory[str]:
-        """Make an empty cluster, once. All others are its copies, because `initdb` costs half a second of a core."""
+    def _first(program: str) -> tempfile.TemporaryDirectory[str]:
+        """Make an empty cluster, once. The others are its copies, because `initdb` costs half a second of a core."""
         folder = tempfile.TemporaryDirectory(prefix="postgres-")
-        cls._give_folder(Path(folder.name))
+        Postgres._give_folder(Path(folder.name))
         initdb = str(Path(program).with_name("initdb"))
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D", f"{folder.name}/data"]
-        subprocess.run(cls._as_user(initdb, *options), check=True, capture_output=True, cwd="/")
+        subprocess.run(Postgres._as_user(initdb, *options), check=True, capture_output=True, cwd="/")
         return folder
 
     @staticmethod

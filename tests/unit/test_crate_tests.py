@@ -10,6 +10,12 @@ import pytest
 RUST = Path(__file__).parent.parent.parent / "rust"
 
 
+def test_each_crate_has_one_test_program() -> None:
+    """A crate with a single test file needs no `main.rs`."""
+    several = {path.parent for path in RUST.glob("*/tests/*.rs") if len(list(path.parent.glob("*.rs"))) > 1}
+    assert {main.parent for main in RUST.glob("*/tests/main.rs")} == several
+
+
 @pytest.mark.parametrize("main", sorted(RUST.glob("*/tests/main.rs")), ids=lambda path: path.parent.parent.name)
 def test_each_test_file_of_a_crate_is_compiled(main: Path) -> None:
     """Cargo does not look for further files where `main.rs` names them: a file that it does not name would never run."""
