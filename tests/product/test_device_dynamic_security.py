@@ -299,12 +299,13 @@ def test_a_key_that_died_with_the_gateway_is_told(place: Place) -> None:
 def test_accounts_of_others_are_left_alone_and_told(place: Place) -> None:
     """Those that another made have other roles; this registry's own are put right."""
     fleet, other = place.fleet, place.other
+    key = fleet.add("pump")
+    place.until_state("pump", "ready")
+    # After the gateway has asked the broker for its accounts, so that the broker's refusal tells of this one.
     other.ask("createRole", rolename="people", acls=[])
     other.ask("createClient", username="boiler", password=PASSWORD, roles=[{"rolename": "people"}])
     fleet.add("boiler")
-    key = fleet.add("pump")
     place.until_state("boiler", "taken")
-    place.until_state("pump", "ready")
     (role,) = (name for name in other.roles() if name.endswith(" pump"))
     fleet.stop()
     prefix = role.removesuffix("pump")

@@ -211,20 +211,23 @@ class AccountKeeper:
         """Do the work for one account. Raises Unanswered. A refusal is noted, and does not stop the work for other accounts."""
         known = self._known.get(wanted.device) or Account(device=wanted.device, broker=self._broker_url)
         key_id, state, detail = known.key_id, AccountState.REFUSED, "the broker does not do what it acknowledges"
-        if wanted.user_name not in broker.accounts:
-            key_id = None
+        refused: Command | None = None
         for _ in range(MOST_STEPS):
+            if wanted.user_name not in broker.accounts:
+                key_id = None
             step = self._next(wanted, broker, key_id)
             if step.command is None:
                 state, detail = step.state, step.detail
                 break
+            if step.command == refused:
+                break
             try:
                 await self._talk.ask(step.command)
             except CommandRefused as error:
-                state, detail = AccountState.REFUSED, str(error)
-                # Somebody else has changed the account meanwhile; the next comparison starts from its present state.
+                # Perhaps somebody else has changed the account meanwhile: then its present state needs another step, or none.
+                state, detail, refused = AccountState.REFUSED, str(error), step.command
                 await self._ask_again(broker)
-                break
+                continue
             note(broker, step.command)
             if step.gives_key:
                 key_id = wanted.key_id
