@@ -86,10 +86,13 @@ pub(crate) fn push_topic(
     }
 }
 
+/// What is escaped in tag keys, tag values and field keys.
+const TAG_SPECIAL: &[u8] = b", =";
+
 /// Append `raw` as a tag key, a tag value or a field key: commas, spaces and equals signs are escaped. A backslash has no escape that every database
 /// understands, and a control character has none at all, so both become `_`.
 pub(crate) fn push_escaped_tag(raw: &[u8], out: &mut Vec<u8>) {
-    push_escaped(raw, b", =", out);
+    push_escaped(raw, TAG_SPECIAL, out);
 }
 
 /// Append `raw` as a measurement. Empty ones become `_`, and so does a `#` at the start, which would make the line a comment.
@@ -111,11 +114,10 @@ pub(crate) fn compare_escaped(left: &[u8], right: &[u8]) -> Ordering {
 
 fn push_escaped(raw: &[u8], special: &[u8], out: &mut Vec<u8>) {
     for &byte in raw {
-        match byte {
-            0..=0x1f | 0x7f | b'\\' => out.push(b'_'),
-            _ if special.contains(&byte) => out.extend_from_slice(&[b'\\', byte]),
-            _ => out.push(byte),
+        if special.contains(&byte) {
+            out.push(b'\\');
         }
+        out.push(line_byte(byte));
     }
 }
 
@@ -129,19 +131,15 @@ pub(crate) const fn line_byte(byte: u8) -> u8 {
 
 /// Whether [`push_escaped_tag`] appends the text as it is.
 pub(crate) fn is_plain(raw: &[u8]) -> bool {
-    !raw.iter()
-        .any(|byte| matches!(byte, 0..=0x1f | 0x7f | b'\\' | b',' | b' ' | b'='))
+    raw.iter()
+        .all(|byte| line_byte(*byte) == *byte && !TAG_SPECIAL.contains(byte))
 }
 
 /// The bytes that [`push_escaped_tag`] appends, one by one.
 pub(crate) fn escaped_tag_bytes(raw: &[u8]) -> impl Iterator<Item = u8> {
     raw.iter().flat_map(|&byte| {
-        let (escape, byte) = match byte {
-            0..=0x1f | 0x7f | b'\\' => (None, b'_'),
-            b',' | b' ' | b'=' => (Some(b'\\'), byte),
-            _ => (None, byte),
-        };
-        escape.into_iter().chain([byte])
+        let escape = TAG_SPECIAL.contains(&byte).then_some(b'\\');
+        escape.into_iter().chain([line_byte(byte)])
     })
 }
 
