@@ -3,7 +3,7 @@
 import { Refused, hasToken, readEvents } from "./api";
 import type { Changes, Latest, Link, Sample, Series, Status, Value } from "./types";
 
-/** The gateway says something about every second. */
+/** The gateway says something every two seconds at the latest. */
 const SILENCE_MS = 7000;
 const RETRY_MS = [500, 1000, 2000, 4000];
 const MAX_SAMPLES = 120;

@@ -5,7 +5,8 @@ One task reads the gateway for all pages. Each page takes the changes that it do
 No data waits in a queue for a page. A page that reads slowly gets the newest state next time. The server cuts off a page that does not
 read at all. While no page is open, the table is still updated every two seconds, but nothing is sent.
 
-Events: `latest` (the schema Latest) first; then `changes` (Changes), at most four per second, and `status` (Status) every second.
+Events: `latest` (the schema Latest) first; then `changes` (Changes), at most four per second, and `status` (Status) about every second.
+While nothing happens, a comment shows that the connection lives.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ STATUS_AGE_S = 0.9
 """All requests within this time get the same status document, because making one reads the journal."""
 STATUS_SHARE = 20
 """If a status takes long to make (because a long backlog is counted), the next one is made after this many times that duration."""
+LONGEST_STATUS_S = 5.0
+"""But at the latest after this time (s)."""
+SILENCE_S = 2.0
+"""After this time (s) without an event, a page gets a comment. The page takes a connection that says nothing for seven seconds for dead."""
+COMMENT = b":\n\n"
 
 
 class Feed:
@@ -48,6 +54,8 @@ class Feed:
         self._status_made_s = float("-inf")
         self._status_takes_s = 0.0
         self._status_number = 0
+        self._told_number = 0
+        """The number of the last status that pages were told of."""
         self._status_event = b""
         self._version = 0
         self._latest = (0, b"")
@@ -78,10 +86,12 @@ class Feed:
             moved, before, self._version = version != self._version, self._version, version
             if moved and self.pages:
                 self._changes = (before, version, await anyio.to_thread.run_sync(live.changes, before, limiter=self.threads))
-        if self.pages and time.monotonic() - self._status_made_s >= max(STATUS_S, STATUS_SHARE * self._status_takes_s):
+        next_status_s = max(STATUS_S, min(STATUS_SHARE * self._status_takes_s, LONGEST_STATUS_S))
+        if self.pages and time.monotonic() - self._status_made_s >= next_status_s:
             await self.status()
-            moved = True
-        if moved:
+        # The newest status may also have been made for another request.
+        if moved or self._told_number != self._status_number:
+            self._told_number = self._status_number
             self._moved.set()
             self._moved = anyio.Event()
 
@@ -143,7 +153,10 @@ class Feed:
                 # Changes that arrive while this page reads are part of its next event.
                 shown, version = version, self._version
                 yield _event("changes", await self._changes_since(shown))
-            await moved.wait()
+            with anyio.move_on_after(SILENCE_S) as waiting:
+                await moved.wait()
+            if waiting.cancelled_caught:
+                yield COMMENT
 
     async def _changes_since(self, version: int) -> bytes:
         before, now, changes = self._changes
