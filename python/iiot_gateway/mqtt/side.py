@@ -45,8 +45,8 @@ async def _stop_when_cancelled(side: SideConnection) -> None:
 
 
 async def _connect(side: SideConnection, log: Log, disconnected: str) -> None:
-    # The first retries come soon: the built-in broker starts at the same moment, and a message without a subscriber is lost.
-    backoff, thread, repeated = Backoff(first_s=0.1), anyio.CapacityLimiter(1), Repeated()
+    # A message without a subscriber is lost, so retries come soon; the first ones at once, because the built-in broker is only starting.
+    backoff, thread, repeated = Backoff(first_s=0.1, ceiling_s=10.0), anyio.CapacityLimiter(1), Repeated()
     while True:
         ended = await anyio.to_thread.run_sync(side.run_connection, limiter=thread)
         if ended["kind"] == "stopped":

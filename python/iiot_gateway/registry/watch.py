@@ -106,9 +106,9 @@ class Watch:
         # Notifications without a listener are lost, and a server that was set back may count to the same number again.
         self.doubt()
         while True:
-            asked_at = clock()
+            asked_at, known = clock(), self._revision
             ((number,),) = self._connection.query("SELECT number FROM revision")
-            self._saw(int(number or 0))
+            self._saw(int(number or 0), known)
             if self._trusted_until == 0.0:
                 self._log.info(REGISTRY_AVAILABLE, registry=self._place.shown)
                 repeated.reset()
@@ -120,8 +120,9 @@ class Watch:
             self._is_told.set()
             self._connection.notified(ASK_S)
 
-    def _saw(self, revision: int) -> None:
+    def _saw(self, revision: int, known: int) -> None:
         with self._lock:
-            if revision != self._revision:
+            # A lower one is that of a server that was set back, unless this process has committed a change since it asked.
+            if revision > self._revision or (revision < self._revision and known == self._revision):
                 self._revision = revision
                 self._generation += 1

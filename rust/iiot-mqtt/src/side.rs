@@ -138,7 +138,7 @@ impl SideConnection {
         self.desk.receive(known, within)
     }
 
-    /// How many publishes the broker has not answered; those in flight are included once the connection has ended.
+    /// How many publishes the broker has not answered.
     pub fn waiting(&self) -> usize {
         self.desk.waiting()
     }

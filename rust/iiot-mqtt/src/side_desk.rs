@@ -109,6 +109,8 @@ struct State {
     /// The connection with that number has its subscriptions.
     stands: bool,
     outgoing: Queue<Publish>,
+    /// How many publishes are with the connection: neither answered nor put back.
+    under_way: usize,
     incoming: Queue<(u64, Message)>,
     refused: Vec<Refusal>,
     stop_by: Option<Instant>,
@@ -149,6 +151,8 @@ impl Desk {
     pub fn end(&self) {
         let mut state = self.lock();
         state.stands = false;
+        // What is left of them was bound to this connection.
+        state.under_way = 0;
         state.outgoing.retain(|publish| publish.only_over.is_none());
         drop(state);
         self.arrived.notify_all();
@@ -196,7 +200,8 @@ impl Desk {
 
     /// See `SideConnection::waiting`.
     pub fn waiting(&self) -> usize {
-        self.lock().outgoing.items.len()
+        let state = self.lock();
+        state.outgoing.items.len() + state.under_way
     }
 
     /// End the connection by then, and begin no other.
@@ -218,13 +223,17 @@ impl Desk {
     }
 
     pub fn next_outgoing(&self) -> Option<Publish> {
-        self.lock().outgoing.pop_front_if(|_| true)
+        let mut state = self.lock();
+        let publish = state.outgoing.pop_front_if(|_| true)?;
+        state.under_way += 1;
+        Some(publish)
     }
 
     /// Put the last publish that was taken back, so that it is sent again.
     pub fn put_back(&self, publish: Publish) {
-        let bytes = size(&publish);
-        self.lock().outgoing.push_front(bytes, publish);
+        let mut state = self.lock();
+        state.under_way = state.under_way.saturating_sub(1);
+        state.outgoing.push_front(size(&publish), publish);
     }
 
     /// Whether only one publish may be in flight.
@@ -232,9 +241,10 @@ impl Desk {
         self.lock().careful > 0
     }
 
-    /// The broker has answered a publish.
+    /// The broker has acknowledged a publish.
     pub fn clear(&self, topic: &str) {
         let mut state = self.lock();
+        state.under_way = state.under_way.saturating_sub(1);
         state.careful = state.careful.saturating_sub(1);
         if !state.strikes.is_empty() {
             state.strikes.remove(topic);
@@ -258,8 +268,12 @@ impl Desk {
         Some(topic)
     }
 
+    /// A publish that was taken will never arrive.
     pub fn report(&self, refusal: Refusal) {
-        self.lock().refused.push(refusal);
+        let mut state = self.lock();
+        state.under_way = state.under_way.saturating_sub(1);
+        state.refused.push(refusal);
+        drop(state);
         self.arrived.notify_all();
     }
 

@@ -88,6 +88,36 @@ fn what_is_kept_is_sent_again_until_it_is_acknowledged_and_what_is_bound_is_not(
 }
 
 #[test]
+fn a_publish_waits_until_it_is_acknowledged() {
+    let (came, has_come) = channel();
+    let (acknowledge, may_acknowledge) = channel();
+    let broker = Scripted::start(move |_, peer| {
+        peer.accept();
+        peer.suback(&[0, 0]);
+        let publish = peer.publish().unwrap();
+        came.send(()).unwrap();
+        may_acknowledge.recv_timeout(PATIENCE).unwrap();
+        peer.puback(publish.id);
+        peer.send("home/status", b"acknowledged", false);
+        peer.drain();
+        String::new()
+    });
+    let side = side(broker.port, Protocol::V311, "side");
+    let running = run(&side);
+    let connection = until_it_stands(&side);
+
+    assert!(side.publish(kept("home/state", "1", false)));
+    has_come.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(side.waiting(), 1);
+    acknowledge.send(()).unwrap();
+    receive(&side, connection, 1);
+    assert_eq!(side.waiting(), 0);
+
+    side.stop(PATIENCE);
+    assert_eq!(running.join().unwrap().kind, EndKind::Stopped);
+}
+
+#[test]
 fn a_refused_subscription_ends_the_connection_and_names_the_filter() {
     for protocol in [Protocol::V311, Protocol::V5] {
         let broker = Scripted::start(move |_, peer| {
