@@ -43,7 +43,8 @@ class Load(threading.Thread):
 
     def until(self, answered: int) -> None:
         """Wait until so many numbers are answered."""
-        until(lambda: self.answered >= answered or not self.is_alive(), f"{answered} answers")
+        # Each is on the disk before it is answered, which takes a slow disk ten milliseconds.
+        until(lambda: self.answered >= answered or not self.is_alive(), f"{answered} answers", 120)
         assert self.is_alive()
 
     def stop(self) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pages import Seen
 
-LIMIT_S = 20
+LIMIT_S = 60
 SLOW_LIMIT_S = int(os.environ.get("IIOT_SOAK_LIMIT_S", "600"))
 
 # A busy machine is no fault.

@@ -17,7 +17,10 @@ class Client:
     """A device's MQTT client."""
 
     def __init__(self, port: int, user: str, key: str, client_id: str, version: str, will: str = "") -> None:
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=VERSIONS[version])
+        # One that was refused does not try again: brokers count each attempt.
+        self.client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=VERSIONS[version], reconnect_on_failure=False
+        )
         self.client.username_pw_set(user, key)
         if will:
             self.client.will_set(will, '{"status":"offline"}', qos=1, retain=True)

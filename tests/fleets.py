@@ -94,6 +94,14 @@ class Fleet(Gateway):
         assert status == 200
         return str(text.decode())
 
+    def until_online(self, device_id: str) -> None:
+        """Wait until the gateway has told that a device sends: that is a frame too, which the ledger counts."""
+
+        def is_told() -> bool:
+            return any(f'"device": "{device_id}"' in line and '"presence": "online"' in line for line in self.log().splitlines())
+
+        until(is_told, f"the presence of {device_id}")
+
     def values(self, device_id: str, key: str, count: int) -> list[dict[str, Any]]:
         """Return the values of a device, once there are so many."""
         found: list[dict[str, Any]] = []

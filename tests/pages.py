@@ -15,6 +15,7 @@ import iiot_gateway
 from servers import find_program
 
 WAIT_MS = 15_000
+expect.set_options(timeout=WAIT_MS)
 
 
 @contextmanager
@@ -50,5 +51,5 @@ class Seen:
 
     def live(self) -> Page:
         """Wait until it is connected."""
-        expect(self.page.get_by_test_id("connection")).to_have_text("Live", timeout=WAIT_MS)
+        expect(self.page.get_by_test_id("connection")).to_have_text("Live")
         return self.page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -30,10 +31,15 @@ class Plant:
         document = {"device_id": f"d{number % DEVICES}", "pump": 1, "chemical": "acid", "actual_g": number, **more}
         return self.client.publish(TOPIC, json.dumps(document), qos=2)
 
-    def doses(self, numbers: range) -> None:
-        """Publish doses, and wait until the broker has them."""
-        for info in [self.dose(number) for number in numbers]:
-            info.wait_for_publish(60.0)
+    def doses(self, numbers: range, timeout_s: float = 60.0, hurry: threading.Event | None = None) -> None:
+        """Publish doses, and wait until the broker has them. Until `hurry` is set, there is a pause after each."""
+        infos = []
+        for number in numbers:
+            infos.append(self.dose(number))
+            if hurry is not None:
+                hurry.wait(0.01)
+        for info in infos:
+            info.wait_for_publish(timeout_s)
 
     def close(self) -> None:
         """Disconnect."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from pages import WAIT_MS, Seen
+from pages import Seen
 from servers import Mosquitto, free_port, until
 from watched import Watched, line
 
@@ -44,7 +44,7 @@ def test_values_move_as_telemetry_comes_and_nothing_is_asked_of_others(gateway: 
 
     for seq, temperature in enumerate(("21.50", "22.75", "-3"), 1):
         watched.feed(line(seq, temperature=temperature))
-        expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text(temperature, timeout=WAIT_MS)
+        expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text(temperature)
 
     expect(page.get_by_test_id("banner")).to_contain_text("Data flows")
     expect(page.get_by_test_id("link-node1")).to_contain_text("-80 dBm")
@@ -61,7 +61,7 @@ def test_what_came_twice_is_counted_with_its_node(gateway: Callable[..., Watched
     link = visit(watched.url).live().get_by_test_id("link-node1")
 
     for label, shown in (("Twice", "2"), ("Received", "3"), ("Lost on air", "2 (40.0 %)")):
-        expect(link.locator(f'[data-label="{label}"]')).to_have_text(shown, timeout=WAIT_MS)
+        expect(link.locator(f'[data-label="{label}"]')).to_have_text(shown)
 
 
 def test_a_chart_draws_what_the_history_holds(gateway: Callable[..., Watched], visit: Callable[..., Seen]) -> None:
@@ -76,7 +76,7 @@ def test_a_chart_draws_what_the_history_holds(gateway: Callable[..., Watched], v
     page.keyboard.press("Enter")
 
     chart = page.get_by_test_id("chart")
-    expect(chart).to_have_attribute("data-points", "39", timeout=WAIT_MS)
+    expect(chart).to_have_attribute("data-points", "39")
     expect(page.get_by_test_id("chart-note")).to_contain_text("39 points are stored")
     drawn = """canvas => {
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -117,14 +117,14 @@ def test_a_killed_gateway_shows_as_offline_and_the_page_recovers_by_itself(
     expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("11.1")
 
     watched.end()
-    expect(page.get_by_test_id("connection")).to_have_text("Offline", timeout=WAIT_MS)
+    expect(page.get_by_test_id("connection")).to_have_text("Offline")
     expect(page.get_by_test_id("banner")).to_contain_text("The gateway does not answer")
     expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("11.1")
 
     watched.begin()
     watched.feed(line(2, temperature="12.2"))
-    expect(page.get_by_test_id("connection")).to_have_text("Live", timeout=WAIT_MS)
-    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("12.2", timeout=WAIT_MS)
+    expect(page.get_by_test_id("connection")).to_have_text("Live")
+    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("12.2")
 
 
 def test_the_page_names_the_place_where_data_stops(
@@ -134,10 +134,10 @@ def test_the_page_names_the_place_where_data_stops(
     watched = gateway(f'[mqtt]\nbroker_url = "{mosquitto.url}"\n')
     watched.feed(line(1))
     page = visit(watched.url).live()
-    expect(page.get_by_test_id("box-mqtt")).to_have_class(re.compile("good"), timeout=WAIT_MS)
+    expect(page.get_by_test_id("box-mqtt")).to_have_class(re.compile("good"))
 
     mosquitto.kill9()
-    expect(page.get_by_test_id("banner")).to_contain_text("Held up at mqtt", timeout=WAIT_MS)
+    expect(page.get_by_test_id("banner")).to_contain_text("Held up at mqtt")
     expect(page.get_by_test_id("box-mqtt")).to_have_class(re.compile("bad"))
     expect(page.get_by_test_id("box-history")).to_have_class(re.compile("good"))
     expect(page).to_have_title("Held up at mqtt – iiot-gateway")  # noqa: RUF001 - a dash
@@ -153,7 +153,7 @@ def test_rejects_appear_with_their_reason(gateway: Callable[..., Watched], visit
 
     watched.feed(b'{"<img src=x onerror=alert(1)>":1}\n')
 
-    expect(page.get_by_text("Nothing usable")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Nothing usable")).to_be_visible()
     expect(page.locator(".rejects code")).to_have_text('{"<img src=x onerror=alert(1)>":1}')
 
 
@@ -169,7 +169,7 @@ def test_a_gateway_with_a_token_asks_for_it(gateway: Callable[..., Watched], vis
     page.get_by_label("Token").fill(TOKEN)
     page.keyboard.press("Enter")
 
-    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("17.5", timeout=WAIT_MS)
+    expect(page.get_by_test_id(TILE).get_by_test_id("value")).to_have_text("17.5")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -179,7 +179,7 @@ def test_the_page_fits_a_phone_in_light_and_dark(gateway: Callable[..., Watched]
     watched.feed(*(line(seq) for seq in range(1, 5)))
     page = visit(watched.url, viewport={"width": 390, "height": 844}, color_scheme=scheme, is_mobile=True, has_touch=True).live()
     page.get_by_test_id(TILE).tap()
-    expect(page.get_by_test_id("chart")).not_to_have_attribute("data-points", "0", timeout=WAIT_MS)
+    expect(page.get_by_test_id("chart")).not_to_have_attribute("data-points", "0")
     luminance = "() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0] < 128"
 
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -212,19 +212,19 @@ def test_alerts_show_what_holds_and_who_cannot_be_told(gateway: Callable[..., Wa
     seen = visit(watched.url)
     page = seen.live()
     section = page.locator(".alerts")
-    expect(section).to_contain_text("Nothing is out of bounds", timeout=WAIT_MS)
+    expect(section).to_contain_text("Nothing is out of bounds")
 
     watched.feed(line(1, temperature="31.5"))
-    expect(section.locator("li")).to_have_count(2, timeout=WAIT_MS)
+    expect(section.locator("li")).to_have_count(2)
     first, second = section.locator("li").all()
     expect(first).to_contain_text("Critical")
     expect(first).to_contain_text("node1 at 31.5 °C")
     expect(second).to_contain_text("Pending")
-    expect(page.get_by_test_id("receiver-webhook.phone")).to_contain_text("refused", timeout=WAIT_MS)
-    expect(page.get_by_test_id("receiver-log").locator('[data-label="Told"]')).to_have_text("1", timeout=WAIT_MS)
+    expect(page.get_by_test_id("receiver-webhook.phone")).to_contain_text("refused")
+    expect(page.get_by_test_id("receiver-log").locator('[data-label="Told"]')).to_have_text("1")
 
     watched.feed(line(2, temperature="20"))
-    expect(section).to_contain_text("Nothing is out of bounds", timeout=WAIT_MS)
+    expect(section).to_contain_text("Nothing is out of bounds")
     assert seen.complaints == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fleets import Fleet
-from pages import WAIT_MS, Seen
+from pages import Seen
 from servers import until
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
@@ -52,7 +52,7 @@ def unlock(page: Page, key: str) -> None:
     """Give a key."""
     page.get_by_label("Key for devices").fill(key)
     page.get_by_role("button", name="Show the devices").click()
-    expect(page.get_by_test_id("devices-count")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_test_id("devices-count")).to_be_visible()
 
 
 def opened(page: Page, device_id: str) -> Any:
@@ -60,7 +60,7 @@ def opened(page: Page, device_id: str) -> Any:
     page.get_by_test_id(f"device-{device_id}").get_by_role("button").focus()
     page.keyboard.press("Enter")
     panel = page.get_by_test_id("device")
-    expect(panel.get_by_role("heading", level=3)).to_be_focused(timeout=WAIT_MS)
+    expect(panel.get_by_role("heading", level=3)).to_be_focused()
     return panel
 
 
@@ -75,16 +75,16 @@ def test_nothing_is_shown_without_a_key_and_a_wrong_one_is_told(fleet: Tended, v
     assert page.get_by_text("Building 2").count() == 0
     page.get_by_label("Key for devices").fill("not-a-key")
     page.get_by_role("button", name="Show the devices").click()
-    expect(page.get_by_role("alert")).to_contain_text("No valid key", timeout=WAIT_MS)
+    expect(page.get_by_role("alert")).to_contain_text("No valid key")
     page.get_by_label("Key for devices").fill(fleet.boiler)
     page.get_by_role("button", name="Show the devices").click()
-    expect(page.get_by_role("alert")).to_contain_text("A device's key may not do this", timeout=WAIT_MS)
+    expect(page.get_by_role("alert")).to_contain_text("A device's key may not do this")
     assert page.evaluate("() => sessionStorage.length") == 0
 
     unlock(page, fleet.administrator)
     expect(page.get_by_test_id("device-boiler")).to_contain_text("Building 2")
     page.reload()
-    expect(page.get_by_test_id("device-boiler")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_test_id("device-boiler")).to_be_visible()
     page.get_by_role("button", name="Forget the key").click()
     expect(page.get_by_label("Key for devices")).to_be_visible()
 
@@ -116,15 +116,15 @@ def test_a_reader_sees_devices_and_what_they_send_and_changes_nothing(fleet: Ten
 
     assert fleet.send(fleet.boiler, water=61.5) == 201
 
-    expect(row).to_contain_text("online", timeout=WAIT_MS)
+    expect(row).to_contain_text("online")
     panel = opened(page, "boiler")
-    expect(panel.locator(".newest")).to_contain_text("61.5", timeout=WAIT_MS)
+    expect(panel.locator(".newest")).to_contain_text("61.5")
     expect(panel.locator(".facts")).to_contain_text("floor = 3")
     for name in ("Register a device", "Rotate its key", "Disable", "Send", "Save"):
         assert page.get_by_role("button", name=name).count() == 0
     page.get_by_role("button", name="Close the device").click()
     expect(row.get_by_role("button")).to_be_focused()
-    expect(page.get_by_test_id("banner")).to_contain_text("Data flows", timeout=WAIT_MS)
+    expect(page.get_by_test_id("banner")).to_contain_text("Data flows")
 
 
 def test_a_person_registers_a_device_and_its_key_is_shown_once(fleet: Tended, visit: Callable[..., Seen]) -> None:
@@ -136,18 +136,18 @@ def test_a_person_registers_a_device_and_its_key_is_shown_once(fleet: Tended, vi
     page.get_by_label("Type").fill("esp32")
     page.get_by_label("Id (optional)").fill("pump-1")
     page.get_by_role("button", name="Register", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Choose another one", timeout=WAIT_MS)
+    expect(page.get_by_role("alert")).to_contain_text("Choose another one")
 
     page.get_by_label("Name").fill("Pump 1")
     page.keyboard.press("Enter")
 
     shown = page.get_by_test_id("new-key").get_by_label("Key of Pump 1")
-    expect(shown).to_be_focused(timeout=WAIT_MS)
+    expect(shown).to_be_focused()
     key = shown.input_value()
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
     assert fleet.send(key, speed=3) == 201
-    expect(page.get_by_test_id("device-pump-1")).to_contain_text("online", timeout=WAIT_MS)
+    expect(page.get_by_test_id("device-pump-1")).to_contain_text("online")
     page.get_by_role("button", name="Done").click()
     assert page.get_by_test_id("new-key").count() == 0
     expect(page.get_by_role("button", name="Register a device")).to_be_focused()
@@ -169,11 +169,11 @@ def test_a_key_is_rotated_and_a_device_disabled_and_enabled(fleet: Tended, visit
     expect(panel.get_by_role("button", name="Rotate its key")).to_be_focused()
 
     panel.get_by_role("button", name="Disable").click()
-    expect(page.get_by_test_id("device-boiler")).to_contain_text("disabled", timeout=WAIT_MS)
+    expect(page.get_by_test_id("device-boiler")).to_contain_text("disabled")
     assert fleet.send(key, water=62) == 403
     expect(panel.get_by_role("button", name="Rotate its key")).to_be_disabled()
     panel.get_by_role("button", name="Enable").click()
-    expect(page.get_by_test_id("device-boiler")).to_contain_text("online", timeout=WAIT_MS)
+    expect(page.get_by_test_id("device-boiler")).to_contain_text("online")
     assert fleet.send(key, water=63) == 201
 
 
@@ -189,13 +189,13 @@ def test_a_command_is_sent_and_its_state_followed(fleet: Tended, visit: Callable
     panel.get_by_label("Payload of the command, JSON").fill('{"after_ns": 12345678901234567890}')
     panel.get_by_role("button", name="Send").click()
     entry = panel.locator(".commands li")
-    expect(entry).to_contain_text("queued", timeout=WAIT_MS)
+    expect(entry).to_contain_text("queued")
 
     (command,) = fleet.api("GET", "devices/commands", fleet.boiler)[1]["commands"]
     assert (command["type"], command["payload"]) == ("restart", {"after_ns": 12345678901234567890})
-    expect(entry).to_contain_text("sent", timeout=WAIT_MS)
+    expect(entry).to_contain_text("sent")
     assert fleet.api("POST", f"devices/commands/{command['id']}/acknowledge", fleet.boiler)[0] == 200
-    expect(entry).to_contain_text("acknowledged", timeout=WAIT_MS)
+    expect(entry).to_contain_text("acknowledged")
     expect(panel.get_by_role("status").filter(has_text="restart is acknowledged")).to_be_attached()
 
 
@@ -205,7 +205,7 @@ def test_a_configuration_is_checked_and_saved(fleet: Tended, visit: Callable[...
     unlock(page, fleet.administrator)
     panel = opened(page, "boiler")
     field = panel.get_by_label("Configuration, JSON")
-    expect(field).to_have_value("{}", timeout=WAIT_MS)
+    expect(field).to_have_value("{}")
     for wrong in ('{"interval_s": }', "[1]"):
         field.fill(wrong)
         panel.get_by_role("button", name="Save").click()
@@ -214,15 +214,15 @@ def test_a_configuration_is_checked_and_saved(fleet: Tended, visit: Callable[...
 
     field.fill('{"interval_s": 30}')
     panel.get_by_role("button", name="Save").click()
-    expect(panel.get_by_role("status").filter(has_text="Saved as version 1.")).to_be_visible(timeout=WAIT_MS)
+    expect(panel.get_by_role("status").filter(has_text="Saved as version 1.")).to_be_visible()
     assert fleet.api("GET", "devices/config", fleet.boiler)[1]["configuration"] == {"interval_s": 30}
 
     field.fill('{"interval_s": 31}')
     assert fleet.api("PUT", "devices/boiler/config", fleet.administrator, {"interval_s": 2**60})[0] == 200
-    expect(panel).to_contain_text("Version 2 was saved meanwhile.", timeout=WAIT_MS)
+    expect(panel).to_contain_text("Version 2 was saved meanwhile.")
     expect(field).to_have_value('{"interval_s": 31}')
     panel.get_by_role("button", name="Show it").click()
-    expect(panel).to_contain_text("longer than a browser keeps", timeout=WAIT_MS)
+    expect(panel).to_contain_text("longer than a browser keeps")
     assert panel.get_by_role("button", name="Save").count() == 0
 
 
@@ -236,12 +236,12 @@ def test_the_section_fits_a_phone(fleet: Tended, visit: Callable[..., Seen], sch
     panel = page.get_by_test_id("device")
     panel.get_by_role("button", name="Rotate its key").tap()
     panel.get_by_role("button", name="Give it a new key").tap()
-    expect(panel.get_by_test_id("new-key")).to_be_visible(timeout=WAIT_MS)
+    expect(panel.get_by_test_id("new-key")).to_be_visible()
     page.get_by_role("button", name="Register a device").tap()
     place = panel.bounding_box()
 
     assert fleet.send(fleet.boiler, water=61.5) == 201
-    expect(page.get_by_test_id("device-boiler")).to_contain_text("online", timeout=WAIT_MS)
+    expect(page.get_by_test_id("device-boiler")).to_contain_text("online")
 
     assert panel.bounding_box() is not None
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")

@@ -35,12 +35,12 @@ def test_a_broker_that_is_restarted_again_and_again_is_no_conflict(
     configure(gateway, mosquitto, f'protocol = "{protocol}"')
     gateway.start("replay", str(log), "--start", START, "--speed", "max")
     for restarts in range(1, 5):
-        gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "connected", "the connection", 20)
+        gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "connected", "the connection")
         getattr(mosquitto, end)()
         gateway.until(lambda s, n=restarts: s["sinks"]["mqtt"]["reconnects"] >= n, "the end of the connection")
         mosquitto.start()
 
-    status = gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "connected", "the connection", 20)
+    status = gateway.until(lambda s: s["sinks"]["mqtt"]["state"] == "connected", "the connection")
 
     assert not status["sinks"]["mqtt"]["last_error"]
     assert "client_id_conflict" not in gateway.log()

@@ -83,7 +83,7 @@ def test_a_row_that_is_damaged_later_is_told_of_by_each_sink(
         states = {status["sinks"][name]["state"] for name in ("mqtt", "influxdb")}
         return states == {"journal_unavailable"} and status["sinks"]["influxdb"]["delivered"] == first - 1
 
-    status = waiting.until(is_at_the_damage, "sinks that have what stands before the damage", timeout_s=15)
+    status = waiting.until(is_at_the_damage, "sinks that have what stands before the damage")
     assert_balanced(status)
     assert waiting.stop() == 0
     for sink in ("mqtt", "influxdb"):

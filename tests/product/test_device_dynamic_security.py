@@ -228,6 +228,7 @@ def test_rotating_disabling_and_removing_ends_sessions_at_mosquitto(place: Place
     place.until_state("last", "ready")
     place.fleet.run("devices", "remove", "last")
     until(lambda: sorted(place.other.accounts()) == [ADMINISTRATOR, "disabled", "rotated"], "the end of the last account")
+    until(lambda: len(place.other.roles()) == 3, "the end of its role")
     assert last
     assert json.loads(place.broker.file.read_bytes()) == json.loads(written)
 
@@ -385,7 +386,8 @@ def test_doctor_asks_the_plug_in(place: Place, launch: Callable[..., Mosquitto])
 def test_a_kill_amid_many_new_devices_leaves_none_in_doubt(place: Place) -> None:
     """Each is ready, and lets its device in; or it says that it must be rotated, and lets nobody in."""
     fleet = place.fleet
-    count = 60
+    # So many that there is work left when the command has ended.
+    count = 150
     csv = fleet.folder / "devices.csv"
     csv.write_text("id,name,type\n" + "".join(f"d{number},name {number},sensor\n" for number in range(count)))
     imported = fleet.run("devices", "import", str(csv))

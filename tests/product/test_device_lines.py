@@ -103,6 +103,8 @@ def test_each_line_is_counted_once(fleet: Fleet) -> None:
     key = fleet.add("one")
     gateway_key = fleet.command_key("keys", "create", "--type", "gateway", "--device", "one")
     long = b'm,device_id=one s="' + b"x" * 70_000 + b'"\n'
+    assert fleet.call("POST", "/api/v2/write", "", b"m v=0\n", Authorization=f"Token {key}")[0] == 204
+    fleet.until_online("one")
     before = fleet.ask()["intake"]["received"]
 
     first = fleet.call("POST", "/api/v2/write", "", b"m v=\nm v=1\n" + long + long.replace(b"m,", b"n,"), Authorization=f"Token {key}")

@@ -209,11 +209,12 @@ def test_a_last_will_makes_a_device_offline_and_its_next_word_online(fleet: Flee
 
 def test_a_silent_device_is_told_once_over_restarts(tmp_path: Path) -> None:
     """As an event and as one point."""
-    gateway = Fleet(tmp_path / "gateway", devices="silence_s = 2")
+    gateway = Fleet(tmp_path / "gateway", devices="silence_s = 4")
     key = gateway.add("one")
     gateway.begin()
     try:
         assert gateway.api("POST", "influxdb/telemetry", key, {"measurement": "m", "fields": {"v": 1}})[0] == 201
+        gateway.until_online("one")
         until(lambda: '"presence": "offline"' in gateway.log(), "the device offline")
         gateway.kill9()
         gateway.begin()

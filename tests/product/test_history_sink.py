@@ -46,9 +46,10 @@ def made(folder: Path, packets: int) -> Path:
     return path
 
 
-def replay(recording: Path) -> tuple[str, ...]:
-    """Return the arguments that play a recording as fast as can be."""
-    return ("replay", str(recording), "--start", START, "--speed", "max", "--once")
+def replay(recording: Path, takes_s: float = 0) -> tuple[str, ...]:
+    """Return the arguments that play a recording within a time, or as fast as can be."""
+    speed = str(expect(recording).documents[-1][0] / 1000 / takes_s) if takes_s else "max"
+    return ("replay", str(recording), "--start", START, "--speed", speed, "--once")
 
 
 def test_a_replay_is_stored_text_for_text(gateway: Gateway, recording: Path, expected: Expected) -> None:
@@ -76,9 +77,11 @@ def test_a_killed_gateway_neither_loses_nor_doubles_a_point(gateway: Gateway, tm
     expected = expect(recording)
     gateway.configure("[history]\ncommit_interval_ms = 0")
     delivered = 0
+    # So slow that something is left to store after the last kill.
+    slowly = replay(recording, takes_s=60)
 
     for _ in range(3):
-        gateway.start(*replay(recording))
+        gateway.start(*slowly)
         at = delivered
 
         def more(status: dict[str, Any], at: int = at) -> bool:
@@ -140,7 +143,7 @@ def test_a_history_that_cannot_be_used_stops_nothing_else(
     assert (sink["delivered"], sink["queued"]) == (0, expected.accepted)
     assert sink["last_error"].startswith(f"{kind}: history {path}: ")
     assert path.read_bytes() == before
-    assert "sink_unavailable" in gateway.log()
+    until(lambda: "sink_unavailable" in gateway.log(), "the failure in the log")
     path.unlink()
     assert gateway.wait() == 0
     assert stored(path) == wanted(expected)
@@ -188,7 +191,7 @@ def test_a_reader_beside_the_gateway_sees_whole_moments(gateway: Gateway, tmp_pa
     recording = made(tmp_path, 30_000)
     path = gateway.folder / "history.db"
     gateway.configure("[history]\ncommit_interval_ms = 0")
-    gateway.start(*replay(recording))
+    gateway.start(*replay(recording, takes_s=5))
     until(path.exists, "the file")
     gateway.until(lambda s: s["sinks"]["history"]["delivered"] > 0, "the first batch")
 

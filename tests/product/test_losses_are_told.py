@@ -34,9 +34,9 @@ def told(gateway: Gateway) -> list[dict[str, Any]]:
     return [event for event in events if event["event"] == "frames_dropped"]
 
 
-def play(gateway: Gateway, log: Path) -> int:
-    """Play the log for as long as it takes to read it, and a little more."""
-    gateway.start("replay", str(log), "--start", START, "--speed", "max", "--once", "--timeout", "3")
+def play(gateway: Gateway, log: Path, timeout_s: str) -> int:
+    """Play the log for some time."""
+    gateway.start("replay", str(log), "--start", START, "--speed", "max", "--once", "--timeout", timeout_s)
     return gateway.wait()
 
 
@@ -44,7 +44,8 @@ def test_frames_that_a_full_journal_drops_are_told_before_the_end(gateway: Gatew
     """A run that ends before the first look says what it dropped; the next one does not say it again."""
     gateway.configure(absent(), journal_keys="max_bytes = 1048576")
 
-    code = play(gateway, log)
+    # Long enough to read it all, also beside others.
+    code = play(gateway, log, "10")
 
     assert code == 4, gateway.log()[-2000:]
     status = gateway.status()
@@ -54,7 +55,7 @@ def test_frames_that_a_full_journal_drops_are_told_before_the_end(gateway: Gatew
     events = told(gateway)
     assert sum(event["frames"] for event in events) == dropped
     assert {(event["at"], event["reason"], event["level"]) for event in events} == {("influxdb", "journal_full", "error")}
-    assert play(gateway, log) == 4
+    assert play(gateway, log, "1") == 4
     assert told(gateway) == events
 
 

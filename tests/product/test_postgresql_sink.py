@@ -111,7 +111,7 @@ def test_a_wrong_password_is_reported_and_waited_for(gateway: Gateway, plant: Pl
     waiting = gateway.until(lambda status: sink_of(status)["state"] == "refused", "the refusal")
 
     assert "28P01" in sink_of(waiting)["last_error"]
-    assert '"sink_refused"' in gateway.log()
+    until(lambda: '"sink_refused"' in gateway.log(), "the refusal in the log")
     assert "check user and password" in gateway.log()
     assert "right" not in gateway.log().replace("check user and password", "")
     database.rows("ALTER ROLE writer PASSWORD 'right'")
@@ -136,10 +136,9 @@ def test_a_copied_journal_stops_until_it_is_told_to_go_on(gateway: Gateway, plan
     configure(copy, plant.broker, database.url)
     start(copy)
     plant.doses(range(20, 30))
-    stopped = copy.until(lambda status: sink_of(status)["queued"] == 10, "the frames that wait")
+    copy.until(lambda status: (sink_of(status)["queued"], sink_of(status)["state"]) == (10, "unknown_run"), "the frames that wait")
 
-    assert sink_of(stopped)["state"] == "unknown_run"
-    assert "postgresql adopt" in copy.log()
+    until(lambda: "postgresql adopt" in copy.log(), "the remedy in the log")
     assert len(numbers(database)) == 20
     locked = copy.run("postgresql", "adopt", "--yes")
     assert (locked.returncode, "locked" in locked.stderr) == (1, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -84,9 +85,13 @@ def test_databases_have_each_value_once_and_brokers_get_it_again(
     plant.doses(WAITING)
     gateway.until(lambda status: status["sinks"]["influxdb"]["queued"] == len(WAITING), "the frames")
     backed_up(gateway, tmp_path / "backup")
+    # The gateway must not publish before somebody looks.
+    assert gateway.process is not None
+    gateway.process.send_signal(signal.SIGSTOP)
     for server in (postgres, influxd, broker):
         server.start()
     subscriber = Subscriber(broker.port, "#").start()
+    gateway.process.send_signal(signal.SIGCONT)
     try:
         plant.doses(LATER)
         all_delivered(gateway, len(WAITING) + len(LATER))

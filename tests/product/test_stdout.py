@@ -123,7 +123,7 @@ def test_a_reader_that_stands_still_holds_up_no_stop_and_gets_the_rest_later(gat
     reading = piped(gateway, *replay(recording))
     until_full(reading)
 
-    assert gateway.stop(timeout_s=5.0) == 0
+    assert gateway.stop() == 0
     first = points(rest(reading))
     second = points(rest(piped(gateway, *replay(recording, "--once"))))
 
