@@ -12,8 +12,8 @@ from device_clients import Client
 from fleets import NOON, Fleet
 from gateways import assert_balanced
 from registries import in_server
-from servers import free_port, until
-from subscribers import let_go
+from servers import Mosquitto, free_port, until
+from subscribers import Subscriber, let_go
 
 pytestmark = [pytest.mark.native, pytest.mark.slow]
 
@@ -182,6 +182,41 @@ def test_commands_reach_the_device_once_and_are_acknowledged(fleet: Fleet, conne
     client.publish("iotflow/devices/one/status/command", json.dumps({"command_id": number}))
     until(lambda: state() == "acknowledged", "the device's acknowledgement")
     assert len(client.messages) == 2
+
+
+def test_a_command_that_the_broker_refuses_is_not_told_as_sent(tmp_path: Path, launch: Callable[..., Mosquitto]) -> None:
+    """It is sent again over another connection, once the gateway may write there; and so is a configuration."""
+    acl = tmp_path / "acl"
+    acl.write_text("topic read iotflow/#\ntopic write iotflow/devices/one/commands/allowed\n")
+    # Without a limit, Mosquitto 2.0 ends the connection of a client whose publish it denies.
+    broker = launch(Mosquitto, extra=f"acl_file {acl}\nmax_queued_messages 1000\n")
+    consumer = f'broker_url = "{broker.url}"\nprotocol = "5"\nprofile = "iotflow"\ntopics = ["iotflow/devices/+/telemetry/+"]'
+    gateway = Fleet(tmp_path / "gateway", devices="silence_s = 3600", sections=f"[mqtt_consumer]\n{consumer}\n")
+    administrator = gateway.command_key("keys", "create", "--type", "administrator")
+    gateway.add("one")
+    gateway.begin()
+
+    def command(kind: str) -> None:
+        assert gateway.api("POST", f"devices/one/commands/{kind}", administrator)[0] == 202
+
+    def states() -> dict[str, str]:
+        return {each["type"]: each["state"] for each in gateway.api("GET", "devices/one/commands", administrator)[1]["commands"]}
+
+    try:
+        assert gateway.api("PUT", "devices/one/config", administrator, {"every_s": 5})[0] == 200
+        command("denied")
+        until(lambda: '"state": "refused", "reason": "not authorised to publish"' in gateway.log(), "the refusal")
+        command("allowed")
+        until(lambda: states()["allowed"] == "sent", "the broker's acknowledgement")
+        assert states()["denied"] == "queued"
+        acl.write_text("topic readwrite iotflow/#\n")
+        broker.restart()
+        until(lambda: states()["denied"] == "sent", "the acknowledgement of the other one")
+        subscriber = Subscriber(broker.port, "iotflow/#").start()
+        subscriber.wait(lambda s: "iotflow/devices/one/commands/config" in s.messages, "the configuration")
+        subscriber.stop()
+    finally:
+        gateway.end()
 
 
 def test_a_last_will_makes_a_device_offline_and_its_next_word_online(fleet: Fleet, connect: Callable[..., Client]) -> None:

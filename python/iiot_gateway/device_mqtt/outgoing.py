@@ -5,7 +5,8 @@
     TOPICS/ID/status/command    {"command_id": 7}                                        from the device, when it has done it
 
 A command is sent again after a restart if it may not have reached the broker. A device recognises a repeated command by its
-command_id. Commands are also sent again when a device comes back: a broker keeps nothing for a device without a session.
+command_id. Commands are also sent again when a device comes back: a broker keeps nothing for a device without a session. What a broker
+refuses is sent again over the next connection, because its rights may have been put right meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from iiot_gateway.mqtt.side import Messages, Refused, serve_side
 if TYPE_CHECKING:
     from iiot_gateway._native import SideConnection
     from iiot_gateway.device_api.service import DeviceApi
-    from iiot_gateway.registry.commands import Command
+    from iiot_gateway.registry.commands import Command, Commands
 
 LOOK_S = 0.5
 ACKNOWLEDGEMENT = "command"
@@ -38,14 +39,22 @@ class Outgoing:
         self._api = api
         self._side = side
         self._topics = api.section.topics
-        self._handed_over: dict[int, Command] = {}
+        self._handed_over: dict[int, tuple[int, Command]] = {}
+        """The commands that the broker has not acknowledged, as far as is known, by id. The number is that of the publish."""
+        self._published = 0
+        """How many publishes were handed over."""
+        self._answered = 0
+        """How many of them the broker has answered at least."""
+        self._refused: dict[str, int] = {}
+        """The topics of refused publishes, and the connection over which each was sent, or the one before."""
         self._configured: dict[str, tuple[float, int]] = {}
         """Creation and version of the configuration that each device was sent, by device id."""
         self._generation = -1
         """The generation of the registry at which every configuration had been sent."""
         self._acknowledged: list[tuple[str, int]] = []
-        self._is_connected = False
+        self._connection = 0
         self._log = get_log(part="devices")
+        self._refusals = Repeated()
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -54,7 +63,7 @@ class Outgoing:
             tasks.start_soon(self._send)
 
     def _take(self, connection: int, messages: Messages, refused: Refused) -> None:
-        self._is_connected = connection > 0
+        published = self._published
         for topic, payload, was_retained in messages:
             device_id, _, kind = topic.removeprefix(f"{self._topics}/").partition("/status/")
             if was_retained:
@@ -64,7 +73,14 @@ class Outgoing:
             elif kind == ACKNOWLEDGEMENT and (number := _number(payload)) is not None:
                 self._acknowledged.append((device_id, number))
         for topic, reason in refused:
-            self._log.error(DEVICE_COMMAND, topic=topic, state="refused", reason=reason)
+            # With the end of a connection come the refusals that it brought.
+            self._refused[topic] = self._connection
+            if (extra := self._refusals.allows(reason)) is not None:
+                self._log.error(DEVICE_COMMAND, topic=topic, state="refused", reason=reason, **extra)
+        self._connection = connection
+        # A refusal counts as waiting until it is fetched. So all refusals of these publishes are known now.
+        if not self._side.waiting():
+            self._answered = published
 
     async def _send(self) -> None:
         repeated = Repeated()
@@ -87,17 +103,39 @@ class Outgoing:
                 self._log.info(DEVICE_COMMAND, device=device_id, command=number, state="acknowledged")
         if expired := commands.expire():
             self._log.warning(DEVICE_COMMAND, state="expired", commands=expired)
-        if self._handed_over and self._is_connected and not self._side.waiting():
-            for number, command in self._handed_over.items():
-                commands.sent(number)
-                self._log.info(DEVICE_COMMAND, device=command.device, command=number, state="sent")
-            self._handed_over.clear()
-        for command in commands.waiting():
+        self._settle(commands)
+        waiting = commands.waiting()
+        for ended in self._handed_over.keys() - {command.id for command in waiting}:
+            del self._handed_over[ended]
+        for command in waiting:
             if command.id not in self._handed_over:
                 document = json.dumps({"command_id": command.id, "payload": command.payload}).encode()
-                if self._side.publish(f"{self._topics}/{command.device}/commands/{command.type}", document, retain=False):
-                    self._handed_over[command.id] = command
+                if self._publish(self._command_topic(command), document, retain=False):
+                    self._handed_over[command.id] = self._published, command
         self._configure()
+
+    def _settle(self, commands: Commands) -> None:
+        """Note which commands the broker has. Forget what it refused over an earlier connection, so that it is sent again."""
+        again = {topic for topic, connection in list(self._refused.items()) if connection != self._connection}
+        for number, (publish, command) in list(self._handed_over.items()):
+            topic = self._command_topic(command)
+            if topic in again:
+                del self._handed_over[number]
+            elif publish <= self._answered and topic not in self._refused:
+                commands.sent(number)
+                self._log.info(DEVICE_COMMAND, device=command.device, command=number, state="sent")
+                del self._handed_over[number]
+        for device_id in [each for each in self._configured if again and self._configuration_topic(each) in again]:
+            del self._configured[device_id]
+            self._generation = -1
+        for topic in again:
+            del self._refused[topic]
+
+    def _publish(self, topic: str, document: bytes, *, retain: bool) -> bool:
+        if not self._side.publish(topic, document, retain=retain):
+            return False
+        self._published += 1
+        return True
 
     def _configure(self) -> None:
         generation = self._api.registry.generation()
@@ -107,7 +145,7 @@ class Outgoing:
         devices = self._api.registry.devices.configured()
         for gone in self._configured.keys() - {device.id for device in devices}:
             # The next device with this id must not get a configuration that was meant for its predecessor.
-            if self._side.publish(self._configuration_topic(gone), b"", retain=True):
+            if self._publish(self._configuration_topic(gone), b"", retain=True):
                 del self._configured[gone]
             else:
                 is_complete = False
@@ -116,12 +154,15 @@ class Outgoing:
             if self._configured.get(device.id) == edition:
                 continue
             document = json.dumps({"configuration": dict(device.configuration), "version": device.configuration_version}).encode()
-            if self._side.publish(self._configuration_topic(device.id), document, retain=True):
+            if self._publish(self._configuration_topic(device.id), document, retain=True):
                 self._configured[device.id] = edition
             else:
                 is_complete = False
         if is_complete:
             self._generation = generation
+
+    def _command_topic(self, command: Command) -> str:
+        return f"{self._topics}/{command.device}/commands/{command.type}"
 
     def _configuration_topic(self, device_id: str) -> str:
         return f"{self._topics}/{device_id}/commands/config"

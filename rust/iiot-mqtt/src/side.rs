@@ -138,7 +138,7 @@ impl SideConnection {
         self.desk.receive(known, within)
     }
 
-    /// How many publishes the broker has not answered.
+    /// How many publishes the broker has not answered, or has refused without anybody having fetched that.
     pub fn waiting(&self) -> usize {
         self.desk.waiting()
     }

@@ -201,7 +201,7 @@ impl Desk {
     /// See `SideConnection::waiting`.
     pub fn waiting(&self) -> usize {
         let state = self.lock();
-        state.outgoing.items.len() + state.under_way
+        state.outgoing.items.len() + state.under_way + state.refused.len()
     }
 
     /// End the connection by then, and begin no other.

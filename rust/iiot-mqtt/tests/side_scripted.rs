@@ -167,7 +167,9 @@ fn a_refused_publish_is_reported_if_it_was_kept_and_ends_the_connection_it_was_b
     let connection = until_it_stands(&side);
 
     assert!(side.publish(kept("home/state", "1", true)));
+    assert_eq!(side.waiting(), 1);
     let received = side.receive(connection, PATIENCE);
+    assert_eq!(side.waiting(), 0);
     let refusal = Refusal {
         topic: "home/state".into(),
         reason: "not authorised to publish".into(),
