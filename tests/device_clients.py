@@ -17,7 +17,7 @@ class Client:
     """A device's MQTT client."""
 
     def __init__(self, port: int, user: str, key: str, client_id: str, version: str, will: str = "") -> None:
-        # One that was refused does not try again: brokers count each attempt.
+        # A client that was refused does not try again, because brokers count each attempt.
         self.client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=VERSIONS[version], reconnect_on_failure=False
         )

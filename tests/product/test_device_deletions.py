@@ -114,7 +114,7 @@ def test_a_span_is_deleted_in_every_place_and_nothing_else_is(fleet: Callable[[s
 
     for _ in range(2):
         status, answer = gateway.api("DELETE", f"influxdb/device/one/data?{SPAN}", key)
-        # Within some seconds, or else later.
+        # 202: the deletion goes on after the answer, because it takes more than some seconds.
         assert status in (200, 202), answer
         until(lambda answer=answer: is_done(gateway, answer["id"], key), "the end of the deletion")
         assert (answer["device_id"], answer["start_time"], answer["stop_time"]) == ("one", f"{HOUR}:01:00Z", f"{HOUR}:03:00Z")

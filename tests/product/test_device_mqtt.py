@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,12 +185,13 @@ def test_commands_reach_the_device_once_and_are_acknowledged(fleet: Fleet, conne
     assert len(client.messages) == 2
 
 
-def test_a_command_that_the_broker_refuses_is_not_told_as_sent(tmp_path: Path, launch: Callable[..., Mosquitto]) -> None:
-    """It is sent again over another connection, once the gateway may write there; and so is a configuration."""
+@pytest.mark.parametrize("limit", [1000, 0])
+def test_a_command_that_the_broker_refuses_is_not_told_as_sent(tmp_path: Path, launch: Callable[..., Mosquitto], limit: int) -> None:
+    """It stays queued, and others go their way; after a restart, the gateway sends it again, and a configuration too."""
     acl = tmp_path / "acl"
     acl.write_text("topic read iotflow/#\ntopic write iotflow/devices/one/commands/allowed\n")
     # Without a limit, Mosquitto 2.0 ends the connection of a client whose publish it denies.
-    broker = launch(Mosquitto, extra=f"acl_file {acl}\nmax_queued_messages 1000\n")
+    broker = launch(Mosquitto, extra=f"acl_file {acl}\nmax_queued_messages {limit}\n")
     consumer = f'broker_url = "{broker.url}"\nprotocol = "5"\nprofile = "iotflow"\ntopics = ["iotflow/devices/+/telemetry/+"]'
     gateway = Fleet(tmp_path / "gateway", devices="silence_s = 3600", sections=f"[mqtt_consumer]\n{consumer}\n")
     administrator = gateway.command_key("keys", "create", "--type", "administrator")
@@ -199,8 +201,12 @@ def test_a_command_that_the_broker_refuses_is_not_told_as_sent(tmp_path: Path, l
     def command(kind: str) -> None:
         assert gateway.api("POST", f"devices/one/commands/{kind}", administrator)[0] == 202
 
+    def commands() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = gateway.api("GET", "devices/one/commands", administrator)[1]["commands"]
+        return found
+
     def states() -> dict[str, str]:
-        return {each["type"]: each["state"] for each in gateway.api("GET", "devices/one/commands", administrator)[1]["commands"]}
+        return {each["type"]: each["state"] for each in commands()}
 
     try:
         assert gateway.api("PUT", "devices/one/config", administrator, {"every_s": 5})[0] == 200
@@ -211,7 +217,12 @@ def test_a_command_that_the_broker_refuses_is_not_told_as_sent(tmp_path: Path, l
         assert states()["denied"] == "queued"
         acl.write_text("topic readwrite iotflow/#\n")
         broker.restart()
-        until(lambda: states()["denied"] == "sent", "the acknowledgement of the other one")
+        command("denied")
+        until(lambda: gateway.log().count('"state": "sent"') == 2, "the acknowledgement of the next one")
+        assert sorted(each["state"] for each in commands()) == ["queued", "sent", "sent"]
+        gateway.kill9()
+        gateway.begin()
+        until(lambda: {each["state"] for each in commands()} == {"sent"}, "the acknowledgement of the first one")
         subscriber = Subscriber(broker.port, "iotflow/#").start()
         subscriber.wait(lambda s: "iotflow/devices/one/commands/config" in s.messages, "the configuration")
         subscriber.stop()

@@ -34,11 +34,14 @@ class SideConnection:
         """Queue a publish. It is kept, even over connections, until the broker has answered it. With `only_over`, the number of a
         connection, it is forgotten when that connection ends, and its refusal ends the connection. False if it was not queued: 20,000
         publishes or 16 MiB wait already, or that connection has ended."""
-    def receive(self, known: int, timeout_s: float) -> tuple[int, list[tuple[str, bytes, bool]], list[tuple[str, str]]]:
+    def receive(self, known: int, timeout_s: float) -> tuple[int, list[tuple[str, bytes, bool]], list[tuple[str, str, int]]]:
         """Wait for messages, refusals, or another connection than `known`. Returns the number of the connection (0 if there is none;
-        each connection has a new number), (topic, payload, came as retained) of its messages in order, and (topic, reason) of kept publishes
-        that the broker has refused. Releases the interpreter."""
+        each connection has a new number), (topic, payload, came as retained) of its messages in order, and (topic, reason, number) of kept
+        publishes that the broker has refused. Releases the interpreter."""
     def waiting(self) -> int:
-        """How many publishes wait for the broker's answer. Those under way are counted only after their connection has ended."""
+        """How many publishes have no answer yet, or a refusal that nobody has fetched."""
+    def is_waiting(self, number: int) -> bool:
+        """Whether the publish with this number has no answer yet, or a refusal that nobody has fetched. Publishes have numbers from 1, in the
+        order in which they were queued."""
     def stop(self, timeout_s: float = 0.3) -> None:
         """End `run_connection` for good. Queued publishes are sent first, within the time-out."""

@@ -32,7 +32,7 @@ STATUS_AGE_S = 0.9
 STATUS_SHARE = 20
 """If a status takes long to make (because a long backlog is counted), the next one is made after this many times that duration."""
 LONGEST_STATUS_S = 5.0
-"""But at the latest after this time (s)."""
+"""The next status is made after this time (s) at the latest, so that pages do not show an old one."""
 SILENCE_S = 2.0
 """After this time (s) without an event, a page gets a comment. The page takes a connection that says nothing for seven seconds for dead."""
 COMMENT = b":\n\n"
@@ -143,7 +143,9 @@ class Feed:
         latest = await self.latest()
         version, status_number = self._latest[0], 0
         yield _event("latest", latest)
-        await self.status()
+        # While other pages are open, there is a status, and one that takes long to make would keep this page waiting in silence.
+        if time.monotonic() - self._status_made_s >= LONGEST_STATUS_S:
+            await self.status()
         while True:
             moved = self._moved
             if status_number != self._status_number:

@@ -65,7 +65,7 @@ class Conversation:
             if topic == RESPONSES and not was_retained:
                 for response in _responses(payload):
                     self._take_response(response)
-        for topic, _reason in refused:
+        for topic, _reason, _number in refused:
             if topic == TOPIC:
                 self._wake()
 

@@ -6,7 +6,7 @@
 
 A command is sent again after a restart if it may not have reached the broker. A device recognises a repeated command by its
 command_id. Commands are also sent again when a device comes back: a broker keeps nothing for a device without a session. What a broker
-refuses is sent again over the next connection, because its rights may have been put right meanwhile.
+refuses stays queued, and is sent again after a restart.
 """
 
 from __future__ import annotations
@@ -40,19 +40,18 @@ class Outgoing:
         self._side = side
         self._topics = api.section.topics
         self._handed_over: dict[int, tuple[int, Command]] = {}
-        """The commands that the broker has not acknowledged, as far as is known, by id. The number is that of the publish."""
+        """The commands that the broker has not acknowledged, as far as is known, by id. The first number is that of the publish."""
         self._published = 0
         """How many publishes were handed over."""
-        self._answered = 0
-        """How many of them the broker has answered at least."""
-        self._refused: dict[str, int] = {}
-        """The topics of refused publishes, and the connection over which each was sent, or the one before."""
+        self._answered: set[int] = set()
+        """The numbers of publishes for commands that the broker has answered."""
+        self._refused: set[int] = set()
+        """The numbers of publishes that the broker has refused."""
         self._configured: dict[str, tuple[float, int]] = {}
         """Creation and version of the configuration that each device was sent, by device id."""
         self._generation = -1
         """The generation of the registry at which every configuration had been sent."""
         self._acknowledged: list[tuple[str, int]] = []
-        self._connection = 0
         self._log = get_log(part="devices")
         self._refusals = Repeated()
 
@@ -62,8 +61,7 @@ class Outgoing:
             tasks.start_soon(serve_side, self._side, self._take, self._log, DEVICES_DISCONNECTED)
             tasks.start_soon(self._send)
 
-    def _take(self, connection: int, messages: Messages, refused: Refused) -> None:
-        published = self._published
+    def _take(self, _connection: int, messages: Messages, refused: Refused) -> None:
         for topic, payload, was_retained in messages:
             device_id, _, kind = topic.removeprefix(f"{self._topics}/").partition("/status/")
             if was_retained:
@@ -72,15 +70,13 @@ class Outgoing:
                 self._api.leaves(device_id)
             elif kind == ACKNOWLEDGEMENT and (number := _number(payload)) is not None:
                 self._acknowledged.append((device_id, number))
-        for topic, reason in refused:
-            # With the end of a connection come the refusals that it brought.
-            self._refused[topic] = self._connection
-            if (extra := self._refusals.allows(reason)) is not None:
+        for topic, reason, number in refused:
+            self._refused.add(number)
+            if (extra := self._refusals.allows(DEVICE_COMMAND)) is not None:
                 self._log.error(DEVICE_COMMAND, topic=topic, state="refused", reason=reason, **extra)
-        self._connection = connection
-        # A refusal counts as waiting until it is fetched. So all refusals of these publishes are known now.
-        if not self._side.waiting():
-            self._answered = published
+        # A publish waits until its refusal is fetched, and all refusals that were fetched are known now.
+        open_numbers = [number for number, _ in list(self._handed_over.values())]
+        self._answered = {number for number in open_numbers if not self._side.is_waiting(number)}
 
     async def _send(self) -> None:
         repeated = Repeated()
@@ -107,6 +103,7 @@ class Outgoing:
         waiting = commands.waiting()
         for ended in self._handed_over.keys() - {command.id for command in waiting}:
             del self._handed_over[ended]
+        self._refused &= {number for number, _ in self._handed_over.values()}
         for command in waiting:
             if command.id not in self._handed_over:
                 document = json.dumps({"command_id": command.id, "payload": command.payload}).encode()
@@ -115,21 +112,15 @@ class Outgoing:
         self._configure()
 
     def _settle(self, commands: Commands) -> None:
-        """Note which commands the broker has. Forget what it refused over an earlier connection, so that it is sent again."""
-        again = {topic for topic, connection in list(self._refused.items()) if connection != self._connection}
-        for number, (publish, command) in list(self._handed_over.items()):
-            topic = self._command_topic(command)
-            if topic in again:
-                del self._handed_over[number]
-            elif publish <= self._answered and topic not in self._refused:
-                commands.sent(number)
-                self._log.info(DEVICE_COMMAND, device=command.device, command=number, state="sent")
-                del self._handed_over[number]
-        for device_id in [each for each in self._configured if again and self._configuration_topic(each) in again]:
-            del self._configured[device_id]
-            self._generation = -1
-        for topic in again:
-            del self._refused[topic]
+        """Note which commands the broker has."""
+        # In this order: `_take` notes a refusal before it counts the publish as answered.
+        answered, refused = self._answered, self._refused
+        for command_id, (number, command) in list(self._handed_over.items()):
+            if number in answered and number not in refused:
+                is_noted = commands.sent(command_id)
+                del self._handed_over[command_id]
+                if is_noted:
+                    self._log.info(DEVICE_COMMAND, device=command.device, command=command_id, state="sent")
 
     def _publish(self, topic: str, document: bytes, *, retain: bool) -> bool:
         if not self._side.publish(topic, document, retain=retain):

@@ -114,7 +114,7 @@ class Downlink:
         for topic, payload, retained in messages:
             self.ask(topic, payload, retained=retained)
         self._forget_old()
-        for topic, reason in refused:
+        for topic, reason, _number in refused:
             self._log.error(DOWNLINK_REFUSED, by="broker", topic=topic, reason=reason)
 
     def ask(self, topic: str, payload: bytes, *, retained: bool = False) -> None:

@@ -18,8 +18,8 @@ RECEIVE_S = 0.5
 
 Messages = list[tuple[str, bytes, bool]]
 """(topic, payload, came as retained)."""
-Refused = list[tuple[str, str]]
-"""(topic, reason) of publishes that the broker refused."""
+Refused = list[tuple[str, str, int]]
+"""(topic, reason, number) of publishes that the broker refused."""
 
 
 async def serve_side(side: SideConnection, take: Callable[[int, Messages, Refused], None], log: Log, disconnected: str) -> None:
@@ -45,7 +45,7 @@ async def _stop_when_cancelled(side: SideConnection) -> None:
 
 
 async def _connect(side: SideConnection, log: Log, disconnected: str) -> None:
-    # A message without a subscriber is lost, so retries come soon; the first ones at once, because the built-in broker is only starting.
+    # A message without a subscriber is lost, so retries come soon. The first ones come at once: the built-in broker is starting too.
     backoff, thread, repeated = Backoff(first_s=0.1, ceiling_s=10.0), anyio.CapacityLimiter(1), Repeated()
     while True:
         ended = await anyio.to_thread.run_sync(side.run_connection, limiter=thread)

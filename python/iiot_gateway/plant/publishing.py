@@ -103,7 +103,7 @@ class _Sender:
     def _obey(self, within_s: float = 0.0) -> None:
         """Acknowledge the commands that have come."""
         self._known, messages, refused = self._side.receive(self._known, within_s)
-        for topic, reason in refused:
+        for topic, reason, _number in refused:
             self._member.tally.refused(f"{topic}: {reason}")
             self._out.clear()
         for topic, payload, _was_retained in messages:

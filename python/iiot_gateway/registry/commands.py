@@ -91,9 +91,9 @@ class Commands:
         with self._database.read() as db:
             return [_command(row) for row in db.execute(query, (device_id, time.time())).fetchall()]
 
-    def sent(self, command_id: int) -> None:
-        """Note that the broker has taken a command."""
-        self._move("UPDATE command SET state='sent', sent_at=? WHERE id=? AND state='queued'", time.time(), command_id)
+    def sent(self, command_id: int) -> bool:
+        """Note that the broker has taken a command. False if the command is no longer queued."""
+        return self._move("UPDATE command SET state='sent', sent_at=? WHERE id=? AND state='queued'", time.time(), command_id)
 
     def send_again(self, device_id: str) -> int:
         """Queue again the commands that were sent to a device and not acknowledged: it may have been away. Returns their number."""

@@ -122,7 +122,7 @@ class Watch:
 
     def _saw(self, revision: int, known: int) -> None:
         with self._lock:
-            # A lower one is that of a server that was set back, unless this process has committed a change since it asked.
+            # A lower number comes from a server that was set back, unless this process has committed a change since the query.
             if revision > self._revision or (revision < self._revision and known == self._revision):
                 self._revision = revision
                 self._generation += 1

@@ -138,9 +138,15 @@ impl SideConnection {
         self.desk.receive(known, within)
     }
 
-    /// How many publishes the broker has not answered, or has refused without anybody having fetched that.
+    /// How many publishes have no answer yet, or a refusal that nobody has fetched.
     pub fn waiting(&self) -> usize {
         self.desk.waiting()
+    }
+
+    /// Whether the publish with this number has no answer yet, or a refusal that nobody has fetched. Publishes have numbers from 1, in the order
+    /// in which they were accepted.
+    pub fn is_waiting(&self, number: u64) -> bool {
+        self.desk.is_waiting(number)
     }
 
     /// End `run_connection`, now and for good. Publishes that were handed over are sent first; after the grace the connection is cut.

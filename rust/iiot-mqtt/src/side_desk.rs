@@ -1,6 +1,6 @@
 //! What the thread of a side connection shares with other threads: messages and publishes that wait, in bounded number.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ pub struct Publish {
 /// A kept publish that will never arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// Its number; see [`SideConnection::is_waiting`](crate::SideConnection::is_waiting).
+    pub number: u64,
     /// Where it was to go.
     pub topic: String,
     /// Why the broker does not take it.
@@ -96,7 +98,7 @@ impl<T> Queue<T> {
         Some(item)
     }
 
-    fn retain(&mut self, keeps: impl Fn(&T) -> bool) {
+    fn retain(&mut self, mut keeps: impl FnMut(&T) -> bool) {
         self.items.retain(|(_, item)| keeps(item));
         self.bytes = self.items.iter().map(|(bytes, _)| bytes).sum();
     }
@@ -108,9 +110,11 @@ struct State {
     number: u64,
     /// The connection with that number has its subscriptions.
     stands: bool,
-    outgoing: Queue<Publish>,
-    /// How many publishes are with the connection: neither answered nor put back.
-    under_way: usize,
+    /// How many publishes were accepted; that is also the number of the last one.
+    accepted: u64,
+    outgoing: Queue<(u64, Publish)>,
+    /// The numbers of those that are not answered, or whose refusal nobody has fetched.
+    unanswered: BTreeSet<u64>,
     incoming: Queue<(u64, Message)>,
     refused: Vec<Refusal>,
     stop_by: Option<Instant>,
@@ -151,9 +155,17 @@ impl Desk {
     pub fn end(&self) {
         let mut state = self.lock();
         state.stands = false;
-        // What is left of them was bound to this connection.
-        state.under_way = 0;
-        state.outgoing.retain(|publish| publish.only_over.is_none());
+        let State {
+            outgoing,
+            unanswered,
+            ..
+        } = &mut *state;
+        outgoing.retain(|(number, publish)| {
+            if publish.only_over.is_some() {
+                unanswered.remove(number);
+            }
+            publish.only_over.is_none()
+        });
         drop(state);
         self.arrived.notify_all();
     }
@@ -168,7 +180,10 @@ impl Desk {
         if has_ended || !state.outgoing.has_room_for(state.refused.len() + 1, bytes) {
             return false;
         }
-        state.outgoing.push_back(bytes, publish);
+        state.accepted += 1;
+        let number = state.accepted;
+        state.unanswered.insert(number);
+        state.outgoing.push_back(bytes, (number, publish));
         drop(state);
         self.wake.notify_one();
         true
@@ -191,17 +206,25 @@ impl Desk {
         while let Some((_, message)) = state.incoming.pop_front_if(|(of, _)| *of == connection) {
             messages.push(message);
         }
+        let refused = std::mem::take(&mut state.refused);
+        for refusal in &refused {
+            state.unanswered.remove(&refusal.number);
+        }
         Received {
             connection,
             messages,
-            refused: std::mem::take(&mut state.refused),
+            refused,
         }
     }
 
     /// See `SideConnection::waiting`.
     pub fn waiting(&self) -> usize {
-        let state = self.lock();
-        state.outgoing.items.len() + state.under_way + state.refused.len()
+        self.lock().unanswered.len()
+    }
+
+    /// See `SideConnection::is_waiting`.
+    pub fn is_waiting(&self, number: u64) -> bool {
+        self.lock().unanswered.contains(&number)
     }
 
     /// End the connection by then, and begin no other.
@@ -222,18 +245,20 @@ impl Desk {
         !self.lock().outgoing.items.is_empty()
     }
 
-    pub fn next_outgoing(&self) -> Option<Publish> {
-        let mut state = self.lock();
-        let publish = state.outgoing.pop_front_if(|_| true)?;
-        state.under_way += 1;
-        Some(publish)
+    /// A publish with its number.
+    pub fn next_outgoing(&self) -> Option<(u64, Publish)> {
+        self.lock().outgoing.pop_front_if(|_| true)
     }
 
     /// Put the last publish that was taken back, so that it is sent again.
-    pub fn put_back(&self, publish: Publish) {
-        let mut state = self.lock();
-        state.under_way = state.under_way.saturating_sub(1);
-        state.outgoing.push_front(size(&publish), publish);
+    pub fn put_back(&self, number: u64, publish: Publish) {
+        let bytes = size(&publish);
+        self.lock().outgoing.push_front(bytes, (number, publish));
+    }
+
+    /// A publish is gone with the connection to which it was bound.
+    pub fn forget(&self, number: u64) {
+        self.lock().unanswered.remove(&number);
     }
 
     /// Whether only one publish may be in flight.
@@ -242,9 +267,9 @@ impl Desk {
     }
 
     /// The broker has acknowledged a publish.
-    pub fn clear(&self, topic: &str) {
+    pub fn clear(&self, number: u64, topic: &str) {
         let mut state = self.lock();
-        state.under_way = state.under_way.saturating_sub(1);
+        state.unanswered.remove(&number);
         state.careful = state.careful.saturating_sub(1);
         if !state.strikes.is_empty() {
             state.strikes.remove(topic);
@@ -268,12 +293,8 @@ impl Desk {
         Some(topic)
     }
 
-    /// A publish that was taken will never arrive.
     pub fn report(&self, refusal: Refusal) {
-        let mut state = self.lock();
-        state.under_way = state.under_way.saturating_sub(1);
-        state.refused.push(refusal);
-        drop(state);
+        self.lock().refused.push(refusal);
         self.arrived.notify_all();
     }
 

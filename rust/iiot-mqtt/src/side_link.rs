@@ -31,6 +31,7 @@ enum Step {
 }
 
 struct UnderWay {
+    number: u64,
     publish: Publish,
     /// Known once the client has written it.
     id: Option<u16>,
@@ -76,15 +77,20 @@ impl<'a, R: Requests> Link<'a, R> {
             drop(self.on_signal(signal));
         }
         let accused = self.accused(&failure);
-        while let Some(UnderWay { publish, .. }) = self.under_way.pop_back() {
+        while let Some(UnderWay {
+            number, publish, ..
+        }) = self.under_way.pop_back()
+        {
             if publish.only_over.is_some() {
-                continue;
-            }
-            if accused.as_deref() == Some(&publish.topic) {
-                let (topic, reason) = (publish.topic, failure.to_string());
-                self.desk.report(Refusal { topic, reason });
+                self.desk.forget(number);
+            } else if accused.as_deref() == Some(&publish.topic) {
+                self.desk.report(Refusal {
+                    number,
+                    topic: publish.topic,
+                    reason: failure.to_string(),
+                });
             } else {
-                self.desk.put_back(publish);
+                self.desk.put_back(number, publish);
             }
         }
         (failure, self.connected_at)
@@ -178,13 +184,14 @@ impl<'a, R: Requests> Link<'a, R> {
             qos: 1,
         };
         while self.step == Step::Standing && self.under_way.len() < window_now() {
-            let Some(publish) = self.desk.next_outgoing() else {
+            let Some((number, publish)) = self.desk.next_outgoing() else {
                 break;
             };
             let bytes = publish.payload.len();
             let retain = publish.retain && self.limits.retain;
             if let Some(fault) = topic_fault(&publish.topic) {
-                self.give_up(publish, EndKind::Refused, format!("the topic {fault}"))?;
+                let reason = format!("the topic {fault}");
+                self.give_up(number, publish, EndKind::Refused, reason)?;
                 continue;
             }
             let refusal = self.limits.refusal(&publish.topic, bytes, form);
@@ -195,6 +202,7 @@ impl<'a, R: Requests> Link<'a, R> {
                     .publish(&publish.topic, payload, 1, retain, Vec::new())
             {
                 self.under_way.push_back(UnderWay {
+                    number,
                     publish,
                     id: None,
                     since: Instant::now(),
@@ -202,18 +210,29 @@ impl<'a, R: Requests> Link<'a, R> {
             } else {
                 let word = refusal.unwrap_or("topic_name_invalid");
                 let reason = format!("{word} ({bytes} bytes)");
-                self.give_up(publish, EndKind::Refused, reason)?;
+                self.give_up(number, publish, EndKind::Refused, reason)?;
             }
         }
         Ok(())
     }
 
-    fn give_up(&self, publish: Publish, kind: EndKind, reason: String) -> Result<(), Failure> {
+    fn give_up(
+        &self,
+        number: u64,
+        publish: Publish,
+        kind: EndKind,
+        reason: String,
+    ) -> Result<(), Failure> {
         let topic = publish.topic;
         if publish.only_over.is_some() {
+            self.desk.forget(number);
             return Err(Failure::new(kind, format!("{topic:?}: {reason}")));
         }
-        self.desk.report(Refusal { topic, reason });
+        self.desk.report(Refusal {
+            number,
+            topic,
+            reason,
+        });
         Ok(())
     }
 
@@ -271,7 +290,7 @@ impl<'a, R: Requests> Link<'a, R> {
         let (code, reason) = match acknowledgement {
             Acknowledgement::Accepted => {
                 if let Some(one) = self.under_way.remove(index) {
-                    self.desk.clear(&one.publish.topic);
+                    self.desk.clear(one.number, &one.publish.topic);
                 }
                 return Ok(());
             }
@@ -297,7 +316,7 @@ impl<'a, R: Requests> Link<'a, R> {
             _ => reason,
         };
         match self.under_way.remove(index) {
-            Some(refused) => self.give_up(refused.publish, kind, reason),
+            Some(refused) => self.give_up(refused.number, refused.publish, kind, reason),
             None => Ok(()),
         }
     }

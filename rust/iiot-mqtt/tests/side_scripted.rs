@@ -167,10 +167,11 @@ fn a_refused_publish_is_reported_if_it_was_kept_and_ends_the_connection_it_was_b
     let connection = until_it_stands(&side);
 
     assert!(side.publish(kept("home/state", "1", true)));
-    assert_eq!(side.waiting(), 1);
+    assert!(side.is_waiting(1));
     let received = side.receive(connection, PATIENCE);
-    assert_eq!(side.waiting(), 0);
+    assert!(!side.is_waiting(1));
     let refusal = Refusal {
+        number: 1,
         topic: "home/state".into(),
         reason: "not authorised to publish".into(),
     };

@@ -16,7 +16,7 @@ pub(crate) struct SideConnection {
 type Received<'py> = (
     u64,
     Vec<(String, Bound<'py, PyBytes>, bool)>,
-    Vec<(String, String)>,
+    Vec<(String, String, u64)>,
 );
 
 #[pymethods]
@@ -97,12 +97,17 @@ impl SideConnection {
             .into_iter()
             .map(|m| (m.topic, PyBytes::new(py, &m.payload), m.retained))
             .collect();
-        let refused = received.refused.into_iter().map(|r| (r.topic, r.reason));
+        let refused = received.refused.into_iter();
+        let refused = refused.map(|r| (r.topic, r.reason, r.number));
         Ok((received.connection, messages, refused.collect()))
     }
 
     fn waiting(&self) -> usize {
         self.core.waiting()
+    }
+
+    fn is_waiting(&self, number: u64) -> bool {
+        self.core.is_waiting(number)
     }
 
     #[pyo3(signature = (timeout_s = 0.3))]

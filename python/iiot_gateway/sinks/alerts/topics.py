@@ -40,7 +40,7 @@ class AlertTopics:
         await serve_side(self._side, self._take, self._log, ALERT_TOPICS_DISCONNECTED)
 
     def _take(self, connection: int, messages: Messages, refused: Refused) -> None:
-        for topic, reason in refused:
+        for topic, reason, _number in refused:
             self._log.error(ALERT_TOPICS_REFUSED, topic=topic, reason=reason)
         if connection != self._connection:
             self._connection, self._sent, self._strange, self._version = connection, {}, set(), 0
