@@ -143,7 +143,7 @@ class Feed:
         latest = await self.latest()
         version, status_number = self._latest[0], 0
         yield _event("latest", latest)
-        # While other pages are open, there is a status, and one that takes long to make would keep this page waiting in silence.
+        # While other pages are open, there is a recent status. Making another may take long, and this page would hear nothing meanwhile.
         if time.monotonic() - self._status_made_s >= LONGEST_STATUS_S:
             await self.status()
         while True:
